@@ -1,0 +1,257 @@
+"""Find fonts by name: the Noto faces of the `manimgx-fonts` wheel, and files that the user has."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import uharfbuzz as hb
+
+from filters.typeset import FontFace, FontStack
+
+FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
+
+WEIGHTS: Final[dict[str, int]] = {
+    "thin": 100,
+    "hairline": 100,
+    "extralight": 200,
+    "ultralight": 200,
+    "light": 300,
+    "regular": 400,
+    "normal": 400,
+    "book": 400,
+    "roman": 400,
+    "medium": 500,
+    "semibold": 600,
+    "demibold": 600,
+    "bold": 700,
+    "extrabold": 800,
+    "ultrabold": 800,
+    "black": 900,
+    "heavy": 900,
+}
+_SLANTS: Final = ("italic", "oblique")
+_REGULAR: Final = 400
+
+# Families that people name without thinking of the file. They are drawn in Noto Sans on every machine, also
+# where the real one is installed, so that a story looks the same everywhere. A folder given in `extra_dirs`
+# comes first.
+_ALIASES: Final = (
+    "Arial",
+    "Calibri",
+    "DejaVu Sans",
+    "FreeSans",
+    "Helvetica",
+    "Helvetica Neue",
+    "Inter",
+    "Liberation Sans",
+    "Open Sans",
+    "Roboto",
+    "sans",
+    "sans-serif",
+    "Segoe UI",
+    "system-ui",
+    "Tahoma",
+    "Verdana",
+)
+_DEFAULT_FAMILY: Final = "Noto Sans"
+# After these the other packaged faces follow by name. Emoji stand before symbols, which has plainer ones.
+_LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols")
+
+
+class UnknownFontError(ValueError):
+    """A font name leads to no font."""
+
+    def __init__(self, name: str, *, close: list[str], reason: str = "") -> None:
+        self.name = name
+        self.close = close
+        because = f" ({reason})" if reason else ""
+        hint = f" Did you mean {', '.join(close)}?" if close else ""
+        super().__init__(
+            f"font {name!r} is not known{because}.{hint} Allowed are a family, with a weight if you like "
+            "(Noto Sans, Arial-Bold, sans SemiBold Italic), "
+            f"and the path of a file ending in {', '.join(FONT_SUFFIXES)}."
+        )
+
+
+class _Entry(NamedTuple):
+    """One face of a family; `weights` is the range of its wght axis, or its one weight twice."""
+
+    family: str
+    path: Path
+    face_index: int
+    italic: bool
+    weights: tuple[int, int]
+
+    def distance(self, weight: int, *, italic: bool) -> tuple[bool, int]:
+        low, high = self.weights
+        return self.italic != italic, max(low - weight, weight - high, 0)
+
+    def face(self, weight: int) -> FontFace:
+        low, high = self.weights
+        return FontFace(self.path, min(max(weight, low), high) if low < high else None, self.face_index)
+
+
+@dataclass(frozen=True)
+class FontCatalogue:
+    """Turn font names into stacks of faces; folders are read when a name first needs them.
+
+    `extra_dirs` are searched before everything else, the system's font folders after everything else.
+    """
+
+    extra_dirs: tuple[Path, ...] = ()
+
+    def resolve(self, name: str) -> FontStack:
+        """Return the stack for a family name or a font file's path. Raise UnknownFontError, FontError.
+
+        The stack goes on with Noto Sans, the faces of the other scripts at the same weight, emoji and symbols.
+        """
+        if name.lower().endswith(FONT_SUFFIXES):
+            return self._with_fallbacks(_face_of_file(name), _REGULAR)
+        query = _key(name)
+        for known in (self._extra, self._packaged):
+            found = _match(query, known)
+            if found:
+                return self._with_fallbacks(*found)
+        aliases = {_key(alias): self._packaged[_key(_DEFAULT_FAMILY)] for alias in _ALIASES}
+        # A weight or slant alone, such as "bold", is one of the default family.
+        found = _match(query, aliases) or _match(_key(_DEFAULT_FAMILY) + query, self._packaged)
+        if not found and query:
+            found = _match(query, self._system)
+        if not found or not query:
+            raise UnknownFontError(name, close=self._close_names(query))
+        return self._with_fallbacks(*found)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the families that every machine knows, and those of `extra_dirs`, sorted."""
+        families = {
+            entries[0].family for known in (self._packaged, self._extra) for entries in known.values()
+        }
+        return tuple(sorted({*families, *_ALIASES}, key=str.lower))
+
+    def _close_names(self, query: str) -> list[str]:
+        by_key = {_key(name): name for name in self.names()}
+        keys = difflib.get_close_matches(_without_style(query), by_key, n=3, cutoff=0.6)
+        return [by_key[key] for key in keys]
+
+    def _with_fallbacks(self, first: FontFace, weight: int) -> FontStack:
+        main, last = _key(_DEFAULT_FAMILY), [_key(name) for name in _LAST_FALLBACKS]
+        middle = [key for key in self._packaged if key != main and key not in last]
+        faces = [first]
+        for key in (main, *middle, *last):
+            upright = min(self._packaged[key], key=lambda entry: entry.distance(weight, italic=False))
+            faces.append(upright.face(weight))
+        return FontStack(tuple(dict.fromkeys(faces)))
+
+    @cached_property
+    def _packaged(self) -> dict[str, list[_Entry]]:
+        spec = find_spec("manimgx_fonts")
+        if spec is None or spec.origin is None:
+            raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
+        return _scan((Path(spec.origin).parent,))
+
+    @cached_property
+    def _extra(self) -> dict[str, list[_Entry]]:
+        return _scan(self.extra_dirs)
+
+    @cached_property
+    def _system(self) -> dict[str, list[_Entry]]:
+        return _scan(_system_dirs())
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _without_style(query: str) -> str:
+    """Cut weights and slants off the end of a key."""
+    words = sorted([*WEIGHTS, *_SLANTS], key=len, reverse=True)
+    while True:
+        word = next((w for w in words if query.endswith(w) and query != w), None)
+        if word is None:
+            return query
+        query = query.removesuffix(word)
+
+
+def _match(query: str, known: dict[str, list[_Entry]]) -> tuple[FontFace, int] | None:
+    """Peel weight and slant off the end of a key until a family is left; the whole key goes first."""
+    weight, italic = _REGULAR, False
+    words = sorted([*WEIGHTS, *_SLANTS], key=len, reverse=True)
+    while query not in known:
+        word = next((w for w in words if query.endswith(w)), None)
+        number = re.search(r"[1-9]00$", query)
+        if word is not None:
+            weight, italic = WEIGHTS.get(word, weight), italic or word in _SLANTS
+        elif number is not None:
+            word, weight = number.group(), int(number.group())
+        else:
+            return None
+        query = query.removesuffix(word)
+    best = min(known[query], key=lambda entry: entry.distance(weight, italic=italic))
+    return best.face(weight), weight
+
+
+def _face_of_file(name: str) -> FontFace:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise UnknownFontError(name, close=[], reason="there is no such file")
+    if not _entries_of(path):
+        raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
+    return FontFace(path)
+
+
+def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:
+    """Read the names of all fonts below some folders; files that are not fonts are passed over."""
+    families: dict[str, list[_Entry]] = {}
+    for directory in filter(Path.is_dir, directories):
+        for path in sorted(p for p in directory.rglob("*") if p.suffix.lower() in FONT_SUFFIXES):
+            for entry in _entries_of(path):
+                families.setdefault(_key(entry.family), []).append(entry)
+    return dict(sorted(families.items()))
+
+
+def _entries_of(path: Path) -> list[_Entry]:
+    try:
+        blob = hb.Blob.from_file_path(str(path))
+        faces = [hb.Face(blob, index) for index in range(hb.Face(blob, 0).count)]
+    except (OSError, ValueError, hb.HarfBuzzError):
+        return []
+    entries = []
+    for index, face in enumerate(faces):
+        if not {"glyf", "CFF ", "CFF2"} & set(face.table_tags):
+            continue
+        font = hb.Font(face)
+        axis = next((axis for axis in face.axis_infos if axis.tag == "wght"), None)
+        weight = round(font.get_style_value(hb.StyleTag.WEIGHT))
+        weights = (round(axis.min_value), round(axis.max_value)) if axis else (weight, weight)
+        family = _without_style_words(face.get_name(16) or face.get_name(1) or path.stem)
+        entries.append(_Entry(family, path, index, font.get_style_value(hb.StyleTag.ITALIC) > 0, weights))
+    return entries
+
+
+def _without_style_words(family: str) -> str:
+    """Cut a weight off a family's own name, as in "Noto Sans Hebrew Light"."""
+    words = family.split()
+    while len(words) > 1 and words[-1].lower() in (*WEIGHTS, *_SLANTS):
+        words.pop()
+    return " ".join(words)
+
+
+def _system_dirs() -> tuple[Path, ...]:
+    home = Path.home()
+    if sys.platform == "win32":
+        return (Path("C:/Windows/Fonts"), home / "AppData/Local/Microsoft/Windows/Fonts")
+    if sys.platform == "darwin":
+        return (home / "Library/Fonts", Path("/Library/Fonts"), Path("/System/Library/Fonts"))
+    return (
+        home / ".local/share/fonts",
+        home / ".fonts",
+        Path("/usr/local/share/fonts"),
+        Path("/usr/share/fonts"),
+    )

@@ -1,0 +1,1 @@
+"""Filters: each with its parameters and its FFmpeg form. Knows nothing of stories."""

@@ -1,0 +1,139 @@
+"""Text as FFmpeg's drawtext draws it: when it gives the look of our own raster, and with which options.
+
+Text comes in two forms. `filters.typeset` draws every script and style; drawtext draws what is left to right,
+simple and hard-edged. The texts here are plain: escaping is the graph's business.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from filters.typeset import (
+    Align,
+    Box,
+    Color,
+    FontError,
+    FontFace,
+    FontStack,
+    Shadow,
+    TextLayout,
+    TextStyle,
+    static_instance,
+)
+from filters.typeset.characters import MAX_CHARACTERS, clusters, sanitise, script_of
+from filters.typeset.face import load
+from filters.typeset.shaping import EMOJI_SELECTOR
+
+__all__ = [
+    "Align",
+    "Box",
+    "Color",
+    "FontError",
+    "FontFace",
+    "FontStack",
+    "Shadow",
+    "TextStyle",
+    "drawtext_able",
+    "drawtext_options",
+    "static_instance",
+]
+
+SIMPLE_SCRIPTS: Final = frozenset({"Latn", "Grek", "Cyrl"})
+_OPAQUE: Final = 255
+
+
+def drawtext_able(text: str, fonts: FontStack, style: TextStyle) -> bool:
+    """Say whether drawtext gives the same look as our own raster for this text.
+
+    It does for one simple left-to-right script in one face at its default weight (see `static_instance`), without
+    soft shadow or round corners. Translucent strokes are out, since drawtext paints neighbours' overlaps twice.
+    """
+    face = load(fonts.faces[0])
+    if fonts.faces[0].index != 0 or not face.is_default_instance or not _style_able(style):
+        return False
+    safe = sanitise(text, has_glyph=lambda c: any(load(f).covers(c) for f in fonts.faces))
+    if not safe or len(safe) >= MAX_CHARACTERS:
+        return False
+    parts = [part for part in clusters(safe) if part != "\n"]
+    scripts = {script for part in parts for script in map(script_of, part) if script}
+    return (
+        len(scripts) <= 1
+        and scripts <= SIMPLE_SCRIPTS
+        and all(face.covers(part) and EMOJI_SELECTOR not in part for part in parts)
+    )
+
+
+def _style_able(style: TextStyle) -> bool:
+    shadow, box = style.shadow, style.box
+    if style.stroke_px != int(style.stroke_px) or (style.stroke_px and style.stroke_color[3] != _OPAQUE):
+        return False
+    if shadow and (shadow.blur_px > 0 or (style.stroke_px and shadow.color[3] != _OPAQUE)):
+        return False
+    return not (box and box.radius_px > 0)
+
+
+def drawtext_options(
+    layout: TextLayout, *, x_px: float | str, y_px: float | str
+) -> list[dict[str, str | int | float]]:
+    """Return the options of one drawtext for each line (before them one for the box), to be applied in order.
+
+    `x_px` and `y_px` place the layout's top-left corner; they may be drawtext expressions. `text` is to be
+    written to a file without a newline at its end and given as `textfile`, or escaped by the graph.
+    Positions agree with `rasterise` to about a pixel.
+    """
+    style = layout.style
+    common: dict[str, str | int | float] = {
+        "expansion": "none",
+        "fontfile": str(layout.fonts.faces[0].path),
+        "fontsize": layout.size_px,
+    }
+    drawn: list[dict[str, str | int | float]] = []
+    if style.box and layout.text_lines:
+        padding = style.box.padding_px
+        drawn.append(
+            {
+                **common,
+                "text": " ",
+                "x": _offset(x_px, 0),
+                "y": _offset(y_px, 0),
+                "box": 1,
+                "boxcolor": _color(style.box.color),
+                "boxw": max(1, layout.width_px),
+                "boxh": max(1, layout.height_px),
+                "boxborderw": padding,
+            }
+        )
+    look: dict[str, str | int | float] = {
+        "fontcolor": _color(style.color),
+        "ft_load_flags": "no_hinting",
+        "y_align": "baseline",
+        # drawtext cuts glyphs that reach out of their advance width, such as a leading j. A box that cannot be
+        # seen widens the area that it draws in.
+        "box": 1,
+        "boxcolor": "black@0",
+        "boxborderw": layout.size_px + round(style.stroke_px),
+    }
+    if style.stroke_px:
+        look |= {"borderw": int(style.stroke_px), "bordercolor": _color(style.stroke_color)}
+    if style.shadow and (style.shadow.dx_px or style.shadow.dy_px):
+        look |= {
+            "shadowx": style.shadow.dx_px,
+            "shadowy": style.shadow.dy_px,
+            "shadowcolor": _color(style.shadow.color),
+        }
+    for line in layout.text_lines:
+        if line.text:
+            x, y = _offset(x_px, line.left_px), _offset(y_px, line.baseline_px)
+            drawn.append({**common, **look, "text": line.text, "x": x, "y": y})
+    return drawn
+
+
+def _offset(origin: float | str, distance: float) -> str | float:
+    if isinstance(origin, str):
+        return f"({origin})+{distance:.3f}"
+    return round(origin + distance, 3)
+
+
+def _color(color: Color) -> str:
+    red, green, blue, alpha = color
+    return f"0x{red:02x}{green:02x}{blue:02x}{alpha:02x}"

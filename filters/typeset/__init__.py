@@ -1,0 +1,32 @@
+"""Set text: shape it, wrap it, paint it. The same pixels on every machine.
+
+    text ──▶ characters ──▶ shaping ──▶ layout ──▶ raster
+             (made safe,    (glyphs,    (lines,     (RGBA
+              levels)        faces)      boxes)      picture)
+
+HarfBuzz shapes, FreeType draws, ICU finds the breaks and unicode-bidi the directions; all four come inside
+wheels, so nothing depends on what the system has installed.
+"""
+
+from filters.typeset.face import FontError, FontFace, FontStack, static_instance
+from filters.typeset.layout import TextLayout, TextLine, WordBox, layout_text
+from filters.typeset.raster import Raster, rasterise
+from filters.typeset.style import Align, Box, Color, Shadow, TextStyle
+
+__all__ = [
+    "Align",
+    "Box",
+    "Color",
+    "FontError",
+    "FontFace",
+    "FontStack",
+    "Raster",
+    "Shadow",
+    "TextLayout",
+    "TextLine",
+    "TextStyle",
+    "WordBox",
+    "layout_text",
+    "rasterise",
+    "static_instance",
+]

@@ -1,0 +1,164 @@
+"""Font files: which face, at which weight, and what it covers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import threading
+import unicodedata
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import freetype
+import uharfbuzz as hb
+
+FREETYPE_LOCK = threading.Lock()
+"""FreeType faces and their library are not thread-safe: hold this around every use of `Loaded.outlines`."""
+
+
+class FontError(ValueError):
+    """A font file is missing or is not a font."""
+
+
+@dataclass(frozen=True, slots=True)
+class FontFace:
+    """Name one face of a font file; `weight` sets the `wght` axis (100 to 900) where the font is variable."""
+
+    path: Path
+    weight: int | None = None
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        if self.weight is not None and not 1 <= self.weight <= 1000:
+            raise ValueError(f"weight: {self.weight!r} is not a number from 1 to 1000")
+
+
+@dataclass(frozen=True, slots=True)
+class FontStack:
+    """Hold faces in order of preference: each cluster of a text is drawn by the first face that covers it."""
+
+    faces: tuple[FontFace, ...]
+
+    def __post_init__(self) -> None:
+        if not self.faces:
+            raise ValueError("faces: a font stack needs at least one face")
+
+
+class Loaded:
+    """Hold an opened face: HarfBuzz for shaping and metrics, FreeType for outlines. Metrics are in ems."""
+
+    __slots__ = (
+        "ascent",
+        "codepoints",
+        "descent",
+        "hb_face",
+        "hb_font",
+        "is_default_instance",
+        "outlines",
+        "upem",
+    )
+
+    def __init__(self, face: FontFace) -> None:
+        try:
+            data = face.path.read_bytes()
+        except OSError as error:
+            raise FontError(f"font {str(face.path)!r} cannot be read: {error.strerror or error}") from error
+        try:
+            with FREETYPE_LOCK:
+                self.outlines = freetype.Face(io.BytesIO(data), index=face.index)
+        except freetype.FT_Exception as error:
+            raise FontError(f"font {str(face.path)!r}, face {face.index}: not a font ({error})") from error
+        if not self.outlines.is_scalable:
+            raise FontError(f"font {str(face.path)!r}, face {face.index}: has no outlines")
+        self.hb_face = hb.Face(hb.Blob(data), face.index)
+        self.hb_font = hb.Font(self.hb_face)
+        self.upem: int = self.hb_face.upem
+        self.codepoints: frozenset[int] = frozenset(self.hb_face.unicodes)
+        self.is_default_instance = True
+        axes = self.hb_face.axis_infos
+        wght = next((axis for axis in axes if axis.tag == "wght"), None)
+        if wght is not None and face.weight is not None:
+            value = min(max(float(face.weight), wght.min_value), wght.max_value)
+            self.is_default_instance = value == wght.default_value
+            self.hb_font.set_variations({"wght": value})
+            with FREETYPE_LOCK:
+                self.outlines.set_var_design_coords(
+                    [value if axis.tag == "wght" else axis.default_value for axis in axes]
+                )
+        extents = self.hb_font.get_font_extents("ltr")
+        self.ascent: float = extents.ascender / self.upem
+        self.descent: float = -extents.descender / self.upem
+
+    def covers(self, text: str) -> bool:
+        """Say whether every visible character of `text` has a glyph, composed or decomposed."""
+        return any(
+            all(ord(c) in self.codepoints for c in form if not is_ignorable(c))
+            for form in (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
+        )
+
+    def has_variation(self, base: str, selector: str) -> bool:
+        """Say whether the font names a glyph for this base character followed by this variation selector."""
+        return bool(self.hb_font.get_variation_glyph(ord(base), ord(selector)))
+
+
+@lru_cache(maxsize=256)
+def load(face: FontFace) -> Loaded:
+    """Open a face once for the life of the process."""
+    return Loaded(face)
+
+
+@lru_cache(maxsize=65536)
+def ink_extent(face: FontFace, glyph_id: int) -> tuple[float, float]:
+    """Return how far a glyph's ink reaches above and below the baseline, in ems (both positive outwards)."""
+    loaded = load(face)
+    extents = loaded.hb_font.get_glyph_extents(glyph_id)
+    if extents is None or extents.height == 0:
+        return (-1.0, -1.0)
+    return (extents.y_bearing / loaded.upem, -(extents.y_bearing + extents.height) / loaded.upem)
+
+
+@lru_cache(maxsize=8192)
+def is_ignorable(character: str) -> bool:
+    """Say whether a face need not have a glyph for this character: joiners, selectors, blanks."""
+    code = ord(character)
+    return (
+        unicodedata.category(character) in ("Cf", "Zs")
+        or 0xFE00 <= code <= 0xFE0F
+        or 0xE0100 <= code <= 0xE01EF
+        or code in (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164)
+    )
+
+
+def static_instance(face: FontFace, *, directory: Path) -> FontFace:
+    """Return a static font file of a variable face at its weight, written to `directory` if it is not there yet.
+
+    FFmpeg's drawtext cannot set a weight; it draws such a file as we draw the variable face. The file is named
+    by its content and written whole. A face that needs no instancing is returned as it is.
+    """
+    loaded = load(face)
+    if face.index == 0 and loaded.is_default_instance:
+        return face
+    source = hashlib.sha256(face.path.read_bytes()).hexdigest()[:16]
+    target = directory / f"{face.path.stem.split('[')[0]}-{face.weight}-{face.index}-{source}.ttf"
+    if not target.exists():
+        request = hb.SubsetInput()
+        request.keep_everything()
+        for axis in loaded.hb_face.axis_infos:
+            if axis.tag == "wght" and face.weight is not None:
+                value = min(max(float(face.weight), axis.min_value), axis.max_value)
+                request.pin_axis_location(loaded.hb_face, "wght", value)
+            else:
+                request.pin_axis_to_default(loaded.hb_face, axis.tag)
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=directory, suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(request.subset(loaded.hb_face).blob.data)
+            Path(draft).replace(target)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+    return replace(face, path=target, weight=None, index=0)

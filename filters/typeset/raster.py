@@ -1,0 +1,219 @@
+"""From placed glyphs to pixels: fills, strokes, shadow and box, as one picture with straight alpha."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import freetype.raw as ft
+import numpy as np
+import numpy.typing as npt
+from freetype import (
+    FT_LOAD_NO_AUTOHINT,
+    FT_LOAD_NO_BITMAP,
+    FT_LOAD_NO_HINTING,
+    FT_RENDER_MODE_NORMAL,
+    FT_STROKER_LINECAP_ROUND,
+    FT_STROKER_LINEJOIN_ROUND,
+    Stroker,
+)
+from PIL import Image, ImageFilter
+
+from filters.typeset.face import FREETYPE_LOCK, FontFace, load
+from filters.typeset.layout import TextLayout
+from filters.typeset.style import Box, Color
+
+Coverage = npt.NDArray[np.uint8]
+"""Rows of coverage, 0 (outside) to 255 (inside)."""
+
+_SUBPIXELS: Final = 4  # glyphs stand on quarters of a pixel horizontally, as in drawtext
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """Hold an RGBA picture (straight alpha) and its place relative to the layout's top-left corner."""
+
+    image: Image.Image
+    left_px: int
+    top_px: int
+
+
+class _Mask(NamedTuple):
+    left: int
+    top: int
+    coverage: Coverage
+
+
+class _Frame(NamedTuple):
+    """A rectangle of whole pixels, half-open."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def grown(self, amount: int) -> _Frame:
+        return _Frame(self.left - amount, self.top - amount, self.right + amount, self.bottom + amount)
+
+    def moved(self, dx: int, dy: int) -> _Frame:
+        return _Frame(self.left + dx, self.top + dy, self.right + dx, self.bottom + dy)
+
+
+def rasterise(layout: TextLayout) -> Raster:
+    """Paint a layout: box, shadow, strokes, then fills, so that no stroke covers a neighbour's fill.
+
+    The picture is cut to what is visible. Transparent pixels carry the colour of the outermost layer, so that
+    scaling or chroma subsampling brings no dark fringe. An empty layout gives one transparent pixel.
+    """
+    style = layout.style
+    fills = _masks(layout, stroke_px=0.0)
+    strokes = _masks(layout, stroke_px=style.stroke_px) if style.stroke_px > 0 else []
+    ink = _bounds([*fills, *strokes])
+    if ink is None:
+        return Raster(Image.new("RGBA", (1, 1), (*style.color[:3], 0)), 0, 0)
+    frames = [ink]
+    shadow = style.shadow
+    reach_px = math.ceil(1.5 * shadow.blur_px) + 1 if shadow else 0
+    if shadow:
+        frames.append(ink.moved(shadow.dx_px, shadow.dy_px).grown(reach_px))
+    if style.box:
+        frames.append(_Frame(0, 0, layout.width_px, layout.height_px).grown(style.box.padding_px))
+    frame = _union(frames)
+
+    fill = _blit(fills, frame)
+    outline = np.maximum(_blit(strokes, frame), fill) if strokes else fill
+    layers: list[tuple[Coverage, Color]] = []
+    if style.box:
+        layers.append((_box_coverage(layout, style.box, frame), style.box.color))
+    if shadow:
+        cast = _blit(strokes or fills, _Frame(*frame).moved(-shadow.dx_px, -shadow.dy_px))
+        if shadow.blur_px > 0:
+            blurred = Image.fromarray(cast).filter(ImageFilter.GaussianBlur(shadow.blur_px / 2))
+            cast = np.asarray(blurred)
+        layers.append((cast, shadow.color))
+    if strokes:
+        layers.append((outline, style.stroke_color))
+    layers.append((fill, style.color))
+    return _cropped(_over(layers), frame)
+
+
+def _masks(layout: TextLayout, *, stroke_px: float) -> list[_Mask]:
+    masks = []
+    for glyph in layout.glyphs:
+        quarters = round(glyph.x_px * _SUBPIXELS)
+        mask = _glyph_mask(glyph.face, glyph.glyph_id, layout.size_px, quarters % _SUBPIXELS, stroke_px)
+        if mask is not None:
+            masks.append(
+                _Mask(mask.left + quarters // _SUBPIXELS, mask.top + round(glyph.y_px), mask.coverage)
+            )
+    return masks
+
+
+@lru_cache(maxsize=1024)
+def _glyph_mask(face: FontFace, glyph_id: int, size_px: int, quarter: int, stroke_px: float) -> _Mask | None:
+    """Draw one glyph with its origin at (quarter / 4, 0), grown by a round stroke; None where it has no ink."""
+    outlines = load(face).outlines  # before the lock, which opening a face takes too
+    with FREETYPE_LOCK:
+        outlines.set_pixel_sizes(0, size_px)
+        try:
+            outlines.load_glyph(glyph_id, FT_LOAD_NO_HINTING | FT_LOAD_NO_AUTOHINT | FT_LOAD_NO_BITMAP)
+        except ft.FT_Exception:
+            return None  # a glyph without outlines, such as a colour bitmap
+        glyph = ft.FT_Glyph()
+        _check(ft.FT_Get_Glyph(outlines.glyph._FT_GlyphSlot, ctypes.byref(glyph)))
+        try:
+            if stroke_px > 0:
+                stroker = Stroker()
+                radius = round(stroke_px * 64)
+                stroker.set(radius, FT_STROKER_LINECAP_ROUND, FT_STROKER_LINEJOIN_ROUND, 0)
+                _check(ft.FT_Glyph_StrokeBorder(ctypes.byref(glyph), stroker._FT_Stroker, False, True))
+            origin = ft.FT_Vector(quarter * 64 // _SUBPIXELS, 0)
+            _check(
+                ft.FT_Glyph_To_Bitmap(ctypes.byref(glyph), FT_RENDER_MODE_NORMAL, ctypes.byref(origin), True)
+            )
+            drawn = ctypes.cast(glyph, ft.FT_BitmapGlyph).contents
+            return _copied(drawn)
+        finally:
+            ft.FT_Done_Glyph(glyph)
+
+
+def _copied(drawn: Any) -> _Mask | None:
+    bitmap = drawn.bitmap
+    if bitmap.width == 0 or bitmap.rows == 0:
+        return None
+    data = ctypes.string_at(bitmap.buffer, bitmap.rows * bitmap.pitch)
+    rows = np.frombuffer(data, np.uint8).reshape(bitmap.rows, bitmap.pitch)[:, : bitmap.width]
+    return _Mask(drawn.left, -drawn.top, rows)
+
+
+def _check(error: int) -> None:
+    if error:
+        raise ft.FT_Exception(error)
+
+
+def _bounds(masks: Iterable[_Mask]) -> _Frame | None:
+    frames = [_Frame(m.left, m.top, m.left + m.coverage.shape[1], m.top + m.coverage.shape[0]) for m in masks]
+    return _union(frames) if frames else None
+
+
+def _union(frames: list[_Frame]) -> _Frame:
+    lefts, tops, rights, bottoms = zip(*frames, strict=True)
+    return _Frame(min(lefts), min(tops), max(rights), max(bottoms))
+
+
+def _blit(masks: Iterable[_Mask], frame: _Frame) -> Coverage:
+    """Gather masks on one canvas; where they overlap the greater coverage counts, so joins do not darken."""
+    canvas = np.zeros((frame.bottom - frame.top, frame.right - frame.left), np.uint8)
+    for left, top, coverage in masks:
+        height, width = coverage.shape
+        x, y = left - frame.left, top - frame.top
+        place = canvas[y : y + height, x : x + width]
+        np.maximum(place, coverage, out=place)
+    return canvas
+
+
+def _box_coverage(layout: TextLayout, box: Box, frame: _Frame) -> Coverage:
+    """Return the coverage of a rounded rectangle, from the signed distance to its edge."""
+    half_w = layout.width_px / 2 + box.padding_px
+    half_h = layout.height_px / 2 + box.padding_px
+    radius = min(box.radius_px, half_w, half_h)
+    x = np.arange(frame.left, frame.right, dtype=np.float32) + 0.5 - layout.width_px / 2
+    y = np.arange(frame.top, frame.bottom, dtype=np.float32) + 0.5 - layout.height_px / 2
+    qx = (np.abs(x) - half_w + radius)[None, :]
+    qy = (np.abs(y) - half_h + radius)[:, None]
+    distance = np.hypot(np.maximum(qx, 0), np.maximum(qy, 0)) + np.minimum(np.maximum(qx, qy), 0) - radius
+    coverage: Coverage = (np.clip(0.5 - distance, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return coverage
+
+
+def _over(layers: list[tuple[Coverage, Color]]) -> npt.NDArray[np.uint8]:
+    """Composite layers from the bottom up with the over operator; returns RGBA rows with straight alpha."""
+    shape = layers[0][0].shape
+    alpha = np.zeros(shape, np.float32)
+    premultiplied = np.zeros((*shape, 3), np.float32)
+    for coverage, color in layers:
+        added = coverage.astype(np.float32) * (color[3] / (255 * 255))
+        kept = 1 - added
+        premultiplied *= kept[..., None]
+        premultiplied += added[..., None] * np.asarray(color[:3], np.float32)
+        alpha = alpha * kept + added
+    rgba = np.empty((*shape, 4), np.uint8)
+    visible = alpha > 0
+    straight = premultiplied / np.where(visible, alpha, 1)[..., None]
+    rgba[..., :3] = np.where(visible[..., None], straight + 0.5, layers[0][1][:3])
+    rgba[..., 3] = alpha * 255 + 0.5
+    return rgba
+
+
+def _cropped(rgba: npt.NDArray[np.uint8], frame: _Frame) -> Raster:
+    rows = np.flatnonzero(rgba[..., 3].any(axis=1))
+    columns = np.flatnonzero(rgba[..., 3].any(axis=0))
+    if rows.size == 0:
+        return Raster(Image.fromarray(rgba[:1, :1]), frame.left, frame.top)
+    top, left = int(rows[0]), int(columns[0])
+    cut = np.ascontiguousarray(rgba[top : rows[-1] + 1, left : columns[-1] + 1])
+    return Raster(Image.fromarray(cut), frame.left + left, frame.top + top)

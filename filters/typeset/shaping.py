@@ -1,0 +1,202 @@
+"""From characters to glyphs: choose faces, split into runs, shape each run with HarfBuzz."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import uharfbuzz as hb
+
+from filters.typeset.characters import clusters, runs_of, script_of
+from filters.typeset.face import FontFace, FontStack, ink_extent, load
+
+EMOJI_SELECTOR: Final = "\ufe0f"
+
+# Scripts whose words are not separated by blanks, so each unit of line breaking counts as a word.
+UNSPACED_SCRIPTS: Final = frozenset(
+    {"Thai", "Laoo", "Khmr", "Mymr", "Hani", "Hira", "Kana", "Bopo", "Lana", "Tale"}
+)
+
+
+class Glyph(NamedTuple):
+    """One shaped glyph, in ems, y upwards; `cluster` is the index of its first character in the run's text."""
+
+    glyph_id: int
+    cluster: int
+    advance: float
+    dx: float
+    dy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Hold glyphs of one face and one direction, in the order they are drawn from left to right."""
+
+    face: FontFace
+    level: int
+    start: int
+    glyphs: tuple[Glyph, ...]
+    width_em: float
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Hold what stays on one line, and the blanks after it. `word` numbers the word that it is (part) of."""
+
+    text: str
+    levels: tuple[int, ...]
+    blanks: str
+    runs: tuple[Run, ...]
+    blank_runs: tuple[Run, ...]
+    width_em: float
+    blank_em: float
+    ink_above_em: float
+    ink_below_em: float
+    word: int
+
+
+def make_piece(
+    text: str,
+    levels: tuple[int, ...],
+    *,
+    blanks: str = "",
+    blank_levels: tuple[int, ...] = (),
+    word: int,
+    fonts: FontStack,
+) -> Piece:
+    """Shape one piece of a paragraph; `levels` has one entry for each character."""
+    runs = shape(text, levels, fonts)
+    blank_runs = shape(blanks, blank_levels, fonts)
+    ink = [ink_extent(run.face, glyph.glyph_id) for run in runs for glyph in run.glyphs]
+    return Piece(
+        text=text,
+        levels=levels,
+        blanks=blanks,
+        runs=runs,
+        blank_runs=blank_runs,
+        width_em=sum(run.width_em for run in runs),
+        blank_em=sum(run.width_em for run in blank_runs),
+        ink_above_em=max((above for above, _ in ink), default=0.0),
+        ink_below_em=max((below for _, below in ink), default=0.0),
+        word=word,
+    )
+
+
+@lru_cache(maxsize=4096)
+def shape(text: str, levels: tuple[int, ...], fonts: FontStack) -> tuple[Run, ...]:
+    """Shape `text` into runs of one face, script and level, in logical order."""
+    if not text:
+        return ()
+    parts = clusters(text)
+    faces = _choose_faces(parts, fonts)
+    scripts = _choose_scripts(parts)
+    starts: list[int] = []
+    position = 0
+    for part in parts:
+        starts.append(position)
+        position += len(part)
+    keys = [(face, script, levels[start]) for face, script, start in zip(faces, scripts, starts, strict=True)]
+    runs = []
+    for first, last in runs_of(keys):
+        face, script, level = keys[first]
+        start = starts[first]
+        glyphs = _shape_run("".join(parts[first:last]), face, script, bool(level % 2))
+        runs.append(Run(face, level, start, glyphs, sum(glyph.advance for glyph in glyphs)))
+    return tuple(runs)
+
+
+def _shape_run(text: str, face: FontFace, script: str, rtl: bool) -> tuple[Glyph, ...]:
+    loaded = load(face)
+    buffer = hb.Buffer()
+    buffer.add_codepoints([ord(c) for c in text])
+    buffer.direction = "rtl" if rtl else "ltr"
+    buffer.script = script
+    # No language: HarfBuzz would otherwise take the machine's locale, and glyphs may depend on it.
+    hb.shape(loaded.hb_font, buffer)
+    em = loaded.upem
+    return tuple(
+        Glyph(info.codepoint, info.cluster, place.x_advance / em, place.x_offset / em, place.y_offset / em)
+        for info, place in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True)
+    )
+
+
+def _choose_scripts(parts: list[str]) -> list[str]:
+    """Give shared characters (digits, points, blanks) the script before them, else the one after them."""
+    found = [next((s for s in map(script_of, part) if s), None) for part in parts]
+    current = next((s for s in found if s), "Latn")
+    scripts = []
+    for script in found:
+        current = script or current
+        scripts.append(current)
+    return scripts
+
+
+def _choose_faces(parts: list[str], fonts: FontStack) -> list[FontFace]:
+    faces: list[FontFace] = []
+    sticky: FontFace | None = None
+    for part in parts:
+        shared = script_of(part[0]) is None
+        if shared and EMOJI_SELECTOR not in part and sticky is not None and load(sticky).covers(part):
+            faces.append(sticky)  # a comma or blank between Arabic words stays in the Arabic face
+            continue
+        face = _face_for(part, fonts) or fonts.faces[0]
+        faces.append(face)
+        sticky = None if shared else face
+    return faces
+
+
+@lru_cache(maxsize=16384)
+def _face_for(cluster: str, fonts: FontStack) -> FontFace | None:
+    if EMOJI_SELECTOR in cluster:
+        for face in fonts.faces:
+            if load(face).has_variation(cluster[0], EMOJI_SELECTOR) and load(face).covers(cluster):
+                return face
+    whole = next((face for face in fonts.faces if load(face).covers(cluster)), None)
+    return whole or next((face for face in fonts.faces if load(face).covers(cluster[0])), None)
+
+
+def missing_characters(text: str, fonts: FontStack) -> tuple[str, ...]:
+    """Return the clusters of `text` that no face covers, each once, in order; they are drawn as an empty box."""
+    return tuple(
+        dict.fromkeys(part for part in clusters(text) if part != "\n" and not _face_for(part, fonts))
+    )
+
+
+def split_piece(piece: Piece, *, max_em: float, fonts: FontStack) -> list[Piece]:
+    """Break a piece that is wider than a line at cluster boundaries; the last part keeps the blanks."""
+    if piece.width_em <= max_em:
+        return [piece]
+    parts = clusters(piece.text)
+    by_character = [0.0] * len(piece.text)
+    for run in piece.runs:
+        for glyph in run.glyphs:
+            by_character[run.start + glyph.cluster] += glyph.advance
+    result: list[Piece] = []
+    first = start = 0
+    while first < len(parts):
+        last, end, width = first, start, 0.0
+        while last < len(parts):
+            step = sum(by_character[end : end + len(parts[last])])
+            if last > first and width + step > max_em:
+                break
+            width += step
+            end += len(parts[last])
+            last += 1
+        while True:
+            is_last = end == len(piece.text)
+            part = make_piece(
+                piece.text[start:end],
+                piece.levels[start:end],
+                blanks=piece.blanks if is_last else "",
+                blank_levels=piece.levels[-1:] * len(piece.blanks) if is_last else (),
+                word=piece.word,
+                fonts=fonts,
+            )
+            if part.width_em <= max_em or last == first + 1:
+                break
+            last -= 1  # letters at the cut took another, wider form
+            end -= len(parts[last])
+        result.append(part)
+        first, start = last, end
+    return result
