@@ -1,0 +1,124 @@
+"""Files that are absent or whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+if sys.platform != "win32":
+    import fcntl
+
+STAGING_PREFIX = ".staging-"
+
+
+class StagedFiles:
+    """Files of one folder that get their places together, once all of them are written. A context manager.
+
+    They are written in a hidden folder inside `folder`, under their final names; `commit` syncs them and
+    moves them up, in the order they were staged. The hidden folder is gone when the block ends. It is locked
+    while its process lives, so `sweep_staging` can tell what a killed process has left.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._hidden = folder / f"{STAGING_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
+        self._staged: list[Path] = []
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        self._hidden.mkdir()
+        self._lock = _locked(self._hidden)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._hidden, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def stage(self, target: Path) -> Path:
+        """Return the path at which the file for `target` is to be written."""
+        if target.parent != self._folder:
+            raise ValueError(f"{target}: allowed: files of the folder {self._folder}")
+        self._staged.append(target)
+        return self._hidden / target.name
+
+    def commit(self) -> None:
+        """Give every staged file its final place; each is whole on the disk before it has it."""
+        for target in self._staged:
+            with (self._hidden / target.name).open("rb+") as file:
+                os.fsync(file.fileno())
+        for target in self._staged:
+            (self._hidden / target.name).replace(target)
+        _sync_folder(self._folder)
+
+
+def _locked(folder: Path) -> int | None:
+    """Return a descriptor that holds a folder's lock, or None where folders cannot be locked."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def sweep_staging(folder: Path) -> int:
+    """Delete the hidden folders that killed processes left in a folder; return how many there were."""
+    swept = 0
+    for hidden in folder.glob(f"{STAGING_PREFIX}*"):
+        try:
+            descriptor = _locked(hidden)
+        except OSError:
+            continue
+        if descriptor is not None:
+            shutil.rmtree(hidden, ignore_errors=True)
+            os.close(descriptor)
+            swept += 1
+    return swept
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a private path beside `path`; it takes the place of `path` once the block has ended well.
+
+    What was written is synced before it is renamed, so that `path` is never half of a file, and is removed
+    where the block raises. The private name keeps the suffix, by which writers tell the format.
+    """
+    partial = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last; where folders cannot be opened (Windows) the system does so by itself."""
+    with contextlib.suppress(OSError):  # some network file systems refuse; the files themselves are synced
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file with line feeds, whole or not at all."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,287 @@
+"""What this machine can do, found by trying: the ffmpeg program, the encoders, the GPU."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+
+from engine.errors import UnavailableError
+
+REQUIRED_FILTERS = frozenset(
+    [
+        "concat",
+        "crop",
+        "drawtext",
+        "eq",
+        "fade",
+        "format",
+        "fps",
+        "gblur",
+        "loop",
+        "overlay",
+        "pad",
+        "scale",
+        "setpts",
+        "setsar",
+        "split",
+        "tpad",
+        "trim",
+        "xfade",
+        "zoompan",
+        "alimiter",
+        "aresample",
+        "ebur128",
+        "volume",
+    ]
+)
+"""Filters without which the ffmpeg compositor cannot draw; `perspective` is used where it is there."""
+
+PROBE_PX = (320, 256)
+"""NVENC refuses very small pictures, which says nothing of larger ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class FfmpegProgram:
+    """An ffmpeg program: where it is, its version line and its filters."""
+
+    path: Path
+    version: str
+    filters: frozenset[str]
+    origin: str
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The required filters that it lacks."""
+        return REQUIRED_FILTERS - self.filters
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The release number, (8, 0, 1) for 8.0.1; nightly builds count as the release they follow."""
+        found = re.search(r"version n?(\d+(?:\.\d+)*)", self.version)
+        return tuple(int(part) for part in found.group(1).split(".")) if found else (0,)
+
+
+def _candidates() -> Iterator[tuple[Path, str]]:
+    named = os.environ.get("VIDEO_PIPELINE_FFMPEG")
+    if named:
+        yield Path(named), "VIDEO_PIPELINE_FFMPEG"
+        return
+    system = shutil.which("ffmpeg")
+    if system:
+        yield Path(system), "system"
+    try:
+        import imageio_ffmpeg
+
+        yield Path(imageio_ffmpeg.get_ffmpeg_exe()), "imageio-ffmpeg"
+    except (ImportError, RuntimeError):
+        return
+
+
+def inspect_ffmpeg(path: Path, origin: str) -> FfmpegProgram | None:
+    """Return what an ffmpeg program is, or None where it does not run."""
+    try:
+        version = subprocess.run(
+            [path, "-hide_banner", "-version"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+        listing = subprocess.run(
+            [path, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    names = re.findall(r"^ [T.][S.]?[C.]? +(\w+) +\S+->\S+", listing, re.M)
+    return FfmpegProgram(path, version.splitlines()[0], frozenset(names), origin)
+
+
+@cache
+def ffmpeg_programs() -> tuple[FfmpegProgram, ...]:
+    """Return every ffmpeg program that was found and runs."""
+    found = (inspect_ffmpeg(path, origin) for path, origin in _candidates())
+    return tuple(program for program in found if program)
+
+
+@cache
+def find_ffmpeg() -> FfmpegProgram:
+    """Return the newest ffmpeg program that has every filter needed.
+
+    The environment variable VIDEO_PIPELINE_FFMPEG names one to use and no other. Raises UnavailableError.
+    """
+    programs = ffmpeg_programs()
+    usable = [program for program in programs if not program.missing]
+    if usable:
+        return max(usable, key=lambda program: program.release)
+    if programs:
+        lacks = "; ".join(
+            f"{program.path} lacks {', '.join(sorted(program.missing))}" for program in programs
+        )
+        raise UnavailableError(f"no ffmpeg program has the filters needed: {lacks}")
+    named = os.environ.get("VIDEO_PIPELINE_FFMPEG")
+    what = f"VIDEO_PIPELINE_FFMPEG={named} does not run" if named else "no ffmpeg program was found"
+    raise UnavailableError(f"{what}; `pip install imageio-ffmpeg` brings one")
+
+
+# The first decisive line of FFmpeg's log, what it means, and what helps. "No capable devices found" follows
+# most of them and decides nothing.
+NVENC_FAULTS: tuple[tuple[str, str], ...] = (
+    (r"Cannot load libcuda\.so", "no NVIDIA driver on this machine"),
+    (r"Cannot load nvcuda\.dll", "no NVIDIA driver on this machine"),
+    (
+        r"Cannot load (libnvidia-encode\.so|nvEncodeAPI)",
+        "the driver's encoder library is missing (in a container: the `video` driver capability)",
+    ),
+    (
+        r"Driver does not support the required nvenc API version",
+        "the NVIDIA driver is too old for this FFmpeg",
+    ),
+    (r"unsupported device \(2\)", "this GPU has no NVENC"),
+    (r"incompatible client key \(21\)", "every NVENC session that the driver allows is taken"),
+    (r"out of memory \(10\)", "NVENC is out of sessions or memory"),
+    (r"cu(Init|DeviceGet\w*|Ctx\w+)\(.*failed", "CUDA could not be started"),
+    (r"No NVENC capable devices found|No capable devices found", "no GPU here can encode"),
+    (r"less than the minimum", "the picture is smaller than NVENC encodes"),
+)
+
+
+def classify_nvenc(log: str) -> str:
+    """Return what the log of a failed NVENC probe means, by its first decisive line."""
+    generic = NVENC_FAULTS[-2]
+    for line in log.splitlines():
+        for pattern, meaning in NVENC_FAULTS:
+            if pattern != generic[0] and re.search(pattern, line):
+                return meaning
+    if re.search(generic[0], log):
+        return generic[1]
+    return "the probe encode failed"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderProbe:
+    """Whether an encoder encoded a real picture just now, and why not."""
+
+    name: str
+    works: bool
+    reason: str
+    log: str = ""
+
+
+@cache
+def probe_encoder(name: str) -> EncoderProbe:
+    """Encode a few real frames with an encoder of PyAV's FFmpeg, the one that will do the work."""
+    width, height = PROBE_PX
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    with av.logging.Capture() as lines:
+        try:
+            context = av.CodecContext.create(name, "w")
+            assert isinstance(context, av.VideoCodecContext)
+            context.width, context.height = width, height
+            context.pix_fmt = "yuv420p"
+            context.framerate = Fraction(30)
+            packets = 0
+            for value in (16, 128, 235):
+                frame = av.VideoFrame.from_ndarray(
+                    np.full((height * 3 // 2, width), value, np.uint8), format="yuv420p"
+                )
+                packets += len(context.encode(frame))
+            packets += len(context.encode(None))
+        except av.FFmpegError as error:
+            log = "\n".join(line[2].strip() for line in lines)
+            meaning = classify_nvenc(log) if "nvenc" in name else str(error)
+            return EncoderProbe(name, False, meaning, log)
+        except ValueError:
+            return EncoderProbe(name, False, f"PyAV {av.__version__} was built without it")
+        finally:
+            av.logging.set_level(level)
+    if packets < 3:
+        return EncoderProbe(name, False, f"{packets} of 3 probe frames came back")
+    return EncoderProbe(name, True, "a probe encode succeeded")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderChoice:
+    """The encoder of a render and why it was chosen. Made once, before rendering."""
+
+    name: str
+    reason: str
+
+
+def choose_encoder(wanted: str) -> EncoderChoice:
+    """Return the encoder to use; raise UnavailableError where one asked for by name does not work."""
+    if wanted == "auto":
+        nvenc = probe_encoder("h264_nvenc")
+        if nvenc.works:
+            return EncoderChoice("h264_nvenc", nvenc.reason)
+        return EncoderChoice("libx264", f"h264_nvenc is not usable: {nvenc.reason}")
+    probe = probe_encoder(wanted)
+    if not probe.works:
+        detail = f"\n  {probe.log.strip().splitlines()[0]}" if probe.log.strip() else ""
+        raise UnavailableError(
+            f"encoder {wanted!r} is not usable here: {probe.reason}; allowed on this machine: auto, libx264{detail}"
+        )
+    return EncoderChoice(wanted, "asked for by name")
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """An NVIDIA GPU as NVML reports it."""
+
+    name: str
+    driver: str
+    memory_mib: int
+
+
+def gpus() -> tuple[tuple[Gpu, ...], str]:
+    """Return the NVIDIA GPUs and, where there are none, why."""
+    try:
+        import pynvml
+    except ImportError:
+        return (), "nvidia-ml-py is not installed (pip install 'video-pipeline[cuda]')"
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return (), f"NVML: {error}"
+    try:
+        driver = str(pynvml.nvmlSystemGetDriverVersion())
+        found = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) // 2**20
+            found.append(Gpu(str(pynvml.nvmlDeviceGetName(handle)), driver, memory))
+        return tuple(found), "" if found else "the driver reports no GPU"
+    finally:
+        pynvml.nvmlShutdown()
+
+
+COMPOSITORS_BUILT = ("ffmpeg",)
+
+
+def choose_compositor(wanted: str) -> tuple[str, str]:
+    """Return the compositor to use and why; raise UnavailableError for one that is not built."""
+    if wanted == "auto":
+        return "ffmpeg", "the only compositor in this version"
+    if wanted not in COMPOSITORS_BUILT:
+        raise UnavailableError(
+            f"compositor {wanted!r} is not part of this version; allowed: auto, {', '.join(COMPOSITORS_BUILT)}"
+        )
+    return wanted, "asked for by name"
+
+
+def cpu_count() -> int:
+    """Return the number of processors that this process may use (affinity and cgroup quota counted)."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            count = min(count, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return max(1, count)

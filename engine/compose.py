@@ -1,0 +1,444 @@
+"""Scenes and their assets become a timeline: the one place where the overlap of transitions is worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from engine.assets.fonts import FontCatalogue, UnknownFontError
+from engine.assets.models import SceneAssets, StoryAssets
+from engine.config import Config, load_config
+from engine.errors import StoryError
+from engine.story import FadeEffect, KenBurns, Story, StoryScene, parse_story
+from engine.story_fields import BoxSpec, ShadowSpec, StrokeSpec, parse_colour
+from engine.story_text import word_units
+from engine.timeline import AudioTrack, Caption, Clip, Footage, Timeline, Transition
+from engine.timing import FrameRange, Seconds, exact_seconds, frame_time, frames_ceil, frames_round
+from filters.ken_burns import Camera, Rect, largest_rect, widen_to_aspect, zoom_about
+from filters.text import Box, Shadow, TextStyle
+from filters.transitions import CUT
+
+READING_WORDS_A_SECOND = Fraction(5, 2)
+"""Reading speed of a caption that is not spoken: 150 words a minute."""
+
+SILENT_FACTOR = Fraction(3, 2)
+"""A scene whose speech failed is this much longer, so that it can be read (the guide's rule)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneTiming:
+    """What decides a scene's place: its own frames and the transition into the next scene."""
+
+    scene_id: str
+    frames: int
+    transition: str
+    transition_frames: int
+    transition_given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where scenes stand; `overlaps[i]` is the frames that scene i shares with the next."""
+
+    ranges: tuple[FrameRange, ...]
+    overlaps: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+def place_scenes(timings: Sequence[SceneTiming], *, fps: Fraction) -> Placement:
+    """Place scenes one after the other, each overlapping the next by its transition.
+
+    A transition that the story asks for and that is longer than its scenes allow raises StoryError naming
+    them; one that is only the default is shortened, with a warning.
+    """
+    overlaps = [timing.transition_frames for timing in timings[:-1]] + [0]
+    warnings: list[str] = []
+    for index, timing in enumerate(timings):
+        before = overlaps[index - 1] if index else 0
+        after = overlaps[index]
+        if before + after <= timing.frames:
+            continue
+        defaults = [
+            at for at in (index - 1, index) if at >= 0 and overlaps[at] and not timings[at].transition_given
+        ]
+        given = sum(overlaps[at] for at in (index - 1, index) if at >= 0 and at not in defaults)
+        if not defaults or given > timing.frames:
+            raise StoryError(_too_long(timings, index, before, after, fps))
+        share = (timing.frames - given) // len(defaults)
+        for at in defaults:
+            overlaps[at] = min(overlaps[at], share)
+        warnings.append(
+            f"scene {timing.scene_id!r} lasts {float(timing.frames / fps):.2f} s: its default transitions are shortened"
+        )
+    ranges: list[FrameRange] = []
+    start = 0
+    for timing, overlap in zip(timings, overlaps, strict=True):
+        ranges.append(FrameRange(start, start + timing.frames))
+        start += timing.frames - overlap
+    return Placement(tuple(ranges), tuple(overlaps), tuple(warnings))
+
+
+def _too_long(timings: Sequence[SceneTiming], index: int, before: int, after: int, fps: Fraction) -> str:
+    parts = []
+    if before:
+        parts.append(
+            f"{timings[index - 1].transition!r} from scene {timings[index - 1].scene_id!r} ({float(before / fps):.2f} s)"
+        )
+    if after:
+        parts.append(
+            f"{timings[index].transition!r} to scene {timings[index + 1].scene_id!r} ({float(after / fps):.2f} s)"
+        )
+    return (
+        f"scene {timings[index].scene_id!r}: field 'transition': {' and '.join(parts)} "
+        f"{'take' if len(parts) > 1 else 'takes'} {float((before + after) / fps):.2f} s of a scene of "
+        f"{float(timings[index].frames / fps):.2f} s; allowed: transitions no longer than their scenes, or 'cut'"
+    )
+
+
+def _transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
+    spec = scene.transition
+    name = spec.name if spec else config.scenes.transition
+    if name == CUT:
+        return CUT, Fraction(0), True
+    if spec and spec.duration is not None:
+        return name, exact_seconds(spec.duration), True
+    return name, exact_seconds(config.scenes.transition_duration), False
+
+
+def _own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) -> Seconds:
+    """Return how long a scene lasts where nothing is spoken in it."""
+    if scene.duration is not None:
+        seconds = exact_seconds(scene.duration)
+    elif assets is not None and isinstance(assets.picture, Footage):
+        seconds = assets.picture.duration
+    elif assets is not None and assets.narration is not None:
+        seconds = Fraction(0)
+    else:
+        reading = Fraction(word_units(scene.text)) / READING_WORDS_A_SECOND + 1
+        seconds = max(exact_seconds(config.scenes.default_duration), reading)
+    return seconds * SILENT_FACTOR if assets is not None and assets.extended else seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The quiet before a scene's words, and the frames that words and quiet need."""
+
+    seconds: Seconds
+    needed_frames: int
+
+
+def _lead(narration: Seconds, before: int, after: int, *, fps: Fraction, padding: Seconds) -> _Lead:
+    # Words keep clear of the middle of a transition, so neighbours never speak at once.
+    lead = padding / 2 + frame_time(before, fps) / 2
+    tail = padding / 2 + frame_time(after, fps) / 2
+    return _Lead(lead, frames_ceil(lead + narration + tail, fps))
+
+
+def _scene_timings(
+    scenes: Sequence[StoryScene], assets: Sequence[SceneAssets | None], config: Config
+) -> tuple[list[SceneTiming], list[str]]:
+    fps = config.video.fps
+    padding = exact_seconds(config.scenes.narration_padding)
+    transitions = [_transition(scene, config) for scene in scenes]
+    timings: list[SceneTiming] = []
+    warnings: list[str] = []
+    before = 0
+    for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=True)):
+        name, seconds, given = transitions[index]
+        last = index == len(scenes) - 1
+        after = 0 if last or name == CUT else max(1, frames_round(seconds, fps))
+        frames = max(1, frames_round(_own_seconds(scene, scene_assets, config), fps))
+        if scene_assets is not None and scene_assets.narration is not None:
+            lead = _lead(scene_assets.narration.duration, before, after, fps=fps, padding=padding)
+            if lead.needed_frames > frames:
+                if scene.duration is not None:
+                    warnings.append(
+                        f"scene {scene.scene_id!r}: duration {scene.duration:g} s is shorter than its narration; "
+                        f"it lasts {float(lead.needed_frames / fps):.2f} s"
+                    )
+                frames = lead.needed_frames
+        elif scene.duration is None:
+            # A scene of default length also holds the transitions that the configuration puts at its ends.
+            frames = max(frames, before + after)
+        timings.append(SceneTiming(scene.scene_id, frames, name, after, given))
+        before = after
+    return timings, warnings
+
+
+def _ken_burns(
+    effect: KenBurns,
+    *,
+    index: int,
+    seconds: Seconds,
+    picture_aspect: float,
+    canvas_aspect: float,
+    config: Config,
+) -> Camera:
+    if effect.start is not None and effect.end is not None:
+        ends = []
+        for spec in (effect.start, effect.end):
+            height = spec.height
+            if height is None:
+                height = min(1.0 - spec.y, spec.width * picture_aspect / canvas_aspect)
+            ends.append(
+                widen_to_aspect(Rect(spec.x, spec.y, spec.width, height), picture_aspect, canvas_aspect)
+            )
+        return Camera(ends[0], ends[1], effect.easing)
+    if effect.zoom is not None:
+        zoom_start, zoom_end = effect.zoom
+    else:
+        reach = min(1 + config.scenes.zoom_rate * float(seconds), config.scenes.zoom_max)
+        zoom_start, zoom_end = (1.0, reach) if index % 2 == 0 else (reach, 1.0)
+    focus = effect.focus or (0.5, 0.5)
+    whole = largest_rect(picture_aspect, canvas_aspect, focus=focus)
+    return Camera(
+        zoom_about(whole, zoom=zoom_start, focus=focus),
+        zoom_about(whole, zoom=zoom_end, focus=focus),
+        effect.easing,
+    )
+
+
+def _style(scene: StoryScene, config: Config, scale: float) -> TextStyle:
+    """Return a caption's look in pixels of this frame; `scale` is 1 for a frame 1080 px wide."""
+    look = config.scenes
+
+    def px(value: float) -> int:
+        return round(value * scale)
+
+    stroke: StrokeSpec | None = look.text_stroke if scene.stroke is None else scene.stroke or None
+    shadow: ShadowSpec | None = look.text_shadow if scene.shadow is None else scene.shadow or None
+    box: BoxSpec | None = look.text_box if scene.box is None else scene.box or None
+    return TextStyle(
+        size_px=max(4, px(scene.size or look.text_size)),
+        color=parse_colour(scene.colour or look.text_color),
+        stroke_px=px(stroke.width) if stroke else 0,
+        stroke_color=parse_colour(stroke.colour) if stroke else (0, 0, 0, 255),
+        shadow=Shadow(
+            dx_px=px(shadow.x), dy_px=px(shadow.y), blur_px=px(shadow.blur), color=parse_colour(shadow.colour)
+        )
+        if shadow
+        else None,
+        box=Box(color=parse_colour(box.colour), padding_px=px(box.padding), radius_px=px(box.radius))
+        if box
+        else None,
+    )
+
+
+def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalogue, *, base: Path) -> None:
+    """Raise StoryError or ConfigError-like message for a font that cannot be found, naming the scene."""
+    for index, scene in enumerate(scenes):
+        name = scene.font or config.scenes.text_font
+        try:
+            fonts.resolve(font_name(name, base))
+        except UnknownFontError as error:
+            place = (
+                f"scenes[{index}] (scene_id {scene.scene_id!r}): field 'font'"
+                if scene.font
+                else "scenes.text_font"
+            )
+            raise StoryError(f"{place}: {error}") from error
+
+
+def font_name(name: str, base: Path) -> str:
+    """Return a font's name; a relative path of a font file is taken from `base`, the story's folder."""
+    if Path(name).suffix.lower() in (".ttf", ".otf", ".ttc"):
+        return str(base / Path(name).expanduser())
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A timeline and what was worth saying while it was made."""
+
+    timeline: Timeline
+    warnings: tuple[str, ...]
+
+
+def compose(
+    story: Story,
+    scenes: Sequence[StoryScene],
+    assets: StoryAssets,
+    *,
+    config: Config,
+    base: Path = Path(),
+) -> Composition:
+    """Place scenes, captions and sounds on a frame-exact timeline.
+
+    A scene's length covers its transitions; the whole is the sum of the scenes less the overlaps. `base` is
+    the folder that relative font files are taken from. Raises StoryError naming the scenes.
+    """
+    fps = config.video.fps
+    width, height = config.video.canvas_px()
+    timings, warnings = _scene_timings(scenes, assets.scenes, config)
+    placement = place_scenes(timings, fps=fps)
+    scale = min(width, height) / 1080
+    padding = exact_seconds(config.scenes.narration_padding)
+    clips: list[Clip] = []
+    transitions: list[Transition] = []
+    captions: list[Caption] = []
+    audio: list[AudioTrack] = []
+    for index, (scene, own) in enumerate(zip(scenes, assets.scenes, strict=True)):
+        frames = placement.ranges[index]
+        before = placement.overlaps[index - 1] if index else 0
+        after = placement.overlaps[index]
+        clips.append(_clip(scene, own, index, frames, before, after, config, width / height))
+        if after:
+            overlap = FrameRange(frames.stop - after, frames.stop)
+            transitions.append(Transition(timings[index].transition, index, overlap))
+        if scene.text.strip():
+            captions.append(
+                Caption(
+                    scene_id=scene.scene_id,
+                    text=scene.text,
+                    frames=FrameRange(frames.start + before // 2, frames.stop - (after - after // 2)),
+                    style=_style(scene, config, scale),
+                    font=font_name(scene.font or config.scenes.text_font, base),
+                    position=scene.text_position or config.scenes.text_position,
+                    animation=scene.animation or config.scenes.text_animation,
+                )
+            )
+        start = frame_time(frames.start, fps)
+        if own.footage_sound is not None and scene.video is not None and isinstance(own.picture, Footage):
+            audio.append(
+                AudioTrack(
+                    kind="footage",
+                    path=own.footage_sound.path,
+                    sha256=own.footage_sound.sha256,
+                    at=start,
+                    start=own.picture.start,
+                    duration=min(own.picture.duration, frame_time(len(frames), fps)),
+                    gain_db=scene.video.volume,
+                    scene_id=scene.scene_id,
+                )
+            )
+        if own.narration is not None:
+            lead = _lead(own.narration.duration, before, after, fps=fps, padding=padding)
+            audio.append(
+                AudioTrack(
+                    kind="narration",
+                    path=own.narration.path,
+                    sha256=own.narration.sha256,
+                    at=start + lead.seconds,
+                    duration=own.narration.duration,
+                    scene_id=scene.scene_id,
+                    text=scene.spoken,
+                )
+            )
+    timeline = Timeline(width, height, fps, story.title, tuple(clips), tuple(transitions), tuple(captions))
+    if assets.music is not None:
+        usual = config.audio.music_volume
+        volume = story.music.volume if story.music and story.music.volume is not None else usual
+        audio.append(
+            AudioTrack(
+                kind="music",
+                path=assets.music.path,
+                sha256=assets.music.sha256,
+                at=Fraction(0),
+                duration=timeline.duration,
+                gain_db=volume - usual,  # the mixer adds the usual level
+            )
+        )
+    if timeline.duration > exact_seconds(config.video.default_duration):
+        warnings.append(
+            f"the video lasts {float(timeline.duration):.1f} s, longer than video.default_duration "
+            f"({config.video.default_duration:g} s)"
+        )
+    return Composition(replace(timeline, audio=tuple(audio)), (*warnings, *placement.warnings))
+
+
+def _clip(
+    scene: StoryScene,
+    own: SceneAssets,
+    index: int,
+    frames: FrameRange,
+    before: int,
+    after: int,
+    config: Config,
+    canvas_aspect: float,
+) -> Clip:
+    fps = config.video.fps
+    effects = scene.effects
+    if effects is None:
+        effects = tuple(
+            KenBurns() if name == "ken_burns" else FadeEffect(type=name) for name in config.scenes.effects
+        )
+    camera: Camera | None = None
+    fades = {"fade_in": 0, "fade_out": 0}
+    fit = scene.fit or config.scenes.fit
+    for effect in effects:
+        if isinstance(effect, KenBurns):
+            if isinstance(own.picture, Footage):
+                continue  # a clip moves by itself
+            aspect = own.picture.width_px / own.picture.height_px if fit == "cover" else canvas_aspect
+            camera = _ken_burns(
+                effect,
+                index=index,
+                seconds=frame_time(len(frames), fps),
+                picture_aspect=aspect,
+                canvas_aspect=canvas_aspect,
+                config=config,
+            )
+        else:
+            seconds = exact_seconds(effect.duration or config.scenes.fade_duration)
+            fades[effect.type] = min(max(1, frames_round(seconds, fps)), len(frames))
+    return Clip(
+        scene_id=scene.scene_id,
+        frames=frames,
+        source=own.picture,
+        fit=fit,
+        camera=camera,
+        # At an edge that a transition covers, the transition takes the fade's place.
+        fade_in_frames=0 if before else fades["fade_in"],
+        fade_out_frames=0 if after else fades["fade_out"],
+    )
+
+
+class SceneComposer:
+    """The guide's composer: scene dictionaries and assets in, composed scene dictionaries out."""
+
+    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
+        self.config = load_config(config)
+
+    def compose_scenes(
+        self, story_scenes: Sequence[Mapping[str, Any]], generated_assets: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return scenes ready for `VideoRenderer.render_video`, with start_time and end_time in seconds.
+
+        Times count the overlap of transitions: a scene starts before the last one has ended. A scene whose
+        picture is missing gets none here; the renderer draws one. Raises StoryError.
+        """
+        story = parse_story({"title": "scenes", "scenes": [dict(scene) for scene in story_scenes]})
+        scenes = story.scenes or ()
+        timings, _ = _scene_timings(scenes, [None] * len(scenes), self.config)
+        placement = place_scenes(timings, fps=self.config.video.fps)
+        images = generated_assets.get("images") or {}
+        look = self.config.scenes
+        composed: list[dict[str, Any]] = []
+        for index, scene in enumerate(scenes):
+            frames = placement.ranges[index]
+            composed.append(
+                {
+                    "scene_id": scene.scene_id,
+                    "image_path": images.get(scene.scene_id) or scene.image,
+                    "duration": float(frame_time(len(frames), self.config.video.fps)),
+                    "effects": list(dict(story_scenes[index]).get("effects") or look.effects),
+                    "text": {
+                        "content": scene.text,
+                        "position": scene.text_position or look.text_position,
+                        "size": scene.size or look.text_size,
+                        "color": scene.colour or look.text_color,
+                        "font": scene.font or look.text_font,
+                        "animation": scene.animation or look.text_animation,
+                    },
+                    "transition": timings[index].transition,
+                    "transition_duration": float(
+                        frame_time(placement.overlaps[index], self.config.video.fps)
+                    ),
+                    "start_time": float(frame_time(frames.start, self.config.video.fps)),
+                    "end_time": float(frame_time(frames.stop, self.config.video.fps)),
+                }
+            )
+        return composed

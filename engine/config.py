@@ -1,0 +1,399 @@
+"""The configuration: the guide's YAML, environment overrides, and every default.
+
+An option beats the environment, which beats the file, which beats the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from engine.errors import ConfigError
+from engine.story_fields import (
+    CANVAS_MAX_PX,
+    Animation,
+    BoxSpec,
+    Colour,
+    FitName,
+    FontName,
+    Position,
+    ShadowSpec,
+    StrokeSpec,
+    TransitionName,
+)
+from engine.timing import parse_fps
+from engine.validation import explain
+
+EncoderName = Literal["auto", "libx264", "h264_nvenc"]
+CompositorName = Literal["auto", "ffmpeg", "native", "cuda"]
+
+
+def _bitrate(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value // 1000}k" if value >= 1000 else str(value)
+    return value
+
+
+def _frame_rate(value: Any) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Fraction):
+        raise ValueError("a number of frames per second from 24 to 60, or a ratio such as '30000/1001'")
+    try:
+        fps = parse_fps(value)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(
+            "a number of frames per second from 24 to 60, or a ratio such as '30000/1001'"
+        ) from error
+    if not Fraction(23976, 1000) <= fps + Fraction(1, 1000) or fps > 60:
+        raise ValueError("a frame rate from 24 to 60 (24000/1001 and its kin included)")
+    return fps
+
+
+Bitrate = Annotated[str, BeforeValidator(_bitrate), Field(pattern=r"^[1-9][0-9]*[kKmM]?$")]
+FrameRate = Annotated[
+    Fraction,
+    BeforeValidator(_frame_rate, json_schema_input_type=int | float | str),
+    Field(json_schema_extra={"description": "24 to 60, or a ratio such as 30000/1001"}),
+]
+Pixels = Annotated[int, Field(ge=16, le=CANVAS_MAX_PX)]
+Service = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Processing(Section):
+    """Jobs: read by the job front end."""
+
+    max_concurrent_jobs: int = Field(4, ge=1, le=1024, description="Jobs rendered at once on a node.")
+    job_timeout: float = Field(600, gt=0, description="Seconds after which a job is stopped.")
+    retry_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets in all.")
+    retry_backoff_multiplier: float = Field(2, ge=1, description="Each wait is this times the last.")
+    redis_url: str | None = Field(
+        None, description="Accepted from the guide's deployment (REDIS_URL); the engine does not use Redis."
+    )
+
+
+class Video(Section):
+    """Picture format and encoder."""
+
+    fps: FrameRate = Field(Fraction(30), description="Frames per second, 24 to 60.")
+    codec: EncoderName = Field("auto", description="Encoder: auto takes h264_nvenc where a probe works.")
+    audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
+    bitrate: Bitrate = Field("8000k", description="Average video bit rate, used where crf is not set.")
+    crf: float | None = Field(
+        None, ge=0, le=51, description="Constant quality (cq for NVENC); beats bitrate."
+    )
+    preset: str = Field("medium", description="x264 preset, or p1 … p7 for NVENC.")
+    tune: str | None = Field(None, description="x264 or NVENC tune.")
+    gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
+    compositor: CompositorName = Field("auto", description="What draws the frames.")
+    default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
+        "9:16", description="Aspect where no size is given."
+    )
+    size: tuple[Pixels, Pixels] | None = Field(
+        None, description="Explicit [width, height], even; beats the aspect."
+    )
+    default_duration: float = Field(
+        60, gt=0, le=36000, description="Seconds aimed at; a longer video is warned of."
+    )
+    resolutions: Resolutions = Field(
+        default_factory=lambda: Resolutions(),  # noqa: PLW0108 - defined below
+        description="Sizes of the aspects.",
+    )
+    motion: Literal["auto", "perspective", "zoompan"] = Field(
+        "auto", description="FFmpeg filter that moves the camera; auto prefers subpixel perspective."
+    )
+    zoompan_oversample: int = Field(
+        4, ge=1, le=8, description="How many times larger than the frame zoompan's input is."
+    )
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.size and any(side % 2 for side in self.size):
+            raise ValueError(f"size {self.size[0]}x{self.size[1]}: both sides must be even for H.264 4:2:0")
+        return self
+
+    def canvas_px(self) -> tuple[int, int]:
+        """Return the frame's width and height in pixels."""
+        if self.size:
+            return self.size
+        table = {
+            "9:16": self.resolutions.portrait,
+            "1:1": self.resolutions.square,
+            "16:9": self.resolutions.landscape,
+            "4:5": self.resolutions.feed,
+        }
+        return table[self.default_aspect_ratio]
+
+
+class Resolutions(Section):
+    """The size of each aspect, [width, height]."""
+
+    portrait: tuple[Pixels, Pixels] = Field((1080, 1920), description="9:16")
+    square: tuple[Pixels, Pixels] = Field((1080, 1080), description="1:1")
+    landscape: tuple[Pixels, Pixels] = Field((1920, 1080), description="16:9")
+    feed: tuple[Pixels, Pixels] = Field((1080, 1350), description="4:5")
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        for name in ("portrait", "square", "landscape", "feed"):
+            if any(side % 2 for side in getattr(self, name)):
+                raise ValueError(f"{name}: both sides must be even for H.264 4:2:0")
+        return self
+
+
+class Images(Section):
+    """Pictures for scenes that bring none."""
+
+    service: Service = Field("drawn", description="drawn (offline). Others fall back to it, with a warning.")
+    api_endpoint: str | None = Field(None, description="Address of an image service.")
+    max_retries: int = Field(3, ge=0, le=100, description="Retries of a service.")
+    timeout: float = Field(30, gt=0, description="Seconds a service may take.")
+    fallback_enabled: bool = Field(
+        True, description="Draw a picture where one fails; otherwise it is an error."
+    )
+    cache_enabled: bool = Field(True, description="Keep drawn pictures.")
+    cache_ttl: float = Field(604800, ge=0, description="Seconds a cached picture is kept (7 days).")
+    max_megapixels: float = Field(
+        200, gt=0, le=1000, description="A picture with more is refused from its header."
+    )
+
+
+class Tts(Section):
+    """Narration."""
+
+    service: Service = Field("hibari", description="hibari (offline, English) or none.")
+    voice: str = Field("heart", description="Voice of the service.")
+    speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
+    pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")
+    fallback_enabled: bool = Field(
+        True, description="Silent, scenes 1.5 times longer, where speech fails; otherwise an error."
+    )
+    cache_enabled: bool = Field(True, description="Keep spoken narration.")
+    cache_ttl: float = Field(2592000, ge=0, description="Seconds cached speech is kept (30 days).")
+
+
+class Scenes(Section):
+    """How scenes look where the story does not say."""
+
+    default_duration: float = Field(
+        5.0, gt=0, le=3600, description="Seconds of a scene with nothing to say or read."
+    )
+    transition: TransitionName = Field("fade", description="Transition from a scene to the next.")
+    transition_duration: float = Field(0.5, ge=0, le=30, description="Seconds of a transition.")
+    fade_duration: float = Field(0.5, gt=0, le=30, description="Seconds of the fade_in and fade_out effects.")
+    narration_padding: float = Field(
+        0.5, ge=0, le=30, description="Seconds of quiet between one scene's words and the next."
+    )
+    effects: tuple[Literal["fade_in", "fade_out", "ken_burns"], ...] = Field(
+        ("ken_burns", "fade_in", "fade_out"), description="Effects of a scene that names none."
+    )
+    text_position: Position = Field("bottom", description="Where captions stand: top, center, bottom.")
+    text_size: float = Field(48, ge=8, le=400, description="Caption size in px on a 1080 px wide frame.")
+    text_color: Colour = Field("#FFFFFF", description="Caption colour: CSS name, #RRGGBB or #RRGGBBAA.")
+    text_font: FontName = Field("Arial-Bold", description="Caption font: family and weight, or a file.")
+    text_stroke: StrokeSpec | None = Field(
+        StrokeSpec(width=4, colour="#000000C8"), description="Outline of captions, or null."
+    )
+    text_shadow: ShadowSpec | None = Field(
+        ShadowSpec(x=0, y=3, blur=6, colour="#000000A0"), description="Shadow of captions, or null."
+    )
+    text_box: BoxSpec | None = Field(None, description="Box behind captions, or null.")
+    text_animation: Animation = Field("fade_in", description="none, fade_in, fade or slide_up.")
+    zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom a second (0.05 is 5 %).")
+    zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: zoom never passes this.")
+    fit: FitName = Field("cover", description="Fit of a picture of another aspect: cover, contain, blur.")
+
+
+class Audio(Section):
+    """Music, mix and loudness."""
+
+    music: Path | None = Field(
+        None, description="Background music file, repeated to the video's end.", strict=False
+    )
+    music_volume: float = Field(-16.0, ge=-60, le=12, description="Level of the music in dB.")
+    music_duck: float = Field(-10.0, ge=-60, le=0, description="Further dB while someone speaks.")
+    music_fade: float = Field(1.5, ge=0, le=60, description="Seconds the music fades in and out.")
+    target_lufs: float = Field(
+        -14.0, ge=-40, le=-5, description="Integrated loudness of the whole (EBU R 128)."
+    )
+    true_peak: float = Field(-1.0, ge=-9, le=0, description="Highest true peak in dBTP.")
+    bitrate: Bitrate = Field("192k", description="AAC bit rate.")
+
+
+class Publishing(Section):
+    """Publishing, read by the publishers."""
+
+    auto_publish: bool = Field(False, description="Publish when a video is done.")
+    platforms: tuple[str, ...] = Field(("instagram", "youtube"), description="Where to.")
+    scheduling_enabled: bool = Field(True, description="Allow a later time.")
+
+
+class Storage(Section):
+    """Where files go."""
+
+    output_path: Path = Field(Path(), description="Folder of videos where no output is named.", strict=False)
+    cache_path: Path | None = Field(
+        None, description="Cache folder; default: the user's cache folder.", strict=False
+    )
+    temp_path: Path | None = Field(
+        None, description="Folder of temporary files; default: the system's.", strict=False
+    )
+    max_storage_gb: float = Field(500, gt=0, description="Size the cache is kept under.")
+
+
+class ErrorHandling(Section):
+    """Fallbacks and logging."""
+
+    fallback_enabled: bool = Field(True, description="Off: every failed asset is an error.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", description="Least level that is logged."
+    )
+    alert_on_failure: bool = Field(True, description="Log a failed render at level CRITICAL.")
+
+
+Video.model_rebuild()
+
+
+class Config(Section):
+    """The whole configuration, under the key `video_pipeline` of the YAML."""
+
+    processing: Processing = Processing()
+    video: Video = Video()
+    images: Images = Images()
+    tts: Tts = Tts()
+    scenes: Scenes = Scenes()
+    audio: Audio = Audio()
+    publishing: Publishing = Publishing()
+    storage: Storage = Storage()
+    error_handling: ErrorHandling = ErrorHandling()
+
+    def cache_dir(self) -> Path:
+        """Return the folder of the content cache."""
+        if self.storage.cache_path:
+            return self.storage.cache_path
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(base).expanduser() / "video-pipeline"
+
+    def override(self, section: str, **values: Any) -> Config:
+        """Return the configuration with some keys of one section replaced; None leaves a key as it is.
+
+        Raises ConfigError that names the key.
+        """
+        given = {key: value for key, value in values.items() if value is not None}
+        if not given:
+            return self
+        data = self.model_dump()
+        data[section] = {**data[section], **given}
+        return validate(data, where="option")
+
+
+FLAT_KEYS: dict[str, tuple[str, str]] = {
+    "fps": ("video", "fps"),
+    "codec": ("video", "codec"),
+    "audio_codec": ("video", "audio_codec"),
+    "bitrate": ("video", "bitrate"),
+    "preset": ("video", "preset"),
+    "crf": ("video", "crf"),
+    "default_scene_duration": ("scenes", "default_duration"),
+    "transition_duration": ("scenes", "transition_duration"),
+    "fallback_enabled": ("error_handling", "fallback_enabled"),
+}
+"""The short keys that the guide's classes take in a plain dictionary, and where they belong."""
+
+ENVIRONMENT: dict[str, tuple[str, str]] = {
+    "VIDEO_OUTPUT_PATH": ("storage", "output_path"),
+    "CACHE_PATH": ("storage", "cache_path"),
+    "MAX_CONCURRENT_JOBS": ("processing", "max_concurrent_jobs"),
+    "REDIS_URL": ("processing", "redis_url"),
+}
+
+
+def validate(data: Any, *, where: str) -> Config:
+    """Return a Config from nested plain data; raise ConfigError naming each wrong key and its choices."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, Config, where=where))) from error
+
+
+def _nested(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Accept the guide's three shapes: under `video_pipeline`, by sections, and flat short keys."""
+    if set(data) == {"video_pipeline"}:
+        inner = data["video_pipeline"]
+        if inner is None:
+            return {}
+        if not isinstance(inner, Mapping):
+            raise ConfigError(f"{where}: video_pipeline: got {inner!r}; allowed: a mapping of sections")
+        data = inner
+    nested: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in FLAT_KEYS and not isinstance(value, Mapping):
+            section, name = FLAT_KEYS[key]
+            nested.setdefault(section, {})
+            nested[section][name] = value
+        elif key == "add_title_to_thumbnail":
+            continue  # read by MetadataGenerator itself
+        elif isinstance(value, Mapping) and isinstance(nested.get(key), dict):
+            nested[key].update(value)
+        else:
+            nested[key] = {} if value is None else value
+    return nested
+
+
+def from_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return nested configuration data with the guide's environment variables laid over it."""
+    merged = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+    for variable, (section, key) in ENVIRONMENT.items():
+        text = environ.get(variable)
+        if not text:
+            continue
+        value: Any = text
+        if key == "max_concurrent_jobs":
+            if not text.isdecimal():
+                raise ConfigError(
+                    f"environment variable {variable}: got {text!r}; allowed: a whole number >= 1"
+                )
+            value = int(text)
+        target = merged.setdefault(section, {})
+        if isinstance(target, dict):
+            target[key] = value
+    return merged
+
+
+def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, environ: bool = True) -> Config:
+    """Return the configuration from a YAML file, a dictionary in any of the guide's shapes, or the defaults.
+
+    With `environ` the guide's environment variables are laid over a file or the defaults. Raises
+    ConfigError naming the file, the key, the value and what is allowed.
+    """
+    if isinstance(source, Config):
+        return source
+    where = "configuration"
+    data: Any = {}
+    if isinstance(source, Path):
+        where = str(source)
+        try:
+            data = yaml.safe_load(source.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{source}: cannot be read: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{source}: not YAML: {error}") from error
+        data = {} if data is None else data
+    elif source is not None:
+        data = source
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where}: got {type(data).__name__}; allowed: a mapping of sections")
+    nested = _nested(data, where)
+    if environ:
+        nested = from_environment(nested, os.environ)
+    return validate(nested, where=where)

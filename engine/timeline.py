@@ -1,0 +1,158 @@
+"""A timeline: what is seen and heard at every frame, as data.
+
+Time is a frame index or a Fraction of seconds; ranges are half-open. Where a transition joins two clips
+their ranges overlap by the transition's frames, so at any frame one or two clips are seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+from engine.timing import FrameRange, Seconds, frame_time
+from filters.fit import Fit
+from filters.ken_burns import Camera
+from filters.text import TextStyle
+
+CaptionPosition = Literal["top", "center", "bottom"]
+CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up"]
+
+MAX_SEGMENT_SECONDS = 8
+"""Longer scenes are cut again, so that many cores share one scene and a segment's memory stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format."""
+
+    path: Path
+    width_px: int
+    height_px: int
+    sha256: str
+    demuxer: str = "png_pipe"
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A stretch of a video file, shown from `start`; its last frame is held when the scene is longer."""
+
+    path: Path
+    width_px: int
+    height_px: int
+    sha256: str
+    demuxer: str
+    start: Seconds
+    duration: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One scene's picture on the timeline."""
+
+    scene_id: str
+    frames: FrameRange
+    source: Still | Footage
+    fit: Fit = "cover"
+    camera: Camera | None = None
+    fade_in_frames: int = 0
+    fade_out_frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The overlap of clip `after` with the clip that follows it."""
+
+    name: str
+    after: int
+    frames: FrameRange
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """Words on the picture during `frames`, laid out within the safe area."""
+
+    scene_id: str
+    text: str
+    frames: FrameRange
+    style: TextStyle
+    font: str
+    position: CaptionPosition = "bottom"
+    animation: CaptionAnimation = "fade_in"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """A stretch of sound: `duration` seconds of `path` from `start`, heard from `at` on the timeline.
+
+    Music repeats until the end of its stretch; speech is what music is lowered under.
+    """
+
+    kind: Literal["narration", "footage", "music"]
+    path: Path
+    sha256: str
+    at: Seconds
+    duration: Seconds
+    start: Seconds = Fraction(0)
+    gain_db: float = 0.0
+    scene_id: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything that is shown and heard, placed to the frame."""
+
+    width_px: int
+    height_px: int
+    fps: Fraction
+    title: str
+    clips: tuple[Clip, ...]
+    transitions: tuple[Transition, ...] = ()
+    captions: tuple[Caption, ...] = ()
+    audio: tuple[AudioTrack, ...] = ()
+
+    @property
+    def frame_count(self) -> int:
+        """The number of frames of the whole."""
+        return self.clips[-1].frames.stop
+
+    @property
+    def duration(self) -> Seconds:
+        """The length of the whole in seconds."""
+        return frame_time(self.frame_count, self.fps)
+
+    def transition_after(self, clip_index: int) -> Transition | None:
+        """Return the transition from a clip to the next, or None for a cut."""
+        for transition in self.transitions:
+            if transition.after == clip_index:
+                return transition
+        return None
+
+    def chapters(self) -> Iterator[tuple[FrameRange, str]]:
+        """Yield one range a scene, without overlap: a scene's chapter starts where its clip starts."""
+        for clip, following in zip(self.clips, (*self.clips[1:], None), strict=True):
+            stop = following.frames.start if following else clip.frames.stop
+            yield FrameRange(clip.frames.start, stop), clip.scene_id
+
+    def segments(self, *, max_frames: int | None = None) -> tuple[FrameRange, ...]:
+        """Cut the timeline where scenes start, and longer stretches again into equal parts.
+
+        A transition lies wholly inside one segment. The cuts depend on the timeline alone, never on who
+        renders it, so the bytes of a segment are the same on one core and on many.
+        """
+        limit = max_frames or max(1, int(MAX_SEGMENT_SECONDS * self.fps))
+        ranges: list[FrameRange] = []
+        for scene, _ in self.chapters():
+            solo_from = scene.start
+            for transition in self.transitions:
+                if transition.frames.start == scene.start:
+                    solo_from = transition.frames.stop
+            parts = max(1, -(-len(scene) // limit))
+            cuts = [scene.start + len(scene) * part // parts for part in range(parts + 1)]
+            kept = [cuts[0], *(cut for cut in cuts[1:-1] if cut >= solo_from), cuts[-1]]
+            ranges += [FrameRange(a, b) for a, b in pairwise(kept) if a < b]
+        return tuple(ranges)

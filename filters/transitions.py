@@ -1,0 +1,40 @@
+"""Transitions between two scenes: every name of FFmpeg's xfade filter.
+
+xfade's progress runs from 1 (the first scene alone) to 0; over `n` frames, frame j shows progress 1 - j/n.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from filters.graph import Stream, merge
+
+CUT = "cut"
+"""The name of no transition at all: the next scene starts when the last has ended."""
+
+XFADE_NAMES: tuple[str, ...] = (
+    *("fade", "fadefast", "fadeslow", "fadeblack", "fadewhite", "fadegrays"),
+    *(
+        f"{kind}{side}"
+        for kind in ("wipe", "slide", "smooth", "cover", "reveal")
+        for side in ("left", "right", "up", "down")
+    ),
+    *("wipetl", "wipetr", "wipebl", "wipebr"),
+    *("circleopen", "circleclose", "circlecrop", "rectcrop"),
+    *("vertopen", "vertclose", "horzopen", "horzclose"),
+    *("diagtl", "diagtr", "diagbl", "diagbr"),
+    *("hlslice", "hrslice", "vuslice", "vdslice"),
+    *("hlwind", "hrwind", "vuwind", "vdwind"),
+    *("radial", "distance", "dissolve", "pixelize", "hblur"),
+    *("squeezeh", "squeezev", "zoomin"),
+)
+
+TRANSITION_NAMES: tuple[str, ...] = (CUT, *XFADE_NAMES)
+
+
+def xfade(first: Stream, second: Stream, *, name: str, frames: int, fps: Fraction) -> Stream:
+    """Join two streams of exactly `frames` frames each into the transition between them."""
+    if name not in XFADE_NAMES:
+        raise ValueError(f"transition {name!r}: allowed are {', '.join(TRANSITION_NAMES)}")
+    seconds = float(frames / fps)
+    return merge("xfade", (first, second), transition=name, duration=seconds, offset=0)
