@@ -1,0 +1,102 @@
+"""The content cache: made once, found by what it was made from, never half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.atomic import whole_file
+from engine.errors import ConfigError
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """Return the hex key of a set of plain values: the same for the same content in any process."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ContentCache:
+    """A folder of files named by the hash of what they were made from.
+
+    Several processes may share it: a file is written under a private name, synced and renamed, so a reader
+    finds a whole file or none. `ttl` is the age in seconds past which a file is made again.
+    """
+
+    folder: Path
+    max_bytes: int = 500 * 10**9
+
+    def get_or_make(
+        self,
+        kind: str,
+        parts: Mapping[str, Any],
+        suffix: str,
+        make: Callable[[Path], None],
+        *,
+        ttl: float | None = None,
+    ) -> tuple[Path, bool]:
+        """Return the file for `parts` and whether it was there already; `make` writes it to the path it gets."""
+        key = key_of({"kind": kind, **parts})
+        path = self.folder / kind / key[:2] / f"{key}{suffix}"
+        if self._fresh(path, ttl):
+            # The time of last use is for prune(); the time it was made, for the ttl, stays.
+            os.utime(path, (time.time(), path.stat().st_mtime))
+            return path, True
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            make(partial)
+        return path, False
+
+    @staticmethod
+    def _fresh(path: Path, ttl: float | None) -> bool:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return False
+        return status.st_size > 0 and (ttl is None or time.time() - status.st_mtime <= ttl)
+
+    def prune(self) -> int:
+        """Delete the least recently used files until the cache is under its size; return bytes freed."""
+        files: list[tuple[float, int, Path]] = []
+        for path in self.folder.rglob("*"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.is_file():
+                files.append((status.st_atime, status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        freed = 0
+        for _, size, path in sorted(files):
+            if total - freed <= self.max_bytes:
+                break
+            path.unlink(missing_ok=True)
+            freed += size
+        return freed
+
+
+def open_cache(folder: Path, *, max_bytes: int) -> ContentCache:
+    """Return the cache in `folder`, made if need be; raise ConfigError where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}.{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"storage.cache_path: {folder} cannot be written: {error.strerror}; allowed: a writable folder"
+        ) from error
+    return ContentCache(folder, max_bytes)

@@ -1,0 +1,118 @@
+"""Video clips that scenes show: probed, trimmed, never followed anywhere but into their own file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from engine.assets.cache import file_sha256
+from engine.assets.models import Sound
+from engine.errors import AssetError
+from engine.story import VideoSpec
+from engine.timeline import Footage
+from engine.timing import exact_seconds
+
+DEMUXERS = {
+    "mov,mp4,m4a,3gp,3g2,mj2": "mov",
+    "matroska,webm": "matroska",
+    "avi": "avi",
+    "mpegts": "mpegts",
+    "mpeg": "mpeg",
+    "gif": "gif",
+    "flv": "flv",
+}
+"""PyAV's format names of the containers that are allowed, and the demuxer that ffmpeg is pinned to."""
+
+SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
+    (b"ftyp", 4, "mov"),
+    (b"moov", 4, "mov"),
+    (b"mdat", 4, "mov"),
+    (b"wide", 4, "mov"),
+    (b"free", 4, "mov"),
+    (b"\x1aE\xdf\xa3", 0, "matroska"),
+    (b"RIFF", 0, "avi"),
+    (b"\x00\x00\x01\xba", 0, "mpeg"),
+    (b"GIF8", 0, "gif"),
+    (b"FLV\x01", 0, "flv"),
+    (b"G", 0, "mpegts"),
+)
+
+
+class NotVideoError(AssetError):
+    """The file is whole, but there is no picture in it: never a matter for a fallback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """A clip's picture and, where it is wanted and there, its sound."""
+
+    footage: Footage
+    sound: Sound | None
+
+
+def _demuxer(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError as error:
+        raise AssetError(f"{path}: does not exist") from error
+    except OSError as error:
+        raise AssetError(f"{path}: cannot be read: {error.strerror}") from error
+    if not head:
+        raise AssetError(f"{path}: is empty (0 bytes)")
+    for signature, offset, demuxer in SIGNATURES:
+        if head[offset : offset + len(signature)] == signature:
+            return demuxer
+    raise NotVideoError(f"{path}: is not a video; allowed: MP4, MOV, MKV, WebM, AVI, MPEG, FLV, GIF")
+
+
+def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
+    """Return the clip that `spec` cuts out of a file.
+
+    The container is told by its first bytes and its demuxer pinned, so a playlist is refused and not
+    followed. Raises AssetError naming the file and the reason.
+    """
+    demuxer = _demuxer(path)
+    try:
+        with av.open(str(path), format=demuxer, options={"protocol_whitelist": "file,pipe"}) as container:
+            if not container.streams.video:
+                raise NotVideoError(f"{path}: has no video stream")
+            stream = container.streams.video[0]
+            frame = next(container.decode(stream), None)
+            if frame is None:
+                raise AssetError(f"{path}: its video stream has no frame")
+            turned = abs(frame.rotation) % 180 == 90
+            width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+            ratio = stream.sample_aspect_ratio or Fraction(1)
+            if ratio > 0 and ratio != 1:
+                width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
+            length = _length(container, stream)
+            has_sound = bool(container.streams.audio)
+    except av.FFmpegError as error:
+        raise AssetError(f"{path}: cannot be decoded: {error.strerror}") from error
+    start = exact_seconds(spec.start)
+    end = min(length, exact_seconds(spec.end)) if spec.end is not None else length
+    if start >= length:
+        raise AssetError(
+            f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
+        )
+    digest = file_sha256(path)
+    footage = Footage(path.resolve(), max(2, width), max(2, height), digest, demuxer, start, end - start)
+    sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
+    return Clipped(footage, sound)
+
+
+def _length(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
+    """Return the length in seconds: as the stream says, as the container says, or by reading to the end."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    if container.duration:
+        return Fraction(container.duration, av.time_base)
+    end = Fraction(0)
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.time_base:
+            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+    return end

@@ -1,0 +1,260 @@
+"""The asset stage: what every scene shows and says, found, made or fallen back on, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.assets.backgrounds import draw_background
+from engine.assets.cache import ContentCache, file_sha256, open_cache
+from engine.assets.footage import NotVideoError, probe_footage
+from engine.assets.models import SceneAssets, Sound, StoryAssets
+from engine.assets.narration import Narrator, choose_narrator, narrate
+from engine.assets.sound import probe_sound
+from engine.assets.stills import prepare_still
+from engine.capabilities import cpu_count
+from engine.config import Config, load_config
+from engine.errors import AssetError, ConfigError, StoryError, TTSError
+from engine.story import Story, StoryScene, parse_story
+from engine.timeline import Footage, Still
+
+logger = logging.getLogger(__name__)
+
+BACKGROUND_VERSION = 1
+"""Raised when drawn pictures change, so that caches forget the old ones."""
+
+DRAWN_OVERSIZE = 1.2
+"""Drawn pictures are this much larger than the frame, for the zoom to have something to show."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One scene's asset, with what was worth saying of it."""
+
+    value: Any
+    warning: str | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssetJob:
+    """What the makers of a story's assets share."""
+
+    story: Story
+    config: Config
+    cache: ContentCache
+    base: Path
+    language: str
+    narrator: Narrator | None
+
+    @property
+    def fallback_images(self) -> bool:
+        return self.config.images.fallback_enabled and self.config.error_handling.fallback_enabled
+
+    @property
+    def fallback_speech(self) -> bool:
+        return self.config.tts.fallback_enabled and self.config.error_handling.fallback_enabled
+
+    def path(self, name: str) -> Path:
+        """Return a story's path; relative ones are taken from the story's folder."""
+        return self.base / Path(name).expanduser()
+
+
+def place_of(index: int, scene: StoryScene, field: str) -> str:
+    """Return the words by which an error names a scene's field."""
+    return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"
+
+
+def _seed(job: AssetJob, scene: StoryScene) -> int:
+    return int.from_bytes(
+        hashlib.sha256(f"{job.story.story_id}/{scene.scene_id}".encode()).digest()[:4], "big"
+    )
+
+
+def _drawn(job: AssetJob, scene: StoryScene) -> tuple[Still, bool]:
+    width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in job.config.video.canvas_px())
+    parts = {
+        "version": BACKGROUND_VERSION,
+        "genre": job.story.metadata.genre,
+        "seed": _seed(job, scene),
+        "size": [width, height],
+    }
+
+    def make(target: Path) -> None:
+        image = draw_background(genre=parts["genre"], seed=parts["seed"], size_px=(width, height))
+        image.save(target, "PNG", compress_level=1)
+
+    path, cached = job.cache.get_or_make("backgrounds", parts, ".png", make, ttl=job.config.images.cache_ttl)
+    return Still(path, width, height, file_sha256(path), "png_pipe"), cached
+
+
+def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
+    """Return the scene's Still, or its Footage with sound; the drawn picture where there is none."""
+    if scene.image is None and scene.video is None:
+        still, cached = _drawn(job, scene)
+        return _Made((still, None), None, cached)
+    try:
+        if scene.video is not None:
+            clipped = probe_footage(job.path(scene.video.path), scene.video)
+            return _Made((clipped.footage, clipped.sound))
+        assert scene.image is not None
+        still = prepare_still(
+            job.path(scene.image),
+            cache=job.cache,
+            max_megapixels=job.config.images.max_megapixels,
+            max_side_px=max(4096, round(2.5 * max(job.config.video.canvas_px()))),
+        )
+        return _Made((still, None))
+    except AssetError as error:
+        place = place_of(index, scene, "video" if scene.video is not None else "image")
+        if isinstance(error, NotVideoError) or not job.fallback_images:
+            raise StoryError(f"{place}: {error}") from error
+        still, _ = _drawn(job, scene)
+        return _Made((still, None), f"{place}: {error}; a drawn picture is shown instead")
+
+
+def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
+    """Return the scene's Sound; None where nothing is to be said; False where speaking failed."""
+    if job.narrator is None or not scene.spoken:
+        return _Made(None)
+    try:
+        sound, cached = narrate(
+            scene.spoken,
+            language=job.language,
+            narrator=job.narrator,
+            cache_folder=job.cache,
+            settings=job.config.tts,
+        )
+        return _Made(sound, None, cached)
+    except TTSError as error:
+        place = place_of(index, scene, "narration")
+        if not job.fallback_speech:
+            raise TTSError(f"{place}: {error}") from error
+        return _Made(False, f"{place}: {error}; the scene is silent and 1.5 times longer")
+
+
+def _music(job: AssetJob) -> _Made:
+    spec = job.story.music
+    if spec is None and job.config.audio.music is None:
+        return _Made(None)
+    place = "field 'music'" if spec is not None else "audio.music"
+    path = job.path(spec.path) if spec is not None else Path(job.config.audio.music or "")
+    try:
+        return _Made(probe_sound(path))
+    except AssetError as error:
+        if not job.config.error_handling.fallback_enabled:
+            raise (StoryError if spec is not None else ConfigError)(f"{place}: {error}") from error
+        return _Made(None, f"{place}: {error}; there is no music")
+
+
+def open_asset_cache(config: Config) -> ContentCache:
+    """Return the content cache that the configuration names."""
+    return open_cache(config.cache_dir(), max_bytes=int(config.storage.max_storage_gb * 1e9))
+
+
+def gather_assets(
+    story: Story,
+    scenes: Sequence[StoryScene],
+    *,
+    config: Config,
+    cache: ContentCache,
+    base: Path = Path(),
+    progress: Progress | None = None,
+) -> StoryAssets:
+    """Return every asset of a story: narration on one thread, pictures on the others.
+
+    Raises StoryError (naming scene and field) for a broken asset where fallbacks are off.
+    """
+    fallback = config.tts.fallback_enabled and config.error_handling.fallback_enabled
+    choice = choose_narrator(config.tts, fallback=fallback)
+    warnings = [choice.warning] if choice.warning else []
+    if config.images.service != "drawn" and any(
+        scene.image is None and scene.video is None for scene in scenes
+    ):
+        message = f"images.service {config.images.service!r} is not part of this version; allowed: drawn"
+        if not (config.images.fallback_enabled and config.error_handling.fallback_enabled):
+            raise ConfigError(message)
+        warnings.append(f"{message}; pictures are drawn instead")
+    speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)
+    job = AssetJob(story, config, cache, base, story.language if speaks else "en", choice.narrator)
+    total, done = 2 * len(scenes) + 1, 0
+    with ThreadPoolExecutor(1, "narration") as voices, ThreadPoolExecutor(cpu_count(), "pictures") as hands:
+        music = hands.submit(_music, job)
+        pictures = [hands.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
+        speeches = [voices.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
+        futures: list[Future[_Made]] = [*pictures, *speeches, music]
+        try:
+            for future in futures:
+                warning = future.result().warning
+                if warning:
+                    warnings.append(warning)
+                done += 1
+                if progress:
+                    progress(done, total)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+    result: list[SceneAssets] = []
+    for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
+        shown, sound = picture.result().value
+        said = speech.result().value
+        result.append(
+            SceneAssets(
+                scene_id=scene.scene_id,
+                picture=shown,
+                narration=said if isinstance(said, Sound) else None,
+                footage_sound=sound,
+                extended=said is False,
+            )
+        )
+    return StoryAssets(tuple(result), music.result().value, tuple(warnings))
+
+
+class AssetGenerator:
+    """The guide's generator: pictures and narration for a list of scene dictionaries."""
+
+    def __init__(self, config: Mapping[str, Any] | Config | None = None, *, base: Path = Path()) -> None:
+        self.config = load_config(config)
+        self.base = base
+
+    async def generate_assets(
+        self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general"
+    ) -> dict[str, Any]:
+        """Return `images` and `narration` (scene_id → path), `durations` of speech, and `warnings`.
+
+        The work runs on threads; the event loop stays free.
+        """
+        return await asyncio.to_thread(self.generate, scenes, genre=genre)
+
+    def generate(self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general") -> dict[str, Any]:
+        """The same, without an event loop."""
+        data = {"title": "scenes", "metadata": {"genre": genre}, "scenes": [dict(scene) for scene in scenes]}
+        story = parse_story(data)
+        assets = gather_assets(
+            story, story.scenes or (), config=self.config, cache=open_asset_cache(self.config), base=self.base
+        )
+        for warning in assets.warnings:
+            logger.warning(warning)
+        spoken = [scene for scene in assets.scenes if scene.narration is not None]
+        return {
+            "images": {
+                scene.scene_id: str(scene.picture.path)
+                for scene in assets.scenes
+                if not isinstance(scene.picture, Footage)
+            },
+            "narration": {scene.scene_id: str(scene.narration.path) for scene in spoken if scene.narration},
+            "durations": {
+                scene.scene_id: float(scene.narration.duration) for scene in spoken if scene.narration
+            },
+            "audio": None,
+            "warnings": list(assets.warnings),
+        }

@@ -1,0 +1,38 @@
+"""What the asset stage hands to the composer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.timeline import Footage, Still
+from engine.timing import Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound file and its length in seconds."""
+
+    path: Path
+    sha256: str
+    duration: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SceneAssets:
+    """What one scene shows and says. `extended` marks a scene whose speech failed (1.5 times longer)."""
+
+    scene_id: str
+    picture: Still | Footage
+    narration: Sound | None = None
+    footage_sound: Sound | None = None
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoryAssets:
+    """The assets of every scene in order, and of the whole."""
+
+    scenes: tuple[SceneAssets, ...]
+    music: Sound | None = None
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,128 @@
+"""Stills: any JPEG, PNG or WebP becomes a picture that FFmpeg can be trusted with.
+
+Whatever the user's file is, FFmpeg reads either that very file, when it is a plain upright RGB picture, or
+a PNG that Pillow wrote from it. Its size is judged by its header before a pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from engine.assets.cache import ContentCache, file_sha256
+from engine.errors import ImageGenerationError
+from engine.timeline import Still
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+DEMUXERS = {"JPEG": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe"}
+FLATTEN_COLOUR = (0, 0, 0)
+ORIENTATION_TAG = 0x0112
+
+# Pillow's own limit is replaced by ours, which is a setting and an error rather than a warning.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def _open(path: Path, *, max_megapixels: float) -> Image.Image:
+    try:
+        if path.stat().st_size == 0:
+            raise ImageGenerationError(f"{path}: is empty (0 bytes)")
+        image = Image.open(path, formats=FORMATS)
+    except FileNotFoundError as error:
+        raise ImageGenerationError(f"{path}: does not exist") from error
+    except UnidentifiedImageError as error:
+        raise ImageGenerationError(f"{path}: is not a picture; allowed: {', '.join(FORMATS)}") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageGenerationError(f"{path}: cannot be read: {error}") from error
+    pixels = image.width * image.height
+    if pixels > max_megapixels * 1e6:
+        image.close()
+        raise ImageGenerationError(
+            f"{path}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; "
+            f"allowed: at most {max_megapixels:g} (images.max_megapixels)"
+        )
+    return image
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return an RGB picture in sRGB; a profile that cannot be used is left aside."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image.convert("RGB")
+    return converted if converted is not None else image.convert("RGB")
+
+
+def _is_srgb(profile: bytes | None) -> bool:
+    return profile is None or b"sRGB" in profile[:4096]
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Return the picture upright, without transparency, in sRGB."""
+    profile = image.info.get("icc_profile")
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
+        upright = upright.point(lambda value: value / 256).convert("L")
+    if upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        back = Image.new("RGBA", layer.size, (*FLATTEN_COLOUR, 255))
+        return Image.alpha_composite(back, layer).convert("RGB")
+    if profile and not _is_srgb(profile) and upright.mode in ("RGB", "CMYK", "L"):
+        return _to_srgb(upright, profile)
+    return upright.convert("RGB")
+
+
+def _usable_as_it_is(image: Image.Image) -> bool:
+    plain = image.mode == "RGB" or (image.mode == "L" and image.format == "JPEG")
+    return (
+        plain
+        and image.getexif().get(ORIENTATION_TAG, 1) in (0, 1)
+        and not image.has_transparency_data
+        and _is_srgb(image.info.get("icc_profile"))
+        and getattr(image, "n_frames", 1) == 1
+    )
+
+
+def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max_side_px: int) -> Still:
+    """Return a still for FFmpeg out of a user's picture.
+
+    Decodes the whole picture, so that a truncated file is found here and not in the middle of a render.
+    Pictures with a side over `max_side_px` are made smaller. Raises ImageGenerationError with the file and
+    the reason.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which we do not use
+        image = _open(path, max_megapixels=max_megapixels)
+        with image:
+            try:
+                as_it_is = _usable_as_it_is(image) and max(image.size) <= max_side_px
+                digest = file_sha256(path)
+                if as_it_is:
+                    image.load()
+                    return Still(
+                        path.resolve(), image.width, image.height, digest, DEMUXERS[str(image.format)]
+                    )
+                made: list[Image.Image] = []
+
+                def make(target: Path) -> None:
+                    if image.format == "JPEG":
+                        image.draft("RGB", (max_side_px, max_side_px))
+                    flat = flatten(image)
+                    flat.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
+                    flat.save(target, "PNG", compress_level=1)
+                    made.append(flat)
+
+                parts = {"sha256": digest, "max_side_px": max_side_px, "pillow": 1}
+                target, _ = cache.get_or_make("stills", parts, ".png", make)
+            except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+                raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
+    if made:
+        width, height = made[0].size
+    else:
+        with Image.open(target) as ready:
+            width, height = ready.size
+    return Still(target, width, height, digest, "png_pipe")

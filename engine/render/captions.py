@@ -1,0 +1,129 @@
+"""Captions become pictures: laid out once, then drawn by drawtext or rasterised and overlaid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from engine.assets.cache import ContentCache
+from engine.assets.fonts import FontCatalogue
+from engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
+from engine.timing import FrameRange
+from filters.graph import Value
+from filters.text import drawtext_able, drawtext_options
+from filters.typeset import layout_text, rasterise
+
+ANIMATION_SECONDS = 0.4
+"""Length of a caption's entrance (and, for `fade`, of its leaving)."""
+
+MIN_SIZE_PX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SafeArea:
+    """Margins, in fractions of the frame, that captions keep clear of.
+
+    Tall frames are shown under the buttons and captions of Reels, Shorts and TikTok, which cover about a
+    tenth at the top and a fifth at the bottom.
+    """
+
+    side: float
+    top: float
+    bottom: float
+
+
+def safe_area(width_px: int, height_px: int) -> SafeArea:
+    """Return the safe area of a frame of this shape."""
+    return SafeArea(0.075, 0.12, 0.20) if height_px / width_px > 1.5 else SafeArea(0.07, 0.08, 0.08)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionArt:
+    """A caption ready for the filter graph: lines for drawtext, or one transparent picture.
+
+    `x_px`, `y_px` is the top-left corner of the picture; drawtext lines carry their own places.
+    """
+
+    scene_id: str
+    frames: FrameRange
+    animation: CaptionAnimation
+    picture: Path | None
+    x_px: int
+    y_px: int
+    lines: tuple[dict[str, Value], ...]
+    rise_px: int
+
+    @property
+    def drawn_by(self) -> str:
+        """What draws it: `drawtext` or `raster`."""
+        return "raster" if self.picture else "drawtext"
+
+
+def _top(position: CaptionPosition, height_px: int, block_px: int, area: SafeArea) -> int:
+    if position == "top":
+        return round(height_px * area.top)
+    if position == "center":
+        return round((height_px - block_px) / 2)
+    return round(height_px * (1 - area.bottom) - block_px)
+
+
+def draw_caption(
+    caption: Caption, timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache
+) -> CaptionArt | None:
+    """Lay a caption out in the safe area and write what the graph needs into the cache; None for no ink."""
+    width, height = timeline.width_px, timeline.height_px
+    area = safe_area(width, height)
+    stack = fonts.resolve(caption.font)
+    room = 1 - area.top - area.bottom
+    layout = layout_text(
+        caption.text,
+        fonts=stack,
+        style=caption.style,
+        max_width_px=round(width * (1 - 2 * area.side)),
+        max_height_px=round(height * room * (1 if caption.position == "center" else 0.6)),
+        min_size_px=MIN_SIZE_PX,
+    )
+    if not any(line.strip() for line in layout.lines):
+        return None
+    left = round((width - layout.width_px) / 2)
+    top = _top(caption.position, height, layout.height_px, area)
+    art = CaptionArt(
+        caption.scene_id, caption.frames, caption.animation, None, left, top, (), rise_px=round(height * 0.02)
+    )
+    if drawtext_able(caption.text, stack, caption.style):
+        lines: list[dict[str, Value]] = []
+        for options in drawtext_options(layout, x_px=left, y_px=top):
+            text = str(options.pop("text"))
+            file, _ = cache.get_or_make("captions", {"text": text}, ".txt", partial(_write_text, text))
+            lines.append({**options, "textfile": file})
+        return replace(art, lines=tuple(lines))
+    parts = {
+        "text": caption.text,
+        "style": asdict(caption.style),
+        "font": [[str(face.path.name), face.weight, face.index] for face in stack.faces],
+        "width_px": layout.width_px,
+        "lines": layout.lines,
+        "size_px": layout.size_px,
+        "versions": [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")],
+    }
+    raster = rasterise(layout)
+    picture, _ = cache.get_or_make("captions", parts, ".png", lambda path: raster.image.save(path, "PNG"))
+    return replace(art, picture=picture, x_px=left + raster.left_px, y_px=top + raster.top_px)
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+def draw_captions(timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache) -> tuple[CaptionArt, ...]:
+    """Return the art of every caption of a timeline, in order."""
+    drawn = (draw_caption(caption, timeline, fonts=fonts, cache=cache) for caption in timeline.captions)
+    return tuple(art for art in drawn if art)
+
+
+def in_range(captions: Sequence[CaptionArt], frames: FrameRange) -> list[CaptionArt]:
+    """Return the captions that are seen in a range."""
+    return [art for art in captions if art.frames.intersection(frames)]

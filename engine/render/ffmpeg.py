@@ -1,0 +1,332 @@
+"""The FFmpeg compositor: a range of the timeline becomes one filter graph, and the graph becomes frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from engine.render.captions import ANIMATION_SECONDS, CaptionArt, in_range
+from engine.timeline import Clip, Footage, Still, Timeline, Transition
+from engine.timing import FrameRange, frame_time
+from filters import fade, ken_burns
+from filters.color import scale_to_bt709, to_pix_fmt
+from filters.fit import compose_fit, even
+from filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
+from filters.ken_burns import Camera, MotionFilter, Rect, largest_rect
+from filters.transitions import xfade
+
+PIX_FMT = "yuv420p"
+PERSPECTIVE_MAX_ZOOM = 1.8
+"""perspective enlarges a picture of the frame's own size; past this it would look soft."""
+
+GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class FfmpegCompositor:
+    """Draws any frame range of a timeline with FFmpeg filters.
+
+    `motion` is the filter that moves the camera: `auto` takes perspective (subpixel) where it keeps the
+    picture sharp, and an oversampled zoompan for the rest.
+    """
+
+    timeline: Timeline
+    captions: tuple[CaptionArt, ...]
+    program: Path
+    motion: str = "auto"
+    oversample: int = 4
+    has_perspective: bool = True
+
+    def motion_of(self, clip: Clip) -> MotionFilter | None:
+        """Return the filter that moves a clip's camera, or None for a clip whose camera stands still."""
+        if not isinstance(clip.source, Still) or clip.camera is None or not clip.camera.moves:
+            return None
+        if self.motion == "zoompan" or not self.has_perspective:
+            return "zoompan"
+        if self.motion == "perspective":
+            return "perspective"
+        bounds = clip.camera.bounds()
+        narrowest = min(clip.camera.start.width / bounds.width, clip.camera.end.width / bounds.width)
+        lowest = min(clip.camera.start.height / bounds.height, clip.camera.end.height / bounds.height)
+        return "perspective" if 1 / min(narrowest, lowest) <= PERSPECTIVE_MAX_ZOOM else "zoompan"
+
+    # -- one range ----------------------------------------------------------------------------
+
+    def compose(self, frames: FrameRange) -> Stream:
+        """Return the graph of the frames in a range: 4:2:0, BT.709 limited, constant rate, from time 0."""
+        base = self._base(frames)
+        for art in in_range(self.captions, frames):
+            base = self._caption(base, art, frames)
+        return to_pix_fmt(base, PIX_FMT)
+
+    def frames_command(self, frames: FrameRange, *, threads: int) -> list[str]:
+        """Return the ffmpeg command that writes the raw frames of a range to its standard output."""
+        return argv(
+            self.program,
+            [self.compose(frames)],
+            "pipe:1",
+            global_options=(*GLOBAL_OPTIONS, "-filter_complex_threads", str(threads)),
+            f="rawvideo",
+            pix_fmt=PIX_FMT,
+            fps_mode="passthrough",
+            **{"frames:v": len(frames)},
+        )
+
+    def whole(self) -> Stream:
+        """Return one graph of the whole timeline, made of the same segments that a render encodes."""
+        parts = [self._retimed(self.compose(segment)) for segment in self.timeline.segments()]
+        return self._retimed(concat(parts))
+
+    # -- pieces ---------------------------------------------------------------------------------
+
+    def _base(self, frames: FrameRange) -> Stream:
+        """Return clips and transitions of a range, without captions."""
+        timeline = self.timeline
+        before: Transition | None = None
+        wanted: dict[int, list[FrameRange]] = {}
+        order: list[tuple[Transition | int, FrameRange]] = []
+        for index, clip in enumerate(timeline.clips):
+            after = timeline.transition_after(index)
+            solo = FrameRange(
+                before.frames.stop if before else clip.frames.start,
+                after.frames.start if after else clip.frames.stop,
+            )
+            seen = solo.intersection(frames)
+            if seen:
+                wanted.setdefault(index, []).append(seen)
+                order.append((index, seen))
+            if after and after.frames.intersection(frames):
+                wanted.setdefault(index, []).append(after.frames)
+                wanted.setdefault(index + 1, []).append(after.frames)
+                order.append((after, after.frames))
+            before = after
+        streams = {
+            (index, piece): stream
+            for index, pieces in wanted.items()
+            for piece, stream in zip(pieces, self._cut(timeline.clips[index], pieces), strict=True)
+        }
+        parts: list[Stream] = []
+        for item, piece in order:
+            if isinstance(item, int):
+                parts.append(streams[item, piece])
+                continue
+            joined = xfade(
+                streams[item.after, piece],
+                streams[item.after + 1, piece],
+                name=item.name,
+                frames=len(piece),
+                fps=timeline.fps,
+            )
+            joined = to_pix_fmt(joined, PIX_FMT)
+            seen = piece.intersection(frames)
+            if seen and seen != piece:
+                joined = self._trim(joined, seen.start - piece.start, seen.stop - piece.start)
+            parts.append(joined)
+        return self._retimed(concat(parts))
+
+    def _cut(self, clip: Clip, pieces: Sequence[FrameRange]) -> list[Stream]:
+        """Return one stream for each piece of a clip, all out of one chain that draws what they span."""
+        first = min(piece.start for piece in pieces)
+        last = max(piece.stop for piece in pieces)
+        span = FrameRange(first - clip.frames.start, last - clip.frames.start)
+        copies = self._clip(clip, span).split(len(pieces))
+        return [
+            copy
+            if piece.start == first and piece.stop == last
+            else self._trim(copy, piece.start - first, piece.stop - first)
+            for copy, piece in zip(copies, pieces, strict=True)
+        ]
+
+    def _trim(self, stream: Stream, start: int, stop: int) -> Stream:
+        return self._retimed(stream.filter("trim", start_frame=start, end_frame=stop))
+
+    def _retimed(self, stream: Stream, offset: int = 0) -> Stream:
+        """Count frames anew from `offset` at the timeline's rate: no filter's rounding can add up."""
+        expression = f"N+{offset}" if offset else "N"
+        return stream.filter("settb", 1 / self.timeline.fps).filter("setpts", expression)
+
+    # -- one clip ---------------------------------------------------------------------------------
+
+    def _clip(self, clip: Clip, span: FrameRange) -> Stream:
+        """Return frames `span` of a clip, counted from the clip's first frame."""
+        if isinstance(clip.source, Footage):
+            stream = self._footage(clip, clip.source, span)
+        else:
+            stream = self._still(clip, clip.source, span)
+        return self._fades(to_pix_fmt(stream, PIX_FMT), clip, span)
+
+    def _fades(self, stream: Stream, clip: Clip, span: FrameRange) -> Stream:
+        fps, length = self.timeline.fps, len(clip.frames)
+        fades_in = clip.fade_in_frames > span.start
+        fades_out = length - clip.fade_out_frames < span.stop and clip.fade_out_frames > 0
+        if not (fades_in or fades_out):
+            return stream
+        stream = self._retimed(stream, span.start)
+        if fades_in:
+            stream = fade.fade_in(stream, start=Fraction(0), duration=frame_time(clip.fade_in_frames, fps))
+        if fades_out:
+            start = frame_time(length - clip.fade_out_frames, fps)
+            stream = fade.fade_out(stream, start=start, duration=frame_time(clip.fade_out_frames, fps))
+        return self._retimed(stream)
+
+    def _still(self, clip: Clip, still: Still, span: FrameRange) -> Stream:
+        width, height = self.timeline.width_px, self.timeline.height_px
+        stream = open_input(still.path, demuxer=still.demuxer, framerate=self.timeline.fps)
+        motion = self.motion_of(clip)
+        camera = clip.camera or self._standing(clip, still)
+        bounds = camera.bounds()
+        if clip.fit == "cover":
+            stage = (still.width_px, still.height_px)
+        else:
+            # Larger than the frame by as much as the camera goes in, so that nothing is enlarged twice.
+            stage = (even(width / bounds.width), even(height / bounds.height))
+            stream = compose_fit(
+                stream, fit=clip.fit, source_px=(still.width_px, still.height_px), canvas_px=stage
+            )
+        stream, bounds = self._crop(stream, bounds, stage)
+        if motion is None:
+            stream = scale_to_bt709(stream, width_px=width, height_px=height)
+            return self._repeated(stream, len(span))
+        if motion == "perspective":
+            stream = self._repeated(scale_to_bt709(stream, width_px=width, height_px=height), len(span))
+            return ken_burns.perspective(
+                stream, camera, bounds=bounds, first_frame=span.start, frames=len(clip.frames)
+            )
+        return self._zoompan(stream, camera, clip, span, bounds=bounds, stage=stage)
+
+    def _standing(self, clip: Clip, still: Still) -> Camera:
+        canvas = self.timeline.width_px / self.timeline.height_px
+        aspect = still.width_px / still.height_px if clip.fit == "cover" else canvas
+        rect = largest_rect(aspect, canvas)
+        return Camera(rect, rect)
+
+    def _crop(self, stream: Stream, bounds: Rect, stage: tuple[int, int]) -> tuple[Stream, Rect]:
+        """Cut a picture to the whole pixels around `bounds`; return it and the rectangle that is left."""
+        x, y = math.floor(bounds.x * stage[0] + 1e-6), math.floor(bounds.y * stage[1] + 1e-6)
+        right = min(stage[0], max(x + 1, math.ceil((bounds.x + bounds.width) * stage[0] - 1e-6)))
+        bottom = min(stage[1], max(y + 1, math.ceil((bounds.y + bounds.height) * stage[1] - 1e-6)))
+        x, y = min(x, right - 1), min(y, bottom - 1)
+        if (x, y, right, bottom) != (0, 0, *stage):
+            stream = stream.filter("crop", right - x, bottom - y, x, y, exact=1)
+        return stream, Rect(x / stage[0], y / stage[1], (right - x) / stage[0], (bottom - y) / stage[1])
+
+    def _repeated(self, stream: Stream, count: int) -> Stream:
+        if count > 1:
+            stream = stream.filter("loop", loop=count - 1, size=1, start=0)
+        return self._retimed(stream)
+
+    def _zoompan(
+        self,
+        stream: Stream,
+        camera: Camera,
+        clip: Clip,
+        span: FrameRange,
+        *,
+        bounds: Rect,
+        stage: tuple[int, int],
+    ) -> Stream:
+        width, height = self.timeline.width_px, self.timeline.height_px
+        canvas, aspect = width / height, stage[0] / stage[1]
+        # zoompan crops to its input's aspect: where the camera's way has another, black is added beyond it.
+        padded = Rect(
+            bounds.x,
+            bounds.y,
+            max(bounds.width, bounds.height * canvas / aspect),
+            max(bounds.height, bounds.width * aspect / canvas),
+        )
+        large = (width * self.oversample, height * self.oversample)
+        inner_width = min(large[0], even(large[0] * bounds.width / padded.width))
+        inner_height = min(large[1], even(large[1] * bounds.height / padded.height))
+        stream = scale_to_bt709(stream, width_px=inner_width, height_px=inner_height, pix_fmt="yuv444p")
+        if (inner_width, inner_height) != large:
+            stream = stream.filter("pad", large[0], large[1], 0, 0, color="black")
+        moved = ken_burns.zoompan(
+            stream,
+            camera,
+            bounds=padded,
+            first_frame=span.start,
+            count=len(span),
+            frames=len(clip.frames),
+            canvas_px=(width, height),
+            fps=self.timeline.fps,
+        )
+        return self._retimed(moved)
+
+    def _footage(self, clip: Clip, footage: Footage, span: FrameRange) -> Stream:
+        """Return frames of a video file: seeked in whole seconds, so the grid of frames never shifts."""
+        fps = self.timeline.fps
+        step = fps.denominator  # this many seconds hold a whole number of frames
+        skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
+        skipped_seconds = min(skipped_seconds, max(0, int(footage.duration) - 1) // step * step)
+        first = span.start - int(skipped_seconds * fps)
+        stop = footage.start + footage.duration
+        stream = open_input(
+            footage.path,
+            demuxer=footage.demuxer,
+            ss=float(footage.start + skipped_seconds),
+            t=float(stop - footage.start - skipped_seconds),
+        )
+        stream = stream.filter("fps", fps=fps, start_time=0)
+        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        stream = self._trim(stream, first, first + len(span))
+        width, height = self.timeline.width_px, self.timeline.height_px
+        source = (footage.width_px, footage.height_px)
+        if clip.fit != "cover":
+            return compose_fit(stream, fit=clip.fit, source_px=source, canvas_px=(width, height))
+        rect = largest_rect(source[0] / source[1], width / height)
+        stream = stream.filter("crop", f"iw*{rect.width:.10g}", f"ih*{rect.height:.10g}", exact=1)
+        return scale_to_bt709(stream, width_px=width, height_px=height)
+
+    # -- captions -----------------------------------------------------------------------------------
+
+    def _caption(self, base: Stream, art: CaptionArt, frames: FrameRange) -> Stream:
+        """Draw a caption on a range; both of its forms are switched on for exactly its frames."""
+        seen = art.frames.intersection(frames)
+        assert seen is not None
+        offset = (
+            frames.start - art.frames.start
+        )  # a frame's number in the range plus this: its number in the caption
+        enable = f"between(n,{seen.start - frames.start},{seen.stop - frames.start - 1})"
+        entrance = max(1, round(ANIMATION_SECONDS * self.timeline.fps))
+        entrance = min(entrance, max(1, len(art.frames) // 2))
+        progress = f"clip((n+{offset})/{entrance},0,1)"
+        rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""
+        fades_in, fades_out = art.animation != "none", art.animation == "fade"
+        if art.picture is None:
+            alpha = progress if fades_in else "1"
+            if fades_out:
+                alpha = f"min({alpha},clip(({len(art.frames)}-n-{offset})/{entrance},0,1))"
+            for line in art.lines:
+                options = dict(line)
+                if rise:
+                    options["y"] = f"{options['y']}+{rise}"
+                base = base.filter("drawtext", **options, alpha=alpha, enable=enable)
+            return base
+        fps = self.timeline.fps
+        overlay = open_input(art.picture, demuxer="png_pipe", framerate=fps)
+        overlay = overlay.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
+        overlay = self._repeated(overlay.filter("format", "yuva420p"), len(seen))
+        if fades_in or fades_out:
+            overlay = self._retimed(overlay, seen.start - art.frames.start)
+            length = frame_time(entrance, fps)
+            if fades_in:
+                overlay = fade.fade_in(overlay, start=Fraction(0), duration=length, alpha=True)
+            if fades_out:
+                start = frame_time(len(art.frames) - entrance, fps)
+                overlay = fade.fade_out(overlay, start=start, duration=length, alpha=True)
+        overlay = self._retimed(overlay, seen.start - frames.start)
+        return merge(
+            "overlay",
+            (base, overlay),
+            x=art.x_px,
+            y=f"{art.y_px}+{rise}" if rise else art.y_px,
+            format="yuv420",
+            eof_action="repeat",
+            enable=enable,
+        )
+
+
+__all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]
