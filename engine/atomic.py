@@ -50,15 +50,19 @@ class StagedFiles:
         if target.parent != self._folder:
             raise ValueError(f"{target}: allowed: files of the folder {self._folder}")
         self._staged.append(target)
+        return self.path(target)
+
+    def path(self, target: Path) -> Path:
+        """Return where the file for `target` stands until it is committed."""
         return self._hidden / target.name
 
     def commit(self) -> None:
         """Give every staged file its final place; each is whole on the disk before it has it."""
         for target in self._staged:
-            with (self._hidden / target.name).open("rb+") as file:
+            with self.path(target).open("rb+") as file:
                 os.fsync(file.fileno())
         for target in self._staged:
-            (self._hidden / target.name).replace(target)
+            self.path(target).replace(target)
         _sync_folder(self._folder)
 
 

@@ -274,6 +274,12 @@ def compose(
     width, height = config.video.canvas_px()
     timings, warnings = _scene_timings(scenes, assets.scenes, config)
     placement = place_scenes(timings, fps=fps)
+    if assets.voice_over is not None:
+        missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
+        if missing > 0:
+            # Nobody is cut off: the last picture is held until the voice has ended.
+            timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
+            placement = place_scenes(timings, fps=fps)
     scale = min(width, height) / 1080
     padding = exact_seconds(config.scenes.narration_padding)
     clips: list[Clip] = []
@@ -328,6 +334,16 @@ def compose(
                 )
             )
     timeline = Timeline(width, height, fps, story.title, tuple(clips), tuple(transitions), tuple(captions))
+    if assets.voice_over is not None:
+        audio.append(
+            AudioTrack(
+                kind="narration",
+                path=assets.voice_over.path,
+                sha256=assets.voice_over.sha256,
+                at=Fraction(0),
+                duration=assets.voice_over.duration,
+            )
+        )
     if assets.music is not None:
         usual = config.audio.music_volume
         volume = story.music.volume if story.music and story.music.volume is not None else usual

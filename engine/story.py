@@ -144,8 +144,19 @@ class MusicSpec(Part):
     volume: Annotated[Number, Field(ge=-60, le=12)] | None = Field(None, description="dB.")
 
 
-def _named(key: str) -> BeforeValidator:
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+def _named(key: str, model: Any) -> BeforeValidator:
+    """Let a plain string stand for an object with that string under `key`."""
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str) else value,
+        json_schema_input_type=str | model | None,
+    )
+
+
+def _switch(model: type[Part]) -> BeforeValidator:
+    """Let `true`, `false` and a colour stand for a decoration."""
+    return BeforeValidator(
+        lambda value: switch(value, model()), json_schema_input_type=bool | str | model | None
+    )
 
 
 class StoryScene(Part):
@@ -157,14 +168,14 @@ class StoryScene(Part):
     image: FilePath | None = Field(
         None, description="A still: JPEG, PNG or WebP, relative to the story file."
     )
-    video: Annotated[VideoSpec | None, _named("path")] = Field(
+    video: Annotated[VideoSpec | None, _named("path", VideoSpec)] = Field(
         None, description="A clip (path or object) instead of a still."
     )
     duration: Annotated[Number, Field(gt=0, le=SCENE_MAX_SECONDS)] | None = Field(
         None, description="Seconds; a scene is never shorter than its narration."
     )
     effects: Annotated[tuple[Effect, ...], Field(max_length=8)] | None = None
-    transition: Annotated[TransitionSpec | None, _named("name")] = Field(
+    transition: Annotated[TransitionSpec | None, _named("name", TransitionSpec)] = Field(
         None, description="How the scene leads into the next: an xfade name or 'cut'."
     )
     fit: FitName | None = None
@@ -180,15 +191,13 @@ class StoryScene(Part):
     font: FontName | None = Field(None, description="Family and weight, or a font file.")
     stroke: Annotated[
         StrokeSpec | Literal[False] | None,
-        BeforeValidator(lambda v: v if v is False else switch(v, StrokeSpec())),
+        _switch(StrokeSpec),
     ] = None
     shadow: Annotated[
         ShadowSpec | Literal[False] | None,
-        BeforeValidator(lambda v: v if v is False else switch(v, ShadowSpec())),
+        _switch(ShadowSpec),
     ] = None
-    box: Annotated[
-        BoxSpec | Literal[False] | None, BeforeValidator(lambda v: v if v is False else switch(v, BoxSpec()))
-    ] = None
+    box: Annotated[BoxSpec | Literal[False] | None, _switch(BoxSpec)] = None
     animation: Animation | None = None
 
     @model_validator(mode="before")
@@ -237,7 +246,7 @@ class Story(Part):
     content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
-    music: Annotated[MusicSpec | None, _named("path")] = None
+    music: Annotated[MusicSpec | None, _named("path", MusicSpec)] = None
 
     @model_validator(mode="after")
     def _has_scenes(self) -> Self:

@@ -108,11 +108,9 @@ class BoxSpec(Part):
 
 
 def switch(value: Any, default: Part) -> Any:
-    """Let `true` stand for a decoration's defaults, a colour for that colour and `false` for none at all."""
+    """Let `true` stand for a decoration's defaults and a colour for that colour; `false` stays: none at all."""
     if value is True:
         return default
-    if value is False:
-        return None
     if isinstance(value, str):
         return {"colour": value}
     return value

@@ -81,15 +81,11 @@ def _seed(job: AssetJob, scene: StoryScene) -> int:
 
 def _drawn(job: AssetJob, scene: StoryScene) -> tuple[Still, bool]:
     width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in job.config.video.canvas_px())
-    parts = {
-        "version": BACKGROUND_VERSION,
-        "genre": job.story.metadata.genre,
-        "seed": _seed(job, scene),
-        "size": [width, height],
-    }
+    genre, seed = job.story.metadata.genre, _seed(job, scene)
+    parts = {"version": BACKGROUND_VERSION, "genre": genre, "seed": seed, "size": [width, height]}
 
     def make(target: Path) -> None:
-        image = draw_background(genre=parts["genre"], seed=parts["seed"], size_px=(width, height))
+        image = draw_background(genre=genre, seed=seed, size_px=(width, height))
         image.save(target, "PNG", compress_level=1)
 
     path, cached = job.cache.get_or_make("backgrounds", parts, ".png", make, ttl=job.config.images.cache_ttl)
@@ -216,7 +212,7 @@ def gather_assets(
                 extended=said is False,
             )
         )
-    return StoryAssets(tuple(result), music.result().value, tuple(warnings))
+    return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))
 
 
 class AssetGenerator:

@@ -31,8 +31,9 @@ class SceneAssets:
 
 @dataclass(frozen=True, slots=True)
 class StoryAssets:
-    """The assets of every scene in order, and of the whole."""
+    """The assets of every scene in order, and of the whole: music, and one voice over all scenes."""
 
     scenes: tuple[SceneAssets, ...]
     music: Sound | None = None
+    voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()

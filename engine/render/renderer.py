@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO
 
 import numpy as np
@@ -93,50 +94,87 @@ def _widen_pipe(pipe: IO[bytes]) -> None:
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
-class _SegmentJob:
-    """One segment on its way: the frames of its compositor and the time spent waiting for them."""
+class _Workshop:
+    """Draws and encodes segments on several threads and counts what it did."""
 
     def __init__(
-        self, compositor: FfmpegCompositor, frames: FrameRange, children: _Children, threads: int
+        self,
+        compositor: FfmpegCompositor,
+        settings: EncoderSettings,
+        *,
+        threads: int,
+        progress: Progress | None,
+        stop: threading.Event | None,
     ) -> None:
-        self.compositor, self.frames, self.children, self.threads = compositor, frames, children, threads
-        self.waited = 0.0
+        self._compositor, self._settings, self._threads = compositor, settings, threads
+        self._progress, self._stop = progress, stop
+        self._lock = threading.Lock()
+        self._done = 0
+        self.children = _Children()
+        self.waited_seconds = 0.0
+        self.encoding_seconds = 0.0
 
-    def raw_frames(self, progress: Callable[[int], None]) -> Iterator[Buffer]:
-        """Yield the segment's frames. The array is overwritten by the next one."""
-        timeline = self.compositor.timeline
+    def encode(self, frames: FrameRange) -> bytes:
+        """Return a segment as MP4 in memory."""
+        waited = [0.0]
+        started = time.perf_counter()
+        data = encode_segment(self._raw_frames(frames, waited), self._settings)
+        with self._lock:
+            self.waited_seconds += waited[0]
+            self.encoding_seconds += time.perf_counter() - started - waited[0]
+        return data
+
+    def _count_frame(self) -> None:
+        with self._lock:
+            self._done += 1
+            done = self._done
+        if self._progress:
+            self._progress(done, self._compositor.timeline.frame_count)
+
+    def _check_cancelled(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            self.children.stop()
+        if self.children.cancelled.is_set():
+            raise CancelledError("the render was stopped")
+
+    def _raw_frames(self, frames: FrameRange, waited: list[float]) -> Iterator[Buffer]:
+        """Yield the frames of a segment; the array is overwritten by the next one."""
+        timeline = self._compositor.timeline
         array = np.empty((timeline.height_px * 3 // 2, timeline.width_px), np.uint8)
-        argv = self.compositor.frames_command(self.frames, threads=self.threads)
+        argv = self._compositor.frames_command(frames, threads=self._threads)
         with tempfile.TemporaryFile() as stderr, self.children.run(argv, stderr) as child:
             assert child.stdout is not None
             _widen_pipe(child.stdout)
-            for number in range(len(self.frames)):
+            for number in range(len(frames)):
                 started = time.perf_counter()
                 whole = _read_into(child.stdout, array)
-                self.waited += time.perf_counter() - started
-                if self.children.cancelled.is_set():
-                    raise CancelledError("the render was stopped")
+                waited[0] += time.perf_counter() - started
+                self._check_cancelled()
                 if not whole:
-                    raise self._failure(child, stderr, f"ended after {number} of {len(self.frames)} frames")
+                    what = f"ended after {number} of {len(frames)} frames"
+                    raise _failure(child, stderr, frames, what)
                 yield array
-                progress(1)
+                self._count_frame()
             surplus = child.stdout.read(1)
             if child.wait() != 0 or surplus:
-                raise self._failure(child, stderr, "did not end after the last frame")
+                raise _failure(child, stderr, frames, "did not end well after the last frame")
 
-    def _failure(self, child: subprocess.Popen[bytes], stderr: IO[bytes], what: str) -> RenderingError:
-        child.wait(timeout=30)
-        stderr.seek(0)
-        log = stderr.read().decode("utf-8", "replace")
-        return SubprocessError(
-            f"frames [{self.frames.start}, {self.frames.stop}): ffmpeg {what}",
-            argv=[str(part) for part in child.args] if isinstance(child.args, list) else [],
-            returncode=child.returncode,
-            stderr=log,
-        )
+
+def _failure(
+    child: subprocess.Popen[bytes], stderr: IO[bytes], frames: FrameRange, what: str
+) -> RenderingError:
+    child.wait(timeout=30)
+    stderr.seek(0)
+    return SubprocessError(
+        f"frames [{frames.start}, {frames.stop}): ffmpeg {what}",
+        argv=[str(part) for part in child.args] if isinstance(child.args, list) else [],
+        returncode=child.returncode,
+        stderr=stderr.read().decode("utf-8", "replace"),
+    )
 
 
 def _read_into(pipe: IO[bytes], array: Buffer) -> bool:
+    """Fill an array from a pipe; return False where the pipe ends before it is full."""
     view = memoryview(array.data).cast("B")
     at = 0
     while at < len(view):
@@ -166,57 +204,37 @@ def render_segments(
     segments = compositor.timeline.segments()
     cores = cpu_count()
     workers = max(1, min(workers or cores, len(segments)))
-    threads = max(1, cores // workers)
-    children = _Children()
-    total, counted = compositor.timeline.frame_count, 0
-    lock = threading.Lock()
-    waited = encoded = muxed = 0.0
-
-    def tick(count: int) -> None:
-        nonlocal counted
-        if stop is not None and stop.is_set():
-            children.stop()
-        with lock:
-            counted += count
-            done = counted
-        if progress:
-            progress(done, total)
-
-    def work(frames: FrameRange) -> bytes:
-        nonlocal waited, encoded
-        job = _SegmentJob(compositor, frames, children, threads)
-        started = time.perf_counter()
-        data = encode_segment(job.raw_frames(tick), settings)
-        with lock:
-            waited += job.waited
-            encoded += time.perf_counter() - started - job.waited
-        return data
-
+    workshop = _Workshop(compositor, settings, threads=max(1, cores // workers), progress=progress, stop=stop)
+    muxing = 0.0
     with ThreadPoolExecutor(workers, "segment") as pool:
         waiting: deque[tuple[FrameRange, Future[bytes]]] = deque()
         rest = iter(segments)
         try:
-            for frames in rest:
-                waiting.append((frames, pool.submit(work, frames)))
-                if len(waiting) > workers + 1:
-                    break
+            for frames in islice(rest, workers + 2):
+                waiting.append((frames, pool.submit(workshop.encode, frames)))
             if before_first is not None:
                 before_first()
             while waiting:
                 frames, future = waiting.popleft()
                 data = future.result()
-                following = next(rest, None)
-                if following is not None:
-                    waiting.append((following, pool.submit(work, following)))
+                for following in islice(rest, 1):
+                    waiting.append((following, pool.submit(workshop.encode, following)))
                 started = time.perf_counter()
                 writer.add_segment(data, frames)
-                muxed += time.perf_counter() - started
+                muxing += time.perf_counter() - started
             started = time.perf_counter()
             writer.finish()
-            muxed += time.perf_counter() - started
+            muxing += time.perf_counter() - started
         except BaseException:
-            children.stop()
+            workshop.children.stop()
             for _, future in waiting:
                 future.cancel()
             raise
-    return RenderReport(total, segments, workers, waited, encoded, muxed)
+    return RenderReport(
+        compositor.timeline.frame_count,
+        segments,
+        workers,
+        workshop.waited_seconds,
+        workshop.encoding_seconds,
+        muxing,
+    )

@@ -1,0 +1,83 @@
+"""Drawn backgrounds: the picture of a scene that has none, by genre and seed, in any size and aspect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from .abstract import bokeh, silk
+from .chambers import arches, cave
+from .city import city_dusk
+from .desert import dunes
+from .genres import GENRES, Genre, find_genre
+from .heavens import aurora, nebula, planet
+from .paint import finish
+from .palettes import Palette
+from .ridges import cloud_sea, misty_ridges, paper_hills
+from .stage import Array, Stage
+from .water import moonlit_sea
+from .woods import foggy_forest
+
+__all__ = ["GENRES", "SIZE_LIMIT_PX", "STYLES", "Genre", "Palette", "Style", "draw_background"]
+
+SIZE_LIMIT_PX = (16, 7680)
+# Above this a picture is drawn smaller and enlarged, which bounds time and memory; dither and grain stay fine.
+_DRAWN_PIXELS_MAX = 9_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A way of drawing a background: `draw` fills a stage with planar float32 sRGB, (3, height, width)."""
+
+    name: str
+    description: str
+    draw: Callable[[Stage], Array]
+
+
+STYLES: tuple[Style, ...] = (
+    Style("misty_ridges", "mountain ridges in mist under a sun or moon", misty_ridges),
+    Style("cloud_sea", "a sea of clouds seen from above", cloud_sea),
+    Style("paper_hills", "hills cut from layers of coloured paper", paper_hills),
+    Style("dunes", "desert dunes in low light", dunes),
+    Style("moonlit_sea", "open sea with the light's glitter on it", moonlit_sea),
+    Style("foggy_forest", "trunks in fog with shafts of light", foggy_forest),
+    Style("aurora", "northern lights over a lake", aurora),
+    Style("nebula", "a nebula among stars", nebula),
+    Style("planet", "sunrise over the limb of a planet", planet),
+    Style("city_dusk", "a skyline with lit windows by the water", city_dusk),
+    Style("arches", "a hall of arches with light at its end", arches),
+    Style("cave", "the mouth of a cave from within", cave),
+    Style("bokeh", "soft lights out of focus", bokeh),
+    Style("silk", "flowing folds of silk", silk),
+)
+
+
+def draw_background(
+    *, genre: str, seed: int, size_px: tuple[int, int], style: str | None = None
+) -> Image.Image:
+    """Draw a background of `size_px` (width, height), as an RGB image.
+
+    The same arguments give the same bytes in any process. `genre` chooses the palette, and the style where
+    `style` is None; one that `GENRES` lacks is drawn as "general". The lower part is held dark enough for
+    white captions.
+
+    Raises ValueError for a style that `STYLES` lacks, or a side outside `SIZE_LIMIT_PX`.
+    """
+    width_px, height_px = size_px
+    low, high = SIZE_LIMIT_PX
+    if not (low <= width_px <= high and low <= height_px <= high):
+        raise ValueError(f"size_px is {width_px}x{height_px}: each side must be {low} to {high} pixels")
+    by_name = {s.name: s for s in STYLES}
+    if style is not None and style not in by_name:
+        raise ValueError(f"style is {style!r}: it must be one of {', '.join(by_name)}")
+    manner = find_genre(genre)
+    # Consecutive seeds differ in style and in palette, and every pair of the two comes up.
+    lap, place = divmod(seed, len(manner.styles))
+    palette = manner.palettes[(lap + place) % len(manner.palettes)]
+    chosen = by_name[style if style is not None else manner.styles[place]]
+    scale = min(1.0, (_DRAWN_PIXELS_MAX / (width_px * height_px)) ** 0.5)
+    drawn = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    stage = Stage.of(size_px=drawn, palette=palette, key=f"{chosen.name}|{seed}")
+    return finish(stage, chosen.draw(stage), size_px=size_px)

@@ -1,0 +1,242 @@
+"""Sound files: opened safely, probed, and read as 48 kHz stereo.
+
+A file's extension says nothing here: FFmpeg looks at the bytes, may choose only among containers of sound
+and video, and may open nothing but the file. So a playlist named `.mp3` is refused, not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import av
+import av.container
+import numpy as np
+import numpy.typing as npt
+from av.stream import Discard
+
+from engine.assets.cache import file_sha256
+from engine.assets.models import Sound
+from engine.errors import AssetError
+from engine.timing import Seconds
+from filters.graph import PROTOCOLS
+
+SAMPLE_RATE_HZ: Final = 48_000
+
+DEMUXERS: Final = (
+    "wav", "w64", "aiff", "mp3", "flac", "ogg", "aac",
+    "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm",
+)  # fmt: skip
+"""FFmpeg's names of the containers that are opened."""
+
+FORMATS: Final = "MP3, WAV, FLAC, Ogg (Vorbis, Opus), M4A/MP4/MOV, Matroska/WebM, AAC, AIFF"
+
+COUNTED_BYTES: Final = 64 * 2**20
+"""Up to this size a file's length is counted by decoding; headers of MP3, AAC and cut files only guess."""
+
+GAP_TOLERANCE_S: Final = 0.05
+"""Time stamps that jump by more mark lost sound, which becomes silence; less is a rounding container."""
+
+START_TOLERANCE_S: Final = 0.002
+"""Matroska rounds the first time stamp to a millisecond."""
+
+SEEK_FROM_S: Final = 10
+"""Nearer to the beginning, decoding from there is as fast, and exact in every container."""
+
+SEEK_MARGIN_S: Final = 1
+
+Samples = npt.NDArray[np.float32]
+"""Sound of shape (samples, 2)."""
+
+
+def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]:
+    """Open a file and its first audio stream; raise AssetError that names the file and the reason."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
+    if not path.is_file():
+        raise AssetError(f"{path}: not a file; allowed: {FORMATS}", path=str(path))
+    if size == 0:
+        raise AssetError(f"{path}: the file is empty (0 bytes)", path=str(path))
+    try:
+        container = av.open(
+            str(path.absolute()),
+            options={"protocol_whitelist": PROTOCOLS, "format_whitelist": ",".join(DEMUXERS)},
+            metadata_errors="replace",
+        )
+    except OSError as error:
+        raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
+    except (av.FFmpegError, ValueError) as error:
+        raise AssetError(
+            f"{path}: not a sound file that can be opened; allowed: {FORMATS}", path=str(path)
+        ) from error
+    if not container.streams.audio:
+        container.close()
+        raise AssetError(f"{path}: no audio stream in it", path=str(path))
+    stream = container.streams.audio[0]
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    return container, stream
+
+
+def probe_sound(path: Path) -> Sound:
+    """Return a sound file with its hash and exact length; the length of long files is their header's.
+
+    Raises AssetError that names the file and the reason: missing, empty, not a sound file, no audio stream,
+    nothing in it that can be decoded.
+    """
+    container, stream = open_sound(path)
+    with container:
+        frames = _frames(container, stream, path)
+        first = next(frames, None)
+        if first is None:
+            raise AssetError(f"{path}: the audio stream is empty: no sample could be decoded", path=str(path))
+        duration = _header_duration(container, stream) if container.size > COUNTED_BYTES else None
+        if duration is None:
+            duration = Fraction(first.samples, first.sample_rate)
+            for frame in frames:
+                duration += Fraction(frame.samples, frame.sample_rate)
+    return Sound(path=path, sha256=file_sha256(path), duration=duration)
+
+
+def _header_duration(container: av.container.InputContainer, stream: av.AudioStream) -> Seconds | None:
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _frames(
+    container: av.container.InputContainer, stream: av.AudioStream, path: Path
+) -> Iterator[av.AudioFrame]:
+    """Yield decoded frames; a damaged packet is left out, a cut file ends where it is cut."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, EOFError):
+            return
+        except OSError as error:
+            raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
+        except av.FFmpegError:
+            return
+        try:
+            frames = packet.decode()
+        except EOFError:
+            return
+        except av.FFmpegError:
+            continue
+        for frame in frames:
+            if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
+                yield frame
+
+
+def read_sound(path: Path, *, start: Seconds = Fraction(0)) -> Iterator[Samples]:
+    """Yield a sound from `start` on at 48 kHz stereo, in small pieces, to its end.
+
+    Sound is placed by its time stamps: where they leave a gap there is silence. A single channel is heard
+    on both sides; more than two are mixed down. Close the iterator to close the file.
+    """
+    container, stream = open_sound(path)
+    with container:
+        origin = max(Fraction(0), Fraction(container.start_time or 0, av.time_base))
+        sought = start >= SEEK_FROM_S and _seek(container, stream, origin + start)
+        frames = _frames(container, stream, path)
+        first = next(frames, None)
+        if first is None:
+            return
+        begins = _time(first)
+        if begins is None or (not sought and abs(begins - origin) <= START_TOLERANCE_S):
+            begins = origin
+        lead = round((begins - origin - start) * SAMPLE_RATE_HZ)
+        yield from _silence(lead)
+        early = max(0, -lead)
+        for piece in _continuous(chain([first], frames), _Resampler(path)):
+            if early < len(piece):
+                yield piece[early:]
+            early = max(0, early - len(piece))
+
+
+def _seek(container: av.container.InputContainer, stream: av.AudioStream, time: Seconds) -> bool:
+    """Go to a little before `time`; return whether the time stamps that follow can be relied on."""
+    if container.format.name in ("mp3", "aac") or not stream.time_base:
+        return False  # their time stamps after a jump are guesses from the bit rate
+    try:
+        container.seek(int(max(Fraction(0), time - SEEK_MARGIN_S) / stream.time_base), stream=stream)
+    except av.FFmpegError:
+        container.seek(0)
+        return False
+    return True
+
+
+def _time(frame: av.AudioFrame) -> Seconds | None:
+    return frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
+
+
+def _continuous(frames: Iterator[av.AudioFrame], resampler: _Resampler) -> Iterator[Samples]:
+    """Resample frames that follow each other, with silence where time stamps leave a gap."""
+    due: Seconds | None = None
+    for frame in frames:
+        time = _time(frame)
+        if due is not None and time is not None and time - due > GAP_TOLERANCE_S:
+            yield from resampler.flush()
+            yield from _silence(round((time - due) * SAMPLE_RATE_HZ))
+            due = time
+        elif due is None:
+            due = time
+        yield from resampler.push(frame)
+        if due is not None:
+            due += Fraction(frame.samples, frame.sample_rate)
+    yield from resampler.flush()
+
+
+def _silence(samples: int) -> Iterator[Samples]:
+    for begin in range(0, samples, SAMPLE_RATE_HZ):
+        yield np.zeros((min(SAMPLE_RATE_HZ, samples - begin), 2), np.float32)
+
+
+class _Resampler:
+    """Turns frames of any rate, format and layout, also of changing ones, into 48 kHz stereo."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inner: av.AudioResampler | None = None
+        self._form: tuple[str, str, int] | None = None
+        self._channels = 2
+
+    def push(self, frame: av.AudioFrame) -> list[Samples]:
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        pieces: list[Samples] = []
+        if self._inner is None or form != self._form:
+            pieces = self.flush()
+            self._form = form
+            # FFmpeg would lower a single channel by 3 dB; it is copied to both sides instead.
+            self._channels = 1 if frame.layout.nb_channels == 1 else 2
+            layout = "mono" if self._channels == 1 else "stereo"
+            self._inner = av.AudioResampler(format="flt", layout=layout, rate=SAMPLE_RATE_HZ)
+        frame.pts = None
+        return pieces + self._pull(frame)
+
+    def flush(self) -> list[Samples]:
+        """Return what the filter still holds; the next frame starts a new one."""
+        if self._inner is None:
+            return []
+        pieces = self._pull(None)
+        self._inner = None
+        return pieces
+
+    def _pull(self, frame: av.AudioFrame | None) -> list[Samples]:
+        assert self._inner is not None
+        try:
+            frames = self._inner.resample(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise AssetError(f"{self._path}: sound of form {self._form} cannot be read: {error}") from error
+        pieces: list[Samples] = []
+        for piece in frames:
+            samples = piece.to_ndarray().reshape(-1, self._channels).astype(np.float32, copy=False)
+            pieces.append(np.repeat(samples, 2, axis=1) if self._channels == 1 else samples)
+        return pieces

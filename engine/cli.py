@@ -1,0 +1,299 @@
+"""The command line: `video-pipeline render | compile | doctor | schema`.
+
+Exit status: 0 done, 1 failed, 2 the input is wrong, 130 interrupted, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from engine import __version__
+
+if TYPE_CHECKING:
+    from engine.config import Config
+    from engine.pipeline import OutputPaths, RenderResult
+
+EPILOG = """examples:
+  video-pipeline render story.json -o out/story.mp4
+  video-pipeline render story.yaml -o out/square.mp4 --aspect 1:1 --preset veryfast --crf 21
+  video-pipeline compile story.json --as command
+  video-pipeline doctor
+  video-pipeline schema story > story.schema.json
+"""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+def _story_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("story", metavar="STORY", type=Path, help="story file, JSON or YAML")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    picture = parser.add_argument_group("picture")
+    shape = picture.add_mutually_exclusive_group()
+    shape.add_argument("--aspect", metavar="W:H", help="9:16 (default), 1:1, 16:9 or 4:5")
+    shape.add_argument("--size", metavar="WxH", help="explicit size in pixels, such as 1080x1920")
+    picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
+    picture.add_argument("--compositor", metavar="NAME", help="auto (default), ffmpeg, native or cuda")
+    encoding = parser.add_argument_group("encoding")
+    encoding.add_argument("--encoder", metavar="NAME", help="auto (default), h264_nvenc or libx264")
+    encoding.add_argument("--preset", metavar="NAME", help="x264 preset, or p1 to p7 for NVENC")
+    rate = encoding.add_mutually_exclusive_group()
+    rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")
+    rate.add_argument("--bitrate", metavar="RATE", help="average bit rate, such as 8000k")
+    talk = parser.add_argument_group("output")
+    talk.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    talk.add_argument("-v", "--verbose", action="store_true", help="print everything that is done")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="video-pipeline",
+        description="Turn stories into finished short videos.",
+        epilog=EPILOG,
+        formatter_class=_Formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"video-pipeline {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    render = commands.add_parser(
+        "render",
+        help="render a story into a video",
+        description="Render a story into OUT.mp4, with thumbnail, subtitles, metadata and manifest beside it.",
+        epilog="example:\n  video-pipeline render examples/lighthouse.json -o lighthouse.mp4 --preset veryfast",
+        formatter_class=_Formatter,
+    )
+    _story_options(render)
+    render.add_argument(
+        "-o", "--output", metavar="OUT.mp4", type=Path, help="default: the story's id in storage.output_path"
+    )
+    render.add_argument("--no-cache", action="store_true", help="make everything anew and keep nothing")
+    render.add_argument(
+        "--workers", metavar="N", type=int, help="segments rendered at once; default: the cores"
+    )
+    render.add_argument("--json", action="store_true", help="print one JSON event a line")
+    compiling = commands.add_parser(
+        "compile",
+        help="print the plan, the filter graphs or an ffmpeg command",
+        description="Print what a render would do: its plan, its filter graphs, or one runnable ffmpeg command.",
+        epilog="example:\n  video-pipeline compile examples/lighthouse.json --as command | sh",
+        formatter_class=_Formatter,
+    )
+    _story_options(compiling)
+    compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
+    compiling.add_argument("-o", "--output", metavar="OUT.mp4", type=Path, help="output of the command")
+    doctor = commands.add_parser("doctor", help="what this machine can do, and why not")
+    doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    schema = commands.add_parser(
+        "schema",
+        help="print a JSON Schema",
+        epilog="example:\n  video-pipeline schema story > story.schema.json",
+        formatter_class=_Formatter,
+    )
+    schema.add_argument("what", choices=("story", "config"))
+    return parser
+
+
+def _configuration(arguments: argparse.Namespace) -> Config:
+    """Return the configuration: options over environment over file over defaults."""
+    from engine.config import load_config
+    from engine.errors import ConfigError
+
+    config = load_config(arguments.config)
+    if not hasattr(arguments, "story"):
+        return config
+    size: tuple[int, ...] | None = None
+    if arguments.size:
+        sides = arguments.size.lower().split("x")
+        if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+            raise ConfigError(f"--size: got {arguments.size!r}; allowed: WxH in pixels, such as 1080x1920")
+        size = (int(sides[0]), int(sides[1]))
+    if arguments.aspect:
+        # An aspect asked for now beats a size in the file.
+        config = config.model_copy(update={"video": config.video.model_copy(update={"size": None})})
+    if arguments.bitrate:
+        config = config.model_copy(update={"video": config.video.model_copy(update={"crf": None})})
+    return config.override(
+        "video",
+        size=size,
+        default_aspect_ratio=arguments.aspect,
+        fps=arguments.fps,
+        compositor=arguments.compositor,
+        codec=arguments.encoder,
+        preset=arguments.preset,
+        crf=arguments.crf,
+        bitrate=arguments.bitrate,
+    )
+
+
+def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
+    level: str | int = config.error_handling.log_level
+    if arguments.quiet or getattr(arguments, "json", False):
+        level = logging.ERROR
+    if arguments.verbose:
+        level = logging.DEBUG
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    from engine.console import JsonLines, choose_reporter
+    from engine.errors import ConfigError
+    from engine.pipeline import OutputPaths, render_story
+    from engine.story import load_story
+
+    config = _configuration(arguments)
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ConfigError(f"--workers: got {arguments.workers}; allowed: a whole number >= 1")
+    _log_to_stderr(config, arguments)
+    story = load_story(arguments.story)
+    output = arguments.output or config.storage.output_path / f"{story.story_id}.mp4"
+    _keep_story(arguments.story, OutputPaths(output))
+    reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet)
+    with reporter:
+        result = render_story(
+            story,
+            output,
+            config=config,
+            base=arguments.story.parent,
+            use_cache=not arguments.no_cache,
+            workers=arguments.workers,
+            on_event=reporter,
+        )
+    if isinstance(reporter, JsonLines):
+        reporter.write("done", **_result_fields(result))
+    elif not arguments.quiet:
+        print(_summary(result))
+    return 0
+
+
+def _keep_story(story: Path, outputs: OutputPaths) -> None:
+    """Raise InputError where a file beside the video would take the place of the story."""
+    from engine.errors import InputError
+
+    for path in (outputs.metadata, outputs.manifest):
+        if path.exists() and story.exists() and path.samefile(story):
+            raise InputError(
+                f"output {outputs.video}: its metadata would overwrite the story {story}; "
+                "allowed: another name or another folder"
+            )
+
+
+def _result_fields(result: RenderResult) -> dict[str, Any]:
+    outputs = result.outputs
+    return {
+        "status": "completed",
+        "output": str(outputs.video),
+        "thumbnail": str(outputs.thumbnail),
+        "subtitles": [str(outputs.srt), str(outputs.vtt)],
+        "metadata": str(outputs.metadata),
+        "manifest": str(outputs.manifest),
+        "video_info": result.info.as_dict(),
+        "warnings": list(result.warnings),
+        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+    }
+
+
+def _summary(result: RenderResult) -> str:
+    info, outputs = result.info, result.outputs
+    width, height = info.resolution
+    speed = info.frame_count / result.timings["render"]
+    return (
+        f"{outputs.video}: {info.duration:.2f} s, {width}x{height} at {float(info.fps):g} fps, "
+        f"{info.file_size / 1e6:.1f} MB, rendered at {speed:.1f} fps\n"
+        f"beside it: {outputs.thumbnail.name}, {outputs.srt.name}, {outputs.vtt.name}, "
+        f"{outputs.metadata.name}, {outputs.manifest.name}"
+    )
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    from engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
+    from engine.pipeline import plan_video
+    from engine.story import load_story
+
+    config = _configuration(arguments)
+    _log_to_stderr(config, arguments)
+    story = load_story(arguments.story)
+    plan = plan_video(story, config=config, base=arguments.story.parent)
+    for warning in plan.warnings:
+        logging.getLogger("engine").warning(warning)
+    if arguments.form == "plan":
+        print(json.dumps(plan_as_data(plan), indent=2, ensure_ascii=False))
+    elif arguments.form == "graph":
+        print(plan_as_graphs(plan))
+    else:
+        output = arguments.output or Path(f"{story.story_id}.mp4")
+        print(as_shell(plan_as_command(plan, output)))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from engine.doctor import as_text, examine
+
+    found = examine(_configuration(arguments))
+    print(json.dumps(found, indent=2) if arguments.json else as_text(found))
+    return 1 if found["problems"] else 0
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    from engine.schema import config_schema, story_schema
+
+    schema = story_schema() if arguments.what == "story" else config_schema()
+    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    return 0
+
+
+COMMANDS = {"render": _render, "compile": _compile, "doctor": _doctor, "schema": _schema}
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a render as Ctrl-C does."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    from engine.errors import InputError, PipelineError
+
+    try:
+        return COMMANDS[arguments.command](arguments)
+    except PipelineError as error:
+        status = 2 if isinstance(error, InputError) else 1
+        _show_error(error, status, arguments)
+        return status
+    except KeyboardInterrupt as error:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return 143 if isinstance(error, _Terminated) else 130
+    except BrokenPipeError:
+        # The reader of our output has gone; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _show_error(error: Exception, status: int, arguments: argparse.Namespace) -> None:
+    if getattr(arguments, "json", False):
+        from engine.console import JsonLines
+
+        JsonLines().write(
+            "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status
+        )
+    for line in str(error).splitlines():
+        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The guide's renderer: composed scene dictionaries in, a finished video out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.assets.sound import probe_sound
+from engine.config import Config, load_config
+from engine.errors import AssetError, StoryError
+from engine.pipeline import render_story
+from engine.story import Story, parse_story
+from filters.transitions import CUT
+
+PLACED_KEYS = ("start_time", "end_time")
+"""Keys of a composed scene that follow from the others: the timeline is worked out anew."""
+
+
+def story_of(scenes: Sequence[Mapping[str, Any]], *, title: str) -> Story:
+    """Return the story that composed scenes stand for; raise StoryError naming the scene and the field."""
+    converted = []
+    for number, scene in enumerate(scenes, start=1):
+        data = {key: value for key, value in scene.items() if key not in PLACED_KEYS}
+        data.setdefault("scene_id", f"scene_{number:03d}")
+        image = data.pop("image_path", None)
+        if image is not None:
+            data["image"] = str(image)
+        name, seconds = data.get("transition", CUT), data.pop("transition_duration", None)
+        if isinstance(name, str):
+            data["transition"] = {"name": name, "duration": seconds} if seconds and name != CUT else name
+        data.setdefault("effects", [])
+        data.setdefault("narration", "")
+        converted.append(data)
+    return parse_story({"title": title, "scenes": converted}, where="scenes")
+
+
+class VideoRenderer:
+    """Renders composed scenes into a video."""
+
+    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
+        self.config = load_config(config)
+
+    def render_video(
+        self,
+        scenes: Sequence[Mapping[str, Any]],
+        output_path: str | Path,
+        audio_path: str | Path | None = None,
+    ) -> dict[str, Any]:
+        """Render scenes into `output_path` and return `status`, `output_path` and `video_info`.
+
+        Each scene has `image_path` (a drawn picture where it does not exist and fallbacks are on),
+        `duration` in seconds, and optionally `effects`, `text`, `transition` and `transition_duration`; a
+        scene without a transition is followed by a cut. `audio_path` is laid under the whole; where it is
+        longer than the scenes, the last scene is held. Raises StoryError for wrong scenes, RenderingError.
+        """
+        output = Path(output_path)
+        story = story_of(scenes, title=output.stem or "video")
+        sound = None
+        if audio_path is not None:
+            try:
+                sound = probe_sound(Path(audio_path))
+            except AssetError as error:
+                raise StoryError(f"audio_path: {error}") from error
+        result = render_story(story, output, config=self.config, voice_over=sound)
+        return {
+            "status": "success",
+            "output_path": str(result.outputs.video),
+            "video_info": result.info.as_dict(),
+            "thumbnail_path": str(result.outputs.thumbnail),
+            "warnings": list(result.warnings),
+        }
