@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from engine.assets.cache import ContentCache
 from engine.assets.fonts import FontCatalogue
@@ -30,10 +33,12 @@ from engine.render.encoder import EncoderSettings, encoder_settings
 from engine.render.ffmpeg import FfmpegCompositor
 from engine.render.mux import Chapter, Mp4Writer
 from engine.render.renderer import RenderReport, render_segments
+from engine.render.still_frame import draw_frame
 from engine.story import Story, story_scenes
 from engine.subtitles import cues, to_srt, to_vtt
 from engine.thumbnail import candidate_times, make_thumbnail
 from engine.timeline import Timeline
+from engine.timing import Seconds, frames_round
 
 logger = logging.getLogger(__name__)
 
@@ -337,6 +342,7 @@ def _write_beside(
         title=plan.story.title,
         fonts=FontCatalogue().resolve(TITLE_FONT),
         candidates=candidate_times(plan.timeline),
+        redraw=partial(_without_captions, plan),
     )
     language = plan.story.metadata.language
     spoken = cues(plan.timeline, language=language)
@@ -345,6 +351,12 @@ def _write_beside(
     metadata = build_metadata(plan.story, info)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata
+
+
+def _without_captions(plan: Plan, time: Seconds) -> Image.Image:
+    """Return the picture of a time without its caption: the title stands alone on a thumbnail."""
+    frame = min(frames_round(time, plan.timeline.fps), plan.timeline.frame_count - 1)
+    return draw_frame(replace(plan.compositor, captions=()), frame)
 
 
 def _manifest(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from engine.config import Config
 from engine.story import Story
@@ -30,3 +35,43 @@ def config_schema() -> dict[str, Any]:
 def _with_definitions(schema: dict[str, Any]) -> dict[str, Any]:
     definitions: dict[str, Any] = schema.pop("$defs", {})
     return {**definitions, "Config": schema}
+
+
+def config_table() -> str:
+    """Return every configuration key as a Markdown table: key, default, meaning."""
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    for section, outer in Config.model_fields.items():
+        model = outer.annotation
+        assert isinstance(model, type) and issubclass(model, BaseModel)
+        lines += _rows(section, model)
+    return "\n".join(lines)
+
+
+def _rows(prefix: str, model: type[BaseModel]) -> list[str]:
+    lines = []
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            lines += _rows(f"{prefix}.{name}", field.annotation)
+            continue
+        lines.append(f"| `{prefix}.{name}` | `{_shown(default)}` | {field.description} |")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    """Return a default as it would be written in YAML, on one line."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, tuple):
+        value = list(value)
+    if isinstance(value, Fraction | Path):
+        value = str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value) if not isinstance(value, str) else value
+
+
+if __name__ == "__main__":
+    print(config_table())

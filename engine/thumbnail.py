@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from engine.errors import RenderingError
 from engine.timeline import Timeline
 from engine.timing import FrameRange, Seconds, frame_time
 from filters.typeset import FontStack, Shadow, TextLayout, TextStyle, layout_text, rasterise
+
+logger = logging.getLogger(__name__)
 
 MAX_CANDIDATES: Final = 10
 STEADY_SECONDS: Final = Fraction(1, 10)
@@ -301,11 +304,18 @@ def draw_title(
     """Return the picture with a title, fitted, over a soft scrim that darkens what is behind it.
 
     The scrim is as dark as the picture needs it for white letters. With `hide_captions` it also blurs the
-    picture's lower part, so that words which are part of the picture do not show beneath the title.
+    picture's lower part, so that words which are part of the picture do not show beneath the title. A title
+    with letters that no font has is left off, with a warning.
     """
     picture = picture.convert("RGB")
     width, height = picture.size
     place = _place_title(title, fonts, width, height)
+    lacking = [part for part in place.layout.missing if any(map(str.isalpha, part))]
+    if lacking:
+        logger.warning(
+            "no font has the letters %s: the thumbnail is without the title", " ".join(lacking[:8])
+        )
+        return picture
     bottom_px = place.top_px + place.layout.height_px
     _lay_scrim(picture, top_px=place.top_px, bottom_px=bottom_px, blur=hide_captions)
     raster = rasterise(place.layout)

@@ -73,15 +73,14 @@ def place_of(index: int, scene: StoryScene, field: str) -> str:
     return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"
 
 
-def _seed(job: AssetJob, scene: StoryScene) -> int:
-    return int.from_bytes(
-        hashlib.sha256(f"{job.story.story_id}/{scene.scene_id}".encode()).digest()[:4], "big"
-    )
+def _seed(job: AssetJob, index: int) -> int:
+    """Return a scene's seed: one after the other, so that neighbours differ in style and palette."""
+    return int.from_bytes(hashlib.sha256(job.story.story_id.encode()).digest()[:4], "big") + index
 
 
-def _drawn(job: AssetJob, scene: StoryScene) -> tuple[Still, bool]:
+def _drawn(job: AssetJob, index: int) -> tuple[Still, bool]:
     width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in job.config.video.canvas_px())
-    genre, seed = job.story.metadata.genre, _seed(job, scene)
+    genre, seed = job.story.metadata.genre, _seed(job, index)
     parts = {"version": BACKGROUND_VERSION, "genre": genre, "seed": seed, "size": [width, height]}
 
     def make(target: Path) -> None:
@@ -95,7 +94,7 @@ def _drawn(job: AssetJob, scene: StoryScene) -> tuple[Still, bool]:
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Still, or its Footage with sound; the drawn picture where there is none."""
     if scene.image is None and scene.video is None:
-        still, cached = _drawn(job, scene)
+        still, cached = _drawn(job, index)
         return _Made((still, None), None, cached)
     try:
         if scene.video is not None:
@@ -113,7 +112,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         place = place_of(index, scene, "video" if scene.video is not None else "image")
         if isinstance(error, NotVideoError) or not job.fallback_images:
             raise StoryError(f"{place}: {error}") from error
-        still, _ = _drawn(job, scene)
+        still, _ = _drawn(job, index)
         return _Made((still, None), f"{place}: {error}; a drawn picture is shown instead")
 
 

@@ -96,6 +96,8 @@ def silk(stage: Stage) -> Array:
         (-slope_x * np.float32(half[0]) - slope_y * np.float32(half[1]) + np.float32(half[2])) / length, 0, 1
     )
     first, second, _ = (colour(a) for a in palette.accents)
+    # Half way only: two accents across the colour wheel would meet in grey.
+    second = mix(first, second, 0.5)
     deep = mix(colour(palette.near), colour(palette.zenith), 0.5)
     tone = 0.5 + 0.5 * facing + 0.06 * surface
     cool = ramp(

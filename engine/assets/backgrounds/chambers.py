@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .noise import field, line, peaks
-from .paint import colour, enlarge, mix, over, screen, smoothstep
+from .paint import colour, enlarge, lay_lit, mix, over, screen, smoothstep
 from .ridges import lay_land
 from .sky import Light, distance, draw_sky
 from .stage import Array, Stage
@@ -159,8 +159,7 @@ def cave(stage: Stage) -> Array:
         # Near its edge the rock is lit by the view; its grain catches that light.
         edge = np.exp(-np.maximum(inside, 0) / (0.05 + 0.03 * t)) * (0.55 + 0.65 * np.clip(air * 1.6, 0, 1))
         share = enlarge(np.clip(edge * (1 + 0.30 * rock) + 0.10 * rock, -0.25, 1), stage)
-        planes = body[:, None, None] + (lit - body)[:, None, None] * share
-        over(canvas, planes, alpha)
+        lay_lit(canvas, body, lit, share, alpha)
         if i == 1:
             screen(canvas, mix(tint, low, 0.5), haze * np.float32(0.5))
     return canvas

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .noise import field, line
-from .paint import colour, enlarge, mix, screen, smoothstep
+from .paint import colour, enlarge, lay_lit, mix, screen, smoothstep
 from .sky import draw_sky, halo, place_light
 from .stage import Array, Stage
 
@@ -45,14 +45,9 @@ def dunes(stage: Stage) -> Array:
         bright = (1 - 0.45 * down) * (1 + 0.05 * enlarge(soft, stage, rows=rows))
         bright += _ripples(stage, rng, crest, rows=rows, near=t) * (0.35 + 0.65 * face)
         alpha = np.clip((stage.rows[rows] - crest) * np.float32(stage.unit_px) + 0.5, 0, 1)
-        # The dark is laid first, then the light by the share of the face that sees it.
-        for part, shaded, sunny in zip(canvas[:, rows], dark, lit, strict=True):
-            tone = face * (sunny - shaded)
-            tone += shaded
-            tone *= bright
-            tone -= part
-            tone *= alpha
-            part[:] += tone
+        # A ripple or a hollow is a little more or less lit: folding that into the share saves three planes.
+        share = (face * bright + (bright - 1) * 0.6).astype(np.float32, copy=False)
+        lay_lit(canvas[:, rows], dark, lit, share, alpha)
         if i < count - 1:
             haze = enlarge(air, stage, rows=rows) * np.float32(0.30 * (1 - t) ** 1.5)
             screen(canvas[:, rows], mix(tint, low, 0.5), haze * alpha)

@@ -54,7 +54,7 @@ _DRAMA = Genre(
     ("silk", "city_dusk", "moonlit_sea", "misty_ridges", "foggy_forest", "bokeh"),
 )
 _COMEDY = Genre(
-    (p.SUNNY, p.CANDY, p.MEADOW, p.EMBER), ("paper_hills", "bokeh", "cloud_sea", "city_dusk", "silk")
+    (p.SUNNY, p.CANDY, p.MEADOW, p.EMBER), ("paper_hills", "bokeh", "cloud_sea", "city_dusk", "moonlit_sea")
 )
 _THRILLER = Genre(
     (p.STEEL, p.ASH, p.TEAL_NOIR, p.STORM),

@@ -150,6 +150,19 @@ def over(canvas: Array, tint: Array, alpha: Array) -> None:
         canvas[i] += (tint[i] - canvas[i]) * alpha
 
 
+def lay_lit(canvas: Array, dark: Array, lit: Array, share: Array, alpha: Array) -> None:
+    """Lay a surface on a canvas in place whose colour goes from `dark` to `lit` (3,) by `share` (h, w).
+
+    One plane at a time with one temporary, where a mixed (3, h, w) tint would hold three.
+    """
+    for part, shaded, sunny in zip(canvas, dark, lit, strict=True):
+        tone = share * (sunny - shaded)
+        tone += shaded
+        tone -= part
+        tone *= alpha
+        part[:] += tone
+
+
 def screen(canvas: Array, tint: Array, amount: Array) -> None:
     """Add light to a canvas in place without passing 1: 1 - (1 - canvas) * (1 - tint * amount)."""
     if tint.ndim == 1:

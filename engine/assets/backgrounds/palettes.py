@@ -77,7 +77,7 @@ EMBER = Palette(
     "ember", "#1d1336", "#7a2f55", "#f7955a", "#ffe0a8", "#12070f", ("#ff9a4a", "#e8526a", "#ffd27a")
 )
 SAVANNA = Palette(
-    "savanna", "#3a2036", "#b5523f", "#fdbf6a", "#fff0c0", "#1c0c0c", ("#f7a945", "#d8573a", "#ffe08a")
+    "savanna", "#3a2036", "#b5523f", "#ffb070", "#fff0c0", "#1c0c0c", ("#f7a945", "#d8573a", "#ffe08a")
 )
 OCEAN = Palette(
     "ocean", "#06264a", "#1f6a9c", "#a9d9df", "#fff8e0", "#03131f", ("#36b0d8", "#5fe0c6", "#ffd78a")

@@ -1,0 +1,174 @@
+"""The graph module against the real ffmpeg: what a value says is what the filter gets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from engine.capabilities import find_ffmpeg
+from filters.graph import Stream, argv, concat, filter_complex, generate, merge, open_input
+from tests.support.tolerances import assert_frames_equal
+from tests.support.video import SIZE_PX, catalogue, draw_stream, luma, still
+
+HOSTILE = (
+    r"%{localtime}",
+    r"':x=0",
+    r"[0:v]",
+    r"\\",
+    r"a\:b'c",
+    r"end\',drawtext=text=x",
+    r"a;[s0]b,c=d",
+    " both ends ",
+    "tab\tand\nnewline",
+    "é 日本語 🙂 ‮",
+    "%d.png",
+    "$(touch x) `x` \"q\"",
+    "a=b:c=d",
+)
+
+names = st.text(
+    st.one_of(st.sampled_from("'\":,;[]\\= %{}$#\t\n-"), st.characters(codec="utf-8", exclude_characters="/\0")),
+    min_size=1,
+    max_size=24,
+).filter(lambda name: name not in (".", "..") and len(name.encode()) < 200)
+
+
+def source(seconds: float = 0.1) -> Stream:
+    return generate("color", color="black", size=f"{SIZE_PX[0]}x{SIZE_PX[1]}", rate=30, duration=seconds)
+
+
+def drawn(textfile: Path) -> np.ndarray:
+    font = catalogue().resolve("NotoSans-Bold").faces[0].path
+    options = {"fontfile": font, "fontsize": 20, "fontcolor": "white", "expansion": "none", "x": 8, "y": 140}
+    return luma(draw_stream(source().filter("drawtext", textfile=textfile, **options), SIZE_PX))[0]
+
+
+def hostile_names(test: object) -> object:
+    for name in HOSTILE:
+        test = example(name=name)(test)  # type: ignore[arg-type]
+    return test
+
+
+@hostile_names
+@given(name=names)
+@settings(deadline=None, max_examples=25)
+def test_a_file_of_any_name_is_read_as_textfile_and_as_input(name: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_text("Hamburg", encoding="utf-8")
+        assert (drawn(path) > 128).sum() > 200
+        picture = Path(folder) / (name + "p")
+        still(Path(folder) / "p.png", np.full((8, 8, 3), 255, np.uint8)).path.rename(picture)
+        frames = draw_stream(open_input(picture, demuxer="png_pipe").filter("format", "yuv420p"), (8, 8))
+        assert frames.shape == (1, 12, 8)
+
+
+@hostile_names
+@given(name=names)
+@settings(deadline=None, max_examples=40)
+def test_a_value_reaches_its_option_as_it_was_written(name: str) -> None:
+    # metadata=print writes the value that it was given into a file that we name as well.
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / name
+        stream = source(0.03).filter("metadata", mode="add", key="mark", value=name)
+        stream = stream.filter("metadata", mode="print", key="mark", file=report)
+        draw_stream(stream, SIZE_PX)
+        printed = report.read_text(encoding="utf-8", newline="")
+    assert printed.partition("mark=")[2] == name + "\n"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_positional_value_reaches_its_option_as_it_was_written(tmp_path: Path, name: str) -> None:
+    report = tmp_path / "report"
+    stream = source(0.03).filter("metadata", "add", "mark", name)
+    draw_stream(stream.filter("metadata", "print", file=report), SIZE_PX)
+    assert report.read_text(encoding="utf-8", newline="").partition("mark=")[2] == name + "\n"
+
+
+@pytest.mark.parametrize("text", ["%{localtime}", "%{pts}", "':x=0", "[0:v]", "a\\b\\\\c", "%%", "\\n"])
+def test_drawtext_shows_the_characters_of_its_file_and_nothing_else(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "t.txt"
+    file.write_text(text, encoding="utf-8")
+    picture = drawn(file)
+    # The same characters one by one take the room that the whole takes: nothing was expanded or swallowed.
+    width = np.flatnonzero((picture > 100).any(axis=0))
+    singles = 0
+    font = catalogue().resolve("NotoSans-Bold").faces[0].path
+    from PIL import ImageFont
+
+    singles = ImageFont.truetype(str(font), 20).getlength(text)
+    assert abs((width[-1] - width[0] + 1) - singles) < 0.12 * singles + 4
+
+
+def test_the_same_chain_made_twice_stays_two_streams(tmp_path: Path) -> None:
+    picture = still(tmp_path / "p.png", np.full((16, 16, 3), 90, np.uint8)).path
+
+    def chain() -> Stream:
+        return open_input(picture, demuxer="png_pipe").filter("format", "yuv420p").filter("setpts", "N")
+
+    assert len(draw_stream(concat([chain(), chain(), chain()]), (16, 16))) == 3
+
+
+def test_split_shares_a_stream_and_concat_of_one_changes_nothing() -> None:
+    one, two = source().split(2)
+    assert len(draw_stream(concat([one, two]), SIZE_PX)) == 6
+    alone = source()
+    assert concat([alone]) is alone
+    assert alone.split(1) == (alone,)
+
+
+def test_merge_keeps_the_order_of_its_inputs() -> None:
+    white = generate("color", color="white", size="180x320", rate=30, duration=0.1)
+    small = generate("color", color="black", size="60x60", rate=30, duration=0.1)
+    frame = luma(draw_stream(merge("overlay", (white, small), x=0, y=0).filter("format", "yuv420p"), SIZE_PX))[0]
+    assert frame[30, 30] == 16
+    assert frame[200, 100] == 235
+
+
+def test_numbers_keep_their_precision_and_fractions_stay_fractions() -> None:
+    stream = generate("color", size="32x32", rate=Fraction(30000, 1001), duration=0.2)
+    text = filter_complex([stream.filter("fade", st=0.0333666667, d=1e-7, t="in")])
+    assert "st=0.0333666667" in text
+    assert "d=1e-07" in text
+    command = argv("ffmpeg", [stream], "x.mp4", r=Fraction(30000, 1001))
+    assert "30000/1001" in command[command.index("-r") + 1]
+    assert any("rate=30000/1001" in part for part in command)
+
+
+def test_streams_without_filters_make_no_graph(tmp_path: Path) -> None:
+    assert filter_complex([open_input(tmp_path / "a.mp4", demuxer="mov")]) == ""
+
+
+def test_an_input_may_open_nothing_but_its_own_file(tmp_path: Path) -> None:
+    playlist = tmp_path / "list.m3u8"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
+    command = argv(find_ffmpeg().path, [open_input(playlist, demuxer="hls").filter("null")], "-", f="null")
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode != 0
+    assert b"not in the allowed protocols" in done.stderr or b"not on whitelist" in done.stderr
+
+
+def test_filter_strings_are_made_in_one_module() -> None:
+    root = Path(__file__).parents[2]
+    marks = re.compile(r"""filter_complex["']|["']-(vf|af|lavfi|filter:[va])["']|["']lavfi["']""")
+    # A complete filter with an option in a text of its own: "scale=…", "fade=t=…".
+    chains = re.compile(rf"""["'](?:{"|".join(sorted(find_ffmpeg().filters))})=[\w{{]""")
+    found = [
+        f"{path.relative_to(root)}:{number}: {line.strip()}"
+        for folder in ("engine", "filters")
+        for path in sorted((root / folder).rglob("*.py"))
+        if path != root / "filters" / "graph.py"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if marks.search(line) or chains.search(line)
+    ]
+    assert found == []
+
+
