@@ -11,9 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from engine.documents import DocumentError, read_document
 from engine.errors import ConfigError
 from engine.story_fields import (
     CANVAS_MAX_PX,
@@ -71,12 +71,20 @@ class Section(BaseModel):
 
 
 class Processing(Section):
-    """Jobs: read by the job front end."""
+    """Jobs; reserved for the job front end."""
 
-    max_concurrent_jobs: int = Field(4, ge=1, le=1024, description="Jobs rendered at once on a node.")
-    job_timeout: float = Field(600, gt=0, description="Seconds after which a job is stopped.")
-    retry_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets in all.")
-    retry_backoff_multiplier: float = Field(2, ge=1, description="Each wait is this times the last.")
+    max_concurrent_jobs: int = Field(
+        4, ge=1, le=1024, description="Reserved for the job front end: jobs rendered at once."
+    )
+    job_timeout: float = Field(
+        600, gt=0, description="Reserved for the job front end: seconds a job may take."
+    )
+    retry_attempts: int = Field(
+        3, ge=1, le=100, description="Reserved for the job front end: attempts of a job in all."
+    )
+    retry_backoff_multiplier: float = Field(
+        2, ge=1, description="Reserved for the job front end: each wait is this times the last."
+    )
     redis_url: str | None = Field(
         None, description="Accepted from the guide's deployment (REDIS_URL); the engine does not use Redis."
     )
@@ -155,13 +163,13 @@ class Images(Section):
     """Pictures for scenes that bring none."""
 
     service: Service = Field("drawn", description="drawn (offline). Others fall back to it, with a warning.")
-    api_endpoint: str | None = Field(None, description="Address of an image service.")
-    max_retries: int = Field(3, ge=0, le=100, description="Retries of a service.")
-    timeout: float = Field(30, gt=0, description="Seconds a service may take.")
+    api_endpoint: str | None = Field(None, description="Reserved: no image service is part of this version.")
+    max_retries: int = Field(3, ge=0, le=100, description="Reserved for image services: retries.")
+    timeout: float = Field(30, gt=0, description="Reserved for image services: seconds for an answer.")
     fallback_enabled: bool = Field(
         True, description="Draw a picture where one fails; otherwise it is an error."
     )
-    cache_enabled: bool = Field(True, description="Keep drawn pictures.")
+    cache_enabled: bool = Field(True, description="Off: pictures are drawn anew each time.")
     cache_ttl: float = Field(604800, ge=0, description="Seconds a cached picture is kept (7 days).")
     max_megapixels: float = Field(
         200, gt=0, le=1000, description="A picture with more is refused from its header."
@@ -178,7 +186,7 @@ class Tts(Section):
     fallback_enabled: bool = Field(
         True, description="Silent, scenes 1.5 times longer, where speech fails; otherwise an error."
     )
-    cache_enabled: bool = Field(True, description="Keep spoken narration.")
+    cache_enabled: bool = Field(True, description="Off: narration is spoken anew each time.")
     cache_ttl: float = Field(2592000, ge=0, description="Seconds cached speech is kept (30 days).")
 
 
@@ -231,11 +239,15 @@ class Audio(Section):
 
 
 class Publishing(Section):
-    """Publishing, read by the publishers."""
+    """Publishing; reserved for the publishers."""
 
-    auto_publish: bool = Field(False, description="Publish when a video is done.")
-    platforms: tuple[str, ...] = Field(("instagram", "youtube"), description="Where to.")
-    scheduling_enabled: bool = Field(True, description="Allow a later time.")
+    auto_publish: bool = Field(
+        False, description="Reserved for the publishers: publish when a video is done."
+    )
+    platforms: tuple[str, ...] = Field(
+        ("instagram", "youtube"), description="Reserved for the publishers: where to."
+    )
+    scheduling_enabled: bool = Field(True, description="Reserved for the publishers: allow a later time.")
 
 
 class Storage(Section):
@@ -258,7 +270,9 @@ class ErrorHandling(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="Least level that is logged."
     )
-    alert_on_failure: bool = Field(True, description="Log a failed render at level CRITICAL.")
+    alert_on_failure: bool = Field(
+        True, description="Log a failed render at level CRITICAL besides raising it."
+    )
 
 
 Video.model_rebuild()
@@ -383,11 +397,9 @@ def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, envi
     if isinstance(source, Path):
         where = str(source)
         try:
-            data = yaml.safe_load(source.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{source}: cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{source}: not YAML: {error}") from error
+            data = read_document(source, "yaml")
+        except DocumentError as error:
+            raise ConfigError(str(error)) from error
         data = {} if data is None else data
     elif source is not None:
         data = source

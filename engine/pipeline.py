@@ -24,7 +24,7 @@ from engine.atomic import StagedFiles, sweep_staging, write_text
 from engine.capabilities import EncoderChoice, choose_compositor, choose_encoder, find_ffmpeg
 from engine.compose import check_fonts, compose
 from engine.config import Config
-from engine.errors import InputError, RenderingError
+from engine.errors import CancelledError, InputError, RenderingError
 from engine.manifest import Choice, build_manifest, gather_inputs, versions, write_json
 from engine.metadata import TITLE_FONT, VideoInfo, build_metadata, probe_video
 from engine.render.audio import AudioReport, mix_audio
@@ -264,7 +264,11 @@ def render_story(
         logger.info("encoder %s (%s)", plan.encoder.name, plan.encoder.reason)
         try:
             result = _produce(plan, outputs, scratch, watch, workers=workers, on_event=on_event, stop=stop)
-        except OSError as error:
+        except (RenderingError, OSError) as error:
+            if config.error_handling.alert_on_failure and not isinstance(error, CancelledError):
+                logger.critical("the render of story %s failed", story.story_id)
+            if isinstance(error, RenderingError):
+                raise
             raise RenderingError(f"{output}: {error.strerror or error}") from error
         if use_cache:
             plan.cache.prune()

@@ -42,7 +42,8 @@ def config_table() -> str:
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for section, outer in Config.model_fields.items():
         model = outer.annotation
-        assert isinstance(model, type) and issubclass(model, BaseModel)
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
         lines += _rows(section, model)
     return "\n".join(lines)
 

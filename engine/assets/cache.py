@@ -33,7 +33,7 @@ class ContentCache:
     """A folder of files named by the hash of what they were made from.
 
     Several processes may share it: a file is written under a private name, synced and renamed, so a reader
-    finds a whole file or none. `ttl` is the age in seconds past which a file is made again.
+    finds a whole file or none. `ttl` is the age in seconds past which a file is made again; 0 makes it again each time.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class ContentCache:
             status = path.stat()
         except FileNotFoundError:
             return False
-        return status.st_size > 0 and (ttl is None or time.time() - status.st_mtime <= ttl)
+        return status.st_size > 0 and (ttl is None or 0 <= time.time() - status.st_mtime <= ttl > 0)
 
     def prune(self) -> int:
         """Delete the least recently used files until the cache is under its size; return bytes freed."""

@@ -26,6 +26,9 @@ DEMUXERS = {
 }
 """PyAV's format names of the containers that are allowed, and the demuxer that ffmpeg is pinned to."""
 
+HD_LONG_SIDE_PX = 1280
+UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+
 SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
     (b"ftyp", 4, "mov"),
     (b"moov", 4, "mov"),
@@ -89,6 +92,9 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
             ratio = stream.sample_aspect_ratio or Fraction(1)
             if ratio > 0 and ratio != 1:
                 width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
+            # Players take large untagged video for BT.709, FFmpeg's scaler takes any for BT.601.
+            untagged = stream.codec_context.colorspace == UNSPECIFIED
+            matrix = "bt709" if untagged and max(width, height) >= HD_LONG_SIDE_PX else None
             length = _length(container, stream)
             has_sound = bool(container.streams.audio)
     except av.FFmpegError as error:
@@ -100,7 +106,7 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
             f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
         )
     digest = file_sha256(path)
-    footage = Footage(path.resolve(), max(2, width), max(2, height), digest, demuxer, start, end - start)
+    footage = Footage(path.resolve(), max(2, width), max(2, height), digest, demuxer, start, end - start, matrix)
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound)
 

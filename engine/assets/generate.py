@@ -11,26 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.assets.backgrounds import draw_background
-from engine.assets.cache import ContentCache, file_sha256, open_cache
+from engine.assets.cache import ContentCache, open_cache
 from engine.assets.footage import NotVideoError, probe_footage
 from engine.assets.models import SceneAssets, Sound, StoryAssets
 from engine.assets.narration import Narrator, choose_narrator, narrate
+from engine.assets.pictures import Painter, PictureRequest, choose_painter, painted
 from engine.assets.sound import probe_sound
 from engine.assets.stills import prepare_still
 from engine.capabilities import cpu_count
-from engine.config import Config, load_config
+from engine.config import Config, Images, load_config
 from engine.errors import AssetError, ConfigError, StoryError, TTSError
 from engine.story import Story, StoryScene, parse_story
 from engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
-
-BACKGROUND_VERSION = 1
-"""Raised when drawn pictures change, so that caches forget the old ones."""
-
-DRAWN_OVERSIZE = 1.2
-"""Drawn pictures are this much larger than the frame, for the zoom to have something to show."""
 
 Progress = Callable[[int, int], None]
 
@@ -41,7 +35,6 @@ class _Made:
 
     value: Any
     warning: str | None = None
-    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +47,7 @@ class AssetJob:
     base: Path
     language: str
     narrator: Narrator | None
+    painter: Painter
 
     @property
     def fallback_images(self) -> bool:
@@ -78,24 +72,20 @@ def _seed(job: AssetJob, index: int) -> int:
     return int.from_bytes(hashlib.sha256(job.story.story_id.encode()).digest()[:4], "big") + index
 
 
-def _drawn(job: AssetJob, index: int) -> tuple[Still, bool]:
-    width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in job.config.video.canvas_px())
-    genre, seed = job.story.metadata.genre, _seed(job, index)
-    parts = {"version": BACKGROUND_VERSION, "genre": genre, "seed": seed, "size": [width, height]}
-
-    def make(target: Path) -> None:
-        image = draw_background(genre=genre, seed=seed, size_px=(width, height))
-        image.save(target, "PNG", compress_level=1)
-
-    path, cached = job.cache.get_or_make("backgrounds", parts, ".png", make, ttl=job.config.images.cache_ttl)
-    return Still(path, width, height, file_sha256(path), "png_pipe"), cached
+def _drawn(job: AssetJob, index: int, scene: StoryScene) -> Still:
+    request = PictureRequest(
+        text=scene.text,
+        genre=job.story.metadata.genre,
+        seed=_seed(job, index),
+        frame_px=job.config.video.canvas_px(),
+    )
+    return painted(request, painter=job.painter, cache=job.cache, settings=job.config.images)
 
 
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Still, or its Footage with sound; the drawn picture where there is none."""
     if scene.image is None and scene.video is None:
-        still, cached = _drawn(job, index)
-        return _Made((still, None), None, cached)
+        return _Made((_drawn(job, index, scene), None))
     try:
         if scene.video is not None:
             clipped = probe_footage(job.path(scene.video.path), scene.video)
@@ -112,8 +102,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         place = place_of(index, scene, "video" if scene.video is not None else "image")
         if isinstance(error, NotVideoError) or not job.fallback_images:
             raise StoryError(f"{place}: {error}") from error
-        still, _ = _drawn(job, index)
-        return _Made((still, None), f"{place}: {error}; a drawn picture is shown instead")
+        return _Made((_drawn(job, index, scene), None), f"{place}: {error}; a drawn picture is shown instead")
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -121,14 +110,14 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     if job.narrator is None or not scene.spoken:
         return _Made(None)
     try:
-        sound, cached = narrate(
+        sound = narrate(
             scene.spoken,
             language=job.language,
             narrator=job.narrator,
             cache_folder=job.cache,
             settings=job.config.tts,
         )
-        return _Made(sound, None, cached)
+        return _Made(sound)
     except TTSError as error:
         place = place_of(index, scene, "narration")
         if not job.fallback_speech:
@@ -171,15 +160,17 @@ def gather_assets(
     fallback = config.tts.fallback_enabled and config.error_handling.fallback_enabled
     choice = choose_narrator(config.tts, fallback=fallback)
     warnings = [choice.warning] if choice.warning else []
-    if config.images.service != "drawn" and any(
-        scene.image is None and scene.video is None for scene in scenes
-    ):
-        message = f"images.service {config.images.service!r} is not part of this version; allowed: drawn"
-        if not (config.images.fallback_enabled and config.error_handling.fallback_enabled):
-            raise ConfigError(message)
-        warnings.append(f"{message}; pictures are drawn instead")
+    paints = any(scene.image is None and scene.video is None for scene in scenes)
+    painter = choose_painter(
+        config.images if paints else Images(),
+        fallback=config.images.fallback_enabled and config.error_handling.fallback_enabled,
+    )
+    if painter.warning:
+        warnings.append(painter.warning)
     speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)
-    job = AssetJob(story, config, cache, base, story.language if speaks else "en", choice.narrator)
+    job = AssetJob(
+        story, config, cache, base, story.language if speaks else "en", choice.narrator, painter.painter
+    )
     total, done = 2 * len(scenes) + 1, 0
     with ThreadPoolExecutor(1, "narration") as voices, ThreadPoolExecutor(cpu_count(), "pictures") as hands:
         music = hands.submit(_music, job)

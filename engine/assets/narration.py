@@ -139,14 +139,18 @@ def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
 
 def narrate(
     text: str, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
-) -> tuple[Sound, bool]:
-    """Return the spoken text and whether it came from the cache; raise TTSError where it cannot be spoken."""
+) -> Sound:
+    """Return the spoken text, from the cache where it is there; raise TTSError where it cannot be spoken."""
     if isinstance(narrator, HibariNarrator) and (language != "en" or not is_latin(text)):
         raise TTSError(f"the voice speaks English; the text is not (language {language!r})")
     make: Callable[[Path], None] = lambda target: narrator.speak(text, target)  # noqa: E731
-    path, hit = cache_folder.get_or_make(
-        "narration", {**narrator.identity, "text": text}, ".wav", make, ttl=settings.cache_ttl
+    path, _ = cache_folder.get_or_make(
+        "narration",
+        {**narrator.identity, "text": text},
+        ".wav",
+        make,
+        ttl=settings.cache_ttl if settings.cache_enabled else 0,
     )
     with wave.open(str(path), "rb") as file:
         duration = Fraction(file.getnframes(), file.getframerate())
-    return Sound(path, file_sha256(path), duration), hit
+    return Sound(path, file_sha256(path), duration)

@@ -1,0 +1,20 @@
+"""What every test shares: a cache of its own, never the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder shared by the whole run, so that one background is drawn once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("VIDEO_OUTPUT_PATH", "MAX_CONCURRENT_JOBS", "REDIS_URL", "VIDEO_PIPELINE_FFMPEG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("CACHE_PATH", str(session_cache))

@@ -1,0 +1,211 @@
+"""From a story to a finished video, looked at as a viewer would: frames, sound, files."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.capabilities import find_ffmpeg
+from engine.config import load_config
+from engine.errors import InputError
+from engine.pipeline import Event, OutputPaths, RenderResult, render_story
+from engine.story import parse_story
+
+SMALL = {"video": {"size": [180, 320], "fps": 24, "preset": "ultrafast", "crf": 28}}
+
+STORY: dict[str, Any] = {
+    "id": "test-story",
+    "title": 'A Small Test & a "Title"',
+    "metadata": {"genre": "mystery", "language": "en"},
+    "scenes": [
+        {"scene_id": "one", "text": "The first words are spoken here."},
+        {"scene_id": "two", "text": "", "narration": "", "duration": 2.0, "transition": "cut"},
+        {
+            "scene_id": "three",
+            "text": "The last words, and then silence.",
+            "transition": {"name": "wipeleft", "duration": 0.5},
+        },
+    ],
+}
+
+
+def _decode(path: Path) -> tuple[int, np.ndarray[Any, Any], Any]:
+    """Return the number of frames, the mono sound at 48 kHz, and the container's facts."""
+    with av.open(str(path)) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    with av.open(str(path)) as container:
+        sound = np.concatenate([frame.to_ndarray().mean(axis=0) for frame in container.decode(audio=0)])
+        facts = {
+            "title": container.metadata.get("title"),
+            "chapters": container.chapters(),
+            "video_seconds": container.streams.video[0].duration * container.streams.video[0].time_base,
+            "audio_seconds": container.streams.audio[0].duration * container.streams.audio[0].time_base,
+        }
+    return frames, sound, facts
+
+
+@pytest.fixture(scope="module")
+def rendered(
+    tmp_path_factory: pytest.TempPathFactory, session_cache: Path
+) -> tuple[RenderResult, list[Event]]:
+    events: list[Event] = []
+    config = load_config({**SMALL, "storage": {"cache_path": str(session_cache)}})
+    output = tmp_path_factory.mktemp("out") / "story.mp4"
+    return render_story(parse_story(STORY), output, config=config, on_event=events.append), events
+
+
+def test_the_video_has_the_length_that_its_timeline_says(rendered: tuple[RenderResult, list[Event]]) -> None:
+    result, _ = rendered
+    manifest = json.loads(result.outputs.manifest.read_text(encoding="utf-8"))
+    frames, sound, facts = _decode(result.outputs.video)
+    assert frames == manifest["frame_count"]
+    assert facts["video_seconds"] == Fraction(frames, 24)
+    assert abs(facts["audio_seconds"] - facts["video_seconds"]) <= Fraction(1, 24)
+    assert abs(len(sound) - frames * 2000) <= 2000
+
+
+def test_speech_is_where_the_manifest_says_and_nowhere_else(
+    rendered: tuple[RenderResult, list[Event]],
+) -> None:
+    result, _ = rendered
+    manifest = json.loads(result.outputs.manifest.read_text(encoding="utf-8"))
+    _, sound, _ = _decode(result.outputs.video)
+    spoken = manifest["audio"]["narration"]
+    assert [entry["scene_id"] for entry in spoken] == ["one", "three"]
+    silent = np.ones(len(sound), bool)
+    for entry in spoken:
+        start, stop = round(entry["start"] * 48000), round(entry["stop"] * 48000)
+        assert np.sqrt(np.mean(sound[start:stop] ** 2)) > 0.02
+        silent[max(0, start - 2400) : stop + 2400] = False
+    assert np.abs(sound[silent]).max() < 0.002
+
+
+def test_loudness_is_at_the_target_and_peaks_are_under_the_limit(
+    rendered: tuple[RenderResult, list[Event]],
+) -> None:
+    result, _ = rendered
+    measure = ["-af", "ebur128=peak=true", "-f", "null", "-"]
+    command = [find_ffmpeg().path, "-hide_banner", "-nostdin", "-i", result.outputs.video, *measure]
+    log = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    summary = log[log.rindex("Summary:") :]
+    loudness = float(re.search(r"I:\s+(-?[\d.]+) LUFS", summary).group(1))  # type: ignore[union-attr]
+    peak = float(re.search(r"Peak:\s+(-?[\d.]+) dBFS", summary).group(1))  # type: ignore[union-attr]
+    assert abs(loudness + 14) <= 1
+    assert peak <= -0.5  # AAC may add a little to the -1 dBTP of the mix
+
+
+def test_title_chapters_and_tags_are_in_the_file(rendered: tuple[RenderResult, list[Event]]) -> None:
+    result, _ = rendered
+    _, _, facts = _decode(result.outputs.video)
+    assert facts["title"] == STORY["title"]
+    assert [chapter["metadata"]["title"] for chapter in facts["chapters"]] == ["one", "two", "three"]
+    log = subprocess.run(
+        [find_ffmpeg().path, "-hide_banner", "-i", result.outputs.video],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stderr
+    assert "yuv420p(tv, bt709" in log
+    assert "24 fps" in log
+    head = result.outputs.video.read_bytes()
+    assert 0 < head.index(b"moov") < head.index(b"mdat")
+
+
+def test_every_file_beside_the_video_is_there_and_whole(rendered: tuple[RenderResult, list[Event]]) -> None:
+    result, _ = rendered
+    outputs = result.outputs
+    with Image.open(outputs.thumbnail) as thumbnail:
+        assert thumbnail.size == (180, 320)
+    metadata = json.loads(outputs.metadata.read_text(encoding="utf-8"))
+    assert metadata["title"] == STORY["title"]
+    assert metadata["format"]["aspect_ratio"] == "9:16"
+    assert "first words" in outputs.srt.read_text(encoding="utf-8")
+    assert outputs.vtt.read_text(encoding="utf-8").startswith("WEBVTT")
+    manifest = json.loads(outputs.manifest.read_text(encoding="utf-8"))
+    assert {entry["role"] for entry in manifest["inputs"]} >= {"still", "narration", "font"}
+    assert manifest["encoder"]["reason"]
+    assert set(manifest["timings"]) >= {"assets", "compose", "captions", "render", "sound", "outputs"}
+    assert sorted(path.name for path in outputs.video.parent.iterdir()) == sorted(
+        path.name
+        for path in (
+            outputs.video,
+            outputs.thumbnail,
+            outputs.srt,
+            outputs.vtt,
+            outputs.metadata,
+            outputs.manifest,
+        )
+    )
+
+
+def test_progress_counts_every_frame(rendered: tuple[RenderResult, list[Event]]) -> None:
+    result, events = rendered
+    frames = [event.done for event in events if event.stage == "render"]
+    assert sorted(frames) == list(range(1, result.info.frame_count + 1))
+
+
+def test_a_second_run_gives_the_same_bytes_with_any_number_of_workers(
+    rendered: tuple[RenderResult, list[Event]], tmp_path: Path, session_cache: Path
+) -> None:
+    result, _ = rendered
+    config = load_config({**SMALL, "storage": {"cache_path": str(session_cache)}})
+    again = render_story(parse_story(STORY), tmp_path / "story.mp4", config=config, workers=1)
+    assert again.outputs.video.read_bytes() == result.outputs.video.read_bytes()
+    assert again.timings["assets"] < 1.0  # narration and pictures came from the cache
+
+
+def test_no_cache_leaves_the_cache_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    config = load_config({**SMALL, "storage": {"cache_path": str(folder)}, "tts": {"service": "none"}})
+    story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "x", "duration": 0.5}]})
+    render_story(story, tmp_path / "a.mp4", config=config, use_cache=False)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_story_without_sound_gets_a_silent_track_of_its_length(tmp_path: Path) -> None:
+    config = load_config({**SMALL, "tts": {"service": "none"}})
+    story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "x", "duration": 1.0}]})
+    result = render_story(story, tmp_path / "a.mp4", config=config)
+    frames, sound, facts = _decode(result.outputs.video)
+    assert frames == 24
+    assert np.abs(sound).max() == 0
+    assert abs(facts["audio_seconds"] - 1) <= Fraction(1, 24)
+
+
+def test_a_failed_render_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "video.mp4"
+    target.write_bytes(b"yesterday's video")
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (200, 300), "teal").save(picture)
+    story = parse_story(
+        {
+            "title": "T",
+            "scenes": [{"scene_id": "a", "image": str(picture), "duration": 1.0, "font": "No Such Font"}],
+        }
+    )
+    with pytest.raises(InputError, match=r"scene_id 'a'\): field 'font'.*No Such Font"):
+        render_story(story, target, config=load_config(SMALL))
+    assert target.read_bytes() == b"yesterday's video"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["picture.png", "video.mp4"]
+
+
+@pytest.mark.parametrize("name", ["video.mov", "video"])
+def test_an_output_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"allowed: a name that ends in \.mp4"):
+        render_story(parse_story(STORY), tmp_path / name, config=load_config(SMALL))
+
+
+def test_output_names_are_all_of_one_family() -> None:
+    outputs = OutputPaths(Path("folder/My Story.mp4"))
+    assert outputs.thumbnail == Path("folder/My Story_thumb.jpg")
+    assert outputs.manifest == Path("folder/My Story.manifest.json")

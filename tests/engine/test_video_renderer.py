@@ -1,0 +1,88 @@
+"""The guide's classes, used one after the other as the guide uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import video_pipeline
+from video_pipeline import (
+    AssetGenerator,
+    MetadataGenerator,
+    SceneComposer,
+    StoryError,
+    StoryProcessor,
+    VideoRenderer,
+)
+
+CONFIG: dict[str, Any] = {
+    "video": {"size": [180, 320], "fps": 24, "preset": "ultrafast", "crf": 28},
+    "scenes": {"default_duration": 1.0},
+}
+
+
+def test_everything_the_api_names_is_there() -> None:
+    for name in video_pipeline.__all__:
+        assert getattr(video_pipeline, name) is not None
+
+
+def test_the_guides_stages_work_one_after_the_other(tmp_path: Path) -> None:
+    story = {
+        "id": "s1",
+        "title": "Stages",
+        "content": "A door opened in the hill. Nobody had ever seen it before. It was painted blue.",
+        "metadata": {"genre": "fantasy"},
+    }
+    scenes = StoryProcessor(CONFIG).process(story)
+    assert [set(scene) for scene in scenes] == [{"scene_id", "text"}] * len(scenes)
+    assets = asyncio.run(AssetGenerator(CONFIG).generate_assets(scenes))
+    assert set(assets["images"]) == {scene["scene_id"] for scene in scenes}
+    composed = SceneComposer(CONFIG).compose_scenes(scenes, assets)
+    assert composed[0]["start_time"] == 0
+    result = VideoRenderer(CONFIG).render_video(
+        composed, str(tmp_path / "out.mp4"), audio_path=assets["audio"]
+    )
+    assert result["status"] == "success"
+    assert result["video_info"]["duration"] == pytest.approx(composed[-1]["end_time"], abs=1 / 24)
+    metadata = MetadataGenerator(CONFIG).generate_metadata(story, result["video_info"])
+    assert metadata["title"] == "Stages"
+
+
+def test_a_longer_voice_holds_the_last_scene(tmp_path: Path) -> None:
+    voice = tmp_path / "voice.wav"
+    with wave.open(str(voice), "wb") as file:
+        file.setparams((1, 2, 24000, 0, "NONE", ""))
+        tone = np.sin(np.arange(24000 * 3) * 0.05) * 8000
+        file.writeframes(tone.astype("<i2").tobytes())
+    result = VideoRenderer(CONFIG).render_video(
+        [
+            {"image_path": "/nowhere/a.png", "duration": 1.0},
+            {"image_path": "/nowhere/b.png", "duration": 1.0},
+        ],
+        tmp_path / "out.mp4",
+        audio_path=voice,
+    )
+    assert result["video_info"]["frame_count"] == 72
+    assert any("/nowhere/a.png" in warning for warning in result["warnings"])
+
+
+def test_scenes_without_transitions_are_cut_and_add_up(tmp_path: Path) -> None:
+    result = VideoRenderer(CONFIG).render_video(
+        [{"image_path": "x.png", "duration": 0.5}, {"image_path": "y.png", "duration": 0.75}],
+        tmp_path / "o.mp4",
+    )
+    assert result["video_info"]["frame_count"] == 30
+
+
+def test_wrong_scenes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StoryError, match=r"scenes\[1\].*field 'duration'.*got -1.*greater than 0"):
+        VideoRenderer(CONFIG).render_video(
+            [{"image_path": "x.png", "duration": 1.0}, {"image_path": "x.png", "duration": -1}],
+            tmp_path / "o.mp4",
+        )
+    assert list(tmp_path.iterdir()) == []
