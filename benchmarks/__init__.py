@@ -1,0 +1,1 @@
+"""Benchmarks: the engine beside its peers, measured in one run. See `python -m benchmarks.pipeline --help`."""

@@ -1,0 +1,333 @@
+"""Measure how steadily a renderer moves a picture.
+
+A still of white Gaussian blobs on a dark ground is moved; each blob's intensity centroid is followed through
+the decoded frames. A steady move has no second difference: the jitter is its RMS over blobs, frames and both
+axes, in px/frame². A backward step is one of more than 0.02 px along an axis against the way that the blob
+goes as a whole.
+
+    python -m benchmarks.jitter                        every renderer below
+    python -m benchmarks.jitter perspective zoompan-4x --seconds 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.measure import measure
+from benchmarks.workload import BUILD, PICTURE_PX, Workload, one_scene
+
+Luma = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+BLOB_COLUMNS, BLOB_ROWS = 4, 7
+BLOB_SEED = 1
+GROUND, PEAK = 16.0, 236.0
+BACKWARD_PX = 0.02
+ABOVE_GROUND = 5.0
+"""Luma steps above the ground where a blob begins: below it lies what coding and rounding leave behind."""
+STILL_PX = 0.5
+"""A blob that goes less than this along an axis in all has no way of its own there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """The jitter of a move (px/frame², RMS) and the steps that went backward, out of `steps` in all."""
+
+    rms_px: float
+    backward_steps: int
+    steps: int
+    blobs: int
+
+
+def blob_centres(size_px: tuple[int, int] = PICTURE_PX) -> Points:
+    """Return the blobs' centres, (blobs, 2), x before y, in pixels of a picture of `size_px`.
+
+    A loose grid off the whole pixels, which no move of the benchmark carries out of the frame.
+    """
+    rng = np.random.default_rng(BLOB_SEED)
+    width, height = size_px
+    return np.array(
+        [
+            (
+                width * (0.2 + 0.6 * column / (BLOB_COLUMNS - 1)) + rng.uniform(-0.0125, 0.0125) * width,
+                height * (0.15 + 0.7 * row / (BLOB_ROWS - 1)) + rng.uniform(-0.0125, 0.0125) * width,
+            )
+            for column in range(BLOB_COLUMNS)
+            for row in range(BLOB_ROWS)
+        ]
+    )
+
+
+def draw_blobs(centres: Points, *, size_px: tuple[int, int], sigma_px: float) -> Luma:
+    """Return a picture, (height, width), of Gaussian blobs at `centres`, where (0.5, 0.5) is a pixel's middle."""
+    width, height = size_px
+    picture = np.full((height, width), GROUND)
+    reach = int(6 * sigma_px) + 1
+    for x, y in centres:
+        left, top = max(0, int(x) - reach), max(0, int(y) - reach)
+        right, bottom = min(width, int(x) + reach), min(height, int(y) + reach)
+        across = np.exp(-((np.arange(left, right) + 0.5 - x) ** 2) / (2 * sigma_px**2))
+        down = np.exp(-((np.arange(top, bottom) + 0.5 - y) ** 2) / (2 * sigma_px**2))
+        picture[top:bottom, left:right] += (PEAK - GROUND) * down[:, None] * across
+    return picture.clip(0, 255).round().astype(np.uint8)
+
+
+def follow(frames: Iterable[Luma], starts: Points, *, window_px: int) -> Points:
+    """Return the blobs' centroids, (frames, blobs, 2); NaN from where a blob's window leaves the frame.
+
+    The window, `window_px` square, goes with the blob. What is less than ABOVE_GROUND above the ground
+    counts as nothing, so that the window's place has no weight in the centroid.
+    """
+    half = window_px // 2
+    coordinates = np.arange(2 * half) + 0.5
+    places = starts.copy()
+    tracks: list[Points] = []
+    floor = 0.0
+    for number, frame in enumerate(frames):
+        height, width = frame.shape
+        if number == 0:
+            floor = float(np.median(frame)) + ABOVE_GROUND
+        for blob, (x, y) in enumerate(places):
+            if np.isnan(x):
+                continue
+            left, top = round(x) - half, round(y) - half
+            places[blob] = np.nan
+            if left < 0 or top < 0 or left + 2 * half > width or top + 2 * half > height:
+                continue
+            light = np.maximum(
+                frame[top : top + 2 * half, left : left + 2 * half].astype(np.float64) - floor, 0
+            )
+            total = light.sum()
+            if total > 0:
+                places[blob] = (
+                    light.sum(axis=0) @ coordinates / total + left,
+                    light.sum(axis=1) @ coordinates / total + top,
+                )
+        tracks.append(places.copy())
+    return np.array(tracks)
+
+
+def jitter_of(tracks: Points) -> Jitter:
+    """Return the jitter of `tracks`, (frames, blobs, 2) in pixels; raise ValueError where none can be told."""
+    frames = len(tracks)
+    seen = ~np.isnan(tracks[:, :, 0]) if frames else np.zeros((0, 0), bool)
+    if frames < 3 or not (seen.sum(axis=0) >= 3).any():
+        raise ValueError(
+            f"{frames} frames with {int(seen.any(axis=0).sum())} blobs; allowed: 3 or more with a blob"
+        )
+    second = np.diff(tracks, 2, axis=0)
+    steps = np.diff(tracks, axis=0)
+    way = np.nansum(steps, axis=0)
+    way = np.where(np.abs(way) >= STILL_PX, np.sign(way), 0.0)
+    return Jitter(
+        rms_px=float(np.sqrt(np.nanmean(second**2))),
+        backward_steps=int(np.nansum(steps * way < -BACKWARD_PX)),
+        steps=int((~np.isnan(steps)).sum()),
+        blobs=int(seen.any(axis=0).sum()),
+    )
+
+
+def luma_frames(argv: list[str], *, size_px: tuple[int, int]) -> Iterator[Luma]:
+    """Yield the luma planes, (height, width), that an ffmpeg command writes to its output as raw yuv420p."""
+    width, height = size_px
+    frame_bytes = width * height * 3 // 2
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while len(data := process.stdout.read(frame_bytes)) == frame_bytes:
+            yield np.frombuffer(data, np.uint8, width * height).reshape(height, width)
+    if process.returncode:
+        raise RuntimeError(f"exit code {process.returncode} from {' '.join(argv)}")
+
+
+RAW = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1")
+
+
+def decode_argv(ffmpeg: str, video: Path) -> list[str]:
+    """Return the command that decodes a video for `luma_frames`."""
+    return [
+        ffmpeg,
+        "-v",
+        "error",
+        "-nostdin",
+        "-i",
+        str(video),
+        "-map",
+        "0:v:0",
+        "-fps_mode",
+        "passthrough",
+        *RAW,
+    ]
+
+
+# The two filters as they are written by hand in the field, and on purpose not by `filters`, which is what is
+# measured against them.
+
+
+def zoompan_argv(ffmpeg: str, work: Workload, *, oversample: int, pix_fmt: str) -> list[str]:
+    """Return the command that zooms with zoompan over a picture `oversample` times the frame's size."""
+    width, height = work.size_px
+    graph = (
+        f"scale={width * oversample}:{height * oversample}:flags=bicubic,format={pix_fmt},"
+        f"zoompan=z='{work.start_zoom}+{work.zoom_per_second}*on/{work.fps}':x='iw/2-iw/zoom/2':y='ih/2-ih/zoom/2'"
+        f":d={work.frames}:s={width}x{height}:fps={work.fps}"
+    )
+    return _filter_argv(ffmpeg, work, graph)
+
+
+def perspective_argv(ffmpeg: str, work: Workload, *, pix_fmt: str) -> list[str]:
+    """Return the command that zooms with perspective, cubic, over a picture of the frame's size."""
+    width, height = work.size_px
+    zoom = f"({work.start_zoom}+{work.zoom_per_second}*on/{work.fps})"
+    left, right = f"W/2-W/2/{zoom}", f"W/2+W/2/{zoom}"
+    top, bottom = f"H/2-H/2/{zoom}", f"H/2+H/2/{zoom}"
+    graph = (
+        f"loop=-1:1,scale={width}:{height}:flags=bicubic,format={pix_fmt},perspective=eval=frame:interpolation=cubic"
+        f":x0='{left}':y0='{top}':x1='{right}':y1='{top}':x2='{left}':y2='{bottom}':x3='{right}':y3='{bottom}'"
+    )
+    return _filter_argv(ffmpeg, work, graph)
+
+
+def _filter_argv(ffmpeg: str, work: Workload, graph: str) -> list[str]:
+    picture = str(work.pictures[0])
+    return [
+        *(
+            ffmpeg,
+            "-v",
+            "error",
+            "-nostdin",
+            "-i",
+            picture,
+            "-vf",
+            graph,
+            "-frames:v",
+            str(work.frames),
+            *RAW,
+        ),
+    ]
+
+
+def engine_argv(work: Workload, output: Path, *, options: tuple[str, ...] = ()) -> list[str]:
+    """Return the command with which this engine renders `work`, coded without loss."""
+    return [
+        *(
+            sys.executable,
+            "-m",
+            "engine.cli",
+            "render",
+            str(work.story),
+            "-o",
+            str(output),
+            "--no-cache",
+            "--json",
+        ),
+        *("--encoder", "libx264", "--preset", "veryfast", "--crf", "0"),
+        *("--size", f"{work.size_px[0]}x{work.size_px[1]}", "--fps", str(work.fps), *options),
+    ]
+
+
+def blob_workload(
+    *,
+    seconds: float = 4.0,
+    zoom_per_second: float = 0.05,
+    size_px: tuple[int, int] = (1080, 1920),
+    folder: Path = BUILD,
+) -> Workload:
+    """Return a workload of one still of blobs, one and a half times the frame's size."""
+    picture_px = (size_px[0] * 3 // 2, size_px[1] * 3 // 2)
+    picture = folder / "pictures" / f"blobs-{picture_px[0]}x{picture_px[1]}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    blobs = draw_blobs(blob_centres(picture_px), size_px=picture_px, sigma_px=picture_px[0] / 180)
+    Image.fromarray(blobs).convert("RGB").save(picture)
+    return one_scene(
+        f"jitter-{size_px[0]}x{size_px[1]}-{seconds:g}s",
+        picture=picture,
+        seconds=seconds,
+        zoom_per_second=zoom_per_second,
+        size_px=size_px,
+        folder=folder,
+    )
+
+
+def measure_frames(argv: list[str], work: Workload) -> Jitter:
+    """Return the jitter of the frames that a command writes; raise RuntimeError where their count is wrong."""
+    middle = np.array(work.size_px) / 2
+    centres = blob_centres((work.size_px[0] * 3 // 2, work.size_px[1] * 3 // 2)) / 1.5
+    starts = (centres - middle) * work.start_zoom + middle
+    window_px = max(16, round(work.size_px[0] * 0.074) // 2 * 2)
+    tracks = follow(luma_frames(argv, size_px=work.size_px), starts, window_px=window_px)
+    if len(tracks) != work.frames:
+        raise RuntimeError(f"{len(tracks)} frames from {' '.join(argv)}; expected {work.frames}")
+    return jitter_of(tracks)
+
+
+def measure_video(ffmpeg: str, video: Path, work: Workload) -> Jitter:
+    """Return the jitter of a rendered video."""
+    return measure_frames(decode_argv(ffmpeg, video), work)
+
+
+def _engine(ffmpeg: str, work: Workload) -> Jitter:
+    output = BUILD / "out" / "jitter.mp4"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    measure(engine_argv(work, output))
+    return measure_video(ffmpeg, output, work)
+
+
+def _perspective(ffmpeg: str, work: Workload) -> Jitter:
+    return measure_frames(perspective_argv(ffmpeg, work, pix_fmt="yuv420p"), work)
+
+
+def _zoompan(ffmpeg: str, work: Workload, *, oversample: int, pix_fmt: str) -> Jitter:
+    return measure_frames(zoompan_argv(ffmpeg, work, oversample=oversample, pix_fmt=pix_fmt), work)
+
+
+RENDERERS: dict[str, Callable[[str, Workload], Jitter]] = {
+    "engine": _engine,
+    "perspective": _perspective,
+    "zoompan-1x": partial(_zoompan, oversample=1, pix_fmt="yuv420p"),
+    "zoompan-4x": partial(_zoompan, oversample=4, pix_fmt="yuv420p"),
+    "zoompan-4x-444": partial(_zoompan, oversample=4, pix_fmt="yuv444p"),
+}
+"""What renders the blobs, by name; the plain ffmpeg filters are measured before any coding."""
+
+
+def table_row(name: str, jitter: Jitter) -> str:
+    """Return one line for people."""
+    return f"{name:16} {jitter.rms_px:8.4f} px/frame²  {jitter.backward_steps:5d} of {jitter.steps} steps backward"
+
+
+def main() -> int:
+    """Measure the renderers that are named, or all."""
+    import imageio_ffmpeg
+
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.jitter", description=(__doc__ or "").split("\n\n")[1]
+    )
+    parser.add_argument(
+        "renderers", nargs="*", metavar="RENDERER", help=f"of {', '.join(RENDERERS)}; default: all"
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of the move (default 4)")
+    parser.add_argument(
+        "--rate", type=float, default=0.05, help="zoom a second; negative zooms out (default 0.05)"
+    )
+    options = parser.parse_args()
+    unknown = [name for name in options.renderers if name not in RENDERERS]
+    if unknown:
+        parser.error(f"unknown renderer {unknown[0]!r}; allowed: {', '.join(RENDERERS)}")
+    work = blob_workload(seconds=options.seconds, zoom_per_second=options.rate)
+    for name in options.renderers or RENDERERS:
+        print(table_row(name, RENDERERS[name](imageio_ffmpeg.get_ffmpeg_exe(), work)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
