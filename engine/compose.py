@@ -12,8 +12,9 @@ from engine.assets.fonts import FontCatalogue, UnknownFontError
 from engine.assets.models import SceneAssets, StoryAssets
 from engine.config import Config, load_config
 from engine.errors import StoryError
-from engine.story import FadeEffect, KenBurns, Story, StoryScene, parse_story
-from engine.story_fields import BoxSpec, ShadowSpec, StrokeSpec, parse_colour
+from engine.story import Story, StoryScene, parse_story
+from engine.story_effects import FadeEffect, KenBurns
+from engine.story_fields import BoxSpec, ShadowSpec, StrokeSpec, expand_user, parse_colour
 from engine.story_text import word_units
 from engine.timeline import AudioTrack, Caption, Clip, Footage, Timeline, Transition
 from engine.timing import FrameRange, Seconds, exact_seconds, frame_time, frames_ceil, frames_round
@@ -149,7 +150,7 @@ def _scene_timings(
     for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=True)):
         name, seconds, given = transitions[index]
         last = index == len(scenes) - 1
-        after = 0 if last or name == CUT else max(1, frames_round(seconds, fps))
+        after = 0 if last or name == CUT or not seconds else max(1, frames_round(seconds, fps))
         frames = max(1, frames_round(_own_seconds(scene, scene_assets, config), fps))
         if scene_assets is not None and scene_assets.narration is not None:
             lead = _lead(scene_assets.narration.duration, before, after, fps=fps, padding=padding)
@@ -245,7 +246,7 @@ def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalog
 def font_name(name: str, base: Path) -> str:
     """Return a font's name; a relative path of a font file is taken from `base`, the story's folder."""
     if Path(name).suffix.lower() in (".ttf", ".otf", ".ttc"):
-        return str(base / Path(name).expanduser())
+        return str(base / expand_user(name))
     return name
 
 
@@ -294,12 +295,13 @@ def compose(
         if after:
             overlap = FrameRange(frames.stop - after, frames.stop)
             transitions.append(Transition(timings[index].transition, index, overlap))
-        if scene.text.strip():
+        shown = FrameRange(frames.start + before // 2, frames.stop - (after - after // 2))
+        if scene.text.strip() and len(shown) > 0:
             captions.append(
                 Caption(
                     scene_id=scene.scene_id,
                     text=scene.text,
-                    frames=FrameRange(frames.start + before // 2, frames.stop - (after - after // 2)),
+                    frames=shown,
                     style=_style(scene, config, scale),
                     font=font_name(scene.font or config.scenes.text_font, base),
                     position=scene.text_position or config.scenes.text_position,

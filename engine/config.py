@@ -11,7 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from engine.documents import DocumentError, read_document
 from engine.errors import ConfigError
@@ -26,6 +34,7 @@ from engine.story_fields import (
     ShadowSpec,
     StrokeSpec,
     TransitionName,
+    expand_user,
 )
 from engine.timing import parse_fps
 from engine.validation import explain
@@ -40,26 +49,34 @@ def _bitrate(value: Any) -> Any:
     return value
 
 
+_FPS_ALLOWED = (
+    "a frame rate from 24 to 60 is allowed (24000/1001 too), as a number or a ratio such as '30000/1001'"
+)
+
+
 def _frame_rate(value: Any) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Fraction):
-        raise ValueError("a number of frames per second from 24 to 60, or a ratio such as '30000/1001'")
+        raise ValueError(_FPS_ALLOWED)
     try:
         fps = parse_fps(value)
     except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(
-            "a number of frames per second from 24 to 60, or a ratio such as '30000/1001'"
-        ) from error
+        raise ValueError(_FPS_ALLOWED) from error
     if not Fraction(23976, 1000) <= fps + Fraction(1, 1000) or fps > 60:
-        raise ValueError("a frame rate from 24 to 60 (24000/1001 and its kin included)")
+        raise ValueError(_FPS_ALLOWED)
     return fps
 
 
-Bitrate = Annotated[str, BeforeValidator(_bitrate), Field(pattern=r"^[1-9][0-9]*[kKmM]?$")]
+BitrateText = Annotated[str, Field(pattern=r"^[1-9][0-9]*[kKmM]?$")]
+Bitrate = Annotated[
+    BitrateText,
+    BeforeValidator(_bitrate, json_schema_input_type=BitrateText | Annotated[int, Field(ge=1)]),
+]
 FrameRate = Annotated[
     Fraction,
     BeforeValidator(_frame_rate, json_schema_input_type=int | float | str),
     Field(json_schema_extra={"description": "24 to 60, or a ratio such as 30000/1001"}),
 ]
+LocalPath = Annotated[Path, AfterValidator(expand_user)]
 Pixels = Annotated[int, Field(ge=16, le=CANVAS_MAX_PX)]
 Service = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -225,7 +242,7 @@ class Scenes(Section):
 class Audio(Section):
     """Music, mix and loudness."""
 
-    music: Path | None = Field(
+    music: LocalPath | None = Field(
         None, description="Background music file, repeated to the video's end.", strict=False
     )
     music_volume: float = Field(-16.0, ge=-60, le=12, description="Level of the music in dB.")
@@ -253,11 +270,13 @@ class Publishing(Section):
 class Storage(Section):
     """Where files go."""
 
-    output_path: Path = Field(Path(), description="Folder of videos where no output is named.", strict=False)
-    cache_path: Path | None = Field(
+    output_path: LocalPath = Field(
+        Path(), description="Folder of videos where no output is named.", strict=False
+    )
+    cache_path: LocalPath | None = Field(
         None, description="Cache folder; default: the user's cache folder.", strict=False
     )
-    temp_path: Path | None = Field(
+    temp_path: LocalPath | None = Field(
         None, description="Folder of temporary files; default: the system's.", strict=False
     )
     max_storage_gb: float = Field(500, gt=0, description="Size the cache is kept under.")
@@ -351,16 +370,12 @@ def _nested(data: Mapping[str, Any], where: str) -> dict[str, Any]:
         data = inner
     nested: dict[str, Any] = {}
     for key, value in data.items():
-        if key in FLAT_KEYS and not isinstance(value, Mapping):
-            section, name = FLAT_KEYS[key]
-            nested.setdefault(section, {})
-            nested[section][name] = value
-        elif key == "add_title_to_thumbnail":
-            continue  # read by MetadataGenerator itself
-        elif isinstance(value, Mapping) and isinstance(nested.get(key), dict):
-            nested[key].update(value)
-        else:
-            nested[key] = {} if value is None else value
+        if key not in FLAT_KEYS and key != "add_title_to_thumbnail":  # that is MetadataGenerator's own
+            nested[key] = dict(value) if isinstance(value, Mapping) else {} if value is None else value
+    for key, (section, name) in FLAT_KEYS.items():
+        target = nested.setdefault(section, {}) if key in data else None
+        if isinstance(target, dict):
+            target[name] = data[key]
     return nested
 
 

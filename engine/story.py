@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
 
 from engine.config import Config, load_config
+from engine.documents import DocumentError, read_document
 from engine.errors import StoryError
+from engine.story_effects import Effect
 from engine.story_fields import (
     SCENE_MAX_SECONDS,
     TEXT_MAX_CHARACTERS,
     Animation,
     BoxSpec,
     Colour,
-    EasingName,
     FilePath,
     FitName,
     FontName,
-    Fraction01,
     Identifier,
     Line,
     Number,
@@ -34,84 +42,14 @@ from engine.story_fields import (
     StrokeSpec,
     Text,
     TransitionName,
+    own_names,
     switch,
 )
 from engine.story_text import detect_language, split_into_scenes
-from engine.validation import explain
+from engine.validation import explain, plain, show, written_path
 
 STORY_MAX_CHARACTERS = 200_000
 STORY_MAX_SCENES = 2000
-
-
-class RectSpec(Part):
-    """A rectangle in fractions of the picture; its height follows from the frame's aspect where left out."""
-
-    x: Fraction01
-    y: Fraction01
-    width: Annotated[Number, Field(gt=0, le=1)]
-    height: Annotated[Number, Field(gt=0, le=1)] | None = None
-
-    @model_validator(mode="after")
-    def _inside(self) -> Self:
-        if self.x + self.width > 1 + 1e-9:
-            raise ValueError(f"x + width is {self.x + self.width:g}; allowed: at most 1 (inside the picture)")
-        if self.height is not None and self.y + self.height > 1 + 1e-9:
-            raise ValueError(
-                f"y + height is {self.y + self.height:g}; allowed: at most 1 (inside the picture)"
-            )
-        return self
-
-
-ZoomNumber = Annotated[Number, Field(ge=1, le=10)]
-
-
-class KenBurns(Part):
-    """A camera move over a still: by two rectangles, or by zoom and focal point."""
-
-    type: Literal["ken_burns"] = "ken_burns"
-    zoom: tuple[ZoomNumber, ZoomNumber] | None = Field(None, description="Zoom at the start and at the end.")
-    focus: tuple[Fraction01, Fraction01] | None = Field(
-        None, description="The point, in fractions of the picture, that keeps its place while zooming."
-    )
-    start: RectSpec | None = Field(None, description="What is seen at the start.")
-    end: RectSpec | None = Field(None, description="What is seen at the end.")
-    easing: EasingName = "linear"
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if (self.start is None) != (self.end is None):
-            raise ValueError("a move by rectangles needs both `start` and `end`")
-        if self.start is not None and (self.zoom is not None or self.focus is not None):
-            raise ValueError("give either `start` and `end`, or `zoom` and `focus`, not both")
-        return self
-
-
-class FadeEffect(Part):
-    """A fade of a scene from black or to black."""
-
-    type: Literal["fade_in", "fade_out"]
-    duration: Annotated[Number, Field(gt=0, le=30)] | None = Field(None, description="Seconds.")
-
-
-EFFECT_NAMES = ("ken_burns", "fade_in", "fade_out")
-
-
-def _effect(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in EFFECT_NAMES:
-            raise ValueError(f"unknown effect; allowed: {', '.join(EFFECT_NAMES)}")
-        return {"type": value}
-    if isinstance(value, Mapping) and value.get("type") not in EFFECT_NAMES:
-        raise ValueError(f"unknown effect type {value.get('type')!r}; allowed: {', '.join(EFFECT_NAMES)}")
-    return value
-
-
-Effect = Annotated[
-    Annotated[KenBurns | FadeEffect, Field(discriminator="type")],
-    BeforeValidator(
-        _effect, json_schema_input_type=Literal["ken_burns", "fade_in", "fade_out"] | KenBurns | FadeEffect
-    ),
-]
 
 
 class TransitionSpec(Part):
@@ -144,23 +82,29 @@ class MusicSpec(Part):
     volume: Annotated[Number, Field(ge=-60, le=12)] | None = Field(None, description="dB.")
 
 
-def _named(key: str, model: Any) -> BeforeValidator:
-    """Let a plain string stand for an object with that string under `key`."""
+def _named(key: str, name: Any, model: Any) -> BeforeValidator:
+    """Let a plain string, of the type `name`, stand for an object with that string under `key`."""
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value,
-        json_schema_input_type=str | model | None,
+        json_schema_input_type=name | model | None,
     )
 
 
 def _switch(model: type[Part]) -> BeforeValidator:
     """Let `true`, `false` and a colour stand for a decoration."""
     return BeforeValidator(
-        lambda value: switch(value, model()), json_schema_input_type=bool | str | model | None
+        lambda value: switch(value, model()), json_schema_input_type=bool | Colour | model | None
     )
+
+
+SCENE_NAMES: Mapping[str, str] = {"position": "text_position", "color": "colour"}
+CAPTION_FIELDS = ("text_position", "size", "colour", "font", "stroke", "shadow", "box", "animation")
 
 
 class StoryScene(Part):
     """One scene. Only `scene_id` is required; what is left out follows the configuration."""
+
+    OTHER_NAMES = SCENE_NAMES
 
     scene_id: Identifier = Field(description="Unique in its story.")
     text: Text = Field("", description="Words shown as caption.")
@@ -168,26 +112,22 @@ class StoryScene(Part):
     image: FilePath | None = Field(
         None, description="A still: JPEG, PNG or WebP, relative to the story file."
     )
-    video: Annotated[VideoSpec | None, _named("path", VideoSpec)] = Field(
+    video: Annotated[VideoSpec | None, _named("path", FilePath, VideoSpec)] = Field(
         None, description="A clip (path or object) instead of a still."
     )
     duration: Annotated[Number, Field(gt=0, le=SCENE_MAX_SECONDS)] | None = Field(
         None, description="Seconds; a scene is never shorter than its narration."
     )
     effects: Annotated[tuple[Effect, ...], Field(max_length=8)] | None = None
-    transition: Annotated[TransitionSpec | None, _named("name", TransitionSpec)] = Field(
+    transition: Annotated[TransitionSpec | None, _named("name", TransitionName, TransitionSpec)] = Field(
         None, description="How the scene leads into the next: an xfade name or 'cut'."
     )
     fit: FitName | None = None
-    text_position: Position | None = Field(
-        None,
-        validation_alias=AliasChoices("text_position", "position"),
-        description="Where the caption stands.",
-    )
+    text_position: Position | None = Field(None, description="Where the caption stands.")
     size: Annotated[Number, Field(ge=8, le=400)] | None = Field(
         None, description="Caption size in px on a 1080 px wide frame."
     )
-    colour: Colour | None = Field(None, validation_alias=AliasChoices("colour", "color"))
+    colour: Colour | None = None
     font: FontName | None = Field(None, description="Family and weight, or a font file.")
     stroke: Annotated[
         StrokeSpec | Literal[False] | None,
@@ -206,14 +146,56 @@ class StoryScene(Part):
         """Accept the guide's text object: {content, position, size, color, font, animation, …}."""
         if not isinstance(data, Mapping) or not isinstance(data.get("text"), Mapping):
             return data
-        text = dict(data["text"])
-        flat = {key: value for key, value in data.items() if key != "text"}
+        text = own_names(data["text"], SCENE_NAMES)
+        flat = own_names({key: value for key, value in data.items() if key != "text"}, SCENE_NAMES)
         flat["text"] = text.pop("content", "")
         for key, value in text.items():
+            if key not in CAPTION_FIELDS:
+                known = ", ".join(sorted(("content", *CAPTION_FIELDS, *SCENE_NAMES)))
+                raise ValueError(f"field 'text': unknown key {show(key)}; known keys: {known}")
             if key in flat:
                 raise ValueError(f"{key!r} is given both in the scene and in its text object")
             flat[key] = value
         return flat
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the text object too, and that a scene shows one picture."""
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        body = handler.resolve_ref_schema(schema)
+        fields = body["properties"]
+        words = {key: value for key, value in fields["text"].items() if key != "description"}
+        inside = {key: deepcopy(fields[key]) for key in (*CAPTION_FIELDS, *SCENE_NAMES)}
+        text_object = {
+            "type": "object",
+            "properties": {"content": words, **inside},
+            "additionalProperties": False,
+            "allOf": [{"not": {"required": [other, own]}} for other, own in SCENE_NAMES.items()],
+        }
+        fields["text"] = {
+            "anyOf": [words, text_object],
+            "default": "",
+            "description": "Words shown as caption, or an object that also says how they look.",
+        }
+        in_text = [
+            {
+                "not": {
+                    "required": [key, "text"],
+                    "properties": {"text": {"type": "object", "required": [same]}},
+                }
+            }
+            for group in (
+                *((key,) for key in CAPTION_FIELDS if key not in SCENE_NAMES.values()),
+                *SCENE_NAMES.items(),
+            )
+            for key in group
+            for same in group
+        ]
+        full = {key: {"not": {"type": "null"}} for key in ("image", "video")}
+        body["allOf"] += [*in_text, {"not": {"required": list(full), "properties": full}}]
+        return schema
 
     @model_validator(mode="after")
     def _one_picture(self) -> Self:
@@ -230,33 +212,62 @@ class StoryScene(Part):
 class StoryMetadata(Part):
     """What is known of a story; further keys are kept and passed to the metadata file."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow")
 
     genre: Line = "general"
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
         None, description="BCP 47 tag such as 'en'; found from the text where left out."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, data: Any) -> Any:
+        """Keep of further keys what a JSON file can hold."""
+        if not isinstance(data, Mapping):
+            return data
+        kept = dict(data)
+        for key, value in data.items():
+            if key not in cls.model_fields:
+                try:
+                    plain(key)
+                    kept[key] = plain(value)
+                except ValueError as error:
+                    raise ValueError(f"key {show(key)}: {error}") from None
+        return kept
+
 
 class Story(Part):
     """A story: a title and either a text or explicit scenes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["scenes"], "properties": {"scenes": {"type": "array"}}},
+                {"required": ["content"], "properties": {"content": {"pattern": r"\S"}}},
+            ]
+        }
+    )
 
     id: Identifier | None = Field(None, description="Names the job; derived from the content where left out.")
     title: Line
     content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
-    music: Annotated[MusicSpec | None, _named("path", MusicSpec)] = None
+    music: Annotated[MusicSpec | None, _named("path", FilePath, MusicSpec)] = None
 
     @model_validator(mode="after")
     def _has_scenes(self) -> Self:
         if self.scenes is None and not self.content.strip():
             raise ValueError("a story needs `content` (a text) or `scenes` (at least one)")
-        seen: set[str] = set()
-        for scene in self.scenes or ():
-            if scene.scene_id in seen:
-                raise ValueError(f"scene_id {scene.scene_id!r} is used twice; allowed: one of each")
-            seen.add(scene.scene_id)
+        seen: dict[str, int] = {}
+        for index, scene in enumerate(self.scenes or ()):
+            name = scene.scene_id
+            if name in seen:
+                raise ValueError(
+                    f"scenes[{index}] (scene_id {name!r}): field 'scene_id': got {name!r}, which "
+                    f"scenes[{seen[name]}] has already; allowed: one of each"
+                )
+            seen[name] = index
         return self
 
     @property
@@ -276,24 +287,24 @@ class Story(Part):
         return detect_language(words or self.title)
 
 
-def _place(data: Any) -> Any:
-    """Return a function that says where in a story a location is: the scene by its id, then the field."""
+def _place(data: Any) -> Callable[[ErrorDetails], str]:
+    """Return a function that says where in a story a finding is: the scene by its id, then the field."""
 
-    def words(location: tuple[int | str, ...]) -> str:
-        # Names of union members and of functions are pydantic's, not the user's.
-        own = [
-            part
-            for part in location
-            if not (isinstance(part, str) and (part[:1].isupper() or "[" in part or part in EFFECT_NAMES))
-        ]
-        if len(own) >= 2 and own[0] == "scenes" and isinstance(own[1], int):
-            scenes = data.get("scenes") if isinstance(data, Mapping) else None
-            scene = scenes[own[1]] if isinstance(scenes, list | tuple) and own[1] < len(scenes) else None
+    def words(detail: ErrorDetails) -> str:
+        path = written_path(detail, data, other_names=SCENE_NAMES)
+        if len(path) >= 2 and path[0] == "scenes" and isinstance(path[1], int):
+            scene = data["scenes"][path[1]]
             name = scene.get("scene_id") if isinstance(scene, Mapping) else None
-            head = f"scenes[{own[1]}]" + (f" (scene_id {name!r})" if isinstance(name, str) else "")
-            tail = ".".join(str(part) for part in own[2:])
+            head = f"scenes[{path[1]}]" + (f" (scene_id {show(name)})" if isinstance(name, str) else "")
+            inner = detail["loc"][2:]
+            if isinstance(scene, Mapping) and isinstance(scene.get("text"), Mapping) and inner:
+                own = {**detail, "loc": ("content" if inner[0] == "text" else inner[0], *inner[1:])}
+                inside = written_path(own, scene["text"], other_names=SCENE_NAMES)  # type: ignore[arg-type]
+                if inside and path[2:] in ([], ["text"]):
+                    path = [*path[:2], "text", *inside]
+            tail = ".".join(str(part) for part in path[2:])
             return f"{head}: field {tail!r}" if tail else head
-        return f"field {'.'.join(str(part) for part in own)!r}" if own else ""
+        return f"field {'.'.join(str(part) for part in path)!r}" if path else ""
 
     return words
 
@@ -312,18 +323,6 @@ def parse_story(data: Any, *, where: str = "story") -> Story:
         raise StoryError("\n".join(explain(error, Story, where=where, place=_place(data)))) from error
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in data:
-            raise ValueError(f"the key {key!r} is given twice in one object")
-        data[key] = value
-    return data
-
-
-STORY_FILE_MAX_BYTES = 16 * 1024 * 1024
-
-
 def load_story(path: str | os.PathLike[str]) -> Story:
     """Read a story from a JSON or YAML file (YAML by its ending .yaml or .yml).
 
@@ -332,24 +331,9 @@ def load_story(path: str | os.PathLike[str]) -> Story:
     """
     file = Path(path)
     try:
-        if file.stat().st_size > STORY_FILE_MAX_BYTES:
-            raise StoryError(f"{file}: {file.stat().st_size} bytes; allowed: at most {STORY_FILE_MAX_BYTES}")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise StoryError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise StoryError(f"{file}: not UTF-8 text: {error.reason} at byte {error.start}") from error
-    try:
-        if file.suffix.lower() in (".yaml", ".yml"):
-            data = yaml.safe_load(text)
-        else:
-            data = json.loads(text, object_pairs_hook=_no_duplicates)
-    except yaml.YAMLError as error:
-        raise StoryError(f"{file}: not YAML: {error}") from error
-    except RecursionError as error:
-        raise StoryError(f"{file}: nested too deeply") from error
-    except ValueError as error:
-        raise StoryError(f"{file}: not JSON: {error}") from error
+        data = read_document(file, "yaml" if file.suffix.lower() in (".yaml", ".yml") else "json")
+    except DocumentError as error:
+        raise StoryError(str(error)) from error
     return parse_story(data, where=str(file))
 
 

@@ -9,6 +9,8 @@ from functools import cache
 
 import sentencex
 
+from filters.typeset.characters import break_units, clusters
+
 SCENE_UNITS = (9, 26)
 """A scene's words: sentences are joined up to the first number and broken above the second."""
 
@@ -50,9 +52,9 @@ def sentences(text: str, *, language: str) -> list[str]:
     return found
 
 
-def _clauses(sentence: str, limit: float) -> Iterator[str]:
-    """Break a long sentence after the comma-like mark nearest its middle, else at a space, until it fits."""
-    if word_units(sentence) <= limit:
+def _clauses(sentence: str, most: float, limit: int) -> Iterator[str]:
+    """Break a long sentence after the comma-like mark nearest its middle, else between words, until it fits."""
+    if word_units(sentence) <= most and len(sentence) <= limit:
         yield sentence
         return
     middle = len(sentence) / 2
@@ -61,13 +63,13 @@ def _clauses(sentence: str, limit: float) -> Iterator[str]:
     ]
     close = [at for at in marks if len(sentence) / 5 < at < len(sentence) * 4 / 5]
     spaces = [match.end() for match in re.finditer(r"\s+", sentence) if match.end() < len(sentence)]
-    candidates = close or spaces or [len(sentence) // 2]
-    at = min(candidates, key=lambda position: abs(position - middle))
-    if at == 0:
+    candidates = close or spaces or _line_breaks(sentence)
+    if not candidates:
         yield sentence
         return
-    yield from _clauses(sentence[:at].strip(), limit)
-    yield from _clauses(sentence[at:].strip(), limit)
+    at = min(candidates, key=lambda position: abs(position - middle))
+    yield from _clauses(sentence[:at].strip(), most, limit)
+    yield from _clauses(sentence[at:].strip(), most, limit)
 
 
 def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
@@ -79,10 +81,10 @@ def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
     least, most = SCENE_UNITS
     pieces: list[str] = []
     for sentence in sentences(text, language=language):
-        pieces += [piece for clause in _clauses(sentence, most) for piece in _chunks(clause, limit)]
+        pieces += [piece for clause in _clauses(sentence, most, limit) for piece in _chunks(clause, limit)]
     scenes: list[str] = []
     for piece in pieces:
-        joined = f"{scenes[-1]} {piece}" if scenes else piece
+        joined = f"{scenes[-1]}{_gap(scenes[-1])}{piece}" if scenes else piece
         fits = scenes and len(joined) <= limit and word_units(joined) <= most
         if fits and (word_units(scenes[-1]) < least or word_units(piece) < least / 2):
             scenes[-1] = joined
@@ -91,6 +93,34 @@ def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
     return scenes
 
 
+def _line_breaks(text: str) -> list[int]:
+    """Return where an unspaced text may be broken: between words, by ICU's dictionaries."""
+    at, found = 0, []
+    for word, blanks in break_units(text)[:-1]:
+        at += len(word) + len(blanks)
+        found.append(at)
+    return found
+
+
+def _gap(before: str) -> str:
+    """Return what stands between two sentences: Chinese and Japanese put no space there."""
+    last = before[-1]
+    wide = unicodedata.east_asian_width(last) in ("W", "F") and unicodedata.category(last)[0] in "LP"
+    return "" if wide and not unicodedata.name(last, "").startswith("HANGUL") else " "
+
+
 def _chunks(text: str, limit: int) -> Iterator[str]:
-    for start in range(0, len(text), limit):
-        yield text[start : start + limit]
+    """Cut a text that is one word into pieces of at most `limit` characters, between its letters."""
+    if len(text) <= limit:
+        yield text
+        return
+    piece = ""
+    for cluster in clusters(text):
+        if piece and len(piece) + len(cluster) > limit:
+            yield piece
+            piece = ""
+        piece += cluster
+        while len(piece) > limit:  # one letter under thousands of marks
+            yield piece[:limit]
+            piece = piece[limit:]
+    yield piece

@@ -38,7 +38,10 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """A stretch of a video file, shown from `start`; its last frame is held when the scene is longer."""
+    """A stretch of a video file, shown from `start`; its last frame is held when the scene is longer.
+
+    `color_matrix` is the YUV matrix that the file is taken to have where its stream does not say.
+    """
 
     path: Path
     width_px: int
@@ -47,6 +50,7 @@ class Footage:
     demuxer: str
     start: Seconds
     duration: Seconds
+    color_matrix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

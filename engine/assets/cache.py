@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -53,8 +54,9 @@ class ContentCache:
         path = self.folder / kind / key[:2] / f"{key}{suffix}"
         if self._fresh(path, ttl):
             # The time of last use is for prune(); the time it was made, for the ttl, stays.
-            os.utime(path, (time.time(), path.stat().st_mtime))
-            return path, True
+            with contextlib.suppress(FileNotFoundError):  # another process pruned it just now
+                os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+                return path, True
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
             make(partial)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
+from engine.story_fields import expand_user
 from filters.typeset import FontFace, FontStack
 
 FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
@@ -198,7 +199,7 @@ def _match(query: str, known: dict[str, list[_Entry]]) -> tuple[FontFace, int] |
 
 
 def _face_of_file(name: str) -> FontFace:
-    path = Path(name).expanduser()
+    path = expand_user(name)
     if not path.is_file():
         raise UnknownFontError(name, close=[], reason="there is no such file")
     if not _entries_of(path):

@@ -80,7 +80,12 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
     """
     demuxer = _demuxer(path)
     try:
-        with av.open(str(path), format=demuxer, options={"protocol_whitelist": "file,pipe"}) as container:
+        with av.open(
+            str(path.absolute()),  # a relative name may look like a protocol
+            format=demuxer,
+            options={"protocol_whitelist": "file,pipe"},
+            metadata_errors="replace",  # titles in Latin-1 are no reason to refuse a clip
+        ) as container:
             if not container.streams.video:
                 raise NotVideoError(f"{path}: has no video stream")
             stream = container.streams.video[0]
@@ -106,19 +111,23 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
             f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
         )
     digest = file_sha256(path)
-    footage = Footage(path.resolve(), max(2, width), max(2, height), digest, demuxer, start, end - start, matrix)
+    footage = Footage(
+        path.resolve(), max(2, width), max(2, height), digest, demuxer, start, end - start, matrix
+    )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound)
 
 
 def _length(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
     """Return the length in seconds: as the stream says, as the container says, or by reading to the end."""
-    if stream.duration and stream.time_base:
+    estimated = container.format.name == "mpeg"  # an MPEG programme stream has no header to tell it
+    if stream.duration and stream.time_base and not estimated:
         return stream.duration * stream.time_base
-    if container.duration:
+    if container.duration and not estimated:
         return Fraction(container.duration, av.time_base)
-    end = Fraction(0)
+    start = (stream.start_time or 0) * (stream.time_base or Fraction(0))
+    end = start
     for packet in container.demux(stream):
         if packet.pts is not None and packet.time_base:
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-    return end
+    return end - start

@@ -22,6 +22,7 @@ from engine.capabilities import cpu_count
 from engine.config import Config, Images, load_config
 from engine.errors import AssetError, ConfigError, StoryError, TTSError
 from engine.story import Story, StoryScene, parse_story
+from engine.story_fields import expand_user
 from engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class AssetJob:
 
     def path(self, name: str) -> Path:
         """Return a story's path; relative ones are taken from the story's folder."""
-        return self.base / Path(name).expanduser()
+        return self.base / expand_user(name)
 
 
 def place_of(index: int, scene: StoryScene, field: str) -> str:

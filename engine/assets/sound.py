@@ -66,7 +66,7 @@ def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]
         container = av.open(
             str(path.absolute()),
             options={"protocol_whitelist": PROTOCOLS, "format_whitelist": ",".join(DEMUXERS)},
-            metadata_errors="replace",
+            metadata_errors="replace",  # old tags are in Latin-1
         )
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error

@@ -58,7 +58,8 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _is_srgb(profile: bytes | None) -> bool:
-    return profile is None or b"sRGB" in profile[:4096]
+    """Say whether a profile names itself sRGB, in the ASCII of version 2 or the UTF-16 of version 4."""
+    return profile is None or any("sRGB".encode(code) in profile[:4096] for code in ("ascii", "utf-16-be"))
 
 
 def flatten(image: Image.Image) -> Image.Image:

@@ -1,0 +1,298 @@
+"""The asset stage: what scenes bring, what is made for them, and what happens when something is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.assets.generate import AssetGenerator, gather_assets, open_asset_cache
+from engine.assets.models import StoryAssets
+from engine.config import load_config
+from engine.errors import ConfigError, StoryError, TTSError
+from engine.story import load_story, parse_story, story_scenes
+from engine.timeline import Still
+
+GUIDE = Path(__file__).parents[2] / "support" / "guide_config.yaml"
+SMALL = {"size": [216, 384]}
+
+
+def settings(folder: Path, **sections: Any) -> dict[str, Any]:
+    """Return a configuration that is quick (small pictures, nobody speaks) and keeps to its own cache."""
+    merged: dict[str, Any] = {
+        "video": SMALL,
+        "tts": {"service": "none"},
+        "storage": {"cache_path": str(folder / "cache")},
+    }
+    for name, section in sections.items():
+        merged[name] = {**merged.get(name, {}), **section}
+    return merged
+
+
+def gathered(
+    folder: Path, scenes: list[dict[str, Any]], *, genre: str = "mystery", **sections: Any
+) -> StoryAssets:
+    named = [{"scene_id": f"s{index}", **scene} for index, scene in enumerate(scenes)]
+    story = parse_story({"title": "T", "scenes": named, "metadata": {"genre": genre, "language": "en"}})
+    config = load_config(settings(folder, **sections), environ=False)
+    return gather_assets(
+        story, story_scenes(story), config=config, cache=open_asset_cache(config), base=folder
+    )
+
+
+STRICT = {"images": {"fallback_enabled": False}}
+
+BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
+    "missing": ({"image": "gone.png"}, "image", "does not exist"),
+    "empty": ({"image": "empty.png"}, "image", "is empty (0 bytes)"),
+    "text": ({"image": "text.png"}, "image", "is not a picture; allowed: JPEG, PNG, WEBP"),
+    "truncated": ({"image": "half.jpg"}, "image", "cannot be decoded"),
+    "bomb": ({"image": "bomb.png"}, "image", "30000 x 30000 is 900 megapixels; allowed: at most 200"),
+    "another's home": ({"image": "~nobody-of-this-name/a.png"}, "image", "does not exist"),
+    "a folder": ({"image": "."}, "image", "cannot be read"),
+    "missing clip": ({"video": "gone.mp4"}, "video", "does not exist"),
+    "empty clip": ({"video": "empty.png"}, "video", "is empty (0 bytes)"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("not a picture")
+    Image.effect_noise((200, 200), 60).save(tmp_path / "half.jpg")
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "half.jpg").read_bytes()[:3000])
+    header = b"IHDR" + (30_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
+    check = zlib.crc32(header).to_bytes(4, "big")
+    data = b"\0\0\0\0IDAT" + zlib.crc32(b"IDAT").to_bytes(4, "big")
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + check + data)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_picture_is_a_warning_that_names_the_scene_and_a_drawn_picture(
+    folder: Path, name: str
+) -> None:
+    fields, field, reason = BROKEN[name]
+    assets = gathered(folder, [{"image": "red.png"}, fields])
+    (warning,) = assets.warnings
+    assert warning.startswith(f"scenes[1] (scene_id 's1'): field '{field}': {folder}")
+    assert reason in warning
+    assert warning.endswith("; a drawn picture is shown instead")
+    picture = assets.scenes[1].picture
+    assert isinstance(picture, Still)
+    assert picture.path.is_relative_to(folder / "cache")
+    with Image.open(picture.path) as image:
+        assert image.size == (picture.width_px, picture.height_px) == (260, 460)
+        assert np.asarray(image.convert("L")).std() > 5, "the drawn picture is not blank"
+
+
+@pytest.mark.parametrize(
+    "sections", [STRICT, {"error_handling": {"fallback_enabled": False}}], ids=["images", "all"]
+)
+@pytest.mark.parametrize("name", BROKEN)
+def test_without_fallback_it_is_an_error_that_names_scene_and_field(
+    folder: Path, name: str, sections: dict[str, Any]
+) -> None:
+    fields, field, reason = BROKEN[name]
+    with pytest.raises(StoryError) as caught:
+        gathered(folder, [{"image": "red.png"}, fields], **sections)
+    assert str(caught.value).startswith(f"scenes[1] (scene_id 's1'): field '{field}': ")
+    assert reason in str(caught.value)
+    assert "drawn" not in str(caught.value)
+
+
+def test_a_clip_without_video_is_an_error_even_with_fallback(folder: Path) -> None:
+    (folder / "list.mp4").write_text("#EXTM3U\n/etc/hostname\n")
+    with pytest.raises(StoryError, match=r"scenes\[0\] \(scene_id 's0'\): field 'video': .*is not a video"):
+        gathered(folder, [{"video": "list.mp4"}])
+
+
+def test_pictures_are_taken_from_the_story_s_folder(folder: Path) -> None:
+    assets = gathered(folder, [{"image": "red.png"}, {"image": str(folder / "red.png")}])
+    assert assets.warnings == ()
+    assert [scene.picture.path for scene in assets.scenes] == [(folder / "red.png").resolve()] * 2
+
+
+def test_scenes_without_a_picture_get_drawn_ones_that_differ_and_stay_the_same(folder: Path) -> None:
+    first = gathered(folder, [{}, {}, {}])
+    pictures = [scene.picture.path.read_bytes() for scene in first.scenes]
+    assert len(set(pictures)) == 3
+    again = gathered(folder, [{}, {}, {}])
+    assert [scene.picture for scene in again.scenes] == [scene.picture for scene in first.scenes]
+    fresh = gathered(folder / "elsewhere", [{}, {}, {}])
+    assert [scene.picture.path.read_bytes() for scene in fresh.scenes] == pictures
+    assert [s.picture.sha256 for s in fresh.scenes] == [s.picture.sha256 for s in first.scenes]
+
+
+def test_drawn_pictures_come_from_the_cache_unless_it_is_off(folder: Path) -> None:
+    def stamps(**sections: Any) -> list[int]:
+        return [s.picture.path.stat().st_mtime_ns for s in gathered(folder, [{}, {}], **sections).scenes]
+
+    one = stamps()
+    assert stamps() == one
+    off = stamps(images={"cache_enabled": False})
+    assert all(new > old for new, old in zip(off, one, strict=True))
+
+
+WORDS = [
+    {"text": "The keeper climbed."},
+    {"text": "Nobody was there.", "narration": "Nobody at all."},
+    {"text": "x", "narration": ""},
+]
+
+
+def test_scenes_are_spoken_and_the_second_run_is_quick_and_the_same(folder: Path) -> None:
+    voice = {"tts": {"service": "hibari"}}
+    first = gathered(folder, WORDS, **voice)
+    one, two, silent = first.scenes
+    assert one.narration is not None
+    assert two.narration is not None
+    assert (silent.narration, silent.extended) == (None, False)
+    assert 0.5 < one.narration.duration < 4
+    stamps = {path: path.stat().st_mtime_ns for path in (folder / "cache").rglob("*.*")}
+    started = time.perf_counter()
+    assert gathered(folder, WORDS, **voice) == first
+    assert time.perf_counter() - started < 1
+    assert {path: path.stat().st_mtime_ns for path in (folder / "cache").rglob("*.*")} == stamps
+
+
+def test_a_scene_that_cannot_be_spoken_is_silent_and_longer_with_a_warning(folder: Path) -> None:
+    assets = gathered(folder, [{"text": "Привет, мир."}, {"text": "…"}], tts={"service": "hibari"})
+    assert [(scene.narration, scene.extended) for scene in assets.scenes] == [(None, True)] * 2
+    first, second = assets.warnings
+    assert first == (
+        "scenes[0] (scene_id 's0'): field 'narration': the voice speaks English; the text is not (language 'en'); "
+        "the scene is silent and 1.5 times longer"
+    )
+    assert second.startswith("scenes[1] (scene_id 's1'): field 'narration': ")
+
+
+def test_a_story_in_another_language_is_silent(folder: Path) -> None:
+    story = parse_story({"title": "T", "content": "Der alte Wärter stieg noch einmal die Treppe hinauf."})
+    config = load_config(settings(folder, tts={"service": "hibari"}), environ=False)
+    assets = gather_assets(story, story_scenes(story), config=config, cache=open_asset_cache(config))
+    assert assets.scenes[0].extended
+    assert "(language 'de')" in assets.warnings[0]
+
+
+@pytest.mark.parametrize("section", ["tts", "error_handling"])
+def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path, section: str) -> None:
+    sections: dict[str, Any] = {"tts": {"service": "hibari"}}
+    sections[section] = {**sections.get(section, {}), "fallback_enabled": False}
+    with pytest.raises(
+        TTSError, match=r"scenes\[1\] \(scene_id 's1'\): field 'narration': the voice speaks English"
+    ):
+        gathered(folder, [{"text": "Hello."}, {"text": "Привет."}], **sections)
+
+
+def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) -> None:
+    guide = load_config(GUIDE, environ=False)
+    config = guide.override("storage", cache_path=folder / "cache").override("video", size=(216, 384))
+    story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
+    assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
+    assert assets.warnings == (
+        "tts.service 'google_tts' is not part of this version; allowed: hibari, none; 'hibari' speaks instead",
+        "images.service 'stable_diffusion' is not part of this version; allowed: drawn; pictures are drawn instead",
+    )
+    assert assets.scenes[0].narration is not None
+    for section, message in (
+        ("tts", "google_tts"),
+        ("images", "stable_diffusion"),
+        ("error_handling", "google_tts"),
+    ):
+        strict = config.override(section, fallback_enabled=False)
+        with pytest.raises(ConfigError, match=message):
+            gather_assets(story, story.scenes or (), config=strict, cache=open_asset_cache(strict))
+
+
+def test_an_image_service_is_not_missed_where_every_scene_brings_its_picture(folder: Path) -> None:
+    strict = {"service": "dalle", "fallback_enabled": False}
+    assert gathered(folder, [{"image": "red.png"}], images=strict).warnings == ()
+
+
+def test_missing_music_is_a_warning_or_an_error(folder: Path) -> None:
+    story = parse_story({"title": "T", "scenes": [{"scene_id": "a"}], "music": "gone.mp3"})
+    config = load_config(settings(folder), environ=False)
+    cache = open_asset_cache(config)
+    assets = gather_assets(story, story.scenes or (), config=config, cache=cache, base=folder)
+    assert assets.music is None
+    assert assets.warnings[0].startswith(f"field 'music': {folder / 'gone.mp3'}")
+    assert assets.warnings[0].endswith("there is no music")
+    strict = config.override("error_handling", fallback_enabled=False)
+    with pytest.raises(StoryError, match="field 'music': "):
+        gather_assets(story, story.scenes or (), config=strict, cache=cache, base=folder)
+
+
+def test_progress_counts_up_to_the_whole(folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    config = load_config(settings(folder), environ=False)
+    story = parse_story({"title": "T", "scenes": [{"scene_id": "a"}, {"scene_id": "b", "image": "red.png"}]})
+    gather_assets(
+        story,
+        story.scenes or (),
+        config=config,
+        cache=open_asset_cache(config),
+        base=folder,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(number, 5) for number in range(1, 6)]
+
+
+def test_the_guide_s_generator_gives_paths_by_scene(folder: Path) -> None:
+    generator = AssetGenerator(settings(folder, tts={"service": "hibari"}), base=folder)
+    scenes = [
+        {"scene_id": "a", "text": "Hello there."},
+        {"scene_id": "b", "image": "red.png"},
+        {"scene_id": "c", "image": "gone.png"},
+    ]
+    found = asyncio.run(generator.generate_assets(scenes, genre="horror"))
+    assert set(found) == {"images", "narration", "durations", "audio", "warnings"}
+    assert list(found["images"]) == ["a", "b", "c"]
+    assert found["images"]["b"] == str((folder / "red.png").resolve())
+    assert all(Path(path).is_file() for path in [*found["images"].values(), *found["narration"].values()])
+    assert list(found["narration"]) == list(found["durations"]) == ["a"]
+    assert 0.3 < found["durations"]["a"] < 3
+    assert ["gone.png" in warning for warning in found["warnings"]] == [True]
+    assert generator.generate(scenes, genre="horror") == found
+    json.dumps(found)
+
+
+def test_the_event_loop_stays_free_while_assets_are_made(folder: Path) -> None:
+    async def ticks() -> int:
+        work = asyncio.create_task(
+            AssetGenerator(settings(folder, video={"size": [1080, 1920]})).generate_assets(
+                [{"scene_id": "a"}]
+            )
+        )
+        count = 0
+        while not work.done():
+            await asyncio.sleep(0.01)
+            count += 1
+        await work
+        return count
+
+    assert asyncio.run(ticks()) > 5
+
+
+def test_the_guide_s_generator_names_a_wrong_scene(folder: Path) -> None:
+    with pytest.raises(StoryError, match=r"scenes\[0\].*'scene_id': is missing"):
+        AssetGenerator(settings(folder)).generate([{"text": "x"}])
+
+
+def test_stories_of_the_examples_bring_what_they_name(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[3] / "examples"
+    for path in sorted((*examples.glob("*.json"), *examples.glob("*.yaml"))):
+        story = load_story(path)
+        config = load_config(settings(tmp_path), environ=False)
+        assets = gather_assets(
+            story, story_scenes(story), config=config, cache=open_asset_cache(config), base=path.parent
+        )
+        assert assets.warnings == (), path.name

@@ -1,0 +1,212 @@
+"""Where scenes stand on the timeline, and where the timeline is cut."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from engine.compose import Placement, SceneTiming, place_scenes
+from engine.errors import StoryError
+from engine.timeline import Clip, Still, Timeline, Transition
+from engine.timing import FrameRange
+
+FPS = Fraction(30)
+STILL = Still(Path("a.png"), 1080, 1920, "")
+
+
+def timing(name: str, frames: int, transition_frames: int, *, given: bool = True) -> SceneTiming:
+    transition = "fade" if transition_frames else "cut"
+    return SceneTiming(name, frames, transition, transition_frames, given)
+
+
+def timeline_of(timings: list[SceneTiming], placement: Placement, *, fps: Fraction = FPS) -> Timeline:
+    clips = tuple(
+        Clip(timing.scene_id, frames, STILL) for timing, frames in zip(timings, placement.ranges, strict=True)
+    )
+    transitions = tuple(
+        Transition(timing.transition, index, FrameRange(frames.stop - overlap, frames.stop))
+        for index, (timing, frames, overlap) in enumerate(
+            zip(timings, placement.ranges, placement.overlaps, strict=True)
+        )
+        if overlap
+    )
+    return Timeline(1080, 1920, fps, "t", clips, transitions)
+
+
+@st.composite
+def fitting(draw: st.DrawFn) -> list[SceneTiming]:
+    """Return scenes that hold the transitions at their ends."""
+    overlaps = [*draw(st.lists(st.integers(0, 40), max_size=8)), 0]
+    timings = []
+    for index, after in enumerate(overlaps):
+        before = overlaps[index - 1] if index else 0
+        frames = max(1, before + after + draw(st.integers(0, 700)))
+        timings.append(timing(f"s{index}", frames, after))
+    return timings
+
+
+@st.composite
+def any_timings(draw: st.DrawFn) -> list[SceneTiming]:
+    count = draw(st.integers(1, 8))
+    return [
+        timing(
+            f"s{index}",
+            draw(st.integers(1, 60)),
+            draw(st.integers(0, 40)) if index < count - 1 else 0,
+            given=draw(st.booleans()),
+        )
+        for index in range(count)
+    ]
+
+
+@settings(deadline=None)
+@given(fitting())
+def test_the_whole_is_the_sum_of_the_scenes_less_the_overlaps(timings: list[SceneTiming]) -> None:
+    placement = place_scenes(timings, fps=FPS)
+    assert placement.overlaps == tuple(timing.transition_frames for timing in timings)
+    assert placement.ranges[0].start == 0
+    assert placement.ranges[-1].stop == sum(timing.frames for timing in timings) - sum(placement.overlaps)
+    assert [len(frames) for frames in placement.ranges] == [timing.frames for timing in timings]
+    assert not placement.warnings
+
+
+@settings(deadline=None)
+@given(any_timings())
+def test_neighbours_share_their_transition_and_no_frame_shows_three_clips(timings: list[SceneTiming]) -> None:
+    try:
+        placement = place_scenes(timings, fps=FPS)
+    except StoryError as error:
+        assert any(repr(timing.scene_id) in str(error) for timing in timings)  # noqa: PT017
+        return
+    for (one, following), overlap in zip(pairwise(placement.ranges), placement.overlaps, strict=False):
+        assert one.stop - following.start == overlap
+    total = placement.ranges[-1].stop
+    for frame in range(total):
+        assert 1 <= sum(frames.start <= frame < frames.stop for frames in placement.ranges) <= 2
+
+
+@settings(deadline=None)
+@given(any_timings())
+def test_only_default_transitions_are_shortened_and_each_time_it_is_said(timings: list[SceneTiming]) -> None:
+    try:
+        placement = place_scenes(timings, fps=FPS)
+    except StoryError:
+        return
+    for timing_, overlap in zip(timings[:-1], placement.overlaps, strict=False):
+        if timing_.transition_given:
+            assert overlap == timing_.transition_frames
+        assert overlap <= timing_.transition_frames
+    changed = any(
+        overlap != timing_.transition_frames
+        for timing_, overlap in zip(timings[:-1], placement.overlaps, strict=False)
+    )
+    assert changed == bool(placement.warnings)
+
+
+def test_a_transition_longer_than_its_scene_is_an_error_that_names_the_scenes() -> None:
+    timings = [timing("opening", 90, 60), timing("middle", 45, 0), timing("end", 60, 0)]
+    with pytest.raises(StoryError) as caught:
+        place_scenes(timings, fps=FPS)
+    assert str(caught.value) == (
+        "scene 'middle': field 'transition': 'fade' from scene 'opening' (2.00 s) takes 2.00 s of a scene of "
+        "1.50 s; allowed: transitions no longer than their scenes, or 'cut'"
+    )
+
+
+def test_two_transitions_that_together_are_longer_than_their_scene_are_both_named() -> None:
+    timings = [timing("a", 90, 30), timing("b", 45, 30), timing("c", 90, 0)]
+    with pytest.raises(
+        StoryError, match=r"'b'.*'a' \(1\.00 s\) and .* to scene 'c' \(1\.00 s\) take 2\.00 s"
+    ):
+        place_scenes(timings, fps=FPS)
+
+
+def test_default_transitions_make_room_and_the_warning_names_the_scene() -> None:
+    timings = [timing("a", 90, 15, given=False), timing("flash", 20, 15, given=False), timing("c", 90, 0)]
+    placement = place_scenes(timings, fps=FPS)
+    assert placement.overlaps == (10, 10, 0)
+    assert placement.warnings == ("scene 'flash' lasts 0.67 s: its default transitions are shortened",)
+
+
+def test_a_given_transition_keeps_its_length_beside_a_default_one() -> None:
+    timings = [timing("a", 90, 15), timing("flash", 20, 15, given=False), timing("c", 90, 0)]
+    assert place_scenes(timings, fps=FPS).overlaps == (15, 5, 0)
+
+
+def whole_inside_one(transition: Transition, segments: tuple[FrameRange, ...]) -> bool:
+    return any(
+        segment.start <= transition.frames.start and transition.frames.stop <= segment.stop
+        for segment in segments
+    )
+
+
+@settings(deadline=None)
+@given(fitting(), st.one_of(st.none(), st.integers(1, 300)))
+@example([timing("a", 30, 30), timing("b", 90, 0)], None)  # the first scene is all transition
+@example([timing("a", 1000, 30), timing("b", 60, 30), timing("c", 1, 0)], 7)
+def test_segments_cover_every_frame_once_in_order_and_cut_no_transition(
+    timings: list[SceneTiming], max_frames: int | None
+) -> None:
+    try:
+        timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
+    except StoryError:
+        return
+    segments = timeline.segments(max_frames=max_frames)
+    assert segments[0].start == 0
+    assert segments[-1].stop == timeline.frame_count
+    assert all(one.stop == following.start for one, following in pairwise(segments))
+    assert all(len(segment) > 0 for segment in segments)
+    assert all(whole_inside_one(transition, segments) for transition in timeline.transitions)
+    starts = {clip.frames.start for clip in timeline.clips if clip.frames.start < timeline.frame_count}
+    assert starts <= {segment.start for segment in segments}
+
+
+@settings(deadline=None)
+@given(fitting())
+def test_the_cuts_of_a_scene_do_not_depend_on_what_follows_it(timings: list[SceneTiming]) -> None:
+    timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
+    longer = [*timings[:-1], timing("last", timings[-1].frames, 5), timing("added", 400, 0)]
+    if longer[-2].frames < 5 + (timings[-2].transition_frames if len(timings) > 1 else 0):
+        return
+    more = timeline_of(longer, place_scenes(longer, fps=FPS))
+    kept = timeline.clips[-1].frames.start
+    assert [cut for cut in timeline.segments() if cut.stop <= kept] == [
+        cut for cut in more.segments() if cut.stop <= kept
+    ]
+
+
+@pytest.mark.parametrize("fps", [Fraction(24), Fraction(30000, 1001), Fraction(60)])
+def test_a_long_scene_is_cut_into_equal_parts_of_at_most_eight_seconds(fps: Fraction) -> None:
+    timings = [timing("long", round(100 * fps), 0)]
+    segments = timeline_of(timings, place_scenes(timings, fps=fps), fps=fps).segments()
+    lengths = {len(segment) for segment in segments}
+    assert len(segments) >= 13
+    assert max(lengths) - min(lengths) <= 1
+    assert max(lengths) <= 8 * fps
+
+
+@settings(deadline=None)
+@given(fitting())
+def test_chapters_are_one_a_scene_and_cover_everything(timings: list[SceneTiming]) -> None:
+    timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
+    chapters = list(timeline.chapters())
+    assert [name for _, name in chapters] == [timing.scene_id for timing in timings]
+    assert chapters[0][0].start == 0
+    assert chapters[-1][0].stop == timeline.frame_count
+    assert all(one.stop == following.start for (one, _), (following, _) in pairwise(chapters))
+    assert [frames.start for frames, _ in chapters] == [clip.frames.start for clip in timeline.clips]
+
+
+def test_a_transition_is_found_by_the_clip_it_leaves() -> None:
+    timings = [timing("a", 60, 15), timing("b", 60, 0), timing("c", 60, 0)]
+    timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
+    first = timeline.transition_after(0)
+    assert first is not None
+    assert first.frames == FrameRange(45, 60)
+    assert timeline.transition_after(1) is None
+    assert timeline.duration == Fraction(165, 30)
