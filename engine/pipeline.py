@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from engine.assets.cache import ContentCache
 from engine.assets.fonts import FontCatalogue
@@ -36,9 +33,9 @@ from engine.render.renderer import RenderReport, render_segments
 from engine.render.still_frame import draw_frame
 from engine.story import Story, story_scenes
 from engine.subtitles import cues, to_srt, to_vtt
-from engine.thumbnail import candidate_times, make_thumbnail
+from engine.thumbnail import FrameWatch, candidate_times, pick_frame, write_thumbnail
 from engine.timeline import Timeline
-from engine.timing import Seconds, frames_round
+from engine.timing import frames_round
 
 logger = logging.getLogger(__name__)
 
@@ -289,6 +286,8 @@ def _produce(
     report = on_event or (lambda event: None)
     sound = scratch / "sound.wav"
     cancelled = stop or threading.Event()
+    fps = plan.timeline.fps
+    watched = FrameWatch(frames_round(time, fps) for time in candidate_times(plan.timeline))
     with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(1, "sound") as side:
         video = files.stage(outputs.video)
         writer = Mp4Writer(
@@ -308,6 +307,7 @@ def _produce(
                     writer,
                     before_first=mixing.result,
                     progress=lambda done, total: report(Event("render", done, total)),
+                    on_frame=watched,
                     workers=workers,
                     stop=cancelled,
                 )
@@ -316,7 +316,7 @@ def _produce(
                 raise
         with watch.stage("outputs"):
             report(Event("outputs", 0, 1))
-            info, metadata = _write_beside(plan, outputs, files, video)
+            info, metadata = _write_beside(plan, outputs, files, watched)
         manifest = _manifest(plan, outputs, files, mixing.result(), rendered, watch)
         write_json(files.stage(outputs.manifest), manifest)
         files.commit()
@@ -336,17 +336,21 @@ def _mix(plan: Plan, target: Path, watch: Stopwatch, cancelled: threading.Event)
 
 
 def _write_beside(
-    plan: Plan, outputs: OutputPaths, files: StagedFiles, video: Path
+    plan: Plan, outputs: OutputPaths, files: StagedFiles, watched: FrameWatch
 ) -> tuple[VideoInfo, dict[str, Any]]:
     """Stage thumbnail, subtitles and metadata of a finished video."""
+    video = files.path(outputs.video)
     info = probe_video(video)
-    make_thumbnail(
-        video,
+    frame = watched.best
+    if frame is None:
+        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
+    # The title stands alone: the picture is drawn again without its caption.
+    picture = draw_frame(replace(plan.compositor, captions=()), min(frame, plan.timeline.frame_count - 1))
+    write_thumbnail(
+        picture,
         files.stage(outputs.thumbnail),
         title=plan.story.title,
         fonts=FontCatalogue().resolve(TITLE_FONT),
-        candidates=candidate_times(plan.timeline),
-        redraw=partial(_without_captions, plan),
     )
     language = plan.story.metadata.language
     spoken = cues(plan.timeline, language=language)
@@ -355,12 +359,6 @@ def _write_beside(
     metadata = build_metadata(plan.story, info)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata
-
-
-def _without_captions(plan: Plan, time: Seconds) -> Image.Image:
-    """Return the picture of a time without its caption: the title stands alone on a thumbnail."""
-    frame = min(frames_round(time, plan.timeline.fps), plan.timeline.frame_count - 1)
-    return draw_frame(replace(plan.compositor, captions=()), frame)
 
 
 def _manifest(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -93,23 +94,51 @@ def make_thumbnail(
     candidates: Sequence[Seconds] | None = None,
     timestamp: Seconds | None = None,
     size_px: tuple[int, int] | None = None,
-    redraw: Callable[[Seconds], Image.Image] | None = None,
 ) -> Path:
     """Write a video's thumbnail as JPEG (quality 90, 4:4:4, sRGB) and return its path.
 
     The frame is the one shown at `timestamp` seconds, or else the best of those at `candidates`, by default
     times spread over the video; times past the end mean the last frame. `title` is drawn on it unless it is
     None or blank. `size_px` (width, height) is the video's own where left out; another aspect is cropped.
-    `redraw` returns the picture of a time without captions, to be shown in place of the video's frame. The
-    file is absent or whole. Raises RenderingError where the video has no frame that decodes.
+    The file is absent or whole. Raises RenderingError where the video has no frame that decodes.
     """
     picked = frame_at(video, timestamp) if timestamp is not None else pick_frame(video, candidates)
-    picture = redraw(picked.time) if redraw else picked.image
-    picture = _cover(picture, size_px) if size_px else picture
+    picture = _cover(picked.image, size_px) if size_px else picked.image
     if title and title.strip():
-        picture = draw_title(picture, title, fonts=fonts, hide_captions=redraw is None)
+        picture = draw_title(picture, title, fonts=fonts)
     save_jpeg(picture, target)
     return target
+
+
+class FrameWatch:
+    """Judges some frames while they are rendered, so that the finished video need not be decoded again."""
+
+    def __init__(self, frames: Iterable[int]) -> None:
+        self._frames = frozenset(frames)
+        self._lock = threading.Lock()
+        self._best: tuple[float, int] | None = None
+
+    def __call__(self, number: int, planes: npt.NDArray[np.uint8]) -> None:
+        """Look at a frame: its number, and its 4:2:0 planes in BT.709 limited range, one under the other."""
+        if number not in self._frames:
+            return
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.colorspace = Colorspace.ITU709
+        looks = judge(_rgb(frame, long_side_px=LOOK_PX))
+        if looks.usable:
+            with self._lock:
+                # Of equals the first, whichever thread comes first.
+                self._best = max(self._best or (-1.0, 0), (looks.score, -number))
+
+    @property
+    def best(self) -> int | None:
+        """The number of the best frame seen, or None where none was fit to be shown."""
+        return None if self._best is None else -self._best[1]
+
+
+def write_thumbnail(picture: Image.Image, target: Path, *, title: str, fonts: FontStack) -> None:
+    """Write a picture without captions as thumbnail, its title drawn on it. The file is absent or whole."""
+    save_jpeg(draw_title(picture, title, fonts=fonts, hide_captions=False), target)
 
 
 def frame_at(video: Path, time: Seconds) -> Picked:

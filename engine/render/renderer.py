@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO
@@ -26,8 +26,14 @@ from engine.render.mux import Mp4Writer
 from engine.timing import FrameRange
 
 PIPE_BYTES = 1 << 20
+STOP_POLL_SECONDS = 0.1
+ENDING_SECONDS = 5
+"""How long an ffmpeg that has closed its output may take to end."""
 
 Progress = Callable[[int, int], None]
+
+OnFrame = Callable[[int, Buffer], None]
+"""Sees every frame (its number on the timeline, its planes) on a worker's thread, before it is encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +110,11 @@ class _Workshop:
         *,
         threads: int,
         progress: Progress | None,
+        on_frame: OnFrame | None,
         stop: threading.Event | None,
     ) -> None:
         self._compositor, self._settings, self._threads = compositor, settings, threads
-        self._progress, self._stop = progress, stop
+        self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
         self._done = 0
         self.children = _Children()
@@ -153,9 +160,13 @@ class _Workshop:
                 if not whole:
                     what = f"ended after {number} of {len(frames)} frames"
                     raise _failure(child, stderr, frames, what)
+                if self._on_frame:
+                    self._on_frame(frames.start + number, array)
                 yield array
                 self._count_frame()
             surplus = child.stdout.read(1)
+            if surplus:
+                child.kill()  # it may wait for someone to read the rest
             if child.wait() != 0 or surplus:
                 raise _failure(child, stderr, frames, "did not end well after the last frame")
 
@@ -163,7 +174,10 @@ class _Workshop:
 def _failure(
     child: subprocess.Popen[bytes], stderr: IO[bytes], frames: FrameRange, what: str
 ) -> RenderingError:
-    child.wait(timeout=30)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=ENDING_SECONDS)
+    child.kill()
+    child.wait()
     stderr.seek(0)
     return SubprocessError(
         f"frames [{frames.start}, {frames.stop}): ffmpeg {what}",
@@ -185,6 +199,14 @@ def _read_into(pipe: IO[bytes], array: Buffer) -> bool:
     return True
 
 
+def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
+    """Wait for a segment; raise CancelledError when `stop` is set, also while ffmpeg gives no frame."""
+    while stop is not None and not wait([future], timeout=STOP_POLL_SECONDS).done:
+        if stop.is_set():
+            raise CancelledError("the render was stopped")
+    return future.result()
+
+
 def render_segments(
     compositor: FfmpegCompositor,
     settings: EncoderSettings,
@@ -192,19 +214,27 @@ def render_segments(
     *,
     before_first: Callable[[], object] | None = None,
     progress: Progress | None = None,
+    on_frame: OnFrame | None = None,
     workers: int | None = None,
     stop: threading.Event | None = None,
 ) -> RenderReport:
     """Draw and encode every segment and hand them to `writer` in order.
 
     At most two segments more than there are workers are in memory. `before_first` is waited for before the
-    first segment is written (the sound has to be there by then). Setting `stop` ends the render with
+    first segment is written (the sound has to be there by then). `on_frame` sees each frame. Setting `stop` ends the render with
     CancelledError. The bytes do not depend on `workers`.
     """
     segments = compositor.timeline.segments()
     cores = cpu_count()
     workers = max(1, min(workers or cores, len(segments)))
-    workshop = _Workshop(compositor, settings, threads=max(1, cores // workers), progress=progress, stop=stop)
+    workshop = _Workshop(
+        compositor,
+        settings,
+        threads=max(1, cores // workers),
+        progress=progress,
+        on_frame=on_frame,
+        stop=stop,
+    )
     muxing = 0.0
     with ThreadPoolExecutor(workers, "segment") as pool:
         waiting: deque[tuple[FrameRange, Future[bytes]]] = deque()
@@ -216,7 +246,7 @@ def render_segments(
                 before_first()
             while waiting:
                 frames, future = waiting.popleft()
-                data = future.result()
+                data = _result(future, stop)
                 for following in islice(rest, 1):
                     waiting.append((following, pool.submit(workshop.encode, following)))
                 started = time.perf_counter()

@@ -16,7 +16,15 @@ from PIL import Image, ImageCms, ImageDraw, JpegImagePlugin
 from engine.assets.fonts import FontCatalogue
 from engine.capabilities import find_ffmpeg
 from engine.errors import RenderingError
-from engine.thumbnail import candidate_times, draw_title, frame_at, judge, make_thumbnail, pick_frame
+from engine.thumbnail import (
+    FrameWatch,
+    candidate_times,
+    draw_title,
+    frame_at,
+    judge,
+    make_thumbnail,
+    pick_frame,
+)
 from engine.timeline import Clip, Still, Timeline, Transition
 from engine.timing import FrameRange
 from filters.typeset import FontStack
@@ -202,22 +210,25 @@ def test_a_caption_in_the_frame_does_not_show_beneath_the_title(bold: FontStack)
     assert np.abs(np.diff(kept, axis=1)).max() > 40
 
 
-def test_the_frame_can_be_drawn_again_without_its_captions(
-    video: MakeVideo, bold: FontStack, tmp_path: Path
-) -> None:
-    path = video(f"testsrc=s=180x320:r=30:d=1,{RGB_TO_YUV}")
-    asked: list[Fraction] = []
+def test_frames_watched_while_rendering_give_the_best_of_those_asked_for() -> None:
+    def planes(grey: int, noise: int) -> npt.NDArray[np.uint8]:
+        made = np.full((480, 180), 128, np.uint8)
+        rng = np.random.default_rng(1)
+        made[:320] = np.clip(
+            grey + rng.integers(-noise, noise + 1, (20, 12)).repeat(16, 0).repeat(15, 1), 16, 235
+        )
+        return made
 
-    def redraw(time: Fraction) -> Image.Image:
-        asked.append(time)
-        return Image.new("RGB", (180, 320), (10, 200, 30))
-
-    target = make_thumbnail(
-        path, tmp_path / "t.jpg", title=None, fonts=bold, timestamp=Fraction(1, 2), redraw=redraw
-    )
-    assert asked == [Fraction(1, 2)]
-    with Image.open(target) as image:
-        assert pixels(image).mean(axis=(0, 1)) == pytest.approx((10, 200, 30), abs=2)
+    watch = FrameWatch([3, 7, 9])
+    assert watch.best is None
+    watch(9, planes(16, 0))  # black: never chosen
+    assert watch.best is None
+    watch(5, planes(120, 100))  # not asked for
+    assert watch.best is None
+    watch(3, planes(60, 40))
+    assert watch.best == 3
+    watch(7, planes(120, 100))
+    assert watch.best == 7
 
 
 @pytest.mark.parametrize("title", [None, "", " \n"])
