@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -159,7 +160,7 @@ def _render(arguments: argparse.Namespace) -> int:
     output = arguments.output or config.storage.output_path / f"{story.story_id}.mp4"
     _keep_story(arguments.story, OutputPaths(output))
     reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet)
-    with reporter:
+    with reporter, _naming(arguments.story):
         result = render_story(
             story,
             output,
@@ -174,6 +175,17 @@ def _render(arguments: argparse.Namespace) -> int:
     elif not arguments.quiet:
         print(_summary(result))
     return 0
+
+
+@contextmanager
+def _naming(story: Path) -> Iterator[None]:
+    """Put the story's file before an error that only names scene and field."""
+    from engine.errors import StoryError
+
+    try:
+        yield
+    except StoryError as error:
+        raise StoryError(f"{story}: {error}", **error.details) from error
 
 
 def _keep_story(story: Path, outputs: OutputPaths) -> None:
@@ -223,7 +235,8 @@ def _compile(arguments: argparse.Namespace) -> int:
     config = _configuration(arguments)
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
-    plan = plan_video(story, config=config, base=arguments.story.parent)
+    with _naming(arguments.story):
+        plan = plan_video(story, config=config, base=arguments.story.parent)
     for warning in plan.warnings:
         logging.getLogger("engine").warning(warning)
     if arguments.form == "plan":

@@ -1,4 +1,4 @@
-"""Scenes and their assets become a timeline: the one place where the overlap of transitions is worked out."""
+"""Scenes and their assets become a timeline: lengths, camera moves, captions and sounds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.assets.fonts import FontCatalogue, UnknownFontError
 from engine.assets.models import SceneAssets, StoryAssets
 from engine.config import Config, load_config
 from engine.errors import StoryError
+from engine.placement import SceneTiming, place_scenes
 from engine.story import Story, StoryScene, parse_story
 from engine.story_effects import FadeEffect, KenBurns
 from engine.story_fields import BoxSpec, ShadowSpec, StrokeSpec, expand_user, parse_colour
@@ -27,76 +28,6 @@ READING_WORDS_A_SECOND = Fraction(5, 2)
 
 SILENT_FACTOR = Fraction(3, 2)
 """A scene whose speech failed is this much longer, so that it can be read (the guide's rule)."""
-
-
-@dataclass(frozen=True, slots=True)
-class SceneTiming:
-    """What decides a scene's place: its own frames and the transition into the next scene."""
-
-    scene_id: str
-    frames: int
-    transition: str
-    transition_frames: int
-    transition_given: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where scenes stand; `overlaps[i]` is the frames that scene i shares with the next."""
-
-    ranges: tuple[FrameRange, ...]
-    overlaps: tuple[int, ...]
-    warnings: tuple[str, ...]
-
-
-def place_scenes(timings: Sequence[SceneTiming], *, fps: Fraction) -> Placement:
-    """Place scenes one after the other, each overlapping the next by its transition.
-
-    A transition that the story asks for and that is longer than its scenes allow raises StoryError naming
-    them; one that is only the default is shortened, with a warning.
-    """
-    overlaps = [timing.transition_frames for timing in timings[:-1]] + [0]
-    warnings: list[str] = []
-    for index, timing in enumerate(timings):
-        before = overlaps[index - 1] if index else 0
-        after = overlaps[index]
-        if before + after <= timing.frames:
-            continue
-        defaults = [
-            at for at in (index - 1, index) if at >= 0 and overlaps[at] and not timings[at].transition_given
-        ]
-        given = sum(overlaps[at] for at in (index - 1, index) if at >= 0 and at not in defaults)
-        if not defaults or given > timing.frames:
-            raise StoryError(_too_long(timings, index, before, after, fps))
-        share = (timing.frames - given) // len(defaults)
-        for at in defaults:
-            overlaps[at] = min(overlaps[at], share)
-        warnings.append(
-            f"scene {timing.scene_id!r} lasts {float(timing.frames / fps):.2f} s: its default transitions are shortened"
-        )
-    ranges: list[FrameRange] = []
-    start = 0
-    for timing, overlap in zip(timings, overlaps, strict=True):
-        ranges.append(FrameRange(start, start + timing.frames))
-        start += timing.frames - overlap
-    return Placement(tuple(ranges), tuple(overlaps), tuple(warnings))
-
-
-def _too_long(timings: Sequence[SceneTiming], index: int, before: int, after: int, fps: Fraction) -> str:
-    parts = []
-    if before:
-        parts.append(
-            f"{timings[index - 1].transition!r} from scene {timings[index - 1].scene_id!r} ({float(before / fps):.2f} s)"
-        )
-    if after:
-        parts.append(
-            f"{timings[index].transition!r} to scene {timings[index + 1].scene_id!r} ({float(after / fps):.2f} s)"
-        )
-    return (
-        f"scene {timings[index].scene_id!r}: field 'transition': {' and '.join(parts)} "
-        f"{'take' if len(parts) > 1 else 'takes'} {float((before + after) / fps):.2f} s of a scene of "
-        f"{float(timings[index].frames / fps):.2f} s; allowed: transitions no longer than their scenes, or 'cut'"
-    )
 
 
 def _transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
@@ -161,9 +92,6 @@ def _scene_timings(
                         f"it lasts {float(lead.needed_frames / fps):.2f} s"
                     )
                 frames = lead.needed_frames
-        elif scene.duration is None:
-            # A scene of default length also holds the transitions that the configuration puts at its ends.
-            frames = max(frames, before + after)
         timings.append(SceneTiming(scene.scene_id, frames, name, after, given))
         before = after
     return timings, warnings

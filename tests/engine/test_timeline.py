@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.compose import Placement, SceneTiming, place_scenes
 from engine.errors import StoryError
+from engine.placement import Placement, SceneTiming, place_scenes
 from engine.timeline import Clip, Still, Timeline, Transition
 from engine.timing import FrameRange
 
