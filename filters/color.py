@@ -10,7 +10,7 @@ from filters.graph import Stream
 SCALER_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
 
 TAGS = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "color_range": "tv"}
-"""Output options of the ffmpeg program that tag what the filters below converted."""
+"""Output options of the ffmpeg program that tag what the filters below converted; see `tag_bt709`."""
 
 
 def scale_to_bt709(stream: Stream, *, width_px: int, height_px: int, pix_fmt: str = "yuv420p") -> Stream:
@@ -32,3 +32,10 @@ def scale_to_bt709(stream: Stream, *, width_px: int, height_px: int, pix_fmt: st
 def to_pix_fmt(stream: Stream, pix_fmt: str) -> Stream:
     """Change the chroma grid of a stream that is BT.709 already."""
     return stream.filter("format", pix_fmt)
+
+
+def tag_bt709(stream: Stream) -> Stream:
+    """Tag the frames themselves: FFmpeg 7 and later believe them and not the output's options."""
+    return stream.filter(
+        "setparams", colorspace="bt709", color_primaries="bt709", color_trc="bt709", range="tv"
+    )

@@ -1,18 +1,20 @@
 """FFmpeg filter graphs, typed. The one place where filter strings and ffmpeg argument lists are made.
 
-Built on ffmpeg-python, which escapes option values on both levels of the filter-graph syntax. Text that a
-user wrote never becomes a value here: it travels in files (`textfile`).
+Built on ffmpeg-python, with nodes of our own where its escaping of values and its notion of equal inputs fall
+short. Text that a user wrote never becomes a value here: it travels in files (`textfile`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import ffmpeg
+from ffmpeg.nodes import FilterNode, InputNode
 
 Value = str | int | float | Fraction | Path
 
@@ -22,8 +24,39 @@ PROTOCOLS = "file,pipe"
 
 def _text(value: Value) -> str:
     if isinstance(value, float):
-        return f"{value:.10g}"
+        return f"{Decimal(f'{value:.10g}'):f}"  # no exponent: FFmpeg's times have none
     return str(value)
+
+
+_BLANK = " \t\r\n"
+_IN_OPTION = "\\':=" + _BLANK
+_IN_GRAPH = "\\'[],;" + _BLANK
+
+
+def _escape(text: str, special: str) -> str:
+    return "".join("\\" + letter if letter in special else letter for letter in text)
+
+
+class _Filter(FilterNode):  # type: ignore[misc]
+    """A filter whose values all come out as they went in.
+
+    ffmpeg-python escapes positional values once too often, and no spaces: FFmpeg drops those at the ends.
+    """
+
+    def _get_filter(self, outgoing_edges: list[Any]) -> str:
+        options = [_escape(value, _IN_OPTION) for value in self.args]
+        options += [f"{key}={_escape(self.kwargs[key], _IN_OPTION)}" for key in sorted(self.kwargs)]
+        return _escape("=".join(part for part in (self.name, ":".join(options)) if part), _IN_GRAPH)
+
+
+class _Input(InputNode):  # type: ignore[misc]
+    """An input that equals no other: a file opened twice is two streams, each read at its own pace."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +65,38 @@ class Stream:
 
     node: Any
 
-    def filter(self, name: str, *positional: Value, **options: Value) -> Stream:
+    def filter(self, name: str, /, *positional: Value, **options: Value) -> Stream:
         """Append the filter `name`; options keep FFmpeg's own names (`from` and `in` end in an underscore)."""
-        plain = {key.rstrip("_"): _text(value) for key, value in options.items()}
-        return Stream(self.node.filter(name, *map(_text, positional), **plain))
+        return merge(name, (self,), *positional, **options)
 
     def split(self, count: int) -> tuple[Stream, ...]:
         """Return `count` copies of the stream (frames are shared, not copied)."""
         if count == 1:
             return (self,)
-        parts = self.node.filter_multi_output("split", str(count))
-        return tuple(Stream(parts[index]) for index in range(count))
+        node = _Filter(self.node, "split", args=[str(count)])
+        return tuple(Stream(node.stream(index)) for index in range(count))
 
 
-def open_input(path: Path, *, demuxer: str, media: Literal["v", "a"] = "v", **options: Value) -> Stream:
-    """Open a file with a pinned demuxer and the protocols that are allowed; options go before `-i`."""
-    plain = {key: _text(value) for key, value in options.items()}
-    node = ffmpeg.input(str(path), f=demuxer, protocol_whitelist=PROTOCOLS, **plain)
-    return Stream(node.video if media == "v" else node.audio)
+def open_input(
+    path: Path, *, demuxer: str, media: Literal["v", "a"] = "v", **options: Value | None
+) -> Stream:
+    """Open a file with a pinned demuxer and the protocols that are allowed.
+
+    Options go before `-i`; None is the value of a flag such as `noaccurate_seek`.
+    """
+    plain = {key: None if value is None else _text(value) for key, value in options.items()}
+    # An absolute path: `cache:x/1.png` would name a protocol.
+    given = {"filename": str(path.absolute()), "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
+    stream = _Input("input", kwargs=given).stream()
+    return Stream(stream.video if media == "v" else stream.audio)
 
 
-def generate(name: str, **options: Value) -> Stream:
-    """Return a source that a filter makes (`color`, `anullsrc`)."""
-    return Stream(ffmpeg.input(f"{name}={_join(options)}", f="lavfi").video)
-
-
-def _join(options: dict[str, Value]) -> str:
-    return ":".join(f"{key}={_text(value)}" for key, value in options.items())
-
-
-def merge(name: str, streams: Sequence[Stream], **options: Value) -> Stream:
+def merge(name: str, streams: Sequence[Stream], /, *positional: Value, **options: Value) -> Stream:
     """Apply a filter that takes several inputs (`xfade`, `overlay`, `concat`)."""
     plain = {key.rstrip("_"): _text(value) for key, value in options.items()}
-    return Stream(ffmpeg.filter([stream.node for stream in streams], name, **plain))
+    nodes = [stream.node for stream in streams]
+    node = _Filter(nodes, name, max_inputs=None, args=[*map(_text, positional)], kwargs=plain)
+    return Stream(node.stream())
 
 
 def concat(streams: Sequence[Stream]) -> Stream:

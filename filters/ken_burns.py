@@ -9,6 +9,7 @@ sides are weighted means of those at the two ends, it never leaves the picture t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
@@ -19,6 +20,15 @@ Easing = Literal["linear", "ease_in", "ease_out", "ease_in_out", "cubic"]
 EASINGS: tuple[Easing, ...] = get_args(Easing)
 
 MotionFilter = Literal["perspective", "zoompan"]
+
+MAX_PLANE = 40
+MAX_PLANE_SIDE_PX = 32768
+"""Limits of a picture that the camera goes along: its area, in canvases, and its longer side."""
+
+WINDOW_MARGIN_PX = 8
+"""How much larger than the canvas the window is: two even pixels of rounding, the rest for the cubic's reach."""
+
+ZOOMPAN_MAX_ZOOM = 10.0
 
 EASING_EXPRESSIONS: dict[Easing, str] = {
     "linear": "{p}",
@@ -123,29 +133,67 @@ def _between(start: float, end: float, progress: str) -> str:
     return f"({start:.12g}+{end - start:.12g}*{progress})"
 
 
+def plane_px(camera: Camera, *, bounds: Rect, canvas_px: tuple[int, int]) -> tuple[int, int]:
+    """Return the size, in even pixels, at which `perspective` wants to see `bounds`.
+
+    The camera's widest view is then as large as the canvas. Along a very long way the picture is made
+    smaller, but never smaller than the canvas.
+    """
+    sides = (
+        canvas_px[0] * bounds.width / max(camera.start.width, camera.end.width),
+        canvas_px[1] * bounds.height / max(camera.start.height, camera.end.height),
+    )
+    shrink = min(1.0, math.sqrt(MAX_PLANE * canvas_px[0] * canvas_px[1] / (sides[0] * sides[1])))
+    width, height = (
+        max(least, 2 * round(min(side * shrink, MAX_PLANE_SIDE_PX) / 2))
+        for least, side in zip(canvas_px, sides, strict=True)
+    )
+    return width, height
+
+
 def perspective(
     stream: Stream,
     camera: Camera,
     *,
     bounds: Rect,
+    canvas_px: tuple[int, int],
     first_frame: int,
     frames: int,
     interpolation: str = "cubic",
 ) -> Stream:
     """Move the camera with the perspective filter: subpixel positions, cubic resampling.
 
-    The stream shows `bounds` at the canvas's own size, one frame for each frame to come; frame 0 of it is
-    frame `first_frame` of a move over `frames` frames.
+    The stream shows `bounds` at the size of `plane_px`, one frame for each frame to come; frame 0 of it is
+    frame `first_frame` of a move over `frames` frames. Where the plane is larger than the canvas, a window
+    a little larger than the canvas goes along in even pixels, and perspective does the rest.
     """
+    plane = plane_px(camera, bounds=bounds, canvas_px=canvas_px)
     start, end = _relative(camera.start, bounds), _relative(camera.end, bounds)
-    s = _progress(camera.easing, "on", first_frame, frames)
-    # z and o of the module's formula, for a screen of unit size; x and y are the rectangle's corner.
-    zoom = _between(1 / start.width, 1 / end.width, s)
-    zoom_y = _between(1 / start.height, 1 / end.height, s)
-    left = f"W*{_between(start.x / start.width, end.x / end.width, s)}/{zoom}"
-    top = f"H*{_between(start.y / start.height, end.y / end.height, s)}/{zoom_y}"
-    right, bottom = f"{left}+W/{zoom}", f"{top}+H/{zoom_y}"
-    return stream.filter(
+    window = (min(plane[0], canvas_px[0] + WINDOW_MARGIN_PX), min(plane[1], canvas_px[1] + WINDOW_MARGIN_PX))
+
+    def axis(counter: str, ends: tuple[float, float, float, float], index: int) -> tuple[str, str, str]:
+        """Return the window's corner, and where its first and last edge show the picture, in its pixels."""
+        near, near_size, far, far_size = ends
+        first = first_frame - 1 if counter == "on" else first_frame  # perspective's `on` starts at 1
+        s = _progress(camera.easing, counter, first, frames)
+        # z and o of the module's formula, for a screen of unit size.
+        zoom = _between(1 / near_size, 1 / far_size, s)
+        left = f"{plane[index]}*{_between(near / near_size, far / far_size, s)}/{zoom}"
+        room = plane[index] - window[index]
+        corner = f"clip(2*floor({left}/2)-{WINDOW_MARGIN_PX // 2 // 2 * 2},0,{room})" if room else "0"
+        # perspective counts places from the middle of the first pixel, on the screen as in the picture.
+        step = f"{plane[index] / canvas_px[index]:.12g}/{zoom}"
+        edge = f"{left}-{corner}+0.5*{step}-0.5"
+        return corner, edge, f"{edge}+{window[index]}*{step}"
+
+    across = (start.x, start.width, end.x, end.width)
+    down = (start.y, start.height, end.y, end.height)
+    if window != plane:
+        x, y = axis("n", across, 0)[0], axis("n", down, 1)[0]
+        stream = stream.filter("crop", window[0], window[1], x, y)
+    _, left, right = axis("on", across, 0)
+    _, top, bottom = axis("on", down, 1)
+    stream = stream.filter(
         "perspective",
         x0=left,
         y0=top,
@@ -158,6 +206,12 @@ def perspective(
         interpolation=interpolation,
         eval="frame",
     )
+    return stream if window == canvas_px else stream.filter("crop", canvas_px[0], canvas_px[1], 0, 0)
+
+
+def zoompan_zoom(camera: Camera, *, bounds: Rect) -> float:
+    """Return the largest zoom that `zoompan` would need for a move in `bounds`; it can do ZOOMPAN_MAX_ZOOM."""
+    return max(bounds.width / camera.start.width, bounds.width / camera.end.width)
 
 
 def zoompan(

@@ -12,7 +12,7 @@ from engine.render.captions import ANIMATION_SECONDS, CaptionArt, in_range
 from engine.timeline import Clip, Footage, Still, Timeline, Transition
 from engine.timing import FrameRange, frame_time
 from filters import fade, ken_burns
-from filters.color import scale_to_bt709, to_pix_fmt
+from filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
 from filters.fit import compose_fit, even
 from filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
 from filters.ken_burns import Camera, MotionFilter, Rect, largest_rect
@@ -20,7 +20,13 @@ from filters.transitions import xfade
 
 PIX_FMT = "yuv420p"
 PERSPECTIVE_MAX_ZOOM = 1.8
-"""perspective enlarges a picture of the frame's own size; past this it would look soft."""
+"""perspective enlarges what its widest view shows at the frame's own size; past this it would look soft."""
+
+MAX_STAGE = 8
+"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
+
+INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
+"""Containers in which a seek finds the keyframe before a time; the others are read from their start."""
 
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
 
@@ -30,7 +36,7 @@ class FfmpegCompositor:
     """Draws any frame range of a timeline with FFmpeg filters.
 
     `motion` is the filter that moves the camera: `auto` takes perspective (subpixel) where it keeps the
-    picture sharp, and an oversampled zoompan for the rest.
+    picture sharp, and an oversampled zoompan for the rest, as far as zoompan can zoom.
     """
 
     timeline: Timeline
@@ -44,14 +50,14 @@ class FfmpegCompositor:
         """Return the filter that moves a clip's camera, or None for a clip whose camera stands still."""
         if not isinstance(clip.source, Still) or clip.camera is None or not clip.camera.moves:
             return None
-        if self.motion == "zoompan" or not self.has_perspective:
+        if not self.has_perspective:
             return "zoompan"
-        if self.motion == "perspective":
-            return "perspective"
-        bounds = clip.camera.bounds()
-        narrowest = min(clip.camera.start.width / bounds.width, clip.camera.end.width / bounds.width)
-        lowest = min(clip.camera.start.height / bounds.height, clip.camera.end.height / bounds.height)
-        return "perspective" if 1 / min(narrowest, lowest) <= PERSPECTIVE_MAX_ZOOM else "zoompan"
+        start, end = clip.camera.start, clip.camera.end
+        deep = max(start.width / end.width, end.width / start.width) > PERSPECTIVE_MAX_ZOOM
+        bounds = self._padded(clip.camera.bounds(), self._stage(clip, clip.source))
+        fits = ken_burns.zoompan_zoom(clip.camera, bounds=bounds) <= ken_burns.ZOOMPAN_MAX_ZOOM
+        wanted = self.motion == "zoompan" or (self.motion == "auto" and deep)
+        return "zoompan" if wanted and fits else "perspective"
 
     # -- one range ----------------------------------------------------------------------------
 
@@ -78,7 +84,7 @@ class FfmpegCompositor:
     def whole(self) -> Stream:
         """Return one graph of the whole timeline, made of the same segments that a render encodes."""
         parts = [self._retimed(self.compose(segment)) for segment in self.timeline.segments()]
-        return self._retimed(concat(parts))
+        return tag_bt709(self._retimed(concat(parts)))
 
     # -- pieces ---------------------------------------------------------------------------------
 
@@ -178,11 +184,8 @@ class FfmpegCompositor:
         motion = self.motion_of(clip)
         camera = clip.camera or self._standing(clip, still)
         bounds = camera.bounds()
-        if clip.fit == "cover":
-            stage = (still.width_px, still.height_px)
-        else:
-            # Larger than the frame by as much as the camera goes in, so that nothing is enlarged twice.
-            stage = (even(width / bounds.width), even(height / bounds.height))
+        stage = self._stage(clip, still)
+        if clip.fit != "cover":
             stream = compose_fit(
                 stream, fit=clip.fit, source_px=(still.width_px, still.height_px), canvas_px=stage
             )
@@ -191,9 +194,16 @@ class FfmpegCompositor:
             stream = scale_to_bt709(stream, width_px=width, height_px=height)
             return self._repeated(stream, len(span))
         if motion == "perspective":
-            stream = self._repeated(scale_to_bt709(stream, width_px=width, height_px=height), len(span))
+            canvas = (width, height)
+            plane = ken_burns.plane_px(camera, bounds=bounds, canvas_px=canvas)
+            stream = self._repeated(scale_to_bt709(stream, width_px=plane[0], height_px=plane[1]), len(span))
             return ken_burns.perspective(
-                stream, camera, bounds=bounds, first_frame=span.start, frames=len(clip.frames)
+                stream,
+                camera,
+                bounds=bounds,
+                canvas_px=canvas,
+                first_frame=span.start,
+                frames=len(clip.frames),
             )
         return self._zoompan(stream, camera, clip, span, bounds=bounds, stage=stage)
 
@@ -202,6 +212,25 @@ class FfmpegCompositor:
         aspect = still.width_px / still.height_px if clip.fit == "cover" else canvas
         rect = largest_rect(aspect, canvas)
         return Camera(rect, rect)
+
+    def _stage(self, clip: Clip, still: Still) -> tuple[int, int]:
+        """Return the size in pixels of the picture that the camera moves in."""
+        if clip.fit == "cover":
+            return still.width_px, still.height_px
+        # Larger than the frame by as much as the camera goes in, so that nothing is enlarged twice.
+        camera = clip.camera
+        closer = min(MAX_STAGE, 1 / max(camera.start.width, camera.end.width)) if camera else 1.0
+        return even(self.timeline.width_px * closer), even(self.timeline.height_px * closer)
+
+    def _padded(self, bounds: Rect, stage: tuple[int, int]) -> Rect:
+        """Return `bounds` made longer at the right or bottom to the canvas's aspect, which zoompan's input has."""
+        ratio = self.timeline.width_px / self.timeline.height_px * stage[1] / stage[0]
+        return Rect(
+            bounds.x,
+            bounds.y,
+            max(bounds.width, bounds.height * ratio),
+            max(bounds.height, bounds.width / ratio),
+        )
 
     def _crop(self, stream: Stream, bounds: Rect, stage: tuple[int, int]) -> tuple[Stream, Rect]:
         """Cut a picture to the whole pixels around `bounds`; return it and the rectangle that is left."""
@@ -229,20 +258,18 @@ class FfmpegCompositor:
         stage: tuple[int, int],
     ) -> Stream:
         width, height = self.timeline.width_px, self.timeline.height_px
-        canvas, aspect = width / height, stage[0] / stage[1]
-        # zoompan crops to its input's aspect: where the camera's way has another, black is added beyond it.
-        padded = Rect(
-            bounds.x,
-            bounds.y,
-            max(bounds.width, bounds.height * canvas / aspect),
-            max(bounds.height, bounds.width * aspect / canvas),
-        )
+        padded = self._padded(bounds, stage)
         large = (width * self.oversample, height * self.oversample)
-        inner_width = min(large[0], even(large[0] * bounds.width / padded.width))
-        inner_height = min(large[1], even(large[1] * bounds.height / padded.height))
+        # Rounded up, and the last pixels repeated beyond: zoompan rounds too, and must not show what is there.
+        inner_width = min(large[0], 2 * math.ceil(large[0] * bounds.width / padded.width / 2 - 1e-6))
+        inner_height = min(large[1], 2 * math.ceil(large[1] * bounds.height / padded.height / 2 - 1e-6))
         stream = scale_to_bt709(stream, width_px=inner_width, height_px=inner_height, pix_fmt="yuv444p")
         if (inner_width, inner_height) != large:
-            stream = stream.filter("pad", large[0], large[1], 0, 0, color="black")
+            right = min(8, inner_width // 2, large[0] - inner_width)
+            bottom = min(8, inner_height // 2, large[1] - inner_height)
+            stream = stream.filter("pad", inner_width + right, inner_height + bottom, 0, 0)
+            stream = stream.filter("fillborders", left=0, top=0, right=right, bottom=bottom, mode="smear")
+            stream = stream.filter("pad", large[0], large[1], 0, 0)
         moved = ken_burns.zoompan(
             stream,
             camera,
@@ -262,13 +289,16 @@ class FfmpegCompositor:
         skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
         skipped_seconds = min(skipped_seconds, max(0, int(footage.duration) - 1) // step * step)
         first = span.start - int(skipped_seconds * fps)
-        stop = footage.start + footage.duration
-        stream = open_input(
-            footage.path,
-            demuxer=footage.demuxer,
-            ss=float(footage.start + skipped_seconds),
-            t=float(stop - footage.start - skipped_seconds),
-        )
+        wanted = footage.start + skipped_seconds
+        # An accurate seek would drop the frame that is on screen at the start. It stays, before time 0, for fps.
+        if footage.demuxer in INDEXED_DEMUXERS:
+            stream = open_input(footage.path, demuxer=footage.demuxer, ss=float(wanted), noaccurate_seek=None)
+        else:
+            stream = open_input(footage.path, demuxer=footage.demuxer)
+            stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
+        stream = stream.filter("trim", end=float(footage.duration - skipped_seconds))
+        if footage.color_matrix:
+            stream = stream.filter("setparams", colorspace=footage.color_matrix)
         stream = stream.filter("fps", fps=fps, start_time=0)
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         stream = self._trim(stream, first, first + len(span))

@@ -1,0 +1,58 @@
+"""Every tolerance of the tests that look at pictures, and the checks that apply them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Frames = npt.NDArray[np.uint8]
+
+SAME_PICTURE_DB = 50.0
+"""PSNR above which two drawings of a frame count as the same picture: rounding here and there."""
+
+SAME_AFTER_CODING_DB = 38.0
+"""PSNR of a picture coded at crf 16 against another coding of it."""
+
+XFADE_START_DB = 23.0
+"""PSNR of xfade's frame at progress 1 against the first scene, where the transition starts at a small size."""
+
+COLOUR_LEVELS = 1
+"""How far Y, U and V of a flat colour may lie from BT.709."""
+
+FADE_LEVELS = 2
+"""How far a faded level may lie from the line between black and the picture."""
+
+PERSPECTIVE_PX = 0.15
+"""How far perspective may place a point from the camera's formula."""
+
+ZOOMPAN_SOFT_PX = 0.3
+"""What zoompan's rounding of sizes adds to its rounding of places."""
+
+JITTER_PX = 0.02
+"""RMS of the second difference (px/frame²) of a steady perspective zoom."""
+
+
+def psnr_db(one: Frames, other: Frames) -> float:
+    """Return the peak signal-to-noise ratio in dB; infinite for equal arrays."""
+    error = np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2)
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def assert_frames_equal(actual: Frames, expected: Frames, *, min_psnr_db: float | None = None) -> None:
+    """Compare frame by frame, exactly or by the PSNR of each frame; name the first frame that differs."""
+    assert actual.shape == expected.shape, f"{actual.shape} is not {expected.shape}"
+    for number, (one, other) in enumerate(zip(actual, expected, strict=True)):
+        if np.array_equal(one, other):
+            continue
+        found = psnr_db(one, other)
+        worst = int(np.abs(one.astype(np.int16) - other.astype(np.int16)).max())
+        wanted = "equal" if min_psnr_db is None else f"{min_psnr_db:g} dB"
+        assert min_psnr_db is not None and found >= min_psnr_db, (  # noqa: PT018
+            f"frame {number} of {len(actual)}: {found:.2f} dB, off by up to {worst} levels; wanted: {wanted}"
+        )
+
+
+def assert_colour(pixel: npt.ArrayLike, expected: tuple[float, float, float]) -> None:
+    """Compare one Y, U, V with what BT.709 limited range says."""
+    difference = np.abs(np.asarray(pixel, np.float64) - expected)
+    assert difference.max() <= COLOUR_LEVELS, f"{np.asarray(pixel).tolist()} is not {expected}"
