@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from filters.graph import argv, generate
+from filters.graph import argv, open_input
 from filters.text import drawtext_able, drawtext_options
 from filters.typeset import (
     Box,
@@ -38,8 +38,9 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def drawn_by_ffmpeg(layout: TextLayout, folder: Path, *, x_px: float | str, y_px: float | str) -> Pixels:
-    color = "0x" + "".join(f"{c:02x}" for c in BACKGROUND)
-    stream = generate("color", c=color, s=f"{WIDTH}x{HEIGHT}", r=1, d=1).filter("format", "gbrp")
+    canvas = folder / "canvas.png"
+    Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND).save(canvas)
+    stream = open_input(canvas, demuxer="png_pipe").filter("format", "gbrp")
     for number, options in enumerate(drawtext_options(layout, x_px=x_px, y_px=y_px)):
         text = folder / f"{number}.txt"
         text.write_text(str(options.pop("text")), encoding="utf-8", newline="")
