@@ -21,7 +21,9 @@ from engine.errors import (
     UnavailableError,
 )
 from engine.metadata import MetadataGenerator
-from engine.pipeline import Event, OutputPaths, RenderResult, render_story
+from engine.outputs import OutputPaths
+from engine.pipeline import RenderResult, render_story
+from engine.plan import Event
 from engine.story import Story, StoryProcessor, StoryScene, load_story, parse_story
 from engine.video_renderer import VideoRenderer
 

@@ -23,7 +23,7 @@ class StagedFiles:
     """Files of one folder that get their places together, once all of them are written. A context manager.
 
     They are written in a hidden folder inside `folder`, under their final names; `commit` syncs them and
-    moves them up, in the order they were staged. The hidden folder is gone when the block ends. It is locked
+    moves them up, the one staged first as the last: who sees it finds the others there. The hidden folder is gone when the block ends. It is locked
     while its process lives, so `sweep_staging` can tell what a killed process has left.
     """
 
@@ -61,7 +61,7 @@ class StagedFiles:
         for target in self._staged:
             with self.path(target).open("rb+") as file:
                 os.fsync(file.fileno())
-        for target in self._staged:
+        for target in reversed(self._staged):
             self.path(target).replace(target)
         _sync_folder(self._folder)
 

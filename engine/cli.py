@@ -21,7 +21,8 @@ from engine import __version__
 
 if TYPE_CHECKING:
     from engine.config import Config
-    from engine.pipeline import OutputPaths, RenderResult
+    from engine.outputs import OutputPaths
+    from engine.pipeline import RenderResult
 
 EPILOG = """examples:
   video-pipeline render story.json -o out/story.mp4
@@ -149,7 +150,8 @@ def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
 def _render(arguments: argparse.Namespace) -> int:
     from engine.console import JsonLines, choose_reporter
     from engine.errors import ConfigError
-    from engine.pipeline import OutputPaths, render_story
+    from engine.outputs import OutputPaths
+    from engine.pipeline import render_story
     from engine.story import load_story
 
     config = _configuration(arguments)
@@ -229,7 +231,7 @@ def _summary(result: RenderResult) -> str:
 
 def _compile(arguments: argparse.Namespace) -> int:
     from engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
-    from engine.pipeline import plan_video
+    from engine.plan import plan_video
     from engine.story import load_story
 
     config = _configuration(arguments)
@@ -294,6 +296,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone; what is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        _show_error(error, 1, arguments)
         return 1
 
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
-from engine.pipeline import Event
+from engine.plan import Event
 
 STAGE_WORDS = {
     "assets": "making pictures and narration",

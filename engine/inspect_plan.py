@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.assets.cache import ContentCache
-from engine.pipeline import Plan
+from engine.plan import Plan
 from engine.render.audio import mix_audio
 from engine.render.ffmpeg import GLOBAL_OPTIONS
 from engine.timeline import Footage

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import av
+from av import library_versions
 
 import engine
 from engine.assets.cache import file_sha256
@@ -134,7 +135,7 @@ def versions(*, ffmpeg: str | None = None, video: Path | None = None) -> dict[st
         "platform": f"{platform.system()} {platform.machine()}",
         "pyav": av.__version__,
         "pyav_libraries": {
-            name: ".".join(map(str, numbers)) for name, numbers in sorted(av.library_versions.items())
+            name: ".".join(map(str, numbers)) for name, numbers in sorted(library_versions.items())
         },
         "ffmpeg_program": ffmpeg,
         "x264": x264_build(video) if video else None,

@@ -13,7 +13,8 @@ import yaml
 import video_pipeline
 from engine.cli import COMMANDS, build_parser
 from engine.config import load_config
-from engine.pipeline import OutputPaths, render_story
+from engine.outputs import OutputPaths
+from engine.pipeline import render_story
 from engine.schema import config_table
 from engine.story import StoryScene, load_story, parse_story
 from filters.fit import FITS

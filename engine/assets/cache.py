@@ -16,6 +16,8 @@ from typing import Any
 from engine.atomic import whole_file
 from engine.errors import ConfigError
 
+PRUNE_EVERY_SECONDS = 3600
+
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hex."""
@@ -69,6 +71,17 @@ class ContentCache:
         except FileNotFoundError:
             return False
         return status.st_size > 0 and (ttl is None or 0 <= time.time() - status.st_mtime <= ttl > 0)
+
+    def prune_when_due(self) -> int:
+        """Prune where nobody has for an hour: looking through a large cache takes a while."""
+        stamp = self.folder / ".pruned"
+        try:
+            if time.time() - stamp.stat().st_mtime < PRUNE_EVERY_SECONDS:
+                return 0
+        except FileNotFoundError:
+            pass
+        stamp.touch()
+        return self.prune()
 
     def prune(self) -> int:
         """Delete the least recently used files until the cache is under its size; return bytes freed."""

@@ -417,15 +417,20 @@ def test_a_killed_render_leaves_no_video_and_the_next_one_sweeps_up(tmp_path: Pa
     assert not [path for path in target.parent.iterdir() if path.name.startswith(".")]
 
 
-def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, story: Path) -> None:
+@pytest.mark.parametrize("warm_cache", [True, False])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, story: Path, warm_cache: bool) -> None:
     def limit() -> None:
         # No file may grow past 40 kB: writing fails as it does on a full disk.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
-    warm = run("render", story, "-o", tmp_path / "warm/v.mp4", "-q", *SMALL)
-    assert warm.returncode == 0, warm.stderr
-    done = run("render", story, "-o", tmp_path / "out/v.mp4", *SMALL, preexec_fn=limit)
+    environment = {"CACHE_PATH": str(tmp_path / "cache")}
+    if warm_cache:
+        warm = run("render", story, "-o", tmp_path / "warm/v.mp4", "-q", *SMALL, environment=environment)
+        assert warm.returncode == 0, warm.stderr
+    done = run(
+        "render", story, "-o", tmp_path / "out/v.mp4", *SMALL, environment=environment, preexec_fn=limit
+    )
     assert done.returncode == 1, done.stderr
     assert "error:" in done.stderr
     assert "Traceback" not in done.stderr

@@ -15,7 +15,7 @@ from engine.assets.fonts import FontCatalogue
 from engine.assets.models import SceneAssets, Sound, StoryAssets
 from engine.compose import Composition, SceneComposer, check_fonts, compose
 from engine.config import Config, load_config
-from engine.errors import StoryError
+from engine.errors import ConfigError, StoryError
 from engine.story import parse_story
 from engine.timeline import AudioTrack, Footage, Still
 from filters.ken_burns import Camera, Rect
@@ -382,7 +382,7 @@ def test_an_unknown_font_names_its_scene_or_its_key(tmp_path: Path) -> None:
     with pytest.raises(StoryError, match=r"scenes\[1\] \(scene_id 'b'\): field 'font': .*Wingless Gothic"):
         check_fonts(story.scenes or (), Config(), fonts, base=tmp_path)
     config = load_config({"scenes": {"text_font": "Wingless Gothic"}}, environ=False)
-    with pytest.raises(StoryError, match=r"scenes\.text_font: .*Wingless Gothic"):
+    with pytest.raises(ConfigError, match=r"scenes\.text_font: .*Wingless Gothic"):
         check_fonts((story.scenes or ())[:1], config, fonts, base=tmp_path)
     check_fonts((story.scenes or ())[:1], Config(), fonts, base=tmp_path)
 

@@ -18,7 +18,8 @@ import pytest
 
 from engine.config import load_config
 from engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
-from engine.pipeline import Plan, plan_video, render_story
+from engine.pipeline import render_story
+from engine.plan import Plan, plan_video
 from engine.story import load_story
 from filters.graph import argv
 from tests.support.tolerances import SAME_AFTER_CODING_DB, assert_frames_equal

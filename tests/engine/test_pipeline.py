@@ -17,7 +17,9 @@ from PIL import Image
 from engine.capabilities import find_ffmpeg
 from engine.config import load_config
 from engine.errors import InputError
-from engine.pipeline import Event, OutputPaths, RenderResult, render_story
+from engine.outputs import OutputPaths
+from engine.pipeline import RenderResult, render_story
+from engine.plan import Event
 from engine.story import parse_story
 
 SMALL = {"video": {"size": [180, 320], "fps": 24, "preset": "ultrafast", "crf": 28}}
@@ -209,3 +211,10 @@ def test_output_names_are_all_of_one_family() -> None:
     outputs = OutputPaths(Path("folder/My Story.mp4"))
     assert outputs.thumbnail == Path("folder/My Story_thumb.jpg")
     assert outputs.manifest == Path("folder/My Story.manifest.json")
+
+
+def test_letters_that_no_font_has_are_warned_of_with_the_scene(tmp_path: Path) -> None:
+    config = load_config({**SMALL, "tts": {"service": "none"}})
+    scene = {"scene_id": "far", "text": "Tea is \u8336 there", "duration": 0.5}
+    result = render_story(parse_story({"title": "T", "scenes": [scene]}), tmp_path / "a.mp4", config=config)
+    assert any("scene 'far': no font here has \u8336" in warning for warning in result.warnings)

@@ -1,0 +1,158 @@
+"""What a render leaves: the video and the files beside it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.assets.fonts import FontCatalogue
+from engine.atomic import StagedFiles, sweep_staging, write_text
+from engine.errors import InputError
+from engine.manifest import Choice, build_manifest, gather_inputs, versions, write_json
+from engine.metadata import TITLE_FONT, VideoInfo, build_metadata, probe_video
+from engine.plan import Plan, Stopwatch
+from engine.render.audio import AudioReport
+from engine.render.renderer import RenderReport
+from engine.render.still_frame import draw_frame
+from engine.subtitles import cues, to_srt, to_vtt
+from engine.thumbnail import FrameWatch, pick_frame, write_thumbnail
+from engine.timing import frames_round
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPaths:
+    """Every file that a render leaves, named after the video."""
+
+    video: Path
+
+    def _beside(self, ending: str) -> Path:
+        return self.video.with_name(self.video.stem + ending)
+
+    @property
+    def thumbnail(self) -> Path:
+        """A good frame with the title."""
+        return self._beside("_thumb.jpg")
+
+    @property
+    def srt(self) -> Path:
+        """Subtitles as SubRip."""
+        return self._beside(".srt")
+
+    @property
+    def vtt(self) -> Path:
+        """Subtitles as WebVTT."""
+        return self._beside(".vtt")
+
+    @property
+    def metadata(self) -> Path:
+        """Title, description, tags and format."""
+        return self._beside(".json")
+
+    @property
+    def manifest(self) -> Path:
+        """What the video was made of and how."""
+        return self._beside(".manifest.json")
+
+
+def check_output(path: Path) -> Path:
+    """Return the video's path with its folder made; raise InputError where it cannot be written."""
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"output {path}: allowed: a name that ends in .mp4")
+    if path.is_dir():
+        raise InputError(f"output {path}: is a folder; allowed: a file name that ends in .mp4")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_staging(path.parent)
+        with StagedFiles(path.parent) as probe:
+            probe.stage(path).touch()
+    except OSError as error:
+        raise InputError(f"output folder {path.parent}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def write_beside(
+    plan: Plan, outputs: OutputPaths, files: StagedFiles, *, watched: FrameWatch
+) -> tuple[VideoInfo, dict[str, Any]]:
+    """Stage thumbnail, subtitles and metadata of a finished video."""
+    video = files.path(outputs.video)
+    info = probe_video(video)
+    frame = watched.best
+    if frame is None:
+        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
+    # The title stands alone: the picture is drawn again without its caption.
+    picture = draw_frame(replace(plan.compositor, captions=()), min(frame, plan.timeline.frame_count - 1))
+    write_thumbnail(
+        picture,
+        files.stage(outputs.thumbnail),
+        title=plan.story.title,
+        fonts=FontCatalogue().resolve(TITLE_FONT),
+    )
+    language = plan.story.metadata.language
+    spoken = cues(plan.timeline, language=language)
+    write_text(files.stage(outputs.srt), to_srt(spoken))
+    write_text(files.stage(outputs.vtt), to_vtt(spoken))
+    metadata = build_metadata(plan.story, info)
+    write_json(files.stage(outputs.metadata), metadata)
+    return info, metadata
+
+
+def describe_render(
+    plan: Plan,
+    outputs: OutputPaths,
+    files: StagedFiles,
+    *,
+    sound: AudioReport,
+    rendered: RenderReport,
+    watch: Stopwatch,
+) -> dict[str, Any]:
+    """Return the manifest of a video whose files are staged but not yet in place."""
+    catalogue = FontCatalogue()
+    fonts = {catalogue.resolve(caption.font).faces[0].path for caption in plan.timeline.captions}
+    staged = {
+        "video": outputs.video,
+        "thumbnail": outputs.thumbnail,
+        "srt": outputs.srt,
+        "vtt": outputs.vtt,
+        "metadata": outputs.metadata,
+    }
+    # The sums over the workers say where a render's time goes; the other timings are wall seconds.
+    timings = {
+        **watch.seconds,
+        "worker_waiting_for_frames": rendered.frame_wait_seconds,
+        "worker_encoding": rendered.encode_seconds,
+        "muxing": rendered.mux_seconds,
+    }
+    return build_manifest(
+        story=plan.story,
+        timeline=plan.timeline,
+        segments=rendered.segments,
+        inputs=gather_inputs(
+            plan.story,
+            plan.timeline,
+            fonts=sorted(fonts),
+            overlays=[art.picture for art in plan.captions if art.picture],
+        ),
+        versions=versions(ffmpeg=plan.ffmpeg_version, video=files.path(outputs.video)),
+        encoder=Choice(plan.encoder.name, plan.encoder.reason, plan.settings.describe()),
+        compositor=Choice("ffmpeg", plan.compositor_reason, {"workers": rendered.workers}),
+        audio=_sound_fields(plan, sound),
+        warnings=plan.warnings,
+        timings=timings,
+        outputs={role: files.path(path) for role, path in staged.items()},
+    )
+
+
+def _sound_fields(plan: Plan, sound: AudioReport) -> dict[str, Any]:
+    """Return what the manifest says of the sound: its levels, and what is spoken when."""
+    fields = {key: value for key, value in asdict(sound).items() if key not in ("path", "speech")}
+    fields["narration"] = [
+        {
+            "scene_id": track.scene_id,
+            "start": round(float(track.at), 6),
+            "stop": round(float(track.at + track.duration), 6),
+        }
+        for track in plan.timeline.audio
+        if track.kind == "narration"
+    ]
+    return fields

@@ -1,0 +1,142 @@
+"""Everything that is decided before a frame is drawn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from engine.assets.cache import ContentCache
+from engine.assets.fonts import FontCatalogue
+from engine.assets.generate import gather_assets, open_asset_cache
+from engine.assets.models import Sound
+from engine.capabilities import EncoderChoice, choose_compositor, choose_encoder, find_ffmpeg
+from engine.compose import check_fonts, compose
+from engine.config import Config
+from engine.render.captions import CaptionArt, draw_captions
+from engine.render.encoder import EncoderSettings, encoder_settings
+from engine.render.ffmpeg import FfmpegCompositor
+from engine.story import Story, story_scenes
+from engine.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Progress of a render: `done` of `total` units of a stage (frames, in the stage `render`)."""
+
+    stage: str
+    done: int
+    total: int
+
+
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Wall seconds of each stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is decided before a frame is drawn."""
+
+    story: Story
+    config: Config
+    timeline: Timeline
+    captions: tuple[CaptionArt, ...]
+    compositor: FfmpegCompositor
+    compositor_reason: str
+    encoder: EncoderChoice
+    settings: EncoderSettings
+    cache: ContentCache
+    ffmpeg_version: str
+    warnings: tuple[str, ...]
+
+
+def plan_video(
+    story: Story,
+    *,
+    config: Config,
+    base: Path = Path(),
+    cache: ContentCache | None = None,
+    voice_over: Sound | None = None,
+    on_event: OnEvent | None = None,
+    watch: Stopwatch | None = None,
+) -> Plan:
+    """Decide everything: scenes, assets, timeline, captions, encoder and compositor.
+
+    `base` is the folder that the story's relative paths are taken from. Raises InputError for what is wrong
+    in story or configuration, AssetError for an asset that failed.
+    """
+    watch = watch or Stopwatch()
+    report = on_event or (lambda event: None)
+    with watch.stage("check"):
+        ffmpeg = find_ffmpeg()
+        _, compositor_reason = choose_compositor(config.video.compositor)
+        encoder = choose_encoder(config.video.codec)
+        settings = encoder_settings(encoder.name, config.video)
+        fonts = FontCatalogue()
+        scenes = story_scenes(story)
+        check_fonts(scenes, config, fonts, base=base)
+    cache = cache or open_asset_cache(config)
+    with watch.stage("assets"):
+        assets = gather_assets(
+            story,
+            scenes,
+            config=config,
+            cache=cache,
+            base=base,
+            progress=lambda done, total: report(Event("assets", done, total)),
+        )
+    if voice_over is not None:
+        assets = replace(assets, voice_over=voice_over)
+    with watch.stage("compose"):
+        composition = compose(story, scenes, assets, config=config, base=base)
+    timeline = composition.timeline
+    with watch.stage("captions"):
+        captions = draw_captions(timeline, fonts=fonts, cache=cache)
+    compositor = FfmpegCompositor(
+        timeline=timeline,
+        captions=captions,
+        program=ffmpeg.path,
+        motion=config.video.motion,
+        oversample=config.video.zoompan_oversample,
+        has_perspective="perspective" in ffmpeg.filters,
+    )
+    return Plan(
+        story=story,
+        config=config,
+        timeline=timeline,
+        captions=captions,
+        compositor=compositor,
+        compositor_reason=compositor_reason,
+        encoder=encoder,
+        settings=settings,
+        cache=cache,
+        ffmpeg_version=ffmpeg.version,
+        warnings=(*assets.warnings, *composition.warnings, *_missing_letters(captions)),
+    )
+
+
+def _missing_letters(captions: Sequence[CaptionArt]) -> list[str]:
+    """Return a warning for each caption with characters that no font has."""
+    return [
+        f"scene {art.scene_id!r}: no font here has {' '.join(art.missing[:12])}"
+        f"{' …' if len(art.missing) > 12 else ''}; name a font file in `font`"
+        for art in captions
+        if art.missing
+    ]
