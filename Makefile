@@ -13,8 +13,11 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)   ## render examples/ and print where the videos are
-	$(BIN)/video-pipeline render examples/lighthouse.json -o demo/lighthouse.mp4
-	@echo "The video: $(CURDIR)/demo/lighthouse.mp4"
+	$(BIN)/video-pipeline render examples/lighthouse.json -o demo/lighthouse.mp4 --preset veryfast --crf 21
+	$(BIN)/video-pipeline render examples/voyage.yaml -o demo/voyage.mp4 --preset veryfast --crf 21
+	@echo
+	@echo "The videos: $(CURDIR)/demo/lighthouse.mp4"
+	@echo "            $(CURDIR)/demo/voyage.mp4"
 
 test: $(STAMP)   ## run the tests
 	$(BIN)/python -m pytest
@@ -28,8 +31,8 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## time this engine beside its peers
-	$(BIN)/python -m benchmarks.pipeline
+bench: $(STAMP)  ## time this engine beside its peers; BENCH='--quick' and other options
+	$(BIN)/python -m benchmarks.pipeline $(BENCH)
 
 clean:
 	rm -rf build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,7 +11,7 @@ from typing import Any
 from engine.assets.fonts import FontCatalogue, UnknownFontError
 from engine.assets.models import SceneAssets, StoryAssets
 from engine.config import Config, load_config
-from engine.errors import StoryError
+from engine.errors import ConfigError, StoryError
 from engine.placement import SceneTiming, place_scenes
 from engine.story import Story, StoryScene, parse_story
 from engine.story_effects import FadeEffect, KenBurns
@@ -157,17 +157,15 @@ def _style(scene: StoryScene, config: Config, scale: float) -> TextStyle:
 
 
 def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalogue, *, base: Path) -> None:
-    """Raise StoryError or ConfigError-like message for a font that cannot be found, naming the scene."""
+    """Raise StoryError, naming the scene, or ConfigError for a font that cannot be found."""
     for index, scene in enumerate(scenes):
         name = scene.font or config.scenes.text_font
         try:
             fonts.resolve(font_name(name, base))
         except UnknownFontError as error:
-            place = (
-                f"scenes[{index}] (scene_id {scene.scene_id!r}): field 'font'"
-                if scene.font
-                else "scenes.text_font"
-            )
+            if scene.font is None:
+                raise ConfigError(f"scenes.text_font: {error}") from error
+            place = f"scenes[{index}] (scene_id {scene.scene_id!r}): field 'font'"
             raise StoryError(f"{place}: {error}") from error
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from engine.assets.cache import ContentCache
+from engine.assets.cache import ContentCache, file_sha256
 from engine.assets.fonts import FontCatalogue
 from engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
 from engine.timing import FrameRange
@@ -45,6 +45,7 @@ class CaptionArt:
     """A caption ready for the filter graph: lines for drawtext, or one transparent picture.
 
     `x_px`, `y_px` is the top-left corner of the picture; drawtext lines carry their own places.
+    `missing` holds characters that no font here has.
     """
 
     scene_id: str
@@ -55,6 +56,7 @@ class CaptionArt:
     y_px: int
     lines: tuple[dict[str, Value], ...]
     rise_px: int
+    missing: tuple[str, ...] = ()
 
     @property
     def drawn_by(self) -> str:
@@ -91,7 +93,15 @@ def draw_caption(
     left = round((width - layout.width_px) / 2)
     top = _top(caption.position, height, layout.height_px, area)
     art = CaptionArt(
-        caption.scene_id, caption.frames, caption.animation, None, left, top, (), rise_px=round(height * 0.02)
+        scene_id=caption.scene_id,
+        frames=caption.frames,
+        animation=caption.animation,
+        picture=None,
+        x_px=left,
+        y_px=top,
+        lines=(),
+        rise_px=round(height * 0.02),
+        missing=layout.missing,
     )
     if drawtext_able(caption.text, stack, caption.style):
         lines: list[dict[str, Value]] = []
@@ -103,7 +113,9 @@ def draw_caption(
     parts = {
         "text": caption.text,
         "style": asdict(caption.style),
-        "font": [[str(face.path.name), face.weight, face.index] for face in stack.faces],
+        # The first face may be a file of the user's; the others come with the packaged fonts' version.
+        "font_sha256": file_sha256(stack.faces[0].path),
+        "faces": [[face.path.name, face.weight, face.index] for face in stack.faces],
         "width_px": layout.width_px,
         "lines": layout.lines,
         "size_px": layout.size_px,
