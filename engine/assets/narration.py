@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.assets.cache import ContentCache, file_sha256
 from engine.assets.models import Sound
 from engine.config import Tts
 from engine.errors import ConfigError, TTSError
+
+EDGE_LEVEL = 0.01
+EDGE_MARGIN_SECONDS = 0.06
+"""Speech begins and ends where it passes this part of its peak (-40 dB); so much is kept around it."""
 
 
 class Narrator(Protocol):
@@ -65,6 +70,7 @@ class HibariNarrator:
             "service": "hibari",
             "version": version("hibari-tts"),
             "voice": self.voice,
+            "edges": [EDGE_LEVEL, EDGE_MARGIN_SECONDS],
             "speech_rate": self.speech_rate,
             "pitch": self.pitch_semitones,
         }
@@ -83,11 +89,19 @@ class HibariNarrator:
             raise TTSError(f"hibari-tts could not speak: {error}") from error
         if samples.size == 0 or not np.isfinite(samples).all():
             raise TTSError("hibari-tts returned no sound")
+        samples = _without_edges(samples, engine.sample_rate)
         with wave.open(str(target), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(round(engine.sample_rate * ratio))
             file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+
+
+def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
+    """Return speech without the silence at its ends: how long scenes pause is for the composer to say."""
+    heard = np.flatnonzero(np.abs(samples) > EDGE_LEVEL * np.abs(samples).max())
+    margin = round(EDGE_MARGIN_SECONDS * rate_hz)
+    return samples[max(0, heard[0] - margin) : heard[-1] + 1 + margin]
 
 
 def speakable(text: str) -> str:

@@ -179,3 +179,13 @@ def test_a_service_that_is_not_built_falls_back_to_the_embedded_voice_or_is_an_e
 def test_no_service_is_silence() -> None:
     choice = choose_narrator(Tts(service="none"), fallback=False)
     assert (choice.narrator, choice.warning) == (None, None)
+
+
+def test_speech_has_no_long_silence_at_its_ends(tmp_path: Path) -> None:
+    HibariNarrator("heart", 1.0, 0).speak("A small boat drifted out of the dark.", tmp_path / "a.wav")
+    with wave.open(str(tmp_path / "a.wav"), "rb") as file:
+        rate = file.getframerate()
+        samples = np.abs(np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int32))
+    heard = np.flatnonzero(samples > samples.max() / 100)
+    assert heard[0] <= 0.07 * rate
+    assert len(samples) - heard[-1] <= 0.07 * rate
