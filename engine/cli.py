@@ -283,7 +283,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _on_sigterm)
     from engine.errors import InputError, PipelineError
+    from engine.memory import return_freed_memory
 
+    return_freed_memory()
     try:
         return COMMANDS[arguments.command](arguments)
     except PipelineError as error:
