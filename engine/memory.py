@@ -7,7 +7,8 @@ import platform
 import sys
 
 M_MMAP_THRESHOLD = -3
-THRESHOLD_BYTES = 256 * 1024
+THRESHOLD_BYTES = 4 * 1024 * 1024
+"""Above a frame of 1080x1920, which is used again at once, and below what decoders and encoders hold."""
 
 
 def return_freed_memory() -> bool:

@@ -21,10 +21,10 @@ if sys.argv[1] == "told":
     assert return_freed_memory()
 
 def churn():
-    # A large block freed first, as a decoded picture is; then many of a frame's size, one of each kept small.
+    # A large block freed first, as a decoded picture is; then many of an encoder's size, a small one kept of each lot.
     np.ones(20_000_000, np.uint8)
     for _ in range(4):
-        frames = [np.ones(3_000_000, np.uint8) for _ in range(20)]
+        frames = [np.ones(6_000_000, np.uint8) for _ in range(10)]
         keep.append(np.ones(200_000, np.uint8))
         del frames
 
