@@ -1,0 +1,164 @@
+#include "cpu/resample.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "cpu/rows.h"
+
+namespace vp {
+namespace {
+
+// Keys' cubic convolution with a = -1/2 (Catmull-Rom). Keys, "Cubic convolution interpolation for digital image
+// processing", IEEE Trans. ASSP 29 (1981).
+double cubic(double x) {
+  x = std::abs(x);
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
+  return 0;
+}
+
+// Where the taps of one output begin in the source, and their coefficients.
+struct Taps {
+  int first;
+  std::array<int16_t, kMaxTaps> coefficients;
+};
+
+// An even number of taps that holds a kernel stretched by `step` (no less than 1): 4, 6 or 8.
+int tap_count(double step) { return 2 * static_cast<int>(std::ceil(2 * std::max(1.0, step) - 1e-9)); }
+
+// The taps of the output whose middle lies at `centre`, in pixels of a line of `length`. Taps that lie outside the
+// line are laid on its ends. The coefficients sum to exactly one.
+Taps make_taps(double centre, double step, int count, int length) {
+  const double stretch = std::max(1.0, step);
+  const int first = static_cast<int>(std::floor(centre - 0.5)) - count / 2 + 1;
+  std::array<double, kMaxTaps> weights{};
+  double total = 0;
+  for (int tap = 0; tap < count; ++tap) {
+    weights[tap] = cubic((first + tap + 0.5 - centre) / stretch);
+    total += weights[tap];
+  }
+  const int begin = std::clamp(first, 0, std::max(0, length - count));
+  std::array<double, kMaxTaps> laid{};
+  for (int tap = 0; tap < count; ++tap) {
+    const int place = std::clamp(first + tap, 0, length - 1);
+    laid[std::min(place - begin, count - 1)] += weights[tap] / total;
+  }
+  // Rounding is carried from tap to tap, so that the sum is exact.
+  Taps taps{begin, {}};
+  double carried = 0;
+  int sum = 0, largest = 0;
+  for (int tap = 0; tap < count; ++tap) {
+    const double wanted = laid[tap] * (1 << kCoefficientBits) + carried;
+    const int rounded = static_cast<int>(std::lround(wanted));
+    carried = wanted - rounded;
+    taps.coefficients[tap] = static_cast<int16_t>(rounded);
+    sum += rounded;
+    if (std::abs(rounded) > std::abs(taps.coefficients[largest])) largest = tap;
+  }
+  taps.coefficients[largest] = static_cast<int16_t>(taps.coefficients[largest] + (1 << kCoefficientBits) - sum);
+  return taps;
+}
+
+constexpr int kLoadBytes = 16;
+
+class Resampler {
+ public:
+  void run(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y);
+
+ private:
+  void plan_across(int source_width, int width, double left, double step);
+  const uint8_t* padded(const ConstPlane& source, int row, int slot);
+
+  HorizontalPlan plan_;
+  std::vector<int32_t> base_;
+  std::vector<uint8_t> shuffle_;
+  std::vector<int16_t> coefficients_;
+  std::vector<int16_t> lines_;
+  std::vector<uint8_t> margin_;
+  int readable_ = 0;  // bytes of a source row that loads may reach
+};
+
+void Resampler::plan_across(int source_width, int width, double left, double step) {
+  const int taps = tap_count(step);
+  const int lanes = (width + 4 * kLane - 1) / (4 * kLane) * 4;  // whole steps of the widest target
+  plan_.lanes = lanes;
+  plan_.pairs = taps / 2;
+  base_.assign(lanes, 0);
+  shuffle_.assign(static_cast<size_t>(lanes) * plan_.pairs * 16, 0x80);
+  coefficients_.assign(static_cast<size_t>(lanes) * plan_.pairs * 8, 0);
+  readable_ = 0;
+  for (int lane = 0; lane < lanes; ++lane) {
+    for (int output = 0; output < kLane; ++output) {
+      const int x = std::min(lane * kLane + output, width - 1);
+      const Taps line = make_taps(left + (x + 0.5) * step, step, taps, source_width);
+      if (output == 0) {
+        base_[lane] = line.first;
+        readable_ = std::max(readable_, line.first + kLoadBytes);
+      }
+      for (int tap = 0; tap < taps; ++tap) {
+        const size_t at = (static_cast<size_t>(lane / 2) * plan_.pairs + tap / 2) * 2 + lane % 2;
+        const size_t half = static_cast<size_t>(tap) % 2;
+        shuffle_[at * 16 + output * 4 + half * 2] = static_cast<uint8_t>(line.first - base_[lane] + tap);
+        coefficients_[at * 8 + output * 2 + half] = line.coefficients[tap];
+      }
+    }
+  }
+  plan_.base = base_.data();
+  plan_.shuffle = shuffle_.data();
+  plan_.coefficients = coefficients_.data();
+}
+
+// A source row that may be read `readable_` bytes far: itself, or a copy where it is shorter.
+const uint8_t* Resampler::padded(const ConstPlane& source, int row, int slot) {
+  const uint8_t* line = source.data + row * source.stride;
+  if (readable_ <= source.width) return line;
+  uint8_t* copy = margin_.data() + static_cast<size_t>(slot) * readable_;
+  std::memcpy(copy, line, source.width);
+  return copy;
+}
+
+void Resampler::run(const ConstPlane& source, const Plane& target, double left, double top, double step_x,
+                    double step_y) {
+  const Rows& table = rows();
+  plan_across(source.width, target.width, left, step_x);
+  margin_.assign(readable_ > source.width ? static_cast<size_t>(readable_) * kRowBatch : 0, 0);
+  const int taps = tap_count(step_y);
+  const int line_length = plan_.lanes * kLane;
+  constexpr int kLines = 16;  // rows kept: what `taps` rows need, and the batch that is made ahead
+  lines_.resize(static_cast<size_t>(kLines) * line_length);
+  int made_to = 0;  // the rows before this one that are still needed are in their slots
+  for (int y = 0; y < target.height; ++y) {
+    const Taps down = make_taps(top + (y + 0.5) * step_y, step_y, taps, source.height);
+    const int last = std::min(down.first + taps, source.height);
+    made_to = std::max(made_to, down.first);
+    while (made_to < last) {
+      const uint8_t* from[kRowBatch];
+      int16_t* to[kRowBatch];
+      const int count = std::min(kRowBatch, source.height - made_to);
+      for (int slot = 0; slot < count; ++slot) {
+        from[slot] = padded(source, made_to + slot, slot);
+        to[slot] = lines_.data() + static_cast<size_t>((made_to + slot) % kLines) * line_length;
+      }
+      table.resample_across(plan_, from, to, count);
+      made_to += count;
+    }
+    const int16_t* from[kMaxTaps];
+    for (int tap = 0; tap < taps; ++tap) {
+      const int row = std::min(down.first + tap, source.height - 1);  // of no weight where it is past the end
+      from[tap] = lines_.data() + static_cast<size_t>(row % kLines) * line_length;
+    }
+    table.resample_down(from, down.coefficients.data(), taps, target.data + y * target.stride, target.width);
+  }
+}
+
+}  // namespace
+
+void resample(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y) {
+  thread_local Resampler resampler;
+  resampler.run(source, target, left, top, step_x, step_y);
+}
+
+}  // namespace vp

@@ -1,0 +1,27 @@
+// A plane of bytes seen through a rectangle that lies anywhere between its pixels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vp {
+
+struct ConstPlane {
+  const uint8_t* data;
+  ptrdiff_t stride;
+  int width, height;
+};
+
+struct Plane {
+  uint8_t* data;
+  ptrdiff_t stride;
+  int width, height;
+};
+
+constexpr double kMaxStep = 2.0;  // source pixels an output pixel may be apart, across and down
+
+// Draw the part of `source` that begins at (left, top) and goes `step_x`, `step_y` source pixels an output pixel.
+// Edges of the source are continued outward. Steps lie in (0, kMaxStep].
+void resample(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y);
+
+}  // namespace vp

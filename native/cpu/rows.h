@@ -1,0 +1,57 @@
+// What one instruction set does with rows of pixels. Each target fills one table; dispatch.cpp picks one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "pixel/transitions.h"
+
+namespace vp {
+
+// Lanes of four neighbouring outputs share one 16-byte load of the source row.
+constexpr int kLane = 4;
+constexpr int kMaxTaps = 8;
+constexpr int kCoefficientBits = 14;  // coefficients sum to 1 << kCoefficientBits
+constexpr int kFractionBits = 6;      // of the rows between the horizontal and the vertical pass
+constexpr int kRowBatch = 4;          // source rows that go through the horizontal pass together
+
+// How a row is resampled: for each lane the first byte it loads; for each lane and pair of taps, which two of
+// the 16 bytes each output takes (as a byte shuffle that widens to 16 bits) and their coefficients.
+struct HorizontalPlan {
+  int lanes = 0;
+  int pairs = 0;
+  const int32_t* base = nullptr;         // [lanes]
+  const uint8_t* shuffle = nullptr;      // [lanes / 2][pairs][2][16]
+  const int16_t* coefficients = nullptr; // [lanes / 2][pairs][2][8]
+};
+
+struct Rows {
+  const char* name;
+  // `count` (1 to kRowBatch) source rows into rows of int16 with kFractionBits; lanes * kLane values each.
+  void (*resample_across)(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets,
+                          int count);
+  // `taps` (even) rows of int16 into one row of bytes; `width` values.
+  void (*resample_down)(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
+                        int width);
+  // One row of one plane of a transition; see pixel/transitions.h.
+  void (*transition)(const TransitionFrame& frame, const TransitionPlane& plane, int row, uint8_t* target);
+  // target = target + (level - target) * amount / 65536, rounded; amount 0 to 65536.
+  void (*mix_level)(uint8_t* target, int width, int level, int amount);
+  // target = picture + target * (255 - alpha) / 255, both sides scaled by opacity / 65536, rounded.
+  // `picture` is premultiplied by alpha (chroma: around 128, as (chroma - 128) * alpha / 255, signed).
+  void (*blend_luma)(uint8_t* target, const uint8_t* picture, const uint8_t* alpha, int width, int opacity);
+  void (*blend_chroma)(uint8_t* target, const int8_t* picture, const uint8_t* alpha, int width, int opacity);
+};
+
+const Rows& baseline_rows();
+const Rows& avx2_rows();
+const Rows& avx512_rows();
+
+// The table in use: the best that this processor runs, or the one that was forced.
+const Rows& rows();
+// Names of the tables that this build holds and this processor runs, from the plainest on.
+int usable_targets(const char** names, int capacity);
+// Choose a table by name ("auto" for the best); false where it cannot be used here.
+bool force_target(const char* name);
+
+}  // namespace vp

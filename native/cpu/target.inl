@@ -1,0 +1,19 @@
+// The rows of one target. A file that defines VP_TARGET (its name) and VP_TABLE (the table's function) includes
+// this once; everything but that function stays inside the file.
+#include "cpu/rows.h"
+
+#include "cpu/blend_rows.inl"
+#include "cpu/resample_rows.inl"
+#include "cpu/transition_rows.inl"
+
+namespace vp {
+
+const Rows& VP_TABLE() {
+  static constexpr Rows table = {
+      VP_TARGET,        resample_across_rows, resample_down_rows, transition_row, mix_level_row,
+      blend_luma_row,   blend_chroma_row,
+  };
+  return table;
+}
+
+}  // namespace vp

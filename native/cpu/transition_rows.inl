@@ -1,0 +1,5 @@
+namespace vp {
+namespace {
+void transition_row(const TransitionFrame&, const TransitionPlane&, int, uint8_t*) {}
+}  // namespace
+}  // namespace vp

@@ -1,0 +1,67 @@
+// The extension module native._core. Its functions take NumPy arrays and run without the GIL.
+#include <cmath>
+
+#include "cpu/rows.h"
+#include "planes.h"
+
+namespace vp {
+namespace {
+
+void bind_targets(nb::module_& module) {
+  module.def("usable_targets", [] {
+    const char* names[8];
+    const int count = usable_targets(names, 8);
+    nb::list list;
+    for (int index = 0; index < count; ++index) list.append(names[index]);
+    return list;
+  });
+  module.def("active_target", [] { return rows().name; });
+  module.def(
+      "force_target",
+      [](const char* name) {
+        if (!force_target(name)) {
+          throw nb::value_error((std::string("target '") + name + "' cannot be used here").c_str());
+        }
+      },
+      nb::arg("name"));
+}
+
+void check_step(const char* name, double step) {
+  if (!(step > 0 && step <= kMaxStep)) {
+    throw nb::value_error(
+        (std::string(name) + ": " + std::to_string(step) + " source pixels; allowed: more than 0, up to 2").c_str());
+  }
+}
+
+void check_place(const char* name, double place) {
+  if (!(std::abs(place) < 1e6)) {
+    throw nb::value_error((std::string(name) + ": " + std::to_string(place) + "; allowed: a place within 1e6").c_str());
+  }
+}
+
+void bind_resample(nb::module_& module) {
+  module.def(
+      "resample",
+      [](const SourceArray& source, const TargetArray& target, double left, double top, double step_x,
+         double step_y) {
+        const ConstPlane from = source_plane(source, "source");
+        const Plane to = target_plane(target, "target");
+        check_place("left", left);
+        check_place("top", top);
+        check_step("step_x", step_x);
+        check_step("step_y", step_y);
+        nb::gil_scoped_release unlocked;
+        resample(from, to, left, top, step_x, step_y);
+      },
+      nb::arg("source"), nb::arg("target"), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
+      nb::arg("step_y"));
+}
+
+}  // namespace
+
+NB_MODULE(_core, module) {
+  bind_targets(module);
+  bind_resample(module);
+}
+
+}  // namespace vp
