@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+import native
 from engine.errors import UnavailableError
 
 REQUIRED_FILTERS = frozenset(
@@ -266,18 +267,54 @@ def gpus() -> tuple[tuple[Gpu, ...], str]:
         pynvml.nvmlShutdown()
 
 
-COMPOSITORS_BUILT = ("ffmpeg",)
+@dataclass(frozen=True, slots=True)
+class CompositorProbe:
+    """Whether a compositor can draw here, and why or why not."""
+
+    name: str
+    works: bool
+    reason: str
 
 
-def choose_compositor(wanted: str) -> tuple[str, str]:
-    """Return the compositor to use and why; raise UnavailableError for one that is not built."""
+def probe_compositors() -> tuple[CompositorProbe, ...]:
+    """Return every compositor, the preferred ones first."""
+    built = native.available()
+    return (
+        CompositorProbe("cuda", False, "it is not part of this version"),
+        CompositorProbe(
+            "native",
+            built,
+            f"its extension was built; {native.target()} rows"
+            if built
+            else "its extension was not built: no C++ compiler was found when this was installed",
+        ),
+        CompositorProbe("ffmpeg", True, "it needs the ffmpeg program only"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CompositorChoice:
+    """The compositor of a render and why it was chosen. Made once, before rendering."""
+
+    name: str
+    reason: str
+
+
+def choose_compositor(wanted: str) -> CompositorChoice:
+    """Return the compositor to use; raise UnavailableError for one that cannot draw here."""
+    probes = probe_compositors()
+    usable = [probe.name for probe in probes if probe.works]
     if wanted == "auto":
-        return "ffmpeg", "the only compositor in this version"
-    if wanted not in COMPOSITORS_BUILT:
-        raise UnavailableError(
-            f"compositor {wanted!r} is not part of this version; allowed: auto, {', '.join(COMPOSITORS_BUILT)}"
-        )
-    return wanted, "asked for by name"
+        best = next(probe for probe in probes if probe.works)
+        return CompositorChoice(best.name, best.reason)
+    for probe in probes:
+        if probe.name == wanted and probe.works:
+            return CompositorChoice(wanted, "asked for by name")
+        if probe.name == wanted:
+            raise UnavailableError(
+                f"compositor {wanted!r} is not usable here: {probe.reason}; allowed: auto, {', '.join(usable)}"
+            )
+    raise UnavailableError(f"compositor {wanted!r}: allowed: auto, {', '.join(usable)}")
 
 
 def cpu_count() -> int:

@@ -235,6 +235,8 @@ def _compile(arguments: argparse.Namespace) -> int:
     from engine.story import load_story
 
     config = _configuration(arguments)
+    if arguments.form != "plan":
+        config = config.override("video", compositor="ffmpeg")  # the only one that is made of filter graphs
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     with _naming(arguments.story):

@@ -14,11 +14,11 @@ from engine.assets.cache import open_cache
 from engine.assets.fonts import FontCatalogue
 from engine.assets.narration import hibari_voices
 from engine.capabilities import (
-    COMPOSITORS_BUILT,
     cpu_count,
     ffmpeg_programs,
     find_ffmpeg,
     gpus,
+    probe_compositors,
     probe_encoder,
 )
 from engine.config import Config
@@ -81,7 +81,10 @@ def examine(config: Config) -> dict[str, Any]:
         ],
         "gpus": [{"name": card.name, "driver": card.driver, "memory_mib": card.memory_mib} for card in cards],
         "gpus_reason": why_none,
-        "compositors": list(COMPOSITORS_BUILT),
+        "compositors": [
+            {"name": probe.name, "works": probe.works, "reason": probe.reason}
+            for probe in probe_compositors()
+        ],
         "voices": list(hibari_voices()),
         "font_families": list(FontCatalogue().names()),
         "cache": cache,
@@ -118,7 +121,10 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"GPU           {card['name']}, driver {card['driver']}, {card['memory_mib']} MiB")
     if not found["gpus"]:
         lines.append(f"GPU           none: {found['gpus_reason']}")
-    lines.append(f"compositors   {', '.join(found['compositors'])}")
+    for compositor in found["compositors"]:
+        lines.append(
+            f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
+        )
     lines.append(f"voices        {', '.join(found['voices']) or 'none'} (English, offline)")
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     cache = found["cache"]

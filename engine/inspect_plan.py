@@ -9,8 +9,8 @@ from typing import Any
 from engine.assets.cache import ContentCache
 from engine.plan import Plan
 from engine.render.audio import mix_audio
-from engine.render.ffmpeg import GLOBAL_OPTIONS
-from engine.timeline import Footage
+from engine.render.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor
+from engine.timeline import Clip, Footage, Still
 from filters.color import TAGS
 from filters.graph import argv, filter_complex, open_input
 
@@ -25,9 +25,9 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
         "frames": timeline.frame_count,
         "seconds": float(timeline.duration),
         "encoder": {**plan.settings.describe(), "reason": plan.encoder.reason},
-        "compositor": {"name": "ffmpeg", "reason": plan.compositor_reason},
-        "ffmpeg": plan.ffmpeg_version,
-        "segments": [[segment.start, segment.stop] for segment in timeline.segments()],
+        "compositor": {"name": plan.compositor.name, "reason": plan.compositor_reason},
+        "ffmpeg": plan.ffmpeg.version,
+        "segments": [[segment.start, segment.stop] for segment in plan.compositor.segments()],
         "clips": [
             {
                 "scene_id": clip.scene_id,
@@ -35,7 +35,7 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
                 "source": str(clip.source.path),
                 "kind": "video" if isinstance(clip.source, Footage) else "still",
                 "fit": clip.fit,
-                "motion": plan.compositor.motion_of(clip),
+                "motion": _motion(plan, clip),
                 "fade_in_frames": clip.fade_in_frames,
                 "fade_out_frames": clip.fade_out_frames,
             }
@@ -72,11 +72,26 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _motion(plan: Plan, clip: Clip) -> str | None:
+    """Return what moves a clip's camera, or None where it stands still."""
+    if isinstance(plan.compositor, FfmpegCompositor):
+        return plan.compositor.motion_of(clip)
+    moves = isinstance(clip.source, Still) and clip.camera is not None and clip.camera.moves
+    return plan.compositor.name if moves else None
+
+
+def _graphs(plan: Plan) -> FfmpegCompositor:
+    """Return the compositor of a plan that was made for filter graphs; raise TypeError for another."""
+    if not isinstance(plan.compositor, FfmpegCompositor):
+        raise TypeError(f"the plan's compositor is {plan.compositor.name}; allowed: ffmpeg")
+    return plan.compositor
+
+
 def plan_as_graphs(plan: Plan) -> str:
     """Return the filter graph of every segment, each under a comment with its frames."""
     parts = []
-    for segment in plan.timeline.segments():
-        graph = filter_complex([plan.compositor.compose(segment)])
+    for segment in plan.compositor.segments():
+        graph = filter_complex([_graphs(plan).compose(segment)])
         parts.append(f"# frames [{segment.start}, {segment.stop})\n" + graph.replace(";", ";\n"))
     return "\n\n".join(parts)
 
@@ -93,7 +108,7 @@ def mixed_sound(plan: Plan, cache: ContentCache) -> Path:
     }
 
     def make(target: Path) -> None:
-        mix_audio(plan.timeline, settings=plan.config.audio, target=target, ffmpeg=plan.compositor.program)
+        mix_audio(plan.timeline, settings=plan.config.audio, target=target, ffmpeg=plan.ffmpeg.path)
 
     path, _ = cache.get_or_make("sound", parts, ".wav", make)
     return path
@@ -107,8 +122,8 @@ def plan_as_command(plan: Plan, output: Path) -> list[str]:
     """
     sound = open_input(mixed_sound(plan, plan.cache), demuxer="wav", media="a")
     return argv(
-        plan.compositor.program,
-        [plan.compositor.whole(), sound],
+        plan.ffmpeg.path,
+        [_graphs(plan).whole(), sound],
         str(output),
         global_options=(*GLOBAL_OPTIONS, "-y"),
         **plan.settings.ffmpeg_options(),

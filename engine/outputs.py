@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def write_beside(
     if frame is None:
         frame = frames_round(pick_frame(video).time, plan.timeline.fps)
     # The title stands alone: the picture is drawn again without its caption.
-    picture = draw_frame(replace(plan.compositor, captions=()), min(frame, plan.timeline.frame_count - 1))
+    picture = draw_frame(plan.compositor.without_captions(), min(frame, plan.timeline.frame_count - 1))
     write_thumbnail(
         picture,
         files.stage(outputs.thumbnail),
@@ -133,9 +133,9 @@ def describe_render(
             fonts=sorted(fonts),
             overlays=[art.picture for art in plan.captions if art.picture],
         ),
-        versions=versions(ffmpeg=plan.ffmpeg_version, video=files.path(outputs.video)),
+        versions=versions(ffmpeg=plan.ffmpeg.version, video=files.path(outputs.video)),
         encoder=Choice(plan.encoder.name, plan.encoder.reason, plan.settings.describe()),
-        compositor=Choice("ffmpeg", plan.compositor_reason, {"workers": rendered.workers}),
+        compositor=Choice(plan.compositor.name, plan.compositor_reason, {"workers": rendered.workers}),
         audio=_sound_fields(plan, sound),
         warnings=plan.warnings,
         timings=timings,

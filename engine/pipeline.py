@@ -163,6 +163,6 @@ def _mix(plan: Plan, target: Path, watch: Stopwatch, cancelled: threading.Event)
             plan.timeline,
             settings=plan.config.audio,
             target=target,
-            ffmpeg=plan.compositor.program,
+            ffmpeg=plan.ffmpeg.path,
             cancelled=cancelled.is_set,
         )

@@ -12,10 +12,11 @@ from engine.assets.cache import ContentCache
 from engine.assets.fonts import FontCatalogue
 from engine.assets.generate import gather_assets, open_asset_cache
 from engine.assets.models import Sound
-from engine.capabilities import EncoderChoice, choose_compositor, choose_encoder, find_ffmpeg
+from engine.capabilities import EncoderChoice, FfmpegProgram, choose_compositor, choose_encoder, find_ffmpeg
 from engine.compose import check_fonts, compose
 from engine.config import Config
 from engine.render.captions import CaptionArt, draw_captions
+from engine.render.compositor import Compositor
 from engine.render.encoder import EncoderSettings, encoder_settings
 from engine.render.ffmpeg import FfmpegCompositor
 from engine.story import Story, story_scenes
@@ -58,12 +59,12 @@ class Plan:
     config: Config
     timeline: Timeline
     captions: tuple[CaptionArt, ...]
-    compositor: FfmpegCompositor
+    compositor: Compositor
+    ffmpeg: FfmpegProgram
     compositor_reason: str
     encoder: EncoderChoice
     settings: EncoderSettings
     cache: ContentCache
-    ffmpeg_version: str
     warnings: tuple[str, ...]
 
 
@@ -86,7 +87,7 @@ def plan_video(
     report = on_event or (lambda event: None)
     with watch.stage("check"):
         ffmpeg = find_ffmpeg()
-        _, compositor_reason = choose_compositor(config.video.compositor)
+        drawn_by = choose_compositor(config.video.compositor)
         encoder = choose_encoder(config.video.codec)
         settings = encoder_settings(encoder.name, config.video)
         fonts = FontCatalogue()
@@ -108,28 +109,40 @@ def plan_video(
         composition = compose(story, scenes, assets, config=config, base=base)
     timeline = composition.timeline
     with watch.stage("captions"):
-        captions = draw_captions(timeline, fonts=fonts, cache=cache)
-    compositor = FfmpegCompositor(
-        timeline=timeline,
-        captions=captions,
-        program=ffmpeg.path,
-        motion=config.video.motion,
-        oversample=config.video.zoompan_oversample,
-        has_perspective="perspective" in ffmpeg.filters,
-    )
+        captions = draw_captions(timeline, fonts=fonts, cache=cache, drawtext=drawn_by.name == "ffmpeg")
+    compositor = open_compositor(drawn_by.name, timeline, captions, ffmpeg=ffmpeg, config=config)
     return Plan(
         story=story,
         config=config,
         timeline=timeline,
         captions=captions,
         compositor=compositor,
-        compositor_reason=compositor_reason,
+        ffmpeg=ffmpeg,
+        compositor_reason=drawn_by.reason,
         encoder=encoder,
         settings=settings,
         cache=cache,
-        ffmpeg_version=ffmpeg.version,
         warnings=(*assets.warnings, *composition.warnings, *_missing_letters(captions)),
     )
+
+
+def open_compositor(
+    name: str, timeline: Timeline, captions: tuple[CaptionArt, ...], *, ffmpeg: FfmpegProgram, config: Config
+) -> Compositor:
+    """Return the compositor of a name for a timeline."""
+    graphs = FfmpegCompositor(
+        timeline=timeline,
+        captions=captions if name == "ffmpeg" else (),
+        program=ffmpeg.path,
+        motion=config.video.motion,
+        oversample=config.video.zoompan_oversample,
+        has_perspective="perspective" in ffmpeg.filters,
+    )
+    if name == "ffmpeg":
+        return graphs
+    from engine.render.native import NativeCompositor  # its extension may not have been built
+
+    return NativeCompositor(timeline=timeline, captions=captions, graphs=graphs)
 
 
 def _missing_letters(captions: Sequence[CaptionArt]) -> list[str]:

@@ -136,6 +136,21 @@ class Timeline:
                 return transition
         return None
 
+    def stretches(self, frames: FrameRange) -> Iterator[tuple[FrameRange, int, Transition | None]]:
+        """Yield the parts of a range that show one clip, or the transition after it, with the clip's index."""
+        before: Transition | None = None
+        for index, clip in enumerate(self.clips):
+            after = self.transition_after(index)
+            solo = FrameRange(
+                before.frames.stop if before else clip.frames.start,
+                after.frames.start if after else clip.frames.stop,
+            )
+            if seen := solo.intersection(frames):
+                yield seen, index, None
+            if after and (seen := after.frames.intersection(frames)):
+                yield seen, index, after
+            before = after
+
     def chapters(self) -> Iterator[tuple[FrameRange, str]]:
         """Yield one range a scene, without overlap: a scene's chapter starts where its clip starts."""
         for clip, following in zip(self.clips, (*self.clips[1:], None), strict=True):

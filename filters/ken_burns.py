@@ -10,6 +10,7 @@ sides are weighted means of those at the two ends, it never leaves the picture t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
@@ -40,6 +41,16 @@ EASING_EXPRESSIONS: dict[Easing, str] = {
 """FFmpeg expressions of the eased progress in terms of the linear progress `{p}`, 0 to 1."""
 
 
+EASING_FUNCTIONS: dict[Easing, Callable[[float], float]] = {
+    "linear": lambda p: p,
+    "ease_in": lambda p: p * p,
+    "ease_out": lambda p: 1 - (1 - p) * (1 - p),
+    "ease_in_out": lambda p: p * p * (3 - 2 * p),
+    "cubic": lambda p: 4 * p**3 if p < 0.5 else 1 - 4 * (1 - p) ** 3,
+}
+"""The same in Python."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rect:
     """A rectangle in fractions of a picture's width and height: left, top, width, height."""
@@ -62,6 +73,20 @@ class Camera:
     def moves(self) -> bool:
         """Whether the two ends differ."""
         return self.start != self.end
+
+    def view(self, frame: int, frames: int) -> Rect:
+        """Return what is seen at frame number `frame` of a move over `frames` frames."""
+        s = EASING_FUNCTIONS[self.easing](min(max(frame / max(1, frames - 1), 0.0), 1.0))
+        start, end = self.start, self.end
+
+        def axis(near: float, near_size: float, far: float, far_size: float) -> tuple[float, float]:
+            zoom = 1 / near_size + (1 / far_size - 1 / near_size) * s
+            offset = near / near_size + (far / far_size - near / near_size) * s
+            return offset / zoom, 1 / zoom
+
+        x, width = axis(start.x, start.width, end.x, end.width)
+        y, height = axis(start.y, start.height, end.y, end.height)
+        return Rect(x, y, width, height)
 
     def bounds(self) -> Rect:
         """Return the smallest rectangle that holds both ends."""

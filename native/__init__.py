@@ -1,7 +1,6 @@
 """The native pixel kernels: C++ rows for this processor, where the extension was built.
 
-`available()` says whether it was. The kernels themselves are in `native._core`; `native.reference` holds their
-twins in float64.
+`available()` says whether it was. `native.kernels` holds the kernels, `native.reference` their twins in float64.
 """
 
 from __future__ import annotations
@@ -16,4 +15,11 @@ def available() -> bool:
     return importlib.util.find_spec("native._core") is not None
 
 
-__all__ = ["available"]
+def target() -> str:
+    """Return the instruction set whose rows are in use: `baseline`, `avx2` or `avx512`."""
+    from native import kernels
+
+    return kernels.active_target()
+
+
+__all__ = ["available", "target"]

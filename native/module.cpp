@@ -39,6 +39,13 @@ void check_place(const char* name, double place) {
   }
 }
 
+void check_view(double left, double top, double step_x, double step_y) {
+  check_place("left", left);
+  check_place("top", top);
+  check_step("step_x", step_x);
+  check_step("step_y", step_y);
+}
+
 void bind_resample(nb::module_& module) {
   module.def(
       "resample",
@@ -46,12 +53,24 @@ void bind_resample(nb::module_& module) {
          double step_y) {
         const ConstPlane from = source_plane(source, "source");
         const Plane to = target_plane(target, "target");
-        check_place("left", left);
-        check_place("top", top);
-        check_step("step_x", step_x);
-        check_step("step_y", step_y);
+        check_view(left, top, step_x, step_y);
         nb::gil_scoped_release unlocked;
-        resample(from, to, left, top, step_x, step_y);
+        resample(&from, &to, 1, left, top, step_x, step_y);
+      },
+      nb::arg("source"), nb::arg("target"), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
+      nb::arg("step_y"));
+  module.def(
+      "resample_frame",
+      [](const SourceFrame& source, const TargetFrame& target, double left, double top, double step_x,
+         double step_y) {
+        const Frame<ConstPlane> from = source_frame(source, "source");
+        const Frame<Plane> to = target_frame(target, "target");
+        check_view(left, top, step_x, step_y);
+        nb::gil_scoped_release unlocked;
+        resample(&from.planes[0], &to.planes[0], 1, left, top, step_x, step_y);
+        // A chroma sample lies on its even luma column, and between its two rows (H.264's default): with luma
+        // columns at x + 1/2 the sample of column i is at 2 i + 1/2, in the source as in the target.
+        resample(&from.planes[1], &to.planes[1], 2, left / 2 + (1 - step_x) / 4, top / 2, step_x, step_y);
       },
       nb::arg("source"), nb::arg("target"), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
       nb::arg("step_y"));

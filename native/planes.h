@@ -3,9 +3,11 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/tuple.h>
 
 #include <stdexcept>
 #include <string>
+#include <tuple>
 
 #include "cpu/resample.h"
 
@@ -36,5 +38,44 @@ inline ConstPlane source_plane(const SourceArray& array, const char* name) {
   return as_plane<ConstPlane>(array, name);
 }
 inline Plane target_plane(const TargetArray& array, const char* name) { return as_plane<Plane>(array, name); }
+
+
+using SourceFrame = std::tuple<SourceArray, SourceArray, SourceArray>;
+using TargetFrame = std::tuple<TargetArray, TargetArray, TargetArray>;
+
+template <typename PlaneType>
+struct Frame {
+  PlaneType planes[3];  // Y, U, V
+
+  int width() const { return planes[0].width; }
+  int height() const { return planes[0].height; }
+};
+
+// Three arrays as a frame of 4:2:0: the sides of U and V are half of Y's, rounded up.
+template <typename PlaneType, typename Arrays>
+Frame<PlaneType> as_frame(const Arrays& arrays, const char* name) {
+  const std::string text(name);
+  Frame<PlaneType> frame{{as_plane<PlaneType>(std::get<0>(arrays), (text + "[0]").c_str()),
+                          as_plane<PlaneType>(std::get<1>(arrays), (text + "[1]").c_str()),
+                          as_plane<PlaneType>(std::get<2>(arrays), (text + "[2]").c_str())}};
+  const int width = (frame.width() + 1) / 2, height = (frame.height() + 1) / 2;
+  for (int index = 1; index < 3; ++index) {
+    const PlaneType& plane = frame.planes[index];
+    if (plane.width != width || plane.height != height) {
+      throw nb::value_error((text + "[" + std::to_string(index) + "]: " + std::to_string(plane.width) + " x " +
+                             std::to_string(plane.height) + " pixels; allowed: " + std::to_string(width) + " x " +
+                             std::to_string(height))
+                                .c_str());
+    }
+  }
+  return frame;
+}
+
+inline Frame<ConstPlane> source_frame(const SourceFrame& arrays, const char* name) {
+  return as_frame<ConstPlane>(arrays, name);
+}
+inline Frame<Plane> target_frame(const TargetFrame& arrays, const char* name) {
+  return as_frame<Plane>(arrays, name);
+}
 
 }  // namespace vp

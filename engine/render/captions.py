@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -58,6 +59,20 @@ class CaptionArt:
     rise_px: int
     missing: tuple[str, ...] = ()
 
+    def entrance_frames(self, fps: Fraction) -> int:
+        """Return the length of the entrance; half of the caption's at most."""
+        return min(max(1, round(ANIMATION_SECONDS * fps)), max(1, len(self.frames) // 2))
+
+    def entrance(self, at: int, *, fps: Fraction) -> tuple[float, float]:
+        """Return opacity (0 to 1) and how far below its place (px) it is, at its frame number `at`."""
+        length = self.entrance_frames(fps)
+        progress = min(at / length, 1.0)
+        rise = self.rise_px * (1 - progress) ** 3 if self.animation == "slide_up" else 0.0
+        opacity = 1.0 if self.animation == "none" else progress
+        if self.animation == "fade":
+            opacity = min(opacity, max(0.0, (len(self.frames) - at) / length))
+        return opacity, rise
+
     @property
     def drawn_by(self) -> str:
         """What draws it: `drawtext` or `raster`."""
@@ -73,9 +88,12 @@ def _top(position: CaptionPosition, height_px: int, block_px: int, area: SafeAre
 
 
 def draw_caption(
-    caption: Caption, timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache
+    caption: Caption, timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache, drawtext: bool = True
 ) -> CaptionArt | None:
-    """Lay a caption out in the safe area and write what the graph needs into the cache; None for no ink."""
+    """Lay a caption out in the safe area and write what its compositor needs into the cache; None for no ink.
+
+    Without `drawtext` every caption becomes a picture.
+    """
     width, height = timeline.width_px, timeline.height_px
     area = safe_area(width, height)
     stack = fonts.resolve(caption.font)
@@ -103,7 +121,7 @@ def draw_caption(
         rise_px=round(height * 0.02),
         missing=layout.missing,
     )
-    if drawtext_able(caption.text, stack, caption.style):
+    if drawtext and drawtext_able(caption.text, stack, caption.style):
         lines: list[dict[str, Value]] = []
         for options in drawtext_options(layout, x_px=left, y_px=top):
             text = str(options.pop("text"))
@@ -130,9 +148,14 @@ def _write_text(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8", newline="")
 
 
-def draw_captions(timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache) -> tuple[CaptionArt, ...]:
+def draw_captions(
+    timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache, drawtext: bool = True
+) -> tuple[CaptionArt, ...]:
     """Return the art of every caption of a timeline, in order."""
-    drawn = (draw_caption(caption, timeline, fonts=fonts, cache=cache) for caption in timeline.captions)
+    drawn = (
+        draw_caption(caption, timeline, fonts=fonts, cache=cache, drawtext=drawtext)
+        for caption in timeline.captions
+    )
     return tuple(art for art in drawn if art)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
-from engine.render.captions import ANIMATION_SECONDS, CaptionArt, in_range
+from engine.render.captions import CaptionArt, in_range
+from engine.render.encoder import Buffer
+from engine.render.raw_frames import Children, read_frames
 from engine.timeline import Clip, Footage, Still, Timeline, Transition
 from engine.timing import FrameRange, frame_time
 from filters import fade, ken_burns
@@ -45,6 +48,23 @@ class FfmpegCompositor:
     motion: str = "auto"
     oversample: int = 4
     has_perspective: bool = True
+    name: ClassVar[str] = "ffmpeg"
+
+    def without_captions(self) -> FfmpegCompositor:
+        """Return a compositor of the same timeline that draws no captions."""
+        return replace(self, captions=())
+
+    def segments(self) -> tuple[FrameRange, ...]:
+        """Cut the timeline into the ranges that are drawn by one program each."""
+        return self.timeline.segments()
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range; the array is overwritten by the next. Raises SubprocessError."""
+        size_px = (self.timeline.width_px, self.timeline.height_px)
+        argv = self.frames_command(wanted, threads=threads)
+        yield from read_frames(argv, wanted, size_px=size_px, children=children)
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
         """Return the filter that moves a clip's camera, or None for a clip whose camera stands still."""
@@ -70,9 +90,20 @@ class FfmpegCompositor:
 
     def frames_command(self, frames: FrameRange, *, threads: int) -> list[str]:
         """Return the ffmpeg command that writes the raw frames of a range to its standard output."""
+        return self._raw_command(self.compose(frames), frames, threads=threads)
+
+    def clip_frames(
+        self, clip: Clip, span: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
+        argv = self._raw_command(self._clip(clip, span), span, threads=threads)
+        size_px = (self.timeline.width_px, self.timeline.height_px)
+        yield from read_frames(argv, span, size_px=size_px, children=children)
+
+    def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
         return argv(
             self.program,
-            [self.compose(frames)],
+            [stream],
             "pipe:1",
             global_options=(*GLOBAL_OPTIONS, "-filter_complex_threads", str(threads)),
             f="rawvideo",
@@ -91,38 +122,29 @@ class FfmpegCompositor:
     def _base(self, frames: FrameRange) -> Stream:
         """Return clips and transitions of a range, without captions."""
         timeline = self.timeline
-        before: Transition | None = None
         wanted: dict[int, list[FrameRange]] = {}
-        order: list[tuple[Transition | int, FrameRange]] = []
-        for index, clip in enumerate(timeline.clips):
-            after = timeline.transition_after(index)
-            solo = FrameRange(
-                before.frames.stop if before else clip.frames.start,
-                after.frames.start if after else clip.frames.stop,
-            )
-            seen = solo.intersection(frames)
-            if seen:
-                wanted.setdefault(index, []).append(seen)
-                order.append((index, seen))
-            if after and after.frames.intersection(frames):
-                wanted.setdefault(index, []).append(after.frames)
-                wanted.setdefault(index + 1, []).append(after.frames)
-                order.append((after, after.frames))
-            before = after
+        order: list[tuple[int, Transition | None, FrameRange]] = []
+        for seen, index, transition in timeline.stretches(frames):
+            # A transition is drawn whole, and cut after.
+            piece = transition.frames if transition else seen
+            wanted.setdefault(index, []).append(piece)
+            if transition:
+                wanted.setdefault(index + 1, []).append(piece)
+            order.append((index, transition, piece))
         streams = {
             (index, piece): stream
             for index, pieces in wanted.items()
             for piece, stream in zip(pieces, self._cut(timeline.clips[index], pieces), strict=True)
         }
         parts: list[Stream] = []
-        for item, piece in order:
-            if isinstance(item, int):
-                parts.append(streams[item, piece])
+        for index, transition, piece in order:
+            if transition is None:
+                parts.append(streams[index, piece])
                 continue
             joined = xfade(
-                streams[item.after, piece],
-                streams[item.after + 1, piece],
-                name=item.name,
+                streams[index, piece],
+                streams[index + 1, piece],
+                name=transition.name,
                 frames=len(piece),
                 fps=timeline.fps,
             )
@@ -320,8 +342,7 @@ class FfmpegCompositor:
             frames.start - art.frames.start
         )  # a frame's number in the range plus this: its number in the caption
         enable = f"between(n,{seen.start - frames.start},{seen.stop - frames.start - 1})"
-        entrance = max(1, round(ANIMATION_SECONDS * self.timeline.fps))
-        entrance = min(entrance, max(1, len(art.frames) // 2))
+        entrance = art.entrance_frames(self.timeline.fps)
         progress = f"clip((n+{offset})/{entrance},0,1)"
         rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""
         fades_in, fades_out = art.animation != "none", art.animation == "fade"

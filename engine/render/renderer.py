@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO
-
-import numpy as np
 
 from engine.capabilities import cpu_count
-from engine.errors import CancelledError, RenderingError, SubprocessError
+from engine.errors import CancelledError, RenderingError
+from engine.render.compositor import Compositor
 from engine.render.encoder import Buffer, EncoderSettings, encode_segment
-from engine.render.ffmpeg import FfmpegCompositor
 from engine.render.mux import Mp4Writer
+from engine.render.raw_frames import Children
 from engine.timing import FrameRange
 
-PIPE_BYTES = 1 << 20
 STOP_POLL_SECONDS = 0.1
-ENDING_SECONDS = 5
-"""How long an ffmpeg that has closed its output may take to end."""
 
 Progress = Callable[[int, int], None]
 
@@ -48,64 +39,12 @@ class RenderReport:
     mux_seconds: float
 
 
-class _Children:
-    """The ffmpeg programs that are running, so that all can be stopped at once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self.cancelled = threading.Event()
-
-    @contextlib.contextmanager
-    def run(self, argv: Sequence[str], stderr: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-        """Start a program in a process group of its own; it is gone when the block ends."""
-        with self._lock:
-            if self.cancelled.is_set():
-                raise CancelledError("the render was stopped")
-            child = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                bufsize=0,
-                process_group=0,
-            )
-            self._running.add(child)
-        try:
-            yield child
-        finally:
-            if child.poll() is None:
-                child.kill()
-            if child.stdout:
-                child.stdout.close()
-            child.wait()
-            with self._lock:
-                self._running.discard(child)
-
-    def stop(self) -> None:
-        """Stop every running program; none can be started after."""
-        self.cancelled.set()
-        with self._lock:
-            for child in self._running:
-                with contextlib.suppress(ProcessLookupError):
-                    child.send_signal(signal.SIGKILL)
-
-
-def _widen_pipe(pipe: IO[bytes]) -> None:
-    """Let a pipe hold a megabyte, where the system allows it: fewer switches between the two programs."""
-    if sys.platform == "linux":
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-
 class _Workshop:
     """Draws and encodes segments on several threads and counts what it did."""
 
     def __init__(
         self,
-        compositor: FfmpegCompositor,
+        compositor: Compositor,
         settings: EncoderSettings,
         *,
         threads: int,
@@ -117,7 +56,7 @@ class _Workshop:
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
         self._done = 0
-        self.children = _Children()
+        self.children = Children()
         self.waited_seconds = 0.0
         self.encoding_seconds = 0.0
 
@@ -125,7 +64,7 @@ class _Workshop:
         """Return a segment as MP4 in memory."""
         waited = [0.0]
         started = time.perf_counter()
-        data = encode_segment(self._raw_frames(frames, waited), self._settings)
+        data = encode_segment(self._frames(frames, waited), self._settings)
         with self._lock:
             self.waited_seconds += waited[0]
             self.encoding_seconds += time.perf_counter() - started - waited[0]
@@ -144,59 +83,23 @@ class _Workshop:
         if self.children.cancelled.is_set():
             raise CancelledError("the render was stopped")
 
-    def _raw_frames(self, frames: FrameRange, waited: list[float]) -> Iterator[Buffer]:
+    def _frames(self, frames: FrameRange, waited: list[float]) -> Iterator[Buffer]:
         """Yield the frames of a segment; the array is overwritten by the next one."""
-        timeline = self._compositor.timeline
-        array = np.empty((timeline.height_px * 3 // 2, timeline.width_px), np.uint8)
-        argv = self._compositor.frames_command(frames, threads=self._threads)
-        with tempfile.TemporaryFile() as stderr, self.children.run(argv, stderr) as child:
-            assert child.stdout is not None
-            _widen_pipe(child.stdout)
-            for number in range(len(frames)):
+        drawn = self._compositor.frames(frames, threads=self._threads, children=self.children)
+        with contextlib.closing(drawn):
+            for number in range(frames.start, frames.stop):
                 started = time.perf_counter()
-                whole = _read_into(child.stdout, array)
+                array = next(drawn, None)
                 waited[0] += time.perf_counter() - started
                 self._check_cancelled()
-                if not whole:
-                    what = f"ended after {number} of {len(frames)} frames"
-                    raise _failure(child, stderr, frames, what)
+                if array is None:
+                    raise RenderingError(f"frames [{frames.start}, {frames.stop}): none at {number}")
                 if self._on_frame:
-                    self._on_frame(frames.start + number, array)
+                    self._on_frame(number, array)
                 yield array
                 self._count_frame()
-            surplus = child.stdout.read(1)
-            if surplus:
-                child.kill()  # it may wait for someone to read the rest
-            if child.wait() != 0 or surplus:
-                raise _failure(child, stderr, frames, "did not end well after the last frame")
-
-
-def _failure(
-    child: subprocess.Popen[bytes], stderr: IO[bytes], frames: FrameRange, what: str
-) -> RenderingError:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=ENDING_SECONDS)
-    child.kill()
-    child.wait()
-    stderr.seek(0)
-    return SubprocessError(
-        f"frames [{frames.start}, {frames.stop}): ffmpeg {what}",
-        argv=[str(part) for part in child.args] if isinstance(child.args, list) else [],
-        returncode=child.returncode,
-        stderr=stderr.read().decode("utf-8", "replace"),
-    )
-
-
-def _read_into(pipe: IO[bytes], array: Buffer) -> bool:
-    """Fill an array from a pipe; return False where the pipe ends before it is full."""
-    view = memoryview(array.data).cast("B")
-    at = 0
-    while at < len(view):
-        count = pipe.readinto(view[at:])  # type: ignore[attr-defined]
-        if not count:
-            return False
-        at += count
-    return True
+            for _ in drawn:  # lets the compositor end its work and say what went wrong
+                raise RenderingError(f"frames [{frames.start}, {frames.stop}): the compositor drew one more")
 
 
 def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
@@ -208,7 +111,7 @@ def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
 
 
 def render_segments(
-    compositor: FfmpegCompositor,
+    compositor: Compositor,
     settings: EncoderSettings,
     writer: Mp4Writer,
     *,
@@ -224,7 +127,7 @@ def render_segments(
     first segment is written (the sound has to be there by then). `on_frame` sees each frame. Setting `stop` ends the render with
     CancelledError. The bytes do not depend on `workers`.
     """
-    segments = compositor.timeline.segments()
+    segments = compositor.segments()
     cores = cpu_count()
     workers = max(1, min(workers or cores, len(segments)))
     workshop = _Workshop(

@@ -66,7 +66,8 @@ constexpr int kLoadBytes = 16;
 
 class Resampler {
  public:
-  void run(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y);
+  void plan(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y);
+  void run(const ConstPlane& source, const Plane& target);
 
  private:
   void plan_across(int source_width, int width, double left, double step);
@@ -76,8 +77,10 @@ class Resampler {
   std::vector<int32_t> base_;
   std::vector<uint8_t> shuffle_;
   std::vector<int16_t> coefficients_;
+  std::vector<Taps> down_;
   std::vector<int16_t> lines_;
   std::vector<uint8_t> margin_;
+  int taps_down_ = 0;
   int readable_ = 0;  // bytes of a source row that loads may reach
 };
 
@@ -120,19 +123,26 @@ const uint8_t* Resampler::padded(const ConstPlane& source, int row, int slot) {
   return copy;
 }
 
-void Resampler::run(const ConstPlane& source, const Plane& target, double left, double top, double step_x,
-                    double step_y) {
-  const Rows& table = rows();
+void Resampler::plan(const ConstPlane& source, const Plane& target, double left, double top, double step_x,
+                     double step_y) {
   plan_across(source.width, target.width, left, step_x);
+  taps_down_ = tap_count(step_y);
+  down_.resize(target.height);
+  for (int y = 0; y < target.height; ++y) {
+    down_[y] = make_taps(top + (y + 0.5) * step_y, step_y, taps_down_, source.height);
+  }
+}
+
+void Resampler::run(const ConstPlane& source, const Plane& target) {
+  const Rows& table = rows();
   margin_.assign(readable_ > source.width ? static_cast<size_t>(readable_) * kRowBatch : 0, 0);
-  const int taps = tap_count(step_y);
   const int line_length = plan_.lanes * kLane;
-  constexpr int kLines = 16;  // rows kept: what `taps` rows need, and the batch that is made ahead
+  constexpr int kLines = 16;  // rows kept: what kMaxTaps rows need, and the batch that is made ahead
   lines_.resize(static_cast<size_t>(kLines) * line_length);
   int made_to = 0;  // the rows before this one that are still needed are in their slots
   for (int y = 0; y < target.height; ++y) {
-    const Taps down = make_taps(top + (y + 0.5) * step_y, step_y, taps, source.height);
-    const int last = std::min(down.first + taps, source.height);
+    const Taps& down = down_[y];
+    const int last = std::min(down.first + taps_down_, source.height);
     made_to = std::max(made_to, down.first);
     while (made_to < last) {
       const uint8_t* from[kRowBatch];
@@ -146,19 +156,21 @@ void Resampler::run(const ConstPlane& source, const Plane& target, double left, 
       made_to += count;
     }
     const int16_t* from[kMaxTaps];
-    for (int tap = 0; tap < taps; ++tap) {
+    for (int tap = 0; tap < taps_down_; ++tap) {
       const int row = std::min(down.first + tap, source.height - 1);  // of no weight where it is past the end
       from[tap] = lines_.data() + static_cast<size_t>(row % kLines) * line_length;
     }
-    table.resample_down(from, down.coefficients.data(), taps, target.data + y * target.stride, target.width);
+    table.resample_down(from, down.coefficients.data(), taps_down_, target.data + y * target.stride, target.width);
   }
 }
 
 }  // namespace
 
-void resample(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y) {
+void resample(const ConstPlane* sources, const Plane* targets, int count, double left, double top, double step_x,
+              double step_y) {
   thread_local Resampler resampler;
-  resampler.run(source, target, left, top, step_x, step_y);
+  resampler.plan(sources[0], targets[0], left, top, step_x, step_y);
+  for (int index = 0; index < count; ++index) resampler.run(sources[index], targets[index]);
 }
 
 }  // namespace vp

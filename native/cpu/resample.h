@@ -20,8 +20,10 @@ struct Plane {
 
 constexpr double kMaxStep = 2.0;  // source pixels an output pixel may be apart, across and down
 
-// Draw the part of `source` that begins at (left, top) and goes `step_x`, `step_y` source pixels an output pixel.
-// Edges of the source are continued outward. Steps lie in (0, kMaxStep].
-void resample(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y);
+// Draw the part of a plane that begins at (left, top) and goes `step_x`, `step_y` source pixels an output pixel.
+// Edges of the source are continued outward. Steps lie in (0, kMaxStep]. `count` sources of one size are drawn into
+// as many targets of one size.
+void resample(const ConstPlane* sources, const Plane* targets, int count, double left, double top, double step_x,
+              double step_y);
 
 }  // namespace vp

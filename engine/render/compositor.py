@@ -1,0 +1,38 @@
+"""What every compositor does: it turns a range of a timeline into frames."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Protocol
+
+from engine.render.encoder import Buffer
+from engine.render.raw_frames import Children
+from engine.timeline import Timeline
+from engine.timing import FrameRange
+
+
+class Compositor(Protocol):
+    """Draws any frame range of a timeline, on any thread."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is chosen by."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """What it draws."""
+
+    def without_captions(self) -> Compositor:
+        """Return a compositor of the same timeline that draws no captions."""
+
+    def segments(self) -> tuple[FrameRange, ...]:
+        """Cut the timeline into the ranges that it likes to draw; the same for every number of workers."""
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range: planes Y, U, V one under the other, shape (height * 3 / 2, width).
+
+        4:2:0, BT.709 limited range. The array is overwritten by the next frame. `threads` is what one range
+        may use; programs that are run belong to `children`. Raises RenderingError.
+        """

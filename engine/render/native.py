@@ -1,0 +1,210 @@
+"""The native compositor: frames drawn by C++ kernels, straight into the encoder's memory.
+
+Stills are planes that all segments share; video clips come out of ffmpeg frame by frame; transitions, fades
+and captions are laid on them in place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable
+from concurrent.futures import Future
+from typing import Generic, Self, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from engine.render.captions import CaptionArt, in_range
+from engine.render.encoder import Buffer
+from engine.render.ffmpeg import FfmpegCompositor
+from engine.render.picture import Picture, load_picture, look_of
+from engine.render.planes import Planes, new_frame, planes_of
+from engine.render.raw_frames import Children
+from engine.timeline import Clip, Footage, Timeline
+from engine.timing import FrameRange
+from native import kernels
+
+MAX_SEGMENT_SECONDS = 2
+"""Of the native compositor: a range costs nothing to begin, so one long scene can keep every core busy."""
+
+PICTURE_BYTES = 96 * 2**20
+OVERLAYS = 16
+"""What is kept for the segments to come: pictures by their memory, captions by their number."""
+
+T = TypeVar("T")
+
+
+class _Shared(Generic[T]):
+    """Things that several threads need: each made once, the least recently used given up past a bound."""
+
+    def __init__(self, bound: int, weight: Callable[[T], int]) -> None:
+        self._bound, self._weight = bound, weight
+        self._lock = threading.Lock()
+        self._made: OrderedDict[Hashable, Future[T]] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the thing for a key; one thread makes it while the others wait."""
+        with self._lock:
+            future = self._made.get(key)
+            mine = future is None
+            if future is None:
+                future = self._made[key] = Future()
+            self._made.move_to_end(key)
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    self._made.pop(key, None)
+                future.set_exception(error)
+                raise
+            self._give_up()
+        return future.result()
+
+    def _give_up(self) -> None:
+        with self._lock:
+            done = [key for key, future in self._made.items() if future.done() and not future.exception()]
+            weights = {key: self._weight(self._made[key].result()) for key in done}
+            total = sum(weights.values())
+            for key in done[:-1]:
+                if total <= self._bound:
+                    break
+                total -= weights[key]
+                del self._made[key]
+
+
+class NativeCompositor:
+    """Draws any frame range of a timeline with the native kernels.
+
+    `graphs` draws the frames of video clips. Its captions are pictures, every one.
+    """
+
+    name = "native"
+
+    def __init__(
+        self, *, timeline: Timeline, captions: tuple[CaptionArt, ...], graphs: FfmpegCompositor
+    ) -> None:
+        self.timeline, self.captions = timeline, captions
+        self._graphs = graphs
+        self._pictures: _Shared[Picture] = _Shared(PICTURE_BYTES, lambda picture: picture.size_bytes)
+        self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
+
+    def without_captions(self) -> Self:
+        """Return a compositor of the same timeline that draws no captions."""
+        return type(self)(timeline=self.timeline, captions=(), graphs=self._graphs)
+
+    def segments(self) -> tuple[FrameRange, ...]:
+        """Cut the timeline into ranges of a few seconds."""
+        return self.timeline.segments(max_frames=max(1, int(MAX_SEGMENT_SECONDS * self.timeline.fps)))
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range; the array is overwritten by the next. Raises RenderingError."""
+        del threads  # a range is drawn by the thread that asks for it
+        with contextlib.ExitStack() as stack:
+            stage = _Stage(self, wanted, children, stack)
+            for frame in range(wanted.start, wanted.stop):
+                yield stage.draw(frame)
+
+    def picture(self, clip: Clip) -> Picture:
+        """Return the planes of a clip's still."""
+        look = look_of(clip, (self.timeline.width_px, self.timeline.height_px))
+        return self._pictures.get(look.key, lambda: load_picture(look))
+
+    def overlay(self, art: CaptionArt) -> kernels.Overlay:
+        """Return a caption's picture, ready to be blended."""
+        path = art.picture
+        assert path is not None
+
+        def load() -> kernels.Overlay:
+            with Image.open(path) as image:
+                return kernels.Overlay(np.asarray(image.convert("RGBA")))
+
+        return self._overlays.get(path, load)
+
+    def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[Buffer, None, None]:
+        """Yield frames `span` of a video clip, counted from its first."""
+        return self._graphs.clip_frames(clip, span, threads=1, children=children)
+
+
+class _Stage:
+    """One range being drawn: what its clips, transitions and captions need from frame to frame."""
+
+    def __init__(
+        self, owner: NativeCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
+    ) -> None:
+        timeline = owner.timeline
+        size_px = (timeline.width_px, timeline.height_px)
+        self._timeline = timeline
+        self._frame = new_frame(*size_px)
+        self._planes = planes_of(self._frame)
+        self._stretches = list(timeline.stretches(wanted))
+        self._captions = [(art, owner.overlay(art)) for art in in_range(owner.captions, wanted)]
+        self._pictures: dict[int, Picture] = {}
+        self._footage: dict[int, Generator[Buffer, None, None]] = {}
+        joined = [index for _, index, transition in self._stretches if transition]
+        self._sides: tuple[Planes, ...] = tuple(
+            planes_of(new_frame(*size_px)) for _ in range(2 if joined else 0)
+        )
+        for index in sorted({index for _, index, _ in self._stretches} | {index + 1 for index in joined}):
+            clip = timeline.clips[index]
+            if isinstance(clip.source, Footage):
+                seen = clip.frames.intersection(wanted)
+                assert seen is not None
+                span = FrameRange(seen.start - clip.frames.start, seen.stop - clip.frames.start)
+                frames = owner.footage(clip, span, children)
+                self._footage[index] = stack.enter_context(contextlib.closing(frames))
+            else:
+                self._pictures[index] = owner.picture(clip)
+
+    def draw(self, frame: int) -> Buffer:
+        """Return a frame; frames are asked for in order."""
+        while frame >= self._stretches[0][0].stop:
+            self._stretches.pop(0)
+        _, index, transition = self._stretches[0]
+        if transition is None:
+            self._draw_clip(index, frame, self._planes)
+        else:
+            first, second = self._sides
+            self._draw_clip(index, frame, first)
+            self._draw_clip(index + 1, frame, second)
+            progress = 1 - (frame - transition.frames.start) / len(transition.frames)
+            kernels.transition(transition.name, progress, first, second, self._planes)
+        for art, overlay in self._captions:
+            if art.frames.start <= frame < art.frames.stop:
+                self._blend(art, overlay, frame - art.frames.start)
+        return self._frame
+
+    def _draw_clip(self, index: int, frame: int, target: Planes) -> None:
+        clip = self._timeline.clips[index]
+        at = frame - clip.frames.start
+        if index in self._footage:
+            for drawn, plane in zip(target, planes_of(next(self._footage[index])), strict=True):
+                np.copyto(drawn, plane)
+        else:
+            picture = self._pictures[index]
+            view = clip.camera.view(at, len(clip.frames)) if clip.camera else picture.bounds
+            picture.draw(view, target)
+            # What ffmpeg draws of a video clip is faded already.
+            self._fade(clip, at, target)
+
+    @staticmethod
+    def _fade(clip: Clip, at: int, target: Planes) -> None:
+        light = 1.0
+        if at < clip.fade_in_frames:
+            light = at / clip.fade_in_frames
+        left = len(clip.frames) - at
+        if left < clip.fade_out_frames:
+            light = min(light, left / clip.fade_out_frames)
+        if light < 1:
+            kernels.fade(target, 1 - light, "black")
+
+    def _blend(self, art: CaptionArt, overlay: kernels.Overlay, at: int) -> None:
+        opacity, rise = art.entrance(at, fps=self._timeline.fps)
+        kernels.blend(self._planes, overlay, x=art.x_px, y=art.y_px + round(rise), opacity=opacity)
+
+
+__all__ = ["MAX_SEGMENT_SECONDS", "NativeCompositor"]

@@ -1,0 +1,179 @@
+"""Stills for the native compositor: decoded once, brought once to the size that their camera needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from engine.errors import RenderingError
+from engine.render.planes import Planes, new_frame, planes_of
+from engine.timeline import Clip, Still
+from filters.fit import contained_size, even
+from filters.ken_burns import Camera, Rect, largest_rect
+from native import kernels
+
+MAX_STEP = 2.0
+"""How many pixels of a plane a pixel of the frame may span: what the kernels' taps reach over."""
+
+MAX_PLANE_PIXELS = 24_000_000
+"""The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""
+
+MAX_STAGE = 8
+"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
+
+BLUR_SHARE = 8
+"""The blurred fill is made from a copy this many times smaller than the frame: the look of a wide blur."""
+
+BLUR_DARKER = 18
+"""RGB levels that the blurred fill is darkened by, so that the picture stands out from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What of a still a clip shows, and how close: clips with equal looks share one picture."""
+
+    still: Still
+    fit: str
+    camera: Camera
+    canvas_px: tuple[int, int]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the planes depend on: the bytes of the still, and what its camera sees of it."""
+        ends = sorted((self.camera.start, self.camera.end), key=lambda rect: (rect.width, rect.x, rect.y))
+        return (self.still.sha256, self.still.path, self.fit, tuple(ends), self.canvas_px)
+
+
+def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
+    """Return the look of a clip that shows a still."""
+    assert isinstance(clip.source, Still)
+    camera = clip.camera
+    if camera is None:
+        canvas = canvas_px[0] / canvas_px[1]
+        aspect = clip.source.width_px / clip.source.height_px if clip.fit == "cover" else canvas
+        rect = largest_rect(aspect, canvas)
+        camera = Camera(rect, rect)
+    return Look(clip.source, clip.fit, camera, canvas_px)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The part `bounds` of a picture (in fractions of it), finest first, each level half the one before."""
+
+    bounds: Rect
+    levels: tuple[Planes, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory of its planes."""
+        return sum(plane.nbytes for level in self.levels for plane in level)
+
+    def draw(self, view: Rect, target: Planes) -> None:
+        """Draw what `view`, a rectangle of the picture, shows, over the whole of `target`."""
+        height, width = target[0].shape
+        for level in self.levels:
+            rows, columns = level[0].shape
+            step_x = view.width / self.bounds.width * columns / width
+            step_y = view.height / self.bounds.height * rows / height
+            if max(step_x, step_y) <= MAX_STEP * (1 + 1e-9):
+                break
+        left = (view.x - self.bounds.x) / self.bounds.width * columns
+        top = (view.y - self.bounds.y) / self.bounds.height * rows
+        if (
+            level[0].shape == target[0].shape
+            and max(abs(left), abs(top), abs(step_x - 1), abs(step_y - 1)) < 1e-6
+        ):
+            for drawn, plane in zip(target, level, strict=True):
+                np.copyto(drawn, plane)
+            return
+        kernels.resample_frame(
+            level, target, left=left, top=top, step_x=min(step_x, MAX_STEP), step_y=min(step_y, MAX_STEP)
+        )
+
+
+def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int, int]:
+    """Return the size of the finest plane: as fine as the closest view needs and the picture is."""
+    start, end = look.camera.start, look.camera.end
+    if not look.camera.moves:
+        return look.canvas_px
+    width = look.canvas_px[0] * bounds.width / min(start.width, end.width)
+    height = look.canvas_px[1] * bounds.height / min(start.height, end.height)
+    finer = max(1.0, width / (stage[0] * bounds.width), height / (stage[1] * bounds.height))
+    finer = max(finer, math.sqrt(width * height / MAX_PLANE_PIXELS))
+    return even(width / finer), even(height / finer)
+
+
+def _open(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
+    """Return a still in RGB; a JPEG is decoded at no more than is needed for `wanted_px`."""
+    image = Image.open(still.path)
+    if image.format == "JPEG":
+        image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
+    return image.convert("RGB")
+
+
+def _cut(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Image.Image:
+    """Return the part `box` (in fractions) of an image at a size; Lanczos."""
+    pixels = (
+        box.x * image.width,
+        box.y * image.height,
+        min(image.width, (box.x + box.width) * image.width),
+        min(image.height, (box.y + box.height) * image.height),
+    )
+    return image.resize(size_px, Image.Resampling.LANCZOS, box=pixels, reducing_gap=3.0)
+
+
+def _compose(look: Look) -> Image.Image:
+    """Return the whole picture on a canvas of the frame's aspect: on black or on itself, blurred."""
+    camera, still = look.camera, look.still
+    closer = min(MAX_STAGE, 1 / min(camera.start.width, camera.end.width))
+    inner_px = contained_size((still.width_px, still.height_px), look.canvas_px)
+    # No larger than the picture itself allows, no smaller than the frame.
+    closer = max(1.0, min(closer, still.width_px / inner_px[0]))
+    width, height = even(look.canvas_px[0] * closer), even(look.canvas_px[1] * closer)
+    inner_px = contained_size((still.width_px, still.height_px), (width, height))
+    image = _open(still, (width, height))
+    front = image.resize(inner_px, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    stage = Image.new("RGB", (width, height))
+    if look.fit == "blur":
+        small = (even(look.canvas_px[0] / BLUR_SHARE), even(look.canvas_px[1] / BLUR_SHARE))
+        back = _cut(image, largest_rect(image.width / image.height, width / height), small)
+        back = back.filter(ImageFilter.GaussianBlur(max(2.0, min(small) / 14)))
+        back = back.point([max(0, value - BLUR_DARKER) for value in range(256)] * 3)
+        stage = back.resize((width, height), Image.Resampling.BICUBIC)
+    stage.paste(front, ((width - inner_px[0]) // 4 * 2, (height - inner_px[1]) // 4 * 2))
+    return stage
+
+
+def _as_planes(image: Image.Image) -> Planes:
+    planes = planes_of(new_frame(*image.size))
+    kernels.rgb_to_yuv(np.asarray(image), planes)
+    return planes
+
+
+def load_picture(look: Look) -> Picture:
+    """Decode a still and bring it to the planes that its camera needs; raise RenderingError."""
+    bounds = look.camera.bounds()
+    try:
+        if look.fit == "cover":
+            stage = (float(look.still.width_px), float(look.still.height_px))
+            size_px = _plane_px(look, stage, bounds)
+            wanted = (size_px[0] / bounds.width, size_px[1] / bounds.height)
+            finest = _cut(_open(look.still, wanted), bounds, size_px)
+        else:
+            whole = _compose(look)
+            size_px = _plane_px(look, whole.size, bounds)
+            finest = whole if size_px == whole.size else _cut(whole, bounds, size_px)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise RenderingError(f"{look.still.path}: cannot be decoded: {error}") from error
+    widest = max(look.camera.start.width, look.camera.end.width) / bounds.width * size_px[0]
+    highest = max(look.camera.start.height, look.camera.end.height) / bounds.height * size_px[1]
+    step = max(widest / look.canvas_px[0], highest / look.canvas_px[1])
+    levels = [_as_planes(finest)]
+    while step > MAX_STEP * (1 + 1e-9):
+        finest = finest.resize((even(finest.width / 2), even(finest.height / 2)), Image.Resampling.LANCZOS)
+        levels.append(_as_planes(finest))
+        step /= 2
+    return Picture(bounds, tuple(levels))

@@ -1,0 +1,29 @@
+"""Frames as planes: the views of Y, U and V in one array, as the encoder takes it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.render.encoder import Buffer
+
+Planes = tuple[Buffer, Buffer, Buffer]
+"""Y of shape (height, width), U and V of half of each: 4:2:0, BT.709 limited range."""
+
+
+def new_frame(width_px: int, height_px: int) -> Buffer:
+    """Return a frame, shape (height * 3 / 2, width), of even sides; its pixels are yet to be drawn."""
+    return np.empty((height_px * 3 // 2, width_px), np.uint8)
+
+
+def planes_of(frame: Buffer) -> Planes:
+    """Return the planes of a frame, which lie one under the other; they share its memory."""
+    rows, width = frame.shape
+    height = rows * 2 // 3
+    flat = frame.reshape(-1)
+    luma, chroma = width * height, (width // 2) * (height // 2)
+    half = (height // 2, width // 2)
+    return (
+        flat[:luma].reshape(height, width),
+        flat[luma : luma + chroma].reshape(half),
+        flat[luma + chroma :].reshape(half),
+    )

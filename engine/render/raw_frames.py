@@ -1,0 +1,128 @@
+"""Raw frames out of ffmpeg programs: run, read, and stopped all at once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from typing import IO
+
+import numpy as np
+
+from engine.errors import CancelledError, RenderingError, SubprocessError
+from engine.render.encoder import Buffer
+from engine.timing import FrameRange
+
+PIPE_BYTES = 1 << 20
+ENDING_SECONDS = 5
+"""How long an ffmpeg that has closed its output may take to end."""
+
+
+class Children:
+    """The ffmpeg programs that are running, so that all can be stopped at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self.cancelled = threading.Event()
+
+    @contextlib.contextmanager
+    def run(self, argv: Sequence[str], stderr: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a program in a process group of its own; it is gone when the block ends."""
+        with self._lock:
+            if self.cancelled.is_set():
+                raise CancelledError("the render was stopped")
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+                process_group=0,
+            )
+            self._running.add(child)
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                child.kill()
+            if child.stdout:
+                child.stdout.close()
+            child.wait()
+            with self._lock:
+                self._running.discard(child)
+
+    def stop(self) -> None:
+        """Stop every running program; none can be started after."""
+        self.cancelled.set()
+        with self._lock:
+            for child in self._running:
+                with contextlib.suppress(ProcessLookupError):
+                    child.send_signal(signal.SIGKILL)
+
+
+def _widen_pipe(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a megabyte, where the system allows it: fewer switches between the two programs."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def read_frames(
+    argv: Sequence[str], frames: FrameRange, *, size_px: tuple[int, int], children: Children
+) -> Generator[Buffer, None, None]:
+    """Run an ffmpeg command that writes raw yuv420p and yield its frames; the array is overwritten by the next.
+
+    `frames` says how many there are to be, and what to call them where something goes wrong. Raises
+    SubprocessError where they are fewer or more.
+    """
+    width, height = size_px
+    array = np.empty((height * 3 // 2, width), np.uint8)
+    with tempfile.TemporaryFile() as stderr, children.run(argv, stderr) as child:
+        assert child.stdout is not None
+        _widen_pipe(child.stdout)
+        for number in range(len(frames)):
+            if not _read_into(child.stdout, array):
+                if children.cancelled.is_set():
+                    raise CancelledError("the render was stopped")
+                raise _failure(child, stderr, frames, f"ended after {number} of {len(frames)} frames")
+            yield array
+        surplus = child.stdout.read(1)
+        if surplus:
+            child.kill()  # it may wait for someone to read the rest
+        if child.wait() != 0 or surplus:
+            raise _failure(child, stderr, frames, "did not end well after the last frame")
+
+
+def _failure(
+    child: subprocess.Popen[bytes], stderr: IO[bytes], frames: FrameRange, what: str
+) -> RenderingError:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=ENDING_SECONDS)
+    child.kill()
+    child.wait()
+    stderr.seek(0)
+    return SubprocessError(
+        f"frames [{frames.start}, {frames.stop}): ffmpeg {what}",
+        argv=[str(part) for part in child.args] if isinstance(child.args, list) else [],
+        returncode=child.returncode,
+        stderr=stderr.read().decode("utf-8", "replace"),
+    )
+
+
+def _read_into(pipe: IO[bytes], array: Buffer) -> bool:
+    """Fill an array from a pipe; return False where the pipe ends before it is full."""
+    view = memoryview(array.data).cast("B")
+    at = 0
+    while at < len(view):
+        count = pipe.readinto(view[at:])  # type: ignore[attr-defined]
+        if not count:
+            return False
+        at += count
+    return True

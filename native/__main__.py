@@ -1,0 +1,17 @@
+"""Say in one line whether the native compositor was built: `python -m native`."""
+
+from __future__ import annotations
+
+import native
+
+
+def main() -> None:
+    """Print the line."""
+    if native.available():
+        print(f"native compositor: built, with {native.target()} rows")
+    else:
+        print("native compositor: left out, no C++ compiler was found; the ffmpeg compositor draws instead")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The kernels of the extension, under one name. Importing this fails where the extension was not built."""
+
+from __future__ import annotations
+
+from native._core import (
+    Overlay,
+    active_target,
+    blend,
+    fade,
+    force_target,
+    resample,
+    resample_frame,
+    rgb_to_yuv,
+    transition,
+    transition_records,
+    usable_targets,
+)
+
+__all__ = [
+    "Overlay",
+    "active_target",
+    "blend",
+    "fade",
+    "force_target",
+    "resample",
+    "resample_frame",
+    "rgb_to_yuv",
+    "transition",
+    "transition_records",
+    "usable_targets",
+]
