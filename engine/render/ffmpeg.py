@@ -149,9 +149,9 @@ class FfmpegCompositor:
                 fps=timeline.fps,
             )
             joined = to_pix_fmt(joined, PIX_FMT)
-            seen = piece.intersection(frames)
-            if seen and seen != piece:
-                joined = self._trim(joined, seen.start - piece.start, seen.stop - piece.start)
+            shown = piece.intersection(frames)
+            if shown and shown != piece:
+                joined = self._trim(joined, shown.start - piece.start, shown.stop - piece.start)
             parts.append(joined)
         return self._retimed(concat(parts))
 

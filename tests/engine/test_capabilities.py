@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import native
 from engine import capabilities
 from engine.capabilities import (
     REQUIRED_FILTERS,
@@ -118,12 +119,21 @@ def test_asking_for_nvenc_works_or_says_why_not() -> None:
     assert probe.reason in auto.reason
 
 
-def test_a_compositor_that_is_not_built_is_an_error_that_lists_those_that_are() -> None:
-    assert choose_compositor("auto")[0] == choose_compositor("ffmpeg")[0] == "ffmpeg"
-    with pytest.raises(
-        UnavailableError, match="compositor 'cuda' is not part of this version; allowed: auto, ffmpeg"
-    ):
+def test_a_compositor_that_cannot_draw_here_is_an_error_that_lists_those_that_can() -> None:
+    with pytest.raises(UnavailableError, match="compositor 'cuda' is not usable here: it is not part") as raised:
         choose_compositor("cuda")
+    assert str(raised.value).endswith("native, ffmpeg" if native.available() else "auto, ffmpeg")
+    assert choose_compositor("ffmpeg").name == "ffmpeg"
+
+
+def test_the_native_compositor_is_taken_where_its_extension_was_built() -> None:
+    chosen = choose_compositor("auto")
+    assert chosen.name == ("native" if native.available() else "ffmpeg")
+    if native.available():
+        assert native.target() in chosen.reason
+    else:
+        with pytest.raises(UnavailableError, match="'native' is not usable here: its extension was not built"):
+            choose_compositor("native")
 
 
 def test_an_ffmpeg_with_every_filter_is_found() -> None:

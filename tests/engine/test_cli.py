@@ -289,8 +289,8 @@ def test_a_clip_without_video_is_always_refused(tmp_path: Path) -> None:
         (["--encoder", "h264_nvenc"], "encoder 'h264_nvenc' is not usable here: "),
         (["--encoder", "x265"], "video.codec: got 'x265'; allowed: 'auto', 'libx264' or 'h264_nvenc'"),
         (
-            ["--compositor", "native"],
-            "compositor 'native' is not part of this version; allowed: auto, ffmpeg",
+            ["--compositor", "cuda"],
+            "compositor 'cuda' is not usable here: it is not part of this version; allowed: auto, ",
         ),
         (["--preset", "warp"], "video.preset: got 'warp'; allowed with libx264: ultrafast"),
         (["--size", "big"], "--size: got 'big'; allowed: WxH in pixels, such as 1080x1920"),
