@@ -5,6 +5,9 @@
 #include "planes.h"
 
 namespace vp {
+
+void bind_blend(nb::module_& module);
+
 namespace {
 
 void bind_targets(nb::module_& module) {
@@ -53,7 +56,7 @@ void bind_resample(nb::module_& module) {
         nb::gil_scoped_release unlocked;
         resample(from, to, left, top, step_x, step_y);
       },
-      nb::arg("source"), nb::arg("target"), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
+      nb::arg("source").noconvert(), nb::arg("target").noconvert(), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
       nb::arg("step_y"));
 }
 
@@ -62,6 +65,7 @@ void bind_resample(nb::module_& module) {
 NB_MODULE(_core, module) {
   bind_targets(module);
   bind_resample(module);
+  bind_blend(module);
 }
 
 }  // namespace vp
