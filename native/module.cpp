@@ -5,6 +5,9 @@
 #include "planes.h"
 
 namespace vp {
+
+void bind_blend(nb::module_& module);
+
 namespace {
 
 void bind_targets(nb::module_& module) {
@@ -72,7 +75,7 @@ void bind_resample(nb::module_& module) {
         // columns at x + 1/2 the sample of column i is at 2 i + 1/2, in the source as in the target.
         resample(&from.planes[1], &to.planes[1], 2, left / 2 + (1 - step_x) / 4, top / 2, step_x, step_y);
       },
-      nb::arg("source"), nb::arg("target"), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
+      nb::arg("source").noconvert(), nb::arg("target").noconvert(), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
       nb::arg("step_y"));
 }
 
@@ -81,6 +84,7 @@ void bind_resample(nb::module_& module) {
 NB_MODULE(_core, module) {
   bind_targets(module);
   bind_resample(module);
+  bind_blend(module);
 }
 
 }  // namespace vp

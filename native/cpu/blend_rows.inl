@@ -1,7 +1,80 @@
+// Rows of fades and overlays; the formulas are in pixel/blend.h, and the vectors do the same to many.
+#include "cpu/vector.inl"
+#include "pixel/blend.h"
+
 namespace vp {
 namespace {
-void mix_level_row(uint8_t*, int, int, int) {}
-void blend_luma_row(uint8_t*, const uint8_t*, const uint8_t*, int, int) {}
-void blend_chroma_row(uint8_t*, const int8_t*, const uint8_t*, int, int) {}
+
+void mix_level_row(uint8_t* target, int width, int level, int amount) {
+  if (amount <= 0) return;
+  if (amount >= VP_ONE) {
+    __builtin_memset(target, level, static_cast<size_t>(width));
+    return;
+  }
+  const auto kept = static_cast<uint16_t>(VP_ONE - amount);
+  const uint16_t added = vp_mix_added(level, amount);
+  int x = 0;
+#if defined(VP_VECTOR)
+  const Vector weight = words(kept), base = words(added);
+  for (; x + VP_VECTOR <= width; x += VP_VECTOR) {
+    const Vector line = load(target + x);
+    const Vector one = add(high(low_words(line, zero()), weight), base);
+    const Vector two = add(high(high_words(line, zero()), weight), base);
+    store(target + x, pack(shift<8>(one), shift<8>(two)));
+  }
+#endif
+  for (; x < width; ++x) target[x] = vp_mix_level(target[x], kept, added);
+}
+
+#if defined(VP_VECTOR)
+
+// Sixteen bits of level, picture and alpha in, and of the blended level out.
+inline Vector blend_words(Vector level, Vector picture, Vector alpha, Vector opacity) {
+  const Vector left = subtract(words(-1), high(alpha, opacity));
+  return shift<8>(add(add(high(picture, opacity), high(level, left)), words(128)));
+}
+
+inline Vector blend_signed_words(Vector level, Vector picture, Vector alpha, Vector opacity) {
+  const Vector left = shift<1>(subtract(words(-1), high(alpha, opacity)));
+  const Vector above = high_signed(picture, shift<1>(opacity));
+  return shift_signed<7>(add(add(above, high_signed(level, left)), words(64)));
+}
+
+#endif
+
+void blend_luma_row(uint8_t* target, const uint8_t* picture, const uint8_t* alpha, int width, int opacity) {
+  const uint16_t part = vp_opacity(opacity);
+  int x = 0;
+#if defined(VP_VECTOR)
+  const Vector parts = words(part);
+  for (; x + VP_VECTOR <= width; x += VP_VECTOR) {
+    const Vector level = load(target + x), drawn = load(picture + x), cover = load(alpha + x);
+    const Vector one =
+        blend_words(low_words(level, zero()), low_words(drawn, zero()), low_words(cover, cover), parts);
+    const Vector two =
+        blend_words(high_words(level, zero()), high_words(drawn, zero()), high_words(cover, cover), parts);
+    store(target + x, pack(one, two));
+  }
+#endif
+  for (; x < width; ++x) target[x] = vp_blend_luma(target[x], picture[x], alpha[x], part);
+}
+
+void blend_chroma_row(uint8_t* target, const int8_t* picture, const uint8_t* alpha, int width, int opacity) {
+  const uint16_t part = vp_opacity(opacity);
+  int x = 0;
+#if defined(VP_VECTOR)
+  const Vector parts = words(part), grey = bytes(0x80);
+  for (; x + VP_VECTOR <= width; x += VP_VECTOR) {
+    const Vector level = exclusive_or(load(target + x), grey), drawn = load(picture + x), cover = load(alpha + x);
+    const Vector one =
+        blend_signed_words(low_words(level, zero()), low_words(drawn, zero()), low_words(cover, cover), parts);
+    const Vector two =
+        blend_signed_words(high_words(level, zero()), high_words(drawn, zero()), high_words(cover, cover), parts);
+    store(target + x, exclusive_or(pack_signed(one, two), grey));
+  }
+#endif
+  for (; x < width; ++x) target[x] = vp_blend_chroma(target[x], picture[x], alpha[x], part);
+}
+
 }  // namespace
 }  // namespace vp

@@ -1,6 +1,8 @@
 // Separable resampling of rows of bytes; see HorizontalPlan and resample.cpp.
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 namespace vp {
@@ -84,6 +86,56 @@ void across_steps(const HorizontalPlan& plan, const uint8_t* const* sources, int
   }
 }
 
+#elif defined(__SSE2__)
+
+// There is no byte shuffle here, so each output loads its own taps, which lie side by side: four bytes in each part
+// of 32 bits. Words of every other byte then stand beside weights that are paired in the same way.
+inline __m128i load_four_outputs(const uint8_t* source, const int32_t (&places)[kLane]) {
+  int32_t bytes[kLane];
+  for (int output = 0; output < kLane; ++output) {
+    __builtin_memcpy(&bytes[output], source + places[output], sizeof bytes[output]);
+  }
+  const __m128i low = _mm_unpacklo_epi32(_mm_cvtsi32_si128(bytes[0]), _mm_cvtsi32_si128(bytes[1]));
+  const __m128i high = _mm_unpacklo_epi32(_mm_cvtsi32_si128(bytes[2]), _mm_cvtsi32_si128(bytes[3]));
+  return _mm_unpacklo_epi64(low, high);
+}
+
+template <int kPairs, int kCount>
+void across_steps(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets) {
+  constexpr int kLoads = (kPairs + 1) / 2;
+  const __m128i low_words = _mm_set1_epi32(0xFFFF), even_bytes = _mm_set1_epi16(0xFF);
+  for (int lane = 0; lane < plan.lanes; ++lane) {
+    __m128i sums[kCount];
+    for (int row = 0; row < kCount; ++row) sums[row] = _mm_set1_epi32(1 << (kAcrossShift - 1));
+    const ptrdiff_t first = static_cast<ptrdiff_t>(lane / 2) * kPairs * 2 + lane % 2;
+    for (int load = 0; load < kLoads; ++load) {
+      // With three pairs the second load begins one pair early, and that pair has no weight in it.
+      const int pair = load == 0 ? 0 : kPairs - 2;
+      const uint8_t* shuffle = plan.shuffle + (first + 2 * pair) * 16;
+      int32_t places[kLane];
+      for (int output = 0; output < kLane; ++output) places[output] = plan.base[lane] + shuffle[4 * output];
+      const auto* weights = reinterpret_cast<const __m128i*>(plan.coefficients + (first + 2 * pair) * 8);
+      const __m128i one = pair == 1 ? _mm_setzero_si128() : _mm_loadu_si128(weights);
+      const __m128i two = _mm_loadu_si128(weights + 2);
+      const __m128i even = _mm_or_si128(_mm_and_si128(one, low_words), _mm_slli_epi32(two, 16));
+      const __m128i odd = _mm_or_si128(_mm_srli_epi32(one, 16), _mm_andnot_si128(low_words, two));
+      for (int row = 0; row < kCount; ++row) {
+        const __m128i bytes = load_four_outputs(sources[row], places);
+        sums[row] = _mm_add_epi32(sums[row], _mm_madd_epi16(_mm_and_si128(bytes, even_bytes), even));
+        sums[row] = _mm_add_epi32(sums[row], _mm_madd_epi16(_mm_srli_epi16(bytes, 8), odd));
+      }
+    }
+    for (int row = 0; row < kCount; ++row) {
+      const __m128i shifted = _mm_srai_epi32(sums[row], kAcrossShift);
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(targets[row] + kLane * lane), _mm_packs_epi32(shifted, shifted));
+    }
+  }
+}
+
+#endif
+
+#if defined(__SSE2__)
+
 template <int kPairs>
 void across_batch(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets, int count) {
   if (count == kRowBatch) {
@@ -164,6 +216,40 @@ void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint
   }
   for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, column);
 }
+
+#elif defined(__SSE2__)
+
+template <int kPairs>
+void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint8_t* target, int width) {
+  __m128i weights[kPairs];
+  for (int pair = 0; pair < kPairs; ++pair) {
+    int32_t both;
+    __builtin_memcpy(&both, coefficients + 2 * pair, sizeof both);
+    weights[pair] = _mm_set1_epi32(both);
+  }
+  const __m128i round = _mm_set1_epi32(1 << (kDownShift - 1));
+  int column = 0;
+  for (; column + 16 <= width; column += 16) {
+    __m128i words[2];
+    for (int half = 0; half < 2; ++half) {
+      __m128i low = round, high = round;
+      for (int pair = 0; pair < kPairs; ++pair) {
+        const int at = column + 8 * half;
+        const __m128i one = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sources[2 * pair] + at));
+        const __m128i two = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sources[2 * pair + 1] + at));
+        low = _mm_add_epi32(low, _mm_madd_epi16(_mm_unpacklo_epi16(one, two), weights[pair]));
+        high = _mm_add_epi32(high, _mm_madd_epi16(_mm_unpackhi_epi16(one, two), weights[pair]));
+      }
+      words[half] = _mm_packs_epi32(_mm_srai_epi32(low, kDownShift), _mm_srai_epi32(high, kDownShift));
+    }
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(target + column), _mm_packus_epi16(words[0], words[1]));
+  }
+  for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, column);
+}
+
+#endif
+
+#if defined(__SSE2__)
 
 void resample_down_rows(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
                         int width) {

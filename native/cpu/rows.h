@@ -35,12 +35,16 @@ struct Rows {
                         int width);
   // One row of one plane of a transition; see pixel/transitions.h.
   void (*transition)(const TransitionFrame& frame, const TransitionPlane& plane, int row, uint8_t* target);
-  // target = target + (level - target) * amount / 65536, rounded; amount 0 to 65536.
+  // Rows of pixel/blend.h; amount and opacity 0 to 65536. `picture` is premultiplied by alpha (chroma: around 128).
   void (*mix_level)(uint8_t* target, int width, int level, int amount);
-  // target = picture + target * (255 - alpha) / 255, both sides scaled by opacity / 65536, rounded.
-  // `picture` is premultiplied by alpha (chroma: around 128, as (chroma - 128) * alpha / 255, signed).
   void (*blend_luma)(uint8_t* target, const uint8_t* picture, const uint8_t* alpha, int width, int opacity);
   void (*blend_chroma)(uint8_t* target, const int8_t* picture, const uint8_t* alpha, int width, int opacity);
+  // Rows of pixel/colour.h. A row of RGB into three planes; three planes into luma; the planes of two rows, readable
+  // from one before to one past their ends, into `width` values of chroma.
+  void (*split_rgb)(const uint8_t* rgb, uint8_t* const* planes, int width);
+  void (*luma)(const uint8_t* const* planes, uint8_t* target, int width);
+  void (*chroma)(const uint8_t* const* one, const uint8_t* const* two, uint8_t* target_u, uint8_t* target_v,
+                 int width);
 };
 
 const Rows& baseline_rows();

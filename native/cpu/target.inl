@@ -3,6 +3,7 @@
 #include "cpu/rows.h"
 
 #include "cpu/blend_rows.inl"
+#include "cpu/colour_rows.inl"
 #include "cpu/resample_rows.inl"
 #include "cpu/transition_rows.inl"
 
@@ -11,7 +12,7 @@ namespace vp {
 const Rows& VP_TABLE() {
   static constexpr Rows table = {
       VP_TARGET,        resample_across_rows, resample_down_rows, transition_row, mix_level_row,
-      blend_luma_row,   blend_chroma_row,
+      blend_luma_row,   blend_chroma_row,     split_rgb_row,      luma_row,       chroma_row,
   };
   return table;
 }

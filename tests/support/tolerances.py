@@ -56,3 +56,27 @@ def assert_colour(pixel: npt.ArrayLike, expected: tuple[float, float, float]) ->
     """Compare one Y, U, V with what BT.709 limited range says."""
     difference = np.abs(np.asarray(pixel, np.float64) - expected)
     assert difference.max() <= COLOUR_LEVELS, f"{np.asarray(pixel).tolist()} is not {expected}"
+
+
+RESAMPLE_LEVELS = 0.55
+"""How far a resampled byte may lie from float64: its own rounding, and that of coefficients and rows between."""
+
+FADE_KERNEL_LEVELS = 0.52
+"""How far the native fade may lie from float64: its own rounding, and an amount in steps of 1/65536."""
+
+CONVERSION_LEVELS = 0.52
+"""How far native RGB to YUV may lie from float64: its own rounding, and weights in steps of 1/65536."""
+
+BLEND_LEVELS = 1.25
+"""How far a blended byte may lie from float64: its own rounding, and that of the premultiplied bytes and of alpha."""
+
+
+def assert_levels(actual: Frames, expected: npt.NDArray[np.float64], *, within: float, what: str) -> None:
+    """Compare a plane of bytes with float64 levels."""
+    assert actual.shape == expected.shape, f"{what}: {actual.shape} is not {expected.shape}"
+    difference = np.abs(actual - expected)
+    worst = np.unravel_index(int(difference.argmax()), difference.shape)
+    assert difference.max() <= within, (
+        f"{what}: {actual[worst]} is not {expected[worst]:.3f} at row {worst[0]}, column {worst[1]}; "
+        f"allowed: {within} levels"
+    )

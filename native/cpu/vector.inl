@@ -1,0 +1,56 @@
+// The widest vector of bytes that both SSE2 and AVX2 know, and the few things done with it. Halves made by
+// `low_words` and `high_words` are put together again by `pack`, in whatever order the instructions lay them.
+#pragma once
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#if defined(__AVX2__)
+#define VP_VECTOR 32
+#define VP_VECTOR_OF(name) _mm256_##name
+#elif defined(__SSE2__)
+#define VP_VECTOR 16
+#define VP_VECTOR_OF(name) _mm_##name
+#endif
+
+#if defined(VP_VECTOR)
+
+namespace vp {
+namespace {
+
+#if defined(__AVX2__)
+using Vector = __m256i;
+inline Vector zero() { return _mm256_setzero_si256(); }
+inline Vector load(const void* from) { return _mm256_loadu_si256(static_cast<const Vector*>(from)); }
+inline void store(void* to, Vector bytes) { _mm256_storeu_si256(static_cast<Vector*>(to), bytes); }
+inline Vector exclusive_or(Vector one, Vector other) { return _mm256_xor_si256(one, other); }
+#else
+using Vector = __m128i;
+inline Vector zero() { return _mm_setzero_si128(); }
+inline Vector load(const void* from) { return _mm_loadu_si128(static_cast<const Vector*>(from)); }
+inline void store(void* to, Vector bytes) { _mm_storeu_si128(static_cast<Vector*>(to), bytes); }
+inline Vector exclusive_or(Vector one, Vector other) { return _mm_xor_si128(one, other); }
+#endif
+
+inline Vector words(int value) { return VP_VECTOR_OF(set1_epi16)(static_cast<int16_t>(value)); }
+inline Vector bytes(int value) { return VP_VECTOR_OF(set1_epi8)(static_cast<char>(value)); }
+// Words of which `above` is the upper byte and `below` the lower.
+inline Vector low_words(Vector above, Vector below) { return VP_VECTOR_OF(unpacklo_epi8)(below, above); }
+inline Vector high_words(Vector above, Vector below) { return VP_VECTOR_OF(unpackhi_epi8)(below, above); }
+inline Vector add(Vector one, Vector other) { return VP_VECTOR_OF(add_epi16)(one, other); }
+inline Vector subtract(Vector one, Vector other) { return VP_VECTOR_OF(sub_epi16)(one, other); }
+inline Vector high(Vector one, Vector other) { return VP_VECTOR_OF(mulhi_epu16)(one, other); }
+inline Vector high_signed(Vector one, Vector other) { return VP_VECTOR_OF(mulhi_epi16)(one, other); }
+template <int kBits>
+inline Vector shift(Vector one) { return VP_VECTOR_OF(srli_epi16)(one, kBits); }
+template <int kBits>
+inline Vector shift_signed(Vector one) { return VP_VECTOR_OF(srai_epi16)(one, kBits); }
+inline Vector pack(Vector low, Vector high) { return VP_VECTOR_OF(packus_epi16)(low, high); }
+inline Vector pack_signed(Vector low, Vector high) { return VP_VECTOR_OF(packs_epi16)(low, high); }
+
+}  // namespace
+}  // namespace vp
+
+#endif
