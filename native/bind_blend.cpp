@@ -20,7 +20,6 @@ void bind_blend(nb::module_& module);
 
 namespace {
 
-using FrameArrays = std::tuple<TargetArray, TargetArray, TargetArray>;
 using PixelArray = nb::ndarray<const uint8_t, nb::ndim<3>, nb::device::cpu>;
 
 constexpr int kFurthest = 1000000;
@@ -30,22 +29,6 @@ constexpr int kFurthest = 1000000;
 std::string shape_of(size_t height, size_t width) {
   return "(" + std::to_string(height) + ", " + std::to_string(width) + ")";
 }
-
-struct Frame {
-  explicit Frame(const FrameArrays& arrays)
-      : planes{target_plane(std::get<0>(arrays), "target[0]"), target_plane(std::get<1>(arrays), "target[1]"),
-               target_plane(std::get<2>(arrays), "target[2]")} {
-    const int width = (planes[0].width + 1) / 2, height = (planes[0].height + 1) / 2;
-    for (int index = 1; index < 3; ++index) {
-      if (planes[index].width != width || planes[index].height != height) {
-        refuse("target[" + std::to_string(index) + "]: an array of shape " +
-               shape_of(planes[index].height, planes[index].width) + "; allowed: " + shape_of(height, width) +
-               ", half of target[0]");
-      }
-    }
-  }
-  Plane planes[3];
-};
 
 int weight_of(const char* name, double value) {
   if (!(value >= 0 && value <= 1)) refuse(std::string(name) + ": " + std::to_string(value) + "; allowed: 0 to 1");
@@ -74,7 +57,7 @@ Pixels pixels_of(const PixelArray& array, const char* name, size_t channels) {
           static_cast<int>(array.shape(0))};
 }
 
-void fade(const Frame& frame, int amount, bool to_white) {
+void fade(const Frame<Plane>& frame, int amount, bool to_white) {
   const Rows& table = rows();
   for (int index = 0; index < 3; ++index) {
     const Plane& plane = frame.planes[index];
@@ -111,7 +94,7 @@ class SplitRows {
   const uint8_t* lines_[2][3];
 };
 
-void rgb_to_yuv(const Pixels& rgb, const Frame& frame) {
+void rgb_to_yuv(const Pixels& rgb, const Frame<Plane>& frame) {
   const Rows& table = rows();
   const Plane &luma = frame.planes[0], &u = frame.planes[1], &v = frame.planes[2];
   SplitRows split(rgb);
@@ -178,9 +161,9 @@ void bind_overlay(nb::module_& module) {
           "Copies of the premultiplied planes: luma, U and V around 0, alpha, alpha of the chroma samples.");
   module.def(
       "blend",
-      [](const FrameArrays& target, const Overlay& overlay, int64_t x, int64_t y, double opacity,
+      [](const TargetFrame& target, const Overlay& overlay, int64_t x, int64_t y, double opacity,
          const std::optional<PartTuple>& part) {
-        const Frame frame(target);
+        const Frame<Plane> frame = target_frame(target, "target");
         check_place("x", x);
         check_place("y", y);
         const int weight = weight_of("opacity", opacity);
@@ -197,8 +180,8 @@ void bind_overlay(nb::module_& module) {
 void bind_blend(nb::module_& module) {
   module.def(
       "fade",
-      [](const FrameArrays& target, double amount, const char* level) {
-        const Frame frame(target);
+      [](const TargetFrame& target, double amount, const char* level) {
+        const Frame<Plane> frame = target_frame(target, "target");
         const int weight = weight_of("amount", amount);
         const bool to_white = std::strcmp(level, "white") == 0;
         if (!to_white && std::strcmp(level, "black") != 0) {
@@ -210,9 +193,9 @@ void bind_blend(nb::module_& module) {
       nb::arg("target").noconvert(), nb::kw_only(), nb::arg("amount"), nb::arg("level") = "black");
   module.def(
       "rgb_to_yuv",
-      [](const PixelArray& rgb, const FrameArrays& target) {
+      [](const PixelArray& rgb, const TargetFrame& target) {
         const Pixels pixels = pixels_of(rgb, "rgb", 3);
-        const Frame frame(target);
+        const Frame<Plane> frame = target_frame(target, "target");
         if (frame.planes[0].width != pixels.width || frame.planes[0].height != pixels.height) {
           refuse("target[0]: an array of shape " + shape_of(frame.planes[0].height, frame.planes[0].width) +
                  "; allowed: " + shape_of(pixels.height, pixels.width) + ", the size of rgb");

@@ -62,9 +62,9 @@ Frame<PlaneType> as_frame(const Arrays& arrays, const char* name) {
   for (int index = 1; index < 3; ++index) {
     const PlaneType& plane = frame.planes[index];
     if (plane.width != width || plane.height != height) {
-      throw nb::value_error((text + "[" + std::to_string(index) + "]: " + std::to_string(plane.width) + " x " +
-                             std::to_string(plane.height) + " pixels; allowed: " + std::to_string(width) + " x " +
-                             std::to_string(height))
+      throw nb::value_error((text + "[" + std::to_string(index) + "]: an array of shape (" +
+                             std::to_string(plane.height) + ", " + std::to_string(plane.width) + "); allowed: (" +
+                             std::to_string(height) + ", " + std::to_string(width) + "), half of " + text + "[0]")
                                 .c_str());
     }
   }

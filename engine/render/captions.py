@@ -141,7 +141,9 @@ def draw_caption(
     }
     raster = rasterise(layout)
     picture, _ = cache.get_or_make("captions", parts, ".png", lambda path: raster.image.save(path, "PNG"))
-    return replace(art, picture=picture, x_px=left + raster.left_px, y_px=top + raster.top_px)
+    # On the grid of 4:2:0, where ffmpeg's overlay would put it anyway: every compositor draws the same.
+    x, y = (left + raster.left_px) // 2 * 2, (top + raster.top_px) // 2 * 2
+    return replace(art, picture=picture, x_px=x, y_px=y)
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -200,7 +200,7 @@ class _Stage:
         if left < clip.fade_out_frames:
             light = min(light, left / clip.fade_out_frames)
         if light < 1:
-            kernels.fade(target, 1 - light, "black")
+            kernels.fade(target, amount=1 - light)
 
     def _blend(self, art: CaptionArt, overlay: kernels.Overlay, at: int) -> None:
         opacity, rise = art.entrance(at, fps=self._timeline.fps)

@@ -22,6 +22,16 @@ COLOUR_LEVELS = 1
 FADE_LEVELS = 2
 """How far a faded level may lie from the line between black and the picture."""
 
+COMPOSITORS_DB = 40.0
+"""PSNR of a frame drawn by one compositor against the same frame drawn by another."""
+
+SUBPIXEL_PX = 0.05
+"""How far the native compositor may place a point from the camera's formula: Lanczos, which makes the plane, does not
+keep straight lines exactly (0.03 px at worst)."""
+
+NATIVE_JITTER_PX = 0.01
+"""RMS of the second difference (px/frame²) of a steady move drawn by the native compositor."""
+
 PERSPECTIVE_PX = 0.15
 """How far perspective may place a point from the camera's formula."""
 

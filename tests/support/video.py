@@ -17,7 +17,9 @@ from PIL import Image
 from engine.assets.fonts import FontCatalogue
 from engine.capabilities import find_ffmpeg
 from engine.render.captions import CaptionArt
+from engine.render.compositor import Compositor
 from engine.render.ffmpeg import FfmpegCompositor
+from engine.render.raw_frames import Children
 from engine.timeline import Clip, Footage, Still, Timeline, Transition
 from engine.timing import FrameRange
 from filters.graph import Stream, argv
@@ -56,6 +58,13 @@ def draw(compositor: FfmpegCompositor, start: int = 0, stop: int | None = None) 
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
     return as_frames(done.stdout, (timeline.width_px, timeline.height_px))
+
+
+def draw_range(compositor: Compositor, start: int = 0, stop: int | None = None) -> Frames:
+    """Return the frames of a range as any compositor draws them."""
+    wanted = FrameRange(start, compositor.timeline.frame_count if stop is None else stop)
+    drawn = compositor.frames(wanted, threads=1, children=Children())
+    return np.stack([array.copy() for array in drawn])
 
 
 def draw_stream(stream: Stream, size_px: tuple[int, int]) -> Frames:
