@@ -75,8 +75,8 @@ void bind_resample(nb::module_& module) {
         // columns at x + 1/2 the sample of column i is at 2 i + 1/2, in the source as in the target.
         resample(&from.planes[1], &to.planes[1], 2, left / 2 + (1 - step_x) / 4, top / 2, step_x, step_y);
       },
-      nb::arg("source").noconvert(), nb::arg("target").noconvert(), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
-      nb::arg("step_y"));
+      nb::arg("source").noconvert(), nb::arg("target").noconvert(), nb::kw_only(), nb::arg("left"), nb::arg("top"),
+      nb::arg("step_x"), nb::arg("step_y"));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "overlay.h"
 
 #include <algorithm>
-#include <array>
 
 #include "cpu/rows.h"
 #include "pixel/blend.h"
@@ -17,51 +16,57 @@ Span span_of(const uint8_t* alpha, int width) {
   return {begin, end};
 }
 
-// R, G, B times alpha, and alpha, with one transparent pixel on every side.
-class Premultiplied {
- public:
-  using Pixel = std::array<uint16_t, 4>;
-
-  Premultiplied(const uint8_t* rgba, ptrdiff_t stride, int width, int height)
-      : line_(width + 2), pixels_(static_cast<size_t>(width + 2) * (height + 2)) {
-    for (int y = 0; y < height; ++y) {
-      Pixel* to = row(y);
-      for (int x = 0; x < width; ++x) {
-        const uint8_t* from = rgba + y * stride + 4 * x;
-        const uint8_t alpha = from[3];
-        to[x] = {static_cast<uint16_t>(from[0] * alpha), static_cast<uint16_t>(from[1] * alpha),
-                 static_cast<uint16_t>(from[2] * alpha), alpha};
-      }
-    }
-  }
-  // Row -1 to height; its pixels -1 to width.
-  Pixel* row(int y) { return pixels_.data() + static_cast<size_t>(y + 1) * line_ + 1; }
-
- private:
-  int line_;
-  std::vector<Pixel> pixels_;
-};
-
 struct ChromaSample {
   int8_t u, v;
   uint8_t alpha;
 };
 
-ChromaSample chroma_sample(const Premultiplied::Pixel* const (&six)[6]) {
-  int32_t sums[4];
-  for (int channel = 0; channel < 4; ++channel) {
-    sums[channel] = vp_chroma_sum((*six[0])[channel], (*six[1])[channel], (*six[2])[channel]) +
-                    vp_chroma_sum((*six[3])[channel], (*six[4])[channel], (*six[5])[channel]);
-  }
-  if (sums[3] == 0) return {0, 0, 0};
-  const auto red = static_cast<uint16_t>((sums[0] + 127) / 255);
-  const auto green = static_cast<uint16_t>((sums[1] + 127) / 255);
-  const auto blue = static_cast<uint16_t>((sums[2] + 127) / 255);
+// From sums of 8 pixels in each channel, R, G, B times alpha.
+ChromaSample chroma_sample(uint32_t red_sum, uint32_t green_sum, uint32_t blue_sum, uint32_t alpha_sum) {
+  if (alpha_sum == 0) return {0, 0, 0};
+  const auto red = static_cast<uint16_t>((red_sum + 127) / 255);
+  const auto green = static_cast<uint16_t>((green_sum + 127) / 255);
+  const auto blue = static_cast<uint16_t>((blue_sum + 127) / 255);
   return {static_cast<int8_t>(vp_chroma_u(red, green, blue) - 128),
-          static_cast<int8_t>(vp_chroma_v(red, green, blue) - 128), static_cast<uint8_t>((sums[3] + 4) >> 3)};
+          static_cast<int8_t>(vp_chroma_v(red, green, blue) - 128), static_cast<uint8_t>((alpha_sum + 4) >> 3)};
 }
 
-ChromaPlanes make_chroma(Premultiplied& pixels, int width, int height, int x_odd, int y_odd) {
+// The sums 1 2 1 along one row of R, G, B times alpha and of alpha, for the columns -1 to width.
+class ChromaLine {
+ public:
+  explicit ChromaLine(int width) : width_(width), pixels_(4 * (width + 4)), sums_(4 * (width + 2)) {}
+
+  // `rgba` is a row of the overlay, or null outside; `span` says where it can be seen.
+  void fill(const uint8_t* rgba, const Span& span) {
+    std::fill(pixels_.begin(), pixels_.end(), 0);
+    seen_ = {0, 0};
+    if (!rgba || span.begin >= span.end) {
+      std::fill(sums_.begin(), sums_.end(), 0);
+      return;
+    }
+    seen_ = {span.begin - 1, span.end + 1};
+    for (int x = span.begin; x < span.end; ++x) {
+      const uint32_t alpha = rgba[4 * x + 3];
+      uint32_t* to = pixels_.data() + 4 * (x + 2);
+      for (int channel = 0; channel < 3; ++channel) to[channel] = rgba[4 * x + channel] * alpha;
+      to[3] = alpha;
+    }
+    const uint32_t* from = pixels_.data();
+    const int count = 4 * (width_ + 2);
+    for (int at = 0; at < count; ++at) sums_[at] = from[at] + 2 * from[at + 4] + from[at + 8];
+  }
+  // Columns whose sums are not nothing.
+  const Span& seen() const { return seen_; }
+  const uint32_t* sums(int x) const { return sums_.data() + 4 * (x + 1); }
+  const uint32_t* pixel(int x) const { return pixels_.data() + 4 * (x + 2); }
+
+ private:
+  int width_;
+  Span seen_{0, 0};
+  std::vector<uint32_t> pixels_, sums_;
+};
+
+ChromaPlanes empty_planes(int width, int height, int x_odd, int y_odd) {
   ChromaPlanes planes;
   // Up to the last column that a sample reaches: the one past the overlay's end counts a quarter of the end.
   planes.width = (width + x_odd) / 2 + 1;
@@ -70,29 +75,7 @@ ChromaPlanes make_chroma(Premultiplied& pixels, int width, int height, int x_odd
   planes.u.resize(count);
   planes.v.resize(count);
   planes.alpha.resize(count);
-  for (int row = 0; row < planes.height; ++row) {
-    const Premultiplied::Pixel* one = pixels.row(2 * row - y_odd);
-    const Premultiplied::Pixel* two = pixels.row(2 * row - y_odd + 1);
-    const size_t line = static_cast<size_t>(row) * planes.width;
-    const Premultiplied::Pixel nothing{};
-    for (int column = 0; column < planes.width; ++column) {
-      const int x = 2 * column - x_odd;
-      const bool before = x - 1 >= -1, after = x + 1 <= width;
-      const ChromaSample sample =
-          chroma_sample({before ? one + x - 1 : &nothing, one + x, after ? one + x + 1 : &nothing,
-                         before ? two + x - 1 : &nothing, two + x, after ? two + x + 1 : &nothing});
-      planes.u[line + column] = sample.u;
-      planes.v[line + column] = sample.v;
-      planes.alpha[line + column] = sample.alpha;
-    }
-    planes.spans.push_back(span_of(planes.alpha.data() + line, planes.width));
-    if (!x_odd) {
-      const ChromaSample edge = chroma_sample({one, one, one + 1, two, two, two + 1});
-      planes.edge_u.push_back(edge.u);
-      planes.edge_v.push_back(edge.v);
-      planes.edge_alpha.push_back(edge.alpha);
-    }
-  }
+  planes.spans.reserve(planes.height);
   return planes;
 }
 
@@ -100,11 +83,52 @@ ChromaPlanes make_chroma(Premultiplied& pixels, int width, int height, int x_odd
 
 Overlay::Overlay(const uint8_t* rgba, ptrdiff_t stride, int width, int height) : width_(width), height_(height) {
   make_luma(rgba, stride);
-  Premultiplied pixels(rgba, stride, width, height);
-  for (int y_odd = 0; y_odd < 2; ++y_odd) {
-    for (int x_odd = 0; x_odd < 2; ++x_odd) {
-      chroma_[y_odd][x_odd] = make_chroma(pixels, width, height, x_odd, y_odd);
+  make_chroma(rgba, stride);
+}
+
+// Each pair of neighbouring rows makes one row of samples, for the parity of its upper row; odd and even columns of
+// it belong to the two parities across.
+void Overlay::make_chroma(const uint8_t* rgba, ptrdiff_t stride) {
+  for (int odd = 0; odd < 4; ++odd) {
+    chroma_[odd / 2][odd % 2] = empty_planes(width_, height_, odd % 2, odd / 2);
+  }
+  ChromaLine lines[2] = {ChromaLine(width_), ChromaLine(width_)};
+  lines[1].fill(nullptr, {0, 0});
+  for (int y = -1; y < height_; ++y) {
+    const ChromaLine& one = lines[y & 1];
+    ChromaLine& two = lines[(y + 1) & 1];
+    const bool inside = y + 1 < height_;
+    two.fill(inside ? rgba + (y + 1) * stride : nullptr, inside ? luma_.spans[y + 1] : Span{0, 0});
+    const int y_odd = y & 1, row = (y + y_odd) / 2;
+    ChromaPlanes* const planes = chroma_[y_odd];
+    const bool only_one = two.seen().begin == two.seen().end, only_two = one.seen().begin == one.seen().end;
+    const int begin = only_one ? one.seen().begin : only_two ? two.seen().begin
+                                                             : std::min(one.seen().begin, two.seen().begin);
+    const int end = std::max(one.seen().end, two.seen().end);
+    for (int x = begin; x < end; ++x) {
+      const uint32_t *above = one.sums(x), *below = two.sums(x);
+      const ChromaSample sample =
+          chroma_sample(above[0] + below[0], above[1] + below[1], above[2] + below[2], above[3] + below[3]);
+      const int x_odd = x & 1;
+      const int column = (x + x_odd) / 2;
+      const size_t at = static_cast<size_t>(row) * planes[x_odd].width + column;
+      planes[x_odd].u[at] = sample.u;
+      planes[x_odd].v[at] = sample.v;
+      planes[x_odd].alpha[at] = sample.alpha;
     }
+    for (int x_odd = 0; x_odd < 2; ++x_odd) {
+      const uint8_t* alpha = planes[x_odd].alpha.data() + static_cast<size_t>(row) * planes[x_odd].width;
+      planes[x_odd].spans.push_back(span_of(alpha, planes[x_odd].width));
+    }
+    uint32_t edge[4];
+    for (int channel = 0; channel < 4; ++channel) {
+      edge[channel] = vp_chroma_sum(one.pixel(0)[channel], one.pixel(0)[channel], one.pixel(1)[channel]) +
+                      vp_chroma_sum(two.pixel(0)[channel], two.pixel(0)[channel], two.pixel(1)[channel]);
+    }
+    const ChromaSample sample = chroma_sample(edge[0], edge[1], edge[2], edge[3]);
+    planes[0].edge_u.push_back(sample.u);
+    planes[0].edge_v.push_back(sample.v);
+    planes[0].edge_alpha.push_back(sample.alpha);
   }
 }
 

@@ -50,6 +50,7 @@ class Overlay {
 
  private:
   void make_luma(const uint8_t* rgba, ptrdiff_t stride);
+  void make_chroma(const uint8_t* rgba, ptrdiff_t stride);
 
   int width_, height_;
   LumaPlane luma_;

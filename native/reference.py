@@ -92,7 +92,8 @@ def _edge_chroma(plane: Plane) -> Plane:
     columns, rows = np.arange(0, width, 2), np.arange(0, height, 2)
     left, right = np.maximum(columns - 1, 0), np.minimum(columns + 1, width - 1)
     across = (plane[:, left] + 2 * plane[:, columns] + plane[:, right]) / 4
-    return (across[rows] + across[np.minimum(rows + 1, height - 1)]) / 2
+    chroma: Plane = (across[rows] + across[np.minimum(rows + 1, height - 1)]) / 2
+    return chroma
 
 
 def blend(

@@ -1,6 +1,7 @@
 // The widest vector of bytes that both SSE2 and AVX2 know, and the few things done with it. Halves made by
 // `low_words` and `high_words` are put together again by `pack`, in whatever order the instructions lay them.
 #pragma once
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #elif defined(__SSE2__)
