@@ -5,6 +5,9 @@
 #include "planes.h"
 
 namespace vp {
+
+void bind_transitions(nb::module_& module);
+
 namespace {
 
 void bind_targets(nb::module_& module) {
@@ -62,6 +65,7 @@ void bind_resample(nb::module_& module) {
 NB_MODULE(_core, module) {
   bind_targets(module);
   bind_resample(module);
+  bind_transitions(module);
 }
 
 }  // namespace vp
