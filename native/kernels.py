@@ -11,11 +11,10 @@ from native._core import (
     resample,
     resample_frame,
     rgb_to_yuv,
+    transition,
+    transition_records,
     usable_targets,
 )
-
-def transition(*a): raise NotImplementedError
-
 
 __all__ = [
     "Overlay",

@@ -7,6 +7,7 @@
 namespace vp {
 
 void bind_blend(nb::module_& module);
+void bind_transitions(nb::module_& module);
 
 namespace {
 
@@ -85,6 +86,7 @@ NB_MODULE(_core, module) {
   bind_targets(module);
   bind_resample(module);
   bind_blend(module);
+  bind_transitions(module);
 }
 
 }  // namespace vp

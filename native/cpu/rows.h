@@ -33,8 +33,9 @@ struct Rows {
   // `taps` (even) rows of int16 into one row of bytes; `width` values.
   void (*resample_down)(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
                         int width);
-  // One row of one plane of a transition; see pixel/transitions.h.
-  void (*transition)(const TransitionFrame& frame, const TransitionPlane& plane, int row, uint8_t* target);
+  // Rows of one plane of a transition, the first of them at `target`; see pixel/transitions.h.
+  void (*transition)(const TransitionFrame& frame, const TransitionPlane& plane, int first_row, int rows,
+                     uint8_t* target, ptrdiff_t stride);
   // Rows of pixel/blend.h; amount and opacity 0 to 65536. `picture` is premultiplied by alpha (chroma: around 128).
   void (*mix_level)(uint8_t* target, int width, int level, int amount);
   void (*blend_luma)(uint8_t* target, const uint8_t* picture, const uint8_t* alpha, int width, int opacity);
