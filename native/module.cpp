@@ -61,7 +61,7 @@ void bind_resample(nb::module_& module) {
         nb::gil_scoped_release unlocked;
         resample(&from, &to, 1, left, top, step_x, step_y);
       },
-      nb::arg("source"), nb::arg("target"), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
+      nb::arg("source").noconvert(), nb::arg("target").noconvert(), nb::kw_only(), nb::arg("left"), nb::arg("top"), nb::arg("step_x"),
       nb::arg("step_y"));
   module.def(
       "resample_frame",

@@ -132,7 +132,10 @@ def _slice(across: bool, turned: bool) -> Formula:
     def weight(x: Values, y: Values, p: float, w: int, h: int) -> Values:
         line, length = (x, w) if across else (y, h)
         line = length - 1 - line if turned else line
-        return (_step(-0.5, 0, line / length - float(np.float32(p) * np.float32(1.5))) <= (10 * line % length) / length).astype(np.float64)
+        return (
+            _step(-0.5, 0, line / length - float(np.float32(p) * np.float32(1.5)))
+            <= (10 * line % length) / length
+        ).astype(np.float64)
 
     return _weighted(weight)
 
@@ -290,7 +293,9 @@ def _between(plane: Values) -> Values:
         sample, towards = line // 2, np.where(line % 2, 1, -1)
         taps = ((-3, -1), (28, 0), (8, 1), (-1, 2))
         read = [
-            weight / 32 * np.take(plane, np.clip(2 * np.clip(sample + step * towards, 0, last // 2), 0, last), axis)
+            weight
+            / 32
+            * np.take(plane, np.clip(2 * np.clip(sample + step * towards, 0, last // 2), 0, last), axis)
             for weight, step in taps
         ]
         plane = np.sum(read, axis=0)
@@ -332,7 +337,9 @@ FORMULAS: dict[str, Formula] = {
     "wipebr": _wipe(False, False),
     **{f"slide{d}": _moved(d, first_moves=True, second_moves=True) for d in ("left", "right", "up", "down")},
     **{f"cover{d}": _moved(d, first_moves=False, second_moves=True) for d in ("left", "right", "up", "down")},
-    **{f"reveal{d}": _moved(d, first_moves=True, second_moves=False) for d in ("left", "right", "up", "down")},
+    **{
+        f"reveal{d}": _moved(d, first_moves=True, second_moves=False) for d in ("left", "right", "up", "down")
+    },
     "smoothleft": _soft(lambda x, y, w, h: x / w),
     "smoothright": _soft(lambda x, y, w, h: (w - 1 - x) / w),
     "smoothup": _soft(lambda x, y, w, h: y / h),

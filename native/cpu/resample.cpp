@@ -160,7 +160,7 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
       const int row = std::min(down.first + tap, source.height - 1);  // of no weight where it is past the end
       from[tap] = lines_.data() + static_cast<size_t>(row % kLines) * line_length;
     }
-    table.resample_down(from, down.coefficients.data(), taps_down_, target.data + y * target.stride, target.width);
+    table.resample_down(from, down.coefficients.data(), taps_down_, target.data + y * target.stride, target.width, y);
   }
 }
 

@@ -178,8 +178,16 @@ void resample_across_rows(const HorizontalPlan& plan, const uint8_t* const* sour
 
 #endif
 
-inline uint8_t down_one(const int16_t* const* sources, const int16_t* coefficients, int taps, int column) {
-  int32_t sum = 1 << (kDownShift - 1);
+// What is added before the fraction is cut off: the thresholds of a 2x2 ordered dither, 1/8 to 7/8 of a level. Plain
+// rounding errs alike over a whole slope, which a slow move shows as a tremble of its shapes (and a fade as bands).
+// Values without a fraction stay as they are.
+inline int32_t threshold(int row, int column) {
+  constexpr int32_t kEighths[4] = {1, 5, 7, 3};
+  return kEighths[row % 2 * 2 + column % 2] << (kDownShift - 3);
+}
+
+inline uint8_t down_one(const int16_t* const* sources, const int16_t* coefficients, int taps, int row, int column) {
+  int32_t sum = threshold(row, column);
   for (int tap = 0; tap < taps; ++tap) sum += sources[tap][column] * coefficients[tap];
   return static_cast<uint8_t>(vp_clamp(sum >> kDownShift, 0, 255));
 }
@@ -193,10 +201,12 @@ inline __m256i tap_pair(const int16_t* coefficients) {
 }
 
 template <int kPairs>
-void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint8_t* target, int width) {
+void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint8_t* target, int width,
+                int row) {
   __m256i weights[kPairs];
   for (int pair = 0; pair < kPairs; ++pair) weights[pair] = tap_pair(coefficients + 2 * pair);
-  const __m256i round = _mm256_set1_epi32(1 << (kDownShift - 1));
+  const int32_t even = threshold(row, 0), odd = threshold(row, 1);
+  const __m256i round = _mm256_setr_epi32(even, odd, even, odd, even, odd, even, odd);
   int column = 0;
   for (; column + 32 <= width; column += 32) {
     __m256i words[2];
@@ -214,20 +224,21 @@ void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint
     const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(words[0], words[1]), 0xD8);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + column), bytes);
   }
-  for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, column);
+  for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, row, column);
 }
 
 #elif defined(__SSE2__)
 
 template <int kPairs>
-void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint8_t* target, int width) {
+void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint8_t* target, int width,
+                int row) {
   __m128i weights[kPairs];
   for (int pair = 0; pair < kPairs; ++pair) {
     int32_t both;
     __builtin_memcpy(&both, coefficients + 2 * pair, sizeof both);
     weights[pair] = _mm_set1_epi32(both);
   }
-  const __m128i round = _mm_set1_epi32(1 << (kDownShift - 1));
+  const __m128i round = _mm_setr_epi32(threshold(row, 0), threshold(row, 1), threshold(row, 0), threshold(row, 1));
   int column = 0;
   for (; column + 16 <= width; column += 16) {
     __m128i words[2];
@@ -244,7 +255,7 @@ void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint
     }
     _mm_storeu_si128(reinterpret_cast<__m128i*>(target + column), _mm_packus_epi16(words[0], words[1]));
   }
-  for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, column);
+  for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, row, column);
 }
 
 #endif
@@ -252,19 +263,19 @@ void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint
 #if defined(__SSE2__)
 
 void resample_down_rows(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
-                        int width) {
+                        int width, int row) {
   switch (taps) {
-    case 4: down_steps<2>(sources, coefficients, target, width); break;
-    case 6: down_steps<3>(sources, coefficients, target, width); break;
-    default: down_steps<4>(sources, coefficients, target, width); break;
+    case 4: down_steps<2>(sources, coefficients, target, width, row); break;
+    case 6: down_steps<3>(sources, coefficients, target, width, row); break;
+    default: down_steps<4>(sources, coefficients, target, width, row); break;
   }
 }
 
 #else
 
 void resample_down_rows(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
-                        int width) {
-  for (int column = 0; column < width; ++column) target[column] = down_one(sources, coefficients, taps, column);
+                        int width, int row) {
+  for (int column = 0; column < width; ++column) target[column] = down_one(sources, coefficients, taps, row, column);
 }
 
 #endif

@@ -30,9 +30,9 @@ struct Rows {
   // `count` (1 to kRowBatch) source rows into rows of int16 with kFractionBits; lanes * kLane values each.
   void (*resample_across)(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets,
                           int count);
-  // `taps` (even) rows of int16 into one row of bytes; `width` values.
+  // `taps` (even) rows of int16 into row number `row` of bytes, dithered by its place; `width` values.
   void (*resample_down)(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
-                        int width);
+                        int width, int row);
   // Rows of one plane of a transition, the first of them at `target`; see pixel/transitions.h.
   void (*transition)(const TransitionFrame& frame, const TransitionPlane& plane, int first_row, int rows,
                      uint8_t* target, ptrdiff_t stride);

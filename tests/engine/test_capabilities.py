@@ -120,7 +120,9 @@ def test_asking_for_nvenc_works_or_says_why_not() -> None:
 
 
 def test_a_compositor_that_cannot_draw_here_is_an_error_that_lists_those_that_can() -> None:
-    with pytest.raises(UnavailableError, match="compositor 'cuda' is not usable here: it is not part") as raised:
+    with pytest.raises(
+        UnavailableError, match="compositor 'cuda' is not usable here: it is not part"
+    ) as raised:
         choose_compositor("cuda")
     assert str(raised.value).endswith("native, ffmpeg" if native.available() else "auto, ffmpeg")
     assert choose_compositor("ffmpeg").name == "ffmpeg"
@@ -132,7 +134,9 @@ def test_the_native_compositor_is_taken_where_its_extension_was_built() -> None:
     if native.available():
         assert native.target() in chosen.reason
     else:
-        with pytest.raises(UnavailableError, match="'native' is not usable here: its extension was not built"):
+        with pytest.raises(
+            UnavailableError, match="'native' is not usable here: its extension was not built"
+        ):
             choose_compositor("native")
 
 

@@ -25,9 +25,12 @@ FADE_LEVELS = 2
 COMPOSITORS_DB = 40.0
 """PSNR of a frame drawn by one compositor against the same frame drawn by another."""
 
-SUBPIXEL_PX = 0.05
+BLURRED_FILL_DB = 33.0
+"""The same where a picture stands on itself, blurred: two ways to a Gaussian of a few pixels."""
+
+SUBPIXEL_PX = 0.1
 """How far the native compositor may place a point from the camera's formula: Lanczos, which makes the plane, does not
-keep straight lines exactly (0.03 px at worst)."""
+keep straight lines exactly (0.03 px at worst, times the zoom)."""
 
 NATIVE_JITTER_PX = 0.01
 """RMS of the second difference (px/frame²) of a steady move drawn by the native compositor."""
@@ -68,7 +71,7 @@ def assert_colour(pixel: npt.ArrayLike, expected: tuple[float, float, float]) ->
     assert difference.max() <= COLOUR_LEVELS, f"{np.asarray(pixel).tolist()} is not {expected}"
 
 
-RESAMPLE_LEVELS = 0.55
+RESAMPLE_LEVELS = 0.93
 """How far a resampled byte may lie from float64: its own rounding, and that of coefficients and rows between."""
 
 FADE_KERNEL_LEVELS = 0.52
