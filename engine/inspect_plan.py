@@ -27,7 +27,7 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
         "encoder": {**plan.settings.describe(), "reason": plan.encoder.reason},
         "compositor": {"name": "ffmpeg", "reason": plan.compositor_reason},
         "ffmpeg": plan.ffmpeg_version,
-        "segments": [[segment.start, segment.stop] for segment in timeline.segments()],
+        "segments": [[segment.start, segment.stop] for segment in plan.compositor.segments()],
         "clips": [
             {
                 "scene_id": clip.scene_id,
@@ -75,7 +75,7 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
 def plan_as_graphs(plan: Plan) -> str:
     """Return the filter graph of every segment, each under a comment with its frames."""
     parts = []
-    for segment in plan.timeline.segments():
+    for segment in plan.compositor.segments():
         graph = filter_complex([plan.compositor.compose(segment)])
         parts.append(f"# frames [{segment.start}, {segment.stop})\n" + graph.replace(";", ";\n"))
     return "\n\n".join(parts)

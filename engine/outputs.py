@@ -127,6 +127,7 @@ def describe_render(
         story=plan.story,
         timeline=plan.timeline,
         segments=rendered.segments,
+        segments_from_cache=rendered.segments_from_cache,
         inputs=gather_inputs(
             plan.story,
             plan.timeline,

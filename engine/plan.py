@@ -116,6 +116,7 @@ def plan_video(
         motion=config.video.motion,
         oversample=config.video.zoompan_oversample,
         has_perspective="perspective" in ffmpeg.filters,
+        version=ffmpeg.version,
     )
     return Plan(
         story=story,

@@ -14,7 +14,7 @@ from typing import Any
 import av
 import pytest
 
-from engine.config import Audio, load_config
+from engine.config import load_config
 from engine.errors import CancelledError, RenderingError, SubprocessError
 from engine.render.encoder import EncoderSettings, encoder_settings
 from engine.render.ffmpeg import FfmpegCompositor
@@ -68,7 +68,7 @@ def settings_of(**video: Any) -> EncoderSettings:
 
 
 def writer_for(target: Path, kind: type[Mp4Writer] = Mp4Writer) -> Mp4Writer:
-    return kind(target, fps=FPS, title="t", chapters=(), audio=None, settings=Audio())
+    return kind(target, fps=FPS, title="t", chapters=(), audio=None)
 
 
 def render(
