@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 MAX_CANDIDATES: Final = 10
 STEADY_SECONDS: Final = Fraction(1, 10)
 """A frame is compared with those this much before and after it, to tell fades."""
+
+THUMBNAIL_VERSION: Final = 1
+"""Raised when thumbnails look otherwise, so that caches forget the old ones."""
 
 UNUSABLE: Final = -1.0
 """The score of a frame that is not fit to be shown."""
@@ -154,6 +158,17 @@ class FrameWatch:
         # Of equals the first, whichever thread came first.
         best = max(((score, -number) for number, score in self._scores.items()), default=(UNUSABLE, 0))
         return None if best[0] == UNUSABLE else -best[1]
+
+
+def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
+    """Return all that a thumbnail depends on besides its picture and title, for its key in the cache."""
+    return {
+        "thumbnail": THUMBNAIL_VERSION,
+        "fonts": [[face.path, face.weight, face.index] for face in fonts.faces[:1]],
+        "versions": [
+            version(name) for name in ("Pillow", "numpy", "uharfbuzz", "freetype-py", "manimgx-fonts")
+        ],
+    }
 
 
 def write_thumbnail(picture: Image.Image, target: Path, *, title: str, fonts: FontStack) -> None:

@@ -73,7 +73,8 @@ class SegmentCache:
 
     A segment is written under a private name, synced and renamed, and its hash is verified when it is read:
     what is wrong counts as missing and is replaced. Where the cache cannot be read or written the render goes
-    on without it, with one warning.
+    on without it, with one warning. `kind` is the folder in the cache; what else follows from a range of
+    frames, such as the thumbnail, has its own.
     """
 
     def __init__(
@@ -84,8 +85,9 @@ class SegmentCache:
         captions: Sequence[CaptionArt],
         settings: EncoderSettings,
         compositor: Mapping[str, Any],
+        kind: str = "segments",
     ) -> None:
-        self._store = store
+        self._store, self._kind = store, kind
         self._timeline, self._captions = timeline, captions
         self._settings, self._compositor = settings, compositor
         self._digests = FileDigests()
@@ -136,7 +138,7 @@ class SegmentCache:
             self._give_up(path, error)
 
     def _path(self, key: str) -> Path:
-        return self._store.folder / "segments" / key[:2] / f"{key}.segment"
+        return self._store.folder / self._kind / key[:2] / f"{key}.segment"
 
     def _key(self, frames: FrameRange) -> str | None:
         """Return the key of a range, or None where a file cannot be read: drawing will say so."""

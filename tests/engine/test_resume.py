@@ -98,6 +98,18 @@ def test_the_manifest_says_the_same_of_the_sound_whether_mixed_or_cached(
     same_files(first, again)
 
 
+def test_another_title_is_on_the_thumbnail_and_draws_no_segment(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    first, cache = cold
+    story = parse_story({**STORY, "title": "Another Title"})
+    result = render_story(story, tmp_path / "v.mp4", config=config(cache))
+    without = render_story(story, tmp_path / "w.mp4", config=config(cache), use_cache=False)
+    assert segments_from_cache(result) == SCENES
+    same_files(result, without)
+    assert result.outputs.thumbnail.read_bytes() != first.outputs.thumbnail.read_bytes()
+
+
 def test_one_caption_changed_draws_only_the_segments_that_show_it(
     cold: tuple[RenderResult, Path], tmp_path: Path
 ) -> None:
@@ -143,7 +155,7 @@ def test_a_render_that_was_killed_goes_on_from_its_finished_segments(
     )
     try:
         deadline = time.monotonic() + 60
-        while len(list(cache.glob("segments/*/*.segment"))) < 2 and child.poll() is None:
+        while len(list(cache.glob("segments/*/[!.]*.segment"))) < 2 and child.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
     finally:
@@ -151,7 +163,7 @@ def test_a_render_that_was_killed_goes_on_from_its_finished_segments(
         child.wait()
     assert child.returncode == -signal.SIGKILL
     assert not target.exists()
-    kept = len(list(cache.glob("segments/*/*.segment")))
+    kept = len(list(cache.glob("segments/*/[!.]*.segment")))
     assert 2 <= kept < SCENES
     result = render_story(parse_story(STORY), target, config=config(cache))
     assert segments_from_cache(result) == kept

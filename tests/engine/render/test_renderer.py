@@ -249,3 +249,20 @@ def test_the_result_is_playable_to_its_last_frame(tmp_path: Path) -> None:
         stream = container.streams.video[0]
         frames = [frame.pts * frame.time_base * FPS for frame in container.decode(stream)]  # type: ignore[operator]
         assert frames == list(range(compositor.timeline.frame_count))
+
+
+def test_the_compositor_says_how_long_a_segment_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compositor = compositor_of(timeline(tmp_path, scenes=2, length=100))
+    assert [len(segment) for segment in compositor.segments()] == [95, 100]
+    monkeypatch.setattr(FfmpegCompositor, "max_segment_seconds", 1)
+    segments = compositor.segments()
+    assert max(len(segment) for segment in segments) <= 30
+    join = compositor.timeline.transitions[0].frames
+    assert [segment.intersection(join) for segment in segments if segment.intersection(join)] == [join]
+    report = render(tmp_path / "v.mp4", compositor, settings_of(crf=14))
+    assert report.segments == segments
+    assert_frames_equal(
+        decode(tmp_path / "v.mp4", SIZE_PX), draw(compositor), min_psnr_db=SAME_AFTER_CODING_DB
+    )
