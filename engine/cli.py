@@ -213,6 +213,8 @@ def _result_fields(result: RenderResult) -> dict[str, Any]:
         "manifest": str(outputs.manifest),
         "video_info": result.info.as_dict(),
         "warnings": list(result.warnings),
+        "segments": result.segments,
+        "segments_from_cache": result.segments_from_cache,
         "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
     }
 
@@ -221,9 +223,11 @@ def _summary(result: RenderResult) -> str:
     info, outputs = result.info, result.outputs
     width, height = info.resolution
     speed = info.frame_count / result.timings["render"]
+    cached = result.segments_from_cache
+    kept = f" ({cached} of {result.segments} segments from the cache)" if cached else ""
     return (
         f"{outputs.video}: {info.duration:.2f} s, {width}x{height} at {float(info.fps):g} fps, "
-        f"{info.file_size / 1e6:.1f} MB, rendered at {speed:.1f} fps\n"
+        f"{info.file_size / 1e6:.1f} MB, rendered at {speed:.1f} fps{kept}\n"
         f"beside it: {outputs.thumbnail.name}, {outputs.srt.name}, {outputs.vtt.name}, "
         f"{outputs.metadata.name}, {outputs.manifest.name}"
     )

@@ -14,10 +14,11 @@ from engine.metadata import TITLE_FONT, VideoInfo, build_metadata, probe_video
 from engine.plan import Plan, Stopwatch
 from engine.render.audio import AudioReport
 from engine.render.renderer import RenderReport
+from engine.render.segment_cache import CachedSegment, SegmentCache
 from engine.render.still_frame import draw_frame
 from engine.subtitles import cues, to_srt, to_vtt
-from engine.thumbnail import FrameWatch, pick_frame, write_thumbnail
-from engine.timing import frames_round
+from engine.thumbnail import FrameWatch, pick_frame, thumbnail_identity, write_thumbnail
+from engine.timing import FrameRange, frames_round
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,7 @@ def write_beside(
     frame = watched.best
     if frame is None:
         frame = frames_round(pick_frame(video).time, plan.timeline.fps)
-    # The title stands alone: the picture is drawn again without its caption.
-    picture = draw_frame(plan.compositor.without_captions(), min(frame, plan.timeline.frame_count - 1))
-    write_thumbnail(
-        picture,
-        files.stage(outputs.thumbnail),
-        title=plan.story.title,
-        fonts=FontCatalogue().resolve(TITLE_FONT),
-    )
+    _write_thumbnail(plan, min(frame, plan.timeline.frame_count - 1), files.stage(outputs.thumbnail))
     language = plan.story.metadata.language
     spoken = cues(plan.timeline, language=language)
     write_text(files.stage(outputs.srt), to_srt(spoken))
@@ -95,6 +89,28 @@ def write_beside(
     metadata = build_metadata(plan.story, info)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata
+
+
+def _write_thumbnail(plan: Plan, frame: int, target: Path) -> None:
+    """Write a frame with the story's title, out of the cache where it is there."""
+    # The title stands alone: the picture is drawn again without its caption.
+    bare = plan.compositor.without_captions()
+    fonts = FontCatalogue().resolve(TITLE_FONT)
+    frames = FrameRange(frame, frame + 1)
+    cache = SegmentCache(
+        plan.cache,
+        timeline=plan.timeline,
+        captions=(),
+        settings=plan.settings,
+        compositor={**bare.identity(), "title": plan.story.title, **thumbnail_identity(fonts)},
+        kind="thumbnails",
+    )
+    cached = cache.get(frames)
+    if cached is not None:
+        target.write_bytes(cached.data)
+        return
+    write_thumbnail(draw_frame(bare, frame), target, title=plan.story.title, fonts=fonts)
+    cache.put(frames, CachedSegment(target.read_bytes()))
 
 
 def describe_render(
@@ -127,6 +143,7 @@ def describe_render(
         story=plan.story,
         timeline=plan.timeline,
         segments=rendered.segments,
+        segments_from_cache=rendered.segments_from_cache,
         inputs=gather_inputs(
             plan.story,
             plan.timeline,

@@ -21,9 +21,11 @@ from engine.manifest import write_json
 from engine.metadata import VideoInfo
 from engine.outputs import OutputPaths, check_output, describe_render, write_beside
 from engine.plan import Event, OnEvent, Plan, Stopwatch, plan_video
-from engine.render.audio import AudioReport, mix_audio
+from engine.render.audio import AudioReport
 from engine.render.mux import Chapter, Mp4Writer
 from engine.render.renderer import render_segments
+from engine.render.segment_cache import SegmentCache
+from engine.render.sound_track import produce_sound
 from engine.story import Story
 from engine.thumbnail import FrameWatch, candidate_times
 from engine.timing import frames_round
@@ -40,6 +42,8 @@ class RenderResult:
     metadata: dict[str, Any]
     warnings: tuple[str, ...]
     timings: dict[str, float]
+    segments: int
+    segments_from_cache: int
 
 
 @contextmanager
@@ -71,8 +75,9 @@ def render_story(
 
     All of them appear together when the last one is done, each whole. `base` is the folder that the story's
     relative paths are taken from; `voice_over` is laid under the whole. Setting `stop` ends the render with
-    CancelledError. Raises InputError, AssetError or RenderingError; then nothing new is left on the disk but
-    what the cache has kept.
+    CancelledError. Without `use_cache` everything is made anew and nothing is kept. Raises InputError,
+    AssetError or RenderingError; then nothing new is left on the disk but what the cache has kept, from which
+    the next render goes on.
     """
     watch = Stopwatch()
     outputs = OutputPaths(check_output(output))
@@ -91,7 +96,16 @@ def render_story(
             for warning in plan.warnings:
                 logger.warning(warning)
             logger.info("encoder %s (%s)", plan.encoder.name, plan.encoder.reason)
-            result = _produce(plan, outputs, scratch, watch, workers=workers, on_event=on_event, stop=stop)
+            result = _produce(
+                plan,
+                outputs,
+                scratch,
+                watch,
+                use_cache=use_cache,
+                workers=workers,
+                on_event=on_event,
+                stop=stop,
+            )
         except (RenderingError, OSError) as error:
             if config.error_handling.alert_on_failure and not isinstance(error, CancelledError):
                 logger.critical("the render of story %s failed", story.story_id)
@@ -109,16 +123,19 @@ def _produce(
     scratch: Path,
     watch: Stopwatch,
     *,
+    use_cache: bool,
     workers: int | None,
     on_event: OnEvent | None,
     stop: threading.Event | None,
 ) -> RenderResult:
     """Mix, draw, encode and stitch, then write what stands beside the video and publish all of it."""
     report = on_event or (lambda event: None)
-    sound = scratch / "sound.wav"
+    sound = scratch / "sound.m4a"
     cancelled = stop or threading.Event()
     fps = plan.timeline.fps
-    watched = FrameWatch(frames_round(time, fps) for time in candidate_times(plan.timeline))
+    # Every scene is judged, so that what the cache notes of a segment does not depend on the rest of the story.
+    times = candidate_times(plan.timeline, limit=len(plan.timeline.clips))
+    watched = FrameWatch(frames_round(time, fps) for time in times)
     with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(1, "sound") as side:
         video = files.stage(outputs.video)
         writer = Mp4Writer(
@@ -127,10 +144,9 @@ def _produce(
             title=plan.story.title,
             chapters=[Chapter(frames, name) for frames, name in plan.timeline.chapters()],
             audio=sound,
-            settings=plan.config.audio,
         )
         with writer, watch.stage("render"):
-            mixing = side.submit(_mix, plan, sound, watch, cancelled)
+            mixing = side.submit(_mix, plan, sound, watch, cancelled, use_cache)
             try:
                 rendered = render_segments(
                     plan.compositor,
@@ -141,6 +157,7 @@ def _produce(
                     on_frame=watched,
                     workers=workers,
                     stop=cancelled,
+                    cache=_segment_cache(plan) if use_cache else None,
                 )
             except BaseException:
                 cancelled.set()  # the mix stops too
@@ -154,15 +171,37 @@ def _produce(
         write_json(files.stage(outputs.manifest), manifest)
         files.commit()
         report(Event("outputs", 1, 1))
-    return RenderResult(outputs, info, metadata, plan.warnings, dict(watch.seconds))
+    return RenderResult(
+        outputs,
+        info,
+        metadata,
+        plan.warnings,
+        dict(watch.seconds),
+        len(rendered.segments),
+        rendered.segments_from_cache,
+    )
 
 
-def _mix(plan: Plan, target: Path, watch: Stopwatch, cancelled: threading.Event) -> AudioReport:
+def _segment_cache(plan: Plan) -> SegmentCache:
+    return SegmentCache(
+        plan.cache,
+        timeline=plan.timeline,
+        captions=plan.captions,
+        settings=plan.settings,
+        compositor=plan.compositor.identity(),
+    )
+
+
+def _mix(
+    plan: Plan, target: Path, watch: Stopwatch, cancelled: threading.Event, use_cache: bool
+) -> AudioReport:
     with watch.stage("sound"):
-        return mix_audio(
+        return produce_sound(
             plan.timeline,
             settings=plan.config.audio,
             target=target,
+            cache=plan.cache if use_cache else None,
             ffmpeg=plan.ffmpeg.path,
+            ffmpeg_version=plan.ffmpeg.version,
             cancelled=cancelled.is_set,
         )

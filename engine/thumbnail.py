@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -30,6 +31,12 @@ logger = logging.getLogger(__name__)
 MAX_CANDIDATES: Final = 10
 STEADY_SECONDS: Final = Fraction(1, 10)
 """A frame is compared with those this much before and after it, to tell fades."""
+
+THUMBNAIL_VERSION: Final = 1
+"""Raised when thumbnails look otherwise, so that caches forget the old ones."""
+
+UNUSABLE: Final = -1.0
+"""The score of a frame that is not fit to be shown."""
 
 JPEG_QUALITY: Final = 90
 LOOK_PX: Final = 320
@@ -116,7 +123,7 @@ class FrameWatch:
     def __init__(self, frames: Iterable[int]) -> None:
         self._frames = frozenset(frames)
         self._lock = threading.Lock()
-        self._best: tuple[float, int] | None = None
+        self._scores: dict[int, float] = {}
 
     def __call__(self, number: int, planes: npt.NDArray[np.uint8]) -> None:
         """Look at a frame: its number, and its 4:2:0 planes in BT.709 limited range, one under the other."""
@@ -125,15 +132,43 @@ class FrameWatch:
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.colorspace = Colorspace.ITU709
         looks = judge(_rgb(frame, long_side_px=LOOK_PX))
-        if looks.usable:
-            with self._lock:
-                # Of equals the first, whichever thread comes first.
-                self._best = max(self._best or (-1.0, 0), (looks.score, -number))
+        with self._lock:
+            self._scores[number] = looks.score if looks.usable else UNUSABLE
+
+    def notes(self, frames: FrameRange) -> dict[int, float]:
+        """Return the scores of the frames of a range that were seen, by their number in the range."""
+        with self._lock:
+            return {
+                number - frames.start: score
+                for number, score in self._scores.items()
+                if frames.start <= number < frames.stop
+            }
+
+    def recall(self, frames: FrameRange, notes: Mapping[int, float]) -> tuple[int, ...]:
+        """Take scores that were noted before for seen; return the frames of the range that have none."""
+        watched = sorted(number for number in self._frames if frames.start <= number < frames.stop)
+        known = {number: notes[number - frames.start] for number in watched if number - frames.start in notes}
+        with self._lock:
+            self._scores |= known
+        return tuple(number for number in watched if number not in known)
 
     @property
     def best(self) -> int | None:
         """The number of the best frame seen, or None where none was fit to be shown."""
-        return None if self._best is None else -self._best[1]
+        # Of equals the first, whichever thread came first.
+        best = max(((score, -number) for number, score in self._scores.items()), default=(UNUSABLE, 0))
+        return None if best[0] == UNUSABLE else -best[1]
+
+
+def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
+    """Return all that a thumbnail depends on besides its picture and title, for its key in the cache."""
+    return {
+        "thumbnail": THUMBNAIL_VERSION,
+        "fonts": [[face.path, face.weight, face.index] for face in fonts.faces[:1]],
+        "versions": [
+            version(name) for name in ("Pillow", "numpy", "uharfbuzz", "freetype-py", "manimgx-fonts")
+        ],
+    }
 
 
 def write_thumbnail(picture: Image.Image, target: Path, *, title: str, fonts: FontStack) -> None:

@@ -42,6 +42,16 @@ class ContentCache:
     folder: Path
     max_bytes: int = 500 * 10**9
 
+    def path(self, kind: str, parts: Mapping[str, Any], suffix: str) -> Path:
+        """Return where the file for `parts` stands, made or not."""
+        key = key_of({"kind": kind, **parts})
+        return self.folder / kind / key[:2] / f"{key}{suffix}"
+
+    @staticmethod
+    def touch(path: Path) -> None:
+        """Set a file's time of last use, for `prune`; the time it was made, for the ttl, stays."""
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
     def get_or_make(
         self,
         kind: str,
@@ -52,12 +62,10 @@ class ContentCache:
         ttl: float | None = None,
     ) -> tuple[Path, bool]:
         """Return the file for `parts` and whether it was there already; `make` writes it to the path it gets."""
-        key = key_of({"kind": kind, **parts})
-        path = self.folder / kind / key[:2] / f"{key}{suffix}"
+        path = self.path(kind, parts, suffix)
         if self._fresh(path, ttl):
-            # The time of last use is for prune(); the time it was made, for the ttl, stays.
             with contextlib.suppress(FileNotFoundError):  # another process pruned it just now
-                os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+                self.touch(path)
                 return path, True
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.render.encoder import Buffer
 from engine.render.raw_frames import Children
@@ -24,6 +24,9 @@ class Compositor(Protocol):
 
     def without_captions(self) -> Compositor:
         """Return a compositor of the same timeline that draws no captions."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that frames depend on besides timeline and captions, for the key of a segment."""
 
     def segments(self) -> tuple[FrameRange, ...]:
         """Cut the timeline into the ranges that it likes to draw; the same for every number of workers."""

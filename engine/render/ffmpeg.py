@@ -7,12 +7,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from engine.render.captions import CaptionArt, in_range
 from engine.render.encoder import Buffer
 from engine.render.raw_frames import Children, read_frames
-from engine.timeline import Clip, Footage, Still, Timeline, Transition
+from engine.timeline import MAX_SEGMENT_SECONDS, Clip, Footage, Still, Timeline, Transition
 from engine.timing import FrameRange, frame_time
 from filters import fade, ken_burns
 from filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
@@ -39,8 +39,11 @@ class FfmpegCompositor:
     """Draws any frame range of a timeline with FFmpeg filters.
 
     `motion` is the filter that moves the camera: `auto` takes perspective (subpixel) where it keeps the
-    picture sharp, and an oversampled zoompan for the rest, as far as zoompan can zoom.
+    picture sharp, and an oversampled zoompan for the rest, as far as zoompan can zoom. `version` is the
+    program's version line.
     """
+
+    max_segment_seconds: ClassVar[int] = MAX_SEGMENT_SECONDS
 
     timeline: Timeline
     captions: tuple[CaptionArt, ...]
@@ -48,15 +51,26 @@ class FfmpegCompositor:
     motion: str = "auto"
     oversample: int = 4
     has_perspective: bool = True
+    version: str = ""
     name: ClassVar[str] = "ffmpeg"
 
     def without_captions(self) -> FfmpegCompositor:
         """Return a compositor of the same timeline that draws no captions."""
         return replace(self, captions=())
 
+    def identity(self) -> dict[str, Any]:
+        """Return all that frames depend on besides timeline and captions, for the key of a segment."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "motion": self.motion,
+            "oversample": self.oversample,
+            "has_perspective": self.has_perspective,
+        }
+
     def segments(self) -> tuple[FrameRange, ...]:
-        """Cut the timeline into the ranges that are drawn by one program each."""
-        return self.timeline.segments()
+        """Return the ranges in which the timeline is drawn, one program each."""
+        return self.timeline.segments(max_frames=max(1, int(self.max_segment_seconds * self.timeline.fps)))
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
@@ -114,7 +128,7 @@ class FfmpegCompositor:
 
     def whole(self) -> Stream:
         """Return one graph of the whole timeline, made of the same segments that a render encodes."""
-        parts = [self._retimed(self.compose(segment)) for segment in self.timeline.segments()]
+        parts = [self._retimed(self.compose(segment)) for segment in self.segments()]
         return tag_bt709(self._retimed(concat(parts)))
 
     # -- pieces ---------------------------------------------------------------------------------

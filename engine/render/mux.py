@@ -13,13 +13,8 @@ from typing import Any, Self
 
 import av
 
-from engine.config import Audio
 from engine.errors import RenderingError
-from engine.render.encoder import parse_bit_rate
 from engine.timing import FrameRange
-
-AUDIO_RATE_HZ = 48_000
-AAC_FRAME_SAMPLES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +26,10 @@ class Chapter:
 
 
 class Mp4Writer:
-    """Writes one MP4, faststart, to a path that its caller has staged. A context manager."""
+    """Writes one MP4, faststart, to a path that its caller has staged. A context manager.
+
+    `audio` is an MP4 whose one stream becomes the sound. It is opened when the first segment is added.
+    """
 
     def __init__(
         self,
@@ -41,15 +39,14 @@ class Mp4Writer:
         title: str,
         chapters: Sequence[Chapter],
         audio: Path | None,
-        settings: Audio,
     ) -> None:
         self._target, self._fps = target, fps
         self._title, self._chapters = title, chapters
-        self._audio_path, self._settings = audio, settings
+        self._audio_path = audio
         self._container: Any = None  # PyAV types its output streams too loosely to be of use here
         self._video: Any = None
         self._audio: Any = None
-        self._sound: Iterator[av.AudioFrame] = iter(())
+        self._sound: Iterator[av.Packet[av.AudioStream]] = iter(())
         self._sound_at = Fraction(0)
         self._frames = 0
         self._extradata: bytes | None = None
@@ -70,9 +67,9 @@ class Mp4Writer:
         self._container = av.open(str(self._target), "w", format="mp4", options={"movflags": "+faststart"})
         self._video = self._container.add_stream_from_template(template)
         if self._audio_path is not None:
-            self._audio = self._container.add_stream("aac", rate=AUDIO_RATE_HZ, layout="stereo")
-            self._audio.bit_rate = parse_bit_rate(self._settings.bitrate)
-            self._sound = self._read_sound(self._audio_path)
+            source = self._open_files.enter_context(av.open(str(self._audio_path), format="mp4"))
+            self._audio = self._container.add_stream_from_template(source.streams.audio[0])
+            self._sound = (packet for packet in source.demux(audio=0) if packet.dts is not None)
         self._container.metadata["title"] = self._title
         self._container.set_chapters(
             [
@@ -87,27 +84,16 @@ class Mp4Writer:
             ]
         )
 
-    def _read_sound(self, path: Path) -> Iterator[av.AudioFrame]:
-        source = self._open_files.enter_context(av.open(str(path), format="wav"))
-        resampler = av.AudioResampler(
-            format="fltp", layout="stereo", rate=AUDIO_RATE_HZ, frame_size=AAC_FRAME_SAMPLES
-        )
-        for frame in source.decode(audio=0):
-            yield from resampler.resample(frame)
-        yield from resampler.resample(None)
-
     def _write_sound(self, until: Fraction | None) -> None:
-        """Encode sound up to a time in seconds, or all that is left."""
-        if self._audio is None:
-            return
+        """Move sound up to a time in seconds, or all that is left."""
         while until is None or self._sound_at < until:
-            frame = next(self._sound, None)
-            if frame is None:
+            packet = next(self._sound, None)
+            if packet is None:
                 break
-            self._container.mux(self._audio.encode(frame))
-            self._sound_at += Fraction(frame.samples, AUDIO_RATE_HZ)
-        if until is None:
-            self._container.mux(self._audio.encode(None))
+            assert packet.pts is not None
+            self._sound_at = (packet.pts + (packet.duration or 0)) * packet.time_base
+            packet.stream = self._audio
+            self._container.mux(packet)
 
     def add_segment(self, data: bytes, frames: FrameRange) -> None:
         """Append an encoded segment that shows `frames`; segments come in order and without gaps."""

@@ -11,9 +11,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
 from concurrent.futures import Future
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from engine.render.captions import CaptionArt, in_range
@@ -28,6 +29,9 @@ from native import kernels
 
 MAX_SEGMENT_SECONDS = 2
 """Of the native compositor: a range costs nothing to begin, so one long scene can keep every core busy."""
+
+FORMAT = 1
+"""Raised when the same timeline would be drawn in other bytes, so that caches forget the old segments."""
 
 PICTURE_BYTES = 96 * 2**20
 OVERLAYS = 16
@@ -94,6 +98,19 @@ class NativeCompositor:
     def without_captions(self) -> Self:
         """Return a compositor of the same timeline that draws no captions."""
         return type(self)(timeline=self.timeline, captions=(), graphs=self._graphs)
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that frames depend on besides timeline and captions, for the key of a segment.
+
+        Not the instruction set: every one draws the same bytes.
+        """
+        footage = any(isinstance(clip.source, Footage) for clip in self.timeline.clips)
+        return {
+            "name": self.name,
+            "format": FORMAT,
+            "pillow": PIL.__version__,
+            "footage": self._graphs.identity() if footage else None,
+        }
 
     def segments(self) -> tuple[FrameRange, ...]:
         """Cut the timeline into ranges of a few seconds."""

@@ -6,10 +6,11 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from engine.capabilities import cpu_count
 from engine.errors import CancelledError, RenderingError
@@ -17,14 +18,25 @@ from engine.render.compositor import Compositor
 from engine.render.encoder import Buffer, EncoderSettings, encode_segment
 from engine.render.mux import Mp4Writer
 from engine.render.raw_frames import Children
+from engine.render.segment_cache import CachedSegment, SegmentCache
 from engine.timing import FrameRange
 
 STOP_POLL_SECONDS = 0.1
 
 Progress = Callable[[int, int], None]
 
-OnFrame = Callable[[int, Buffer], None]
-"""Sees every frame (its number on the timeline, its planes) on a worker's thread, before it is encoded."""
+
+class OnFrame(Protocol):
+    """Sees every frame that is drawn, on a worker's thread, and makes notes of some, which the cache keeps."""
+
+    def __call__(self, number: int, planes: Buffer, /) -> None:
+        """See a frame before it is encoded: its number on the timeline, its planes."""
+
+    def notes(self, frames: FrameRange, /) -> Mapping[int, float]:
+        """Return the notes of a range that was drawn, by the frame's number in the range."""
+
+    def recall(self, frames: FrameRange, notes: Mapping[int, float], /) -> Sequence[int]:
+        """Take over notes of a range; return the numbers on the timeline of frames that they lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class RenderReport:
     frame_wait_seconds: float
     encode_seconds: float
     mux_seconds: float
+    segments_from_cache: int = 0
 
 
 class _Workshop:
@@ -51,7 +64,9 @@ class _Workshop:
         progress: Progress | None,
         on_frame: OnFrame | None,
         stop: threading.Event | None,
+        cache: SegmentCache | None,
     ) -> None:
+        self._cache = cache
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
@@ -59,9 +74,33 @@ class _Workshop:
         self.children = Children()
         self.waited_seconds = 0.0
         self.encoding_seconds = 0.0
+        self.segments_from_cache = 0
+
+    def segment(self, frames: FrameRange) -> bytes:
+        """Return a segment as MP4 in memory, out of the cache where it is there."""
+        if self._cache is None:
+            return self.encode(frames)
+        self._check_cancelled()
+        cached = self._cache.get(frames)
+        if cached is None:
+            data = self.encode(frames)
+            self._cache.put(
+                frames, CachedSegment(data, self._on_frame.notes(frames) if self._on_frame else {})
+            )
+            return data
+        unseen = self._on_frame.recall(frames, cached.notes) if self._on_frame else ()
+        for number in unseen:
+            for _ in self._frames(FrameRange(number, number + 1), [0.0]):
+                pass
+        if self._on_frame and unseen:
+            self._cache.put(frames, CachedSegment(cached.data, self._on_frame.notes(frames)))
+        with self._lock:
+            self.segments_from_cache += 1
+        self._count_frames(len(frames) - len(unseen))
+        return cached.data
 
     def encode(self, frames: FrameRange) -> bytes:
-        """Return a segment as MP4 in memory."""
+        """Draw and encode a segment."""
         waited = [0.0]
         started = time.perf_counter()
         data = encode_segment(self._frames(frames, waited), self._settings)
@@ -70,9 +109,9 @@ class _Workshop:
             self.encoding_seconds += time.perf_counter() - started - waited[0]
         return data
 
-    def _count_frame(self) -> None:
+    def _count_frames(self, count: int) -> None:
         with self._lock:
-            self._done += 1
+            self._done += count
             done = self._done
         if self._progress:
             self._progress(done, self._compositor.timeline.frame_count)
@@ -97,7 +136,7 @@ class _Workshop:
                 if self._on_frame:
                     self._on_frame(number, array)
                 yield array
-                self._count_frame()
+                self._count_frames(1)
             for _ in drawn:  # lets the compositor end its work and say what went wrong
                 raise RenderingError(f"frames [{frames.start}, {frames.stop}): the compositor drew one more")
 
@@ -120,12 +159,14 @@ def render_segments(
     on_frame: OnFrame | None = None,
     workers: int | None = None,
     stop: threading.Event | None = None,
+    cache: SegmentCache | None = None,
 ) -> RenderReport:
     """Draw and encode every segment and hand them to `writer` in order.
 
     At most two segments more than there are workers are in memory. `before_first` is waited for before the
-    first segment is written (the sound has to be there by then). `on_frame` sees each frame. Setting `stop` ends the render with
-    CancelledError. The bytes do not depend on `workers`.
+    first segment is written (the sound has to be there by then). `on_frame` sees each frame that is drawn.
+    Setting `stop` ends the render with CancelledError. Segments that are in `cache` are not drawn, the others
+    are put there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`.
     """
     segments = compositor.segments()
     cores = cpu_count()
@@ -137,6 +178,7 @@ def render_segments(
         progress=progress,
         on_frame=on_frame,
         stop=stop,
+        cache=cache,
     )
     muxing = 0.0
     with ThreadPoolExecutor(workers, "segment") as pool:
@@ -144,14 +186,14 @@ def render_segments(
         rest = iter(segments)
         try:
             for frames in islice(rest, workers + 2):
-                waiting.append((frames, pool.submit(workshop.encode, frames)))
+                waiting.append((frames, pool.submit(workshop.segment, frames)))
             if before_first is not None:
                 before_first()
             while waiting:
                 frames, future = waiting.popleft()
                 data = _result(future, stop)
                 for following in islice(rest, 1):
-                    waiting.append((following, pool.submit(workshop.encode, following)))
+                    waiting.append((following, pool.submit(workshop.segment, following)))
                 started = time.perf_counter()
                 writer.add_segment(data, frames)
                 muxing += time.perf_counter() - started
@@ -170,4 +212,5 @@ def render_segments(
         workshop.waited_seconds,
         workshop.encoding_seconds,
         muxing,
+        workshop.segments_from_cache,
     )

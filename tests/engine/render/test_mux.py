@@ -17,6 +17,7 @@ from engine.config import Audio, load_config
 from engine.errors import RenderingError
 from engine.render.encoder import Buffer, EncoderSettings, encode_segment, encoder_settings
 from engine.render.mux import Chapter, Mp4Writer
+from engine.render.sound_track import encode_aac
 from engine.timing import FrameRange
 from tests.support.video import as_frames, luma, run_ffmpeg
 
@@ -53,7 +54,9 @@ def sound(path: Path, seconds: Fraction) -> Path:
         file.setsampwidth(2)
         file.setframerate(48000)
         file.writeframes(np.repeat((tone * 32767).astype("<i2")[:, None], 2, axis=1).tobytes())
-    return path
+    encoded = path.with_suffix(".m4a")
+    encode_aac(path, encoded, bitrate=Audio().bitrate)
+    return encoded
 
 
 def written(
@@ -65,9 +68,7 @@ def written(
     title: str = "A title",
     chapters: Sequence[Chapter] = (),
 ) -> Path:
-    with Mp4Writer(
-        path, fps=settings.fps, title=title, chapters=chapters, audio=audio, settings=Audio()
-    ) as writer:
+    with Mp4Writer(path, fps=settings.fps, title=title, chapters=chapters, audio=audio) as writer:
         for frames in segments:
             writer.add_segment(encode_segment(frames_of(frames), settings), frames)
         writer.finish()
@@ -195,9 +196,7 @@ def test_the_stream_is_tagged_bt709_limited(tmp_path: Path) -> None:
 @pytest.mark.parametrize("next_start", [4, 6])
 def test_a_gap_or_an_overlap_between_segments_is_refused(tmp_path: Path, next_start: int) -> None:
     settings = settings_of()
-    with Mp4Writer(
-        tmp_path / "v.mp4", fps=settings.fps, title="", chapters=(), audio=None, settings=Audio()
-    ) as writer:
+    with Mp4Writer(tmp_path / "v.mp4", fps=settings.fps, title="", chapters=(), audio=None) as writer:
         writer.add_segment(encode_segment(frames_of(FrameRange(0, 5)), settings), FrameRange(0, 5))
         late = FrameRange(next_start, next_start + 5)
         data = encode_segment(frames_of(late), settings)
@@ -208,9 +207,7 @@ def test_a_gap_or_an_overlap_between_segments_is_refused(tmp_path: Path, next_st
 def test_a_segment_with_another_number_of_frames_is_refused(tmp_path: Path) -> None:
     settings = settings_of()
     with (
-        Mp4Writer(
-            tmp_path / "v.mp4", fps=settings.fps, title="", chapters=(), audio=None, settings=Audio()
-        ) as writer,
+        Mp4Writer(tmp_path / "v.mp4", fps=settings.fps, title="", chapters=(), audio=None) as writer,
         pytest.raises(RenderingError, match="5 packets came out of 6 frames"),
     ):
         writer.add_segment(encode_segment(frames_of(FrameRange(0, 5)), settings), FrameRange(0, 6))
@@ -218,9 +215,7 @@ def test_a_segment_with_another_number_of_frames_is_refused(tmp_path: Path) -> N
 
 def test_a_segment_of_other_settings_is_refused(tmp_path: Path) -> None:
     settings, other = settings_of(), settings_of(preset="slow")
-    with Mp4Writer(
-        tmp_path / "v.mp4", fps=settings.fps, title="", chapters=(), audio=None, settings=Audio()
-    ) as writer:
+    with Mp4Writer(tmp_path / "v.mp4", fps=settings.fps, title="", chapters=(), audio=None) as writer:
         writer.add_segment(encode_segment(frames_of(FrameRange(0, 5)), settings), FrameRange(0, 5))
         with pytest.raises(RenderingError, match=r"H\.264 headers differ"):
             writer.add_segment(encode_segment(frames_of(FrameRange(5, 9)), other), FrameRange(5, 9))

@@ -14,7 +14,7 @@ from typing import Any
 import av
 import pytest
 
-from engine.config import Audio, load_config
+from engine.config import load_config
 from engine.errors import CancelledError, RenderingError, SubprocessError
 from engine.render.encoder import EncoderSettings, encoder_settings
 from engine.render.ffmpeg import FfmpegCompositor
@@ -68,7 +68,7 @@ def settings_of(**video: Any) -> EncoderSettings:
 
 
 def writer_for(target: Path, kind: type[Mp4Writer] = Mp4Writer) -> Mp4Writer:
-    return kind(target, fps=FPS, title="t", chapters=(), audio=None, settings=Audio())
+    return kind(target, fps=FPS, title="t", chapters=(), audio=None)
 
 
 def render(
@@ -252,3 +252,20 @@ def test_the_result_is_playable_to_its_last_frame(tmp_path: Path) -> None:
         stream = container.streams.video[0]
         frames = [frame.pts * frame.time_base * FPS for frame in container.decode(stream)]  # type: ignore[operator]
         assert frames == list(range(compositor.timeline.frame_count))
+
+
+def test_the_compositor_says_how_long_a_segment_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compositor = compositor_of(timeline(tmp_path, scenes=2, length=100))
+    assert [len(segment) for segment in compositor.segments()] == [95, 100]
+    monkeypatch.setattr(FfmpegCompositor, "max_segment_seconds", 1)
+    segments = compositor.segments()
+    assert max(len(segment) for segment in segments) <= 30
+    join = compositor.timeline.transitions[0].frames
+    assert [segment.intersection(join) for segment in segments if segment.intersection(join)] == [join]
+    report = render(tmp_path / "v.mp4", compositor, settings_of(crf=14))
+    assert report.segments == segments
+    assert_frames_equal(
+        decode(tmp_path / "v.mp4", SIZE_PX), draw(compositor), min_psnr_db=SAME_AFTER_CODING_DB
+    )

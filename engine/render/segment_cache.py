@@ -1,0 +1,178 @@
+"""Encoded segments kept by what they were made from: drawn once, found by any later render."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import struct
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from engine.assets.cache import ContentCache
+from engine.atomic import whole_file
+from engine.render.captions import CaptionArt
+from engine.render.encoder import EncoderSettings
+from engine.render.segment_key import FileDigests, segment_key
+from engine.timeline import Timeline
+from engine.timing import FrameRange
+
+logger = logging.getLogger(__name__)
+
+MAGIC: Final = b"VPSEG\0\0\1"
+HEADER: Final = struct.Struct(">8s32s32sQQ")
+"""Magic, key, SHA-256 of what follows the header, bytes of the notes, bytes of the segment."""
+
+
+class CorruptEntryError(ValueError):
+    """A file of the cache that is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedSegment:
+    """A segment as MP4, and what was noted of some of its frames, counted from its first."""
+
+    data: bytes
+    notes: Mapping[int, float] = field(default_factory=dict)
+
+
+def pack(key: str, segment: CachedSegment) -> bytes:
+    """Return a segment as the bytes of its file."""
+    notes = json.dumps({str(number): note for number, note in sorted(segment.notes.items())}).encode()
+    digest = hashlib.sha256(notes)
+    digest.update(segment.data)
+    header = HEADER.pack(MAGIC, bytes.fromhex(key), digest.digest(), len(notes), len(segment.data))
+    return header + notes + segment.data
+
+
+def unpack(key: str, packed: bytes) -> CachedSegment:
+    """Return the segment that a file holds; raise CorruptEntryError where a bit of it is not as written."""
+    if len(packed) < HEADER.size:
+        raise CorruptEntryError(f"{len(packed)} bytes, less than its header of {HEADER.size}")
+    magic, own_key, digest, notes_bytes, data_bytes = HEADER.unpack_from(packed)
+    body = memoryview(packed)[HEADER.size :]
+    if magic != MAGIC:
+        raise CorruptEntryError("it is not a segment of this version")
+    if own_key.hex() != key:
+        raise CorruptEntryError(f"it holds the segment of another key, {own_key.hex()}")
+    if len(body) != notes_bytes + data_bytes:
+        raise CorruptEntryError(f"{len(body)} bytes after its header, not {notes_bytes + data_bytes}")
+    if hashlib.sha256(body).digest() != digest:
+        raise CorruptEntryError("its SHA-256 is not the one it was written with")
+    notes = json.loads(bytes(body[:notes_bytes]))
+    return CachedSegment(
+        bytes(body[notes_bytes:]), {int(number): float(note) for number, note in notes.items()}
+    )
+
+
+class SegmentCache:
+    """The segments of one render in a content cache; safe between threads and between processes.
+
+    A segment is written under a private name, synced and renamed, and its hash is verified when it is read:
+    what is wrong counts as missing and is replaced. Where the cache cannot be read or written the render goes
+    on without it, with one warning. `kind` is the folder in the cache; what else follows from a range of
+    frames, such as the thumbnail, has its own.
+    """
+
+    def __init__(
+        self,
+        store: ContentCache,
+        *,
+        timeline: Timeline,
+        captions: Sequence[CaptionArt],
+        settings: EncoderSettings,
+        compositor: Mapping[str, Any],
+        kind: str = "segments",
+    ) -> None:
+        self._store, self._kind = store, kind
+        self._timeline, self._captions = timeline, captions
+        self._settings, self._compositor = settings, compositor
+        self._digests = FileDigests()
+        self._keys: dict[FrameRange, str] = {}
+        self._lock = threading.Lock()
+        self._usable = True
+
+    def get(self, frames: FrameRange) -> CachedSegment | None:
+        """Return the segment that shows a range, or None where it is not there or not whole."""
+        key = self._key(frames)
+        if key is None:
+            return None
+        with self._lock:
+            self._keys[frames] = key
+        path = self._path(key)
+        try:
+            packed = path.read_bytes()
+            self._store.touch(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._give_up(path, error)
+            return None
+        try:
+            return unpack(key, packed)
+        except CorruptEntryError as error:
+            logger.warning("cached segment %s is made again: %s", path, error)
+            return None
+
+    def put(self, frames: FrameRange, segment: CachedSegment) -> None:
+        """Keep the segment that shows a range, unless a file changed while it was drawn."""
+        key = self._keys.get(frames)
+        if key is None or not self._usable:
+            return
+        if self._key(frames) != key or not self._sources_unchanged(frames):
+            logger.warning(
+                "frames [%d, %d): a file changed while they were drawn; they are not kept",
+                frames.start,
+                frames.stop,
+            )
+            return
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as partial:
+                partial.write_bytes(pack(key, segment))
+        except OSError as error:
+            self._give_up(path, error)
+
+    def _path(self, key: str) -> Path:
+        return self._store.folder / self._kind / key[:2] / f"{key}.segment"
+
+    def _key(self, frames: FrameRange) -> str | None:
+        """Return the key of a range, or None where a file cannot be read: drawing will say so."""
+        try:
+            return segment_key(
+                self._timeline,
+                self._captions,
+                frames,
+                settings=self._settings,
+                compositor=self._compositor,
+                digest=self._digests,
+            )
+        except OSError:
+            return None
+
+    def _sources_unchanged(self, frames: FrameRange) -> bool:
+        """Say whether the user's files still are what the timeline says of them.
+
+        Files in the cache itself are never written again; what they were made from has the hash.
+        """
+        try:
+            return all(
+                clip.source.path.is_relative_to(self._store.folder)
+                or clip.source.sha256 in ("", self._digests(clip.source.path))
+                for clip in self._timeline.clips
+                if clip.frames.intersection(frames)
+            )
+        except OSError:
+            return False
+
+    def _give_up(self, path: Path, error: OSError) -> None:
+        with self._lock:
+            first, self._usable = self._usable, False
+        if first:
+            logger.warning(
+                "%s: %s; the render goes on without caching its segments", path, error.strerror or error
+            )

@@ -1,0 +1,185 @@
+"""What the bytes of a segment follow from, as a key: equal where the bytes would be equal.
+
+Frames are counted from the segment's start and files stand for their content, so a segment that only moved in
+time, or whose files only moved on the disk, keeps its key. Every field of what is shown is in the key but those
+that are named here as without effect on the picture: a field that is added later is in it by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+from av import library_versions
+
+from engine import __version__
+from engine.assets.cache import file_sha256, key_of
+from engine.render.captions import CaptionArt, in_range
+from engine.render.encoder import EncoderSettings
+from engine.timeline import Footage, Still, Timeline
+from engine.timing import FrameRange
+
+FORMAT: Final = 1
+"""Raised when equal keys would stand for other bytes, so that caches forget the old ones."""
+
+WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing"])
+"""Fields of clips and captions that do not change the picture."""
+
+PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])
+"""Fields of a timeline that are not in its key as they are: not seen, or only those in the range."""
+
+_X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
+
+Digest = Callable[[Path], str]
+
+
+class FileDigests:
+    """SHA-256 of files, read again only when a file's status has changed. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+    def __call__(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes in hex; raise OSError."""
+        status = path.stat()
+        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with self._lock:
+            known = self._known.get(path)
+        if known is None or known[0] != mark:
+            known = (mark, file_sha256(path))
+            with self._lock:
+                self._known[path] = known
+        return known[1]
+
+
+@cache
+def encoding_versions(encoder: str) -> dict[str, Any]:
+    """Return the versions that encoded bytes depend on: of PyAV, its libraries and the encoder itself."""
+    known: dict[str, Any] = {
+        "pyav": av.__version__,
+        "libraries": {name: list(numbers) for name, numbers in library_versions.items()},
+    }
+    if encoder == "libx264":
+        known["x264"] = _x264_build()
+    else:
+        from engine.capabilities import gpus
+
+        known["gpus"] = [[gpu.name, gpu.driver] for gpu in gpus()[0]]
+    return known
+
+
+def _x264_build() -> str | None:
+    """Return the build of x264 in PyAV, as it writes it into what it encodes."""
+    context = av.CodecContext.create("libx264", "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt = 32, 32, "yuv420p"
+    context.framerate, context.time_base = Fraction(30), Fraction(1, 30)
+    context.thread_count = 1
+    context.options = {"preset": "ultrafast"}
+    picture = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), format="yuv420p")
+    written = b"".join(bytes(packet) for frame in (picture, None) for packet in context.encode(frame))
+    found = _X264.search(written)
+    return found.group(1).decode("ascii") if found else None
+
+
+def segment_key(
+    timeline: Timeline,
+    captions: Sequence[CaptionArt],
+    frames: FrameRange,
+    *,
+    settings: EncoderSettings,
+    compositor: Mapping[str, Any],
+    digest: Digest = file_sha256,
+) -> str:
+    """Return the key, in hex, of the encoded frames of a range.
+
+    `compositor` is what draws: its name, version and options. `digest` gives the SHA-256 of a file that is
+    not in the timeline by its hash. Raises OSError where such a file cannot be read.
+    """
+    # A transition is drawn from its first frame on, also where the range begins inside it.
+    joins = [join for join in timeline.transitions if join.frames.intersection(frames)]
+    drawn = FrameRange(
+        min([frames.start, *(join.frames.start for join in joins)]),
+        max([frames.stop, *(join.frames.stop for join in joins)]),
+    )
+    seen = [index for index, clip in enumerate(timeline.clips) if clip.frames.intersection(drawn)]
+
+    def plain(value: Any) -> Any:
+        return _plain(value, frames.start, digest)
+
+    parts = {
+        "format": FORMAT,
+        "version": __version__,
+        "frames": len(frames),
+        "timeline": {
+            field.name: plain(getattr(timeline, field.name))
+            for field in fields(timeline)
+            if field.name not in PLACED_APART
+        },
+        "clips": [_clip(timeline, index, drawn, plain) for index in seen],
+        "transitions": [plain(join) | {"after": join.after - seen[0]} for join in joins],
+        "captions": [plain(art) for art in in_range(captions, frames)],
+        "settings": plain(settings),
+        "encoder": encoding_versions(settings.encoder),
+        "compositor": plain(compositor),
+    }
+    return key_of(parts)
+
+
+def _clip(timeline: Timeline, index: int, drawn: FrameRange, plain: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return a clip as plain values; a fade that the range does not reach makes no difference."""
+    clip = timeline.clips[index]
+    values: dict[str, Any] = plain(clip)
+    if clip.frames.start + clip.fade_in_frames <= drawn.start:
+        values["fade_in_frames"] = 0
+    if clip.frames.stop - clip.fade_out_frames >= drawn.stop:
+        values["fade_out_frames"] = 0
+    return values
+
+
+def _plain(value: Any, origin: int, digest: Digest) -> Any:
+    """Return a value as JSON holds it: ranges from `origin` on, files by their content, floats to the bit."""
+    if value is None or isinstance(value, bool | int | str | float):
+        return value
+    if isinstance(value, FrameRange):
+        return [value.start - origin, value.stop - origin]
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, Path):
+        return {"sha256": digest(value)}
+    if isinstance(value, np.ndarray):
+        return [
+            str(value.dtype),
+            list(value.shape),
+            hashlib.sha256(np.ascontiguousarray(value).data).hexdigest(),
+        ]
+    if isinstance(value, bytes):
+        return {"sha256": hashlib.sha256(value).hexdigest()}
+    if isinstance(value, Mapping):
+        # A font is named by its path, which the filter's options hold as text.
+        return {
+            str(key): _plain(Path(item) if key == "fontfile" else item, origin, digest)
+            for key, item in value.items()
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        without = WITHOUT_EFFECT
+        if isinstance(value, Still | Footage) and value.sha256:
+            without = without | {"path"}
+        return {
+            field.name: _plain(getattr(value, field.name), origin, digest)
+            for field in fields(value)
+            if field.name not in without
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item, origin, digest) for item in value]
+    raise TypeError(f"{value!r}: a {type(value).__name__} has no place in the key of a segment")

@@ -1,0 +1,315 @@
+"""Segments out of the cache: whole and the right ones, or made again; the render never fails for its cache."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from engine.assets.cache import ContentCache, file_sha256
+from engine.render.ffmpeg import FfmpegCompositor
+from engine.render.renderer import RenderReport, render_segments
+from engine.render.segment_cache import CachedSegment, CorruptEntryError, SegmentCache, pack, unpack
+from engine.thumbnail import FrameWatch
+from engine.timeline import Timeline
+from engine.timing import FrameRange
+from tests.engine.render.test_renderer import settings_of, timeline, writer_for
+from tests.support.video import compositor_of, draw
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = settings_of(crf=22)
+
+
+def cache_of(folder: Path, compositor: FfmpegCompositor) -> SegmentCache:
+    return SegmentCache(
+        ContentCache(folder),
+        timeline=compositor.timeline,
+        captions=compositor.captions,
+        settings=SETTINGS,
+        compositor=compositor.identity(),
+    )
+
+
+def render(
+    target: Path, compositor: FfmpegCompositor, cache: SegmentCache | None, **options: Any
+) -> RenderReport:
+    with writer_for(target) as writer:
+        return render_segments(compositor, SETTINGS, writer, cache=cache, **options)
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def compositor(tmp_path: Path) -> FfmpegCompositor:
+    return compositor_of(timeline(tmp_path, scenes=3, length=20))
+
+
+KEY = "ab" * 32
+
+
+@given(data=st.binary(max_size=200), notes=st.dictionaries(st.integers(0, 99), st.floats(0, 2), max_size=3))
+def test_a_packed_segment_comes_out_as_it_went_in(data: bytes, notes: dict[int, float]) -> None:
+    assert unpack(KEY, pack(KEY, CachedSegment(data, notes))) == CachedSegment(data, notes)
+
+
+@given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_one_wrong_bit_anywhere_is_found(at: int, bit: int) -> None:
+    packed = bytearray(pack(KEY, CachedSegment(b"segment" * 20, {3: 0.5})))
+    packed[at % len(packed)] ^= 1 << bit
+    with pytest.raises(CorruptEntryError):
+        unpack(KEY, bytes(packed))
+
+
+def test_a_segment_of_another_key_or_length_is_refused() -> None:
+    packed = pack(KEY, CachedSegment(b"segment", {}))
+    with pytest.raises(CorruptEntryError, match="of another key, abab"):
+        unpack("cd" * 32, packed)
+    for wrong in (b"", packed[:50], packed[:-1], packed + b"x"):
+        with pytest.raises(CorruptEntryError):
+            unpack(KEY, wrong)
+
+
+def test_the_bytes_are_the_same_with_and_without_a_cache_cold_and_warm(
+    tmp_path: Path, compositor: FfmpegCompositor
+) -> None:
+    folder = tmp_path / "cache"
+    paths = [tmp_path / f"{number}.mp4" for number in range(5)]
+    count = len(compositor.segments())
+    hits = [
+        render(paths[0], compositor, None, workers=1).segments_from_cache,
+        render(paths[1], compositor, cache_of(folder, compositor), workers=2).segments_from_cache,
+        render(paths[2], compositor, cache_of(folder, compositor), workers=1).segments_from_cache,
+        render(paths[3], compositor, cache_of(folder, compositor), workers=2).segments_from_cache,
+    ]
+    entries(folder)[1].unlink()
+    hits.append(render(paths[4], compositor, cache_of(folder, compositor), workers=2).segments_from_cache)
+    assert hits == [0, 0, count, count, count - 1]
+    assert len({path.read_bytes() for path in paths}) == 1
+    assert len(entries(folder)) == count
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty", "of another", "a header alone"])
+def test_a_corrupt_entry_is_made_again_and_replaced(
+    tmp_path: Path, compositor: FfmpegCompositor, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "cache"
+    render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor))
+    first, second = entries(folder)[:2]
+    whole = first.read_bytes()
+    first.write_bytes(
+        {
+            "flipped": whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:],
+            "truncated": whole[: len(whole) // 2],
+            "empty": b"",
+            "of another": second.read_bytes(),
+            "a header alone": whole[:88],
+        }[damage]
+    )
+    with caplog.at_level(logging.WARNING):
+        report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor))
+    assert report.segments_from_cache == len(report.segments) - 1
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "0.mp4").read_bytes()
+    assert first.read_bytes() == whole
+    assert [record.message for record in caplog.records if str(first) in record.message]
+
+
+def test_a_cache_that_cannot_be_written_is_warned_of_once_and_the_render_goes_on(
+    tmp_path: Path, compositor: FfmpegCompositor, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "segments").write_text("a file where the folder should be")
+    with caplog.at_level(logging.WARNING):
+        report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor))
+    render(tmp_path / "0.mp4", compositor, None)
+    assert report.segments_from_cache == 0
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "0.mp4").read_bytes()
+    assert len([record for record in caplog.records if "without caching" in record.message]) == 1
+
+
+def test_a_disk_that_is_full_is_warned_of_once_and_leaves_nothing(
+    tmp_path: Path, compositor: FfmpegCompositor, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, limit = tmp_path / "cache", resource.getrlimit(resource.RLIMIT_FSIZE)
+    cache = cache_of(folder, compositor)
+    ranges = compositor.segments()
+    assert [cache.get(frames) for frames in ranges] == [None] * len(ranges)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with caplog.at_level(logging.WARNING):
+            for frames in ranges:
+                cache.put(frames, CachedSegment(bytes(5000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert entries(folder) == []
+    assert len([record for record in caplog.records if "without caching" in record.message]) == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Any:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None:
+        pytest.skip("no small disk can be mounted here")
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20k", "none", folder], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("no small disk can be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_render_ends_well_when_the_disk_of_its_cache_fills_up(
+    tmp_path: Path, small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    compositor = compositor_of(timeline(tmp_path, scenes=8, length=30))
+    with caplog.at_level(logging.WARNING):
+        render(tmp_path / "1.mp4", compositor, cache_of(small_disk, compositor))
+    kept = len(entries(small_disk))
+    assert 0 < kept < len(compositor.segments())
+    assert len([record for record in caplog.records if "No space left" in record.message]) == 1
+    again = render(tmp_path / "2.mp4", compositor, cache_of(small_disk, compositor))
+    assert again.segments_from_cache == kept
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
+
+
+def test_a_picture_that_changes_during_the_render_poisons_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, plain = tmp_path / "cache", compositor_of(timeline(tmp_path, scenes=3, length=20))
+    clips = tuple(
+        replace(clip, source=replace(clip.source, sha256=file_sha256(clip.source.path)))
+        for clip in plain.timeline.clips
+    )
+    compositor = replace(plain, timeline=replace(plain.timeline, clips=clips))
+    picture = tmp_path / "2.png"
+    before = picture.read_bytes()
+
+    def progress(done: int, total: int) -> None:
+        if done == 1:
+            Image.fromarray(np.zeros((427, 240, 3), np.uint8)).save(picture)
+
+    with caplog.at_level(logging.WARNING):
+        render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor), progress=progress, workers=1)
+    assert "frames [30, 50): a file changed while they were drawn" in caplog.text
+    picture.write_bytes(before)
+    report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor))
+    render(tmp_path / "2.mp4", compositor, None)
+    assert report.segments_from_cache == 2
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
+    assert (tmp_path / "0.mp4").read_bytes() != (tmp_path / "2.mp4").read_bytes()
+
+
+def test_cached_frames_count_as_progress(tmp_path: Path, compositor: FfmpegCompositor) -> None:
+    folder, seen = tmp_path / "cache", list[int]()
+    render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor))
+    entries(folder)[0].unlink()
+    render(
+        tmp_path / "1.mp4",
+        compositor,
+        cache_of(folder, compositor),
+        progress=lambda done, total: seen.append(done),
+    )
+    assert max(seen) == compositor.timeline.frame_count
+    assert len(seen) == len(set(seen))
+
+
+def judged(compositor: FfmpegCompositor, numbers: list[int]) -> dict[int, float]:
+    watch, frames = FrameWatch(numbers), draw(compositor)
+    for number in numbers:
+        watch(number, frames[number])
+    return watch.notes(FrameRange(0, compositor.timeline.frame_count))
+
+
+def test_watched_frames_are_judged_the_same_whether_drawn_or_cached(
+    tmp_path: Path, compositor: FfmpegCompositor
+) -> None:
+    folder, everything = tmp_path / "cache", FrameRange(0, compositor.timeline.frame_count)
+    for numbers in ([7, 25], [7, 25], [9, 25, 40]):  # drawn; noted; two that nobody noted
+        watch, again = FrameWatch(numbers), FrameWatch(numbers)
+        render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor), on_frame=watch)
+        report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor), on_frame=again)
+        assert watch.notes(everything) == again.notes(everything) == judged(compositor, numbers)
+        assert watch.best == again.best
+        assert report.segments_from_cache == len(report.segments)
+        assert report.frame_wait_seconds == 0  # nothing was drawn
+
+
+FILLER = """
+import sys
+from pathlib import Path
+from engine.render.ffmpeg import FfmpegCompositor
+from tests.engine.render.test_segment_cache import cache_of, compositor_of, render, timeline
+base, name = Path(sys.argv[1]), sys.argv[2]
+(base / name).mkdir()
+compositor = compositor_of(timeline(base / name, scenes=4, length=20))
+print("ready", flush=True)
+sys.stdin.readline()
+report = render(base / f"{name}.mp4", compositor, cache_of(base / "cache", compositor))
+print(report.segments_from_cache, flush=True)
+"""
+
+
+def test_two_processes_fill_one_cache_at_once(tmp_path: Path) -> None:
+    fillers = [
+        subprocess.Popen(
+            [sys.executable, "-c", FILLER, str(tmp_path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+        )
+        for name in "ab"
+    ]
+    for filler in fillers:
+        assert filler.stdout is not None
+        assert filler.stdout.readline() == "ready\n"
+    for filler in fillers:
+        assert filler.stdin is not None
+        filler.stdin.write("go\n")
+        filler.stdin.flush()
+    for filler in fillers:
+        filler.communicate(timeout=60)
+    assert [filler.returncode for filler in fillers] == [0, 0]
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    compositor = compositor_of(timeline(tmp_path, scenes=4, length=20))
+    report = render(tmp_path / "c.mp4", compositor, cache_of(tmp_path / "cache", compositor))
+    assert report.segments_from_cache == len(report.segments) == len(entries(tmp_path / "cache"))
+    assert (tmp_path / "c.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
+
+
+def test_a_scene_that_grew_changes_its_own_segment_and_no_other(tmp_path: Path) -> None:
+    def of(length: int) -> Timeline:
+        whole = timeline(tmp_path, scenes=3, length=20)
+        first = replace(whole.clips[0], frames=FrameRange(0, length))
+        by = length - 20
+        moved = [
+            replace(clip, frames=FrameRange(clip.frames.start + by, clip.frames.stop + by))
+            for clip in whole.clips[1:]
+        ]
+        joins = tuple(
+            replace(join, frames=FrameRange(join.frames.start + by, join.frames.stop + by))
+            for join in whole.transitions
+        )
+        return replace(whole, clips=(first, *moved), transitions=joins)
+
+    folder = tmp_path / "cache"
+    for length, hits in ((20, 0), (33, 1), (20, 3)):
+        compositor = compositor_of(of(length))
+        report = render(tmp_path / "v.mp4", compositor, cache_of(folder, compositor))
+        # The second segment begins with the transition out of the scene that grew.
+        assert (report.segments_from_cache, len(report.segments)) == (hits, 3)

@@ -1,0 +1,234 @@
+"""The key of a segment: blind to what is not seen, changed by everything that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.config import load_config
+from engine.render.captions import CaptionArt
+from engine.render.encoder import EncoderSettings, encoder_settings
+from engine.render.segment_key import FileDigests, encoding_versions, segment_key
+from engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition
+from engine.timing import FrameRange
+from filters.ken_burns import Camera, Rect
+
+SIZE_PX = (90, 160)
+COMPOSITOR = {"name": "ffmpeg", "version": "ffmpeg version 7", "motion": "auto"}
+CAMERA = Camera(Rect(0, 0, 1, 1), Rect(0.1, 0.1, 0.8, 0.8))
+SETTINGS = encoder_settings(
+    "libx264", load_config({"video": {"size": [90, 160], "crf": 22}}, environ=False).video
+)
+
+
+def by_name(path: Path) -> str:
+    """Stand in for the hash of a file: its name."""
+    return path.name
+
+
+def key(
+    timeline: Timeline,
+    frames: FrameRange,
+    *,
+    captions: tuple[CaptionArt, ...] = (),
+    settings: EncoderSettings = SETTINGS,
+    compositor: Mapping[str, Any] = COMPOSITOR,
+) -> str:
+    return segment_key(timeline, captions, frames, settings=settings, compositor=compositor, digest=by_name)
+
+
+def still(name: str) -> Still:
+    return Still(Path(f"/pictures/{name}.png"), 200, 300, f"hash of {name}")
+
+
+def shifted(frames: FrameRange, by: int) -> FrameRange:
+    return FrameRange(frames.start + by, frames.stop + by)
+
+
+def story(first_frames: int = 90) -> tuple[Timeline, tuple[CaptionArt, ...], FrameRange]:
+    """Return a timeline of three scenes, the captions, and the segment of the second scene."""
+    second = first_frames - 10
+    clips = (
+        Clip("a", FrameRange(0, first_frames), still("a"), camera=CAMERA, fade_in_frames=5),
+        Clip("b", FrameRange(second, second + 80), still("b"), camera=CAMERA),
+        Clip("c", FrameRange(second + 70, second + 150), still("c"), fade_out_frames=5),
+    )
+    joins = (
+        Transition("fade", 0, FrameRange(second, second + 10)),
+        Transition("wipeleft", 1, FrameRange(second + 70, second + 80)),
+    )
+    art = CaptionArt("b", FrameRange(second + 5, second + 75), "fade", Path("/c/b.png"), 10, 20, (), 3)
+    return Timeline(*SIZE_PX, Fraction(30), "T", clips, joins), (art,), FrameRange(second, second + 70)
+
+
+def changed_clip(timeline: Timeline, index: int, **values: Any) -> Timeline:
+    clips = list(timeline.clips)
+    clips[index] = replace(clips[index], **values)
+    return replace(timeline, clips=tuple(clips))
+
+
+@given(by=st.integers(0, 5000))
+def test_a_segment_that_only_moved_in_time_keeps_its_key(by: int) -> None:
+    timeline, captions, segment = story()
+    moved = replace(
+        timeline,
+        clips=tuple(replace(clip, frames=shifted(clip.frames, by)) for clip in timeline.clips),
+        transitions=tuple(replace(join, frames=shifted(join.frames, by)) for join in timeline.transitions),
+    )
+    art = tuple(replace(art, frames=shifted(art.frames, by)) for art in captions)
+    assert key(moved, shifted(segment, by), captions=art) == key(timeline, segment, captions=captions)
+
+
+def test_a_scene_put_before_changes_no_key_behind_it() -> None:
+    timeline, _, segment = story()
+    before = Clip("new", FrameRange(0, 40), still("new"))
+    longer = replace(
+        timeline,
+        clips=(before, *(replace(clip, frames=shifted(clip.frames, 40)) for clip in timeline.clips)),
+        transitions=tuple(
+            Transition(join.name, join.after + 1, shifted(join.frames, 40)) for join in timeline.transitions
+        ),
+    )
+    assert key(longer, shifted(segment, 40)) == key(timeline, segment)
+
+
+def test_what_is_not_seen_is_not_in_the_key() -> None:
+    timeline, captions, segment = story()
+    expected = key(timeline, segment, captions=captions)
+    track = AudioTrack("music", Path("/m.mp3"), "hash", Fraction(0), Fraction(3))
+    elsewhere = replace(timeline.clips[1].source, path=Path("/other/folder/b.png"))
+    for other in (
+        replace(timeline, title="Another"),
+        replace(timeline, audio=(track,)),
+        changed_clip(timeline, 1, scene_id="renamed"),
+        changed_clip(timeline, 1, source=elsewhere),
+        changed_clip(timeline, 2, source=still("another last picture")),
+        changed_clip(timeline, 0, fade_in_frames=0),
+    ):
+        assert key(other, segment, captions=captions) == expected
+    art = replace(captions[0], scene_id="renamed", picture=Path("/another/folder/b.png"))
+    later = replace(captions[0], frames=FrameRange(segment.stop, segment.stop + 10))
+    assert key(timeline, segment, captions=(art, later)) == expected
+
+
+CAPTION_CHANGES: tuple[dict[str, Any], ...] = (
+    {"picture": Path("/c/other.png")},
+    {"x_px": 11},
+    {"y_px": 21},
+    {"rise_px": 4},
+    {"animation": "none"},
+    {"frames": FrameRange(86, 155)},
+    {"frames": FrameRange(85, 156)},
+    {"picture": None, "lines": ({"textfile": Path("/c/1.txt"), "fontfile": "/f/a.ttf"},)},
+    {"picture": None, "lines": ({"textfile": Path("/c/2.txt"), "fontfile": "/f/a.ttf"},)},
+    {"picture": None, "lines": ({"textfile": Path("/c/1.txt"), "fontfile": "/f/b.ttf"},)},
+)
+
+
+def test_every_change_that_is_seen_has_a_key_of_its_own() -> None:
+    timeline, captions, segment = story()
+    footage = Footage(Path("/v.mp4"), 200, 300, "hash of v", "mov", Fraction(0), Fraction(3))
+    timelines = [
+        timeline,
+        replace(timeline, fps=Fraction(25)),
+        replace(timeline, width_px=92),
+        replace(timeline, height_px=162),
+        changed_clip(timeline, 1, source=still("other")),
+        changed_clip(timeline, 1, source=replace(still("b"), width_px=201)),
+        changed_clip(timeline, 0, source=still("other")),
+        changed_clip(timeline, 0, frames=FrameRange(1, 90)),
+        changed_clip(timeline, 1, frames=FrameRange(80, 161)),
+        changed_clip(timeline, 1, fit="blur"),
+        changed_clip(timeline, 1, camera=None),
+        changed_clip(timeline, 1, camera=replace(CAMERA, end=Rect(0.1, 0.1, 0.8, np.nextafter(0.8, 1)))),
+        changed_clip(timeline, 1, camera=replace(CAMERA, easing="cubic")),
+        changed_clip(timeline, 1, fade_in_frames=4),
+        changed_clip(timeline, 1, fade_out_frames=11),
+        changed_clip(timeline, 1, source=footage),
+        changed_clip(timeline, 1, source=replace(footage, start=Fraction(1))),
+        changed_clip(timeline, 1, source=replace(footage, duration=Fraction(2))),
+        changed_clip(timeline, 1, source=replace(footage, color_matrix="bt709")),
+        replace(timeline, transitions=timeline.transitions[1:]),
+        replace(timeline, transitions=(Transition("dissolve", 0, FrameRange(80, 90)),)),
+        replace(timeline, transitions=(Transition("fade", 0, FrameRange(80, 89)),)),
+    ]
+    keys = [key(other, segment, captions=captions) for other in timelines]
+    keys += [key(timeline, segment, captions=(replace(captions[0], **change),)) for change in CAPTION_CHANGES]
+    keys += [key(timeline, segment), key(timeline, segment, captions=captions * 2)]
+    keys += [
+        key(timeline, segment, captions=captions, settings=other)
+        for other in (
+            replace(SETTINGS, gop_frames=30),
+            replace(SETTINGS, options={**SETTINGS.options, "crf": "23"}),
+            replace(SETTINGS, options={**SETTINGS.options, "preset": "slow"}),
+        )
+    ]
+    keys += [
+        key(timeline, segment, captions=captions, compositor={**COMPOSITOR, **change})
+        for change in ({"name": "native"}, {"version": "ffmpeg version 8"}, {"motion": "zoompan"})
+    ]
+    keys.append(key(timeline, FrameRange(segment.start, segment.stop - 1), captions=captions))
+    assert len(set(keys)) == len(keys)
+
+
+@given(cut=st.integers(81, 149))
+def test_two_parts_of_a_scene_have_keys_of_their_own(cut: int) -> None:
+    timeline, captions, segment = story()
+    parts = (FrameRange(segment.start, cut), FrameRange(cut, segment.stop))
+    assert len({key(timeline, part, captions=captions) for part in (*parts, segment)}) == 3
+
+
+def test_a_fade_is_in_the_keys_of_the_parts_that_it_reaches() -> None:
+    clip = Clip("a", FrameRange(0, 100), still("a"), fade_in_frames=20, fade_out_frames=20)
+    timeline = Timeline(*SIZE_PX, Fraction(30), "T", (clip,))
+    parts = [FrameRange(start, start + 20) for start in range(0, 100, 20)]
+    for change, reached in (({"fade_in_frames": 19}, parts[0]), ({"fade_out_frames": 19}, parts[-1])):
+        other = changed_clip(timeline, 0, **change)
+        assert [part for part in parts if key(timeline, part) != key(other, part)] == [reached]
+
+
+def test_files_without_a_known_hash_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "p.png"
+    timeline = Timeline(*SIZE_PX, Fraction(30), "T", (Clip("a", FrameRange(0, 9), Still(path, 9, 9, "")),))
+    digests, keys = FileDigests(), []
+    for content in (b"one", b"two", b"one"):
+        path.write_bytes(content)
+        digest = digests if content == b"two" else FileDigests()
+        keys.append(
+            segment_key(
+                timeline, (), FrameRange(0, 9), settings=SETTINGS, compositor=COMPOSITOR, digest=digest
+            )
+        )
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_digests_are_read_again_when_a_file_has_changed(tmp_path: Path) -> None:
+    path, digests = tmp_path / "a", FileDigests()
+    path.write_bytes(b"abc")
+    first = digests(path)
+    assert digests(path) == first
+    path.write_bytes(b"abcd")
+    assert digests(path) != first
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        digests(path)
+
+
+def test_the_versions_of_the_encoder_are_known() -> None:
+    versions = encoding_versions("libx264")
+    assert versions["x264"].startswith("core ")
+    assert versions["libraries"]["libavcodec"][0] >= 60
+
+
+def test_what_has_no_place_in_a_key_is_refused() -> None:
+    timeline, _, segment = story()
+    with pytest.raises(TypeError, match="object has no place in the key"):
+        key(timeline, segment, compositor={"name": object()})

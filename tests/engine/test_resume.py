@@ -1,0 +1,171 @@
+"""Renders that go on from what earlier ones have finished: after an edit, after a kill, for nothing at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.config import Config, load_config
+from engine.pipeline import RenderResult, render_story
+from engine.plan import Event
+from engine.story import parse_story
+
+ROOT = Path(__file__).parents[2]
+SCENES = 6
+
+STORY: dict[str, Any] = {
+    "id": "resumed",
+    "title": "Six Scenes",
+    "metadata": {"genre": "mystery", "language": "en"},
+    "scenes": [
+        {
+            "scene_id": f"s{number}",
+            "text": f"Words of scene {number}",
+            "narration": "",
+            "duration": 1.0,
+            "transition": {"name": "fade", "duration": 0.25},
+        }
+        for number in range(SCENES)
+    ],
+}
+
+
+def settings(cache: Path) -> dict[str, Any]:
+    return {
+        "video": {"size": [180, 320], "fps": 24, "preset": "ultrafast", "crf": 28},
+        "storage": {"cache_path": str(cache)},
+    }
+
+
+def config(cache: Path) -> Config:
+    return load_config(settings(cache), environ=False)
+
+
+def segments_from_cache(result: RenderResult) -> int:
+    manifest = json.loads(result.outputs.manifest.read_text(encoding="utf-8"))
+    assert manifest["segments_from_cache"] == result.segments_from_cache
+    assert len(manifest["segments"]) == result.segments == SCENES
+    return result.segments_from_cache
+
+
+def same_files(one: RenderResult, other: RenderResult) -> None:
+    for name in ("video", "thumbnail", "srt", "vtt"):
+        assert getattr(one.outputs, name).read_bytes() == getattr(other.outputs, name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def cold(tmp_path_factory: pytest.TempPathFactory) -> tuple[RenderResult, Path]:
+    folder = tmp_path_factory.mktemp("cold")
+    cache = folder / "cache"
+    return render_story(parse_story(STORY), folder / "v.mp4", config=config(cache)), cache
+
+
+def test_video_and_thumbnail_are_the_same_cold_warm_and_without_a_cache(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    first, cache = cold
+    story = parse_story(STORY)
+    before = sorted(cache.rglob("*"))
+    warm = render_story(story, tmp_path / "warm.mp4", config=config(cache), workers=1)
+    without = render_story(story, tmp_path / "without.mp4", config=config(cache), workers=1, use_cache=False)
+    assert [segments_from_cache(result) for result in (first, warm, without)] == [0, SCENES, 0]
+    same_files(first, warm)
+    same_files(first, without)
+    assert sorted(cache.rglob("*")) == before
+
+
+def test_the_manifest_says_the_same_of_the_sound_whether_mixed_or_cached(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    first, cache = cold
+    warm = render_story(parse_story(STORY), tmp_path / "v.mp4", config=config(cache))
+    told = [
+        json.loads(result.outputs.manifest.read_text(encoding="utf-8"))["audio"] for result in (first, warm)
+    ]
+    assert told[0] == told[1]
+    for path in (cache / "sound").rglob("*.m4a"):
+        path.write_bytes(path.read_bytes()[:-20])
+    again = render_story(parse_story(STORY), tmp_path / "again.mp4", config=config(cache))
+    same_files(first, again)
+
+
+def test_another_title_is_on_the_thumbnail_and_draws_no_segment(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    first, cache = cold
+    story = parse_story({**STORY, "title": "Another Title"})
+    result = render_story(story, tmp_path / "v.mp4", config=config(cache))
+    without = render_story(story, tmp_path / "w.mp4", config=config(cache), use_cache=False)
+    assert segments_from_cache(result) == SCENES
+    same_files(result, without)
+    assert result.outputs.thumbnail.read_bytes() != first.outputs.thumbnail.read_bytes()
+
+
+def test_one_caption_changed_draws_only_the_segments_that_show_it(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    _, cache = cold
+    edited = deepcopy(STORY)
+    edited["scenes"][2]["text"] = "Other words"
+    events: list[Event] = []
+    result = render_story(
+        parse_story(edited), tmp_path / "v.mp4", config=config(cache), on_event=events.append
+    )
+    # A caption stays until the middle of the transition, with which the next segment begins.
+    assert segments_from_cache(result) == SCENES - 2
+    assert max(event.done for event in events if event.stage == "render") == result.info.frame_count
+    without = render_story(parse_story(edited), tmp_path / "w.mp4", config=config(cache), use_cache=False)
+    same_files(result, without)
+
+
+def test_a_scene_that_grew_moves_the_later_ones_out_of_the_cache_to_their_new_places(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    _, cache = cold
+    edited = deepcopy(STORY)
+    edited["scenes"][1]["duration"] = 1.5
+    result = render_story(parse_story(edited), tmp_path / "v.mp4", config=config(cache))
+    # The next segment begins with the transition out of the scene that grew.
+    assert segments_from_cache(result) == SCENES - 2
+    without = render_story(parse_story(edited), tmp_path / "w.mp4", config=config(cache), use_cache=False)
+    same_files(result, without)
+
+
+def test_a_render_that_was_killed_goes_on_from_its_finished_segments(
+    cold: tuple[RenderResult, Path], tmp_path: Path
+) -> None:
+    first, _ = cold
+    cache, story, target = tmp_path / "cache", tmp_path / "story.json", tmp_path / "out" / "v.mp4"
+    story.write_text(json.dumps(STORY))
+    (tmp_path / "config.json").write_text(json.dumps({"video_pipeline": settings(cache)}))
+    command = [sys.executable, "-m", "engine.cli", "render", str(story), "-o", str(target), "--workers", "1"]
+    child = subprocess.Popen(
+        [*command, "--config", str(tmp_path / "config.json")],
+        cwd=ROOT,
+        env={**os.environ, "CACHE_PATH": str(cache)},
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(cache.glob("segments/*/[!.]*.segment"))) < 2 and child.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        child.kill()
+        child.wait()
+    assert child.returncode == -signal.SIGKILL
+    assert not target.exists()
+    kept = len(list(cache.glob("segments/*/[!.]*.segment")))
+    assert 2 <= kept < SCENES
+    result = render_story(parse_story(STORY), target, config=config(cache))
+    assert segments_from_cache(result) == kept
+    same_files(first, result)
+    assert [path.name for path in target.parent.iterdir() if path.name.startswith(".")] == []
