@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,23 +72,36 @@ def check_output(path: Path) -> Path:
     return path
 
 
-def write_beside(
-    plan: Plan, outputs: OutputPaths, files: StagedFiles, *, watched: FrameWatch
-) -> tuple[VideoInfo, dict[str, Any]]:
-    """Stage thumbnail, subtitles and metadata of a finished video."""
-    video = files.path(outputs.video)
-    info = probe_video(video)
-    frame = watched.best
-    if frame is None:
-        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
+def thumbnail_of_watched(
+    plan: Plan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
+) -> bool:
+    """Write the thumbnail as soon as its frame is known, with others still to be rendered.
+
+    Returns False, and writes nothing, where none of the frames watched is fit to be shown.
+    """
+    frame = watched.wait()
+    if frame is None or cancelled.is_set():
+        return False
+    _write_thumbnail(plan, target, frame)
+    return True
+
+
+def _write_thumbnail(plan: Plan, target: Path, frame: int) -> None:
     # The title stands alone: the picture is drawn again without its caption.
     picture = draw_frame(replace(plan.compositor, captions=()), min(frame, plan.timeline.frame_count - 1))
-    write_thumbnail(
-        picture,
-        files.stage(outputs.thumbnail),
-        title=plan.story.title,
-        fonts=FontCatalogue().resolve(TITLE_FONT),
-    )
+    fonts = FontCatalogue().resolve(TITLE_FONT)
+    write_thumbnail(picture, target, title=plan.story.title, fonts=fonts)
+
+
+def write_beside(
+    plan: Plan, outputs: OutputPaths, files: StagedFiles, *, has_thumbnail: bool
+) -> tuple[VideoInfo, dict[str, Any]]:
+    """Stage subtitles and metadata of a finished video, and the thumbnail where there is none yet."""
+    video = files.path(outputs.video)
+    info = probe_video(video)
+    if not has_thumbnail:
+        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
+        _write_thumbnail(plan, files.path(outputs.thumbnail), frame)
     language = plan.story.metadata.language
     spoken = cues(plan.timeline, language=language)
     write_text(files.stage(outputs.srt), to_srt(spoken))
@@ -140,6 +154,7 @@ def describe_render(
         warnings=plan.warnings,
         timings=timings,
         outputs={role: files.path(path) for role, path in staged.items()},
+        proxy=plan.config.video.proxy,
     )
 
 

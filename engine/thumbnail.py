@@ -115,6 +115,8 @@ class FrameWatch:
 
     def __init__(self, frames: Iterable[int]) -> None:
         self._frames = frozenset(frames)
+        self._awaited = set(self._frames)
+        self._settled = threading.Event()
         self._lock = threading.Lock()
         self._best: tuple[float, int] | None = None
 
@@ -125,10 +127,22 @@ class FrameWatch:
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.colorspace = Colorspace.ITU709
         looks = judge(_rgb(frame, long_side_px=LOOK_PX))
-        if looks.usable:
-            with self._lock:
+        with self._lock:
+            if looks.usable:
                 # Of equals the first, whichever thread comes first.
                 self._best = max(self._best or (-1.0, 0), (looks.score, -number))
+            self._awaited.discard(number)
+            if not self._awaited:
+                self._settled.set()
+
+    def close(self) -> None:
+        """Say that no more frames come."""
+        self._settled.set()
+
+    def wait(self) -> int | None:
+        """Wait until every frame has been judged or no more come; return the best, as `best` does."""
+        self._settled.wait()
+        return self.best
 
     @property
     def best(self) -> int | None:
