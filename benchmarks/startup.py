@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -35,12 +36,21 @@ STORY = {
 
 @dataclass(frozen=True, slots=True)
 class StartUp:
-    """What a start took: the median of several runs, the least and the most, in seconds."""
+    """What a start took, in seconds: the median of several runs, the least and the most.
+
+    `cpu_s` is the median of the processor time of the command and its children, which other work on the machine
+    hardly changes; None where it was not taken.
+    """
 
     name: str
     median_s: float
     least_s: float
     most_s: float
+    cpu_s: float | None
+
+
+Once = Callable[[], tuple[float, float | None]]
+"""Runs a command once and returns its wall seconds and, where taken, its processor seconds."""
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -52,9 +62,10 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def wall_seconds(argv: Sequence[str], folder: Path) -> float:
-    """Return how long a command took; raise CommandFailedError."""
-    return measure(argv, environment=environment(folder)).wall_s
+def whole_run(argv: Sequence[str], folder: Path) -> tuple[float, float]:
+    """Return the wall and processor seconds of a command; raise CommandFailedError."""
+    done = measure(argv, environment=environment(folder))
+    return done.wall_s, done.cpu_s
 
 
 def seconds_to_first_frame(argv: Sequence[str], folder: Path) -> float:
@@ -78,8 +89,8 @@ def seconds_to_first_frame(argv: Sequence[str], folder: Path) -> float:
     return first
 
 
-def commands(folder: Path) -> dict[str, Callable[[], float]]:
-    """Return what is measured, by name: each a function that runs once and returns its seconds."""
+def commands(folder: Path) -> dict[str, Once]:
+    """Return what is measured, by name."""
     story = folder / "startup.json"
     story.parent.mkdir(parents=True, exist_ok=True)
     story.write_text(json.dumps(STORY), encoding="utf-8")
@@ -96,24 +107,24 @@ def commands(folder: Path) -> dict[str, Callable[[], float]]:
         "preview, 180x320": (*program, "preview", str(story), *frame),
         "render, 1 s of 180x320": (*render, "-q"),
     }
-    table: dict[str, Callable[[], float]] = {
-        name: lambda argv=argv: wall_seconds(argv, folder)  # type: ignore[misc]
-        for name, argv in argvs.items()
-    }
-    table["render, to the first frame"] = lambda: seconds_to_first_frame((*render, "--json"), folder)
+    table: dict[str, Once] = {name: partial(whole_run, argv, folder) for name, argv in argvs.items()}
+    table["render, to the first frame"] = lambda: (seconds_to_first_frame((*render, "--json"), folder), None)
     return table
 
 
-def take(name: str, once: Callable[[], float], runs: int) -> StartUp:
+def take(name: str, once: Once, runs: int) -> StartUp:
     """Return the times of several runs, after one that fills the caches and does not count."""
     once()
-    times = [once() for _ in range(runs)]
-    return StartUp(name, median(times), min(times), max(times))
+    taken = [once() for _ in range(runs)]
+    walls = [wall for wall, _ in taken]
+    cpus = [cpu for _, cpu in taken if cpu is not None]
+    return StartUp(name, median(walls), min(walls), max(walls), median(cpus) if cpus else None)
 
 
 def table_row(taken: StartUp) -> str:
     """Return one line for people."""
-    return f"{taken.name:30} {taken.median_s:6.2f} s   ({taken.least_s:.2f} to {taken.most_s:.2f})"
+    cpu = "" if taken.cpu_s is None else f"   {taken.cpu_s:.2f} s of processor time"
+    return f"{taken.name:30} {taken.median_s:6.2f} s  ({taken.least_s:.2f} to {taken.most_s:.2f}){cpu}"
 
 
 def main() -> int:

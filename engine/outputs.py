@@ -72,6 +72,13 @@ def check_output(path: Path) -> Path:
     return path
 
 
+def write_subtitles(plan: Plan, outputs: OutputPaths, files: StagedFiles) -> None:
+    """Stage the subtitles: they follow from the timeline alone, so no frame need be there yet."""
+    spoken = cues(plan.timeline, language=plan.story.metadata.language)
+    write_text(files.stage(outputs.srt), to_srt(spoken))
+    write_text(files.stage(outputs.vtt), to_vtt(spoken))
+
+
 def thumbnail_of_watched(
     plan: Plan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
 ) -> bool:
@@ -96,16 +103,12 @@ def _write_thumbnail(plan: Plan, target: Path, frame: int) -> None:
 def write_beside(
     plan: Plan, outputs: OutputPaths, files: StagedFiles, *, has_thumbnail: bool
 ) -> tuple[VideoInfo, dict[str, Any]]:
-    """Stage subtitles and metadata of a finished video, and the thumbnail where there is none yet."""
+    """Stage the metadata of a finished video, and its thumbnail where there is none yet."""
     video = files.path(outputs.video)
     info = probe_video(video)
     if not has_thumbnail:
         frame = frames_round(pick_frame(video).time, plan.timeline.fps)
         _write_thumbnail(plan, files.path(outputs.thumbnail), frame)
-    language = plan.story.metadata.language
-    spoken = cues(plan.timeline, language=language)
-    write_text(files.stage(outputs.srt), to_srt(spoken))
-    write_text(files.stage(outputs.vtt), to_vtt(spoken))
     metadata = build_metadata(plan.story, info)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata

@@ -25,6 +25,7 @@ from engine.outputs import (
     describe_render,
     thumbnail_of_watched,
     write_beside,
+    write_subtitles,
 )
 from engine.plan import Event, OnEvent, Plan, Stopwatch, plan_video
 from engine.render.audio import AudioReport, mix_audio
@@ -137,6 +138,7 @@ def _produce(
         )
         with writer, watch.stage("render"):
             mixing = side.submit(_mix, plan, sound, watch, cancelled)
+            subtitles = side.submit(write_subtitles, plan, outputs, files)
             thumbnail = side.submit(thumbnail_of_watched, plan, picture, watched=watched, cancelled=cancelled)
             try:
                 rendered = render_segments(
@@ -156,6 +158,7 @@ def _produce(
                 watched.close()
         with watch.stage("outputs"):
             report(Event("outputs", 0, 1))
+            subtitles.result()
             info, metadata = write_beside(plan, outputs, files, has_thumbnail=thumbnail.result())
         manifest = describe_render(
             plan, outputs, files, sound=mixing.result(), rendered=rendered, watch=watch

@@ -60,4 +60,4 @@ def test_a_plan_without_yaml_or_a_bar_imports_neither_nor_what_draws_backgrounds
     imported_by(*plan)  # draws the background into the cache
     modules = imported_by(*plan)
     assert "pydantic" in modules
-    assert modules.isdisjoint({"yaml", "rich", "asyncio", "stopwordsiso"})
+    assert modules.isdisjoint({"yaml", "rich", "asyncio", "stopwordsiso", "hibari"})
