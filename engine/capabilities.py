@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 import native
+from engine.assets.cache import ContentCache
 from engine.errors import UnavailableError
 
 REQUIRED_FILTERS = frozenset(
@@ -52,6 +55,9 @@ REQUIRED_FILTERS = frozenset(
 )
 """Filters without which the ffmpeg compositor cannot draw; `perspective` is used where it is there."""
 
+PROGRAM_SECONDS = 86400.0
+"""How long it is kept what a program said: a script in its place may call another tomorrow."""
+
 PROBE_PX = (320, 256)
 """NVENC refuses very small pictures, which says nothing of larger ones."""
 
@@ -87,41 +93,69 @@ def _candidates() -> Iterator[tuple[Path, str]]:
         yield Path(system), "system"
     try:
         import imageio_ffmpeg
-
-        yield Path(imageio_ffmpeg.get_ffmpeg_exe()), "imageio-ffmpeg"
-    except (ImportError, RuntimeError):
+    except ImportError:
+        return
+    inside = None
+    if "IMAGEIO_FFMPEG_EXE" not in os.environ:
+        # get_ffmpeg_exe() would run it to see whether it does, which is done here anyway.
+        inside = next(iter(sorted(Path(imageio_ffmpeg.__file__).parent.glob("binaries/ffmpeg-*"))), None)
+    try:
+        yield inside or Path(imageio_ffmpeg.get_ffmpeg_exe()), "imageio-ffmpeg"
+    except RuntimeError:
         return
 
 
-def inspect_ffmpeg(path: Path, origin: str) -> FfmpegProgram | None:
-    """Return what an ffmpeg program is, or None where it does not run."""
+def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) -> FfmpegProgram | None:
+    """Return what an ffmpeg program is, or None where it does not run.
+
+    What it said is kept in `memory` for a day, under its path, size and time of change.
+    """
     try:
-        version = subprocess.run(
-            [path, "-hide_banner", "-version"], capture_output=True, text=True, timeout=30, check=True
-        ).stdout
-        listing = subprocess.run(
-            [path, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=30, check=True
-        ).stdout
+        if memory is None:
+            said = _ask_ffmpeg(path)
+        else:
+            status = path.stat()
+            parts = {"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+            def keep(target: Path) -> None:
+                target.write_text(json.dumps(_ask_ffmpeg(path)), encoding="utf-8")
+
+            kept, _ = memory.get_or_make("programs", parts, ".json", keep, ttl=PROGRAM_SECONDS)
+            said = json.loads(kept.read_text(encoding="utf-8"))
+        return FfmpegProgram(path, said["version"], frozenset(said["filters"]), origin)
     except (OSError, subprocess.SubprocessError):
         return None
+    except (ValueError, KeyError, TypeError):  # what was kept is damaged
+        return inspect_ffmpeg(path, origin) if memory is not None else None
+
+
+def _ask_ffmpeg(path: Path) -> dict[str, Any]:
+    """Return the version line and the filters of an ffmpeg program."""
+    version, listing = (
+        subprocess.run(
+            [path, "-hide_banner", question], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+        for question in ("-version", "-filters")
+    )
     names = re.findall(r"^ [T.][S.]?[C.]? +(\w+) +\S+->\S+", listing, re.M)
-    return FfmpegProgram(path, version.splitlines()[0], frozenset(names), origin)
+    return {"version": version.partition("\n")[0], "filters": names}
 
 
 @cache
-def ffmpeg_programs() -> tuple[FfmpegProgram, ...]:
-    """Return every ffmpeg program that was found and runs."""
-    found = (inspect_ffmpeg(path, origin) for path, origin in _candidates())
+def ffmpeg_programs(memory: ContentCache | None = None) -> tuple[FfmpegProgram, ...]:
+    """Return every ffmpeg program that was found and runs; `memory` keeps what they said of themselves."""
+    found = (inspect_ffmpeg(path, origin, memory) for path, origin in _candidates())
     return tuple(program for program in found if program)
 
 
 @cache
-def find_ffmpeg() -> FfmpegProgram:
+def find_ffmpeg(memory: ContentCache | None = None) -> FfmpegProgram:
     """Return the newest ffmpeg program that has every filter needed.
 
-    The environment variable VIDEO_PIPELINE_FFMPEG names one to use and no other. Raises UnavailableError.
+    The environment variable VIDEO_PIPELINE_FFMPEG names one to use and no other. With `memory` a program that
+    has not changed is not asked again what it can do. Raises UnavailableError.
     """
-    programs = ffmpeg_programs()
+    programs = ffmpeg_programs(memory)
     usable = [program for program in programs if not program.missing]
     if usable:
         return max(usable, key=lambda program: program.release)

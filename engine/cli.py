@@ -1,4 +1,4 @@
-"""The command line: `video-pipeline render | compile | doctor | schema`.
+"""The command line: `video-pipeline render | preview | compile | doctor | schema`.
 
 Exit status: 0 done, 1 failed, 2 the input is wrong, 130 interrupted, 143 terminated.
 """
@@ -18,8 +18,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import __version__
+from engine.memory import importing, return_freed_memory
+from engine.options import add_story_options, configuration
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from engine.config import Config
     from engine.outputs import OutputPaths
     from engine.pipeline import RenderResult
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 EPILOG = """examples:
   video-pipeline render story.json -o out/story.mp4
   video-pipeline render story.yaml -o out/square.mp4 --aspect 1:1 --preset veryfast --crf 21
+  video-pipeline render story.json -o out/draft.mp4 --proxy
+  video-pipeline preview story.json --at 3.2 -o frame.png
   video-pipeline compile story.json --as command
   video-pipeline doctor
   video-pipeline schema story > story.schema.json
@@ -35,26 +41,6 @@ EPILOG = """examples:
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     pass
-
-
-def _story_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("story", metavar="STORY", type=Path, help="story file, JSON or YAML")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
-    picture = parser.add_argument_group("picture")
-    shape = picture.add_mutually_exclusive_group()
-    shape.add_argument("--aspect", metavar="W:H", help="9:16 (default), 1:1, 16:9 or 4:5")
-    shape.add_argument("--size", metavar="WxH", help="explicit size in pixels, such as 1080x1920")
-    picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
-    picture.add_argument("--compositor", metavar="NAME", help="auto (default), ffmpeg, native or cuda")
-    encoding = parser.add_argument_group("encoding")
-    encoding.add_argument("--encoder", metavar="NAME", help="auto (default), h264_nvenc or libx264")
-    encoding.add_argument("--preset", metavar="NAME", help="x264 preset, or p1 to p7 for NVENC")
-    rate = encoding.add_mutually_exclusive_group()
-    rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")
-    rate.add_argument("--bitrate", metavar="RATE", help="average bit rate, such as 8000k")
-    talk = parser.add_argument_group("output")
-    talk.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    talk.add_argument("-v", "--verbose", action="store_true", help="print everything that is done")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -74,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example:\n  video-pipeline render examples/lighthouse.json -o lighthouse.mp4 --preset veryfast",
         formatter_class=_Formatter,
     )
-    _story_options(render)
+    add_story_options(render)
     render.add_argument(
         "-o", "--output", metavar="OUT.mp4", type=Path, help="default: the story's id in storage.output_path"
     )
@@ -83,6 +69,27 @@ def build_parser() -> argparse.ArgumentParser:
         "--workers", metavar="N", type=int, help="segments rendered at once; default: the cores"
     )
     render.add_argument("--json", action="store_true", help="print one JSON event a line")
+    preview = commands.add_parser(
+        "preview",
+        help="draw one frame of a story as a picture",
+        description="Draw one finished frame of a story, captions and all, as PNG or JPEG. Narration decides how "
+        "long scenes last: the first call makes it, as a render does; later ones find it in the cache.",
+        epilog="example:\n  video-pipeline preview examples/lighthouse.json --at 3.2 -o frame.png\n"
+        "  video-pipeline preview examples/lighthouse.json --frame 0 --proxy -o first.jpg",
+        formatter_class=_Formatter,
+    )
+    add_story_options(preview, encodes=False)
+    which = preview.add_mutually_exclusive_group(required=True)
+    which.add_argument("--at", metavar="SECONDS", help="the frame shown at this time, such as 3.2")
+    which.add_argument("--frame", metavar="N", type=int, help="the frame with this number, from 0")
+    preview.add_argument(
+        "-o",
+        "--output",
+        metavar="FRAME.png",
+        type=Path,
+        help="default: the story's id in storage.output_path",
+    )
+    preview.add_argument("--json", action="store_true", help="print one JSON event a line")
     compiling = commands.add_parser(
         "compile",
         help="print the plan, the filter graphs or an ffmpeg command",
@@ -90,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example:\n  video-pipeline compile examples/lighthouse.json --as command | sh",
         formatter_class=_Formatter,
     )
-    _story_options(compiling)
+    add_story_options(compiling)
     compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
     compiling.add_argument("-o", "--output", metavar="OUT.mp4", type=Path, help="output of the command")
     doctor = commands.add_parser("doctor", help="what this machine can do, and why not")
@@ -106,38 +113,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _configuration(arguments: argparse.Namespace) -> Config:
-    """Return the configuration: options over environment over file over defaults."""
-    from engine.config import load_config
-    from engine.errors import ConfigError
-
-    config = load_config(arguments.config)
-    if not hasattr(arguments, "story"):
-        return config
-    size: tuple[int, ...] | None = None
-    if arguments.size:
-        sides = arguments.size.lower().split("x")
-        if len(sides) != 2 or not all(side.isdecimal() for side in sides):
-            raise ConfigError(f"--size: got {arguments.size!r}; allowed: WxH in pixels, such as 1080x1920")
-        size = (int(sides[0]), int(sides[1]))
-    if arguments.aspect:
-        # An aspect asked for now beats a size in the file.
-        config = config.model_copy(update={"video": config.video.model_copy(update={"size": None})})
-    if arguments.bitrate:
-        config = config.model_copy(update={"video": config.video.model_copy(update={"crf": None})})
-    return config.override(
-        "video",
-        size=size,
-        default_aspect_ratio=arguments.aspect,
-        fps=arguments.fps,
-        compositor=arguments.compositor,
-        codec=arguments.encoder,
-        preset=arguments.preset,
-        crf=arguments.crf,
-        bitrate=arguments.bitrate,
-    )
-
-
 def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
     level: str | int = config.error_handling.log_level
     if arguments.quiet or getattr(arguments, "json", False):
@@ -148,13 +123,14 @@ def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    from engine.console import JsonLines, choose_reporter
-    from engine.errors import ConfigError
-    from engine.outputs import OutputPaths
-    from engine.pipeline import render_story
-    from engine.story import load_story
+    with importing():
+        from engine.console import JsonLines, choose_reporter
+        from engine.errors import ConfigError
+        from engine.outputs import OutputPaths
+        from engine.pipeline import render_story
+        from engine.story import load_story
 
-    config = _configuration(arguments)
+    config = configuration(arguments)
     if arguments.workers is not None and arguments.workers < 1:
         raise ConfigError(f"--workers: got {arguments.workers}; allowed: a whole number >= 1")
     _log_to_stderr(config, arguments)
@@ -233,12 +209,62 @@ def _summary(result: RenderResult) -> str:
     )
 
 
-def _compile(arguments: argparse.Namespace) -> int:
-    from engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
-    from engine.plan import plan_video
-    from engine.story import load_story
+def _preview(arguments: argparse.Namespace) -> int:
+    with importing():
+        from engine.console import JsonLines, Quiet
+        from engine.preview import FrameAt, preview_story
+        from engine.story import load_story
 
-    config = _configuration(arguments)
+    config = configuration(arguments)
+    _log_to_stderr(config, arguments)
+    at = FrameAt(arguments.frame, None if arguments.at is None else _seconds(arguments.at))
+    story = load_story(arguments.story)
+    output = arguments.output or config.storage.output_path / f"{story.story_id}.png"
+    reporter = JsonLines() if arguments.json else Quiet()
+    with _naming(arguments.story):
+        result = preview_story(
+            story, output, at=at, config=config, base=arguments.story.parent, on_event=reporter
+        )
+    for warning in result.warnings:
+        logging.getLogger("engine").warning(warning)
+    width, height = result.size_px
+    if isinstance(reporter, JsonLines):
+        reporter.write(
+            "done",
+            status="completed",
+            output=str(result.output),
+            frame=result.frame,
+            frame_count=result.frame_count,
+            seconds=round(float(result.time), 6),
+            size=[width, height],
+            warnings=list(result.warnings),
+        )
+    elif not arguments.quiet:
+        print(
+            f"{result.output}: frame {result.frame} of {result.frame_count} "
+            f"at {float(result.time):.3f} s, {width}x{height}"
+        )
+    return 0
+
+
+def _seconds(text: str) -> Fraction:
+    from fractions import Fraction
+
+    from engine.errors import InputError
+
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--at: got {text!r}; allowed: seconds, such as 3.2") from error
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    with importing():
+        from engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
+        from engine.plan import plan_video
+        from engine.story import load_story
+
+    config = configuration(arguments)
     if arguments.form != "plan":
         config = config.override("video", compositor="ffmpeg")  # the only one that is made of filter graphs
     _log_to_stderr(config, arguments)
@@ -258,22 +284,24 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from engine.doctor import as_text, examine
+    with importing():
+        from engine.doctor import as_text, examine
 
-    found = examine(_configuration(arguments))
+    found = examine(configuration(arguments))
     print(json.dumps(found, indent=2) if arguments.json else as_text(found))
     return 1 if found["problems"] else 0
 
 
 def _schema(arguments: argparse.Namespace) -> int:
-    from engine.schema import config_schema, story_schema
+    with importing():
+        from engine.schema import config_schema, story_schema
 
     schema = story_schema() if arguments.what == "story" else config_schema()
     print(json.dumps(schema, indent=2, ensure_ascii=False))
     return 0
 
 
-COMMANDS = {"render": _render, "compile": _compile, "doctor": _doctor, "schema": _schema}
+COMMANDS = {"render": _render, "preview": _preview, "compile": _compile, "doctor": _doctor, "schema": _schema}
 
 
 class _Terminated(KeyboardInterrupt):
@@ -289,7 +317,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _on_sigterm)
     from engine.errors import InputError, PipelineError
-    from engine.memory import return_freed_memory
 
     return_freed_memory()
     try:

@@ -38,6 +38,7 @@ from engine.story_fields import (
 )
 from engine.timing import parse_fps
 from engine.validation import explain
+from filters.fit import even
 
 EncoderName = Literal["auto", "libx264", "h264_nvenc"]
 CompositorName = Literal["auto", "ffmpeg", "native", "cuda"]
@@ -134,6 +135,9 @@ class Video(Section):
         default_factory=lambda: Resolutions(),  # noqa: PLW0108 - defined below
         description="Sizes of the aspects.",
     )
+    proxy: bool = Field(
+        False, description="Half the width and height; --proxy sets it, with the fastest preset."
+    )
     motion: Literal["auto", "perspective", "zoompan"] = Field(
         "auto", description="FFmpeg filter that moves the camera; auto prefers subpixel perspective."
     )
@@ -148,16 +152,19 @@ class Video(Section):
         return self
 
     def canvas_px(self) -> tuple[int, int]:
-        """Return the frame's width and height in pixels."""
-        if self.size:
-            return self.size
+        """Return the frame's width and height in pixels, both even; a proxy's are half the video's."""
+        width, height = self.finished_px()
+        return (even(width / 2), even(height / 2)) if self.proxy else (width, height)
+
+    def finished_px(self) -> tuple[int, int]:
+        """Return the frame's size in the finished video: what pictures are made for, a proxy's too."""
         table = {
             "9:16": self.resolutions.portrait,
             "1:1": self.resolutions.square,
             "16:9": self.resolutions.landscape,
             "4:5": self.resolutions.feed,
         }
-        return table[self.default_aspect_ratio]
+        return self.size or table[self.default_aspect_ratio]
 
 
 class Resolutions(Section):

@@ -6,31 +6,11 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 DOCUMENT_MAX_BYTES = 16 * 1024 * 1024
 
 
 class DocumentError(ValueError):
     """A file that cannot be read as its format; the message begins with the file's name."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error, as the YAML standard wants."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-                continue
-            name = (key.tag, key.value)
-            if name in seen:
-                raise yaml.composer.ComposerError(
-                    None, None, f"the key {key.value!r} is given twice in one object", key.start_mark
-                )
-            seen.add(name)
-        return node
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -63,9 +43,11 @@ def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
     try:
         if form == "json":
             return json.loads(text, object_pairs_hook=_no_duplicates)
-        return yaml.load(text, Loader=_Loader)
+        from engine.strict_yaml import load_yaml
+
+        return load_yaml(text)
     except RecursionError as error:
         raise DocumentError(f"{path}: nested too deeply") from error
-    except (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+    except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
         # PyYAML lets what its own conversions raise come through (a 13th month, an empty !!int).
         raise DocumentError(f"{path}: not {form.upper()}: {error}") from error

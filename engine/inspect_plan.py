@@ -21,6 +21,7 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
     return {
         "title": timeline.title,
         "size": [timeline.width_px, timeline.height_px],
+        "proxy": plan.config.video.proxy,
         "fps": str(timeline.fps),
         "frames": timeline.frame_count,
         "seconds": float(timeline.duration),

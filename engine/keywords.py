@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Final
 
-import stopwordsiso
 from icu4py.breakers import WordBreaker
 
 MAX_TAGS: Final = 10
@@ -24,6 +23,8 @@ CAPITAL_NOUNS: Final = frozenset({"de", "lb"})
 
 @cache
 def _stop_words(language: str) -> frozenset[str]:
+    import stopwordsiso
+
     known = stopwordsiso.stopwords(language) if stopwordsiso.has_lang(language) else set()
     return frozenset(word.casefold() for word in known)
 

@@ -162,18 +162,20 @@ def build_manifest(
     warnings: Sequence[str],
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
+    proxy: bool = False,
     created_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
 
     `audio` is what the mixer reports, None without sound; `timings` are wall seconds by stage; `outputs` are
-    the finished files by role, hashed here. Files appear by name, never with the folders of this machine.
+    the finished files by role, hashed here; `proxy` says that the video stands in for one twice its size. Files appear by name, never with the folders of this machine.
     """
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "created_at": (created_at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
         "story": {"id": story.story_id, "title": story.title, "sha256": story_sha256(story)},
         "canvas": {"width_px": timeline.width_px, "height_px": timeline.height_px},
+        "proxy": proxy,
         "fps": timeline.fps,
         "frame_count": timeline.frame_count,
         "duration": round(float(timeline.duration), 6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,30 +73,47 @@ def check_output(path: Path) -> Path:
     return path
 
 
-def write_beside(
-    plan: Plan, outputs: OutputPaths, files: StagedFiles, *, watched: FrameWatch
-) -> tuple[VideoInfo, dict[str, Any]]:
-    """Stage thumbnail, subtitles and metadata of a finished video."""
-    video = files.path(outputs.video)
-    info = probe_video(video)
-    frame = watched.best
-    if frame is None:
-        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
-    _write_thumbnail(plan, min(frame, plan.timeline.frame_count - 1), files.stage(outputs.thumbnail))
-    language = plan.story.metadata.language
-    spoken = cues(plan.timeline, language=language)
+def write_subtitles(plan: Plan, outputs: OutputPaths, files: StagedFiles) -> None:
+    """Stage the subtitles: they follow from the timeline alone, so no frame need be there yet."""
+    spoken = cues(plan.timeline, language=plan.story.metadata.language)
     write_text(files.stage(outputs.srt), to_srt(spoken))
     write_text(files.stage(outputs.vtt), to_vtt(spoken))
+
+
+def thumbnail_of_watched(
+    plan: Plan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
+) -> bool:
+    """Write the thumbnail as soon as its frame is known, with others still to be rendered.
+
+    Returns False, and writes nothing, where none of the frames watched is fit to be shown.
+    """
+    frame = watched.wait()
+    if frame is None or cancelled.is_set():
+        return False
+    _write_thumbnail(plan, target, frame)
+    return True
+
+
+def write_beside(
+    plan: Plan, outputs: OutputPaths, files: StagedFiles, *, has_thumbnail: bool
+) -> tuple[VideoInfo, dict[str, Any]]:
+    """Stage the metadata of a finished video, and its thumbnail where there is none yet."""
+    video = files.path(outputs.video)
+    info = probe_video(video)
+    if not has_thumbnail:
+        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
+        _write_thumbnail(plan, files.path(outputs.thumbnail), frame)
     metadata = build_metadata(plan.story, info)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata
 
 
-def _write_thumbnail(plan: Plan, frame: int, target: Path) -> None:
+def _write_thumbnail(plan: Plan, target: Path, frame: int) -> None:
     """Write a frame with the story's title, out of the cache where it is there."""
     # The title stands alone: the picture is drawn again without its caption.
     bare = plan.compositor.without_captions()
     fonts = FontCatalogue().resolve(TITLE_FONT)
+    frame = min(frame, plan.timeline.frame_count - 1)
     frames = FrameRange(frame, frame + 1)
     cache = SegmentCache(
         plan.cache,
@@ -157,6 +175,7 @@ def describe_render(
         warnings=plan.warnings,
         timings=timings,
         outputs={role: files.path(path) for role, path in staged.items()},
+        proxy=plan.config.video.proxy,
     )
 
 

@@ -19,7 +19,14 @@ from engine.config import Config
 from engine.errors import CancelledError, InputError, RenderingError
 from engine.manifest import write_json
 from engine.metadata import VideoInfo
-from engine.outputs import OutputPaths, check_output, describe_render, write_beside
+from engine.outputs import (
+    OutputPaths,
+    check_output,
+    describe_render,
+    thumbnail_of_watched,
+    write_beside,
+    write_subtitles,
+)
 from engine.plan import Event, OnEvent, Plan, Stopwatch, plan_video
 from engine.render.audio import AudioReport
 from engine.render.mux import Chapter, Mp4Writer
@@ -136,8 +143,8 @@ def _produce(
     # Every scene is judged, so that what the cache notes of a segment does not depend on the rest of the story.
     times = candidate_times(plan.timeline, limit=len(plan.timeline.clips))
     watched = FrameWatch(frames_round(time, fps) for time in times)
-    with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(1, "sound") as side:
-        video = files.stage(outputs.video)
+    with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(2, "beside") as side:
+        video, picture = files.stage(outputs.video), files.stage(outputs.thumbnail)
         writer = Mp4Writer(
             video,
             fps=plan.timeline.fps,
@@ -147,6 +154,8 @@ def _produce(
         )
         with writer, watch.stage("render"):
             mixing = side.submit(_mix, plan, sound, watch, cancelled, use_cache)
+            subtitles = side.submit(write_subtitles, plan, outputs, files)
+            thumbnail = side.submit(thumbnail_of_watched, plan, picture, watched=watched, cancelled=cancelled)
             try:
                 rendered = render_segments(
                     plan.compositor,
@@ -162,9 +171,12 @@ def _produce(
             except BaseException:
                 cancelled.set()  # the mix stops too
                 raise
+            finally:
+                watched.close()
         with watch.stage("outputs"):
             report(Event("outputs", 0, 1))
-            info, metadata = write_beside(plan, outputs, files, watched=watched)
+            subtitles.result()
+            info, metadata = write_beside(plan, outputs, files, has_thumbnail=thumbnail.result())
         manifest = describe_render(
             plan, outputs, files, sound=mixing.result(), rendered=rendered, watch=watch
         )

@@ -21,6 +21,7 @@ from engine.render.encoder import EncoderSettings, encoder_settings
 from engine.render.ffmpeg import FfmpegCompositor
 from engine.story import Story, story_scenes
 from engine.timeline import Timeline
+from engine.timing import FrameRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +78,25 @@ def plan_video(
     voice_over: Sound | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
+    only: Callable[[Timeline], FrameRange] | None = None,
 ) -> Plan:
     """Decide everything: scenes, assets, timeline, captions, encoder and compositor.
 
-    `base` is the folder that the story's relative paths are taken from. Raises InputError for what is wrong
-    in story or configuration, AssetError for an asset that failed.
+    `base` is the folder that the story's relative paths are taken from; `only` says which frames of the
+    timeline are wanted, so that captions elsewhere are left out. Raises InputError for what is wrong in story
+    or configuration, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
+    cache = cache or open_asset_cache(config)
     with watch.stage("check"):
-        ffmpeg = find_ffmpeg()
+        ffmpeg = find_ffmpeg(cache)
         drawn_by = choose_compositor(config.video.compositor)
         encoder = choose_encoder(config.video.codec)
         settings = encoder_settings(encoder.name, config.video)
         fonts = FontCatalogue()
         scenes = story_scenes(story)
         check_fonts(scenes, config, fonts, base=base)
-    cache = cache or open_asset_cache(config)
     with watch.stage("assets"):
         assets = gather_assets(
             story,
@@ -109,7 +112,8 @@ def plan_video(
         composition = compose(story, scenes, assets, config=config, base=base)
     timeline = composition.timeline
     with watch.stage("captions"):
-        captions = draw_captions(timeline, fonts=fonts, cache=cache, drawtext=drawn_by.name == "ffmpeg")
+        shown = timeline if only is None else with_captions_in(timeline, only(timeline))
+        captions = draw_captions(shown, fonts=fonts, cache=cache, drawtext=drawn_by.name == "ffmpeg")
     compositor = open_compositor(drawn_by.name, timeline, captions, ffmpeg=ffmpeg, config=config)
     return Plan(
         story=story,
@@ -137,12 +141,19 @@ def open_compositor(
         motion=config.video.motion,
         oversample=config.video.zoompan_oversample,
         has_perspective="perspective" in ffmpeg.filters,
+        version=ffmpeg.version,
     )
     if name == "ffmpeg":
         return graphs
     from engine.render.native import NativeCompositor  # its extension may not have been built
 
     return NativeCompositor(timeline=timeline, captions=captions, graphs=graphs)
+
+
+def with_captions_in(timeline: Timeline, frames: FrameRange) -> Timeline:
+    """Return the timeline with only those captions that are seen in a range."""
+    seen = tuple(caption for caption in timeline.captions if caption.frames.intersection(frames))
+    return replace(timeline, captions=seen)
 
 
 def _missing_letters(captions: Sequence[CaptionArt]) -> list[str]:

@@ -122,6 +122,8 @@ class FrameWatch:
 
     def __init__(self, frames: Iterable[int]) -> None:
         self._frames = frozenset(frames)
+        self._awaited = set(self._frames)
+        self._settled = threading.Event()
         self._lock = threading.Lock()
         self._scores: dict[int, float] = {}
 
@@ -134,6 +136,21 @@ class FrameWatch:
         looks = judge(_rgb(frame, long_side_px=LOOK_PX))
         with self._lock:
             self._scores[number] = looks.score if looks.usable else UNUSABLE
+            self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        self._awaited.discard(number)
+        if not self._awaited:
+            self._settled.set()
+
+    def close(self) -> None:
+        """Say that no more frames come."""
+        self._settled.set()
+
+    def wait(self) -> int | None:
+        """Wait until every frame has been judged or no more come; return the best, as `best` does."""
+        self._settled.wait()
+        return self.best
 
     def notes(self, frames: FrameRange) -> dict[int, float]:
         """Return the scores of the frames of a range that were seen, by their number in the range."""
@@ -150,6 +167,8 @@ class FrameWatch:
         known = {number: notes[number - frames.start] for number in watched if number - frames.start in notes}
         with self._lock:
             self._scores |= known
+            for number in known:
+                self._settle(number)
         return tuple(number for number in watched if number not in known)
 
     @property

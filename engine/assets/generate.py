@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +77,7 @@ def _drawn(job: AssetJob, index: int, scene: StoryScene) -> Still:
         text=scene.text,
         genre=job.story.metadata.genre,
         seed=_seed(job, index),
-        frame_px=job.config.video.canvas_px(),
+        frame_px=job.config.video.finished_px(),
     )
     return painted(request, painter=job.painter, cache=job.cache, settings=job.config.images)
 
@@ -96,7 +95,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             job.path(scene.image),
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
-            max_side_px=max(4096, round(2.5 * max(job.config.video.canvas_px()))),
+            max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
         )
         return _Made((still, None))
     except AssetError as error:
@@ -220,6 +219,8 @@ class AssetGenerator:
 
         The work runs on threads; the event loop stays free.
         """
+        import asyncio
+
         return await asyncio.to_thread(self.generate, scenes, genre=genre)
 
     def generate(self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general") -> dict[str, Any]:

@@ -20,6 +20,9 @@ from engine.assets.models import Sound
 from engine.config import Tts
 from engine.errors import ConfigError, TTSError
 
+EMBEDDED_VOICE = "heart"
+"""The voice that the hibari-tts wheel itself holds."""
+
 EDGE_LEVEL = 0.01
 EDGE_MARGIN_SECONDS = 0.06
 """Speech begins and ends where it passes this part of its peak (-40 dB); so much is kept around it."""
@@ -139,15 +142,16 @@ def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
     if settings.service == "none":
         return NarratorChoice(None)
     if settings.service == "hibari":
-        voices = hibari_voices()
-        if settings.voice not in voices:
+        # The voice inside the wheel needs no asking, and so no import of what may have nothing to speak.
+        if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):
             raise ConfigError(f"tts.voice: got {settings.voice!r}; allowed offline: {', '.join(voices)}")
         return NarratorChoice(HibariNarrator(settings.voice, settings.speech_rate, settings.pitch))
     message = f"tts.service {settings.service!r} is not part of this version; allowed: hibari, none"
     if not fallback:
         raise ConfigError(message)
     return NarratorChoice(
-        HibariNarrator("heart", settings.speech_rate, settings.pitch), f"{message}; 'hibari' speaks instead"
+        HibariNarrator(EMBEDDED_VOICE, settings.speech_rate, settings.pitch),
+        f"{message}; 'hibari' speaks instead",
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from engine.assets.backgrounds import draw_background
 from engine.assets.cache import ContentCache, file_sha256
 from engine.config import Images
 from engine.errors import ConfigError
@@ -62,6 +61,8 @@ class DrawnPainter:
 
     def paint(self, request: PictureRequest, target: Path) -> None:
         """Draw the picture and write it as PNG."""
+        from engine.assets.backgrounds import draw_background
+
         image = draw_background(genre=request.genre, seed=request.seed, size_px=self._size(request))
         image.save(target, "PNG", compress_level=1)
 

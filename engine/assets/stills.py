@@ -100,14 +100,20 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
         image = _open(path, max_megapixels=max_megapixels)
         with image:
             try:
+                made: list[Image.Image] = []
+
+                def note_decoded(target: Path) -> None:
+                    image.load()
+                    target.write_text(f"{image.width}x{image.height}", encoding="ascii")
+
                 as_it_is = _usable_as_it_is(image) and max(image.size) <= max_side_px
                 digest = file_sha256(path)
                 if as_it_is:
-                    image.load()
+                    # Decoded once to know that it is whole; a file of the same bytes will be so again.
+                    cache.get_or_make("whole", {"sha256": digest, "pillow": 1}, ".txt", note_decoded)
                     return Still(
                         path.resolve(), image.width, image.height, digest, DEMUXERS[str(image.format)]
                     )
-                made: list[Image.Image] = []
 
                 def make(target: Path) -> None:
                     if image.format == "JPEG":

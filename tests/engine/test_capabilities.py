@@ -11,6 +11,7 @@ import pytest
 
 import native
 from engine import capabilities
+from engine.assets.cache import ContentCache
 from engine.capabilities import (
     REQUIRED_FILTERS,
     choose_compositor,
@@ -241,3 +242,29 @@ def test_gpus_are_listed_or_their_absence_is_explained() -> None:
 
 def test_the_processors_counted_are_those_that_may_be_used() -> None:
     assert 1 <= cpu_count() <= (os.cpu_count() or 1)
+
+
+def test_a_program_is_asked_again_only_when_it_has_changed_or_what_was_kept_is_damaged(
+    tmp_path: Path,
+) -> None:
+    asked = tmp_path / "asked"
+    program = tmp_path / "ffmpeg"
+    script = f'#!/bin/sh\necho x >> {asked}\nexec {find_ffmpeg().path} "$@"\n'
+    program.write_text(script, encoding="utf-8")
+    program.chmod(0o755)
+    memory = ContentCache(tmp_path / "cache")
+
+    def times_asked() -> int:
+        found = inspect_ffmpeg(program, "test", memory)
+        assert found is not None
+        assert found.filters == find_ffmpeg().filters
+        return len(asked.read_text(encoding="utf-8").split())
+
+    first = times_asked()
+    assert times_asked() == first
+    program.write_text(script + "# another\n", encoding="utf-8")
+    second = times_asked()
+    assert second == 2 * first
+    for kept in (tmp_path / "cache").rglob("*.json"):
+        kept.write_text("{", encoding="utf-8")
+    assert times_asked() == 3 * first

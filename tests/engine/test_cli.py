@@ -169,7 +169,7 @@ def test_schema_is_json_schema(what: str) -> None:
 
 def test_help_has_examples_for_every_command() -> None:
     assert "examples:" in run("--help").stdout
-    for command in ("render", "compile", "schema"):
+    for command in ("render", "preview", "compile", "schema"):
         assert "example:" in run(command, "--help").stdout
 
 

@@ -16,6 +16,9 @@ SAME_AFTER_CODING_DB = 38.0
 XFADE_START_DB = 23.0
 """PSNR of xfade's frame at progress 1 against the first scene, where the transition starts at a small size."""
 
+SAME_PROXY_DB = 30.0
+"""PSNR of a proxy's frame against the full frame made smaller: letters and boxes lie on other whole pixels."""
+
 COLOUR_LEVELS = 1
 """How far Y, U and V of a flat colour may lie from BT.709."""
 

@@ -109,7 +109,7 @@ def test_a_plain_picture_is_used_as_it_is(tmp_path: Path, cache: ContentCache) -
         still = prepared(path, cache)
         assert (still.path, still.demuxer) == (path.resolve(), demuxer)
         assert seen_by_ffmpeg(still).shape == (48, 64, 3)
-    assert not cache.folder.exists()
+    assert not (cache.folder / "stills").exists()
 
 
 def test_the_format_is_told_by_the_bytes_and_not_by_the_name(tmp_path: Path, cache: ContentCache) -> None:

@@ -1,0 +1,145 @@
+"""Measure what the command costs before it does anything useful.
+
+Wall time of commands that do little, the time from the start of `render` to its first frame, and the fixed
+cost of a render with next to nothing in it, beside the interpreter alone and the two libraries that no render
+can do without. The cache is warm, and compiled modules are kept, as after an installation.
+
+    python -m benchmarks.startup
+    python -m benchmarks.startup --runs 9
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measure import CommandFailedError, measure
+from benchmarks.workload import BUILD
+
+RUNS = 5
+SMALL = ("--size", "180x320", "--fps", "24", "--preset", "ultrafast", "--crf", "28", "--encoder", "libx264")
+STORY = {
+    "id": "startup",
+    "title": "One second",
+    "scenes": [{"scene_id": "only", "text": "One second", "narration": "", "duration": 1.0}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StartUp:
+    """What a start took, in seconds: the median of several runs, the least and the most.
+
+    `cpu_s` is the median of the processor time of the command and its children, which other work on the machine
+    hardly changes; None where it was not taken.
+    """
+
+    name: str
+    median_s: float
+    least_s: float
+    most_s: float
+    cpu_s: float | None
+
+
+Once = Callable[[], tuple[float, float | None]]
+"""Runs a command once and returns its wall seconds and, where taken, its processor seconds."""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return what is laid over this process's environment: a cache of its own, compiled modules kept."""
+    return {
+        "CACHE_PATH": str(folder / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
+    }
+
+
+def whole_run(argv: Sequence[str], folder: Path) -> tuple[float, float]:
+    """Return the wall and processor seconds of a command; raise CommandFailedError."""
+    done = measure(argv, environment=environment(folder))
+    return done.wall_s, done.cpu_s
+
+
+def seconds_to_first_frame(argv: Sequence[str], folder: Path) -> float:
+    """Return the time from the start of a render with --json to its first frame; raise CommandFailedError."""
+    started = time.perf_counter()
+    first: float | None = None
+    with subprocess.Popen(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environment(folder)},
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = json.loads(line)
+            if first is None and event.get("stage") == "render" and event["done"] > 0:
+                first = time.perf_counter() - started
+    if process.returncode != 0 or first is None:
+        raise CommandFailedError(argv, process.returncode, "no frame was reported")
+    return first
+
+
+def commands(folder: Path) -> dict[str, Once]:
+    """Return what is measured, by name."""
+    story = folder / "startup.json"
+    story.parent.mkdir(parents=True, exist_ok=True)
+    story.write_text(json.dumps(STORY), encoding="utf-8")
+    program = (sys.executable, "-m", "engine.cli")
+    render = (*program, "render", str(story), "-o", str(folder / "video.mp4"), *SMALL)
+    frame = ("--frame", "12", "-o", str(folder / "startup.png"), "--size", "180x320", "-q")
+    argvs: dict[str, Sequence[str]] = {
+        "python -c pass": (sys.executable, "-c", "pass"),
+        'python -c "import av, numpy"': (sys.executable, "-c", "import av, numpy"),
+        "--version": (*program, "--version"),
+        "--help": (*program, "--help"),
+        "doctor": (*program, "doctor"),
+        "compile --as plan": (*program, "compile", str(story), "--as", "plan", *SMALL),
+        "preview, 180x320": (*program, "preview", str(story), *frame),
+        "render, 1 s of 180x320": (*render, "-q"),
+    }
+    table: dict[str, Once] = {name: partial(whole_run, argv, folder) for name, argv in argvs.items()}
+    table["render, to the first frame"] = lambda: (seconds_to_first_frame((*render, "--json"), folder), None)
+    return table
+
+
+def take(name: str, once: Once, runs: int) -> StartUp:
+    """Return the times of several runs, after one that fills the caches and does not count."""
+    once()
+    taken = [once() for _ in range(runs)]
+    walls = [wall for wall, _ in taken]
+    cpus = [cpu for _, cpu in taken if cpu is not None]
+    return StartUp(name, median(walls), min(walls), max(walls), median(cpus) if cpus else None)
+
+
+def table_row(taken: StartUp) -> str:
+    """Return one line for people."""
+    cpu = "" if taken.cpu_s is None else f"   {taken.cpu_s:.2f} s of processor time"
+    return f"{taken.name:30} {taken.median_s:6.2f} s  ({taken.least_s:.2f} to {taken.most_s:.2f}){cpu}"
+
+
+def main() -> int:
+    """Measure every start and print one table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.startup", description=(__doc__ or "").split("\n\n")[1]
+    )
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs that count (default {RUNS})")
+    options = parser.parse_args()
+    if options.runs < 1:
+        parser.error(f"--runs: got {options.runs}; allowed: a whole number >= 1")
+    for name, once in commands(BUILD / "startup").items():
+        print(table_row(take(name, once, options.runs)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

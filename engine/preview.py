@@ -1,0 +1,110 @@
+"""One finished frame of a story as a picture, without rendering the video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.atomic import whole_file
+from engine.config import Config
+from engine.errors import InputError, RenderingError
+from engine.plan import OnEvent, plan_video
+from engine.render.still_frame import draw_frame
+from engine.story import Story
+from engine.timeline import Timeline
+from engine.timing import FrameRange, Seconds
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+PNG_COMPRESS_LEVEL = 1
+"""A larger file that is written in a fraction of the time."""
+
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAt:
+    """Which frame is wanted: the one with this number, or the one shown at this time."""
+
+    number: int | None = None
+    time: Seconds | None = None
+
+    def of(self, timeline: Timeline) -> int:
+        """Return the frame's number; raise InputError for one outside the timeline."""
+        length = f"the video lasts {float(timeline.duration):.3f} s, {timeline.frame_count} frames"
+        if self.number is not None:
+            if not 0 <= self.number < timeline.frame_count:
+                raise InputError(f"frame {self.number}: {length}; allowed: 0 to {timeline.frame_count - 1}")
+            return self.number
+        time = self.time or Seconds(0)
+        if not 0 <= time < timeline.duration:
+            raise InputError(
+                f"time {float(time):g} s: {length}; allowed: 0 to less than {float(timeline.duration):.3f}"
+            )
+        return int(time * timeline.fps)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewResult:
+    """The picture that was written, and which of how many frames it shows."""
+
+    output: Path
+    frame: int
+    frame_count: int
+    time: Seconds
+    size_px: tuple[int, int]
+    warnings: tuple[str, ...]
+
+
+def check_picture(path: Path) -> Path:
+    """Return a picture's path with its folder made; raise InputError where it cannot be written."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise InputError(f"output {path}: allowed: a name that ends in {', '.join(PICTURE_SUFFIXES)}")
+    if path.is_dir():
+        raise InputError(f"output {path}: is a folder; allowed: a file name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output folder {path.parent}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def preview_story(
+    story: Story,
+    output: Path,
+    *,
+    at: FrameAt,
+    config: Config,
+    base: Path = Path(),
+    on_event: OnEvent | None = None,
+) -> PreviewResult:
+    """Write one frame of a story, captions and all, as PNG or JPEG by the name of `output`.
+
+    Narration decides how long scenes last, so it and the pictures are made where the cache has none yet;
+    sound is not mixed and nothing is encoded. Raises InputError, also for a frame beyond the end, AssetError
+    or RenderingError.
+    """
+    check_picture(output)
+    # No video is encoded, so none is asked what its encoder can do.
+    unasked = {"codec": "libx264", "preset": "ultrafast", "tune": None}
+    config = config.model_copy(update={"video": config.video.model_copy(update=unasked)})
+    wanted: Callable[[Timeline], FrameRange] = lambda timeline: _one(at.of(timeline))  # noqa: E731
+    plan = plan_video(story, config=config, base=base, on_event=on_event, only=wanted)
+    timeline = plan.timeline
+    frame = at.of(timeline)
+    picture = draw_frame(plan.compositor, frame)
+    try:
+        with whole_file(output) as partial:
+            if output.suffix.lower() == ".png":
+                picture.save(partial, "PNG", compress_level=PNG_COMPRESS_LEVEL)
+            else:
+                picture.save(partial, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    except OSError as error:
+        raise RenderingError(f"{output}: cannot be written: {error.strerror or error}") from error
+    return PreviewResult(
+        output, frame, timeline.frame_count, frame / timeline.fps, picture.size, plan.warnings
+    )
+
+
+def _one(frame: int) -> FrameRange:
+    return FrameRange(frame, frame + 1)

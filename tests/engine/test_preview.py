@@ -1,0 +1,191 @@
+"""One frame as a picture: the same that the video shows, from the command line as a stranger uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.config import Video
+from tests.support.tolerances import SAME_AFTER_CODING_DB, SAME_PROXY_DB, Frames, assert_frames_equal, psnr_db
+from tests.support.video import run_ffmpeg
+
+FRAMES_A_SECOND = 24
+SIZE = ["--size", "180x320", "--fps", str(FRAMES_A_SECOND)]
+
+STORY: dict[str, Any] = {
+    "id": "preview-story",
+    "title": "One frame",
+    "scenes": [
+        {"scene_id": "one", "text": "The first words", "narration": "", "duration": 1.0, "size": 90},
+        {
+            "scene_id": "two",
+            "text": "The second",
+            "narration": "",
+            "duration": 1.0,
+            "box": {"colour": "#102040"},
+        },
+    ],
+}
+FRAME_COUNT = 36
+
+
+def run(*arguments: str | Path) -> Any:
+    """Run the command and return what it did."""
+    return subprocess.run(
+        [sys.executable, "-m", "engine.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("preview") / "story.json"
+    path.write_text(json.dumps(STORY), encoding="utf-8")
+    return path
+
+
+def rgb(path: Path) -> Frames:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def frames_of(video: Path, size_px: tuple[int, int]) -> Frames:
+    """Return every frame of a video as RGB, (frames, height, width, 3)."""
+    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    data = run_ffmpeg("-i", video, "-fps_mode", "passthrough", "-vf", "scale=in_color_matrix=bt709", *raw)
+    return np.frombuffer(data, np.uint8).reshape(-1, size_px[1], size_px[0], 3)
+
+
+# -- one frame ------------------------------------------------------------------------------------
+
+
+def test_a_preview_is_the_frame_that_the_video_shows(story: Path, tmp_path: Path) -> None:
+    video = tmp_path / "video.mp4"
+    done = run("render", story, "-o", video, *SIZE, "--preset", "veryfast", "--crf", "6", "-q")
+    assert done.returncode == 0, done.stderr
+    shown = frames_of(video, (180, 320))
+    assert len(shown) == FRAME_COUNT
+    # In the first scene with its caption, in the transition, and the last frame of all.
+    for number, asked in ((10, ["--at", "0.43"]), (18, ["--frame", "18"]), (35, ["--at", "1.4999"])):
+        done = run("preview", story, *asked, "-o", tmp_path / "frame.png", *SIZE)
+        assert done.returncode == 0, done.stderr
+        assert f"frame {number} of 36 at {number / 24:.3f} s, 180x320" in done.stdout
+        drawn = rgb(tmp_path / "frame.png")
+        assert_frames_equal(drawn[None], shown[number][None], min_psnr_db=SAME_AFTER_CODING_DB)
+        assert psnr_db(drawn, shown[(number + 12) % FRAME_COUNT]) < SAME_AFTER_CODING_DB - 6
+
+
+def test_a_preview_is_written_as_jpeg_by_its_name(story: Path, tmp_path: Path) -> None:
+    done = run("preview", story, "--frame", "12", "-o", tmp_path / "deep/frame.jpg", *SIZE, "--json")
+    event = json.loads(done.stdout.splitlines()[-1])
+    assert (event["event"], event["frame"], event["frame_count"], event["size"]) == (
+        "done",
+        12,
+        36,
+        [180, 320],
+    )
+    assert event["seconds"] == 0.5
+    with Image.open(tmp_path / "deep/frame.jpg") as picture:
+        assert (picture.format, picture.size) == ("JPEG", (180, 320))
+
+
+def test_a_preview_mixes_no_sound_and_leaves_nothing_but_the_picture(story: Path, tmp_path: Path) -> None:
+    done = run("preview", story, "--at", "0", "-o", tmp_path / "frame.png", "-q", *SIZE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert os.listdir(tmp_path) == ["frame.png"]  # noqa: PTH208 - names
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["--at", "1.5"], "time 1.5 s: the video lasts 1.500 s, 36 frames; allowed: 0 to less than 1.500"),
+        (["--at", "99"], "time 99 s: the video lasts 1.500 s"),
+        (["--at", "-1"], "time -1 s: the video lasts 1.500 s"),
+        (["--at", "soon"], "--at: got 'soon'; allowed: seconds, such as 3.2"),
+        (["--at", "nan"], "--at: got 'nan'; allowed: seconds"),
+        (["--frame", "36"], "frame 36: the video lasts 1.500 s, 36 frames; allowed: 0 to 35"),
+        (["--frame", "-1"], "frame -1: the video lasts"),
+        ([], "one of the arguments --at --frame is required"),
+        (["--at", "0", "--frame", "0"], "not allowed with argument"),
+    ],
+)
+def test_a_frame_that_is_not_there_is_wrong_input(
+    asked: list[str], message: str, story: Path, tmp_path: Path
+) -> None:
+    done = run("preview", story, *asked, "-o", tmp_path / "frame.png", *SIZE)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "frame.png").exists()
+
+
+@pytest.mark.parametrize("name", ["frame.gif", "frame"])
+def test_a_picture_of_another_kind_is_wrong_input(name: str, story: Path, tmp_path: Path) -> None:
+    done = run("preview", story, "--at", "0", "-o", tmp_path / name, *SIZE)
+    assert done.returncode == 2
+    assert "allowed: a name that ends in .png, .jpg, .jpeg" in done.stderr
+
+
+def test_a_story_that_is_missing_is_wrong_input(tmp_path: Path) -> None:
+    done = run("preview", tmp_path / "none.json", "--at", "0", "-o", tmp_path / "frame.png")
+    assert done.returncode == 2
+    assert "none.json" in done.stderr
+
+
+# -- proxies --------------------------------------------------------------------------------------
+
+
+def test_a_proxy_has_half_the_size_and_all_the_frames(story: Path, tmp_path: Path) -> None:
+    done = run("render", story, "-o", tmp_path / "v.mp4", *SIZE, "--proxy", "--json")
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["video_info"]["resolution"] == [90, 160]
+    assert last["video_info"]["frame_count"] == FRAME_COUNT
+    manifest = json.loads((tmp_path / "v.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["proxy"] is True
+    assert manifest["encoder"]["options"]["preset"] == "ultrafast"
+    assert manifest["encoder"]["options"]["crf"] == "28"
+
+
+def plan_of(story: Path, *options: str) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads(run("compile", story, "--as", "plan", *options).stdout)
+    return plan
+
+
+def test_what_the_command_says_beats_the_proxy_which_beats_the_file(story: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("video_pipeline: {video: {preset: slow, crf: 17, size: [180, 320]}}", encoding="utf-8")
+    plain = plan_of(story, "--config", str(config))
+    assert (plain["proxy"], plain["size"], plain["encoder"]["crf"]) == (False, [180, 320], "17")
+    proxy = plan_of(story, "--config", str(config), "--proxy")
+    assert (proxy["proxy"], proxy["size"], proxy["frames"]) == (True, [90, 160], plain["frames"])
+    assert (proxy["encoder"]["preset"], proxy["encoder"]["crf"]) == ("ultrafast", "28")
+    named = plan_of(story, "--config", str(config), "--proxy", "--preset", "veryfast", "--bitrate", "900k")
+    assert (named["encoder"]["preset"], named["encoder"]["b"]) == ("veryfast", "900k")
+    assert "crf" not in named["encoder"]
+
+
+def test_an_odd_half_is_rounded_to_even() -> None:
+    assert Video(size=(1080, 1350), proxy=True).canvas_px() == (540, 676)
+    assert Video(size=(182, 320), proxy=True).canvas_px() == (92, 160)
+
+
+def test_a_proxy_looks_like_the_video_made_smaller(story: Path, tmp_path: Path) -> None:
+    size = ["--size", "720x1280", "--fps", "24"]
+    for name, proxy in (("whole", []), ("proxy", ["--proxy"])):
+        done = run("preview", story, "--frame", "30", "-o", tmp_path / f"{name}.png", *size, *proxy)
+        assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "whole.png") as whole:
+        smaller = np.asarray(whole.resize((360, 640), Image.Resampling.BOX))
+    proxy_frame = rgb(tmp_path / "proxy.png")
+    assert proxy_frame.shape == smaller.shape
+    assert psnr_db(proxy_frame, smaller) >= SAME_PROXY_DB

@@ -1,0 +1,63 @@
+"""What a start imports: commands that only print bring in nothing that draws, checks or encodes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "av",
+    "numpy",
+    "PIL",
+    "pydantic",
+    "yaml",
+    "rich",
+    "hibari",
+    "icu4py",
+    "uharfbuzz",
+    "ffmpeg",
+    "asyncio",
+)
+
+SCRIPT = """
+import sys
+from engine.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert ended.code == 0, ended.code
+print("imported:", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Return the top-level modules that a command has imported when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.rpartition("imported: ")[2].split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["render", "--help"], ["preview", "--help"]]
+)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    modules = imported_by(*arguments)
+    assert "argparse" in modules
+    assert modules.isdisjoint(HEAVY), sorted(modules.intersection(HEAVY))
+
+
+def test_a_plan_without_yaml_or_a_bar_imports_neither_nor_what_draws_backgrounds_anew(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    story = tmp_path_factory.mktemp("startup") / "story.json"
+    story.write_text(
+        '{"title": "T", "scenes": [{"scene_id": "a", "narration": "", "duration": 1.0}]}', encoding="utf-8"
+    )
+    plan = ["compile", str(story), "--as", "plan", "--size", "180x320"]
+    imported_by(*plan)  # draws the background into the cache
+    modules = imported_by(*plan)
+    assert "pydantic" in modules
+    assert modules.isdisjoint({"yaml", "rich", "asyncio", "stopwordsiso", "hibari"})
