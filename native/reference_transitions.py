@@ -221,15 +221,17 @@ def _moved(direction: str, *, first_moves: bool, second_moves: bool) -> Formula:
 
 
 def _squeeze(axis: int) -> Formula:
-    """The first picture pressed flat towards its middle, over the second."""
+    """The first picture pressed flat towards its middle, over the second; its ends by float32, as they often tie."""
 
     def formula(a: Values, b: Values, p: float, w: int, h: int) -> Values:
         length = a.shape[axis]
         with np.errstate(divide="ignore", invalid="ignore"):
             line = np.arange(length, dtype=np.float32) / np.float32(length)
-            z = (np.float32(0.5) + (line - np.float32(0.5)) / np.float32(p)).astype(np.float64)
+            z = np.float32(0.5) + (line - np.float32(0.5)) / np.float32(p)
         inside = (z >= 0) & (z <= 1)
-        at = np.rint(np.where(inside, z, 0) * (length - 1)).astype(np.int64)
+        away = np.where(inside, 2 * np.arange(length) - length, 0)
+        exact = (length - 1) / 2 + away * ((length - 1) / (2 * length * max(p, 1e-6)))
+        at = np.rint(exact).clip(0, length - 1).astype(np.int64)
         return np.where(inside[:, None] if axis == 1 else inside, np.take(a, at, axis), b)
 
     return formula

@@ -33,7 +33,7 @@ VP_PIXEL int32_t vp_is_near(const TransitionFrame* frame, int32_t luma, int32_t 
 VP_PIXEL int32_t vp_share(int32_t count) { return (int32_t)((((int64_t)1 << 30) + count / 2) / count); }
 
 VP_PIXEL int32_t vp_mean(int32_t sum, int32_t share) {
-  return (int32_t)(((int64_t)sum * share + ((int64_t)1 << 37)) >> 38);
+  return (int32_t)(((uint64_t)(uint32_t)sum * (uint32_t)share + ((uint64_t)1 << 37)) >> 38);
 }
 
 // The mix of the two pictures, 8 fraction bits.
