@@ -16,6 +16,18 @@ SAME_AFTER_CODING_DB = 38.0
 XFADE_START_DB = 23.0
 """PSNR of xfade's frame at progress 1 against the first scene, where the transition starts at a small size."""
 
+XFADE_DB = 40.0
+"""PSNR of a native transition against xfade, which cuts where ours rounds and resamples chroma to 4:4:4 and back."""
+
+TRANSITION_TWIN_DB = 50.0
+"""PSNR of a native transition against its float64 twin: chroma of soft edges is taken in the middle of its pixels."""
+
+TRANSITION_TWIN_LEVELS = 1
+"""How far luma of a native transition may lie from its float64 twin."""
+
+DISSOLVE_SHARE = 0.02
+"""How far the share of the pixels that show the first scene may lie from the progress."""
+
 COLOUR_LEVELS = 1
 """How far Y, U and V of a flat colour may lie from BT.709."""
 
