@@ -59,7 +59,8 @@ VP_PIXEL int32_t vp_between(const uint8_t* above, const uint8_t* below, int32_t 
   return (top * (4 - down) + bottom * down + 8) >> 4;
 }
 
-// floor(value / unit), where a quotient so close below a whole number that a float cannot tell it counts as that number.
+// floor(value / unit), where a quotient so close below a whole number that a float cannot tell it counts as that
+// number.
 VP_PIXEL int64_t vp_floor_as_float(int64_t value, int64_t unit) {
   const int64_t next = value / unit + 1;
   int64_t power = 1;
