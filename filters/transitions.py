@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+
 from filters.graph import Stream, merge
 
 CUT = "cut"
@@ -30,6 +32,11 @@ XFADE_NAMES: tuple[str, ...] = (
 )
 
 TRANSITION_NAMES: tuple[str, ...] = (CUT, *XFADE_NAMES)
+
+
+def progress(frame: int, frames: int) -> float:
+    """Return what frame 0 to `frames` of a transition shows: 1 (the first scene alone) to 0, in float32 as xfade has it."""
+    return float(np.float32(1) - np.float32(frame) / np.float32(frames))
 
 
 def xfade(first: Stream, second: Stream, *, name: str, frames: int, fps: Fraction) -> Stream:

@@ -1,4 +1,5 @@
 // Transitions, by name, on planes of 4:2:0.
+#include <cstdlib>
 #include <tuple>
 
 #include <nanobind/stl/tuple.h>
@@ -54,11 +55,11 @@ bool shares_rows(const Plane& target, const Planes& sources) {
   for (const ConstPlane& source : sources) {
     const uint8_t *low, *high;
     span(source, low, high);
-    // Planes that lie side by side in one array share a span but no byte; only the same rows are refused.
-    if (target.data == source.data || (target.stride == source.stride && from < high && low < to &&
-                                       std::abs(target.data - source.data) % std::abs(target.stride) < target.width)) {
-      return true;
-    }
+    // Planes that lie side by side in one array share a span but no byte.
+    const ptrdiff_t stride = std::abs(target.stride), apart = std::abs(target.data - source.data);
+    const bool beside = target.stride == source.stride && stride > 0 && apart % stride >= target.width &&
+                        stride - apart % stride >= target.width;
+    if (from < high && low < to && !beside) return true;
   }
   return false;
 }
@@ -96,8 +97,8 @@ void bind_transition(const char* name, double progress, const SourcePlanes& firs
 }  // namespace
 
 void bind_transitions(nb::module_& module) {
-  module.def("transition", bind_transition, nb::arg("name"), nb::arg("progress"), nb::arg("first"), nb::arg("second"),
-             nb::arg("target"));
+  module.def("transition", bind_transition, nb::arg("name"), nb::arg("progress"), nb::arg("first").noconvert(),
+             nb::arg("second").noconvert(), nb::arg("target").noconvert());
   module.def("transition_records", [] {
     nb::list list;
     for (const TransitionRecord& record : kTransitionRecords) {

@@ -17,6 +17,7 @@ Plane = npt.NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
 Values = npt.NDArray[np.float64]
 
+DIRECTIONS = ("left", "right", "up", "down")
 BLACK = np.array([0.0, 128.0, 128.0])[:, None, None]
 WHITE = np.array([255.0, 128.0, 128.0])[:, None, None]
 
@@ -63,7 +64,7 @@ def _grid(width: int, height: int) -> tuple[Values, Values]:
 
 def _mix(a: Values, b: Values, weight: Values | float) -> Values:
     """Return `a` where the weight is 1, `b` where it is 0, and the line between."""
-    return a * weight + b * (1 - np.asarray(weight))
+    return np.asarray(a * weight + b * (1 - np.asarray(weight)))
 
 
 def _step(low: float, high: float, value: Values | float) -> Values:
@@ -132,19 +133,20 @@ def _slice(across: bool, turned: bool) -> Formula:
     def weight(x: Values, y: Values, p: float, w: int, h: int) -> Values:
         line, length = (x, w) if across else (y, h)
         line = length - 1 - line if turned else line
-        return (
-            _step(-0.5, 0, line / length - float(np.float32(p) * np.float32(1.5)))
-            <= (10 * line % length) / length
-        ).astype(np.float64)
+        opened = _step(-0.5, 0, line / length - float(np.float32(p) * np.float32(1.5)))
+        return np.asarray(opened <= (10 * line % length) / length, np.float64)
 
     return _weighted(weight)
 
 
-def noise(count: int) -> Values:
-    """Return xfade's pseudo-random number of each of `count` lines: the fraction of 43758.545 sin(78.233 n), float32."""
-    angle = (np.arange(count, dtype=np.float32) * np.float32(78.233)).astype(np.float64)
+ROW_FREQUENCY, COLUMN_FREQUENCY = 78.233, 12.9898
+
+
+def noise(count: int, frequency: float) -> Values:
+    """Return xfade's pseudo-random number of each of `count` lines: the fraction of 43758.545 sin(f n), in float32."""
+    angle = (np.arange(count, dtype=np.float32) * np.float32(frequency)).astype(np.float64)
     value = np.sin(angle).astype(np.float32) * np.float32(43758.545)
-    return (value - np.floor(value)).astype(np.float64)
+    return np.asarray(value - np.floor(value), np.float64)
 
 
 def _wind(across: bool, turned: bool) -> Formula:
@@ -152,17 +154,10 @@ def _wind(across: bool, turned: bool) -> Formula:
 
     def weight(x: Values, y: Values, p: float, w: int, h: int) -> Values:
         place = 1 - (x / w if across else y / h) if turned else (x / w if across else y / h)
-        shift = noise(h)[:, None] if across else noise_across(w)[None, :]
+        shift = noise(h, ROW_FREQUENCY)[:, None] if across else noise(w, COLUMN_FREQUENCY)[None, :]
         return 1 - _step(0, -0.2, place * 0.8 + 0.2 * shift - (1 - p) * 1.2)
 
     return _weighted(weight)
-
-
-def noise_across(count: int) -> Values:
-    """Return the same of each of `count` columns: the fraction of 43758.545 sin(12.9898 n), float32."""
-    angle = (np.arange(count, dtype=np.float32) * np.float32(12.9898)).astype(np.float64)
-    value = np.sin(angle).astype(np.float32) * np.float32(43758.545)
-    return (value - np.floor(value)).astype(np.float64)
 
 
 def chance(width: int, height: int) -> Values:
@@ -224,15 +219,17 @@ def _moved(direction: str, *, first_moves: bool, second_moves: bool) -> Formula:
 
 
 def _squeeze(axis: int) -> Formula:
-    """The first picture pressed flat towards its middle, over the second."""
+    """The first picture pressed flat towards its middle, over the second; its ends by float32, as they often tie."""
 
     def formula(a: Values, b: Values, p: float, w: int, h: int) -> Values:
         length = a.shape[axis]
         with np.errstate(divide="ignore", invalid="ignore"):
             line = np.arange(length, dtype=np.float32) / np.float32(length)
-            z = (np.float32(0.5) + (line - np.float32(0.5)) / np.float32(p)).astype(np.float64)
+            z = np.float32(0.5) + (line - np.float32(0.5)) / np.float32(p)
         inside = (z >= 0) & (z <= 1)
-        at = np.rint(np.where(inside, z, 0) * (length - 1)).astype(np.int64)
+        away = np.where(inside, 2 * np.arange(length) - length, 0)
+        exact = (length - 1) / 2 + away * ((length - 1) / (2 * length * max(p, 1e-6)))
+        at = np.rint(exact).clip(0, length - 1).astype(np.int64)
         return np.where(inside[:, None] if axis == 1 else inside, np.take(a, at, axis), b)
 
     return formula
@@ -286,26 +283,22 @@ def _by_difference(slow: bool) -> Formula:
     return formula
 
 
-def _between(plane: Values) -> Values:
+def chroma_between(plane: Values) -> Values:
     """Return a plane of repeated chroma samples read between them: a cubic (a = -0.6) cut to 32 parts."""
     for axis in (0, 1):
         line, last = np.arange(plane.shape[axis]), plane.shape[axis] - 1
         sample, towards = line // 2, np.where(line % 2, 1, -1)
         taps = ((-3, -1), (28, 0), (8, 1), (-1, 2))
-        read = [
-            weight
-            / 32
-            * np.take(plane, np.clip(2 * np.clip(sample + step * towards, 0, last // 2), 0, last), axis)
-            for weight, step in taps
-        ]
-        plane = np.sum(read, axis=0)
+        places = [2 * np.clip(sample + step * towards, 0, last // 2) for _, step in taps]
+        read = [np.take(plane, place, axis) for place in places]
+        plane = np.asarray(sum(weight / 32 * part for (weight, _), part in zip(taps, read, strict=True)))
     return plane
 
 
 def _distance(a: Values, b: Values, p: float, w: int, h: int) -> Values:
     """The first picture's share where the two differ by no more than p."""
     apart = a - b
-    apart = np.stack([apart[0], _between(apart[1]), _between(apart[2])]) / 255
+    apart = np.stack([apart[0], chroma_between(apart[1]), chroma_between(apart[2])]) / 255
     near = np.sqrt((apart**2).sum(axis=0)) <= p * (1 + 5e-7)
     return _mix(np.where(near, a, b), b, p)
 
@@ -335,11 +328,9 @@ FORMULAS: dict[str, Formula] = {
     "wipetr": _wipe(False, True),
     "wipebl": _wipe(True, False),
     "wipebr": _wipe(False, False),
-    **{f"slide{d}": _moved(d, first_moves=True, second_moves=True) for d in ("left", "right", "up", "down")},
-    **{f"cover{d}": _moved(d, first_moves=False, second_moves=True) for d in ("left", "right", "up", "down")},
-    **{
-        f"reveal{d}": _moved(d, first_moves=True, second_moves=False) for d in ("left", "right", "up", "down")
-    },
+    **{f"slide{d}": _moved(d, first_moves=True, second_moves=True) for d in DIRECTIONS},
+    **{f"cover{d}": _moved(d, first_moves=False, second_moves=True) for d in DIRECTIONS},
+    **{f"reveal{d}": _moved(d, first_moves=True, second_moves=False) for d in DIRECTIONS},
     "smoothleft": _soft(lambda x, y, w, h: x / w),
     "smoothright": _soft(lambda x, y, w, h: (w - 1 - x) / w),
     "smoothup": _soft(lambda x, y, w, h: y / h),

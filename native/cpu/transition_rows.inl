@@ -35,6 +35,15 @@ inline void mix_with_level_row(uint8_t* target, const uint8_t* picture, int32_t 
 
 // -- weights --------------------------------------------------------------------------------------
 
+template <int kAcross, int kShift>
+void fill_wind(const TransitionFrame& frame, const TransitionPlane& plane, int left, int row, int count,
+               int16_t* weights) {
+  for (int x = 0; x < count; ++x) {
+    const int32_t weight = vp_weight_wind(&frame, &plane, left + x, row, kAcross, kShift);
+    weights[x] = static_cast<int16_t>(VP_WEIGHT_ONE - weight);
+  }
+}
+
 template <int kFormula>
 void fill_weights(const TransitionFrame& frame, const TransitionPlane& plane, int left, int row, int count,
                   const int32_t* reciprocals, int16_t* weights) {
@@ -49,6 +58,10 @@ void fill_weights(const TransitionFrame& frame, const TransitionPlane& plane, in
                                  : vp_weight_radial(&frame, across, down, reciprocals[x], of_down);
       weights[x] = static_cast<int16_t>(start + sign * weight);
     }
+  } else if constexpr (kFormula == VP_WIND) {
+    const auto fill = frame.slope_x ? (frame.shift_x ? fill_wind<1, 1> : fill_wind<1, 0>)
+                                    : (frame.shift_x ? fill_wind<0, 1> : fill_wind<0, 0>);
+    fill(frame, plane, left, row, count, weights);
   } else {
     for (int x = 0; x < count; ++x) {
       weights[x] = static_cast<int16_t>(vp_weight(kFormula, &frame, &plane, left + x, row));
@@ -178,30 +191,39 @@ void distance(const TransitionFrame& frame, const TransitionPlane& plane, const 
 
 // Whole rows: sums of the mix up to each luma pixel, and from their differences the means. A chroma row is taken with
 // each sample over the luma pixels that it covers.
+template <int kShift>
 void blur(const TransitionFrame& frame, const TransitionPlane& plane, const Rectangle& part) {
   const int width = frame.luma_width, size = frame.size;
+  const int32_t amount = frame.amount;
   int32_t* sums = plane.scratch;
   int32_t* shares = plane.scratch + width + 1;
   for (int x = 0; x < width; ++x) shares[x] = vp_share(vp_min(size, width - x));
+  const int32_t share = shares[0];
+  const int steady = vp_max(width - size, 0);
   for (int row = 0; row < part.rows; ++row) {
     const uint8_t* first = vp_line(&plane, 0, plane.plane, part.top + row);
     const uint8_t* second = vp_line(&plane, 1, plane.plane, part.top + row);
     uint8_t* target = part.target + row * part.stride;
-    for (int x = 0; x < width; ++x) {
-      const int at = x >> frame.shift_x;
-      sums[1 + x] = vp_mix_fine(first[at], second[at], frame.amount);
+    int32_t sum = 0;
+    for (int left = 0; left < plane.width; left += kColumns) {
+      alignas(64) int32_t mixed[kColumns];
+      const int columns = vp_min(kColumns, plane.width - left);
+      for (int x = 0; x < columns; ++x) mixed[x] = vp_mix_fine(first[left + x], second[left + x], amount);
+      int32_t* to = sums + (left << kShift);
+      const int pixels = vp_min(columns << kShift, width - (left << kShift));
+      for (int x = 0; x < pixels; ++x) {
+        to[x] = sum;
+        sum += mixed[x >> kShift];
+      }
     }
-    sums[0] = 0;
-    for (int x = 0; x < width; ++x) sums[1 + x] += sums[x];
-    const int steady = vp_max(width - size, 0);
-    for (int x = 0; x < steady; ++x) sums[x] = vp_mean(sums[x + size] - sums[x], shares[0]);
-    for (int x = steady; x < width; ++x) sums[x] = vp_mean(sums[width] - sums[x], shares[x]);
-    if (frame.shift_x == 0) {
+    sums[width] = sum;
+    for (int x = 0; x < steady; ++x) sums[x] = vp_mean(sums[x + size] - sums[x], share);
+    for (int x = steady; x < width; ++x) sums[x] = vp_mean(sum - sums[x], shares[x]);
+    if (kShift == 0) {
       for (int x = 0; x < width; ++x) target[x] = static_cast<uint8_t>(sums[x]);
     } else {
-      for (int x = 0; x < plane.width; ++x) {
-        target[x] = static_cast<uint8_t>((sums[2 * x] + sums[vp_last_x(&frame, x)] + 1) >> 1);
-      }
+      for (int x = 0; x < width / 2; ++x) target[x] = static_cast<uint8_t>((sums[2 * x] + sums[2 * x + 1] + 1) >> 1);
+      if (width % 2) target[width / 2] = static_cast<uint8_t>(sums[width - 1]);
     }
   }
 }
@@ -373,7 +395,8 @@ void transition_part(const TransitionFrame& frame, const TransitionPlane& plane,
 void transition_rows(const TransitionFrame& frame, const TransitionPlane& plane, int first_row, int rows,
                      uint8_t* target, ptrdiff_t stride) {
   if (frame.formula == VP_BLUR) {
-    blur(frame, plane, Rectangle{0, plane.width, first_row, rows, target, stride});
+    const Rectangle whole{0, plane.width, first_row, rows, target, stride};
+    frame.shift_x ? blur<1>(frame, plane, whole) : blur<0>(frame, plane, whole);
     return;
   }
   for (int left = 0; left < plane.width; left += kColumns) {

@@ -59,13 +59,19 @@ VP_PIXEL int32_t vp_between(const uint8_t* above, const uint8_t* below, int32_t 
   return (top * (4 - down) + bottom * down + 8) >> 4;
 }
 
-// A number just below a whole one, as close as a float cannot tell from it, becomes that number.
-VP_PIXEL int64_t vp_as_float(int64_t value) { return value + (value >> 25); }
+// floor(value / unit), where a quotient so close below a whole number that a float cannot tell it counts as that
+// number.
+VP_PIXEL int64_t vp_floor_as_float(int64_t value, int64_t unit) {
+  const int64_t next = value / unit + 1;
+  int64_t power = 1;
+  while (power < next) power *= 2;
+  return next * unit - value <= (power * unit) >> 25 ? next : next - 1;
+}
 
 // Large pixels: each takes the pixel in its middle. Their side is `scale`, 32 fraction bits; 0 leaves a picture as it
 // is. Their edges often fall on whole pixels, where floats decide in xfade.
 VP_PIXEL int32_t vp_block_place(const TransitionFrame* frame, int32_t line, int32_t length) {
   if (frame->scale == 0) return line;
-  const int64_t block = vp_as_float((int64_t)line << 32) / frame->scale;
-  return vp_min((int32_t)(vp_as_float((2 * block + 1) * frame->scale) >> 33), length - 1);
+  const int64_t block = vp_floor_as_float((int64_t)line << 32, frame->scale);
+  return vp_min((int32_t)vp_floor_as_float((2 * block + 1) * frame->scale, (int64_t)1 << 33), length - 1);
 }

@@ -13,8 +13,8 @@ VP_PIXEL int32_t vp_by_difference(const TransitionFrame* frame, int32_t first, i
   return second + frame->by_difference[first - second + 255];
 }
 
-// Distance. The differences of chroma are known a chroma sample; a luma pixel lies a quarter of the way from the nearest
-// to the next. They are read there by a cubic (a = -0.6, that of FFmpeg's scaler) over the four samples around: `last`
+// Distance. The differences of chroma are known a chroma sample; a luma pixel lies a quarter of the way from the
+// nearest to the next. They are read there by a cubic (a = -0.6, that of FFmpeg's scaler) over the four samples around: `last`
 // lies before the nearest, `after` behind the next. 5 fraction bits; a second pass leaves 4.
 VP_PIXEL int32_t vp_chroma_near(int32_t last, int32_t nearest, int32_t next, int32_t after) {
   return 28 * nearest + 8 * next - 3 * last - after;
@@ -33,7 +33,7 @@ VP_PIXEL int32_t vp_is_near(const TransitionFrame* frame, int32_t luma, int32_t 
 VP_PIXEL int32_t vp_share(int32_t count) { return (int32_t)((((int64_t)1 << 30) + count / 2) / count); }
 
 VP_PIXEL int32_t vp_mean(int32_t sum, int32_t share) {
-  return (int32_t)(((int64_t)sum * share + ((int64_t)1 << 37)) >> 38);
+  return (int32_t)(((uint64_t)(uint32_t)sum * (uint32_t)share + ((uint64_t)1 << 37)) >> 38);
 }
 
 // The mix of the two pictures, 8 fraction bits.

@@ -13,10 +13,15 @@ VP_PIXEL int32_t vp_smooth(int32_t value) { return (vp_smooth_fine(value) + (1 <
 
 VP_PIXEL int32_t vp_abs(int32_t value) { return value < 0 ? -value : value; }
 
-VP_PIXEL int32_t vp_middle_x(const TransitionFrame* frame, int32_t x) { return x * frame->unit_x + frame->offset_x; }
-VP_PIXEL int32_t vp_middle_y(const TransitionFrame* frame, int32_t y) { return y * frame->unit_y + frame->offset_y; }
+// The middle of the luma pixels that a sample covers, in half pixels; a picture of odd size ends inside a sample.
+VP_PIXEL int32_t vp_middle_x(const TransitionFrame* frame, int32_t x) {
+  return vp_min(x * frame->unit_x + frame->offset_x, 2 * (frame->luma_width - 1));
+}
+VP_PIXEL int32_t vp_middle_y(const TransitionFrame* frame, int32_t y) {
+  return vp_min(y * frame->unit_y + frame->offset_y, 2 * (frame->luma_height - 1));
+}
 
-// The last luma pixels that a sample covers; a picture of odd size ends inside a sample.
+// The last luma pixels that a sample covers.
 VP_PIXEL int32_t vp_last_x(const TransitionFrame* frame, int32_t x) {
   return vp_min((x << frame->shift_x) + (1 << frame->shift_x), frame->luma_width) - 1;
 }
@@ -74,12 +79,14 @@ VP_PIXEL int32_t vp_weight_slice(const TransitionFrame* frame, int32_t x, int32_
   return shown * (VP_WEIGHT_ONE / 2);
 }
 
-VP_PIXEL int32_t vp_weight_wind(const TransitionFrame* frame, const TransitionPlane* plane, int32_t x, int32_t y) {
-  const int32_t across = frame->slope_x != 0;
-  const int32_t one = across ? y << frame->shift_y : x << frame->shift_x;
-  const int32_t two = across ? vp_last_y(frame, y) : vp_last_x(frame, x);
+// A line of luma has a shift of its own; a sample of chroma takes the mean of the two that it covers.
+VP_PIXEL int32_t vp_weight_wind(const TransitionFrame* frame, const TransitionPlane* plane, int32_t x, int32_t y,
+                                int32_t across, int32_t shift) {
   const int32_t line =
       frame->base + frame->slope_x * vp_middle_x(frame, x) + frame->slope_y * vp_middle_y(frame, y);
+  const int32_t one = (across ? y : x) << shift;
+  if (shift == 0) return vp_smooth(line - plane->noise[one]);
+  const int32_t two = across ? vp_last_y(frame, y) : vp_last_x(frame, x);
   return (vp_smooth(line - plane->noise[one]) + vp_smooth(line - plane->noise[two]) + 1) >> 1;
 }
 
@@ -183,7 +190,7 @@ VP_PIXEL int32_t vp_weight(int32_t formula, const TransitionFrame* frame, const 
     case VP_MIDDLE: weight = vp_weight_middle(frame, x, y); break;
     case VP_DIAGONAL: weight = vp_weight_diagonal(frame, x, y); break;
     case VP_SLICE: weight = vp_weight_slice(frame, x, y); break;
-    case VP_WIND: weight = vp_weight_wind(frame, plane, x, y); break;
+    case VP_WIND: weight = vp_weight_wind(frame, plane, x, y, frame->slope_x != 0, frame->shift_x); break;
     case VP_DISSOLVE: weight = vp_weight_dissolve(frame, x, y); break;
     case VP_DISC: weight = vp_weight_disc(frame, x, y); break;
     case VP_CIRCLE:

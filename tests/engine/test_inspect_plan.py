@@ -57,7 +57,7 @@ STORY: dict[str, Any] = {
     ],
 }
 CONFIG = {
-    "video": {"size": list(SIZE_PX), "fps": 24, "preset": "veryfast", "crf": 16},
+    "video": {"size": list(SIZE_PX), "fps": 24, "preset": "veryfast", "crf": 16, "compositor": "ffmpeg"},
     "tts": {"service": "none"},
     "scenes": {"transition_duration": 0.5},
 }

@@ -19,6 +19,18 @@ XFADE_START_DB = 23.0
 SAME_PROXY_DB = 30.0
 """PSNR of a proxy's frame against the full frame made smaller: letters and boxes lie on other whole pixels."""
 
+XFADE_DB = 40.0
+"""PSNR of a native transition against xfade, which cuts where ours rounds and resamples chroma to 4:4:4 and back."""
+
+TRANSITION_TWIN_DB = 50.0
+"""PSNR of a native transition against its float64 twin: chroma of soft edges is taken in the middle of its pixels."""
+
+TRANSITION_TWIN_LEVELS = 1
+"""How far luma of a native transition may lie from its float64 twin."""
+
+DISSOLVE_SHARE = 0.02
+"""How far the share of the pixels that show the first scene may lie from the progress."""
+
 COLOUR_LEVELS = 1
 """How far Y, U and V of a flat colour may lie from BT.709."""
 
