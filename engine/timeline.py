@@ -157,11 +157,12 @@ class Timeline:
             stop = following.frames.start if following else clip.frames.stop
             yield FrameRange(clip.frames.start, stop), clip.scene_id
 
-    def segments(self, *, max_frames: int | None = None) -> tuple[FrameRange, ...]:
+    def segments(self, *, max_frames: int | None = None, tapered: bool = False) -> tuple[FrameRange, ...]:
         """Cut the timeline where scenes start, and longer stretches again into equal parts.
 
         A transition lies wholly inside one segment. The cuts depend on the timeline alone, never on who
-        renders it, so the bytes of a segment are the same on one core and on many.
+        renders it, so the bytes of a segment are the same on one core and on many. With `tapered` the last
+        part is cut again into a half and two quarters: whoever is done first at the end waits less.
         """
         limit = max_frames or max(1, int(MAX_SEGMENT_SECONDS * self.fps))
         ranges: list[FrameRange] = []
@@ -173,5 +174,9 @@ class Timeline:
             parts = max(1, -(-len(scene) // limit))
             cuts = [scene.start + len(scene) * part // parts for part in range(parts + 1)]
             kept = [cuts[0], *(cut for cut in cuts[1:-1] if cut >= solo_from), cuts[-1]]
+            if tapered and scene.stop == self.frame_count:
+                left = kept[-1] - kept[-2]
+                finer = (kept[-2] + left // 2, kept[-2] + left * 3 // 4)
+                kept[-1:-1] = [cut for cut in finer if cut >= solo_from and left >= limit // 2]
             ranges += [FrameRange(a, b) for a, b in pairwise(kept) if a < b]
         return tuple(ranges)

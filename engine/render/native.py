@@ -25,6 +25,7 @@ from engine.render.planes import Planes, new_frame, planes_of
 from engine.render.raw_frames import Children
 from engine.timeline import Clip, Footage, Timeline
 from engine.timing import FrameRange
+from filters.transitions import progress
 from native import kernels
 
 MAX_SEGMENT_SECONDS = 2
@@ -113,8 +114,9 @@ class NativeCompositor:
         }
 
     def segments(self) -> tuple[FrameRange, ...]:
-        """Cut the timeline into ranges of a few seconds."""
-        return self.timeline.segments(max_frames=max(1, int(MAX_SEGMENT_SECONDS * self.timeline.fps)))
+        """Cut the timeline into ranges of a few seconds, shorter ones at its end."""
+        max_frames = max(1, int(MAX_SEGMENT_SECONDS * self.timeline.fps))
+        return self.timeline.segments(max_frames=max_frames, tapered=True)
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
@@ -188,8 +190,8 @@ class _Stage:
             first, second = self._sides
             self._draw_clip(index, frame, first)
             self._draw_clip(index + 1, frame, second)
-            progress = 1 - (frame - transition.frames.start) / len(transition.frames)
-            kernels.transition(transition.name, progress, first, second, self._planes)
+            at = progress(frame - transition.frames.start, len(transition.frames))
+            kernels.transition(transition.name, at, first, second, self._planes)
         for art, overlay in self._captions:
             if art.frames.start <= frame < art.frames.stop:
                 self._blend(art, overlay, frame - art.frames.start)

@@ -64,6 +64,13 @@ def any_timings(draw: st.DrawFn) -> list[SceneTiming]:
     ]
 
 
+def test_the_last_part_is_cut_finer_where_that_is_asked_for() -> None:
+    timings = [timing("a", 60, 0), timing("b", 120, 0)]
+    timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
+    assert [len(one) for one in timeline.segments(max_frames=60)] == [60, 60, 60]
+    assert [len(one) for one in timeline.segments(max_frames=60, tapered=True)] == [60, 60, 30, 15, 15]
+
+
 @settings(deadline=None)
 @given(fitting())
 def test_the_whole_is_the_sum_of_the_scenes_less_the_overlaps(timings: list[SceneTiming]) -> None:
@@ -146,17 +153,18 @@ def whole_inside_one(transition: Transition, segments: tuple[FrameRange, ...]) -
 
 
 @settings(deadline=None)
-@given(fitting(), st.one_of(st.none(), st.integers(1, 300)))
-@example([timing("a", 30, 30), timing("b", 90, 0)], None)  # the first scene is all transition
-@example([timing("a", 1000, 30), timing("b", 60, 30), timing("c", 1, 0)], 7)
+@given(fitting(), st.one_of(st.none(), st.integers(1, 300)), st.booleans())
+@example([timing("a", 30, 30), timing("b", 90, 0)], None, True)  # the first scene is all transition
+@example([timing("a", 1000, 30), timing("b", 60, 30), timing("c", 1, 0)], 7, False)
+@example([timing("a", 60, 30), timing("b", 60, 0)], 60, True)  # its last scene begins with one
 def test_segments_cover_every_frame_once_in_order_and_cut_no_transition(
-    timings: list[SceneTiming], max_frames: int | None
+    timings: list[SceneTiming], max_frames: int | None, tapered: bool
 ) -> None:
     try:
         timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
     except StoryError:
         return
-    segments = timeline.segments(max_frames=max_frames)
+    segments = timeline.segments(max_frames=max_frames, tapered=tapered)
     assert segments[0].start == 0
     assert segments[-1].stop == timeline.frame_count
     assert all(one.stop == following.start for one, following in pairwise(segments))
