@@ -23,6 +23,7 @@ from engine.errors import UnavailableError
 
 REQUIRED_FILTERS = frozenset(
     [
+        "colorchannelmixer",
         "concat",
         "crop",
         "drawtext",

@@ -222,7 +222,12 @@ def compose(
             overlap = FrameRange(frames.stop - after, frames.stop)
             transitions.append(Transition(timings[index].transition, index, overlap))
         shown = FrameRange(frames.start + before // 2, frames.stop - (after - after // 2))
+        lead: _Lead | None = None
+        if own.narration is not None:
+            lead = _lead(own.narration.duration, before, after, fps=fps, padding=padding)
+        start = frame_time(frames.start, fps)
         if scene.text.strip() and len(shown) > 0:
+            colour = config.scenes.text_highlight if scene.highlight is None else scene.highlight
             captions.append(
                 Caption(
                     scene_id=scene.scene_id,
@@ -232,9 +237,10 @@ def compose(
                     font=font_name(scene.font or config.scenes.text_font, base),
                     position=scene.text_position or config.scenes.text_position,
                     animation=scene.animation or config.scenes.text_animation,
+                    highlight=parse_colour(colour) if colour else None,
+                    spoken=_spoken(start, lead, own, fps=fps),
                 )
             )
-        start = frame_time(frames.start, fps)
         if own.footage_sound is not None and scene.video is not None and isinstance(own.picture, Footage):
             audio.append(
                 AudioTrack(
@@ -248,8 +254,7 @@ def compose(
                     scene_id=scene.scene_id,
                 )
             )
-        if own.narration is not None:
-            lead = _lead(own.narration.duration, before, after, fps=fps, padding=padding)
+        if own.narration is not None and lead is not None:
             audio.append(
                 AudioTrack(
                     kind="narration",
@@ -291,6 +296,14 @@ def compose(
             f"({config.video.default_duration:g} s)"
         )
     return Composition(replace(timeline, audio=tuple(audio)), (*warnings, *placement.warnings))
+
+
+def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fraction) -> FrameRange | None:
+    """Return the frames in which a scene's words are heard, None where it is silent."""
+    if lead is None or own.narration is None:
+        return None
+    first = frames_round(start + lead.seconds, fps)
+    return FrameRange(first, max(first + 1, frames_round(start + lead.seconds + own.narration.duration, fps)))
 
 
 def _clip(
@@ -376,6 +389,7 @@ class SceneComposer:
                         "color": scene.colour or look.text_color,
                         "font": scene.font or look.text_font,
                         "animation": scene.animation or look.text_animation,
+                        **({} if scene.highlight is None else {"highlight": scene.highlight}),
                     },
                     "transition": timings[index].transition,
                     "transition_duration": float(

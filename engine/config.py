@@ -41,6 +41,7 @@ from engine.validation import explain
 from filters.fit import even
 
 EncoderName = Literal["auto", "libx264", "h264_nvenc"]
+Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 CompositorName = Literal["auto", "ffmpeg", "native", "cuda"]
 
 
@@ -240,10 +241,29 @@ class Scenes(Section):
         ShadowSpec(x=0, y=3, blur=6, colour="#000000A0"), description="Shadow of captions, or null."
     )
     text_box: BoxSpec | None = Field(None, description="Box behind captions, or null.")
-    text_animation: Animation = Field("fade_in", description="none, fade_in, fade or slide_up.")
+    text_animation: Animation = Field(
+        "fade_in", description="none, fade_in, fade, slide_up, pop or typewriter."
+    )
+    text_highlight: Colour | None = Field(
+        None, description="Colour of the word that is being spoken, or null."
+    )
     zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom a second (0.05 is 5 %).")
     zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: zoom never passes this.")
     fit: FitName = Field("cover", description="Fit of a picture of another aspect: cover, contain, blur.")
+
+
+class WatermarkSettings(Section):
+    """A picture over every frame, such as a logo."""
+
+    image: LocalPath | None = Field(
+        None, description="PNG, JPEG or WebP drawn over every frame, or null.", strict=False
+    )
+    corner: Corner = Field("bottom_right", description="top_left, top_right, bottom_left or bottom_right.")
+    opacity: float = Field(0.6, ge=0, le=1, description="0 is invisible, 1 as the picture is.")
+    width: float = Field(0.12, gt=0, le=1, description="Its width as a fraction of the frame's.")
+    margin: float = Field(
+        0.04, ge=0, le=0.45, description="Distance from the frame's edges as a fraction of its width."
+    )
 
 
 class Audio(Section):
@@ -312,6 +332,7 @@ class Config(Section):
     images: Images = Images()
     tts: Tts = Tts()
     scenes: Scenes = Scenes()
+    watermark: WatermarkSettings = WatermarkSettings()
     audio: Audio = Audio()
     publishing: Publishing = Publishing()
     storage: Storage = Storage()

@@ -36,7 +36,7 @@ DISTRIBUTIONS: Final = {
 }
 """The wheels that pixels and samples depend on, by their key in the manifest."""
 
-InputRole = Literal["still", "footage", "narration", "footage_sound", "music", "font", "overlay"]
+InputRole = Literal["still", "footage", "narration", "footage_sound", "music", "watermark", "font", "overlay"]
 
 _X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 _X264_HEAD_BYTES: Final = 4 << 20  # the encoder writes its build into the first frame
@@ -77,7 +77,7 @@ def gather_inputs(
 ) -> tuple[InputFile, ...]:
     """Return every file that a timeline is made from, each once, in order of role and first use.
 
-    Stills, footage and sound come from the timeline; fonts and the pictures of captions are named by the
+    Stills, footage, sound and the watermark come from the timeline; fonts and the pictures of captions are named by the
     caller. Raises OSError where a file is gone.
     """
     found: dict[tuple[InputRole, Path], tuple[str, str | None, list[str]]] = {}
@@ -115,6 +115,8 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
             yield "footage_sound", track.path, name, track.sha256, track.scene_id
         else:
             yield "narration", track.path, track.path.name, track.sha256, track.scene_id
+    if timeline.watermark is not None:
+        yield "watermark", timeline.watermark.path, timeline.watermark.name, timeline.watermark.sha256, None
 
 
 def x264_build(video: Path) -> str | None:

@@ -166,7 +166,7 @@ def describe_render(
             plan.story,
             plan.timeline,
             fonts=sorted(fonts),
-            overlays=[art.picture for art in plan.captions if art.picture],
+            overlays=[path for art in plan.captions for path in art.pictures],
         ),
         versions=versions(ffmpeg=plan.ffmpeg.version, video=files.path(outputs.video)),
         encoder=Choice(plan.encoder.name, plan.encoder.reason, plan.settings.describe()),

@@ -12,10 +12,11 @@ from engine.assets.cache import ContentCache
 from engine.assets.fonts import FontCatalogue
 from engine.assets.generate import gather_assets, open_asset_cache
 from engine.assets.models import Sound
+from engine.assets.watermark import prepare_watermark
 from engine.capabilities import EncoderChoice, FfmpegProgram, choose_compositor, choose_encoder, find_ffmpeg
 from engine.compose import check_fonts, compose
 from engine.config import Config
-from engine.render.captions import CaptionArt, draw_captions
+from engine.render.captions import CaptionArt, draw_captions, plainer_captions
 from engine.render.compositor import Compositor
 from engine.render.encoder import EncoderSettings, encoder_settings
 from engine.render.ffmpeg import FfmpegCompositor
@@ -98,6 +99,12 @@ def plan_video(
         scenes = story_scenes(story)
         check_fonts(scenes, config, fonts, base=base)
     with watch.stage("assets"):
+        watermark = prepare_watermark(
+            config.watermark,
+            frame_px=config.video.canvas_px(),
+            cache=cache,
+            max_megapixels=config.images.max_megapixels,
+        )
         assets = gather_assets(
             story,
             scenes,
@@ -110,7 +117,7 @@ def plan_video(
         assets = replace(assets, voice_over=voice_over)
     with watch.stage("compose"):
         composition = compose(story, scenes, assets, config=config, base=base)
-    timeline = composition.timeline
+    timeline = replace(composition.timeline, watermark=watermark)
     with watch.stage("captions"):
         shown = timeline if only is None else with_captions_in(timeline, only(timeline))
         captions = draw_captions(shown, fonts=fonts, cache=cache, drawtext=drawn_by.name == "ffmpeg")
@@ -126,7 +133,12 @@ def plan_video(
         encoder=encoder,
         settings=settings,
         cache=cache,
-        warnings=(*assets.warnings, *composition.warnings, *_missing_letters(captions)),
+        warnings=(
+            *assets.warnings,
+            *composition.warnings,
+            *(plainer_captions(timeline) if drawn_by.name == "ffmpeg" else ()),
+            *_missing_letters(captions),
+        ),
     )
 
 

@@ -97,8 +97,24 @@ def _switch(model: type[Part]) -> BeforeValidator:
     )
 
 
+def _colour_or_false(value: Any) -> Any:
+    if value is None or value is False or isinstance(value, str):
+        return value
+    raise ValueError("allowed: a colour, or false")
+
+
 SCENE_NAMES: Mapping[str, str] = {"position": "text_position", "color": "colour"}
-CAPTION_FIELDS = ("text_position", "size", "colour", "font", "stroke", "shadow", "box", "animation")
+CAPTION_FIELDS = (
+    "text_position",
+    "size",
+    "colour",
+    "font",
+    "stroke",
+    "shadow",
+    "box",
+    "animation",
+    "highlight",
+)
 
 
 class StoryScene(Part):
@@ -139,6 +155,9 @@ class StoryScene(Part):
     ] = None
     box: Annotated[BoxSpec | Literal[False] | None, _switch(BoxSpec)] = None
     animation: Animation | None = None
+    highlight: Annotated[Colour | Literal[False] | None, BeforeValidator(_colour_or_false)] = Field(
+        None, description="Colour of the word that is being spoken, or false for none."
+    )
 
     @model_validator(mode="before")
     @classmethod

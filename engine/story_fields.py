@@ -26,7 +26,7 @@ SCENE_MAX_SECONDS = 3600
 FitName = Fit
 EasingName = Easing
 Position = Literal["top", "center", "bottom"]
-Animation = Literal["none", "fade_in", "fade", "slide_up"]
+Animation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
 
 
 def parse_colour(value: str) -> tuple[int, int, int, int]:

@@ -133,7 +133,7 @@ def _apart(spans: Sequence[_Span], end: Seconds) -> list[_Span]:
     return kept
 
 
-def _columns(text: str) -> int:
+def columns(text: str) -> int:
     """Return the columns a text takes in a fixed grid: two for wide letters, none for marks."""
     return sum(
         2 if any(unicodedata.east_asian_width(c) in "WF" for c in part) else 1 for part in clusters(text)
@@ -145,10 +145,10 @@ def _units(sentence: str) -> list[_Unit]:
     for word, blanks in break_units(sentence):
         parts = [""]
         for part in clusters(word):
-            if _columns(parts[-1] + part) > LINE_COLUMNS:
+            if columns(parts[-1] + part) > LINE_COLUMNS:
                 parts.append("")
             parts[-1] += part
-        units += [_Unit(part, "", _columns(part)) for part in parts]
+        units += [_Unit(part, "", columns(part)) for part in parts]
         units[-1] = units[-1]._replace(blanks=" " if blanks else "")
     return units
 
@@ -199,7 +199,7 @@ def _pieces(text: str, language: str, seconds: Seconds) -> list[list[_Unit]]:
         parts = [list(part) for part in _parts(_units(sentence))]
         # Scripts of wide letters put no blank between sentences.
         last = parts[-1][-1]
-        parts[-1][-1] = last._replace(blanks="" if _columns(last.text[-1:]) == 2 else " ")
+        parts[-1][-1] = last._replace(blanks="" if columns(last.text[-1:]) == 2 else " ")
         pieces += parts
     least = _weight([unit for piece in pieces for unit in piece]) * LEAST_SECONDS / seconds
     index = 0

@@ -16,10 +16,10 @@ from typing import Literal
 from engine.timing import FrameRange, Seconds, frame_time
 from filters.fit import Fit
 from filters.ken_burns import Camera
-from filters.text import TextStyle
+from filters.text import Color, TextStyle
 
 CaptionPosition = Literal["top", "center", "bottom"]
-CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up"]
+CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
 
 MAX_SEGMENT_SECONDS = 8
 """Longer scenes are cut again, so that many cores share one scene and a segment's memory stays small."""
@@ -77,7 +77,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """Words on the picture during `frames`, laid out within the safe area."""
+    """Words on the picture during `frames`, laid out within the safe area.
+
+    `spoken` are the frames in which someone says them; each word has the colour `highlight` in its turn.
+    """
 
     scene_id: str
     text: str
@@ -86,6 +89,22 @@ class Caption:
     font: str
     position: CaptionPosition = "bottom"
     animation: CaptionAnimation = "fade_in"
+    highlight: Color | None = None
+    spoken: FrameRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """A picture over every frame, at its final size; `name` and `sha256` are of the file that it was made from."""
+
+    path: Path
+    name: str
+    sha256: str
+    x_px: int
+    y_px: int
+    width_px: int
+    height_px: int
+    opacity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +137,7 @@ class Timeline:
     transitions: tuple[Transition, ...] = ()
     captions: tuple[Caption, ...] = ()
     audio: tuple[AudioTrack, ...] = ()
+    watermark: Watermark | None = None
 
     @property
     def frame_count(self) -> int:

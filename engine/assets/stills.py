@@ -25,7 +25,8 @@ ORIENTATION_TAG = 0x0112
 Image.MAX_IMAGE_PIXELS = None
 
 
-def _open(path: Path, *, max_megapixels: float) -> Image.Image:
+def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
+    """Return a picture of a known format, judged by its header; raise ImageGenerationError with its file."""
     try:
         if path.stat().st_size == 0:
             raise ImageGenerationError(f"{path}: is empty (0 bytes)")
@@ -97,7 +98,7 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which we do not use
-        image = _open(path, max_megapixels=max_megapixels)
+        image = open_picture(path, max_megapixels=max_megapixels)
         with image:
             try:
                 made: list[Image.Image] = []

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
 
 from engine.assets.cache import ContentCache, file_sha256
 from engine.assets.fonts import FontCatalogue
+from engine.render.lettering import Lettering, lettering, parts_at, typing_frames
 from engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
 from engine.timing import FrameRange
 from filters.graph import Value
 from filters.text import drawtext_able, drawtext_options
-from filters.typeset import layout_text, rasterise
+from filters.typeset import Raster, TextLayout, layout_text, rasterise, rasterise_box
 
 ANIMATION_SECONDS = 0.4
 """Length of a caption's entrance (and, for `fade`, of its leaving)."""
+
+NATIVE_ANIMATIONS: frozenset[CaptionAnimation] = frozenset(["pop", "typewriter"])
+"""What filter graphs cannot draw; they draw `fade_in` instead."""
+
+POP_FROM = 0.6
+"""Size at which `pop` begins, as a share of the caption's."""
 
 MIN_SIZE_PX = 10
 
@@ -41,12 +51,28 @@ def safe_area(width_px: int, height_px: int) -> SafeArea:
     return SafeArea(0.075, 0.12, 0.20) if height_px / width_px > 1.5 else SafeArea(0.07, 0.08, 0.08)
 
 
+class Piece(NamedTuple):
+    """What is laid on a frame for a caption: a part (left, top, width, height; None: all) of a picture.
+
+    The part is in pixels of the picture, which is scaled about its middle and moved down by `rise_px`.
+    """
+
+    picture: Path
+    x_px: int
+    y_px: int
+    part: tuple[int, int, int, int] | None
+    opacity: float
+    scale: float
+    rise_px: float
+
+
 @dataclass(frozen=True, slots=True)
 class CaptionArt:
-    """A caption ready for the filter graph: lines for drawtext, or one transparent picture.
+    """A caption ready to be drawn: lines for drawtext, or transparent pictures.
 
-    `x_px`, `y_px` is the top-left corner of the picture; drawtext lines carry their own places.
-    `missing` holds characters that no font here has.
+    `x_px`, `y_px` is the top-left corner of the picture; drawtext lines carry their own places. `text`
+    says where its letters are and when. `spoken` is the same picture with the letters in the highlight's
+    colour, `plate` the box behind letters that are typed; all are of one size. `missing` holds characters that no font here has.
     """
 
     scene_id: str
@@ -58,6 +84,9 @@ class CaptionArt:
     lines: tuple[dict[str, Value], ...]
     rise_px: int
     missing: tuple[str, ...] = ()
+    text: Lettering | None = None
+    spoken: Path | None = None
+    plate: Path | None = None
 
     def entrance_frames(self, fps: Fraction) -> int:
         """Return the length of the entrance; half of the caption's at most."""
@@ -68,10 +97,48 @@ class CaptionArt:
         length = self.entrance_frames(fps)
         progress = min(at / length, 1.0)
         rise = self.rise_px * (1 - progress) ** 3 if self.animation == "slide_up" else 0.0
-        opacity = 1.0 if self.animation == "none" else progress
+        opacity = 1.0 if self.animation in ("none", "typewriter") else progress
+        if self.animation == "pop":
+            opacity = min(1.0, 2 * progress)
         if self.animation == "fade":
             opacity = min(opacity, max(0.0, (len(self.frames) - at) / length))
         return opacity, rise
+
+    def scale(self, at: int, *, fps: Fraction) -> float:
+        """Return its size at its frame number `at`, as a share of the size at which it rests.
+
+        `pop` goes from POP_FROM a little past 1 and back (Penner's back easing, whose overshoot is a tenth).
+        """
+        left = 1 - min(at / self.entrance_frames(fps), 1.0)
+        if self.animation != "pop" or left == 0:
+            return 1.0
+        return 1 + (1 - POP_FROM) * (1.70158 * left**2 - 2.70158 * left**3)
+
+    def pieces(self, at: int, *, fps: Fraction) -> Iterator[Piece]:
+        """Yield what is laid on the frame number `at` of the caption, in order; it must be made of pictures."""
+        assert self.picture is not None
+        opacity, rise = self.entrance(at, fps=fps)
+        if self.plate is not None:
+            shown = min(1.0, at / self.entrance_frames(fps))
+            yield Piece(self.plate, self.x_px, self.y_px, None, shown, 1.0, 0.0)
+        motion = (opacity, self.scale(at, fps=fps), rise)
+        parts = parts_at(self.text, at) if self.text else []
+        whole = self.text is None or (
+            not any(part.spoken for part in parts)
+            and sum((part.right - part.left) * (part.bottom - part.top) for part in parts)
+            == self.text.width_px * self.text.rows[-1]
+        )
+        if whole:
+            yield Piece(self.picture, self.x_px, self.y_px, None, *motion)
+            return
+        for left, top, right, bottom, spoken in parts:
+            picture = self.spoken if spoken and self.spoken else self.picture
+            yield Piece(picture, self.x_px, self.y_px, (left, top, right - left, bottom - top), *motion)
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The pictures that it is made of."""
+        return tuple(path for path in (self.plate, self.picture, self.spoken) if path is not None)
 
     @property
     def drawn_by(self) -> str:
@@ -87,12 +154,18 @@ def _top(position: CaptionPosition, height_px: int, block_px: int, area: SafeAre
     return round(height_px * (1 - area.bottom) - block_px)
 
 
+def _on_grid(x_px: int, y_px: int) -> tuple[int, int]:
+    """Return a place on the grid of 4:2:0, where ffmpeg's overlay would put it: every compositor draws the same."""
+    return x_px // 2 * 2, y_px // 2 * 2
+
+
 def draw_caption(
     caption: Caption, timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache, drawtext: bool = True
 ) -> CaptionArt | None:
     """Lay a caption out in the safe area and write what its compositor needs into the cache; None for no ink.
 
-    Without `drawtext` every caption becomes a picture.
+    With `drawtext` it is made for filter graphs: lines for that filter where it can draw them, and only what
+    such a graph can move and colour. Without, every caption becomes pictures.
     """
     width, height = timeline.width_px, timeline.height_px
     area = safe_area(width, height)
@@ -113,7 +186,7 @@ def draw_caption(
     art = CaptionArt(
         scene_id=caption.scene_id,
         frames=caption.frames,
-        animation=caption.animation,
+        animation="fade_in" if drawtext and caption.animation in NATIVE_ANIMATIONS else caption.animation,
         picture=None,
         x_px=left,
         y_px=top,
@@ -128,22 +201,82 @@ def draw_caption(
             file, _ = cache.get_or_make("captions", {"text": text}, ".txt", partial(_write_text, text))
             lines.append({**options, "textfile": file})
         return replace(art, lines=tuple(lines))
-    parts = {
+    raster = rasterise(layout)
+    x, y = _on_grid(left + raster.left_px, top + raster.top_px)
+    plate = None
+    if art.animation == "typewriter" and caption.style.box:
+        # The box is there before its letters: two pictures of one size.
+        plate = _picture(
+            _framed(rasterise_box(layout), like=raster),
+            layout,
+            caption,
+            cache,
+            part=f"box {raster.image.size}",
+        )
+        layout = replace(layout, style=replace(layout.style, box=None))
+        raster = _framed(rasterise(layout), like=raster)
+    picture = _picture(raster, layout, caption, cache, part=f"letters {raster.image.size}" if plate else "")
+    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate)
+    return art if drawtext else _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
+
+
+def _lettered(
+    art: CaptionArt,
+    caption: Caption,
+    layout: TextLayout,
+    raster: Raster,
+    *,
+    fps: Fraction,
+    cache: ContentCache,
+) -> CaptionArt:
+    """Return a caption's art with what its letters and words do."""
+    spoken: FrameRange | None = None
+    if caption.spoken is not None and (heard := caption.spoken.intersection(caption.frames)):
+        spoken = FrameRange(heard.start - caption.frames.start, heard.stop - caption.frames.start)
+    typed: FrameRange | None = None
+    if caption.animation == "typewriter":
+        length = len(caption.frames)
+        typed = spoken or typing_frames(len(layout.letters), length_frames=length, fps=fps)
+    coloured = spoken if caption.highlight is not None else None
+    if typed is None and coloured is None:
+        return art
+    art = replace(art, text=lettering(layout, raster, typed=typed, spoken=coloured))
+    if caption.highlight is None or coloured is None:
+        return art
+    look = replace(layout, style=replace(layout.style, color=caption.highlight))
+    drawn = _framed(rasterise(look), like=raster)
+    return replace(art, spoken=_picture(drawn, look, caption, cache, part=f"spoken {raster.image.size}"))
+
+
+def _framed(raster: Raster, *, like: Raster) -> Raster:
+    """Return a picture with the edges of another of the same layout, which has at least its ink."""
+    if (raster.left_px, raster.top_px, raster.image.size) == (like.left_px, like.top_px, like.image.size):
+        return raster
+    canvas = Image.new("RGBA", like.image.size, (0, 0, 0, 0))
+    canvas.paste(raster.image, (raster.left_px - like.left_px, raster.top_px - like.top_px))
+    return Raster(canvas, like.left_px, like.top_px)
+
+
+def _picture(
+    raster: Raster, layout: TextLayout, caption: Caption, cache: ContentCache, *, part: str = ""
+) -> Path:
+    """Return the file of a layout's picture, or of a `part` of it, in the cache."""
+    faces = layout.fonts.faces
+    parts: dict[str, Any] = {
         "text": caption.text,
-        "style": asdict(caption.style),
+        "style": asdict(layout.style),
         # The first face may be a file of the user's; the others come with the packaged fonts' version.
-        "font_sha256": file_sha256(stack.faces[0].path),
-        "faces": [[face.path.name, face.weight, face.index] for face in stack.faces],
+        "font_sha256": file_sha256(faces[0].path),
+        "faces": [[face.path.name, face.weight, face.index] for face in faces],
         "width_px": layout.width_px,
         "lines": layout.lines,
         "size_px": layout.size_px,
         "versions": [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")],
     }
-    raster = rasterise(layout)
-    picture, _ = cache.get_or_make("captions", parts, ".png", lambda path: raster.image.save(path, "PNG"))
-    # On the grid of 4:2:0, where ffmpeg's overlay would put it anyway: every compositor draws the same.
-    x, y = (left + raster.left_px) // 2 * 2, (top + raster.top_px) // 2 * 2
-    return replace(art, picture=picture, x_px=x, y_px=y)
+    if part:
+        parts["part"] = part
+    path, _ = cache.get_or_make("captions", parts, ".png", lambda path: raster.image.save(path, "PNG"))
+    return path
 
 
 def _write_text(text: str, path: Path) -> None:
@@ -164,3 +297,18 @@ def draw_captions(
 def in_range(captions: Sequence[CaptionArt], frames: FrameRange) -> list[CaptionArt]:
     """Return the captions that are seen in a range."""
     return [art for art in captions if art.frames.intersection(frames)]
+
+
+def plainer_captions(timeline: Timeline) -> list[str]:
+    """Return a warning for each kind of motion or colour that captions lose in a filter graph."""
+    lost: dict[str, list[str]] = {}
+    for caption in timeline.captions:
+        if caption.animation in NATIVE_ANIMATIONS:
+            lost.setdefault(f"animation {caption.animation!r}", []).append(repr(caption.scene_id))
+        if caption.highlight is not None and caption.spoken is not None:
+            lost.setdefault("highlight", []).append(repr(caption.scene_id))
+    return [
+        f"{what} of scene{'s' if len(scenes) > 1 else ''} {', '.join(scenes)} is drawn by the native compositor "
+        f"only; {'plain words are' if what == 'highlight' else 'fade_in is'} drawn"
+        for what, scenes in lost.items()
+    ]

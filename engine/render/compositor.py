@@ -23,7 +23,7 @@ class Compositor(Protocol):
         """What it draws."""
 
     def without_captions(self) -> Compositor:
-        """Return a compositor of the same timeline that draws no captions."""
+        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides timeline and captions, for the key of a segment."""

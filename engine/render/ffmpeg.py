@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from engine.render.captions import CaptionArt, in_range
 from engine.render.encoder import Buffer
 from engine.render.raw_frames import Children, read_frames
-from engine.timeline import MAX_SEGMENT_SECONDS, Clip, Footage, Still, Timeline, Transition
+from engine.timeline import MAX_SEGMENT_SECONDS, Clip, Footage, Still, Timeline, Transition, Watermark
 from engine.timing import FrameRange, frame_time
 from filters import fade, ken_burns
 from filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
@@ -55,8 +55,8 @@ class FfmpegCompositor:
     name: ClassVar[str] = "ffmpeg"
 
     def without_captions(self) -> FfmpegCompositor:
-        """Return a compositor of the same timeline that draws no captions."""
-        return replace(self, captions=())
+        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
+        return replace(self, captions=(), timeline=replace(self.timeline, watermark=None))
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides timeline and captions, for the key of a segment."""
@@ -100,6 +100,8 @@ class FfmpegCompositor:
         base = self._base(frames)
         for art in in_range(self.captions, frames):
             base = self._caption(base, art, frames)
+        if self.timeline.watermark is not None:
+            base = self._watermarked(base, self.timeline.watermark)
         return to_pix_fmt(base, PIX_FMT)
 
     def frames_command(self, frames: FrameRange, *, threads: int) -> list[str]:
@@ -346,7 +348,7 @@ class FfmpegCompositor:
         stream = stream.filter("crop", f"iw*{rect.width:.10g}", f"ih*{rect.height:.10g}", exact=1)
         return scale_to_bt709(stream, width_px=width, height_px=height)
 
-    # -- captions -----------------------------------------------------------------------------------
+    # -- captions and watermark ---------------------------------------------------------------------
 
     def _caption(self, base: Stream, art: CaptionArt, frames: FrameRange) -> Stream:
         """Draw a caption on a range; both of its forms are switched on for exactly its frames."""
@@ -357,7 +359,9 @@ class FfmpegCompositor:
         )  # a frame's number in the range plus this: its number in the caption
         enable = f"between(n,{seen.start - frames.start},{seen.stop - frames.start - 1})"
         entrance = art.entrance_frames(self.timeline.fps)
-        progress = f"clip((n+{offset})/{entrance},0,1)"
+        # overlay's n is one ahead of the frame that it draws on; its t is not.
+        now = "n" if art.picture is None else f"t*{self.timeline.fps}"
+        progress = f"clip(({now}+{offset})/{entrance},0,1)"
         rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""
         fades_in, fades_out = art.animation != "none", art.animation == "fade"
         if art.picture is None:
@@ -391,6 +395,16 @@ class FfmpegCompositor:
             format="yuv420",
             eof_action="repeat",
             enable=enable,
+        )
+
+    def _watermarked(self, base: Stream, mark: Watermark) -> Stream:
+        """Draw the watermark on every frame of a range."""
+        picture = open_input(mark.path, demuxer="png_pipe", framerate=self.timeline.fps)
+        picture = picture.filter("format", "rgba").filter("colorchannelmixer", aa=mark.opacity)
+        picture = picture.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
+        picture = self._retimed(picture.filter("format", "yuva420p"))
+        return merge(
+            "overlay", (base, picture), x=mark.x_px, y=mark.y_px, format="yuv420", eof_action="repeat"
         )
 
 

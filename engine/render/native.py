@@ -1,7 +1,7 @@
 """The native compositor: frames drawn by C++ kernels, straight into the encoder's memory.
 
-Stills are planes that all segments share; video clips come out of ffmpeg frame by frame; transitions, fades
-and captions are laid on them in place.
+Stills are planes that all segments share; video clips come out of ffmpeg frame by frame; transitions, fades,
+captions and the watermark are laid on them in place.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
 from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import PIL
-from PIL import Image
 
-from engine.render.captions import CaptionArt, in_range
+from engine.render.captions import CaptionArt, Piece, in_range
 from engine.render.encoder import Buffer
 from engine.render.ffmpeg import FfmpegCompositor
+from engine.render.overlays import Placing, read_rgba
 from engine.render.picture import Picture, load_picture, look_of
 from engine.render.planes import Planes, new_frame, planes_of
 from engine.render.raw_frames import Children
@@ -83,7 +85,7 @@ class _Shared(Generic[T]):
 class NativeCompositor:
     """Draws any frame range of a timeline with the native kernels.
 
-    `graphs` draws the frames of video clips. Its captions are pictures, every one.
+    `graphs` draws the frames of video clips. Its captions are pictures, every one; the watermark lies over them.
     """
 
     name = "native"
@@ -97,8 +99,8 @@ class NativeCompositor:
         self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
-        """Return a compositor of the same timeline that draws no captions."""
-        return type(self)(timeline=self.timeline, captions=(), graphs=self._graphs)
+        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
+        return type(self)(timeline=replace(self.timeline, watermark=None), captions=(), graphs=self._graphs)
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides timeline and captions, for the key of a segment.
@@ -133,16 +135,13 @@ class NativeCompositor:
         look = look_of(clip, (self.timeline.width_px, self.timeline.height_px))
         return self._pictures.get(look.key, lambda: load_picture(look))
 
-    def overlay(self, art: CaptionArt) -> kernels.Overlay:
-        """Return a caption's picture, ready to be blended."""
-        path = art.picture
-        assert path is not None
+    def overlay(self, path: Path) -> kernels.Overlay:
+        """Return a picture with transparency, ready to be blended."""
+        return self._overlays.get(path, lambda: kernels.Overlay(read_rgba(path)))
 
-        def load() -> kernels.Overlay:
-            with Image.open(path) as image:
-                return kernels.Overlay(np.asarray(image.convert("RGBA")))
-
-        return self._overlays.get(path, load)
+    def moved_overlay(self, path: Path, placing: Placing) -> kernels.Overlay:
+        """Return a picture scaled and moved for one frame of an entrance."""
+        return self._overlays.get((path, placing), lambda: kernels.Overlay(placing.drawn(read_rgba(path))))
 
     def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[Buffer, None, None]:
         """Yield frames `span` of a video clip, counted from its first."""
@@ -161,7 +160,8 @@ class _Stage:
         self._frame = new_frame(*size_px)
         self._planes = planes_of(self._frame)
         self._stretches = list(timeline.stretches(wanted))
-        self._captions = [(art, owner.overlay(art)) for art in in_range(owner.captions, wanted)]
+        self._owner = owner
+        self._captions = in_range(owner.captions, wanted)
         self._pictures: dict[int, Picture] = {}
         self._footage: dict[int, Generator[Buffer, None, None]] = {}
         joined = [index for _, index, transition in self._stretches if transition]
@@ -192,9 +192,13 @@ class _Stage:
             self._draw_clip(index + 1, frame, second)
             at = progress(frame - transition.frames.start, len(transition.frames))
             kernels.transition(transition.name, at, first, second, self._planes)
-        for art, overlay in self._captions:
+        for art in self._captions:
             if art.frames.start <= frame < art.frames.stop:
-                self._blend(art, overlay, frame - art.frames.start)
+                for piece in art.pieces(frame - art.frames.start, fps=self._timeline.fps):
+                    self._blend(piece)
+        if mark := self._timeline.watermark:
+            overlay = self._owner.overlay(mark.path)
+            kernels.blend(self._planes, overlay, x=mark.x_px, y=mark.y_px, opacity=mark.opacity)
         return self._frame
 
     def _draw_clip(self, index: int, frame: int, target: Planes) -> None:
@@ -221,9 +225,15 @@ class _Stage:
         if light < 1:
             kernels.fade(target, amount=1 - light)
 
-    def _blend(self, art: CaptionArt, overlay: kernels.Overlay, at: int) -> None:
-        opacity, rise = art.entrance(at, fps=self._timeline.fps)
-        kernels.blend(self._planes, overlay, x=art.x_px, y=art.y_px + round(rise), opacity=opacity)
+    def _blend(self, piece: Piece) -> None:
+        overlay = self._owner.overlay(piece.picture)
+        x, y, part = piece.x_px, piece.y_px, piece.part
+        placing = Placing.of(piece, (overlay.width, overlay.height))
+        if not placing.still:
+            overlay = self._owner.moved_overlay(piece.picture, placing)
+            x, y, _, _ = placing.box
+            part = placing.part(part)
+        kernels.blend(self._planes, overlay, x=x, y=y, opacity=piece.opacity, part=part)
 
 
 __all__ = ["MAX_SEGMENT_SECONDS", "NativeCompositor"]

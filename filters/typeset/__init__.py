@@ -9,8 +9,9 @@ wheels, so nothing depends on what the system has installed.
 """
 
 from filters.typeset.face import FontError, FontFace, FontStack, static_instance
-from filters.typeset.layout import TextLayout, TextLine, WordBox, layout_text
-from filters.typeset.raster import Raster, rasterise
+from filters.typeset.layout import TextLayout, TextLine, layout_text
+from filters.typeset.letters import LetterBox, WordBox
+from filters.typeset.raster import Raster, rasterise, rasterise_box
 from filters.typeset.style import Align, Box, Color, Shadow, TextStyle
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "FontError",
     "FontFace",
     "FontStack",
+    "LetterBox",
     "Raster",
     "Shadow",
     "TextLayout",
@@ -28,5 +30,6 @@ __all__ = [
     "WordBox",
     "layout_text",
     "rasterise",
+    "rasterise_box",
     "static_instance",
 ]

@@ -18,6 +18,7 @@ from filters.typeset.characters import (
     visual_order,
 )
 from filters.typeset.face import FontFace, FontStack, load
+from filters.typeset.letters import Drawn, LetterBox, WordBox, drawn_clusters, letter_boxes
 from filters.typeset.shaping import UNSPACED_SCRIPTS, Piece, Run, make_piece, missing_characters, split_piece
 from filters.typeset.style import TextStyle
 
@@ -51,23 +52,10 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
-class WordBox:
-    """Bound one word, or the part of it on one line; parts of a broken word share their `index`."""
-
-    index: int
-    text: str
-    line: int
-    left_px: float
-    top_px: float
-    width_px: float
-    height_px: float
-
-
-@dataclass(frozen=True, slots=True)
 class TextLayout:
     """Hold a text set at its final size; the box is as wide as the widest line.
 
-    `words` are in logical order. `truncated` says that the text ended in an ellipsis for want of room, `missing`
+    `words` and `letters` are in logical order, blanks left out. `truncated` says that the text ended in an ellipsis for want of room, `missing`
     names the clusters that no face covers.
     """
 
@@ -79,6 +67,7 @@ class TextLayout:
     line_pitch_px: float
     text_lines: tuple[TextLine, ...]
     words: tuple[WordBox, ...]
+    letters: tuple[LetterBox, ...]
     glyphs: tuple[PlacedGlyph, ...]
     truncated: bool
     missing: tuple[str, ...]
@@ -333,16 +322,18 @@ def _place(
     glyphs: list[PlacedGlyph] = []
     text_lines: list[TextLine] = []
     words: list[WordBox] = []
+    letters: list[LetterBox] = []
     for number, line in enumerate(lines):
         line_px = line.width_em * size_px
         left_px = {"left": 0.0, "center": (width_px - line_px) / 2, "right": width_px - line_px}[style.align]
         # Whole pixels keep horizontal stems equally sharp on every line.
         baseline_px = float(round(first_baseline_px + number * pitch_px))
         spans: dict[int, tuple[float, float]] = {}
+        drawn: list[dict[int, Drawn]] = [{} for _ in line.pieces]
         pen = left_px
         items = _items(line.pieces)
         for index in visual_order([run.level for run, _ in items]):
-            run, word = items[index]
+            run, piece_index = items[index]
             start = pen
             for glyph in run.glyphs:
                 glyphs.append(
@@ -351,9 +342,13 @@ def _place(
                     )
                 )
                 pen += glyph.advance * size_px
-            if word is not None:
+            if piece_index is not None:
+                drawn[piece_index] |= drawn_clusters(run, left_px=start, size_px=size_px)
+                word = line.pieces[piece_index].word
                 low, high = spans.get(word, (start, pen))
                 spans[word] = (min(low, start), max(high, pen))
+        for piece, stretches in zip(line.pieces, drawn, strict=True):
+            letters += letter_boxes(piece, stretches, line=number)
         texts: dict[int, str] = {}
         for piece in line.pieces:
             texts[piece.word] = texts.get(piece.word, "") + piece.text
@@ -374,6 +369,7 @@ def _place(
         line_pitch_px=pitch_px,
         text_lines=tuple(text_lines),
         words=tuple(words),
+        letters=tuple(letters),
         glyphs=tuple(glyphs),
         truncated=truncated,
         missing=missing,
@@ -381,10 +377,10 @@ def _place(
 
 
 def _items(pieces: Sequence[Piece]) -> list[tuple[Run, int | None]]:
-    """List a line's runs in logical order with their word; blanks at the line's end hang and are left out."""
+    """List a line's runs in logical order, each with its piece's number, None for blanks; those at the end hang."""
     items: list[tuple[Run, int | None]] = []
     for number, piece in enumerate(pieces):
-        items += [(run, piece.word) for run in piece.runs]
+        items += [(run, number) for run in piece.runs]
         if number + 1 < len(pieces):
             items += [(run, None) for run in piece.blank_runs]
     return items

@@ -101,6 +101,15 @@ def rasterise(layout: TextLayout) -> Raster:
     return _cropped(_over(layers), frame)
 
 
+def rasterise_box(layout: TextLayout) -> Raster:
+    """Paint the box behind a layout and nothing else; one transparent pixel where its style has none."""
+    box = layout.style.box
+    if box is None or not layout.text_lines:
+        return Raster(Image.new("RGBA", (1, 1), (*layout.style.color[:3], 0)), 0, 0)
+    frame = _Frame(0, 0, layout.width_px, layout.height_px).grown(box.padding_px)
+    return _cropped(_over([(_box_coverage(layout, box, frame), box.color)]), frame)
+
+
 def _masks(layout: TextLayout, *, stroke_px: float) -> list[_Mask]:
     masks = []
     for glyph in layout.glyphs:

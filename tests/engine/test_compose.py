@@ -361,6 +361,20 @@ def test_a_scene_s_look_beats_the_configuration_s() -> None:
     assert style_of(config, stroke=True).stroke_px == 4
 
 
+def test_a_caption_knows_when_its_words_are_spoken_and_in_which_colour() -> None:
+    scenes = [{"text": "One."}, {"text": "Two.", "highlight": "#00f"}, {"text": "Three.", "highlight": False}]
+    result = composed(scenes, spoken=[2, 3, None], config={"scenes": {"text_highlight": "#ffd400"}})
+    captions, fps = result.timeline.captions, result.timeline.fps
+    assert [caption.highlight for caption in captions] == [(255, 212, 0, 255), (0, 0, 255, 255), None]
+    assert captions[2].spoken is None
+    for caption, track in zip(captions, voices(result), strict=False):
+        assert caption.spoken is not None
+        assert caption.frames.start <= caption.spoken.start < caption.spoken.stop <= caption.frames.stop
+        assert abs(caption.spoken.start - track.at * fps) <= Fraction(1, 2)
+        assert abs(caption.spoken.stop - (track.at + track.duration) * fps) <= Fraction(1, 2)
+    assert [caption.highlight for caption in composed(scenes[:1]).timeline.captions] == [None]
+
+
 def test_a_scene_without_words_has_no_caption() -> None:
     assert (
         composed([{"text": " \n", "narration": "Spoken", "duration": 2}], spoken=[1]).timeline.captions == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +28,7 @@ from engine.manifest import (
     x264_build,
 )
 from engine.story import Story, load_story, parse_story
-from engine.timeline import AudioTrack, Clip, Footage, Still, Timeline
+from engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Watermark
 from engine.timing import FrameRange
 
 FPS = Fraction(30000, 1001)
@@ -105,6 +105,13 @@ def test_every_input_is_there_once_under_the_name_the_user_wrote(made: Made) -> 
         InputFile("music", "sound/theme.mp3", sha256(b"theme"), 5),
         InputFile("font", "Own.ttf", sha256(b"font"), 4),
     )
+
+
+def test_the_watermark_is_an_input_of_its_own(made: Made) -> None:
+    path = put(made.folder / "cache/watermarks/ab/abc.png", b"mark")
+    mark = Watermark(path, "logo.png", sha256(b"logo"), 4, 4, 10, 10, 0.6)
+    inputs = gather_inputs(made.story, replace(made.timeline, watermark=mark))
+    assert inputs[-1] == InputFile("watermark", "logo.png", sha256(b"logo"), 4)
 
 
 def manifest_of(made: Made, **values: Any) -> dict[str, Any]:

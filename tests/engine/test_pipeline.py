@@ -219,3 +219,25 @@ def test_letters_that_no_font_has_are_warned_of_with_the_scene(tmp_path: Path) -
     scene = {"scene_id": "far", "text": "Tea is \u8336 there", "duration": 0.5}
     result = render_story(parse_story({"title": "T", "scenes": [scene]}), tmp_path / "a.mp4", config=config)
     assert any("scene 'far': no font here has \u8336" in warning for warning in result.warnings)
+
+
+def test_a_watermark_is_recorded_and_what_the_compositor_leaves_out_is_warned_of(tmp_path: Path) -> None:
+    Image.new("RGBA", (40, 20), (255, 0, 0, 255)).save(tmp_path / "logo.png")
+    config = load_config(
+        {
+            **SMALL,
+            "video": {**SMALL["video"], "compositor": "ffmpeg"},
+            "tts": {"service": "none"},
+            "watermark": {"image": str(tmp_path / "logo.png"), "opacity": 1.0, "width": 0.5},
+        }
+    )
+    scene = {"scene_id": "one", "text": "Go", "duration": 0.5, "animation": "pop"}
+    result = render_story(parse_story({"title": "T", "scenes": [scene]}), tmp_path / "a.mp4", config=config)
+    assert "animation 'pop' of scene 'one' is drawn by the native compositor only; fade_in is drawn" in (
+        result.warnings
+    )
+    manifest = json.loads(result.outputs.manifest.read_text())
+    assert [entry["name"] for entry in manifest["inputs"] if entry["role"] == "watermark"] == ["logo.png"]
+    with Image.open(result.outputs.thumbnail) as thumbnail:
+        pixels = np.asarray(thumbnail.convert("RGB")).astype(int)
+    assert not ((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=-1) < 60)).any()

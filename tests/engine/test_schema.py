@@ -65,6 +65,8 @@ ACCEPTED: dict[str, Any] = {
     "decorations as objects": scene(
         stroke={"width": 2, "colour": "red"}, shadow={"x": 1, "color": "red"}, box={"padding": 4}
     ),
+    "words that light up": scene(text="x", animation="typewriter", highlight="#ffd400"),
+    "words that do not": scene(text={"content": "x", "animation": "pop", "highlight": False}),
     "the guide's spelling": scene(text="x", position="top", color="white"),
     "our spelling": scene(text="x", text_position="top", colour="white"),
     "the guide's text object": scene(
@@ -122,6 +124,7 @@ REFUSED: dict[str, Any] = {
     "stroke as a number": scene(stroke=1),
     "stroke zero": scene(stroke=0),
     "stroke too wide": scene(stroke={"width": 400}),
+    "highlight without a colour": scene(highlight=True),
     "colour and color": scene(colour="red", color="red"),
     "position twice": scene(text_position="top", position="top"),
     "stroke with colour and color": scene(stroke={"colour": "red", "color": "red"}),

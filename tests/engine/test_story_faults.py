@@ -145,6 +145,14 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown position, the guide's word": ({"position": "left"}, ["field 'position'", "got 'left'", "'top'"]),
     "unknown fit": ({"fit": "stretch"}, ["'fit'", "got 'stretch'", "'cover'"]),
     "unknown animation": ({"animation": "spin"}, ["'animation'", "got 'spin'", "'slide_up'"]),
+    "highlight of an unknown colour": (
+        {"highlight": "blurple"},
+        ["field 'highlight'", "got 'blurple'", "#RRGGBB"],
+    ),
+    "highlight without a colour": (
+        {"highlight": True},
+        ["field 'highlight'", "got True", "allowed: a colour, or false"],
+    ),
     "letters too small": ({"size": 3}, ["'size'", "got 3", "greater than or equal to 8"]),
     "image and video": ({"image": "a.png", "video": "b.mp4"}, ["either an `image` or a `video`"]),
     "image that is no path": ({"image": ["a.png"]}, ["'image'", "got ['a.png']"]),
@@ -304,7 +312,7 @@ def test_metadata_that_could_not_be_written_again_is_refused() -> None:
 
 
 FIELDS = """id title content metadata scenes music scene_id text narration image video duration effects transition
-fit text_position position size colour color font stroke shadow box animation type zoom focus start end x y width
+fit text_position position size colour color font stroke shadow box animation highlight type zoom focus start end x y width
 height easing name path sound volume genre language blur padding radius ken_burns StrokeSpec <<"""
 KEYS = st.sampled_from(FIELDS.split()) | st.text(max_size=4)
 WORDS = st.sampled_from(

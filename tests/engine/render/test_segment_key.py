@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from engine.config import load_config
 from engine.render.captions import CaptionArt
 from engine.render.encoder import EncoderSettings, encoder_settings
+from engine.render.lettering import Letter, Lettering, Word
 from engine.render.segment_key import FileDigests, encoding_versions, segment_key
-from engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition
+from engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition, Watermark
 from engine.timing import FrameRange
 from filters.ken_burns import Camera, Rect
 
@@ -65,7 +66,10 @@ def story(first_frames: int = 90) -> tuple[Timeline, tuple[CaptionArt, ...], Fra
         Transition("fade", 0, FrameRange(second, second + 10)),
         Transition("wipeleft", 1, FrameRange(second + 70, second + 80)),
     )
-    art = CaptionArt("b", FrameRange(second + 5, second + 75), "fade", Path("/c/b.png"), 10, 20, (), 3)
+    text = Lettering(40, (0, 9), (Letter(0, 0, 5, 0), Letter(0, 5, 9, 4)), (Word(0, 0, 9, 2, 30),))
+    art = CaptionArt(
+        "b", FrameRange(second + 5, second + 75), "fade", Path("/c/b.png"), 10, 20, (), 3, text=text
+    )
     return Timeline(*SIZE_PX, Fraction(30), "T", clips, joins), (art,), FrameRange(second, second + 70)
 
 
@@ -98,6 +102,28 @@ def test_a_scene_put_before_changes_no_key_behind_it() -> None:
         ),
     )
     assert key(longer, shifted(segment, 40)) == key(timeline, segment)
+
+
+def test_letters_words_and_the_watermark_are_in_the_key() -> None:
+    timeline, (art,), segment = story()
+    assert art.text is not None
+    mark = Watermark(Path("/c/mark.png"), "mark.png", "hash", 4, 4, 20, 20, 0.6)
+    word, letters = art.text.words[0], art.text.letters
+    marked = replace(timeline, watermark=mark)
+    others = [
+        key(timeline, segment, captions=(replace(art, text=None),)),
+        key(timeline, segment, captions=(replace(art, text=replace(art.text, letters=letters[:1])),)),
+        *(
+            key(timeline, segment, captions=(replace(art, text=replace(art.text, words=(other,))),))
+            for other in (replace(word, stop_frame=31), replace(word, right_px=8))
+        ),
+        key(timeline, segment, captions=(replace(art, spoken=Path("/c/spoken.png")),)),
+        key(timeline, segment, captions=(replace(art, plate=Path("/c/plate.png")),)),
+        key(marked, segment, captions=(art,)),
+        key(replace(marked, watermark=replace(mark, opacity=0.5)), segment, captions=(art,)),
+        key(replace(marked, watermark=replace(mark, x_px=6)), segment, captions=(art,)),
+    ]
+    assert len({key(timeline, segment, captions=(art,)), *others}) == 1 + len(others)
 
 
 def test_what_is_not_seen_is_not_in_the_key() -> None:

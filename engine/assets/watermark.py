@@ -1,0 +1,83 @@
+"""The watermark: a user's picture, made as large as it is drawn, and its place on the frame."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from engine.assets.cache import ContentCache, file_sha256
+from engine.assets.stills import FORMATS, open_picture
+from engine.config import WatermarkSettings
+from engine.errors import ConfigError, ImageGenerationError
+from engine.timeline import Watermark
+
+WATERMARK_VERSION = 1
+"""Raised when the way it is scaled changes, so that caches forget the old ones."""
+
+
+def prepare_watermark(
+    settings: WatermarkSettings, *, frame_px: tuple[int, int], cache: ContentCache, max_megapixels: float
+) -> Watermark | None:
+    """Return the watermark of a frame, scaled by Lanczos with its transparency, or None where there is none.
+
+    Its shape is kept, so one that would be higher than the frame becomes narrower. It stands on even pixels,
+    which planes of chroma have too. Raises ConfigError that names the key, the file and what is allowed.
+    """
+    if settings.image is None or settings.opacity == 0:
+        return None
+    path = settings.image
+    try:
+        digest, size, scaled = _scaled(path, settings, frame_px, cache, max_megapixels)
+    except ImageGenerationError as error:
+        allowed = "" if "allowed:" in str(error) else f"; allowed: a file of {', '.join(FORMATS)}"
+        raise ConfigError(f"watermark.image: {error}{allowed}") from error
+    margin = round(settings.margin * frame_px[0])
+    vertical, horizontal = settings.corner.split("_")
+    x = margin if horizontal == "left" else frame_px[0] - margin - size[0]
+    y = margin if vertical == "top" else frame_px[1] - margin - size[1]
+    return Watermark(
+        path=scaled,
+        name=path.name,
+        sha256=digest,
+        x_px=x // 2 * 2,
+        y_px=y // 2 * 2,
+        width_px=size[0],
+        height_px=size[1],
+        opacity=settings.opacity,
+    )
+
+
+def _scaled(
+    path: Path,
+    settings: WatermarkSettings,
+    frame_px: tuple[int, int],
+    cache: ContentCache,
+    max_megapixels: float,
+) -> tuple[str, tuple[int, int], Path]:
+    """Return the file's hash, and the size and the file of the scaled picture; raise ImageGenerationError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which we do not use
+        with open_picture(path, max_megapixels=max_megapixels) as image:
+            try:
+                upright = ImageOps.exif_transpose(image).convert("RGBA")
+                digest = file_sha256(path)
+            except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+                raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
+    width, height = (
+        settings.width * frame_px[0],
+        settings.width * frame_px[0] * upright.height / upright.width,
+    )
+    margin = round(settings.margin * frame_px[0])
+    shrink = min(1.0, (frame_px[0] - 2 * margin) / width, (frame_px[1] - 2 * margin) / height)
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+
+    def make(target: Path) -> None:
+        # Colours of transparent pixels must not bleed into the edges: they are weighted by their opacity.
+        scaled = upright.convert("RGBa").resize(size, Image.Resampling.LANCZOS)
+        scaled.convert("RGBA").save(target, "PNG")
+
+    parts = {"sha256": digest, "size": list(size), "version": WATERMARK_VERSION}
+    target, _ = cache.get_or_make("watermarks", parts, ".png", make)
+    return digest, size, target
