@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,16 @@ from pathlib import Path
 import av
 
 from engine.assets.sound import SAMPLE_RATE_HZ
+from engine.atomic import whole_file
 from engine.config import Audio
 from engine.errors import CancelledError, RenderingError
 from engine.render.loudness import level
 from engine.render.mixdown import Interval, mix, sample_at, speech_intervals
 from engine.timeline import Timeline
+from filters.audio import UNMEASURED_LUFS
+
+SILENT_SAMPLE_BYTES = 3
+"""Of the 24 bits that every mix has."""
 
 __all__ = ["SAMPLE_RATE_HZ", "AudioReport", "mix_audio"]
 
@@ -58,6 +65,8 @@ def mix_audio(
     samples = sample_at(timeline.duration)
     speech = speech_intervals(timeline)
     target = target.absolute()
+    if not timeline.audio:
+        return _silence(target, samples)
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
@@ -98,6 +107,33 @@ def mix_audio(
         output_lufs=levelled.after.integrated_lufs,
         output_true_peak_db=levelled.after.true_peak_db,
         speech=speech,
+    )
+
+
+def _silence(target: Path, samples: int) -> AudioReport:
+    """Write silence, and report of it what the meter would."""
+    try:
+        with whole_file(target) as partial, wave.open(str(partial), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(SILENT_SAMPLE_BYTES)
+            file.setframerate(SAMPLE_RATE_HZ)
+            second = bytes(2 * SILENT_SAMPLE_BYTES * SAMPLE_RATE_HZ)
+            for _ in range(samples // SAMPLE_RATE_HZ):
+                file.writeframesraw(second)
+            file.writeframes(second[: 2 * SILENT_SAMPLE_BYTES * (samples % SAMPLE_RATE_HZ)])
+    except OSError as error:
+        raise RenderingError(f"{target}: the sound cannot be written: {error.strerror}") from error
+    return AudioReport(
+        path=target,
+        samples=samples,
+        silent=True,
+        input_lufs=UNMEASURED_LUFS,
+        input_true_peak_db=-math.inf,
+        gain_db=0.0,
+        limited=False,
+        output_lufs=UNMEASURED_LUFS,
+        output_true_peak_db=-math.inf,
+        speech=(),
     )
 
 
