@@ -113,7 +113,7 @@ def mix_audio(
 def _silence(target: Path, samples: int) -> AudioReport:
     """Write silence, and report of it what the meter would."""
     try:
-        with whole_file(target) as partial, wave.open(str(partial), "wb") as file:
+        with whole_file(target) as partial, partial.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(2)
             file.setsampwidth(SILENT_SAMPLE_BYTES)
             file.setframerate(SAMPLE_RATE_HZ)

@@ -405,6 +405,11 @@ def script(path: Path, body: str) -> Path:
     return path
 
 
+def spoken(folder: Path) -> Timeline:
+    """Return a timeline of three seconds with something to hear, so that ffmpeg is asked."""
+    return timeline([track("narration", write_wav(folder / "n.wav", noise(1, 0.1, seed=3)), 0, 1)], 90)
+
+
 def test_a_failing_ffmpeg_is_reported_and_leaves_what_was_there(tmp_path: Path) -> None:
     broken = script(tmp_path / "ffmpeg", "echo no such filter: ebur128 >&2; exit 3")
     folder = tmp_path / "out"
@@ -412,7 +417,7 @@ def test_a_failing_ffmpeg_is_reported_and_leaves_what_was_there(tmp_path: Path) 
     target = folder / "mix.wav"
     target.write_bytes(b"the last one")
     with pytest.raises(SubprocessError, match="no such filter: ebur128") as raised:
-        mix_audio(timeline([], 30), settings=Audio(), target=target, ffmpeg=broken)
+        mix_audio(spoken(tmp_path), settings=Audio(), target=target, ffmpeg=broken)
     assert raised.value.details["returncode"] == 3
     assert raised.value.details["argv"][0] == str(broken)
     assert [entry.name for entry in folder.iterdir()] == ["mix.wav"]
@@ -430,7 +435,7 @@ def test_a_sound_that_is_gone_is_named_and_leaves_nothing(tmp_path: Path) -> Non
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(RenderingError, match=r"nowhere.*No such file"):
-        mix_audio(timeline([], 30), settings=Audio(), target=tmp_path / "nowhere" / "mix.wav", ffmpeg=FFMPEG)
+        mix_audio(spoken(tmp_path), settings=Audio(), target=tmp_path / "nowhere" / "mix.wav", ffmpeg=FFMPEG)
 
 
 @pytest.mark.parametrize("calls", [2, 5], ids=["while mixing", "while ffmpeg runs"])
@@ -442,7 +447,7 @@ def test_cancelling_stops_at_once_ends_the_child_and_leaves_nothing(tmp_path: Pa
     begun = time.monotonic()
     with pytest.raises(CancelledError, match="cancelled"):
         mix_audio(
-            timeline([], 90),
+            spoken(tmp_path),
             settings=Audio(),
             target=folder / "mix.wav",
             ffmpeg=slow,
