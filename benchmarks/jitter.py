@@ -7,6 +7,7 @@ goes as a whole.
 
     python -m benchmarks.jitter                        every renderer below
     python -m benchmarks.jitter perspective zoompan-4x --seconds 2
+    python -m benchmarks.jitter --moves                zooms of 1 to 10 %/s, pans of 2 to 10 px/s
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.by_hand import RAW, perspective_argv, zoompan_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, PICTURE_PX, Workload, one_scene
 
@@ -149,9 +151,6 @@ def luma_frames(argv: list[str], *, size_px: tuple[int, int]) -> Iterator[Luma]:
         raise RuntimeError(f"exit code {process.returncode} from {' '.join(argv)}")
 
 
-RAW = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1")
-
-
 def decode_argv(ffmpeg: str, video: Path) -> list[str]:
     """Return the command that decodes a video for `luma_frames`."""
     return [
@@ -166,53 +165,6 @@ def decode_argv(ffmpeg: str, video: Path) -> list[str]:
         "-fps_mode",
         "passthrough",
         *RAW,
-    ]
-
-
-# The two filters as they are written by hand in the field, and on purpose not by `filters`, which is what is
-# measured against them.
-
-
-def zoompan_argv(ffmpeg: str, work: Workload, *, oversample: int, pix_fmt: str) -> list[str]:
-    """Return the command that zooms with zoompan over a picture `oversample` times the frame's size."""
-    width, height = work.size_px
-    graph = (
-        f"scale={width * oversample}:{height * oversample}:flags=bicubic,format={pix_fmt},"
-        f"zoompan=z='{work.start_zoom}+{work.zoom_per_second}*on/{work.fps}':x='iw/2-iw/zoom/2':y='ih/2-ih/zoom/2'"
-        f":d={work.frames}:s={width}x{height}:fps={work.fps}"
-    )
-    return _filter_argv(ffmpeg, work, graph)
-
-
-def perspective_argv(ffmpeg: str, work: Workload, *, pix_fmt: str) -> list[str]:
-    """Return the command that zooms with perspective, cubic, over a picture of the frame's size."""
-    width, height = work.size_px
-    zoom = f"({work.start_zoom}+{work.zoom_per_second}*on/{work.fps})"
-    left, right = f"W/2-W/2/{zoom}", f"W/2+W/2/{zoom}"
-    top, bottom = f"H/2-H/2/{zoom}", f"H/2+H/2/{zoom}"
-    graph = (
-        f"loop=-1:1,scale={width}:{height}:flags=bicubic,format={pix_fmt},perspective=eval=frame:interpolation=cubic"
-        f":x0='{left}':y0='{top}':x1='{right}':y1='{top}':x2='{left}':y2='{bottom}':x3='{right}':y3='{bottom}'"
-    )
-    return _filter_argv(ffmpeg, work, graph)
-
-
-def _filter_argv(ffmpeg: str, work: Workload, graph: str) -> list[str]:
-    picture = str(work.pictures[0])
-    return [
-        *(
-            ffmpeg,
-            "-v",
-            "error",
-            "-nostdin",
-            "-i",
-            picture,
-            "-vf",
-            graph,
-            "-frames:v",
-            str(work.frames),
-            *RAW,
-        ),
     ]
 
 
@@ -258,16 +210,24 @@ def blob_workload(
     )
 
 
-def measure_frames(argv: list[str], work: Workload) -> Jitter:
-    """Return the jitter of the frames that a command writes; raise RuntimeError where their count is wrong."""
+def measure_luma(frames: Iterable[Luma], work: Workload, *, start_zoom: float) -> Jitter:
+    """Return the jitter of frames of the blobs; raise RuntimeError where their count is wrong.
+
+    `start_zoom` is the scale of the first of them, about the middle of the picture.
+    """
     middle = np.array(work.size_px) / 2
     centres = blob_centres((work.size_px[0] * 3 // 2, work.size_px[1] * 3 // 2)) / 1.5
-    starts = (centres - middle) * work.start_zoom + middle
+    starts = (centres - middle) * start_zoom + middle
     window_px = max(16, round(work.size_px[0] * 0.074) // 2 * 2)
-    tracks = follow(luma_frames(argv, size_px=work.size_px), starts, window_px=window_px)
+    tracks = follow(frames, starts, window_px=window_px)
     if len(tracks) != work.frames:
-        raise RuntimeError(f"{len(tracks)} frames from {' '.join(argv)}; expected {work.frames}")
+        raise RuntimeError(f"{len(tracks)} frames of the blobs; expected {work.frames}")
     return jitter_of(tracks)
+
+
+def measure_frames(argv: list[str], work: Workload) -> Jitter:
+    """Return the jitter of the frames that a command writes; raise RuntimeError where their count is wrong."""
+    return measure_luma(luma_frames(argv, size_px=work.size_px), work, start_zoom=work.start_zoom)
 
 
 def measure_video(ffmpeg: str, video: Path, work: Workload) -> Jitter:
@@ -319,7 +279,21 @@ def main() -> int:
     parser.add_argument(
         "--rate", type=float, default=0.05, help="zoom a second; negative zooms out (default 0.05)"
     )
+    parser.add_argument(
+        "--moves", action="store_true", help="draw many moves, the native compositor's frames beside ffmpeg's"
+    )
     options = parser.parse_args()
+    if options.moves:
+        from benchmarks.jitter_moves import measure_moves
+        from benchmarks.report import moves_table
+
+        rows = measure_moves(
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            seconds=options.seconds,
+            report=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+        print(moves_table(rows))
+        return 0
     unknown = [name for name in options.renderers if name not in RENDERERS]
     if unknown:
         parser.error(f"unknown renderer {unknown[0]!r}; allowed: {', '.join(RENDERERS)}")

@@ -12,164 +12,31 @@ import argparse
 import datetime
 import json
 import shlex
-import statistics
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import Settings, engine
+from benchmarks.edit import measure_edits
 from benchmarks.jitter import RENDERERS, blob_workload, measure_video, table_row
-from benchmarks.machine import cores, describe_machine
+from benchmarks.jitter_moves import measure_moves
+from benchmarks.machine import describe_machine
 from benchmarks.measure import CommandFailedError, measure
-from benchmarks.peers import (
-    PEER_PACKAGES,
-    Contender,
-    Settings,
-    compiled_command,
-    encode_only,
-    engine,
-    graph_only,
-    make_peers_venv,
-    movielite,
-    moviepy,
-    plain_command,
-    ready_frames,
-)
+from benchmarks.peers import PEER_PACKAGES, make_peers_venv, movielite, moviepy
+from benchmarks.python_share import measure_python
 from benchmarks.report import markdown
+from benchmarks.speed import measure_speed, stage_shares
+from benchmarks.turns import say, take_turns
 from benchmarks.workload import BUILD, LARGE_PICTURE_PX, PICTURE_PX, Workload, make_workload
 
 RESULTS = Path(__file__).resolve().parent / "results"
-SECTIONS = ("speed", "memory", "jitter")
+SECTIONS = ("speed", "python", "edit", "memory", "jitter")
 MEMORY_SCENE_SECONDS, MEMORY_FADE_SECONDS = 1.0, 0.2
-STAGES = ("check", "assets", "compose", "captions", "render", "outputs")
-"""The stages of a render that follow one another."""
+EDIT_SCENES, EDIT_SCENE_SECONDS = 12, 5.5
+"""With fades of half a second, a minute."""
 JITTER_PEER_SETTINGS = Settings(preset="slow", crf=17)
 """The finest that MovieLite has."""
-
-
-def say(text: str) -> None:
-    """Report progress."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def count_frames(video: Path) -> int:
-    """Return how many video frames a file holds."""
-    import av
-
-    with av.open(str(video)) as container:
-        return sum(1 for packet in container.demux(video=0) if packet.size)
-
-
-def keep_what_it_left(contender: Contender, output: Path, result: dict[str, Any]) -> None:
-    """Note a finished file's size and its manifest's timings; raise RuntimeError for a wrong number of frames."""
-    frames = count_frames(output)
-    if frames != contender.frames:
-        raise RuntimeError(f"{contender.name}: {frames} frames; expected {contender.frames}")
-    result["file_bytes"] = output.stat().st_size
-    manifest = output.with_suffix(".manifest.json")
-    if manifest.exists():
-        result.setdefault("timings", []).append(json.loads(manifest.read_text())["timings"])
-
-
-def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: int) -> dict[str, Any]:
-    """Run the contenders in turn, `repeats` rounds of all; slow ones drop out after `slow_repeats`.
-
-    Raise RuntimeError where one did not make the frames that it should.
-    """
-    contenders = list(contenders)
-    results: dict[str, Any] = {
-        contender.name: {
-            "frames": contender.frames,
-            "differs": contender.differs,
-            "wall_s": [],
-            "cpu_s": [],
-            "peak_rss_mib": [],
-        }
-        for contender in contenders
-    }
-    for number in range(1, repeats + 1):
-        for contender in contenders:
-            if contender.slow and number > slow_repeats:
-                continue
-            if contender.output:
-                contender.output.unlink(missing_ok=True)
-            taken = measure(contender.argv, environment=contender.environment)
-            result = results[contender.name]
-            result["wall_s"].append(round(taken.wall_s, 4))
-            result["cpu_s"].append(round(taken.cpu_s, 3))
-            result["peak_rss_mib"].append(round(taken.peak_rss_bytes / 2**20, 1))
-            if contender.output:
-                keep_what_it_left(contender, contender.output, result)
-            fps = contender.frames / taken.wall_s
-            say(f"round {number}: {contender.name:28} {fps:6.1f} fps  {taken.wall_s:7.2f} s")
-    return results
-
-
-def warm_up(contender: Contender) -> None:
-    """Run a contender once uncounted, so that compiled code (Python's, numba's) and files lie ready."""
-    measure(contender.argv, environment=contender.environment)
-
-
-def measure_speed(
-    work: Workload,
-    settings: Settings,
-    folder: Path,
-    *,
-    ffmpeg: str,
-    peers: bool,
-    repeats: int,
-    slow_repeats: int,
-) -> dict[str, Any]:
-    """Return the results of whole renders by contender."""
-    compiled = compiled_command(work, settings, folder)
-    with ready_frames(work, compiled=compiled) as (raw, frames):
-        contenders = [
-            engine(work, settings, folder),
-            plain_command(work, compiled=compiled),
-            graph_only(work, compiled=compiled),
-            encode_only(work, settings, folder, ffmpeg=compiled[0], raw=raw, frames=frames),
-        ]
-        if peers:
-            counts = sorted({1, cores()})
-            contenders += [
-                movielite(work, settings, folder, ffmpeg=ffmpeg, processes=count) for count in counts
-            ]
-            contenders.append(moviepy(work, settings, folder, ffmpeg=ffmpeg))
-            short = replace(
-                work,
-                story=work.story.with_stem("warm-up"),
-                pictures=work.pictures[:2],
-                captions=work.captions[:2],
-                scene_seconds=0.5,
-                fade_seconds=0.2,
-            ).write()
-            warm_up(movielite(short, settings, folder, ffmpeg=ffmpeg, processes=1))
-        warm_up(contenders[0])
-        return take_turns(contenders, repeats=repeats, slow_repeats=slow_repeats)
-
-
-def stage_shares(result: dict[str, Any]) -> dict[str, Any]:
-    """Return each stage's median seconds and share of the command's wall time, from the runs' manifests.
-
-    'outside the stages' is start-up, imports and the end of the process: what the STAGES that follow one
-    another leave of the whole. The other entries run beside them, some in several workers at once.
-    """
-    timings: list[dict[str, float]] = result.pop("timings", [])
-    if not timings:
-        return {}
-    wall = statistics.median(result["wall_s"])
-    shares = {}
-    for name in sorted(timings[-1], key=lambda name: name not in STAGES):
-        seconds = statistics.median(run.get(name, 0.0) for run in timings)
-        shown = name if name in STAGES else f"beside: {name}"
-        shares[shown] = {"seconds": round(seconds, 4), "share": round(seconds / wall, 5)}
-    rest = statistics.median(
-        whole - sum(seconds for name, seconds in run.items() if name in STAGES)
-        for whole, run in zip(result["wall_s"], timings, strict=True)
-    )
-    shares["outside the stages"] = {"seconds": round(rest, 4), "share": round(rest / wall, 5)}
-    return shares
 
 
 def measure_memory(
@@ -240,7 +107,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--slow-repeats", type=int, default=2, help="rounds of MoviePy, minutes each (default 2)"
     )
-    parser.add_argument("--memory-scenes", type=int, nargs="+", default=[10, 200], metavar="N")
+    parser.add_argument("--memory-scenes", type=int, nargs="+", default=[10, 300], metavar="N")
     parser.add_argument("--preset", default="veryfast", help="x264 preset (default veryfast)")
     parser.add_argument("--crf", type=float, default=21.0, help="x264 crf (default 21)")
     parser.add_argument("--bitrate", help="average bit rate in place of crf, such as 8000k")
@@ -301,6 +168,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             slow_repeats=1 if options.quick else options.slow_repeats,
         )
         results["speed"], results["stages"] = speed, stage_shares(speed["video-pipeline"])
+    if "python" in options.sections:
+        results["python"] = measure_python(work, settings, repeats=2 if options.quick else options.repeats)
+    if "edit" in options.sections:
+        results["edit"] = measure_edits(
+            settings,
+            folder,
+            scenes=3 if options.quick else EDIT_SCENES,
+            scene_seconds=1.5 if options.quick else EDIT_SCENE_SECONDS,
+            repeats=1 if options.quick else options.repeats,
+            source=options.photographs,
+        )
     if "memory" in options.sections:
         counts = (3, 9) if options.quick else tuple(options.memory_scenes)
         results["memory_picture_px"] = LARGE_PICTURE_PX
@@ -309,6 +187,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if "jitter" in options.sections:
         seconds = 1.0 if options.quick else 4.0
         blobs, results["jitter"] = measure_jitter(folder, ffmpeg=ffmpeg, peers=peers, seconds=seconds)
+        results["moves"] = measure_moves(ffmpeg, seconds=seconds, report=say)
         results["jitter_percent"], results["jitter_frames"] = 100 * blobs.zoom_per_second, blobs.frames
     return results
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 ENCODE_ONLY, PLAIN_COMMAND = "encode only", "plain ffmpeg command"
+ZOOMPAN_GRAPH = "zoompan graph, no encoding"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -24,12 +25,15 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(header), line(rule), *map(line, rows)])
 
 
-def ratio(results: dict[str, Any], name: str, base: str) -> float | None:
-    """Return how many times as fast as `base` a contender is: the median over the rounds that both ran in."""
-    if base not in results or name not in results:
+def ratio(results: dict[str, Any], name: str, base: str, *, key: str = "wall_s") -> float | None:
+    """Return how many times as fast as `base` a contender is: the median over the rounds that both ran in.
+
+    `key` says which of the contender's seconds count, against the wall time of `base`; None where it has none.
+    """
+    if base not in results or key not in results.get(name, {}):
         return None
     own, other = results[name], results[base]
-    pairs = zip(own["wall_s"], other["wall_s"], strict=False)  # a slow contender has fewer rounds
+    pairs = zip(own[key], other["wall_s"], strict=False)  # a slow contender has fewer rounds
     ratios: list[float] = [(own["frames"] / mine) / (other["frames"] / theirs) for mine, theirs in pairs]
     return statistics.median(ratios)
 
@@ -39,26 +43,74 @@ def spread(walls: Sequence[float]) -> float:
     return (max(walls) - min(walls)) / statistics.median(walls)
 
 
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _fps(result: dict[str, Any], key: str = "wall_s") -> str:
+    return f"{result['frames'] / statistics.median(result[key]):.1f}" if key in result else ""
+
+
+def _costs(result: dict[str, Any]) -> list[str]:
+    walls = result["wall_s"]
+    return [
+        f"{statistics.median(walls):.2f}",
+        f"{100 * spread(walls):.1f} %" if len(walls) > 1 else "",
+        str(len(walls)),
+        f"{statistics.median(result['cpu_s']):.1f}",
+        f"{max(result['peak_rss_mib']):.0f}",
+    ]
+
+
+COSTS = ("wall s", "spread", "runs", "cpu s", "peak MiB")
+
+
 def speed_table(results: dict[str, Any]) -> str:
-    """Return the table of whole renders."""
-    rows = []
-    for name, result in results.items():
-        walls = result["wall_s"]
-        ratios = [ratio(results, name, base) for base in (ENCODE_ONLY, PLAIN_COMMAND)]
-        rows.append(
-            [
-                name,
-                f"{result['frames'] / statistics.median(walls):.1f}",
-                *("" if value is None else f"{value:.2f}" for value in ratios),
-                f"{statistics.median(walls):.2f}",
-                f"{100 * spread(walls):.1f} %" if len(walls) > 1 else "",
-                str(len(walls)),
-                f"{statistics.median(result['cpu_s']):.1f}",
-                f"{max(result['peak_rss_mib']):.0f}",
-            ]
-        )
-    header = ("", "fps", "x encode only", "x plain", "wall s", "spread", "runs", "cpu s", "peak MiB")
+    """Return the table of whole renders: of all contenders that write a video."""
+    rows = [
+        [
+            name,
+            _fps(result),
+            *(_shown(ratio(results, name, base)) for base in (ENCODE_ONLY, PLAIN_COMMAND)),
+            *_costs(result),
+        ]
+        for name, result in results.items()
+        if result["encodes"]
+    ]
+    return markdown_table(("", "fps", "x encode only", "x plain", *COSTS), rows)
+
+
+def frames_table(results: dict[str, Any]) -> str:
+    """Return the table of frames without encoding: whole commands, and their seconds without start-up."""
+    rows = [
+        [
+            name,
+            _fps(result),
+            _shown(ratio(results, name, ZOOMPAN_GRAPH)),
+            _fps(result, "working_s"),
+            _shown(ratio(results, name, ZOOMPAN_GRAPH, key="working_s")),
+            *_costs(result),
+        ]
+        for name, result in results.items()
+        if not result["encodes"]
+    ]
+    header = ("", "fps", "x zoompan graph", "fps, drawing alone", "x zoompan graph", *COSTS)
     return markdown_table(header, rows)
+
+
+def edit_table(edit: dict[str, Any]) -> str:
+    """Return the table of a story rendered again."""
+    rows = [
+        [
+            name,
+            f"{statistics.median(row['wall_s']):.2f}",
+            f"{100 * row['share']:.1f} %",
+            f"{100 * spread(row['wall_s']):.1f} %" if len(row["wall_s"]) > 1 else "",
+            str(len(row["wall_s"])),
+        ]
+        for name, row in edit["rows"].items()
+    ]
+    return markdown_table(("", "wall s", "of cold", "spread", "runs"), rows)
 
 
 def stage_table(stages: dict[str, Any]) -> str:
@@ -91,6 +143,16 @@ def jitter_table(jitter: dict[str, Any]) -> str:
         for name, row in jitter.items()
     ]
     return markdown_table(("", "jitter px/frame²", "backward steps", "of"), rows)
+
+
+def moves_table(moves: dict[str, dict[str, Any]]) -> str:
+    """Return the table of many moves: px/frame² and, in parentheses, backward steps, by who draws them."""
+    names = list(next(iter(moves.values())))
+    rows = [
+        [move, *(f"{row[name]['rms_px']:.4f} ({row[name]['backward_steps']})" for name in names)]
+        for move, row in moves.items()
+    ]
+    return markdown_table(("px/frame² (backward steps)", *names), rows)
 
 
 def machine_lines(machine: dict[str, Any]) -> str:
@@ -127,6 +189,9 @@ def markdown(results: dict[str, Any]) -> str:
             "a whole command counts, from start to finished file. Ratios are medians of the rounds' own ratios; "
             "peak memory is the sum over the process tree.",
             speed_table(results["speed"]),
+            "## Frames without encoding\n\nFrames are drawn and thrown away. `drawing alone` leaves out the start-up "
+            "and planning of this engine's commands; the graph's time is that of its whole command in both ratios.",
+            frames_table(results["speed"]),
             f"What differs:\n\n{differs}",
         ]
     if "stages" in results:
@@ -134,6 +199,21 @@ def markdown(results: dict[str, Any]) -> str:
             "## Stages of video-pipeline\n\nWhat stands as `beside` runs during `render`, and adds up the time of "
             "all workers.",
             stage_table(results["stages"]),
+        ]
+    if "python" in results:
+        python = results["python"]
+        parts += [
+            f"## Python's share\n\nAt most {100 * python['share']:.2f} % of the rendering stage's "
+            f"{statistics.median(python['wall_s']):.2f} s: {python['python_us_a_frame']:g} µs a frame, the processor time "
+            f"of all threads where the same frames are {python['small_px'][0]}x{python['small_px'][1]} pixels "
+            f"({len(python['wall_s'])} rounds).",
+        ]
+    if "edit" in results:
+        edit = results["edit"]
+        parts += [
+            f"## A story rendered again\n\n{edit['scenes']} scenes, {edit['seconds']:g} s, one cache folder for the "
+            "three commands of a round; whole commands. Shares are medians of the rounds' own.",
+            edit_table(edit),
         ]
     if "memory" in results:
         width, height = results["memory_picture_px"]
@@ -149,4 +229,47 @@ def markdown(results: dict[str, Any]) -> str:
             "centroids, and steps of more than 0.02 px against their way.",
             jitter_table(results["jitter"]),
         ]
+    if "moves" in results:
+        parts += [
+            "## Jitter of other moves\n\nThe same measure on frames before any coding; zooms about the middle, pans "
+            "to the right at a scale of 1.2.",
+            moves_table(results["moves"]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def kernels_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the table of kernels: one line for each instruction set, the peers in its last columns."""
+    lines = []
+    for row in rows:
+        peers = row["peers"] or {"": None}
+        for number, (name, peer) in enumerate(peers.items()):
+            own = [
+                row["kernel"],
+                row["target"],
+                f"{row['median_ms']:.3f}",
+                f"{row['best_ms']:.3f}",
+                f"{row['memcpy']:.1f}",
+            ]
+            told = [name, f"{peer['median_ms']:.2f}", f"{peer['ratio']:.1f}"] if peer else ["", "", ""]
+            lines.append([*(own if number == 0 else [""] * len(own)), *told])
+    header = ("kernel", "target", "median ms", "best ms", "x memcpy", "peer", "its ms", "times as fast")
+    return markdown_table(header, lines)
+
+
+def kernels_markdown(results: dict[str, Any]) -> str:
+    """Return the report of the kernels."""
+    width, height = results["size_px"]
+    listed = sorted(results["transitions_ms"].items(), key=lambda item: item[1])
+    parts = [
+        "# Benchmark: kernels",
+        f"Measured on {results['date']} by `{results['command']}`.",
+        machine_lines(results["machine"]),
+        f"Milliseconds of one thread for a frame of {width}x{height}, 4:2:0; median and best of {results['calls']} "
+        f"calls (of a third as many for a transition). A copy of a frame takes {results['memcpy_ms']:.3f} ms.",
+        kernels_table(results["rows"]),
+        "Every transition on the fastest instruction set, milliseconds a frame: "
+        + ", ".join(f"{name} {taken:.2f}" for name, taken in listed)
+        + ".",
+    ]
     return "\n\n".join(parts) + "\n"

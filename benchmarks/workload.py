@@ -25,6 +25,17 @@ CAPTIONS = (
 )
 
 
+CAPTION_SIZE_PX, CAPTION_STROKE_PX, CAPTION_TOP = 48, 4, 0.78
+"""How the contenders that set captions by hand set them: as this engine does, CAPTION_TOP of the height down."""
+
+
+def caption_font() -> Path:
+    """Return the font file that they set captions in."""
+    import manimgx_fonts
+
+    return Path(manimgx_fonts.__file__).parent / "NotoSans[wght].ttf"
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """Scenes of equal length, each a picture with a caption, zoomed at a steady rate and cross-faded.

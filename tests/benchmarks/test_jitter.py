@@ -8,6 +8,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from benchmarks.by_hand import perspective_argv, zoompan_argv
 from benchmarks.jitter import (
     BACKWARD_PX,
     Points,
@@ -17,8 +18,6 @@ from benchmarks.jitter import (
     follow,
     jitter_of,
     measure_frames,
-    perspective_argv,
-    zoompan_argv,
 )
 
 SIZE_PX = (270, 480)

@@ -1,0 +1,241 @@
+"""The contenders: this engine whole and in parts, the plain ffmpeg command, graphs written by hand, the encoder.
+
+Each is a command line, so that start-up, decoding of the pictures and writing of the file count for all of
+them alike, and all run the same ffmpeg program. The peers are in `peers.py`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.by_hand import zoompan_video_argv
+from benchmarks.measure import measure
+from benchmarks.workload import BUILD, Workload
+
+GOP_SECONDS = 2
+"""The engine's default distance of keyframes, given to the others where they let it be chosen."""
+
+READY_FRAMES_MAX_BYTES = 3 * 2**30
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """x264 settings: a preset, and either a crf or an average bit rate such as '8000k'."""
+
+    preset: str = "veryfast"
+    crf: float = 21.0
+    bitrate: str | None = None
+
+    def ffmpeg_options(self, fps: int) -> tuple[str, ...]:
+        """Return the settings as output options of the ffmpeg program."""
+        rate = ("-b:v", self.bitrate) if self.bitrate else ("-crf", f"{self.crf:g}")
+        return ("-c:v", "libx264", "-preset", self.preset, *rate, "-g", str(GOP_SECONDS * fps))
+
+    def encoder_options(self) -> tuple[str, ...]:
+        """Return the settings as `--preset` with `--crf` or `--bitrate`."""
+        rate = ("--bitrate", self.bitrate) if self.bitrate else ("--crf", f"{self.crf:g}")
+        return ("--preset", self.preset, *rate)
+
+    def engine_options(self) -> tuple[str, ...]:
+        """Return the settings as options of `render`."""
+        return ("--encoder", "libx264", *self.encoder_options())
+
+    def __str__(self) -> str:
+        return f"x264 {self.preset}, " + (self.bitrate if self.bitrate else f"crf {self.crf:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A command that renders `frames` frames into `output`; `differs` says where its work is not the same.
+
+    Without an output it draws frames and keeps none. A command that `prints_seconds` prints JSON whose
+    `working_s` are its seconds without start-up.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    output: Path | None
+    frames: int
+    differs: str = ""
+    slow: bool = False
+    prints_seconds: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def engine(
+    work: Workload,
+    settings: Settings,
+    folder: Path,
+    *,
+    compositor: str = "auto",
+    options: tuple[str, ...] = (),
+) -> Contender:
+    """Return this engine's own command, with nothing taken from its caches."""
+    named = compositor != "auto"
+    output = folder / (f"engine-{compositor}.mp4" if named else "engine.mp4")
+    return Contender(
+        name=f"video-pipeline, {compositor} compositor" if named else "video-pipeline",
+        argv=(
+            *(sys.executable, "-m", "engine.cli", "render", str(work.story), "-o", str(output)),
+            *_shape(work),
+            *("--compositor", compositor, "--no-cache", "--json"),
+            *settings.engine_options(),
+            *options,
+        ),
+        output=output,
+        frames=work.frames,
+        differs="also makes sound, thumbnail, subtitles and manifest",
+        environment={"XDG_CACHE_HOME": str(folder / "cache")},
+    )
+
+
+def _shape(work: Workload) -> tuple[str, ...]:
+    return ("--size", f"{work.size_px[0]}x{work.size_px[1]}", "--fps", str(work.fps))
+
+
+def compiled_command(work: Workload, settings: Settings, folder: Path) -> tuple[str, ...]:
+    """Return the one ffmpeg command line that makes the engine's pictures; its last argument is the output.
+
+    What it reads beside the photographs (captions, the mixed sound) is made here, so not in its time.
+    """
+    printed = measure(
+        (
+            *(sys.executable, "-m", "engine.cli", "compile", str(work.story), "--as", "command"),
+            *_shape(work),
+            *("-o", str(folder / "command.mp4"), *settings.engine_options()),
+        ),
+        environment={"XDG_CACHE_HOME": str(folder / "cache")},
+    ).stdout
+    argv = tuple(shlex.split(printed))
+    if len(argv) < 3 or "ffmpeg" not in Path(argv[0]).name or "-map" not in argv:
+        raise RuntimeError(
+            f"`compile --as command` printed {printed[:200]!r}; expected a command line of ffmpeg"
+        )
+    return argv
+
+
+def plain_command(work: Workload, *, compiled: tuple[str, ...]) -> Contender:
+    """Return the compiled ffmpeg command as a contender."""
+    return Contender(
+        name="plain ffmpeg command",
+        argv=compiled,
+        output=Path(compiled[-1]),
+        frames=work.frames,
+        differs="the engine's filter graph in one process and one stream; captions and sound were made before",
+    )
+
+
+def graph_only(work: Workload, *, compiled: tuple[str, ...]) -> Contender:
+    """Return the compiled command without its encoder: the frames are thrown away."""
+    first_map = compiled.index("-map")
+    return Contender(
+        name="plain graph, no encoding",
+        argv=(*compiled[: first_map + 2], "-f", "null", "-"),
+        output=None,
+        frames=work.frames,
+        differs="the plain command's filter graph, its frames thrown away",
+    )
+
+
+def zoompan_graph(work: Workload, folder: Path, *, ffmpeg: str) -> Contender:
+    """Return the graph of zoompan, drawtext and xfade as it is written by hand, its frames thrown away."""
+    return Contender(
+        name="zoompan graph, no encoding",
+        argv=(*zoompan_video_argv(ffmpeg, work, folder / "zoompan"), "-f", "null", "-"),
+        output=None,
+        frames=work.frames,
+        differs="zoompan over a picture of the frame's size, drawtext and xfade, as they are written by hand: "
+        "moves in whole pixels",
+    )
+
+
+def native_frames(work: Workload, *, compositor: str = "native") -> Contender:
+    """Return the command that draws every frame and encodes none."""
+    return Contender(
+        name=f"{compositor} frames, no encoding",
+        argv=(
+            *(sys.executable, "-m", "benchmarks.draw", str(work.story), *_shape(work)),
+            *("--compositor", compositor),
+        ),
+        output=None,
+        frames=work.frames,
+        differs="the renderer's segments and threads, its frames thrown away; planning counts in the whole command",
+        prints_seconds=True,
+    )
+
+
+@contextmanager
+def ready_frames(work: Workload, *, compiled: tuple[str, ...]) -> Iterator[tuple[Path, int]]:
+    """Make the workload's frames once, raw yuv420p, in memory where there is room; yield the file and the count.
+
+    They go through a lossless encoding, since the compiled command writes MP4. Where they are more than
+    READY_FRAMES_MAX_BYTES, the file holds the first ones only.
+    """
+    width, height = work.size_px
+    frame_bytes = width * height * 3 // 2
+    frames = min(work.frames, READY_FRAMES_MAX_BYTES // frame_bytes)
+    roomy = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > 2 * frames * frame_bytes
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix="video-pipeline-", dir=SHARED_MEMORY if roomy else BUILD
+    ) as folder:
+        raw, lossless = Path(folder, "frames.yuv"), BUILD / "lossless.mp4"
+        exact = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "0", "-profile:v", "high444")
+        measure((*compiled[:-1], *exact, str(lossless)))
+        measure(
+            (
+                *(compiled[0], "-v", "error", "-nostdin", "-y", "-i", str(lossless), "-map", "0:v:0"),
+                *("-frames:v", str(frames), "-pix_fmt", "yuv420p", "-f", "rawvideo", str(raw)),
+            )
+        )
+        lossless.unlink()
+        if raw.stat().st_size != frames * frame_bytes:
+            raise RuntimeError(f"ready frames: {raw.stat().st_size} bytes; expected {frames} x {frame_bytes}")
+        yield raw, frames
+
+
+def encode_only(
+    work: Workload, settings: Settings, folder: Path, *, ffmpeg: str, raw: Path, frames: int
+) -> Contender:
+    """Return the command that only encodes ready frames, in one stream with x264's own threads."""
+    output = folder / "encode.mp4"
+    width, height = work.size_px
+    return Contender(
+        name="encode only",
+        argv=(
+            *(ffmpeg, "-v", "error", "-nostdin", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p"),
+            *("-s", f"{width}x{height}", "-r", str(work.fps), "-i", str(raw)),
+            *settings.ffmpeg_options(work.fps),
+            *("-movflags", "+faststart", str(output)),
+        ),
+        output=output,
+        frames=frames,
+        differs="draws nothing: raw frames are read from memory",
+    )
+
+
+def segments_encoded_only(
+    work: Workload, settings: Settings, folder: Path, *, raw: Path, frames: int
+) -> Contender:
+    """Return the command that only encodes ready frames, in the renderer's segments, and stitches them."""
+    output = folder / "encode-segments.mp4"
+    return Contender(
+        name="segments encoded only",
+        argv=(
+            *(sys.executable, "-m", "benchmarks.encode_segments", str(work.story), str(raw)),
+            *("-o", str(output), *_shape(work), *settings.encoder_options()),
+        ),
+        output=output,
+        frames=frames,
+        differs="draws nothing: the renderer's own segments and one-thread encoders, as many as cores; planning "
+        "counts in the whole command",
+        prints_seconds=True,
+    )

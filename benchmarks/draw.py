@@ -1,0 +1,83 @@
+"""Draw every frame of a story as the renderer does, and encode none.
+
+The timeline's segments are drawn side by side by as many threads as there are cores. Prints JSON: frames, the
+seconds of drawing (decoding the pictures is in them, planning is not) and of the whole program.
+
+    python -m benchmarks.draw STORY [--size 1080x1920] [--fps 30] [--compositor native]
+"""
+
+from __future__ import annotations
+
+import time
+
+STARTED = time.perf_counter()
+
+import argparse  # noqa: E402 - the whole program's time counts
+import json  # noqa: E402
+from concurrent.futures import ThreadPoolExecutor  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
+from benchmarks.machine import cores  # noqa: E402
+from benchmarks.planned import add_options, planned  # noqa: E402
+
+if TYPE_CHECKING:
+    from engine.render.compositor import Compositor
+
+
+def draw_video(compositor: Compositor, *, workers: int) -> int:
+    """Draw every segment, `workers` of them at a time, and return the number of frames drawn."""
+    from engine.render.raw_frames import Children
+
+    segments = compositor.segments()
+    workers = max(1, min(workers, len(segments)))
+    threads = max(1, cores() // workers)
+    children = Children()
+    with ThreadPoolExecutor(workers, "draw") as pool:
+        drawing = [
+            pool.submit(
+                lambda wanted: sum(1 for _ in compositor.frames(wanted, threads=threads, children=children)),
+                segment,
+            )
+            for segment in segments
+        ]
+        try:
+            return sum(future.result() for future in drawing)
+        except BaseException:
+            children.stop()
+            for future in drawing:
+                future.cancel()
+            raise
+
+
+def main() -> int:
+    """Draw a story and print what it took."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.draw",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.add_argument("--workers", type=int, default=cores(), help="segments at a time; default: the cores")
+    options = parser.parse_args()
+    from engine.memory import return_freed_memory
+
+    return_freed_memory()
+    with planned(options) as plan:
+        started = time.perf_counter()
+        frames = draw_video(plan.compositor, workers=options.workers)
+        now = time.perf_counter()
+        if frames != plan.timeline.frame_count:
+            raise RuntimeError(f"{frames} frames were drawn; expected {plan.timeline.frame_count}")
+        result = {
+            "compositor": plan.compositor.name,
+            "frames": frames,
+            "workers": options.workers,
+            "working_s": round(now - started, 4),
+            "whole_s": round(now - STARTED, 4),
+        }
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,125 @@
+"""Encode ready raw frames as the renderer does: one-thread encoders on its own segments, stitched into one MP4.
+
+What the renderer would take if drawing took nothing. Prints JSON: frames, the seconds of encoding and
+stitching (planning is not in them) and of the whole program.
+
+    python -m benchmarks.encode_segments STORY FRAMES.yuv -o OUT.mp4 [--preset veryfast] [--crf 21 | --bitrate 8000k]
+"""
+
+from __future__ import annotations
+
+import time
+
+STARTED = time.perf_counter()
+
+import argparse  # noqa: E402 - the whole program's time counts
+import json  # noqa: E402
+from collections.abc import Generator  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
+from benchmarks.machine import cores  # noqa: E402
+from benchmarks.planned import add_encoder_options, add_options, planned  # noqa: E402
+
+if TYPE_CHECKING:
+    from engine.render.compositor import Compositor
+    from engine.render.encoder import Buffer
+    from engine.render.raw_frames import Children
+    from engine.timeline import Timeline
+    from engine.timing import FrameRange
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyFrames:
+    """A compositor whose frames lie ready in a file, yuv420p, the first of them or all."""
+
+    drawn_by: Compositor
+    raw: Path
+    name: str = "ready"
+
+    @property
+    def timeline(self) -> Timeline:
+        """What the frames show."""
+        return self.drawn_by.timeline
+
+    def without_captions(self) -> Compositor:
+        """Return the compositor that can draw them bare."""
+        return self.drawn_by.without_captions()
+
+    @property
+    def frame_bytes(self) -> int:
+        """The size of a frame."""
+        return self.timeline.width_px * self.timeline.height_px * 3 // 2
+
+    def segments(self) -> tuple[FrameRange, ...]:
+        """Return the renderer's segments, cut where the file ends."""
+        from engine.timing import FrameRange
+
+        ready = FrameRange(0, self.raw.stat().st_size // self.frame_bytes)
+        return tuple(seen for segment in self.drawn_by.segments() if (seen := segment.intersection(ready)))
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range, read into one array."""
+        import numpy as np
+
+        del threads, children
+        frame = np.empty((self.timeline.height_px * 3 // 2, self.timeline.width_px), np.uint8)
+        with self.raw.open("rb", buffering=0) as file:
+            file.seek(wanted.start * self.frame_bytes)
+            for number in range(wanted.start, wanted.stop):
+                read = file.readinto(frame.data)
+                if read != self.frame_bytes:
+                    raise RuntimeError(
+                        f"{self.raw}: {read} bytes of frame {number}; expected {self.frame_bytes}"
+                    )
+                yield frame
+
+
+def main() -> int:
+    """Encode ready frames and print what it took."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.encode_segments",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.add_argument("raw", type=Path, metavar="FRAMES.yuv", help="the story's frames, raw yuv420p")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
+    parser.add_argument("--workers", type=int, default=cores(), help="segments at a time; default: the cores")
+    add_encoder_options(parser)
+    options = parser.parse_args()
+    from engine.memory import return_freed_memory
+    from engine.render.mux import Mp4Writer
+    from engine.render.renderer import render_segments
+
+    return_freed_memory()
+    with planned(options) as plan:
+        started = time.perf_counter()
+        ready = ReadyFrames(plan.compositor, options.raw)
+        writer = Mp4Writer(
+            options.output,
+            fps=plan.timeline.fps,
+            title=plan.timeline.title,
+            chapters=(),
+            audio=None,
+            settings=plan.config.audio,
+        )
+        with writer:
+            report = render_segments(ready, plan.settings, writer, workers=options.workers)
+        now = time.perf_counter()
+        result = {
+            "frames": sum(len(segment) for segment in report.segments),
+            "segments": len(report.segments),
+            "workers": report.workers,
+            "working_s": round(now - started, 4),
+            "whole_s": round(now - STARTED, 4),
+        }
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

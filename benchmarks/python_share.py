@@ -1,0 +1,117 @@
+"""Python's share of a render: what the interpreter takes, in parts of the rendering stage's wall time.
+
+Only one thread at a time runs Python, so the processor time of all Python code together, over all threads, is
+the time for which the interpreter held its lock: its share of the wall time is that time divided by the wall
+time. It is bounded from above without any instrument in the code: the same story is rendered with frames of
+SMALL_PX and x264's SMALL_PRESET, through the same segments, kernels, encoder calls and stitching. Python does as
+much for a small frame as for a large one, while the work on pixels and bits nearly vanishes. All processor time
+of that render is counted as Python's: it holds what the kernels, x264 and the muxer take for a frame of any
+size too, so the true share is less. It runs on one thread, where no time goes to handing over the lock.
+
+    share = processor seconds of the small render / wall seconds of the real one
+
+The pictures are decoded before either is timed: that is native work, in proportion to the photographs. Start-up
+and planning come before the stage and are in the table of stages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.contenders import Settings
+from benchmarks.planned import planned
+from benchmarks.workload import Workload
+
+if TYPE_CHECKING:
+    from engine.plan import Plan
+
+SMALL_PX, SMALL_PRESET = (16, 16), "ultrafast"
+
+
+def _shrunk(plan: Plan) -> Plan:
+    """Return the plan of the same story with frames of SMALL_PX; captions stay as they are drawn."""
+    from engine.capabilities import find_ffmpeg
+    from engine.plan import open_compositor
+
+    width, height = SMALL_PX
+    timeline = replace(plan.timeline, width_px=width, height_px=height)
+    compositor = open_compositor(
+        plan.compositor.name, timeline, plan.captions, ffmpeg=find_ffmpeg(), config=plan.config
+    )
+    return replace(
+        plan,
+        timeline=timeline,
+        compositor=compositor,
+        settings=replace(
+            plan.settings,
+            width_px=width,
+            height_px=height,
+            options={**plan.settings.options, "preset": SMALL_PRESET},
+        ),
+    )
+
+
+def _render(plan: Plan, target: Path, *, workers: int | None = None) -> tuple[float, float]:
+    """Render a plan without sound and return wall and processor seconds of the stage."""
+    from engine.render.mux import Mp4Writer
+    from engine.render.renderer import render_segments
+    from engine.thumbnail import FrameWatch
+
+    writer = Mp4Writer(
+        target,
+        fps=plan.timeline.fps,
+        title=plan.timeline.title,
+        chapters=(),
+        audio=None,
+        settings=plan.config.audio,
+    )
+    wall, processor = time.perf_counter(), time.process_time()
+    with writer:
+        render_segments(
+            plan.compositor,
+            plan.settings,
+            writer,
+            progress=lambda done, total: None,
+            on_frame=FrameWatch(()),
+            workers=workers,
+        )
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def measure_python(work: Workload, settings: Settings, *, repeats: int) -> dict[str, Any]:
+    """Return both times of each round, and the share by their medians."""
+    options = argparse.Namespace(
+        story=work.story,
+        size=f"{work.size_px[0]}x{work.size_px[1]}",
+        fps=work.fps,
+        compositor="auto",
+        preset=settings.preset,
+        crf=settings.crf,
+        bitrate=settings.bitrate,
+    )
+    walls, small = [], []
+    with tempfile.TemporaryDirectory(prefix="video-pipeline-") as folder, planned(options) as plan:
+        target = Path(folder, "out.mp4")
+        shrunk = _shrunk(plan)
+        for number in range(repeats + 1):
+            wall = _render(plan, target)[0]
+            processor = _render(shrunk, target, workers=1)[1]
+            if number:  # the first round decodes the pictures
+                walls.append(round(wall, 4))
+                small.append(round(processor, 4))
+        frames = plan.timeline.frame_count
+        return {
+            "compositor": plan.compositor.name,
+            "frames": frames,
+            "small_px": SMALL_PX,
+            "wall_s": walls,
+            "python_s": small,
+            "python_us_a_frame": round(1e6 * statistics.median(small) / frames, 1),
+            "share": round(statistics.median(small) / statistics.median(walls), 5),
+        }

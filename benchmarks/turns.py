@@ -1,0 +1,78 @@
+"""Contenders take turns, so that what else the machine does falls on all of them alike."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import Contender
+from benchmarks.measure import measure
+
+
+def say(text: str) -> None:
+    """Report progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def count_frames(video: Path) -> int:
+    """Return how many video frames a file holds."""
+    import av
+
+    with av.open(str(video)) as container:
+        return sum(1 for packet in container.demux(video=0) if packet.size)
+
+
+def keep_what_it_left(contender: Contender, output: Path, result: dict[str, Any]) -> None:
+    """Note a finished file's size and its manifest's timings; raise RuntimeError for a wrong number of frames."""
+    frames = count_frames(output)
+    if frames != contender.frames:
+        raise RuntimeError(f"{contender.name}: {frames} frames; expected {contender.frames}")
+    result["file_bytes"] = output.stat().st_size
+    manifest = output.with_suffix(".manifest.json")
+    if manifest.exists():
+        result.setdefault("timings", []).append(json.loads(manifest.read_text())["timings"])
+
+
+def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: int) -> dict[str, Any]:
+    """Run the contenders in turn, `repeats` rounds of all; slow ones drop out after `slow_repeats`.
+
+    Raise RuntimeError where one did not make the frames that it should.
+    """
+    contenders = list(contenders)
+    results: dict[str, Any] = {
+        contender.name: {
+            "frames": contender.frames,
+            "differs": contender.differs,
+            "encodes": contender.output is not None,
+            "wall_s": [],
+            "cpu_s": [],
+            "peak_rss_mib": [],
+        }
+        for contender in contenders
+    }
+    for number in range(1, repeats + 1):
+        for contender in contenders:
+            if contender.slow and number > slow_repeats:
+                continue
+            if contender.output:
+                contender.output.unlink(missing_ok=True)
+            taken = measure(contender.argv, environment=contender.environment)
+            result = results[contender.name]
+            result["wall_s"].append(round(taken.wall_s, 4))
+            result["cpu_s"].append(round(taken.cpu_s, 3))
+            result["peak_rss_mib"].append(round(taken.peak_rss_bytes / 2**20, 1))
+            if contender.output:
+                keep_what_it_left(contender, contender.output, result)
+            if contender.prints_seconds:
+                result.setdefault("working_s", []).append(json.loads(taken.stdout)["working_s"])
+            fps = contender.frames / taken.wall_s
+            say(f"round {number}: {contender.name:36} {fps:6.1f} fps  {taken.wall_s:7.2f} s")
+    return results
+
+
+def warm_up(contender: Contender) -> None:
+    """Run a contender once uncounted, so that compiled code (Python's, numba's) and files lie ready."""
+    measure(contender.argv, environment=contender.environment)
