@@ -17,7 +17,7 @@ import json  # noqa: E402
 from collections.abc import Generator  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from benchmarks.machine import cores  # noqa: E402
 from benchmarks.planned import add_encoder_options, add_options, planned  # noqa: E402
@@ -51,6 +51,10 @@ class ReadyFrames:
     def frame_bytes(self) -> int:
         """The size of a frame."""
         return self.timeline.width_px * self.timeline.height_px * 3 // 2
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a cache would tell the frames by; they are never kept."""
+        return {"name": self.name}
 
     def segments(self) -> tuple[FrameRange, ...]:
         """Return the renderer's segments, cut where the file ends."""
@@ -105,7 +109,6 @@ def main() -> int:
             title=plan.timeline.title,
             chapters=(),
             audio=None,
-            settings=plan.config.audio,
         )
         with writer:
             report = render_segments(ready, plan.settings, writer, workers=options.workers)

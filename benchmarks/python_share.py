@@ -69,7 +69,6 @@ def _render(plan: Plan, target: Path, *, workers: int | None = None) -> tuple[fl
         title=plan.timeline.title,
         chapters=(),
         audio=None,
-        settings=plan.config.audio,
     )
     wall, processor = time.perf_counter(), time.process_time()
     with writer:
