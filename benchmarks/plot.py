@@ -24,6 +24,7 @@ WIDTH_PX, LABEL_PX, NUMBER_PX = 760, 236, 70
 BAR_PX, STEP_PX, TOP_PX, BOTTOM_PX = 20, 32, 70, 40
 
 STYLE = """
+.page { fill: #ffffff; }
 text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif; fill: #1f2328; }
 .title { font-size: 15px; font-weight: 600; }
 .small { font-size: 11.5px; fill: #59636e; }
@@ -31,7 +32,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif;
 .bar { fill: #9aa4af; } .own .bar { fill: #1a7f5a; }
 .limit { stroke: #b35900; stroke-width: 1.5; stroke-dasharray: 5 4; } text.limit { stroke: none; fill: #b35900; }
 @media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3; } .small { fill: #9198a1; }
+  .page { fill: #0d1117; } text { fill: #e6edf3; } .small { fill: #9198a1; }
   .bar { fill: #6e7781; } .own .bar { fill: #3fb98b; }
   .limit { stroke: #f0a04b; } text.limit { fill: #f0a04b; }
 }
@@ -64,6 +65,7 @@ def draw(results: dict[str, Any]) -> str:
         f' width="{WIDTH_PX}" height="{bottom + BOTTOM_PX}">',
         f"<title>{escape(_told(bars, limit))}</title>",
         f"<style>{STYLE}</style>",
+        '<rect class="page" width="100%" height="100%" rx="6"/>',
         '<text class="title" x="12" y="24">Whole renders, frames per second</text>',
     ]
     for number, (name, fps) in enumerate(bars):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SMALL_PX, SMALL_PRESET = (16, 16), "ultrafast"
 
 
-def _shrunk(plan: Plan) -> Plan:
+def shrunk(plan: Plan) -> Plan:
     """Return the plan of the same story with frames of SMALL_PX; captions stay as they are drawn."""
     from engine.capabilities import find_ffmpeg
     from engine.plan import open_compositor
@@ -97,10 +97,10 @@ def measure_python(work: Workload, settings: Settings, *, repeats: int) -> dict[
     walls, small = [], []
     with tempfile.TemporaryDirectory(prefix="video-pipeline-") as folder, planned(options) as plan:
         target = Path(folder, "out.mp4")
-        shrunk = _shrunk(plan)
+        small_plan = shrunk(plan)
         for number in range(repeats + 1):
             wall = _render(plan, target)[0]
-            processor = _render(shrunk, target, workers=1)[1]
+            processor = _render(small_plan, target, workers=1)[1]
             if number:  # the first round decodes the pictures
                 walls.append(round(wall, 4))
                 small.append(round(processor, 4))
