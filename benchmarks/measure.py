@@ -19,6 +19,13 @@ TREE_SECONDS = 0.25
 """How often the list of descendants is read anew; reading it is dearer than reading their sizes."""
 
 
+COMPILED_KEPT = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(__file__).resolve().parent.parent / "build" / "bench" / "compiled"),
+}
+"""Compiled modules are kept between runs, as they are where a package is installed."""
+
+
 class CommandFailedError(RuntimeError):
     """A measured command ended with another exit code than 0."""
 
@@ -100,7 +107,7 @@ def measure(argv: Sequence[str], *, environment: Mapping[str, str] | None = None
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **COMPILED_KEPT, **(environment or {})},
             start_new_session=True,
         )
         sampler = _MemorySampler(process.pid)

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.measure import CommandFailedError, measure
+from benchmarks.measure import COMPILED_KEPT, CommandFailedError, measure
 from benchmarks.workload import BUILD
 
 RUNS = 5
@@ -55,11 +55,7 @@ Once = Callable[[], tuple[float, float | None]]
 
 def environment(folder: Path) -> dict[str, str]:
     """Return what is laid over this process's environment: a cache of its own, compiled modules kept."""
-    return {
-        "CACHE_PATH": str(folder / "cache"),
-        "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
-    }
+    return {**COMPILED_KEPT, "CACHE_PATH": str(folder / "cache")}
 
 
 def whole_run(argv: Sequence[str], folder: Path) -> tuple[float, float]:
