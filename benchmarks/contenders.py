@@ -6,6 +6,7 @@ them alike, and all run the same ffmpeg program. The peers are in `peers.py`.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.by_hand import zoompan_video_argv
 from benchmarks.measure import measure
@@ -24,6 +26,9 @@ GOP_SECONDS = 2
 
 READY_FRAMES_MAX_BYTES = 3 * 2**30
 SHARED_MEMORY = Path("/dev/shm")
+
+ReadyFrom = Literal["graph", "native"]
+"""Whose frames lie ready for the encoders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,33 +178,45 @@ def native_frames(work: Workload, *, compositor: str = "native") -> Contender:
 
 
 @contextmanager
-def ready_frames(work: Workload, *, compiled: tuple[str, ...]) -> Iterator[tuple[Path, int]]:
+def ready_frames(
+    work: Workload, *, compiled: tuple[str, ...], drawn_by: ReadyFrom = "graph"
+) -> Iterator[tuple[Path, int]]:
     """Make the workload's frames once, raw yuv420p, in memory where there is room; yield the file and the count.
 
-    They go through a lossless encoding, since the compiled command writes MP4. Where they are more than
+    They are those of the compiled command or of the native compositor. Where they are more than
     READY_FRAMES_MAX_BYTES, the file holds the first ones only.
     """
     width, height = work.size_px
     frame_bytes = width * height * 3 // 2
     frames = min(work.frames, READY_FRAMES_MAX_BYTES // frame_bytes)
-    roomy = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > 2 * frames * frame_bytes
+    roomy = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > 2 * work.frames * frame_bytes
     BUILD.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         prefix="video-pipeline-", dir=SHARED_MEMORY if roomy else BUILD
     ) as folder:
-        raw, lossless = Path(folder, "frames.yuv"), BUILD / "lossless.mp4"
-        exact = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "0", "-profile:v", "high444")
-        measure((*compiled[:-1], *exact, str(lossless)))
-        measure(
-            (
-                *(compiled[0], "-v", "error", "-nostdin", "-y", "-i", str(lossless), "-map", "0:v:0"),
-                *("-frames:v", str(frames), "-pix_fmt", "yuv420p", "-f", "rawvideo", str(raw)),
-            )
-        )
-        lossless.unlink()
+        raw = Path(folder, "frames.yuv")
+        if drawn_by == "native":
+            measure((*native_frames(work).argv, "--raw", str(raw)))
+            os.truncate(raw, frames * frame_bytes)
+        else:
+            _graphs_frames(raw, compiled=compiled, frames=frames)
         if raw.stat().st_size != frames * frame_bytes:
             raise RuntimeError(f"ready frames: {raw.stat().st_size} bytes; expected {frames} x {frame_bytes}")
         yield raw, frames
+
+
+def _graphs_frames(raw: Path, *, compiled: tuple[str, ...], frames: int) -> None:
+    """Write the compiled command's frames: by a lossless encoding, since that command writes MP4."""
+    lossless = BUILD / "lossless.mp4"
+    exact = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "0", "-profile:v", "high444")
+    measure((*compiled[:-1], *exact, str(lossless)))
+    measure(
+        (
+            *(compiled[0], "-v", "error", "-nostdin", "-y", "-i", str(lossless), "-map", "0:v:0"),
+            *("-frames:v", str(frames), "-pix_fmt", "yuv420p", "-f", "rawvideo", str(raw)),
+        )
+    )
+    lossless.unlink()
 
 
 def encode_only(

@@ -13,8 +13,11 @@ import time
 STARTED = time.perf_counter()
 
 import argparse  # noqa: E402 - the whole program's time counts
+import contextlib  # noqa: E402
 import json  # noqa: E402
+import os  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 from benchmarks.machine import cores  # noqa: E402
@@ -22,24 +25,32 @@ from benchmarks.planned import add_options, planned  # noqa: E402
 
 if TYPE_CHECKING:
     from engine.render.compositor import Compositor
+    from engine.timing import FrameRange
 
 
-def draw_video(compositor: Compositor, *, workers: int) -> int:
-    """Draw every segment, `workers` of them at a time, and return the number of frames drawn."""
+def draw_video(compositor: Compositor, *, workers: int, raw: Path | None = None) -> int:
+    """Draw every segment, `workers` of them at a time, and return the number of frames drawn.
+
+    With `raw` the frames are kept in that file, yuv420p, in their order.
+    """
     from engine.render.raw_frames import Children
 
     segments = compositor.segments()
     workers = max(1, min(workers, len(segments)))
     threads = max(1, cores() // workers)
     children = Children()
-    with ThreadPoolExecutor(workers, "draw") as pool:
-        drawing = [
-            pool.submit(
-                lambda wanted: sum(1 for _ in compositor.frames(wanted, threads=threads, children=children)),
-                segment,
-            )
-            for segment in segments
-        ]
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(workers, "draw") as pool:
+        file = stack.enter_context(raw.open("wb")).fileno() if raw else None
+
+        def draw(wanted: FrameRange) -> int:
+            count = 0
+            for frame in compositor.frames(wanted, threads=threads, children=children):
+                if file is not None:
+                    os.pwrite(file, frame.data, (wanted.start + count) * frame.nbytes)
+                count += 1
+            return count
+
+        drawing = [pool.submit(draw, segment) for segment in segments]
         try:
             return sum(future.result() for future in drawing)
         except BaseException:
@@ -58,13 +69,14 @@ def main() -> int:
     )
     add_options(parser)
     parser.add_argument("--workers", type=int, default=cores(), help="segments at a time; default: the cores")
+    parser.add_argument("--raw", type=Path, metavar="FRAMES.yuv", help="keep the frames, raw yuv420p")
     options = parser.parse_args()
     from engine.memory import return_freed_memory
 
     return_freed_memory()
     with planned(options) as plan:
         started = time.perf_counter()
-        frames = draw_video(plan.compositor, workers=options.workers)
+        frames = draw_video(plan.compositor, workers=options.workers, raw=options.raw)
         now = time.perf_counter()
         if frames != plan.timeline.frame_count:
             raise RuntimeError(f"{frames} frames were drawn; expected {plan.timeline.frame_count}")

@@ -37,6 +37,7 @@ def cores() -> int:
 
 def describe_machine(ffmpeg: str, *, peers: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the description of this machine; `peers` are further packages as 'name==version'."""
+    import native
     from engine import __version__
 
     first_line = subprocess.run(
@@ -49,6 +50,7 @@ def describe_machine(ffmpeg: str, *, peers: tuple[str, ...] = ()) -> dict[str, A
         "memory_gib": round(memory_bytes / 2**30, 1),
         "system": _system(),
         "python": platform.python_version(),
+        "native": native.target() if native.available() else None,
         "ffmpeg": first_line.partition(" Copyright")[0].removeprefix("ffmpeg version "),
         "packages": {
             "video-pipeline": __version__,

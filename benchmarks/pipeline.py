@@ -15,9 +15,9 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from benchmarks.contenders import Settings, engine
+from benchmarks.contenders import ReadyFrom, Settings, engine
 from benchmarks.edit import measure_edits
 from benchmarks.jitter import RENDERERS, blob_workload, measure_video, table_row
 from benchmarks.jitter_moves import measure_moves
@@ -114,6 +114,12 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--photographs", type=Path, metavar="DIR", help="folder of an unpacked mate-backgrounds"
     )
+    parser.add_argument(
+        "--ready-frames",
+        choices=get_args(ReadyFrom),
+        default="graph",
+        help="whose frames the encoders alone get: the plain graph's (default) or the native compositor's",
+    )
     parser.add_argument("--name", default="pipeline", help="name of the result files (default pipeline)")
     options = parser.parse_args()
     if options.repeats < 1 or options.slow_repeats < 1 or min(options.memory_scenes) < 1:
@@ -166,7 +172,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             peers=peers,
             repeats=1 if options.quick else options.repeats,
             slow_repeats=1 if options.quick else options.slow_repeats,
+            ready=options.ready_frames,
         )
+        results["ready_frames"] = options.ready_frames
         results["speed"], results["stages"] = speed, stage_shares(speed["video-pipeline"])
     if "python" in options.sections:
         results["python"] = measure_python(work, settings, repeats=2 if options.quick else options.repeats)

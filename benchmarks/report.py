@@ -162,7 +162,7 @@ def machine_lines(machine: dict[str, Any]) -> str:
         [
             f"- {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
             f"- {machine['system']}",
-            f"- Python {machine['python']}; ffmpeg {machine['ffmpeg']}",
+            f"- Python {machine['python']}; native rows: {machine['native'] or 'not built'}; ffmpeg {machine['ffmpeg']}",
             f"- {packages}",
             f"- load average before: {machine['load_average_before']}",
         ]
@@ -187,7 +187,8 @@ def markdown(results: dict[str, Any]) -> str:
             f"fades of {work['fade_seconds']:g} s, a caption each; {work['size_px'][0]}x{work['size_px'][1]} at "
             f"{work['fps']} fps, {work['frames']} frames; {results['settings']}. Contenders take turns; the time of "
             "a whole command counts, from start to finished file. Ratios are medians of the rounds' own ratios; "
-            "peak memory is the sum over the process tree.",
+            "peak memory is the sum over the process tree. The ready frames of the encoders alone are the "
+            f"{'native compositor' if results['ready_frames'] == 'native' else 'plain graph'}'s.",
             speed_table(results["speed"]),
             "## Frames without encoding\n\nFrames are drawn and thrown away. `drawing alone` leaves out the start-up "
             "and planning of this engine's commands; the graph's time is that of its whole command in both ratios.",

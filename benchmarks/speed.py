@@ -9,6 +9,7 @@ from typing import Any
 
 import native
 from benchmarks.contenders import (
+    ReadyFrom,
     Settings,
     compiled_command,
     encode_only,
@@ -38,10 +39,11 @@ def measure_speed(
     peers: bool,
     repeats: int,
     slow_repeats: int,
+    ready: ReadyFrom = "graph",
 ) -> dict[str, Any]:
     """Return the results of whole renders by contender."""
     compiled = compiled_command(work, settings, folder)
-    with ready_frames(work, compiled=compiled) as (raw, frames):
+    with ready_frames(work, compiled=compiled, drawn_by=ready) as (raw, frames):
         contenders = [
             engine(work, settings, folder),
             engine(work, settings, folder, compositor="ffmpeg"),

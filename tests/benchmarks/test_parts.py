@@ -78,6 +78,12 @@ def test_every_frame_is_drawn(plan: Plan, work: Workload, workers: int) -> None:
     assert draw_video(plan.compositor, workers=workers) == work.frames
 
 
+def test_drawn_frames_can_be_kept_in_their_order(plan: Plan, tmp_path: Path) -> None:
+    raw = tmp_path / "frames.yuv"
+    draw_video(plan.compositor, workers=3, raw=raw)
+    assert raw.read_bytes() == b"".join(frame.tobytes() for frame in drawn_frames(plan))
+
+
 def test_the_drawing_program_prints_what_it_took(work: Workload) -> None:
     argv = (sys.executable, "-m", "benchmarks.draw", str(work.story), "--size", SIZE)
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT)
