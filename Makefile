@@ -1,10 +1,10 @@
-# make demo · make test · make check · make bench
+# make demo · make test · make check · make sanitize · make bench
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check sanitize format bench clean
 
 NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cpp native/*/*.h native/*/*.inl)
 
@@ -29,6 +29,32 @@ check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The extension with sanitizers, installed apart. Without site (-S) the finder of the editable installation, which
+# would find the other, is left out; libstdc++ is there before libasan looks for what throws.
+SANITIZED := build/sanitize
+LIBASAN := $(shell $(CXX) -print-file-name=libasan.so 2>/dev/null)
+FUZZ_SECONDS ?= 20
+sanitized_python = env LD_PRELOAD="$(LIBASAN) $$($(CXX) -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 \
+	PYTHONPATH="$(SANITIZED)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))'):." \
+	$(BIN)/python -S -P
+
+$(SANITIZED)/.installed: $(STAMP) $(wildcard native/*.py)
+	rm -rf $(SANITIZED)/site
+	CXX=$(CXX) $(BIN)/python -m pip install --quiet --no-deps --target $(SANITIZED)/site \
+		--config-settings=build-dir=$(SANITIZED)/cmake --config-settings=cmake.build-type=RelWithDebInfo \
+		--config-settings=cmake.define.VIDEO_PIPELINE_SANITIZE=ON --config-settings=wheel.packages=native .
+	@touch $@
+
+ifneq ($(filter /%,$(LIBASAN)),)
+sanitize: $(SANITIZED)/.installed  ## fuzz and test the kernels under address and undefined-behaviour sanitizers
+	$(sanitized_python) tests/native/fuzz.py --sanitized --seconds $(FUZZ_SECONDS)
+	$(sanitized_python) -m pytest -q -o pythonpath= -p no:cacheprovider tests/native
+else
+sanitize:
+	@echo "sanitize: left out, '$(CXX)' is no g++ that has its sanitizers (libasan)"
+endif
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -1,10 +1,10 @@
 // Fades, colour and overlays as Python sees them.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -21,8 +21,6 @@ void bind_blend(nb::module_& module);
 namespace {
 
 using PixelArray = nb::ndarray<const uint8_t, nb::ndim<3>, nb::device::cpu>;
-
-constexpr int kFurthest = 1000000;
 
 [[noreturn]] void refuse(const std::string& message) { throw nb::value_error(message.c_str()); }
 
@@ -42,8 +40,8 @@ struct Pixels {
 };
 
 Pixels pixels_of(const PixelArray& array, const char* name, size_t channels) {
-  if (array.shape(2) != channels || array.shape(0) < 1 || array.shape(1) < 1 || array.shape(0) > kFurthest ||
-      array.shape(1) > kFurthest) {
+  if (array.shape(2) != channels || array.shape(0) < 1 || array.shape(1) < 1 || array.shape(0) > kLongestSide ||
+      array.shape(1) > kLongestSide) {
     refuse(std::string(name) + ": an array of shape (" + std::to_string(array.shape(0)) + ", " +
            std::to_string(array.shape(1)) + ", " + std::to_string(array.shape(2)) +
            "); allowed: rows and columns from 1 to 1000000, and " + std::to_string(channels) + " channels");
@@ -123,7 +121,7 @@ Part part_of(const Overlay& overlay, const std::optional<PartTuple>& given) {
 }
 
 void check_place(const char* name, int64_t place) {
-  if (place < -kFurthest || place > kFurthest) {
+  if (place < -kLongestSide || place > kLongestSide) {
     refuse(std::string(name) + ": " + std::to_string(place) + "; allowed: -1000000 to 1000000");
   }
 }
@@ -180,12 +178,12 @@ void bind_overlay(nb::module_& module) {
 void bind_blend(nb::module_& module) {
   module.def(
       "fade",
-      [](const TargetFrame& target, double amount, const char* level) {
+      [](const TargetFrame& target, double amount, const std::string& level) {
         const Frame<Plane> frame = target_frame(target, "target");
         const int weight = weight_of("amount", amount);
-        const bool to_white = std::strcmp(level, "white") == 0;
-        if (!to_white && std::strcmp(level, "black") != 0) {
-          refuse(std::string("level: '") + level + "'; allowed: 'black', 'white'");
+        const bool to_white = level == "white";
+        if (!to_white && level != "black") {
+          refuse("level: '" + level + "'; allowed: 'black', 'white'");
         }
         nb::gil_scoped_release unlocked;
         fade(frame, weight, to_white);
@@ -200,6 +198,8 @@ void bind_blend(nb::module_& module) {
           refuse("target[0]: an array of shape " + shape_of(frame.planes[0].height, frame.planes[0].width) +
                  "; allowed: " + shape_of(pixels.height, pixels.width) + ", the size of rgb");
         }
+        const ConstPlane read{pixels.data, pixels.stride, 3 * pixels.width, pixels.height};
+        for (const Plane& plane : frame.planes) refuse_shared(plane, read, "target", "rgb");
         nb::gil_scoped_release unlocked;
         rgb_to_yuv(pixels, frame);
       },

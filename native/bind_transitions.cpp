@@ -1,7 +1,7 @@
 // Transitions, by name, on planes of 4:2:0.
-#include <cstdlib>
 #include <tuple>
 
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 
 #include "cpu/transition.h"
@@ -13,10 +13,10 @@ namespace {
 using SourcePlanes = std::tuple<SourceArray, SourceArray, SourceArray>;
 using TargetPlanes = std::tuple<TargetArray, TargetArray, TargetArray>;
 
-const TransitionRecord& record_of(const char* name) {
+const TransitionRecord& record_of(const std::string& name) {
   const TransitionRecord* record = find_transition(name);
   if (record) return *record;
-  std::string message = std::string("transition '") + name + "': allowed are ";
+  std::string message = "transition '" + name + "': allowed are ";
   for (const TransitionRecord& known : kTransitionRecords) {
     message += (&known == kTransitionRecords ? "" : ", ") + std::string(known.name);
   }
@@ -43,28 +43,7 @@ void check_sizes(const char* name, const PlaneType (&planes)[3], const ConstPlan
   }
 }
 
-template <typename Planes>
-bool shares_rows(const Plane& target, const Planes& sources) {
-  const auto span = [](const auto& plane, const uint8_t*& from, const uint8_t*& to) {
-    const uint8_t* last = plane.data + (plane.height - 1) * plane.stride;
-    from = plane.data < last ? plane.data : last;
-    to = (plane.data < last ? last : plane.data) + plane.width;
-  };
-  const uint8_t *from, *to;
-  span(target, from, to);
-  for (const ConstPlane& source : sources) {
-    const uint8_t *low, *high;
-    span(source, low, high);
-    // Planes that lie side by side in one array share a span but no byte.
-    const ptrdiff_t stride = std::abs(target.stride), apart = std::abs(target.data - source.data);
-    const bool beside = target.stride == source.stride && stride > 0 && apart % stride >= target.width &&
-                        stride - apart % stride >= target.width;
-    if (from < high && low < to && !beside) return true;
-  }
-  return false;
-}
-
-void bind_transition(const char* name, double progress, const SourcePlanes& first, const SourcePlanes& second,
+void bind_transition(const std::string& name, double progress, const SourcePlanes& first, const SourcePlanes& second,
                      const TargetPlanes& target) {
   const TransitionRecord& record = record_of(name);
   if (!(progress >= 0 && progress <= 1)) {
@@ -86,8 +65,10 @@ void bind_transition(const char* name, double progress, const SourcePlanes& firs
   check_sizes("second", to, from[0]);
   check_sizes("target", drawn, from[0]);
   for (const Plane& plane : drawn) {
-    if (shares_rows(plane, from) || shares_rows(plane, to)) {
-      throw nb::value_error("target: shares memory with a picture; allowed: memory of its own");
+    for (const ConstPlane& read : from) refuse_shared(plane, read, "target", "a picture");
+    for (const ConstPlane& read : to) refuse_shared(plane, read, "target", "a picture");
+    for (const Plane& other : drawn) {
+      if (&other != &plane) refuse_shared(plane, other, "target", "another plane of it");
     }
   }
   nb::gil_scoped_release unlocked;

@@ -1,5 +1,8 @@
 // The extension module native._core. Its functions take NumPy arrays and run without the GIL.
+#include <nanobind/stl/string.h>
+
 #include <cmath>
+#include <string>
 
 #include "cpu/rows.h"
 #include "planes.h"
@@ -22,9 +25,9 @@ void bind_targets(nb::module_& module) {
   module.def("active_target", [] { return rows().name; });
   module.def(
       "force_target",
-      [](const char* name) {
-        if (!force_target(name)) {
-          throw nb::value_error((std::string("target '") + name + "' cannot be used here").c_str());
+      [](const std::string& name) {
+        if (name.find('\0') != std::string::npos || !force_target(name.c_str())) {
+          throw nb::value_error(("target '" + name + "' cannot be used here").c_str());
         }
       },
       nb::arg("name"));
@@ -58,6 +61,7 @@ void bind_resample(nb::module_& module) {
         const ConstPlane from = source_plane(source, "source");
         const Plane to = target_plane(target, "target");
         check_view(left, top, step_x, step_y);
+        refuse_shared(to, from, "target", "source");
         nb::gil_scoped_release unlocked;
         resample(&from, &to, 1, left, top, step_x, step_y);
       },
@@ -70,6 +74,9 @@ void bind_resample(nb::module_& module) {
         const Frame<ConstPlane> from = source_frame(source, "source");
         const Frame<Plane> to = target_frame(target, "target");
         check_view(left, top, step_x, step_y);
+        for (const Plane& plane : to.planes) {
+          for (const ConstPlane& read : from.planes) refuse_shared(plane, read, "target", "source");
+        }
         nb::gil_scoped_release unlocked;
         resample(&from.planes[0], &to.planes[0], 1, left, top, step_x, step_y);
         // A chroma sample lies on its even luma column, and between its two rows (H.264's default): with luma

@@ -160,7 +160,7 @@ void Overlay::blend(const Plane (&target)[3], int x, int y, int opacity, const P
     const int end = std::min({right, span.end, target[0].width - x});
     if (begin >= end) continue;
     const size_t at = static_cast<size_t>(row) * width_ + begin;
-    table.blend_luma(target[0].data + (y + row) * target[0].stride + x + begin, luma_.picture.data() + at,
+    table.blend_luma(target[0].data + (y + row) * target[0].stride + (x + begin), luma_.picture.data() + at,
                      luma_.alpha.data() + at, end - begin, opacity);
   }
 
@@ -178,17 +178,17 @@ void Overlay::blend(const Plane (&target)[3], int x, int y, int opacity, const P
     const Span& span = planes.spans[row];
     int begin = std::max({first_column, span.begin, -left});
     const int end = std::min({column_end, span.end, target[1].width - left});
-    uint8_t* to[2] = {target[1].data + (top + row) * target[1].stride + left,
-                      target[2].data + (top + row) * target[2].stride + left};
+    uint8_t* lines[2] = {target[1].data + (top + row) * target[1].stride,
+                         target[2].data + (top + row) * target[2].stride};
     if (x == 0 && first_column == 0) {
-      table.blend_chroma(to[0], &planes.edge_u[row], &planes.edge_alpha[row], 1, opacity);
-      table.blend_chroma(to[1], &planes.edge_v[row], &planes.edge_alpha[row], 1, opacity);
+      table.blend_chroma(lines[0], &planes.edge_u[row], &planes.edge_alpha[row], 1, opacity);
+      table.blend_chroma(lines[1], &planes.edge_v[row], &planes.edge_alpha[row], 1, opacity);
       begin = std::max(begin, 1);
     }
     if (begin >= end) continue;
     const size_t at = static_cast<size_t>(row) * planes.width + begin;
-    table.blend_chroma(to[0] + begin, planes.u.data() + at, planes.alpha.data() + at, end - begin, opacity);
-    table.blend_chroma(to[1] + begin, planes.v.data() + at, planes.alpha.data() + at, end - begin, opacity);
+    table.blend_chroma(lines[0] + (left + begin), planes.u.data() + at, planes.alpha.data() + at, end - begin, opacity);
+    table.blend_chroma(lines[1] + (left + begin), planes.v.data() + at, planes.alpha.data() + at, end - begin, opacity);
   }
 }
 

@@ -74,6 +74,10 @@ class Resampler {
  public:
   void plan(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y);
   void run(const ConstPlane& source, const Plane& target);
+  size_t held_bytes() const {
+    return base_.capacity() * sizeof(int32_t) + shuffle_.capacity() + margin_.capacity() +
+           (coefficients_.capacity() + lines_.capacity()) * sizeof(int16_t) + down_.capacity() * sizeof(Taps);
+  }
 
  private:
   void plan_across(int source_width, int width, double left, double step);
@@ -174,9 +178,12 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
 
 void resample(const ConstPlane* sources, const Plane* targets, int count, double left, double top, double step_x,
               double step_y) {
+  // Kept from frame to frame, but for pictures so large that they are rare.
+  constexpr size_t kMostKept = 4 << 20;
   thread_local Resampler resampler;
   resampler.plan(sources[0], targets[0], left, top, step_x, step_y);
   for (int index = 0; index < count; ++index) resampler.run(sources[index], targets[index]);
+  if (resampler.held_bytes() > kMostKept) resampler = Resampler();
 }
 
 }  // namespace vp

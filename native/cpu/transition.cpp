@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "cpu/rows.h"
@@ -82,9 +81,9 @@ const TransitionRecord kTransitionRecords[kTransitions] = {
     {"zoomin", "the first picture grows and fades", VP_ZOOM, 0, 0, 0},
 };
 
-const TransitionRecord* find_transition(const char* name) {
+const TransitionRecord* find_transition(std::string_view name) {
   for (const TransitionRecord& record : kTransitionRecords) {
-    if (std::strcmp(record.name, name) == 0) return &record;
+    if (name == record.name) return &record;
   }
   return nullptr;
 }
@@ -247,7 +246,8 @@ void prepare_squeeze(TransitionFrame& frame, const TransitionRecord& record, flo
   (record.x ? frame.high_x : frame.high_y) = high;
   const double part = std::max<double>(p, 1e-6);
   frame.place_x = as_place(0.5 * (length - 1));
-  frame.step_x = as_place((length - 1) / (2 * length * part));
+  // Where nothing is shown of it, no place counts, and a step that grows without end would not fit.
+  frame.step_x = high == 0 ? 0 : as_place((length - 1) / (2 * length * part));
 }
 
 void prepare_zoom(TransitionFrame& frame, double p, int width, int height) {

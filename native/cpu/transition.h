@@ -1,6 +1,8 @@
 // The transitions between two pictures in planar 4:2:0, by name.
 #pragma once
 
+#include <string_view>
+
 #include "cpu/resample.h"
 #include "pixel/transitions.h"
 
@@ -21,7 +23,7 @@ constexpr int kMaxTransitionSize = 16384;  // pixels of luma, across and down
 extern const TransitionRecord kTransitionRecords[kTransitions];
 
 // The record of a name, or null.
-const TransitionRecord* find_transition(const char* name);
+const TransitionRecord* find_transition(std::string_view name);
 
 // What the formula needs to know on plane 0 to 2 of a picture of this size. Progress is a float, as in FFmpeg's xfade,
 // so that thresholds fall on the same pixels.

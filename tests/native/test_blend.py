@@ -196,9 +196,37 @@ def test_bad_fades_and_pictures_are_errors() -> None:
         _core.fade(FRAME, amount=-0.1)
     with pytest.raises(ValueError, match="level: 'red'; allowed: 'black', 'white'"):
         _core.fade(FRAME, amount=0.5, level="red")
+    with pytest.raises(ValueError, match="level: 'black"):  # up to its zero byte it is a name
+        _core.fade(FRAME, amount=0.5, level="black\0")
     with pytest.raises(ValueError, match=r"target\[1\]: .*\(3, 3\); allowed: \(3, 4\), half of target\[0\]"):
         _core.fade((FRAME[0], np.zeros((3, 3), np.uint8), FRAME[2]), amount=0.5)
     with pytest.raises(ValueError, match=r"rgba: an array of shape \(3, 5, 3\); allowed: .* 4 channels"):
         _core.Overlay(np.zeros((3, 5, 3), np.uint8))
     with pytest.raises(TypeError):  # a copy in bytes would be faded and thrown away
         _core.fade(tuple(plane.astype(np.int16) for plane in FRAME), amount=0.5)
+
+
+def test_a_target_whose_rows_or_planes_share_bytes_is_an_error() -> None:
+    y, u, v = (np.zeros(shape, np.uint8) for shape in ((6, 8), (3, 4), (3, 4)))
+    for apart in (0, 1, 7, -7):
+        memory = np.zeros(64, np.uint8)
+        rows = np.lib.stride_tricks.as_strided(memory[50:] if apart < 0 else memory, (6, 8), (apart, 1))
+        with pytest.raises(
+            ValueError, match=rf"target: its rows lie {apart} bytes apart; allowed: no less than its 8"
+        ):
+            _core.fade((rows, u, v), amount=0.5)
+        assert not memory.any()
+    with pytest.raises(ValueError, match=r"target\[2\]: shares memory with target\[1\]"):
+        _core.fade((y, u, u), amount=0.5)
+    memory = np.zeros((6, 40), np.uint8)
+    with pytest.raises(ValueError, match="target: shares memory with rgb"):
+        _core.rgb_to_yuv(memory[:, :24].reshape(6, 8, 3), (memory[:, 20:28], u, v))
+    assert not memory.any()
+    assert not any(plane.any() for plane in (y, u, v))
+
+
+def test_planes_side_by_side_in_one_array_are_a_frame() -> None:
+    memory = np.zeros((9, 8), np.uint8)
+    _core.fade((memory[:6], memory[6:, :4], memory[6:, 4:]), amount=1.0, level="white")
+    assert np.unique(memory[:6]).tolist() == [235]
+    assert np.unique(memory[6:]).tolist() == [128]

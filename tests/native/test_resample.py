@@ -92,3 +92,36 @@ def test_bad_planes_are_errors() -> None:
         _core.resample(plane, np.zeros((4, 8), np.uint8)[:, ::2], **place)
     with pytest.raises(TypeError):  # a copy in bytes would be drawn on and thrown away
         _core.resample(plane, np.zeros((4, 4), np.int16), **place)
+
+
+def test_a_target_that_shares_bytes_with_its_source_is_an_error() -> None:
+    place = {"left": 0.0, "top": 0.0, "step_x": 1.0, "step_y": 1.0}
+    memory = np.arange(200, dtype=np.uint8).reshape(10, 20)
+    before = memory.copy()
+    for source, target in (
+        (memory, memory),
+        (memory[:, :12], memory[:, 10:15]),
+        (memory[::-1, 8:], memory[:, :9]),
+        (memory[4:], memory[:5, 3:]),
+        (memory[:1, :10], memory[:1, 9:]),
+    ):
+        with pytest.raises(ValueError, match="target: shares memory with source; allowed: memory of its own"):
+            _core.resample(source, target, **place)
+        assert np.array_equal(memory, before)
+
+
+def test_a_source_and_a_target_beside_each_other_in_one_array_are_drawn() -> None:
+    place = {"left": 0.0, "top": 0.0, "step_x": 1.0, "step_y": 1.0}
+    for rows in (slice(None), slice(None, None, -1), slice(0, 1)):
+        memory = np.arange(200, dtype=np.uint8).reshape(10, 20)
+        _core.resample(memory[rows, :12], memory[:, 12:][rows], **place)
+        assert np.array_equal(memory[rows, 12:], memory[rows, :8])
+
+
+def test_a_plane_of_more_columns_than_a_plan_holds_is_an_error() -> None:
+    place = {"left": 0.0, "top": 0.0, "step_x": 1.0, "step_y": 1.0}
+    plane, wide = np.zeros((4, 4), np.uint8), np.zeros((1, 1_000_001), np.uint8)
+    with pytest.raises(ValueError, match=r"source: .*allowed: rows and columns from 1 to 1000000"):
+        _core.resample(wide, plane, **place)
+    with pytest.raises(ValueError, match=r"target: .*allowed: rows and columns from 1 to 1000000"):
+        _core.resample(plane, wide.T, **place)

@@ -237,3 +237,20 @@ def test_wrong_input_is_an_error_that_says_what_is_allowed() -> None:
         _core.transition("fade", 0.5, first, second, (np.zeros_like(first[0]),) * 3)
     with pytest.raises(ValueError, match="target: shares memory"):
         _core.transition("fade", 0.5, first, second, second)
+    memory = np.zeros((51, 120), np.uint8)
+    y, u, v = empty(first)
+    with pytest.raises(
+        ValueError, match="target: shares memory"
+    ):  # the picture is wider than what it lies beside
+        _core.transition("fade", 0.5, (memory[:, :77], u, v), second, (y, memory[:26, 60:99], v.copy()))
+    _core.transition("fade", 0.5, (memory[:, :77], u, v), second, (y, memory[:26, 80:119], v.copy()))
+
+
+@pytest.mark.parametrize(("name", "size_px"), [("squeezev", (16384, 1)), ("squeezeh", (1, 16384))])
+def test_a_picture_pressed_to_nothing_is_gone_from_the_longest_lines_too(
+    name: str, size_px: tuple[int, int]
+) -> None:
+    first, second = picture(1, size_px), picture(2, size_px)
+    assert np.array_equal(joined(draw(name, 0.0, first, second)), joined(second))
+    left = np.count_nonzero(joined(draw(name, 1e-7, first, second)) != joined(second))
+    assert left <= 3, f"{left} samples of the first picture"
