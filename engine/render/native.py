@@ -18,6 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 import PIL
 
+from engine.capabilities import cpu_count
 from engine.render.captions import CaptionArt, Piece, in_range
 from engine.render.encoder import Buffer
 from engine.render.ffmpeg import FfmpegCompositor
@@ -36,7 +37,7 @@ MAX_SEGMENT_SECONDS = 2
 FORMAT = 1
 """Raised when the same timeline would be drawn in other bytes, so that caches forget the old segments."""
 
-PICTURE_BYTES = 96 * 2**20
+PICTURE_BYTES_A_CORE = 24 * 2**20
 OVERLAYS = 16
 """What is kept for the segments to come: pictures by their memory, captions by their number."""
 
@@ -95,7 +96,9 @@ class NativeCompositor:
     ) -> None:
         self.timeline, self.captions = timeline, captions
         self._graphs = graphs
-        self._pictures: _Shared[Picture] = _Shared(PICTURE_BYTES, lambda picture: picture.size_bytes)
+        self._pictures: _Shared[Picture] = _Shared(
+            PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
+        )
         self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:

@@ -212,7 +212,7 @@ def test_a_target_whose_rows_or_planes_share_bytes_is_an_error() -> None:
         memory = np.zeros(64, np.uint8)
         rows = np.lib.stride_tricks.as_strided(memory[50:] if apart < 0 else memory, (6, 8), (apart, 1))
         with pytest.raises(
-            ValueError, match=rf"target: its rows lie {apart} bytes apart; allowed: no less than its 8"
+            ValueError, match=rf"target\[0\]: its rows lie {apart} bytes apart; allowed: no less than its 8"
         ):
             _core.fade((rows, u, v), amount=0.5)
         assert not memory.any()
