@@ -28,7 +28,7 @@ def resample(
 ) -> Plane:
     """Draw the part of `plane` that begins at (left, top), `step` source pixels an output pixel.
 
-    Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 29, 1981), stretched by the step where that is over 1.
+    Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 29, 1981), stretched by step / 1.1 where that is over 1.
     Taps outside the plane are laid on its edge.
     """
     height, width = plane.shape
@@ -39,7 +39,7 @@ def resample(
 
 def _taps(count: int, length: int, start: float, step: float) -> Plane:
     """Return the weights (count, length) of a line's pixels in each output."""
-    stretch = max(1.0, step)
+    stretch = max(1.0, step / 1.1)
     weights = np.zeros((count, length))
     reach = int(np.ceil(2 * stretch))
     for output in range(count):

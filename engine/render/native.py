@@ -19,6 +19,7 @@ import numpy as np
 import PIL
 
 from engine.capabilities import cpu_count
+from engine.errors import RenderingError
 from engine.render.captions import CaptionArt, Piece, in_range
 from engine.render.encoder import Buffer
 from engine.render.ffmpeg import FfmpegCompositor
@@ -26,7 +27,7 @@ from engine.render.overlays import Placing, read_rgba
 from engine.render.picture import Picture, load_picture, look_of
 from engine.render.planes import Planes, new_frame, planes_of
 from engine.render.raw_frames import Children
-from engine.timeline import Clip, Footage, Timeline
+from engine.timeline import Clip, Footage, Still, Timeline
 from engine.timing import FrameRange
 from filters.transitions import progress
 from native import kernels
@@ -128,10 +129,23 @@ class NativeCompositor:
     ) -> Generator[Buffer, None, None]:
         """Yield each frame of a range; the array is overwritten by the next. Raises RenderingError."""
         del threads  # a range is drawn by the thread that asks for it
+        self._begin_next_picture(wanted)
         with contextlib.ExitStack() as stack:
             stage = _Stage(self, wanted, children, stack)
             for frame in range(wanted.start, wanted.stop):
                 yield stage.draw(frame)
+
+    def _begin_next_picture(self, wanted: FrameRange) -> None:
+        """Load the picture after a range beside it: neighbours on one scene wait for one picture, not for two."""
+        for clip in self.timeline.clips:
+            if clip.frames.stop > wanted.stop and clip.frames.start >= wanted.start:
+                if isinstance(clip.source, Still):
+                    threading.Thread(target=self._try_picture, args=(clip,), daemon=True).start()
+                return
+
+    def _try_picture(self, clip: Clip) -> None:
+        with contextlib.suppress(RenderingError):  # raised again where the picture is needed
+            self.picture(clip)
 
     def picture(self, clip: Clip) -> Picture:
         """Return the planes of a clip's still."""

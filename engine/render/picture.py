@@ -18,6 +18,9 @@ from native import kernels
 MAX_STEP = 2.0
 """How many pixels of a plane a pixel of the frame may span: what the kernels' taps reach over."""
 
+FEWEST_TAPS_STEP = 1.1
+"""The step up to which the kernels take four taps."""
+
 MAX_PLANE_PIXELS = 24_000_000
 """The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""
 
@@ -99,8 +102,12 @@ def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int
     start, end = look.camera.start, look.camera.end
     if not look.camera.moves:
         return look.canvas_px
-    width = look.canvas_px[0] * bounds.width / min(start.width, end.width)
-    height = look.canvas_px[1] * bounds.height / min(start.height, end.height)
+    closest, widest = sorted((start.width, end.width))
+    # A move that zooms a little is drawn with the fewest taps where its plane lies between its two views.
+    zoom = widest / closest
+    coarser = max(1.0, zoom / FEWEST_TAPS_STEP) if zoom <= FEWEST_TAPS_STEP**2 else 1.0
+    width = look.canvas_px[0] * bounds.width / closest / coarser
+    height = look.canvas_px[1] * bounds.height / min(start.height, end.height) / coarser
     finer = max(1.0, width / (stage[0] * bounds.width), height / (stage[1] * bounds.height))
     finer = max(finer, math.sqrt(width * height / MAX_PLANE_PIXELS))
     return even(width / finer), even(height / finer)
@@ -114,15 +121,52 @@ def _open(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
     return image.convert("RGB")
 
 
-def _cut(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Image.Image:
-    """Return the part `box` (in fractions) of an image at a size; Lanczos."""
-    pixels = (
-        box.x * image.width,
-        box.y * image.height,
-        min(image.width, (box.x + box.width) * image.width),
-        min(image.height, (box.y + box.height) * image.height),
+def _as_planes(image: Image.Image) -> Planes:
+    """Return an image's planes; those of odd sides have chroma for the half of a pixel that is left over."""
+    width, height = image.size
+    half = ((height + 1) // 2, (width + 1) // 2)
+    planes = (np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8))
+    kernels.rgb_to_yuv(np.asarray(image), planes)
+    return planes
+
+
+def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
+    """Return the part `box` (in fractions) of an image at a size.
+
+    Cubic, stretched where it shrinks; averages of whole blocks come first where that is to less than half.
+    """
+    left, top = box.x * image.width, box.y * image.height
+    width, height = box.width * image.width, box.height * image.height
+    block = max(1, int(min(width / size_px[0], height / size_px[1])))
+    # A little more than is shown, for the reach of the cubic.
+    margin = 4 * block
+    near = (max(0, int(left - margin) // block * block), max(0, int(top - margin) // block * block))
+    far = (
+        min(image.width, math.ceil(left + width + margin)),
+        min(image.height, math.ceil(top + height + margin)),
     )
-    return image.resize(size_px, Image.Resampling.LANCZOS, box=pixels, reducing_gap=3.0)
+    part = image.reduce(block, box=(*near, *far)) if block > 1 else image.crop((*near, *far))
+    planes = planes_of(new_frame(*size_px))
+    kernels.resample_frame(
+        _as_planes(part),
+        planes,
+        left=(left - near[0]) / block,
+        top=(top - near[1]) / block,
+        step_x=min(MAX_STEP, width / block / size_px[0]),
+        step_y=min(MAX_STEP, height / block / size_px[1]),
+    )
+    return planes
+
+
+def _halved(planes: Planes) -> Planes:
+    """Return planes at half the size."""
+    rows, columns = planes[0].shape
+    smaller = planes_of(new_frame(even(columns / 2), even(rows / 2)))
+    steps = (columns / smaller[0].shape[1], rows / smaller[0].shape[0])
+    kernels.resample_frame(
+        planes, smaller, left=0, top=0, step_x=min(MAX_STEP, steps[0]), step_y=min(MAX_STEP, steps[1])
+    )
+    return smaller
 
 
 def _compose(look: Look) -> Image.Image:
@@ -139,18 +183,15 @@ def _compose(look: Look) -> Image.Image:
     stage = Image.new("RGB", (width, height))
     if look.fit == "blur":
         small = (even(look.canvas_px[0] / BLUR_SHARE), even(look.canvas_px[1] / BLUR_SHARE))
-        back = _cut(image, largest_rect(image.width / image.height, width / height), small)
+        shown = largest_rect(image.width / image.height, width / height)
+        left, top = shown.x * image.width, shown.y * image.height
+        pixels = (left, top, left + shown.width * image.width, top + shown.height * image.height)
+        back = image.resize(small, Image.Resampling.LANCZOS, box=pixels, reducing_gap=3.0)
         back = back.filter(ImageFilter.GaussianBlur(max(2.0, min(small) / 14)))
         back = back.point([max(0, value - BLUR_DARKER) for value in range(256)] * 3)
         stage = back.resize((width, height), Image.Resampling.BICUBIC)
     stage.paste(front, ((width - inner_px[0]) // 4 * 2, (height - inner_px[1]) // 4 * 2))
     return stage
-
-
-def _as_planes(image: Image.Image) -> Planes:
-    planes = planes_of(new_frame(*image.size))
-    kernels.rgb_to_yuv(np.asarray(image), planes)
-    return planes
 
 
 def load_picture(look: Look) -> Picture:
@@ -161,19 +202,18 @@ def load_picture(look: Look) -> Picture:
             stage = (float(look.still.width_px), float(look.still.height_px))
             size_px = _plane_px(look, stage, bounds)
             wanted = (size_px[0] / bounds.width, size_px[1] / bounds.height)
-            finest = _cut(_open(look.still, wanted), bounds, size_px)
+            finest = _shown(_open(look.still, wanted), bounds, size_px)
         else:
             whole = _compose(look)
             size_px = _plane_px(look, whole.size, bounds)
-            finest = whole if size_px == whole.size else _cut(whole, bounds, size_px)
+            finest = _shown(whole, bounds, size_px)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RenderingError(f"{look.still.path}: cannot be decoded: {error}") from error
     widest = max(look.camera.start.width, look.camera.end.width) / bounds.width * size_px[0]
     highest = max(look.camera.start.height, look.camera.end.height) / bounds.height * size_px[1]
     step = max(widest / look.canvas_px[0], highest / look.canvas_px[1])
-    levels = [_as_planes(finest)]
+    levels = [finest]
     while step > MAX_STEP * (1 + 1e-9):
-        finest = finest.resize((even(finest.width / 2), even(finest.height / 2)), Image.Resampling.LANCZOS)
-        levels.append(_as_planes(finest))
+        levels.append(_halved(levels[-1]))
         step /= 2
     return Picture(bounds, tuple(levels))

@@ -32,13 +32,17 @@ struct Taps {
   std::array<int16_t, kMaxTaps> coefficients;
 };
 
-// An even number of taps that holds a kernel stretched by `step` (no less than 1): 4, 6 or 8.
-int tap_count(double step) { return 2 * static_cast<int>(std::ceil(2 * std::max(1.0, step) - 1e-9)); }
+// How much wider the kernel is than for a step of 1, so that what a step passes over is averaged. It stays a tenth
+// behind the step: sharper, and pictures have little at that end of their band.
+double stretch_of(double step) { return std::max(1.0, step / 1.1); }
+
+// An even number of taps that holds the kernel: 4, 6 or 8.
+int tap_count(double step) { return 2 * static_cast<int>(std::ceil(2 * stretch_of(step) - 1e-9)); }
 
 // The taps of the output whose middle lies at `centre`, in pixels of a line of `length`. Taps that lie outside the
 // line are laid on its ends. The coefficients sum to exactly one.
 Taps make_taps(double centre, double step, int count, int length) {
-  const double stretch = std::max(1.0, step);
+  const double stretch = stretch_of(step);
   const int first = whole_below(centre - 0.5) - count / 2 + 1;
   std::array<double, kMaxTaps> weights{};
   double total = 0;
@@ -46,18 +50,24 @@ Taps make_taps(double centre, double step, int count, int length) {
     weights[tap] = cubic((first + tap + 0.5 - centre) / stretch);
     total += weights[tap];
   }
-  const int begin = std::clamp(first, 0, std::max(0, length - count));
+  const double whole = (1 << kCoefficientBits) / total;
+  int begin = first;
   std::array<double, kMaxTaps> laid{};
-  for (int tap = 0; tap < count; ++tap) {
-    const int place = std::clamp(first + tap, 0, length - 1);
-    laid[std::min(place - begin, count - 1)] += weights[tap] / total;
+  if (first >= 0 && first + count <= length) {
+    for (int tap = 0; tap < count; ++tap) laid[tap] = weights[tap] * whole;
+  } else {
+    begin = std::clamp(first, 0, std::max(0, length - count));
+    for (int tap = 0; tap < count; ++tap) {
+      const int place = std::clamp(first + tap, 0, length - 1);
+      laid[std::min(place - begin, count - 1)] += weights[tap] * whole;
+    }
   }
   // Rounding is carried from tap to tap, so that the sum is exact.
   Taps taps{begin, {}};
   double carried = 0;
   int sum = 0, largest = 0;
   for (int tap = 0; tap < count; ++tap) {
-    const double wanted = laid[tap] * (1 << kCoefficientBits) + carried;
+    const double wanted = laid[tap] + carried;
     const int rounded = static_cast<int>(std::lrint(wanted));
     carried = wanted - rounded;
     taps.coefficients[tap] = static_cast<int16_t>(rounded);
@@ -69,6 +79,12 @@ Taps make_taps(double centre, double step, int count, int length) {
 }
 
 constexpr int kLoadBytes = 16;
+constexpr int kAligned = 32;  // values of a row between passes in a cache line
+
+int16_t* aligned(int16_t* values) {
+  const auto address = reinterpret_cast<uintptr_t>(values);
+  return values + (-address % (kAligned * sizeof(int16_t))) / sizeof(int16_t);
+}
 
 class Resampler {
  public:
@@ -146,9 +162,10 @@ void Resampler::plan(const ConstPlane& source, const Plane& target, double left,
 void Resampler::run(const ConstPlane& source, const Plane& target) {
   const Rows& table = rows();
   margin_.assign(readable_ > source.width ? static_cast<size_t>(readable_) * kRowBatch : 0, 0);
-  const int line_length = plan_.lanes * kLane;
+  const int line_length = (plan_.lanes * kLane + kAligned - 1) / kAligned * kAligned;
   constexpr int kLines = 16;  // rows kept: what kMaxTaps rows need, and the batch that is made ahead
-  lines_.resize(static_cast<size_t>(kLines) * line_length);
+  lines_.resize(static_cast<size_t>(kLines) * line_length + kAligned);
+  int16_t* const lines = aligned(lines_.data());
   int made_to = 0;  // the rows before this one that are still needed are in their slots
   for (int y = 0; y < target.height; ++y) {
     const Taps& down = down_[y];
@@ -160,7 +177,7 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
       const int count = std::min(kRowBatch, source.height - made_to);
       for (int slot = 0; slot < count; ++slot) {
         from[slot] = padded(source, made_to + slot, slot);
-        to[slot] = lines_.data() + static_cast<size_t>((made_to + slot) % kLines) * line_length;
+        to[slot] = lines + static_cast<size_t>((made_to + slot) % kLines) * line_length;
       }
       table.resample_across(plan_, from, to, count);
       made_to += count;
@@ -168,7 +185,7 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
     const int16_t* from[kMaxTaps];
     for (int tap = 0; tap < taps_down_; ++tap) {
       const int row = std::min(down.first + tap, source.height - 1);  // of no weight where it is past the end
-      from[tap] = lines_.data() + static_cast<size_t>(row % kLines) * line_length;
+      from[tap] = lines + static_cast<size_t>(row % kLines) * line_length;
     }
     table.resample_down(from, down.coefficients.data(), taps_down_, target.data + y * target.stride, target.width, y);
   }
