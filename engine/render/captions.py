@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from engine.assets.cache import ContentCache, file_sha256
 from engine.assets.fonts import FontCatalogue
@@ -31,6 +33,9 @@ POP_FROM = 0.6
 """Size at which `pop` begins, as a share of the caption's."""
 
 MIN_SIZE_PX = 10
+
+PLACE = "place"
+"""The key under which a caption's picture says where in its layout it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +206,10 @@ def draw_caption(
             file, _ = cache.get_or_make("captions", {"text": text}, ".txt", partial(_write_text, text))
             lines.append({**options, "textfile": file})
         return replace(art, lines=tuple(lines))
+    if drawtext or (caption.animation != "typewriter" and caption.highlight is None):
+        picture, (across, down) = _placed_picture(layout, caption, cache)
+        x, y = _on_grid(left + across, top + down)
+        return replace(art, picture=picture, x_px=x, y_px=y)
     raster = rasterise(layout)
     x, y = _on_grid(left + raster.left_px, top + raster.top_px)
     plate = None
@@ -215,9 +224,9 @@ def draw_caption(
         )
         layout = replace(layout, style=replace(layout.style, box=None))
         raster = _framed(rasterise(layout), like=raster)
-    picture = _picture(raster, layout, caption, cache, part=f"letters {raster.image.size}" if plate else "")
+    picture = _picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
     art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate)
-    return art if drawtext else _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
+    return _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
 
 
 def _lettered(
@@ -257,12 +266,34 @@ def _framed(raster: Raster, *, like: Raster) -> Raster:
     return Raster(canvas, like.left_px, like.top_px)
 
 
-def _picture(
-    raster: Raster, layout: TextLayout, caption: Caption, cache: ContentCache, *, part: str = ""
-) -> Path:
-    """Return the file of a layout's picture, or of a `part` of it, in the cache."""
+def _placed_picture(
+    layout: TextLayout, caption: Caption, cache: ContentCache
+) -> tuple[Path, tuple[int, int]]:
+    """Return the file of a layout's picture in the cache and its place in the layout; what is there is not drawn."""
+
+    def draw(path: Path) -> None:
+        raster = rasterise(layout)
+        place = PngInfo()
+        place.add_text(PLACE, f"{raster.left_px} {raster.top_px}")
+        raster.image.save(path, "PNG", pnginfo=place)
+
+    path, _ = cache.get_or_make("captions", {**_parts(layout, caption), "part": PLACE}, ".png", draw)
+    with Image.open(path) as image:
+        across, down = (int(value) for value in image.info[PLACE].split())
+    return path, (across, down)
+
+
+def _picture(raster: Raster, layout: TextLayout, caption: Caption, cache: ContentCache, *, part: str) -> Path:
+    """Return the file of a part of a layout's picture in the cache."""
+    parts = {**_parts(layout, caption), "part": part}
+    path, _ = cache.get_or_make("captions", parts, ".png", lambda path: raster.image.save(path, "PNG"))
+    return path
+
+
+def _parts(layout: TextLayout, caption: Caption) -> dict[str, Any]:
+    """Return what a layout's picture is made from."""
     faces = layout.fonts.faces
-    parts: dict[str, Any] = {
+    return {
         "text": caption.text,
         "style": asdict(layout.style),
         # The first face may be a file of the user's; the others come with the packaged fonts' version.
@@ -271,12 +302,14 @@ def _picture(
         "width_px": layout.width_px,
         "lines": layout.lines,
         "size_px": layout.size_px,
-        "versions": [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")],
+        "versions": _versions(),
     }
-    if part:
-        parts["part"] = part
-    path, _ = cache.get_or_make("captions", parts, ".png", lambda path: raster.image.save(path, "PNG"))
-    return path
+
+
+@functools.cache
+def _versions() -> list[str]:
+    """Return the versions of what sets text; looking one up reads files."""
+    return [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")]
 
 
 def _write_text(text: str, path: Path) -> None:

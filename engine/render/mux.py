@@ -16,6 +16,9 @@ import av
 from engine.errors import RenderingError
 from engine.timing import FrameRange
 
+PACKETS_ONLY = {"codec_whitelist": "none"}
+"""No decoder may open: else FFmpeg decodes a frame of every segment only to learn what its header says (20 ms)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
@@ -100,7 +103,7 @@ class Mp4Writer:
         if frames.start != self._frames:
             raise RenderingError(f"segment {frames} does not follow frame {self._frames}")
         try:
-            with av.open(io.BytesIO(data), "r", format="mp4") as segment:
+            with av.open(io.BytesIO(data), "r", format="mp4", options=PACKETS_ONLY) as segment:
                 stream = segment.streams.video[0]
                 if self._container is None:
                     self._start(stream)
