@@ -11,20 +11,24 @@ can do without. The cache is warm, and compiled modules are kept, as after an in
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+from benchmarks.machine import describe_machine
 from benchmarks.measure import COMPILED_KEPT, CommandFailedError, measure
+from benchmarks.report import machine_lines, markdown_table
 from benchmarks.workload import BUILD
 
+RESULTS = Path(__file__).resolve().parent / "results"
 RUNS = 5
 SMALL = ("--size", "180x320", "--fps", "24", "--preset", "ultrafast", "--crf", "28", "--encoder", "libx264")
 STORY = {
@@ -123,8 +127,38 @@ def table_row(taken: StartUp) -> str:
     return f"{taken.name:30} {taken.median_s:6.2f} s  ({taken.least_s:.2f} to {taken.most_s:.2f}){cpu}"
 
 
+def keep(taken: Sequence[StartUp]) -> None:
+    """Write the table and the machine into benchmarks/results/."""
+    import imageio_ffmpeg
+
+    machine = describe_machine(imageio_ffmpeg.get_ffmpeg_exe())
+    results = {
+        "name": "startup",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": "python -m benchmarks.startup",
+        "machine": machine,
+        "starts": [asdict(one) for one in taken],
+    }
+    rows = [
+        [
+            one.name,
+            *(f"{seconds:.2f}" for seconds in (one.median_s, one.least_s, one.most_s)),
+            "" if one.cpu_s is None else f"{one.cpu_s:.2f}",
+        ]
+        for one in taken
+    ]
+    parts = [
+        "# Benchmark: startup",
+        f"Measured on {results['date']} by `{results['command']}`; the cache is filled and modules are compiled.",
+        machine_lines(machine),
+        markdown_table(("", "wall s, median", "least", "most", "cpu s"), rows),
+    ]
+    (RESULTS / "startup.json").write_text(json.dumps(results, indent=1) + "\n")
+    (RESULTS / "startup.md").write_text("\n\n".join(parts) + "\n")
+
+
 def main() -> int:
-    """Measure every start and print one table."""
+    """Measure every start, print one table and keep it."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.startup", description=(__doc__ or "").split("\n\n")[1]
     )
@@ -132,8 +166,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.runs < 1:
         parser.error(f"--runs: got {options.runs}; allowed: a whole number >= 1")
+    taken = []
     for name, once in commands(BUILD / "startup").items():
-        print(table_row(take(name, once, options.runs)), flush=True)
+        taken.append(take(name, once, options.runs))
+        print(table_row(taken[-1]), flush=True)
+    keep(taken)
     return 0
 
 
