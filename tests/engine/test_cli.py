@@ -357,7 +357,7 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def long_render(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def long_render(tmp_path: Path, compositor: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Start a render that takes a while; yield it when its first frames are drawn."""
     picture = Image.effect_mandelbrot((900, 1600), (-2, -1.5, 1, 1.5), 40).convert("RGB")
     (tmp_path / "in").mkdir()
@@ -368,6 +368,7 @@ def long_render(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     story = write(tmp_path / "in", {"title": "T", "scenes": scenes})
     target = tmp_path / "out/v.mp4"
     command = [*COMMAND, "render", str(story), "-o", str(target), "--json", "--preset", "medium"]
+    command += ["--compositor", compositor]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for line in child.stdout:
@@ -382,10 +383,13 @@ def long_render(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_render_leaves_nothing(tmp_path: Path, number: signal.Signals, status: int) -> None:
-    with long_render(tmp_path) as (child, target):
+@pytest.mark.parametrize("compositor", ["ffmpeg", "auto"])
+def test_an_interrupted_render_leaves_nothing(
+    tmp_path: Path, compositor: str, number: signal.Signals, status: int
+) -> None:
+    with long_render(tmp_path, compositor) as (child, target):
         programs = children_of(child.pid)
-        assert programs
+        assert programs or compositor == "auto"
         child.send_signal(number)
         started = time.monotonic()
         assert child.wait(timeout=20) == status
@@ -397,12 +401,15 @@ def test_an_interrupted_render_leaves_nothing(tmp_path: Path, number: signal.Sig
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")
-def test_a_killed_render_leaves_no_video_and_the_next_one_sweeps_up(tmp_path: Path, story: Path) -> None:
+@pytest.mark.parametrize("compositor", ["ffmpeg", "auto"])
+def test_a_killed_render_leaves_no_video_and_the_next_one_sweeps_up(
+    tmp_path: Path, story: Path, compositor: str
+) -> None:
     work = tmp_path / "killed"
     work.mkdir()
-    with long_render(work) as (child, target):
+    with long_render(work, compositor) as (child, target):
         programs = children_of(child.pid)
-        assert programs
+        assert programs or compositor == "auto"
         child.kill()
         child.wait(timeout=20)
     assert not target.exists()
