@@ -19,7 +19,6 @@ import numpy as np
 import PIL
 
 from engine.capabilities import cpu_count
-from engine.errors import RenderingError
 from engine.render.captions import CaptionArt, Piece, in_range
 from engine.render.encoder import Buffer
 from engine.render.ffmpeg import FfmpegCompositor
@@ -144,7 +143,7 @@ class NativeCompositor:
                 return
 
     def _try_picture(self, clip: Clip) -> None:
-        with contextlib.suppress(RenderingError):  # raised again where the picture is needed
+        with contextlib.suppress(Exception):  # it is raised again where the picture is needed
             self.picture(clip)
 
     def picture(self, clip: Clip) -> Picture:
