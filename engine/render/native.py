@@ -99,6 +99,9 @@ class NativeCompositor:
         self._pictures: _Shared[Picture] = _Shared(
             PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
         )
+        self._loading = threading.BoundedSemaphore(
+            cpu_count()
+        )  # a photograph takes much memory while it is decoded
         self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
@@ -149,7 +152,12 @@ class NativeCompositor:
     def picture(self, clip: Clip) -> Picture:
         """Return the planes of a clip's still."""
         look = look_of(clip, (self.timeline.width_px, self.timeline.height_px))
-        return self._pictures.get(look.key, lambda: load_picture(look))
+
+        def load() -> Picture:
+            with self._loading:
+                return load_picture(look)
+
+        return self._pictures.get(look.key, load)
 
     def overlay(self, path: Path) -> kernels.Overlay:
         """Return a picture with transparency, ready to be blended."""

@@ -118,7 +118,10 @@ def _open(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
     image = Image.open(still.path)
     if image.format == "JPEG":
         image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
-    return image.convert("RGB")
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    image.load()  # convert() would copy it
+    return image
 
 
 def _as_planes(image: Image.Image) -> Planes:
