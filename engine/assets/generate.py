@@ -18,7 +18,8 @@ from engine.assets.pictures import Painter, PictureRequest, choose_painter, pain
 from engine.assets.sound import probe_sound
 from engine.assets.stills import prepare_still
 from engine.capabilities import cpu_count
-from engine.config import Config, Images, load_config
+from engine.config import Config, load_config
+from engine.config_sections import Images
 from engine.errors import AssetError, ConfigError, StoryError, TTSError
 from engine.story import Story, StoryScene, parse_story
 from engine.story_fields import expand_user

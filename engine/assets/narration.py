@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from engine.assets.cache import ContentCache, file_sha256
 from engine.assets.models import Sound
-from engine.config import Tts
+from engine.config_sections import Tts
 from engine.errors import ConfigError, TTSError
 
 EMBEDDED_VOICE = "heart"

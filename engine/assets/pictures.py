@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from engine.assets.cache import ContentCache, file_sha256
-from engine.config import Images
+from engine.config_sections import Images
 from engine.errors import ConfigError
 from engine.timeline import Still
 

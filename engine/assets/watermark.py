@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from engine.assets.cache import ContentCache, file_sha256
 from engine.assets.stills import FORMATS, open_picture
-from engine.config import WatermarkSettings
+from engine.config_sections import WatermarkSettings
 from engine.errors import ConfigError, ImageGenerationError
 from engine.timeline import Watermark
 

@@ -15,7 +15,7 @@ import av
 
 from engine.assets.sound import SAMPLE_RATE_HZ
 from engine.atomic import whole_file
-from engine.config import Audio
+from engine.config_sections import Audio
 from engine.errors import CancelledError, RenderingError
 from engine.render.loudness import level
 from engine.render.mixdown import Interval, mix, sample_at, speech_intervals

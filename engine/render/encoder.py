@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from engine.config import Video
+from engine.config_sections import Video
 from engine.errors import ConfigError, RenderingError
 
 X264_PRESETS = (

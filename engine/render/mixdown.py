@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.assets.sound import SAMPLE_RATE_HZ, Samples, read_sound
-from engine.config import Audio
+from engine.config_sections import Audio
 from engine.errors import AssetError
 from engine.timeline import AudioTrack, Timeline
 from engine.timing import Seconds

@@ -18,7 +18,7 @@ from av import library_versions
 from engine import __version__
 from engine.assets.cache import ContentCache, file_sha256
 from engine.atomic import whole_file, write_text
-from engine.config import Audio
+from engine.config_sections import Audio
 from engine.errors import RenderingError
 from engine.render.audio import SAMPLE_RATE_HZ, AudioReport, mix_audio
 from engine.render.encoder import parse_bit_rate

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.config import Video
+from engine.config_sections import Video
 from tests.support.tolerances import SAME_AFTER_CODING_DB, SAME_PROXY_DB, Frames, assert_frames_equal, psnr_db
 from tests.support.video import run_ffmpeg
 

@@ -21,7 +21,7 @@ from engine.assets.narration import (
     narrate,
     speakable,
 )
-from engine.config import Tts
+from engine.config_sections import Tts
 from engine.errors import ConfigError, TTSError
 
 WORDS = "The keeper climbed the stairs one last time."

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import Audio
+from engine.config_sections import Audio
 from engine.errors import AssetError, CancelledError, RenderingError, SubprocessError
 from engine.render.audio import SAMPLE_RATE_HZ, AudioReport, mix_audio
 from engine.render.mixdown import CROSSFADE, MERGE_GAP, Envelope, mix, speech_intervals

@@ -13,7 +13,8 @@ import av
 import numpy as np
 import pytest
 
-from engine.config import Audio, load_config
+from engine.config import load_config
+from engine.config_sections import Audio
 from engine.errors import RenderingError
 from engine.render.encoder import Buffer, EncoderSettings, encode_segment, encoder_settings
 from engine.render.mux import Chapter, Mp4Writer

@@ -1,0 +1,1 @@
+"""Jobs: kept durably, rendered by isolated workers, submitted and watched over ZeroMQ."""

@@ -1,0 +1,278 @@
+"""The messages of the job front end: what is asked, what is answered, and how it is written.
+
+A request is a ZeroMQ message of at least four frames, a reply of four:
+
+    request   PROTOCOL + encoding | request id | verb    | body | inline asset …
+    reply     PROTOCOL + encoding | request id | outcome | body
+    event     job id              | PROTOCOL + encoding  | body
+
+PROTOCOL is `VP1`, the encoding `J` (JSON) or `M` (MessagePack); a reply has the encoding of its request. The
+request id is up to 64 bytes that the client chooses and gets back. docs/protocol.md has examples, byte by byte.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgpack
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from engine.jobs.model import JOB_ID_PATTERN, EventKind, JobStatus, Priority
+
+PROTOCOL = b"VP1"
+REQUEST_ID_MAX_BYTES = 64
+WAIT_MAX_SECONDS = 30.0
+LIST_MAX = 1000
+INLINE_PREFIX = "inline:"
+"""`inline:0` in a story stands for the first inline asset of the request."""
+
+Encoding = Literal["json", "msgpack"]
+MARKS: dict[Encoding, bytes] = {"json": PROTOCOL + b"J", "msgpack": PROTOCOL + b"M"}
+
+ErrorCode = Literal[
+    "BAD_REQUEST",  # not a message of this protocol, or a field is wrong
+    "UNSUPPORTED_VERSION",  # another protocol version; `allowed` lists those that are spoken
+    "UNKNOWN_VERB",
+    "TOO_LARGE",  # the message, or the number of its parts
+    "INVALID_STORY",
+    "INVALID_CONFIG",
+    "INVALID_ASSET",  # a path outside the allowed roots, an inline part that is not there, a URL that is not allowed
+    "NOT_FOUND",
+    "CONFLICT",  # the key was used for something else, or the job's state does not allow it
+    "BUSY",  # the queue is full; `retry_after` says when to try again
+    "RATE_LIMITED",
+    "DRAINING",  # the node is going down and takes no new jobs
+    "STORAGE",  # disk full or read-only: nothing was accepted
+    "INTERNAL",
+]
+RETRYABLE: frozenset[str] = frozenset({"BUSY", "RATE_LIMITED", "DRAINING", "STORAGE", "INTERNAL"})
+
+
+class Message(BaseModel):
+    """A body; unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+JobId = Annotated[str, StringConstraints(pattern=f"^{JOB_ID_PATTERN.pattern}$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+
+
+class Submit(Message):
+    """Hand in a story. The answer comes after the job is on the disk."""
+
+    VERB: ClassVar[str] = "submit"
+
+    story: dict[str, Any] = Field(description="A story, as `video-pipeline schema story` describes it.")
+    config: dict[str, Any] = Field(default={}, description="Sections of the configuration for this job.")
+    priority: Priority = "normal"
+    key: Key | None = Field(
+        None, description="Chosen by the client: the same key and content again is the same job."
+    )
+    scheduled_for: AwareDatetime | None = Field(None, description="Not before this time.")
+    max_attempts: int | None = Field(None, ge=1, le=100, description="Default: processing.retry_attempts.")
+
+
+class Status(Message):
+    """Ask for one job."""
+
+    VERB: ClassVar[str] = "status"
+
+    job_id: JobId
+
+
+class List(Message):
+    """Ask for jobs, the latest first."""
+
+    VERB: ClassVar[str] = "list"
+
+    status: JobStatus | None = None
+    limit: int = Field(100, ge=1, le=LIST_MAX)
+    before: JobId | None = Field(None, description="Only jobs that were submitted before this one.")
+
+
+class Cancel(Message):
+    """Cancel a job that has not ended."""
+
+    VERB: ClassVar[str] = "cancel"
+
+    job_id: JobId
+
+
+class Retry(Message):
+    """Queue a failed or cancelled job again, with all its attempts."""
+
+    VERB: ClassVar[str] = "retry"
+
+    job_id: JobId
+
+
+class Wait(Message):
+    """Be answered when the job has ended, or when the time is over with the job as it then is."""
+
+    VERB: ClassVar[str] = "wait"
+
+    job_id: JobId
+    timeout: float = Field(WAIT_MAX_SECONDS, ge=0, le=WAIT_MAX_SECONDS, description="Seconds.")
+
+
+class Events(Message):
+    """Ask for events after a sequence number."""
+
+    VERB: ClassVar[str] = "events"
+
+    after: int = Field(0, ge=0)
+    limit: int = Field(LIST_MAX, ge=1, le=LIST_MAX)
+    job_id: JobId | None = None
+
+
+class Stats(Message):
+    """Ask how the node is doing."""
+
+    VERB: ClassVar[str] = "stats"
+
+
+class Ping(Message):
+    """Ask whether the node is there, and what it speaks."""
+
+    VERB: ClassVar[str] = "ping"
+
+
+Request = Submit | Status | List | Cancel | Retry | Wait | Events | Stats | Ping
+REQUESTS: dict[str, type[Request]] = {
+    model.VERB: model for model in (Submit, Status, List, Cancel, Retry, Wait, Events, Stats, Ping)
+}
+
+
+class JobView(Message):
+    """A job as clients see it. Times are ISO 8601 in UTC."""
+
+    job_id: str
+    story_id: str
+    status: JobStatus
+    priority: Priority
+    attempts: int
+    max_attempts: int
+    created_at: AwareDatetime
+    scheduled_for: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    cancel_requested: bool = False
+    key: str | None = None
+    stage: str | None = None
+    percent: float | None = None
+    fps: float | None = None
+    eta_seconds: float | None = Field(None, description="Seconds left, as it looks now.")
+    error_type: str | None = None
+    error_message: str | None = None
+    log_tail: tuple[str, ...] = ()
+    result: dict[str, Any] | None = Field(
+        None, description="Of a completed job: video_path, thumbnail_path, subtitles, metadata, video_info …"
+    )
+
+
+class Submitted(Message):
+    """The answer to submit. `created` is false where the key had been used for the same job before."""
+
+    job_id: str
+    status: JobStatus
+    created: bool
+
+
+class Jobs(Message):
+    """The answer to list. `before` asks for the next page; null: there is none."""
+
+    jobs: tuple[JobView, ...]
+    before: str | None = None
+
+
+class EventView(Message):
+    """Something that happened to a job; also the body on the PUB socket, without `details` that tell of its content."""
+
+    seq: int
+    at: AwareDatetime
+    job_id: str
+    kind: EventKind
+    status: JobStatus
+    attempt: int
+    details: dict[str, Any] = Field(
+        default={},
+        description="stage, percent, fps and eta_seconds of progress; error_type, error_message, retry_in.",
+    )
+
+
+class EventsReply(Message):
+    """The answer to events. `last` is the latest number of the ledger; `more`: ask again after the last one here."""
+
+    events: tuple[EventView, ...]
+    last: int
+    more: bool
+
+
+class StatsReply(Message):
+    """The answer to stats: jobs by state (one's own), the queue of the whole node, its slots."""
+
+    jobs: dict[JobStatus, int]
+    queued: int
+    max_queued: int
+    slots: int
+    running: int
+    draining: bool
+    uptime_seconds: float
+
+
+class Pong(Message):
+    """The answer to ping. `user` is who the node takes the client for."""
+
+    node: str
+    version: str
+    protocols: tuple[str, ...]
+    encodings: tuple[Encoding, ...]
+    user: str
+    time: AwareDatetime
+    events: str = Field(description="Port or path of the PUB socket.")
+    last_event: int
+    max_message_bytes: int
+    max_parts: int
+
+
+class ErrorReply(Message):
+    """What was wrong. `field`, `value` and `allowed` where one field was."""
+
+    code: ErrorCode
+    message: str
+    field: str | None = None
+    retry_after: float | None = Field(None, description="Seconds after which it may work.")
+    allowed: tuple[str, ...] | None = None
+
+
+REPLIES: dict[str, type[Message]] = {
+    "submit": Submitted,
+    "status": JobView,
+    "list": Jobs,
+    "cancel": JobView,
+    "retry": JobView,
+    "wait": JobView,
+    "events": EventsReply,
+    "stats": StatsReply,
+    "ping": Pong,
+}
+
+
+def encode(body: Message, encoding: Encoding) -> bytes:
+    """Return a body as bytes."""
+    if encoding == "json":
+        return body.model_dump_json().encode()
+    packed: bytes = msgpack.packb(body.model_dump(mode="json"))
+    return packed
+
+
+def decode(body: bytes, encoding: Encoding) -> Any:
+    """Return plain data from bytes; raise ValueError where they are not of that encoding."""
+    try:
+        if encoding == "json":
+            return json.loads(body)
+        return msgpack.unpackb(body, strict_map_key=True)
+    except (ValueError, RecursionError, msgpack.UnpackException) as error:
+        raise ValueError(f"body: not {encoding}: {error}") from error
