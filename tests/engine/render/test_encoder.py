@@ -162,6 +162,24 @@ def test_the_pictures_come_back_and_are_tagged() -> None:
         assert psnr_db(frame.to_ndarray(format="yuv420p"), array) > SAME_AFTER_CODING_DB - 1
 
 
+@pytest.mark.parametrize("size", [(96, 160), (98, 162), (162, 98), (64, 150), (96, 164)], ids=str)
+def test_every_plane_of_every_even_size_comes_back_in_its_place(size: tuple[int, int]) -> None:
+    width, height = size
+    settings = encoder_settings("libx264", config(crf=12, size=list(size)).video)
+    chroma = height // 2
+    array = np.empty((height * 3 // 2, width), np.uint8)
+    array[:height] = np.linspace(30, 220, height)[:, None]
+    planes = array[height:].reshape(2, chroma, width // 2)
+    planes[0] = np.linspace(60, 200, chroma)[:, None]
+    planes[1] = np.linspace(200, 60, chroma)[:, None]
+    with opened(encode_segment(iter([array] * 3), settings)) as container:
+        for frame in container.decode(video=0):
+            assert (frame.width, frame.height) == size
+            back = frame.to_ndarray(format="yuv420p")
+            for plane in (slice(0, height), slice(height, None)):
+                assert psnr_db(back[plane], array[plane]) > SAME_AFTER_CODING_DB
+
+
 @pytest.mark.parametrize(
     "video", [{"crf": 23}, {"bitrate": "300k"}, {"bitrate": "4M", "tune": "grain"}], ids=str
 )
