@@ -8,8 +8,15 @@ PipelineError                  base of all; carries `details` for programs
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError
 │   └── TTSError
-└── RenderingError             composing, encoding or writing failed
-    └── SubprocessError        with argv, exit status and the last lines of a child process
+├── RenderingError             composing, encoding or writing failed
+│   ├── CancelledError         the render was asked to stop
+│   └── SubprocessError        with argv, exit status and the last lines of a child process
+├── NodeError                  a render node refused a request; `code` is the protocol's word for why
+│   ├── UnreachableError       no answer in time
+│   ├── AccessError            the node does not take this client's keys, or is not the one whose key was given
+│   ├── JobNotFoundError       no such job, or somebody else's
+│   └── JobConflictError       the key is taken by another job, or the job's state does not allow it
+└── JobError                   a job ended without a video: failed or cancelled
 """
 
 from __future__ import annotations
@@ -71,3 +78,45 @@ class SubprocessError(RenderingError):
         if tail:
             message += "\n  " + "\n  ".join(tail)
         super().__init__(message, argv=list(argv), returncode=returncode, stderr_tail=tail)
+
+
+class NodeError(PipelineError):
+    """A render node refused a request. `code` is one of the protocol's, `retry_after` seconds where it gave some."""
+
+    def __init__(
+        self, message: str, *, code: str = "INTERNAL", retry_after: float | None = None, **details: Any
+    ) -> None:
+        super().__init__(message, code=code, retry_after=retry_after, **details)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class UnreachableError(NodeError):
+    """Nobody answered in time; the message has the URL and the seconds waited."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="UNREACHABLE", **details)
+
+
+class AccessError(NodeError):
+    """The node does not take this client's keys, or is not the one whose key was given."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="ACCESS", **details)
+
+
+class JobNotFoundError(NodeError):
+    """There is no such job, or it is somebody else's."""
+
+
+class JobConflictError(NodeError):
+    """The key is taken by another job, or the job's state does not allow what was asked."""
+
+
+class JobError(PipelineError):
+    """A job ended without a video. `status` is failed or cancelled."""
+
+    def __init__(self, message: str, *, job_id: str, status: str, **details: Any) -> None:
+        super().__init__(message, job_id=job_id, status=status, **details)
+        self.job_id = job_id
+        self.status = status
