@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import zmq
 from zmq.utils import z85
 
 from engine.errors import ConfigError
+from engine.jobs.curve import read_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,14 @@ def client_keys(
     if not key_file or not node_key:
         missing = "key_file" if not key_file else "node_key"
         raise ConfigError(f"{missing}: is missing; allowed: both keys, or neither")
-    secret = _read_key(Path(key_file), "secret-key", option="key_file")
+    own = read_key(Path(key_file), secret=True)
+    assert own.secret is not None
     text = os.fspath(node_key)
-    node = text.encode() if _is_key(text) else _read_key(Path(text), "public-key", option="node_key")
-    return ClientKeys(secret, zmq.curve_public(secret), node)
+    return ClientKeys(own.secret, own.public, text.encode() if _is_key(text) else read_key(Path(text)).public)
 
 
 def _is_key(text: str) -> bool:
     try:
         return len(text) == 40 and len(z85.decode(text.encode())) == 32
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         return False
-
-
-def _read_key(path: Path, name: str, *, option: str) -> bytes:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{option}: {path}: cannot be read: {why}") from error
-    for line in text.splitlines():
-        key, _, value = (part.strip() for part in line.partition("="))
-        if key == name and _is_key(value.strip('"')):
-            return value.strip('"').encode()
-    raise ConfigError(f"{option}: {path}: has no {name}; allowed: a file made by `video-pipeline keys`")
