@@ -1,4 +1,4 @@
-"""The command line: `video-pipeline render | preview | compile | doctor | schema`.
+"""The command line: `video-pipeline render | preview | compile | doctor | schema`, and the job commands.
 
 Exit status: 0 done, 1 failed, 2 the input is wrong, 130 interrupted, 143 terminated.
 """
@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import __version__
+from engine.jobs import commands as jobs
 from engine.memory import importing, return_freed_memory
 from engine.options import add_story_options, configuration
 
@@ -110,6 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=_Formatter,
     )
     schema.add_argument("what", choices=("story", "config"))
+    jobs.add_commands(commands)
     return parser
 
 
@@ -301,7 +303,14 @@ def _schema(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"render": _render, "preview": _preview, "compile": _compile, "doctor": _doctor, "schema": _schema}
+COMMANDS = {
+    "render": _render,
+    "preview": _preview,
+    "compile": _compile,
+    "doctor": _doctor,
+    "schema": _schema,
+    **jobs.COMMANDS,
+}
 
 
 class _Terminated(KeyboardInterrupt):

@@ -4,18 +4,27 @@ PipelineError                  base of all; carries `details` for programs
 ├── InputError                 the caller's input is wrong: permanent, exit status 2
 │   ├── StoryError             a story file or object
 │   ├── ConfigError            configuration, environment or option
+│   ├── AssetReferenceError    a job's path, inline part or URL that does not lead to an asset it may use
 │   └── UnavailableError       a named encoder, compositor or service that this machine does not have
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError
-│   └── TTSError
-└── RenderingError             composing, encoding or writing failed
-    └── SubprocessError        with argv, exit status and the last lines of a child process
+│   ├── TTSError
+│   └── FetchError             an asset's URL could not be read
+├── RenderingError             composing, encoding or writing failed
+│   ├── CancelledError         the render was asked to stop
+│   └── SubprocessError        with argv, exit status and the last lines of a child process
+├── NodeError                  a render node refused a request; `code` is the protocol's word for why
+│   ├── UnreachableError       no answer in time
+│   ├── AccessError            the node does not take this client's keys, or is not the one whose key was given
+│   ├── JobNotFoundError       no such job, or somebody else's
+│   └── JobConflictError       the key is taken by another job, or the job's state does not allow it
+└── JobError                   a job ended without a video: failed or cancelled
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 
 class PipelineError(Exception):
@@ -38,6 +47,19 @@ class ConfigError(InputError):
     """A configuration key, environment variable or option is wrong."""
 
 
+class AssetReferenceError(InputError):
+    """A job names an asset that it may not use, or that is not there; `field` and `value` say which."""
+
+    def __init__(self, place: str, *, field: str, value: str, reason: str, allowed: str = "") -> None:
+        shown = value if len(value) <= 200 else f"{value[:199]}…"
+        shown = shown.encode("utf-8", "backslashreplace").decode()  # it may hold half of a surrogate pair
+        message = f"{place}: got {shown!r}: {reason}" + (f"; allowed: {allowed}" if allowed else "")
+        super().__init__(message, field=field, value=shown, allowed=allowed)
+        self.field = field
+        self.value = shown
+        self.allowed = allowed
+
+
 class UnavailableError(InputError):
     """An encoder, compositor or service was asked for by name and is not here."""
 
@@ -52,6 +74,19 @@ class ImageGenerationError(AssetError):
 
 class TTSError(AssetError):
     """A scene's narration could not be spoken."""
+
+
+class FetchError(AssetError):
+    """A URL could not be read. Of another attempt something can come only where `kind` is transient.
+
+    transient: no answer, a broken one, or the server's own trouble. refused: a URL or address that is not
+    allowed. unusable: the answer is whole, and is no asset (404, a web page, too large).
+    """
+
+    def __init__(self, message: str, *, url: str, kind: Literal["transient", "refused", "unusable"]) -> None:
+        super().__init__(message, url=url, kind=kind, permanent=kind != "transient")
+        self.url = url
+        self.kind = kind
 
 
 class RenderingError(PipelineError):
@@ -71,3 +106,45 @@ class SubprocessError(RenderingError):
         if tail:
             message += "\n  " + "\n  ".join(tail)
         super().__init__(message, argv=list(argv), returncode=returncode, stderr_tail=tail)
+
+
+class NodeError(PipelineError):
+    """A render node refused a request. `code` is one of the protocol's, `retry_after` seconds where it gave some."""
+
+    def __init__(
+        self, message: str, *, code: str = "INTERNAL", retry_after: float | None = None, **details: Any
+    ) -> None:
+        super().__init__(message, code=code, retry_after=retry_after, **details)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class UnreachableError(NodeError):
+    """Nobody answered in time; the message has the URL and the seconds waited."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="UNREACHABLE", **details)
+
+
+class AccessError(NodeError):
+    """The node does not take this client's keys, or is not the one whose key was given."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="ACCESS", **details)
+
+
+class JobNotFoundError(NodeError):
+    """There is no such job, or it is somebody else's."""
+
+
+class JobConflictError(NodeError):
+    """The key is taken by another job, or the job's state does not allow what was asked."""
+
+
+class JobError(PipelineError):
+    """A job ended without a video. `status` is failed or cancelled."""
+
+    def __init__(self, message: str, *, job_id: str, status: str, **details: Any) -> None:
+        super().__init__(message, job_id=job_id, status=status, **details)
+        self.job_id = job_id
+        self.status = status

@@ -1,0 +1,97 @@
+"""The smallest thing that answers requests: a real ROUTER and PUB whose manners a test decides."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+
+from engine.jobs.messages import MARKS, REQUESTS, ErrorReply, Message, Pong, Request, decode, encode
+
+Answer = Message | None
+Manners = Callable[[int, Request, Sequence[bytes]], Answer]
+"""Takes the number of the request, the request and its parts; returns the answer, or None to keep silent."""
+
+
+def pong(events: str = "0", **fields: Any) -> Pong:
+    """Return the answer to a ping."""
+    return Pong(
+        **{
+            "node": "small",
+            "version": "0",
+            "protocols": ("VP1",),
+            "encodings": ("json", "msgpack"),
+            "user": "local",
+            "time": datetime.now(UTC),
+            "events": events,
+            "last_event": 0,
+            "max_message_bytes": 1_000_000,
+            "max_parts": 4,
+            **fields,
+        }
+    )
+
+
+class SmallNode:
+    """Binds, answers as `manners` say, and notes what was asked. It can be stopped and started again."""
+
+    def __init__(self, manners: Manners, *, port: int = 0) -> None:
+        self._manners, self.port = manners, port
+        self.asked: list[tuple[bytes, bytes, Request]] = []
+        """Routing id, request id and request of each message."""
+        self._stop = threading.Event()
+        self._context = zmq.Context()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Bind and answer."""
+        self._stop.clear()
+        router = self._context.socket(zmq.ROUTER)
+        router.linger = 0
+        router.router_mandatory = True
+        if self.port:
+            router.bind(self.url)
+        else:
+            self.port = router.bind_to_random_port("tcp://127.0.0.1")
+        self._thread = threading.Thread(target=self._answer, args=(router,))
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Close the socket: every connection is lost."""
+        self._stop.set()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._context.term()
+
+    def _answer(self, router: zmq.Socket[bytes]) -> None:
+        while not self._stop.is_set():
+            if not router.poll(10):
+                continue
+            routing, mark, request_id, verb, body, *parts = router.recv_multipart()
+            encoding = "json" if mark == MARKS["json"] else "msgpack"
+            request = REQUESTS[verb.decode()].model_validate(decode(body, encoding))
+            self.asked.append((routing, request_id, request))
+            answer = self._manners(len(self.asked) - 1, request, parts)
+            if answer is not None:
+                outcome = b"error" if isinstance(answer, ErrorReply) else b"ok"
+                try:
+                    router.send_multipart([routing, mark, request_id, outcome, encode(answer, encoding)])
+                except zmq.ZMQError:
+                    pass  # it has gone
+        router.close()
