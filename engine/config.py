@@ -102,7 +102,7 @@ def validate(data: Any, *, where: str) -> Config:
         raise ConfigError("\n".join(explain(error, Config, where=where))) from error
 
 
-def _nested(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Accept the guide's three shapes: under `video_pipeline`, by sections, and flat short keys."""
     if set(data) == {"video_pipeline"}:
         inner = data["video_pipeline"]
@@ -163,7 +163,7 @@ def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, envi
         data = source
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: got {type(data).__name__}; allowed: a mapping of sections")
-    nested = _nested(data, where)
+    nested = by_sections(data, where)
     if environ:
         nested = from_environment(nested, os.environ)
     return validate(nested, where=where)

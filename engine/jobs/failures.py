@@ -1,0 +1,50 @@
+"""What an exception in a worker means for the job: give up, try again, or the node's own trouble."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+
+from engine.errors import AssetError, InputError, PipelineError
+from engine.jobs.model import Failure, FailureKind
+
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+DISK_WORDS = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
+GPU_WORDS = re.compile(
+    r"CUDA_ERROR|no CUDA-capable device|CUDA could not be started|OpenEncodeSessionEx failed"
+    r"|NVENC session|NVENC is out of sessions|incompatible client key|nvenc.*(unsupported device|No capable devices)"
+    r"|GPU is lost|GPU has fallen off the bus"
+)
+MESSAGE_CHARACTERS = 4000
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and what it came from, the nearest first."""
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or following.__context__
+
+
+def classify(error: BaseException) -> Failure:
+    """Return what a failed attempt means: its kind, the exception's class and its message."""
+    if any(isinstance(cause, MemoryError) for cause in causes(error)):
+        return Failure("retryable", "MemoryLimit", "the worker ran out of memory")
+    message = (str(error) or repr(error))[:MESSAGE_CHARACTERS]
+    return Failure(_kind(error), type(error).__name__, message)
+
+
+def _kind(error: BaseException) -> FailureKind:
+    if any(getattr(cause, "errno", None) in DISK_ERRORS for cause in causes(error)):
+        return "machine"
+    text = "\n".join(str(cause) for cause in causes(error))
+    if isinstance(error, PipelineError | OSError) and (DISK_WORDS.search(text) or GPU_WORDS.search(text)):
+        return "machine"
+    for cause in causes(error):
+        permanent = cause.details.get("permanent") if isinstance(cause, PipelineError) else None
+        if isinstance(permanent, bool):
+            return "permanent" if permanent else "retryable"
+    return "permanent" if isinstance(error, InputError | AssetError) else "retryable"

@@ -1,0 +1,122 @@
+"""Where a node keeps what: the folders of its state and of its output."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.config import Config
+from engine.errors import ConfigError
+
+STAGING = ".node-staging"
+"""In the output folder, so that publishing is a rename within one file system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The folders of a node, absolute. `state` holds ledger and logs, `output` the published videos."""
+
+    state: Path
+    output: Path
+
+    @classmethod
+    def of(cls, config: Config) -> Folders:
+        """Return the folders that a configuration names."""
+        return cls(config.state_dir().resolve(), config.storage.output_path.resolve())
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.state / "ledger.sqlite3"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the running node has locked."""
+        return self.state / "node.lock"
+
+    @property
+    def inbox(self) -> Path:
+        """Assets that came with requests."""
+        return self.state / "inbox"
+
+    @property
+    def logs(self) -> Path:
+        """One log of each attempt, one of each slot."""
+        return self.state / "logs"
+
+    @property
+    def works(self) -> Path:
+        """The temporary folders of attempts."""
+        return self.state / "work"
+
+    @property
+    def stagings(self) -> Path:
+        """The folders that attempts render into."""
+        return self.output / STAGING
+
+    def work(self, job_id: str, fence: int) -> Path:
+        """Return the temporary folder of an attempt."""
+        return self.works / attempt_name(job_id, fence)
+
+    def staging(self, job_id: str, fence: int) -> Path:
+        """Return the folder that an attempt renders into."""
+        return self.stagings / attempt_name(job_id, fence)
+
+    def log(self, job_id: str, fence: int) -> Path:
+        """Return the log of an attempt."""
+        return self.logs / f"{attempt_name(job_id, fence)}.log"
+
+    def published(self, job_id: str) -> Path:
+        """Return the folder of a job's finished video."""
+        return self.output / job_id
+
+    def make(self) -> None:
+        """Make every folder; raise ConfigError naming the one that cannot be made."""
+        for folder, key in (
+            (self.state, "node.state_path"),
+            (self.inbox, "node.state_path"),
+            (self.logs, "node.state_path"),
+            (self.works, "node.state_path"),
+            (self.output, "storage.output_path"),
+            (self.stagings, "storage.output_path"),
+        ):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    f"{key}: {folder} cannot be made: {error.strerror}; allowed: a writable folder"
+                ) from error
+        self.state.chmod(0o700)  # stories and keys are nobody else's business
+
+    def remove_work(self, job_id: str, fence: int) -> None:
+        """Delete the temporary folder of an attempt."""
+        shutil.rmtree(self.work(job_id, fence), ignore_errors=True)
+
+    def remove_staging(self, job_id: str, fence: int) -> None:
+        """Delete what an attempt has rendered and nobody publishes."""
+        shutil.rmtree(self.staging(job_id, fence), ignore_errors=True)
+
+
+def attempt_name(job_id: str, fence: int) -> str:
+    """Return the name of an attempt's folders and log."""
+    return f"{job_id}.{fence}"
+
+
+def parse_attempt_name(name: str) -> tuple[str, int] | None:
+    """Return job id and fence of a name that `attempt_name` made, or None."""
+    job_id, _, fence = name.partition(".")
+    return (job_id, int(fence)) if fence.isdecimal() and job_id else None
+
+
+def tail(path: Path, *, lines: int = 20, most_bytes: int = 8192) -> tuple[str, ...]:
+    """Return the last lines of a log, none where there is no log."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - most_bytes))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    found = text.splitlines()
+    return tuple(found[1:] if size > most_bytes else found)[-lines:]

@@ -1,0 +1,72 @@
+"""In which order jobs come up, and how long those that wait still wait.
+
+A job's `order_key` is fixed when it joins the queue: its queue time plus its rank × `ageing`, in µs, and the lowest
+is next. So jobs of one priority come in the order of their joining, and a job of low priority goes before every
+job of high priority that joins more than 2 × `ageing` after it: nothing starves.
+
+The queue's time has nothing to do with the wall clock, which may jump. It goes on by what the monotonic clock has
+run since the last job joined, at least 1 µs; where the monotonic clock is behind (the machine was started anew)
+by 1 µs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from engine.jobs.clock import Clock
+
+_BATCH = 1000
+"""Jobs that are promoted in one commit."""
+
+
+def join_queue(db: sqlite3.Connection, clock: Clock) -> int:
+    """Return the queue time in µs for a job that joins now; later than every one before."""
+    queue_us, seen_us = db.execute("SELECT queue_us, monotonic_us FROM queue_clock").fetchone()
+    now_us = int(clock.monotonic() * 1_000_000)
+    queue_us += max(1, now_us - seen_us)
+    db.execute("UPDATE queue_clock SET queue_us = ?, monotonic_us = ?", (queue_us, now_us))
+    return int(queue_us)
+
+
+def seconds_to_next(db: sqlite3.Connection, clock: Clock) -> float | None:
+    """Return the seconds until the next waiting job is due, 0 where one is; None where none waits."""
+    scheduled = db.execute(
+        "SELECT due_wall FROM jobs WHERE due_wall IS NOT NULL ORDER BY due_wall LIMIT 1"
+    ).fetchone()
+    retry = db.execute(
+        "SELECT due_monotonic FROM jobs WHERE due_monotonic IS NOT NULL ORDER BY due_monotonic LIMIT 1"
+    ).fetchone()
+    waits = []
+    if scheduled:
+        waits.append(scheduled[0] - clock.wall())
+    if retry:
+        waits.append(retry[0] - clock.monotonic())
+    return max(0.0, min(waits)) if waits else None
+
+
+def promote(db: sqlite3.Connection, clock: Clock) -> None:
+    """Let jobs that are due come up: scheduled ones join the queue now, retries have their old place in it."""
+    scheduled = db.execute(
+        "SELECT position, ageing_us FROM jobs WHERE due_wall <= ? ORDER BY due_wall, position LIMIT ?",
+        (clock.wall(), _BATCH),
+    ).fetchall()
+    for position, ageing_us in scheduled:
+        order_key = join_queue(db, clock) + ageing_us
+        db.execute("UPDATE jobs SET due_wall = NULL, order_key = ? WHERE position = ?", (order_key, position))
+    db.execute(
+        "UPDATE jobs SET due_monotonic = NULL, retry_in = NULL WHERE position IN "
+        "(SELECT position FROM jobs WHERE due_monotonic <= ? ORDER BY due_monotonic LIMIT ?)",
+        (clock.monotonic(), _BATCH),
+    )
+
+
+def mend_waits(db: sqlite3.Connection, clock: Clock) -> None:
+    """Let retries that were timed by the monotonic clock of an earlier boot wait their time anew.
+
+    Their time lies further ahead than their whole wait is long, or in the past, where they are due.
+    """
+    now = clock.monotonic()
+    db.execute(
+        "UPDATE jobs SET due_monotonic = ? + retry_in WHERE due_monotonic IS NOT NULL AND due_monotonic - ? > retry_in",
+        (now, now),
+    )

@@ -1,0 +1,52 @@
+"""Log lines of a node and its workers: one a record, with job and attempt where there is one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+KEPT = ("job_id", "attempt", "slot", "event")
+"""Fields that a call may pass in `extra` and that become fields of the line."""
+
+
+def _time(record: logging.LogRecord) -> str:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{seconds}.{int(record.msecs):03d}Z"
+
+
+class LineFormatter(logging.Formatter):
+    """Text: time, level, fields as name=value, message. Fields given here stand in every line."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line, with a traceback on further ones."""
+        fields = {**self._fields, **_extra(record)}
+        parts = [_time(record), record.levelname, *(f"{name}={value}" for name, value in fields.items())]
+        line = " ".join([*parts, record.getMessage()])
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as a JSON object without line breaks."""
+        fields = {
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            **_extra(record),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in KEPT if hasattr(record, name)}

@@ -1,0 +1,92 @@
+"""From the staging folder of an attempt to the published folder of its job: one rename, so once or not at all.
+
+.node-staging/JOB_ID.FENCE/   STORY_ID.mp4 …  .result.json     →     JOB_ID/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import RenderingError
+
+RESULT: Final = ".result.json"
+"""Written into the staging folder when everything else there is whole, and published with it."""
+
+
+class NotStagedError(RenderingError):
+    """What an attempt calls finished is not all there."""
+
+
+class AlreadyPublishedError(RenderingError):
+    """A job's folder is there already; it stays as it is."""
+
+
+def read_staged(folder: Path) -> Mapping[str, Any]:
+    """Return the result that a finished attempt has left in a folder; raise NotStagedError where it is not whole."""
+    try:
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        missing = [name for name in result["files"].values() if not (folder / name).is_file()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotStagedError(f"{folder}: its result cannot be read: {error}") from error
+    if missing:
+        raise NotStagedError(f"{folder}: without {', '.join(missing)}")
+    assert isinstance(result, dict)
+    return result
+
+
+def publish(staged: Path, target: Path) -> Path:
+    """Give a whole staging folder its final name, durably; return it.
+
+    Raises NotStagedError, AlreadyPublishedError where the job has been published before, and OSError where the
+    disk refuses.
+    """
+    read_staged(staged)
+    _sync_folder(staged)
+    try:
+        staged.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise AlreadyPublishedError(f"{target}: is there already") from error
+        raise
+    _sync_folder(target.parent)
+    _sync_folder(staged.parent)
+    return target
+
+
+def published_result(folder: Path) -> dict[str, Any]:
+    """Return the result of a published job as clients see it: with paths, absolute.
+
+    Raises NotStagedError where the folder is no published job's.
+    """
+    result = dict(read_staged(folder))
+    files = {role: str(folder / name) for role, name in result.pop("files").items()}
+    return {
+        "video_path": files["video"],
+        "thumbnail_path": files["thumbnail"],
+        "subtitles": [files["srt"], files["vtt"]],
+        "metadata_path": files["metadata"],
+        "manifest_path": files["manifest"],
+        **result,
+    }
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder holds a published job."""
+    with contextlib.suppress(NotStagedError):
+        read_staged(folder)
+        return True
+    return False
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
