@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from engine.assets.fonts import FontCatalogue, UnknownFontError
+from engine.assets.fonts import FONT_SUFFIXES, FontCatalogue, UnknownFontError
 from engine.assets.models import SceneAssets, StoryAssets
 from engine.config import Config, load_config
 from engine.errors import ConfigError, StoryError
@@ -171,7 +171,7 @@ def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalog
 
 def font_name(name: str, base: Path) -> str:
     """Return a font's name; a relative path of a font file is taken from `base`, the story's folder."""
-    if Path(name).suffix.lower() in (".ttf", ".otf", ".ttc"):
+    if name.lower().endswith(FONT_SUFFIXES):
         return str(base / expand_user(name))
     return name
 

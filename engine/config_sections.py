@@ -119,6 +119,12 @@ class Node(Section):
         True, description="Whether a job's assets may be http(s) URLs on public addresses."
     )
     asset_max_mb: float = Field(256, gt=0, le=65536, description="Size of one fetched asset in MB.")
+    assets_max_mb: float = Field(
+        2048, gt=0, le=1048576, description="Size of all fetched assets of one attempt in MB."
+    )
+    fetch_timeout: float = Field(
+        60, gt=0, le=3600, description="Seconds that fetching one asset may take, redirects included."
+    )
     keys_path: LocalPath | None = Field(
         None,
         description="Folder of the node's key and of clients/; default: keys in the state folder.",

@@ -4,10 +4,12 @@ PipelineError                  base of all; carries `details` for programs
 ├── InputError                 the caller's input is wrong: permanent, exit status 2
 │   ├── StoryError             a story file or object
 │   ├── ConfigError            configuration, environment or option
+│   ├── AssetReferenceError    a job's path, inline part or URL that does not lead to an asset it may use
 │   └── UnavailableError       a named encoder, compositor or service that this machine does not have
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError
-│   └── TTSError
+│   ├── TTSError
+│   └── FetchError             an asset's URL could not be read
 └── RenderingError             composing, encoding or writing failed
     └── SubprocessError        with argv, exit status and the last lines of a child process
 """
@@ -15,7 +17,7 @@ PipelineError                  base of all; carries `details` for programs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 
 class PipelineError(Exception):
@@ -38,6 +40,19 @@ class ConfigError(InputError):
     """A configuration key, environment variable or option is wrong."""
 
 
+class AssetReferenceError(InputError):
+    """A job names an asset that it may not use, or that is not there; `field` and `value` say which."""
+
+    def __init__(self, place: str, *, field: str, value: str, reason: str, allowed: str = "") -> None:
+        shown = value if len(value) <= 200 else f"{value[:199]}…"
+        shown = shown.encode("utf-8", "backslashreplace").decode()  # it may hold half of a surrogate pair
+        message = f"{place}: got {shown!r}: {reason}" + (f"; allowed: {allowed}" if allowed else "")
+        super().__init__(message, field=field, value=shown, allowed=allowed)
+        self.field = field
+        self.value = shown
+        self.allowed = allowed
+
+
 class UnavailableError(InputError):
     """An encoder, compositor or service was asked for by name and is not here."""
 
@@ -52,6 +67,19 @@ class ImageGenerationError(AssetError):
 
 class TTSError(AssetError):
     """A scene's narration could not be spoken."""
+
+
+class FetchError(AssetError):
+    """A URL could not be read. Of another attempt something can come only where `kind` is transient.
+
+    transient: no answer, a broken one, or the server's own trouble. refused: a URL or address that is not
+    allowed. unusable: the answer is whole, and is no asset (404, a web page, too large).
+    """
+
+    def __init__(self, message: str, *, url: str, kind: Literal["transient", "refused", "unusable"]) -> None:
+        super().__init__(message, url=url, kind=kind, permanent=kind != "transient")
+        self.url = url
+        self.kind = kind
 
 
 class RenderingError(PipelineError):

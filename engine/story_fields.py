@@ -55,6 +55,8 @@ def _transition(value: str) -> str:
 def _printable(value: str) -> str:
     if any(unicodedata.category(character) == "Cc" for character in value):
         raise ValueError("allowed: text without control characters")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("allowed: valid Unicode (it holds half of a surrogate pair)")
     return value
 
 

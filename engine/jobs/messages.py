@@ -12,11 +12,11 @@ request id is up to 64 bytes that the client chooses and gets back. docs/protoco
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import msgpack
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import from_json
 
 from engine.jobs.model import JOB_ID_PATTERN, EventKind, JobStatus, Priority
 
@@ -24,6 +24,10 @@ PROTOCOL = b"VP1"
 REQUEST_ID_MAX_BYTES = 64
 WAIT_MAX_SECONDS = 30.0
 LIST_MAX = 1000
+BODY_MAX_BYTES = 4 * 1024 * 1024
+"""Size of a body; inline assets are frames of their own and have the node's limit."""
+BODY_MAX_CONTAINERS = 100_000
+"""Lists and objects in one body: an empty one of one byte becomes an object of 56 bytes and more."""
 INLINE_PREFIX = "inline:"
 """`inline:0` in a story stands for the first inline asset of the request."""
 
@@ -269,10 +273,42 @@ def encode(body: Message, encoding: Encoding) -> bytes:
 
 
 def decode(body: bytes, encoding: Encoding) -> Any:
-    """Return plain data from bytes; raise ValueError where they are not of that encoding."""
+    """Return plain data from bytes; raise ValueError where they are not of that encoding, or hold too much.
+
+    Takes what JSON can hold in both encodings, but lets MessagePack's binary text through for others to name.
+    """
+    if len(body) > BODY_MAX_BYTES:
+        raise ValueError(f"body: has {len(body)} bytes; allowed: at most {BODY_MAX_BYTES}")
     try:
         if encoding == "json":
-            return json.loads(body)
-        return msgpack.unpackb(body, strict_map_key=True)
-    except (ValueError, RecursionError, msgpack.UnpackException) as error:
-        raise ValueError(f"body: not {encoding}: {error}") from error
+            if len(body) > BODY_MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > BODY_MAX_CONTAINERS:
+                raise ValueError(_TOO_MANY)
+            return from_json(body, allow_inf_nan=False)
+        hooks: dict[str, Any] = {}
+        if len(body) > BODY_MAX_CONTAINERS:
+            count = _Containers()
+            hooks = {"object_hook": count, "list_hook": count}
+        return msgpack.unpackb(body, strict_map_key=True, ext_hook=_no_extension, **hooks)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"body: not {encoding} that can be taken: {reason[:200]}") from error
+
+
+_TOO_MANY = f"too many lists and objects; allowed: at most {BODY_MAX_CONTAINERS}"
+
+
+class _Containers:
+    """Counts the lists and objects of a body while it is read."""
+
+    def __init__(self) -> None:
+        self._left = BODY_MAX_CONTAINERS
+
+    def __call__(self, made: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(_TOO_MANY)
+        return made
+
+
+def _no_extension(code: int, data: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code}; allowed: what JSON can hold")

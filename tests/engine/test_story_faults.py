@@ -32,6 +32,7 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown field with a capital": ({"Text": "x"}, ["field 'Text'", "unknown key (did you mean 'text'?)"]),
     "text of a wrong type": ({"text": 5}, ["'text'", "got 5", "text in quotes"]),
     "half a surrogate pair": ({"text": "\ud83d"}, ["'text'", "valid Unicode"]),
+    "half a surrogate pair in a path": ({"image": "\udcff.jpg"}, ["'image'", "valid Unicode"]),
     "text too long": ({"text": "x" * 5001}, ["'text'", "at most 5000"]),
     "number as text": ({"duration": "5"}, ["'duration'", "got '5'", "a number"]),
     "boolean as a number": ({"duration": True}, ["'duration'", "got True", "a number"]),
