@@ -155,6 +155,7 @@ class LocalDispatcher:
                 "staging": str(staging),
                 "temp": str(work),
                 "log": str(log),
+                "inbox": str(folders.inbox),
             }
             path = work / "attempt.json"
             path.write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
