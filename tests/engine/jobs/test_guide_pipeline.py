@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from typing import Any
 import av
 import pytest
 
-from tests.support.tiny_jobs import tiny_config, tiny_story
+from tests.support.audit import processes_of
+from tests.support.jobs import long_story, node_settings, tiny_story, wait_until
 from video_pipeline import (
     AsyncVideoGenerationPipeline,
     ConfigError,
@@ -34,10 +34,17 @@ from video_pipeline import (
 )
 
 
-def frames(path: str) -> int:
-    """Return the number of frames that a video has when it is decoded."""
-    with av.open(path) as video:
-        return sum(1 for _ in video.decode(video=0))
+def tiny_config(folder: Path) -> dict[str, Any]:
+    """Return settings that keep everything in a folder, but the cache."""
+    return node_settings(folder, cache=Path(os.environ["CACHE_PATH"]))
+
+
+def is_video(result: dict[str, Any]) -> bool:
+    """Say whether a result's video has the frames that it should when it is decoded."""
+    with av.open(result["video_path"]) as video:
+        count = sum(1 for _ in video.decode(video=0))
+    expected: int = result["video_info"]["frame_count"]
+    return count == expected >= 12
 
 
 class StoryGenerator:
@@ -47,7 +54,7 @@ class StoryGenerator:
         self.config = config
 
     def generate_story(self, prompt: str) -> dict[str, Any]:
-        return {"id": "ancient", **tiny_story(prompt)}
+        return {**tiny_story("ancient"), "title": prompt}
 
 
 @dataclass
@@ -74,9 +81,9 @@ def test_the_guides_integration_runs_as_it_stands(tmp_path: Path) -> None:
         assert status["status"] in ("queued", "processing", "completed")
         assert set(status) >= {"job_id", "status", "attempts", "error_message", "result"}
         result = video_pipeline.wait_for_job(video_job.id, timeout=60)
-        assert frames(result["video_path"]) == 12
+        assert is_video(result)
         assert Path(result["thumbnail_path"]).is_file()
-        assert result["video_info"]["resolution"] == [90, 160]
+        assert result["video_info"]["resolution"] == [160, 284]
         assert result["metadata"]["title"] == "Ancient mysteries"
         assert (video_job.status, video_job.attempts, video_job.story_id) == (
             JobStatus.COMPLETED,
@@ -99,7 +106,7 @@ def test_what_is_queued_when_a_program_ends_is_rendered_by_the_next(tmp_path: Pa
         assert first.submit_job(tiny_story("K"), key="one", priority="low").id == same.id
     with VideoGenerationPipeline(config) as second:
         for job in (*jobs, same):
-            assert frames(second.wait_for_job(job.id, timeout=60)["video_path"]) == 12
+            assert is_video(second.wait_for_job(job.id, timeout=60))
 
 
 def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
         assert raised.value.status == "failed"
         assert job.status is JobStatus.FAILED
         assert job.error_message
-        long = pipeline.submit_job(tiny_story("long", seconds=300))
+        long = pipeline.submit_job(long_story(seconds=150))
         with pytest.raises(TimeoutError, match="is still"):
             pipeline.wait_for_job(long.id, timeout=0.2)
         pipeline.cancel_job(long.id)
@@ -137,16 +144,18 @@ def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
 def test_relative_pictures_are_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
-    Image.new("RGB", (90, 160), (250, 0, 0)).save(tmp_path / "red.png")
+    Image.new("RGB", (160, 284), (250, 0, 0)).save(tmp_path / "red.png")
     monkeypatch.chdir(tmp_path)
     story = {
         "title": "T",
-        "scenes": [{"scene_id": "a", "image": "./x/../red.png", "duration": 0.5, "narration": ""}],
+        "scenes": [
+            {"scene_id": "a", "image": "./x/../red.png", "duration": 0.5, "narration": "", "effects": []}
+        ],
     }
     with VideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
         result = pipeline.wait_for_job(pipeline.submit_job(story).id, timeout=60)
     with av.open(result["video_path"]) as video:
-        red, green, blue = next(video.decode(video=0)).to_ndarray(format="rgb24")[80, 45]
+        red, green, blue = next(video.decode(video=0)).to_ndarray(format="rgb24")[142, 80]
     assert red > 200
     assert max(green, blue) < 60
 
@@ -163,9 +172,9 @@ def test_the_asyncio_twin_does_the_same(tmp_path: Path) -> None:
     async def run() -> None:
         async with AsyncVideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
             jobs = await asyncio.gather(*(pipeline.submit_job(tiny_story(f"T{n}")) for n in range(3)))
-            long = await pipeline.submit_job(story_data=tiny_story("long", seconds=300), priority="low")
+            long = await pipeline.submit_job(story_data=long_story(seconds=150), priority="low")
             results = await asyncio.gather(*(pipeline.wait_for_job(job.id, timeout=60) for job in jobs))
-            assert [frames(result["video_path"]) for result in results] == [12, 12, 12]
+            assert all(map(is_video, results))
             waiting = asyncio.create_task(pipeline.wait_for_job(long.id))
             await asyncio.sleep(0.1)
             waiting.cancel()
@@ -205,7 +214,7 @@ def test_the_orchestrator_takes_generators_and_pipelines_of_both_kinds(kind: str
     class Awaited:
         async def generate(self, prompt: str, config: Any) -> dict[str, Any]:
             await asyncio.sleep(0)
-            return {"id": "seven", **tiny_story(prompt)}
+            return {**tiny_story("seven"), "title": prompt}
 
     async def run() -> None:
         ticks = Ticks()
@@ -222,7 +231,8 @@ def test_the_orchestrator_takes_generators_and_pipelines_of_both_kinds(kind: str
         settings = SimpleNamespace(story={}, video={"video": {"fps": 30}}, wait_for_completion=True)
         done = await orchestrator.generate_content("Ancient mysteries", settings)
         assert set(done) == {"story", "video"}
-        assert frames(done["video"]["video_path"]) == 15
+        assert is_video(done["video"])
+        assert done["video"]["video_info"]["fps"] == 30
         begun = await orchestrator.generate_content("More", {"wait_for_completion": False})
         assert set(begun) == {"story", "video_job_id", "status"}
         assert begun["status"] == "processing"
@@ -239,7 +249,13 @@ def test_the_orchestrator_takes_generators_and_pipelines_of_both_kinds(kind: str
 def job(job_id: str, **fields: Any) -> VideoJob:
     """Return a job as the guide makes them."""
     return VideoJob(
-        **{"job_id": job_id, "story_id": job_id, "story_data": tiny_story(job_id), "config": {}, **fields}
+        **{
+            "job_id": job_id,
+            "story_id": job_id,
+            "story_data": tiny_story(job_id.replace(" ", "-")),
+            "config": {},
+            **fields,
+        }
     )
 
 
@@ -285,7 +301,8 @@ def test_a_stopped_queue_goes_on_where_it_stood(tmp_path: Path) -> None:
 
     async def run() -> None:
         queue = VideoGenerationQueue(1, settings, state_path=tmp_path / "kept")
-        queue.submit_job(job("long", story_data=tiny_story("long", seconds=20)))
+        story = long_story(seconds=20)
+        queue.submit_job(job("long", story_data=story))
         await queue.start_workers()
         while (queue.get_job_status("long") or {})["status"] != "processing":
             await asyncio.sleep(0.02)
@@ -297,7 +314,7 @@ def test_a_stopped_queue_goes_on_where_it_stood(tmp_path: Path) -> None:
         assert (status["status"], status["attempts"]) == ("queued", 0)
         queue.close()
         again = VideoGenerationQueue(1, settings, state_path=tmp_path / "kept")
-        again.submit_job(job("long", story_data=tiny_story("long", seconds=20)))
+        again.submit_job(job("long", story_data=story))
         assert again.cancel_job("long") is True
         assert (again.get_job_status("long") or {})["status"] == "cancelled"
         again.close()
@@ -340,21 +357,10 @@ def test_the_public_names_are_there_and_what_nodes_need_is_not_imported_by_them(
     assert done.stdout == "ok\n", done.stderr
 
 
-def processes_of(folder: Path) -> list[int]:
-    """Return the processes, other than this one, that have a folder's name in their environment."""
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if str(folder).encode() in environment.read_bytes():
-                found.append(int(environment.parent.name))
-    return [pid for pid in found if pid != os.getpid()]
-
-
 def test_no_thread_and_no_process_is_left_of_a_pipeline(tmp_path: Path) -> None:
     before = threading.active_count()
     with VideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
-        pipeline.submit_job(tiny_story("long", seconds=60))
-        while not processes_of(tmp_path):
-            time.sleep(0.02)
+        pipeline.submit_job(long_story(seconds=60))
+        wait_until(lambda: processes_of(tmp_path), what="a worker")
     assert threading.active_count() == before
     assert processes_of(tmp_path) == []
