@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.jobs.client_parsers import CLIENT_COMMANDS, add_client_commands
+from engine.jobs.keys_command import add_keys_command, run_keys
 from engine.memory import importing
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     vacuum.add_argument("--json", action="store_true", help="print one JSON object")
+    add_keys_command(commands)
 
 
 def _node_config(arguments: argparse.Namespace) -> Config:
@@ -83,4 +85,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "vacuum": _vacuum,
     **CLIENT_COMMANDS,
+    "keys": run_keys,
 }

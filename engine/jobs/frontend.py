@@ -223,7 +223,11 @@ class FrontEnd:
                 frame = self._events.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            self._connections.delivered(_descriptor(frame), _user(frame) if self.curve else LOCAL_USER)
+            try:
+                user = _user(frame) if self.curve else LOCAL_USER
+            except zmq.ZMQError:
+                continue  # libzmq unsubscribes for a connection that has gone; such a frame is nobody's
+            self._connections.delivered(_descriptor(frame), user)
             self.counters["subscriptions"] += 1
             self._subscribed = True
 

@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine.errors import AccessError, JobConflictError, JobNotFoundError, UnreachableError
+from engine.jobs import line
 from engine.jobs.async_client import AsyncNodeClient
 from engine.jobs.client import NodeClient
 from engine.jobs.curve import make_client_key, make_node_key
@@ -30,8 +32,10 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def node(tmp_path: Path, session_cache: Path) -> Iterator[NodeProcess]:
-    """A node with one slot."""
+    """A node with one slot, which answers."""
     with node_process(tmp_path, cache=session_cache) as running:
+        with NodeClient(url_of(running), timeout=30) as client:
+            client.ping()
         yield running
 
 
@@ -75,19 +79,16 @@ def test_a_submit_whose_front_end_is_killed_before_the_answer_makes_one_job(node
         for round_ in range(4):
             victim = front_end_of(node)
             os.kill(victim, signal.SIGSTOP)  # it takes the request, or not, and never answers
-            made: list[str] = []
-            asking = threading.Thread(
-                target=lambda: made.append(client.submit(tiny_story(f"s{round_}"), key=f"k{round_}").job_id)
-            )
-            asking.start()
-            if round_ % 2:
-                time.sleep(0.1)
-                os.kill(victim, signal.SIGCONT)  # it may have answered by the time it dies
-                time.sleep(0.002 * round_)
-            os.kill(victim, signal.SIGKILL)
-            asking.join(30)
+            with ThreadPoolExecutor(1) as pool:
+                asking = pool.submit(client.submit, tiny_story(f"s{round_}"), key=f"k{round_}")
+                if round_ % 2:
+                    time.sleep(0.1)
+                    os.kill(victim, signal.SIGCONT)  # it may have answered by the time it dies
+                    time.sleep(0.002 * round_)
+                os.kill(victim, signal.SIGKILL)
+                made = asking.result(30)
             again = client.submit(tiny_story(f"s{round_}"), key=f"k{round_}")
-            assert (again.job_id, again.created) == (made[0], False)
+            assert (again.job_id, again.created) == (made.job_id, False)
         assert len(list(client.jobs())) == 4
         with pytest.raises(JobConflictError, match="key"):
             client.submit(tiny_story("other"), key="k0")
@@ -99,9 +100,8 @@ def test_a_job_is_watched_to_its_end_though_its_front_end_dies(node: NodeProcess
         events: list[EventView] = []
         for event in client.watch(job):
             events.append(event)
-            if event.kind == "progress" and event.details["stage"] == "render" and len(events) < 100:
-                if (event.details["percent"] or 0) > 20 and not any(e.kind == "cut" for e in events):  # type: ignore[comparison-overlap]
-                    break
+            if event.details.get("stage") == "render" and event.details["percent"] > 20:
+                break
         os.kill(front_end_of(node), signal.SIGKILL)
         events += client.watch(job, after=events[-1].seq)
         assert kinds(events) == ["queued", "processing", "completed"]
@@ -136,25 +136,25 @@ def test_a_wait_and_a_watch_outlast_the_node(node: NodeProcess) -> None:
         assert kinds(seen) == ["queued", "processing", "requeued", "processing", "completed"]
 
 
-def test_what_is_published_may_all_be_lost(tmp_path: Path, session_cache: Path) -> None:
+def test_what_is_published_may_all_be_lost(
+    tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The events' socket leads to somebody who says nothing: the outcome comes from the ledger."""
     with socket.create_server(("127.0.0.1", 0)) as requests_port:
         port = requests_port.getsockname()[1]
-    with node_process(tmp_path, cache=session_cache, node={"bind": f"tcp://127.0.0.1:{port}"}) as node:
-        with NodeClient(url_of(node), timeout=20) as client, socket.create_server(("127.0.0.1", 0)) as deaf:
-            from engine.jobs import line
-
-            before = line.events_url
-            line.events_url = lambda url, events: f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
-            try:
-                job = client.submit(tiny_story()).job_id
-                assert kinds(list(client.watch(job))) == ["queued", "processing", "completed"]
-                start = client.ping().last_event
-                ids = {client.submit(tiny_story(f"n{number}")).job_id for number in range(3)}
-                ended = (event for event in client.watch(after=start) if event.kind == "completed")
-                assert {event.job_id for event in itertools.islice(ended, 3)} == ids
-            finally:
-                line.events_url = before
+    with (
+        node_process(tmp_path, cache=session_cache, node={"bind": f"tcp://127.0.0.1:{port}"}) as node,
+        socket.create_server(("127.0.0.1", 0)) as deaf,
+        NodeClient(url_of(node), timeout=20) as client,
+    ):
+        nowhere = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
+        monkeypatch.setattr(line, "events_url", lambda url, events: nowhere)
+        job = client.submit(tiny_story()).job_id
+        assert kinds(list(client.watch(job))) == ["queued", "processing", "completed"]
+        start = client.ping().last_event
+        ids = {client.submit(tiny_story(f"n{number}")).job_id for number in range(3)}
+        ended = (event for event in client.watch(after=start) if event.kind == "completed")
+        assert {event.job_id for event in itertools.islice(ended, 3)} == ids
 
 
 def test_cancelled_tasks_leave_the_others_their_answers(node: NodeProcess) -> None:
@@ -177,7 +177,7 @@ def test_cancelled_tasks_leave_the_others_their_answers(node: NodeProcess) -> No
             )
             assert {each.job_id for each in answered} <= {each.job_id for each in again}
             assert len({each.job_id for each in again}) == 40
-            assert (await client.cancel(job)).cancel_requested or True
+            await client.cancel(job)
             views = await asyncio.gather(*waits[1::2])
             assert {view.status for view in views} == {JobStatus.CANCELLED}
             for each in again:
@@ -222,13 +222,15 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
                 "public key the right one",
             ),
         ):
-            with NodeClient(url, timeout=1, **wrong) as client:  # type: ignore[arg-type]
-                with pytest.raises(error, match=words):
-                    client.ping()
-    with node_process(tmp_path, cache=session_cache, node={"curve": "off"}) as node:
-        with NodeClient(url_of(node), timeout=10, key_file=ada, node_key=public) as client:
-            with pytest.raises(AccessError, match="takes no keys"):
-                client.ping()
+            wrong_client = NodeClient(url, timeout=1, **wrong)  # type: ignore[arg-type]
+            with wrong_client, pytest.raises(error, match=words):
+                wrong_client.ping()
+    with (
+        node_process(tmp_path, cache=session_cache, node={"curve": "off"}) as node,
+        NodeClient(url_of(node), timeout=10, key_file=ada, node_key=public) as client,
+        pytest.raises(AccessError, match="takes no keys"),
+    ):
+        client.ping()
 
 
 def test_an_upstream_generator_feeds_a_node(node: NodeProcess) -> None:
