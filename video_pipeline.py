@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from engine import __version__
 from engine.assets.generate import AssetGenerator
 from engine.compose import SceneComposer
 from engine.config import Config, load_config
 from engine.error_handler import ErrorHandler
 from engine.errors import (
+    AccessError,
     AssetError,
     CancelledError,
     ConfigError,
     ImageGenerationError,
     InputError,
+    JobConflictError,
+    JobError,
+    JobNotFoundError,
+    NodeError,
     PipelineError,
     RenderingError,
     StoryError,
     SubprocessError,
     TTSError,
     UnavailableError,
+    UnreachableError,
 )
 from engine.metadata import MetadataGenerator
 from engine.outputs import OutputPaths
@@ -27,17 +36,37 @@ from engine.plan import Event
 from engine.story import Story, StoryProcessor, StoryScene, load_story, parse_story
 from engine.video_renderer import VideoRenderer
 
+if TYPE_CHECKING:
+    from engine.jobs.async_client import AsyncNodeClient
+    from engine.jobs.client import NodeClient
+    from engine.jobs.guide import AsyncVideoGenerationPipeline, VideoGenerationPipeline
+    from engine.jobs.guide_jobs import JobTracker, VideoJob
+    from engine.jobs.guide_queue import VideoGenerationQueue
+    from engine.jobs.model import JobStatus
+    from engine.jobs.orchestrator import ContentGenerationOrchestrator
+
 __all__ = [
+    "AccessError",
     "AssetError",
     "AssetGenerator",
+    "AsyncNodeClient",
+    "AsyncVideoGenerationPipeline",
     "CancelledError",
     "Config",
     "ConfigError",
+    "ContentGenerationOrchestrator",
     "ErrorHandler",
     "Event",
     "ImageGenerationError",
     "InputError",
+    "JobConflictError",
+    "JobError",
+    "JobNotFoundError",
+    "JobStatus",
+    "JobTracker",
     "MetadataGenerator",
+    "NodeClient",
+    "NodeError",
     "OutputPaths",
     "PipelineError",
     "RenderResult",
@@ -50,6 +79,10 @@ __all__ = [
     "SubprocessError",
     "TTSError",
     "UnavailableError",
+    "UnreachableError",
+    "VideoGenerationPipeline",
+    "VideoGenerationQueue",
+    "VideoJob",
     "VideoRenderer",
     "__version__",
     "load_config",
@@ -57,3 +90,30 @@ __all__ = [
     "parse_story",
     "render_story",
 ]
+
+_LAZY = {
+    "AsyncNodeClient": "engine.jobs.async_client",
+    "NodeClient": "engine.jobs.client",
+    "AsyncVideoGenerationPipeline": "engine.jobs.guide",
+    "VideoGenerationPipeline": "engine.jobs.guide",
+    "JobTracker": "engine.jobs.guide_jobs",
+    "VideoJob": "engine.jobs.guide_jobs",
+    "VideoGenerationQueue": "engine.jobs.guide_queue",
+    "JobStatus": "engine.jobs.model",
+    "ContentGenerationOrchestrator": "engine.jobs.orchestrator",
+}
+"""What is imported when it is asked for: the job front end brings in asyncio, SQLite and, for nodes, ZeroMQ."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of _LAZY (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return every name, those of _LAZY too."""
+    return sorted({*globals(), *_LAZY})

@@ -8,13 +8,15 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from engine.assets.fonts import FONT_SUFFIXES
 from engine.documents import DocumentError, read_document
 from engine.errors import InputError, StoryError
+from engine.jobs.assets import CONFIG_FIELDS
 from engine.jobs.messages import INLINE_PREFIX
 from engine.story import Story
 
 ELSEWHERE = (INLINE_PREFIX, "http://", "https://")
-FONT_FILES = (".ttf", ".otf", ".ttc", ".otc")
+CONFIG_FILES = tuple((section, key) for section, key, _ in CONFIG_FIELDS)
 
 
 def read_story(path: Path) -> dict[str, Any]:
@@ -30,40 +32,47 @@ def read_story(path: Path) -> dict[str, Any]:
     return data
 
 
-def pack_story(
+def pack_job(
     story: Mapping[str, Any] | Story | str | os.PathLike[str],
+    config: Mapping[str, Any],
     *,
+    base: Path | None = None,
     first_part: int = 0,
     send_assets: bool = False,
-) -> tuple[dict[str, Any], tuple[bytes, ...]]:
-    """Return a story as it is sent, and the parts that are sent with it.
+) -> tuple[dict[str, Any], dict[str, Any], tuple[bytes, ...]]:
+    """Return a story and a configuration as they are sent, and the parts that are sent with them.
 
-    Relative paths are taken from the story's file, or from the current folder where it is data. With
-    `send_assets` each local file that the story names is a part, numbered from `first_part`. Otherwise a path that
-    is there beside the story's file is made absolute, for a node on the same machine; others go as they stand.
+    Relative paths of a story are taken from its file, or from `base` where it is data; those of the configuration
+    from the current folder. With `send_assets` each local file that they name is a part, numbered from `first_part`.
+    Otherwise a path that leads to a file is made absolute, for a node on the same machine; others, and all of a
+    story that is data and has no `base`, go as they stand.
     """
     if isinstance(story, Story):
-        data, base = story.model_dump(mode="json", exclude_none=True, exclude_unset=True), None
+        data = story.model_dump(mode="json", exclude_none=True, exclude_unset=True)
     elif isinstance(story, Mapping):
-        data, base = deepcopy(dict(story)), None
+        data = deepcopy(dict(story))
     else:
         data, base = read_story(Path(story)), Path(story).parent
+    settings = deepcopy(dict(config))
     parts: list[bytes] = []
-    numbers: dict[Path, int] = {}
+    numbers: dict[str, int] = {}
 
-    def sent(field: str, name: str) -> str:
-        path = ((base or Path()) / name).absolute()
-        if path not in numbers:
-            numbers[path] = first_part + len(parts)
-            parts.append(read_part(path, field=field))
-        return f"{INLINE_PREFIX}{numbers[path]}"
+    def replacing(folder: Path | None) -> Callable[[str, str], str]:
+        def replace(field: str, name: str) -> str:
+            path = os.path.abspath((folder or Path()) / name)  # noqa: PTH100 - also takes out `..`
+            if not send_assets:
+                return path if folder is not None and Path(path).is_file() else name
+            if path not in numbers:
+                numbers[path] = first_part + len(parts)
+                parts.append(read_part(Path(path), field=field))
+            return f"{INLINE_PREFIX}{numbers[path]}"
 
-    def absolute(field: str, name: str) -> str:
-        path = ((base or Path()) / name).absolute()
-        return str(path) if base is not None and path.exists() else name
+        return replace
 
-    _replace_files(data, sent if send_assets else absolute)
-    return data, tuple(parts)
+    _replace_in_story(data, replacing(base))
+    for section, key in CONFIG_FILES:
+        _replace_at(settings.get(section), key, f"{section}.{key}", replacing(Path()))
+    return data, settings, tuple(parts)
 
 
 def read_parts(paths: Sequence[Path]) -> tuple[bytes, ...]:
@@ -80,27 +89,25 @@ def read_part(path: Path, *, field: str) -> bytes:
         raise InputError(f"field {field!r}: {path}: cannot be read: {why}") from error
 
 
-def _replace_files(story: dict[str, Any], replace: Callable[[str, str], str]) -> None:
+def _replace_in_story(story: dict[str, Any], replace: Callable[[str, str], str]) -> None:
     """Put what `replace(field, path)` returns in the place of each local path, wherever a story may hold one.
 
     What is not shaped like a story is left for the node to refuse.
     """
-
-    def at(holder: Any, key: str, field: str) -> None:
-        value = holder.get(key) if isinstance(holder, dict) else None
-        if isinstance(value, dict):
-            at(value, "path", f"{field}.path")
-        elif isinstance(value, str) and value and not value.startswith(ELSEWHERE):
-            holder[key] = replace(field, value)
-
-    at(story, "music", "music")
+    _replace_at(story, "music", "music", replace)
     scenes = story.get("scenes")
     for number, scene in enumerate(scenes if isinstance(scenes, list) else []):
-        if not isinstance(scene, dict):
-            continue
-        for key in ("image", "video"):
-            at(scene, key, f"scenes[{number}].{key}")
-        for holder, field in ((scene, "font"), (scene.get("text"), "text.font")):
-            font = holder.get("font") if isinstance(holder, dict) else None
-            if isinstance(font, str) and font.lower().endswith(FONT_FILES):
-                at(holder, "font", f"scenes[{number}].{field}")
+        for key in ("image", "video", "font"):
+            _replace_at(scene, key, f"scenes[{number}].{key}", replace)
+        if isinstance(scene, dict):
+            _replace_at(scene.get("text"), "font", f"scenes[{number}].text.font", replace)
+
+
+def _replace_at(holder: Any, key: str, field: str, replace: Callable[[str, str], str]) -> None:
+    value = holder.get(key) if isinstance(holder, dict) else None
+    if isinstance(value, dict):
+        _replace_at(value, "path", f"{field}.path", replace)
+    elif isinstance(value, str) and value and not value.startswith(ELSEWHERE):
+        is_family = key.endswith("font") and not value.lower().endswith(FONT_SUFFIXES)
+        if not is_family:
+            holder[key] = replace(field, value)

@@ -18,7 +18,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from pydantic import ValidationError
 
 from engine.errors import InputError, JobConflictError, UnreachableError
-from engine.jobs.attach import pack_story, read_parts
+from engine.jobs.attach import pack_job, read_parts
 from engine.jobs.messages import (
     REPLIES,
     REQUESTS,
@@ -81,11 +81,9 @@ def call(verb: str, *, parts: tuple[bytes, ...] = (), holds: float = 0.0, **fiel
     return Call(request, parts, holds)
 
 
-class SubmitOptions(TypedDict, total=False):
-    """What may be said of a job besides its story and configuration."""
+class JobOptions(TypedDict, total=False):
+    """What may be said of a job besides its story, configuration and priority."""
 
-    priority: Priority
-    """high, normal (default) or low."""
     key: str | None
     """The same key with the same content is the same job; made up where none is given."""
     scheduled_for: datetime | None
@@ -95,7 +93,16 @@ class SubmitOptions(TypedDict, total=False):
     assets: Sequence[str | os.PathLike[str]]
     """Files that the story calls `inline:0`, `inline:1` …"""
     send_assets: bool
-    """Whether the local files that the story names are sent with it."""
+    """Whether the local files that story and config name are sent with them."""
+    base: Path | None
+    """Folder that the relative paths of a story that is data are taken from."""
+
+
+class SubmitOptions(JobOptions, total=False):
+    """What may be said of a job besides its story and configuration."""
+
+    priority: Priority
+    """high, normal (default) or low."""
 
 
 def submit_call(
@@ -106,13 +113,19 @@ def submit_call(
     A story may be data, a Story or a file. Raises StoryError or InputError where it or an asset cannot be read.
     """
     parts = read_parts([Path(path) for path in options.get("assets", ())])
-    data, sent = pack_story(story, first_part=len(parts), send_assets=options.get("send_assets", False))
+    data, settings, sent = pack_job(
+        story,
+        config or {},
+        base=options.get("base"),
+        first_part=len(parts),
+        send_assets=options.get("send_assets", False),
+    )
     when = options.get("scheduled_for")
     return call(
         "submit",
         parts=(*parts, *sent),
         story=data,
-        config=dict(config or {}),
+        config=settings,
         priority=options.get("priority"),
         key=options.get("key") or secrets.token_hex(16),
         scheduled_for=when.astimezone() if when and when.tzinfo is None else when,

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.jobs.client_parsers import CLIENT_COMMANDS, add_client_commands
+from engine.jobs.keys_command import add_keys_command, run_keys
 from engine.memory import importing
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="jobs rendered at once; default: processing.max_concurrent_jobs",
     )
     serve.add_argument("--json", action="store_true", help="log one JSON object a line")
+    add_client_commands(commands)
     vacuum = commands.add_parser(
         "vacuum",
         help="delete old jobs of a node's ledger and give its space back",
@@ -44,6 +47,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     vacuum.add_argument("--json", action="store_true", help="print one JSON object")
+    add_keys_command(commands)
 
 
 def _node_config(arguments: argparse.Namespace) -> Config:
@@ -77,4 +81,9 @@ def _vacuum(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"serve": _serve, "vacuum": _vacuum}
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "vacuum": _vacuum,
+    **CLIENT_COMMANDS,
+    "keys": run_keys,
+}

@@ -113,25 +113,22 @@ class LedgerFile:
             return
         if self._spoiled is not None:
             raise self._spoiled
+        before = self._db.total_changes
         try:
             if not self._db.in_transaction:
                 self._begin()
-            self._db.execute("SAVEPOINT part")
-            try:
-                yield self._db
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK TO part")
-                    self._db.execute("RELEASE part")
-                raise
-            self._db.execute("RELEASE part")
+            yield self._db
+        except Refusal:
+            raise
         except sqlite3.Error as error:
             self._spoiled = ledger_error(error, self.path)
             raise self._spoiled from error
-        except Refusal:
-            raise
         except LedgerError as error:
             self._spoiled = error
+            raise
+        except BaseException as error:
+            if self._db.total_changes != before:
+                self._spoiled = LedgerError(f"a call failed half-way: {error!r}")
             raise
 
     def _begin(self) -> None:

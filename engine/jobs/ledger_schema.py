@@ -124,6 +124,7 @@ def connect(path: Path) -> sqlite3.Connection:
         if mode != "wal":
             raise LedgerError(f"the ledger {path} needs a local disk: no write-ahead log can be kept there")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA temp_store = MEMORY")
         database.execute("PRAGMA cache_size = -16000")
         database.execute(f"PRAGMA journal_size_limit = {32 << 20}")
     except BaseException:

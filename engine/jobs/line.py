@@ -117,6 +117,8 @@ class _Loop:
         """Give the thread something to do; the first begins it."""
         with self._lock:
             if self._stopping:
+                if isinstance(item, News):
+                    return  # its socket is closed with the others
                 raise NodeError(f"render node at {self._url}: this client is closed")
             if self._thread is None:
                 self._start()

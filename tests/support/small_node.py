@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -90,8 +91,6 @@ class SmallNode:
             answer = self._manners(len(self.asked) - 1, request, parts)
             if answer is not None:
                 outcome = b"error" if isinstance(answer, ErrorReply) else b"ok"
-                try:
+                with contextlib.suppress(zmq.ZMQError):  # it has gone
                     router.send_multipart([routing, mark, request_id, outcome, encode(answer, encoding)])
-                except zmq.ZMQError:
-                    pass  # it has gone
         router.close()

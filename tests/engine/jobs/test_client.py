@@ -267,7 +267,7 @@ def test_a_client_that_was_used_before_a_fork_says_so() -> None:
         ({"retries": -1}, "whole number"),
         ({"encoding": "pickle"}, "json, msgpack"),
         ({"key_file": "a.key"}, "node_key: is missing"),
-        ({"key_file": "/nowhere", "node_key": "x"}, "key_file: /nowhere: cannot be read"),
+        ({"key_file": "/nowhere", "node_key": "x"}, "/nowhere: the key cannot be read"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], words: str) -> None:
@@ -325,7 +325,7 @@ def test_local_files_of_a_story_are_sent_with_it(tmp_path: Path) -> None:
 
 
 def test_a_retry_whose_answer_was_lost_finds_the_job_queued() -> None:
-    from tests.support.jobs import view
+    from tests.support.job_views import view
 
     def manners(number: int, request: Request, parts: Sequence[bytes]) -> Message | None:
         if number == 0:
@@ -339,14 +339,14 @@ def test_a_retry_whose_answer_was_lost_finds_the_job_queued() -> None:
     with (
         SmallNode(lambda *_: ErrorReply(code="CONFLICT", message="no")) as node,
         NodeClient(node.url) as client,
+        pytest.raises(JobConflictError),
     ):
-        with pytest.raises(JobConflictError):
-            client.retry(JOB)
+        client.retry(JOB)
 
 
 def test_pages_are_asked_for_as_they_are_needed() -> None:
     from engine.jobs.messages import Jobs, List
-    from tests.support.jobs import view
+    from tests.support.job_views import view
 
     names = [f"job-{number:024x}" for number in range(5)]
 
