@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ class LedgerFile:
         self._spoiled: LedgerError | None = None
         self._seen_version: int | None = None
         self._committed = True
+        self.commits, self.commit_seconds = 0, 0.0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite gives the files beside it the permissions of this one.
@@ -139,10 +141,13 @@ class LedgerFile:
         self._db.execute("BEGIN IMMEDIATE")
 
     def _commit(self) -> None:
+        began = time.perf_counter()
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise ledger_error(error, self.path) from error
+        self.commits += 1
+        self.commit_seconds += time.perf_counter() - began
         self._committed = True
         self._lock.release()
 

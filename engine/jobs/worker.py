@@ -176,16 +176,29 @@ def _result_fields(result: RenderResult) -> dict[str, Any]:
 def _render(description: dict[str, Any], config: Config, line: Line, stop: threading.Event) -> dict[str, Any]:
     """Render an attempt into its staging folder and return its result, which is written there last."""
     from engine.atomic import write_text
+    from engine.jobs.assets import localise
+    from engine.jobs.fetch import Fetcher
+    from engine.jobs.folders import Folders
     from engine.jobs.job_config import job_config
     from engine.jobs.progress import ProgressMeter
     from engine.pipeline import render_story
     from engine.story import parse_story
 
     temp, staging = Path(description["temp"]), Path(description["staging"])
-    own = job_config(config, description["config"])
-    own = own.override("storage", temp_path=temp)
+    local = localise(
+        description["story"],
+        description["config"],
+        node=config.node,
+        inbox=Folders.of(config).inbox,
+        temp=temp / "assets",
+        fetch=Fetcher.of(config.node),
+        settings=job_config(config, description["config"]),
+    )
+    for warning in local.warnings:
+        logger.warning(warning)
+    own = job_config(config, local.config).override("storage", temp_path=temp)
     meter = ProgressMeter(lambda progress: line.say(progress=progress))
-    story = parse_story(description["story"])
+    story = parse_story(local.story)
     result = render_story(
         story,
         staging / f"{description['story_id']}.mp4",
@@ -195,6 +208,7 @@ def _render(description: dict[str, Any], config: Config, line: Line, stop: threa
         stop=stop,
     )
     fields = _result_fields(result)
+    fields["warnings"] = [*local.warnings, *fields["warnings"]]
     write_text(staging / RESULT, json.dumps(fields, ensure_ascii=False))
     return fields
 
@@ -259,6 +273,8 @@ def _warm_up(setup: dict[str, Any]) -> Config:
 
     return_freed_memory()
     with importing():
+        import engine.jobs.assets
+        import engine.jobs.fetch
         import engine.jobs.job_config
         import engine.jobs.progress
         import engine.pipeline  # noqa: F401
