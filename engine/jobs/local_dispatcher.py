@@ -36,6 +36,9 @@ TERM_SECONDS = 2.0
 START_SECONDS = 60.0
 """What a worker gets to be warm."""
 
+HUNG_UP_SECONDS = 0.5
+"""What a worker that has closed its line gets to end by itself, so that its exit status is its own."""
+
 POLL_SECONDS = 0.01
 MEMORY_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
@@ -66,6 +69,7 @@ class _Slot:
     ready: bool = False
     seen: float = 0.0
     spawned: float = 0.0
+    hung_at: float = 0.0
     jobs: int = 0
     failed_starts: int = 0
     spawn_at: float = 0.0
@@ -153,6 +157,7 @@ class LocalDispatcher:
                 "staging": str(staging),
                 "temp": str(work),
                 "log": str(log),
+                "inbox": str(folders.inbox),
             }
             path = work / "attempt.json"
             path.write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
@@ -266,7 +271,9 @@ class LocalDispatcher:
     def _judge(self, slot: _Slot, worker: WorkerProcess, now: float) -> None:
         """Kill a worker that has died, fallen silent or taken too long."""
         running = slot.running
-        if worker.hung_up or worker.exit_status() is not None:
+        if worker.hung_up and not slot.hung_at:
+            slot.hung_at = now
+        if worker.exit_status() is not None or (worker.hung_up and now - slot.hung_at > HUNG_UP_SECONDS):
             self._gone(slot, worker, running)
         elif not slot.ready and now - slot.spawned > START_SECONDS:
             logger.error("the worker was not warm after %g s", START_SECONDS, extra={"slot": slot.number})
@@ -362,6 +369,7 @@ class LocalDispatcher:
         self._selector.register(worker.receive, selectors.EVENT_READ)
         slot.worker, slot.ready, slot.jobs, slot.dying = worker, False, 0, False
         slot.seen = slot.spawned = now
+        slot.hung_at = 0.0
 
     @staticmethod
     def _backoff(slot: _Slot) -> float:

@@ -178,7 +178,6 @@ def _render(description: dict[str, Any], config: Config, line: Line, stop: threa
     from engine.atomic import write_text
     from engine.jobs.assets import localise
     from engine.jobs.fetch import Fetcher
-    from engine.jobs.folders import Folders
     from engine.jobs.job_config import job_config
     from engine.jobs.progress import ProgressMeter
     from engine.pipeline import render_story
@@ -189,22 +188,19 @@ def _render(description: dict[str, Any], config: Config, line: Line, stop: threa
         description["story"],
         description["config"],
         node=config.node,
-        inbox=Folders.of(config).inbox,
-        temp=temp / "assets",
+        inbox=Path(description["inbox"]),
+        temp=temp,
         fetch=Fetcher.of(config.node),
         settings=job_config(config, description["config"]),
     )
     for warning in local.warnings:
         logger.warning(warning)
-    own = job_config(config, local.config).override("storage", temp_path=temp)
-    meter = ProgressMeter(lambda progress: line.say(progress=progress))
-    story = parse_story(local.story)
     result = render_story(
-        story,
+        parse_story(local.story),
         staging / f"{description['story_id']}.mp4",
-        config=own,
+        config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
-        on_event=meter,
+        on_event=ProgressMeter(lambda progress: line.say(progress=progress)),
         stop=stop,
     )
     fields = _result_fields(result)
