@@ -163,7 +163,9 @@ class StoryScene(Part):
     @classmethod
     def _text_object(cls, data: Any) -> Any:
         """Accept the guide's text object: {content, position, size, color, font, animation, …}."""
-        if not isinstance(data, Mapping) or not isinstance(data.get("text"), Mapping):
+        if not isinstance(data, (dict, Mapping)) or isinstance(data.get("text", ""), str):
+            return data  # nearly always: it is asked first
+        if not isinstance(data["text"], Mapping):
             return data
         text = own_names(data["text"], SCENE_NAMES)
         flat = own_names({key: value for key, value in data.items() if key != "text"}, SCENE_NAMES)

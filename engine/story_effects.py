@@ -82,11 +82,19 @@ class FadeEffect(Part):
 EFFECT_NAMES = ("ken_burns", "fade_in", "fade_out")
 
 
+_PLAIN_EFFECTS: dict[str, KenBurns | FadeEffect] = {
+    "ken_burns": KenBurns(type="ken_burns"),
+    "fade_in": FadeEffect(type="fade_in"),
+    "fade_out": FadeEffect(type="fade_out"),
+}
+"""What a bare name stands for: made once, since most scenes name their effects so."""
+
+
 def _effect(value: Any) -> Any:
     if isinstance(value, str):
         if value not in EFFECT_NAMES:
             raise ValueError(f"unknown effect; allowed: {', '.join(EFFECT_NAMES)}")
-        return {"type": value}
+        return _PLAIN_EFFECTS[value]
     if isinstance(value, Mapping) and value.get("type") not in EFFECT_NAMES:
         raise ValueError(f"unknown effect type {show(value.get('type'))}; allowed: {', '.join(EFFECT_NAMES)}")
     return value

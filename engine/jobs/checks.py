@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from engine.config import Config
 from engine.errors import AssetReferenceError, ConfigError, StoryError
@@ -35,21 +36,16 @@ class SubmitCheck:
 
     def prepare(self, submit: Submit, owner: str, parts: Sequence[bytes]) -> NewJob:
         """Return the job that a submit asks for; raise Refusal."""
-        try:
-            sections = json.dumps(submit.config, sort_keys=True, allow_nan=False)
-            content = json.dumps(submit.story, sort_keys=True, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise Refusal(
-                "BAD_REQUEST", f"submit: {error}; allowed: what JSON can hold", field="body"
-            ) from error
         story = self._story(submit.story)
-        self._check_config(submit.config, sections)
+        if submit.config:
+            self._check_config(submit.config)
         kept_story, kept_config = self._assets(submit, story, parts)
         when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
         attempts = submit.max_attempts or self._config.processing.retry_attempts
-        digest = hashlib.sha256(f"{content}\n{sections}\n{submit.priority} {when}".encode())
-        for part in parts:
-            digest.update(hashlib.sha256(part).digest())
+        # As the model writes it: the order of keys in the request makes no difference.
+        digest = hashlib.sha256(to_json(kept_story))
+        digest.update(f"{submit.priority} {when} ".encode())
+        digest.update(json.dumps(kept_config, sort_keys=True).encode())
         return NewJob(
             owner=owner,
             story_id=story.story_id,
@@ -78,17 +74,19 @@ class SubmitCheck:
         except StoryError as error:
             raise Refusal("INVALID_STORY", str(error), field=_story_field(error, data)) from error
 
-    def _check_config(self, sections: Mapping[str, Any], text: str) -> None:
-        if not sections or text in self._good_configs:
+    def _check_config(self, sections: Mapping[str, Any]) -> None:
+        try:
+            text = json.dumps(sections, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise Refusal(
+                "INVALID_CONFIG", f"config: {error}; allowed: what JSON can hold", field="config"
+            ) from error
+        if text in self._good_configs:
             return
         try:
             job_config(self._config, sections)
         except ConfigError as error:
-            raise Refusal(
-                "INVALID_CONFIG",
-                str(error),
-                field=_config_field(str(error)),
-            ) from error
+            raise Refusal("INVALID_CONFIG", str(error), field=_config_field(str(error))) from error
         if len(self._good_configs) >= CONFIGS_KEPT:
             self._good_configs.clear()
         if len(text) < 16_384:

@@ -103,6 +103,10 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    def subscribers(self) -> int:
+        """Return how many connections the socket of events has."""
+        return sum(connection.side == "events" for connection in list(self._open.values()))
+
     def delivered(self, descriptor: int, user: str) -> None:
         """Note that a whole message came from a connection, and whose it is."""
         connection = self._open.get(descriptor)

@@ -307,6 +307,11 @@ class Door:
 
     # --- answers that are held ----------------------------------------------------------------------------
 
+    @property
+    def holds_answers(self) -> bool:
+        """Whether somebody waits for a job's end."""
+        return len(self._waits) > 0
+
     def wake(self, events: Iterable[JobEvent]) -> list[tuple[Return, m.Message]]:
         """Return the answers that were held for jobs of which an event tells that they have ended."""
         if not len(self._waits):

@@ -103,6 +103,7 @@ class FrontEnd:
         self.door = Door(self._ledger, config, slots=slots, events=port)
         self._last_event = self._ledger.last_event()
         self._ledger.changed()
+        self._subscribed = False
         self._faults_told: list[str] = []
         self.counters: Counter[str] = Counter()
 
@@ -224,11 +225,23 @@ class FrontEnd:
                 return
             self._connections.delivered(_descriptor(frame), _user(frame) if self.curve else LOCAL_USER)
             self.counters["subscriptions"] += 1
+            self._subscribed = True
+
+    def _heard(self) -> bool:
+        """Say whether anybody would hear of an event."""
+        if self.door.holds_answers or self._connections.subscribers():
+            return True
+        # A subscription can be here before the word that somebody has connected.
+        subscribed, self._subscribed = self._subscribed, False
+        return subscribed
 
     def _publish(self) -> None:
         """Publish what is new in the ledger, and answer those who wait for it."""
         try:
             if not self._ledger.changed():
+                return
+            if not self._heard():
+                self._last_event = self._ledger.last_event()
                 return
             while True:
                 events = self._ledger.events(after=self._last_event, limit=EVENTS_PAGE)
