@@ -110,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example:\n  video-pipeline schema story > story.schema.json",
         formatter_class=_Formatter,
     )
-    schema.add_argument("what", choices=("story", "config"))
+    schema.add_argument("what", choices=("story", "config", "messages"))
     jobs.add_commands(commands)
     return parser
 
@@ -296,9 +296,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _schema(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.schema import config_schema, story_schema
+        from engine.schema import SCHEMAS
 
-    schema = story_schema() if arguments.what == "story" else config_schema()
+    schema = SCHEMAS[arguments.what]()
     print(json.dumps(schema, indent=2, ensure_ascii=False))
     return 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from engine.config import Config
 from engine.story import Story
@@ -35,6 +37,35 @@ def config_schema() -> dict[str, Any]:
 def _with_definitions(schema: dict[str, Any]) -> dict[str, Any]:
     definitions: dict[str, Any] = schema.pop("$defs", {})
     return {**definitions, "Config": schema}
+
+
+def messages_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the job front end's bodies.
+
+    The document itself is that of any body; `$defs` has `request.VERB`, `reply.VERB`, `event` and `error`.
+    """
+    from engine.jobs.messages import PROTOCOL, REPLIES, REQUESTS, ErrorReply, EventView
+
+    bodies: dict[str, Any] = {f"request.{verb}": (model, "validation") for verb, model in REQUESTS.items()}
+    bodies |= {f"reply.{verb}": (model, "serialization") for verb, model in REPLIES.items()}
+    bodies |= {"event": (EventView, "serialization"), "error": (ErrorReply, "serialization")}
+    references, found = models_json_schema(list(dict.fromkeys(bodies.values())))
+    definitions: dict[str, Any] = found["$defs"]
+    names = {name: references[body] for name, body in bodies.items()}
+    return {
+        "$schema": DIALECT,
+        "title": f"Bodies of {PROTOCOL.decode()}, the protocol of the video-pipeline render node",
+        "anyOf": [{"$ref": f"#/$defs/{name}"} for name in names],
+        "$defs": {**names, **definitions},
+    }
+
+
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "story": story_schema,
+    "config": config_schema,
+    "messages": messages_schema,
+}
+"""What `video-pipeline schema` prints."""
 
 
 def config_table() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.jobs.keys_command import add_keys_command, run_keys
 from engine.memory import importing
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     vacuum.add_argument("--json", action="store_true", help="print one JSON object")
+    add_keys_command(commands)
 
 
 def _node_config(arguments: argparse.Namespace) -> Config:
@@ -77,4 +79,8 @@ def _vacuum(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"serve": _serve, "vacuum": _vacuum}
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "vacuum": _vacuum,
+    "keys": run_keys,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from engine.validation import explain, show
 PROTOCOLS = (PROTOCOL.decode(),)
 HEAD_FRAMES = 4
 _ENCODINGS: dict[bytes, Encoding] = {mark: encoding for encoding, mark in MARKS.items()}
+_VERSION = re.compile(rb"(VP[0-9]{1,4})[A-Z]?")
 OK = b"ok"
 ERROR = b"error"
 
@@ -139,7 +141,8 @@ def read_request(frames: Sequence[bytes], size: int, limits: Limits) -> tuple[Re
 
 def _refuse_mark(mark: bytes) -> None:
     shown = show(mark[:16])
-    if mark[:2] == PROTOCOL[:2] and mark[:3] != PROTOCOL and len(mark) <= 8:
+    version = _VERSION.fullmatch(mark)
+    if version and version[1] != PROTOCOL:
         raise Refusal(
             "UNSUPPORTED_VERSION",
             f"protocol: got {shown}; allowed: {', '.join(PROTOCOLS)}",

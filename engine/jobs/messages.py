@@ -12,10 +12,12 @@ request id is up to 64 bytes that the client chooses and gets back. docs/protoco
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import msgpack
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import from_json
 
 from engine.jobs.model import JOB_ID_PATTERN, EventKind, JobStatus, Priority
@@ -59,8 +61,21 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-JobId = Annotated[str, StringConstraints(pattern=f"^{JOB_ID_PATTERN.pattern}$")]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+JobId = Annotated[str, StringConstraints(strict=True, pattern=f"^{JOB_ID_PATTERN.pattern}$")]
+Key = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+Whole = Annotated[int, Field(strict=True)]
+Seconds = Annotated[float, Field(strict=True)]
+
+_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$"
+
+
+def _written_time(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and re.search(_TIME, value, re.ASCII)):
+        return value
+    raise ValueError("allowed: a time with its zone, such as '2027-01-31T18:00:00Z'")
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written_time), Field(json_schema_extra={"pattern": _TIME})]
 
 
 class Submit(Message):
@@ -74,8 +89,8 @@ class Submit(Message):
     key: Key | None = Field(
         None, description="Chosen by the client: the same key and content again is the same job."
     )
-    scheduled_for: AwareDatetime | None = Field(None, description="Not before this time.")
-    max_attempts: int | None = Field(None, ge=1, le=100, description="Default: processing.retry_attempts.")
+    scheduled_for: Time | None = Field(None, description="Not before this time.")
+    max_attempts: Whole | None = Field(None, ge=1, le=100, description="Default: processing.retry_attempts.")
 
 
 class Status(Message):
@@ -92,7 +107,7 @@ class List(Message):
     VERB: ClassVar[str] = "list"
 
     status: JobStatus | None = None
-    limit: int = Field(100, ge=1, le=LIST_MAX)
+    limit: Whole = Field(100, ge=1, le=LIST_MAX)
     before: JobId | None = Field(None, description="Only jobs that were submitted before this one.")
 
 
@@ -118,7 +133,7 @@ class Wait(Message):
     VERB: ClassVar[str] = "wait"
 
     job_id: JobId
-    timeout: float = Field(WAIT_MAX_SECONDS, ge=0, le=WAIT_MAX_SECONDS, description="Seconds.")
+    timeout: Seconds = Field(WAIT_MAX_SECONDS, ge=0, le=WAIT_MAX_SECONDS, description="Seconds.")
 
 
 class Events(Message):
@@ -126,8 +141,8 @@ class Events(Message):
 
     VERB: ClassVar[str] = "events"
 
-    after: int = Field(0, ge=0)
-    limit: int = Field(LIST_MAX, ge=1, le=LIST_MAX)
+    after: Whole = Field(0, ge=0, lt=2**63)
+    limit: Whole = Field(LIST_MAX, ge=1, le=LIST_MAX)
     job_id: JobId | None = None
 
 

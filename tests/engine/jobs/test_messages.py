@@ -1,0 +1,201 @@
+"""What may be asked, in both encodings, and the JSON Schema that says so."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import jsonschema
+import msgpack
+import pytest
+from pydantic import ValidationError
+
+from engine.jobs.messages import (
+    BODY_MAX_BYTES,
+    BODY_MAX_CONTAINERS,
+    REPLIES,
+    REQUESTS,
+    Encoding,
+    ErrorReply,
+    EventView,
+    JobView,
+    Message,
+    Submitted,
+    decode,
+    encode,
+)
+from engine.jobs.model import JobStatus
+from engine.schema import messages_schema
+
+SCHEMA = messages_schema()
+JOB = "job-0123456789abcdef01234567"
+STORY = {"title": "T", "content": "One."}
+
+TAKEN: dict[str, list[Any]] = {
+    "submit": [
+        {"story": STORY},
+        {
+            "story": STORY,
+            "config": {"video": {"fps": 25}},
+            "priority": "high",
+            "key": "k/1",
+            "max_attempts": 1,
+        },
+        {"story": STORY, "scheduled_for": "2027-01-31T18:00:00Z"},
+        {"story": STORY, "scheduled_for": "2027-01-31T18:00:00.5+01:00", "key": None, "max_attempts": None},
+    ],
+    "status": [{"job_id": JOB}],
+    "list": [{}, {"status": "queued", "limit": 1, "before": JOB}, {"status": None}],
+    "cancel": [{"job_id": JOB}],
+    "retry": [{"job_id": JOB}],
+    "wait": [{"job_id": JOB}, {"job_id": JOB, "timeout": 0}, {"job_id": JOB, "timeout": 1.5}],
+    "events": [{}, {"after": 10, "limit": 1000, "job_id": JOB}],
+    "stats": [{}],
+    "ping": [{}],
+}
+
+REFUSED: dict[str, list[Any]] = {
+    "submit": [
+        {},
+        {"story": "text"},
+        {"story": STORY, "config": []},
+        {"story": STORY, "priority": "urgent"},
+        {"story": STORY, "key": ""},
+        {"story": STORY, "key": "two words"},
+        {"story": STORY, "key": "k" * 129},
+        {"story": STORY, "key": 7},
+        {"story": STORY, "scheduled_for": "2027-01-31T18:00:00"},
+        {"story": STORY, "scheduled_for": "tomorrow"},
+        {"story": STORY, "scheduled_for": 1800000000},
+        {"story": STORY, "max_attempts": 0},
+        {"story": STORY, "max_attempts": "3"},
+        {"story": STORY, "max_attempts": True},
+        {"story": STORY, "stroy": {}},
+        [],
+        "submit",
+        None,
+    ],
+    "status": [{}, {"job_id": "job-1"}, {"job_id": JOB.upper()}, {"job_id": 1}, {"job_id": None}],
+    "list": [
+        {"limit": 0},
+        {"limit": 1001},
+        {"limit": "5"},
+        {"limit": 1.5},
+        {"status": "done"},
+        {"before": "x"},
+    ],
+    "cancel": [{"job": JOB}],
+    "retry": [{"job_id": f"{JOB}0"}],
+    "wait": [{"job_id": JOB, "timeout": -1}, {"job_id": JOB, "timeout": 31}, {"job_id": JOB, "timeout": "1"}],
+    "events": [{"after": -1}, {"after": 2**63}, {"after": None}, {"limit": 0}],
+    "stats": [{"all": True}],
+    "ping": [{"x": 1}],
+}
+
+
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]})
+
+
+def cases(table: dict[str, list[Any]]) -> list[Any]:
+    return [
+        pytest.param(verb, body, id=f"{verb}-{n}") for verb in table for n, body in enumerate(table[verb])
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+@pytest.mark.parametrize(("verb", "body"), cases(TAKEN))
+def test_what_the_node_takes_the_schema_takes(verb: str, body: Any, encoding: Encoding) -> None:
+    packed = json.dumps(body).encode() if encoding == "json" else msgpack.packb(body)
+    request = REQUESTS[verb].model_validate(decode(packed, encoding))
+    assert not [error.message for error in validator(f"request.{verb}").iter_errors(body)]
+    again = decode(encode(request, encoding), encoding)
+    assert not [error.message for error in validator(f"request.{verb}").iter_errors(again)]
+
+
+@pytest.mark.parametrize(("verb", "body"), cases(REFUSED))
+def test_what_the_node_refuses_the_schema_refuses(verb: str, body: Any) -> None:
+    with pytest.raises(ValidationError):
+        REQUESTS[verb].model_validate(body)
+    assert not validator(f"request.{verb}").is_valid(body)
+
+
+def test_every_verb_is_tried_and_has_a_reply() -> None:
+    assert set(TAKEN) == set(REFUSED) == set(REQUESTS) == set(REPLIES)
+
+
+NOW = datetime(2027, 1, 31, 18, tzinfo=UTC)
+ANSWERS: dict[str, Message] = {
+    "reply.submit": Submitted(job_id=JOB, status=JobStatus.QUEUED, created=True),
+    "reply.status": JobView(
+        job_id=JOB,
+        story_id="s",
+        status=JobStatus.COMPLETED,
+        priority="low",
+        attempts=1,
+        max_attempts=3,
+        created_at=NOW,
+        log_tail=("one",),
+        result={"video_path": "x.mp4"},
+    ),
+    "event": EventView(
+        seq=1,
+        at=NOW,
+        job_id=JOB,
+        kind="progress",
+        status=JobStatus.PROCESSING,
+        attempt=1,
+        details={"fps": 2.5},
+    ),
+    "error": ErrorReply(code="BUSY", message="full", retry_after=1.5, allowed=("later",)),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_what_the_node_says_the_schema_says(name: str, encoding: Encoding) -> None:
+    data = decode(encode(ANSWERS[name], encoding), encoding)
+    assert not [error.message for error in validator(name).iter_errors(data)]
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(data)
+
+
+def test_the_schema_is_valid_names_its_draft_and_has_every_body() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    names = {f"request.{verb}" for verb in REQUESTS} | {f"reply.{verb}" for verb in REPLIES}
+    assert names | {"event", "error"} <= set(SCHEMA["$defs"])
+    assert json.loads(json.dumps(SCHEMA)) == SCHEMA
+
+
+MALFORMED: dict[str, tuple[Encoding, bytes]] = {
+    "empty json": ("json", b""),
+    "empty msgpack": ("msgpack", b""),
+    "not utf-8": ("json", b'{"a":"\xff"}'),
+    "half a surrogate pair": ("json", b'{"a":"\\ud800"}'),
+    "nan": ("json", b'{"a":NaN}'),
+    "infinity": ("json", b'{"a":-Infinity}'),
+    "deep json": ("json", b"[" * 100_000 + b"]" * 100_000),
+    "deep msgpack": ("msgpack", b"\x91" * 100_000 + b"\xc0"),
+    "a long number": ("json", b"1" * 10_000),
+    "json cut short": ("json", b'{"story":{"title":"T"'),
+    "msgpack cut short": ("msgpack", b"\x81\xa5sto"),
+    "two values": ("msgpack", b"\x01\x02"),
+    "an extension": ("msgpack", b"\xd4\x05\x00"),
+    "a key that is no text": ("msgpack", b"\x81\x01\x02"),
+    "a list that says it is huge": ("msgpack", b"\xdd\xff\xff\xff\xff"),
+    "a map that says it is huge": ("msgpack", b"\xdf\xff\xff\xff\xff"),
+    "text that says it is huge": ("msgpack", b"\xdb\xff\xff\xff\xff"),
+    "a bomb of lists, msgpack": ("msgpack", b"\xdd\x00\x03\x00\x00" + b"\x90" * 0x30000),
+    "a bomb of maps, msgpack": ("msgpack", b"\xdd\x00\x03\x00\x00" + b"\x80" * 0x30000),
+    "a bomb of lists, json": ("json", b"[" + b"[]," * BODY_MAX_CONTAINERS + b"0]"),
+    "too large": ("json", b'"' + b"a" * BODY_MAX_BYTES + b'"'),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_body_is_one_error_and_nothing_else(name: str) -> None:
+    encoding, body = MALFORMED[name]
+    with pytest.raises(ValueError, match="body: ") as caught:
+        decode(body, encoding)
+    assert len(str(caught.value)) < 400
