@@ -107,7 +107,7 @@ class LedgerQueries(LedgerFile):
         return tuple(
             (job_id, fence)
             for job_id, fence in self._rows(
-                "SELECT job_id, fence FROM jobs "
+                "SELECT job_id, fence FROM jobs INDEXED BY jobs_processing "
                 "WHERE status = 'processing' AND cancel_requested = 1 AND publishing = 0 ORDER BY position"
             )
         )
