@@ -93,11 +93,13 @@ class LocalDispatcher:
         folders: Folders,
         *,
         slots: int,
+        cores: int | None = None,
         guard: Guard | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
-        self._cores = max(1, cpu_count() // slots)
+        self._cores = cores or max(1, cpu_count() // slots)
+        self.started_workers = 0
         self._setup: dict[str, Any] = {
             "config": config.model_dump(mode="json"),
             "cores": self._cores,
@@ -361,6 +363,7 @@ class LocalDispatcher:
             slot.spawn_at = now + self._backoff(slot)
             logger.error("a worker cannot be started: %s", error, extra={"slot": slot.number})
             return
+        self.started_workers += 1
         if self._guard is not None:
             self._guard.add(worker.pid)
         self._selector.register(worker.receive, selectors.EVENT_READ)

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engine.capabilities import cpu_count
 from engine.config import Config
 from engine.errors import ConfigError
+from engine.jobs.capacity import default_slots
 from engine.jobs.clock import SYSTEM_CLOCK, Clock
 from engine.jobs.folders import Folders
 from engine.jobs.guard import Guard, sweep
@@ -51,11 +51,6 @@ class NodeLock:
         os.close(self._descriptor)
 
 
-def default_slots(config: Config) -> int:
-    """Return how many jobs are rendered at once."""
-    return config.processing.max_concurrent_jobs or cpu_count()
-
-
 class RunningNode:
     """Everything of a node but its front end, in the thread that opens it. A context manager.
 
@@ -70,7 +65,9 @@ class RunningNode:
         on_started: Callable[[Attempt], None] | None = None,
         on_ended: Callable[[Ended], None] | None = None,
     ) -> None:
-        self.config, self.folders, self.slots = config, Folders.of(config), default_slots(config)
+        capacity = default_slots(config)
+        logger.info("%d job slots of %d cores (%s)", capacity.slots, capacity.cores, capacity.reason)
+        self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots
         self._clock = clock
         self.folders.make()
         self._lock = NodeLock(self.folders.lock)
@@ -82,7 +79,7 @@ class RunningNode:
             self.recovered = recover(self.ledger, self.folders)
             self.guard = Guard(self.folders.state)
             self.dispatcher = LocalDispatcher(
-                config, self.folders, slots=self.slots, guard=self.guard, clock=clock
+                config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
             )
         except BaseException:
             self._lock.close()
