@@ -128,7 +128,7 @@ class Resampler {
   }
 
  private:
-  const uint8_t* readable(const ConstPlane& source, int row, int slot);
+  ConstPlane readable(const ConstPlane& source, int row, int count);
 
   Line across_, down_;
   AcrossPlan plan_;
@@ -157,15 +157,18 @@ void Resampler::plan(const ConstPlane& source, const Plane& target, double left,
   plan_ = AcrossPlan{blocks, across_.taps, base_.data(), places_.data(), across_.weights.data()};
 }
 
-// A source row that loads may go past the ends of: itself where none does, or a copy whose ends go on.
-const uint8_t* Resampler::readable(const ConstPlane& source, int row, int slot) {
+// Source rows that loads may go past the ends of: themselves where none does, or copies whose ends go on.
+ConstPlane Resampler::readable(const ConstPlane& source, int row, int count) {
   const uint8_t* line = source.data + row * source.stride;
-  if (inside_) return line;
-  uint8_t* copy = margin_.data() + static_cast<size_t>(slot) * (kBefore + source.width + kAfter) + kBefore;
-  std::memset(copy - kBefore, line[0], kBefore);
-  std::memcpy(copy, line, source.width);
-  std::memset(copy + source.width, line[source.width - 1], kAfter);
-  return copy;
+  if (inside_) return {line, source.stride, source.width, count};
+  const ptrdiff_t stride = kBefore + source.width + kAfter;
+  for (int slot = 0; slot < count; ++slot, line += source.stride) {
+    uint8_t* const copy = margin_.data() + slot * stride;
+    std::memset(copy, line[0], kBefore);
+    std::memcpy(copy + kBefore, line, source.width);
+    std::memset(copy + kBefore + source.width, line[source.width - 1], kAfter);
+  }
+  return {margin_.data() + kBefore, stride, source.width, count};
 }
 
 void Resampler::run(const ConstPlane& source, const Plane& target) {
@@ -182,16 +185,11 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
   for (int y = 0; y < target.height; ++y) {
     const int first = down_.first[y];
     const int last = std::clamp(first + taps - 1, 0, last_row);
-    made_to = std::max(made_to, std::clamp(first, 0, last_row));
+    made_to = std::max(made_to, std::clamp(first, 0, last_row) / kRowBatch * kRowBatch);
     while (made_to <= last) {
-      const uint8_t* from[kRowBatch];
-      int16_t* to[kRowBatch];
-      const int count = std::min(kRowBatch, source.height - made_to);
-      for (int slot = 0; slot < count; ++slot) {
-        from[slot] = readable(source, made_to + slot, slot);
-        to[slot] = line_of(made_to + slot);
-      }
-      table.resample_across(plan_, from, to, count);
+      const int count = made_to + kRowBatch <= source.height ? kRowBatch : 1;
+      const ConstPlane from = readable(source, made_to, count);
+      table.resample_across(plan_, from.data, from.stride, line_of(made_to), line_length, count);
       made_to += count;
     }
     const int16_t* from[kMaxTaps];
@@ -201,7 +199,7 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
       from[tap] = line_of(std::clamp(first + tap, 0, last_row));
       weights[tap] = of_row[tap * kBlock];
     }
-    table.resample_down(from, weights, taps, target.data + y * target.stride, target.width, y);
+    table.resample_down(from, weights, taps, lost_across(across_.taps), target.data + y * target.stride, target.width, y);
   }
 }
 

@@ -1,7 +1,4 @@
 // Separable resampling of rows of bytes; see AcrossPlan and resample.cpp.
-//
-// Both passes multiply 16 bits by 16 and keep the upper half of each product. What is cut off is half a step for each
-// tap in the mean, which is added again.
 #include "cpu/vector.inl"
 
 namespace vp {
@@ -14,33 +11,40 @@ constexpr int kDownBits = kFractionBits + kWeightBits - 16;
 #if defined(__AVX2__)
 
 template <int kTaps, int kCount>
-void across_blocks(const AcrossPlan& plan, const uint8_t* const* sources, int16_t* const* targets) {
+void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                   ptrdiff_t target_stride) {
   constexpr int kTogether = taps_a_load(kTaps);
-  const Vector from_128 = bytes(0x80), next = words(1 << kByteShift), cut = words(kTaps / 2);
+  const Vector from_128 = bytes(0x80), next = words(1 << kByteShift);
+  const int32_t* base = plan.base;
+  const uint16_t* first = plan.places;
+  const int16_t* weights = plan.weights;
   for (int block = 0; block < plan.blocks; ++block) {
-    const int32_t low = plan.base[2 * block], high = plan.base[2 * block + 1];
-    const int16_t* weights = plan.weights + static_cast<ptrdiff_t>(block) * kTaps * kBlock;
-    const Vector first = load(plan.places + static_cast<ptrdiff_t>(block) * kBlock);
+    const uint8_t *low = source + base[0], *high = source + base[1];
+    const Vector first_places = load(first);
     Vector sums[kCount];
-    for (int row = 0; row < kCount; ++row) sums[row] = cut;
     for (int begin = 0; begin < kTaps; begin += kTogether) {
       Vector loaded[kCount];
       for (int row = 0; row < kCount; ++row) {
-        const auto* one = reinterpret_cast<const __m128i*>(sources[row] + low + begin);
-        const auto* two = reinterpret_cast<const __m128i*>(sources[row] + high + begin);
-        const Vector both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(one)), _mm_loadu_si128(two), 1);
-        loaded[row] = exclusive_or(both, from_128);
+        const auto* one = reinterpret_cast<const __m128i*>(low + row * source_stride + begin);
+        const auto* two = reinterpret_cast<const __m128i*>(high + row * source_stride + begin);
+        const __m256i both = _mm256_castsi128_si256(_mm_loadu_si128(one));
+        loaded[row] = exclusive_or(_mm256_inserti128_si256(both, _mm_loadu_si128(two), 1), from_128);
       }
-      Vector places = first;
+      Vector places = first_places;
       for (int tap = begin; tap < begin + kTogether && tap < kTaps; ++tap) {
         const Vector weight = load(weights + tap * kBlock);
         for (int row = 0; row < kCount; ++row) {
-          sums[row] = add(sums[row], high_signed(_mm256_shuffle_epi8(loaded[row], places), weight));
+          const Vector product = high_signed(_mm256_shuffle_epi8(loaded[row], places), weight);
+          sums[row] = tap == 0 ? product : add(sums[row], product);
         }
         places = add(places, next);
       }
     }
-    for (int row = 0; row < kCount; ++row) store(targets[row] + static_cast<ptrdiff_t>(block) * kBlock, sums[row]);
+    for (int row = 0; row < kCount; ++row) store(target + row * target_stride, sums[row]);
+    base += kBlock / kLane;
+    first += kBlock;
+    weights += kTaps * kBlock;
+    target += kBlock;
   }
 }
 
@@ -57,10 +61,10 @@ inline Vector load_four_outputs(const uint8_t* source, const int32_t* places) {
 }
 
 template <int kTaps, int kCount>
-void across_blocks(const AcrossPlan& plan, const uint8_t* const* sources, int16_t* const* targets) {
+void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                   ptrdiff_t target_stride) {
   constexpr int kHalf = kLane / 2;
   const Vector from_128 = bytes(0x80), upper = words(0xFF00), ones = words(1);
-  const Vector cut = _mm_set1_epi32(kTaps / 2);
   for (int at = 0; at < plan.blocks * kBlock; at += kHalf) {
     int32_t places[kHalf];
     for (int output = 0; output < kHalf; ++output) {
@@ -68,7 +72,7 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* const* sources, int16_
     }
     const int16_t* weights = plan.weights + static_cast<ptrdiff_t>(at / kBlock) * kTaps * kBlock + at % kBlock;
     Vector sums[kCount];
-    for (int row = 0; row < kCount; ++row) sums[row] = cut;
+    for (int row = 0; row < kCount; ++row) sums[row] = zero();
     for (int begin = 0; begin < kTaps; begin += 4) {
       // The last load of six taps begins two taps early, and those have no weight in it.
       const int first = begin + 4 <= kTaps ? begin : kTaps - 4;
@@ -80,14 +84,15 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* const* sources, int16_
       const Vector even = _mm_unpacklo_epi16(of_tap[0], of_tap[2]);
       const Vector odd = _mm_unpacklo_epi16(of_tap[1], of_tap[3]);
       for (int row = 0; row < kCount; ++row) {
-        const Vector taps = exclusive_or(load_four_outputs(sources[row] + first, places), from_128);
+        const Vector taps = exclusive_or(load_four_outputs(source + row * source_stride + first, places), from_128);
         const Vector products = add(high_signed(_mm_slli_epi16(taps, 8), even),
                                     high_signed(_mm_and_si128(taps, upper), odd));
         sums[row] = _mm_add_epi32(sums[row], _mm_madd_epi16(products, ones));
       }
     }
     for (int row = 0; row < kCount; ++row) {
-      _mm_storel_epi64(reinterpret_cast<Vector*>(targets[row] + at), _mm_packs_epi32(sums[row], sums[row]));
+      auto* to = reinterpret_cast<Vector*>(target + row * target_stride + at);
+      _mm_storel_epi64(to, _mm_packs_epi32(sums[row], sums[row]));
     }
   }
 }
@@ -95,25 +100,26 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* const* sources, int16_
 #else
 
 template <int kTaps, int kCount>
-void across_blocks(const AcrossPlan& plan, const uint8_t* const* sources, int16_t* const* targets) {
+void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                   ptrdiff_t target_stride) {
   for (int block = 0; block < plan.blocks; ++block) {
     for (int row = 0; row < kCount; ++row) {
       const int16_t* weights = plan.weights + static_cast<ptrdiff_t>(block) * kTaps * kBlock;
       int16_t sums[kBlock], taps[kTaps][kBlock];
       for (int output = 0; output < kBlock; ++output) {
         const ptrdiff_t at = static_cast<ptrdiff_t>(block) * kBlock + output;
-        const uint8_t* from = sources[row] + plan.base[at / kLane] + (plan.places[at] >> kByteShift);
+        const uint8_t* from = source + row * source_stride + plan.base[at / kLane] + (plan.places[at] >> kByteShift);
         for (int tap = 0; tap < kTaps; ++tap) {
           taps[tap][output] = static_cast<int16_t>((from[tap] - 128) * (1 << kByteShift));
         }
-        sums[output] = kTaps / 2;
+        sums[output] = 0;
       }
       for (int tap = 0; tap < kTaps; ++tap) {
         for (int output = 0; output < kBlock; ++output) {
           sums[output] = static_cast<int16_t>(sums[output] + ((taps[tap][output] * weights[tap * kBlock + output]) >> 16));
         }
       }
-      __builtin_memcpy(targets[row] + static_cast<ptrdiff_t>(block) * kBlock, sums, sizeof sums);
+      __builtin_memcpy(target + row * target_stride + static_cast<ptrdiff_t>(block) * kBlock, sums, sizeof sums);
     }
   }
 }
@@ -121,73 +127,65 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* const* sources, int16_
 #endif
 
 template <int kTaps>
-void across_batch(const AcrossPlan& plan, const uint8_t* const* sources, int16_t* const* targets, int count) {
-  if (count == kRowBatch) {
-    across_blocks<kTaps, kRowBatch>(plan, sources, targets);
-    return;
-  }
-  for (int row = 0; row < count; ++row) across_blocks<kTaps, 1>(plan, sources + row, targets + row);
+void across_batch(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                  ptrdiff_t target_stride, int count) {
+  const auto draw = count == kRowBatch ? across_blocks<kTaps, kRowBatch> : across_blocks<kTaps, 1>;
+  draw(plan, source, source_stride, target, target_stride);
 }
 
-void resample_across_rows(const AcrossPlan& plan, const uint8_t* const* sources, int16_t* const* targets, int count) {
-  switch (plan.taps) {
-    case 4: across_batch<4>(plan, sources, targets, count); break;
-    case 6: across_batch<6>(plan, sources, targets, count); break;
-    default: across_batch<8>(plan, sources, targets, count); break;
-  }
+void resample_across_rows(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                          ptrdiff_t target_stride, int count) {
+  const auto draw = plan.taps == 4 ? across_batch<4> : plan.taps == 6 ? across_batch<6> : across_batch<8>;
+  draw(plan, source, source_stride, target, target_stride, count);
 }
 
 // What is added before the fraction is cut off: the thresholds of a 2x2 ordered dither, 1/8 to 7/8 of a level. Plain
 // rounding errs alike over a whole slope, which a slow move shows as a tremble of its shapes (and a fade as bands).
-// Values without a fraction stay as they are. Beside them, the 128 that values count from, and what products lost.
-inline int16_t threshold(int taps, int row, int column) {
+// Values without a fraction stay as they are.
+inline int threshold(int row, int column) {
   constexpr int kEighths[4] = {1, 5, 7, 3};
-  const int dither = kEighths[row % 2 * 2 + column % 2] << (kDownBits - 3);
-  return static_cast<int16_t>((128 << kDownBits) + dither + taps / 2);
-}
-
-inline uint8_t down_one(const int16_t* const* sources, const int16_t* weights, int taps, int row, int column) {
-  int32_t sum = threshold(taps, row, column);
-  for (int tap = 0; tap < taps; ++tap) sum += (sources[tap][column] * weights[tap]) >> 16;
-  return static_cast<uint8_t>(vp_clamp(sum >> kDownBits, 0, 255));
+  return kEighths[row % 2 * 2 + column % 2] << (kDownBits - 3);
 }
 
 template <int kTaps>
-void down_columns(const int16_t* const* sources, const int16_t* weights, uint8_t* target, int width, int row) {
-  int column = 0;
+void down_columns(const int16_t* const* sources, const int16_t* weights, int lost, uint8_t* target, int width,
+                  int row) {
+  const int base = (128 << kDownBits) + lost + kTaps / 2;
+  const int16_t* lines[kTaps];
+  for (int tap = 0; tap < kTaps; ++tap) lines[tap] = sources[tap];
 #if defined(VP_VECTOR)
   constexpr int kWords = VP_VECTOR / 2;
   const auto draw = [&](int at, const Vector* of_tap, Vector round) {
     Vector sums[2] = {round, round};
     for (int tap = 0; tap < kTaps; ++tap) {
-      sums[0] = add(sums[0], high_signed(load(sources[tap] + at), of_tap[tap]));
-      sums[1] = add(sums[1], high_signed(load(sources[tap] + at + kWords), of_tap[tap]));
+      sums[0] = add(sums[0], high_signed(load(lines[tap] + at), of_tap[tap]));
+      sums[1] = add(sums[1], high_signed(load(lines[tap] + at + kWords), of_tap[tap]));
     }
     store(target + at, pack_in_order(shift_signed<kDownBits>(sums[0]), shift_signed<kDownBits>(sums[1])));
   };
   if (width >= VP_VECTOR) {
     Vector of_tap[kTaps];
     for (int tap = 0; tap < kTaps; ++tap) of_tap[tap] = words(weights[tap]);
-    const Vector round = pairs(threshold(kTaps, row, 0), threshold(kTaps, row, 1));
+    const int even = base + threshold(row, 0), odd = base + threshold(row, 1);
+    const Vector round = pairs(even, odd);
+    int column = 0;
     for (; column + VP_VECTOR <= width; column += VP_VECTOR) draw(column, of_tap, round);
     // The rest together with some of what is drawn already.
-    if (column < width) {
-      const int at = width - VP_VECTOR;
-      draw(at, of_tap, pairs(threshold(kTaps, row, at), threshold(kTaps, row, at + 1)));
-    }
+    if (column < width) draw(width - VP_VECTOR, of_tap, width % 2 ? pairs(odd, even) : round);
     return;
   }
 #endif
-  for (; column < width; ++column) target[column] = down_one(sources, weights, kTaps, row, column);
+  for (int column = 0; column < width; ++column) {
+    int32_t sum = base + threshold(row, column);
+    for (int tap = 0; tap < kTaps; ++tap) sum += (lines[tap][column] * weights[tap]) >> 16;
+    target[column] = static_cast<uint8_t>(vp_clamp(sum >> kDownBits, 0, 255));
+  }
 }
 
-void resample_down_rows(const int16_t* const* sources, const int16_t* weights, int taps, uint8_t* target, int width,
-                        int row) {
-  switch (taps) {
-    case 4: down_columns<4>(sources, weights, target, width, row); break;
-    case 6: down_columns<6>(sources, weights, target, width, row); break;
-    default: down_columns<8>(sources, weights, target, width, row); break;
-  }
+void resample_down_rows(const int16_t* const* sources, const int16_t* weights, int taps, int lost, uint8_t* target,
+                        int width, int row) {
+  const auto draw = taps == 4 ? down_columns<4> : taps == 6 ? down_columns<6> : down_columns<8>;
+  draw(sources, weights, lost, target, width, row);
 }
 
 }  // namespace
