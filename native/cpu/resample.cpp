@@ -137,6 +137,7 @@ class Resampler {
   std::vector<int16_t> lines_;
   std::vector<uint8_t> margin_;
   bool inside_ = false;  // no load goes past a source row
+  int lost_ = 0;         // in half steps of the last sum's fraction
 };
 
 void Resampler::plan(const ConstPlane& source, const Plane& target, double left, double top, double step_x,
@@ -154,6 +155,10 @@ void Resampler::plan(const ConstPlane& source, const Plane& target, double left,
     }
   }
   inside_ = base_.front() >= 0 && base_.back() + across_.taps + kLoadBytes <= source.width;
+  // Both passes keep the upper half of each product. What is cut off is half a step in the mean, for each of the taps
+  // that the kernel covers; a step down is two across. Half a step less, since sums lie on whole steps, and so do the
+  // thresholds that round them.
+  lost_ = static_cast<int>(std::lrint(4 * stretch_of(step_y) + 2 * stretch_of(step_x) - 1));
   plan_ = AcrossPlan{blocks, across_.taps, base_.data(), places_.data(), across_.weights.data()};
 }
 
@@ -199,7 +204,8 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
       from[tap] = line_of(std::clamp(first + tap, 0, last_row));
       weights[tap] = of_row[tap * kBlock];
     }
-    table.resample_down(from, weights, taps, lost_across(across_.taps), target.data + y * target.stride, target.width, y);
+    const int lost = (lost_ + 1 - y % 2) / 2;
+    table.resample_down(from, weights, taps, lost, target.data + y * target.stride, target.width, y);
   }
 }
 

@@ -150,7 +150,7 @@ inline int threshold(int row, int column) {
 template <int kTaps>
 void down_columns(const int16_t* const* sources, const int16_t* weights, int lost, uint8_t* target, int width,
                   int row) {
-  const int base = (128 << kDownBits) + lost + kTaps / 2;
+  const int base = (128 << kDownBits) + lost;
   const int16_t* lines[kTaps];
   for (int tap = 0; tap < kTaps; ++tap) lines[tap] = sources[tap];
 #if defined(VP_VECTOR)

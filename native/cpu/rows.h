@@ -19,10 +19,6 @@ constexpr int kRowBatch = 4;        // source rows that go through the horizonta
 constexpr int taps_a_load(int taps) { return taps == kMaxTaps ? 2 : 4; }
 constexpr int furthest_place(int taps) { return 16 - taps_a_load(taps); }
 
-// Both passes multiply 16 bits by 16 and keep the upper half of each product: what is cut off is half a step for each
-// tap in the mean. It is added in the vertical pass, where a step is two of the rows before it.
-constexpr int lost_across(int taps) { return taps / 4; }
-
 // How a row is resampled: 4, 6 or 8 taps, each a byte further. `places` says which of the bytes from a lane's base on
 // is an output's first tap, as a byte shuffle that lays it in the upper half of 16 bits.
 struct AcrossPlan {
@@ -38,8 +34,8 @@ struct Rows {
   // kRowBatch rows of bytes, or one, into rows of blocks * kBlock values; strides in bytes and in values.
   void (*resample_across)(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
                           ptrdiff_t target_stride, int count);
-  // `taps` rows of such values into row number `row` of bytes, dithered by its place; `width` values. `lost` is what
-  // the rows lack, in the steps of the bytes' fraction.
+  // `taps` rows of such values into row number `row` of bytes, dithered by its place; `width` values. `lost` is added
+  // to every sum, in steps of its fraction.
   void (*resample_down)(const int16_t* const* sources, const int16_t* weights, int taps, int lost, uint8_t* target,
                         int width, int row);
   // Rows of one plane of a transition, the first of them at `target`; see pixel/transitions.h.
