@@ -26,12 +26,9 @@ int tap_count(double step) { return 2 * static_cast<int>(std::ceil(2 * stretch_o
 
 // Keys' cubic convolution with a = -1/2 (Catmull-Rom). Keys, "Cubic convolution interpolation for digital image
 // processing", IEEE Trans. ASSP 29 (1981).
-inline float cubic(float x) {
-  x = std::abs(x);
-  const float near = (1.5f * x - 2.5f) * x * x + 1;
-  const float far = ((-0.5f * x + 2.5f) * x - 4) * x + 2;
-  return x < 1 ? near : x < 2 ? far : 0.0f;
-}
+inline float cubic_near(float x) { return (1.5f * x - 2.5f) * x * x + 1; }                // up to 1
+inline float cubic_far(float x) { return ((-0.5f * x + 2.5f) * x - 4) * x + 2; }          // from 1 to 2
+inline float cubic(float x) { return x < 1 ? cubic_near(x) : x < 2 ? cubic_far(x) : 0.0f; }
 
 inline int nearest(float x) {
   constexpr int kBelow = 1 << (kWeightBits + 1);
@@ -51,7 +48,7 @@ struct Line {
 // Loops go over the outputs of a block, so that compilers make vectors of them.
 template <int kTaps>
 void plan_block(int32_t* first, int16_t* weights, int begin, int count, int length, double start, double step) {
-  const auto unstretched = static_cast<float>(1 / stretch_of(step));
+  [[maybe_unused]] const auto unstretched = static_cast<float>(1 / stretch_of(step));
   float part[kBlock];
   for (int output = 0; output < kBlock; ++output) {
     const int x = std::min(begin + output, count - 1);
@@ -66,17 +63,21 @@ void plan_block(int32_t* first, int16_t* weights, int begin, int count, int leng
     first[output] -= over;
     part[output] += static_cast<float>(over);
   }
-  float of_tap[kTaps][kBlock], scale[kBlock], carried[kBlock] = {};
+  float of_tap[kTaps][kBlock], total[kBlock] = {}, scale[kBlock], carried[kBlock] = {};
   int left[kBlock];
-  for (int output = 0; output < kBlock; ++output) scale[output] = 0;
   for (int tap = 0; tap < kTaps; ++tap) {
     for (int output = 0; output < kBlock; ++output) {
-      of_tap[tap][output] = cubic((static_cast<float>(tap - kTaps / 2 + 1) - part[output]) * unstretched);
-      scale[output] += of_tap[tap][output];
+      const float away = std::abs(static_cast<float>(tap - kTaps / 2 + 1) - part[output]);
+      if constexpr (kTaps == 4) {  // never stretched
+        of_tap[tap][output] = tap == 1 || tap == 2 ? cubic_near(away) : cubic_far(away);
+      } else {
+        of_tap[tap][output] = cubic(away * unstretched);
+        total[output] += of_tap[tap][output];
+      }
     }
   }
   for (int output = 0; output < kBlock; ++output) {
-    scale[output] = (1 << kWeightBits) / scale[output];
+    scale[output] = kTaps == 4 ? 1 << kWeightBits : (1 << kWeightBits) / total[output];
     left[output] = 1 << kWeightBits;
   }
   // Rounding is carried from tap to tap; what is left then, a step at most, goes to the first, which is small.
@@ -147,14 +148,21 @@ void Resampler::plan(const ConstPlane& source, const Plane& target, double left,
   const int blocks = static_cast<int>(across_.first.size()) / kBlock;
   base_.resize(static_cast<size_t>(blocks) * (kBlock / kLane));
   places_.resize(across_.first.size());
+  // The loads of a lane reach so far. Near the row's end they begin earlier, as long as every tap is still in them.
+  const int reach = (across_.taps - 1) / taps_a_load(across_.taps) * taps_a_load(across_.taps) + kLoadBytes;
+  inside_ = across_.first.front() >= 0;
   for (size_t lane = 0; lane < base_.size(); ++lane) {
     const int32_t* first = across_.first.data() + lane * kLane;
-    base_[lane] = first[0];
+    const int room = furthest_place(across_.taps) - (first[kLane - 1] - first[0]);
+    const int earlier = std::clamp(first[0] + reach - source.width, 0, std::clamp(first[0], 0, room));
+    const int32_t base = first[0] - earlier;
+    base_[lane] = base;
+    inside_ &= base + reach <= source.width;
+    uint16_t* const places = places_.data() + lane * kLane;
     for (int output = 0; output < kLane; ++output) {
-      places_[lane * kLane + output] = static_cast<uint16_t>((first[output] - first[0]) << 8 | 0x80);
+      places[output] = static_cast<uint16_t>((first[output] - base) << 8 | 0x80);
     }
   }
-  inside_ = base_.front() >= 0 && base_.back() + across_.taps + kLoadBytes <= source.width;
   // Both passes keep the upper half of each product. What is cut off is half a step in the mean, for each of the taps
   // that the kernel covers; a step down is two across. Half a step less, since sums lie on whole steps, and so do the
   // thresholds that round them.
@@ -181,10 +189,10 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
   if (!inside_) margin_.resize(static_cast<size_t>(kBefore + source.width + kAfter) * kRowBatch);
   const int line_length = (plan_.blocks * kBlock + kAligned - 1) / kAligned * kAligned;
   // Rows kept: what an output needs, and the batch that is made ahead.
-  const int kept = down_.taps + kRowBatch <= 8 ? 8 : 16;
+  const unsigned kept = down_.taps + kRowBatch <= 8 ? 8 : 16;
   lines_.resize(static_cast<size_t>(kept) * line_length + kAligned);
   int16_t* const lines = aligned(lines_.data());
-  const auto line_of = [&](int row) { return lines + static_cast<size_t>(row % kept) * line_length; };
+  const auto line_of = [&](int row) { return lines + static_cast<size_t>(static_cast<unsigned>(row) & (kept - 1)) * line_length; };
   const int taps = down_.taps, last_row = source.height - 1;
   int made_to = 0;  // the rows before this one that are still needed are in their slots
   for (int y = 0; y < target.height; ++y) {
