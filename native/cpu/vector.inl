@@ -53,7 +53,24 @@ inline Vector shift(Vector one) { return VP_VECTOR_OF(srli_epi16)(one, kBits); }
 template <int kBits>
 inline Vector shift_signed(Vector one) { return VP_VECTOR_OF(srai_epi16)(one, kBits); }
 inline Vector pack(Vector low, Vector high) { return VP_VECTOR_OF(packus_epi16)(low, high); }
-// Words in their order, within 0 to 255.
+// (one * other + half) >> 14, where one lies within -8192 to 8191.
+inline Vector share_of(Vector one, Vector other) {
+#if defined(__AVX2__)
+  return _mm256_mulhrs_epi16(add(one, one), other);
+#else
+  const Vector four = _mm_slli_epi16(one, 2);
+  return add(high_signed(four, other), shift<15>(_mm_mullo_epi16(four, other)));
+#endif
+}
+// Half a vector of bytes as words in their order.
+inline Vector load_words(const uint8_t* from) {
+#if defined(__AVX2__)
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+#else
+  return low_words(zero(), _mm_loadl_epi64(reinterpret_cast<const Vector*>(from)));
+#endif
+}
+// Words as bytes in their order; less than 0 becomes 0, more than 255 becomes 255.
 inline Vector pack_in_order(Vector one, Vector two) {
 #if defined(__AVX2__)
   return _mm256_permute4x64_epi64(pack(one, two), 0xD8);
