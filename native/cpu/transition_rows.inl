@@ -89,6 +89,13 @@ void fill_weights(const TransitionFrame& frame, const TransitionPlane& plane, in
     const auto fill = frame.slope_x ? (frame.shift_x ? fill_wind<1, 1> : fill_wind<1, 0>)
                                     : (frame.shift_x ? fill_wind<0, 1> : fill_wind<0, 0>);
     fill(frame, plane, left, row, count, weights);
+  } else if ((kFormula == VP_DISSOLVE || kFormula == VP_DISC) && frame.shift_x == 0) {
+    // A sample of luma is one pixel.
+    for (int x = 0; x < count; ++x) {
+      const bool shown = kFormula == VP_DISC ? vp_in_disc(&frame, left + x, row)
+                                             : vp_chance(left + x, row) >= frame.limit;
+      weights[x] = static_cast<int16_t>(shown != frame.opposite ? VP_WEIGHT_ONE : 0);
+    }
   } else {
     for (int x = 0; x < count; ++x) {
       weights[x] = static_cast<int16_t>(vp_weight(kFormula, &frame, &plane, left + x, row));
