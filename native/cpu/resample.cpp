@@ -26,8 +26,8 @@ int tap_count(double step) { return 2 * static_cast<int>(std::ceil(2 * stretch_o
 
 // Keys' cubic convolution with a = -1/2 (Catmull-Rom). Keys, "Cubic convolution interpolation for digital image
 // processing", IEEE Trans. ASSP 29 (1981).
-inline float cubic_near(float x) { return (1.5f * x - 2.5f) * x * x + 1; }                // up to 1
-inline float cubic_far(float x) { return ((-0.5f * x + 2.5f) * x - 4) * x + 2; }          // from 1 to 2
+inline float cubic_near(float x) { return (1.5f * x - 2.5f) * x * x + 1; }        // up to 1
+inline float cubic_far(float x) { return ((-0.5f * x + 2.5f) * x - 4) * x + 2; }  // from 1 to 2
 inline float cubic(float x) { return x < 1 ? cubic_near(x) : x < 2 ? cubic_far(x) : 0.0f; }
 
 inline int nearest(float x) {
@@ -108,7 +108,7 @@ void Line::plan(int count, int length, double start, double step) {
 }
 
 constexpr int kLoadBytes = 16;
-constexpr int kBefore = kMaxTaps;               // bytes that a plan may read before a row, and after it
+constexpr int kBefore = kMaxTaps;  // bytes that a plan may read before a row, and after it
 constexpr int kAfter = kMaxTaps + kLoadBytes;
 constexpr int kAligned = 32;  // values of a row between passes in a cache line
 
@@ -189,10 +189,10 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
   if (!inside_) margin_.resize(static_cast<size_t>(kBefore + source.width + kAfter) * kRowBatch);
   const int line_length = (plan_.blocks * kBlock + kAligned - 1) / kAligned * kAligned;
   // Rows kept: what an output needs, and the batch that is made ahead.
-  const unsigned kept = down_.taps + kRowBatch <= 8 ? 8 : 16;
+  const int kept = down_.taps + kRowBatch <= 8 ? 8 : 16;
   lines_.resize(static_cast<size_t>(kept) * line_length + kAligned);
   int16_t* const lines = aligned(lines_.data());
-  const auto line_of = [&](int row) { return lines + static_cast<size_t>(static_cast<unsigned>(row) & (kept - 1)) * line_length; };
+  const auto line_of = [&](int row) { return lines + static_cast<ptrdiff_t>(row & (kept - 1)) * line_length; };
   const int taps = down_.taps, last_row = source.height - 1;
   int made_to = 0;  // the rows before this one that are still needed are in their slots
   for (int y = 0; y < target.height; ++y) {

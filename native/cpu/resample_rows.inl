@@ -116,7 +116,8 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t sour
       }
       for (int tap = 0; tap < kTaps; ++tap) {
         for (int output = 0; output < kBlock; ++output) {
-          sums[output] = static_cast<int16_t>(sums[output] + ((taps[tap][output] * weights[tap * kBlock + output]) >> 16));
+          const int32_t product = taps[tap][output] * weights[tap * kBlock + output];
+          sums[output] = static_cast<int16_t>(sums[output] + (product >> 16));
         }
       }
       __builtin_memcpy(target + row * target_stride + static_cast<ptrdiff_t>(block) * kBlock, sums, sizeof sums);

@@ -15,7 +15,8 @@ constexpr int kWeightBits = 15;     // the weights of an output sum to 1 << kWei
 constexpr int kFractionBits = 7;    // of the rows between the two passes, whose values count from 128
 constexpr int kRowBatch = 4;        // source rows that go through the horizontal pass together
 
-// The first tap of 16 bytes may lie this far into them, so that as many taps beside it as `taps_a_load` are in them too.
+// How many taps of each of a lane's outputs lie in the same 16 bytes, and how far in the first of them may be. Steps
+// of up to 1.1, 1.65 and 2, which take 4, 6 and 8 taps, keep the outputs so close together.
 constexpr int taps_a_load(int taps) { return taps == kMaxTaps ? 2 : 4; }
 constexpr int furthest_place(int taps) { return 16 - taps_a_load(taps); }
 
