@@ -3,6 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_STEP: float
+"""How many pixels of a plane a pixel of the frame may span: what the kernels' taps reach over."""
+
+FEWEST_TAPS_STEP: float
+"""The step up to which the kernels take four taps."""
+
 _Plane = NDArray[np.uint8]
 _Frame = tuple[_Plane, _Plane, _Plane]
 

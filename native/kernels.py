@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from native._core import (
+    FEWEST_TAPS_STEP,
+    MAX_STEP,
     Overlay,
     active_target,
     blend,
@@ -17,6 +19,8 @@ from native._core import (
 )
 
 __all__ = [
+    "FEWEST_TAPS_STEP",
+    "MAX_STEP",
     "Overlay",
     "active_target",
     "blend",

@@ -54,6 +54,8 @@ void check_view(double left, double top, double step_x, double step_y) {
 }
 
 void bind_resample(nb::module_& module) {
+  module.attr("MAX_STEP") = kMaxStep;
+  module.attr("FEWEST_TAPS_STEP") = kFewestTapsStep;
   module.def(
       "resample",
       [](const SourceArray& source, const TargetArray& target, double left, double top, double step_x,

@@ -34,7 +34,7 @@ from native import kernels
 MAX_SEGMENT_SECONDS = 2
 """Of the native compositor: a range costs nothing to begin, so one long scene can keep every core busy."""
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same timeline would be drawn in other bytes, so that caches forget the old segments."""
 
 PICTURE_BYTES_A_CORE = 24 * 2**20

@@ -14,12 +14,7 @@ from engine.timeline import Clip, Still
 from filters.fit import contained_size, even
 from filters.ken_burns import Camera, Rect, largest_rect
 from native import kernels
-
-MAX_STEP = 2.0
-"""How many pixels of a plane a pixel of the frame may span: what the kernels' taps reach over."""
-
-FEWEST_TAPS_STEP = 1.1
-"""The step up to which the kernels take four taps."""
+from native.kernels import FEWEST_TAPS_STEP, MAX_STEP
 
 MAX_PLANE_PIXELS = 24_000_000
 """The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""

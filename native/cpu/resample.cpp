@@ -11,74 +11,105 @@
 namespace vp {
 namespace {
 
-// Keys' cubic convolution with a = -1/2 (Catmull-Rom). Keys, "Cubic convolution interpolation for digital image
-// processing", IEEE Trans. ASSP 29 (1981).
-double cubic(double x) {
-  x = std::abs(x);
-  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
-  return 0;
-}
-
 // std::floor without the call that it is on a processor of the plainest kind.
-int whole_below(double x) {
+inline int whole_below(double x) {
   const int whole = static_cast<int>(x);
   return whole - (whole > x);
 }
 
-// Where the taps of one output begin in the source, and their coefficients.
-struct Taps {
-  int first;
-  std::array<int16_t, kMaxTaps> coefficients;
-};
-
 // How much wider the kernel is than for a step of 1, so that what a step passes over is averaged. It stays a tenth
 // behind the step: sharper, and pictures have little at that end of their band.
-double stretch_of(double step) { return std::max(1.0, step / 1.1); }
+double stretch_of(double step) { return std::max(1.0, step / kFewestTapsStep); }
 
 // An even number of taps that holds the kernel: 4, 6 or 8.
 int tap_count(double step) { return 2 * static_cast<int>(std::ceil(2 * stretch_of(step) - 1e-9)); }
 
-// The taps of the output whose middle lies at `centre`, in pixels of a line of `length`. Taps that lie outside the
-// line are laid on its ends. The coefficients sum to exactly one.
-Taps make_taps(double centre, double step, int count, int length) {
-  const double stretch = stretch_of(step);
-  const int first = whole_below(centre - 0.5) - count / 2 + 1;
-  std::array<double, kMaxTaps> weights{};
-  double total = 0;
-  for (int tap = 0; tap < count; ++tap) {
-    weights[tap] = cubic((first + tap + 0.5 - centre) / stretch);
-    total += weights[tap];
+// Keys' cubic convolution with a = -1/2 (Catmull-Rom). Keys, "Cubic convolution interpolation for digital image
+// processing", IEEE Trans. ASSP 29 (1981).
+inline float cubic_near(float x) { return (1.5f * x - 2.5f) * x * x + 1; }        // up to 1
+inline float cubic_far(float x) { return ((-0.5f * x + 2.5f) * x - 4) * x + 2; }  // from 1 to 2
+inline float cubic(float x) { return x < 1 ? cubic_near(x) : x < 2 ? cubic_far(x) : 0.0f; }
+
+inline int nearest(float x) {
+  constexpr int kBelow = 1 << (kWeightBits + 1);
+  return static_cast<int>(x + (kBelow + 0.5f)) - kBelow;
+}
+
+// The taps of the outputs along a line. The first of output i is at first[i], outside the line too.
+struct Line {
+  int taps = 0;
+  std::vector<int32_t> first;
+  std::vector<int16_t> weights;  // [blocks][taps][kBlock]; the weights of an output sum to exactly one
+
+  void plan(int count, int length, double start, double step);
+  const int16_t* of_block(int block) const { return weights.data() + static_cast<size_t>(block) * taps * kBlock; }
+};
+
+// Loops go over the outputs of a block, so that compilers make vectors of them.
+template <int kTaps>
+void plan_block(int32_t* first, int16_t* weights, int begin, int count, int length, double start, double step) {
+  [[maybe_unused]] const auto unstretched = static_cast<float>(1 / stretch_of(step));
+  float part[kBlock];
+  for (int output = 0; output < kBlock; ++output) {
+    const int x = std::min(begin + output, count - 1);
+    const double centre = start + (x + 0.5) * step - 0.5;
+    const int whole = whole_below(centre);
+    part[output] = static_cast<float>(centre - whole);
+    first[output] = std::clamp(whole - kTaps / 2 + 1, -kTaps, length);  // further out, all is the line's end
   }
-  const double whole = (1 << kCoefficientBits) / total;
-  int begin = first;
-  std::array<double, kMaxTaps> laid{};
-  if (first >= 0 && first + count <= length) {
-    for (int tap = 0; tap < count; ++tap) laid[tap] = weights[tap] * whole;
-  } else {
-    begin = std::clamp(first, 0, std::max(0, length - count));
-    for (int tap = 0; tap < count; ++tap) {
-      const int place = std::clamp(first + tap, 0, length - 1);
-      laid[std::min(place - begin, count - 1)] += weights[tap] * whole;
+  // At the largest step rounding may carry an output to the next whole place; from the one before it is one further.
+  for (int output = 0; output < kBlock; ++output) {
+    const int over = std::max(0, first[output] - first[output / kLane * kLane] - furthest_place(kTaps));
+    first[output] -= over;
+    part[output] += static_cast<float>(over);
+  }
+  float of_tap[kTaps][kBlock], total[kBlock] = {}, scale[kBlock], carried[kBlock] = {};
+  int left[kBlock];
+  for (int tap = 0; tap < kTaps; ++tap) {
+    for (int output = 0; output < kBlock; ++output) {
+      const float away = std::abs(static_cast<float>(tap - kTaps / 2 + 1) - part[output]);
+      if constexpr (kTaps == 4) {  // never stretched
+        of_tap[tap][output] = tap == 1 || tap == 2 ? cubic_near(away) : cubic_far(away);
+      } else {
+        of_tap[tap][output] = cubic(away * unstretched);
+        total[output] += of_tap[tap][output];
+      }
     }
   }
-  // Rounding is carried from tap to tap, so that the sum is exact.
-  Taps taps{begin, {}};
-  double carried = 0;
-  int sum = 0, largest = 0;
-  for (int tap = 0; tap < count; ++tap) {
-    const double wanted = laid[tap] + carried;
-    const int rounded = static_cast<int>(std::lrint(wanted));
-    carried = wanted - rounded;
-    taps.coefficients[tap] = static_cast<int16_t>(rounded);
-    sum += rounded;
-    if (std::abs(rounded) > std::abs(taps.coefficients[largest])) largest = tap;
+  for (int output = 0; output < kBlock; ++output) {
+    scale[output] = kTaps == 4 ? 1 << kWeightBits : (1 << kWeightBits) / total[output];
+    left[output] = 1 << kWeightBits;
   }
-  taps.coefficients[largest] = static_cast<int16_t>(taps.coefficients[largest] + (1 << kCoefficientBits) - sum);
-  return taps;
+  // Rounding is carried from tap to tap; what is left then, a step at most, goes to the first, which is small.
+  for (int tap = 0; tap < kTaps; ++tap) {
+    for (int output = 0; output < kBlock; ++output) {
+      const float wanted = of_tap[tap][output] * scale[output] + carried[output];
+      const int rounded = std::min(nearest(wanted), (1 << kWeightBits) - 1);
+      carried[output] = wanted - static_cast<float>(rounded);
+      left[output] -= rounded;
+      weights[tap * kBlock + output] = static_cast<int16_t>(rounded);
+    }
+  }
+  for (int output = 0; output < kBlock; ++output) {
+    weights[output] = static_cast<int16_t>(weights[output] + left[output]);
+  }
+}
+
+void Line::plan(int count, int length, double start, double step) {
+  const int blocks = (count + kBlock - 1) / kBlock;
+  taps = tap_count(step);
+  first.resize(static_cast<size_t>(blocks) * kBlock);
+  weights.resize(static_cast<size_t>(blocks) * kBlock * taps);
+  const auto fill = taps == 4 ? plan_block<4> : taps == 6 ? plan_block<6> : plan_block<8>;
+  for (int block = 0; block < blocks; ++block) {
+    const size_t at = static_cast<size_t>(block) * kBlock;
+    fill(first.data() + at, weights.data() + at * taps, block * kBlock, count, length, start, step);
+  }
 }
 
 constexpr int kLoadBytes = 16;
+constexpr int kBefore = kMaxTaps;  // bytes that a plan may read before a row, and after it
+constexpr int kAfter = kMaxTaps + kLoadBytes;
 constexpr int kAligned = 32;  // values of a row between passes in a cache line
 
 int16_t* aligned(int16_t* values) {
@@ -91,103 +122,98 @@ class Resampler {
   void plan(const ConstPlane& source, const Plane& target, double left, double top, double step_x, double step_y);
   void run(const ConstPlane& source, const Plane& target);
   size_t held_bytes() const {
-    return base_.capacity() * sizeof(int32_t) + shuffle_.capacity() + margin_.capacity() +
-           (coefficients_.capacity() + lines_.capacity()) * sizeof(int16_t) + down_.capacity() * sizeof(Taps);
+    return (base_.capacity() + across_.first.capacity() + down_.first.capacity()) * sizeof(int32_t) +
+           (places_.capacity() + across_.weights.capacity() + down_.weights.capacity() + lines_.capacity()) *
+               sizeof(int16_t) +
+           margin_.capacity();
   }
 
  private:
-  void plan_across(int source_width, int width, double left, double step);
-  const uint8_t* padded(const ConstPlane& source, int row, int slot);
+  ConstPlane readable(const ConstPlane& source, int row, int count);
 
-  HorizontalPlan plan_;
+  Line across_, down_;
+  AcrossPlan plan_;
   std::vector<int32_t> base_;
-  std::vector<uint8_t> shuffle_;
-  std::vector<int16_t> coefficients_;
-  std::vector<Taps> down_;
+  std::vector<uint16_t> places_;
   std::vector<int16_t> lines_;
   std::vector<uint8_t> margin_;
-  int taps_down_ = 0;
-  int readable_ = 0;  // bytes of a source row that loads may reach
+  bool inside_ = false;  // no load goes past a source row
+  int lost_ = 0;         // in half steps of the last sum's fraction
 };
-
-void Resampler::plan_across(int source_width, int width, double left, double step) {
-  const int taps = tap_count(step);
-  const int lanes = (width + 4 * kLane - 1) / (4 * kLane) * 4;  // whole steps of the widest target
-  plan_.lanes = lanes;
-  plan_.pairs = taps / 2;
-  base_.assign(lanes, 0);
-  shuffle_.assign(static_cast<size_t>(lanes) * plan_.pairs * 16, 0x80);
-  coefficients_.assign(static_cast<size_t>(lanes) * plan_.pairs * 8, 0);
-  readable_ = 0;
-  for (int lane = 0; lane < lanes; ++lane) {
-    for (int output = 0; output < kLane; ++output) {
-      const int x = std::min(lane * kLane + output, width - 1);
-      const Taps line = make_taps(left + (x + 0.5) * step, step, taps, source_width);
-      if (output == 0) {
-        base_[lane] = line.first;
-        readable_ = std::max(readable_, line.first + kLoadBytes);
-      }
-      for (int tap = 0; tap < taps; ++tap) {
-        const size_t at = (static_cast<size_t>(lane / 2) * plan_.pairs + tap / 2) * 2 + lane % 2;
-        const size_t half = static_cast<size_t>(tap) % 2;
-        shuffle_[at * 16 + output * 4 + half * 2] = static_cast<uint8_t>(line.first - base_[lane] + tap);
-        coefficients_[at * 8 + output * 2 + half] = line.coefficients[tap];
-      }
-    }
-  }
-  plan_.base = base_.data();
-  plan_.shuffle = shuffle_.data();
-  plan_.coefficients = coefficients_.data();
-}
-
-// A source row that may be read `readable_` bytes far: itself, or a copy where it is shorter.
-const uint8_t* Resampler::padded(const ConstPlane& source, int row, int slot) {
-  const uint8_t* line = source.data + row * source.stride;
-  if (readable_ <= source.width) return line;
-  uint8_t* copy = margin_.data() + static_cast<size_t>(slot) * readable_;
-  std::memcpy(copy, line, source.width);
-  return copy;
-}
 
 void Resampler::plan(const ConstPlane& source, const Plane& target, double left, double top, double step_x,
                      double step_y) {
-  plan_across(source.width, target.width, left, step_x);
-  taps_down_ = tap_count(step_y);
-  down_.resize(target.height);
-  for (int y = 0; y < target.height; ++y) {
-    down_[y] = make_taps(top + (y + 0.5) * step_y, step_y, taps_down_, source.height);
+  down_.plan(target.height, source.height, top, step_y);
+  across_.plan(target.width, source.width, left, step_x);
+  const int blocks = static_cast<int>(across_.first.size()) / kBlock;
+  base_.resize(static_cast<size_t>(blocks) * (kBlock / kLane));
+  places_.resize(across_.first.size());
+  // The loads of a lane reach so far. Near the row's end they begin earlier, as long as every tap is still in them.
+  const int reach = (across_.taps - 1) / taps_a_load(across_.taps) * taps_a_load(across_.taps) + kLoadBytes;
+  inside_ = across_.first.front() >= 0;
+  for (size_t lane = 0; lane < base_.size(); ++lane) {
+    const int32_t* first = across_.first.data() + lane * kLane;
+    const int room = furthest_place(across_.taps) - (first[kLane - 1] - first[0]);
+    const int earlier = std::clamp(first[0] + reach - source.width, 0, std::clamp(first[0], 0, room));
+    const int32_t base = first[0] - earlier;
+    base_[lane] = base;
+    inside_ &= base + reach <= source.width;
+    uint16_t* const places = places_.data() + lane * kLane;
+    for (int output = 0; output < kLane; ++output) {
+      places[output] = static_cast<uint16_t>((first[output] - base) << 8 | 0x80);
+    }
   }
+  // Both passes keep the upper half of each product. What is cut off is half a step in the mean, for each of the taps
+  // that the kernel covers; a step down is two across. Half a step less, since sums lie on whole steps, and so do the
+  // thresholds that round them.
+  lost_ = static_cast<int>(std::lrint(4 * stretch_of(step_y) + 2 * stretch_of(step_x) - 1));
+  plan_ = AcrossPlan{blocks, across_.taps, base_.data(), places_.data(), across_.weights.data()};
+}
+
+// Source rows that loads may go past the ends of: themselves where none does, or copies whose ends go on.
+ConstPlane Resampler::readable(const ConstPlane& source, int row, int count) {
+  const uint8_t* line = source.data + row * source.stride;
+  if (inside_) return {line, source.stride, source.width, count};
+  const ptrdiff_t stride = kBefore + source.width + kAfter;
+  for (int slot = 0; slot < count; ++slot, line += source.stride) {
+    uint8_t* const copy = margin_.data() + slot * stride;
+    std::memset(copy, line[0], kBefore);
+    std::memcpy(copy + kBefore, line, source.width);
+    std::memset(copy + kBefore + source.width, line[source.width - 1], kAfter);
+  }
+  return {margin_.data() + kBefore, stride, source.width, count};
 }
 
 void Resampler::run(const ConstPlane& source, const Plane& target) {
   const Rows& table = rows();
-  margin_.assign(readable_ > source.width ? static_cast<size_t>(readable_) * kRowBatch : 0, 0);
-  const int line_length = (plan_.lanes * kLane + kAligned - 1) / kAligned * kAligned;
-  constexpr int kLines = 16;  // rows kept: what kMaxTaps rows need, and the batch that is made ahead
-  lines_.resize(static_cast<size_t>(kLines) * line_length + kAligned);
+  if (!inside_) margin_.resize(static_cast<size_t>(kBefore + source.width + kAfter) * kRowBatch);
+  const int line_length = (plan_.blocks * kBlock + kAligned - 1) / kAligned * kAligned;
+  // Rows kept: what an output needs, and the batch that is made ahead.
+  const int kept = down_.taps + kRowBatch <= 8 ? 8 : 16;
+  lines_.resize(static_cast<size_t>(kept) * line_length + kAligned);
   int16_t* const lines = aligned(lines_.data());
+  const auto line_of = [&](int row) { return lines + static_cast<ptrdiff_t>(row & (kept - 1)) * line_length; };
+  const int taps = down_.taps, last_row = source.height - 1;
   int made_to = 0;  // the rows before this one that are still needed are in their slots
   for (int y = 0; y < target.height; ++y) {
-    const Taps& down = down_[y];
-    const int last = std::min(down.first + taps_down_, source.height);
-    made_to = std::max(made_to, down.first);
-    while (made_to < last) {
-      const uint8_t* from[kRowBatch];
-      int16_t* to[kRowBatch];
-      const int count = std::min(kRowBatch, source.height - made_to);
-      for (int slot = 0; slot < count; ++slot) {
-        from[slot] = padded(source, made_to + slot, slot);
-        to[slot] = lines + static_cast<size_t>((made_to + slot) % kLines) * line_length;
-      }
-      table.resample_across(plan_, from, to, count);
+    const int first = down_.first[y];
+    const int last = std::clamp(first + taps - 1, 0, last_row);
+    made_to = std::max(made_to, std::clamp(first, 0, last_row) / kRowBatch * kRowBatch);
+    while (made_to <= last) {
+      const int count = made_to + kRowBatch <= source.height ? kRowBatch : 1;
+      const ConstPlane from = readable(source, made_to, count);
+      table.resample_across(plan_, from.data, from.stride, line_of(made_to), line_length, count);
       made_to += count;
     }
     const int16_t* from[kMaxTaps];
-    for (int tap = 0; tap < taps_down_; ++tap) {
-      const int row = std::min(down.first + tap, source.height - 1);  // of no weight where it is past the end
-      from[tap] = lines + static_cast<size_t>(row % kLines) * line_length;
+    int16_t weights[kMaxTaps];
+    const int16_t* const of_row = down_.of_block(y / kBlock) + y % kBlock;
+    for (int tap = 0; tap < taps; ++tap) {
+      from[tap] = line_of(std::clamp(first + tap, 0, last_row));
+      weights[tap] = of_row[tap * kBlock];
     }
-    table.resample_down(from, down.coefficients.data(), taps_down_, target.data + y * target.stride, target.width, y);
+    const int lost = (lost_ + 1 - y % 2) / 2;
+    table.resample_down(from, weights, taps, lost, target.data + y * target.stride, target.width, y);
   }
 }
 

@@ -19,6 +19,7 @@ struct Plane {
 };
 
 constexpr double kMaxStep = 2.0;  // source pixels an output pixel may be apart, across and down
+constexpr double kFewestTapsStep = 1.1;  // up to this step the fewest taps, four, are taken
 
 // Draw the part of a plane that begins at (left, top) and goes `step_x`, `step_y` source pixels an output pixel.
 // Edges of the source are continued outward. Steps lie in (0, kMaxStep]. `count` sources of one size are drawn into

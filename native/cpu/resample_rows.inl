@@ -1,284 +1,193 @@
-// Separable resampling of rows of bytes; see HorizontalPlan and resample.cpp.
-#if defined(__AVX2__)
-#include <immintrin.h>
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+// Separable resampling of rows of bytes; see AcrossPlan and resample.cpp.
+#include "cpu/vector.inl"
 
 namespace vp {
 namespace {
 
-constexpr int kAcrossShift = kCoefficientBits - kFractionBits;
-constexpr int kDownShift = kCoefficientBits + kFractionBits;
-
-#if defined(__AVX512BW__)
-
-// Two steps of the plan at once: 16 outputs out of four 16-byte loads.
-inline __m512i load_four_lanes(const uint8_t* row, const int32_t* base) {
-  __m512i lanes = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row + base[0])));
-  lanes = _mm512_inserti32x4(lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + base[1])), 1);
-  lanes = _mm512_inserti32x4(lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + base[2])), 2);
-  return _mm512_inserti32x4(lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + base[3])), 3);
-}
-
-inline __m512i two_steps(const void* table, int step, int pairs, int pair) {
-  const char* at = static_cast<const char*>(table) + (static_cast<ptrdiff_t>(step) * pairs + pair) * 32;
-  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + static_cast<ptrdiff_t>(pairs) * 32));
-  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-
-#endif
+constexpr int kByteShift = 8;  // of a source byte, which counts from 128, before it meets its weight
+static_assert(kByteShift + kWeightBits - 16 == kFractionBits);
+constexpr int kDownBits = kFractionBits + kWeightBits - 16;
 
 #if defined(__AVX2__)
 
-template <int kPairs, int kCount>
-void across_steps(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets) {
-  const int steps = plan.lanes / 2;
-  int step = 0;
-  const int32_t round = 1 << (kAcrossShift - 1);
-#if defined(__AVX512BW__)
-  for (; step + 2 <= steps; step += 2) {
-    __m512i sums[kCount];
-    __m512i lanes[kCount];
-    for (int row = 0; row < kCount; ++row) {
-      lanes[row] = load_four_lanes(sources[row], plan.base + 2 * step);
-      sums[row] = _mm512_set1_epi32(round);
-    }
-    for (int pair = 0; pair < kPairs; ++pair) {
-      const __m512i shuffle = two_steps(plan.shuffle, step, kPairs, pair);
-      const __m512i weights = two_steps(plan.coefficients, step, kPairs, pair);
+template <int kTaps, int kCount>
+void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                   ptrdiff_t target_stride) {
+  constexpr int kTogether = taps_a_load(kTaps);
+  const Vector from_128 = bytes(0x80), next = words(1 << kByteShift);
+  const int32_t* base = plan.base;
+  const uint16_t* first = plan.places;
+  const int16_t* weights = plan.weights;
+  for (int block = 0; block < plan.blocks; ++block) {
+    const uint8_t *low = source + base[0], *high = source + base[1];
+    const Vector first_places = load(first);
+    Vector sums[kCount];
+    for (int begin = 0; begin < kTaps; begin += kTogether) {
+      Vector loaded[kCount];
       for (int row = 0; row < kCount; ++row) {
-        sums[row] = _mm512_add_epi32(sums[row],
-                                     _mm512_madd_epi16(_mm512_shuffle_epi8(lanes[row], shuffle), weights));
+        const auto* one = reinterpret_cast<const __m128i*>(low + row * source_stride + begin);
+        const auto* two = reinterpret_cast<const __m128i*>(high + row * source_stride + begin);
+        const __m256i both = _mm256_castsi128_si256(_mm_loadu_si128(one));
+        loaded[row] = exclusive_or(_mm256_inserti128_si256(both, _mm_loadu_si128(two), 1), from_128);
+      }
+      Vector places = first_places;
+      for (int tap = begin; tap < begin + kTogether && tap < kTaps; ++tap) {
+        const Vector weight = load(weights + tap * kBlock);
+        for (int row = 0; row < kCount; ++row) {
+          const Vector product = high_signed(_mm256_shuffle_epi8(loaded[row], places), weight);
+          sums[row] = tap == 0 ? product : add(sums[row], product);
+        }
+        places = add(places, next);
       }
     }
-    for (int row = 0; row < kCount; ++row) {
-      const __m256i narrow = _mm512_cvtsepi32_epi16(_mm512_srai_epi32(sums[row], kAcrossShift));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(targets[row] + 8 * step), narrow);
-    }
-  }
-#endif
-  for (; step < steps; ++step) {
-    __m256i sums[kCount];
-    __m256i lanes[kCount];
-    for (int row = 0; row < kCount; ++row) {
-      const auto* low = reinterpret_cast<const __m128i*>(sources[row] + plan.base[2 * step]);
-      const auto* high = reinterpret_cast<const __m128i*>(sources[row] + plan.base[2 * step + 1]);
-      lanes[row] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
-      sums[row] = _mm256_set1_epi32(round);
-    }
-    for (int pair = 0; pair < kPairs; ++pair) {
-      const ptrdiff_t at = static_cast<ptrdiff_t>(step) * kPairs + pair;
-      const __m256i shuffle = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(plan.shuffle + at * 32));
-      const __m256i weights = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(plan.coefficients + at * 16));
-      for (int row = 0; row < kCount; ++row) {
-        sums[row] = _mm256_add_epi32(sums[row],
-                                     _mm256_madd_epi16(_mm256_shuffle_epi8(lanes[row], shuffle), weights));
-      }
-    }
-    for (int row = 0; row < kCount; ++row) {
-      const __m256i shifted = _mm256_srai_epi32(sums[row], kAcrossShift);
-      const __m128i narrow =
-          _mm_packs_epi32(_mm256_castsi256_si128(shifted), _mm256_extracti128_si256(shifted, 1));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(targets[row] + 8 * step), narrow);
-    }
+    for (int row = 0; row < kCount; ++row) store(target + row * target_stride, sums[row]);
+    base += kBlock / kLane;
+    first += kBlock;
+    weights += kTaps * kBlock;
+    target += kBlock;
   }
 }
 
 #elif defined(__SSE2__)
 
-// There is no byte shuffle here, so each output loads its own taps, which lie side by side: four bytes in each part
-// of 32 bits. Words of every other byte then stand beside weights that are paired in the same way.
-inline __m128i load_four_outputs(const uint8_t* source, const int32_t (&places)[kLane]) {
-  int32_t bytes[kLane];
-  for (int output = 0; output < kLane; ++output) {
-    __builtin_memcpy(&bytes[output], source + places[output], sizeof bytes[output]);
-  }
-  const __m128i low = _mm_unpacklo_epi32(_mm_cvtsi32_si128(bytes[0]), _mm_cvtsi32_si128(bytes[1]));
-  const __m128i high = _mm_unpacklo_epi32(_mm_cvtsi32_si128(bytes[2]), _mm_cvtsi32_si128(bytes[3]));
+// There is no byte shuffle here, so each output loads four taps, which lie side by side. Even and odd taps are then the
+// lower and the upper bytes of words, beside weights that are laid in the same way.
+inline Vector load_four_outputs(const uint8_t* source, const int32_t* places) {
+  int32_t taps[4];
+  for (int output = 0; output < 4; ++output) __builtin_memcpy(&taps[output], source + places[output], sizeof taps[0]);
+  const Vector low = _mm_unpacklo_epi32(_mm_cvtsi32_si128(taps[0]), _mm_cvtsi32_si128(taps[1]));
+  const Vector high = _mm_unpacklo_epi32(_mm_cvtsi32_si128(taps[2]), _mm_cvtsi32_si128(taps[3]));
   return _mm_unpacklo_epi64(low, high);
 }
 
-template <int kPairs, int kCount>
-void across_steps(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets) {
-  constexpr int kLoads = (kPairs + 1) / 2;
-  const __m128i low_words = _mm_set1_epi32(0xFFFF), even_bytes = _mm_set1_epi16(0xFF);
-  for (int lane = 0; lane < plan.lanes; ++lane) {
-    __m128i sums[kCount];
-    for (int row = 0; row < kCount; ++row) sums[row] = _mm_set1_epi32(1 << (kAcrossShift - 1));
-    const ptrdiff_t first = static_cast<ptrdiff_t>(lane / 2) * kPairs * 2 + lane % 2;
-    for (int load = 0; load < kLoads; ++load) {
-      // With three pairs the second load begins one pair early, and that pair has no weight in it.
-      const int pair = load == 0 ? 0 : kPairs - 2;
-      const uint8_t* shuffle = plan.shuffle + (first + 2 * pair) * 16;
-      int32_t places[kLane];
-      for (int output = 0; output < kLane; ++output) places[output] = plan.base[lane] + shuffle[4 * output];
-      const auto* weights = reinterpret_cast<const __m128i*>(plan.coefficients + (first + 2 * pair) * 8);
-      const __m128i one = pair == 1 ? _mm_setzero_si128() : _mm_loadu_si128(weights);
-      const __m128i two = _mm_loadu_si128(weights + 2);
-      const __m128i even = _mm_or_si128(_mm_and_si128(one, low_words), _mm_slli_epi32(two, 16));
-      const __m128i odd = _mm_or_si128(_mm_srli_epi32(one, 16), _mm_andnot_si128(low_words, two));
+template <int kTaps, int kCount>
+void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                   ptrdiff_t target_stride) {
+  constexpr int kHalf = kLane / 2;
+  const Vector from_128 = bytes(0x80), upper = words(0xFF00), ones = words(1);
+  for (int at = 0; at < plan.blocks * kBlock; at += kHalf) {
+    int32_t places[kHalf];
+    for (int output = 0; output < kHalf; ++output) {
+      places[output] = plan.base[at / kLane] + (plan.places[at + output] >> kByteShift);
+    }
+    const int16_t* weights = plan.weights + static_cast<ptrdiff_t>(at / kBlock) * kTaps * kBlock + at % kBlock;
+    Vector sums[kCount];
+    for (int row = 0; row < kCount; ++row) sums[row] = zero();
+    for (int begin = 0; begin < kTaps; begin += 4) {
+      // The last load of six taps begins two taps early, and those have no weight in it.
+      const int first = begin + 4 <= kTaps ? begin : kTaps - 4;
+      Vector of_tap[4];
+      for (int tap = 0; tap < 4; ++tap) {
+        const auto* from = reinterpret_cast<const Vector*>(weights + (first + tap) * kBlock);
+        of_tap[tap] = first + tap < begin ? zero() : _mm_loadl_epi64(from);
+      }
+      const Vector even = _mm_unpacklo_epi16(of_tap[0], of_tap[2]);
+      const Vector odd = _mm_unpacklo_epi16(of_tap[1], of_tap[3]);
       for (int row = 0; row < kCount; ++row) {
-        const __m128i bytes = load_four_outputs(sources[row], places);
-        sums[row] = _mm_add_epi32(sums[row], _mm_madd_epi16(_mm_and_si128(bytes, even_bytes), even));
-        sums[row] = _mm_add_epi32(sums[row], _mm_madd_epi16(_mm_srli_epi16(bytes, 8), odd));
+        const Vector taps = exclusive_or(load_four_outputs(source + row * source_stride + first, places), from_128);
+        const Vector products = add(high_signed(_mm_slli_epi16(taps, 8), even),
+                                    high_signed(_mm_and_si128(taps, upper), odd));
+        sums[row] = _mm_add_epi32(sums[row], _mm_madd_epi16(products, ones));
       }
     }
     for (int row = 0; row < kCount; ++row) {
-      const __m128i shifted = _mm_srai_epi32(sums[row], kAcrossShift);
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(targets[row] + kLane * lane), _mm_packs_epi32(shifted, shifted));
+      auto* to = reinterpret_cast<Vector*>(target + row * target_stride + at);
+      _mm_storel_epi64(to, _mm_packs_epi32(sums[row], sums[row]));
     }
-  }
-}
-
-#endif
-
-#if defined(__SSE2__)
-
-template <int kPairs>
-void across_batch(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets, int count) {
-  if (count == kRowBatch) {
-    across_steps<kPairs, kRowBatch>(plan, sources, targets);
-    return;
-  }
-  for (int row = 0; row < count; ++row) across_steps<kPairs, 1>(plan, sources + row, targets + row);
-}
-
-void resample_across_rows(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets,
-                          int count) {
-  switch (plan.pairs) {
-    case 2: across_batch<2>(plan, sources, targets, count); break;
-    case 3: across_batch<3>(plan, sources, targets, count); break;
-    default: across_batch<4>(plan, sources, targets, count); break;
   }
 }
 
 #else
 
-void resample_across_rows(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets,
-                          int count) {
-  for (int row = 0; row < count; ++row) {
-    for (int lane = 0; lane < plan.lanes; ++lane) {
-      const uint8_t* source = sources[row] + plan.base[lane];
-      for (int output = 0; output < kLane; ++output) {
-        int32_t sum = 1 << (kAcrossShift - 1);
-        for (int pair = 0; pair < plan.pairs; ++pair) {
-          const ptrdiff_t at = (static_cast<ptrdiff_t>(lane / 2) * plan.pairs + pair) * 2 + lane % 2;
-          const uint8_t* shuffle = plan.shuffle + at * 16 + output * 4;
-          const int16_t* weights = plan.coefficients + at * 8 + output * 2;
-          sum += source[shuffle[0]] * weights[0] + source[shuffle[2]] * weights[1];
+template <int kTaps, int kCount>
+void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                   ptrdiff_t target_stride) {
+  for (int block = 0; block < plan.blocks; ++block) {
+    for (int row = 0; row < kCount; ++row) {
+      const int16_t* weights = plan.weights + static_cast<ptrdiff_t>(block) * kTaps * kBlock;
+      int16_t sums[kBlock], taps[kTaps][kBlock];
+      for (int output = 0; output < kBlock; ++output) {
+        const ptrdiff_t at = static_cast<ptrdiff_t>(block) * kBlock + output;
+        const uint8_t* from = source + row * source_stride + plan.base[at / kLane] + (plan.places[at] >> kByteShift);
+        for (int tap = 0; tap < kTaps; ++tap) {
+          taps[tap][output] = static_cast<int16_t>((from[tap] - 128) * (1 << kByteShift));
         }
-        const int32_t value = sum >> kAcrossShift;
-        targets[row][lane * kLane + output] = static_cast<int16_t>(vp_clamp(value, INT16_MIN, INT16_MAX));
+        sums[output] = 0;
       }
+      for (int tap = 0; tap < kTaps; ++tap) {
+        for (int output = 0; output < kBlock; ++output) {
+          const int32_t product = taps[tap][output] * weights[tap * kBlock + output];
+          sums[output] = static_cast<int16_t>(sums[output] + (product >> 16));
+        }
+      }
+      __builtin_memcpy(target + row * target_stride + static_cast<ptrdiff_t>(block) * kBlock, sums, sizeof sums);
     }
   }
 }
 
 #endif
+
+template <int kTaps>
+void across_batch(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                  ptrdiff_t target_stride, int count) {
+  const auto draw = count == kRowBatch ? across_blocks<kTaps, kRowBatch> : across_blocks<kTaps, 1>;
+  draw(plan, source, source_stride, target, target_stride);
+}
+
+void resample_across_rows(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                          ptrdiff_t target_stride, int count) {
+  const auto draw = plan.taps == 4 ? across_batch<4> : plan.taps == 6 ? across_batch<6> : across_batch<8>;
+  draw(plan, source, source_stride, target, target_stride, count);
+}
 
 // What is added before the fraction is cut off: the thresholds of a 2x2 ordered dither, 1/8 to 7/8 of a level. Plain
 // rounding errs alike over a whole slope, which a slow move shows as a tremble of its shapes (and a fade as bands).
 // Values without a fraction stay as they are.
-inline int32_t threshold(int row, int column) {
-  constexpr int32_t kEighths[4] = {1, 5, 7, 3};
-  return kEighths[row % 2 * 2 + column % 2] << (kDownShift - 3);
+inline int threshold(int row, int column) {
+  constexpr int kEighths[4] = {1, 5, 7, 3};
+  return kEighths[row % 2 * 2 + column % 2] << (kDownBits - 3);
 }
 
-inline uint8_t down_one(const int16_t* const* sources, const int16_t* coefficients, int taps, int row, int column) {
-  int32_t sum = threshold(row, column);
-  for (int tap = 0; tap < taps; ++tap) sum += sources[tap][column] * coefficients[tap];
-  return static_cast<uint8_t>(vp_clamp(sum >> kDownShift, 0, 255));
-}
-
-#if defined(__AVX2__)
-
-inline __m256i tap_pair(const int16_t* coefficients) {
-  int32_t both;
-  __builtin_memcpy(&both, coefficients, sizeof both);
-  return _mm256_set1_epi32(both);
-}
-
-template <int kPairs>
-void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint8_t* target, int width,
-                int row) {
-  __m256i weights[kPairs];
-  for (int pair = 0; pair < kPairs; ++pair) weights[pair] = tap_pair(coefficients + 2 * pair);
-  const int32_t even = threshold(row, 0), odd = threshold(row, 1);
-  const __m256i round = _mm256_setr_epi32(even, odd, even, odd, even, odd, even, odd);
-  int column = 0;
-  for (; column + 32 <= width; column += 32) {
-    __m256i words[2];
-    for (int half = 0; half < 2; ++half) {
-      __m256i low = round, high = round;
-      for (int pair = 0; pair < kPairs; ++pair) {
-        const int at = column + 16 * half;
-        const __m256i one = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sources[2 * pair] + at));
-        const __m256i two = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sources[2 * pair + 1] + at));
-        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(one, two), weights[pair]));
-        high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(one, two), weights[pair]));
-      }
-      words[half] = _mm256_packs_epi32(_mm256_srai_epi32(low, kDownShift), _mm256_srai_epi32(high, kDownShift));
+template <int kTaps>
+void down_columns(const int16_t* const* sources, const int16_t* weights, int lost, uint8_t* target, int width,
+                  int row) {
+  const int base = (128 << kDownBits) + lost;
+  const int16_t* lines[kTaps];
+  for (int tap = 0; tap < kTaps; ++tap) lines[tap] = sources[tap];
+#if defined(VP_VECTOR)
+  constexpr int kWords = VP_VECTOR / 2;
+  const auto draw = [&](int at, const Vector* of_tap, Vector round) {
+    Vector sums[2] = {round, round};
+    for (int tap = 0; tap < kTaps; ++tap) {
+      sums[0] = add(sums[0], high_signed(load(lines[tap] + at), of_tap[tap]));
+      sums[1] = add(sums[1], high_signed(load(lines[tap] + at + kWords), of_tap[tap]));
     }
-    const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(words[0], words[1]), 0xD8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + column), bytes);
+    store(target + at, pack_in_order(shift_signed<kDownBits>(sums[0]), shift_signed<kDownBits>(sums[1])));
+  };
+  if (width >= VP_VECTOR) {
+    Vector of_tap[kTaps];
+    for (int tap = 0; tap < kTaps; ++tap) of_tap[tap] = words(weights[tap]);
+    const int even = base + threshold(row, 0), odd = base + threshold(row, 1);
+    const Vector round = pairs(even, odd);
+    int column = 0;
+    for (; column + VP_VECTOR <= width; column += VP_VECTOR) draw(column, of_tap, round);
+    // The rest together with some of what is drawn already.
+    if (column < width) draw(width - VP_VECTOR, of_tap, width % 2 ? pairs(odd, even) : round);
+    return;
   }
-  for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, row, column);
-}
-
-#elif defined(__SSE2__)
-
-template <int kPairs>
-void down_steps(const int16_t* const* sources, const int16_t* coefficients, uint8_t* target, int width,
-                int row) {
-  __m128i weights[kPairs];
-  for (int pair = 0; pair < kPairs; ++pair) {
-    int32_t both;
-    __builtin_memcpy(&both, coefficients + 2 * pair, sizeof both);
-    weights[pair] = _mm_set1_epi32(both);
-  }
-  const __m128i round = _mm_setr_epi32(threshold(row, 0), threshold(row, 1), threshold(row, 0), threshold(row, 1));
-  int column = 0;
-  for (; column + 16 <= width; column += 16) {
-    __m128i words[2];
-    for (int half = 0; half < 2; ++half) {
-      __m128i low = round, high = round;
-      for (int pair = 0; pair < kPairs; ++pair) {
-        const int at = column + 8 * half;
-        const __m128i one = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sources[2 * pair] + at));
-        const __m128i two = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sources[2 * pair + 1] + at));
-        low = _mm_add_epi32(low, _mm_madd_epi16(_mm_unpacklo_epi16(one, two), weights[pair]));
-        high = _mm_add_epi32(high, _mm_madd_epi16(_mm_unpackhi_epi16(one, two), weights[pair]));
-      }
-      words[half] = _mm_packs_epi32(_mm_srai_epi32(low, kDownShift), _mm_srai_epi32(high, kDownShift));
-    }
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(target + column), _mm_packus_epi16(words[0], words[1]));
-  }
-  for (; column < width; ++column) target[column] = down_one(sources, coefficients, 2 * kPairs, row, column);
-}
-
 #endif
-
-#if defined(__SSE2__)
-
-void resample_down_rows(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
-                        int width, int row) {
-  switch (taps) {
-    case 4: down_steps<2>(sources, coefficients, target, width, row); break;
-    case 6: down_steps<3>(sources, coefficients, target, width, row); break;
-    default: down_steps<4>(sources, coefficients, target, width, row); break;
+  for (int column = 0; column < width; ++column) {
+    int32_t sum = base + threshold(row, column);
+    for (int tap = 0; tap < kTaps; ++tap) sum += (lines[tap][column] * weights[tap]) >> 16;
+    target[column] = static_cast<uint8_t>(vp_clamp(sum >> kDownBits, 0, 255));
   }
 }
 
-#else
-
-void resample_down_rows(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
+void resample_down_rows(const int16_t* const* sources, const int16_t* weights, int taps, int lost, uint8_t* target,
                         int width, int row) {
-  for (int column = 0; column < width; ++column) target[column] = down_one(sources, coefficients, taps, row, column);
+  const auto draw = taps == 4 ? down_columns<4> : taps == 6 ? down_columns<6> : down_columns<8>;
+  draw(sources, weights, lost, target, width, row);
 }
-
-#endif
 
 }  // namespace
 }  // namespace vp

@@ -8,30 +8,36 @@
 
 namespace vp {
 
-// Lanes of four neighbouring outputs share one 16-byte load of the source row.
-constexpr int kLane = 4;
+constexpr int kBlock = 16;          // outputs of a row that are planned together
+constexpr int kLane = 8;            // outputs that read the same 16 bytes of the source
 constexpr int kMaxTaps = 8;
-constexpr int kCoefficientBits = 14;  // coefficients sum to 1 << kCoefficientBits
-constexpr int kFractionBits = 6;      // of the rows between the horizontal and the vertical pass
-constexpr int kRowBatch = 4;          // source rows that go through the horizontal pass together
+constexpr int kWeightBits = 15;     // the weights of an output sum to 1 << kWeightBits, and each is less
+constexpr int kFractionBits = 7;    // of the rows between the two passes, whose values count from 128
+constexpr int kRowBatch = 4;        // source rows that go through the horizontal pass together
 
-// How a row is resampled: for each lane the first byte it loads; for each lane and pair of taps, which two of
-// the 16 bytes each output takes (as a byte shuffle that widens to 16 bits) and their coefficients.
-struct HorizontalPlan {
-  int lanes = 0;
-  int pairs = 0;
-  const int32_t* base = nullptr;         // [lanes]
-  const uint8_t* shuffle = nullptr;      // [lanes / 2][pairs][2][16]
-  const int16_t* coefficients = nullptr; // [lanes / 2][pairs][2][8]
+// How many taps of each of a lane's outputs lie in the same 16 bytes, and how far in the first of them may be. Steps
+// of up to 1.1, 1.65 and 2, which take 4, 6 and 8 taps, keep the outputs so close together.
+constexpr int taps_a_load(int taps) { return taps == kMaxTaps ? 2 : 4; }
+constexpr int furthest_place(int taps) { return 16 - taps_a_load(taps); }
+
+// How a row is resampled: 4, 6 or 8 taps, each a byte further. `places` says which of the bytes from a lane's base on
+// is an output's first tap, as a byte shuffle that lays it in the upper half of 16 bits.
+struct AcrossPlan {
+  int blocks = 0;
+  int taps = 0;
+  const int32_t* base = nullptr;     // [blocks][kBlock / kLane]
+  const uint16_t* places = nullptr;  // [blocks][kBlock]
+  const int16_t* weights = nullptr;  // [blocks][taps][kBlock]
 };
 
 struct Rows {
   const char* name;
-  // `count` (1 to kRowBatch) source rows into rows of int16 with kFractionBits; lanes * kLane values each.
-  void (*resample_across)(const HorizontalPlan& plan, const uint8_t* const* sources, int16_t* const* targets,
-                          int count);
-  // `taps` (even) rows of int16 into row number `row` of bytes, dithered by its place; `width` values.
-  void (*resample_down)(const int16_t* const* sources, const int16_t* coefficients, int taps, uint8_t* target,
+  // kRowBatch rows of bytes, or one, into rows of blocks * kBlock values; strides in bytes and in values.
+  void (*resample_across)(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
+                          ptrdiff_t target_stride, int count);
+  // `taps` rows of such values into row number `row` of bytes, dithered by its place; `width` values. `lost` is added
+  // to every sum, in steps of its fraction.
+  void (*resample_down)(const int16_t* const* sources, const int16_t* weights, int taps, int lost, uint8_t* target,
                         int width, int row);
   // Rows of one plane of a transition, the first of them at `target`; see pixel/transitions.h.
   void (*transition)(const TransitionFrame& frame, const TransitionPlane& plane, int first_row, int rows,

@@ -1,5 +1,7 @@
 // Rows of the transitions; the formulas are those of pixel/transitions.h. Columns are taken kColumns at a time, so that
 // what does not differ from row to row is made once for all rows.
+#include "cpu/vector.inl"
+
 namespace vp {
 namespace {
 
@@ -11,11 +13,35 @@ struct Rectangle {
   ptrdiff_t stride;
 };
 
-inline void mix_row(uint8_t* target, const uint8_t* first, const uint8_t* second, const int16_t* weights, int count) {
-  for (int x = 0; x < count; ++x) {
-    const int32_t difference = first[x] - second[x];
-    target[x] = static_cast<uint8_t>(second[x] + ((((2 * difference * weights[x]) >> 14) + 1) >> 1));
+// vp_mix of two rows: each column with a weight of its own, or all with the first.
+template <bool kOne>
+void mix_columns(uint8_t* target, const uint8_t* first, const uint8_t* second, const int16_t* weights, int count) {
+#if defined(VP_VECTOR)
+  constexpr int kWords = VP_VECTOR / 2;
+  const auto draw = [&](int at) {
+    Vector halves[2];
+    for (int half = 0; half < 2; ++half) {
+      const int x = at + half * kWords;
+      const Vector weight = kOne ? words(weights[0]) : load(weights + x);
+      const Vector to = load_words(second + x);
+      halves[half] = add(to, share_of(subtract(load_words(first + x), to), weight));
+    }
+    store(target + at, pack_in_order(halves[0], halves[1]));
+  };
+  if (count >= VP_VECTOR) {
+    for (int x = 0; x + VP_VECTOR <= count; x += VP_VECTOR) draw(x);
+    // The rest together with some of what is drawn already.
+    if (count % VP_VECTOR) draw(count - VP_VECTOR);
+    return;
   }
+#endif
+  for (int x = 0; x < count; ++x) {
+    target[x] = static_cast<uint8_t>(vp_mix(first[x], second[x], weights[kOne ? 0 : x]));
+  }
+}
+
+inline void mix_row(uint8_t* target, const uint8_t* first, const uint8_t* second, const int16_t* weights, int count) {
+  mix_columns<false>(target, first, second, weights, count);
 }
 
 inline void mix_even_row(uint8_t* target, const uint8_t* first, const uint8_t* second, int32_t weight, int count) {
@@ -24,7 +50,8 @@ inline void mix_even_row(uint8_t* target, const uint8_t* first, const uint8_t* s
   } else if (weight == 0) {
     __builtin_memcpy(target, second, count);
   } else {
-    for (int x = 0; x < count; ++x) target[x] = static_cast<uint8_t>(vp_mix(first[x], second[x], weight));
+    const auto one = static_cast<int16_t>(weight);
+    mix_columns<true>(target, first, second, &one, count);
   }
 }
 
@@ -62,6 +89,13 @@ void fill_weights(const TransitionFrame& frame, const TransitionPlane& plane, in
     const auto fill = frame.slope_x ? (frame.shift_x ? fill_wind<1, 1> : fill_wind<1, 0>)
                                     : (frame.shift_x ? fill_wind<0, 1> : fill_wind<0, 0>);
     fill(frame, plane, left, row, count, weights);
+  } else if ((kFormula == VP_DISSOLVE || kFormula == VP_DISC) && frame.shift_x == 0) {
+    // A sample of luma is one pixel.
+    for (int x = 0; x < count; ++x) {
+      const bool shown = kFormula == VP_DISC ? vp_in_disc(&frame, left + x, row)
+                                             : vp_chance(left + x, row) >= frame.limit;
+      weights[x] = static_cast<int16_t>(shown != frame.opposite ? VP_WEIGHT_ONE : 0);
+    }
   } else {
     for (int x = 0; x < count; ++x) {
       weights[x] = static_cast<int16_t>(vp_weight(kFormula, &frame, &plane, left + x, row));

@@ -36,6 +36,10 @@ inline Vector exclusive_or(Vector one, Vector other) { return _mm_xor_si128(one,
 #endif
 
 inline Vector words(int value) { return VP_VECTOR_OF(set1_epi16)(static_cast<int16_t>(value)); }
+// `even` and `odd` in turns.
+inline Vector pairs(int even, int odd) {
+  return VP_VECTOR_OF(set1_epi32)((even & 0xFFFF) | static_cast<int32_t>(static_cast<uint32_t>(odd) << 16));
+}
 inline Vector bytes(int value) { return VP_VECTOR_OF(set1_epi8)(static_cast<char>(value)); }
 // Words of which `above` is the upper byte and `below` the lower.
 inline Vector low_words(Vector above, Vector below) { return VP_VECTOR_OF(unpacklo_epi8)(below, above); }
@@ -49,6 +53,31 @@ inline Vector shift(Vector one) { return VP_VECTOR_OF(srli_epi16)(one, kBits); }
 template <int kBits>
 inline Vector shift_signed(Vector one) { return VP_VECTOR_OF(srai_epi16)(one, kBits); }
 inline Vector pack(Vector low, Vector high) { return VP_VECTOR_OF(packus_epi16)(low, high); }
+// (one * other + half) >> 14, where one lies within -8192 to 8191.
+inline Vector share_of(Vector one, Vector other) {
+#if defined(__AVX2__)
+  return _mm256_mulhrs_epi16(add(one, one), other);
+#else
+  const Vector four = _mm_slli_epi16(one, 2);
+  return add(high_signed(four, other), shift<15>(_mm_mullo_epi16(four, other)));
+#endif
+}
+// Half a vector of bytes as words in their order.
+inline Vector load_words(const uint8_t* from) {
+#if defined(__AVX2__)
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+#else
+  return low_words(zero(), _mm_loadl_epi64(reinterpret_cast<const Vector*>(from)));
+#endif
+}
+// Words as bytes in their order; less than 0 becomes 0, more than 255 becomes 255.
+inline Vector pack_in_order(Vector one, Vector two) {
+#if defined(__AVX2__)
+  return _mm256_permute4x64_epi64(pack(one, two), 0xD8);
+#else
+  return pack(one, two);
+#endif
+}
 inline Vector pack_signed(Vector low, Vector high) { return VP_VECTOR_OF(packs_epi16)(low, high); }
 
 }  // namespace

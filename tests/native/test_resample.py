@@ -7,7 +7,7 @@ import pytest
 
 from native import available, reference
 from tests.support.kernels import MISSING, Guarded, bytes_of, draw_on_every_target, seed_of
-from tests.support.tolerances import RESAMPLE_LEVELS, assert_levels
+from tests.support.tolerances import RESAMPLE_LEVELS, RESAMPLE_MEAN_LEVELS, assert_levels
 
 if not available():
     pytest.skip(MISSING, allow_module_level=True)
@@ -47,6 +47,28 @@ def test_extreme_sizes_and_steps_agree_with_the_reference(size: tuple[int, int],
     for left, top in ((0.0, 0.0), (-1e5, 1e5), (1e5, -1e5), (0.5, -0.25)):
         place = {"left": left, "top": top, "step_x": step, "step_y": step}
         check(rng, Guarded(rng, *size), Guarded(rng, 37, 35), place)
+
+
+@pytest.mark.parametrize("step", [1.1, 1.65, _core.MAX_STEP], ids=str)
+def test_places_a_rounding_away_from_whole_ones_agree_with_the_reference(step: float) -> None:
+    rng = np.random.default_rng(seed_of("whole"))
+    for whole in (0.0, 3.0, 9.0):
+        for left in (whole, np.nextafter(whole, -1), np.nextafter(whole, 100)):
+            for half in (0.0, 0.5):
+                place = {"left": left + half, "top": left - half, "step_x": step, "step_y": step}
+                source, target = Guarded(rng, 90, 90), Guarded(rng, 37, 40)
+                source.plane[:] = bytes_of(rng, *source.plane.shape)
+                check(rng, source, target, place)
+
+
+@pytest.mark.parametrize("step", [0.5, 0.95, 1.05, 1.3, 1.6, 1.9])
+def test_levels_are_neither_raised_nor_lowered_in_the_mean(step: float) -> None:
+    rng = np.random.default_rng(seed_of("mean"))
+    source, drawn = rng.integers(60, 196, (420, 420), dtype=np.uint8), np.zeros((200, 200), np.uint8)
+    place = {"left": 3.3, "top": 4.7, "step_x": step, "step_y": step}
+    _core.resample(source, drawn, **place)
+    error = drawn - reference.resample(source, shape=drawn.shape, **place)
+    assert abs(error.mean()) < RESAMPLE_MEAN_LEVELS
 
 
 def test_whole_places_at_step_one_copy_the_source() -> None:

@@ -89,6 +89,9 @@ def assert_colour(pixel: npt.ArrayLike, expected: tuple[float, float, float]) ->
 RESAMPLE_LEVELS = 0.93
 """How far a resampled byte may lie from float64: its own rounding, and that of coefficients and rows between."""
 
+RESAMPLE_MEAN_LEVELS = 0.015
+"""How far the mean of many resampled bytes may lie from float64's: what chance leaves of 40,000 of them, and more."""
+
 FADE_KERNEL_LEVELS = 0.52
 """How far the native fade may lie from float64: its own rounding, and an amount in steps of 1/65536."""
 
