@@ -129,7 +129,8 @@ def as_text(found: dict[str, Any]) -> str:
             f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
         )
     slots = found["slots"]
-    lines.append(f"job slots     {slots['slots']}, {slots['cores']} cores each: {slots['reason']}")
+    each = f"{slots['cores']} {'core' if slots['cores'] == 1 else 'cores'} each"
+    lines.append(f"job slots     {slots['slots']}, {each}: {slots['reason']}")
     lines.append(f"voices        {', '.join(found['voices']) or 'none'} (English, offline)")
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     cache = found["cache"]

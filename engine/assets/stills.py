@@ -64,18 +64,23 @@ def _is_srgb(profile: bytes | None) -> bool:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return the picture upright, without transparency, in sRGB."""
+    """Return the picture upright, without transparency, in sRGB. It may be `image` itself, which is turned in place.
+
+    Large pictures take gigabytes, so no copy is made that is not needed: there are at most two at a time.
+    """
     profile = image.info.get("icc_profile")
-    upright = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    upright = image
     if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
         upright = upright.point(lambda value: value / 256).convert("L")
     if upright.has_transparency_data:
-        layer = upright.convert("RGBA")
-        back = Image.new("RGBA", layer.size, (*FLATTEN_COLOUR, 255))
-        return Image.alpha_composite(back, layer).convert("RGB")
+        layer = upright if upright.mode == "RGBA" else upright.convert("RGBA")
+        flat = Image.new("RGB", layer.size, FLATTEN_COLOUR)
+        flat.paste(layer, mask=layer)
+        return flat
     if profile and not _is_srgb(profile) and upright.mode in ("RGB", "CMYK", "L"):
         return _to_srgb(upright, profile)
-    return upright.convert("RGB")
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
 def _usable_as_it_is(image: Image.Image) -> bool:

@@ -66,7 +66,7 @@ class RunningNode:
         on_ended: Callable[[Ended], None] | None = None,
     ) -> None:
         capacity = default_slots(config)
-        logger.info("%d job slots of %d cores (%s)", capacity.slots, capacity.cores, capacity.reason)
+        logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
         self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots
         self._clock = clock
         self.folders.make()

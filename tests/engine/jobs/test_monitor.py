@@ -72,7 +72,7 @@ def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: 
             assert sample(port, "video_pipeline_segments_total", source="drawn") >= 0
             assert sample(port, "video_pipeline_job_wait_seconds_count", priority="normal") == 2
             assert sample(port, "video_pipeline_slots") == 1
-            assert sample(port, "video_pipeline_slots_warm") == 1
+            wait_until(lambda: sample(port, "video_pipeline_slots_warm") == 1)
             wait_until(lambda: sample(port, "video_pipeline_commits_total") >= 5)
             assert 0 < sample(port, "video_pipeline_commit_seconds_total") < 30
             long = submit(ledger, long_story(seconds=20))
