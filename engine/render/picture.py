@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from engine.errors import RenderingError
 from engine.render.planes import Planes, new_frame, planes_of
 from engine.timeline import Clip, Still
-from filters.fit import contained_size, even
+from filters.fit import MAX_STAGE, contained_size, even
 from filters.ken_burns import Camera, Rect, largest_rect
 from native import kernels
 
@@ -23,9 +23,6 @@ FEWEST_TAPS_STEP = 1.1
 
 MAX_PLANE_PIXELS = 24_000_000
 """The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""
-
-MAX_STAGE = 8
-"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
 
 BLUR_SHARE = 8
 """The blurred fill is made from a copy this many times smaller than the frame: the look of a wide blur."""
@@ -53,12 +50,7 @@ class Look:
 def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
     """Return the look of a clip that shows a still."""
     assert isinstance(clip.source, Still)
-    camera = clip.camera
-    if camera is None:
-        canvas = canvas_px[0] / canvas_px[1]
-        aspect = clip.source.width_px / clip.source.height_px if clip.fit == "cover" else canvas
-        rect = largest_rect(aspect, canvas)
-        camera = Camera(rect, rect)
+    camera = clip.standing_or_moving(canvas_px[0] / canvas_px[1])
     return Look(clip.source, clip.fit, camera, canvas_px)
 
 
