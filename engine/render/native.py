@@ -105,8 +105,10 @@ class NativeCompositor:
         self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
-        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
-        return type(self)(timeline=replace(self.timeline, watermark=None), captions=(), graphs=self._graphs)
+        """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
+        bare = type(self)(timeline=replace(self.timeline, watermark=None), captions=(), graphs=self._graphs)
+        bare._pictures, bare._loading = self._pictures, self._loading
+        return bare
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides timeline and captions, for the key of a segment.
