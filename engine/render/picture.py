@@ -24,6 +24,9 @@ FEWEST_TAPS_STEP = 1.1
 MAX_PLANE_PIXELS = 24_000_000
 """The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""
 
+STRIP_ROWS = 128
+"""Rows of a picture that are brought to planes at once: even, so that none of them shares its chroma with the next."""
+
 BLUR_SHARE = 8
 """The blurred fill is made from a copy this many times smaller than the frame: the look of a wide blur."""
 
@@ -116,13 +119,19 @@ def _open(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
     return image
 
 
-def _as_planes(image: Image.Image) -> Planes:
-    """Return an image's planes; those of odd sides have chroma for the half of a pixel that is left over."""
-    width, height = image.size
+def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
+    """Return the planes of a part (left, top, right, bottom) of an image; odd sides have chroma for the half pixel."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
     half = ((height + 1) // 2, (width + 1) // 2)
-    planes = (np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8))
-    kernels.rgb_to_yuv(np.asarray(image), planes)
-    return planes
+    luma, blue, red = np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8)
+    # Strip by strip: a whole photograph would be copied three times, a hundred megabytes.
+    for first in range(0, height, STRIP_ROWS):
+        last = min(height, first + STRIP_ROWS)
+        strip = np.asarray(image.crop((left, top + first, right, top + last)))
+        chroma = slice(first // 2, (last + 1) // 2)
+        kernels.rgb_to_yuv(strip, (luma[first:last], blue[chroma], red[chroma]))
+    return luma, blue, red
 
 
 def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
@@ -140,10 +149,14 @@ def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
         min(image.width, math.ceil(left + width + margin)),
         min(image.height, math.ceil(top + height + margin)),
     )
-    part = image.reduce(block, box=(*near, *far)) if block > 1 else image.crop((*near, *far))
+    if block > 1:
+        part = image.reduce(block, box=(*near, *far))
+        source = _as_planes(part, (0, 0, *part.size))
+    else:
+        source = _as_planes(image, (*near, *far))
     planes = planes_of(new_frame(*size_px))
     kernels.resample_frame(
-        _as_planes(part),
+        source,
         planes,
         left=(left - near[0]) / block,
         top=(top - near[1]) / block,
