@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import __version__
-from engine.memory import importing, return_freed_memory
+from engine.memory import importing, load_nothing_idle, return_freed_memory
 from engine.options import add_story_options, configuration
 
 if TYPE_CHECKING:
@@ -319,6 +319,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from engine.errors import InputError, PipelineError
 
     return_freed_memory()
+    load_nothing_idle()
     try:
         return COMMANDS[arguments.command](arguments)
     except PipelineError as error:

@@ -439,12 +439,12 @@ def _lay_scrim(picture: Image.Image, *, top_px: int, bottom_px: int, blur: bool)
     random = np.random.default_rng(0)
     for start in range(first, height, STRIP_ROWS):
         stop = min(height, start + STRIP_ROWS)
-        part = slice(start - first, stop - first)
+        here = slice(start - first, stop - first)
         mixed = np.asarray(picture.crop((0, start, width, stop)), np.float32)
         if blur:
             blurred = np.asarray(soft.crop((0, start - first, width, stop - first)), np.float32)
-            mixed = mixed + (blurred - mixed) * softer[part]
-        mixed = mixed * (1 - dark[part]) + tint * 255 * dark[part]
+            mixed = mixed + (blurred - mixed) * softer[here]
+        mixed = mixed * (1 - dark[here]) + tint * 255 * dark[here]
         # Half a step of noise keeps eight bits from showing the gradient as bands.
         noise = random.random((*mixed.shape[:2], 1), np.float32) - np.float32(0.5)
         picture.paste(Image.fromarray(np.clip(mixed + noise + 0.5, 0, 255).astype(np.uint8)), (0, start))

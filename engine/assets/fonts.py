@@ -6,7 +6,7 @@ import difflib
 import re
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -150,12 +150,9 @@ class FontCatalogue:
             faces.append(upright.face(weight))
         return FontStack(tuple(dict.fromkeys(faces)))
 
-    @cached_property
+    @property
     def _packaged(self) -> dict[str, list[_Entry]]:
-        spec = find_spec("manimgx_fonts")
-        if spec is None or spec.origin is None:
-            raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
-        return _scan((Path(spec.origin).parent,))
+        return _scan_package()
 
     @cached_property
     def _extra(self) -> dict[str, list[_Entry]]:
@@ -205,6 +202,15 @@ def _face_of_file(name: str) -> FontFace:
     if not _entries_of(path):
         raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
     return FontFace(path)
+
+
+@cache
+def _scan_package() -> dict[str, list[_Entry]]:
+    """Read the names of the packaged fonts, which do not change while the process lives."""
+    spec = find_spec("manimgx_fonts")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
+    return _scan((Path(spec.origin).parent,))
 
 
 def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.assets.cache import ContentCache, file_sha256
+from engine.assets.cache import ContentCache, DamagedError, file_sha256
 from engine.render.ffmpeg import FfmpegCompositor
 from engine.render.renderer import RenderReport, render_segments
-from engine.render.segment_cache import CachedSegment, CorruptEntryError, SegmentCache, pack, unpack
+from engine.render.segment_cache import CachedSegment, SegmentCache, pack, unpack
 from engine.thumbnail import FrameWatch
 from engine.timeline import Timeline
 from engine.timing import FrameRange
@@ -69,16 +69,16 @@ def test_a_packed_segment_comes_out_as_it_went_in(data: bytes, notes: dict[int, 
 def test_one_wrong_bit_anywhere_is_found(at: int, bit: int) -> None:
     packed = bytearray(pack(KEY, CachedSegment(b"segment" * 20, {3: 0.5})))
     packed[at % len(packed)] ^= 1 << bit
-    with pytest.raises(CorruptEntryError):
+    with pytest.raises(DamagedError):
         unpack(KEY, bytes(packed))
 
 
 def test_a_segment_of_another_key_or_length_is_refused() -> None:
     packed = pack(KEY, CachedSegment(b"segment", {}))
-    with pytest.raises(CorruptEntryError, match="of another key, abab"):
+    with pytest.raises(DamagedError, match="of another key, abab"):
         unpack("cd" * 32, packed)
     for wrong in (b"", packed[:50], packed[:-1], packed + b"x"):
-        with pytest.raises(CorruptEntryError):
+        with pytest.raises(DamagedError):
             unpack(KEY, wrong)
 
 
