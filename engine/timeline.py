@@ -190,8 +190,10 @@ class Timeline:
         """Cut the timeline where scenes start, and longer stretches again into equal parts.
 
         A transition lies wholly inside one segment. The cuts depend on the timeline alone, never on who
-        renders it, so the bytes of a segment are the same on one core and on many. With `tapered` the last
-        part is cut again into a half and two quarters: whoever is done first at the end waits less.
+        renders it, so the bytes of a segment are the same on one core and on many. Where a scene begins with
+        a transition its first part is the shortest: a caption of the scene before reaches into it, and little
+        is drawn again when that is changed. With `tapered` the last part is cut again into a half and two
+        quarters: whoever is done first at the end waits less.
         """
         limit = max_frames or max(1, int(MAX_SEGMENT_SECONDS * self.fps))
         ranges: list[FrameRange] = []
@@ -199,7 +201,12 @@ class Timeline:
         for scene, _ in self.chapters():
             solo_from = solo.get(scene.start, scene.start)
             parts = max(1, -(-len(scene) // limit))
-            cuts = [scene.start + len(scene) * part // parts for part in range(parts + 1)]
+            first = len(scene) // parts
+            if solo_from > scene.start:
+                least = max(len(scene) - (parts - 1) * limit, solo_from - scene.start, limit // 3)
+                first = min(first, least)
+            rest, others = len(scene) - first, max(1, parts - 1)
+            cuts = [scene.start, *(scene.start + first + rest * part // others for part in range(parts))]
             kept = [cuts[0], *(cut for cut in cuts[1:-1] if cut >= solo_from), cuts[-1]]
             if tapered and scene.stop == self.frame_count:
                 left = kept[-1] - kept[-2]

@@ -113,19 +113,20 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
         with image:
             try:
                 made: list[Image.Image] = []
+                width, height = image.size
 
                 def note_decoded(target: Path) -> None:
+                    if image.format == "JPEG":
+                        image.draft("RGB", (1, 1))  # every byte is read, few pixels are made
                     image.load()
-                    target.write_text(f"{image.width}x{image.height}", encoding="ascii")
+                    target.write_text(f"{width}x{height}", encoding="ascii")
 
                 as_it_is = _usable_as_it_is(image) and max(image.size) <= max_side_px
                 digest = file_sha256(path)
                 if as_it_is:
                     # Decoded once to know that it is whole; a file of the same bytes will be so again.
                     cache.get_or_make("whole", {"sha256": digest, "pillow": 1}, ".txt", note_decoded)
-                    return Still(
-                        path.resolve(), image.width, image.height, digest, DEMUXERS[str(image.format)]
-                    )
+                    return Still(path.resolve(), width, height, digest, DEMUXERS[str(image.format)])
 
                 def make(target: Path) -> None:
                     if image.format == "JPEG":

@@ -69,6 +69,9 @@ class FfmpegCompositor:
         """Return the ranges in which the timeline is drawn, one program each."""
         return self.timeline.segments(max_frames=max(1, int(self.max_segment_seconds * self.timeline.fps)))
 
+    def prepare(self, frames: FrameRange) -> None:
+        """Do nothing: each range is drawn by a program of its own."""
+
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:

@@ -113,6 +113,11 @@ class SegmentCache:
             logger.warning("cached segment %s is made again: %s", path, error)
             return None
 
+    def has(self, frames: FrameRange) -> bool:
+        """Say whether there is a file for a range, whole or not."""
+        key = self._key(frames)
+        return key is not None and self._path(key).exists()
+
     def put(self, frames: FrameRange, segment: CachedSegment) -> None:
         """Keep the segment that shows a range, unless a file changed while it was drawn."""
         key = self._keys.get(frames)
