@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from engine.atomic import whole_file
 from engine.errors import RenderingError
 from engine.timeline import Timeline
 from engine.timing import FrameRange, Seconds, frame_time
+from engine.versions import version
 from filters.typeset import FontStack, Shadow, TextLayout, TextStyle, layout_text, rasterise
 
 logger = logging.getLogger(__name__)

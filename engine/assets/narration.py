@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ from engine.assets.cache import ContentCache, DamagedError, file_sha256
 from engine.assets.models import Sound
 from engine.config import Tts
 from engine.errors import ConfigError, TTSError
+from engine.versions import version
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""

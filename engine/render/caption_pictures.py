@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from engine import __version__
 from engine.assets.cache import ContentCache, DamagedError, FileDigests
 from engine.assets.stills import check_png
 from engine.timeline import Caption
+from engine.versions import version
 from filters.typeset import FontStack, Raster, TextLayout, layout_text, rasterise
 
 PLACE = "place"
@@ -113,9 +112,8 @@ def _parts(layout: TextLayout, caption: Caption) -> dict[str, Any]:
     }
 
 
-@functools.cache
 def _versions() -> list[str]:
-    """Return the versions of what sets text; looking one up reads files."""
+    """Return the versions of what sets text."""
     names = ("uharfbuzz", "freetype-py", "icu4py", "python-bidi", "Pillow", "manimgx-fonts")
     return [__version__, *(version(name) for name in names)]
 
