@@ -63,6 +63,9 @@ class ReadyFrames:
         ready = FrameRange(0, self.raw.stat().st_size // self.frame_bytes)
         return tuple(seen for segment in self.drawn_by.segments() if (seen := segment.intersection(ready)))
 
+    def prepare(self, frames: FrameRange) -> None:
+        """Do nothing: the frames are there."""
+
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:

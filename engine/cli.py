@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import __version__
 from engine.jobs import commands as jobs
-from engine.memory import importing, return_freed_memory
+from engine.memory import importing, load_nothing_idle, return_freed_memory
 from engine.options import add_story_options, configuration
 
 if TYPE_CHECKING:
@@ -328,6 +328,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from engine.errors import InputError, PipelineError
 
     return_freed_memory()
+    load_nothing_idle()
     try:
         return COMMANDS[arguments.command](arguments)
     except PipelineError as error:

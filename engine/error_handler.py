@@ -7,7 +7,6 @@ import logging
 import math
 import tempfile
 from collections.abc import Iterable, Mapping, MutableMapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -27,6 +26,7 @@ from engine.errors import (
     TTSError,
 )
 from engine.validation import show
+from engine.versions import version
 from filters.typeset import Shadow, TextStyle, layout_text, rasterise
 
 logger = logging.getLogger(__name__)

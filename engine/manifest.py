@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,6 +24,7 @@ from engine.atomic import write_text
 from engine.story import Story, story_scenes
 from engine.timeline import Still, Timeline
 from engine.timing import FrameRange
+from engine.versions import version
 
 SCHEMA_VERSION: Final = 1
 DISTRIBUTIONS: Final = {

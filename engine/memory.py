@@ -1,9 +1,10 @@
-"""Memory of the whole process: freed blocks go back to the system, imports are not searched for garbage."""
+"""What a program sets for its whole process: memory goes back to the system, imports start nothing idle."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,16 @@ def return_freed_memory() -> bool:
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, THRESHOLD_BYTES))
+
+
+def load_nothing_idle() -> None:
+    """Have libraries that are imported later start nothing that no command needs, unless the user says otherwise.
+
+    NumPy's OpenBLAS starts a thread for each core, which waits for matrices in a loop; pydantic reads what every
+    installed package announces, in search of plugins.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 @contextmanager

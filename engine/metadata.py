@@ -18,6 +18,7 @@ from engine.assets.fonts import FontCatalogue
 from engine.config import Config, load_config
 from engine.errors import RenderingError
 from engine.keywords import extract_tags, make_hashtags
+from engine.render.mux import PACKETS_ONLY
 from engine.story import Story, parse_story, story_scenes
 from engine.story_text import sentences
 from engine.thumbnail import make_thumbnail
@@ -69,7 +70,8 @@ def aspect_ratio(width: int, height: int) -> str:
 def probe_video(path: Path) -> VideoInfo:
     """Return what a video's file says of itself; raise RenderingError where it cannot be read."""
     try:
-        with av.open(str(path), options={"protocol_whitelist": "file,pipe"}) as container:
+        options = {"protocol_whitelist": "file,pipe", **PACKETS_ONLY}
+        with av.open(str(path), options=options) as container:
             if not container.streams.video:
                 raise RenderingError(f"{path}: has no video stream")
             video = container.streams.video[0]

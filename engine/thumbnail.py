@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from engine.atomic import whole_file
 from engine.errors import RenderingError
 from engine.timeline import Timeline
 from engine.timing import FrameRange, Seconds, frame_time
+from engine.versions import version
 from filters.typeset import FontStack, Shadow, TextLayout, TextStyle, layout_text, rasterise
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ UNUSABLE: Final = -1.0
 """The score of a frame that is not fit to be shown."""
 
 JPEG_QUALITY: Final = 90
+STRIP_ROWS: Final = 64
+"""Rows that are mixed at once, as floats: all of them would take a hundred megabytes."""
+
 LOOK_PX: Final = 320
 MOTION_PX: Final = 64
 HD_HEIGHT_PX: Final = 720
@@ -422,25 +425,29 @@ def _lay_scrim(picture: Image.Image, *, top_px: int, bottom_px: int, blur: bool)
     margin = min(first, math.ceil(3 * radius))
     part = picture.crop((0, first - margin, width, height))
     soft = part.filter(ImageFilter.GaussianBlur(radius)).crop((0, margin, width, height - first + margin))
-    sharp = np.asarray(picture.crop((0, first, width, height)), np.float32)
-    blurred = np.asarray(soft, np.float32)
     rows = np.arange(first, height, dtype=np.float32)[:, None, None]
-    behind = blurred[top_px - first : max(top_px - first + 1, bottom_px - first)] / 255
+    behind = np.asarray(soft.crop((0, top_px - first, width, max(top_px - first + 1, bottom_px - first))))
+    behind = behind.astype(np.float32) / 255
     tint = np.clip(behind.mean(axis=(0, 1)) * 0.22, 0.0, 0.09).astype(np.float32)
     bright = float(np.percentile(behind @ _LUMA, 95))
     # White on a code value of 0.36 or less has a contrast of at least 7:1 (WCAG 2).
     needed = (bright - 0.36) / max(bright - float(tint.mean()), 1e-3)
     strength = min(0.9, max(0.5, needed))
-    mixed = sharp
-    if blur:
-        # Captions of a few lines at the bottom are wholly inside the blur.
-        blurred_from = max(first + 1, min(top_px, round(0.70 * height)))
-        mixed = sharp + (blurred - sharp) * _ramp(rows, first, blurred_from)
+    # Captions of a few lines at the bottom are wholly inside the blur.
+    softer = _ramp(rows, first, max(first + 1, min(top_px, round(0.70 * height))))
     dark = strength * _ramp(rows, first, first + 1.2 * max(1, top_px - first))
-    mixed = mixed * (1 - dark) + tint * 255 * dark
-    # Half a step of noise keeps eight bits from showing the gradient as bands.
-    noise = np.random.default_rng(0).random((*mixed.shape[:2], 1), np.float32) - np.float32(0.5)
-    picture.paste(Image.fromarray(np.clip(mixed + noise + 0.5, 0, 255).astype(np.uint8)), (0, first))
+    random = np.random.default_rng(0)
+    for start in range(first, height, STRIP_ROWS):
+        stop = min(height, start + STRIP_ROWS)
+        here = slice(start - first, stop - first)
+        mixed = np.asarray(picture.crop((0, start, width, stop)), np.float32)
+        if blur:
+            blurred = np.asarray(soft.crop((0, start - first, width, stop - first)), np.float32)
+            mixed = mixed + (blurred - mixed) * softer[here]
+        mixed = mixed * (1 - dark[here]) + tint * 255 * dark[here]
+        # Half a step of noise keeps eight bits from showing the gradient as bands.
+        noise = random.random((*mixed.shape[:2], 1), np.float32) - np.float32(0.5)
+        picture.paste(Image.fromarray(np.clip(mixed + noise + 0.5, 0, 255).astype(np.uint8)), (0, start))
 
 
 @cache

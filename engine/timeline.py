@@ -15,7 +15,7 @@ from typing import Literal
 
 from engine.timing import FrameRange, Seconds, frame_time
 from filters.fit import Fit
-from filters.ken_burns import Camera
+from filters.ken_burns import Camera, largest_rect
 from filters.text import Color, TextStyle
 
 CaptionPosition = Literal["top", "center", "bottom"]
@@ -64,6 +64,14 @@ class Clip:
     camera: Camera | None = None
     fade_in_frames: int = 0
     fade_out_frames: int = 0
+
+    def standing_or_moving(self, canvas_aspect: float) -> Camera:
+        """Return the clip's camera; where it has none, one that stands on as much as a canvas shows."""
+        if self.camera is not None:
+            return self.camera
+        aspect = self.source.width_px / self.source.height_px if self.fit == "cover" else canvas_aspect
+        rect = largest_rect(aspect, canvas_aspect)
+        return Camera(rect, rect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +166,10 @@ class Timeline:
 
     def stretches(self, frames: FrameRange) -> Iterator[tuple[FrameRange, int, Transition | None]]:
         """Yield the parts of a range that show one clip, or the transition after it, with the clip's index."""
+        joins = {transition.after: transition for transition in self.transitions}
         before: Transition | None = None
         for index, clip in enumerate(self.clips):
-            after = self.transition_after(index)
+            after = joins.get(index)
             solo = FrameRange(
                 before.frames.stop if before else clip.frames.start,
                 after.frames.start if after else clip.frames.stop,
@@ -181,18 +190,23 @@ class Timeline:
         """Cut the timeline where scenes start, and longer stretches again into equal parts.
 
         A transition lies wholly inside one segment. The cuts depend on the timeline alone, never on who
-        renders it, so the bytes of a segment are the same on one core and on many. With `tapered` the last
-        part is cut again into a half and two quarters: whoever is done first at the end waits less.
+        renders it, so the bytes of a segment are the same on one core and on many. Where a scene begins with
+        a transition its first part is the shortest: a caption of the scene before reaches into it, and little
+        is drawn again when that is changed. With `tapered` the last part is cut again into a half and two
+        quarters: whoever is done first at the end waits less.
         """
         limit = max_frames or max(1, int(MAX_SEGMENT_SECONDS * self.fps))
         ranges: list[FrameRange] = []
+        solo = {transition.frames.start: transition.frames.stop for transition in self.transitions}
         for scene, _ in self.chapters():
-            solo_from = scene.start
-            for transition in self.transitions:
-                if transition.frames.start == scene.start:
-                    solo_from = transition.frames.stop
+            solo_from = solo.get(scene.start, scene.start)
             parts = max(1, -(-len(scene) // limit))
-            cuts = [scene.start + len(scene) * part // parts for part in range(parts + 1)]
+            first = len(scene) // parts
+            if solo_from > scene.start:
+                least = max(len(scene) - (parts - 1) * limit, solo_from - scene.start, limit // 3)
+                first = min(first, least)
+            rest, others = len(scene) - first, max(1, parts - 1)
+            cuts = [scene.start, *(scene.start + first + rest * part // others for part in range(parts))]
             kept = [cuts[0], *(cut for cut in cuts[1:-1] if cut >= solo_from), cuts[-1]]
             if tapered and scene.stop == self.frame_count:
                 left = kept[-1] - kept[-2]

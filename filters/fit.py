@@ -10,6 +10,9 @@ from filters.graph import Stream, merge
 Fit = Literal["cover", "contain", "blur"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 
+MAX_STAGE = 8
+"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
+
 
 def even(value: float) -> int:
     """Return the even integer nearest to `value`, at least 2: the grid of 4:2:0 chroma."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
+import logging
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,13 +17,39 @@ from typing import Any
 from engine.atomic import whole_file
 from engine.errors import ConfigError
 
+logger = logging.getLogger(__name__)
+
 PRUNE_EVERY_SECONDS = 3600
+
+
+class DamagedError(ValueError):
+    """A file of the cache that is not what was written."""
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FileDigests:
+    """SHA-256 of files, read again only when a file's status has changed. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+    def __call__(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes in hex; raise OSError."""
+        status = path.stat()
+        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with self._lock:
+            known = self._known.get(path)
+        if known is None or known[0] != mark:
+            known = (mark, file_sha256(path))
+            with self._lock:
+                self._known[path] = known
+        return known[1]
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
@@ -60,13 +87,23 @@ class ContentCache:
         make: Callable[[Path], None],
         *,
         ttl: float | None = None,
+        check: Callable[[Path], object] | None = None,
     ) -> tuple[Path, bool]:
-        """Return the file for `parts` and whether it was there already; `make` writes it to the path it gets."""
+        """Return the file for `parts` and whether it was there already; `make` writes it to the path it gets.
+
+        A file that `check` raises DamagedError for is made again, with a warning.
+        """
         path = self.path(kind, parts, suffix)
         if self._fresh(path, ttl):
-            with contextlib.suppress(FileNotFoundError):  # another process pruned it just now
+            try:
+                if check is not None:
+                    check(path)
                 self.touch(path)
                 return path, True
+            except FileNotFoundError:  # another process pruned it just now
+                pass
+            except DamagedError as error:
+                logger.warning("cached file %s is made again: %s", path, error)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
             make(partial)

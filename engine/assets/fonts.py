@@ -6,7 +6,7 @@ import difflib
 import re
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -114,48 +114,24 @@ class FontCatalogue:
         The stack goes on with Noto Sans, the faces of the other scripts at the same weight, emoji and symbols.
         """
         if name.lower().endswith(FONT_SUFFIXES):
-            return self._with_fallbacks(_face_of_file(name), _REGULAR)
+            return _with_fallbacks(_face_of_file(name), _REGULAR)
         query = _key(name)
-        for known in (self._extra, self._packaged):
-            found = _match(query, known)
-            if found:
-                return self._with_fallbacks(*found)
-        aliases = {_key(alias): self._packaged[_key(_DEFAULT_FAMILY)] for alias in _ALIASES}
-        # A weight or slant alone, such as "bold", is one of the default family.
-        found = _match(query, aliases) or _match(_key(_DEFAULT_FAMILY) + query, self._packaged)
+        found = _match(query, self._extra) or _match_packaged(query)
         if not found and query:
             found = _match(query, self._system)
         if not found or not query:
             raise UnknownFontError(name, close=self._close_names(query))
-        return self._with_fallbacks(*found)
+        return _with_fallbacks(*found)
 
     def names(self) -> tuple[str, ...]:
         """Return the families that every machine knows, and those of `extra_dirs`, sorted."""
-        families = {
-            entries[0].family for known in (self._packaged, self._extra) for entries in known.values()
-        }
+        families = {entries[0].family for known in (_packaged(), self._extra) for entries in known.values()}
         return tuple(sorted({*families, *_ALIASES}, key=str.lower))
 
     def _close_names(self, query: str) -> list[str]:
         by_key = {_key(name): name for name in self.names()}
         keys = difflib.get_close_matches(_without_style(query), by_key, n=3, cutoff=0.6)
         return [by_key[key] for key in keys]
-
-    def _with_fallbacks(self, first: FontFace, weight: int) -> FontStack:
-        main, last = _key(_DEFAULT_FAMILY), [_key(name) for name in _LAST_FALLBACKS]
-        middle = [key for key in self._packaged if key != main and key not in last]
-        faces = [first]
-        for key in (main, *middle, *last):
-            upright = min(self._packaged[key], key=lambda entry: entry.distance(weight, italic=False))
-            faces.append(upright.face(weight))
-        return FontStack(tuple(dict.fromkeys(faces)))
-
-    @cached_property
-    def _packaged(self) -> dict[str, list[_Entry]]:
-        spec = find_spec("manimgx_fonts")
-        if spec is None or spec.origin is None:
-            raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
-        return _scan((Path(spec.origin).parent,))
 
     @cached_property
     def _extra(self) -> dict[str, list[_Entry]]:
@@ -205,6 +181,36 @@ def _face_of_file(name: str) -> FontFace:
     if not _entries_of(path):
         raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
     return FontFace(path)
+
+
+@cache
+def _packaged() -> dict[str, list[_Entry]]:
+    """Read the names of the packaged fonts, which do not change while the process lives."""
+    spec = find_spec("manimgx_fonts")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
+    return _scan((Path(spec.origin).parent,))
+
+
+@cache
+def _match_packaged(query: str) -> tuple[FontFace, int] | None:
+    """Return the packaged face that a key names, by its family, by an alias or by a style alone."""
+    default = _key(_DEFAULT_FAMILY)
+    aliases = {_key(alias): _packaged()[default] for alias in _ALIASES}
+    # A weight or slant alone, such as "bold", is one of the default family.
+    return _match(query, _packaged()) or _match(query, aliases) or _match(default + query, _packaged())
+
+
+@cache
+def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
+    """Return the stack of a face: every packaged family follows, upright and at the same weight."""
+    main, last = _key(_DEFAULT_FAMILY), [_key(name) for name in _LAST_FALLBACKS]
+    middle = [key for key in _packaged() if key != main and key not in last]
+    faces = [first]
+    for key in (main, *middle, *last):
+        upright = min(_packaged()[key], key=lambda entry: entry.distance(weight, italic=False))
+        faces.append(upright.face(weight))
+    return FontStack(tuple(dict.fromkeys(faces)))
 
 
 def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.assets.cache import ContentCache, file_sha256
+from engine.assets.cache import ContentCache, DamagedError, file_sha256
 from engine.assets.models import Sound
 from engine.config_sections import Tts
 from engine.errors import ConfigError, TTSError
+from engine.versions import version
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""
@@ -107,6 +107,17 @@ def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArra
     return samples[max(0, heard[0] - margin) : heard[-1] + 1 + margin]
 
 
+def check_wav(path: Path) -> None:
+    """Raise DamagedError for a WAV file that is cut off or is none."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            promised = file.getnframes() * file.getnchannels() * file.getsampwidth()
+    except (wave.Error, EOFError) as error:
+        raise DamagedError(str(error) or "it ends in its header") from error
+    if path.stat().st_size < promised:
+        raise DamagedError(f"{path.stat().st_size} bytes; its header tells of {promised} of sound")
+
+
 def speakable(text: str) -> str:
     """Return the text without what is not spoken: control characters, emoji and other symbols of no sound."""
     kept = []
@@ -168,6 +179,7 @@ def narrate(
         ".wav",
         make,
         ttl=settings.cache_ttl if settings.cache_enabled else 0,
+        check=check_wav,
     )
     with wave.open(str(path), "rb") as file:
         duration = Fraction(file.getnframes(), file.getframerate())

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from engine.assets.cache import ContentCache, file_sha256
+from engine.assets.stills import check_png
 from engine.config_sections import Images
 from engine.errors import ConfigError
 from engine.timeline import Still
@@ -92,7 +93,12 @@ def painted(request: PictureRequest, *, painter: Painter, cache: ContentCache, s
     """Return the picture of a scene, from the cache where it is there."""
     ttl = settings.cache_ttl if settings.cache_enabled else 0
     path, _ = cache.get_or_make(
-        "pictures", painter.key(request), ".png", lambda target: painter.paint(request, target), ttl=ttl
+        "pictures",
+        painter.key(request),
+        ".png",
+        lambda target: painter.paint(request, target),
+        ttl=ttl,
+        check=check_png,
     )
     with Image.open(path) as ready:
         width, height = ready.size

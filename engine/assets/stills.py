@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from engine.assets.cache import ContentCache, file_sha256
+from engine.assets.cache import ContentCache, DamagedError, file_sha256
 from engine.errors import ImageGenerationError
 from engine.timeline import Still
 
@@ -45,6 +45,17 @@ def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
             f"allowed: at most {max_megapixels:g} (images.max_megapixels)"
         )
     return image
+
+
+def check_png(path: Path) -> None:
+    """Raise DamagedError for a PNG whose checksums do not hold; none of its pixels is decoded."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            image.verify()
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise DamagedError(str(error)) from error
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -107,19 +118,20 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
         with image:
             try:
                 made: list[Image.Image] = []
+                width, height = image.size
 
                 def note_decoded(target: Path) -> None:
+                    if image.format == "JPEG":
+                        image.draft("RGB", (1, 1))  # every byte is read, few pixels are made
                     image.load()
-                    target.write_text(f"{image.width}x{image.height}", encoding="ascii")
+                    target.write_text(f"{width}x{height}", encoding="ascii")
 
                 as_it_is = _usable_as_it_is(image) and max(image.size) <= max_side_px
                 digest = file_sha256(path)
                 if as_it_is:
                     # Decoded once to know that it is whole; a file of the same bytes will be so again.
                     cache.get_or_make("whole", {"sha256": digest, "pillow": 1}, ".txt", note_decoded)
-                    return Still(
-                        path.resolve(), image.width, image.height, digest, DEMUXERS[str(image.format)]
-                    )
+                    return Still(path.resolve(), width, height, digest, DEMUXERS[str(image.format)])
 
                 def make(target: Path) -> None:
                     if image.format == "JPEG":
@@ -130,7 +142,7 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
                     made.append(flat)
 
                 parts = {"sha256": digest, "max_side_px": max_side_px, "pillow": 1}
-                target, _ = cache.get_or_make("stills", parts, ".png", make)
+                target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
     if made:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from engine.assets.cache import ContentCache, file_sha256
-from engine.assets.stills import FORMATS, open_picture
+from engine.assets.stills import FORMATS, check_png, open_picture
 from engine.config_sections import WatermarkSettings
 from engine.errors import ConfigError, ImageGenerationError
 from engine.timeline import Watermark
@@ -79,5 +79,5 @@ def _scaled(
         scaled.convert("RGBA").save(target, "PNG")
 
     parts = {"sha256": digest, "size": list(size), "version": WATERMARK_VERSION}
-    target, _ = cache.get_or_make("watermarks", parts, ".png", make)
+    target, _ = cache.get_or_make("watermarks", parts, ".png", make, check=check_png)
     return digest, size, target

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from engine.assets.cache import ContentCache, file_sha256
+from engine.assets.cache import ContentCache
 from engine.assets.fonts import FontCatalogue
+from engine.render.caption_pictures import Room, has_ink, part_picture, set_whole, text_file
 from engine.render.lettering import Lettering, lettering, parts_at, typing_frames
 from engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
 from engine.timing import FrameRange
 from filters.graph import Value
 from filters.text import drawtext_able, drawtext_options
-from filters.typeset import Raster, TextLayout, layout_text, rasterise, rasterise_box
+from filters.typeset import Raster, TextLayout, rasterise, rasterise_box
 
 ANIMATION_SECONDS = 0.4
 """Length of a caption's entrance (and, for `fade`, of its leaving)."""
@@ -33,9 +30,6 @@ POP_FROM = 0.6
 """Size at which `pop` begins, as a share of the caption's."""
 
 MIN_SIZE_PX = 10
-
-PLACE = "place"
-"""The key under which a caption's picture says where in its layout it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,46 +170,52 @@ def draw_caption(
     area = safe_area(width, height)
     stack = fonts.resolve(caption.font)
     room = 1 - area.top - area.bottom
-    layout = layout_text(
-        caption.text,
-        fonts=stack,
-        style=caption.style,
+    box = Room(
         max_width_px=round(width * (1 - 2 * area.side)),
         max_height_px=round(height * room * (1 if caption.position == "center" else 0.6)),
         min_size_px=MIN_SIZE_PX,
     )
-    if not any(line.strip() for line in layout.lines):
-        return None
-    left = round((width - layout.width_px) / 2)
-    top = _top(caption.position, height, layout.height_px, area)
+
+    def placed(size_px: tuple[int, int]) -> tuple[int, int]:
+        return round((width - size_px[0]) / 2), _top(caption.position, height, size_px[1], area)
+
     art = CaptionArt(
         scene_id=caption.scene_id,
         frames=caption.frames,
         animation="fade_in" if drawtext and caption.animation in NATIVE_ANIMATIONS else caption.animation,
         picture=None,
-        x_px=left,
-        y_px=top,
+        x_px=0,
+        y_px=0,
         lines=(),
         rise_px=round(height * 0.02),
-        missing=layout.missing,
     )
     if drawtext and drawtext_able(caption.text, stack, caption.style):
+        layout = box.lay_out(caption, stack)
+        if not has_ink(layout):
+            return None
+        left, top = placed((layout.width_px, layout.height_px))
         lines: list[dict[str, Value]] = []
         for options in drawtext_options(layout, x_px=left, y_px=top):
             text = str(options.pop("text"))
-            file, _ = cache.get_or_make("captions", {"text": text}, ".txt", partial(_write_text, text))
-            lines.append({**options, "textfile": file})
-        return replace(art, lines=tuple(lines))
+            lines.append({**options, "textfile": text_file(text, cache)})
+        return replace(art, x_px=left, y_px=top, lines=tuple(lines), missing=layout.missing)
     if drawtext or (caption.animation != "typewriter" and caption.highlight is None):
-        picture, (across, down) = _placed_picture(layout, caption, cache)
-        x, y = _on_grid(left + across, top + down)
-        return replace(art, picture=picture, x_px=x, y_px=y)
+        setting = set_whole(caption, stack, box, cache)
+        if setting is None:
+            return None
+        left, top = placed(setting.size_px)
+        x, y = _on_grid(left + setting.left_px, top + setting.top_px)
+        return replace(art, picture=setting.picture, x_px=x, y_px=y, missing=setting.missing)
+    layout = box.lay_out(caption, stack)
+    if not has_ink(layout):
+        return None
+    left, top = placed((layout.width_px, layout.height_px))
     raster = rasterise(layout)
     x, y = _on_grid(left + raster.left_px, top + raster.top_px)
     plate = None
     if art.animation == "typewriter" and caption.style.box:
         # The box is there before its letters: two pictures of one size.
-        plate = _picture(
+        plate = part_picture(
             _framed(rasterise_box(layout), like=raster),
             layout,
             caption,
@@ -224,8 +224,8 @@ def draw_caption(
         )
         layout = replace(layout, style=replace(layout.style, box=None))
         raster = _framed(rasterise(layout), like=raster)
-    picture = _picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
-    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate)
+    picture = part_picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
+    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate, missing=layout.missing)
     return _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
 
 
@@ -254,7 +254,7 @@ def _lettered(
         return art
     look = replace(layout, style=replace(layout.style, color=caption.highlight))
     drawn = _framed(rasterise(look), like=raster)
-    return replace(art, spoken=_picture(drawn, look, caption, cache, part=f"spoken {raster.image.size}"))
+    return replace(art, spoken=part_picture(drawn, look, caption, cache, part=f"spoken {raster.image.size}"))
 
 
 def _framed(raster: Raster, *, like: Raster) -> Raster:
@@ -264,56 +264,6 @@ def _framed(raster: Raster, *, like: Raster) -> Raster:
     canvas = Image.new("RGBA", like.image.size, (0, 0, 0, 0))
     canvas.paste(raster.image, (raster.left_px - like.left_px, raster.top_px - like.top_px))
     return Raster(canvas, like.left_px, like.top_px)
-
-
-def _placed_picture(
-    layout: TextLayout, caption: Caption, cache: ContentCache
-) -> tuple[Path, tuple[int, int]]:
-    """Return the file of a layout's picture in the cache and its place in the layout; what is there is not drawn."""
-
-    def draw(path: Path) -> None:
-        raster = rasterise(layout)
-        place = PngInfo()
-        place.add_text(PLACE, f"{raster.left_px} {raster.top_px}")
-        raster.image.save(path, "PNG", pnginfo=place)
-
-    path, _ = cache.get_or_make("captions", {**_parts(layout, caption), "part": PLACE}, ".png", draw)
-    with Image.open(path) as image:
-        across, down = (int(value) for value in image.info[PLACE].split())
-    return path, (across, down)
-
-
-def _picture(raster: Raster, layout: TextLayout, caption: Caption, cache: ContentCache, *, part: str) -> Path:
-    """Return the file of a part of a layout's picture in the cache."""
-    parts = {**_parts(layout, caption), "part": part}
-    path, _ = cache.get_or_make("captions", parts, ".png", lambda path: raster.image.save(path, "PNG"))
-    return path
-
-
-def _parts(layout: TextLayout, caption: Caption) -> dict[str, Any]:
-    """Return what a layout's picture is made from."""
-    faces = layout.fonts.faces
-    return {
-        "text": caption.text,
-        "style": asdict(layout.style),
-        # The first face may be a file of the user's; the others come with the packaged fonts' version.
-        "font_sha256": file_sha256(faces[0].path),
-        "faces": [[face.path.name, face.weight, face.index] for face in faces],
-        "width_px": layout.width_px,
-        "lines": layout.lines,
-        "size_px": layout.size_px,
-        "versions": _versions(),
-    }
-
-
-@functools.cache
-def _versions() -> list[str]:
-    """Return the versions of what sets text; looking one up reads files."""
-    return [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")]
-
-
-def _write_text(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8", newline="")
 
 
 def draw_captions(

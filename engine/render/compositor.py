@@ -31,6 +31,9 @@ class Compositor(Protocol):
     def segments(self) -> tuple[FrameRange, ...]:
         """Cut the timeline into the ranges that it likes to draw; the same for every number of workers."""
 
+    def prepare(self, frames: FrameRange) -> None:
+        """Begin beside the caller what a range needs that is drawn soon; it can be drawn without this, too."""
+
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:

@@ -16,7 +16,7 @@ from engine.timeline import MAX_SEGMENT_SECONDS, Clip, Footage, Still, Timeline,
 from engine.timing import FrameRange, frame_time
 from filters import fade, ken_burns
 from filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
-from filters.fit import compose_fit, even
+from filters.fit import MAX_STAGE, compose_fit, even
 from filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
 from filters.ken_burns import Camera, MotionFilter, Rect, largest_rect
 from filters.transitions import xfade
@@ -24,9 +24,6 @@ from filters.transitions import xfade
 PIX_FMT = "yuv420p"
 PERSPECTIVE_MAX_ZOOM = 1.8
 """perspective enlarges what its widest view shows at the frame's own size; past this it would look soft."""
-
-MAX_STAGE = 8
-"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
 
 INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
 """Containers in which a seek finds the keyframe before a time; the others are read from their start."""
@@ -71,6 +68,9 @@ class FfmpegCompositor:
     def segments(self) -> tuple[FrameRange, ...]:
         """Return the ranges in which the timeline is drawn, one program each."""
         return self.timeline.segments(max_frames=max(1, int(self.max_segment_seconds * self.timeline.fps)))
+
+    def prepare(self, frames: FrameRange) -> None:
+        """Do nothing: each range is drawn by a program of its own."""
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
@@ -220,7 +220,7 @@ class FfmpegCompositor:
         width, height = self.timeline.width_px, self.timeline.height_px
         stream = open_input(still.path, demuxer=still.demuxer, framerate=self.timeline.fps)
         motion = self.motion_of(clip)
-        camera = clip.camera or self._standing(clip, still)
+        camera = clip.standing_or_moving(width / height)
         bounds = camera.bounds()
         stage = self._stage(clip, still)
         if clip.fit != "cover":
@@ -244,12 +244,6 @@ class FfmpegCompositor:
                 frames=len(clip.frames),
             )
         return self._zoompan(stream, camera, clip, span, bounds=bounds, stage=stage)
-
-    def _standing(self, clip: Clip, still: Still) -> Camera:
-        canvas = self.timeline.width_px / self.timeline.height_px
-        aspect = still.width_px / still.height_px if clip.fit == "cover" else canvas
-        rect = largest_rect(aspect, canvas)
-        return Camera(rect, rect)
 
     def _stage(self, clip: Clip, still: Still) -> tuple[int, int]:
         """Return the size in pixels of the picture that the camera moves in."""

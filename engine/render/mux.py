@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -50,7 +51,7 @@ class Mp4Writer:
         self._video: Any = None
         self._audio: Any = None
         self._sound: Iterator[av.Packet[av.AudioStream]] = iter(())
-        self._sound_at = Fraction(0)
+        self._sound_at, self._sound_tick = 0, Fraction(1)
         self._frames = 0
         self._extradata: bytes | None = None
         self._open_files = contextlib.ExitStack()
@@ -71,7 +72,10 @@ class Mp4Writer:
         self._video = self._container.add_stream_from_template(template)
         if self._audio_path is not None:
             source = self._open_files.enter_context(av.open(str(self._audio_path), format="mp4"))
-            self._audio = self._container.add_stream_from_template(source.streams.audio[0])
+            sound = source.streams.audio[0]
+            assert sound.time_base is not None
+            self._sound_tick = sound.time_base
+            self._audio = self._container.add_stream_from_template(sound)
             self._sound = (packet for packet in source.demux(audio=0) if packet.dts is not None)
         self._container.metadata["title"] = self._title
         self._container.set_chapters(
@@ -89,12 +93,14 @@ class Mp4Writer:
 
     def _write_sound(self, until: Fraction | None) -> None:
         """Move sound up to a time in seconds, or all that is left."""
-        while until is None or self._sound_at < until:
+        # In ticks: a Fraction for each of fifty packets a second would cost more than moving them.
+        stop = None if until is None else math.ceil(until / self._sound_tick)
+        while stop is None or self._sound_at < stop:
             packet = next(self._sound, None)
             if packet is None:
                 break
             assert packet.pts is not None
-            self._sound_at = (packet.pts + (packet.duration or 0)) * packet.time_base
+            self._sound_at = packet.pts + (packet.duration or 0)
             packet.stream = self._audio
             self._container.mux(packet)
 

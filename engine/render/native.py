@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -99,14 +99,15 @@ class NativeCompositor:
         self._pictures: _Shared[Picture] = _Shared(
             PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
         )
-        self._loading = threading.BoundedSemaphore(
-            cpu_count()
-        )  # a photograph takes much memory while it is decoded
+        # A photograph takes much memory while it is decoded.
+        self._loading = threading.BoundedSemaphore(cpu_count())
         self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
-        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
-        return type(self)(timeline=replace(self.timeline, watermark=None), captions=(), graphs=self._graphs)
+        """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
+        bare = type(self)(timeline=replace(self.timeline, watermark=None), captions=(), graphs=self._graphs)
+        bare._pictures, bare._loading = self._pictures, self._loading
+        return bare
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides timeline and captions, for the key of a segment.
@@ -126,28 +127,29 @@ class NativeCompositor:
         max_frames = max(1, int(MAX_SEGMENT_SECONDS * self.timeline.fps))
         return self.timeline.segments(max_frames=max_frames, tapered=True)
 
+    def prepare(self, frames: FrameRange) -> None:
+        """Load the pictures of a range: neighbours on one scene then need not wait for it both."""
+        clips = [
+            clip
+            for clip in self.timeline.clips
+            if isinstance(clip.source, Still) and clip.frames.intersection(frames)
+        ]
+        threading.Thread(target=self._try_pictures, args=(clips,), daemon=True).start()
+
+    def _try_pictures(self, clips: Sequence[Clip]) -> None:
+        with contextlib.suppress(Exception):  # it is raised again where the picture is needed
+            for clip in clips:
+                self.picture(clip)
+
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
         """Yield each frame of a range; the array is overwritten by the next. Raises RenderingError."""
         del threads  # a range is drawn by the thread that asks for it
-        self._begin_next_picture(wanted)
         with contextlib.ExitStack() as stack:
             stage = _Stage(self, wanted, children, stack)
             for frame in range(wanted.start, wanted.stop):
                 yield stage.draw(frame)
-
-    def _begin_next_picture(self, wanted: FrameRange) -> None:
-        """Load the picture after a range beside it: neighbours on one scene wait for one picture, not for two."""
-        for clip in self.timeline.clips:
-            if clip.frames.stop > wanted.stop and clip.frames.start >= wanted.start:
-                if isinstance(clip.source, Still):
-                    threading.Thread(target=self._try_picture, args=(clip,), daemon=True).start()
-                return
-
-    def _try_picture(self, clip: Clip) -> None:
-        with contextlib.suppress(Exception):  # it is raised again where the picture is needed
-            self.picture(clip)
 
     def picture(self, clip: Clip) -> Picture:
         """Return the planes of a clip's still."""

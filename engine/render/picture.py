@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from engine.errors import RenderingError
 from engine.render.planes import Planes, new_frame, planes_of
 from engine.timeline import Clip, Still
-from filters.fit import contained_size, even
+from filters.fit import MAX_STAGE, contained_size, even
 from filters.ken_burns import Camera, Rect, largest_rect
 from native import kernels
 from native.kernels import FEWEST_TAPS_STEP, MAX_STEP
@@ -19,8 +19,8 @@ from native.kernels import FEWEST_TAPS_STEP, MAX_STEP
 MAX_PLANE_PIXELS = 24_000_000
 """The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""
 
-MAX_STAGE = 8
-"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
+STRIP_ROWS = 128
+"""Rows of a picture that are brought to planes at once: even, so that none of them shares its chroma with the next."""
 
 BLUR_SHARE = 8
 """The blurred fill is made from a copy this many times smaller than the frame: the look of a wide blur."""
@@ -48,12 +48,7 @@ class Look:
 def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
     """Return the look of a clip that shows a still."""
     assert isinstance(clip.source, Still)
-    camera = clip.camera
-    if camera is None:
-        canvas = canvas_px[0] / canvas_px[1]
-        aspect = clip.source.width_px / clip.source.height_px if clip.fit == "cover" else canvas
-        rect = largest_rect(aspect, canvas)
-        camera = Camera(rect, rect)
+    camera = clip.standing_or_moving(canvas_px[0] / canvas_px[1])
     return Look(clip.source, clip.fit, camera, canvas_px)
 
 
@@ -119,13 +114,19 @@ def _open(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
     return image
 
 
-def _as_planes(image: Image.Image) -> Planes:
-    """Return an image's planes; those of odd sides have chroma for the half of a pixel that is left over."""
-    width, height = image.size
+def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
+    """Return the planes of a part (left, top, right, bottom) of an image; odd sides have chroma for the half pixel."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
     half = ((height + 1) // 2, (width + 1) // 2)
-    planes = (np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8))
-    kernels.rgb_to_yuv(np.asarray(image), planes)
-    return planes
+    luma, blue, red = np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8)
+    # Strip by strip: a whole photograph would be copied three times, a hundred megabytes.
+    for first in range(0, height, STRIP_ROWS):
+        last = min(height, first + STRIP_ROWS)
+        strip = np.asarray(image.crop((left, top + first, right, top + last)))
+        chroma = slice(first // 2, (last + 1) // 2)
+        kernels.rgb_to_yuv(strip, (luma[first:last], blue[chroma], red[chroma]))
+    return luma, blue, red
 
 
 def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
@@ -143,10 +144,14 @@ def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
         min(image.width, math.ceil(left + width + margin)),
         min(image.height, math.ceil(top + height + margin)),
     )
-    part = image.reduce(block, box=(*near, *far)) if block > 1 else image.crop((*near, *far))
+    if block > 1:
+        part = image.reduce(block, box=(*near, *far))
+        source = _as_planes(part, (0, 0, *part.size))
+    else:
+        source = _as_planes(image, (*near, *far))
     planes = planes_of(new_frame(*size_px))
     kernels.resample_frame(
-        _as_planes(part),
+        source,
         planes,
         left=(left - near[0]) / block,
         top=(top - near[1]) / block,

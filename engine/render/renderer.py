@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Protocol
 
 from engine.capabilities import cpu_count
@@ -76,13 +76,15 @@ class _Workshop:
         self.encoding_seconds = 0.0
         self.segments_from_cache = 0
 
-    def segment(self, frames: FrameRange) -> bytes:
-        """Return a segment as MP4 in memory, out of the cache where it is there."""
+    def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
+        """Return a segment as MP4 in memory, out of the cache where it is there; `later` is drawn soon after it."""
         if self._cache is None:
+            self._prepare(later)
             return self.encode(frames)
         self._check_cancelled()
         cached = self._cache.get(frames)
         if cached is None:
+            self._prepare(later)
             data = self.encode(frames)
             self._cache.put(
                 frames, CachedSegment(data, self._on_frame.notes(frames) if self._on_frame else {})
@@ -98,6 +100,10 @@ class _Workshop:
             self.segments_from_cache += 1
         self._count_frames(len(frames) - len(unseen))
         return cached.data
+
+    def _prepare(self, later: FrameRange | None) -> None:
+        if later is not None and not (self._cache and self._cache.has(later)):
+            self._compositor.prepare(later)
 
     def encode(self, frames: FrameRange) -> bytes:
         """Draw and encode a segment."""
@@ -183,17 +189,17 @@ def render_segments(
     muxing = 0.0
     with ThreadPoolExecutor(workers, "segment") as pool:
         waiting: deque[tuple[FrameRange, Future[bytes]]] = deque()
-        rest = iter(segments)
+        rest = zip_longest(segments, segments[workers:])
         try:
-            for frames in islice(rest, workers + 2):
-                waiting.append((frames, pool.submit(workshop.segment, frames)))
+            for frames, later in islice(rest, workers + 2):
+                waiting.append((frames, pool.submit(workshop.segment, frames, later)))
             if before_first is not None:
                 before_first()
             while waiting:
                 frames, future = waiting.popleft()
                 data = _result(future, stop)
-                for following in islice(rest, 1):
-                    waiting.append((following, pool.submit(workshop.segment, following)))
+                for following, later in islice(rest, 1):
+                    waiting.append((following, pool.submit(workshop.segment, following, later)))
                 started = time.perf_counter()
                 writer.add_segment(data, frames)
                 muxing += time.perf_counter() - started

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engine.assets.cache import ContentCache
+from engine.assets.cache import ContentCache, DamagedError, FileDigests
 from engine.atomic import whole_file
 from engine.render.captions import CaptionArt
 from engine.render.encoder import EncoderSettings
-from engine.render.segment_key import FileDigests, segment_key
+from engine.render.segment_key import segment_key
 from engine.timeline import Timeline
 from engine.timing import FrameRange
 
@@ -25,10 +25,6 @@ logger = logging.getLogger(__name__)
 MAGIC: Final = b"VPSEG\0\0\1"
 HEADER: Final = struct.Struct(">8s32s32sQQ")
 """Magic, key, SHA-256 of what follows the header, bytes of the notes, bytes of the segment."""
-
-
-class CorruptEntryError(ValueError):
-    """A file of the cache that is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +45,19 @@ def pack(key: str, segment: CachedSegment) -> bytes:
 
 
 def unpack(key: str, packed: bytes) -> CachedSegment:
-    """Return the segment that a file holds; raise CorruptEntryError where a bit of it is not as written."""
+    """Return the segment that a file holds; raise DamagedError where a bit of it is not as written."""
     if len(packed) < HEADER.size:
-        raise CorruptEntryError(f"{len(packed)} bytes, less than its header of {HEADER.size}")
+        raise DamagedError(f"{len(packed)} bytes, less than its header of {HEADER.size}")
     magic, own_key, digest, notes_bytes, data_bytes = HEADER.unpack_from(packed)
     body = memoryview(packed)[HEADER.size :]
     if magic != MAGIC:
-        raise CorruptEntryError("it is not a segment of this version")
+        raise DamagedError("it is not a segment of this version")
     if own_key.hex() != key:
-        raise CorruptEntryError(f"it holds the segment of another key, {own_key.hex()}")
+        raise DamagedError(f"it holds the segment of another key, {own_key.hex()}")
     if len(body) != notes_bytes + data_bytes:
-        raise CorruptEntryError(f"{len(body)} bytes after its header, not {notes_bytes + data_bytes}")
+        raise DamagedError(f"{len(body)} bytes after its header, not {notes_bytes + data_bytes}")
     if hashlib.sha256(body).digest() != digest:
-        raise CorruptEntryError("its SHA-256 is not the one it was written with")
+        raise DamagedError("its SHA-256 is not the one it was written with")
     notes = json.loads(bytes(body[:notes_bytes]))
     return CachedSegment(
         bytes(body[notes_bytes:]), {int(number): float(note) for number, note in notes.items()}
@@ -113,9 +109,14 @@ class SegmentCache:
             return None
         try:
             return unpack(key, packed)
-        except CorruptEntryError as error:
+        except DamagedError as error:
             logger.warning("cached segment %s is made again: %s", path, error)
             return None
+
+    def has(self, frames: FrameRange) -> bool:
+        """Say whether there is a file for a range, whole or not."""
+        key = self._key(frames)
+        return key is not None and self._path(key).exists()
 
     def put(self, frames: FrameRange, segment: CachedSegment) -> None:
         """Keep the segment that shows a range, unless a file changed while it was drawn."""

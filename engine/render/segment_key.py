@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
@@ -40,26 +39,6 @@ PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "capt
 _X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 
 Digest = Callable[[Path], str]
-
-
-class FileDigests:
-    """SHA-256 of files, read again only when a file's status has changed. Safe between threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
-
-    def __call__(self, path: Path) -> str:
-        """Return the SHA-256 of a file's bytes in hex; raise OSError."""
-        status = path.stat()
-        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
-        with self._lock:
-            known = self._known.get(path)
-        if known is None or known[0] != mark:
-            known = (mark, file_sha256(path))
-            with self._lock:
-                self._known[path] = known
-        return known[1]
 
 
 @cache

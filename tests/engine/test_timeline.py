@@ -71,6 +71,25 @@ def test_the_last_part_is_cut_finer_where_that_is_asked_for() -> None:
     assert [len(one) for one in timeline.segments(max_frames=60, tapered=True)] == [60, 60, 30, 15, 15]
 
 
+@pytest.mark.parametrize(
+    ("length", "parts"),
+    [
+        (60, [60]),
+        (61, [20, 41]),
+        (105, [45, 60]),
+        (120, [60, 60]),
+        (121, [20, 50, 51]),
+        (150, [30, 60, 60]),
+    ],
+)
+def test_a_scene_that_begins_with_a_transition_has_its_shortest_part_first(
+    length: int, parts: list[int]
+) -> None:
+    timings = [timing("a", 60 + 15, 15), timing("b", length, 0)]
+    timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
+    assert [len(one) for one in timeline.segments(max_frames=60)] == [60, *parts]
+
+
 @settings(deadline=None)
 @given(fitting())
 def test_the_whole_is_the_sum_of_the_scenes_less_the_overlaps(timings: list[SceneTiming]) -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.assets.cache import ContentCache, file_sha256, key_of, open_cache
+from engine.assets.cache import ContentCache, DamagedError, file_sha256, key_of, open_cache
 from engine.errors import ConfigError
-
-ROOT = Path(__file__).parents[3]
+from tests.support.at_once import ROOT, run_at_once
 
 
 def made(cache: ContentCache, text: str, *, ttl: float | None = None, name: str = "a") -> tuple[Path, bool]:
@@ -80,6 +79,27 @@ def test_a_file_is_made_again_when_its_time_is_up(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
+def test_a_file_that_does_not_check_is_made_again_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def check(path: Path) -> None:
+        if path.read_text() != "whole":
+            raise DamagedError("it is not whole")
+
+    def make(target: Path) -> None:
+        target.write_text("whole")
+
+    cache = ContentCache(tmp_path)
+    path, hit = cache.get_or_make("notes", {"name": "a"}, ".txt", make, check=check)
+    assert cache.get_or_make("notes", {"name": "a"}, ".txt", make, check=check) == (path, True)
+    path.write_text("who")
+    assert cache.get_or_make("notes", {"name": "a"}, ".txt", make, check=check) == (path, False)
+    assert (hit, path.read_text()) == (False, "whole")
+    assert [record.message for record in caplog.records] == [
+        f"cached file {path} is made again: it is not whole"
+    ]
+
+
 def test_use_does_not_make_a_file_younger(tmp_path: Path) -> None:
     cache = ContentCache(tmp_path)
     path, _ = made(cache, "old")
@@ -135,26 +155,8 @@ print("done", flush=True)
 
 
 def test_two_processes_fill_the_same_keys_at_once_and_see_only_whole_files(tmp_path: Path) -> None:
-    fillers = [
-        subprocess.Popen(
-            [sys.executable, "-c", FILLER, str(tmp_path), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-        )
-        for name in "ab"
-    ]
-    for filler in fillers:
-        assert filler.stdout is not None
-        assert filler.stdout.readline() == "ready\n"
-    for filler in fillers:
-        assert filler.stdin is not None
-        filler.stdin.write("go\n")
-        filler.stdin.flush()
-    told = [filler.communicate(timeout=60)[0] for filler in fillers]
+    told = run_at_once(FILLER, [(str(tmp_path), name) for name in "ab"])
     assert told == ["done\n", "done\n"]
-    assert [filler.returncode for filler in fillers] == [0, 0]
     left = files(tmp_path)
     assert len(left) == 12
     assert all(path.suffix == ".bin" and not path.name.startswith(".") for path in left)

@@ -76,6 +76,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_drawn_picture_that_is_damaged_in_the_cache_is_drawn_again(tmp_path: Path) -> None:
+    first = gathered(tmp_path, [{"text": "A", "duration": 2}])
+    path = first.scenes[0].picture.path
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert gathered(tmp_path, [{"text": "A", "duration": 2}]) == first
+    assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_picture_is_a_warning_that_names_the_scene_and_a_drawn_picture(
     folder: Path, name: str

@@ -88,6 +88,15 @@ def test_the_second_time_it_comes_from_the_cache_and_made_again_it_is_the_same(t
     assert again.sha256 == first.sha256
 
 
+def test_a_voice_that_is_cut_off_in_the_cache_is_spoken_again(tmp_path: Path) -> None:
+    first, _ = spoken("Hello.", tmp_path)
+    whole = first.path.read_bytes()
+    for kept in (20, len(whole) - 100):
+        first.path.write_bytes(whole[:kept])
+        assert spoken("Hello.", tmp_path) == (first, False)
+        assert first.path.read_bytes() == whole
+
+
 def test_without_the_cache_it_is_spoken_each_time(tmp_path: Path) -> None:
     settings = Tts(cache_enabled=False)
     assert spoken("Hello.", tmp_path, settings=settings)[1] is False

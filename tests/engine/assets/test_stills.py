@@ -272,6 +272,20 @@ def test_a_prepared_still_comes_from_the_cache_the_second_time(tmp_path: Path, c
     assert one.path.is_relative_to(cache.folder)
 
 
+def test_a_prepared_still_that_is_damaged_in_the_cache_is_made_again(
+    tmp_path: Path, cache: ContentCache
+) -> None:
+    Image.effect_noise((40, 30), 60).save(tmp_path / "a.png")
+    one = prepared(tmp_path / "a.png", cache)
+    whole = one.path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (whole[: len(whole) // 2], bytes(flipped), b"words"):
+        one.path.write_bytes(damaged)
+        assert prepared(tmp_path / "a.png", cache) == one
+        assert one.path.read_bytes() == whole
+
+
 def test_what_is_no_picture_is_refused_with_its_reason(tmp_path: Path, cache: ContentCache) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("not a picture")

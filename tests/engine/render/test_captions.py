@@ -259,6 +259,28 @@ def test_what_was_drawn_once_is_found_in_the_cache(tmp_path: Path) -> None:
         assert picture.mode == "RGBA"
 
 
+@pytest.mark.parametrize("damage", ["cut off", "one bit", "no picture"])
+@pytest.mark.parametrize("form", ["raster", "drawtext", "typed"])
+def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, form: str, damage: str) -> None:
+    given = caption("raster", animation="typewriter") if form == "typed" else caption(form)
+    timeline = timeline_of([clip_of(flat(tmp_path / "grey.png", GREY, SIZE_PX), 0, FRAMES)])
+    timeline, cache = replace(timeline, captions=(given,)), ContentCache(tmp_path / "cache")
+
+    def drawn() -> tuple[CaptionArt, ...]:
+        return draw_captions(timeline, fonts=catalogue(), cache=cache, drawtext=form != "typed")
+
+    (art,) = drawn()
+    path = art.picture or Path(str(art.lines[0]["textfile"]))
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    path.write_bytes(
+        {"cut off": whole[: len(whole) // 2], "one bit": bytes(flipped), "no picture": b"words"}[damage]
+    )
+    assert drawn() == (art,)
+    assert path.read_bytes() == whole
+
+
 def test_captions_in_a_range_are_those_that_share_a_frame_with_it(tmp_path: Path) -> None:
     _, art = render(
         tmp_path, caption("raster", frames=FrameRange(5, 10)), caption("raster", frames=FrameRange(10, 20))

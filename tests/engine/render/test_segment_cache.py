@@ -6,7 +6,6 @@ import logging
 import resource
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.assets.cache import ContentCache, file_sha256
+from engine.assets.cache import ContentCache, DamagedError, file_sha256
 from engine.render.ffmpeg import FfmpegCompositor
 from engine.render.renderer import RenderReport, render_segments
-from engine.render.segment_cache import CachedSegment, CorruptEntryError, SegmentCache, pack, unpack
+from engine.render.segment_cache import CachedSegment, SegmentCache, pack, unpack
 from engine.thumbnail import FrameWatch
 from engine.timeline import Timeline
 from engine.timing import FrameRange
 from tests.engine.render.test_renderer import settings_of, timeline, writer_for
+from tests.support.at_once import run_at_once
 from tests.support.video import compositor_of, draw
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = settings_of(crf=22)
 
 
@@ -69,16 +68,16 @@ def test_a_packed_segment_comes_out_as_it_went_in(data: bytes, notes: dict[int, 
 def test_one_wrong_bit_anywhere_is_found(at: int, bit: int) -> None:
     packed = bytearray(pack(KEY, CachedSegment(b"segment" * 20, {3: 0.5})))
     packed[at % len(packed)] ^= 1 << bit
-    with pytest.raises(CorruptEntryError):
+    with pytest.raises(DamagedError):
         unpack(KEY, bytes(packed))
 
 
 def test_a_segment_of_another_key_or_length_is_refused() -> None:
     packed = pack(KEY, CachedSegment(b"segment", {}))
-    with pytest.raises(CorruptEntryError, match="of another key, abab"):
+    with pytest.raises(DamagedError, match="of another key, abab"):
         unpack("cd" * 32, packed)
     for wrong in (b"", packed[:50], packed[:-1], packed + b"x"):
-        with pytest.raises(CorruptEntryError):
+        with pytest.raises(DamagedError):
             unpack(KEY, wrong)
 
 
@@ -265,26 +264,7 @@ print(report.segments_from_cache, flush=True)
 
 
 def test_two_processes_fill_one_cache_at_once(tmp_path: Path) -> None:
-    fillers = [
-        subprocess.Popen(
-            [sys.executable, "-c", FILLER, str(tmp_path), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-        )
-        for name in "ab"
-    ]
-    for filler in fillers:
-        assert filler.stdout is not None
-        assert filler.stdout.readline() == "ready\n"
-    for filler in fillers:
-        assert filler.stdin is not None
-        filler.stdin.write("go\n")
-        filler.stdin.flush()
-    for filler in fillers:
-        filler.communicate(timeout=60)
-    assert [filler.returncode for filler in fillers] == [0, 0]
+    run_at_once(FILLER, [(str(tmp_path), name) for name in "ab"])
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     compositor = compositor_of(timeline(tmp_path, scenes=4, length=20))
     report = render(tmp_path / "c.mp4", compositor, cache_of(tmp_path / "cache", compositor))

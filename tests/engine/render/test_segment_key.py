@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.assets.cache import FileDigests
 from engine.config import load_config
 from engine.render.captions import CaptionArt
 from engine.render.encoder import EncoderSettings, encoder_settings
 from engine.render.lettering import Letter, Lettering, Word
-from engine.render.segment_key import FileDigests, encoding_versions, segment_key
+from engine.render.segment_key import encoding_versions, segment_key
 from engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition, Watermark
 from engine.timing import FrameRange
 from filters.ken_burns import Camera, Rect
