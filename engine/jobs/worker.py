@@ -49,7 +49,7 @@ class Line:
 
     def say(self, **message: Any) -> None:
         """Send a message."""
-        data = memoryview(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+        data = memoryview(json.dumps(message).encode() + b"\n")
         with self._lock:
             try:
                 while data:
@@ -205,7 +205,7 @@ def _render(description: dict[str, Any], config: Config, line: Line, stop: threa
     )
     fields = _result_fields(result)
     fields["warnings"] = [*local.warnings, *fields["warnings"]]
-    write_text(staging / RESULT, json.dumps(fields, ensure_ascii=False))
+    write_text(staging / RESULT, json.dumps(fields))
     return fields
 
 
