@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,20 +71,20 @@ class RunningNode:
         self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots
         self._clock = clock
         self.folders.make()
-        self._lock = NodeLock(self.folders.lock)
-        try:
+        with ExitStack() as opened:
+            opened.callback(NodeLock(self.folders.lock).close)
             swept = sweep(self.folders.state)
             if swept:
                 logger.warning("%d processes that a former node had left were killed", swept)
-            self.ledger = Ledger(self.folders.ledger, clock=clock)
+            self.ledger = opened.enter_context(Ledger(self.folders.ledger, clock=clock))
             self.recovered = recover(self.ledger, self.folders)
             self.guard = Guard(self.folders.state)
+            opened.callback(self.guard.close)
             self.dispatcher = LocalDispatcher(
                 config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
             )
-        except BaseException:
-            self._lock.close()
-            raise
+            opened.callback(self.dispatcher.close)
+            self._opened = opened.pop_all()
         self.scheduler = Scheduler(
             self.ledger,
             self.dispatcher,
@@ -139,7 +140,4 @@ class RunningNode:
 
     def close(self) -> None:
         """Kill what still runs and give everything back."""
-        self.dispatcher.close()
-        self.guard.close()
-        self.ledger.close()
-        self._lock.close()
+        self._opened.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import stat
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from engine.capabilities import cpu_count
 from engine.errors import ConfigError
 from engine.jobs.folders import Folders
 from engine.jobs.model import JobStatus
@@ -84,7 +87,7 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
     assert job.result["video_info"]["resolution"] == [160, 284]
     assert job.result["encoder"] in ("libx264", "h264_nvenc")
     log = steady.folders.log(job_id, job.fence).read_text()
-    assert f"job={job_id} attempt=1.1 the attempt begins" in log
+    assert f"job_id={job_id} attempt=1.1 the attempt begins" in log
     sound(steady, job_id)
 
 
@@ -271,6 +274,45 @@ def test_a_worker_that_dies_before_it_is_warm_is_not_started_in_a_busy_loop(
         assert turn_until_ended(node, job_id).status == "completed"
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        '{"progress": 5}',
+        '{"failed": {"kind": "fun"}, "fence": 1}',
+        '{"failed": [], "fence": 1}',
+        "x" * (1 << 25),
+    ],
+    ids=["progress", "kind", "list", "endless"],
+)
+def test_a_worker_that_talks_nonsense_costs_an_attempt_and_not_the_node(
+    tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch, nonsense: str
+) -> None:
+    place = tmp_path / "site"
+    place.mkdir()
+    (place / "said").write_text(nonsense + ("" if len(nonsense) > 1000 else "\n"))
+    (place / "sitecustomize.py").write_text(
+        textwrap.dedent(f"""
+            import os, sys, time
+            if "engine.jobs.worker" in sys.orig_argv:
+                receive, send = int(sys.orig_argv[-3]), int(sys.orig_argv[-2])
+                os.write(send, b'{{"ready": true}}\\n')
+                heard = b""
+                while b"attempt" not in heard:
+                    heard += os.read(receive, 65536)
+                said = open({str(place / "said")!r}, "rb").read()
+                while said:
+                    said = said[os.write(send, said):]
+                time.sleep(60)
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    with running(tmp_path, session_cache) as node:
+        job_id = submit(node.ledger, tiny_story(), max_attempts=1)
+        job = turn_until_ended(node, job_id)
+        assert (job.status, job.error_type) == (JobStatus.FAILED, "WorkerLost")
+        sound(node, job_id)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_cancel_at_any_moment_has_one_winner(steady: RunningNode, seed: int) -> None:
     rng = random.Random(seed)
@@ -311,6 +353,15 @@ def test_a_worker_that_does_not_stop_when_asked_is_killed_a_second_later(steady:
     assert 0.9 < seconds < 2
     assert job_of(steady.ledger, job_id).status == "cancelled"
     sound(steady, job_id)
+
+
+def test_each_slot_renders_with_its_share_of_the_cores(tmp_path: Path, session_cache: Path) -> None:
+    slots = cpu_count()
+    with running(tmp_path, session_cache, processing={"max_concurrent_jobs": slots}) as node:
+        job = turn_until_ended(node, submit(node.ledger, tiny_story("shared")))
+        assert job.result is not None
+        manifest = json.loads(Path(job.result["manifest_path"]).read_text(encoding="utf-8"))
+        assert manifest["compositor"]["options"]["workers"] == 1
 
 
 def test_a_second_node_is_refused_the_state_folder(steady: RunningNode) -> None:
