@@ -114,6 +114,8 @@ class LedgerAttempts(LedgerQueries):
             held = self._held(db, job_id, fence)
             if held is None or not held.publishing:
                 return False
+            # A completed job is never rendered again: its story has done its work.
+            db.execute("DELETE FROM payloads WHERE position = ?", (held.position,))
             return self._end(db, held, JobStatus.COMPLETED, _NO_ERROR | {"result": json_of(result)})
 
     def fail(self, job_id: str, fence: int, failure: Failure, *, retry_in: float | None) -> bool:

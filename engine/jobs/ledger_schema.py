@@ -1,7 +1,7 @@
 """The ledger's tables, and how a file gets them.
 
     jobs         one row a job, without its story: small, so that listing is fast
-    payloads     story and configuration of a job, as they were sent
+    payloads     story and configuration of a job that has not completed, as they were sent
     events       one row a transition or a piece of progress; `seq` never repeats
     tallies      how many jobs there are by state, priority and owner; kept by triggers
     queue_clock  one row: the time of the queue, see ledger_queue.py
