@@ -97,6 +97,11 @@ class Door:
         work = _Work(asked.user, client, back)
 
         def read(work: _Work) -> None:
+            if asked.user != LOCAL_USER and asked.routing_id[:1] != b"\0":
+                # One that is chosen can be another's tomorrow, who would get what was meant for this one.
+                raise Refusal(
+                    "BAD_REQUEST", "routing id: is chosen by the node; allowed: none", field="routing id"
+                )
             later = self._rates.take(client, self._clock.monotonic())
             if later:
                 raise Refusal(

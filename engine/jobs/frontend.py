@@ -200,6 +200,8 @@ class FrontEnd:
                 self._connections.end(descriptor, f"a message of more than {count} frames")
         self.counters["bytes_in"] += size
         self._connections.delivered(descriptor, user)
+        if not user:
+            return None  # cannot be: who is not let in is not heard
         return Asked(routing_id, user, frames, size, descriptor)
 
     def _send_all(self, replies: list[tuple[Return, Message]]) -> None:
@@ -223,11 +225,9 @@ class FrontEnd:
                 frame = self._events.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            try:
-                user = _user(frame) if self.curve else LOCAL_USER
-            except zmq.ZMQError:
-                continue  # libzmq unsubscribes for a connection that has gone; such a frame is nobody's
-            self._connections.delivered(_descriptor(frame), user)
+            user = _user(frame) if self.curve else LOCAL_USER
+            if user:
+                self._connections.delivered(_descriptor(frame), user)
             self.counters["subscriptions"] += 1
             self._subscribed = True
 
@@ -283,7 +283,11 @@ def _descriptor(frame: zmq.Frame) -> int:
 
 
 def _user(frame: zmq.Frame) -> str:
-    return str(frame.get("User-Id"))
+    """Return whose key a frame came with; nobody's is what ZeroMQ makes itself when a connection ends."""
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""
 
 
 class Commands:
@@ -382,8 +386,11 @@ def main() -> int:
     )
     try:
         front.run(commands)
-    finally:
-        front.close()
+    except Exception:
+        logger.exception("the front end fails and ends; the node starts another")
+        sys.stderr.flush()
+        os._exit(1)  # without taking leave of sockets that may be what failed
+    front.close()
     return 0
 
 
