@@ -20,10 +20,10 @@ from engine.jobs.clock import SYSTEM_CLOCK, Clock
 from engine.jobs.dispatcher import FailedReport, FinishedReport, ProgressReport, Report, StoppedReport
 from engine.jobs.folders import Folders, tail
 from engine.jobs.guard import Guard
-from engine.jobs.model import Attempt, Failure, FailureKind, Progress
+from engine.jobs.model import Attempt, Failure, FailureKind
 from engine.jobs.processes import session_members
 from engine.jobs.slots import Running, Slot
-from engine.jobs.worker_process import WorkerProcess
+from engine.jobs.worker_process import WorkerProcess, read_failure, read_progress
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class LocalDispatcher:
                 "inbox": str(folders.inbox),
             }
             path = work / "attempt.json"
-            path.write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
+            path.write_text(json.dumps(description), encoding="ascii")
         except OSError as error:
             failure = Failure("machine", type(error).__name__, f"{error.filename}: {error.strerror}")
             self._end(slot, FailedReport(job_id, fence, failure))
@@ -202,16 +202,27 @@ class LocalDispatcher:
     def _hear(self, slot: Slot, worker: WorkerProcess) -> None:
         for message in worker.heard():
             slot.seen = self._clock.monotonic()
-            running = slot.running
-            if "ready" in message:
-                slot.ready, slot.failed_starts = True, 0
-            if running is None or slot.settling:
-                continue
-            job_id, fence = running.attempt.job_id, running.attempt.fence
-            if "progress" in message:
-                self._reports.append(ProgressReport(job_id, fence, Progress(**message["progress"])))
-            elif message.get("fence") == fence:
-                self._outcome(slot, running, message)
+            try:
+                self._take(slot, message)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # A worker reads what strangers send. One that talks nonsense is not to be trusted any more.
+                logger.error("the worker said %.200r: %s", message, error, extra={"slot": slot.number})
+                self._kill(slot, self._unintelligible(slot) if slot.running else None)
+            if slot.worker is not worker or slot.dying:
+                return
+
+    def _take(self, slot: Slot, message: dict[str, Any]) -> None:
+        """Take what a worker says; raise where it makes no sense."""
+        running = slot.running
+        if "ready" in message:
+            slot.ready, slot.failed_starts = True, 0
+        if running is None or slot.settling:
+            return
+        job_id, fence = running.attempt.job_id, running.attempt.fence
+        if "progress" in message:
+            self._reports.append(ProgressReport(job_id, fence, read_progress(message["progress"])))
+        elif message.get("fence") == fence:
+            self._outcome(slot, running, message)
 
     def _outcome(self, slot: Slot, running: Running, message: dict[str, Any]) -> None:
         """Take what the worker says of how its attempt ended."""
@@ -224,9 +235,9 @@ class LocalDispatcher:
         elif "stopped" in message or running.ended_by == "stop":
             slot.report = StoppedReport(job_id, fence)
         else:
-            told = message["failed"]
-            report = self._failed(slot, told["kind"], told["error_type"], told["message"])
-            if told["kind"] == "machine" or told["error_type"] == "MemoryLimit":
+            told = read_failure(message["failed"])
+            report = self._failed(slot, told.kind, told.error_type, told.message)
+            if told.kind == "machine" or told.error_type == "MemoryLimit":
                 self._kill(slot, report)  # what it holds of the GPU or of memory is not to be trusted
                 return
             slot.report = report
@@ -265,7 +276,7 @@ class LocalDispatcher:
         if running is None:
             if not slot.ready:
                 slot.failed_starts += 1
-                said = " | ".join(tail(worker.log, lines=3))
+                said = " | ".join(tail(worker.log, lines=3)) or f"status {status}"
                 logger.error("the worker ended before it was warm: %s", said, extra={"slot": slot.number})
             self._kill(slot, None)
             return
@@ -288,6 +299,9 @@ class LocalDispatcher:
     def _timed_out(self, slot: Slot) -> Report:
         seconds = self._config.processing.job_timeout
         return self._failed(slot, "retryable", "JobTimeout", f"the attempt took longer than {seconds:g} s")
+
+    def _unintelligible(self, slot: Slot) -> Report:
+        return self._failed(slot, "retryable", "WorkerLost", "the worker said something that makes no sense")
 
     def _failed(self, slot: Slot, kind: FailureKind, error_type: str, message: str) -> FailedReport:
         assert slot.running is not None

@@ -49,7 +49,7 @@ class Line:
 
     def say(self, **message: Any) -> None:
         """Send a message."""
-        data = memoryview(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+        data = memoryview(json.dumps(message).encode() + b"\n")
         with self._lock:
             try:
                 while data:
@@ -205,7 +205,7 @@ def _render(description: dict[str, Any], config: Config, line: Line, stop: threa
     )
     fields = _result_fields(result)
     fields["warnings"] = [*local.warnings, *fields["warnings"]]
-    write_text(staging / RESULT, json.dumps(fields, ensure_ascii=False))
+    write_text(staging / RESULT, json.dumps(fields))
     return fields
 
 
@@ -216,7 +216,7 @@ def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line
     description = json.loads(path.read_text(encoding="utf-8"))
     log, temp = Path(description["log"]), Path(description["temp"])
     level = config.error_handling.log_level
-    fields = {"job": description["job_id"], "attempt": f"{description['number']}.{fence}"}
+    fields = {"job_id": description["job_id"], "attempt": f"{description['number']}.{fence}"}
     try:
         with _own_log(log, level=level, **fields), _own_temp(temp):
             try:

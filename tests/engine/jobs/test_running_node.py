@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import stat
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
     assert job.result["video_info"]["resolution"] == [160, 284]
     assert job.result["encoder"] in ("libx264", "h264_nvenc")
     log = steady.folders.log(job_id, job.fence).read_text()
-    assert f"job={job_id} attempt=1.1 the attempt begins" in log
+    assert f"job_id={job_id} attempt=1.1 the attempt begins" in log
     sound(steady, job_id)
 
 
@@ -269,6 +270,45 @@ def test_a_worker_that_dies_before_it_is_warm_is_not_started_in_a_busy_loop(
         assert job_of(node.ledger, job_id).attempts == 0
         broken.unlink()
         assert turn_until_ended(node, job_id).status == "completed"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        '{"progress": 5}',
+        '{"failed": {"kind": "fun"}, "fence": 1}',
+        '{"failed": [], "fence": 1}',
+        "x" * (1 << 25),
+    ],
+    ids=["progress", "kind", "list", "endless"],
+)
+def test_a_worker_that_talks_nonsense_costs_an_attempt_and_not_the_node(
+    tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch, nonsense: str
+) -> None:
+    place = tmp_path / "site"
+    place.mkdir()
+    (place / "said").write_text(nonsense + ("" if len(nonsense) > 1000 else "\n"))
+    (place / "sitecustomize.py").write_text(
+        textwrap.dedent(f"""
+            import os, sys, time
+            if "engine.jobs.worker" in sys.orig_argv:
+                receive, send = int(sys.orig_argv[-3]), int(sys.orig_argv[-2])
+                os.write(send, b'{{"ready": true}}\\n')
+                heard = b""
+                while b"attempt" not in heard:
+                    heard += os.read(receive, 65536)
+                said = open({str(place / "said")!r}, "rb").read()
+                while said:
+                    said = said[os.write(send, said):]
+                time.sleep(60)
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    with running(tmp_path, session_cache) as node:
+        job_id = submit(node.ledger, tiny_story(), max_attempts=1)
+        job = turn_until_ended(node, job_id)
+        assert (job.status, job.error_type) == (JobStatus.FAILED, "WorkerLost")
+        sound(node, job_id)
 
 
 @pytest.mark.parametrize("seed", range(6))
