@@ -17,6 +17,7 @@ if sys.platform != "win32":
     import fcntl
 
 STAGING_PREFIX = ".staging-"
+PARTIAL_PREFIX = ".partial-"
 
 
 class StagedFiles:
@@ -101,7 +102,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     What was written is synced before it is renamed, so that `path` is never half of a file, and is removed
     where the block raises. The private name keeps the suffix, by which writers tell the format.
     """
-    partial = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
+    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
     try:
         yield partial
         with partial.open("rb+") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from engine.capabilities import (
 )
 from engine.config import Config
 from engine.errors import InputError
+from engine.jobs.capacity import default_slots
 
 PACKAGES = (
     "av",
@@ -81,6 +83,7 @@ def examine(config: Config) -> dict[str, Any]:
         ],
         "gpus": [{"name": card.name, "driver": card.driver, "memory_mib": card.memory_mib} for card in cards],
         "gpus_reason": why_none,
+        "slots": asdict(default_slots(config)),
         "compositors": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
             for probe in probe_compositors()
@@ -125,6 +128,8 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(
             f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
         )
+    slots = found["slots"]
+    lines.append(f"job slots     {slots['slots']}, {slots['cores']} cores each: {slots['reason']}")
     lines.append(f"voices        {', '.join(found['voices']) or 'none'} (English, offline)")
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     cache = found["cache"]

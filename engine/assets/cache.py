@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.atomic import whole_file
+from engine.atomic import PARTIAL_PREFIX, whole_file
 from engine.errors import ConfigError
 
 PRUNE_EVERY_SECONDS = 3600
+ABANDONED_SECONDS = 86400
+"""Nobody writes a file of the cache for so long."""
 
 
 def file_sha256(path: Path) -> str:
@@ -94,12 +96,15 @@ class ContentCache:
     def prune(self) -> int:
         """Delete the least recently used files until the cache is under its size; return bytes freed."""
         files: list[tuple[float, int, Path]] = []
+        abandoned = time.time() - ABANDONED_SECONDS
         for path in self.folder.rglob("*"):
             try:
                 status = path.stat()
             except FileNotFoundError:
                 continue
-            if path.is_file():
+            if path.name.startswith(PARTIAL_PREFIX) and status.st_mtime < abandoned:
+                path.unlink(missing_ok=True)  # a killed process has left it
+            elif path.is_file():
                 files.append((status.st_atime, status.st_size, path))
         total = sum(size for _, size, _ in files)
         freed = 0

@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 
-from engine.errors import AssetError, InputError, PipelineError
+from engine.errors import AssetError, InputError, PipelineError, RenderingError, UnavailableError
 from engine.jobs.model import Failure, FailureKind
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
@@ -41,7 +41,9 @@ def _kind(error: BaseException) -> FailureKind:
     if any(getattr(cause, "errno", None) in DISK_ERRORS for cause in causes(error)):
         return "machine"
     text = "\n".join(str(cause) for cause in causes(error))
-    if isinstance(error, PipelineError | OSError) and (DISK_WORDS.search(text) or GPU_WORDS.search(text)):
+    # Words of the job itself, such as a file's name in the error of a story, are no sign of trouble here.
+    own = isinstance(error, RenderingError | UnavailableError | OSError)
+    if own and (DISK_WORDS.search(text) or GPU_WORDS.search(text)):
         return "machine"
     for cause in causes(error):
         permanent = cause.details.get("permanent") if isinstance(cause, PipelineError) else None

@@ -73,6 +73,7 @@ class Folders:
 
     def make(self) -> None:
         """Make every folder; raise ConfigError naming the one that cannot be made."""
+        made = not self.state.exists()
         for folder, key in (
             (self.state, "node.state_path"),
             (self.inbox, "node.state_path"),
@@ -87,7 +88,8 @@ class Folders:
                 raise ConfigError(
                     f"{key}: {folder} cannot be made: {error.strerror}; allowed: a writable folder"
                 ) from error
-        self.state.chmod(0o700)  # stories and keys are nobody else's business
+        if made:
+            self.state.chmod(0o700)  # stories and keys are nobody else's business
 
     def remove_work(self, job_id: str, fence: int) -> None:
         """Delete the temporary folder of an attempt."""

@@ -9,15 +9,19 @@ from typing import Any
 from engine.config import Config
 from engine.errors import ConfigError
 from engine.jobs.folders import Folders, parse_attempt_name
+from engine.jobs.inbox import sweep_inbox
 from engine.jobs.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 86400.0
 
+INBOX_SECONDS = 3600.0
+"""How long an inline asset stays that no job refers to: its job may be about to be committed."""
+
 
 def purge(ledger: Ledger, folders: Folders, config: Config) -> dict[str, int]:
-    """Delete ended jobs past node.keep_days with their logs; return how many jobs and files there were."""
+    """Delete ended jobs past node.keep_days, their logs, and inline assets of no job; return how many there were."""
     jobs = ledger.purge(config.node.keep_days)
     files = 0
     for log in folders.logs.glob("job-*.log"):
@@ -25,6 +29,8 @@ def purge(ledger: Ledger, folders: Folders, config: Config) -> dict[str, int]:
         if attempt is not None and ledger.job(attempt[0]) is None:
             log.unlink(missing_ok=True)
             files += 1
+    if folders.inbox.is_dir() and next(folders.inbox.iterdir(), None) is not None:
+        files += sweep_inbox(folders.inbox, ledger.inbox_names(), INBOX_SECONDS)
     return {"jobs": jobs, "files": files}
 
 

@@ -38,8 +38,8 @@ from engine.jobs.ledger_errors import (
     UnknownJob,
     WrongState,
 )
-from engine.jobs.ledger_queue import join_queue
-from engine.jobs.ledger_rows import JOB_COLUMNS, Interrupted, Receipt, job_of, json_of
+from engine.jobs.ledger_queue import QUEUE_TIME, join_queue
+from engine.jobs.ledger_rows import JOB_COLUMNS, Interrupted, Receipt, job_of, json_of, text_of
 from engine.jobs.model import (
     PRIORITIES,
     Job,
@@ -65,6 +65,9 @@ __all__ = [
 ]
 
 _NO_ERROR = {"error_type": None, "error_message": None, "log_tail": None}
+AGEING_MAX_SECONDS = 10 * 366 * 86400.0
+"""More than that is as good as no ageing at all."""
+
 _NOT_WAITING = {"due_wall": None, "due_monotonic": None, "retry_in": None}
 
 
@@ -82,7 +85,10 @@ class Ledger(LedgerAttempts):
         `ageing`: seconds of waiting that are worth one step of priority. `reserve`: share of `max_queued` that is
         there on top of it for jobs of high priority. Raise KeyConflict and QueueFull.
         """
-        story, config = json_of(new.story), json_of(new.config)
+        # Whatever can fail by what a client sent fails here, before anything is written.
+        story, config, story_id = json_of(new.story), json_of(new.config), text_of(new.story_id)
+        rank = PRIORITIES.index(new.priority)
+        ageing_us = int(rank * min(ageing, AGEING_MAX_SECONDS) * 1_000_000)
         with self._writing() as db:
             if new.key is not None:
                 found = db.execute(
@@ -98,23 +104,22 @@ class Ledger(LedgerAttempts):
             if queued >= allowed:
                 raise QueueFull(queued=queued, allowed=allowed, retry_after=self._retry_after())
             now = self._clock.wall()
-            rank = PRIORITIES.index(new.priority)
-            ageing_us = int(rank * ageing * 1_000_000)
-            job_id = new_job_id()
+            job_id = new_job_id(now)
             waits = new.scheduled_for is not None and new.scheduled_for > now
+            join_queue(db, self._clock)
             position = db.execute(
                 "INSERT INTO jobs (job_id, owner, key, digest, story_id, status, priority, ageing_us, order_key, "
                 "due_wall, max_attempts, created_at, scheduled_for) "
-                "VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)",
+                f"VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, {QUEUE_TIME} + ?, ?, ?, ?, ?)",
                 (
                     job_id,
                     new.owner,
                     new.key,
                     new.digest,
-                    new.story_id,
+                    story_id,
                     rank,
                     ageing_us,
-                    join_queue(db, self._clock) + ageing_us,
+                    ageing_us,
                     new.scheduled_for if waits else None,
                     new.max_attempts,
                     now,
@@ -162,8 +167,10 @@ class Ledger(LedgerAttempts):
                     verb="retry",
                     allowed=(JobStatus.FAILED, JobStatus.CANCELLED),
                 )
-            queue_us = join_queue(db, self._clock)
-            db.execute("UPDATE jobs SET order_key = ? + ageing_us WHERE position = ?", (queue_us, position))
+            join_queue(db, self._clock)
+            db.execute(
+                f"UPDATE jobs SET order_key = {QUEUE_TIME} + ageing_us WHERE position = ?", (position,)
+            )
             values = {"status": "queued", "attempts": 0, "requeues": 0, "cancel_requested": 0}
             self._set(db, position, values | {"started_at": None, "finished_at": None} | _NO_ERROR)
             self._event(db, position, job.owner, "queued", JobStatus.QUEUED, 0)
@@ -176,7 +183,7 @@ class Ledger(LedgerAttempts):
         while True:
             with self._writing() as db:
                 positions = db.execute(
-                    "SELECT position FROM jobs WHERE finished_at < ? ORDER BY finished_at LIMIT 500",
+                    "SELECT position FROM jobs INDEXED BY jobs_finished WHERE finished_at < ? ORDER BY finished_at LIMIT 500",
                     (before,),
                 ).fetchall()
                 db.executemany("DELETE FROM events WHERE position = ?", positions)
@@ -201,7 +208,7 @@ class Ledger(LedgerAttempts):
     def _retry_after(self) -> float:
         """Return seconds in which about one place becomes free, by the pace of the last 16 ends; 1 to 60."""
         ends = self._rows(
-            "SELECT finished_at FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 16"
+            "SELECT finished_at FROM jobs INDEXED BY jobs_finished WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 16"
         )
         if len(ends) < 2:
             return 5.0

@@ -48,7 +48,7 @@ class LedgerAttempts(LedgerQueries):
     def claim(self) -> Attempt | None:
         """Begin an attempt at the job that is next, or return None where none is ready."""
         ready = (
-            "SELECT position FROM jobs WHERE status = 'queued' AND due_wall IS NULL AND due_monotonic IS NULL "
+            "SELECT position FROM jobs INDEXED BY jobs_ready WHERE status = 'queued' AND due_wall IS NULL AND due_monotonic IS NULL "
             "ORDER BY order_key, position LIMIT 1"
         )
         if not self._rows(ready):
@@ -114,6 +114,8 @@ class LedgerAttempts(LedgerQueries):
             held = self._held(db, job_id, fence)
             if held is None or not held.publishing:
                 return False
+            # A completed job is never rendered again: its story has done its work.
+            db.execute("DELETE FROM payloads WHERE position = ?", (held.position,))
             return self._end(db, held, JobStatus.COMPLETED, _NO_ERROR | {"result": json_of(result)})
 
     def fail(self, job_id: str, fence: int, failure: Failure, *, retry_in: float | None) -> bool:
@@ -180,7 +182,7 @@ class LedgerAttempts(LedgerQueries):
         with self._writing() as db:
             mend_waits(db, self._clock)
         rows = self._rows(
-            f"SELECT publishing, {JOB_COLUMNS} FROM jobs WHERE status = 'processing' ORDER BY position"
+            f"SELECT publishing, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_processing WHERE status = 'processing' ORDER BY position"
         )
         return tuple(Interrupted(job_of(row[1:]), bool(row[0])) for row in rows)
 

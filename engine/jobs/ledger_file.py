@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.jobs.ledger_errors import LedgerBusy, LedgerError, Refusal, ledger_e
 from engine.jobs.ledger_lock import WriteLock
 from engine.jobs.ledger_rows import Row
 from engine.jobs.ledger_schema import BUSY_TIMEOUT_SECONDS, connect, is_current, migrate
+from engine.jobs.local_disk import network_type
 
 _VACUUM_PAGES = 4000
 """Pages that are given back in one transaction: about 16 MB, so that no writer waits long."""
@@ -30,11 +32,15 @@ class LedgerFile:
         self._spoiled: LedgerError | None = None
         self._seen_version: int | None = None
         self._committed = True
+        self.commits, self.commit_seconds = 0, 0.0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite gives the files beside it the permissions of this one.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._lock = WriteLock(self.path.with_name(self.path.name + "-lock"))
+            if share := network_type(self.path.parent):
+                raise LedgerError(
+                    f"the ledger {self.path} is on a network share ({share}), where it would be damaged sooner or "
+                    "later: set node.state_path to a folder on a local disk"
+                )
+            self._lock = WriteLock(self.path)
         except OSError as error:
             raise ledger_error(error, self.path) from error
         try:
@@ -46,6 +52,7 @@ class LedgerFile:
     def _open(self) -> sqlite3.Connection:
         self._take_lock()
         try:
+            _create(self.path)
             database = connect(self.path)
             try:
                 if not is_current(database):
@@ -56,7 +63,7 @@ class LedgerFile:
                 database.close()
                 raise
             return database
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise ledger_error(error, self.path) from error
         finally:
             self._lock.release()
@@ -72,7 +79,7 @@ class LedgerFile:
     def close(self) -> None:
         """Close the connection; what was not committed is gone."""
         # The last one to close copies the log into the file: a write as any other.
-        with suppress(LedgerBusy, ValueError, OSError):
+        with suppress(LedgerError, ValueError):
             self._take_lock()
         self._db.close()
         self._lock.close()
@@ -113,25 +120,22 @@ class LedgerFile:
             return
         if self._spoiled is not None:
             raise self._spoiled
+        before = self._db.total_changes
         try:
             if not self._db.in_transaction:
                 self._begin()
-            self._db.execute("SAVEPOINT part")
-            try:
-                yield self._db
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK TO part")
-                    self._db.execute("RELEASE part")
-                raise
-            self._db.execute("RELEASE part")
+            yield self._db
+        except Refusal:
+            raise
         except sqlite3.Error as error:
             self._spoiled = ledger_error(error, self.path)
             raise self._spoiled from error
-        except Refusal:
-            raise
         except LedgerError as error:
             self._spoiled = error
+            raise
+        except BaseException as error:
+            if self._db.total_changes != before:
+                self._spoiled = LedgerError(f"a call failed half-way: {error!r}")
             raise
 
     def _begin(self) -> None:
@@ -139,10 +143,13 @@ class LedgerFile:
         self._db.execute("BEGIN IMMEDIATE")
 
     def _commit(self) -> None:
+        began = time.perf_counter()
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise ledger_error(error, self.path) from error
+        self.commits += 1
+        self.commit_seconds += time.perf_counter() - began
         self._committed = True
         self._lock.release()
 
@@ -154,7 +161,11 @@ class LedgerFile:
         self._lock.release()
 
     def _take_lock(self) -> None:
-        if not self._lock.acquire(BUSY_TIMEOUT_SECONDS):
+        try:
+            taken = self._lock.acquire(BUSY_TIMEOUT_SECONDS)
+        except OSError as error:
+            raise ledger_error(error, self.path) from error
+        if not taken:
             raise LedgerBusy(
                 f"the ledger {self.path} has been held by another process for {BUSY_TIMEOUT_SECONDS:g} s; try again"
             )
@@ -162,8 +173,6 @@ class LedgerFile:
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         try:
             return self._db.execute(sql, values).fetchall()
-        except sqlite3.ProgrammingError:
-            raise
         except sqlite3.Error as error:
             raise ledger_error(error, self.path) from error
 
@@ -187,3 +196,13 @@ class LedgerFile:
             self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._lock.release()
+
+
+def _create(path: Path) -> None:
+    """Make the file, if it is not there, for its owner alone; SQLite gives those beside it the same permissions.
+
+    A file that is there is not opened: to close it again would take away the locks that other connections of this
+    process have on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from engine.jobs.inbox import INBOX_PREFIX, inbox_names
 from engine.jobs.ledger_errors import UnknownJob
 from engine.jobs.ledger_file import LedgerFile
 from engine.jobs.ledger_rows import EVENT_COLUMNS, JOB_COLUMNS, event_of, job_of
 from engine.jobs.model import PRIORITIES, Job, JobEvent, JobStatus, Priority
+
+INBOX_PAGE = 200
 
 
 class LedgerQueries(LedgerFile):
@@ -58,6 +61,22 @@ class LedgerQueries(LedgerFile):
         rows = self._rows("SELECT priority, sum(n) FROM tallies WHERE status = 'queued' GROUP BY priority")
         return dict.fromkeys(PRIORITIES, 0) | {PRIORITIES[rank]: n for rank, n in rows}
 
+    def inbox_names(self) -> set[str]:
+        """Return the names of inline assets that jobs may still need: those that have not completed."""
+        names: set[str] = set()
+        after = -1
+        while True:
+            rows = self._rows(
+                "SELECT position, story, config FROM payloads JOIN jobs USING (position) WHERE position > ? "
+                "AND status <> 'completed' AND (instr(story, ?) OR instr(config, ?)) ORDER BY position LIMIT ?",
+                (after, INBOX_PREFIX, INBOX_PREFIX, INBOX_PAGE),
+            )
+            for _, story, config in rows:
+                names |= inbox_names(story) | inbox_names(config)
+            if len(rows) < INBOX_PAGE:
+                return names
+            after = rows[-1][0]
+
     def events(
         self, *, after: int, limit: int, owner: str | None = None, job_id: str | None = None
     ) -> tuple[JobEvent, ...]:
@@ -88,7 +107,7 @@ class LedgerQueries(LedgerFile):
         return tuple(
             (job_id, fence)
             for job_id, fence in self._rows(
-                "SELECT job_id, fence FROM jobs "
+                "SELECT job_id, fence FROM jobs INDEXED BY jobs_processing "
                 "WHERE status = 'processing' AND cancel_requested = 1 AND publishing = 0 ORDER BY position"
             )
         )

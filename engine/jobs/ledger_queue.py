@@ -15,26 +15,28 @@ import sqlite3
 
 from engine.jobs.clock import Clock
 
+QUEUE_TIME = "(SELECT queue_us FROM queue_clock)"
+
 _BATCH = 1000
 """Jobs that are promoted in one commit."""
 
 
-def join_queue(db: sqlite3.Connection, clock: Clock) -> int:
-    """Return the queue time in µs for a job that joins now; later than every one before."""
-    queue_us, seen_us = db.execute("SELECT queue_us, monotonic_us FROM queue_clock").fetchone()
+def join_queue(db: sqlite3.Connection, clock: Clock) -> None:
+    """Put the queue's clock on for a job that joins now; QUEUE_TIME is then later than that of every one before."""
     now_us = int(clock.monotonic() * 1_000_000)
-    queue_us += max(1, now_us - seen_us)
-    db.execute("UPDATE queue_clock SET queue_us = ?, monotonic_us = ?", (queue_us, now_us))
-    return int(queue_us)
+    db.execute(
+        "UPDATE queue_clock SET queue_us = queue_us + max(1, ? - monotonic_us), monotonic_us = ?",
+        (now_us, now_us),
+    )
 
 
 def seconds_to_next(db: sqlite3.Connection, clock: Clock) -> float | None:
     """Return the seconds until the next waiting job is due, 0 where one is; None where none waits."""
     scheduled = db.execute(
-        "SELECT due_wall FROM jobs WHERE due_wall IS NOT NULL ORDER BY due_wall LIMIT 1"
+        "SELECT due_wall FROM jobs INDEXED BY jobs_due_wall WHERE due_wall IS NOT NULL ORDER BY due_wall LIMIT 1"
     ).fetchone()
     retry = db.execute(
-        "SELECT due_monotonic FROM jobs WHERE due_monotonic IS NOT NULL ORDER BY due_monotonic LIMIT 1"
+        "SELECT due_monotonic FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic IS NOT NULL ORDER BY due_monotonic LIMIT 1"
     ).fetchone()
     waits = []
     if scheduled:
@@ -47,15 +49,18 @@ def seconds_to_next(db: sqlite3.Connection, clock: Clock) -> float | None:
 def promote(db: sqlite3.Connection, clock: Clock) -> None:
     """Let jobs that are due come up: scheduled ones join the queue now, retries have their old place in it."""
     scheduled = db.execute(
-        "SELECT position, ageing_us FROM jobs WHERE due_wall <= ? ORDER BY due_wall, position LIMIT ?",
+        "SELECT position FROM jobs INDEXED BY jobs_due_wall WHERE due_wall <= ? ORDER BY due_wall, position LIMIT ?",
         (clock.wall(), _BATCH),
     ).fetchall()
-    for position, ageing_us in scheduled:
-        order_key = join_queue(db, clock) + ageing_us
-        db.execute("UPDATE jobs SET due_wall = NULL, order_key = ? WHERE position = ?", (order_key, position))
+    for (position,) in scheduled:
+        join_queue(db, clock)
+        db.execute(
+            f"UPDATE jobs SET due_wall = NULL, order_key = {QUEUE_TIME} + ageing_us WHERE position = ?",
+            (position,),
+        )
     db.execute(
         "UPDATE jobs SET due_monotonic = NULL, retry_in = NULL WHERE position IN "
-        "(SELECT position FROM jobs WHERE due_monotonic <= ? ORDER BY due_monotonic LIMIT ?)",
+        "(SELECT position FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic <= ? ORDER BY due_monotonic LIMIT ?)",
         (clock.monotonic(), _BATCH),
     )
 

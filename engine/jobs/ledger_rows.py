@@ -11,6 +11,8 @@ from engine.jobs.model import PRIORITIES, Job, JobEvent, JobStatus
 
 Row = tuple[Any, ...]
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 JOB_COLUMNS = (
     "job_id, owner, story_id, status, priority, attempts, max_attempts, interruptions, fence, created_at, "
     "scheduled_for, started_at, finished_at, cancel_requested, key, stage, percent, fps, eta_seconds, "
@@ -59,4 +61,4 @@ def text_of(value: str | None) -> str | None:
 
 def json_of(value: Mapping[str, Any] | Iterable[str]) -> str:
     """Return plain data as compact ASCII JSON."""
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODER.encode(value)

@@ -1,7 +1,7 @@
 """The ledger's tables, and how a file gets them.
 
     jobs         one row a job, without its story: small, so that listing is fast
-    payloads     story and configuration of a job, as they were sent
+    payloads     story and configuration of a job that has not completed, as they were sent
     events       one row a transition or a piece of progress; `seq` never repeats
     tallies      how many jobs there are by state, priority and owner; kept by triggers
     queue_clock  one row: the time of the queue, see ledger_queue.py
@@ -124,6 +124,7 @@ def connect(path: Path) -> sqlite3.Connection:
         if mode != "wal":
             raise LedgerError(f"the ledger {path} needs a local disk: no write-ahead log can be kept there")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA temp_store = MEMORY")
         database.execute("PRAGMA cache_size = -16000")
         database.execute(f"PRAGMA journal_size_limit = {32 << 20}")
     except BaseException:

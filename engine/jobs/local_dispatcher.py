@@ -11,9 +11,8 @@ import selectors
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from engine.capabilities import cpu_count
 from engine.config import Config
@@ -21,9 +20,10 @@ from engine.jobs.clock import SYSTEM_CLOCK, Clock
 from engine.jobs.dispatcher import FailedReport, FinishedReport, ProgressReport, Report, StoppedReport
 from engine.jobs.folders import Folders, tail
 from engine.jobs.guard import Guard
-from engine.jobs.model import Attempt, Failure, FailureKind, Progress
+from engine.jobs.model import Attempt, Failure, FailureKind
 from engine.jobs.processes import session_members
-from engine.jobs.worker_process import WorkerProcess
+from engine.jobs.slots import Running, Slot
+from engine.jobs.worker_process import WorkerProcess, read_failure, read_progress
 
 logger = logging.getLogger(__name__)
 
@@ -36,48 +36,16 @@ TERM_SECONDS = 2.0
 START_SECONDS = 60.0
 """What a worker gets to be warm."""
 
+HUNG_UP_SECONDS = 0.5
+"""What a worker that has closed its line gets to end by itself, so that its exit status is its own."""
+
+STUCK_SECONDS = 10.0
+"""A killed process that lives so long waits for a disk or a driver, and is told of."""
+
 POLL_SECONDS = 0.01
 MEMORY_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 """A turn that comes so late: this process itself stood still, and no silence can be held against a worker."""
-
-BACKOFF_SECONDS = (0.1, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Waits before a worker is started again that has died before it was warm."""
-
-
-@dataclass(slots=True)
-class _Running:
-    """An attempt in a slot."""
-
-    attempt: Attempt
-    staging: Path
-    log: Path
-    deadline: float
-    kill_at: float | None = None
-    ended_by: Literal["stop", "timeout"] | None = None
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A place for one attempt at a time. `dying`: its worker is being killed; `report` is given once it is dead."""
-
-    number: int
-    worker: WorkerProcess | None = None
-    ready: bool = False
-    seen: float = 0.0
-    spawned: float = 0.0
-    jobs: int = 0
-    failed_starts: int = 0
-    spawn_at: float = 0.0
-    running: _Running | None = None
-    dying: bool = False
-    settling: bool = False
-    report: Report | None = None
-
-    @property
-    def usable(self) -> bool:
-        """Whether an attempt can begin here now, or one is here."""
-        return self.running is not None or (self.ready and not self.dying)
 
 
 class LocalDispatcher:
@@ -89,18 +57,20 @@ class LocalDispatcher:
         folders: Folders,
         *,
         slots: int,
+        cores: int | None = None,
         guard: Guard | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._config, self._folders, self._guard, self._clock = config, folders, guard, clock
-        self._cores = max(1, cpu_count() // slots)
+        self._cores = cores or max(1, cpu_count() // slots)
+        self.started_workers = 0
         self._setup: dict[str, Any] = {
             "config": config.model_dump(mode="json"),
             "cores": self._cores,
             "heartbeat": config.node.lease / 3,
         }
         self._selector = selectors.DefaultSelector()
-        self._slots = [_Slot(number) for number in range(slots)]
+        self._slots = [Slot(number) for number in range(slots)]
         self._reports: list[Report] = []
         self._turned = clock.monotonic()
         self._weighed = self._turned
@@ -136,7 +106,7 @@ class LocalDispatcher:
         folders, job_id, fence = self._folders, attempt.job_id, attempt.fence
         staging, log = folders.staging(job_id, fence), folders.log(job_id, fence)
         now = self._clock.monotonic()
-        slot.running = _Running(attempt, staging, log, now + self._config.processing.job_timeout)
+        slot.running = Running(attempt, staging, log, now + self._config.processing.job_timeout)
         slot.jobs += 1
         try:
             work = folders.work(job_id, fence)
@@ -151,9 +121,10 @@ class LocalDispatcher:
                 "staging": str(staging),
                 "temp": str(work),
                 "log": str(log),
+                "inbox": str(folders.inbox),
             }
             path = work / "attempt.json"
-            path.write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
+            path.write_text(json.dumps(description), encoding="ascii")
         except OSError as error:
             failure = Failure("machine", type(error).__name__, f"{error.filename}: {error.strerror}")
             self._end(slot, FailedReport(job_id, fence, failure))
@@ -228,21 +199,32 @@ class LocalDispatcher:
             # Where so many processes run that looking at them takes long, they are looked at less often.
             self._weighed = self._clock.monotonic() + 20 * (self._clock.monotonic() - now)
 
-    def _hear(self, slot: _Slot, worker: WorkerProcess) -> None:
+    def _hear(self, slot: Slot, worker: WorkerProcess) -> None:
         for message in worker.heard():
             slot.seen = self._clock.monotonic()
-            running = slot.running
-            if "ready" in message:
-                slot.ready, slot.failed_starts = True, 0
-            if running is None or slot.settling:
-                continue
-            job_id, fence = running.attempt.job_id, running.attempt.fence
-            if "progress" in message:
-                self._reports.append(ProgressReport(job_id, fence, Progress(**message["progress"])))
-            elif message.get("fence") == fence:
-                self._outcome(slot, running, message)
+            try:
+                self._take(slot, message)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # A worker reads what strangers send. One that talks nonsense is not to be trusted any more.
+                logger.error("the worker said %.200r: %s", message, error, extra={"slot": slot.number})
+                self._kill(slot, self._unintelligible(slot) if slot.running else None)
+            if slot.worker is not worker or slot.dying:
+                return
 
-    def _outcome(self, slot: _Slot, running: _Running, message: dict[str, Any]) -> None:
+    def _take(self, slot: Slot, message: dict[str, Any]) -> None:
+        """Take what a worker says; raise where it makes no sense."""
+        running = slot.running
+        if "ready" in message:
+            slot.ready, slot.failed_starts = True, 0
+        if running is None or slot.settling:
+            return
+        job_id, fence = running.attempt.job_id, running.attempt.fence
+        if "progress" in message:
+            self._reports.append(ProgressReport(job_id, fence, read_progress(message["progress"])))
+        elif message.get("fence") == fence:
+            self._outcome(slot, running, message)
+
+    def _outcome(self, slot: Slot, running: Running, message: dict[str, Any]) -> None:
         """Take what the worker says of how its attempt ended."""
         job_id, fence = running.attempt.job_id, running.attempt.fence
         if "finished" in message:
@@ -253,20 +235,23 @@ class LocalDispatcher:
         elif "stopped" in message or running.ended_by == "stop":
             slot.report = StoppedReport(job_id, fence)
         else:
-            told = message["failed"]
-            report = self._failed(slot, told["kind"], told["error_type"], told["message"])
-            if told["kind"] == "machine" or told["error_type"] == "MemoryLimit":
+            told = read_failure(message["failed"])
+            report = self._failed(slot, told.kind, told.error_type, told.message)
+            if told.kind == "machine" or told.error_type == "MemoryLimit":
                 self._kill(slot, report)  # what it holds of the GPU or of memory is not to be trusted
                 return
             slot.report = report
         slot.settling = True
 
-    def _judge(self, slot: _Slot, worker: WorkerProcess, now: float) -> None:
+    def _judge(self, slot: Slot, worker: WorkerProcess, now: float) -> None:
         """Kill a worker that has died, fallen silent or taken too long."""
         running = slot.running
-        if worker.hung_up or worker.exit_status() is not None:
+        if worker.hung_up and not slot.hung_at:
+            slot.hung_at = now
+        if worker.exit_status() is not None or (worker.hung_up and now - slot.hung_at > HUNG_UP_SECONDS):
             self._gone(slot, worker, running)
         elif not slot.ready and now - slot.spawned > START_SECONDS:
+            slot.failed_starts += 1
             logger.error("the worker was not warm after %g s", START_SECONDS, extra={"slot": slot.number})
             self._kill(slot, None)
         elif slot.ready and now - slot.seen > self._config.node.lease:
@@ -285,13 +270,13 @@ class LocalDispatcher:
         elif slot.running is None and slot.jobs >= self._config.node.jobs_per_worker:
             self._kill(slot, None)
 
-    def _gone(self, slot: _Slot, worker: WorkerProcess, running: _Running | None) -> None:
+    def _gone(self, slot: Slot, worker: WorkerProcess, running: Running | None) -> None:
         """Take it that a worker has died by itself or by somebody's hand."""
         status = worker.exit_status()
         if running is None:
             if not slot.ready:
                 slot.failed_starts += 1
-                said = " | ".join(tail(worker.log, lines=3))
+                said = " | ".join(tail(worker.log, lines=3)) or f"status {status}"
                 logger.error("the worker ended before it was warm: %s", said, extra={"slot": slot.number})
             self._kill(slot, None)
             return
@@ -304,18 +289,21 @@ class LocalDispatcher:
             slot, slot.report or self._lost(slot, running, how, killed=status is not None and status < 0)
         )
 
-    def _lost(self, slot: _Slot, running: _Running, how: str, *, killed: bool = False) -> Report:
+    def _lost(self, slot: Slot, running: Running, how: str, *, killed: bool = False) -> Report:
         if running.ended_by == "stop":
             return StoppedReport(running.attempt.job_id, running.attempt.fence)
         if running.ended_by == "timeout":
             return self._timed_out(slot)
         return self._failed(slot, "retryable", "WorkerKilled" if killed else "WorkerLost", how)
 
-    def _timed_out(self, slot: _Slot) -> Report:
+    def _timed_out(self, slot: Slot) -> Report:
         seconds = self._config.processing.job_timeout
         return self._failed(slot, "retryable", "JobTimeout", f"the attempt took longer than {seconds:g} s")
 
-    def _failed(self, slot: _Slot, kind: FailureKind, error_type: str, message: str) -> FailedReport:
+    def _unintelligible(self, slot: Slot) -> Report:
+        return self._failed(slot, "retryable", "WorkerLost", "the worker said something that makes no sense")
+
+    def _failed(self, slot: Slot, kind: FailureKind, error_type: str, message: str) -> FailedReport:
         assert slot.running is not None
         attempt = slot.running.attempt
         failure = Failure(kind, error_type, message, tail(slot.running.log))
@@ -340,10 +328,10 @@ class LocalDispatcher:
 
     # -- begin and end of workers ----------------------------------------------------------------
 
-    def _slot_log(self, slot: _Slot) -> Path:
+    def _slot_log(self, slot: Slot) -> Path:
         return self._folders.logs / f"worker-{slot.number}.log"
 
-    def _spawn(self, slot: _Slot) -> None:
+    def _spawn(self, slot: Slot) -> None:
         now = self._clock.monotonic()
         try:
             worker = WorkerProcess(
@@ -351,44 +339,51 @@ class LocalDispatcher:
             )
         except OSError as error:
             slot.failed_starts += 1
-            slot.spawn_at = now + self._backoff(slot)
+            slot.spawn_at = now + slot.start_wait
             logger.error("a worker cannot be started: %s", error, extra={"slot": slot.number})
             return
+        self.started_workers += 1
         if self._guard is not None:
             self._guard.add(worker.pid)
         self._selector.register(worker.receive, selectors.EVENT_READ)
         slot.worker, slot.ready, slot.jobs, slot.dying = worker, False, 0, False
         slot.seen = slot.spawned = now
+        slot.hung_at = 0.0
 
-    @staticmethod
-    def _backoff(slot: _Slot) -> float:
-        return BACKOFF_SECONDS[min(slot.failed_starts, len(BACKOFF_SECONDS)) - 1] if slot.failed_starts else 0
-
-    def _kill(self, slot: _Slot, report: Report | None) -> None:
+    def _kill(self, slot: Slot, report: Report | None) -> None:
         """Begin to kill a slot's worker; `report` is given when nothing of it is left."""
         assert slot.worker is not None
         slot.dying, slot.settling, slot.ready, slot.report = True, False, False, report
+        slot.killed_at = self._clock.monotonic()
         self._selector.unregister(slot.worker.receive)
         self._bury(slot)
 
-    def _bury(self, slot: _Slot) -> None:
+    def _bury(self, slot: Slot) -> None:
         assert slot.worker is not None
         if not slot.worker.kill():
+            now = self._clock.monotonic()
+            if now - slot.killed_at > STUCK_SECONDS:
+                slot.killed_at = now
+                logger.error(
+                    "process %d does not end, its slot is lost until it does",
+                    slot.worker.pid,
+                    extra={"slot": slot.number},
+                )
             return
         if self._guard is not None:
             self._guard.remove(slot.worker.pid)
         slot.worker, slot.dying = None, False
-        slot.spawn_at = self._clock.monotonic() + self._backoff(slot)
+        slot.spawn_at = self._clock.monotonic() + slot.start_wait
         if slot.report is not None:
             self._end(slot, slot.report)
 
-    def _settle(self, slot: _Slot) -> None:
+    def _settle(self, slot: Slot) -> None:
         """Give the report of a worker that lives on, once it alone is left of its session."""
         assert slot.worker is not None
         if slot.worker.kill_strays() and slot.report is not None:
             self._end(slot, slot.report)
 
-    def _end(self, slot: _Slot, report: Report) -> None:
+    def _end(self, slot: Slot, report: Report) -> None:
         """Delete what the attempt leaves, but for what it has finished, and report how it ended."""
         assert slot.running is not None
         attempt = slot.running.attempt

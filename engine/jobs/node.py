@@ -15,6 +15,7 @@ from engine.jobs.front import FrontEnd
 from engine.jobs.housekeeping import EVERY_SECONDS, purge
 from engine.jobs.ledger import LedgerError
 from engine.jobs.logs import JsonFormatter, LineFormatter
+from engine.jobs.monitor import Monitor
 from engine.jobs.running_node import RunningNode
 
 logger = logging.getLogger(__name__)
@@ -52,33 +53,37 @@ def serve(config: Config, *, as_json: bool = False) -> int:
     _log(config, as_json=as_json)
     signals = EndingSignals()
     try:
-        with RunningNode(config) as node:
+        with (
+            Monitor(config) as monitor,
+            RunningNode(config, on_started=monitor.started, on_ended=monitor.ended) as node,
+        ):
             front = FrontEnd(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
             try:
-                return _run(node, front, signals)
+                return _run(node, front, signals, monitor)
             finally:
                 front.close()
     finally:
         signals.close()
 
 
-def _run(node: RunningNode, front: FrontEnd, signals: EndingSignals) -> int:
+def _run(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: Monitor) -> int:
     """Turn until a signal comes, then drain."""
     ready = False
     purge_at = 0.0
     while signals.count == 0:
         node.turn()
         front.tend()
+        monitor.tend(node, front)
         if ready != (front.ready and node.trouble is None):
             ready = not ready
             _say_ready(node, front, ready)
         if SYSTEM_CLOCK.monotonic() >= purge_at:
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
             _purge(node)
-    return _drain(node, front, signals)
+    return _drain(node, front, signals, monitor)
 
 
-def _drain(node: RunningNode, front: FrontEnd, signals: EndingSignals) -> int:
+def _drain(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: Monitor) -> int:
     """Let what runs finish, then queue it again; a further signal does that at once."""
     seconds = node.config.node.drain_timeout
     logger.info("the node ends: %d running jobs get %g s", node.dispatcher.running, seconds)
@@ -86,6 +91,7 @@ def _drain(node: RunningNode, front: FrontEnd, signals: EndingSignals) -> int:
 
     def go_on() -> bool:
         front.tend()
+        monitor.tend(node, front)
         return signals.count < 2
 
     if not node.finish(seconds=seconds, go_on=go_on):

@@ -19,6 +19,10 @@ RESULT: Final = ".result.json"
 """Written into the staging folder when everything else there is whole, and published with it."""
 
 
+ROLES: Final = ("video", "thumbnail", "srt", "vtt", "metadata", "manifest")
+"""What every finished job has, by its place in `files` of the result."""
+
+
 class NotStagedError(RenderingError):
     """What an attempt calls finished is not all there."""
 
@@ -31,13 +35,13 @@ def read_staged(folder: Path) -> Mapping[str, Any]:
     """Return the result that a finished attempt has left in a folder; raise NotStagedError where it is not whole."""
     try:
         result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        missing = [name for name in result["files"].values() if not (folder / name).is_file()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        files = {role: str(result["files"][role]) for role in ROLES}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotStagedError(f"{folder}: its result cannot be read: {error}") from error
+    missing = [name for name in files.values() if name != Path(name).name or not (folder / name).is_file()]
     if missing:
         raise NotStagedError(f"{folder}: without {', '.join(missing)}")
-    assert isinstance(result, dict)
-    return result
+    return {**result, "files": files}
 
 
 def publish(staged: Path, target: Path) -> Path:

@@ -6,13 +6,14 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engine.capabilities import cpu_count
 from engine.config import Config
 from engine.errors import ConfigError
+from engine.jobs.capacity import default_slots
 from engine.jobs.clock import SYSTEM_CLOCK, Clock
 from engine.jobs.folders import Folders
 from engine.jobs.guard import Guard, sweep
@@ -51,11 +52,6 @@ class NodeLock:
         os.close(self._descriptor)
 
 
-def default_slots(config: Config) -> int:
-    """Return how many jobs are rendered at once."""
-    return config.processing.max_concurrent_jobs or cpu_count()
-
-
 class RunningNode:
     """Everything of a node but its front end, in the thread that opens it. A context manager.
 
@@ -70,23 +66,25 @@ class RunningNode:
         on_started: Callable[[Attempt], None] | None = None,
         on_ended: Callable[[Ended], None] | None = None,
     ) -> None:
-        self.config, self.folders, self.slots = config, Folders.of(config), default_slots(config)
+        capacity = default_slots(config)
+        logger.info("%d job slots of %d cores (%s)", capacity.slots, capacity.cores, capacity.reason)
+        self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots
         self._clock = clock
         self.folders.make()
-        self._lock = NodeLock(self.folders.lock)
-        try:
+        with ExitStack() as opened:
+            opened.callback(NodeLock(self.folders.lock).close)
             swept = sweep(self.folders.state)
             if swept:
                 logger.warning("%d processes that a former node had left were killed", swept)
-            self.ledger = Ledger(self.folders.ledger, clock=clock)
+            self.ledger = opened.enter_context(Ledger(self.folders.ledger, clock=clock))
             self.recovered = recover(self.ledger, self.folders)
             self.guard = Guard(self.folders.state)
+            opened.callback(self.guard.close)
             self.dispatcher = LocalDispatcher(
-                config, self.folders, slots=self.slots, guard=self.guard, clock=clock
+                config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
             )
-        except BaseException:
-            self._lock.close()
-            raise
+            opened.callback(self.dispatcher.close)
+            self._opened = opened.pop_all()
         self.scheduler = Scheduler(
             self.ledger,
             self.dispatcher,
@@ -142,7 +140,4 @@ class RunningNode:
 
     def close(self) -> None:
         """Kill what still runs and give everything back."""
-        self.dispatcher.close()
-        self.guard.close()
-        self.ledger.close()
-        self._lock.close()
+        self._opened.close()

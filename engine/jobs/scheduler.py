@@ -101,6 +101,7 @@ class Scheduler:
         self._full = False
         self._paused_until = 0.0
         self._look_at = 0.0
+        self._free = 0
 
     @property
     def draining(self) -> bool:
@@ -136,8 +137,10 @@ class Scheduler:
             return
         try:
             self._write_reports()
-            if self._ledger.changed() or now >= self._look_at or self._could_begin():
+            free = self._dispatcher.capacity - self._dispatcher.running
+            if self._ledger.changed() or now >= self._look_at or free > self._free:
                 self._look(now)
+            self._free = free
         except LedgerError as error:
             logger.error("the ledger is left alone for %g s: %s", LEDGER_PAUSE_SECONDS, error)
             self._paused_until = self._clock.monotonic() + LEDGER_PAUSE_SECONDS

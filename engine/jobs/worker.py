@@ -49,7 +49,7 @@ class Line:
 
     def say(self, **message: Any) -> None:
         """Send a message."""
-        data = memoryview(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+        data = memoryview(json.dumps(message).encode() + b"\n")
         with self._lock:
             try:
                 while data:
@@ -176,26 +176,36 @@ def _result_fields(result: RenderResult) -> dict[str, Any]:
 def _render(description: dict[str, Any], config: Config, line: Line, stop: threading.Event) -> dict[str, Any]:
     """Render an attempt into its staging folder and return its result, which is written there last."""
     from engine.atomic import write_text
+    from engine.jobs.assets import localise
+    from engine.jobs.fetch import Fetcher
     from engine.jobs.job_config import job_config
     from engine.jobs.progress import ProgressMeter
     from engine.pipeline import render_story
     from engine.story import parse_story
 
     temp, staging = Path(description["temp"]), Path(description["staging"])
-    own = job_config(config, description["config"])
-    own = own.override("storage", temp_path=temp)
-    meter = ProgressMeter(lambda progress: line.say(progress=progress))
-    story = parse_story(description["story"])
+    local = localise(
+        description["story"],
+        description["config"],
+        node=config.node,
+        inbox=Path(description["inbox"]),
+        temp=temp,
+        fetch=Fetcher.of(config.node),
+        settings=job_config(config, description["config"]),
+    )
+    for warning in local.warnings:
+        logger.warning(warning)
     result = render_story(
-        story,
+        parse_story(local.story),
         staging / f"{description['story_id']}.mp4",
-        config=own,
+        config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
-        on_event=meter,
+        on_event=ProgressMeter(lambda progress: line.say(progress=progress)),
         stop=stop,
     )
     fields = _result_fields(result)
-    write_text(staging / RESULT, json.dumps(fields, ensure_ascii=False))
+    fields["warnings"] = [*local.warnings, *fields["warnings"]]
+    write_text(staging / RESULT, json.dumps(fields))
     return fields
 
 
@@ -259,6 +269,8 @@ def _warm_up(setup: dict[str, Any]) -> Config:
 
     return_freed_memory()
     with importing():
+        import engine.jobs.assets
+        import engine.jobs.fetch
         import engine.jobs.job_config
         import engine.jobs.progress
         import engine.pipeline  # noqa: F401

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import engine
+from engine.jobs.failures import MESSAGE_CHARACTERS
+from engine.jobs.model import Failure, FailureKind, Progress
 from engine.jobs.processes import NODE_VARIABLE, session_members, signal_process, signal_session
 
 READ_BYTES = 1 << 16
+READS_AT_ONCE = 64
+LINE_MAX_BYTES = 1 << 22
+"""A worker that says more without an end of line is taken for one that has hung up."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -83,7 +89,9 @@ class WorkerProcess:
 
     def heard(self) -> list[dict[str, Any]]:
         """Return the messages that have come; sets `hung_up` at the end of the line."""
-        while not self.hung_up:
+        for _ in range(READS_AT_ONCE):
+            if self.hung_up:
+                break
             try:
                 data = os.read(self.receive, READ_BYTES)
             except BlockingIOError:
@@ -91,12 +99,16 @@ class WorkerProcess:
             except OSError:
                 data = b""
             self._buffer += data
-            self.hung_up = not data
+            self.hung_up = not data or len(self._buffer) > LINE_MAX_BYTES
         *lines, self._buffer = self._buffer.split(b"\n")
         messages = []
         for line in lines:
-            with contextlib.suppress(ValueError):  # a worker that died in the middle of a line
-                messages.append(json.loads(line))
+            with contextlib.suppress(
+                ValueError, RecursionError
+            ):  # a worker that died in the middle of a line
+                message = json.loads(line)
+                if isinstance(message, dict):
+                    messages.append(message)
         return messages
 
     def exit_status(self) -> int | None:
@@ -133,3 +145,21 @@ class WorkerProcess:
         for process in sorted(members, key=lambda process: process.pid != self.pid):
             signal_process(process, signal.SIGKILL)
         return False
+
+
+def read_progress(told: Any) -> Progress:
+    """Return what a worker says of its progress; raise ValueError, KeyError or TypeError where it makes no sense."""
+    numbers = [told[name] for name in ("percent", "fps", "eta_seconds")]
+    if not isinstance(told["stage"], str) or not all(
+        number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers
+    ):
+        raise ValueError("no progress")
+    return Progress(told["stage"][:64], min(100.0, max(0.0, float(numbers[0]))), numbers[1], numbers[2])
+
+
+def read_failure(told: Any) -> Failure:
+    """Return what a worker says of its failure; raise ValueError, KeyError or TypeError where it makes no sense."""
+    kind = told["kind"]
+    if kind not in get_args(FailureKind):
+        raise ValueError(f"kind {kind!r}")
+    return Failure(kind, str(told["error_type"])[:128], str(told["message"])[:MESSAGE_CHARACTERS])

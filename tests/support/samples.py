@@ -21,17 +21,27 @@ def picture(form: str = "JPEG", size_px: tuple[int, int] = (64, 96), colour: str
     return data.getvalue()
 
 
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + name + body + zlib.crc32(name + body).to_bytes(4, "big")
+
+
+def _png(width: int, height: int, packed: bytes) -> bytes:
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+
+
+@cache
 def bomb(width: int, height: int) -> bytes:
-    """Return a PNG of a few kilobytes whose header says that it has width x height grey pixels, and which has them."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return len(body).to_bytes(4, "big") + name + body + zlib.crc32(name + body).to_bytes(4, "big")
-
+    """Return a PNG of a few kilobytes that unpacks to width x height black pixels."""
     packer = zlib.compressobj(9)
     row = bytes(width + 1)
-    rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    return _png(width, height, packed)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG whose header promises width x height pixels, and that has hardly any."""
+    return _png(width, height, zlib.compress(bytes(1000)))
 
 
 @cache

@@ -109,6 +109,20 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     assert cache.prune() == 0
 
 
+def test_pruning_deletes_what_a_killed_process_has_left_and_spares_what_is_being_written(
+    tmp_path: Path,
+) -> None:
+    cache = ContentCache(tmp_path)
+    kept, _ = cache.get_or_make("kind", {"a": 1}, ".bin", lambda path: path.write_bytes(b"x") and None)
+    left, young = (kept.with_name(f".partial-1-{name}.bin") for name in ("left", "young"))
+    for path in (left, young):
+        path.write_bytes(b"half")
+    two_days_ago = time.time() - 2 * 86400
+    os.utime(left, (two_days_ago, two_days_ago))
+    assert cache.prune() == 0
+    assert [path.exists() for path in (kept, left, young)] == [True, False, True]
+
+
 def test_pruning_an_empty_or_missing_folder_frees_nothing(tmp_path: Path) -> None:
     assert ContentCache(tmp_path / "none").prune() == 0
 

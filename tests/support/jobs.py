@@ -1,0 +1,220 @@
+"""Nodes, jobs and clocks for tests of the job front end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.config import Config, load_config
+from engine.jobs.ledger import Ledger
+from engine.jobs.model import Job, NewJob, Priority
+from engine.jobs.running_node import RunningNode
+
+ROOT = Path(__file__).parents[2]
+FAST_SECONDS = 30.0
+"""What anything may take that is done in a second or two on an idle machine."""
+
+
+def node_settings(
+    folder: Path, *, cache: Path | None = None, **sections: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings of a node that has everything in a folder, and renders small and quickly."""
+    settings: dict[str, Any] = {
+        "video": {"size": [160, 284], "fps": 24, "preset": "ultrafast", "crf": 30},
+        "tts": {"service": "none"},
+        "processing": {"max_concurrent_jobs": 1},
+        "node": {
+            "state_path": str(folder / "state"),
+            "bind": f"ipc://{folder / 'node.sock'}",
+            "http_bind": None,
+            "min_free_mb": 1,
+        },
+        "storage": {"output_path": str(folder / "out"), "cache_path": str(cache or folder / "cache")},
+    }
+    for section, values in sections.items():
+        settings[section] = {**settings.get(section, {}), **values}
+    return settings
+
+
+def node_config(folder: Path, *, cache: Path | None = None, **sections: Mapping[str, Any]) -> Config:
+    """Return the configuration of such a node."""
+    return load_config(node_settings(folder, cache=cache, **sections), environ=False)
+
+
+def tiny_story(name: str = "tiny", *, seconds: float = 0.5, text: str = "Words") -> dict[str, Any]:
+    """Return a story of two scenes; some 500 frames a second are rendered of it."""
+    return {
+        "id": name,
+        "title": f"Story {name}",
+        "metadata": {"genre": "mystery", "language": "en"},
+        "scenes": [
+            {"scene_id": scene, "text": f"{text} {scene}", "narration": "", "duration": seconds}
+            for scene in ("a", "b")
+        ],
+    }
+
+
+def long_story(name: str = "long", *, seconds: float = 60) -> dict[str, Any]:
+    """Return a story of twice so many seconds that is rendered for a while: no frame of it is in a cache."""
+    return tiny_story(name, seconds=seconds, text=f"{name} {os.urandom(4).hex()}")
+
+
+def submit(
+    ledger: Ledger,
+    story: Mapping[str, Any],
+    *,
+    config: Mapping[str, Any] | None = None,
+    priority: Priority = "normal",
+    max_attempts: int = 3,
+    scheduled_for: float | None = None,
+) -> str:
+    """Queue a job in a ledger and return its id."""
+    new = NewJob(
+        "tester",
+        str(story.get("id", "story")),
+        story,
+        config or {},
+        priority=priority,
+        max_attempts=max_attempts,
+        scheduled_for=scheduled_for,
+    )
+    receipt, _ = ledger.submit(new, ageing=600, max_queued=10_000)
+    return receipt.job_id
+
+
+def job_of(ledger: Ledger, job_id: str) -> Job:
+    """Return a job that must be there."""
+    job = ledger.job(job_id)
+    assert job is not None
+    return job
+
+
+def turn_until(
+    node: RunningNode, condition: Callable[[], object], *, seconds: float = FAST_SECONDS, what: str = ""
+) -> float:
+    """Turn a node's loop until something holds; return the seconds it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what or condition}"
+        node.turn()
+    return time.monotonic() - began
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float = FAST_SECONDS, what: str = "") -> float:
+    """Wait until something holds; return the seconds it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what or condition}"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def turn_until_ended(node: RunningNode, job_id: str, *, seconds: float = FAST_SECONDS) -> Job:
+    """Turn a node's loop until a job has ended, and return it."""
+    turn_until(node, lambda: job_of(node.ledger, job_id).status.is_terminal, seconds=seconds, what="ended")
+    return job_of(node.ledger, job_id)
+
+
+def is_rendering(ledger: Ledger, job_id: str) -> bool:
+    """Whether some frames of a job have been rendered."""
+    job = job_of(ledger, job_id)
+    return job.status == "processing" and job.stage == "render" and (job.percent or 0) > 17
+
+
+class FakeClock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.wall_seconds = 1_800_000_000.0
+        self.seconds = 1000.0
+
+    def wall(self) -> float:
+        """Return the time of day that was set."""
+        return self.wall_seconds
+
+    def monotonic(self) -> float:
+        """Return the seconds that were let pass."""
+        return self.seconds
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self.seconds += seconds
+        self.wall_seconds += seconds
+
+
+class NodeProcess:
+    """`video-pipeline serve` as a process."""
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.config = load_config(dict(settings), environ=False)
+        self._file = folder / "node.yaml"
+        self._file.write_text(yaml.safe_dump({"video_pipeline": dict(settings)}))
+        self._environ = {**os.environ, **(environ or {})}
+        self.log = folder / "node.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "engine.cli", "serve", "--config", str(self._file)],
+                cwd=ROOT,
+                env=self._environ,
+                stderr=log,
+                stdout=log,
+                start_new_session=True,
+            )
+
+    def ledger(self) -> Ledger:
+        """Return a connection to its ledger, which it has made."""
+        path = self.config.state_dir() / "ledger.sqlite3"
+        wait_until(path.exists, what="a ledger")
+        return Ledger(path)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, *, seconds: float = FAST_SECONDS) -> int:
+        """Wait until it has ended and return its exit status."""
+        assert self.process is not None
+        return self.process.wait(timeout=seconds)
+
+    def kill(self) -> None:
+        """Kill it without a word."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def node_process(
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    cache: Path | None = None,
+    **sections: Mapping[str, Any],
+) -> Iterator[NodeProcess]:
+    """Run `video-pipeline serve` while the block runs; its log is shown where the block fails."""
+    node = NodeProcess(folder, node_settings(folder, cache=cache, **sections), environ=environ)
+    node.start()
+    try:
+        yield node
+    except BaseException:
+        print(node.log.read_text(errors="replace")[-6000:], file=sys.stderr)
+        raise
+    finally:
+        node.kill()

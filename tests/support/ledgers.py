@@ -1,0 +1,154 @@
+"""Ledgers, clocks and jobs for tests."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.jobs.ledger import Ledger, Receipt
+from engine.jobs.model import Attempt, Job, NewJob, Priority
+
+ROOT = Path(__file__).parents[2]
+AGEING = 600.0
+MAX_QUEUED = 1000
+STORY_4K = {"text": "".join(f"word {number} " for number in range(400))}
+
+
+class FakeClock:
+    """A clock that a test sets."""
+
+    def __init__(self, *, wall: float = 1_800_000_000.0, monotonic: float = 1000.0) -> None:
+        self.wall_seconds = wall
+        self.seconds = monotonic
+
+    def wall(self) -> float:
+        """Return the time of day that was set."""
+        return self.wall_seconds
+
+    def monotonic(self) -> float:
+        """Return the seconds that were let pass."""
+        return self.seconds
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self.seconds += seconds
+        self.wall_seconds += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the time of day forward, or back, as NTP or a person does."""
+        self.wall_seconds += seconds
+
+
+def new_job(name: str = "story", **values: Any) -> NewJob:
+    """Return a job that can be submitted."""
+    return NewJob(**({"owner": "anna", "story_id": name, "story": {"id": name}} | values))
+
+
+def submit(
+    ledger: Ledger,
+    name: str = "story",
+    *,
+    priority: Priority = "normal",
+    max_queued: int = MAX_QUEUED,
+    reserve: float = 0.0,
+    ageing: float = AGEING,
+    **values: Any,
+) -> str:
+    """Submit a job and return its id."""
+    receipt, _ = submit_fully(
+        ledger, name, priority=priority, max_queued=max_queued, reserve=reserve, ageing=ageing, **values
+    )
+    return receipt.job_id
+
+
+def submit_fully(
+    ledger: Ledger,
+    name: str = "story",
+    *,
+    max_queued: int = MAX_QUEUED,
+    reserve: float = 0.0,
+    ageing: float = AGEING,
+    **values: Any,
+) -> tuple[Receipt, bool]:
+    """Submit a job and return what the ledger answers."""
+    return ledger.submit(new_job(name, **values), ageing=ageing, max_queued=max_queued, reserve=reserve)
+
+
+def claim(ledger: Ledger) -> Attempt:
+    """Begin an attempt that must be there."""
+    attempt = ledger.claim()
+    assert attempt is not None
+    return attempt
+
+
+def job(ledger: Ledger, job_id: str) -> Job:
+    """Return a job that must be there."""
+    found = ledger.job(job_id)
+    assert found is not None
+    return found
+
+
+def claimed(ledger: Ledger) -> list[str]:
+    """Claim all that is ready; return the names of the stories in that order."""
+    names = []
+    while (attempt := ledger.claim()) is not None:
+        names.append(attempt.story_id)
+    return names
+
+
+def publish(ledger: Ledger, attempt: Attempt, **result: Any) -> bool:
+    """Take an attempt to its good end; return whether it counts."""
+    return ledger.begin_publishing(attempt.job_id, attempt.fence) and ledger.complete(
+        attempt.job_id, attempt.fence, result
+    )
+
+
+def kinds(ledger: Ledger, job_id: str) -> list[str]:
+    """Return what happened to a job."""
+    return [event.kind for event in ledger.events(after=0, limit=10_000, job_id=job_id)]
+
+
+def assert_sound(path: Path) -> None:
+    """Check the file and what must be true of every ledger; no Ledger may be open on it in this process."""
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        tallies = db.execute("SELECT status, owner, priority, n FROM tallies WHERE n <> 0").fetchall()
+        counted = db.execute("SELECT status, owner, priority, count(*) FROM jobs GROUP BY 1, 2, 3").fetchall()
+        assert sorted(tallies) == sorted(counted)
+        without = "SELECT count(*) FROM {} WHERE position NOT IN (SELECT position FROM jobs)"
+        assert db.execute(without.format("events")).fetchone() == (0,)
+        assert db.execute(without.format("payloads")).fetchone() == (0,)
+        assert db.execute(
+            "SELECT count(*) FROM jobs WHERE status <> 'completed' AND position NOT IN (SELECT position FROM payloads)"
+        ).fetchone() == (0,)
+        last = "SELECT status FROM events WHERE events.position = jobs.position ORDER BY seq DESC LIMIT 1"
+        assert db.execute(f"SELECT job_id FROM jobs WHERE status <> ({last})").fetchall() == []
+        ends = "SELECT count(*) FROM events WHERE events.position = jobs.position AND kind = 'completed'"
+        assert db.execute(f"SELECT job_id FROM jobs WHERE ({ends}) > 1").fetchall() == []
+        progress = "SELECT count(*) FROM events JOIN jobs USING (position) WHERE kind = 'progress' AND jobs.status IN "
+        assert db.execute(progress + "('completed', 'failed', 'cancelled')").fetchone() == (0,)
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """Give a folder in memory where there is one: for tests of thousands of commits that are not about disks."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def run_python(program: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a Python program whose standard output is read here."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
