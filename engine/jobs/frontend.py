@@ -56,13 +56,17 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.02
 BATCH_MESSAGES = 256
 BATCH_SECONDS = 0.005
-REQUESTS_HWM = 256
-"""Requests of one client that wait; with more of them its connection is not read."""
+HEAVY_VERBS = frozenset({b"list", b"events"})
+BATCH_HEAVY = 2
+"""Requests for a page, which takes milliseconds, in one batch: ZeroMQ takes turns among clients, so that one that
+asks for many pages does not keep the others waiting."""
 REPLIES_HWM = 4096
 EVENTS_HWM = 20_000
 """Events that wait for one subscriber, about 200 bytes each; a slower one misses some, and sees it by `seq`."""
 EVENTS_PAGE = 500
 TOPIC_MAX_BYTES = 1024
+FRAME_OVERHEAD_BYTES = 48
+"""On the wire, at most: 9 of ZMTP, 33 of CURVE."""
 FRAMES_READ_MAX: Final = 100_000
 
 
@@ -86,10 +90,12 @@ class FrontEnd:
         self._zap = Authenticator(self._context, self._allowed) if self._allowed else None
         self._router = self._context.socket(zmq.ROUTER)
         self._router.router_mandatory = True
-        self._router.rcvhwm, self._router.sndhwm = REQUESTS_HWM, REPLIES_HWM
+        # Without a mark for what comes in, which Connections bounds by the byte: a connection that ZeroMQ has stopped
+        # to read, that is then reset, and whose heartbeat is due aborts the process (out_event, "!_io_error").
+        self._router.rcvhwm, self._router.sndhwm = 0, REPLIES_HWM
         self._events = self._context.socket(zmq.XPUB)
         self._events.xpub_verbose = True
-        self._events.sndhwm = EVENTS_HWM
+        self._events.rcvhwm, self._events.sndhwm = 0, EVENTS_HWM
         self._connections = Connections(max_message=most, memory_budget=256_000_000 + 4 * most)
         prepare(self._router, requests, max_message=most, key=self.key)
         prepare(self._events, events, max_message=TOPIC_MAX_BYTES, key=self.key)
@@ -165,11 +171,13 @@ class FrontEnd:
     def _requests(self) -> None:
         batch: list[Asked] = []
         until = time.monotonic() + BATCH_SECONDS
-        while len(batch) < BATCH_MESSAGES and time.monotonic() < until:
+        heavy = 0
+        while len(batch) < BATCH_MESSAGES and heavy < BATCH_HEAVY and time.monotonic() < until:
             asked = self._receive()
             if asked is None:
                 break
             batch.append(asked)
+            heavy += not HEAVY_VERBS.isdisjoint(asked.frames[2:4])
         if batch:
             self.counters["batches"] += 1
             self._send_all(self.door.answer(batch))
@@ -198,7 +206,7 @@ class FrontEnd:
             elif count == FRAMES_READ_MAX:
                 self._connections.end(descriptor, f"a message of more than {count} frames")
         self.counters["bytes_in"] += size
-        self._connections.delivered(descriptor, user)
+        self._connections.delivered(descriptor, user, size + count * FRAME_OVERHEAD_BYTES)
         if not user:
             return None  # cannot be: who is not let in is not heard
         return Asked(routing_id, user, frames, size, descriptor)
@@ -226,7 +234,7 @@ class FrontEnd:
                 return
             user = _user(frame) if self.curve else LOCAL_USER
             if user:
-                self._connections.delivered(_descriptor(frame), user)
+                self._connections.delivered(_descriptor(frame), user, len(frame))
             self.counters["subscriptions"] += 1
             self._subscribed = True
 
