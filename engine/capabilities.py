@@ -124,9 +124,9 @@ def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) 
             kept, _ = memory.get_or_make("programs", parts, ".json", keep, ttl=PROGRAM_SECONDS)
             said = json.loads(kept.read_text(encoding="utf-8"))
         return FfmpegProgram(path, said["version"], frozenset(said["filters"]), origin)
-    except (OSError, subprocess.SubprocessError):
+    except subprocess.SubprocessError:
         return None
-    except (ValueError, KeyError, TypeError):  # what was kept is damaged
+    except (OSError, ValueError, KeyError, TypeError):  # what was kept is damaged, or nothing can be kept
         return inspect_ffmpeg(path, origin) if memory is not None else None
 
 

@@ -36,6 +36,7 @@ TERM_SECONDS = 2.0
 START_SECONDS = 60.0
 """What a worker gets to be warm."""
 
+START_SILENCE_SECONDS = 20.0
 HUNG_UP_SECONDS = 0.5
 """What a worker that has closed its line gets to end by itself, so that its exit status is its own."""
 
@@ -254,8 +255,7 @@ class LocalDispatcher:
             slot.failed_starts += 1
             logger.error("the worker was not warm after %g s", START_SECONDS, extra={"slot": slot.number})
             self._kill(slot, None)
-        elif slot.ready and now - slot.seen > self._config.node.lease:
-            lease = self._config.node.lease
+        elif now - slot.seen > (lease := self._lease(slot)):
             logger.error("no sign of life for %g s: the worker is killed", lease, extra={"slot": slot.number})
             lost = self._lost(slot, running, f"no sign of life for {lease:g} s") if running else None
             self._kill(slot, slot.report or lost)
@@ -269,6 +269,10 @@ class LocalDispatcher:
                 worker.terminate()
         elif slot.running is None and slot.jobs >= self._config.node.jobs_per_worker:
             self._kill(slot, None)
+
+    def _lease(self, slot: Slot) -> float:
+        """Return how long a worker may be silent: longer while it imports, where a slow disk holds up all of it."""
+        return self._config.node.lease if slot.ready else max(self._config.node.lease, START_SILENCE_SECONDS)
 
     def _gone(self, slot: Slot, worker: WorkerProcess, running: Running | None) -> None:
         """Take it that a worker has died by itself or by somebody's hand."""

@@ -1,4 +1,7 @@
-"""Log lines of a node and its workers: one a record, with job and attempt where there is one."""
+"""Log lines of a node and its workers: one a record, with job and attempt where there is one.
+
+An attempt is written NUMBER.FENCE: the how-manieth that is charged to the job, and its fence in the ledger.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+HAS_PROC = sys.platform == "linux"
 PR_SET_PDEATHSIG = 1
 NODE_VARIABLE = "VIDEO_PIPELINE_NODE_STATE"
 """In the environment of all that a node starts, and of what these start: the node's state folder."""
@@ -51,8 +52,8 @@ def read_process(pid: int) -> Process | None:
 
 
 def processes() -> Iterator[Process]:
-    """Yield every process that has not ended."""
-    for entry in os.scandir("/proc"):
+    """Yield every process that has not ended; none where the system does not show them in /proc."""
+    for entry in os.scandir("/proc") if HAS_PROC else ():
         if entry.name.isdecimal():
             process = read_process(int(entry.name))
             if process is not None:
@@ -86,7 +87,15 @@ def signal_process(process: Process, number: signal.Signals) -> None:
 
 
 def signal_session(session: int, number: signal.Signals, *, spare: int | None = None) -> int:
-    """Send a signal to all processes of a session, but not to `spare`; return how many there were."""
+    """Send a signal to all processes of a session, but not to `spare`; return how many there were.
+
+    Where the system does not show processes in /proc only the leader's group gets it, and none are counted.
+    """
+    if not HAS_PROC:
+        if spare is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(session, number)
+        return 0
     members = [process for process in session_members(session)[session] if process.pid != spare]
     # The leader first: what it would start otherwise is not there yet when the others are listed.
     for process in sorted(members, key=lambda process: process.pid != session):

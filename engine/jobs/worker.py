@@ -216,7 +216,7 @@ def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line
     description = json.loads(path.read_text(encoding="utf-8"))
     log, temp = Path(description["log"]), Path(description["temp"])
     level = config.error_handling.log_level
-    fields = {"job": description["job_id"], "attempt": f"{description['number']}.{fence}"}
+    fields = {"job_id": description["job_id"], "attempt": f"{description['number']}.{fence}"}
     try:
         with _own_log(log, level=level, **fields), _own_temp(temp):
             try:

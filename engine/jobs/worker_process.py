@@ -15,7 +15,7 @@ from typing import Any, get_args
 import engine
 from engine.jobs.failures import MESSAGE_CHARACTERS
 from engine.jobs.model import Failure, FailureKind, Progress
-from engine.jobs.processes import NODE_VARIABLE, session_members, signal_process, signal_session
+from engine.jobs.processes import NODE_VARIABLE, signal_session
 
 READ_BYTES = 1 << 16
 READS_AT_ONCE = 64
@@ -47,8 +47,8 @@ class WorkerProcess:
     """
 
     def __init__(self, *, setup: dict[str, Any], state: Path, cores: int, log: Path) -> None:
-        from_node, self._send = os.pipe2(os.O_CLOEXEC)
-        self.receive, to_node = os.pipe2(os.O_CLOEXEC)
+        from_node, self._send = os.pipe()
+        self.receive, to_node = os.pipe()
         environment = child_environment(state)
         for variable in THREAD_VARIABLES:
             environment.setdefault(variable, str(cores))
@@ -135,16 +135,13 @@ class WorkerProcess:
         """Kill the session; return whether nothing of it is left. Call it again until then."""
         if self._ended:
             return True
-        members = session_members(self.pid)[self.pid]
-        if not members and self.exit_status() is not None:
-            self._ended = True
-            self._process.wait()
-            os.close(self._send)
-            os.close(self.receive)
-            return True
-        for process in sorted(members, key=lambda process: process.pid != self.pid):
-            signal_process(process, signal.SIGKILL)
-        return False
+        if signal_session(self.pid, signal.SIGKILL) or self.exit_status() is None:
+            return False
+        self._ended = True
+        self._process.wait()
+        os.close(self._send)
+        os.close(self.receive)
+        return True
 
 
 def read_progress(told: Any) -> Progress:

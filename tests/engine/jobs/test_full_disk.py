@@ -45,7 +45,7 @@ def fill(folder: Path) -> Path:
     return filler
 
 
-@pytest.mark.parametrize("section", ["storage.output_path", "node.state_path"])
+@pytest.mark.parametrize("section", ["storage.output_path", "storage.cache_path", "node.state_path"])
 def test_a_full_disk_is_not_charged_to_the_job_which_is_done_when_there_is_room(
     tmp_path: Path, session_cache: Path, section: str
 ) -> None:

@@ -85,7 +85,7 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
     assert job.result["video_info"]["resolution"] == [160, 284]
     assert job.result["encoder"] in ("libx264", "h264_nvenc")
     log = steady.folders.log(job_id, job.fence).read_text()
-    assert f"job={job_id} attempt=1.1 the attempt begins" in log
+    assert f"job_id={job_id} attempt=1.1 the attempt begins" in log
     sound(steady, job_id)
 
 
