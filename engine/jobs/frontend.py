@@ -67,7 +67,7 @@ EVENTS_PAGE = 500
 TOPIC_MAX_BYTES = 1024
 FRAME_OVERHEAD_BYTES = 48
 """On the wire, at most: 9 of ZMTP, 33 of CURVE."""
-FRAMES_READ_MAX: Final = 100_000
+FRAMES_READ_MAX: Final = 5000
 
 
 class FrontEnd:
@@ -196,14 +196,18 @@ class FrontEnd:
         frames: list[bytes] = []
         size = count = 0
         more = first.more
-        while more:
+        while more and count <= most:
             frame = router.recv(zmq.NOBLOCK)
             more = bool(router.get(zmq.RCVMORE))
             size += len(frame)
             count += 1
-            if count <= most:
-                frames.append(frame)
-            elif count == FRAMES_READ_MAX:
+            frames.append(frame)
+        while more:  # ZeroMQ gives nothing else before the last of them
+            rest = router.recv(zmq.NOBLOCK, copy=False)
+            more = rest.more
+            size += len(rest)
+            count += 1
+            if count == FRAMES_READ_MAX:
                 self._connections.end(descriptor, f"a message of more than {count} frames")
         self.counters["bytes_in"] += size
         self._connections.delivered(descriptor, user, size + count * FRAME_OVERHEAD_BYTES)

@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import socket
 import statistics
 import struct
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import zmq
 
-from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
+from tests.support.front_end import STORY, FrontEndProcess, Speaker, memory_of, node_config
 from tests.support.zmtp import GREETING, address, frame, greeted, ready
 
 MEMORY_BOUND = 400 << 20
@@ -258,50 +259,56 @@ class Fuzzer:
         self._raw(GREETING + ready(b"SUB") + said, url=self.front.events)
 
 
-class Steady(threading.Thread):
-    """A well-behaved client: asks, waits for the answer, pauses. Latencies in seconds."""
+class Steady:
+    """A well-behaved client in a process of its own: asks, waits for the answer, pauses; one in ten is a submit."""
 
     def __init__(self, front: FrontEndProcess) -> None:
-        super().__init__(daemon=True)
-        self._front = front
-        self._stop_asking = threading.Event()
-        self.latencies: list[float] = []
-        self.failure: str | None = None
-        self.highest_memory = 0
+        spawn = multiprocessing.get_context("spawn")
+        self._ours, theirs = spawn.Pipe()
+        self._process = spawn.Process(
+            target=_be_steady, args=(front.requests, front.process.pid, theirs), daemon=True
+        )
+        self._process.start()
+        self._ours.recv()  # it has begun
 
-    def run(self) -> None:
-        try:
-            with Speaker(self._front.requests, timeout=ANSWER_SECONDS) as speaker:
-                number = 0
-                while not self._stop_asking.wait(0.005):
-                    began = time.perf_counter()
-                    if number % 10 == 0:
-                        speaker.ask(
-                            "submit",
-                            {"story": STORY, "priority": "high", "key": f"steady-{id(self)}-{number}"},
-                        )
-                    else:
-                        speaker.ask("ping")
-                    self.latencies.append(time.perf_counter() - began)
-                    self.highest_memory = max(self.highest_memory, self._front.memory)
-                    number += 1
-        except Exception as error:
-            self.failure = repr(error)
-
-    def result(self) -> dict[str, float]:
-        """Stop, and return median and p99 in ms."""
-        self._stop_asking.set()
-        self.join(2 * ANSWER_SECONDS)
-        found = sorted(self.latencies) or [float("inf")]
-        return {
-            "requests": len(self.latencies),
+    def result(self) -> tuple[dict[str, float], int, str | None]:
+        """Stop it; return latencies, the most memory that it saw the front end hold, and what went wrong."""
+        self._ours.send("stop")
+        latencies, memory, failure = (
+            self._ours.recv() if self._ours.poll(3 * ANSWER_SECONDS) else ([], 0, "stuck")
+        )
+        self._process.join(5)
+        found = sorted(latencies) or [float("inf")]
+        numbers = {
+            "requests": len(latencies),
             "median_ms": round(statistics.median(found) * 1e3, 3),
             "p99_ms": round(found[min(len(found) - 1, int(len(found) * 0.99))] * 1e3, 3),
             "longest_ms": round(found[-1] * 1e3, 3),
         }
+        return numbers, memory, failure
 
 
-def run(folder: Path, *, messages: int, seed: int, idle_seconds: float) -> dict[str, Any]:
+def _be_steady(url: str, pid: int, pipe: Connection) -> None:
+    latencies: list[float] = []
+    highest = 0
+    failure = None
+    pipe.send("begun")
+    try:
+        with Speaker(url, timeout=ANSWER_SECONDS) as speaker:
+            while not pipe.poll(0.005):
+                began = time.perf_counter()
+                if len(latencies) % 10 == 0:
+                    speaker.ask("submit", {"story": STORY, "key": f"steady-{id(pipe)}-{began}"})
+                else:
+                    speaker.ask("ping")
+                latencies.append(time.perf_counter() - began)
+                highest = max(highest, memory_of(pid))
+    except Exception as error:
+        failure = repr(error)
+    pipe.send((latencies, highest, failure))
+
+
+def run(folder: Path, *, messages: int, seed: int, idle_seconds: float, rate: float = 0) -> dict[str, Any]:
     """Flood a front end and return what was seen; `faults` is empty where everything held."""
     config = node_config(folder, max_message_mb=4, max_queued=1_000_000, max_requests_per_second=1e6)
     with FrontEndProcess(config) as front:
@@ -309,24 +316,25 @@ def run(folder: Path, *, messages: int, seed: int, idle_seconds: float) -> dict[
             speaker.ask("submit", {"story": STORY})
         before = front.memory
         idle = Steady(front)
-        idle.start()
         time.sleep(idle_seconds)
-        calm = idle.result()
+        calm, _, failure = idle.result()
+        faults = [failure] if failure else []
         steady = Steady(front)
-        steady.start()
         fuzzer = Fuzzer(front, seed)
         began = time.monotonic()
-        for _ in range(messages):
+        for number in range(messages):
             fuzzer.send_one()
-            if steady.failure or front.process.poll() is not None:
+            if front.process.poll() is not None:
                 break
+            if rate:
+                time.sleep(max(0.0, began + number / rate - time.monotonic()))
         seconds = time.monotonic() - began
-        flooded = steady.result()
+        flooded, highest, failure = steady.result()
         fuzzer.close()
-        faults = [*filter(None, [idle.failure, steady.failure])]
+        faults += [failure] if failure else []
         if front.process.poll() is not None:
             faults.append(f"the front end ended with status {front.process.poll()}")
-        grown = steady.highest_memory - before
+        grown = highest - before
         if grown > MEMORY_BOUND:
             faults.append(f"the front end grew by {grown >> 20} MB")
         faults += [line.strip() for line in front.errors if "Error" in line and "Traceback" not in line][:5]
@@ -353,6 +361,7 @@ def main() -> int:
     )
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    parser.add_argument("--rate", type=float, default=0, help="messages a second; 0: as many as go")
     parser.add_argument("--idle-seconds", type=float, default=5)
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", file=sys.stderr)
@@ -362,6 +371,7 @@ def main() -> int:
             messages=arguments.messages,
             seed=arguments.seed,
             idle_seconds=arguments.idle_seconds,
+            rate=arguments.rate,
         )
     print(json.dumps(found, indent=2))
     return 1 if found["faults"] or found["internal_errors"] else 0
