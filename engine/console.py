@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
-from engine.plan import Event
+if TYPE_CHECKING:
+    from engine.plan import Event
 
 STAGE_WORDS = {
     "assets": "making pictures and narration",

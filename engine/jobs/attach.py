@@ -6,17 +6,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.assets.fonts import FONT_SUFFIXES
 from engine.documents import DocumentError, read_document
 from engine.errors import InputError, StoryError
-from engine.jobs.assets import CONFIG_FIELDS
 from engine.jobs.messages import INLINE_PREFIX
-from engine.story import Story
+
+if TYPE_CHECKING:
+    from engine.story import Story
 
 ELSEWHERE = (INLINE_PREFIX, "http://", "https://")
-CONFIG_FILES = tuple((section, key) for section, key, _ in CONFIG_FIELDS)
+CONFIG_FILES = (("watermark", "image"), ("audio", "music"), ("scenes", "text_font"))
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
+"""As `engine.jobs.assets` and `engine.assets.fonts` have them, which a client need not import: they bring in NumPy."""
 
 
 def read_story(path: Path) -> dict[str, Any]:
@@ -47,12 +49,12 @@ def pack_job(
     Otherwise a path that leads to a file is made absolute, for a node on the same machine; others, and all of a
     story that is data and has no `base`, go as they stand.
     """
-    if isinstance(story, Story):
-        data = story.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-    elif isinstance(story, Mapping):
+    if isinstance(story, Mapping):
         data = deepcopy(dict(story))
-    else:
+    elif isinstance(story, str | os.PathLike):
         data, base = read_story(Path(story)), Path(story).parent
+    else:
+        data = story.model_dump(mode="json", exclude_none=True, exclude_unset=True)
     settings = deepcopy(dict(config))
     parts: list[bytes] = []
     numbers: dict[str, int] = {}

@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
 from pydantic import ValidationError
 
@@ -31,12 +31,14 @@ from engine.jobs.messages import (
     Submitted,
 )
 from engine.jobs.model import JobStatus, Priority
-from engine.story import Story
 from engine.validation import explain
+
+if TYPE_CHECKING:
+    from engine.story import Story
 
 Answer = TypeVar("Answer")
 LIST_PAGE = 100
-StoryLike = Mapping[str, Any] | Story | str | os.PathLike[str]
+StoryLike: TypeAlias = "Mapping[str, Any] | Story | str | os.PathLike[str]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.config import by_sections
 from engine.documents import DocumentError, read_document
 from engine.errors import ConfigError, InputError
 from engine.jobs.client import NodeClient
@@ -198,6 +197,8 @@ def _job_config(path: Path | None) -> dict[str, Any]:
         raise ConfigError(str(error)) from error
     if not isinstance(data, dict | None):
         raise ConfigError(f"{path}: got {type(data).__name__}; allowed: a mapping of sections")
+    from engine.config import by_sections
+
     return by_sections(data or {}, str(path))
 
 

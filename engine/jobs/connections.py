@@ -56,7 +56,6 @@ class Connection:
     user: str = ""
     delivered: int = 0
     given: int = 0
-    seen_delivered: int = 0
     base_received: int = 0
     base_out: int = 0
     received: int = 0
@@ -64,8 +63,8 @@ class Connection:
 
     @property
     def undelivered(self) -> int:
-        """Bytes that came in since something was delivered."""
-        return self.received - self.base_received
+        """Bytes that came in and were not delivered."""
+        return self.received - self.base_received - self.delivered
 
 
 class Connections:
@@ -107,11 +106,11 @@ class Connections:
         """Return how many connections the socket of events has."""
         return sum(connection.side == "events" for connection in list(self._open.values()))
 
-    def delivered(self, descriptor: int, user: str) -> None:
-        """Note that a whole message came from a connection, and whose it is."""
+    def delivered(self, descriptor: int, user: str, size: int) -> None:
+        """Note that a whole message came from a connection, whose it is, and its bytes on the wire, rather too many."""
         connection = self._open.get(descriptor)
         if connection is not None:
-            connection.delivered += 1
+            connection.delivered += size
             connection.user = user
 
     def given(self, descriptor: int, size: int) -> None:
@@ -198,10 +197,10 @@ class Connections:
                 if connection.received > EVENTS_ALLOWANCE_BYTES + EVENTS_ALLOWANCE_PER_SECOND * age:
                     self._end(connection, f"a subscriber has sent {connection.received} bytes")
                 continue
-            if connection.delivered != connection.seen_delivered:
-                connection.seen_delivered = connection.delivered
-                connection.base_received = connection.received
             undelivered = connection.undelivered
+            if undelivered < 0:  # all is delivered, with what was counted too many
+                connection.base_received += undelivered
+                undelivered = 0
             if undelivered > self._most_undelivered:
                 self._end(connection, f"a message without end: {undelivered} bytes so far")
                 continue
@@ -260,6 +259,8 @@ class Connections:
             with _borrowed(connection.descriptor) as sock:
                 if _peer(sock) != connection.peer:
                     return  # the descriptor is another connection's by now
+                # The kernel forgets the rest at once, and the other end hears of it even where it only writes.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             return

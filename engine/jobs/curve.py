@@ -15,7 +15,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import zmq
 import zmq.auth
@@ -23,10 +22,8 @@ from zmq.utils import z85
 
 from engine.config import Config
 from engine.errors import ConfigError, InputError
+from engine.jobs.messages import LOCAL_USER
 from engine.validation import show
-
-LOCAL_USER: Final = "local"
-"""Who speaks without CURVE: somebody on this machine, who sees and changes everyone's jobs."""
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 KEY_CHARACTERS = 40

@@ -15,7 +15,6 @@ from engine.config import Config
 from engine.jobs import messages as m
 from engine.jobs.checks import SubmitCheck
 from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.curve import LOCAL_USER
 from engine.jobs.envelope import (
     PROTOCOLS,
     Asked,
@@ -28,6 +27,7 @@ from engine.jobs.envelope import (
 from engine.jobs.flood import Held, RateLimit, Waits
 from engine.jobs.ledger import Ledger
 from engine.jobs.ledger_errors import KeyConflict, LedgerError, QueueFull, UnknownJob, WrongState
+from engine.jobs.messages import LOCAL_USER
 from engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus, NewJob
 from engine.jobs.views import event_view, job_view, moment
 

@@ -32,7 +32,6 @@ from engine.config import Config, load_config
 from engine.errors import ConfigError, InputError, PipelineError
 from engine.jobs.connections import Connections
 from engine.jobs.curve import (
-    LOCAL_USER,
     AllowList,
     Authenticator,
     KeyPair,
@@ -46,7 +45,7 @@ from engine.jobs.folders import Folders
 from engine.jobs.ledger import Ledger
 from engine.jobs.ledger_errors import LedgerError
 from engine.jobs.logs import JsonFormatter, LineFormatter
-from engine.jobs.messages import MARKS, Message, encode
+from engine.jobs.messages import LOCAL_USER, MARKS, Message, encode
 from engine.jobs.processes import die_with_parent
 from engine.jobs.sockets import bind, events_endpoint, parse_endpoint, prepare, wants_curve
 from engine.jobs.views import event_view

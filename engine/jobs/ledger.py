@@ -147,6 +147,7 @@ class Ledger(LedgerAttempts):
             if job.status is JobStatus.QUEUED:
                 values = {"status": "cancelled", "cancel_requested": 1, "finished_at": self._clock.wall()}
                 self._set(db, position, values | _NOT_WAITING)
+                self._forget_progress(db, position)
                 self._event(db, position, job.owner, "cancelled", JobStatus.CANCELLED, job.attempts)
             elif job.status is JobStatus.PROCESSING and not job.cancel_requested:
                 self._set(db, position, {"cancel_requested": 1})

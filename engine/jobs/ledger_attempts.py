@@ -215,7 +215,7 @@ class LedgerAttempts(LedgerQueries):
         ended = {"status": status.value, "publishing": 0, "finished_at": self._clock.wall()}
         if not self._change(db, held, ended | _NO_PROGRESS | dict(values)):
             return False
-        db.execute("DELETE FROM events WHERE position = ? AND kind = 'progress'", (held.position,))
+        self._forget_progress(db, held.position)
         kinds: dict[JobStatus, EventKind] = {
             JobStatus.COMPLETED: "completed",
             JobStatus.FAILED: "failed",
@@ -223,6 +223,9 @@ class LedgerAttempts(LedgerQueries):
         }
         self._event(db, held.position, held.owner, kinds[status], status, held.attempts, details)
         return True
+
+    def _forget_progress(self, db: sqlite3.Connection, position: int) -> None:
+        db.execute("DELETE FROM events WHERE position = ? AND kind = 'progress'", (position,))
 
     def _queue_again(
         self,

@@ -6,10 +6,10 @@ import os
 import threading
 from pathlib import Path
 
+from engine.capabilities import cpu_count
 from engine.config import Config
 from engine.jobs.local_link import LocalLink
 from engine.jobs.local_node import LocalNode
-from engine.jobs.running_node import default_slots
 
 
 class LocalJobs:
@@ -31,7 +31,9 @@ class LocalJobs:
         config = config.override("processing", max_concurrent_jobs=slots)
         self._lock = threading.Lock()
         self._node = LocalNode(config)
-        self.link = LocalLink(self._node.ledger, config, slots=default_slots(config))
+        self.link = LocalLink(
+            self._node.ledger, config, slots=config.processing.max_concurrent_jobs or cpu_count()
+        )
 
     def start(self) -> None:
         """Have workers; raises ConfigError where another node has the state folder."""

@@ -17,11 +17,10 @@ from engine.jobs.envelope import Asked, Return
 from engine.jobs.exchange import Exchange, Pending
 from engine.jobs.ledger import Ledger
 from engine.jobs.link import Subscription
-from engine.jobs.messages import EventView, Message, Pong
+from engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
 from engine.jobs.views import event_view
 
 WHERE = "this process"
-USER = "local"
 POLL_SECONDS = 0.02
 EVENTS_AT_ONCE = 1000
 
@@ -131,7 +130,7 @@ class _Loop:
         turn = self.exchange.turn(time.monotonic())
         replies: list[tuple[Return, Message]] = []
         if turn.send:
-            asked = [Asked(b"", USER, frames, sum(map(len, frames))) for frames in turn.send]
+            asked = [Asked(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send]
             replies += door.answer(asked)
         if ledger.changed():
             replies += self._publish(ledger, door)

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, NoReturn
+from typing import Annotated, Any, ClassVar, Final, Literal, NoReturn
 
-import msgpack
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import from_json
 
@@ -30,6 +29,9 @@ BODY_MAX_BYTES = 4 * 1024 * 1024
 """Size of a body; inline assets are frames of their own and have the node's limit."""
 BODY_MAX_CONTAINERS = 100_000
 """Lists and objects in one body: an empty one of one byte becomes an object of 56 bytes and more."""
+LOCAL_USER: Final = "local"
+"""Who speaks without CURVE: somebody on this machine, who sees and changes everyone's jobs."""
+
 INLINE_PREFIX = "inline:"
 """`inline:0` in a story stands for the first inline asset of the request."""
 
@@ -283,6 +285,8 @@ def encode(body: Message, encoding: Encoding) -> bytes:
     """Return a body as bytes."""
     if encoding == "json":
         return body.model_dump_json().encode()
+    import msgpack  # jobs of one's own process do without it
+
     packed: bytes = msgpack.packb(body.model_dump(mode="json"))
     return packed
 
@@ -299,14 +303,23 @@ def decode(body: bytes, encoding: Encoding) -> Any:
             if len(body) > BODY_MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > BODY_MAX_CONTAINERS:
                 raise ValueError(_TOO_MANY)
             return from_json(body, allow_inf_nan=False)
-        hooks: dict[str, Any] = {}
-        if len(body) > BODY_MAX_CONTAINERS:
-            count = _Containers()
-            hooks = {"object_hook": count, "list_hook": count}
-        return msgpack.unpackb(body, strict_map_key=True, ext_hook=_no_extension, **hooks)
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        return _unpack(body)
+    except (ValueError, TypeError, RecursionError) as error:
         reason = str(error) or type(error).__name__
         raise ValueError(f"body: not {encoding} that can be taken: {reason[:200]}") from error
+
+
+def _unpack(body: bytes) -> Any:
+    import msgpack
+
+    hooks: dict[str, Any] = {}
+    if len(body) > BODY_MAX_CONTAINERS:
+        count = _Containers()
+        hooks = {"object_hook": count, "list_hook": count}
+    try:
+        return msgpack.unpackb(body, strict_map_key=True, ext_hook=_no_extension, **hooks)
+    except msgpack.UnpackException as error:
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 _TOO_MANY = f"too many lists and objects; allowed: at most {BODY_MAX_CONTAINERS}"

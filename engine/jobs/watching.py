@@ -10,11 +10,10 @@ from typing import Self
 from engine.errors import UnreachableError
 from engine.jobs.calls import Answer, Call, Pause, Show, Steps, call
 from engine.jobs.link import Link, Subscription
-from engine.jobs.messages import EventsReply, EventView, JobView, Pong
+from engine.jobs.messages import LOCAL_USER, EventsReply, EventView, JobView, Pong
 
 logger = logging.getLogger(__name__)
 
-LOCAL_USER = "local"
 FIRST_POLL_SECONDS = 0.25
 """Soon after the start: what was published before the subscription was in force is only in the ledger."""
 POLL_SECONDS = 2.0
@@ -84,7 +83,7 @@ def watch_steps(stand: Stand, job_id: str | None, after: int | None) -> Steps[No
                 for newest in reply.events:
                     last = newest.seq
                     yield Show(newest)
-                more = reply.more
+                more = reply.more and bool(reply.events)
             last = reply.last  # below, where the ledger was begun anew; above, where others had news
             replayed = time.monotonic()
         if job_id is not None and newest is not None and newest.status.is_terminal:

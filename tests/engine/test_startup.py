@@ -19,6 +19,9 @@ HEAVY = (
     "uharfbuzz",
     "ffmpeg",
     "asyncio",
+    "zmq",
+    "msgpack",
+    "sqlite3",
 )
 
 SCRIPT = """
@@ -41,7 +44,8 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["render", "--help"], ["preview", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["render", "--help"], ["preview", "--help"], ["submit", "--help"]],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     modules = imported_by(*arguments)

@@ -38,6 +38,12 @@ def node_config(folder: Path, **node: Any) -> Config:
     )
 
 
+def memory_of(pid: int) -> int:
+    """Return the bytes that a process holds (VmRSS)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
 class FrontEndProcess:
     """`python -m engine.jobs.frontend` as the node starts it. A context manager."""
 
@@ -147,8 +153,7 @@ class FrontEndProcess:
     @property
     def memory(self) -> int:
         """Bytes that the process holds (VmRSS)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+        return memory_of(self.process.pid)
 
     def ledger(self) -> Ledger:
         """Open the ledger as the node does."""

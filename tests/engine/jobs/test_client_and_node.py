@@ -17,7 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import AccessError, JobConflictError, JobNotFoundError, UnreachableError
+from engine.errors import (
+    AccessError,
+    ConfigError,
+    JobConflictError,
+    JobError,
+    JobNotFoundError,
+    StoryError,
+    UnreachableError,
+)
 from engine.jobs import line
 from engine.jobs.async_client import AsyncNodeClient
 from engine.jobs.client import NodeClient
@@ -26,6 +34,11 @@ from engine.jobs.messages import EventView
 from engine.jobs.model import JobStatus
 from tests.support.audit import processes_of
 from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story, wait_until
+from video_pipeline import (
+    AsyncVideoGenerationPipeline,
+    ContentGenerationOrchestrator,
+    VideoGenerationPipeline,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -280,3 +293,40 @@ def test_a_client_that_is_killed_leaves_the_node_as_it_was(node: NodeProcess) ->
         job = client.submit(tiny_story()).job_id
         assert client.wait(job, 30).status is JobStatus.COMPLETED
     assert processes_of(node.config.state_dir())
+
+
+def test_the_guides_pipelines_do_on_a_node_what_they_do_here(node: NodeProcess) -> None:
+    # Sections that are the node's own are left to it; the others go with each job, under what the job says.
+    config = {"video": {"fps": 30, "crf": 33}, "storage": {"output_path": "/nowhere"}}
+    with VideoGenerationPipeline(config, connect=url_of(node), timeout=20) as pipeline:
+        job = pipeline.submit_job(tiny_story("first"), {"video": {"fps": 25}}, "high", key="guide-1")
+        result = pipeline.wait_for_job(job.id, timeout=60)
+        assert Path(result["video_path"]).is_relative_to(node.config.storage.output_path)
+        assert result["video_info"]["fps"] == 25
+        assert job.config == {"video": {"fps": 25, "crf": 33}}
+        status = pipeline.get_job_status(job.id)
+        assert status is not None
+        assert (status["status"], status["priority"], job.status) == ("completed", "high", "completed")
+        with pytest.raises(StoryError, match="duration"):
+            pipeline.submit_job({"title": "T", "scenes": [{"scene_id": "a", "duration": 0}]})
+    with pytest.raises(ConfigError, match="without `connect`"):
+        VideoGenerationPipeline(connect=url_of(node), max_workers=2)
+    with pytest.raises(ConfigError, match="with `connect`"):
+        VideoGenerationPipeline(timeout=2)
+
+    class Generator:
+        async def generate(self, prompt: str, config: object) -> dict[str, object]:
+            return {**tiny_story("written"), "title": prompt}
+
+    async def run() -> None:
+        async with AsyncVideoGenerationPipeline(connect=url_of(node), timeout=20) as pipeline:
+            orchestrator = ContentGenerationOrchestrator(Generator(), pipeline)
+            done = await orchestrator.generate_content("On a node", {"video": {"video": {"fps": 60}}})
+            assert done["video"]["video_info"]["fps"] == 60
+            assert orchestrator.job_tracker.counts()[JobStatus.COMPLETED] == 1
+            long = await pipeline.submit_job(long_story())
+            assert (await pipeline.cancel_job(long.id))["status"] in ("queued", "processing", "cancelled")
+            with pytest.raises(JobError, match="was cancelled"):
+                await pipeline.wait_for_job(long.id, timeout=20)
+
+    asyncio.run(run())

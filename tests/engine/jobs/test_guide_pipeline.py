@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -364,3 +365,21 @@ def test_no_thread_and_no_process_is_left_of_a_pipeline(tmp_path: Path) -> None:
         wait_until(lambda: processes_of(tmp_path), what="a worker")
     assert threading.active_count() == before
     assert not processes_of(tmp_path)
+
+
+def test_jobs_of_this_process_need_nothing_of_what_nodes_speak_with(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "sys.modules.update(zmq=None, msgpack=None, prometheus_client=None)\n"
+        "import json\nfrom video_pipeline import UnavailableError, VideoGenerationPipeline\n"
+        "with VideoGenerationPipeline(json.loads(sys.argv[1])) as pipeline:\n"
+        "    job = pipeline.submit_job(json.loads(sys.argv[2]))\n"
+        "    print(pipeline.wait_for_job(job.id, timeout=60)['video_path'])\n"
+        "try:\n    VideoGenerationPipeline(connect='tcp://127.0.0.1:1')\n"
+        "except UnavailableError as error:\n    print(error)\n"
+    )
+    command = [sys.executable, "-c", script, json.dumps(tiny_config(tmp_path)), json.dumps(tiny_story())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    video, refusal = done.stdout.splitlines()
+    assert Path(video).is_file(), done.stderr
+    assert "pip install 'video-pipeline[farm]'" in refusal

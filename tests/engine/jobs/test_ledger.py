@@ -378,6 +378,16 @@ class TestQuestions:
         assert kinds(ledger, job_id) == ["queued", "processing", "failed"]
         assert ledger.last_event() == last + 1 == ledger.events(after=last, limit=9)[0].seq
 
+    def test_progress_of_an_earlier_attempt_leaves_with_a_job_that_is_cancelled_in_the_queue(
+        self, ledger: Ledger
+    ) -> None:
+        job_id = submit(ledger)
+        fence = claim(ledger).fence
+        assert ledger.progress(job_id, fence, Progress("render", 1))
+        assert ledger.requeue(job_id, fence, reason="drained")
+        ledger.request_cancel(job_id)
+        assert kinds(ledger, job_id) == ["queued", "processing", "requeued", "cancelled"]
+
     def test_changed_tells_of_every_commit_here_and_elsewhere_once(
         self, ledger: Ledger, clock: FakeClock
     ) -> None:
@@ -389,6 +399,9 @@ class TestQuestions:
             assert (ledger.changed(), other.changed()) == (True, True)
             assert (ledger.changed(), other.changed()) == (False, False)
             assert ledger.claim() is not None
+            assert other.changed()
+            with other.group():
+                submit(other)
             assert other.changed()
 
     def test_errors_are_of_the_engine_and_say_what_is_allowed(self, ledger: Ledger) -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from engine.jobs.ledger import Ledger, QueueFull
 from engine.jobs.model import Failure
-from tests.support.ledgers import AGEING, FakeClock, assert_sound, claim, claimed, publish, submit
+from tests.support.ledgers import (
+    AGEING,
+    FakeClock,
+    assert_sound,
+    claim,
+    claimed,
+    publish,
+    quick_folder,
+    submit,
+)
 
 HOUR = 3600.0
 
@@ -20,10 +29,11 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: FakeClock) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "l", clock=clock) as opened:
-        yield opened
-    assert_sound(tmp_path / "l")
+def ledger(clock: FakeClock) -> Iterator[Ledger]:
+    with quick_folder() as folder:
+        with Ledger(folder / "l", clock=clock) as opened:
+            yield opened
+        assert_sound(folder / "l")
 
 
 def test_high_goes_before_normal_before_low_and_first_before_second(ledger: Ledger) -> None:
