@@ -268,3 +268,14 @@ def test_a_program_is_asked_again_only_when_it_has_changed_or_what_was_kept_is_d
     for kept in (tmp_path / "cache").rglob("*.json"):
         kept.write_text("{", encoding="utf-8")
     assert times_asked() == 3 * first
+
+
+def test_a_process_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capabilities, "_most_cores", None)
+    everything = capabilities.cpu_count()
+    capabilities.limit_cores(1)
+    assert capabilities.cpu_count() == 1
+    capabilities.limit_cores(everything + 100)
+    assert capabilities.cpu_count() == everything
+    with pytest.raises(ValueError, match="cores: got 0; allowed"):
+        capabilities.limit_cores(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from engine.capabilities import cpu_count
 from engine.errors import ConfigError
 from engine.jobs.folders import Folders
 from engine.jobs.model import JobStatus
@@ -351,6 +353,15 @@ def test_a_worker_that_does_not_stop_when_asked_is_killed_a_second_later(steady:
     assert 0.9 < seconds < 2
     assert job_of(steady.ledger, job_id).status == "cancelled"
     sound(steady, job_id)
+
+
+def test_each_slot_renders_with_its_share_of_the_cores(tmp_path: Path, session_cache: Path) -> None:
+    slots = cpu_count()
+    with running(tmp_path, session_cache, processing={"max_concurrent_jobs": slots}) as node:
+        job = turn_until_ended(node, submit(node.ledger, tiny_story("shared")))
+        assert job.result is not None
+        manifest = json.loads(Path(job.result["manifest_path"]).read_text(encoding="utf-8"))
+        assert manifest["compositor"]["options"]["workers"] == 1
 
 
 def test_a_second_node_is_refused_the_state_folder(steady: RunningNode) -> None:
