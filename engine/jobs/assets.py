@@ -241,6 +241,8 @@ def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
 def _slots(story: dict[str, Any], config: dict[str, Any]) -> Iterator[_Slot]:
     """Yield every place that refers to an asset."""
     for index, scene in enumerate(story.get("scenes") or ()):
+        if scene.get("image") is None and scene.get("video") is None and scene.get("font") is None:
+            continue
         place = f"scenes[{index}] (scene_id {scene['scene_id']!r}): field"
         field = f"scenes[{index}]"
         if scene.get("image") is not None:

@@ -45,7 +45,8 @@ class SubmitCheck:
         # As the model writes it: the order of keys in the request makes no difference.
         digest = hashlib.sha256(to_json(kept_story))
         digest.update(f"{submit.priority} {when} ".encode())
-        digest.update(json.dumps(kept_config, sort_keys=True).encode())
+        if kept_config:
+            digest.update(json.dumps(kept_config, sort_keys=True).encode())
         return NewJob(
             owner=owner,
             story_id=story.story_id,

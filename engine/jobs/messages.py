@@ -86,7 +86,9 @@ class Submit(Message):
     VERB: ClassVar[str] = "submit"
 
     story: dict[str, Any] = Field(description="A story, as `video-pipeline schema story` describes it.")
-    config: dict[str, Any] = Field(default={}, description="Sections of the configuration for this job.")
+    config: dict[str, Any] = Field(
+        default_factory=dict, description="Sections of the configuration for this job."
+    )
     priority: Priority = "normal"
     key: Key | None = Field(
         None, description="Chosen by the client: the same key and content again is the same job."
