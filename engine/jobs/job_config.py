@@ -8,7 +8,7 @@ from typing import Any
 from engine.config import Config, by_sections, validate
 from engine.errors import ConfigError
 
-NODE_SECTIONS = frozenset({"node", "processing", "storage"})
+NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 """Sections that are the node's: where files go, how many jobs, how long."""
 
 
