@@ -109,7 +109,7 @@ def test_a_submit_whose_front_end_is_killed_before_the_answer_makes_one_job(node
 
 def test_a_job_is_watched_to_its_end_though_its_front_end_dies(node: NodeProcess) -> None:
     with NodeClient(url_of(node), timeout=20) as client:
-        job = client.submit(long_story(seconds=12)).job_id
+        job = client.submit(long_story(seconds=60)).job_id
         events: list[EventView] = []
         for event in client.watch(job):
             events.append(event)

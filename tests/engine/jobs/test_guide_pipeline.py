@@ -302,7 +302,7 @@ def test_a_stopped_queue_goes_on_where_it_stood(tmp_path: Path) -> None:
 
     async def run() -> None:
         queue = VideoGenerationQueue(1, settings, state_path=tmp_path / "kept")
-        story = long_story(seconds=20)
+        story = long_story(seconds=60)
         queue.submit_job(job("long", story_data=story))
         await queue.start_workers()
         while (queue.get_job_status("long") or {})["status"] != "processing":

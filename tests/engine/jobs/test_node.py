@@ -81,7 +81,7 @@ def test_sigterm_lets_the_running_job_finish_and_leaves_the_others_queued(
     tmp_path: Path, session_cache: Path
 ) -> None:
     with node_process(tmp_path, cache=session_cache) as node, node.ledger() as ledger:
-        first, second = submit(ledger, long_story("first", seconds=20)), submit(ledger, tiny_story("second"))
+        first, second = submit(ledger, long_story("first", seconds=60)), submit(ledger, tiny_story("second"))
         wait_until(lambda: is_rendering(ledger, first), what="frames")
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
