@@ -1,10 +1,10 @@
-# make demo · make test · make check · make sanitize · make bench
+# make demo · make test · make check · make sanitize · make soak · make bench
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sanitize format bench clean
+.PHONY: demo test check sanitize soak format bench clean
 
 NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cpp native/*/*.h native/*/*.inl)
 
@@ -56,6 +56,12 @@ else
 sanitize:
 	@echo "sanitize: left out, '$(CXX)' is no g++ that has its sanitizers (libasan)"
 endif
+
+KILLS ?= 200
+MESSAGES ?= 100000
+soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, and audit what is left
+	$(BIN)/python -m tests.soak --kills $(KILLS)
+	$(BIN)/python -m tests.engine.jobs.door.fuzz_protocol --messages $(MESSAGES)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -37,13 +37,13 @@ from engine.story import Story, StoryProcessor, StoryScene, load_story, parse_st
 from engine.video_renderer import VideoRenderer
 
 if TYPE_CHECKING:
-    from engine.jobs.async_client import AsyncNodeClient
-    from engine.jobs.client import NodeClient
-    from engine.jobs.guide import AsyncVideoGenerationPipeline, VideoGenerationPipeline
-    from engine.jobs.guide_jobs import JobTracker, VideoJob
-    from engine.jobs.guide_queue import VideoGenerationQueue
+    from engine.jobs.client.async_client import AsyncNodeClient
+    from engine.jobs.client.client import NodeClient
+    from engine.jobs.client.guide import AsyncVideoGenerationPipeline, VideoGenerationPipeline
+    from engine.jobs.client.guide_jobs import JobTracker, VideoJob
+    from engine.jobs.client.guide_queue import VideoGenerationQueue
+    from engine.jobs.client.orchestrator import ContentGenerationOrchestrator
     from engine.jobs.model import JobStatus
-    from engine.jobs.orchestrator import ContentGenerationOrchestrator
 
 __all__ = [
     "AccessError",
@@ -92,15 +92,15 @@ __all__ = [
 ]
 
 _LAZY = {
-    "AsyncNodeClient": "engine.jobs.async_client",
-    "NodeClient": "engine.jobs.client",
-    "AsyncVideoGenerationPipeline": "engine.jobs.guide",
-    "VideoGenerationPipeline": "engine.jobs.guide",
-    "JobTracker": "engine.jobs.guide_jobs",
-    "VideoJob": "engine.jobs.guide_jobs",
-    "VideoGenerationQueue": "engine.jobs.guide_queue",
+    "AsyncNodeClient": "engine.jobs.client.async_client",
+    "NodeClient": "engine.jobs.client.client",
+    "AsyncVideoGenerationPipeline": "engine.jobs.client.guide",
+    "VideoGenerationPipeline": "engine.jobs.client.guide",
+    "JobTracker": "engine.jobs.client.guide_jobs",
+    "VideoJob": "engine.jobs.client.guide_jobs",
+    "VideoGenerationQueue": "engine.jobs.client.guide_queue",
     "JobStatus": "engine.jobs.model",
-    "ContentGenerationOrchestrator": "engine.jobs.orchestrator",
+    "ContentGenerationOrchestrator": "engine.jobs.client.orchestrator",
 }
 """What is imported when it is asked for: the job front end brings in asyncio, SQLite and, for nodes, ZeroMQ."""
 

@@ -34,7 +34,7 @@ from benchmarks.measure import COMPILED_KEPT, measure
 from benchmarks.photographs import photographs
 from benchmarks.report import machine_lines, markdown_table
 from benchmarks.workload import BUILD
-from engine.jobs.client import NodeClient
+from engine.jobs.client.client import NodeClient
 from engine.jobs.model import JobStatus
 
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -24,7 +24,7 @@ from engine.capabilities import (
 )
 from engine.config import Config
 from engine.errors import InputError
-from engine.jobs.capacity import default_slots
+from engine.jobs.node.capacity import default_slots
 
 PACKAGES = (
     "av",

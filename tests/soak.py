@@ -30,13 +30,17 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import PipelineError
-from engine.jobs.client import NodeClient
+from engine.jobs.client.client import NodeClient
 from engine.jobs.folders import Folders
-from engine.jobs.ledger import Ledger
+from engine.jobs.ledger.ledger import Ledger
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import NodeProcess, node_settings, tiny_story, wait_until
 
-PARTS = {"front end": "engine.jobs.frontend", "guard": "engine.jobs.guard", "worker": "engine.jobs.worker"}
+PARTS = {
+    "front end": "engine.jobs.door.frontend",
+    "guard": "engine.jobs.node.guard",
+    "worker": "engine.jobs.node.worker",
+}
 VICTIMS = ("node", "node", "front end", "front end", "guard", "worker", "worker", "worker", "stopped worker")
 """Chosen from evenly: named more than once, more often."""
 LEASE_SECONDS = 3.0

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.jobs.client_parsers import CLIENT_COMMANDS, add_client_commands
-from engine.jobs.keys_command import add_keys_command, run_keys
+from engine.jobs.client.parsers import CLIENT_COMMANDS, add_client_commands
+from engine.jobs.door.keys_command import add_keys_command, run_keys
 from engine.memory import importing
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def _node_config(arguments: argparse.Namespace) -> Config:
 
 def _serve(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.jobs.node import serve
+        from engine.jobs.node.node import serve
 
     return serve(_node_config(arguments), as_json=arguments.json)
 
 
 def _vacuum(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.jobs.housekeeping import vacuum
+        from engine.jobs.node.housekeeping import vacuum
 
     done = vacuum(_node_config(arguments))
     if arguments.json:

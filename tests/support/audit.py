@@ -17,7 +17,7 @@ from pathlib import Path
 import av
 
 from engine.jobs.folders import STAGING, Folders
-from engine.jobs.ledger import Ledger
+from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.model import Job, JobStatus
 
 SETTLE_SECONDS = 5.0

@@ -19,7 +19,7 @@ import msgpack
 import zmq
 
 from engine.config import Config, load_config
-from engine.jobs.ledger import Ledger
+from engine.jobs.ledger.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 STORY: dict[str, Any] = {"title": "A light", "scenes": [{"scene_id": "a", "text": "The lamp is lit."}]}
@@ -45,13 +45,13 @@ def memory_of(pid: int) -> int:
 
 
 class FrontEndProcess:
-    """`python -m engine.jobs.frontend` as the node starts it. A context manager."""
+    """`python -m engine.jobs.door.frontend` as the node starts it. A context manager."""
 
     def __init__(self, config: Config, *, slots: int = 2, profile: Path | None = None) -> None:
         self.config = config
         how = ["-m", "cProfile", "-o", str(profile)] if profile else []
         self.process = subprocess.Popen(
-            [sys.executable, *how, "-m", "engine.jobs.frontend"],
+            [sys.executable, *how, "-m", "engine.jobs.door.frontend"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from engine.config import Config, load_config
-from engine.jobs.ledger import Ledger
+from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.model import Job, NewJob, Priority
-from engine.jobs.running_node import RunningNode
+from engine.jobs.node.running_node import RunningNode
 
 ROOT = Path(__file__).parents[2]
 FAST_SECONDS = 30.0

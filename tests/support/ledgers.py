@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.jobs.ledger import Ledger, Receipt
+from engine.jobs.ledger.ledger import Ledger, Receipt
 from engine.jobs.model import Attempt, Job, NewJob, Priority
 
 ROOT = Path(__file__).parents[2]

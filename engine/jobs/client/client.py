@@ -1,0 +1,162 @@
+"""The client of a render node for plain Python: blocking calls that wait, resend and reconnect by themselves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from engine.errors import PipelineError
+from engine.jobs.client.calls import (
+    Call,
+    Pause,
+    Show,
+    Steps,
+    StoryLike,
+    SubmitOptions,
+    call,
+    changing_steps,
+    list_steps,
+    one,
+    submit_call,
+    submit_steps,
+    wait_steps,
+)
+from engine.jobs.client.link import ConnectOptions, Link, connect_to
+from engine.jobs.client.watching import Stand, watch_steps
+from engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
+from engine.jobs.model import JobStatus
+
+Answer = TypeVar("Answer")
+
+
+class NodeClient:
+    """Talks to a render node.
+
+    A request is sent until it is answered, on new connections where needed, for `timeout` seconds in all; a submit
+    always carries a key, so that it makes one job however often it is sent. Every method may be called from any
+    thread, also at once; `close` (or the end of a `with` block) fails what is under way. It must be first used after
+    a fork.
+
+    Raises StoryError, ConfigError or InputError where the node finds the input wrong, JobNotFoundError,
+    JobConflictError, AccessError (keys), UnreachableError (no answer), and NodeError for its other refusals.
+    """
+
+    def __init__(
+        self, connect: str = "", *, link: Link | None = None, **options: Unpack[ConnectOptions]
+    ) -> None:
+        self._link: Link = link or connect_to(connect, **options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Fail what is under way and close the connection."""
+        self._link.close()
+
+    def ping(self) -> Pong:
+        """Return what the node is and speaks."""
+        return self._run(one(call("ping"), Pong))
+
+    def stats(self) -> StatsReply:
+        """Return how the node is doing."""
+        return self._run(one(call("stats"), StatsReply))
+
+    def submit(
+        self, story: StoryLike, config: Mapping[str, Any] | None = None, **options: Unpack[SubmitOptions]
+    ) -> Submitted:
+        """Hand in a story (data, a Story or a file) and return its job once that is on the node's disk.
+
+        `config` holds sections of the configuration for this job; for the rest see SubmitOptions.
+        """
+        return self._run(submit_steps(submit_call(story, config, **options)))
+
+    def status(self, job_id: str) -> JobView:
+        """Return a job."""
+        return self._run(one(call("status", job_id=job_id), JobView))
+
+    def jobs(self, *, status: JobStatus | str | None = None) -> Iterator[JobView]:
+        """Iterate over all jobs, the latest first."""
+        return self._each(list_steps(status))
+
+    def cancel(self, job_id: str) -> JobView:
+        """Cancel a job that has not ended; return it as it then is."""
+        return self._run(changing_steps("cancel", job_id))
+
+    def retry(self, job_id: str) -> JobView:
+        """Queue a failed or cancelled job again; return it as it then is."""
+        return self._run(changing_steps("retry", job_id))
+
+    def wait(self, job_id: str, timeout: float | None = None) -> JobView:
+        """Wait until a job has ended, at most `timeout` seconds, and return it as it then is."""
+        return self._run(wait_steps(job_id, timeout))
+
+    def events(self, after: int = 0, *, job_id: str | None = None, limit: int | None = None) -> EventsReply:
+        """Return events with numbers above `after`, the oldest first."""
+        return self._run(one(call("events", after=after, job_id=job_id, limit=limit), EventsReply))
+
+    def watch(self, job_id: str | None = None, *, after: int | None = None) -> Iterator[EventView]:
+        """Iterate over a job's events until its last one, or over all events without end.
+
+        A job is shown from its beginning, all jobs from now on, and both from `after` where it is given. No event
+        of the ledger is left out, whatever the network loses; see `engine.jobs.client.watching`.
+        """
+        bell = threading.Event()
+        with Stand(self._link, bell.set) as stand:
+            yield from self._each(watch_steps(stand, job_id, after), bell)
+
+    def _run(self, steps: Steps[Answer]) -> Answer:
+        going = self._each(steps)
+        while True:
+            try:
+                next(going)
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+
+    def _each(
+        self, steps: Steps[Answer], bell: threading.Event | None = None
+    ) -> Generator[Any, None, Answer]:
+        """Do what the steps ask for, handing on what they show."""
+        answer: Any = None
+        failure: PipelineError | None = None
+        while True:
+            try:
+                step = steps.throw(failure) if failure else steps.send(answer)
+            except StopIteration as end:
+                value: Answer = end.value
+                return value
+            answer = failure = None
+            if isinstance(step, Show):
+                yield step.value
+            elif isinstance(step, Pause):
+                answer = _pause(step, bell)
+            else:
+                try:
+                    answer = self._ask(step)
+                except PipelineError as error:
+                    failure = error
+
+    def _ask(self, asking: Call) -> Any:
+        future = self._link.ask(asking)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # Ctrl-C: nobody waits for it any more
+            raise
+
+
+def _pause(step: Pause, bell: threading.Event | None) -> bool:
+    if bell is None or not step.news:
+        time.sleep(step.seconds)
+        return False
+    told = bell.wait(step.seconds)
+    bell.clear()
+    return told

@@ -1,0 +1,46 @@
+"""The CURVE keys of a client, read and checked: libzmq itself would only be refused later, without a word."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from zmq.utils import z85
+
+from engine.errors import ConfigError
+from engine.jobs.door.curve import read_key
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKeys:
+    """CURVE keys in Z85: the client's pair and the node's public key."""
+
+    secret: bytes
+    public: bytes
+    node: bytes
+
+
+def client_keys(
+    key_file: str | os.PathLike[str] | None, node_key: str | os.PathLike[str] | None
+) -> ClientKeys | None:
+    """Return the keys that a client was given, checked; None where it was given none.
+
+    Raises ConfigError naming the option.
+    """
+    if not key_file and not node_key:
+        return None
+    if not key_file or not node_key:
+        missing = "key_file" if not key_file else "node_key"
+        raise ConfigError(f"{missing}: is missing; allowed: both keys, or neither")
+    own = read_key(Path(key_file), secret=True)
+    assert own.secret is not None
+    text = os.fspath(node_key)
+    return ClientKeys(own.secret, own.public, text.encode() if _is_key(text) else read_key(Path(text)).public)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(text) == 40 and len(z85.decode(text.encode())) == 32
+    except (ValueError, KeyError, OverflowError):
+        return False

@@ -1,0 +1,1 @@
+"""The ledger: every job from its acknowledgement to its end, in one SQLite file."""

@@ -1,0 +1,217 @@
+"""The ledger: every job from its acknowledgement to its end, kept durably in one SQLite file.
+
+It is the only truth about jobs. Each process opens it for itself; a `Ledger` belongs to one thread. A call that
+changes something is one durable commit, or a part of the commit of the `group()` around it.
+
+    submit ─▶ queued ─claim─▶ processing ─begin_publishing─▶ (publishing) ─complete─▶ completed
+                ▲                 │ fail, with another attempt to come: queued again, after a wait
+                │                 │ requeue: queued again at its place   fail, for good: failed
+                └──── retry ──────┴ failed, cancelled                    cancel: cancelled
+
+`claim` gives each attempt a fence, one higher than the last. What an attempt reports counts only while the job is
+processing and the fence is its own; otherwise the call returns False and changes nothing. `complete` needs
+`begin_publishing`, of which one ever succeeds for an attempt: a job completes once.
+
+A cancel that is asked for while the job is processing wins over every other end but publishing: where publishing
+has begun the job completes, and where publishing fails it is cancelled.
+
+    submit(new, *, ageing, max_queued, reserve) -> (Receipt(job_id, status), created)
+    recover() -> (Interrupted(job, publishing), …)
+    queued_by_priority() -> {priority: jobs}
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from engine.jobs.ledger.attempts import MAX_REQUEUES, LedgerAttempts
+from engine.jobs.ledger.errors import (
+    KeyConflict,
+    LedgerBusy,
+    LedgerCorrupt,
+    LedgerError,
+    LedgerFull,
+    QueueFull,
+    Refusal,
+    UnknownJob,
+    WrongState,
+)
+from engine.jobs.ledger.queue import QUEUE_TIME, join_queue
+from engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, Receipt, job_of, json_of, text_of
+from engine.jobs.model import (
+    PRIORITIES,
+    Job,
+    JobStatus,
+    NewJob,
+    new_job_id,
+)
+
+__all__ = [
+    "MAX_REQUEUES",
+    "Interrupted",
+    "KeyConflict",
+    "Ledger",
+    "LedgerBusy",
+    "LedgerCorrupt",
+    "LedgerError",
+    "LedgerFull",
+    "QueueFull",
+    "Receipt",
+    "Refusal",
+    "UnknownJob",
+    "WrongState",
+]
+
+_NO_ERROR = {"error_type": None, "error_message": None, "log_tail": None}
+AGEING_MAX_SECONDS = 10 * 366 * 86400.0
+"""More than that is as good as no ageing at all."""
+
+_NOT_WAITING = {"due_wall": None, "due_monotonic": None, "retry_in": None}
+
+
+class Ledger(LedgerAttempts):
+    """A thread's connection to the ledger. All seconds; wall times are since 1970 (UTC).
+
+    Every method may raise LedgerFull, LedgerBusy or LedgerCorrupt, and has changed nothing then.
+    """
+
+    def submit(
+        self, new: NewJob, *, ageing: float, max_queued: int, reserve: float = 0.0
+    ) -> tuple[Receipt, bool]:
+        """Queue a job, or find the one that its key was used for; return it and whether it is new.
+
+        `ageing`: seconds of waiting that are worth one step of priority. `reserve`: share of `max_queued` that is
+        there on top of it for jobs of high priority. Raise KeyConflict and QueueFull.
+        """
+        # Whatever can fail by what a client sent fails here, before anything is written.
+        story, config, story_id = json_of(new.story), json_of(new.config), text_of(new.story_id)
+        rank = PRIORITIES.index(new.priority)
+        ageing_us = int(rank * min(ageing, AGEING_MAX_SECONDS) * 1_000_000)
+        with self._writing() as db:
+            if new.key is not None:
+                found = db.execute(
+                    "SELECT job_id, status, digest FROM jobs WHERE owner = ? AND key = ?",
+                    (new.owner, new.key),
+                ).fetchone()
+                if found is not None:
+                    if found[2] != new.digest:
+                        raise KeyConflict(key=new.key, job_id=found[0])
+                    return Receipt(found[0], JobStatus(found[1])), False
+            allowed = max_queued + (int(max_queued * reserve) if new.priority == "high" else 0)
+            queued = self.queued()
+            if queued >= allowed:
+                raise QueueFull(queued=queued, allowed=allowed, retry_after=self._retry_after())
+            now = self._clock.wall()
+            job_id = new_job_id(now)
+            waits = new.scheduled_for is not None and new.scheduled_for > now
+            join_queue(db, self._clock)
+            position = db.execute(
+                "INSERT INTO jobs (job_id, owner, key, digest, story_id, status, priority, ageing_us, order_key, "
+                "due_wall, max_attempts, created_at, scheduled_for) "
+                f"VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, {QUEUE_TIME} + ?, ?, ?, ?, ?)",
+                (
+                    job_id,
+                    new.owner,
+                    new.key,
+                    new.digest,
+                    story_id,
+                    rank,
+                    ageing_us,
+                    ageing_us,
+                    new.scheduled_for if waits else None,
+                    new.max_attempts,
+                    now,
+                    new.scheduled_for,
+                ),
+            ).lastrowid
+            db.execute("INSERT INTO payloads VALUES (?, ?, ?)", (position, story, config))
+            self._event(db, position, new.owner, "queued", JobStatus.QUEUED, 0)
+        return Receipt(job_id, JobStatus.QUEUED), True
+
+    def request_cancel(self, job_id: str) -> Job:
+        """Cancel a queued job, ask for the end of a processing one; do nothing where that was done before.
+
+        Raise UnknownJob, and WrongState where the job has completed or failed.
+        """
+        with self._writing() as db:
+            position, job = self._known(db, job_id)
+            if job.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
+                raise WrongState(
+                    job_id=job_id,
+                    status=job.status,
+                    verb="cancel",
+                    allowed=(JobStatus.QUEUED, JobStatus.PROCESSING),
+                )
+            if job.status is JobStatus.QUEUED:
+                values = {"status": "cancelled", "cancel_requested": 1, "finished_at": self._clock.wall()}
+                self._set(db, position, values | _NOT_WAITING)
+                self._forget_progress(db, position)
+                self._event(db, position, job.owner, "cancelled", JobStatus.CANCELLED, job.attempts)
+            elif job.status is JobStatus.PROCESSING and not job.cancel_requested:
+                self._set(db, position, {"cancel_requested": 1})
+                self._event(db, position, job.owner, "cancelling", JobStatus.PROCESSING, job.attempts)
+            return self._known(db, job_id)[1]
+
+    def retry(self, job_id: str) -> Job:
+        """Queue a failed or cancelled job again, last in line and with all its attempts.
+
+        Raise UnknownJob, and WrongState where the job has not failed and was not cancelled.
+        """
+        with self._writing() as db:
+            position, job = self._known(db, job_id)
+            if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+                raise WrongState(
+                    job_id=job_id,
+                    status=job.status,
+                    verb="retry",
+                    allowed=(JobStatus.FAILED, JobStatus.CANCELLED),
+                )
+            join_queue(db, self._clock)
+            db.execute(
+                f"UPDATE jobs SET order_key = {QUEUE_TIME} + ageing_us WHERE position = ?", (position,)
+            )
+            values = {"status": "queued", "attempts": 0, "requeues": 0, "cancel_requested": 0}
+            self._set(db, position, values | {"started_at": None, "finished_at": None} | _NO_ERROR)
+            self._event(db, position, job.owner, "queued", JobStatus.QUEUED, 0)
+            return self._known(db, job_id)[1]
+
+    def purge(self, older_than_days: float) -> int:
+        """Forget jobs that ended more than so many days ago, with their events; return how many."""
+        before = self._clock.wall() - older_than_days * 86400
+        purged = 0
+        while True:
+            with self._writing() as db:
+                positions = db.execute(
+                    "SELECT position FROM jobs INDEXED BY jobs_finished WHERE finished_at < ? ORDER BY finished_at LIMIT 500",
+                    (before,),
+                ).fetchall()
+                db.executemany("DELETE FROM events WHERE position = ?", positions)
+                db.executemany("DELETE FROM payloads WHERE position = ?", positions)
+                db.executemany("DELETE FROM jobs WHERE position = ?", positions)
+            purged += len(positions)
+            if len(positions) < 500:
+                return purged
+
+    # ---- parts of a transaction
+
+    def _known(self, db: sqlite3.Connection, job_id: str) -> tuple[int, Job]:
+        row = db.execute(f"SELECT position, {JOB_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise UnknownJob(job_id)
+        return row[0], job_of(row[1:])
+
+    def _set(self, db: sqlite3.Connection, position: int, values: Mapping[str, Any]) -> None:
+        columns = ", ".join(f"{column} = ?" for column in values)
+        db.execute(f"UPDATE jobs SET {columns} WHERE position = ?", (*values.values(), position))
+
+    def _retry_after(self) -> float:
+        """Return seconds in which about one place becomes free, by the pace of the last 16 ends; 1 to 60."""
+        ends = self._rows(
+            "SELECT finished_at FROM jobs INDEXED BY jobs_finished WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 16"
+        )
+        if len(ends) < 2:
+            return 5.0
+        pace = float(ends[0][0] - ends[-1][0]) / (len(ends) - 1)
+        return round(min(60.0, max(1.0, pace)), 1)

@@ -1,0 +1,49 @@
+"""What a node forgets: ended jobs past their time, their logs, and assets that no job needs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from typing import Any
+
+from engine.config import Config
+from engine.errors import ConfigError
+from engine.jobs.assets.inbox import sweep_inbox
+from engine.jobs.folders import Folders, parse_attempt_name
+from engine.jobs.ledger.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 86400.0
+
+INBOX_SECONDS = 3600.0
+"""How long an inline asset stays that no job refers to: its job may be about to be committed."""
+
+
+def purge(ledger: Ledger, folders: Folders, config: Config) -> dict[str, int]:
+    """Delete ended jobs past node.keep_days, their logs, and inline assets of no job; return how many there were."""
+    jobs = ledger.purge(config.node.keep_days)
+    files = 0
+    for log in folders.logs.glob("job-*.log"):
+        attempt = parse_attempt_name(log.stem)
+        if attempt is not None and ledger.job(attempt[0]) is None:
+            log.unlink(missing_ok=True)
+            files += 1
+    if folders.inbox.is_dir() and next(folders.inbox.iterdir(), None) is not None:
+        files += sweep_inbox(folders.inbox, ledger.inbox_names(), INBOX_SECONDS)
+    return {"jobs": jobs, "files": files}
+
+
+def vacuum(config: Config) -> dict[str, Any]:
+    """Purge, and give the ledger's free space back to the file system. A node may be running."""
+    folders = Folders.of(config)
+    if not folders.ledger.exists():
+        raise ConfigError(f"node.state_path: {folders.state} has no ledger; allowed: the folder of a node")
+    with Ledger(folders.ledger) as ledger:
+        done: dict[str, Any] = purge(ledger, folders, config)
+        ledger.vacuum()
+    return {**done, "ledger_bytes": folders.ledger.stat().st_size, "free_bytes": _free(folders)}
+
+
+def _free(folders: Folders) -> int:
+    return shutil.disk_usage(folders.state).free

@@ -1,0 +1,64 @@
+"""After a node has ended, however it did: what was being rendered is finished or queued again, and tidied up."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+from engine.jobs.folders import Folders, parse_attempt_name
+from engine.jobs.ledger.ledger import Interrupted, Ledger
+from engine.jobs.node.publish import is_published, publish, published_result
+
+logger = logging.getLogger(__name__)
+
+
+def recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
+    """Settle every job that was processing, under the node's lock; return how many were completed and queued again.
+
+    A job whose right to publish was given has its files either whole in its staging folder or published already:
+    both complete it. Everything else is rendered again and not charged.
+    """
+    counts = {"completed": 0, "requeued": 0}
+    for left in ledger.recover():
+        job_id, fence = left.job.job_id, left.job.fence
+        fields = {"job_id": job_id, "attempt": f"{left.job.attempts}.{fence}"}
+        if _was_published(left, folders):
+            ledger.complete(job_id, fence, published_result(folders.published(job_id)))
+            logger.info("the node had ended after the job was rendered: completed", extra=fields)
+            counts["completed"] += 1
+        else:
+            ledger.requeue(job_id, fence, reason="the node ended")
+            logger.info("the node had ended while the job was rendered: queued again", extra=fields)
+            counts["requeued"] += 1
+    tidy(ledger, folders)
+    return counts
+
+
+def _was_published(left: Interrupted, folders: Folders) -> bool:
+    """Whether a job is published, if need be by finishing now what was begun."""
+    if not left.publishing:
+        return False
+    staged, target = folders.staging(left.job.job_id, left.job.fence), folders.published(left.job.job_id)
+    if is_published(staged) and not target.exists():
+        try:
+            publish(staged, target)
+        except OSError as error:
+            logger.error("%s cannot be published: %s", staged, error)
+    return is_published(target)
+
+
+def tidy(ledger: Ledger, folders: Folders) -> int:
+    """Delete temporary and staging folders that no attempt has any more; return how many there were.
+
+    Another node may share the output folder: only what belongs to this ledger's jobs is deleted there.
+    """
+    found = 0
+    for folder in folders.works.iterdir():
+        shutil.rmtree(folder, ignore_errors=True)
+        found += 1
+    for folder in folders.stagings.iterdir():
+        attempt = parse_attempt_name(folder.name)
+        if attempt is not None and ledger.job(attempt[0]) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            found += 1
+    return found

@@ -1,0 +1,143 @@
+"""A node at work: its lock, what it recovers, its workers and the loop's turn; with or without a front end."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.config import Config
+from engine.errors import ConfigError
+from engine.jobs.clock import SYSTEM_CLOCK, Clock
+from engine.jobs.folders import Folders
+from engine.jobs.ledger.ledger import Ledger
+from engine.jobs.model import Attempt
+from engine.jobs.node.capacity import default_slots
+from engine.jobs.node.guard import Guard, sweep
+from engine.jobs.node.local_dispatcher import LocalDispatcher
+from engine.jobs.node.recovery import recover
+from engine.jobs.node.scheduler import Ended, Scheduler
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 0.02
+GUARD_SECONDS = 0.5
+STOP_SECONDS = 10.0
+
+
+class NodeLock:
+    """The lock of a state folder: one node at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise ConfigError(
+                f"node.state_path: {path.parent} is another node's (process {holder or 'unknown'}); "
+                "allowed: a folder of its own"
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Give the folder free."""
+        os.close(self._descriptor)
+
+
+class RunningNode:
+    """Everything of a node but its front end, in the thread that opens it. A context manager.
+
+    Opening takes the lock, ends what a former node has left, settles its jobs and starts the workers.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        on_started: Callable[[Attempt], None] | None = None,
+        on_ended: Callable[[Ended], None] | None = None,
+    ) -> None:
+        capacity = default_slots(config)
+        logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
+        self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots
+        self._clock = clock
+        self.folders.make()
+        with ExitStack() as opened:
+            opened.callback(NodeLock(self.folders.lock).close)
+            swept = sweep(self.folders.state)
+            if swept:
+                logger.warning("%d processes that a former node had left were killed", swept)
+            self.ledger = opened.enter_context(Ledger(self.folders.ledger, clock=clock))
+            self.recovered = recover(self.ledger, self.folders)
+            self.guard = Guard(self.folders.state)
+            opened.callback(self.guard.close)
+            self.dispatcher = LocalDispatcher(
+                config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
+            )
+            opened.callback(self.dispatcher.close)
+            self._opened = opened.pop_all()
+        self.scheduler = Scheduler(
+            self.ledger,
+            self.dispatcher,
+            self.folders,
+            config,
+            clock=clock,
+            on_started=on_started,
+            on_ended=on_ended,
+        )
+        self._guard_at = clock.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the node cannot render now, or None."""
+        if self.dispatcher.capacity == 0:
+            return self.dispatcher.trouble or "the workers are not warm yet"
+        return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"
+
+    def turn(self, timeout: float = TURN_SECONDS) -> None:
+        """Do one turn of the loop."""
+        self.scheduler.step(timeout)
+        now = self._clock.monotonic()
+        if now >= self._guard_at:
+            self._guard_at = now + GUARD_SECONDS
+            if self.guard.tend():
+                logger.warning("the guard had died and was started again")
+
+    def finish(self, *, seconds: float, go_on: Callable[[], bool] = lambda: True) -> bool:
+        """Begin no more jobs and let those that run finish; return whether they did.
+
+        It ends early after `seconds`, or when `go_on`, which is called at each turn, says so.
+        """
+        self.scheduler.drain()
+        deadline = self._clock.monotonic() + seconds
+        while not self.scheduler.idle:
+            if not go_on() or self._clock.monotonic() >= deadline:
+                return False
+            self.turn()
+        return True
+
+    def stop(self, *, now: bool, go_on: Callable[[], bool] = lambda: True) -> bool:
+        """End what runs, to be queued again, asked or killed `now`; return whether all of it has ended."""
+        self.scheduler.stop_running(now=now)
+        return self.finish(seconds=STOP_SECONDS, go_on=go_on)
+
+    def close(self) -> None:
+        """Kill what still runs and give everything back."""
+        self._opened.close()

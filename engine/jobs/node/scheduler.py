@@ -1,0 +1,319 @@
+"""From the ledger to the dispatcher and back: which job begins, and what its end means."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.config import Config
+from engine.jobs.clock import SYSTEM_CLOCK, Clock
+from engine.jobs.dispatcher import (
+    Dispatcher,
+    FailedReport,
+    FinishedReport,
+    ProgressReport,
+    Report,
+    StoppedReport,
+)
+from engine.jobs.folders import Folders
+from engine.jobs.ledger.ledger import Ledger, LedgerError
+from engine.jobs.model import Attempt, Failure, JobStatus
+from engine.jobs.node.publish import AlreadyPublishedError, NotStagedError, publish, published_result
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+RETRY_MOST_SECONDS = 300.0
+JITTER = 0.25
+LEDGER_PAUSE_SECONDS = 1.0
+"""How long the ledger is left alone after it could not be written."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked for work where nobody has changed the ledger."""
+
+Why = Literal["cancel", "drain"]
+Outcome = Literal["completed", "cancelled", "requeued", "retrying", "failed"]
+OUTCOMES: dict[JobStatus, Outcome] = {
+    JobStatus.COMPLETED: "completed",
+    JobStatus.CANCELLED: "cancelled",
+    JobStatus.FAILED: "failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt has ended, for whoever counts; `seconds` after it began."""
+
+    attempt: Attempt
+    outcome: Outcome
+    seconds: float
+    error_type: str | None = None
+    result: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class _Started:
+    attempt: Attempt
+    at: float
+    stopping: Why | None = None
+    publishing: bool = False
+    published: dict[str, Any] | Failure | None = None
+
+
+def retry_wait(number: int, *, multiplier: float, jitter: float) -> float:
+    """Return the seconds before the attempt after `number` failed ones; `jitter` from -1 to 1."""
+    wait = min(RETRY_MOST_SECONDS, RETRY_SECONDS * multiplier ** min(number - 1, 100))
+    return wait * (1 + JITTER * jitter)
+
+
+class Scheduler:
+    """Keeps the dispatcher busy with what the ledger has. One thread calls it.
+
+    Where the ledger cannot be written, what has to be written waits here and no further job begins.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        folders: Folders,
+        config: Config,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        on_started: Callable[[Attempt], None] | None = None,
+        on_ended: Callable[[Ended], None] | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._ledger, self._dispatcher, self._folders = ledger, dispatcher, folders
+        self._config, self._clock = config, clock
+        self._on_started, self._on_ended = on_started, on_ended
+        self._rng = rng or random.Random()
+        self._started: dict[tuple[str, int], _Started] = {}
+        self._backlog: deque[Report] = deque()
+        self._setbacks: dict[str, int] = {}
+        self._draining = False
+        self._full = False
+        self._paused_until = 0.0
+        self._look_at = 0.0
+        self._free = 0
+
+    @property
+    def draining(self) -> bool:
+        """Whether no further job begins."""
+        return self._draining
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and everything has been written."""
+        return not self._started and not self._backlog and self._dispatcher.running == 0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the ledger took what was written last and the disks have room."""
+        return self._clock.monotonic() >= self._paused_until and not self._full
+
+    def drain(self) -> None:
+        """Begin no further job."""
+        self._draining = True
+
+    def stop_running(self, *, now: bool) -> None:
+        """End what runs, to be queued again; with `now` killed, not asked."""
+        self._draining = True
+        for (job_id, fence), started in self._started.items():
+            started.stopping = started.stopping or "drain"
+            self._dispatcher.stop(job_id, fence, now=now)
+
+    def step(self, timeout: float) -> None:
+        """Do one turn: wait up to `timeout` seconds for reports, write them, look for cancels and work."""
+        self._backlog.extend(self._dispatcher.reports(timeout))
+        now = self._clock.monotonic()
+        if now < self._paused_until:
+            return
+        try:
+            self._write_reports()
+            free = self._dispatcher.capacity - self._dispatcher.running
+            if self._ledger.changed() or now >= self._look_at or free > self._free:
+                self._look(now)
+            self._free = free
+        except LedgerError as error:
+            logger.error("the ledger is left alone for %g s: %s", LEDGER_PAUSE_SECONDS, error)
+            self._paused_until = self._clock.monotonic() + LEDGER_PAUSE_SECONDS
+
+    # -- work ---------------------------------------------------------------------------------
+
+    def _could_begin(self) -> bool:
+        return not self._draining and self._dispatcher.running < self._dispatcher.capacity
+
+    def _look(self, now: float) -> None:
+        """Do what others have asked for in the ledger, and what has become due."""
+        for key in self._ledger.cancel_requests():
+            started = self._started.get(key)
+            if started is not None and started.stopping != "cancel":
+                started.stopping = "cancel"
+                self._dispatcher.stop(*key)
+        due = self._ledger.promote_due()
+        self._look_at = now + min(LOOK_SECONDS, LOOK_SECONDS if due is None else max(0.005, due))
+        if not self._could_begin() or not self._has_room():
+            return
+        while self._could_begin():
+            attempt = self._ledger.claim()
+            if attempt is None:
+                break
+            self._begin(attempt)
+
+    def _begin(self, attempt: Attempt) -> None:
+        fields = {"job_id": attempt.job_id, "attempt": f"{attempt.number}.{attempt.fence}"}
+        logger.info("the attempt begins", extra=fields)
+        self._started[attempt.job_id, attempt.fence] = _Started(attempt, self._clock.monotonic())
+        self._dispatcher.start(attempt)
+        if self._on_started is not None:
+            self._on_started(attempt)
+
+    def _has_room(self) -> bool:
+        """Whether state and output have the free space without which no job is begun."""
+        for folder in (self._folders.state, self._folders.output):
+            try:
+                free = shutil.disk_usage(folder).free / 1e6
+            except OSError as error:
+                free, why = 0.0, f"{folder}: {error.strerror}"
+            else:
+                why = f"{folder} has {free:.0f} MB free; allowed: node.min_free_mb"
+            if free < self._config.node.min_free_mb:
+                if not self._full:
+                    logger.error("no job is begun: %s", why)
+                self._full = True
+                self._look_at = self._clock.monotonic() + LOOK_SECONDS
+                return False
+        if self._full:
+            logger.info("there is room again: jobs are begun")
+        self._full = False
+        return True
+
+    # -- reports -------------------------------------------------------------------------------
+
+    def _write_reports(self) -> None:
+        """Write what was reported, in order; what the ledger does not take stays for later."""
+        latest = {
+            (report.job_id, report.fence): report
+            for report in self._backlog
+            if isinstance(report, ProgressReport)
+        }
+        ended = [report for report in self._backlog if not isinstance(report, ProgressReport)]
+        over = {(report.job_id, report.fence) for report in ended}
+        self._write_progress(report for key, report in latest.items() if key not in over)
+        self._backlog = deque(ended)
+        while self._backlog:
+            self._write_end(self._backlog[0])
+            self._backlog.popleft()
+
+    def _write_progress(self, reports: Iterable[ProgressReport]) -> None:
+        reports = list(reports)
+        if reports:
+            with self._ledger.group():
+                for report in reports:
+                    self._ledger.progress(report.job_id, report.fence, report.progress)
+
+    def _write_end(self, report: Report) -> None:
+        started = self._started.get((report.job_id, report.fence))
+        if started is None:
+            return
+        match report:
+            case FinishedReport():
+                ended = self._finish(report, started)
+            case FailedReport():
+                ended = self._fail(report.job_id, report.fence, started, report.failure)
+            case StoppedReport():
+                ended = self._stopped(report, started)
+            case ProgressReport():
+                return
+        del self._started[report.job_id, report.fence]
+        self._log(ended)
+        if self._on_ended is not None:
+            self._on_ended(ended)
+
+    def _finish(self, report: FinishedReport, started: _Started) -> Ended:
+        """Publish what an attempt has finished, unless a cancel came before.
+
+        Where the ledger fails on the way this is called again and goes on where it was.
+        """
+        job_id, fence = report.job_id, report.fence
+        target = self._folders.published(job_id)
+        if not started.publishing:
+            started.publishing = self._ledger.begin_publishing(job_id, fence)
+            if not started.publishing:
+                self._folders.remove_staging(job_id, fence)
+                self._ledger.cancelled(job_id, fence)
+                return self._ended(started)
+        if started.published is None:
+            started.published = self._publish(report.staged, target)
+        if isinstance(started.published, Failure):
+            self._folders.remove_staging(job_id, fence)
+            return self._fail(job_id, fence, started, started.published)
+        self._ledger.complete(job_id, fence, started.published)
+        return self._ended(started, result=started.published)
+
+    @staticmethod
+    def _publish(staged: Path, target: Path) -> dict[str, Any] | Failure:
+        """Publish; return the result, or why it was not possible."""
+        try:
+            return published_result(publish(staged, target))
+        except AlreadyPublishedError as error:
+            return Failure("permanent", type(error).__name__, str(error))
+        except NotStagedError as error:
+            return Failure("retryable", type(error).__name__, str(error))
+        except OSError as error:
+            return Failure("machine", type(error).__name__, f"{error.filename}: {error.strerror}")
+
+    def _fail(self, job_id: str, fence: int, started: _Started, failure: Failure) -> Ended:
+        number = started.attempt.number
+        if failure.kind == "machine":
+            number = self._setbacks[job_id] = self._setbacks.get(job_id, 0) + 1
+        wait = retry_wait(
+            number,
+            multiplier=self._config.processing.retry_backoff_multiplier,
+            jitter=self._rng.uniform(-1, 1),
+        )
+        self._ledger.fail(job_id, fence, failure, retry_in=wait)
+        return self._ended(started, error_type=failure.error_type)
+
+    def _stopped(self, report: StoppedReport, started: _Started) -> Ended:
+        if started.stopping == "cancel":
+            self._ledger.cancelled(report.job_id, report.fence)
+        else:
+            self._ledger.requeue(report.job_id, report.fence, reason="the node stops")
+        return self._ended(started)
+
+    def _ended(
+        self, started: _Started, *, error_type: str | None = None, result: dict[str, Any] | None = None
+    ) -> Ended:
+        """Return how an attempt has ended, as the ledger has it now."""
+        attempt = started.attempt
+        job = self._ledger.job(attempt.job_id)
+        outcome: Outcome = "requeued"
+        if job is not None and job.status.is_terminal:
+            outcome = OUTCOMES[job.status]
+            self._setbacks.pop(attempt.job_id, None)
+        elif error_type is not None:
+            outcome = "retrying"
+        self._look_at = 0.0  # there is a slot, and maybe a retry that is due before anything else
+        return Ended(attempt, outcome, self._clock.monotonic() - started.at, error_type, result)
+
+    @staticmethod
+    def _log(ended: Ended) -> None:
+        attempt = ended.attempt
+        level = logging.ERROR if ended.outcome == "failed" else logging.INFO
+        reason = f": {ended.error_type}" if ended.error_type else ""
+        logger.log(
+            level,
+            "the attempt ended after %.2f s, %s%s",
+            ended.seconds,
+            ended.outcome,
+            reason,
+            extra={"job_id": attempt.job_id, "attempt": f"{attempt.number}.{attempt.fence}"},
+        )

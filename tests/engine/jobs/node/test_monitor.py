@@ -1,0 +1,124 @@
+"""A node in operation, seen through its port of health."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.jobs import (
+    is_rendering,
+    job_of,
+    long_story,
+    node_process,
+    submit,
+    tiny_story,
+    wait_until,
+)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Return status and body of a page; status 0 where nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def sample(port: int, name: str, **labels: str) -> float:
+    """Return the value of one sample, -1 where it is not there."""
+    for family in text_string_to_metric_families(ask(port, "/metrics")[1]):
+        for found in family.samples:
+            if found.name == name and labels.items() <= found.labels.items():
+                return float(found.value)
+    return -1.0
+
+
+def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: Path) -> None:
+    port = free_port()
+    with node_process(
+        tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}", "drain_timeout": 20}
+    ) as node:
+        wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
+        assert json.loads(ask(port, "/readyz")[1]) == {"ready": True, "reasons": []}
+        assert ask(port, "/healthz") == (200, '{"alive": true}\n')
+        with node.ledger() as ledger:
+            good = submit(ledger, tiny_story())
+            bad = submit(ledger, {**tiny_story("bad"), "scenes": [{"scene_id": "a", "font": "No Such Font"}]})
+            wait_until(
+                lambda: job_of(ledger, good).status.is_terminal and job_of(ledger, bad).status.is_terminal
+            )
+            wait_until(lambda: sample(port, "videos_generated_total") == 1)
+            wait_until(lambda: sample(port, "video_pipeline_attempts_total", outcome="failed") == 1)
+            assert sample(port, "video_generation_errors_total", error_type="StoryError") == 1
+            assert sample(port, "video_generation_duration_seconds_count") == 2
+            assert sample(port, "active_video_jobs") == 0
+            assert sample(port, "video_pipeline_stage_seconds_count", stage="render") == 1
+            assert sample(port, "video_pipeline_videos_encoded_total", encoder="libx264") == 1
+            assert sample(port, "video_pipeline_segments_total", source="drawn") >= 0
+            assert sample(port, "video_pipeline_job_wait_seconds_count", priority="normal") == 2
+            assert sample(port, "video_pipeline_slots") == 1
+            wait_until(lambda: sample(port, "video_pipeline_slots_warm") == 1)
+            wait_until(lambda: sample(port, "video_pipeline_commits_total") >= 5)
+            assert 0 < sample(port, "video_pipeline_commit_seconds_total") < 30
+            long = submit(ledger, long_story(seconds=60))
+            waiting = submit(ledger, tiny_story("waiting"), priority="low")
+            wait_until(lambda: sample(port, "active_video_jobs") == 1)
+            wait_until(lambda: sample(port, "video_pipeline_queued_jobs", priority="low") == 1)
+            wait_until(lambda: is_rendering(ledger, long))
+            node.signal(signal.SIGTERM)
+            wait_until(lambda: ask(port, "/readyz")[0] == 503, what="not ready any more")
+            assert "goes down" in ask(port, "/readyz")[1]
+            assert ask(port, "/healthz")[0] == 200
+            node.signal(signal.SIGTERM)
+            node.wait()
+            assert job_of(ledger, waiting).status == "queued"
+        assert ask(port, "/healthz")[0] == 0
+
+
+def test_a_front_end_that_dies_is_told_and_counted(tmp_path: Path, session_cache: Path) -> None:
+    port = free_port()
+    with node_process(tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}"}) as node:
+        wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
+        wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 1)
+        front = [
+            int(path.parent.name)
+            for path in Path("/proc").glob("[0-9]*/cmdline")
+            if b"engine.jobs.door.frontend" in _read(path)
+            and str(tmp_path).encode() in _read(path.parent / "environ")
+        ]
+        assert len(front) == 1
+        os.kill(front[0], signal.SIGKILL)
+        wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 2)
+        wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_port_that_is_taken_ends_the_node_with_its_reason(tmp_path: Path, session_cache: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        bind = f"127.0.0.1:{listener.getsockname()[1]}"
+        with node_process(tmp_path, cache=session_cache, node={"http_bind": bind}) as node:
+            assert node.wait() == 2
+            assert "node.http_bind" in node.log.read_text()

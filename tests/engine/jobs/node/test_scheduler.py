@@ -1,0 +1,303 @@
+"""The scheduler between ledger and dispatcher: waits, clocks that jump, a ledger that cannot be written."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.jobs.dispatcher import FailedReport, FinishedReport, ProgressReport, Report, StoppedReport
+from engine.jobs.folders import Folders
+from engine.jobs.ledger.ledger import Ledger, LedgerFull
+from engine.jobs.model import Attempt, Failure, FailureKind, Progress
+from engine.jobs.node.publish import RESULT
+from engine.jobs.node.scheduler import Ended, Scheduler, retry_wait
+from tests.support.jobs import FakeClock, job_of, node_config, submit, tiny_story
+
+FILES = {
+    "video": "s.mp4",
+    "thumbnail": "s_thumb.jpg",
+    "srt": "s.srt",
+    "vtt": "s.vtt",
+    "metadata": "s.json",
+    "manifest": "s.manifest.json",
+}
+
+
+class ScriptedDispatcher:
+    """A dispatcher whose attempts end as the test says."""
+
+    def __init__(self, folders: Folders, *, capacity: int = 2) -> None:
+        self.folders, self.capacity = folders, capacity
+        self.attempts: dict[tuple[str, int], Attempt] = {}
+        self.stopped: list[tuple[str, int, bool]] = []
+        self._reports: list[Report] = []
+
+    @property
+    def running(self) -> int:
+        return len(self.attempts)
+
+    def start(self, attempt: Attempt) -> None:
+        assert self.running < self.capacity
+        self.attempts[attempt.job_id, attempt.fence] = attempt
+
+    def stop(self, job_id: str, fence: int, *, now: bool = False) -> None:
+        self.stopped.append((job_id, fence, now))
+
+    def reports(self, timeout: float) -> Sequence[Report]:
+        del timeout
+        reports, self._reports = self._reports, []
+        return reports
+
+    def close(self) -> None:
+        self.attempts.clear()
+
+    def progress(self, percent: float) -> None:
+        for job_id, fence in self.attempts:
+            self._reports.append(ProgressReport(job_id, fence, Progress("render", percent)))
+
+    def finish(self) -> None:
+        for job_id, fence in self._take():
+            staging = self.folders.staging(job_id, fence)
+            staging.mkdir()
+            for name in FILES.values():
+                (staging / name).write_text(name)
+            (staging / RESULT).write_text(json.dumps({"files": FILES}))
+            self._reports.append(FinishedReport(job_id, fence, staging, {}))
+
+    def fail(self, kind: FailureKind = "retryable") -> None:
+        for job_id, fence in self._take():
+            self._reports.append(
+                FailedReport(job_id, fence, Failure(kind, "SomeError", "it failed", ("a line",)))
+            )
+
+    def confirm_stops(self) -> None:
+        for job_id, fence in self._take():
+            self._reports.append(StoppedReport(job_id, fence))
+
+    def _take(self) -> list[tuple[str, int]]:
+        keys = list(self.attempts)
+        self.attempts.clear()
+        return keys
+
+
+class Bench:
+    """A scheduler with its parts, a ledger that is real, and time that the test lets pass."""
+
+    def __init__(self, folder: Path, **sections: Any) -> None:
+        config = node_config(folder, **sections)
+        self.folders = Folders.of(config)
+        self.folders.make()
+        self.clock = FakeClock()
+        self.ledger = Ledger(self.folders.ledger, clock=self.clock)
+        self.client = Ledger(self.folders.ledger, clock=self.clock)
+        self.dispatcher = ScriptedDispatcher(self.folders)
+        self.ended: list[Ended] = []
+        self.scheduler = Scheduler(
+            self.ledger,
+            self.dispatcher,
+            self.folders,
+            config,
+            clock=self.clock,
+            on_ended=self.ended.append,
+            rng=random.Random(0),
+        )
+
+    def step(self, seconds: float = 0.02) -> None:
+        self.clock.run(seconds)
+        self.scheduler.step(0)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.ledger.close()
+    made.client.close()
+
+
+def test_as_many_jobs_begin_as_there_are_slots_and_the_next_when_one_has_ended(bench: Bench) -> None:
+    jobs = [submit(bench.client, tiny_story(str(number))) for number in range(3)]
+    bench.step()
+    assert [job_of(bench.client, job_id).status for job_id in jobs] == ["processing", "processing", "queued"]
+    bench.dispatcher.progress(40)
+    bench.step()
+    assert job_of(bench.client, jobs[0]).percent == 40
+    bench.dispatcher.finish()
+    bench.step()
+    assert [job_of(bench.client, job_id).status for job_id in jobs] == [
+        "completed",
+        "completed",
+        "processing",
+    ]
+    assert (bench.folders.published(jobs[0]) / "s.mp4").exists()
+    assert [ended.outcome for ended in bench.ended] == ["completed", "completed"]
+
+
+def test_waits_grow_by_the_multiplier_with_jitter_up_to_five_minutes() -> None:
+    assert [retry_wait(number, multiplier=2, jitter=0) for number in (1, 2, 3, 9, 10, 99)] == [
+        1,
+        2,
+        4,
+        256,
+        300,
+        300,
+    ]
+    assert retry_wait(1, multiplier=2, jitter=-1) == 0.75
+    assert retry_wait(1, multiplier=2, jitter=1) == 1.25
+    assert retry_wait(100_000, multiplier=100, jitter=0) == 300
+
+
+def test_a_failed_job_waits_and_comes_again_until_its_attempts_are_spent(bench: Bench) -> None:
+    job_id = submit(bench.client, tiny_story(), max_attempts=2)
+    bench.step()
+    bench.dispatcher.fail()
+    bench.step()
+    assert job_of(bench.client, job_id).status == "queued"
+    bench.step(0.5)
+    assert bench.dispatcher.running == 0
+    bench.step(1)
+    assert bench.dispatcher.running == 1
+    bench.dispatcher.fail()
+    bench.step()
+    job = job_of(bench.client, job_id)
+    assert (job.status, job.attempts, job.error_type, job.log_tail) == ("failed", 2, "SomeError", ("a line",))
+    assert [ended.outcome for ended in bench.ended] == ["retrying", "failed"]
+
+
+def test_trouble_of_the_machine_is_never_charged_and_waits_longer_each_time(bench: Bench) -> None:
+    job_id = submit(bench.client, tiny_story(), max_attempts=1)
+    waits = []
+    for _ in range(4):
+        waited = 0.0
+        while bench.dispatcher.running == 0:
+            bench.step(0.25)
+            waited += 0.25
+        waits.append(waited)
+        bench.dispatcher.fail("machine")
+        bench.step()
+        assert job_of(bench.client, job_id).status == "queued"
+    assert waits == sorted(waits)
+    assert waits[-1] > 2
+    assert (job_of(bench.client, job_id).attempts, job_of(bench.client, job_id).interruptions) == (0, 4)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, 86400.0 * 365])
+def test_a_wall_clock_that_jumps_ends_no_attempt_and_no_wait(bench: Bench, jump: float) -> None:
+    running, failing = submit(bench.client, tiny_story("a")), submit(bench.client, tiny_story("b"))
+    bench.step()
+    attempts = dict(bench.dispatcher.attempts)
+    kept = next(key for key in attempts if key[0] == running)
+    del bench.dispatcher.attempts[kept]
+    bench.dispatcher.fail()
+    bench.dispatcher.attempts[kept] = attempts[kept]
+    bench.step()
+    assert job_of(bench.client, failing).status == "queued"
+    bench.clock.wall_seconds += jump
+    bench.step()
+    assert job_of(bench.client, running).status == "processing"
+    assert bench.dispatcher.stopped == []
+    assert job_of(bench.client, failing).status == "queued", "its wait is not over"
+    bench.step(1.5)
+    assert job_of(bench.client, failing).status == "processing"
+    later = submit(bench.client, tiny_story("later"))
+    bench.dispatcher.finish()
+    bench.step()
+    bench.step()
+    assert job_of(bench.client, later).status == "processing"
+
+
+def test_a_cancel_is_passed_on_once_and_wins_over_a_finish_that_comes_after_it(bench: Bench) -> None:
+    job_id = submit(bench.client, tiny_story())
+    bench.step()
+    bench.client.request_cancel(job_id)
+    bench.step()
+    bench.step()
+    assert bench.dispatcher.stopped == [(job_id, 1, False)]
+    bench.dispatcher.finish()
+    bench.step()
+    assert job_of(bench.client, job_id).status == "cancelled"
+    assert not bench.folders.published(job_id).exists()
+    assert list(bench.folders.stagings.iterdir()) == []
+    assert [ended.outcome for ended in bench.ended] == ["cancelled"]
+
+
+def test_draining_begins_nothing_and_stopping_queues_again_what_ran(bench: Bench) -> None:
+    first = submit(bench.client, tiny_story("first"))
+    bench.step()
+    bench.scheduler.drain()
+    second = submit(bench.client, tiny_story("second"))
+    bench.step()
+    assert job_of(bench.client, second).status == "queued"
+    assert not bench.scheduler.idle
+    bench.scheduler.stop_running(now=True)
+    assert bench.dispatcher.stopped == [(first, 1, True)]
+    bench.dispatcher.confirm_stops()
+    bench.step()
+    assert bench.scheduler.idle
+    job = job_of(bench.client, first)
+    assert (job.status, job.attempts, job.interruptions) == ("queued", 0, 1)
+
+
+def test_a_cancel_during_the_drain_is_a_cancel(bench: Bench) -> None:
+    job_id = submit(bench.client, tiny_story())
+    bench.step()
+    bench.scheduler.stop_running(now=False)
+    bench.client.request_cancel(job_id)
+    bench.dispatcher.confirm_stops()
+    bench.step()
+    assert job_of(bench.client, job_id).status == "cancelled"
+    assert [ended.outcome for ended in bench.ended] == ["cancelled"]
+
+
+def test_no_job_begins_where_the_disk_has_too_little_room(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, node={"min_free_mb": 1e12})
+    job_id = submit(bench.client, tiny_story())
+    bench.step()
+    bench.step(2)
+    assert job_of(bench.client, job_id).status == "queued"
+    assert not bench.scheduler.healthy
+    bench.ledger.close()
+    bench.client.close()
+
+
+def test_what_the_ledger_does_not_take_is_written_later_and_published_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(bench.client, tiny_story())
+    bench.step()
+    bench.dispatcher.finish()
+
+    def full(*arguments: object) -> bool:
+        raise LedgerFull("no room")
+
+    for name in ("begin_publishing", "complete"):
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.ledger, name, full)
+            bench.step()
+            assert job_of(bench.client, job_id).status == "processing"
+            assert not bench.scheduler.healthy
+            other = submit(bench.client, tiny_story(name))
+            bench.step(0.5)
+            assert job_of(bench.client, other).status == "queued", "nothing begins meanwhile"
+        bench.client.request_cancel(other)
+        bench.clock.run(1)
+    assert (bench.folders.published(job_id) / "s.mp4").exists()
+    bench.step()
+    assert job_of(bench.client, job_id).status == "completed"
+    assert bench.scheduler.healthy
+
+
+def test_an_output_that_is_not_whole_is_rendered_again(bench: Bench) -> None:
+    job_id = submit(bench.client, tiny_story())
+    bench.step()
+    bench.dispatcher.finish()
+    (bench.folders.staging(job_id, 1) / "s.srt").unlink()
+    bench.step()
+    job = job_of(bench.client, job_id)
+    assert (job.status, job.attempts, job.error_type) == ("queued", 1, "NotStagedError")
+    assert list(bench.folders.stagings.iterdir()) == []
