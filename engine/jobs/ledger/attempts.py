@@ -18,7 +18,7 @@ from engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, job_of, json_of, t
 from engine.jobs.model import PRIORITIES, Attempt, EventKind, Failure, JobStatus, Progress
 
 MAX_REQUEUES = 20
-"""Times that a job may be queued again because its node ended; with more it fails: it may be what ends the node."""
+"""Times that a job may be queued again because its node ended; with more it fails: it may be what ends it."""
 
 _NO_PROGRESS = {"stage": None, "percent": None, "fps": None, "eta_seconds": None}
 _NO_ERROR = {"error_type": None, "error_message": None, "log_tail": None}
@@ -48,7 +48,8 @@ class LedgerAttempts(LedgerQueries):
     def claim(self) -> Attempt | None:
         """Begin an attempt at the job that is next, or return None where none is ready."""
         ready = (
-            "SELECT position FROM jobs INDEXED BY jobs_ready WHERE status = 'queued' AND due_wall IS NULL AND due_monotonic IS NULL "
+            "SELECT position FROM jobs INDEXED BY jobs_ready "
+            "WHERE status = 'queued' AND due_wall IS NULL AND due_monotonic IS NULL "
             "ORDER BY order_key, position LIMIT 1"
         )
         if not self._rows(ready):
@@ -59,8 +60,8 @@ class LedgerAttempts(LedgerQueries):
                 return None
             position = found[0]
             db.execute(
-                "UPDATE jobs SET status = 'processing', fence = fence + 1, attempts = attempts + 1, started_at = ? "
-                "WHERE position = ?",
+                "UPDATE jobs SET status = 'processing', fence = fence + 1, attempts = attempts + 1, "
+                "started_at = ? WHERE position = ?",
                 (self._clock.wall(), position),
             )
             job_id, fence, number, owner, story_id, rank, story, config = db.execute(
@@ -74,7 +75,7 @@ class LedgerAttempts(LedgerQueries):
         )
 
     def promote_due(self) -> float | None:
-        """Let jobs come up whose time or wait is over; return the seconds until the next, None where none waits."""
+        """Let jobs come up whose time has come; return the seconds until the next, None where none waits."""
         wait = self._seconds_to_next()
         if wait != 0:
             return wait
@@ -121,8 +122,8 @@ class LedgerAttempts(LedgerQueries):
     def fail(self, job_id: str, fence: int, failure: Failure, *, retry_in: float | None) -> bool:
         """End an attempt that failed: another follows after `retry_in` seconds, or none.
 
-        None follows where `retry_in` is None, the failure is permanent, or it is retryable and was the last attempt
-        that the job has. A failure of the machine gives the attempt back. A job to be cancelled is cancelled.
+        None follows where `retry_in` is None, the failure is permanent, or it is retryable and the job has no attempt
+        left. A failure of the machine gives the attempt back. A job to be cancelled is cancelled.
         """
         error = {
             "error_type": text_of(failure.error_type),
@@ -182,7 +183,8 @@ class LedgerAttempts(LedgerQueries):
         with self._writing() as db:
             mend_waits(db, self._clock)
         rows = self._rows(
-            f"SELECT publishing, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_processing WHERE status = 'processing' ORDER BY position"
+            f"SELECT publishing, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_processing "
+            "WHERE status = 'processing' ORDER BY position"
         )
         return tuple(Interrupted(job_of(row[1:]), bool(row[0])) for row in rows)
 
@@ -251,7 +253,8 @@ class LedgerAttempts(LedgerQueries):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         db.execute(
-            "INSERT INTO events (at, position, owner, kind, status, attempt, details) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (at, position, owner, kind, status, attempt, details) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self._clock.wall(), position, owner, kind, status.value, attempt, json_of(details or {})),
         )
 

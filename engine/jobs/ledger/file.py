@@ -167,7 +167,8 @@ class LedgerFile:
             raise ledger_error(error, self.path) from error
         if not taken:
             raise LedgerBusy(
-                f"the ledger {self.path} has been held by another process for {BUSY_TIMEOUT_SECONDS:g} s; try again"
+                f"the ledger {self.path} has been held by another process for {BUSY_TIMEOUT_SECONDS:g} s; "
+                "try again"
             )
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -177,7 +178,7 @@ class LedgerFile:
             raise ledger_error(error, self.path) from error
 
     def changed(self) -> bool:
-        """Return whether anything was committed, here or elsewhere, since the last time one asked. Costs microseconds."""
+        """Return whether anything was committed, here or elsewhere, since one asked last. Costs microseconds."""
         version = self._rows("PRAGMA data_version")[0][0]
         changed = self._committed or version != self._seen_version
         self._seen_version, self._committed = version, False

@@ -184,7 +184,8 @@ class Ledger(LedgerAttempts):
         while True:
             with self._writing() as db:
                 positions = db.execute(
-                    "SELECT position FROM jobs INDEXED BY jobs_finished WHERE finished_at < ? ORDER BY finished_at LIMIT 500",
+                    "SELECT position FROM jobs INDEXED BY jobs_finished WHERE finished_at < ? "
+                    "ORDER BY finished_at LIMIT 500",
                     (before,),
                 ).fetchall()
                 db.executemany("DELETE FROM events WHERE position = ?", positions)
@@ -209,7 +210,8 @@ class Ledger(LedgerAttempts):
     def _retry_after(self) -> float:
         """Return seconds in which about one place becomes free, by the pace of the last 16 ends; 1 to 60."""
         ends = self._rows(
-            "SELECT finished_at FROM jobs INDEXED BY jobs_finished WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 16"
+            "SELECT finished_at FROM jobs INDEXED BY jobs_finished WHERE finished_at IS NOT NULL "
+            "ORDER BY finished_at DESC LIMIT 16"
         )
         if len(ends) < 2:
             return 5.0

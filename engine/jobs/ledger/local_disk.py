@@ -29,7 +29,7 @@ NETWORK_TYPES = frozenset(
 
 
 def network_type(folder: Path, *, mounts: Path = MOUNTS) -> str | None:
-    """Return the type of the network file system that a folder is on; None where it is on none, or none can be told.
+    """Return the type of the network file system that a folder is on, None where it is on none as far as is known.
 
     The format of `mounts` is that of proc_pid_mountinfo(5); of mounts on one place the last is the one seen.
     """

@@ -22,7 +22,7 @@ _BATCH = 1000
 
 
 def join_queue(db: sqlite3.Connection, clock: Clock) -> None:
-    """Put the queue's clock on for a job that joins now; QUEUE_TIME is then later than that of every one before."""
+    """Put the queue's clock on for a job that joins now; QUEUE_TIME is then later than for any before."""
     now_us = int(clock.monotonic() * 1_000_000)
     db.execute(
         "UPDATE queue_clock SET queue_us = queue_us + max(1, ? - monotonic_us), monotonic_us = ?",
@@ -33,10 +33,12 @@ def join_queue(db: sqlite3.Connection, clock: Clock) -> None:
 def seconds_to_next(db: sqlite3.Connection, clock: Clock) -> float | None:
     """Return the seconds until the next waiting job is due, 0 where one is; None where none waits."""
     scheduled = db.execute(
-        "SELECT due_wall FROM jobs INDEXED BY jobs_due_wall WHERE due_wall IS NOT NULL ORDER BY due_wall LIMIT 1"
+        "SELECT due_wall FROM jobs INDEXED BY jobs_due_wall WHERE due_wall IS NOT NULL "
+        "ORDER BY due_wall LIMIT 1"
     ).fetchone()
     retry = db.execute(
-        "SELECT due_monotonic FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic IS NOT NULL ORDER BY due_monotonic LIMIT 1"
+        "SELECT due_monotonic FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic IS NOT NULL "
+        "ORDER BY due_monotonic LIMIT 1"
     ).fetchone()
     waits = []
     if scheduled:
@@ -49,7 +51,8 @@ def seconds_to_next(db: sqlite3.Connection, clock: Clock) -> float | None:
 def promote(db: sqlite3.Connection, clock: Clock) -> None:
     """Let jobs that are due come up: scheduled ones join the queue now, retries have their old place in it."""
     scheduled = db.execute(
-        "SELECT position FROM jobs INDEXED BY jobs_due_wall WHERE due_wall <= ? ORDER BY due_wall, position LIMIT ?",
+        "SELECT position FROM jobs INDEXED BY jobs_due_wall WHERE due_wall <= ? "
+        "ORDER BY due_wall, position LIMIT ?",
         (clock.wall(), _BATCH),
     ).fetchall()
     for (position,) in scheduled:
@@ -60,7 +63,8 @@ def promote(db: sqlite3.Connection, clock: Clock) -> None:
         )
     db.execute(
         "UPDATE jobs SET due_monotonic = NULL, retry_in = NULL WHERE position IN "
-        "(SELECT position FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic <= ? ORDER BY due_monotonic LIMIT ?)",
+        "(SELECT position FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic <= ? "
+        "ORDER BY due_monotonic LIMIT ?)",
         (clock.monotonic(), _BATCH),
     )
 
@@ -72,6 +76,7 @@ def mend_waits(db: sqlite3.Connection, clock: Clock) -> None:
     """
     now = clock.monotonic()
     db.execute(
-        "UPDATE jobs SET due_monotonic = ? + retry_in WHERE due_monotonic IS NOT NULL AND due_monotonic - ? > retry_in",
+        "UPDATE jobs SET due_monotonic = ? + retry_in "
+        "WHERE due_monotonic IS NOT NULL AND due_monotonic - ? > retry_in",
         (now, now),
     )

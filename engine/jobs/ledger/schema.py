@@ -25,7 +25,10 @@ BUSY_TIMEOUT_SECONDS = 10.0
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 _STRICT_KEYED = f"WITHOUT ROWID{', STRICT' if _STRICT else ''}"
 
-_TALLY = "INSERT INTO tallies VALUES ({row}.status, {row}.priority, {row}.owner, {step}) ON CONFLICT DO UPDATE SET n = n + {step};"
+_TALLY = (
+    "INSERT INTO tallies VALUES ({row}.status, {row}.priority, {row}.owner, {step}) "
+    "ON CONFLICT DO UPDATE SET n = n + {step};"
+)
 _MORE = _TALLY.format(row="new", step=1)
 _LESS = _TALLY.format(row="old", step=-1)
 
@@ -126,6 +129,8 @@ def connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA temp_store = MEMORY")
         database.execute("PRAGMA cache_size = -16000")
+        # Pages after which a commit copies the log into the file: more is a longer pause, fewer more pauses.
+        database.execute("PRAGMA wal_autocheckpoint = 2000")
         database.execute(f"PRAGMA journal_size_limit = {32 << 20}")
     except BaseException:
         database.close()
