@@ -145,6 +145,7 @@ class Soak:
                 wait_until(lambda: self._all_ended(ledger), seconds=END_SECONDS, what="every job ended")
                 states = Counter(str(ledger.job(job_id).status) for job_id in self.book.jobs.values())  # type: ignore[union-attr]
                 attempts = Counter(ledger.job(job_id).fence for job_id in self.book.jobs.values())  # type: ignore[union-attr]
+            self.node.wait_until_ready()
             self.node.signal(signal.SIGTERM)
             assert self.node.wait(seconds=60) == 0
         finally:

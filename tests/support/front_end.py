@@ -22,6 +22,11 @@ from engine.config import Config, load_config
 from engine.jobs.ledger.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
+    "53de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
+"""A picture of one pixel."""
 STORY: dict[str, Any] = {"title": "A light", "scenes": [{"scene_id": "a", "text": "The lamp is lit."}]}
 
 

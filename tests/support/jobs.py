@@ -164,10 +164,12 @@ class NodeProcess:
         self._environ = {**os.environ, **(environ or {})}
         self.log = folder / "node.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._log_begins = 0
 
     def start(self) -> None:
         """Start it."""
         with self.log.open("ab") as log:
+            self._log_begins = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "engine.cli", "serve", "--config", str(self._file)],
                 cwd=ROOT,
@@ -176,6 +178,10 @@ class NodeProcess:
                 stdout=log,
                 start_new_session=True,
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it takes jobs and renders them; from then on it hears signals."""
+        wait_until(lambda: b"the node is ready" in self.log.read_bytes()[self._log_begins :], what="a node")
 
     def ledger(self) -> Ledger:
         """Return a connection to its ledger, which it has made."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.jobs.test_frontend import PNG
 
 from engine.config import Config
 from engine.jobs.door.door import Door
@@ -18,7 +17,7 @@ from engine.jobs.door.flood import CLIENTS_MAX, WAITS_PER_CLIENT, Held, RateLimi
 from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
 from engine.jobs.model import Failure, JobStatus
-from tests.support.front_end import STORY, node_config
+from tests.support.front_end import PNG, STORY, node_config
 
 
 @dataclass

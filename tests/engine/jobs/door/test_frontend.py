@@ -20,12 +20,7 @@ import zmq
 
 from engine.jobs.messages import REQUESTS
 from engine.jobs.model import Failure, JobStatus, Progress
-from tests.support.front_end import ROOT, STORY, FrontEndProcess, Speaker, node_config
-
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
-    "53de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
-)
+from tests.support.front_end import PNG, ROOT, STORY, FrontEndProcess, Speaker, node_config
 
 
 @pytest.fixture(scope="module")
@@ -403,7 +398,7 @@ def test_it_ends_when_stdin_closes_and_not_by_signals(tmp_path: Path) -> None:
 def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from tests.support.front_end import FrontEndProcess, node_config\n"
+        "from tests.support.front_end import PNG, FrontEndProcess, node_config\n"
         "with FrontEndProcess(node_config(Path(sys.argv[2]))) as front:\n"
         "    print(front.process.pid, flush=True); time.sleep(60)\n"
     )

@@ -72,6 +72,7 @@ def test_a_node_killed_at_random_moments_loses_nothing(
         for job_id in jobs:
             wait_for_end(ledger, job_id)
             assert job_of(ledger, job_id).status == "completed"
+        node.wait_until_ready()
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
         assert_sound(folders_of(node), jobs)
