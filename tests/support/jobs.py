@@ -130,27 +130,6 @@ def is_rendering(ledger: Ledger, job_id: str) -> bool:
     return job.status == "processing" and job.stage == "render" and (job.percent or 0) > 17
 
 
-class FakeClock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.wall_seconds = 1_800_000_000.0
-        self.seconds = 1000.0
-
-    def wall(self) -> float:
-        """Return the time of day that was set."""
-        return self.wall_seconds
-
-    def monotonic(self) -> float:
-        """Return the seconds that were let pass."""
-        return self.seconds
-
-    def run(self, seconds: float) -> None:
-        """Let time pass."""
-        self.seconds += seconds
-        self.wall_seconds += seconds
-
-
 class NodeProcess:
     """`video-pipeline serve` as a process."""
 

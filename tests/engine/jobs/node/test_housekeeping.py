@@ -13,7 +13,8 @@ from engine.config import load_config
 from engine.jobs.folders import Folders
 from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.node.housekeeping import purge
-from tests.support.jobs import FakeClock, job_of, node_config, node_settings, submit, tiny_story
+from tests.support.jobs import job_of, node_config, node_settings, submit, tiny_story
+from tests.support.ledgers import FakeClock
 
 
 def test_ended_jobs_past_their_time_go_with_their_logs_and_all_others_stay(tmp_path: Path) -> None:

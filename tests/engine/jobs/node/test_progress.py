@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.jobs.node.progress import ProgressMeter
 from engine.plan import Event
-from tests.support.jobs import FakeClock
+from tests.support.ledgers import FakeClock
 
 
 def meter(clock: FakeClock) -> tuple[ProgressMeter, list[dict[str, Any]]]:

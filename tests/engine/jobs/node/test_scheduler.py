@@ -16,7 +16,8 @@ from engine.jobs.ledger.ledger import Ledger, LedgerFull
 from engine.jobs.model import Attempt, Failure, FailureKind, Progress
 from engine.jobs.node.publish import RESULT
 from engine.jobs.node.scheduler import Ended, Scheduler, retry_wait
-from tests.support.jobs import FakeClock, job_of, node_config, submit, tiny_story
+from tests.support.jobs import job_of, node_config, submit, tiny_story
+from tests.support.ledgers import FakeClock
 
 FILES = {
     "video": "s.mp4",
