@@ -31,7 +31,7 @@ FPS = Fraction(30)
 
 
 def running_ffmpegs() -> list[str]:
-    """Return the command names of this process's children, zombies too."""
+    """Return the command names of this process's children, zombies too; Python's own are none of a render."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -39,7 +39,7 @@ def running_ffmpegs() -> list[str]:
         except OSError:
             continue
         name, _, fields = rest.rpartition(") ")
-        if int(fields.split()[1]) == os.getpid():
+        if int(fields.split()[1]) == os.getpid() and not name.startswith("python"):
             found.append(f"{pid} {name}")
     return found
 
