@@ -16,16 +16,17 @@ import zmq
 from engine.jobs.messages import MARKS
 
 MARK = MARKS["json"]
+SCENES = 10
 LATER = "2100-01-01T00:00:00Z"
 """Jobs for then are kept and never rendered: what is measured is taking them."""
 
 
 def story_of(size_bytes: int, number: int) -> dict[str, object]:
-    """Return a story whose JSON has about so many bytes."""
+    """Return a story of ten scenes whose JSON has about so many bytes: a minute of video."""
     words = "The keeper climbed the stairs, and the lamp was cold. "
-    scene = {"scene_id": "s", "text": words, "narration": ""}
-    each = len(json.dumps(scene))
-    scenes = [{**scene, "scene_id": f"s{index}"} for index in range(max(1, (size_bytes - 80) // (each + 2)))]
+    each = max(1, size_bytes // SCENES - 50)
+    text = (words * (each // len(words) + 1))[:each]
+    scenes = [{"scene_id": f"s{index}", "text": text, "narration": ""} for index in range(SCENES)]
     return {"id": f"load-{number}", "title": f"Load {number}", "scenes": scenes}
 
 
