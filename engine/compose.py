@@ -8,14 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from engine.assets.fonts import FONT_SUFFIXES, FontCatalogue, UnknownFontError
+from engine.assets.fonts import FontCatalogue, UnknownFontError
 from engine.assets.models import SceneAssets, StoryAssets
 from engine.config import Config, load_config
 from engine.errors import ConfigError, StoryError
 from engine.placement import SceneTiming, place_scenes
 from engine.story import Story, StoryScene, parse_story
 from engine.story_effects import FadeEffect, KenBurns
-from engine.story_fields import BoxSpec, ShadowSpec, StrokeSpec, expand_user, parse_colour
+from engine.story_fields import FONT_SUFFIXES, BoxSpec, ShadowSpec, StrokeSpec, expand_user, parse_colour
 from engine.story_text import word_units
 from engine.timeline import AudioTrack, Caption, Clip, Footage, Timeline, Transition
 from engine.timing import FrameRange, Seconds, exact_seconds, frame_time, frames_ceil, frames_round

@@ -9,8 +9,6 @@ from functools import cache
 
 import sentencex
 
-from filters.typeset.characters import break_units, clusters
-
 SCENE_UNITS = (9, 26)
 """A scene's words: sentences are joined up to the first number and broken above the second."""
 
@@ -95,6 +93,8 @@ def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
 
 def _line_breaks(text: str) -> list[int]:
     """Return where an unspaced text may be broken: between words, by ICU's dictionaries."""
+    from filters.typeset.characters import break_units  # takes a moment to load, and few texts need it
+
     at, found = 0, []
     for word, blanks in break_units(text)[:-1]:
         at += len(word) + len(blanks)
@@ -114,6 +114,8 @@ def _chunks(text: str, limit: int) -> Iterator[str]:
     if len(text) <= limit:
         yield text
         return
+    from filters.typeset.characters import clusters
+
     piece = ""
     for cluster in clusters(text):
         if piece and len(piece) + len(cluster) > limit:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import numpy as np
-
 from filters.graph import Stream, merge
 
 CUT = "cut"
@@ -36,6 +34,8 @@ TRANSITION_NAMES: tuple[str, ...] = (CUT, *XFADE_NAMES)
 
 def progress(frame: int, frames: int) -> float:
     """Return what frame 0 to `frames` of a transition shows: 1 (the first scene alone) to 0, in float32 as xfade has it."""
+    import numpy as np  # the names alone are needed by many that need no numpy
+
     return float(np.float32(1) - np.float32(frame) / np.float32(frames))
 
 

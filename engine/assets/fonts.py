@@ -13,10 +13,8 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
-from engine.story_fields import expand_user
+from engine.story_fields import FONT_SUFFIXES, expand_user
 from filters.typeset import FontFace, FontStack
-
-FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
 
 WEIGHTS: Final[dict[str, int]] = {
     "thin": 100,

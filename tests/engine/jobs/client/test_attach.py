@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.assets.fonts import FONT_SUFFIXES
 from engine.errors import InputError, StoryError
 from engine.jobs.assets.references import CONFIG_FIELDS
 from engine.jobs.client import attach
 from engine.jobs.client.attach import pack_job
 from engine.story import parse_story
+from engine.story_fields import FONT_SUFFIXES
 
 
 def test_the_fields_are_those_that_a_node_looks_at() -> None:
