@@ -161,12 +161,15 @@ class StoryScene(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _text_object(cls, data: Any) -> Any:
-        """Accept the guide's text object: {content, position, size, color, font, animation, …}."""
-        if not isinstance(data, (dict, Mapping)) or isinstance(data.get("text", ""), str):
-            return data  # nearly always: it is asked first
-        if not isinstance(data["text"], Mapping):
+    def _own_names(cls, data: Any) -> Any:
+        """Accept other names, and the guide's text object: {content, position, size, color, font, animation, …}.
+
+        One validator, of the name of the parent's: a scene of thousands a second calls nothing that it can do without.
+        """
+        if not isinstance(data, (dict, Mapping)):
             return data
+        if isinstance(data.get("text", ""), str) or not isinstance(data["text"], Mapping):
+            return data if SCENE_NAMES.keys().isdisjoint(data) else own_names(data, SCENE_NAMES)
         text = own_names(data["text"], SCENE_NAMES)
         flat = own_names({key: value for key, value in data.items() if key != "text"}, SCENE_NAMES)
         flat["text"] = text.pop("content", "")
