@@ -16,6 +16,7 @@ import yaml
 
 from engine.config import Config, load_config
 from engine.jobs.ledger.ledger import Ledger
+from engine.jobs.ledger.rows import json_of
 from engine.jobs.model import Job, NewJob, Priority
 from engine.jobs.node.running_node import RunningNode
 
@@ -81,8 +82,8 @@ def submit(
     new = NewJob(
         "tester",
         str(story.get("id", "story")),
-        story,
-        config or {},
+        json_of(story),
+        json_of(config or {}),
         priority=priority,
         max_attempts=max_attempts,
         scheduled_for=scheduled_for,

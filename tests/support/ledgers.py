@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.jobs.ledger.ledger import Ledger, Receipt
+from engine.jobs.ledger.rows import json_of
 from engine.jobs.model import Attempt, Job, NewJob, Priority
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +48,9 @@ class FakeClock:
 
 
 def new_job(name: str = "story", **values: Any) -> NewJob:
-    """Return a job that can be submitted."""
-    return NewJob(**({"owner": "anna", "story_id": name, "story": {"id": name}} | values))
+    """Return a job that can be submitted; `story` and `config` as plain data."""
+    values = {"owner": "anna", "story_id": name, "story": {"id": name}} | values
+    return NewJob(**values | {key: json_of(values[key]) for key in ("story", "config") if key in values})
 
 
 def submit(

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from engine.assets.fonts import FONT_SUFFIXES
 from engine.config import Config, load_config
 from engine.config_sections import Node
 from engine.errors import AssetReferenceError, ConfigError, FetchError
@@ -27,6 +26,7 @@ from engine.jobs.assets.urls import ALLOWED as URL_ALLOWED
 from engine.jobs.assets.urls import check_url, is_url
 from engine.jobs.messages import INLINE_PREFIX
 from engine.story import Story, parse_story
+from engine.story_fields import FONT_SUFFIXES
 
 __all__ = [
     "Fetch",
@@ -49,6 +49,8 @@ CONFIG_FIELDS: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("scenes", "text_font", "font"),
 )
 """Sections and keys of the configuration that name a job's assets, and what is expected there."""
+
+ASSET_SECTIONS: Final = frozenset({"video_pipeline", *(section for section, _, _ in CONFIG_FIELDS)})
 
 _INLINE = re.compile(INLINE_PREFIX + r"(0|[1-9][0-9]{0,5})", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -86,6 +88,14 @@ class _Slot:
         return AssetReferenceError(
             self.place, field=self.field, value=self.value, reason=reason, allowed=allowed
         )
+
+
+def names_assets(story: Story, config: Mapping[str, Any]) -> bool:
+    """Say whether a job may refer to assets: where it names none there is nothing to check, or to make local."""
+    for scene in story.scenes or ():
+        if scene.image is not None or scene.video is not None or scene.font is not None:
+            return True
+    return story.music is not None or not ASSET_SECTIONS.isdisjoint(config)
 
 
 def check_references(

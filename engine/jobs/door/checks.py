@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from engine.config import Config
 from engine.errors import AssetReferenceError, ConfigError, StoryError
 from engine.jobs.assets.inbox import Inbox, InboxError
-from engine.jobs.assets.references import check_references
+from engine.jobs.assets.references import check_references, names_assets
 from engine.jobs.door.envelope import Refusal
 from engine.jobs.job_config import job_config
+from engine.jobs.ledger.rows import json_of
 from engine.jobs.messages import Submit
 from engine.jobs.model import NewJob
 from engine.story import SCENE_NAMES, Story, parse_story
@@ -39,11 +39,11 @@ class SubmitCheck:
         story = self._story(submit.story)
         if submit.config:
             self._check_config(submit.config)
-        kept_story, kept_config = self._assets(submit, story, parts)
+        kept_story, kept_config = self._kept(submit, story, parts)
         when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
         attempts = submit.max_attempts or self._config.processing.retry_attempts
-        # As the model writes it: the order of keys in the request makes no difference.
-        digest = hashlib.sha256(to_json(kept_story))
+        # Of the story as the model writes it: the order of keys in the request makes no difference.
+        digest = hashlib.sha256(kept_story.encode())
         digest.update(f"{submit.priority} {when} ".encode())
         if kept_config:
             digest.update(json.dumps(kept_config, sort_keys=True).encode())
@@ -51,7 +51,7 @@ class SubmitCheck:
             owner=owner,
             story_id=story.story_id,
             story=kept_story,
-            config=kept_config,
+            config=json_of(kept_config) if kept_config else "{}",
             priority=submit.priority,
             key=submit.key,
             digest=digest.hexdigest(),
@@ -93,11 +93,12 @@ class SubmitCheck:
         if len(text) < 16_384:
             self._good_configs.add(text)
 
-    def _assets(
-        self, submit: Submit, story: Story, parts: Sequence[bytes]
-    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def _kept(self, submit: Submit, story: Story, parts: Sequence[bytes]) -> tuple[str, Mapping[str, Any]]:
+        """Return the story, as JSON, and the configuration as they are kept: every asset checked, the id given."""
+        if story.id is not None and not parts and not names_assets(story, submit.config):
+            return story.model_dump_json(exclude_unset=True), submit.config
         try:
-            return check_references(
+            data, config = check_references(
                 story, submit.config, node=self._config.node, parts=parts, inbox=self._inbox
             )
         except AssetReferenceError as error:
@@ -112,6 +113,7 @@ class SubmitCheck:
         except InboxError as error:
             self._lost = error
             raise Refusal("STORAGE", str(error), retry_after=10.0) from error
+        return json_of(data), config
 
 
 def _config_field(message: str) -> str:

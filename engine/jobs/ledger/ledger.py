@@ -16,6 +16,7 @@ A cancel that is asked for while the job is processing wins over every other end
 has begun the job completes, and where publishing fails it is cancelled.
 
     submit(new, *, ageing, max_queued, reserve) -> (Receipt(job_id, status), created)
+    submit_all(jobs, *, ageing, max_queued, reserve) -> (that, or KeyConflict, or QueueFull; …)
     recover() -> (Interrupted(job, publishing), …)
     queued_by_priority() -> {priority: jobs}
 """
@@ -23,7 +24,7 @@ has begun the job completes, and where publishing fails it is cancelled.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.jobs.ledger.attempts import MAX_REQUEUES, LedgerAttempts
@@ -38,15 +39,10 @@ from engine.jobs.ledger.errors import (
     UnknownJob,
     WrongState,
 )
-from engine.jobs.ledger.queue import QUEUE_TIME, join_queue
-from engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, Receipt, job_of, json_of, text_of
-from engine.jobs.model import (
-    PRIORITIES,
-    Job,
-    JobStatus,
-    NewJob,
-    new_job_id,
-)
+from engine.jobs.ledger.queue import join_queue
+from engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, Receipt, job_of
+from engine.jobs.ledger.submits import Outcome, Queue, submit_jobs
+from engine.jobs.model import Job, JobStatus, NewJob
 
 __all__ = [
     "MAX_REQUEUES",
@@ -65,9 +61,6 @@ __all__ = [
 ]
 
 _NO_ERROR = {"error_type": None, "error_message": None, "log_tail": None}
-AGEING_MAX_SECONDS = 10 * 366 * 86400.0
-"""More than that is as good as no ageing at all."""
-
 _NOT_WAITING = {"due_wall": None, "due_monotonic": None, "retry_in": None}
 
 
@@ -82,53 +75,24 @@ class Ledger(LedgerAttempts):
     ) -> tuple[Receipt, bool]:
         """Queue a job, or find the one that its key was used for; return it and whether it is new.
 
-        `ageing`: seconds of waiting that are worth one step of priority. `reserve`: share of `max_queued` that is
-        there on top of it for jobs of high priority. Raise KeyConflict and QueueFull.
+        As `submit_all`; raise KeyConflict and QueueFull.
         """
-        # Whatever can fail by what a client sent fails here, before anything is written.
-        story, config, story_id = json_of(new.story), json_of(new.config), text_of(new.story_id)
-        rank = PRIORITIES.index(new.priority)
-        ageing_us = int(rank * min(ageing, AGEING_MAX_SECONDS) * 1_000_000)
+        (outcome,) = self.submit_all([new], ageing=ageing, max_queued=max_queued, reserve=reserve)
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    def submit_all(
+        self, jobs: Sequence[NewJob], *, ageing: float, max_queued: int, reserve: float = 0.0
+    ) -> tuple[Outcome, ...]:
+        """Queue jobs, in their order; return of each the job and whether it is new, or the refusal.
+
+        `ageing`: seconds of waiting that are worth one step of priority. `reserve`: share of `max_queued` that is
+        there on top of it for jobs of high priority.
+        """
+        queue = Queue(ageing, max_queued, reserve, self.queued, self._retry_after)
         with self._writing() as db:
-            if new.key is not None:
-                found = db.execute(
-                    "SELECT job_id, status, digest FROM jobs WHERE owner = ? AND key = ?",
-                    (new.owner, new.key),
-                ).fetchone()
-                if found is not None:
-                    if found[2] != new.digest:
-                        raise KeyConflict(key=new.key, job_id=found[0])
-                    return Receipt(found[0], JobStatus(found[1])), False
-            allowed = max_queued + (int(max_queued * reserve) if new.priority == "high" else 0)
-            queued = self.queued()
-            if queued >= allowed:
-                raise QueueFull(queued=queued, allowed=allowed, retry_after=self._retry_after())
-            now = self._clock.wall()
-            job_id = new_job_id(now)
-            waits = new.scheduled_for is not None and new.scheduled_for > now
-            join_queue(db, self._clock)
-            position = db.execute(
-                "INSERT INTO jobs (job_id, owner, key, digest, story_id, status, priority, ageing_us, order_key, "
-                "due_wall, max_attempts, created_at, scheduled_for) "
-                f"VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, {QUEUE_TIME} + ?, ?, ?, ?, ?)",
-                (
-                    job_id,
-                    new.owner,
-                    new.key,
-                    new.digest,
-                    story_id,
-                    rank,
-                    ageing_us,
-                    ageing_us,
-                    new.scheduled_for if waits else None,
-                    new.max_attempts,
-                    now,
-                    new.scheduled_for,
-                ),
-            ).lastrowid
-            db.execute("INSERT INTO payloads VALUES (?, ?, ?)", (position, story, config))
-            self._event(db, position, new.owner, "queued", JobStatus.QUEUED, 0)
-        return Receipt(job_id, JobStatus.QUEUED), True
+            return submit_jobs(db, self._clock, jobs, queue)
 
     def request_cancel(self, job_id: str) -> Job:
         """Cancel a queued job, ask for the end of a processing one; do nothing where that was done before.
@@ -168,9 +132,9 @@ class Ledger(LedgerAttempts):
                     verb="retry",
                     allowed=(JobStatus.FAILED, JobStatus.CANCELLED),
                 )
-            join_queue(db, self._clock)
             db.execute(
-                f"UPDATE jobs SET order_key = {QUEUE_TIME} + ageing_us WHERE position = ?", (position,)
+                "UPDATE jobs SET order_key = ? + ageing_us WHERE position = ?",
+                (join_queue(db, self._clock), position),
             )
             values = {"status": "queued", "attempts": 0, "requeues": 0, "cancel_requested": 0}
             self._set(db, position, values | {"started_at": None, "finished_at": None} | _NO_ERROR)

@@ -15,19 +15,22 @@ import sqlite3
 
 from engine.jobs.clock import Clock
 
-QUEUE_TIME = "(SELECT queue_us FROM queue_clock)"
-
 _BATCH = 1000
 """Jobs that are promoted in one commit."""
 
 
-def join_queue(db: sqlite3.Connection, clock: Clock) -> None:
-    """Put the queue's clock on for a job that joins now; QUEUE_TIME is then later than for any before."""
+def join_queue(db: sqlite3.Connection, clock: Clock, jobs: int = 1) -> int:
+    """Put the queue's clock on for jobs that join now, 1 µs for each; return the time of the first of them, in µs.
+
+    It is later than that of any job before.
+    """
     now_us = int(clock.monotonic() * 1_000_000)
     db.execute(
-        "UPDATE queue_clock SET queue_us = queue_us + max(1, ? - monotonic_us), monotonic_us = ?",
-        (now_us, now_us),
+        "UPDATE queue_clock SET queue_us = queue_us + max(1, ? - monotonic_us) + ?, monotonic_us = ?",
+        (now_us, jobs - 1, now_us),
     )
+    last: int = db.execute("SELECT queue_us FROM queue_clock").fetchone()[0]
+    return last - jobs + 1
 
 
 def seconds_to_next(db: sqlite3.Connection, clock: Clock) -> float | None:
@@ -56,10 +59,9 @@ def promote(db: sqlite3.Connection, clock: Clock) -> None:
         (clock.wall(), _BATCH),
     ).fetchall()
     for (position,) in scheduled:
-        join_queue(db, clock)
         db.execute(
-            f"UPDATE jobs SET due_wall = NULL, order_key = {QUEUE_TIME} + ageing_us WHERE position = ?",
-            (position,),
+            "UPDATE jobs SET due_wall = NULL, order_key = ? + ageing_us WHERE position = ?",
+            (join_queue(db, clock), position),
         )
     db.execute(
         "UPDATE jobs SET due_monotonic = NULL, retry_in = NULL WHERE position IN "

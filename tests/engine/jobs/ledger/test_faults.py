@@ -224,7 +224,7 @@ def test_a_network_share_is_known_by_its_mount(tmp_path: Path) -> None:
 def test_several_processes_may_make_the_ledger_at_once(tmp_path: Path) -> None:
     program = (
         "import sys; from engine.jobs.ledger.ledger import Ledger; from engine.jobs.model import NewJob\n"
-        "with Ledger(sys.argv[1]) as ledger: ledger.submit(NewJob('a', 's', {}), ageing=1, max_queued=9)"
+        "with Ledger(sys.argv[1]) as ledger: ledger.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9)"
     )
     children = [run_python(program, str(tmp_path / "l")) for _ in range(4)]
     assert [child.wait() for child in children] == [0] * 4

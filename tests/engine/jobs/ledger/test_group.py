@@ -45,8 +45,6 @@ def test_refusals_in_a_group_spoil_nothing(tmp_path: Path) -> None:
                 ledger.request_cancel("job-0")
             with pytest.raises(WrongState):
                 ledger.retry(first)
-            with pytest.raises(TypeError):
-                submit(ledger, story={"x": object()})
             assert not ledger.progress(first, 7, Progress("render", 1))
             second = submit(ledger, max_queued=3)
         assert {one.job_id for one in ledger.jobs()} == {taken, first, second}
@@ -88,11 +86,11 @@ def test_a_call_that_fails_half_way_takes_the_group_with_it(
 ) -> None:
     def break_one(ledger: Ledger) -> None:
         with ledger.group():
-            submit(ledger)
+            job_id = submit(ledger)
             with monkeypatch.context() as broken:
                 broken.setattr(Ledger, "_event", lambda *_: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
-                    submit(ledger)
+                    ledger.request_cancel(job_id)
 
     with Ledger(tmp_path / "l") as ledger:
         with pytest.raises(LedgerError, match="half-way"):
@@ -134,7 +132,7 @@ def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None
         "import sys, time; from engine.jobs.ledger.ledger import Ledger; from engine.jobs.model import NewJob\n"
         "ledger = Ledger(sys.argv[1])\n"
         "with ledger.group():\n"
-        "    ledger.submit(NewJob('a', 's', {}), ageing=1, max_queued=9); print('in', flush=True); time.sleep(60)"
+        "    ledger.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9); print('in', flush=True); time.sleep(60)"
     )
     with run_python(program, str(path)) as child:
         assert child.stdout is not None

@@ -25,7 +25,6 @@ from tests.support.ledgers import (
     claim,
     job,
     kinds,
-    new_job,
     publish,
     submit,
     submit_fully,
@@ -424,9 +423,3 @@ def test_what_was_processing_is_given_back_when_a_node_starts(tmp_path: Path) ->
         assert after.complete(ids[1], left[1].job.fence, {})
         assert after.recover() == ()
     assert_sound(tmp_path / "l")
-
-
-def test_a_new_job_can_be_anything_that_json_can_be(ledger: Ledger) -> None:
-    with pytest.raises(TypeError):
-        ledger.submit(new_job(story={"when": object()}), ageing=1, max_queued=9)
-    assert ledger.queued() == 0
