@@ -73,11 +73,12 @@ class Connections:
     def __init__(self, *, max_message: int, memory_budget: int) -> None:
         self._most_undelivered = 2 * max_message + SLACK_BYTES
         self._memory_budget = memory_budget
-        self._open: dict[int, Connection] = {}
+        self._open: dict[tuple[Side, int], Connection] = {}
+        """By the side too: a descriptor goes from one to the other, and each side's news come by themselves."""
         self._monitors: dict[zmq.Socket[bytes], Side] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="connections", daemon=True)
-        self._quiet_rss = 0
+        self._quiet_rss = self._quiet_most = 0
         self._over_since: float | None = None
         self._trim_at = float("inf")
         self.counters: Counter[str] = Counter()
@@ -92,6 +93,7 @@ class Connections:
     def start(self) -> None:
         """Begin to watch."""
         self._quiet_rss = _resident()
+        self._quiet_most = self._quiet_rss + self._memory_budget
         self._thread.start()
 
     def stop(self) -> None:
@@ -106,22 +108,22 @@ class Connections:
         """Return how many connections the socket of events has."""
         return sum(connection.side == "events" for connection in list(self._open.values()))
 
-    def delivered(self, descriptor: int, user: str, size: int) -> None:
+    def delivered(self, side: Side, descriptor: int, user: str, size: int) -> None:
         """Note that a whole message came from a connection, whose it is, and its bytes on the wire, rather too many."""
-        connection = self._open.get(descriptor)
+        connection = self._open.get((side, descriptor))
         if connection is not None:
             connection.delivered += size
             connection.user = user
 
     def given(self, descriptor: int, size: int) -> None:
-        """Note that bytes were handed to ZeroMQ for a connection."""
-        connection = self._open.get(descriptor)
+        """Note that bytes were handed to ZeroMQ for a connection that makes requests."""
+        connection = self._open.get(("requests", descriptor))
         if connection is not None:
             connection.given += size
 
     def end(self, descriptor: int, reason: str) -> None:
-        """End a connection."""
-        connection = self._open.get(descriptor)
+        """End a connection that makes requests."""
+        connection = self._open.get(("requests", descriptor))
         if connection is not None and not connection.ended:
             self._end(connection, reason)
 
@@ -166,7 +168,7 @@ class Connections:
             if event == zmq.EVENT_ACCEPTED:
                 self._accept(descriptor, side)
             elif event in (zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED):
-                self._open.pop(descriptor, None)
+                self._open.pop((side, descriptor), None)
             elif event == zmq.EVENT_ACCEPT_FAILED:
                 self.counters["accepts_failed"] += 1
             else:
@@ -180,7 +182,7 @@ class Connections:
         except OSError:
             return  # gone already
         connection = Connection(descriptor, side, peer, time.monotonic())
-        self._open[descriptor] = connection
+        self._open[side, descriptor] = connection
         if len(self._open) > CONNECTIONS_MAX:
             self._end(connection, f"more than {CONNECTIONS_MAX} connections")
 
@@ -221,8 +223,9 @@ class Connections:
         A frame of two bytes on the wire takes 64 in memory: a message of empty frames is small to the last.
         """
         resident = _resident()
-        if pending < SMALL_BYTES or resident < self._quiet_rss:
-            self._quiet_rss = resident if pending < SMALL_BYTES else self._quiet_rss
+        if pending < SMALL_BYTES:
+            # Not without end: what is not seen here (local sockets) must not pass for the usual.
+            self._quiet_rss = min(resident, self._quiet_most)
         growth = resident - self._quiet_rss
         tiny = growth > 64 * 1024 * 1024 + 4 * pending
         if (

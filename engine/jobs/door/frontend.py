@@ -210,7 +210,7 @@ class FrontEnd:
             if count == FRAMES_READ_MAX:
                 self._connections.end(descriptor, f"a message of more than {count} frames")
         self.counters["bytes_in"] += size
-        self._connections.delivered(descriptor, user, size + count * FRAME_OVERHEAD_BYTES)
+        self._connections.delivered("requests", descriptor, user, size + count * FRAME_OVERHEAD_BYTES)
         if not user:
             return None  # cannot be: who is not let in is not heard
         return Asked(routing_id, user, frames, size, descriptor)
@@ -238,7 +238,7 @@ class FrontEnd:
                 return
             user = _user(frame) if self.curve else LOCAL_USER
             if user:
-                self._connections.delivered(_descriptor(frame), user, len(frame))
+                self._connections.delivered("events", _descriptor(frame), user, len(frame))
             self.counters["subscriptions"] += 1
             self._subscribed = True
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import zmq
 
+from engine.jobs.door import connections
+from engine.jobs.door.connections import Connections
 from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
 from tests.support.zmtp import frame, greeted
 
@@ -127,6 +129,47 @@ def test_a_client_that_never_reads_its_replies_is_let_go(front: FrontEndProcess)
             assert speaker.ask("ping")
         context.destroy(0)
         assert front.memory - before < 100 * MB
+
+
+def test_a_descriptor_that_went_from_one_side_to_the_other_is_still_watched() -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        requests, events = context.socket(zmq.ROUTER), context.socket(zmq.XPUB)
+        watch = Connections(max_message=4 * MB, memory_budget=256 * MB)
+        watch.add(requests, "requests")
+        watch.add(events, "events")
+        told = list(watch._monitors)  # no thread: it is read by hand, the later news first
+        urls = []
+        for sock in (requests, events):
+            sock.bind("tcp://127.0.0.1:*")
+            urls.append(sock.last_endpoint.decode())
+        greeted(urls[1], kind=b"SUB").close()
+        assert told[1].poll(5000)
+        time.sleep(0.2)  # closed there too, and its number free
+        with greeted(urls[0]):
+            assert told[0].poll(5000)
+            watch._read(told[0])
+            ((_, descriptor),) = watch._open
+            watch._read(told[1])
+            assert list(watch._open) == [("requests", descriptor)]
+            assert watch.counters["connections"] == 2
+    finally:
+        context.destroy(0)
+
+
+def test_memory_that_no_connection_explains_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Connections(max_message=4 * MB, memory_budget=256 * MB)
+    held = [50 * MB]
+    ended: list[int] = []
+    monkeypatch.setattr(connections, "_resident", lambda: held[0])
+    monkeypatch.setattr(connections.os, "_exit", ended.append)
+    watch._quiet_rss, watch._quiet_most = held[0], held[0] + 256 * MB
+    for second in range(100):
+        watch._check_memory(float(second), 0, None)
+        held[0] += 10 * MB
+        if held[0] <= 3 * 256 * MB:
+            assert not ended
+    assert ended[0] == connections.EXIT_MEMORY
 
 
 def test_a_subscriber_that_subscribes_without_end_is_let_go(front: FrontEndProcess) -> None:
