@@ -16,6 +16,7 @@ import zmq
 from engine.jobs.messages import MARKS
 
 MARK = MARKS["json"]
+_MORE = int(zmq.SNDMORE)
 SCENES = 10
 LATER = "2100-01-01T00:00:00Z"
 """Jobs for then are kept and never rendered: what is measured is taking them."""
@@ -96,7 +97,9 @@ class Clients:
             while following is not None and free and (rate is None or now >= started + sent / rate):
                 socket = free.popleft()
                 due_of[socket] = now if rate is None else started + sent / rate
-                socket.send_multipart([MARK, b"%d" % sent, verb, following])
+                for frame in (MARK, b"%d" % sent, verb):
+                    socket.send(frame, _MORE)
+                socket.send(following)
                 sent += 1
                 following = next(waiting, None)
             pause_ms = 1000

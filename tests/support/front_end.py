@@ -43,10 +43,19 @@ def node_config(folder: Path, **node: Any) -> Config:
     )
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started: a front end the one that writes its ledger."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
+
+
 def memory_of(pid: int) -> int:
-    """Return the bytes that a process holds (VmRSS)."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+    """Return the bytes that a process and its children hold (VmRSS), what they share in each."""
+    held = 0
+    for one in (pid, *children_of(pid)):
+        status = Path(f"/proc/{one}/status").read_text(encoding="ascii")
+        held += int(status.split("VmRSS:")[1].split()[0]) * 1024
+    return held
 
 
 class FrontEndProcess:
@@ -157,7 +166,7 @@ class FrontEndProcess:
 
     @property
     def memory(self) -> int:
-        """Bytes that the process holds (VmRSS)."""
+        """Bytes that the process and its child hold (VmRSS)."""
         return memory_of(self.process.pid)
 
     def ledger(self) -> Ledger:

@@ -14,8 +14,8 @@ from engine.errors import NodeError
 from engine.jobs.client.calls import Call
 from engine.jobs.client.exchange import Exchange, Pending
 from engine.jobs.client.link import Subscription
-from engine.jobs.door.door import Door
-from engine.jobs.door.envelope import Asked, Return
+from engine.jobs.door.door import Door, Reply
+from engine.jobs.door.envelope import Asked
 from engine.jobs.door.views import event_view
 from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
@@ -128,7 +128,7 @@ class _Loop:
 
     def _turn(self, ledger: Ledger, door: Door) -> None:
         turn = self.exchange.turn(time.monotonic())
-        replies: list[tuple[Return, Message]] = []
+        replies: list[Reply] = []
         if turn.send:
             asked = [Asked(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send]
             replies += door.answer(asked)
@@ -141,9 +141,9 @@ class _Loop:
             waiting = len(self.exchange) > 0 or self._news
             self._take(POLL_SECONDS if waiting else None)
 
-    def _publish(self, ledger: Ledger, door: Door) -> list[tuple[Return, Message]]:
+    def _publish(self, ledger: Ledger, door: Door) -> list[Reply]:
         """Hand new events to those who listen, and return the answers that they were waited for."""
-        replies: list[tuple[Return, Message]] = []
+        replies: list[Reply] = []
         while True:
             events = ledger.events(after=self._last, limit=EVENTS_AT_ONCE)
             if not events:

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine import __version__
@@ -18,6 +17,7 @@ from engine.jobs.door.checks import SubmitCheck
 from engine.jobs.door.envelope import (
     PROTOCOLS,
     Asked,
+    Encoded,
     Limits,
     Refusal,
     Return,
@@ -26,34 +26,35 @@ from engine.jobs.door.envelope import (
 )
 from engine.jobs.door.flood import Held, RateLimit, Waits
 from engine.jobs.door.views import event_view, job_view, moment
-from engine.jobs.ledger.errors import KeyConflict, LedgerError, QueueFull, UnknownJob, WrongState
+from engine.jobs.door.work import Work
+from engine.jobs.door.writes import (
+    INTERNAL,
+    STORAGE_RETRY_SECONDS,
+    Change,
+    Writes,
+    job_of,
+    not_found,
+    sees_all,
+    storage_reply,
+)
+from engine.jobs.ledger.errors import LedgerError
 from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.messages import LOCAL_USER
-from engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus, NewJob
+from engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
 
 logger = logging.getLogger(__name__)
 
 PAGE_MAX_BYTES = 256 * 1024
 """About as large as a page of jobs or events gets, whatever its limit: a reader that is slow holds few of them."""
-STORAGE_RETRY_SECONDS = 10.0
 DRAINING_RETRY_SECONDS = 5.0
 
 
-@dataclass(slots=True)
-class _Work:
-    """A request on its way through a batch."""
-
-    user: str
-    client: str | bytes
-    back: Return
-    request: m.Request | None = None
-    new: NewJob | None = None
-    has_parts: bool = False
-    answer: m.Message | None = None
+Reply = tuple[Return, m.Message | Encoded]
+"""Where a reply goes, and the reply."""
 
 
 class Door:
-    """Answers requests from the ledger. One thread."""
+    """Answers requests from the ledger. One thread, except that `begin` leaves the writing to another."""
 
     def __init__(
         self, ledger: Ledger, config: Config, *, slots: int, events: str = "", clock: Clock = SYSTEM_CLOCK
@@ -65,6 +66,7 @@ class Door:
         self._events = events
         self._clock = clock
         self._check = SubmitCheck(config)
+        self._writes = Writes(ledger, config.node)
         self._rates = RateLimit(config.node.max_requests_per_second)
         self._waits = Waits()
         self._space = _FreeSpace(config, clock)
@@ -75,28 +77,60 @@ class Door:
 
     # --- a batch ------------------------------------------------------------------------------------------
 
-    def answer(self, batch: Sequence[Asked]) -> list[tuple[Return, m.Message]]:
+    def answer(self, batch: Sequence[Asked]) -> list[Reply]:
         """Return the replies to requests. All that they write is one commit, and is on the disk by then."""
-        works = [self._read(asked) for asked in batch]
-        writes = [work for work in works if work.answer is None and isinstance(work.request, _WRITES)]
-        if writes:
-            self._write_all(writes)
-        for work in works:
-            if work.answer is None and not isinstance(work.request, _WRITES):
-                self._guarded(work, self._look_up)
+        works, writes = self._read_all(batch)
+        answers = self._writes.do([work.write for work in writes if work.write]) if writes else ()
+        for work, answer in zip(writes, answers, strict=True):
+            work.answer = answer
+        self._look_up_all(works)
+        return self.replies(works)
+
+    def begin(self, batch: Sequence[Asked], *, busy: bool) -> tuple[list[Reply], list[Work]]:
+        """Return the replies to requests that write nothing, and the others, to be written by somebody else.
+
+        Those have their `write`, and go to `replies` with their `answer`; while that somebody is `busy` with as many
+        as may wait for it, they are refused.
+        """
+        works, writes = self._read_all(batch)
+        if busy:
+            for work in writes:
+                work.answer = _BUSY
+            writes = []
+        self._look_up_all(works)
+        return self.replies(works), writes
+
+    def replies(self, works: Iterable[Work]) -> list[Reply]:
+        """Return the replies to requests that have their answers."""
         replies = []
         for work in works:
-            if work.answer is not None:  # None: a wait that is held
+            if work.answer is not None:
                 self._count(work.answer)
                 replies.append((work.back, work.answer))
         return replies
 
-    def _read(self, asked: Asked) -> _Work:
+    def _read_all(self, batch: Sequence[Asked]) -> tuple[list[Work], list[Work]]:
+        """Return the requests, and those of them that are to be written, with their inline assets on the disk."""
+        works = [self._read(asked) for asked in batch]
+        try:
+            self._check.sync()
+        except Refusal as refusal:
+            for work in works:
+                if work.has_parts and work.answer is None:
+                    work.answer = refusal.reply
+        return works, [work for work in works if work.write is not None and work.answer is None]
+
+    def _look_up_all(self, works: Sequence[Work]) -> None:
+        for work in works:
+            if work.answer is None and work.write is None:
+                self._guarded(work, self._look_up)
+
+    def _read(self, asked: Asked) -> Work:
         back, frames = return_address(asked)
         client: str | bytes = asked.routing_id if asked.user == LOCAL_USER else asked.user
-        work = _Work(asked.user, client, back)
+        work = Work(asked.user, client, back, asked.size)
 
-        def read(work: _Work) -> None:
+        def read(work: Work) -> None:
             if asked.user != LOCAL_USER and asked.routing_id[:1] != b"\0":
                 # One that is chosen can be another's tomorrow, who would get what was meant for this one.
                 raise Refusal(
@@ -111,11 +145,16 @@ class Door:
                 )
             request, parts = read_request(frames, asked.size, self.limits)
             self.counters[f"requests_{request.VERB}"] += 1
-            work.request = request
             if isinstance(request, m.Submit):
                 self._may_submit()
                 work.has_parts = bool(parts)
-                work.new = self._check.prepare(request, asked.user, parts)
+                work.write = self._check.prepare(request, asked.user, parts)
+            elif isinstance(request, m.Cancel):
+                work.write = Change("cancel", request.job_id, asked.user)
+            elif isinstance(request, m.Retry):
+                work.write = Change("retry", request.job_id, asked.user)
+            else:
+                work.request = request
 
         self._guarded(work, read)
         return work
@@ -129,43 +168,7 @@ class Door:
         if shortage:
             raise Refusal("STORAGE", shortage, retry_after=STORAGE_RETRY_SECONDS)
 
-    def _write_all(self, works: Sequence[_Work]) -> None:
-        """Do every write in one commit; where it fails nothing is acknowledged."""
-        try:
-            self._check.sync()
-        except Refusal as refusal:
-            for work in works:
-                if work.has_parts:
-                    work.answer = refusal.reply
-            works = [work for work in works if work.answer is None]
-        if not self._commit(works) and len(works) > 1:
-            # One of them broke the commit of all: each by itself, so that only that one pays.
-            for work in works:
-                work.answer = None
-                self._commit([work])
-
-    def _commit(self, works: Sequence[_Work]) -> bool:
-        """Do writes in one commit; return False where a fault of the program broke it."""
-        try:
-            with self._ledger.group():
-                for work in works:
-                    try:
-                        work.answer = self._write(work)
-                    except Refusal as refusal:
-                        work.answer = refusal.reply
-        except LedgerError as error:
-            logger.error("nothing was accepted: %s", error)
-            reply = m.ErrorReply(code="STORAGE", message=str(error), retry_after=STORAGE_RETRY_SECONDS)
-            for work in works:
-                work.answer = reply
-        except Exception:
-            logger.exception("a commit of %d requests failed", len(works))
-            for work in works:
-                work.answer = _INTERNAL
-            return False
-        return True
-
-    def _guarded(self, work: _Work, do: Callable[[_Work], None]) -> None:
+    def _guarded(self, work: Work, do: Callable[[Work], None]) -> None:
         """Do a step of a request; what goes wrong becomes its answer."""
         try:
             do(work)
@@ -173,46 +176,19 @@ class Door:
             work.answer = refusal.reply
         except LedgerError as error:
             logger.error("%s", error)
-            work.answer = m.ErrorReply(code="STORAGE", message=str(error), retry_after=STORAGE_RETRY_SECONDS)
+            work.answer = storage_reply(error)
         except Exception:
             logger.exception("a request failed")
-            work.answer = _INTERNAL
+            work.answer = INTERNAL
 
-    def _count(self, answer: m.Message) -> None:
-        if isinstance(answer, m.ErrorReply):
+    def _count(self, answer: m.Message | Encoded) -> None:
+        if isinstance(answer, m.ErrorReply | Encoded) and answer.code:
             self.counters[f"errors_{answer.code}"] += 1
         self.counters["replies"] += 1
 
     # --- verbs --------------------------------------------------------------------------------------------
 
-    def _write(self, work: _Work) -> m.Message:
-        request = work.request
-        if isinstance(request, m.Submit):
-            assert work.new is not None
-            return self._submit(work.new)
-        assert isinstance(request, m.Cancel | m.Retry)
-        self._job(request.job_id, work.user)
-        try:
-            change = self._ledger.request_cancel if isinstance(request, m.Cancel) else self._ledger.retry
-            return job_view(change(request.job_id))
-        except WrongState as error:
-            raise Refusal("CONFLICT", str(error), field="job_id") from error
-        except UnknownJob as error:
-            raise _not_found(request.job_id) from error
-
-    def _submit(self, new: NewJob) -> m.Message:
-        node = self._node
-        try:
-            job, created = self._ledger.submit(
-                new, ageing=node.ageing, max_queued=node.max_queued, reserve=node.high_reserve
-            )
-        except KeyConflict as error:
-            raise Refusal("CONFLICT", str(error), field="key") from error
-        except QueueFull as error:
-            raise Refusal("BUSY", str(error), retry_after=error.retry_after) from error
-        return m.Submitted.model_construct(job_id=job.job_id, status=job.status, created=created)
-
-    def _look_up(self, work: _Work) -> None:
+    def _look_up(self, work: Work) -> None:
         request, user = work.request, work.user
         if isinstance(request, m.Status):
             work.answer = job_view(self._job(request.job_id, user))
@@ -228,15 +204,12 @@ class Door:
             work.answer = self._pong(user)
 
     def _sees_all(self, user: str) -> bool:
-        return user == LOCAL_USER or user in self._node.operators
+        return sees_all(self._node, user)
 
     def _job(self, job_id: str, user: str) -> Job:
-        job = self._ledger.job(job_id)
-        if job is None or not (job.owner == user or self._sees_all(user)):
-            raise _not_found(job_id)
-        return job
+        return job_of(self._ledger, self._node, job_id, user)
 
-    def _wait(self, request: m.Wait, work: _Work) -> m.Message | None:
+    def _wait(self, request: m.Wait, work: Work) -> m.Message | None:
         job = self._job(request.job_id, work.user)
         if job.status in TERMINAL or request.timeout == 0:
             return job_view(job)
@@ -317,26 +290,26 @@ class Door:
         """Whether somebody waits for a job's end."""
         return len(self._waits) > 0
 
-    def wake(self, events: Iterable[JobEvent]) -> list[tuple[Return, m.Message]]:
+    def wake(self, events: Iterable[JobEvent]) -> list[Reply]:
         """Return the answers that were held for jobs of which an event tells that they have ended."""
         if not len(self._waits):
             return []
         ended = {event.job_id for event in events if event.status in TERMINAL}
         return [reply for job_id in ended for reply in self._release(self._waits.of_job(job_id))]
 
-    def over(self) -> list[tuple[Return, m.Message]]:
+    def over(self) -> list[Reply]:
         """Return the answers that have been held for as long as was asked."""
         return self._release(self._waits.over(self._clock.monotonic())) if len(self._waits) else []
 
-    def _release(self, held: Iterable[Held]) -> list[tuple[Return, m.Message]]:
+    def _release(self, held: Iterable[Held]) -> list[Reply]:
         replies = []
         for one in held:
-            work = _Work("", one.client, one.back)
+            work = Work("", one.client, one.back)
 
-            def read(work: _Work, job_id: str = one.job_id) -> None:
+            def read(work: Work, job_id: str = one.job_id) -> None:
                 job = self._ledger.job(job_id)
                 if job is None:
-                    raise _not_found(job_id)
+                    raise not_found(job_id)
                 work.answer = job_view(job)
 
             self._guarded(work, read)
@@ -346,14 +319,9 @@ class Door:
         return replies
 
 
-_WRITES = (m.Submit, m.Cancel, m.Retry)
-_INTERNAL = m.ErrorReply(
-    code="INTERNAL", message="the node failed at this request; its log says how", retry_after=1.0
+_BUSY = m.ErrorReply(
+    code="BUSY", message="too many requests wait to be written to the disk already", retry_after=1.0
 )
-
-
-def _not_found(job_id: str) -> Refusal:
-    return Refusal("NOT_FOUND", f"there is no job {job_id}", field="job_id")
 
 
 def _weight(job: Job) -> int:

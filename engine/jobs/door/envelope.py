@@ -13,6 +13,7 @@ from engine.jobs.messages import (
     PROTOCOL,
     REQUEST_ID_MAX_BYTES,
     REQUESTS,
+    SMALL_BODY_MAX_BYTES,
     Encoding,
     ErrorCode,
     ErrorReply,
@@ -68,6 +69,19 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """A reply's body as it is sent; `code` of an error."""
+
+    code: str | None
+    body: bytes
+
+    @classmethod
+    def of(cls, message: Message, encoding: Encoding) -> Encoded:
+        """Write a body."""
+        return cls(message.code if isinstance(message, ErrorReply) else None, encode(message, encoding))
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """Where a reply goes and how it is written. `head` is the empty frame of a REQ socket, if there was one."""
 
@@ -77,11 +91,11 @@ class Return:
     encoding: Encoding
     connection: int = -1
 
-    def frames(self, body: Message) -> list[bytes]:
+    def frames(self, answer: Message | Encoded) -> list[bytes]:
         """Return a reply's frames, the routing id first."""
-        outcome = ERROR if isinstance(body, ErrorReply) else OK
-        encoded = encode(body, self.encoding)
-        return [self.routing_id, *self.head, MARKS[self.encoding], self.request_id, outcome, encoded]
+        encoded = answer if isinstance(answer, Encoded) else Encoded.of(answer, self.encoding)
+        outcome = ERROR if encoded.code else OK
+        return [self.routing_id, *self.head, MARKS[self.encoding], self.request_id, outcome, encoded.body]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +185,12 @@ def _read_body(frames: Sequence[bytes]) -> Request:
     body = frames[3]
     if len(frames) > HEAD_FRAMES and verb != "submit":
         raise Refusal("BAD_REQUEST", f"{verb}: has inline assets; allowed: none", field="message")
+    if len(body) > SMALL_BODY_MAX_BYTES and verb != "submit":
+        raise Refusal(
+            "TOO_LARGE",
+            f"body: has {len(body)} bytes; allowed: at most {SMALL_BODY_MAX_BYTES} for {verb}",
+            field="body",
+        )
     try:
         data = decode(body, _ENCODINGS[frames[0]])
     except ValueError as error:

@@ -9,7 +9,8 @@
              {"error": TEXT}               it cannot begin; exit status 2
              {"counters": {NAME: N}}       each second, counted from the start
 
-It answers requests on a ROUTER socket and publishes the ledger's new events on an XPUB socket.
+It answers requests on a ROUTER socket and publishes the ledger's new events on an XPUB socket. What is written
+goes through a process of its own, `LedgerProcess`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -39,15 +41,16 @@ from engine.jobs.door.curve import (
     make_node_key,
     read_key,
 )
-from engine.jobs.door.door import Door
-from engine.jobs.door.envelope import Asked, Return
+from engine.jobs.door.door import Door, Reply
+from engine.jobs.door.envelope import Asked
+from engine.jobs.door.ledger_process import LedgerProcess
 from engine.jobs.door.sockets import bind, events_endpoint, parse_endpoint, prepare, wants_curve
 from engine.jobs.door.views import event_view
 from engine.jobs.folders import Folders
 from engine.jobs.ledger.errors import LedgerError
 from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.logs import JsonFormatter, LineFormatter
-from engine.jobs.messages import LOCAL_USER, MARKS, Message, encode
+from engine.jobs.messages import LOCAL_USER, MARKS, encode
 from engine.jobs.node.processes import die_with_parent
 from engine.memory import return_freed_memory
 
@@ -55,7 +58,10 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.02
 BATCH_MESSAGES = 256
-BATCH_SECONDS = 0.005
+BATCH_SECONDS = 0.002
+SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
+"""Plain numbers: enumerations take microseconds to be joined, for each frame."""
+POLL_BOTH = int(zmq.POLLIN) | int(zmq.POLLOUT)
 HEAVY_VERBS = frozenset({b"list", b"events"})
 BATCH_HEAVY = 2
 """Requests for a page, which takes milliseconds, in one batch: ZeroMQ takes turns among clients, so that one that
@@ -82,7 +88,10 @@ class FrontEnd:
         self.key = self._node_key() if self.curve else None
         if not self.curve and not (requests.is_local and events.is_local):
             logger.warning("node.curve is off: everybody who can reach %s may do everything", requests.url)
-        self._ledger = Ledger(Folders.of(config).ledger)
+        path = Folders.of(config).ledger
+        self._writer = LedgerProcess(path, node)  # while there is nothing yet that a fork would copy
+        self._ledger = Ledger(path)
+        self._writer.open()
         most = int(node.max_message_mb * 1e6)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 64)
@@ -120,6 +129,13 @@ class FrontEnd:
 
     def close(self) -> None:
         """Close sockets and ledger."""
+        while self._writer.pending:
+            select.select(
+                [self._writer.descriptor], [self._writer.descriptor] if self._writer.wants_room else [], []
+            )
+            self._writer.flush()
+            self._send_all(self.door.replies(self._writer.answered()))
+        self._writer.close()
         self._connections.stop()
         self._context.destroy(0)
         self._ledger.close()
@@ -134,6 +150,7 @@ class FrontEnd:
         poller.register(commands.descriptor, zmq.POLLIN)
         next_poll = next_second = 0.0
         while not commands.ended:
+            poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_room else zmq.POLLIN)
             ready = dict(poller.poll(max(0, int((next_poll - time.monotonic()) * 1000) + 1)))
             if commands.descriptor in ready:
                 for command in commands.read():
@@ -142,6 +159,9 @@ class FrontEnd:
                 self._zap.answer()
             if self._events in ready:
                 self._subscriptions()
+            if self._writer.descriptor in ready:
+                self._writer.flush()
+                self._send_all(self.door.replies(self._writer.answered()))
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
@@ -180,7 +200,9 @@ class FrontEnd:
             heavy += not HEAVY_VERBS.isdisjoint(asked.frames[2:4])
         if batch:
             self.counters["batches"] += 1
-            self._send_all(self.door.answer(batch))
+            replies, writes = self.door.begin(batch, busy=self._writer.is_full)
+            self._writer.put(writes)
+            self._send_all(replies)
 
     def _receive(self) -> Asked | None:
         """Return the next message; of one with too many frames only as many as are needed to refuse it."""
@@ -197,11 +219,11 @@ class FrontEnd:
         size = count = 0
         more = first.more
         while more and count <= most:
-            frame = router.recv(zmq.NOBLOCK)
-            more = bool(router.get(zmq.RCVMORE))
+            frame = router.recv(zmq.NOBLOCK, copy=False)
+            more = frame.more  # which costs less than to ask the socket
             size += len(frame)
             count += 1
-            frames.append(frame)
+            frames.append(frame.bytes)
         while more:  # ZeroMQ gives nothing else before the last of them
             rest = router.recv(zmq.NOBLOCK, copy=False)
             more = rest.more
@@ -215,11 +237,13 @@ class FrontEnd:
             return None  # cannot be: who is not let in is not heard
         return Asked(routing_id, user, frames, size, descriptor)
 
-    def _send_all(self, replies: list[tuple[Return, Message]]) -> None:
+    def _send_all(self, replies: Iterable[Reply]) -> None:
         for back, body in replies:
             frames = back.frames(body)
             try:
-                self._router.send_multipart(frames, zmq.NOBLOCK)
+                for frame in frames[:-1]:
+                    self._router.send(frame, SEND_MORE)
+                self._router.send(frames[-1], SEND_LAST)
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                     raise

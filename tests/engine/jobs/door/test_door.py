@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from engine.jobs.door.envelope import Asked
 from engine.jobs.door.flood import CLIENTS_MAX, WAITS_PER_CLIENT, Held, RateLimit, Return, Waits
 from engine.jobs.ledger.ledger import Ledger
 from engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
-from engine.jobs.model import Failure, JobStatus
+from engine.jobs.model import Failure, JobStatus, NewJob
 from tests.support.front_end import PNG, STORY, node_config
 
 
@@ -97,14 +97,14 @@ def test_a_full_disk_acknowledges_nothing_of_the_batch_and_recovers(house: House
 def test_one_that_breaks_the_commit_does_not_take_the_others_with_it(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = house.ledger.submit
+    real = house.ledger.submit_all
 
-    def fragile(new: Any, **options: Any) -> Any:
-        if new.key == "poison":
+    def fragile(jobs: Sequence[NewJob], **options: Any) -> Any:
+        if any(new.key == "poison" for new in jobs):
             raise ZeroDivisionError("a fault of the program")
-        return real(new, **options)
+        return real(jobs, **options)
 
-    monkeypatch.setattr(house.ledger, "submit", fragile)
+    monkeypatch.setattr(house.ledger, "submit_all", fragile)
     keys = ["a", "b", "poison", "c"]
     answers = house.ask(*(("submit", {"story": STORY, "key": key}) for key in keys))
     assert codes(answers) == ["ok", "ok", "INTERNAL", "ok"]

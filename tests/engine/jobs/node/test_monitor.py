@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.front_end import children_of
 from tests.support.jobs import (
     is_rendering,
     job_of,
@@ -95,18 +96,25 @@ def test_a_front_end_that_dies_is_told_and_counted(tmp_path: Path, session_cache
     with node_process(tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}"}) as node:
         wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
         wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 1)
-        front = [
-            int(path.parent.name)
-            for path in Path("/proc").glob("[0-9]*/cmdline")
-            if b"engine.jobs.door.frontend" in _read(path)
-            and str(tmp_path).encode() in _read(path.parent / "environ")
-        ]
-        assert len(front) == 1
-        os.kill(front[0], signal.SIGKILL)
-        wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 2)
-        wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
+        for starts, writer_alone in ((2, False), (3, True)):
+            (front,) = [pid for pid in _front_ends(tmp_path) if children_of(pid)]
+            (writer,) = children_of(front)
+            os.kill(writer if writer_alone else front, signal.SIGKILL)
+            wait_until(lambda starts=starts: sample(port, "video_pipeline_frontend_starts_total") == starts)
+            wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
+            assert not {front, writer} & set(_front_ends(tmp_path))
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
+
+
+def _front_ends(folder: Path) -> list[int]:
+    """Return the processes of a node's front end: itself, and the one that writes the ledger."""
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"engine.jobs.door.frontend" in _read(path)
+        and str(folder).encode() in _read(path.parent / "environ")
+    ]
 
 
 def _read(path: Path) -> bytes:
