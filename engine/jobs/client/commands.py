@@ -96,8 +96,7 @@ def _watch(client: NodeClient, arguments: argparse.Namespace) -> int:
         return 0
     job = client.status(arguments.job_id)
     with watch_display(as_json=arguments.json, names={job.job_id: job.story_id}) as display:
-        for event in client.watch(job.job_id):
-            display.show(event)
+        _show_one(client, display, job.job_id, as_json=arguments.json)
     return _ends(client, [job.job_id], as_json=arguments.json)
 
 
@@ -105,11 +104,17 @@ def _follow(client: NodeClient, jobs: dict[str, str], after: int, *, as_json: bo
     """Show the events of some jobs until all of them have ended; return the exit status."""
     with watch_display(as_json=as_json, names=jobs) as display:
         if len(jobs) == 1:
-            for event in client.watch(next(iter(jobs))):
-                display.show(event)
+            _show_one(client, display, next(iter(jobs)), as_json=as_json)
         else:
             _show_until_ended(client, display, client.watch(after=after), set(jobs))
     return _ends(client, jobs, as_json=as_json)
+
+
+def _show_one(client: NodeClient, display: Display, job_id: str, *, as_json: bool) -> None:
+    """Show the events of a job; for people without the last, as its end is what is printed next."""
+    for event in client.watch(job_id):
+        if as_json or not event.status.is_terminal:
+            display.show(event)
 
 
 def _show_until_ended(

@@ -88,6 +88,7 @@ def test_a_story_is_submitted_watched_and_looked_at_in_words(
     assert [line.split()[3] for line in lines[:2]] == ["queued", "processing"]
     video = Path(lines[-1].split("  ")[2])
     assert lines[-1].startswith(f"{job}  completed")
+    assert out.count("completed") == 1
     assert video.is_file()
     status, out, _ = run("status", job)
     table = dict(line.split(maxsplit=1) for line in out.splitlines())
