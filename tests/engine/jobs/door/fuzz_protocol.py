@@ -282,7 +282,10 @@ class Steady:
         numbers = {
             "requests": len(latencies),
             "median_ms": round(statistics.median(found) * 1e3, 3),
-            "p99_ms": round(found[min(len(found) - 1, int(len(found) * 0.99))] * 1e3, 3),
+            **{
+                f"p{percent}_ms": round(found[min(len(found) - 1, len(found) * percent // 100)] * 1e3, 3)
+                for percent in (90, 99)
+            },
             "longest_ms": round(found[-1] * 1e3, 3),
         }
         return numbers, memory, failure
