@@ -102,6 +102,7 @@ def parse_options() -> argparse.Namespace:
         "--quick", action="store_true", help="short scenes, one round: a check that all of it runs"
     )
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION")
+    parser.add_argument("--scenes", type=int, default=4, help="scenes of 4 s of the workload (default 4)")
     parser.add_argument("--no-peers", action="store_true", help="leave MoviePy and MovieLite out")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of all (default 5)")
     parser.add_argument(
@@ -122,8 +123,8 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--name", default="pipeline", help="name of the result files (default pipeline)")
     options = parser.parse_args()
-    if options.repeats < 1 or options.slow_repeats < 1 or min(options.memory_scenes) < 1:
-        parser.error("--repeats, --slow-repeats and --memory-scenes: allowed: 1 or more")
+    if min(options.scenes, options.repeats, options.slow_repeats, *options.memory_scenes) < 1:
+        parser.error("--scenes, --repeats, --slow-repeats and --memory-scenes: allowed: 1 or more")
     return options
 
 
@@ -142,7 +143,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     settings = Settings(preset=options.preset, crf=options.crf, bitrate=options.bitrate)
     folder = BUILD / "out"
     folder.mkdir(parents=True, exist_ok=True)
-    work = make_workload(scene_seconds=1.0 if options.quick else 4.0, source=options.photographs, report=say)
+    work = make_workload(
+        scenes=options.scenes,
+        scene_seconds=1.0 if options.quick else 4.0,
+        source=options.photographs,
+        report=say,
+    )
     if peers:
         make_peers_venv(say)
     results: dict[str, Any] = {

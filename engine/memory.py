@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 M_MMAP_THRESHOLD = -3
-THRESHOLD_BYTES = 4 * 1024 * 1024
-"""Above a frame of 1080x1920, which is used again at once, and below what decoders and encoders hold."""
+THRESHOLD_BYTES = 2 * 1024 * 1024
+"""Below a frame of 1080x1920, of which each segment has its own, so that they go back when it is done: kept in heaps
+they cost 50 to 80 MiB. Above what is taken and given back for every frame."""
 
 
 def return_freed_memory() -> bool:
