@@ -45,7 +45,6 @@ class SmallNode:
         self.asked: list[tuple[bytes, bytes, Request]] = []
         """Routing id, request id and request of each message."""
         self._stop = threading.Event()
-        self._context = zmq.Context()
 
     @property
     def url(self) -> str:
@@ -55,6 +54,7 @@ class SmallNode:
     def start(self) -> Self:
         """Bind and answer."""
         self._stop.clear()
+        self._context = zmq.Context()
         router = self._context.socket(zmq.ROUTER)
         router.linger = 0
         router.router_mandatory = True
@@ -69,9 +69,10 @@ class SmallNode:
         return self
 
     def stop(self) -> None:
-        """Close the socket: every connection is lost."""
+        """Close the socket: every connection is lost, and when this returns, the port is free."""
         self._stop.set()
         self._thread.join()
+        self._context.term()  # a closed socket's port is given up by another thread, some time later: this waits
 
     def __enter__(self) -> Self:
         return self.start()
@@ -80,7 +81,6 @@ class SmallNode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._context.term()
 
     def _answer(self, router: zmq.Socket[bytes]) -> None:
         while not self._stop.is_set():

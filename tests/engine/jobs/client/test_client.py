@@ -83,7 +83,6 @@ def test_a_node_that_comes_back_gets_the_request_at_once_again() -> None:
             asking.join(10)
             assert answers
             assert time.monotonic() - began < 5
-        first.start()
     assert first.asked[0][1] == second.asked[0][1]
     assert first.asked[0][2] == second.asked[0][2]
 
