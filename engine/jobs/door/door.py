@@ -92,11 +92,7 @@ class Door:
         Those have their `write`, and go to `replies` with their `answer`; while that somebody is `busy` with as many
         as may wait for it, they are refused.
         """
-        works, writes = self._read_all(batch)
-        if busy:
-            for work in writes:
-                work.answer = _BUSY
-            writes = []
+        works, writes = self._read_all(batch, busy=busy)
         self._look_up_all(works)
         return self.replies(works), writes
 
@@ -109,9 +105,9 @@ class Door:
                 replies.append((work.back, work.answer))
         return replies
 
-    def _read_all(self, batch: Sequence[Asked]) -> tuple[list[Work], list[Work]]:
+    def _read_all(self, batch: Sequence[Asked], *, busy: bool = False) -> tuple[list[Work], list[Work]]:
         """Return the requests, and those of them that are to be written, with their inline assets on the disk."""
-        works = [self._read(asked) for asked in batch]
+        works = [self._read(asked, busy=busy) for asked in batch]
         try:
             self._check.sync()
         except Refusal as refusal:
@@ -125,7 +121,7 @@ class Door:
             if work.answer is None and work.write is None:
                 self._guarded(work, self._look_up)
 
-    def _read(self, asked: Asked) -> Work:
+    def _read(self, asked: Asked, *, busy: bool) -> Work:
         back, frames = return_address(asked)
         client: str | bytes = asked.routing_id if asked.user == LOCAL_USER else asked.user
         work = Work(asked.user, client, back, asked.size)
@@ -145,6 +141,8 @@ class Door:
                 )
             request, parts = read_request(frames, asked.size, self.limits)
             self.counters[f"requests_{request.VERB}"] += 1
+            if busy and isinstance(request, m.Submit | m.Cancel | m.Retry):
+                raise Refusal("BUSY", "too many requests wait to be written to the disk", retry_after=1.0)
             if isinstance(request, m.Submit):
                 self._may_submit()
                 work.has_parts = bool(parts)
@@ -317,11 +315,6 @@ class Door:
             self._count(work.answer)
             replies.append((one.back, work.answer))
         return replies
-
-
-_BUSY = m.ErrorReply(
-    code="BUSY", message="too many requests wait to be written to the disk already", retry_after=1.0
-)
 
 
 def _weight(job: Job) -> int:

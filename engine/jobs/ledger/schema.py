@@ -4,7 +4,7 @@
     payloads     story and configuration of a job that has not completed, as they were sent
     events       one row a transition or a piece of progress; `seq` never repeats
     tallies      how many jobs there are by state, priority and owner; kept by triggers
-    queue_clock  one row: the time of the queue, see ledger_queue.py
+    queue_clock  one row: the time of the queue, see queue.py
 
 A migration is a tuple of statements; `PRAGMA user_version` counts those that a file has had.
 """
