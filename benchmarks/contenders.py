@@ -98,6 +98,7 @@ def engine(
         output=output,
         frames=work.frames,
         differs="also makes sound, thumbnail, subtitles and manifest",
+        slow=compositor == "ffmpeg",
         environment={"XDG_CACHE_HOME": str(folder / "cache")},
     )
 
@@ -135,6 +136,7 @@ def plain_command(work: Workload, *, compiled: tuple[str, ...]) -> Contender:
         output=Path(compiled[-1]),
         frames=work.frames,
         differs="the engine's filter graph in one process and one stream; captions and sound were made before",
+        slow=True,
     )
 
 
@@ -147,6 +149,7 @@ def graph_only(work: Workload, *, compiled: tuple[str, ...]) -> Contender:
         output=None,
         frames=work.frames,
         differs="the plain command's filter graph, its frames thrown away",
+        slow=True,
     )
 
 

@@ -106,7 +106,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--no-peers", action="store_true", help="leave MoviePy and MovieLite out")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of all (default 5)")
     parser.add_argument(
-        "--slow-repeats", type=int, default=2, help="rounds of MoviePy, minutes each (default 2)"
+        "--slow-repeats",
+        type=int,
+        default=2,
+        help="rounds of MoviePy and of what filter graphs draw, which take the longest (default 2)",
     )
     parser.add_argument("--memory-scenes", type=int, nargs="+", default=[10, 300], metavar="N")
     parser.add_argument("--preset", default="veryfast", help="x264 preset (default veryfast)")
