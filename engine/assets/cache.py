@@ -66,10 +66,12 @@ class ContentCache:
 
     Several processes may share it: a file is written under a private name, synced and renamed, so a reader
     finds a whole file or none. `ttl` is the age in seconds past which a file is made again; 0 makes it again each time.
+    `on_make` is called before a file is made.
     """
 
     folder: Path
     max_bytes: int = 500 * 10**9
+    on_make: Callable[[], object] | None = None
 
     def path(self, kind: str, parts: Mapping[str, Any], suffix: str) -> Path:
         """Return where the file for `parts` stands, made or not."""
@@ -106,6 +108,8 @@ class ContentCache:
                 pass
             except DamagedError as error:
                 logger.warning("cached file %s is made again: %s", path, error)
+        if self.on_make is not None:
+            self.on_make()
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
             make(partial)

@@ -37,6 +37,15 @@ def test_what_was_made_is_found_again(tmp_path: Path) -> None:
     assert (other.read_text(), hit) == ("other", False)
 
 
+def test_whoever_asks_is_told_before_a_file_is_made(tmp_path: Path) -> None:
+    told: list[list[str]] = []
+    cache = ContentCache(tmp_path, on_make=lambda: told.append([path.name for path in files(tmp_path)]))
+    path, _ = made(cache, "first")
+    made(cache, "second")
+    made(cache, "other", name="b")
+    assert told == [[], [path.name]]
+
+
 def test_the_key_follows_the_content_and_not_the_order_or_the_process() -> None:
     parts = {"b": [1, 2], "a": {"y": "ü", "x": None}}
     assert key_of(parts) == key_of({"a": {"x": None, "y": "ü"}, "b": [1, 2]})
