@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
-import numpy as np
-import numpy.typing as npt
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from engine.config_sections import Video
 from engine.errors import ConfigError, RenderingError
+from engine.render.planes import Buffer, video_frame
 
 X264_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),
@@ -36,8 +35,6 @@ NVENC_FOR_X264_PRESET = {
     "placebo": "p7",
 }
 """The NVENC preset that stands where an x264 preset was configured."""
-
-Buffer = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +110,6 @@ def parse_bit_rate(text: str) -> int:
     return int(text.rstrip("kKmM")) * factor
 
 
-def _as_video_frame(array: Buffer) -> av.VideoFrame:
-    """Return a frame over the array's own memory, or over a copy where PyAV would take the planes amiss.
-
-    `VideoFrame.from_numpy_buffer` (PyAV 18) takes the height to be rows // 6 * 4, which holds for multiples of four only.
-    """
-    if array.shape[0] % 6:
-        return av.VideoFrame.from_ndarray(array, format="yuv420p")
-    return av.VideoFrame.from_numpy_buffer(array, format="yuv420p")
-
-
 def encode_segment(frames: Iterator[Buffer], settings: EncoderSettings, *, threads: int = 1) -> bytes:
     """Encode 4:2:0 frames into an MP4 in memory: one closed segment that starts with an IDR frame.
 
@@ -150,7 +137,7 @@ def encode_segment(frames: Iterator[Buffer], settings: EncoderSettings, *, threa
                 context.bit_rate = parse_bit_rate(options.pop("b"))
             context.options = options
             for number, array in enumerate(frames):
-                frame = _as_video_frame(array)
+                frame = video_frame(array)
                 frame.pts, frame.time_base = number, 1 / settings.fps
                 frame.color_range, frame.colorspace = ColorRange.MPEG, Colorspace.ITU709
                 frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import av
 import numpy as np
+import numpy.typing as npt
 
-from engine.render.encoder import Buffer
+Buffer = npt.NDArray[np.uint8]
 
 Planes = tuple[Buffer, Buffer, Buffer]
 """Y of shape (height, width), U and V of half of each: 4:2:0, BT.709 limited range."""
@@ -13,6 +15,16 @@ Planes = tuple[Buffer, Buffer, Buffer]
 def new_frame(width_px: int, height_px: int) -> Buffer:
     """Return a frame, shape (height * 3 / 2, width), of even sides; its pixels are yet to be drawn."""
     return np.empty((height_px * 3 // 2, width_px), np.uint8)
+
+
+def video_frame(array: Buffer) -> av.VideoFrame:
+    """Return a frame over the array's own memory, or over a copy where PyAV would take the planes amiss.
+
+    `VideoFrame.from_numpy_buffer` (PyAV 18) takes the height to be rows // 6 * 4, which holds for multiples of four only.
+    """
+    if array.shape[0] % 6:
+        return av.VideoFrame.from_ndarray(array, format="yuv420p")
+    return av.VideoFrame.from_numpy_buffer(array, format="yuv420p")
 
 
 def planes_of(frame: Buffer) -> Planes:

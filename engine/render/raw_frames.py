@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 
 from engine.errors import CancelledError, RenderingError, SubprocessError
-from engine.render.encoder import Buffer
+from engine.render.planes import Buffer
 from engine.timing import FrameRange
 
 PIPE_BYTES = 1 << 20

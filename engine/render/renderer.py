@@ -15,8 +15,9 @@ from typing import Protocol
 from engine.capabilities import cpu_count
 from engine.errors import CancelledError, RenderingError
 from engine.render.compositor import Compositor
-from engine.render.encoder import Buffer, EncoderSettings, encode_segment
+from engine.render.encoder import EncoderSettings, encode_segment
 from engine.render.mux import Mp4Writer
+from engine.render.planes import Buffer
 from engine.render.raw_frames import Children
 from engine.render.segment_cache import CachedSegment, SegmentCache
 from engine.timing import FrameRange

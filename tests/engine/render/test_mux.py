@@ -16,8 +16,9 @@ import pytest
 from engine.config import load_config
 from engine.config_sections import Audio
 from engine.errors import RenderingError
-from engine.render.encoder import Buffer, EncoderSettings, encode_segment, encoder_settings
+from engine.render.encoder import EncoderSettings, encode_segment, encoder_settings
 from engine.render.mux import Chapter, Mp4Writer
+from engine.render.planes import Buffer
 from engine.render.sound_track import encode_aac
 from engine.timing import FrameRange
 from tests.support.video import as_frames, luma, run_ffmpeg
