@@ -23,8 +23,9 @@ from benchmarks.machine import cores  # noqa: E402
 from benchmarks.planned import add_encoder_options, add_options, planned  # noqa: E402
 
 if TYPE_CHECKING:
+    from engine.render.captions import CaptionArt
     from engine.render.compositor import Compositor
-    from engine.render.encoder import Buffer
+    from engine.render.planes import Buffer
     from engine.render.raw_frames import Children
     from engine.timeline import Timeline
     from engine.timing import FrameRange
@@ -42,6 +43,10 @@ class ReadyFrames:
     def timeline(self) -> Timeline:
         """What the frames show."""
         return self.drawn_by.timeline
+
+    def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
+        """Return the compositor that can draw the frames with these captions."""
+        return self.drawn_by.with_captions(captions)
 
     def without_captions(self) -> Compositor:
         """Return the compositor that can draw them bare."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from engine.assets.cache import ContentCache
 from engine.assets.fonts import FontCatalogue
 from engine.assets.generate import gather_assets, open_asset_cache
 from engine.assets.models import Sound
 from engine.assets.watermark import prepare_watermark
-from engine.capabilities import EncoderChoice, FfmpegProgram, choose_compositor, choose_encoder, find_ffmpeg
+from engine.capabilities import (
+    EncoderChoice,
+    FfmpegProgram,
+    choose_compositor,
+    choose_encoder,
+    cpu_count,
+    find_ffmpeg,
+)
 from engine.compose import check_fonts, compose
 from engine.config import Config
 from engine.render.captions import CaptionArt, draw_captions, plainer_captions
@@ -35,6 +45,8 @@ class Event:
 
 
 OnEvent = Callable[[Event], None]
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -91,7 +103,7 @@ def plan_video(
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
     with watch.stage("check"):
-        ffmpeg = find_ffmpeg(cache)
+        finding = _begin(find_ffmpeg, cache)
         drawn_by = choose_compositor(config.video.compositor)
         encoder = choose_encoder(config.video.codec)
         settings = encoder_settings(encoder.name, config.video)
@@ -118,10 +130,17 @@ def plan_video(
     with watch.stage("compose"):
         composition = compose(story, scenes, assets, config=config, base=base)
     timeline = replace(composition.timeline, watermark=watermark)
+    with watch.stage("check"):
+        ffmpeg = finding.result()
+    compositor = open_compositor(drawn_by.name, timeline, (), ffmpeg=ffmpeg, config=config)
+    wanted = only(timeline) if only else None
     with watch.stage("captions"):
-        shown = timeline if only is None else with_captions_in(timeline, only(timeline))
-        captions = draw_captions(shown, fonts=fonts, cache=cache, drawtext=drawn_by.name == "ffmpeg")
-    compositor = open_compositor(drawn_by.name, timeline, captions, ffmpeg=ffmpeg, config=config)
+        shown = timeline if wanted is None else with_captions_in(timeline, wanted)
+        first = wanted or FrameRange(0, compositor.segments()[: cpu_count()][-1].stop)
+        # A caption that has to be drawn is of frames that have to be drawn, too: their pictures are begun beside it.
+        begun = replace(cache, on_make=functools.cache(functools.partial(compositor.prepare, first)))
+        captions = draw_captions(shown, fonts=fonts, cache=begun, drawtext=drawn_by.name == "ffmpeg")
+    compositor = compositor.with_captions(captions)
     return Plan(
         story=story,
         config=config,
@@ -140,6 +159,15 @@ def plan_video(
             *_missing_letters(captions),
         ),
     )
+
+
+def _begin(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
+    """Return what a call will return, on a thread of its own."""
+    pool = ThreadPoolExecutor(1, "begun")
+    try:
+        return pool.submit(call, cache)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def open_compositor(

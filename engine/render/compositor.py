@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Protocol
 
-from engine.render.encoder import Buffer
+from engine.render.captions import CaptionArt
+from engine.render.planes import Buffer
 from engine.render.raw_frames import Children
 from engine.timeline import Timeline
 from engine.timing import FrameRange
@@ -21,6 +22,9 @@ class Compositor(Protocol):
     @property
     def timeline(self) -> Timeline:
         """What it draws."""
+
+    def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
+        """Return a compositor of the same timeline and pictures that draws these captions."""
 
     def without_captions(self) -> Compositor:
         """Return a compositor of the same timeline that draws neither captions nor the watermark."""
@@ -39,6 +43,6 @@ class Compositor(Protocol):
     ) -> Generator[Buffer, None, None]:
         """Yield each frame of a range: planes Y, U, V one under the other, shape (height * 3 / 2, width).
 
-        4:2:0, BT.709 limited range. The array is overwritten by the next frame. `threads` is what one range
-        may use; programs that are run belong to `children`. Raises RenderingError.
+        4:2:0, BT.709 limited range. The array is overwritten by the next frame, and by another range once
+        this one has ended. `threads` is what one range may use; programs that are run belong to `children`. Raises RenderingError.
         """

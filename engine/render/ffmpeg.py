@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from engine.render.captions import CaptionArt, in_range
-from engine.render.encoder import Buffer
+from engine.render.planes import Buffer
 from engine.render.raw_frames import Children, read_frames
 from engine.timeline import MAX_SEGMENT_SECONDS, Clip, Footage, Still, Timeline, Transition, Watermark
 from engine.timing import FrameRange, frame_time
@@ -50,6 +50,10 @@ class FfmpegCompositor:
     has_perspective: bool = True
     version: str = ""
     name: ClassVar[str] = "ffmpeg"
+
+    def with_captions(self, captions: tuple[CaptionArt, ...]) -> FfmpegCompositor:
+        """Return a compositor of the same timeline that draws these captions."""
+        return replace(self, captions=captions)
 
     def without_captions(self) -> FfmpegCompositor:
         """Return a compositor of the same timeline that draws neither captions nor the watermark."""

@@ -20,11 +20,10 @@ import PIL
 
 from engine.capabilities import cpu_count
 from engine.render.captions import CaptionArt, Piece, in_range
-from engine.render.encoder import Buffer
 from engine.render.ffmpeg import FfmpegCompositor
 from engine.render.overlays import Placing, read_rgba
 from engine.render.picture import Picture, load_picture, look_of
-from engine.render.planes import Planes, new_frame, planes_of
+from engine.render.planes import Buffer, Planes, new_frame, planes_of
 from engine.render.raw_frames import Children
 from engine.timeline import Clip, Footage, Still, Timeline
 from engine.timing import FrameRange
@@ -101,13 +100,22 @@ class NativeCompositor:
         )
         # A photograph takes much memory while it is decoded.
         self._loading = threading.BoundedSemaphore(cpu_count())
+        self._spare: list[Buffer] = []
+        """Frames that no range is drawn in: each page of a new one would have to be cleared by the system."""
         self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
         """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
-        bare = type(self)(timeline=replace(self.timeline, watermark=None), captions=(), graphs=self._graphs)
-        bare._pictures, bare._loading = self._pictures, self._loading
-        return bare
+        return self._sharing(replace(self.timeline, watermark=None), ())
+
+    def with_captions(self, captions: tuple[CaptionArt, ...]) -> Self:
+        """Return a compositor of the same timeline and pictures that draws these captions."""
+        return self._sharing(self.timeline, captions)
+
+    def _sharing(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
+        other = type(self)(timeline=timeline, captions=captions, graphs=self._graphs)
+        other._pictures, other._loading, other._spare = self._pictures, self._loading, self._spare
+        return other
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides timeline and captions, for the key of a segment.
@@ -144,12 +152,26 @@ class NativeCompositor:
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
-        """Yield each frame of a range; the array is overwritten by the next. Raises RenderingError."""
+        """Yield each frame of a range; the array is lent until the next one. Raises RenderingError."""
         del threads  # a range is drawn by the thread that asks for it
         with contextlib.ExitStack() as stack:
             stage = _Stage(self, wanted, children, stack)
             for frame in range(wanted.start, wanted.stop):
                 yield stage.draw(frame)
+
+    @contextlib.contextmanager
+    def canvases(self, count: int) -> Generator[list[Buffer], None, None]:
+        """Lend frames to draw in."""
+        lent: list[Buffer] = []
+        while len(lent) < count:
+            try:
+                lent.append(self._spare.pop())
+            except IndexError:
+                lent.append(new_frame(self.timeline.width_px, self.timeline.height_px))
+        try:
+            yield lent
+        finally:
+            self._spare += lent
 
     def picture(self, clip: Clip) -> Picture:
         """Return the planes of a clip's still."""
@@ -181,19 +203,16 @@ class _Stage:
         self, owner: NativeCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
     ) -> None:
         timeline = owner.timeline
-        size_px = (timeline.width_px, timeline.height_px)
         self._timeline = timeline
-        self._frame = new_frame(*size_px)
-        self._planes = planes_of(self._frame)
         self._stretches = list(timeline.stretches(wanted))
         self._owner = owner
         self._captions = in_range(owner.captions, wanted)
         self._pictures: dict[int, Picture] = {}
         self._footage: dict[int, Generator[Buffer, None, None]] = {}
         joined = [index for _, index, transition in self._stretches if transition]
-        self._sides: tuple[Planes, ...] = tuple(
-            planes_of(new_frame(*size_px)) for _ in range(2 if joined else 0)
-        )
+        self._frame, *sides = stack.enter_context(owner.canvases(3 if joined else 1))
+        self._planes = planes_of(self._frame)
+        self._sides = tuple(planes_of(side) for side in sides)
         for index in sorted({index for _, index, _ in self._stretches} | {index + 1 for index in joined}):
             clip = timeline.clips[index]
             if isinstance(clip.source, Footage):

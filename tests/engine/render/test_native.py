@@ -17,6 +17,7 @@ from engine.assets.cache import ContentCache
 from engine.assets.footage import probe_footage
 from engine.errors import RenderingError
 from engine.render.captions import draw_captions
+from engine.render.raw_frames import Children
 from engine.story import VideoSpec
 from engine.timeline import Caption, Clip, Still, Timeline, Transition
 from engine.timing import FrameRange
@@ -166,6 +167,28 @@ def test_without_captions_the_same_pictures_are_drawn_bare(
     bare = compositor.without_captions()
     assert_frames_equal(draw_range(bare, 0, 30), frames[:30])
     assert not np.array_equal(draw_range(bare, 60, 61), frames[60:61])
+
+
+def test_a_compositor_gets_its_captions_later(
+    drawn: tuple[NativeCompositor, Frames, Frames], everything: Timeline
+) -> None:
+    compositor, frames, _ = drawn
+    late = native_of(everything).with_captions(compositor.captions)
+    assert_frames_equal(draw_range(late, 60, 61), frames[60:61])
+
+
+def test_ranges_that_are_drawn_by_turns_have_frames_of_their_own(
+    drawn: tuple[NativeCompositor, Frames, Frames],
+) -> None:
+    compositor, frames, _ = drawn
+    for _ in range(2):  # the second time in the frames of the first
+        starts = (0, 20, 60)
+        open_at_once = [
+            compositor.frames(FrameRange(at, at + 10), threads=1, children=Children()) for at in starts
+        ]
+        for number, together in enumerate(zip(*open_at_once, strict=True)):
+            for at, frame in zip(starts, together, strict=True):
+                assert np.array_equal(frame, frames[at + number])
 
 
 # -- where points fall --------------------------------------------------------------------------------
