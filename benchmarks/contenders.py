@@ -24,7 +24,7 @@ from benchmarks.workload import BUILD, Workload
 GOP_SECONDS = 2
 """The engine's default distance of keyframes, given to the others where they let it be chosen."""
 
-READY_FRAMES_MAX_BYTES = 3 * 2**30
+READY_FRAMES_MAX_BYTES = 4 * 2**30
 SHARED_MEMORY = Path("/dev/shm")
 
 ReadyFrom = Literal["graph", "native"]

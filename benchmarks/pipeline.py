@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+import native
 from benchmarks.contenders import ReadyFrom, Settings, engine
 from benchmarks.edit import measure_edits
 from benchmarks.jitter import RENDERERS, blob_workload, measure_video, table_row
@@ -121,8 +122,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--ready-frames",
         choices=get_args(ReadyFrom),
-        default="graph",
-        help="whose frames the encoders alone get: the plain graph's (default) or the native compositor's",
+        default="native" if native.available() else "graph",
+        help="whose frames the encoders alone get: the native compositor's, which the engine encodes (default where "
+        "it is built), or the plain graph's",
     )
     parser.add_argument("--name", default="pipeline", help="name of the result files (default pipeline)")
     options = parser.parse_args()
