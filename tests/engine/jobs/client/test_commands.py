@@ -251,25 +251,28 @@ def test_watching_all_goes_on_until_it_is_interrupted(url: str, client: NodeClie
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watching:
-        assert watching.stdout is not None
-        seen: list[dict[str, Any]] = []
-        reading = threading.Thread(
-            target=lambda: seen.extend(json.loads(line) for line in watching.stdout or ())
-        )
-        reading.start()
-        # Jobs from before the watch are not shown: go on submitting until one is.
-        jobs: list[str] = []
-        for number in range(20):
-            jobs.append(client.submit(tiny_story(f"all{number}")).job_id)
-            assert client.wait(jobs[-1], 30).status == "completed"
-            if any(event["kind"] == "completed" for event in seen):
-                break
-        wait_until(lambda: any(event["kind"] == "completed" for event in seen), what="a completed job")
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(10) == 130
-        reading.join(5)
-        assert watching.stderr is not None
-        assert "jobs that were submitted go on" in watching.stderr.read()
+        try:
+            assert watching.stdout is not None
+            seen: list[dict[str, Any]] = []
+            reading = threading.Thread(
+                target=lambda: seen.extend(json.loads(line) for line in watching.stdout or ())
+            )
+            reading.start()
+            # Jobs from before the watch are not shown: go on submitting until one is.
+            jobs: list[str] = []
+            for number in range(20):
+                jobs.append(client.submit(tiny_story(f"all{number}")).job_id)
+                assert client.wait(jobs[-1], 30).status == "completed"
+                if any(event["kind"] == "completed" for event in seen):
+                    break
+            wait_until(lambda: any(event["kind"] == "completed" for event in seen), what="a completed job")
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(10) == 130
+            reading.join(5)
+            assert watching.stderr is not None
+            assert "jobs that were submitted go on" in watching.stderr.read()
+        finally:
+            watching.kill()  # else the end of the block would wait for it, whatever failed
     assert {event["job_id"] for event in seen} <= set(jobs)
     numbers = [event["seq"] for event in seen]
     assert numbers == sorted(set(numbers))
