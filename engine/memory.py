@@ -15,7 +15,7 @@ THRESHOLD_BYTES = 2 * 1024 * 1024
 """Below a frame of 1080x1920, of which each segment has its own, so that they go back when it is done: kept in heaps
 they cost 50 to 80 MiB. Above what is taken and given back for every frame."""
 
-KEPT_BYTES = 16 * 1024 * 1024
+KEPT_BYTES = 2 * 1024 * 1024
 """What a heap keeps at its end. With glibc's 128 KiB it gives back what is taken again at once, and the system clears
 each page anew: a sixth of the page faults of a render."""
 
