@@ -17,7 +17,8 @@ they cost 50 to 80 MiB. Above what is taken and given back for every frame."""
 
 KEPT_BYTES = 2 * 1024 * 1024
 """What a heap keeps at its end. With glibc's 128 KiB it gives back what is taken again at once, and the system clears
-each page anew: a sixth of the page faults of a render."""
+each page anew: a sixth of the page faults of a render. Each thread has its heaps: with 16 MiB a render of a hundred
+photographs grows by 75 MiB, with 2 MiB by none."""
 
 
 def return_freed_memory() -> bool:
