@@ -174,7 +174,9 @@ class Video(Section):
     fps: FrameRate = Field(Fraction(30), description="Frames per second, 24 to 60.")
     codec: EncoderName = Field("auto", description="Encoder: auto takes h264_nvenc where a probe works.")
     audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
-    bitrate: Bitrate = Field("8000k", description="Average video bit rate, used where crf is not set.")
+    bitrate: Bitrate = Field(
+        "8000k", description="Average video bit rate that each segment aims at, where crf is not set."
+    )
     crf: float | None = Field(
         None, ge=0, le=51, description="Constant quality (cq for NVENC); beats bitrate."
     )
