@@ -39,7 +39,7 @@ def keep_what_it_left(contender: Contender, output: Path, result: dict[str, Any]
 def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: int) -> dict[str, Any]:
     """Run the contenders in turn, `repeats` rounds of all; slow ones drop out after `slow_repeats`.
 
-    Raise RuntimeError where one did not make the frames that it should.
+    Every second round goes backwards, so that none always follows the same one. Raise RuntimeError where one did not make the frames that it should.
     """
     contenders = list(contenders)
     results: dict[str, Any] = {
@@ -54,7 +54,7 @@ def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: i
         for contender in contenders
     }
     for number in range(1, repeats + 1):
-        for contender in contenders:
+        for contender in contenders if number % 2 else reversed(contenders):
             if contender.slow and number > slow_repeats:
                 continue
             if contender.output:
