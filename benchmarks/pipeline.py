@@ -110,7 +110,7 @@ def parse_options() -> argparse.Namespace:
         "--slow-repeats",
         type=int,
         default=2,
-        help="rounds of MoviePy and of what filter graphs draw, which take the longest (default 2)",
+        help="rounds of MoviePy and of what filter graphs draw, which take the longest (default 2); 0 leaves them out",
     )
     parser.add_argument("--memory-scenes", type=int, nargs="+", default=[10, 300], metavar="N")
     parser.add_argument("--preset", default="veryfast", help="x264 preset (default veryfast)")
@@ -128,8 +128,8 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--name", default="pipeline", help="name of the result files (default pipeline)")
     options = parser.parse_args()
-    if min(options.scenes, options.repeats, options.slow_repeats, *options.memory_scenes) < 1:
-        parser.error("--scenes, --repeats, --slow-repeats and --memory-scenes: allowed: 1 or more")
+    if min(options.scenes, options.repeats, *options.memory_scenes) < 1 or options.slow_repeats < 0:
+        parser.error("--scenes, --repeats and --memory-scenes: allowed: 1 or more; --slow-repeats: 0 or more")
     return options
 
 
