@@ -32,7 +32,7 @@ from native import kernels
 
 MAX_SEGMENT_SECONDS = 4
 """Of the native compositor: a range costs nothing to begin, so one long scene can keep every core busy. With two
-seconds 12 scenes of 4 s took 9 % more processor time: the system clears the memory of each segment's encoder anew."""
+seconds 12 scenes of 4 s took 6 % more processor time: the system clears the memory of each segment's encoder anew."""
 
 FORMAT = 2
 """Raised when the same timeline would be drawn in other bytes, so that caches forget the old segments."""
