@@ -222,8 +222,6 @@ class _Stage:
                 span = FrameRange(seen.start - clip.frames.start, seen.stop - clip.frames.start)
                 frames = owner.footage(clip, span, children)
                 self._footage[index] = stack.enter_context(contextlib.closing(frames))
-            else:
-                self._pictures[index] = owner.picture(clip)
 
     def draw(self, frame: int) -> Buffer:
         """Return a frame; frames are asked for in order."""
@@ -254,6 +252,9 @@ class _Stage:
             for drawn, plane in zip(target, planes_of(next(self._footage[index])), strict=True):
                 np.copyto(drawn, plane)
         else:
+            # A transition at the range's end does not hold up its beginning: its second picture is asked for then.
+            if index not in self._pictures:
+                self._pictures[index] = self._owner.picture(clip)
             picture = self._pictures[index]
             view = clip.camera.view(at, len(clip.frames)) if clip.camera else picture.bounds
             picture.draw(view, target)

@@ -113,7 +113,7 @@ def test_a_still_that_is_gone_is_an_error_with_the_words_of_ffmpeg_and_no_child_
     compositor = compositor_of(timeline(tmp_path))
     (tmp_path / "2.png").unlink()
     with pytest.raises(
-        SubprocessError, match=r"frames \[50, 75\): ffmpeg ended after 0 of 25 frames"
+        SubprocessError, match=r"frames \[30, 55\): ffmpeg ended after 0 of 25 frames"
     ) as caught:
         render(tmp_path / "v.mp4", compositor, settings_of(crf=22))
     details = caught.value.details
@@ -258,7 +258,7 @@ def test_the_compositor_says_how_long_a_segment_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=2, length=100))
-    assert [len(segment) for segment in compositor.segments()] == [95, 100]
+    assert [len(segment) for segment in compositor.segments()] == [100, 95]
     monkeypatch.setattr(FfmpegCompositor, "max_segment_seconds", 1)
     segments = compositor.segments()
     assert max(len(segment) for segment in segments) <= 30

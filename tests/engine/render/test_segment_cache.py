@@ -204,11 +204,12 @@ def test_a_picture_that_changes_during_the_render_poisons_nothing(
 
     with caplog.at_level(logging.WARNING):
         render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor), progress=progress, workers=1)
-    assert "frames [30, 50): a file changed while they were drawn" in caplog.text
+    assert "frames [20, 35): a file changed while they were drawn" in caplog.text
     picture.write_bytes(before)
     report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor))
     render(tmp_path / "2.mp4", compositor, None)
-    assert report.segments_from_cache == 2
+    # It is seen in the transition that ends the second segment, and in the third.
+    assert report.segments_from_cache == 1
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
     assert (tmp_path / "0.mp4").read_bytes() != (tmp_path / "2.mp4").read_bytes()
 
@@ -288,8 +289,8 @@ def test_a_scene_that_grew_changes_its_own_segment_and_no_other(tmp_path: Path) 
         return replace(whole, clips=(first, *moved), transitions=joins)
 
     folder = tmp_path / "cache"
-    for length, hits in ((20, 0), (33, 1), (20, 3)):
+    for length, hits in ((20, 0), (33, 2), (20, 3)):
         compositor = compositor_of(of(length))
         report = render(tmp_path / "v.mp4", compositor, cache_of(folder, compositor))
-        # The second segment begins with the transition out of the scene that grew.
+        # The first segment ends with the transition out of the scene that grew.
         assert (report.segments_from_cache, len(report.segments)) == (hits, 3)
