@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -35,6 +36,18 @@ def _bitrate(value: Any) -> Any:
     return value
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the sides in pixels of '1080x1920'; raise ValueError that says what is allowed."""
+    found = re.fullmatch(r"([0-9]{1,6})[xX]([0-9]{1,6})", text)
+    if not found:
+        raise ValueError("allowed: WxH in pixels, such as 1080x1920")
+    return int(found[1]), int(found[2])
+
+
+def _size(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else value
+
+
 _FPS_ALLOWED = (
     "a frame rate from 24 to 60 is allowed (24000/1001 too), as a number or a ratio such as '30000/1001'"
 )
@@ -64,6 +77,14 @@ FrameRate = Annotated[
 ]
 LocalPath = Annotated[Path, AfterValidator(expand_user)]
 Pixels = Annotated[int, Field(ge=16, le=CANVAS_MAX_PX)]
+Size = Annotated[
+    tuple[Pixels, Pixels],
+    BeforeValidator(
+        _size,
+        json_schema_input_type=tuple[Pixels, Pixels]
+        | Annotated[str, Field(pattern=r"^[0-9]{1,6}[xX][0-9]{1,6}$")],
+    ),
+]
 Service = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -187,8 +208,8 @@ class Video(Section):
     default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
         "9:16", description="Aspect where no size is given."
     )
-    size: tuple[Pixels, Pixels] | None = Field(
-        None, description="Explicit [width, height], even; beats the aspect."
+    size: Size | None = Field(
+        None, description="Explicit size, 1080x1920 or [1080, 1920], even; beats the aspect."
     )
     default_duration: float = Field(
         60, gt=0, le=36000, description="Seconds aimed at; a longer video is warned of."

@@ -42,6 +42,7 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
 def configuration(arguments: argparse.Namespace) -> Config:
     """Return the configuration: options over environment over file over defaults."""
     from engine.config import load_config
+    from engine.config_sections import parse_size
     from engine.errors import ConfigError
 
     config = load_config(arguments.config)
@@ -49,10 +50,10 @@ def configuration(arguments: argparse.Namespace) -> Config:
         return config
     size: tuple[int, ...] | None = None
     if arguments.size:
-        sides = arguments.size.lower().split("x")
-        if len(sides) != 2 or not all(side.isdecimal() for side in sides):
-            raise ConfigError(f"--size: got {arguments.size!r}; allowed: WxH in pixels, such as 1080x1920")
-        size = (int(sides[0]), int(sides[1]))
+        try:
+            size = parse_size(arguments.size)
+        except ValueError as error:
+            raise ConfigError(f"--size: got {arguments.size!r}; {error}") from error
     if arguments.aspect:
         # An aspect asked for now beats a size in the file.
         config = config.model_copy(update={"video": config.video.model_copy(update={"size": None})})

@@ -194,6 +194,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"crf": 52}, ["video.crf: got 52", "less than or equal to 51"]),
     ({"crf": float("nan")}, ["video.crf: got nan", "a finite number"]),
     ({"video": {"size": [1081, 1920]}}, ["video", "1081x1920", "both sides must be even"]),
+    ({"video": {"size": "540*960"}}, ["video.size: got '540*960'", "allowed: WxH in pixels"]),
+    ({"video": {"size": "8x960"}}, ["video.size.0: got 8", "16"]),
     ({"video": {"size": [8, 8]}}, ["video.size.0: got 8", "16"]),
     ({"video": {"size": [1080, 100_000]}}, ["video.size.1: got 100000", "4096"]),
     ({"video": {"resolutions": {"portrait": [1080, 1919]}}}, ["portrait: both sides must be even"]),
@@ -270,6 +272,7 @@ def test_bit_rates_are_numbers_or_ffmpeg_s_words(written: Any, meant: str) -> No
         ({"default_aspect_ratio": "16:9"}, (1920, 1080)),
         ({"default_aspect_ratio": "4:5"}, (1080, 1350)),
         ({"default_aspect_ratio": "4:5", "size": [640, 360]}, (640, 360)),
+        ({"default_aspect_ratio": "4:5", "size": "640x360"}, (640, 360)),
         ({"resolutions": {"portrait": [720, 1280]}}, (720, 1280)),
     ],
 )
