@@ -89,7 +89,9 @@ class JsonLines(Quiet):
 
     def write(self, kind: str, **fields: Any) -> None:
         """Write one event."""
-        print(json.dumps({"event": kind, **fields}, ensure_ascii=False), file=self._stream, flush=True)
+        # In one piece: print() writes the end of the line by itself, and another thread's line may come between.
+        self._stream.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
+        self._stream.flush()
 
 
 class LogLines(Quiet):

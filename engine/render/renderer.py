@@ -71,6 +71,8 @@ class _Workshop:
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        """Held while progress is told, so that it is told by one thread at a time and never goes back."""
         self._done = 0
         self.children = Children()
         self.waited_seconds = 0.0
@@ -117,11 +119,10 @@ class _Workshop:
         return data
 
     def _count_frames(self, count: int) -> None:
-        with self._lock:
+        with self._counting:
             self._done += count
-            done = self._done
-        if self._progress:
-            self._progress(done, self._compositor.timeline.frame_count)
+            if self._progress:
+                self._progress(self._done, self._compositor.timeline.frame_count)
 
     def _check_cancelled(self) -> None:
         if self._stop is not None and self._stop.is_set():

@@ -254,6 +254,20 @@ def test_the_result_is_playable_to_its_last_frame(tmp_path: Path) -> None:
         assert frames == list(range(compositor.timeline.frame_count))
 
 
+def test_progress_is_told_one_frame_at_a_time_and_never_goes_back(tmp_path: Path) -> None:
+    compositor = compositor_of(timeline(tmp_path, scenes=4, length=20))
+    told, telling = [], threading.Lock()
+
+    def progress(done: int, total: int) -> None:
+        assert telling.acquire(blocking=False), "two threads at once"
+        time.sleep(0.003)
+        told.append(done)
+        telling.release()
+
+    render(tmp_path / "v.mp4", compositor, settings_of(crf=22), progress=progress, workers=4)
+    assert told == [*range(1, compositor.timeline.frame_count + 1)]
+
+
 def test_the_compositor_says_how_long_a_segment_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
