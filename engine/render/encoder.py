@@ -74,7 +74,10 @@ def encoder_settings(encoder: str, video: Video) -> EncoderSettings:
         _check("preset", video.preset, X264_PRESETS, encoder)
         _check("tune", video.tune, X264_TUNES, encoder)
         # stitchable: headers depend on the settings alone, so segments share them. A fixed keyint, no open GOP.
-        options = {"preset": video.preset, "x264-params": f"stitchable=1:open-gop=0:keyint={gop_frames}"}
+        # cpu-independent: the same bytes from every processor. Without it x264 (core 165) decides by what its
+        # memory held before, in mbtree with AVX-512: a segment encoded twice came out in two ways.
+        params = f"stitchable=1:cpu-independent=1:open-gop=0:keyint={gop_frames}"
+        options = {"preset": video.preset, "x264-params": params}
         options["crf" if video.crf is not None else "b"] = (
             _quality(video.crf) if video.crf is not None else video.bitrate
         )

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from engine.errors import RenderingError
 from engine.render.planes import Planes, new_frame, planes_of
 from engine.timeline import Clip, Still
-from filters.fit import MAX_STAGE, contained_size, even
+from filters.fit import MAX_STAGE, blurred_copy, contained_size, even
 from filters.ken_burns import Camera, Rect, largest_rect
 from native import kernels
 from native.kernels import FEWEST_TAPS_STEP, MAX_STEP
@@ -21,9 +21,6 @@ MAX_PLANE_PIXELS = 24_000_000
 
 STRIP_ROWS = 128
 """Rows of a picture that are brought to planes at once: even, so that none of them shares its chroma with the next."""
-
-BLUR_SHARE = 8
-"""The blurred fill is made from a copy this many times smaller than the frame: the look of a wide blur."""
 
 BLUR_DARKER = 18
 """RGB levels that the blurred fill is darkened by, so that the picture stands out from it."""
@@ -185,12 +182,12 @@ def _compose(look: Look) -> Image.Image:
     front = image.resize(inner_px, Image.Resampling.LANCZOS, reducing_gap=3.0)
     stage = Image.new("RGB", (width, height))
     if look.fit == "blur":
-        small = (even(look.canvas_px[0] / BLUR_SHARE), even(look.canvas_px[1] / BLUR_SHARE))
+        small, sigma = blurred_copy(look.canvas_px)
         shown = largest_rect(image.width / image.height, width / height)
         left, top = shown.x * image.width, shown.y * image.height
         pixels = (left, top, left + shown.width * image.width, top + shown.height * image.height)
         back = image.resize(small, Image.Resampling.LANCZOS, box=pixels, reducing_gap=3.0)
-        back = back.filter(ImageFilter.GaussianBlur(max(2.0, min(small) / 14)))
+        back = back.filter(ImageFilter.GaussianBlur(sigma))
         back = back.point([max(0, value - BLUR_DARKER) for value in range(256)] * 3)
         stage = back.resize((width, height), Image.Resampling.BICUBIC)
     stage.paste(front, ((width - inner_px[0]) // 4 * 2, (height - inner_px[1]) // 4 * 2))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.fit import FITS, contained_size, even
+from filters.fit import FITS, blurred_copy, contained_size, even
 from tests.support.tolerances import COLOUR_LEVELS
 from tests.support.video import Frames, clip_of, compositor_of, draw, luma, planes, still, timeline_of
 
@@ -124,3 +124,16 @@ def test_even_is_the_nearest_even_number_and_at_least_two(value: float) -> None:
     assert even(value) % 2 == 0
     assert even(value) >= 2
     assert abs(even(value) - max(value, 2)) <= 1
+
+
+@given(width=st.integers(8, 4096), height=st.integers(8, 4096))
+def test_the_copy_that_is_blurred_is_an_eighth_of_the_canvas_and_never_narrow(
+    width: int, height: int
+) -> None:
+    canvas = (2 * width, 2 * height)
+    size, sigma = blurred_copy(canvas)
+    assert min(size) >= 32
+    assert sigma == min(size) / 14
+    share = canvas[0] / size[0]
+    assert share <= 8.4
+    assert canvas[1] / size[1] == pytest.approx(share, rel=0.07)

@@ -52,7 +52,7 @@ def node_config(folder: Path, *, cache: Path | None = None, **sections: Mapping[
 
 
 def tiny_story(name: str = "tiny", *, seconds: float = 0.5, text: str = "Words") -> dict[str, Any]:
-    """Return a story of two scenes; some 500 frames a second are rendered of it."""
+    """Return a story of two scenes, a second in all."""
     return {
         "id": name,
         "title": f"Story {name}",
@@ -64,8 +64,8 @@ def tiny_story(name: str = "tiny", *, seconds: float = 0.5, text: str = "Words")
     }
 
 
-def long_story(name: str = "long", *, seconds: float = 60) -> dict[str, Any]:
-    """Return a story of twice so many seconds that is rendered for a while: no frame of it is in a cache."""
+def long_story(name: str = "long", *, seconds: float = 240) -> dict[str, Any]:
+    """Return a story of twice so many seconds: no frame of it is in a cache, and a fast core draws 3000 a second."""
     return tiny_story(name, seconds=seconds, text=f"{name} {os.urandom(4).hex()}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -197,6 +198,18 @@ def test_the_same_frames_make_the_same_bytes() -> None:
     settings = settings_of(bitrate="400k")
     assert encode_segment(moving(30), settings) == encode_segment(moving(30), settings)
     assert encode_segment(moving(30), settings) != encode_segment(moving(30, seed=1), settings)
+
+
+@pytest.mark.parametrize("preset", ["veryfast", "medium"])
+def test_the_bytes_depend_on_neither_the_processor_nor_what_was_in_memory(preset: str) -> None:
+    settings = settings_of(preset=preset)
+    plain = {**settings.options, "x264-params": settings.options["x264-params"] + ":asm=0"}
+    made = {encode_segment(moving(30), replace(settings, options=plain))}
+    for size in (0, 100_000, 400_000, 1_600_000):
+        dirt = [np.full(size, 0xA5, np.uint8) for _ in range(100)]
+        del dirt
+        made.add(encode_segment(moving(30), settings))
+    assert len(made) == 1
 
 
 def test_a_bit_rate_is_kept_to() -> None:

@@ -109,7 +109,7 @@ def test_a_submit_whose_front_end_is_killed_before_the_answer_makes_one_job(node
 
 def test_a_job_is_watched_to_its_end_though_its_front_end_dies(node: NodeProcess) -> None:
     with NodeClient(url_of(node), timeout=20) as client:
-        job = client.submit(long_story(seconds=60)).job_id
+        job = client.submit(long_story()).job_id
         events: list[EventView] = []
         for event in client.watch(job):
             events.append(event)
@@ -130,7 +130,7 @@ def test_a_job_is_watched_to_its_end_though_its_front_end_dies(node: NodeProcess
 
 def test_a_wait_and_a_watch_outlast_the_node(node: NodeProcess) -> None:
     with NodeClient(url_of(node), timeout=2) as client:
-        job = client.submit(long_story(seconds=12), {"video": {"compositor": "ffmpeg"}}).job_id
+        job = client.submit(long_story(seconds=48), {"video": {"compositor": "ffmpeg"}}).job_id
         ended: list[JobStatus] = []
         seen: list[EventView] = []
         waiting = threading.Thread(target=lambda: ended.append(client.wait(job).status))
@@ -173,7 +173,7 @@ def test_what_is_published_may_all_be_lost(
 def test_cancelled_tasks_leave_the_others_their_answers(node: NodeProcess) -> None:
     async def run() -> None:
         async with AsyncNodeClient(url_of(node), timeout=20) as client:
-            job = (await client.submit(long_story(seconds=60))).job_id
+            job = (await client.submit(long_story())).job_id
             waits = [asyncio.create_task(client.wait(job)) for _ in range(12)]
             submits = [
                 asyncio.create_task(client.submit(tiny_story(f"t{n}"), key=f"t{n}")) for n in range(40)

@@ -302,7 +302,7 @@ def test_a_stopped_queue_goes_on_where_it_stood(tmp_path: Path) -> None:
 
     async def run() -> None:
         queue = VideoGenerationQueue(1, settings, state_path=tmp_path / "kept")
-        story = long_story(seconds=60)
+        story = long_story()
         queue.submit_job(job("long", story_data=story))
         await queue.start_workers()
         while (queue.get_job_status("long") or {})["status"] != "processing":
@@ -361,7 +361,7 @@ def test_the_public_names_are_there_and_what_nodes_need_is_not_imported_by_them(
 def test_no_thread_and_no_process_is_left_of_a_pipeline(tmp_path: Path) -> None:
     before = threading.active_count()
     with VideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
-        pipeline.submit_job(long_story(seconds=60))
+        pipeline.submit_job(long_story())
         wait_until(lambda: processes_of(tmp_path), what="a worker")
     assert threading.active_count() == before
     assert not processes_of(tmp_path)

@@ -33,7 +33,7 @@ def test_stopped_without_draining_it_queues_its_job_again_and_goes_on_when_start
     with node.ledger() as ledger:
         node.start()
         node.start()  # nothing to do
-        job_id = submit(ledger, long_story(seconds=60))
+        job_id = submit(ledger, long_story())
         wait_until(lambda: is_rendering(ledger, job_id), what="frames")
         node.stop(drain=False)
         assert processes_of(node.folders.state) == {}

@@ -81,7 +81,7 @@ def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: 
             wait_until(lambda: sample(port, "video_pipeline_slots_warm") == 1)
             wait_until(lambda: sample(port, "video_pipeline_commits_total") >= 5)
             assert 0 < sample(port, "video_pipeline_commit_seconds_total") < 30
-            long = submit(ledger, long_story(seconds=60))
+            long = submit(ledger, long_story())
             waiting = submit(ledger, tiny_story("waiting"), priority="low")
             wait_until(lambda: sample(port, "active_video_jobs") == 1)
             wait_until(lambda: sample(port, "video_pipeline_queued_jobs", priority="low") == 1)

@@ -203,7 +203,7 @@ def test_silence_while_the_node_itself_stood_still_is_held_against_no_worker(
     tmp_path: Path, session_cache: Path
 ) -> None:
     with running(tmp_path, session_cache, node={"lease": 1.5}) as node:
-        job_id = submit(node.ledger, long_story(seconds=60))
+        job_id = submit(node.ledger, long_story())
         turn_until(node, lambda: is_rendering(node.ledger, job_id), what="frames")
         time.sleep(3)  # the loop does not turn
         worker = worker_of(node)
