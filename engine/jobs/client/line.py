@@ -35,6 +35,8 @@ NEWS_MAX = 10_000
 NOT_CONNECTED = "no connection could be made; is `video-pipeline serve` running there?"
 LOST = "the connection was lost"
 WRONG_NODE = "the handshake failed; is the node's public key the right one?"
+NO_KEYS = "the handshake failed; does the node ask for keys (CURVE)?"
+"""libzmq often ends a connection that brings no keys before it has said that it wants some; a later one may hear it."""
 
 
 class Line:
@@ -272,7 +274,7 @@ class _Loop:
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._trouble = ""
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-                self._trouble = WRONG_NODE if self._keys else LOST
+                self._trouble = WRONG_NODE if self._keys else NO_KEYS
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self._shut_out("the node does not know this client's key, or has taken it from its list")
             elif (
