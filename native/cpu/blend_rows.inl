@@ -5,6 +5,21 @@
 namespace vp {
 namespace {
 
+#if defined(VP_VECTOR)
+
+// Draws all columns in place, `drawn(x)` being those from x on; false for fewer than a vector holds.
+template <typename Drawn>
+bool draw_columns(uint8_t* target, int width, Drawn drawn) {
+  if (width < VP_VECTOR) return false;
+  // The rest together with some of what comes before it, while that is still as it was.
+  const Vector last = drawn(width - VP_VECTOR);
+  for (int x = 0; x + VP_VECTOR <= width; x += VP_VECTOR) store(target + x, drawn(x));
+  store(target + width - VP_VECTOR, last);
+  return true;
+}
+
+#endif
+
 void mix_level_row(uint8_t* target, int width, int level, int amount) {
   if (amount <= 0) return;
   if (amount >= VP_ONE) {
@@ -13,17 +28,17 @@ void mix_level_row(uint8_t* target, int width, int level, int amount) {
   }
   const auto kept = static_cast<uint16_t>(VP_ONE - amount);
   const uint16_t added = vp_mix_added(level, amount);
-  int x = 0;
 #if defined(VP_VECTOR)
   const Vector weight = words(kept), base = words(added);
-  for (; x + VP_VECTOR <= width; x += VP_VECTOR) {
+  const auto drawn = [&](int x) {
     const Vector line = load(target + x);
     const Vector one = add(high(low_words(line, zero()), weight), base);
     const Vector two = add(high(high_words(line, zero()), weight), base);
-    store(target + x, pack(shift<8>(one), shift<8>(two)));
-  }
+    return pack(shift<8>(one), shift<8>(two));
+  };
+  if (draw_columns(target, width, drawn)) return;
 #endif
-  for (; x < width; ++x) target[x] = vp_mix_level(target[x], kept, added);
+  for (int x = 0; x < width; ++x) target[x] = vp_mix_level(target[x], kept, added);
 }
 
 #if defined(VP_VECTOR)
@@ -44,36 +59,36 @@ inline Vector blend_signed_words(Vector level, Vector picture, Vector alpha, Vec
 
 void blend_luma_row(uint8_t* target, const uint8_t* picture, const uint8_t* alpha, int width, int opacity) {
   const uint16_t part = vp_opacity(opacity);
-  int x = 0;
 #if defined(VP_VECTOR)
   const Vector parts = words(part);
-  for (; x + VP_VECTOR <= width; x += VP_VECTOR) {
-    const Vector level = load(target + x), drawn = load(picture + x), cover = load(alpha + x);
+  const auto drawn = [&](int x) {
+    const Vector level = load(target + x), shown = load(picture + x), cover = load(alpha + x);
     const Vector one =
-        blend_words(low_words(level, zero()), low_words(drawn, zero()), low_words(cover, cover), parts);
+        blend_words(low_words(level, zero()), low_words(shown, zero()), low_words(cover, cover), parts);
     const Vector two =
-        blend_words(high_words(level, zero()), high_words(drawn, zero()), high_words(cover, cover), parts);
-    store(target + x, pack(one, two));
-  }
+        blend_words(high_words(level, zero()), high_words(shown, zero()), high_words(cover, cover), parts);
+    return pack(one, two);
+  };
+  if (draw_columns(target, width, drawn)) return;
 #endif
-  for (; x < width; ++x) target[x] = vp_blend_luma(target[x], picture[x], alpha[x], part);
+  for (int x = 0; x < width; ++x) target[x] = vp_blend_luma(target[x], picture[x], alpha[x], part);
 }
 
 void blend_chroma_row(uint8_t* target, const int8_t* picture, const uint8_t* alpha, int width, int opacity) {
   const uint16_t part = vp_opacity(opacity);
-  int x = 0;
 #if defined(VP_VECTOR)
   const Vector parts = words(part), grey = bytes(0x80);
-  for (; x + VP_VECTOR <= width; x += VP_VECTOR) {
-    const Vector level = exclusive_or(load(target + x), grey), drawn = load(picture + x), cover = load(alpha + x);
+  const auto drawn = [&](int x) {
+    const Vector level = exclusive_or(load(target + x), grey), shown = load(picture + x), cover = load(alpha + x);
     const Vector one =
-        blend_signed_words(low_words(level, zero()), low_words(drawn, zero()), low_words(cover, cover), parts);
+        blend_signed_words(low_words(level, zero()), low_words(shown, zero()), low_words(cover, cover), parts);
     const Vector two =
-        blend_signed_words(high_words(level, zero()), high_words(drawn, zero()), high_words(cover, cover), parts);
-    store(target + x, exclusive_or(pack_signed(one, two), grey));
-  }
+        blend_signed_words(high_words(level, zero()), high_words(shown, zero()), high_words(cover, cover), parts);
+    return exclusive_or(pack_signed(one, two), grey);
+  };
+  if (draw_columns(target, width, drawn)) return;
 #endif
-  for (; x < width; ++x) target[x] = vp_blend_chroma(target[x], picture[x], alpha[x], part);
+  for (int x = 0; x < width; ++x) target[x] = vp_blend_chroma(target[x], picture[x], alpha[x], part);
 }
 
 }  // namespace

@@ -10,41 +10,72 @@ constexpr int kDownBits = kFractionBits + kWeightBits - 16;
 
 #if defined(__AVX2__)
 
+inline __m256i two_lanes(const uint8_t* one, const uint8_t* two) {
+  const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(one));
+  const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(two));
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+#if defined(__AVX512BW__)
+constexpr int kTogether = 2;  // blocks
+inline Vector of_blocks(__m256i one, __m256i two) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(one), two, 1);
+}
+inline Vector load_blocks(const void* one, const void* two) {
+  return of_blocks(_mm256_loadu_si256(static_cast<const __m256i*>(one)),
+                   _mm256_loadu_si256(static_cast<const __m256i*>(two)));
+}
+inline Vector load_lanes(const uint8_t* source, const int32_t* one, const int32_t* two) {
+  return of_blocks(two_lanes(source + one[0], source + one[1]), two_lanes(source + two[0], source + two[1]));
+}
+#else
+constexpr int kTogether = 1;
+inline Vector load_blocks(const void* one, const void*) { return load(one); }
+inline Vector load_lanes(const uint8_t* source, const int32_t* one, const int32_t*) {
+  return two_lanes(source + one[0], source + one[1]);
+}
+#endif
+
 template <int kTaps, int kCount>
 void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t source_stride, int16_t* target,
                    ptrdiff_t target_stride) {
-  constexpr int kTogether = taps_a_load(kTaps);
+  constexpr int kLoaded = taps_a_load(kTaps), kLanes = kBlock / kLane;
   const Vector from_128 = bytes(0x80), next = words(1 << kByteShift);
-  const int32_t* base = plan.base;
-  const uint16_t* first = plan.places;
-  const int16_t* weights = plan.weights;
-  for (int block = 0; block < plan.blocks; ++block) {
-    const uint8_t *low = source + base[0], *high = source + base[1];
-    const Vector first_places = load(first);
+  for (int block = 0; block < plan.blocks; block += kTogether) {
+    const int32_t* const base = plan.base + static_cast<ptrdiff_t>(block) * kLanes;
+    const uint16_t* const first = plan.places + static_cast<ptrdiff_t>(block) * kBlock;
+    const int16_t* const weights = plan.weights + static_cast<ptrdiff_t>(block) * kTaps * kBlock;
+    // The last block may be alone: then it is drawn twice, and one of them is kept.
+    const int other = kTogether == 2 && block + 1 < plan.blocks ? 1 : 0;
+    const Vector first_places = load_blocks(first, first + other * kBlock);
     Vector sums[kCount];
-    for (int begin = 0; begin < kTaps; begin += kTogether) {
+    for (int begin = 0; begin < kTaps; begin += kLoaded) {
       Vector loaded[kCount];
       for (int row = 0; row < kCount; ++row) {
-        const auto* one = reinterpret_cast<const __m128i*>(low + row * source_stride + begin);
-        const auto* two = reinterpret_cast<const __m128i*>(high + row * source_stride + begin);
-        const __m256i both = _mm256_castsi128_si256(_mm_loadu_si128(one));
-        loaded[row] = exclusive_or(_mm256_inserti128_si256(both, _mm_loadu_si128(two), 1), from_128);
+        const uint8_t* const line = source + row * source_stride + begin;
+        loaded[row] = exclusive_or(load_lanes(line, base, base + other * kLanes), from_128);
       }
       Vector places = first_places;
-      for (int tap = begin; tap < begin + kTogether && tap < kTaps; ++tap) {
-        const Vector weight = load(weights + tap * kBlock);
+      for (int tap = begin; tap < begin + kLoaded && tap < kTaps; ++tap) {
+        const int16_t* const of_tap = weights + tap * kBlock;
+        const Vector weight = load_blocks(of_tap, of_tap + other * kTaps * kBlock);
         for (int row = 0; row < kCount; ++row) {
-          const Vector product = high_signed(_mm256_shuffle_epi8(loaded[row], places), weight);
+          const Vector product = high_signed(VP_VECTOR_OF(shuffle_epi8)(loaded[row], places), weight);
           sums[row] = tap == 0 ? product : add(sums[row], product);
         }
         places = add(places, next);
       }
     }
-    for (int row = 0; row < kCount; ++row) store(target + row * target_stride, sums[row]);
-    base += kBlock / kLane;
-    first += kBlock;
-    weights += kTaps * kBlock;
-    target += kBlock;
+    for (int row = 0; row < kCount; ++row) {
+      int16_t* const to = target + row * target_stride + static_cast<ptrdiff_t>(block) * kBlock;
+#if defined(__AVX512BW__)
+      if (!other) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(sums[row]));
+        continue;
+      }
+#endif
+      store(to, sums[row]);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-// The widest vector of bytes that both SSE2 and AVX2 know, and the few things done with it. Halves made by
-// `low_words` and `high_words` are put together again by `pack`, in whatever order the instructions lay them.
+// The widest vector of bytes that a target knows, and the few things done with it. Halves made by `low_words` and
+// `high_words` are put together again by `pack`, in whatever order the instructions lay them.
 #pragma once
 
 #if defined(__AVX2__)
@@ -8,7 +8,10 @@
 #include <emmintrin.h>
 #endif
 
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+#define VP_VECTOR 64
+#define VP_VECTOR_OF(name) _mm512_##name
+#elif defined(__AVX2__)
 #define VP_VECTOR 32
 #define VP_VECTOR_OF(name) _mm256_##name
 #elif defined(__SSE2__)
@@ -21,7 +24,13 @@
 namespace vp {
 namespace {
 
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+using Vector = __m512i;
+inline Vector zero() { return _mm512_setzero_si512(); }
+inline Vector load(const void* from) { return _mm512_loadu_si512(from); }
+inline void store(void* to, Vector bytes) { _mm512_storeu_si512(to, bytes); }
+inline Vector exclusive_or(Vector one, Vector other) { return _mm512_xor_si512(one, other); }
+#elif defined(__AVX2__)
 using Vector = __m256i;
 inline Vector zero() { return _mm256_setzero_si256(); }
 inline Vector load(const void* from) { return _mm256_loadu_si256(static_cast<const Vector*>(from)); }
@@ -56,7 +65,7 @@ inline Vector pack(Vector low, Vector high) { return VP_VECTOR_OF(packus_epi16)(
 // (one * other + half) >> 14, where one lies within -8192 to 8191.
 inline Vector share_of(Vector one, Vector other) {
 #if defined(__AVX2__)
-  return _mm256_mulhrs_epi16(add(one, one), other);
+  return VP_VECTOR_OF(mulhrs_epi16)(add(one, one), other);
 #else
   const Vector four = _mm_slli_epi16(one, 2);
   return add(high_signed(four, other), shift<15>(_mm_mullo_epi16(four, other)));
@@ -64,7 +73,9 @@ inline Vector share_of(Vector one, Vector other) {
 }
 // Half a vector of bytes as words in their order.
 inline Vector load_words(const uint8_t* from) {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+  return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+#elif defined(__AVX2__)
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 #else
   return low_words(zero(), _mm_loadl_epi64(reinterpret_cast<const Vector*>(from)));
@@ -72,7 +83,9 @@ inline Vector load_words(const uint8_t* from) {
 }
 // Words as bytes in their order; less than 0 becomes 0, more than 255 becomes 255.
 inline Vector pack_in_order(Vector one, Vector two) {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), pack(one, two));
+#elif defined(__AVX2__)
   return _mm256_permute4x64_epi64(pack(one, two), 0xD8);
 #else
   return pack(one, two);
