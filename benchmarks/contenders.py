@@ -14,12 +14,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.by_hand import zoompan_video_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, Workload
+from engine.config_sections import Video
+from engine.render.encoder import encoder_settings
 
 GOP_SECONDS = 2
 """The engine's default distance of keyframes, given to the others where they let it be chosen."""
@@ -40,9 +43,11 @@ class Settings:
     bitrate: str | None = None
 
     def ffmpeg_options(self, fps: int) -> tuple[str, ...]:
-        """Return the settings as output options of the ffmpeg program."""
-        rate = ("-b:v", self.bitrate) if self.bitrate else ("-crf", f"{self.crf:g}")
-        return ("-c:v", "libx264", "-preset", self.preset, *rate, "-g", str(GOP_SECONDS * fps))
+        """Return the engine's own settings, x264's parameters included, as output options of the ffmpeg program."""
+        quality: dict[str, Any] = {"bitrate": self.bitrate} if self.bitrate else {"crf": self.crf}
+        video = Video(fps=Fraction(fps), preset=self.preset, gop=GOP_SECONDS, **quality)
+        options = encoder_settings("libx264", video).ffmpeg_options()
+        return tuple(part for name, value in options.items() for part in (f"-{name}", value))
 
     def encoder_options(self) -> tuple[str, ...]:
         """Return the settings as `--preset` with `--crf` or `--bitrate`."""
@@ -238,7 +243,7 @@ def encode_only(
         ),
         output=output,
         frames=frames,
-        differs="draws nothing: raw frames are read from memory",
+        differs="draws nothing: raw frames are read from memory; all of x264's parameters are those of the renderer",
     )
 
 
