@@ -272,7 +272,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     with _naming(arguments.story):
-        plan = plan_video(story, config=config, base=arguments.story.parent)
+        plan = plan_video(story, config=config, base=arguments.story.parent, to_be_drawn=False)
     for warning in plan.warnings:
         logging.getLogger("engine").warning(warning)
     if arguments.form == "plan":

@@ -92,12 +92,14 @@ def plan_video(
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
     only: Callable[[Timeline], FrameRange] | None = None,
+    to_be_drawn: bool = True,
 ) -> Plan:
     """Decide everything: scenes, assets, timeline, captions, encoder and compositor.
 
     `base` is the folder that the story's relative paths are taken from; `only` says which frames of the
-    timeline are wanted, so that captions elsewhere are left out. Raises InputError for what is wrong in story
-    or configuration, AssetError for an asset that failed.
+    timeline are wanted, so that captions elsewhere are left out. Where the plan is `to_be_drawn` the first pictures
+    are begun before it is whole. Raises InputError for what is wrong in story or configuration, AssetError
+    for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
@@ -136,10 +138,12 @@ def plan_video(
     wanted = only(timeline) if only else None
     with watch.stage("captions"):
         shown = timeline if wanted is None else with_captions_in(timeline, wanted)
-        first = wanted or FrameRange(0, compositor.segments()[: cpu_count()][-1].stop)
-        # A caption that has to be drawn is of frames that have to be drawn, too: their pictures are begun beside it.
-        begun = replace(cache, on_make=functools.cache(functools.partial(compositor.prepare, first)))
-        captions = draw_captions(shown, fonts=fonts, cache=begun, drawtext=drawn_by.name == "ffmpeg")
+        making = cache
+        if to_be_drawn:
+            first = wanted or FrameRange(0, compositor.segments()[: cpu_count()][-1].stop)
+            # A caption that has to be drawn is of frames that have to be drawn, too: their pictures are begun beside it.
+            making = replace(cache, on_make=functools.cache(functools.partial(compositor.prepare, first)))
+        captions = draw_captions(shown, fonts=fonts, cache=making, drawtext=drawn_by.name == "ffmpeg")
     compositor = compositor.with_captions(captions)
     return Plan(
         story=story,

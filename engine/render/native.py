@@ -143,11 +143,14 @@ class NativeCompositor:
             for clip in self.timeline.clips
             if isinstance(clip.source, Still) and clip.frames.intersection(frames)
         ]
-        threading.Thread(target=self._try_pictures, args=(clips,), daemon=True).start()
+        # Not a daemon: when Python ends it would cut the thread off inside a kernel, which aborts the process.
+        threading.Thread(target=self._try_pictures, args=(clips,)).start()
 
     def _try_pictures(self, clips: Sequence[Clip]) -> None:
         with contextlib.suppress(Exception):  # it is raised again where the picture is needed
             for clip in clips:
+                if not threading.main_thread().is_alive():
+                    return  # the process waits for this thread to end
                 self.picture(clip)
 
     def frames(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -344,3 +346,28 @@ def test_a_still_that_is_gone_is_an_error_that_names_it(tmp_path: Path) -> None:
     compositor = native_of(timeline_of([clip_of(source, 0, 5)], size_px=SIZE_PX))
     with pytest.raises(RenderingError, match=r"t\.png: cannot be decoded"):
         draw_range(compositor)
+
+
+ENDS_WHILE_LOADING = """
+import sys, time
+from pathlib import Path
+from engine.render.native import NativeCompositor
+from engine.timing import FrameRange
+from tests.support.video import Still, clip_of, compositor_of, timeline_of
+
+path, seconds = Path(sys.argv[1]), float(sys.argv[2])
+clips = [clip_of(Still(path, 2400, 3200, str(number), "jpeg_pipe"), number, number + 1) for number in range(20)]
+timeline = timeline_of(clips, size_px=(1080, 1920))
+drawn = NativeCompositor(timeline=timeline, captions=(), graphs=compositor_of(timeline))
+drawn.prepare(FrameRange(0, 20))
+time.sleep(seconds)
+sys.exit(3)
+"""
+
+
+def test_a_process_that_ends_while_pictures_are_loaded_ends_as_it_means_to(tmp_path: Path) -> None:
+    textured(tmp_path / "a.jpg", 1, (2400, 3200))
+    for wait in np.linspace(0, 0.2, 11):
+        command = [sys.executable, "-c", ENDS_WHILE_LOADING, str(tmp_path / "a.jpg"), str(wait)]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (3, b""), f"after {wait} s"
