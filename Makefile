@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,farm]'
-	@$(BIN)/python -m native
+	@$(BIN)/python -m video_pipeline.native
 	@touch $@
 
 demo: $(STAMP)   ## render examples/ and print where the videos are
@@ -41,11 +41,11 @@ sanitized_python = env LD_PRELOAD="$(LIBASAN) $$($(CXX) -print-file-name=libstdc
 	PYTHONPATH="$(SANITIZED)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))'):." \
 	$(BIN)/python -S -P
 
-$(SANITIZED)/.installed: $(STAMP) $(wildcard native/*.py)
+$(SANITIZED)/.installed: $(STAMP) $(shell find engine filters native video_pipeline -name "*.py")
 	rm -rf $(SANITIZED)/site
 	CXX=$(CXX) $(BIN)/python -m pip install --quiet --no-deps --target $(SANITIZED)/site \
 		--config-settings=build-dir=$(SANITIZED)/cmake --config-settings=cmake.build-type=RelWithDebInfo \
-		--config-settings=cmake.define.VIDEO_PIPELINE_SANITIZE=ON --config-settings=wheel.packages=native .
+		--config-settings=cmake.define.VIDEO_PIPELINE_SANITIZE=ON .
 	@touch $@
 
 ifneq ($(filter /%,$(LIBASAN)),)

@@ -21,8 +21,8 @@ from typing import Any, Literal
 from benchmarks.by_hand import zoompan_video_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, Workload
-from engine.config_sections import Video
-from engine.render.encoder import encoder_settings
+from video_pipeline.engine.config_sections import Video
+from video_pipeline.engine.render.encoder import encoder_settings
 
 GOP_SECONDS = 2
 """The engine's default distance of keyframes, given to the others where they let it be chosen."""
@@ -94,7 +94,15 @@ def engine(
     return Contender(
         name=f"video-pipeline, {compositor} compositor" if named else "video-pipeline",
         argv=(
-            *(sys.executable, "-m", "engine.cli", "render", str(work.story), "-o", str(output)),
+            *(
+                sys.executable,
+                "-m",
+                "video_pipeline.engine.cli",
+                "render",
+                str(work.story),
+                "-o",
+                str(output),
+            ),
             *_shape(work),
             *("--compositor", compositor, "--no-cache", "--json"),
             *settings.engine_options(),
@@ -119,7 +127,15 @@ def compiled_command(work: Workload, settings: Settings, folder: Path) -> tuple[
     """
     printed = measure(
         (
-            *(sys.executable, "-m", "engine.cli", "compile", str(work.story), "--as", "command"),
+            *(
+                sys.executable,
+                "-m",
+                "video_pipeline.engine.cli",
+                "compile",
+                str(work.story),
+                "--as",
+                "command",
+            ),
             *_shape(work),
             *("-o", str(folder / "command.mp4"), *settings.engine_options()),
         ),

@@ -43,7 +43,16 @@ def measure_edits(
     work = make_workload(scenes=scenes, scene_seconds=scene_seconds, source=source, report=say)
     output = folder / "edit.mp4"
     argv = (
-        *(sys.executable, "-m", "engine.cli", "render", str(work.story), "-o", str(output), "--json"),
+        *(
+            sys.executable,
+            "-m",
+            "video_pipeline.engine.cli",
+            "render",
+            str(work.story),
+            "-o",
+            str(output),
+            "--json",
+        ),
         *("--size", f"{work.size_px[0]}x{work.size_px[1]}", "--fps", str(work.fps)),
         *settings.engine_options(),
     )

@@ -23,12 +23,12 @@ from benchmarks.machine import cores  # noqa: E402
 from benchmarks.planned import add_encoder_options, add_options, planned  # noqa: E402
 
 if TYPE_CHECKING:
-    from engine.render.captions import CaptionArt
-    from engine.render.compositor import Compositor
-    from engine.render.planes import Buffer
-    from engine.render.raw_frames import Children
-    from engine.timeline import Timeline
-    from engine.timing import FrameRange
+    from video_pipeline.engine.render.captions import CaptionArt
+    from video_pipeline.engine.render.compositor import Compositor
+    from video_pipeline.engine.render.planes import Buffer
+    from video_pipeline.engine.render.raw_frames import Children
+    from video_pipeline.engine.timeline import Timeline
+    from video_pipeline.engine.timing import FrameRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class ReadyFrames:
 
     def segments(self) -> tuple[FrameRange, ...]:
         """Return the renderer's segments, cut where the file ends."""
-        from engine.timing import FrameRange
+        from video_pipeline.engine.timing import FrameRange
 
         ready = FrameRange(0, self.raw.stat().st_size // self.frame_bytes)
         return tuple(seen for segment in self.drawn_by.segments() if (seen := segment.intersection(ready)))
@@ -103,9 +103,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=cores(), help="segments at a time; default: the cores")
     add_encoder_options(parser)
     options = parser.parse_args()
-    from engine.memory import return_freed_memory
-    from engine.render.mux import Mp4Writer
-    from engine.render.renderer import render_segments
+    from video_pipeline.engine.memory import return_freed_memory
+    from video_pipeline.engine.render.mux import Mp4Writer
+    from video_pipeline.engine.render.renderer import render_segments
 
     return_freed_memory()
     with planned(options) as plan:

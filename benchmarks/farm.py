@@ -35,8 +35,8 @@ from benchmarks.measure import COMPILED_KEPT, measure
 from benchmarks.photographs import photographs
 from benchmarks.report import machine_lines, markdown_table
 from benchmarks.workload import BUILD
-from engine.jobs.client.client import NodeClient
-from engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.model import JobStatus
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CLIENTS = 16
@@ -88,7 +88,7 @@ class Node:
             self._process = subprocess.Popen(
                 [
                     *self._prefix,
-                    *(sys.executable, "-m", "engine.cli", "serve"),
+                    *(sys.executable, "-m", "video_pipeline.engine.cli", "serve"),
                     *("--config", str(self._config), "--slots", str(self.slots)),
                 ],
                 env={**os.environ, **COMPILED_KEPT},
@@ -304,7 +304,7 @@ def overhead_section(folder: Path, *, quick: bool, source: Path | None) -> dict[
             story.write_text(json.dumps(_story(folder, pictures, f"hand-{turn}")), encoding="utf-8")
             done = measure(
                 [
-                    *(sys.executable, "-m", "engine.cli", "render", str(story), "-q"),
+                    *(sys.executable, "-m", "video_pipeline.engine.cli", "render", str(story), "-q"),
                     *("-o", str(home / f"video-{turn}.mp4"), "--preset", "veryfast", "--crf", "21"),
                 ],
                 environment={**COMPILED_KEPT, "CACHE_PATH": str(home / "cache")},

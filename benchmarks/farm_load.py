@@ -13,7 +13,7 @@ from pathlib import Path
 
 import zmq
 
-from engine.jobs.messages import MARKS
+from video_pipeline.engine.jobs.messages import MARKS
 
 MARK = MARKS["json"]
 _MORE = int(zmq.SNDMORE)

@@ -174,7 +174,7 @@ def engine_argv(work: Workload, output: Path, *, options: tuple[str, ...] = ()) 
         *(
             sys.executable,
             "-m",
-            "engine.cli",
+            "video_pipeline.engine.cli",
             "render",
             str(work.story),
             "-o",

@@ -85,7 +85,7 @@ def time_calls(run: Callable[[], object], *, calls: int, frames: int = 1) -> Tim
 
 def new_planes(size_px: tuple[int, int]) -> tuple[Bytes, Planes]:
     """Return a frame of smooth detail, shape (height * 3 / 2, width), and its planes."""
-    from engine.render.planes import planes_of
+    from video_pipeline.engine.render.planes import planes_of
 
     width, height = size_px
     rng = np.random.default_rng(SEED)
@@ -96,7 +96,7 @@ def new_planes(size_px: tuple[int, int]) -> tuple[Bytes, Planes]:
 
 def resample_case(step: float, target: Planes) -> Case:
     """Return the resampling of a frame's planes, at so many pixels of the picture for one of the frame."""
-    from native import kernels
+    from video_pipeline.native import kernels
 
     width, height = SIZE_PX
     source_px = (round(width * step / 2) * 2, round(height * step / 2) * 2)
@@ -144,7 +144,7 @@ def _numpy_mix(first: Planes, second: Planes, target: Planes) -> None:
 
 def transition_case(name: str, first: Planes, second: Planes, target: Planes) -> Case:
     """Return a transition, taken at each of PROGRESS."""
-    from native import kernels
+    from video_pipeline.native import kernels
 
     def run() -> None:
         for progress in PROGRESS:
@@ -156,7 +156,7 @@ def transition_case(name: str, first: Planes, second: Planes, target: Planes) ->
 
 def plain_cases(target: Planes) -> list[Case]:
     """Return every kernel but the transitions."""
-    from native import kernels
+    from video_pipeline.native import kernels
 
     rng = np.random.default_rng(SEED)
     width, height = SIZE_PX
@@ -192,7 +192,7 @@ def plain_cases(target: Planes) -> list[Case]:
 @contextmanager
 def forced(target: str) -> Iterator[None]:
     """Use one instruction set inside the block, and the best again after it."""
-    from native import kernels
+    from video_pipeline.native import kernels
 
     kernels.force_target(target)
     try:
@@ -209,7 +209,7 @@ def cheapest_median_dearest(times: dict[str, float]) -> tuple[str, ...]:
 
 def measure_case(case: Case, *, calls: int, copy_ms: float) -> list[dict[str, Any]]:
     """Return one row for each instruction set."""
-    from native import kernels
+    from video_pipeline.native import kernels
 
     peers = {peer.name: time_calls(peer.run, calls=calls) for peer in case.peers}
     rows = []
@@ -234,8 +234,8 @@ def measure_case(case: Case, *, calls: int, copy_ms: float) -> list[dict[str, An
 
 def measure_kernels(*, calls: int, every_transition: bool) -> dict[str, Any]:
     """Return the rows of every kernel, and the copy that they are held against."""
-    from engine.render.planes import new_frame, planes_of
-    from native import kernels
+    from video_pipeline.engine.render.planes import new_frame, planes_of
+    from video_pipeline.native import kernels
 
     frame, first = new_planes(SIZE_PX)
     second = new_planes(SIZE_PX)[1]
@@ -271,7 +271,7 @@ def main() -> int:
     options = parser.parse_args()
     import imageio_ffmpeg
 
-    import native
+    from video_pipeline import native
 
     if not native.available():
         parser.error("the native extension was not built with this installation")

@@ -37,8 +37,8 @@ def cores() -> int:
 
 def describe_machine(ffmpeg: str, *, peers: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the description of this machine; `peers` are further packages as 'name==version'."""
-    import native
-    from engine import __version__
+    from video_pipeline import native
+    from video_pipeline.engine import __version__
 
     first_line = subprocess.run(
         [ffmpeg, "-version"], capture_output=True, text=True, check=True

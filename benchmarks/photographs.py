@@ -70,7 +70,7 @@ def _original(index: int, size_px: tuple[int, int], folder: Path | None) -> Imag
     if folder:
         with Image.open(folder / MATE_NAMES[index]) as opened:
             return ImageOps.fit(opened.convert("RGB"), size_px, Image.Resampling.LANCZOS)
-    from engine.assets.backgrounds import draw_background
+    from video_pipeline.engine.assets.backgrounds import draw_background
 
     genre, style = DRAWN[index]
     drawn = draw_background(genre=genre, style=style, seed=index, size_px=size_px)

@@ -17,7 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-import native
 from benchmarks.contenders import ReadyFrom, Settings, engine
 from benchmarks.edit import measure_edits
 from benchmarks.jitter import RENDERERS, blob_workload, measure_video, table_row
@@ -30,6 +29,7 @@ from benchmarks.report import markdown
 from benchmarks.speed import measure_speed, stage_shares
 from benchmarks.turns import say, take_turns
 from benchmarks.workload import BUILD, LARGE_PICTURE_PX, PICTURE_PX, Workload, make_workload
+from video_pipeline import native
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SECTIONS = ("speed", "python", "edit", "memory", "jitter")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.plan import Plan
+    from video_pipeline.engine.plan import Plan
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +33,10 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def planned(options: argparse.Namespace) -> Iterator[Plan]:
     """Yield the plan of a story, made with a cache that is empty before and gone after."""
-    from engine.assets.cache import ContentCache
-    from engine.config import load_config
-    from engine.plan import plan_video
-    from engine.story import load_story
+    from video_pipeline.engine.assets.cache import ContentCache
+    from video_pipeline.engine.config import load_config
+    from video_pipeline.engine.plan import plan_video
+    from video_pipeline.engine.story import load_story
 
     size_px = tuple(int(side) for side in options.size.split("x"))
     preset, bitrate = getattr(options, "preset", "veryfast"), getattr(options, "bitrate", None)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import native
 from benchmarks.contenders import (
     ReadyFrom,
     Settings,
@@ -25,6 +24,7 @@ from benchmarks.machine import cores
 from benchmarks.peers import movielite, moviepy
 from benchmarks.turns import take_turns, warm_up
 from benchmarks.workload import Workload
+from video_pipeline import native
 
 STAGES = ("check", "assets", "compose", "captions", "render", "outputs")
 """The stages of a render that follow one another."""

@@ -17,9 +17,9 @@ from typing import Any
 import av
 import numpy as np
 
-import native
-from engine.assets.cache import ContentCache
-from engine.errors import UnavailableError
+from video_pipeline import native
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.errors import UnavailableError
 
 REQUIRED_FILTERS = frozenset(
     [

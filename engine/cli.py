@@ -17,17 +17,17 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine import __version__
-from engine.jobs import commands as jobs
-from engine.memory import importing, load_nothing_idle, return_freed_memory
-from engine.options import add_story_options, configuration
+from video_pipeline.engine import __version__
+from video_pipeline.engine.jobs import commands as jobs
+from video_pipeline.engine.memory import importing, load_nothing_idle, return_freed_memory
+from video_pipeline.engine.options import add_story_options, configuration
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from engine.config import Config
-    from engine.outputs import OutputPaths
-    from engine.pipeline import RenderResult
+    from video_pipeline.engine.config import Config
+    from video_pipeline.engine.outputs import OutputPaths
+    from video_pipeline.engine.pipeline import RenderResult
 
 EPILOG = """examples:
   video-pipeline render story.json -o out/story.mp4
@@ -126,11 +126,11 @@ def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
 
 def _render(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.console import JsonLines, choose_reporter
-        from engine.errors import ConfigError
-        from engine.outputs import OutputPaths
-        from engine.pipeline import render_story
-        from engine.story import load_story
+        from video_pipeline.engine.console import JsonLines, choose_reporter
+        from video_pipeline.engine.errors import ConfigError
+        from video_pipeline.engine.outputs import OutputPaths
+        from video_pipeline.engine.pipeline import render_story
+        from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)
     if arguments.workers is not None and arguments.workers < 1:
@@ -160,7 +160,7 @@ def _render(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _naming(story: Path) -> Iterator[None]:
     """Put the story's file before an error that only names scene and field."""
-    from engine.errors import StoryError
+    from video_pipeline.engine.errors import StoryError
 
     try:
         yield
@@ -170,7 +170,7 @@ def _naming(story: Path) -> Iterator[None]:
 
 def _keep_story(story: Path, outputs: OutputPaths) -> None:
     """Raise InputError where a file beside the video would take the place of the story."""
-    from engine.errors import InputError
+    from video_pipeline.engine.errors import InputError
 
     for path in (outputs.metadata, outputs.manifest):
         if path.exists() and story.exists() and path.samefile(story):
@@ -213,9 +213,9 @@ def _summary(result: RenderResult) -> str:
 
 def _preview(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.console import JsonLines, Quiet
-        from engine.preview import FrameAt, preview_story
-        from engine.story import load_story
+        from video_pipeline.engine.console import JsonLines, Quiet
+        from video_pipeline.engine.preview import FrameAt, preview_story
+        from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)
     _log_to_stderr(config, arguments)
@@ -228,7 +228,7 @@ def _preview(arguments: argparse.Namespace) -> int:
             story, output, at=at, config=config, base=arguments.story.parent, on_event=reporter
         )
     for warning in result.warnings:
-        logging.getLogger("engine").warning(warning)
+        logging.getLogger("video_pipeline").warning(warning)
     width, height = result.size_px
     if isinstance(reporter, JsonLines):
         reporter.write(
@@ -252,7 +252,7 @@ def _preview(arguments: argparse.Namespace) -> int:
 def _seconds(text: str) -> Fraction:
     from fractions import Fraction
 
-    from engine.errors import InputError
+    from video_pipeline.engine.errors import InputError
 
     try:
         return Fraction(text)
@@ -262,9 +262,9 @@ def _seconds(text: str) -> Fraction:
 
 def _compile(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
-        from engine.plan import plan_video
-        from engine.story import load_story
+        from video_pipeline.engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
+        from video_pipeline.engine.plan import plan_video
+        from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)
     if arguments.form != "plan":
@@ -274,7 +274,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     with _naming(arguments.story):
         plan = plan_video(story, config=config, base=arguments.story.parent, to_be_drawn=False)
     for warning in plan.warnings:
-        logging.getLogger("engine").warning(warning)
+        logging.getLogger("video_pipeline").warning(warning)
     if arguments.form == "plan":
         print(json.dumps(plan_as_data(plan), indent=2, ensure_ascii=False))
     elif arguments.form == "graph":
@@ -287,7 +287,7 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.doctor import as_text, examine
+        from video_pipeline.engine.doctor import as_text, examine
 
     found = examine(configuration(arguments))
     print(json.dumps(found, indent=2) if arguments.json else as_text(found))
@@ -296,7 +296,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _schema(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.schema import SCHEMAS
+        from video_pipeline.engine.schema import SCHEMAS
 
     schema = SCHEMAS[arguments.what]()
     print(json.dumps(schema, indent=2, ensure_ascii=False))
@@ -325,7 +325,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _on_sigterm)
-    from engine.errors import InputError, PipelineError
+    from video_pipeline.engine.errors import InputError, PipelineError
 
     return_freed_memory()
     load_nothing_idle()
@@ -349,7 +349,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show_error(error: Exception, status: int, arguments: argparse.Namespace) -> None:
     if getattr(arguments, "json", False):
-        from engine.console import JsonLines
+        from video_pipeline.engine.console import JsonLines
 
         JsonLines().write(
             "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status

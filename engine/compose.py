@@ -8,20 +8,34 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from engine.assets.fonts import FontCatalogue, UnknownFontError
-from engine.assets.models import SceneAssets, StoryAssets
-from engine.config import Config, load_config
-from engine.errors import ConfigError, StoryError
-from engine.placement import SceneTiming, place_scenes
-from engine.story import Story, StoryScene, parse_story
-from engine.story_effects import FadeEffect, KenBurns
-from engine.story_fields import FONT_SUFFIXES, BoxSpec, ShadowSpec, StrokeSpec, expand_user, parse_colour
-from engine.story_text import word_units
-from engine.timeline import AudioTrack, Caption, Clip, Footage, Timeline, Transition
-from engine.timing import FrameRange, Seconds, exact_seconds, frame_time, frames_ceil, frames_round
-from filters.ken_burns import Camera, Rect, largest_rect, widen_to_aspect, zoom_about
-from filters.text import Box, Shadow, TextStyle
-from filters.transitions import CUT
+from video_pipeline.engine.assets.fonts import FontCatalogue, UnknownFontError
+from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import ConfigError, StoryError
+from video_pipeline.engine.placement import SceneTiming, place_scenes
+from video_pipeline.engine.story import Story, StoryScene, parse_story
+from video_pipeline.engine.story_effects import FadeEffect, KenBurns
+from video_pipeline.engine.story_fields import (
+    FONT_SUFFIXES,
+    BoxSpec,
+    ShadowSpec,
+    StrokeSpec,
+    expand_user,
+    parse_colour,
+)
+from video_pipeline.engine.story_text import word_units
+from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Footage, Timeline, Transition
+from video_pipeline.engine.timing import (
+    FrameRange,
+    Seconds,
+    exact_seconds,
+    frame_time,
+    frames_ceil,
+    frames_round,
+)
+from video_pipeline.filters.ken_burns import Camera, Rect, largest_rect, widen_to_aspect, zoom_about
+from video_pipeline.filters.text import Box, Shadow, TextStyle
+from video_pipeline.filters.transitions import CUT
 
 READING_WORDS_A_SECOND = Fraction(5, 2)
 """Reading speed of a caption that is not spoken: 150 words a minute."""

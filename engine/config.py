@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.config_sections import (
+from video_pipeline.engine.config_sections import (
     Audio,
     ErrorHandling,
     Images,
@@ -26,9 +26,9 @@ from engine.config_sections import (
     Video,
     WatermarkSettings,
 )
-from engine.documents import DocumentError, read_document
-from engine.errors import ConfigError
-from engine.validation import explain
+from video_pipeline.engine.documents import DocumentError, read_document
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.validation import explain
 
 
 class Config(Section):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from engine.story_fields import (
+from video_pipeline.engine.story_fields import (
     CANVAS_MAX_PX,
     Animation,
     BoxSpec,
@@ -22,8 +22,8 @@ from engine.story_fields import (
     TransitionName,
     expand_user,
 )
-from engine.timing import parse_fps
-from filters.fit import even
+from video_pipeline.engine.timing import parse_fps
+from video_pipeline.filters.fit import even
 
 EncoderName = Literal["auto", "libx264", "h264_nvenc"]
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 if TYPE_CHECKING:
-    from engine.plan import Event
+    from video_pipeline.engine.plan import Event
 
 STAGE_WORDS = {
     "assets": "making pictures and narration",
@@ -99,7 +99,7 @@ class LogLines(Quiet):
 
     def __init__(self) -> None:
         self._pace, self._last = Pace(), (0.0, "")
-        self._logger = logging.getLogger("engine")
+        self._logger = logging.getLogger("video_pipeline")
 
     def __call__(self, event: Event) -> None:
         speed, left = self._pace.measure(event)

@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engine import __version__
-from engine.assets.cache import open_cache
-from engine.assets.fonts import FontCatalogue
-from engine.assets.narration import hibari_voices
-from engine.capabilities import (
+from video_pipeline.engine import __version__
+from video_pipeline.engine.assets.cache import open_cache
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.assets.narration import hibari_voices
+from video_pipeline.engine.capabilities import (
     cpu_count,
     ffmpeg_programs,
     find_ffmpeg,
@@ -22,9 +22,9 @@ from engine.capabilities import (
     probe_compositors,
     probe_encoder,
 )
-from engine.config import Config
-from engine.errors import InputError
-from engine.jobs.node.capacity import default_slots
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.jobs.node.capacity import default_slots
 
 PACKAGES = (
     "av",

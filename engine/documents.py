@@ -43,7 +43,7 @@ def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
     try:
         if form == "json":
             return json.loads(text, object_pairs_hook=_no_duplicates)
-        from engine.strict_yaml import load_yaml
+        from video_pipeline.engine.strict_yaml import load_yaml
 
         return load_yaml(text)
     except RecursionError as error:

@@ -12,12 +12,12 @@ from typing import Any, Final, NoReturn
 
 from PIL import Image, ImageEnhance
 
-from engine.assets.backgrounds import draw_background
-from engine.assets.cache import ContentCache, open_cache
-from engine.assets.fonts import FontCatalogue
-from engine.compose import SILENT_FACTOR
-from engine.config import Config, load_config
-from engine.errors import (
+from video_pipeline.engine.assets.backgrounds import draw_background
+from video_pipeline.engine.assets.cache import ContentCache, open_cache
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.compose import SILENT_FACTOR
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import (
     ConfigError,
     ImageGenerationError,
     InputError,
@@ -25,9 +25,9 @@ from engine.errors import (
     RenderingError,
     TTSError,
 )
-from engine.validation import show
-from engine.versions import version
-from filters.typeset import Shadow, TextStyle, layout_text, rasterise
+from video_pipeline.engine.validation import show
+from video_pipeline.engine.versions import version
+from video_pipeline.filters.typeset import Shadow, TextStyle, layout_text, rasterise
 
 logger = logging.getLogger(__name__)
 

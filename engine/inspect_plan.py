@@ -6,13 +6,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from engine.assets.cache import ContentCache
-from engine.plan import Plan
-from engine.render.audio import mix_audio
-from engine.render.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor
-from engine.timeline import Clip, Footage, Still
-from filters.color import TAGS
-from filters.graph import argv, filter_complex, open_input
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.plan import Plan
+from video_pipeline.engine.render.audio import mix_audio
+from video_pipeline.engine.render.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor
+from video_pipeline.engine.timeline import Clip, Footage, Still
+from video_pipeline.filters.color import TAGS
+from video_pipeline.filters.graph import argv, filter_complex, open_input
 
 
 def plan_as_data(plan: Plan) -> dict[str, Any]:

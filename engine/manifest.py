@@ -18,13 +18,13 @@ from typing import Any, Final, Literal
 import av
 from av import library_versions
 
-import engine
-from engine.assets.cache import file_sha256
-from engine.atomic import write_text
-from engine.story import Story, story_scenes
-from engine.timeline import Still, Timeline
-from engine.timing import FrameRange
-from engine.versions import version
+from video_pipeline import engine
+from video_pipeline.engine.assets.cache import file_sha256
+from video_pipeline.engine.atomic import write_text
+from video_pipeline.engine.story import Story, story_scenes
+from video_pipeline.engine.timeline import Still, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.engine.versions import version
 
 SCHEMA_VERSION: Final = 1
 DISTRIBUTIONS: Final = {

@@ -14,16 +14,16 @@ from typing import Any, Final
 
 import av
 
-from engine.assets.fonts import FontCatalogue
-from engine.config import Config, load_config
-from engine.errors import RenderingError
-from engine.keywords import extract_tags, make_hashtags
-from engine.render.mux import PACKETS_ONLY
-from engine.story import Story, parse_story, story_scenes
-from engine.story_text import sentences
-from engine.thumbnail import make_thumbnail
-from engine.timing import exact_seconds
-from filters.typeset.characters import break_units, clusters
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.keywords import extract_tags, make_hashtags
+from video_pipeline.engine.render.mux import PACKETS_ONLY
+from video_pipeline.engine.story import Story, parse_story, story_scenes
+from video_pipeline.engine.story_text import sentences
+from video_pipeline.engine.thumbnail import make_thumbnail
+from video_pipeline.engine.timing import exact_seconds
+from video_pipeline.filters.typeset.characters import break_units, clusters
 
 logger = logging.getLogger(__name__)
 

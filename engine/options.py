@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.config import Config
+    from video_pipeline.engine.config import Config
 
 PROXY_PRESET = "ultrafast"
 PROXY_CRF = 28.0
@@ -41,9 +41,9 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
 
 def configuration(arguments: argparse.Namespace) -> Config:
     """Return the configuration: options over environment over file over defaults."""
-    from engine.config import load_config
-    from engine.config_sections import parse_size
-    from engine.errors import ConfigError
+    from video_pipeline.engine.config import load_config
+    from video_pipeline.engine.config_sections import parse_size
+    from video_pipeline.engine.errors import ConfigError
 
     config = load_config(arguments.config)
     if not hasattr(arguments, "story"):

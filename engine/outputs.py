@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.assets.fonts import FontCatalogue
-from engine.atomic import StagedFiles, sweep_staging, write_text
-from engine.errors import InputError
-from engine.manifest import Choice, build_manifest, gather_inputs, versions, write_json
-from engine.metadata import TITLE_FONT, VideoInfo, build_metadata, probe_video
-from engine.plan import Plan, Stopwatch
-from engine.render.audio import AudioReport
-from engine.render.renderer import RenderReport
-from engine.render.segment_cache import CachedSegment, SegmentCache
-from engine.render.still_frame import draw_frame
-from engine.subtitles import cues, to_srt, to_vtt
-from engine.thumbnail import FrameWatch, pick_frame, thumbnail_identity, write_thumbnail
-from engine.timing import FrameRange, frames_round
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.atomic import StagedFiles, sweep_staging, write_text
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.manifest import Choice, build_manifest, gather_inputs, versions, write_json
+from video_pipeline.engine.metadata import TITLE_FONT, VideoInfo, build_metadata, probe_video
+from video_pipeline.engine.plan import Plan, Stopwatch
+from video_pipeline.engine.render.audio import AudioReport
+from video_pipeline.engine.render.renderer import RenderReport
+from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
+from video_pipeline.engine.render.still_frame import draw_frame
+from video_pipeline.engine.subtitles import cues, to_srt, to_vtt
+from video_pipeline.engine.thumbnail import FrameWatch, pick_frame, thumbnail_identity, write_thumbnail
+from video_pipeline.engine.timing import FrameRange, frames_round
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.assets.cache import ContentCache
-from engine.assets.models import Sound
-from engine.atomic import StagedFiles
-from engine.config import Config
-from engine.errors import CancelledError, InputError, RenderingError
-from engine.manifest import write_json
-from engine.metadata import VideoInfo
-from engine.outputs import (
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.atomic import StagedFiles
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import CancelledError, InputError, RenderingError
+from video_pipeline.engine.manifest import write_json
+from video_pipeline.engine.metadata import VideoInfo
+from video_pipeline.engine.outputs import (
     OutputPaths,
     check_output,
     describe_render,
@@ -27,15 +27,15 @@ from engine.outputs import (
     write_beside,
     write_subtitles,
 )
-from engine.plan import Event, OnEvent, Plan, Stopwatch, plan_video
-from engine.render.audio import AudioReport
-from engine.render.mux import Chapter, Mp4Writer
-from engine.render.renderer import render_segments
-from engine.render.segment_cache import SegmentCache
-from engine.render.sound_track import produce_sound
-from engine.story import Story
-from engine.thumbnail import FrameWatch, candidate_times
-from engine.timing import frames_round
+from video_pipeline.engine.plan import Event, OnEvent, Plan, Stopwatch, plan_video
+from video_pipeline.engine.render.audio import AudioReport
+from video_pipeline.engine.render.mux import Chapter, Mp4Writer
+from video_pipeline.engine.render.renderer import render_segments
+from video_pipeline.engine.render.segment_cache import SegmentCache
+from video_pipeline.engine.render.sound_track import produce_sound
+from video_pipeline.engine.story import Story
+from video_pipeline.engine.thumbnail import FrameWatch, candidate_times
+from video_pipeline.engine.timing import frames_round
 
 logger = logging.getLogger(__name__)
 

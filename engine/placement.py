@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.errors import StoryError
-from engine.timing import FrameRange
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.timing import FrameRange
 
 
 @dataclass(frozen=True, slots=True)

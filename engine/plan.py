@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from engine.assets.cache import ContentCache
-from engine.assets.fonts import FontCatalogue
-from engine.assets.generate import gather_assets, open_asset_cache
-from engine.assets.models import Sound
-from engine.assets.watermark import prepare_watermark
-from engine.capabilities import (
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.watermark import prepare_watermark
+from video_pipeline.engine.capabilities import (
     EncoderChoice,
     FfmpegProgram,
     choose_compositor,
@@ -24,15 +24,15 @@ from engine.capabilities import (
     cpu_count,
     find_ffmpeg,
 )
-from engine.compose import check_fonts, compose
-from engine.config import Config
-from engine.render.captions import CaptionArt, draw_captions, plainer_captions
-from engine.render.compositor import Compositor
-from engine.render.encoder import EncoderSettings, encoder_settings
-from engine.render.ffmpeg import FfmpegCompositor
-from engine.story import Story, story_scenes
-from engine.timeline import Timeline
-from engine.timing import FrameRange
+from video_pipeline.engine.compose import check_fonts, compose
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.render.captions import CaptionArt, draw_captions, plainer_captions
+from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.render.encoder import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.story import Story, story_scenes
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import FrameRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def open_compositor(
     )
     if name == "ffmpeg":
         return graphs
-    from engine.render.native import NativeCompositor  # its extension may not have been built
+    from video_pipeline.engine.render.native import NativeCompositor  # its extension may not have been built
 
     return NativeCompositor(timeline=timeline, captions=captions, graphs=graphs)
 

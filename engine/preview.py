@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.atomic import whole_file
-from engine.config import Config
-from engine.errors import InputError, RenderingError
-from engine.plan import OnEvent, plan_video
-from engine.render.still_frame import draw_frame
-from engine.story import Story
-from engine.timeline import Timeline
-from engine.timing import FrameRange, Seconds
+from video_pipeline.engine.atomic import whole_file
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import InputError, RenderingError
+from video_pipeline.engine.plan import OnEvent, plan_video
+from video_pipeline.engine.render.still_frame import draw_frame
+from video_pipeline.engine.story import Story
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import FrameRange, Seconds
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 PNG_COMPRESS_LEVEL = 1

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from engine.config import Config
-from engine.story import Story
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.story import Story
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -44,7 +44,7 @@ def messages_schema() -> dict[str, Any]:
 
     The document itself is that of any body; `$defs` has `request.VERB`, `reply.VERB`, `event` and `error`.
     """
-    from engine.jobs.messages import PROTOCOL, REPLIES, REQUESTS, ErrorReply, EventView
+    from video_pipeline.engine.jobs.messages import PROTOCOL, REPLIES, REQUESTS, ErrorReply, EventView
 
     bodies: dict[str, Any] = {f"request.{verb}": (model, "validation") for verb, model in REQUESTS.items()}
     bodies |= {f"reply.{verb}": (model, "serialization") for verb, model in REPLIES.items()}

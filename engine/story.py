@@ -20,11 +20,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
-from engine.config import Config, load_config
-from engine.documents import DocumentError, read_document
-from engine.errors import StoryError
-from engine.story_effects import Effect
-from engine.story_fields import (
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.documents import DocumentError, read_document
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.story_effects import Effect
+from video_pipeline.engine.story_fields import (
     SCENE_MAX_SECONDS,
     TEXT_MAX_CHARACTERS,
     Animation,
@@ -45,8 +45,8 @@ from engine.story_fields import (
     own_names,
     switch,
 )
-from engine.story_text import detect_language, split_into_scenes
-from engine.validation import explain, plain, show, written_path
+from video_pipeline.engine.story_text import detect_language, split_into_scenes
+from video_pipeline.engine.validation import explain, plain, show, written_path
 
 STORY_MAX_CHARACTERS = 200_000
 STORY_MAX_SCENES = 2000
@@ -350,7 +350,7 @@ def parse_story(data: Any, *, where: str = "story") -> Story:
 def load_story(path: str | os.PathLike[str]) -> Story:
     """Read a story from a JSON or YAML file (YAML by its ending .yaml or .yml).
 
-    Relative paths of assets stay as written; see `engine.assets` for what they are relative to. Raises
+    Relative paths of assets stay as written; see `video_pipeline.engine.assets` for what they are relative to. Raises
     StoryError naming the file, the scene and the field.
     """
     file = Path(path)

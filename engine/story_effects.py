@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from engine.story_fields import EasingName, Fraction01, Number, Part
-from engine.validation import show
+from video_pipeline.engine.story_fields import EasingName, Fraction01, Number, Part
+from video_pipeline.engine.validation import show
 
 
 class RectSpec(Part):

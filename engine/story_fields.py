@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from filters.fit import Fit
-from filters.ken_burns import Easing
-from filters.transitions import TRANSITION_NAMES
+from video_pipeline.filters.fit import Fit
+from video_pipeline.filters.ken_burns import Easing
+from video_pipeline.filters.transitions import TRANSITION_NAMES
 
 CANVAS_MAX_PX = 4096
 TEXT_MAX_CHARACTERS = 5000

@@ -93,7 +93,9 @@ def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
 
 def _line_breaks(text: str) -> list[int]:
     """Return where an unspaced text may be broken: between words, by ICU's dictionaries."""
-    from filters.typeset.characters import break_units  # takes a moment to load, and few texts need it
+    from video_pipeline.filters.typeset.characters import (
+        break_units,  # takes a moment to load, and few texts need it
+    )
 
     at, found = 0, []
     for word, blanks in break_units(text)[:-1]:
@@ -114,7 +116,7 @@ def _chunks(text: str, limit: int) -> Iterator[str]:
     if len(text) <= limit:
         yield text
         return
-    from filters.typeset.characters import clusters
+    from video_pipeline.filters.typeset.characters import clusters
 
     piece = ""
     for cluster in clusters(text):

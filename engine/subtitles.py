@@ -10,10 +10,10 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from engine.story_text import detect_language, sentences
-from engine.timeline import Timeline
-from engine.timing import Seconds, frame_time
-from filters.typeset.characters import break_units, clusters, sanitise
+from video_pipeline.engine.story_text import detect_language, sentences
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import Seconds, frame_time
+from video_pipeline.filters.typeset.characters import break_units, clusters, sanitise
 
 LINE_COLUMNS: Final = 42
 LINES: Final = 2

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from av.video.reformatter import Colorspace, Interpolation
 from PIL import Image, ImageCms, ImageFilter
 
-from engine.atomic import whole_file
-from engine.errors import RenderingError
-from engine.render.planes import video_frame
-from engine.timeline import Timeline
-from engine.timing import FrameRange, Seconds, frame_time
-from engine.versions import version
-from filters.typeset import FontStack, Shadow, TextLayout, TextStyle, layout_text, rasterise
+from video_pipeline.engine.atomic import whole_file
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.planes import video_frame
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
+from video_pipeline.engine.versions import version
+from video_pipeline.filters.typeset import FontStack, Shadow, TextLayout, TextStyle, layout_text, rasterise
 
 logger = logging.getLogger(__name__)
 

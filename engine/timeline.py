@@ -13,10 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from engine.timing import FrameRange, Seconds, frame_time
-from filters.fit import Fit
-from filters.ken_burns import Camera, largest_rect
-from filters.text import Color, TextStyle
+from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
+from video_pipeline.filters.fit import Fit
+from video_pipeline.filters.ken_burns import Camera, largest_rect
+from video_pipeline.filters.text import Color, TextStyle
 
 CaptionPosition = Literal["top", "center", "bottom"]
 CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.assets.sound import probe_sound
-from engine.config import Config, load_config
-from engine.errors import AssetError, StoryError
-from engine.pipeline import render_story
-from engine.story import Story, parse_story
-from filters.transitions import CUT
+from video_pipeline.engine.assets.sound import probe_sound
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import AssetError, StoryError
+from video_pipeline.engine.pipeline import render_story
+from video_pipeline.engine.story import Story, parse_story
+from video_pipeline.filters.transitions import CUT
 
 PLACED_KEYS = ("start_time", "end_time")
 """Keys of a composed scene that follow from the others: the timeline is worked out anew."""

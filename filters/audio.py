@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from filters.graph import Stream, Value, open_input
+from video_pipeline.filters.graph import Stream, Value, open_input
 
 OVERSAMPLING: Final = 4
 """ITU-R BS.1770-4, annex 2: true peak is read on sound oversampled four times."""

@@ -5,7 +5,7 @@ FFmpeg converts RGB to YUV with BT.601 unless it is told otherwise, so every con
 
 from __future__ import annotations
 
-from filters.graph import Stream
+from video_pipeline.filters.graph import Stream
 
 SCALER_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
 

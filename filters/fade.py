@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from filters.graph import Stream
+from video_pipeline.filters.graph import Stream
 
 
 def fade_in(stream: Stream, *, start: Fraction, duration: Fraction, alpha: bool = False) -> Stream:

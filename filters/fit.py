@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from filters.color import scale_to_bt709
-from filters.graph import Stream, merge
+from video_pipeline.filters.color import scale_to_bt709
+from video_pipeline.filters.graph import Stream, merge
 
 Fit = Literal["cover", "contain", "blur"]
 FITS: tuple[Fit, ...] = get_args(Fit)

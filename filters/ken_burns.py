@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
 
-from filters.graph import Stream
+from video_pipeline.filters.graph import Stream
 
 Easing = Literal["linear", "ease_in", "ease_out", "ease_in_out", "cubic"]
 EASINGS: tuple[Easing, ...] = get_args(Easing)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from filters.typeset import (
+from video_pipeline.filters.typeset import (
     Align,
     Box,
     Color,
@@ -20,9 +20,9 @@ from filters.typeset import (
     TextStyle,
     static_instance,
 )
-from filters.typeset.characters import MAX_CHARACTERS, clusters, sanitise, script_of
-from filters.typeset.face import load
-from filters.typeset.shaping import EMOJI_SELECTOR
+from video_pipeline.filters.typeset.characters import MAX_CHARACTERS, clusters, sanitise, script_of
+from video_pipeline.filters.typeset.face import load
+from video_pipeline.filters.typeset.shaping import EMOJI_SELECTOR
 
 __all__ = [
     "Align",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from filters.graph import Stream, merge
+from video_pipeline.filters.graph import Stream, merge
 
 CUT = "cut"
 """The name of no transition at all: the next scene starts when the last has ended."""

@@ -12,12 +12,12 @@ from functools import cache
 @cache
 def available() -> bool:
     """Say whether the extension was built with this installation."""
-    return importlib.util.find_spec("native._core") is not None
+    return importlib.util.find_spec("video_pipeline.native._core") is not None
 
 
 def target() -> str:
     """Return the instruction set whose rows are in use: `baseline`, `avx2` or `avx512`."""
-    from native import kernels
+    from video_pipeline.native import kernels
 
     return kernels.active_target()
 

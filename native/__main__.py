@@ -1,8 +1,8 @@
-"""Say in one line whether the native compositor was built: `python -m native`."""
+"""Say in one line whether the native compositor was built: `python -m video_pipeline.native`."""
 
 from __future__ import annotations
 
-import native
+from video_pipeline import native
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from native._core import (
+from video_pipeline.native._core import (
     FEWEST_TAPS_STEP,
     MAX_STEP,
     Overlay,

@@ -29,17 +29,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import PipelineError
-from engine.jobs.client.client import NodeClient
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import NodeProcess, node_settings, tiny_story, wait_until
+from video_pipeline.engine.errors import PipelineError
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 PARTS = {
-    "front end": "engine.jobs.door.frontend",
-    "guard": "engine.jobs.node.guard",
-    "worker": "engine.jobs.node.worker",
+    "front end": "video_pipeline.engine.jobs.door.frontend",
+    "guard": "video_pipeline.engine.jobs.node.guard",
+    "worker": "video_pipeline.engine.jobs.node.worker",
 }
 VICTIMS = ("node", "node", "front end", "front end", "guard", "worker", "worker", "worker", "stopped worker")
 """Chosen from evenly: named more than once, more often."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.atomic import PARTIAL_PREFIX, whole_file
-from engine.errors import ConfigError
+from video_pipeline.engine.atomic import PARTIAL_PREFIX, whole_file
+from video_pipeline.engine.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 

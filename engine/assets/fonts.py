@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
-from engine.story_fields import FONT_SUFFIXES, expand_user
-from filters.typeset import FontFace, FontStack
+from video_pipeline.engine.story_fields import FONT_SUFFIXES, expand_user
+from video_pipeline.filters.typeset import FontFace, FontStack
 
 WEIGHTS: Final[dict[str, int]] = {
     "thin": 100,

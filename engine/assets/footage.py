@@ -8,12 +8,12 @@ from pathlib import Path
 
 import av
 
-from engine.assets.cache import file_sha256
-from engine.assets.models import Sound
-from engine.errors import AssetError
-from engine.story import VideoSpec
-from engine.timeline import Footage
-from engine.timing import exact_seconds
+from video_pipeline.engine.assets.cache import file_sha256
+from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.story import VideoSpec
+from video_pipeline.engine.timeline import Footage
+from video_pipeline.engine.timing import exact_seconds
 
 DEMUXERS = {
     "mov,mp4,m4a,3gp,3g2,mj2": "mov",

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.assets.cache import ContentCache, open_cache
-from engine.assets.footage import NotVideoError, probe_footage
-from engine.assets.models import SceneAssets, Sound, StoryAssets
-from engine.assets.narration import Narrator, choose_narrator, narrate
-from engine.assets.pictures import Painter, PictureRequest, choose_painter, painted
-from engine.assets.sound import probe_sound
-from engine.assets.stills import prepare_still
-from engine.capabilities import cpu_count
-from engine.config import Config, load_config
-from engine.config_sections import Images
-from engine.errors import AssetError, ConfigError, StoryError, TTSError
-from engine.story import Story, StoryScene, parse_story
-from engine.story_fields import expand_user
-from engine.timeline import Footage, Still
+from video_pipeline.engine.assets.cache import ContentCache, open_cache
+from video_pipeline.engine.assets.footage import NotVideoError, probe_footage
+from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.narration import Narrator, choose_narrator, narrate
+from video_pipeline.engine.assets.pictures import Painter, PictureRequest, choose_painter, painted
+from video_pipeline.engine.assets.sound import probe_sound
+from video_pipeline.engine.assets.stills import prepare_still
+from video_pipeline.engine.capabilities import cpu_count
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config_sections import Images
+from video_pipeline.engine.errors import AssetError, ConfigError, StoryError, TTSError
+from video_pipeline.engine.story import Story, StoryScene, parse_story
+from video_pipeline.engine.story_fields import expand_user
+from video_pipeline.engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
 

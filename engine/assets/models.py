@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.timeline import Footage, Still
-from engine.timing import Seconds
+from video_pipeline.engine.timeline import Footage, Still
+from video_pipeline.engine.timing import Seconds
 
 
 @dataclass(frozen=True, slots=True)

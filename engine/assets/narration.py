@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.assets.cache import ContentCache, DamagedError, file_sha256
-from engine.assets.models import Sound
-from engine.config_sections import Tts
-from engine.errors import ConfigError, TTSError
-from engine.versions import version
+from video_pipeline.engine.assets.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.config_sections import Tts
+from video_pipeline.engine.errors import ConfigError, TTSError
+from video_pipeline.engine.versions import version
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""

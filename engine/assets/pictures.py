@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from engine.assets.cache import ContentCache, file_sha256
-from engine.assets.stills import check_png
-from engine.config_sections import Images
-from engine.errors import ConfigError
-from engine.timeline import Still
+from video_pipeline.engine.assets.cache import ContentCache, file_sha256
+from video_pipeline.engine.assets.stills import check_png
+from video_pipeline.engine.config_sections import Images
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.timeline import Still
 
 BACKGROUND_VERSION = 1
 """Raised when drawn pictures change, so that caches forget the old ones."""
@@ -62,7 +62,7 @@ class DrawnPainter:
 
     def paint(self, request: PictureRequest, target: Path) -> None:
         """Draw the picture and write it as PNG."""
-        from engine.assets.backgrounds import draw_background
+        from video_pipeline.engine.assets.backgrounds import draw_background
 
         image = draw_background(genre=request.genre, seed=request.seed, size_px=self._size(request))
         image.save(target, "PNG", compress_level=1)

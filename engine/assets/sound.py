@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from av.stream import Discard
 
-from engine.assets.cache import file_sha256
-from engine.assets.models import Sound
-from engine.errors import AssetError
-from engine.timing import Seconds
-from filters.graph import PROTOCOLS
+from video_pipeline.engine.assets.cache import file_sha256
+from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.timing import Seconds
+from video_pipeline.filters.graph import PROTOCOLS
 
 SAMPLE_RATE_HZ: Final = 48_000
 

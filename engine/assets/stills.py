@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from engine.assets.cache import ContentCache, DamagedError, file_sha256
-from engine.errors import ImageGenerationError
-from engine.timeline import Still
+from video_pipeline.engine.assets.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.errors import ImageGenerationError
+from video_pipeline.engine.timeline import Still
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 DEMUXERS = {"JPEG": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe"}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from engine.assets.cache import ContentCache, file_sha256
-from engine.assets.stills import FORMATS, check_png, open_picture
-from engine.config_sections import WatermarkSettings
-from engine.errors import ConfigError, ImageGenerationError
-from engine.timeline import Watermark
+from video_pipeline.engine.assets.cache import ContentCache, file_sha256
+from video_pipeline.engine.assets.stills import FORMATS, check_png, open_picture
+from video_pipeline.engine.config_sections import WatermarkSettings
+from video_pipeline.engine.errors import ConfigError, ImageGenerationError
+from video_pipeline.engine.timeline import Watermark
 
 WATERMARK_VERSION = 1
 """Raised when the way it is scaled changes, so that caches forget the old ones."""

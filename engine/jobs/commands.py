@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.jobs.client.parsers import CLIENT_COMMANDS, add_client_commands
-from engine.jobs.door.keys_command import add_keys_command, run_keys
-from engine.memory import importing
+from video_pipeline.engine.jobs.client.parsers import CLIENT_COMMANDS, add_client_commands
+from video_pipeline.engine.jobs.door.keys_command import add_keys_command, run_keys
+from video_pipeline.engine.memory import importing
 
 if TYPE_CHECKING:
-    from engine.config import Config
+    from video_pipeline.engine.config import Config
 
 Subparsers = argparse._SubParsersAction  # the type has no public name
 
@@ -52,7 +52,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
 
 def _node_config(arguments: argparse.Namespace) -> Config:
     """Return the configuration of a node: options over environment over file over defaults."""
-    from engine.config import load_config
+    from video_pipeline.engine.config import load_config
 
     config = load_config(arguments.config)
     config = config.override("node", bind=getattr(arguments, "bind", None))
@@ -61,14 +61,14 @@ def _node_config(arguments: argparse.Namespace) -> Config:
 
 def _serve(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.jobs.node.node import serve
+        from video_pipeline.engine.jobs.node.node import serve
 
     return serve(_node_config(arguments), as_json=arguments.json)
 
 
 def _vacuum(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.jobs.node.housekeeping import vacuum
+        from video_pipeline.engine.jobs.node.housekeeping import vacuum
 
     done = vacuum(_node_config(arguments))
     if arguments.json:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.jobs.model import Attempt, Failure, Progress
+from video_pipeline.engine.jobs.model import Attempt, Failure, Progress
 
 
 @dataclass(frozen=True, slots=True)

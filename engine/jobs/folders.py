@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.config import Config
-from engine.errors import ConfigError
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError
 
 STAGING = ".node-staging"
 """In the output folder, so that publishing is a rename within one file system."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.config import Config, by_sections, validate
-from engine.errors import ConfigError
+from video_pipeline.engine.config import Config, by_sections, validate
+from video_pipeline.engine.errors import ConfigError
 
 NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 """Sections that are the node's: where files go, how many jobs, how long."""

@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NoReturn
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import from_json
 
-from engine.jobs.model import JOB_ID_PATTERN, EventKind, JobStatus, Priority
+from video_pipeline.engine.jobs.model import JOB_ID_PATTERN, EventKind, JobStatus, Priority
 
 PROTOCOL = b"VP1"
 REQUEST_ID_MAX_BYTES = 64

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import av
 
-from engine.assets.sound import SAMPLE_RATE_HZ
-from engine.atomic import whole_file
-from engine.config_sections import Audio
-from engine.errors import CancelledError, RenderingError
-from engine.render.loudness import level
-from engine.render.mixdown import Interval, mix, sample_at, speech_intervals
-from engine.timeline import Timeline
-from filters.audio import UNMEASURED_LUFS
+from video_pipeline.engine.assets.sound import SAMPLE_RATE_HZ
+from video_pipeline.engine.atomic import whole_file
+from video_pipeline.engine.config_sections import Audio
+from video_pipeline.engine.errors import CancelledError, RenderingError
+from video_pipeline.engine.render.loudness import level
+from video_pipeline.engine.render.mixdown import Interval, mix, sample_at, speech_intervals
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.filters.audio import UNMEASURED_LUFS
 
 SILENT_SAMPLE_BYTES = 3
 """Of the 24 bits that every mix has."""

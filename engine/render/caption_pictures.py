@@ -11,12 +11,12 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from engine import __version__
-from engine.assets.cache import ContentCache, DamagedError, FileDigests
-from engine.assets.stills import check_png
-from engine.timeline import Caption
-from engine.versions import version
-from filters.typeset import FontStack, Raster, TextLayout, layout_text, rasterise
+from video_pipeline.engine import __version__
+from video_pipeline.engine.assets.cache import ContentCache, DamagedError, FileDigests
+from video_pipeline.engine.assets.stills import check_png
+from video_pipeline.engine.timeline import Caption
+from video_pipeline.engine.versions import version
+from video_pipeline.filters.typeset import FontStack, Raster, TextLayout, layout_text, rasterise
 
 PLACE = "place"
 """The key under which a caption's picture says where in its layout it lies."""

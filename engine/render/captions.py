@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from engine.assets.cache import ContentCache
-from engine.assets.fonts import FontCatalogue
-from engine.render.caption_pictures import Room, has_ink, part_picture, set_whole, text_file
-from engine.render.lettering import Lettering, lettering, parts_at, typing_frames
-from engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
-from engine.timing import FrameRange
-from filters.graph import Value
-from filters.text import drawtext_able, drawtext_options
-from filters.typeset import Raster, TextLayout, rasterise, rasterise_box
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.render.caption_pictures import Room, has_ink, part_picture, set_whole, text_file
+from video_pipeline.engine.render.lettering import Lettering, lettering, parts_at, typing_frames
+from video_pipeline.engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.graph import Value
+from video_pipeline.filters.text import drawtext_able, drawtext_options
+from video_pipeline.filters.typeset import Raster, TextLayout, rasterise, rasterise_box
 
 ANIMATION_SECONDS = 0.4
 """Length of a caption's entrance (and, for `fade`, of its leaving)."""

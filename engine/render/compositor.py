@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Protocol
 
-from engine.render.captions import CaptionArt
-from engine.render.planes import Buffer
-from engine.render.raw_frames import Children
-from engine.timeline import Timeline
-from engine.timing import FrameRange
+from video_pipeline.engine.render.captions import CaptionArt
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import FrameRange
 
 
 class Compositor(Protocol):

@@ -10,9 +10,9 @@ from fractions import Fraction
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from engine.config_sections import Video
-from engine.errors import ConfigError, RenderingError
-from engine.render.planes import Buffer, video_frame
+from video_pipeline.engine.config_sections import Video
+from video_pipeline.engine.errors import ConfigError, RenderingError
+from video_pipeline.engine.render.planes import Buffer, video_frame
 
 X264_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),

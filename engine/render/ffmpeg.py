@@ -9,17 +9,25 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engine.render.captions import CaptionArt, in_range
-from engine.render.planes import Buffer
-from engine.render.raw_frames import Children, read_frames
-from engine.timeline import MAX_SEGMENT_SECONDS, Clip, Footage, Still, Timeline, Transition, Watermark
-from engine.timing import FrameRange, frame_time
-from filters import fade, ken_burns
-from filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
-from filters.fit import MAX_STAGE, compose_fit, even
-from filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
-from filters.ken_burns import Camera, MotionFilter, Rect, largest_rect
-from filters.transitions import xfade
+from video_pipeline.engine.render.captions import CaptionArt, in_range
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.raw_frames import Children, read_frames
+from video_pipeline.engine.timeline import (
+    MAX_SEGMENT_SECONDS,
+    Clip,
+    Footage,
+    Still,
+    Timeline,
+    Transition,
+    Watermark,
+)
+from video_pipeline.engine.timing import FrameRange, frame_time
+from video_pipeline.filters import fade, ken_burns
+from video_pipeline.filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.fit import MAX_STAGE, compose_fit, even
+from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
+from video_pipeline.filters.ken_burns import Camera, MotionFilter, Rect, largest_rect
+from video_pipeline.filters.transitions import xfade
 
 PIX_FMT = "yuv420p"
 PERSPECTIVE_MAX_ZOOM = 1.8

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from engine.subtitles import columns
-from engine.timing import FrameRange
-from filters.typeset import Raster, TextLayout
+from video_pipeline.engine.subtitles import columns
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.typeset import Raster, TextLayout
 
 LETTERS_A_SECOND: Final = 20
 """Speed of the typewriter where nothing is spoken."""

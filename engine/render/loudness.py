@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.errors import CancelledError, RenderingError, SubprocessError
-from filters import audio, graph
-from filters.graph import Stream, Value
+from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
+from video_pipeline.filters import audio, graph
+from video_pipeline.filters.graph import Stream, Value
 
 GLOBAL_OPTIONS: Final = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-y")
 

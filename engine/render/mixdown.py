@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.assets.sound import SAMPLE_RATE_HZ, Samples, read_sound
-from engine.config_sections import Audio
-from engine.errors import AssetError
-from engine.timeline import AudioTrack, Timeline
-from engine.timing import Seconds
+from video_pipeline.engine.assets.sound import SAMPLE_RATE_HZ, Samples, read_sound
+from video_pipeline.engine.config_sections import Audio
+from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.timeline import AudioTrack, Timeline
+from video_pipeline.engine.timing import Seconds
 
 BLOCK: Final = SAMPLE_RATE_HZ
 """Samples mixed at once."""

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import av
 
-from engine.errors import RenderingError
-from engine.timing import FrameRange
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.timing import FrameRange
 
 PACKETS_ONLY = {"codec_whitelist": "none"}
 """No decoder may open: else FFmpeg decodes a frame of every segment only to learn what its header says (20 ms)."""

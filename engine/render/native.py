@@ -18,17 +18,17 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 import PIL
 
-from engine.capabilities import cpu_count
-from engine.render.captions import CaptionArt, Piece, in_range
-from engine.render.ffmpeg import FfmpegCompositor
-from engine.render.overlays import Placing, read_rgba
-from engine.render.picture import Picture, load_picture, look_of
-from engine.render.planes import Buffer, Planes, new_frame, planes_of
-from engine.render.raw_frames import Children
-from engine.timeline import Clip, Footage, Still, Timeline
-from engine.timing import FrameRange
-from filters.transitions import progress
-from native import kernels
+from video_pipeline.engine.capabilities import cpu_count
+from video_pipeline.engine.render.captions import CaptionArt, Piece, in_range
+from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.render.overlays import Placing, read_rgba
+from video_pipeline.engine.render.picture import Picture, load_picture, look_of
+from video_pipeline.engine.render.planes import Buffer, Planes, new_frame, planes_of
+from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.transitions import progress
+from video_pipeline.native import kernels
 
 MAX_SEGMENT_SECONDS = 4
 """Of the native compositor: a range costs nothing to begin, so one long scene can keep every core busy. With two

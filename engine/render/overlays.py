@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.render.captions import Piece
+from video_pipeline.engine.render.captions import Piece
 
 Rgba = npt.NDArray[np.uint8]
 """Rows of red, green, blue and straight alpha, shape (height, width, 4)."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from engine.errors import RenderingError
-from engine.render.planes import Planes, new_frame, planes_of
-from engine.timeline import Clip, Still
-from filters.fit import MAX_STAGE, blurred_copy, contained_size, even
-from filters.ken_burns import Camera, Rect, largest_rect
-from native import kernels
-from native.kernels import FEWEST_TAPS_STEP, MAX_STEP
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.planes import Planes, new_frame, planes_of
+from video_pipeline.engine.timeline import Clip, Still
+from video_pipeline.filters.fit import MAX_STAGE, blurred_copy, contained_size, even
+from video_pipeline.filters.ken_burns import Camera, Rect, largest_rect
+from video_pipeline.native import kernels
+from video_pipeline.native.kernels import FEWEST_TAPS_STEP, MAX_STEP
 
 MAX_PLANE_PIXELS = 24_000_000
 """The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""

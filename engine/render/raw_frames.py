@@ -13,9 +13,9 @@ from typing import IO
 
 import numpy as np
 
-from engine.errors import CancelledError, RenderingError, SubprocessError
-from engine.render.planes import Buffer
-from engine.timing import FrameRange
+from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.timing import FrameRange
 
 PIPE_BYTES = 1 << 20
 ENDING_SECONDS = 5

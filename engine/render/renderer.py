@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Protocol
 
-from engine.capabilities import cpu_count
-from engine.errors import CancelledError, RenderingError
-from engine.render.compositor import Compositor
-from engine.render.encoder import EncoderSettings, encode_segment
-from engine.render.mux import Mp4Writer
-from engine.render.planes import Buffer
-from engine.render.raw_frames import Children
-from engine.render.segment_cache import CachedSegment, SegmentCache
-from engine.timing import FrameRange
+from video_pipeline.engine.capabilities import cpu_count
+from video_pipeline.engine.errors import CancelledError, RenderingError
+from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.render.encoder import EncoderSettings, encode_segment
+from video_pipeline.engine.render.mux import Mp4Writer
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
+from video_pipeline.engine.timing import FrameRange
 
 STOP_POLL_SECONDS = 0.1
 

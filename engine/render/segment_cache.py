@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engine.assets.cache import ContentCache, DamagedError, FileDigests
-from engine.atomic import whole_file
-from engine.render.captions import CaptionArt
-from engine.render.encoder import EncoderSettings
-from engine.render.segment_key import segment_key
-from engine.timeline import Timeline
-from engine.timing import FrameRange
+from video_pipeline.engine.assets.cache import ContentCache, DamagedError, FileDigests
+from video_pipeline.engine.atomic import whole_file
+from video_pipeline.engine.render.captions import CaptionArt
+from video_pipeline.engine.render.encoder import EncoderSettings
+from video_pipeline.engine.render.segment_key import segment_key
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import FrameRange
 
 logger = logging.getLogger(__name__)
 

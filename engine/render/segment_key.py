@@ -20,12 +20,12 @@ import av
 import numpy as np
 from av import library_versions
 
-from engine import __version__
-from engine.assets.cache import file_sha256, key_of
-from engine.render.captions import CaptionArt, in_range
-from engine.render.encoder import EncoderSettings
-from engine.timeline import Footage, Still, Timeline
-from engine.timing import FrameRange
+from video_pipeline.engine import __version__
+from video_pipeline.engine.assets.cache import file_sha256, key_of
+from video_pipeline.engine.render.captions import CaptionArt, in_range
+from video_pipeline.engine.render.encoder import EncoderSettings
+from video_pipeline.engine.timeline import Footage, Still, Timeline
+from video_pipeline.engine.timing import FrameRange
 
 FORMAT: Final = 1
 """Raised when equal keys would stand for other bytes, so that caches forget the old ones."""
@@ -51,7 +51,7 @@ def encoding_versions(encoder: str) -> dict[str, Any]:
     if encoder == "libx264":
         known["x264"] = _x264_build()
     else:
-        from engine.capabilities import gpus
+        from video_pipeline.engine.capabilities import gpus
 
         known["gpus"] = [[gpu.name, gpu.driver] for gpu in gpus()[0]]
     return known

@@ -15,14 +15,14 @@ from typing import Any, Final
 import av
 from av import library_versions
 
-from engine import __version__
-from engine.assets.cache import ContentCache, file_sha256
-from engine.atomic import whole_file, write_text
-from engine.config_sections import Audio
-from engine.errors import RenderingError
-from engine.render.audio import SAMPLE_RATE_HZ, AudioReport, mix_audio
-from engine.render.encoder import parse_bit_rate
-from engine.timeline import Timeline
+from video_pipeline.engine import __version__
+from video_pipeline.engine.assets.cache import ContentCache, file_sha256
+from video_pipeline.engine.atomic import whole_file, write_text
+from video_pipeline.engine.config_sections import Audio
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.audio import SAMPLE_RATE_HZ, AudioReport, mix_audio
+from video_pipeline.engine.render.encoder import parse_bit_rate
+from video_pipeline.engine.timeline import Timeline
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import av
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
-from engine.render.compositor import Compositor
-from engine.render.raw_frames import Children
-from engine.timing import FrameRange
+from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.timing import FrameRange
 
 
 def draw_frame(compositor: Compositor, frame: int) -> Image.Image:

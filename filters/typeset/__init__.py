@@ -8,11 +8,11 @@ HarfBuzz shapes, FreeType draws, ICU finds the breaks and unicode-bidi the direc
 wheels, so nothing depends on what the system has installed.
 """
 
-from filters.typeset.face import FontError, FontFace, FontStack, static_instance
-from filters.typeset.layout import TextLayout, TextLine, layout_text
-from filters.typeset.letters import LetterBox, WordBox
-from filters.typeset.raster import Raster, rasterise, rasterise_box
-from filters.typeset.style import Align, Box, Color, Shadow, TextStyle
+from video_pipeline.filters.typeset.face import FontError, FontFace, FontStack, static_instance
+from video_pipeline.filters.typeset.layout import TextLayout, TextLine, layout_text
+from video_pipeline.filters.typeset.letters import LetterBox, WordBox
+from video_pipeline.filters.typeset.raster import Raster, rasterise, rasterise_box
+from video_pipeline.filters.typeset.style import Align, Box, Color, Shadow, TextStyle
 
 __all__ = [
     "Align",

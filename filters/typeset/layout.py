@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
-from filters.typeset.characters import (
+from video_pipeline.filters.typeset.characters import (
     MAX_CHARACTERS,
     bidi_levels,
     break_units,
@@ -17,10 +17,17 @@ from filters.typeset.characters import (
     script_of,
     visual_order,
 )
-from filters.typeset.face import FontFace, FontStack, load
-from filters.typeset.letters import Drawn, LetterBox, WordBox, drawn_clusters, letter_boxes
-from filters.typeset.shaping import UNSPACED_SCRIPTS, Piece, Run, make_piece, missing_characters, split_piece
-from filters.typeset.style import TextStyle
+from video_pipeline.filters.typeset.face import FontFace, FontStack, load
+from video_pipeline.filters.typeset.letters import Drawn, LetterBox, WordBox, drawn_clusters, letter_boxes
+from video_pipeline.filters.typeset.shaping import (
+    UNSPACED_SCRIPTS,
+    Piece,
+    Run,
+    make_piece,
+    missing_characters,
+    split_piece,
+)
+from video_pipeline.filters.typeset.style import TextStyle
 
 _ELLIPSIS: Final = "\u2026"
 _WHOLE_WORD_SHRINK: Final = (

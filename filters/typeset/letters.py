@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from filters.typeset.characters import clusters
-from filters.typeset.shaping import Piece, Run
+from video_pipeline.filters.typeset.characters import clusters
+from video_pipeline.filters.typeset.shaping import Piece, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from freetype import (
 )
 from PIL import Image, ImageFilter
 
-from filters.typeset.face import FREETYPE_LOCK, FontFace, load
-from filters.typeset.layout import TextLayout
-from filters.typeset.style import Box, Color
+from video_pipeline.filters.typeset.face import FREETYPE_LOCK, FontFace, load
+from video_pipeline.filters.typeset.layout import TextLayout
+from video_pipeline.filters.typeset.style import Box, Color
 
 Coverage = npt.NDArray[np.uint8]
 """Rows of coverage, 0 (outside) to 255 (inside)."""

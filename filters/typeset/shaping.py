@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
-from filters.typeset.characters import clusters, runs_of, script_of
-from filters.typeset.face import FontFace, FontStack, ink_extent, load
+from video_pipeline.filters.typeset.characters import clusters, runs_of, script_of
+from video_pipeline.filters.typeset.face import FontFace, FontStack, ink_extent, load
 
 EMOJI_SELECTOR: Final = "\ufe0f"
 

@@ -8,11 +8,11 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-import native
 from benchmarks.by_hand import Move
 from benchmarks.jitter import Points, blob_centres, blob_workload, follow, measure_luma
 from benchmarks.jitter_moves import drawers, moves, view
 from benchmarks.report import moves_table
+from video_pipeline import native
 
 SIZE_PX = (270, 480)
 SECONDS = 1.0

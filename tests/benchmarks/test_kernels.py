@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-import native
+from video_pipeline import native
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="the native extension was not built")
 
@@ -25,7 +25,7 @@ if native.available():
         transition_case,
     )
     from benchmarks.report import kernels_table
-    from native import kernels
+    from video_pipeline.native import kernels
 
 
 def spin(seconds: float) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.atomic import STAGING_PREFIX, StagedFiles, sweep_staging, whole_file, write_text
+from video_pipeline.engine.atomic import STAGING_PREFIX, StagedFiles, sweep_staging, whole_file, write_text
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from engine.atomic import StagedFiles
+from video_pipeline.engine.atomic import StagedFiles
 folder = Path(sys.argv[1])
 with StagedFiles(folder) as files:
     files.stage(folder / "a.mp4").write_bytes(b"half")

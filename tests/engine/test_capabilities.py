@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import native
-from engine import capabilities
-from engine.assets.cache import ContentCache
-from engine.capabilities import (
+from video_pipeline import native
+from video_pipeline.engine import capabilities
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.capabilities import (
     REQUIRED_FILTERS,
     choose_compositor,
     choose_encoder,
@@ -24,7 +24,7 @@ from engine.capabilities import (
     inspect_ffmpeg,
     probe_encoder,
 )
-from engine.errors import UnavailableError
+from video_pipeline.engine.errors import UnavailableError
 
 NO_DEVICE = "[h264_nvenc @ 0x55d] No capable devices found"
 

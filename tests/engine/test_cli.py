@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-COMMAND = [sys.executable, "-m", "engine.cli"]
+COMMAND = [sys.executable, "-m", "video_pipeline.engine.cli"]
 SMALL = ["--size", "180x320", "--fps", "24", "--preset", "ultrafast", "--crf", "28"]
 
 STORY: dict[str, Any] = {
@@ -304,7 +304,7 @@ def test_a_clip_without_video_is_always_refused(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options_are_refused(story: Path, tmp_path: Path, options: list[str], message: str) -> None:
-    from engine.capabilities import probe_encoder
+    from video_pipeline.engine.capabilities import probe_encoder
 
     if options[1] == "h264_nvenc" and probe_encoder("h264_nvenc").works:
         pytest.skip("this machine has NVENC")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from engine.config import ENVIRONMENT, Config, load_config
-from engine.errors import ConfigError
+from video_pipeline.engine.config import ENVIRONMENT, Config, load_config
+from video_pipeline.engine.errors import ConfigError
 
 GUIDE = Path(__file__).parents[1] / "support" / "guide_config.yaml"
 

@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.error_handler import ErrorHandler, write_words
-from engine.errors import ImageGenerationError, RenderingError, StoryError, SubprocessError, TTSError
+from video_pipeline.engine.error_handler import ErrorHandler, write_words
+from video_pipeline.engine.errors import (
+    ImageGenerationError,
+    RenderingError,
+    StoryError,
+    SubprocessError,
+    TTSError,
+)
 
 SMALL: dict[str, Any] = {"video": {"size": [270, 480]}}
 

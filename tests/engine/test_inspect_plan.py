@@ -16,14 +16,14 @@ import av
 import numpy as np
 import pytest
 
-from engine.config import load_config
-from engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
-from engine.pipeline import render_story
-from engine.plan import Plan, plan_video
-from engine.story import load_story
-from filters.graph import argv
 from tests.support.tolerances import SAME_AFTER_CODING_DB, assert_frames_equal
 from tests.support.video import decode, draw, numbered_clip, run_ffmpeg, textured
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.inspect_plan import as_shell, plan_as_command, plan_as_data, plan_as_graphs
+from video_pipeline.engine.pipeline import render_story
+from video_pipeline.engine.plan import Plan, plan_video
+from video_pipeline.engine.story import load_story
+from video_pipeline.filters.graph import argv
 
 ROOT = Path(__file__).parents[2]
 SIZE_PX = (108, 192)
@@ -97,7 +97,7 @@ def test_the_printed_command_runs_in_a_shell_and_makes_the_video_that_render_mak
             *(
                 sys.executable,
                 "-m",
-                "engine.cli",
+                "video_pipeline.engine.cli",
                 "compile",
                 str(folder / "story.json"),
                 "--as",

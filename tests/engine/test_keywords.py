@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.keywords import GENERAL_HASHTAGS, MAX_TAGS, extract_tags, make_hashtags
+from video_pipeline.engine.keywords import GENERAL_HASHTAGS, MAX_TAGS, extract_tags, make_hashtags
 
 STORY = (
     "Elara had kept the lighthouse on Marrow Rock for forty years. Every night she climbed the 212 steps and lit the "

@@ -14,9 +14,9 @@ from typing import Any
 import av
 import pytest
 
-import engine
-from engine.capabilities import find_ffmpeg
-from engine.manifest import (
+from video_pipeline import engine
+from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.engine.manifest import (
     Choice,
     InputFile,
     build_manifest,
@@ -27,9 +27,9 @@ from engine.manifest import (
     write_json,
     x264_build,
 )
-from engine.story import Story, load_story, parse_story
-from engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Watermark
-from engine.timing import FrameRange
+from video_pipeline.engine.story import Story, load_story, parse_story
+from video_pipeline.engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Watermark
+from video_pipeline.engine.timing import FrameRange
 
 FPS = Fraction(30000, 1001)
 STORY: dict[str, Any] = {

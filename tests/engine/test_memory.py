@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from engine.memory import return_freed_memory
+from video_pipeline.engine.memory import return_freed_memory
 
 PROGRAM = """
 import sys, threading
 import numpy as np
-from engine.memory import return_freed_memory
+from video_pipeline.engine.memory import return_freed_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

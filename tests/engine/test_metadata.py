@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.capabilities import find_ffmpeg
-from engine.config import load_config
-from engine.errors import RenderingError, StoryError
-from engine.metadata import (
+from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import RenderingError, StoryError
+from video_pipeline.engine.metadata import (
     DESCRIPTION_CHARACTERS,
     MetadataGenerator,
     VideoInfo,
@@ -26,7 +26,7 @@ from engine.metadata import (
     describe,
     probe_video,
 )
-from engine.story import parse_story
+from video_pipeline.engine.story import parse_story
 
 CONTENT = (
     "Elara had kept the lighthouse on Marrow Rock for forty years. Every night she climbed the steps and lit the lamp. "

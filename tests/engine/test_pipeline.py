@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.capabilities import find_ffmpeg
-from engine.config import load_config
-from engine.errors import InputError
-from engine.outputs import OutputPaths
-from engine.pipeline import RenderResult, render_story
-from engine.plan import Event
-from engine.story import parse_story
+from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.outputs import OutputPaths
+from video_pipeline.engine.pipeline import RenderResult, render_story
+from video_pipeline.engine.plan import Event
+from video_pipeline.engine.story import parse_story
 
 SMALL = {"video": {"size": [180, 320], "fps": 24, "preset": "ultrafast", "crf": 28}}
 

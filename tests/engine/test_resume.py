@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from engine.config import Config, load_config
-from engine.pipeline import RenderResult, render_story
-from engine.plan import Event
-from engine.story import parse_story
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.pipeline import RenderResult, render_story
+from video_pipeline.engine.plan import Event
+from video_pipeline.engine.story import parse_story
 
 ROOT = Path(__file__).parents[2]
 SCENES = 6
@@ -147,7 +147,17 @@ def test_a_render_that_was_killed_goes_on_from_its_finished_segments(
     cache, story, target = tmp_path / "cache", tmp_path / "story.json", tmp_path / "out" / "v.mp4"
     story.write_text(json.dumps(STORY))
     (tmp_path / "config.json").write_text(json.dumps({"video_pipeline": settings(cache)}))
-    command = [sys.executable, "-m", "engine.cli", "render", str(story), "-o", str(target), "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "video_pipeline.engine.cli",
+        "render",
+        str(story),
+        "-o",
+        str(target),
+        "--workers",
+        "1",
+    ]
     child = subprocess.Popen(
         [*command, "--config", str(tmp_path / "config.json")],
         cwd=ROOT,

@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 import yaml
 
-from engine.config import Config
-from engine.errors import StoryError
-from engine.schema import config_schema, config_table, story_schema
-from engine.story import parse_story
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.schema import config_schema, config_table, story_schema
+from video_pipeline.engine.story import parse_story
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import StoryError
-from engine.story import StoryProcessor, load_story, parse_story, story_scenes
-from engine.story_effects import FadeEffect, KenBurns
-from filters.transitions import TRANSITION_NAMES
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.story import StoryProcessor, load_story, parse_story, story_scenes
+from video_pipeline.engine.story_effects import FadeEffect, KenBurns
+from video_pipeline.filters.transitions import TRANSITION_NAMES
 
 
 def one_scene(**fields: Any) -> dict[str, Any]:

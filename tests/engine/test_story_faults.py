@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import StoryError
-from engine.story import Story, parse_story, story_scenes
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.story import Story, parse_story, story_scenes
 
 
 def one_scene(**fields: Any) -> dict[str, Any]:

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.story_text import SCENE_UNITS, detect_language, sentences, split_into_scenes, word_units
+from video_pipeline.engine.story_text import (
+    SCENE_UNITS,
+    detect_language,
+    sentences,
+    split_into_scenes,
+    word_units,
+)
 
 SENTENCES = {
     "abbreviations": (

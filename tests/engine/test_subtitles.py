@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.subtitles import LINE_COLUMNS, LINES, Cue, cues, to_srt, to_vtt
-from engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
-from engine.timing import FrameRange
-from filters.text import TextStyle
-from filters.typeset.characters import clusters, sanitise
+from video_pipeline.engine.subtitles import LINE_COLUMNS, LINES, Cue, cues, to_srt, to_vtt
+from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.text import TextStyle
+from video_pipeline.filters.typeset.characters import clusters, sanitise
 
 FPS = Fraction(30)
 LONG = (

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms, ImageDraw, JpegImagePlugin
 
-from engine.assets.fonts import FontCatalogue
-from engine.capabilities import find_ffmpeg
-from engine.errors import RenderingError
-from engine.thumbnail import (
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.thumbnail import (
     FrameWatch,
     candidate_times,
     draw_title,
@@ -25,9 +25,9 @@ from engine.thumbnail import (
     make_thumbnail,
     pick_frame,
 )
-from engine.timeline import Clip, Still, Timeline, Transition
-from engine.timing import FrameRange
-from filters.typeset import FontStack
+from video_pipeline.engine.timeline import Clip, Still, Timeline, Transition
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.typeset import FontStack
 
 MakeVideo = Callable[..., Path]
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import StoryError
-from engine.placement import Placement, SceneTiming, place_scenes
-from engine.timeline import Clip, Still, Timeline, Transition
-from engine.timing import FrameRange
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.placement import Placement, SceneTiming, place_scenes
+from video_pipeline.engine.timeline import Clip, Still, Timeline, Transition
+from video_pipeline.engine.timing import FrameRange
 
 FPS = Fraction(30)
 STILL = Still(Path("a.png"), 1080, 1920, "")

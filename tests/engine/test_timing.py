@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.timing import FrameRange, exact_seconds, frame_time, frames_ceil, frames_round, parse_fps
+from video_pipeline.engine.timing import (
+    FrameRange,
+    exact_seconds,
+    frame_time,
+    frames_ceil,
+    frames_round,
+    parse_fps,
+)
 
 RATES = st.sampled_from(
     [

@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.assets.footage import probe_footage
-from engine.story import VideoSpec
-from filters.color import TAGS, to_pix_fmt
-from filters.graph import open_input
 from tests.support.tolerances import assert_colour
 from tests.support.video import (
     bt709,
@@ -25,6 +21,10 @@ from tests.support.video import (
     run_ffmpeg,
     timeline_of,
 )
+from video_pipeline.engine.assets.footage import probe_footage
+from video_pipeline.engine.story import VideoSpec
+from video_pipeline.filters.color import TAGS, to_pix_fmt
+from video_pipeline.filters.graph import open_input
 
 SIZE_PX = (96, 170)
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128), (200, 90, 40)]

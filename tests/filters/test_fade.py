@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from filters.color import scale_to_bt709
-from filters.fade import fade_in, fade_out
-from filters.graph import Stream, open_input
 from tests.support.tolerances import FADE_LEVELS, assert_frames_equal
 from tests.support.video import clip_of, compositor_of, draw, draw_stream, flat, planes, timeline_of
+from video_pipeline.filters.color import scale_to_bt709
+from video_pipeline.filters.fade import fade_in, fade_out
+from video_pipeline.filters.graph import Stream, open_input
 
 SIZE_PX = (64, 114)
 BLACK = (16, 128, 128)

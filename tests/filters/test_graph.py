@@ -14,10 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from engine.capabilities import find_ffmpeg
-from filters.color import scale_to_bt709
-from filters.graph import Stream, argv, concat, filter_complex, merge, open_input
 from tests.support.video import SIZE_PX, catalogue, draw_stream, flat, luma, still
+from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.filters.color import scale_to_bt709
+from video_pipeline.filters.graph import Stream, argv, concat, filter_complex, merge, open_input
 
 HOSTILE = (
     r"%{localtime}",

@@ -12,19 +12,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from benchmarks.jitter import follow, jitter_of
-from engine.render.ffmpeg import FfmpegCompositor
-from engine.timeline import Still
-from filters.ken_burns import (
-    EASINGS,
-    MAX_PLANE,
-    Camera,
-    Easing,
-    Rect,
-    largest_rect,
-    plane_px,
-    widen_to_aspect,
-    zoom_about,
-)
 from tests.support.tolerances import JITTER_PX, PERSPECTIVE_PX, ZOOMPAN_SOFT_PX, assert_frames_equal, psnr_db
 from tests.support.video import (
     Frames,
@@ -38,6 +25,19 @@ from tests.support.video import (
     planes,
     still,
     timeline_of,
+)
+from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.timeline import Still
+from video_pipeline.filters.ken_burns import (
+    EASINGS,
+    MAX_PLANE,
+    Camera,
+    Easing,
+    Rect,
+    largest_rect,
+    plane_px,
+    widen_to_aspect,
+    zoom_about,
 )
 
 SIZE_PX = (180, 320)

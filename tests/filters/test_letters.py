@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from filters.text import TextStyle
-from filters.typeset import LetterBox, TextLayout, layout_text, rasterise
-from filters.typeset.characters import clusters
-from filters.typeset.letters import Drawn, letter_boxes
-from filters.typeset.shaping import make_piece
 from tests.support.video import catalogue
+from video_pipeline.filters.text import TextStyle
+from video_pipeline.filters.typeset import LetterBox, TextLayout, layout_text, rasterise
+from video_pipeline.filters.typeset.characters import clusters
+from video_pipeline.filters.typeset.letters import Drawn, letter_boxes
+from video_pipeline.filters.typeset.shaping import make_piece
 
 TEXTS = {
     "latin": "A fjord, an office, and naïve cafés",

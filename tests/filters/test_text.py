@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from filters.graph import argv, open_input
-from filters.text import drawtext_able, drawtext_options
-from filters.typeset import (
+from video_pipeline.filters.graph import argv, open_input
+from video_pipeline.filters.text import drawtext_able, drawtext_options
+from video_pipeline.filters.typeset import (
     Box,
     FontFace,
     FontStack,

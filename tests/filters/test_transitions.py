@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.timeline import Transition
-from engine.timing import FrameRange
-from filters.graph import open_input
-from filters.transitions import CUT, TRANSITION_NAMES, XFADE_NAMES, xfade
 from tests.support.tolerances import XFADE_START_DB, assert_frames_equal, psnr_db
 from tests.support.video import clip_of, compositor_of, draw, run_ffmpeg, textured, timeline_of
+from video_pipeline.engine.timeline import Transition
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.graph import open_input
+from video_pipeline.filters.transitions import CUT, TRANSITION_NAMES, XFADE_NAMES, xfade
 
 SIZE_PX = (90, 160)
 

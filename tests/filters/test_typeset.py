@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont, features
 
-from filters.typeset import (
+from video_pipeline.filters.typeset import (
     Box,
     FontError,
     FontFace,
@@ -26,8 +26,8 @@ from filters.typeset import (
     layout_text,
     rasterise,
 )
-from filters.typeset.characters import bidi_levels, clusters, sanitise, visual_order
-from filters.typeset.shaping import shape
+from video_pipeline.filters.typeset.characters import bidi_levels, clusters, sanitise, visual_order
+from video_pipeline.filters.typeset.shaping import shape
 
 FONTS = Path(manimgx_fonts.__file__).parent
 NAMES = (

@@ -19,9 +19,9 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # where this is run as a program
 
-from native import _core as core
 from tests.support.kernel_calls import MAKERS, Array, Call, Rng, describe_call
 from tests.support.wrong_calls import refused, spoil, wrong_overlay
+from video_pipeline.native import _core as core
 
 THREADS = 4
 

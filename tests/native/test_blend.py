@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from native import available, reference
 from tests.support.kernels import MISSING, Bytes, GuardedFrame, bytes_of, draw_on_every_target, seed_of
 from tests.support.tolerances import BLEND_LEVELS, FADE_KERNEL_LEVELS, assert_levels
+from video_pipeline.native import available, reference
 
 if not available():
     pytest.skip(MISSING, allow_module_level=True)
 
-from native import _core
+from video_pipeline.native import _core
 
 Part = tuple[int, int, int, int]
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from native import available, reference
 from tests.support.kernels import MISSING, GuardedFrame, bytes_of, draw_on_every_target, seed_of
 from tests.support.tolerances import COLOUR_LEVELS, CONVERSION_LEVELS, assert_levels
 from tests.support.video import run_ffmpeg
+from video_pipeline.native import available, reference
 
 if not available():
     pytest.skip(MISSING, allow_module_level=True)
 
-from native import _core
+from video_pipeline.native import _core
 
 
 def test_random_pictures_agree_with_the_reference() -> None:

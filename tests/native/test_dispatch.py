@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from native import available
 from tests.support.kernels import MISSING
+from video_pipeline.native import available
 
 if not available():
     pytest.skip(MISSING, allow_module_level=True)
 
-from native import _core
+from video_pipeline.native import _core
 
 KNOWN = ["baseline", "avx2", "avx512"]
 

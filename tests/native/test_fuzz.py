@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from native import available
 from tests.support.kernels import MISSING, seed_of
+from video_pipeline.native import available
 
 if not available():
     pytest.skip(MISSING, allow_module_level=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from native import available, reference
 from tests.support.kernels import MISSING, Guarded, bytes_of, draw_on_every_target, seed_of
 from tests.support.tolerances import RESAMPLE_LEVELS, RESAMPLE_MEAN_LEVELS, assert_levels
+from video_pipeline.native import available, reference
 
 if not available():
     pytest.skip(MISSING, allow_module_level=True)
 
-from native import _core
+from video_pipeline.native import _core
 
 
 def check(rng: np.random.Generator, source: Guarded, target: Guarded, place: dict[str, float]) -> None:

@@ -10,12 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import native
-from engine.capabilities import find_ffmpeg
-from filters.graph import argv, open_input
-from filters.transitions import XFADE_NAMES, progress, xfade
-from native.reference_transitions import FORMULAS, Planes, chroma_between
-from native.reference_transitions import transition as twin
 from tests.support.tolerances import (
     DISSOLVE_SHARE,
     TRANSITION_TWIN_DB,
@@ -24,11 +18,17 @@ from tests.support.tolerances import (
     psnr_db,
 )
 from tests.support.video import run_ffmpeg
+from video_pipeline import native
+from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.filters.graph import argv, open_input
+from video_pipeline.filters.transitions import XFADE_NAMES, progress, xfade
+from video_pipeline.native.reference_transitions import FORMULAS, Planes, chroma_between
+from video_pipeline.native.reference_transitions import transition as twin
 
 if not native.available():
     pytest.skip("the extension native._core was not built", allow_module_level=True)
 
-from native import _core
+from video_pipeline.native import _core
 
 Plane = npt.NDArray[np.uint8]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import av
 
-from engine.jobs.folders import STAGING, Folders
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.model import Job, JobStatus
+from video_pipeline.engine.jobs.folders import STAGING, Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.model import Job, JobStatus
 
 SETTLE_SECONDS = 5.0
 POLL_SECONDS = 0.05

@@ -18,8 +18,8 @@ from typing import Any, Self
 import msgpack
 import zmq
 
-from engine.config import Config, load_config
-from engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 PNG = bytes.fromhex(
@@ -59,13 +59,13 @@ def memory_of(pid: int) -> int:
 
 
 class FrontEndProcess:
-    """`python -m engine.jobs.door.frontend` as the node starts it. A context manager."""
+    """`python -m video_pipeline.engine.jobs.door.frontend` as the node starts it. A context manager."""
 
     def __init__(self, config: Config, *, slots: int = 2, profile: Path | None = None) -> None:
         self.config = config
         how = ["-m", "cProfile", "-o", str(profile)] if profile else []
         self.process = subprocess.Popen(
-            [sys.executable, *how, "-m", "engine.jobs.door.frontend"],
+            [sys.executable, *how, "-m", "video_pipeline.engine.jobs.door.frontend"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.jobs.messages import EventView, JobView
-from engine.jobs.model import EventKind, JobStatus
+from video_pipeline.engine.jobs.messages import EventView, JobView
+from video_pipeline.engine.jobs.model import EventKind, JobStatus
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import yaml
 
-from engine.config import Config, load_config
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.ledger.rows import json_of
-from engine.jobs.model import Job, NewJob, Priority
-from engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.rows import json_of
+from video_pipeline.engine.jobs.model import Job, NewJob, Priority
+from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 ROOT = Path(__file__).parents[2]
 FAST_SECONDS = 30.0
@@ -151,7 +151,7 @@ class NodeProcess:
         with self.log.open("ab") as log:
             self._log_begins = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "engine.cli", "serve", "--config", str(self._file)],
+                [sys.executable, "-m", "video_pipeline.engine.cli", "serve", "--config", str(self._file)],
                 cwd=ROOT,
                 env=self._environ,
                 stderr=log,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from native import _core as core
+from video_pipeline.native import _core as core
 
 Array = npt.NDArray[Any]
 Rng = np.random.Generator

@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.jobs.ledger.ledger import Ledger, Receipt
-from engine.jobs.ledger.rows import json_of
-from engine.jobs.model import Attempt, Job, NewJob, Priority
+from video_pipeline.engine.jobs.ledger.ledger import Ledger, Receipt
+from video_pipeline.engine.jobs.ledger.rows import json_of
+from video_pipeline.engine.jobs.model import Attempt, Job, NewJob, Priority
 
 ROOT = Path(__file__).parents[2]
 AGEING = 600.0

@@ -11,7 +11,16 @@ from typing import Any, Self
 
 import zmq
 
-from engine.jobs.messages import MARKS, REQUESTS, ErrorReply, Message, Pong, Request, decode, encode
+from video_pipeline.engine.jobs.messages import (
+    MARKS,
+    REQUESTS,
+    ErrorReply,
+    Message,
+    Pong,
+    Request,
+    decode,
+    encode,
+)
 
 Answer = Message | None
 Manners = Callable[[int, Request, Sequence[bytes]], Answer]

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.assets.fonts import FontCatalogue
-from engine.capabilities import find_ffmpeg
-from engine.render.captions import CaptionArt
-from engine.render.compositor import Compositor
-from engine.render.ffmpeg import FfmpegCompositor
-from engine.render.raw_frames import Children
-from engine.timeline import Clip, Footage, Still, Timeline, Transition
-from engine.timing import FrameRange
-from filters.graph import Stream, argv
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.engine.render.captions import CaptionArt
+from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline, Transition
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.graph import Stream, argv
 
 Frames = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]

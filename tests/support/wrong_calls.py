@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from native import _core as core
 from tests.support.kernel_calls import Array, Call, Rng, Room, describe, size
+from video_pipeline.native import _core as core
 
 NOT_NUMBERS = (float("nan"), float("inf"), float("-inf"), 1e300, -1e300, None, "1", [1.0], 10**400)
 WRONG: dict[str, tuple[Any, ...]] = {

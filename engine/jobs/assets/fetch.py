@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import urljoin
 
-from engine import __version__
-from engine.config_sections import Node
-from engine.errors import FetchError
-from engine.jobs.assets.content import ALLOWED, HEAD_BYTES, Kind, sniff
-from engine.jobs.assets.urls import Address, Url, check_url, is_public
+from video_pipeline.engine import __version__
+from video_pipeline.engine.config_sections import Node
+from video_pipeline.engine.errors import FetchError
+from video_pipeline.engine.jobs.assets.content import ALLOWED, HEAD_BYTES, Kind, sniff
+from video_pipeline.engine.jobs.assets.urls import Address, Url, check_url, is_public
 
 Resolve = Callable[[str, int], Sequence[Address]]
 """Return every address of a host; raises OSError."""

@@ -11,8 +11,8 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from engine.errors import RenderingError
-from engine.jobs.assets.content import SUFFIXES
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.jobs.assets.content import SUFFIXES
 
 INBOX_PREFIX = "inbox:"
 """`inbox:SHA256.jpg` in a stored job stands for a file of the inbox. Clients may not write it."""

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from engine.config import Config, load_config
-from engine.config_sections import Node
-from engine.errors import AssetReferenceError, ConfigError, FetchError
-from engine.jobs.assets.content import ALLOWED, HEAD_BYTES, Kind, sniff
-from engine.jobs.assets.inbox import INBOX_PREFIX, Inbox, InboxError, inbox_names, sweep_inbox
-from engine.jobs.assets.urls import ALLOWED as URL_ALLOWED
-from engine.jobs.assets.urls import check_url, is_url
-from engine.jobs.messages import INLINE_PREFIX
-from engine.story import Story, parse_story
-from engine.story_fields import FONT_SUFFIXES
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config_sections import Node
+from video_pipeline.engine.errors import AssetReferenceError, ConfigError, FetchError
+from video_pipeline.engine.jobs.assets.content import ALLOWED, HEAD_BYTES, Kind, sniff
+from video_pipeline.engine.jobs.assets.inbox import INBOX_PREFIX, Inbox, InboxError, inbox_names, sweep_inbox
+from video_pipeline.engine.jobs.assets.urls import ALLOWED as URL_ALLOWED
+from video_pipeline.engine.jobs.assets.urls import check_url, is_url
+from video_pipeline.engine.jobs.messages import INLINE_PREFIX
+from video_pipeline.engine.story import Story, parse_story
+from video_pipeline.engine.story_fields import FONT_SUFFIXES
 
 __all__ = [
     "Fetch",

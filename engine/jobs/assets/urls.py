@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from engine.errors import FetchError
+from video_pipeline.engine.errors import FetchError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -8,17 +8,17 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.documents import DocumentError, read_document
-from engine.errors import InputError, StoryError
-from engine.jobs.messages import INLINE_PREFIX
+from video_pipeline.engine.documents import DocumentError, read_document
+from video_pipeline.engine.errors import InputError, StoryError
+from video_pipeline.engine.jobs.messages import INLINE_PREFIX
 
 if TYPE_CHECKING:
-    from engine.story import Story
+    from video_pipeline.engine.story import Story
 
 ELSEWHERE = (INLINE_PREFIX, "http://", "https://")
 CONFIG_FILES = (("watermark", "image"), ("audio", "music"), ("scenes", "text_font"))
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
-"""As `engine.jobs.assets.references` and `engine.assets.fonts` have them, which a client need not import: they bring in NumPy."""
+"""As `video_pipeline.engine.jobs.assets.references` and `video_pipeline.engine.assets.fonts` have them, which a client need not import: they bring in NumPy."""
 
 
 def read_story(path: Path) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
 from pydantic import ValidationError
 
-from engine.errors import InputError, JobConflictError, UnreachableError
-from engine.jobs.client.attach import pack_job, read_parts
-from engine.jobs.messages import (
+from video_pipeline.engine.errors import InputError, JobConflictError, UnreachableError
+from video_pipeline.engine.jobs.client.attach import pack_job, read_parts
+from video_pipeline.engine.jobs.messages import (
     REPLIES,
     REQUESTS,
     WAIT_MAX_SECONDS,
@@ -30,11 +30,11 @@ from engine.jobs.messages import (
     Request,
     Submitted,
 )
-from engine.jobs.model import JobStatus, Priority
-from engine.validation import explain
+from video_pipeline.engine.jobs.model import JobStatus, Priority
+from video_pipeline.engine.validation import explain
 
 if TYPE_CHECKING:
-    from engine.story import Story
+    from video_pipeline.engine.story import Story
 
 Answer = TypeVar("Answer")
 LIST_PAGE = 100

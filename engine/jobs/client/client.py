@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from engine.errors import PipelineError
-from engine.jobs.client.calls import (
+from video_pipeline.engine.errors import PipelineError
+from video_pipeline.engine.jobs.client.calls import (
     Call,
     Pause,
     Show,
@@ -24,10 +24,10 @@ from engine.jobs.client.calls import (
     submit_steps,
     wait_steps,
 )
-from engine.jobs.client.link import ConnectOptions, Link, connect_to
-from engine.jobs.client.watching import Stand, watch_steps
-from engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
-from engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.client.link import ConnectOptions, Link, connect_to
+from video_pipeline.engine.jobs.client.watching import Stand, watch_steps
+from video_pipeline.engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
+from video_pipeline.engine.jobs.model import JobStatus
 
 Answer = TypeVar("Answer")
 
@@ -106,7 +106,7 @@ class NodeClient:
         """Iterate over a job's events until its last one, or over all events without end.
 
         A job is shown from its beginning, all jobs from now on, and both from `after` where it is given. No event
-        of the ledger is left out, whatever the network loses; see `engine.jobs.client.watching`.
+        of the ledger is left out, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
         """
         bell = threading.Event()
         with Stand(self._link, bell.set) as stand:

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.documents import DocumentError, read_document
-from engine.errors import ConfigError, InputError
-from engine.jobs.client.client import NodeClient
-from engine.jobs.client.console import (
+from video_pipeline.engine.documents import DocumentError, read_document
+from video_pipeline.engine.errors import ConfigError, InputError
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.client.console import (
     Display,
     job_details,
     job_table,
@@ -23,8 +23,8 @@ from engine.jobs.client.console import (
     stats_table,
     watch_display,
 )
-from engine.jobs.messages import EventView, JobView, Message
-from engine.jobs.model import JobStatus
+from video_pipeline.engine.jobs.messages import EventView, JobView, Message
+from video_pipeline.engine.jobs.model import JobStatus
 
 EXIT_STATUS = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.CANCELLED: 130}
 
@@ -202,7 +202,7 @@ def _job_config(path: Path | None) -> dict[str, Any]:
         raise ConfigError(str(error)) from error
     if not isinstance(data, dict | None):
         raise ConfigError(f"{path}: got {type(data).__name__}; allowed: a mapping of sections")
-    from engine.config import by_sections
+    from video_pipeline.engine.config import by_sections
 
     return by_sections(data or {}, str(path))
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from engine.console import STAGE_WORDS
-from engine.jobs.messages import EventView, JobView, StatsReply
-from engine.jobs.model import JobStatus
+from video_pipeline.engine.console import STAGE_WORDS
+from video_pipeline.engine.jobs.messages import EventView, JobView, StatsReply
+from video_pipeline.engine.jobs.model import JobStatus
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.errors import (
+from video_pipeline.engine.errors import (
     ConfigError,
     InputError,
     JobConflictError,
@@ -26,8 +26,16 @@ from engine.errors import (
     StoryError,
     UnreachableError,
 )
-from engine.jobs.client.calls import Call
-from engine.jobs.messages import MARKS, RETRYABLE, Encoding, ErrorReply, Message, decode, encode
+from video_pipeline.engine.jobs.client.calls import Call
+from video_pipeline.engine.jobs.messages import (
+    MARKS,
+    RETRYABLE,
+    Encoding,
+    ErrorReply,
+    Message,
+    decode,
+    encode,
+)
 
 RETRY_AFTER_SECONDS = 1.0
 """The wait where the node did not say how long."""

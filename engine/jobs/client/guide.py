@@ -10,19 +10,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from engine.config import Config, by_sections, load_config
-from engine.errors import ConfigError, InputError, JobNotFoundError
-from engine.jobs.client.async_client import AsyncNodeClient
-from engine.jobs.client.calls import JobOptions
-from engine.jobs.client.client import NodeClient
-from engine.jobs.client.guide_jobs import VideoJob, result_of, status_fields, story_of
-from engine.jobs.client.link import ConnectOptions, Link, connect_to
-from engine.jobs.job_config import NODE_SECTIONS
-from engine.jobs.messages import JobView, Submitted
-from engine.jobs.model import Priority
+from video_pipeline.engine.config import Config, by_sections, load_config
+from video_pipeline.engine.errors import ConfigError, InputError, JobNotFoundError
+from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
+from video_pipeline.engine.jobs.client.calls import JobOptions
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.client.guide_jobs import VideoJob, result_of, status_fields, story_of
+from video_pipeline.engine.jobs.client.link import ConnectOptions, Link, connect_to
+from video_pipeline.engine.jobs.job_config import NODE_SECTIONS
+from video_pipeline.engine.jobs.messages import JobView, Submitted
+from video_pipeline.engine.jobs.model import Priority
 
 if TYPE_CHECKING:
-    from engine.jobs.client.local_jobs import LocalJobs
+    from video_pipeline.engine.jobs.client.local_jobs import LocalJobs
 
 AnyConfig = Mapping[str, Any] | Config | str | os.PathLike[str] | None
 
@@ -53,7 +53,9 @@ class _Shared:
         if connect is None:
             if options:
                 raise ConfigError(f"{', '.join(options)}: allowed: with `connect`, the URL of a render node")
-            from engine.jobs.client.local_jobs import LocalJobs  # brings in what only a node needs
+            from video_pipeline.engine.jobs.client.local_jobs import (
+                LocalJobs,  # brings in what only a node needs
+            )
 
             self._local = LocalJobs(self.config, state_path=state_path, slots=max_workers)
         else:
@@ -135,7 +137,7 @@ class VideoGenerationPipeline(_Shared):
     ) -> VideoJob:
         """Hand in a story (a dictionary, a Story, a path, or an upstream generator's object); return its job.
 
-        `config` holds sections for this job alone. For the options see `engine.jobs.client.calls.JobOptions`.
+        `config` holds sections for this job alone. For the options see `video_pipeline.engine.jobs.client.calls.JobOptions`.
         """
         self._begin()
         data, merged = self._request(story, story_data, config)

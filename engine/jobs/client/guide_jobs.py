@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import JobError, StoryError
-from engine.jobs.messages import JobView
-from engine.jobs.model import JobStatus, Priority
-from engine.story import Story
+from video_pipeline.engine.errors import JobError, StoryError
+from video_pipeline.engine.jobs.messages import JobView
+from video_pipeline.engine.jobs.model import JobStatus, Priority
+from video_pipeline.engine.story import Story
 
 
 @dataclass

@@ -11,11 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from engine.errors import JobConflictError, JobNotFoundError
-from engine.jobs.client.client import NodeClient
-from engine.jobs.client.guide import AnyConfig, load_any
-from engine.jobs.client.guide_jobs import VideoJob, status_fields, story_of
-from engine.jobs.client.local_jobs import LocalJobs
+from video_pipeline.engine.errors import JobConflictError, JobNotFoundError
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.client.guide import AnyConfig, load_any
+from video_pipeline.engine.jobs.client.guide_jobs import VideoJob, status_fields, story_of
+from video_pipeline.engine.jobs.client.local_jobs import LocalJobs
 
 logger = logging.getLogger(__name__)
 

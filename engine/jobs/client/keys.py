@@ -8,8 +8,8 @@ from pathlib import Path
 
 from zmq.utils import z85
 
-from engine.errors import ConfigError
-from engine.jobs.door.curve import read_key
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.door.curve import read_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from engine.errors import AccessError, NodeError
-from engine.jobs.client.calls import Call
-from engine.jobs.client.exchange import Exchange, Pending
-from engine.jobs.client.keys import ClientKeys, client_keys
-from engine.jobs.client.link import LineOptions, Subscription
-from engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong, decode
+from video_pipeline.engine.errors import AccessError, NodeError
+from video_pipeline.engine.jobs.client.calls import Call
+from video_pipeline.engine.jobs.client.exchange import Exchange, Pending
+from video_pipeline.engine.jobs.client.keys import ClientKeys, client_keys
+from video_pipeline.engine.jobs.client.link import LineOptions, Subscription
+from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong, decode
 
 HEARTBEAT_MS = 2500
 RECONNECT_MS, RECONNECT_MAX_MS = 50, 1000

@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypedDict, Unpack
 
-from engine.errors import ConfigError, UnavailableError
-from engine.jobs.client.calls import Call
-from engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong
+from video_pipeline.engine.errors import ConfigError, UnavailableError
+from video_pipeline.engine.jobs.client.calls import Call
+from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong
 
 DEFAULT_URL = "tcp://127.0.0.1:5570"
 
@@ -84,7 +84,7 @@ class LineOptions:
 def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Link:
     """Return a line to the node at a URL. It connects when it is first used."""
     try:
-        from engine.jobs.client.line import Line
+        from video_pipeline.engine.jobs.client.line import Line
     except ModuleNotFoundError as error:
         raise UnavailableError(
             f"{error.name}: is not installed; a render node is talked to with: pip install 'video-pipeline[farm]'"

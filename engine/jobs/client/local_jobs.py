@@ -6,10 +6,10 @@ import os
 import threading
 from pathlib import Path
 
-from engine.capabilities import cpu_count
-from engine.config import Config
-from engine.jobs.client.local_link import LocalLink
-from engine.jobs.node.local_node import LocalNode
+from video_pipeline.engine.capabilities import cpu_count
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.client.local_link import LocalLink
+from video_pipeline.engine.jobs.node.local_node import LocalNode
 
 
 class LocalJobs:

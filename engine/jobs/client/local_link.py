@@ -9,16 +9,16 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from engine.config import Config
-from engine.errors import NodeError
-from engine.jobs.client.calls import Call
-from engine.jobs.client.exchange import Exchange, Pending
-from engine.jobs.client.link import Subscription
-from engine.jobs.door.door import Door, Reply
-from engine.jobs.door.envelope import Asked
-from engine.jobs.door.views import event_view
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import NodeError
+from video_pipeline.engine.jobs.client.calls import Call
+from video_pipeline.engine.jobs.client.exchange import Exchange, Pending
+from video_pipeline.engine.jobs.client.link import Subscription
+from video_pipeline.engine.jobs.door.door import Door, Reply
+from video_pipeline.engine.jobs.door.envelope import Asked
+from video_pipeline.engine.jobs.door.views import event_view
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
 
 WHERE = "this process"
 POLL_SECONDS = 0.02

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.jobs.client.guide_jobs import JobTracker
+from video_pipeline.engine.jobs.client.guide_jobs import JobTracker
 
 logger = logging.getLogger(__name__)
 

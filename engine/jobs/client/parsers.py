@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.memory import importing
+from video_pipeline.engine.memory import importing
 
 STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
 PRIORITIES = ("high", "normal", "low")
@@ -112,7 +112,7 @@ def _add(
 
 def _run(arguments: argparse.Namespace) -> int:
     with importing():
-        from engine.jobs.client.commands import run
+        from video_pipeline.engine.jobs.client.commands import run
 
     return run(arguments)
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from engine.errors import UnreachableError
-from engine.jobs.client.calls import Answer, Call, Pause, Show, Steps, call
-from engine.jobs.client.link import Link, Subscription
-from engine.jobs.messages import LOCAL_USER, EventsReply, EventView, JobView, Pong
+from video_pipeline.engine.errors import UnreachableError
+from video_pipeline.engine.jobs.client.calls import Answer, Call, Pause, Show, Steps, call
+from video_pipeline.engine.jobs.client.link import Link, Subscription
+from video_pipeline.engine.jobs.messages import LOCAL_USER, EventsReply, EventView, JobView, Pong
 
 logger = logging.getLogger(__name__)
 

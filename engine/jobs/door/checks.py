@@ -9,17 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.config import Config
-from engine.errors import AssetReferenceError, ConfigError, StoryError
-from engine.jobs.assets.inbox import Inbox, InboxError
-from engine.jobs.assets.references import check_references, names_assets
-from engine.jobs.door.envelope import Refusal
-from engine.jobs.job_config import job_config
-from engine.jobs.ledger.rows import json_of
-from engine.jobs.messages import Submit
-from engine.jobs.model import NewJob
-from engine.story import SCENE_NAMES, Story, parse_story
-from engine.validation import written_path
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
+from video_pipeline.engine.jobs.assets.inbox import Inbox, InboxError
+from video_pipeline.engine.jobs.assets.references import check_references, names_assets
+from video_pipeline.engine.jobs.door.envelope import Refusal
+from video_pipeline.engine.jobs.job_config import job_config
+from video_pipeline.engine.jobs.ledger.rows import json_of
+from video_pipeline.engine.jobs.messages import Submit
+from video_pipeline.engine.jobs.model import NewJob
+from video_pipeline.engine.story import SCENE_NAMES, Story, parse_story
+from video_pipeline.engine.validation import written_path
 
 CONFIGS_KEPT = 64
 """Configurations that were checked and are not checked again."""

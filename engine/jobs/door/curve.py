@@ -20,10 +20,10 @@ import zmq
 import zmq.auth
 from zmq.utils import z85
 
-from engine.config import Config
-from engine.errors import ConfigError, InputError
-from engine.jobs.messages import LOCAL_USER
-from engine.validation import show
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError, InputError
+from video_pipeline.engine.jobs.messages import LOCAL_USER
+from video_pipeline.engine.validation import show
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 KEY_CHARACTERS = 40

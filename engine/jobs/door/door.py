@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from engine import __version__
-from engine.config import Config
-from engine.jobs import messages as m
-from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.door.checks import SubmitCheck
-from engine.jobs.door.envelope import (
+from video_pipeline.engine import __version__
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs import messages as m
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.door.checks import SubmitCheck
+from video_pipeline.engine.jobs.door.envelope import (
     PROTOCOLS,
     Asked,
     Encoded,
@@ -24,10 +24,10 @@ from engine.jobs.door.envelope import (
     read_request,
     return_address,
 )
-from engine.jobs.door.flood import Held, RateLimit, Waits
-from engine.jobs.door.views import event_view, job_view, moment
-from engine.jobs.door.work import Work
-from engine.jobs.door.writes import (
+from video_pipeline.engine.jobs.door.flood import Held, RateLimit, Waits
+from video_pipeline.engine.jobs.door.views import event_view, job_view, moment
+from video_pipeline.engine.jobs.door.work import Work
+from video_pipeline.engine.jobs.door.writes import (
     INTERNAL,
     STORAGE_RETRY_SECONDS,
     Change,
@@ -37,10 +37,10 @@ from engine.jobs.door.writes import (
     sees_all,
     storage_reply,
 )
-from engine.jobs.ledger.errors import LedgerError
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.messages import LOCAL_USER
-from engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
+from video_pipeline.engine.jobs.ledger.errors import LedgerError
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.messages import LOCAL_USER
+from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from engine.jobs.messages import (
+from video_pipeline.engine.jobs.messages import (
     MARKS,
     PROTOCOL,
     REQUEST_ID_MAX_BYTES,
@@ -22,7 +22,7 @@ from engine.jobs.messages import (
     decode,
     encode,
 )
-from engine.validation import explain, show
+from video_pipeline.engine.validation import explain, show
 
 PROTOCOLS = (PROTOCOL.decode(),)
 HEAD_FRAMES = 4

@@ -6,7 +6,7 @@ import heapq
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from engine.jobs.door.envelope import Return
+from video_pipeline.engine.jobs.door.envelope import Return
 
 CLIENTS_MAX = 4096
 """Clients whose rate is remembered; the one that has been quiet for longest is forgotten."""

@@ -1,6 +1,6 @@
 """The front end of a node: the process that speaks ZeroMQ. It holds no job, and may crash.
 
-    python -m engine.jobs.door.frontend        spawned by the node, which it talks to in JSON, one object a line
+    python -m video_pipeline.engine.jobs.door.frontend        spawned by the node, which it talks to in JSON, one object a line
 
     stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log
              {"drain": true}               answer submits with DRAINING from now on
@@ -30,10 +30,10 @@ from typing import Any, Final
 
 import zmq
 
-from engine.config import Config, load_config
-from engine.errors import ConfigError, InputError, PipelineError
-from engine.jobs.door.connections import Connections
-from engine.jobs.door.curve import (
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
+from video_pipeline.engine.jobs.door.connections import Connections
+from video_pipeline.engine.jobs.door.curve import (
     AllowList,
     Authenticator,
     KeyPair,
@@ -41,18 +41,24 @@ from engine.jobs.door.curve import (
     make_node_key,
     read_key,
 )
-from engine.jobs.door.door import Door, Reply
-from engine.jobs.door.envelope import Asked
-from engine.jobs.door.ledger_process import LedgerProcess
-from engine.jobs.door.sockets import bind, events_endpoint, parse_endpoint, prepare, wants_curve
-from engine.jobs.door.views import event_view
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.errors import LedgerError
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.logs import JsonFormatter, LineFormatter
-from engine.jobs.messages import LOCAL_USER, MARKS, encode
-from engine.jobs.node.processes import die_with_parent
-from engine.memory import return_freed_memory
+from video_pipeline.engine.jobs.door.door import Door, Reply
+from video_pipeline.engine.jobs.door.envelope import Asked
+from video_pipeline.engine.jobs.door.ledger_process import LedgerProcess
+from video_pipeline.engine.jobs.door.sockets import (
+    bind,
+    events_endpoint,
+    parse_endpoint,
+    prepare,
+    wants_curve,
+)
+from video_pipeline.engine.jobs.door.views import event_view
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.errors import LedgerError
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
+from video_pipeline.engine.jobs.messages import LOCAL_USER, MARKS, encode
+from video_pipeline.engine.jobs.node.processes import die_with_parent
+from video_pipeline.engine.memory import return_freed_memory
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.memory import importing
+from video_pipeline.engine.memory import importing
 
 if TYPE_CHECKING:
-    from engine.config import Config
+    from video_pipeline.engine.config import Config
 
 Subparsers = argparse._SubParsersAction  # the type has no public name
 
@@ -48,7 +48,7 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
 def run_keys(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; return the exit status."""
     with importing():
-        from engine.config import load_config
+        from video_pipeline.engine.config import load_config
 
     done, text = _done(load_config(arguments.config), arguments)
     print(json.dumps(done) if arguments.json else text)
@@ -56,7 +56,7 @@ def run_keys(arguments: argparse.Namespace) -> int:
 
 
 def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from engine.jobs.door import curve
+    from video_pipeline.engine.jobs.door import curve
 
     folder = curve.keys_dir(config)
     if arguments.verb == "node":

@@ -29,15 +29,15 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 import msgpack
 
-from engine.config_sections import Node
-from engine.jobs.door.envelope import Encoded
-from engine.jobs.door.work import Work
-from engine.jobs.door.writes import Change, Write, Writes
-from engine.jobs.ledger.errors import LedgerError
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.messages import Encoding
-from engine.jobs.model import NewJob
-from engine.jobs.node.processes import die_with_parent
+from video_pipeline.engine.config_sections import Node
+from video_pipeline.engine.jobs.door.envelope import Encoded
+from video_pipeline.engine.jobs.door.work import Work
+from video_pipeline.engine.jobs.door.writes import Change, Write, Writes
+from video_pipeline.engine.jobs.ledger.errors import LedgerError
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.messages import Encoding
+from video_pipeline.engine.jobs.model import NewJob
+from video_pipeline.engine.jobs.node.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Literal
 
 import zmq
 
-from engine.config_sections import Node
-from engine.errors import ConfigError
-from engine.jobs.door.curve import KeyPair
-from engine.validation import show
+from video_pipeline.engine.config_sections import Node
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.door.curve import KeyPair
+from video_pipeline.engine.validation import show
 
 HEARTBEAT_MS = 2500
 HEARTBEATS_MISSED = 3

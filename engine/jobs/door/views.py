@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.jobs.messages import EventView, JobView
-from engine.jobs.model import Job, JobEvent
+from video_pipeline.engine.jobs.messages import EventView, JobView
+from video_pipeline.engine.jobs.model import Job, JobEvent
 
 PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in"})
 """What the PUB socket tells of an event: nothing of a job's content, its messages or its paths."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.jobs.door.envelope import Encoded, Return
-from engine.jobs.door.writes import Write
-from engine.jobs.messages import Message, Request
+from video_pipeline.engine.jobs.door.envelope import Encoded, Return
+from video_pipeline.engine.jobs.door.writes import Write
+from video_pipeline.engine.jobs.messages import Message, Request
 
 
 @dataclass(slots=True)

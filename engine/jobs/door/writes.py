@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.config_sections import Node
-from engine.jobs import messages as m
-from engine.jobs.door.envelope import Refusal
-from engine.jobs.door.views import job_view
-from engine.jobs.ledger.errors import KeyConflict, LedgerError, QueueFull, UnknownJob, WrongState
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.ledger.submits import Outcome
-from engine.jobs.messages import LOCAL_USER
-from engine.jobs.model import Job, NewJob
+from video_pipeline.engine.config_sections import Node
+from video_pipeline.engine.jobs import messages as m
+from video_pipeline.engine.jobs.door.envelope import Refusal
+from video_pipeline.engine.jobs.door.views import job_view
+from video_pipeline.engine.jobs.ledger.errors import (
+    KeyConflict,
+    LedgerError,
+    QueueFull,
+    UnknownJob,
+    WrongState,
+)
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.submits import Outcome
+from video_pipeline.engine.jobs.messages import LOCAL_USER
+from video_pipeline.engine.jobs.model import Job, NewJob
 
 logger = logging.getLogger(__name__)
 

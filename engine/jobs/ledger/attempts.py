@@ -11,11 +11,11 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from engine.jobs.ledger.errors import ledger_error
-from engine.jobs.ledger.queries import LedgerQueries
-from engine.jobs.ledger.queue import mend_waits, promote, seconds_to_next
-from engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, job_of, json_of, text_of
-from engine.jobs.model import PRIORITIES, Attempt, EventKind, Failure, JobStatus, Progress
+from video_pipeline.engine.jobs.ledger.errors import ledger_error
+from video_pipeline.engine.jobs.ledger.queries import LedgerQueries
+from video_pipeline.engine.jobs.ledger.queue import mend_waits, promote, seconds_to_next
+from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, job_of, json_of, text_of
+from video_pipeline.engine.jobs.model import PRIORITIES, Attempt, EventKind, Failure, JobStatus, Progress
 
 MAX_REQUEUES = 20
 """Times that a job may be queued again because its node ended; with more it fails: it may be what ends it."""

@@ -18,8 +18,8 @@ import errno
 import sqlite3
 from pathlib import Path
 
-from engine.errors import PipelineError
-from engine.jobs.model import JobStatus
+from video_pipeline.engine.errors import PipelineError
+from video_pipeline.engine.jobs.model import JobStatus
 
 
 class LedgerError(PipelineError):

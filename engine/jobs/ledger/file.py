@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.ledger.errors import LedgerBusy, LedgerError, Refusal, ledger_error
-from engine.jobs.ledger.local_disk import network_type
-from engine.jobs.ledger.lock import WriteLock
-from engine.jobs.ledger.rows import Row
-from engine.jobs.ledger.schema import BUSY_TIMEOUT_SECONDS, connect, is_current, migrate
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.ledger.errors import LedgerBusy, LedgerError, Refusal, ledger_error
+from video_pipeline.engine.jobs.ledger.local_disk import network_type
+from video_pipeline.engine.jobs.ledger.lock import WriteLock
+from video_pipeline.engine.jobs.ledger.rows import Row
+from video_pipeline.engine.jobs.ledger.schema import BUSY_TIMEOUT_SECONDS, connect, is_current, migrate
 
 _VACUUM_PAGES = 4000
 """Pages that are given back in one transaction: about 16 MB, so that no writer waits long."""

@@ -27,8 +27,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.jobs.ledger.attempts import MAX_REQUEUES, LedgerAttempts
-from engine.jobs.ledger.errors import (
+from video_pipeline.engine.jobs.ledger.attempts import MAX_REQUEUES, LedgerAttempts
+from video_pipeline.engine.jobs.ledger.errors import (
     KeyConflict,
     LedgerBusy,
     LedgerCorrupt,
@@ -39,10 +39,10 @@ from engine.jobs.ledger.errors import (
     UnknownJob,
     WrongState,
 )
-from engine.jobs.ledger.queue import join_queue
-from engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, Receipt, job_of
-from engine.jobs.ledger.submits import Outcome, Queue, submit_jobs
-from engine.jobs.model import Job, JobStatus, NewJob
+from video_pipeline.engine.jobs.ledger.queue import join_queue
+from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, Receipt, job_of
+from video_pipeline.engine.jobs.ledger.submits import Outcome, Queue, submit_jobs
+from video_pipeline.engine.jobs.model import Job, JobStatus, NewJob
 
 __all__ = [
     "MAX_REQUEUES",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine.jobs.assets.inbox import INBOX_PREFIX, inbox_names
-from engine.jobs.ledger.errors import UnknownJob
-from engine.jobs.ledger.file import LedgerFile
-from engine.jobs.ledger.rows import EVENT_COLUMNS, JOB_COLUMNS, event_of, job_of
-from engine.jobs.model import PRIORITIES, Job, JobEvent, JobStatus, Priority
+from video_pipeline.engine.jobs.assets.inbox import INBOX_PREFIX, inbox_names
+from video_pipeline.engine.jobs.ledger.errors import UnknownJob
+from video_pipeline.engine.jobs.ledger.file import LedgerFile
+from video_pipeline.engine.jobs.ledger.rows import EVENT_COLUMNS, JOB_COLUMNS, event_of, job_of
+from video_pipeline.engine.jobs.model import PRIORITIES, Job, JobEvent, JobStatus, Priority
 
 INBOX_PAGE = 200
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from engine.jobs.model import PRIORITIES, Job, JobEvent, JobStatus
+from video_pipeline.engine.jobs.model import PRIORITIES, Job, JobEvent, JobStatus
 
 Row = tuple[Any, ...]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from engine.jobs.ledger.errors import LedgerCorrupt, LedgerError
+from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError
 
 APPLICATION_ID = 0x56504C47
 """`VPLG`, in the header of the file."""

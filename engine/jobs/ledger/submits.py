@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from engine.jobs.clock import Clock
-from engine.jobs.ledger.errors import KeyConflict, QueueFull
-from engine.jobs.ledger.queue import join_queue
-from engine.jobs.ledger.rows import Receipt, text_of
-from engine.jobs.model import PRIORITIES, JobStatus, NewJob, new_job_id
+from video_pipeline.engine.jobs.clock import Clock
+from video_pipeline.engine.jobs.ledger.errors import KeyConflict, QueueFull
+from video_pipeline.engine.jobs.ledger.queue import join_queue
+from video_pipeline.engine.jobs.ledger.rows import Receipt, text_of
+from video_pipeline.engine.jobs.model import PRIORITIES, JobStatus, NewJob, new_job_id
 
 AGEING_MAX_SECONDS = 10 * 366 * 86400.0
 """More than that is as good as no ageing at all."""

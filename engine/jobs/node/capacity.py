@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.capabilities import choose_encoder, cpu_count, gpus
-from engine.config import Config
-from engine.errors import UnavailableError
+from video_pipeline.engine.capabilities import choose_encoder, cpu_count, gpus
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import UnavailableError
 
 NODE_MEMORY_MB = 768
 """What node, front end and guard take, and the file cache needs to be of use."""

@@ -6,8 +6,14 @@ import errno
 import re
 from collections.abc import Iterator
 
-from engine.errors import AssetError, InputError, PipelineError, RenderingError, UnavailableError
-from engine.jobs.model import Failure, FailureKind
+from video_pipeline.engine.errors import (
+    AssetError,
+    InputError,
+    PipelineError,
+    RenderingError,
+    UnavailableError,
+)
+from video_pipeline.engine.jobs.model import Failure, FailureKind
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 DISK_WORDS = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")

@@ -19,13 +19,13 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from engine.config import Config
-from engine.errors import ConfigError
-from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.folders import Folders
-from engine.jobs.node.guard import Guard
-from engine.jobs.node.processes import signal_session
-from engine.jobs.node.worker_process import child_environment, module_command
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.node.guard import Guard
+from video_pipeline.engine.jobs.node.processes import signal_session
+from video_pipeline.engine.jobs.node.worker_process import child_environment, module_command
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class FrontEnd:
 
     def _spawn(self) -> None:
         process = subprocess.Popen(
-            module_command("engine.jobs.door.frontend"),
+            module_command("video_pipeline.engine.jobs.door.frontend"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from engine.jobs.node.processes import (
+from video_pipeline.engine.jobs.node.processes import (
     read_process,
     session_members,
     signal_process,
@@ -38,10 +38,10 @@ class Guard:
         return self._process.pid
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        from engine.jobs.node.worker_process import child_environment, module_command
+        from video_pipeline.engine.jobs.node.worker_process import child_environment, module_command
 
         return subprocess.Popen(
-            module_command("engine.jobs.node.guard"),
+            module_command("video_pipeline.engine.jobs.node.guard"),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

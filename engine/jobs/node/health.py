@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.errors import ConfigError
-from engine.jobs.node.metrics import Metrics
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.node.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

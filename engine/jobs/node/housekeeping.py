@@ -6,11 +6,11 @@ import logging
 import shutil
 from typing import Any
 
-from engine.config import Config
-from engine.errors import ConfigError
-from engine.jobs.assets.inbox import sweep_inbox
-from engine.jobs.folders import Folders, parse_attempt_name
-from engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.assets.inbox import sweep_inbox
+from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 

@@ -14,16 +14,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.capabilities import cpu_count
-from engine.config import Config
-from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.dispatcher import FailedReport, FinishedReport, ProgressReport, Report, StoppedReport
-from engine.jobs.folders import Folders, tail
-from engine.jobs.model import Attempt, Failure, FailureKind
-from engine.jobs.node.guard import Guard
-from engine.jobs.node.processes import session_members
-from engine.jobs.node.slots import Running, Slot
-from engine.jobs.node.worker_process import WorkerProcess, read_failure, read_progress
+from video_pipeline.engine.capabilities import cpu_count
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.dispatcher import (
+    FailedReport,
+    FinishedReport,
+    ProgressReport,
+    Report,
+    StoppedReport,
+)
+from video_pipeline.engine.jobs.folders import Folders, tail
+from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind
+from video_pipeline.engine.jobs.node.guard import Guard
+from video_pipeline.engine.jobs.node.processes import session_members
+from video_pipeline.engine.jobs.node.slots import Running, Slot
+from video_pipeline.engine.jobs.node.worker_process import WorkerProcess, read_failure, read_progress
 
 logger = logging.getLogger(__name__)
 

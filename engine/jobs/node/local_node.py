@@ -6,10 +6,10 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from engine.config import Config
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 STOP_SECONDS = 30.0
 

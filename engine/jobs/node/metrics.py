@@ -59,6 +59,6 @@ def open_metrics(*, slots: int = 0) -> Metrics:
     """Return metrics for Prometheus, or those that keep nothing where prometheus-client is not installed."""
     if importlib.util.find_spec("prometheus_client") is None:
         return Metrics()
-    from engine.jobs.node.prometheus import PrometheusMetrics
+    from video_pipeline.engine.jobs.node.prometheus import PrometheusMetrics
 
     return PrometheusMetrics(slots=slots)

@@ -6,15 +6,15 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
-from engine.config import Config
-from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.ledger.ledger import LedgerError
-from engine.jobs.model import Attempt
-from engine.jobs.node.front import FrontEnd
-from engine.jobs.node.health import Health, HealthServer, Readiness
-from engine.jobs.node.metrics import open_metrics
-from engine.jobs.node.running_node import RunningNode
-from engine.jobs.node.scheduler import Ended
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.ledger.ledger import LedgerError
+from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.front import FrontEnd
+from video_pipeline.engine.jobs.node.health import Health, HealthServer, Readiness
+from video_pipeline.engine.jobs.node.metrics import open_metrics
+from video_pipeline.engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.jobs.node.scheduler import Ended
 
 COUNT_SECONDS = 1.0
 

@@ -8,15 +8,15 @@ import signal
 import sys
 from types import FrameType
 
-from engine.config import Config
-from engine.errors import UnavailableError
-from engine.jobs.clock import SYSTEM_CLOCK
-from engine.jobs.ledger.ledger import LedgerError
-from engine.jobs.logs import JsonFormatter, LineFormatter
-from engine.jobs.node.front import FrontEnd
-from engine.jobs.node.housekeeping import EVERY_SECONDS, purge
-from engine.jobs.node.monitor import Monitor
-from engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import UnavailableError
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK
+from video_pipeline.engine.jobs.ledger.ledger import LedgerError
+from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
+from video_pipeline.engine.jobs.node.front import FrontEnd
+from video_pipeline.engine.jobs.node.housekeeping import EVERY_SECONDS, purge
+from video_pipeline.engine.jobs.node.monitor import Monitor
+from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 logger = logging.getLogger(__name__)
 

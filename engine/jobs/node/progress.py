@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.plan import Event
+from video_pipeline.engine.plan import Event
 
 SHARES: dict[str, tuple[float, float]] = {"assets": (0, 15), "render": (15, 97), "outputs": (97, 100)}
 """From which percent of the job to which each stage goes."""

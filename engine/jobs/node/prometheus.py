@@ -10,10 +10,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from engine import __version__
-from engine.jobs.model import PRIORITIES
-from engine.jobs.node.gpu_load import gpu_loads
-from engine.jobs.node.metrics import Metrics, Outcome
+from video_pipeline.engine import __version__
+from video_pipeline.engine.jobs.model import PRIORITIES
+from video_pipeline.engine.jobs.node.gpu_load import gpu_loads
+from video_pipeline.engine.jobs.node.metrics import Metrics, Outcome
 
 JOB_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0)
 WAIT_BUCKETS = (0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import RenderingError
+from video_pipeline.engine.errors import RenderingError
 
 RESULT: Final = ".result.json"
 """Written into the staging folder when everything else there is whole, and published with it."""

@@ -11,17 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engine.config import Config
-from engine.errors import ConfigError
-from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.model import Attempt
-from engine.jobs.node.capacity import default_slots
-from engine.jobs.node.guard import Guard, sweep
-from engine.jobs.node.local_dispatcher import LocalDispatcher
-from engine.jobs.node.recovery import recover
-from engine.jobs.node.scheduler import Ended, Scheduler
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.capacity import default_slots
+from video_pipeline.engine.jobs.node.guard import Guard, sweep
+from video_pipeline.engine.jobs.node.local_dispatcher import LocalDispatcher
+from video_pipeline.engine.jobs.node.recovery import recover
+from video_pipeline.engine.jobs.node.scheduler import Ended, Scheduler
 
 logger = logging.getLogger(__name__)
 

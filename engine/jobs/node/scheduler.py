@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.config import Config
-from engine.jobs.clock import SYSTEM_CLOCK, Clock
-from engine.jobs.dispatcher import (
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.dispatcher import (
     Dispatcher,
     FailedReport,
     FinishedReport,
@@ -21,10 +21,15 @@ from engine.jobs.dispatcher import (
     Report,
     StoppedReport,
 )
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger, LedgerError
-from engine.jobs.model import Attempt, Failure, JobStatus
-from engine.jobs.node.publish import AlreadyPublishedError, NotStagedError, publish, published_result
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerError
+from video_pipeline.engine.jobs.model import Attempt, Failure, JobStatus
+from video_pipeline.engine.jobs.node.publish import (
+    AlreadyPublishedError,
+    NotStagedError,
+    publish,
+    published_result,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.jobs.dispatcher import Report
-from engine.jobs.model import Attempt
-from engine.jobs.node.worker_process import WorkerProcess
+from video_pipeline.engine.jobs.dispatcher import Report
+from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.worker_process import WorkerProcess
 
 BACKOFF_SECONDS = (0.1, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits before a worker is started again that has died before it was warm."""

@@ -25,14 +25,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.jobs.logs import LineFormatter
-from engine.jobs.node.failures import classify
-from engine.jobs.node.processes import be_the_first_to_go, die_with_parent, signal_session
-from engine.jobs.node.publish import RESULT
+from video_pipeline.engine.jobs.logs import LineFormatter
+from video_pipeline.engine.jobs.node.failures import classify
+from video_pipeline.engine.jobs.node.processes import be_the_first_to_go, die_with_parent, signal_session
+from video_pipeline.engine.jobs.node.publish import RESULT
 
 if TYPE_CHECKING:
-    from engine.config import Config
-    from engine.pipeline import RenderResult
+    from video_pipeline.engine.config import Config
+    from video_pipeline.engine.pipeline import RenderResult
 
 logger = logging.getLogger(__name__)
 
@@ -175,13 +175,13 @@ def _result_fields(result: RenderResult) -> dict[str, Any]:
 
 def _render(description: dict[str, Any], config: Config, line: Line, stop: threading.Event) -> dict[str, Any]:
     """Render an attempt into its staging folder and return its result, which is written there last."""
-    from engine.atomic import write_text
-    from engine.jobs.assets.fetch import Fetcher
-    from engine.jobs.assets.references import localise
-    from engine.jobs.job_config import job_config
-    from engine.jobs.node.progress import ProgressMeter
-    from engine.pipeline import render_story
-    from engine.story import parse_story
+    from video_pipeline.engine.atomic import write_text
+    from video_pipeline.engine.jobs.assets.fetch import Fetcher
+    from video_pipeline.engine.jobs.assets.references import localise
+    from video_pipeline.engine.jobs.job_config import job_config
+    from video_pipeline.engine.jobs.node.progress import ProgressMeter
+    from video_pipeline.engine.pipeline import render_story
+    from video_pipeline.engine.story import parse_story
 
     temp, staging = Path(description["temp"]), Path(description["staging"])
     local = localise(
@@ -211,7 +211,7 @@ def _render(description: dict[str, Any], config: Config, line: Line, stop: threa
 
 def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line: Line) -> None:
     """Run one attempt and say how it ended."""
-    from engine.errors import CancelledError
+    from video_pipeline.engine.errors import CancelledError
 
     description = json.loads(path.read_text(encoding="utf-8"))
     log, temp = Path(description["log"]), Path(description["temp"])
@@ -265,17 +265,17 @@ def main() -> None:
 
 def _warm_up(setup: dict[str, Any]) -> Config:
     """Import and look up once what every attempt needs."""
-    from engine.memory import importing, return_freed_memory
+    from video_pipeline.engine.memory import importing, return_freed_memory
 
     return_freed_memory()
     with importing():
-        import engine.jobs.assets.fetch
-        import engine.jobs.assets.references
-        import engine.jobs.job_config
-        import engine.jobs.node.progress
-        import engine.pipeline  # noqa: F401
-        from engine.capabilities import choose_compositor, choose_encoder, limit_cores
-        from engine.config import load_config
+        import video_pipeline.engine.jobs.assets.fetch
+        import video_pipeline.engine.jobs.assets.references
+        import video_pipeline.engine.jobs.job_config
+        import video_pipeline.engine.jobs.node.progress
+        import video_pipeline.engine.pipeline  # noqa: F401
+        from video_pipeline.engine.capabilities import choose_compositor, choose_encoder, limit_cores
+        from video_pipeline.engine.config import load_config
     config = load_config(setup["config"], environ=False)
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them will say so

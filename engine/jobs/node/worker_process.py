@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-import engine
-from engine.jobs.model import Failure, FailureKind, Progress
-from engine.jobs.node.failures import MESSAGE_CHARACTERS
-from engine.jobs.node.processes import NODE_VARIABLE, signal_session
+import video_pipeline
+from video_pipeline.engine.jobs.model import Failure, FailureKind, Progress
+from video_pipeline.engine.jobs.node.failures import MESSAGE_CHARACTERS
+from video_pipeline.engine.jobs.node.processes import NODE_VARIABLE, signal_session
 
 READ_BYTES = 1 << 16
 READS_AT_ONCE = 64
@@ -26,7 +26,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 def child_environment(state: Path) -> dict[str, str]:
     """Return the environment of the node's own processes: marked as this node's, with this engine to import."""
-    place = str(Path(engine.__file__).parents[1])
+    place = str(Path(video_pipeline.__file__).parents[1])
     known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return {
         **os.environ,
@@ -55,7 +55,12 @@ class WorkerProcess:
         try:
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
-                    module_command("engine.jobs.node.worker", str(from_node), str(to_node), str(os.getpid())),
+                    module_command(
+                        "video_pipeline.engine.jobs.node.worker",
+                        str(from_node),
+                        str(to_node),
+                        str(os.getpid()),
+                    ),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.assets.backgrounds import GENRES, STYLES, draw_background
-from engine.assets.backgrounds.paint import CAPTION_ZONE, enlarge, finish, ramp, shading
-from engine.assets.backgrounds.palettes import MIDNIGHT, PARCHMENT
-from engine.assets.backgrounds.stage import Stage
+from video_pipeline.engine.assets.backgrounds import GENRES, STYLES, draw_background
+from video_pipeline.engine.assets.backgrounds.paint import CAPTION_ZONE, enlarge, finish, ramp, shading
+from video_pipeline.engine.assets.backgrounds.palettes import MIDNIGHT, PARCHMENT
+from video_pipeline.engine.assets.backgrounds.stage import Stage
 
 NAMES = [style.name for style in STYLES]
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ def test_the_same_arguments_give_the_same_bytes_in_another_process() -> None:
     here = [digest(draw_background(genre="fantasy", seed=9, size_px=(90, 160), style=name)) for name in NAMES]
     code = (
         "import hashlib\n"
-        "from engine.assets.backgrounds import STYLES, draw_background\n"
+        "from video_pipeline.engine.assets.backgrounds import STYLES, draw_background\n"
         "for s in STYLES:\n"
         "    image = draw_background(genre='fantasy', seed=9, size_px=(90, 160), style=s.name)\n"
         "    print(hashlib.sha256(image.tobytes()).hexdigest())\n"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.assets.cache import ContentCache, DamagedError, file_sha256, key_of, open_cache
-from engine.errors import ConfigError
 from tests.support.at_once import ROOT, run_at_once
+from video_pipeline.engine.assets.cache import ContentCache, DamagedError, file_sha256, key_of, open_cache
+from video_pipeline.engine.errors import ConfigError
 
 
 def made(cache: ContentCache, text: str, *, ttl: float | None = None, name: str = "a") -> tuple[Path, bool]:
@@ -50,7 +50,7 @@ def test_the_key_follows_the_content_and_not_the_order_or_the_process() -> None:
     parts = {"b": [1, 2], "a": {"y": "ü", "x": None}}
     assert key_of(parts) == key_of({"a": {"x": None, "y": "ü"}, "b": [1, 2]})
     assert key_of(parts) != key_of({**parts, "b": [2, 1]})
-    code = "from engine.assets.cache import key_of; print(key_of({'b': [1, 2], 'a': {'y': 'ü', 'x': None}}))"
+    code = "from video_pipeline.engine.assets.cache import key_of; print(key_of({'b': [1, 2], 'a': {'y': 'ü', 'x': None}}))"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONUTF8": "1"}
     told = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT, env=environment
@@ -159,7 +159,7 @@ def test_pruning_an_empty_or_missing_folder_frees_nothing(tmp_path: Path) -> Non
 FILLER = """
 import sys, time
 from pathlib import Path
-from engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.cache import ContentCache
 cache, name = ContentCache(Path(sys.argv[1])), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()

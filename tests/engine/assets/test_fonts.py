@@ -8,8 +8,8 @@ from pathlib import Path
 import manimgx_fonts
 import pytest
 
-from engine.assets.fonts import WEIGHTS, FontCatalogue, UnknownFontError
-from filters.typeset import FontFace, TextStyle, layout_text, static_instance
+from video_pipeline.engine.assets.fonts import WEIGHTS, FontCatalogue, UnknownFontError
+from video_pipeline.filters.typeset import FontFace, TextStyle, layout_text, static_instance
 
 FONTS = Path(manimgx_fonts.__file__).parent
 CATALOGUE = FontCatalogue()

@@ -11,9 +11,9 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from engine.assets.footage import Clipped, NotVideoError, probe_footage
-from engine.errors import AssetError
-from engine.story import VideoSpec
+from video_pipeline.engine.assets.footage import Clipped, NotVideoError, probe_footage
+from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.story import VideoSpec
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=64x36:d=1:r=25")

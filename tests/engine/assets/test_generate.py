@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.assets.generate import AssetGenerator, gather_assets, open_asset_cache
-from engine.assets.models import StoryAssets
-from engine.config import load_config
-from engine.errors import ConfigError, StoryError, TTSError
-from engine.story import load_story, parse_story, story_scenes
-from engine.timeline import Still
+from video_pipeline.engine.assets.generate import AssetGenerator, gather_assets, open_asset_cache
+from video_pipeline.engine.assets.models import StoryAssets
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import ConfigError, StoryError, TTSError
+from video_pipeline.engine.story import load_story, parse_story, story_scenes
+from video_pipeline.engine.timeline import Still
 
 GUIDE = Path(__file__).parents[2] / "support" / "guide_config.yaml"
 SMALL = {"size": [216, 384]}

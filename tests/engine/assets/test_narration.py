@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engine.assets.cache import ContentCache
-from engine.assets.models import Sound
-from engine.assets.narration import (
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.narration import (
     EMBEDDED_VOICE,
     HibariNarrator,
     choose_narrator,
@@ -21,8 +21,8 @@ from engine.assets.narration import (
     narrate,
     speakable,
 )
-from engine.config_sections import Tts
-from engine.errors import ConfigError, TTSError
+from video_pipeline.engine.config_sections import Tts
+from video_pipeline.engine.errors import ConfigError, TTSError
 
 WORDS = "The keeper climbed the stairs one last time."
 VOICE = HibariNarrator("heart", 1.0, 0.0)

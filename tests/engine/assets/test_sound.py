@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engine.assets.sound import SAMPLE_RATE_HZ, probe_sound, read_sound
-from engine.errors import AssetError
+from video_pipeline.engine.assets.sound import SAMPLE_RATE_HZ, probe_sound, read_sound
+from video_pipeline.engine.errors import AssetError
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms
 
-from engine.assets.cache import ContentCache
-from engine.assets.stills import ORIENTATION_TAG, prepare_still
-from engine.errors import ImageGenerationError
-from engine.timeline import Still
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.stills import ORIENTATION_TAG, prepare_still
+from video_pipeline.engine.errors import ImageGenerationError
+from video_pipeline.engine.timeline import Still
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 Pixels = npt.NDArray[np.uint8]

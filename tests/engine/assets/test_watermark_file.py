@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.assets.cache import ContentCache, file_sha256
-from engine.assets.watermark import prepare_watermark
-from engine.config import load_config
-from engine.errors import ConfigError
-from engine.timeline import Watermark
+from video_pipeline.engine.assets.cache import ContentCache, file_sha256
+from video_pipeline.engine.assets.watermark import prepare_watermark
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.timeline import Watermark
 
 FRAME_PX = (360, 640)
 

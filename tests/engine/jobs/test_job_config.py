@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.config import load_config
-from engine.errors import ConfigError
-from engine.jobs.job_config import job_config
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.job_config import job_config
 
 NODE = load_config({"video": {"fps": 25, "crf": 30}, "storage": {"output_path": "/videos"}}, environ=False)
 

@@ -11,7 +11,7 @@ import msgpack
 import pytest
 from pydantic import ValidationError
 
-from engine.jobs.messages import (
+from video_pipeline.engine.jobs.messages import (
     BODY_MAX_BYTES,
     BODY_MAX_CONTAINERS,
     REPLIES,
@@ -25,8 +25,8 @@ from engine.jobs.messages import (
     decode,
     encode,
 )
-from engine.jobs.model import JobStatus
-from engine.schema import messages_schema
+from video_pipeline.engine.jobs.model import JobStatus
+from video_pipeline.engine.schema import messages_schema
 
 SCHEMA = messages_schema()
 JOB = "job-0123456789abcdef01234567"

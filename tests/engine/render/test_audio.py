@@ -23,13 +23,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config_sections import Audio
-from engine.errors import AssetError, CancelledError, RenderingError, SubprocessError
-from engine.render.audio import SAMPLE_RATE_HZ, AudioReport, mix_audio
-from engine.render.mixdown import CROSSFADE, MERGE_GAP, Envelope, mix, speech_intervals
-from engine.timeline import AudioTrack, Clip, Still, Timeline
-from engine.timing import FrameRange
-from filters.audio import Loudness, parse_loudness
+from video_pipeline.engine.config_sections import Audio
+from video_pipeline.engine.errors import AssetError, CancelledError, RenderingError, SubprocessError
+from video_pipeline.engine.render.audio import SAMPLE_RATE_HZ, AudioReport, mix_audio
+from video_pipeline.engine.render.mixdown import CROSSFADE, MERGE_GAP, Envelope, mix, speech_intervals
+from video_pipeline.engine.timeline import AudioTrack, Clip, Still, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.audio import Loudness, parse_loudness
 
 FFMPEG = Path(imageio_ffmpeg.get_ffmpeg_exe())
 Sound = npt.NDArray[np.float64]

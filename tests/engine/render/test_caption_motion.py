@@ -9,13 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import native
-from engine.assets.cache import ContentCache
-from engine.render.captions import ANIMATION_SECONDS, CaptionArt, draw_captions, plainer_captions
-from engine.render.lettering import LETTERS_A_SECOND, parts_at
-from engine.timeline import Caption
-from engine.timing import FrameRange
-from filters.text import Box, Shadow, TextStyle
 from tests.support.tolerances import assert_frames_equal
 from tests.support.video import (
     Frames,
@@ -29,6 +22,18 @@ from tests.support.video import (
     planes,
     timeline_of,
 )
+from video_pipeline import native
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.render.captions import (
+    ANIMATION_SECONDS,
+    CaptionArt,
+    draw_captions,
+    plainer_captions,
+)
+from video_pipeline.engine.render.lettering import LETTERS_A_SECOND, parts_at
+from video_pipeline.engine.timeline import Caption
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.text import Box, Shadow, TextStyle
 
 needs_native = pytest.mark.skipif(not native.available(), reason="the native extension was not built")
 
@@ -64,7 +69,7 @@ def art_of(folder: Path, words: Caption, *, drawtext: bool = False) -> CaptionAr
 
 
 def render(folder: Path, words: Caption) -> tuple[Frames, CaptionArt]:
-    from engine.render.native import NativeCompositor
+    from video_pipeline.engine.render.native import NativeCompositor
 
     art = art_of(folder, words)
     source = flat(folder / "grey.png", GREY, SIZE_PX)

@@ -11,11 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.assets.cache import ContentCache
-from engine.render.captions import ANIMATION_SECONDS, CaptionArt, draw_captions, in_range, safe_area
-from engine.timeline import Caption, CaptionAnimation, CaptionPosition
-from engine.timing import FrameRange
-from filters.text import Box, Shadow, TextStyle
 from tests.support.tolerances import assert_colour, assert_frames_equal
 from tests.support.video import (
     SIZE_PX,
@@ -30,6 +25,17 @@ from tests.support.video import (
     planes,
     timeline_of,
 )
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.render.captions import (
+    ANIMATION_SECONDS,
+    CaptionArt,
+    draw_captions,
+    in_range,
+    safe_area,
+)
+from video_pipeline.engine.timeline import Caption, CaptionAnimation, CaptionPosition
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.text import Box, Shadow, TextStyle
 
 FRAMES = 60
 START, STOP = 11, 47

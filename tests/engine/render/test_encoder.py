@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from engine.capabilities import probe_encoder
-from engine.config import Config, load_config
-from engine.errors import ConfigError, RenderingError
-from engine.render.encoder import (
+from tests.support.tolerances import SAME_AFTER_CODING_DB, psnr_db
+from video_pipeline.engine.capabilities import probe_encoder
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import ConfigError, RenderingError
+from video_pipeline.engine.render.encoder import (
     NVENC_FOR_X264_PRESET,
     NVENC_PRESETS,
     X264_PRESETS,
@@ -27,7 +28,6 @@ from engine.render.encoder import (
     encoder_settings,
     parse_bit_rate,
 )
-from tests.support.tolerances import SAME_AFTER_CODING_DB, psnr_db
 
 SIZE_PX = (96, 160)
 RATES = ["24", "30", "60", "30000/1001"]

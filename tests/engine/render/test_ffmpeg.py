@@ -13,15 +13,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.assets.cache import ContentCache
-from engine.assets.footage import probe_footage
-from engine.render.captions import draw_captions
-from engine.render.ffmpeg import FfmpegCompositor
-from engine.story import VideoSpec
-from engine.timeline import Caption, Footage, Timeline, Transition
-from engine.timing import FrameRange
-from filters.ken_burns import Camera, Rect, largest_rect, zoom_about
-from filters.text import Box, Shadow, TextStyle
 from tests.support.tolerances import assert_frames_equal
 from tests.support.video import (
     Frames,
@@ -40,6 +31,15 @@ from tests.support.video import (
     textured,
     timeline_of,
 )
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.footage import probe_footage
+from video_pipeline.engine.render.captions import draw_captions
+from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.story import VideoSpec
+from video_pipeline.engine.timeline import Caption, Footage, Timeline, Transition
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.ken_burns import Camera, Rect, largest_rect, zoom_about
+from video_pipeline.filters.text import Box, Shadow, TextStyle
 
 SIZE_PX = (108, 192)
 RATES = [Fraction(24), Fraction(30), Fraction(60), Fraction(30000, 1001)]

@@ -13,15 +13,15 @@ import av
 import numpy as np
 import pytest
 
-from engine.config import load_config
-from engine.config_sections import Audio
-from engine.errors import RenderingError
-from engine.render.encoder import EncoderSettings, encode_segment, encoder_settings
-from engine.render.mux import Chapter, Mp4Writer
-from engine.render.planes import Buffer
-from engine.render.sound_track import encode_aac
-from engine.timing import FrameRange
 from tests.support.video import as_frames, luma, run_ffmpeg
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config_sections import Audio
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.encoder import EncoderSettings, encode_segment, encoder_settings
+from video_pipeline.engine.render.mux import Chapter, Mp4Writer
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.sound_track import encode_aac
+from video_pipeline.engine.timing import FrameRange
 
 SIZE_PX = (64, 96)
 RATES = ["24", "30", "60", "30000/1001"]

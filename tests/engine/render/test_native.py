@@ -13,19 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import native
 from benchmarks.jitter import blob_centres, draw_blobs, follow, jitter_of
-from engine.assets.cache import ContentCache
-from engine.assets.footage import probe_footage
-from engine.errors import RenderingError
-from engine.render.captions import draw_captions
-from engine.render.raw_frames import Children
-from engine.story import VideoSpec
-from engine.timeline import Caption, Clip, Still, Timeline, Transition
-from engine.timing import FrameRange
-from filters.fit import Fit
-from filters.ken_burns import EASINGS, Camera, Easing, Rect, largest_rect, zoom_about
-from filters.text import Box, Shadow, TextStyle
 from tests.support.tolerances import (
     BLURRED_FILL_DB,
     COMPOSITORS_DB,
@@ -51,12 +39,24 @@ from tests.support.video import (
     textured,
     timeline_of,
 )
+from video_pipeline import native
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.footage import probe_footage
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.captions import draw_captions
+from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.story import VideoSpec
+from video_pipeline.engine.timeline import Caption, Clip, Still, Timeline, Transition
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.fit import Fit
+from video_pipeline.filters.ken_burns import EASINGS, Camera, Easing, Rect, largest_rect, zoom_about
+from video_pipeline.filters.text import Box, Shadow, TextStyle
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="the native extension was not built")
 
 if native.available():
-    from engine.render.native import NativeCompositor
-    from engine.render.picture import load_picture, look_of
+    from video_pipeline.engine.render.native import NativeCompositor
+    from video_pipeline.engine.render.picture import load_picture, look_of
 
 SIZE_PX = (108, 192)
 ASPECT = SIZE_PX[0] / SIZE_PX[1]
@@ -351,8 +351,8 @@ def test_a_still_that_is_gone_is_an_error_that_names_it(tmp_path: Path) -> None:
 ENDS_WHILE_LOADING = """
 import sys, time
 from pathlib import Path
-from engine.render.native import NativeCompositor
-from engine.timing import FrameRange
+from video_pipeline.engine.render.native import NativeCompositor
+from video_pipeline.engine.timing import FrameRange
 from tests.support.video import Still, clip_of, compositor_of, timeline_of
 
 path, seconds = Path(sys.argv[1]), float(sys.argv[2])

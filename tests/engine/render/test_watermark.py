@@ -9,15 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import native
-from engine.assets.cache import ContentCache
-from engine.assets.watermark import prepare_watermark
-from engine.config import load_config
-from engine.render.captions import draw_captions
-from engine.render.compositor import Compositor
-from engine.timeline import Caption, Timeline, Transition
-from engine.timing import FrameRange
-from filters.text import TextStyle
 from tests.support.tolerances import COMPOSITORS_DB, assert_colour, assert_frames_equal, psnr_db
 from tests.support.video import (
     bt709,
@@ -29,6 +20,15 @@ from tests.support.video import (
     planes,
     timeline_of,
 )
+from video_pipeline import native
+from video_pipeline.engine.assets.cache import ContentCache
+from video_pipeline.engine.assets.watermark import prepare_watermark
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.render.captions import draw_captions
+from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.timeline import Caption, Timeline, Transition
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.text import TextStyle
 
 SIZE_PX = (180, 320)
 GREY = (60, 60, 60)
@@ -63,7 +63,7 @@ def timeline(folder: Path, **settings: object) -> Timeline:
 def open_compositor(name: str, shown: Timeline, captions: tuple = ()) -> Compositor:  # type: ignore[type-arg]
     if name == "ffmpeg":
         return compositor_of(shown, captions=captions)
-    from engine.render.native import NativeCompositor
+    from video_pipeline.engine.render.native import NativeCompositor
 
     return NativeCompositor(timeline=shown, captions=captions, graphs=compositor_of(shown))
 

@@ -14,16 +14,16 @@ from typing import Any
 import av
 import pytest
 
-from engine.errors import AssetReferenceError, StoryError
-from engine.jobs.assets.references import check_references
-from engine.jobs.folders import Folders
-from engine.jobs.model import Job
-from engine.jobs.node.running_node import RunningNode
-from engine.story import parse_story
 from tests.support import samples
 from tests.support.audit import assert_sound
 from tests.support.jobs import node_config, submit, turn_until_ended
 from tests.support.origin import origin, reply
+from video_pipeline.engine.errors import AssetReferenceError, StoryError
+from video_pipeline.engine.jobs.assets.references import check_references
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.model import Job
+from video_pipeline.engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.story import parse_story
 
 STRICT = {"images": {"fallback_enabled": False}, "error_handling": {"fallback_enabled": False}}
 PERMANENT = {"StoryError", "ConfigError", "AssetReferenceError"}

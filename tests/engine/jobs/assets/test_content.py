@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.jobs.assets.content import HEAD_BYTES, SUFFIXES, sniff
 from tests.support import samples
+from video_pipeline.engine.jobs.assets.content import HEAD_BYTES, SUFFIXES, sniff
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from engine.config_sections import Node
-from engine.errors import FetchError
-from engine.jobs.assets.fetch import Fetcher, resolve
-from engine.jobs.assets.urls import Address, is_public
 from tests.support import samples
 from tests.support.origin import certificate, origin, reply
+from video_pipeline.engine.config_sections import Node
+from video_pipeline.engine.errors import FetchError
+from video_pipeline.engine.jobs.assets.fetch import Fetcher, resolve
+from video_pipeline.engine.jobs.assets.urls import Address, is_public
 
 PICTURE = samples.picture()
 HERE = ipaddress.ip_address("127.0.0.1")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.assets.inbox import Inbox, InboxError, inbox_names, sweep_inbox
+from video_pipeline.engine.jobs.assets.inbox import Inbox, InboxError, inbox_names, sweep_inbox
 
 
 def names(folder: Path) -> list[str]:

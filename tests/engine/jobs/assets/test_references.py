@@ -9,11 +9,12 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from engine.config import Config, load_config
-from engine.config_sections import LocalPath, Node
-from engine.errors import AssetReferenceError, ConfigError, FetchError, StoryError
-from engine.jobs.assets.content import Kind
-from engine.jobs.assets.references import (
+from tests.support import samples
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config_sections import LocalPath, Node
+from video_pipeline.engine.errors import AssetReferenceError, ConfigError, FetchError, StoryError
+from video_pipeline.engine.jobs.assets.content import Kind
+from video_pipeline.engine.jobs.assets.references import (
     CONFIG_FIELDS,
     Inbox,
     Localised,
@@ -21,7 +22,7 @@ from engine.jobs.assets.references import (
     inbox_names,
     localise,
 )
-from engine.story import (
+from video_pipeline.engine.story import (
     MusicSpec,
     Story,
     StoryMetadata,
@@ -31,8 +32,7 @@ from engine.story import (
     load_story,
     parse_story,
 )
-from engine.story_fields import FilePath, FontName
-from tests.support import samples
+from video_pipeline.engine.story_fields import FilePath, FontName
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 

@@ -6,8 +6,8 @@ import ipaddress
 
 import pytest
 
-from engine.errors import FetchError
-from engine.jobs.assets.urls import check_url, is_public
+from video_pipeline.engine.errors import FetchError
+from video_pipeline.engine.jobs.assets.urls import check_url, is_public
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import InputError, StoryError
-from engine.jobs.assets.references import CONFIG_FIELDS
-from engine.jobs.client import attach
-from engine.jobs.client.attach import pack_job
-from engine.story import parse_story
-from engine.story_fields import FONT_SUFFIXES
+from video_pipeline.engine.errors import InputError, StoryError
+from video_pipeline.engine.jobs.assets.references import CONFIG_FIELDS
+from video_pipeline.engine.jobs.client import attach
+from video_pipeline.engine.jobs.client.attach import pack_job
+from video_pipeline.engine.story import parse_story
+from video_pipeline.engine.story_fields import FONT_SUFFIXES
 
 
 def test_the_fields_are_those_that_a_node_looks_at() -> None:
@@ -93,7 +93,7 @@ def test_files_that_cannot_be_read_are_named(folder: Path) -> None:
 
 def test_a_client_imports_nothing_that_draws() -> None:
     script = (
-        "import sys\nimport engine.jobs.client.client, engine.jobs.client.commands\n"
+        "import sys\nimport video_pipeline.engine.jobs.client.client, video_pipeline.engine.jobs.client.commands\n"
         "print(*{'av', 'numpy', 'PIL', 'asyncio', 'sqlite3', 'rich'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

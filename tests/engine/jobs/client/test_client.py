@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import (
+from tests.support.small_node import SmallNode, pong
+from video_pipeline.engine.errors import (
     ConfigError,
     InputError,
     JobConflictError,
@@ -22,11 +23,18 @@ from engine.errors import (
     StoryError,
     UnreachableError,
 )
-from engine.jobs.client.async_client import AsyncNodeClient
-from engine.jobs.client.client import NodeClient
-from engine.jobs.messages import Encoding, ErrorReply, Message, Ping, Request, Submit, Submitted
-from engine.jobs.model import JobStatus
-from tests.support.small_node import SmallNode, pong
+from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.messages import (
+    Encoding,
+    ErrorReply,
+    Message,
+    Ping,
+    Request,
+    Submit,
+    Submitted,
+)
+from video_pipeline.engine.jobs.model import JobStatus
 
 JOB = "job-" + "0" * 24
 STORY = {"title": "T", "content": "Once."}
@@ -148,7 +156,7 @@ def test_where_a_node_is_connected_but_silent_the_error_says_so() -> None:
 
 
 def test_answers_that_are_none_are_passed_over() -> None:
-    from engine.jobs.client.exchange import Exchange
+    from video_pipeline.engine.jobs.client.exchange import Exchange
 
     exchange = Exchange("tcp://x", timeout=1, retries=0, encoding="json")
     for frames in ([], [b""] * 4, [b"VP1J", b"other", b"ok", b"{}"], [b"VP1J", b"1"], [b"VP9J"] * 4):
@@ -344,8 +352,8 @@ def test_a_retry_whose_answer_was_lost_finds_the_job_queued() -> None:
 
 
 def test_pages_are_asked_for_as_they_are_needed() -> None:
-    from engine.jobs.messages import Jobs, List
     from tests.support.job_views import view
+    from video_pipeline.engine.jobs.messages import Jobs, List
 
     names = [f"job-{number:024x}" for number in range(5)]
 

@@ -17,7 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import (
+from tests.support.audit import processes_of
+from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story, wait_until
+from video_pipeline import (
+    AsyncVideoGenerationPipeline,
+    ContentGenerationOrchestrator,
+    VideoGenerationPipeline,
+)
+from video_pipeline.engine.errors import (
     AccessError,
     ConfigError,
     JobConflictError,
@@ -26,19 +33,12 @@ from engine.errors import (
     StoryError,
     UnreachableError,
 )
-from engine.jobs.client import line
-from engine.jobs.client.async_client import AsyncNodeClient
-from engine.jobs.client.client import NodeClient
-from engine.jobs.door.curve import make_client_key, make_node_key
-from engine.jobs.messages import EventView
-from engine.jobs.model import JobStatus
-from tests.support.audit import processes_of
-from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story, wait_until
-from video_pipeline import (
-    AsyncVideoGenerationPipeline,
-    ContentGenerationOrchestrator,
-    VideoGenerationPipeline,
-)
+from video_pipeline.engine.jobs.client import line
+from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.door.curve import make_client_key, make_node_key
+from video_pipeline.engine.jobs.messages import EventView
+from video_pipeline.engine.jobs.model import JobStatus
 
 ROOT = Path(__file__).parents[4]
 
@@ -78,7 +78,10 @@ def is_front_end(pid: int, node: NodeProcess) -> bool:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
-    return b"engine.jobs.door.frontend" in command and str(node.config.state_dir()).encode() in environment
+    return (
+        b"video_pipeline.engine.jobs.door.frontend" in command
+        and str(node.config.state_dir()).encode() in environment
+    )
 
 
 def kinds(events: list[EventView]) -> list[str]:
@@ -275,7 +278,7 @@ def test_an_upstream_generator_feeds_a_node(node: NodeProcess) -> None:
 
 def test_a_client_that_is_killed_leaves_the_node_as_it_was(node: NodeProcess) -> None:
     script = (
-        "import sys\nfrom engine.jobs.client.client import NodeClient\n"
+        "import sys\nfrom video_pipeline.engine.jobs.client.client import NodeClient\n"
         "client = NodeClient(sys.argv[1])\nprint(client.ping().user, flush=True)\n"
         "list(client.watch())\n"
     )

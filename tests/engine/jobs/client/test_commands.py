@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engine.cli import main
-from engine.jobs.client.client import NodeClient
 from tests.support.jobs import long_story, node_process, tiny_story, wait_until
+from video_pipeline.engine.cli import main
+from video_pipeline.engine.jobs.client.client import NodeClient
 
 ROOT = Path(__file__).parents[4]
 NOBODY = "job-" + "0" * 24
@@ -247,7 +247,16 @@ def test_a_wrong_story_and_a_wrong_configuration_name_the_field(run: Command, tm
 
 
 def test_watching_all_goes_on_until_it_is_interrupted(url: str, client: NodeClient) -> None:
-    command = [sys.executable, "-m", "engine.cli", "watch", "--all", "--json", "--connect", url]
+    command = [
+        sys.executable,
+        "-m",
+        "video_pipeline.engine.cli",
+        "watch",
+        "--all",
+        "--json",
+        "--connect",
+        url,
+    ]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watching:
@@ -282,7 +291,7 @@ def test_a_terminal_shows_a_bar_with_stage_percent_speed_and_time_left(url: str,
     job = client.submit(long_story(seconds=300)).job_id
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "engine.cli", "watch", job, "--connect", url],
+        [sys.executable, "-m", "video_pipeline.engine.cli", "watch", job, "--connect", url],
         cwd=ROOT,
         stdout=follower,
         stderr=follower,

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from engine.errors import UnreachableError
-from engine.jobs.client.calls import Call, Pause, Show
-from engine.jobs.client.watching import watch_steps
-from engine.jobs.messages import Events, EventsReply, EventView, JobView, Ping, Status
-from engine.jobs.model import EventKind, JobStatus
 from tests.support.job_views import event, view
 from tests.support.small_node import pong
+from video_pipeline.engine.errors import UnreachableError
+from video_pipeline.engine.jobs.client.calls import Call, Pause, Show
+from video_pipeline.engine.jobs.client.watching import watch_steps
+from video_pipeline.engine.jobs.messages import Events, EventsReply, EventView, JobView, Ping, Status
+from video_pipeline.engine.jobs.model import EventKind, JobStatus
 
 NAMES = tuple(f"job-{number:024x}" for number in range(3))
 LIFE: tuple[tuple[EventKind, JobStatus], ...] = (
@@ -116,7 +116,7 @@ class Node:
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.jobs.client.watching.REPLAY_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("video_pipeline.engine.jobs.client.watching.REPLAY_EVERY_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.2, 1.0])

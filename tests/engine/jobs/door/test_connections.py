@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import zmq
 
-from engine.jobs.door import connections
-from engine.jobs.door.connections import Connections
 from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
 from tests.support.zmtp import frame, greeted
+from video_pipeline.engine.jobs.door import connections
+from video_pipeline.engine.jobs.door.connections import Connections
 
 MB = 1 << 20
 MAX_MESSAGE = 4 * MB

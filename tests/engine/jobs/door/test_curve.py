@@ -13,9 +13,10 @@ import pytest
 import zmq
 import zmq.auth
 
-from engine.cli import main
-from engine.errors import ConfigError, InputError
-from engine.jobs.door.curve import (
+from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
+from video_pipeline.engine.cli import main
+from video_pipeline.engine.errors import ConfigError, InputError
+from video_pipeline.engine.jobs.door.curve import (
     AllowList,
     client_names,
     keys_dir,
@@ -24,7 +25,6 @@ from engine.jobs.door.curve import (
     read_key,
     revoke_client,
 )
-from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
 
 
 def test_key_files_are_private_and_in_the_format_of_zmq_auth(tmp_path: Path) -> None:

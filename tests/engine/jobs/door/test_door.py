@@ -10,14 +10,21 @@ from typing import Any
 
 import pytest
 
-from engine.config import Config
-from engine.jobs.door.door import Door
-from engine.jobs.door.envelope import Asked
-from engine.jobs.door.flood import CLIENTS_MAX, WAITS_PER_CLIENT, Held, RateLimit, Return, Waits
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
-from engine.jobs.model import Failure, JobStatus, NewJob
 from tests.support.front_end import PNG, STORY, node_config
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.door.door import Door
+from video_pipeline.engine.jobs.door.envelope import Asked
+from video_pipeline.engine.jobs.door.flood import (
+    CLIENTS_MAX,
+    WAITS_PER_CLIENT,
+    Held,
+    RateLimit,
+    Return,
+    Waits,
+)
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
+from video_pipeline.engine.jobs.model import Failure, JobStatus, NewJob
 
 
 @dataclass

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import zmq
 
-from engine.jobs.messages import REQUESTS
-from engine.jobs.model import Failure, JobStatus, Progress
 from tests.support.front_end import PNG, ROOT, STORY, FrontEndProcess, Speaker, node_config
+from video_pipeline.engine.jobs.messages import REQUESTS
+from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from typing import get_args
 import msgpack
 import zmq
 
-from engine.jobs.door.views import PUBLIC_DETAILS
-from engine.jobs.messages import REQUESTS, ErrorCode
 from tests.support.front_end import ROOT, FrontEndProcess, node_config
+from video_pipeline.engine.jobs.door.views import PUBLIC_DETAILS
+from video_pipeline.engine.jobs.messages import REQUESTS, ErrorCode
 
 TEXT = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```(request|reply)\n(.*?)\n```", re.DOTALL)

@@ -17,11 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.ledger.errors import ledger_error
-from engine.jobs.ledger.ledger import Ledger, LedgerCorrupt, LedgerError, LedgerFull
-from engine.jobs.ledger.local_disk import network_type
-from engine.jobs.ledger.schema import MIGRATIONS
-from engine.jobs.model import JobStatus
 from tests.support.ledgers import (
     ROOT,
     STORY_4K,
@@ -34,6 +29,11 @@ from tests.support.ledgers import (
     run_python,
     submit,
 )
+from video_pipeline.engine.jobs.ledger.errors import ledger_error
+from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerCorrupt, LedgerError, LedgerFull
+from video_pipeline.engine.jobs.ledger.local_disk import network_type
+from video_pipeline.engine.jobs.ledger.schema import MIGRATIONS
+from video_pipeline.engine.jobs.model import JobStatus
 
 
 def test_commits_are_durable_and_the_file_is_its_owners_alone(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_write_that_the_kernel_refuses_acknowledges_nothing_and_room_mends_it(
 _ON_A_SMALL_DISK = """
 import os, sys
 from pathlib import Path
-from engine.jobs.ledger.ledger import Ledger, LedgerFull
+from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerFull
 from tests.support.ledgers import STORY_4K, assert_sound, claim, publish, submit
 folder = Path(sys.argv[1])
 ledger = Ledger(folder / "l")
@@ -223,7 +223,7 @@ def test_a_network_share_is_known_by_its_mount(tmp_path: Path) -> None:
 
 def test_several_processes_may_make_the_ledger_at_once(tmp_path: Path) -> None:
     program = (
-        "import sys; from engine.jobs.ledger.ledger import Ledger; from engine.jobs.model import NewJob\n"
+        "import sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from video_pipeline.engine.jobs.model import NewJob\n"
         "with Ledger(sys.argv[1]) as ledger: ledger.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9)"
     )
     children = [run_python(program, str(tmp_path / "l")) for _ in range(4)]
@@ -237,7 +237,7 @@ def test_several_processes_may_make_the_ledger_at_once(tmp_path: Path) -> None:
 
 _WRITES_UNTIL_KILLED = """
 import random, sys
-from engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from tests.support.ledgers import STORY_4K, claim, publish, submit
 dice = random.Random(int(sys.argv[2]))
 ledger = Ledger(sys.argv[1])
@@ -289,7 +289,7 @@ def test_nothing_that_was_acknowledged_is_lost_where_the_writer_is_killed(tmp_pa
 def test_a_writer_that_is_killed_between_rename_and_complete_can_be_told(tmp_path: Path) -> None:
     path = tmp_path / "l"
     program = (
-        "import os, sys; from engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import claim, submit\n"
+        "import os, sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import claim, submit\n"
         "ledger = Ledger(sys.argv[1]); submit(ledger); attempt = claim(ledger)\n"
         "ledger.begin_publishing(attempt.job_id, attempt.fence); os.kill(os.getpid(), 9)"
     )
@@ -309,7 +309,7 @@ def test_two_connections_of_one_process_keep_their_locks_on_the_file(tmp_path: P
         with Ledger(path) as ledger:
             submit(ledger)
             Ledger(path).close()
-            program = "import sys; from engine.jobs.ledger.ledger import Ledger; Ledger(sys.argv[1]).close()"
+            program = "import sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; Ledger(sys.argv[1]).close()"
             with run_python(program, str(path)) as child:
                 assert child.wait() == 0
             assert (folder / "l-wal").exists()

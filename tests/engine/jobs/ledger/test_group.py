@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.ledger import file as ledger_file
-from engine.jobs.ledger.ledger import (
+from tests.support.ledgers import assert_sound, claim, publish, run_python, submit
+from video_pipeline.engine.jobs.ledger import file as ledger_file
+from video_pipeline.engine.jobs.ledger.ledger import (
     KeyConflict,
     Ledger,
     LedgerBusy,
@@ -18,8 +19,7 @@ from engine.jobs.ledger.ledger import (
     UnknownJob,
     WrongState,
 )
-from engine.jobs.model import Progress
-from tests.support.ledgers import assert_sound, claim, publish, run_python, submit
+from video_pipeline.engine.jobs.model import Progress
 
 
 def test_a_group_is_seen_by_others_as_a_whole_and_after_its_end(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_who_waits_for_too_long_is_told_and_has_changed_nothing(
 def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None:
     path = tmp_path / "l"
     program = (
-        "import sys, time; from engine.jobs.ledger.ledger import Ledger; from engine.jobs.model import NewJob\n"
+        "import sys, time; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from video_pipeline.engine.jobs.model import NewJob\n"
         "ledger = Ledger(sys.argv[1])\n"
         "with ledger.group():\n"
         "    ledger.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9); print('in', flush=True); time.sleep(60)"
@@ -147,7 +147,7 @@ def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None
 def test_a_busy_writer_lets_others_have_their_turn(tmp_path: Path) -> None:
     """The front end commits group after group; the node's short writes come in between, each after one or two."""
     program = (
-        "import sys; from engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import submit\n"
+        "import sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import submit\n"
         "ledger = Ledger(sys.argv[1])\n"
         "while True:\n"
         "    with ledger.group():\n"

@@ -7,18 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import PipelineError
-from engine.jobs.ledger.ledger import (
-    MAX_REQUEUES,
-    KeyConflict,
-    Ledger,
-    LedgerError,
-    QueueFull,
-    Receipt,
-    UnknownJob,
-    WrongState,
-)
-from engine.jobs.model import JOB_ID_PATTERN, Failure, JobStatus, Progress
 from tests.support.ledgers import (
     FakeClock,
     assert_sound,
@@ -29,6 +17,18 @@ from tests.support.ledgers import (
     submit,
     submit_fully,
 )
+from video_pipeline.engine.errors import PipelineError
+from video_pipeline.engine.jobs.ledger.ledger import (
+    MAX_REQUEUES,
+    KeyConflict,
+    Ledger,
+    LedgerError,
+    QueueFull,
+    Receipt,
+    UnknownJob,
+    WrongState,
+)
+from video_pipeline.engine.jobs.model import JOB_ID_PATTERN, Failure, JobStatus, Progress
 
 BROKEN = Failure("retryable", "WorkerKilled", "killed", ("a line", "the last line"))
 

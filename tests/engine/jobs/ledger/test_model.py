@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.jobs.ledger.ledger import MAX_REQUEUES, KeyConflict, Ledger, QueueFull, WrongState
-from engine.jobs.model import PRIORITIES, Failure, FailureKind, JobStatus, Priority, Progress
 from tests.support.ledgers import FakeClock, assert_sound, job, kinds, quick_folder, submit_fully
+from video_pipeline.engine.jobs.ledger.ledger import MAX_REQUEUES, KeyConflict, Ledger, QueueFull, WrongState
+from video_pipeline.engine.jobs.model import PRIORITIES, Failure, FailureKind, JobStatus, Priority, Progress
 
 MAX_QUEUED, RESERVE, AGEING = 8, 0.25, 64.0
 SECONDS = st.sampled_from([0.25, 1.0, 8.0, 100.0])  # exact in binary: the model's sums are the ledger's

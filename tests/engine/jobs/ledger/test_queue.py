@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.ledger.ledger import Ledger, QueueFull
-from engine.jobs.model import Failure
 from tests.support.ledgers import (
     AGEING,
     FakeClock,
@@ -19,6 +17,8 @@ from tests.support.ledgers import (
     quick_folder,
     submit,
 )
+from video_pipeline.engine.jobs.ledger.ledger import Ledger, QueueFull
+from video_pipeline.engine.jobs.model import Failure
 
 HOUR = 3600.0
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.model import Failure, JobStatus, Progress
 from tests.support.ledgers import (
     STORY_4K,
     FakeClock,
@@ -23,6 +21,8 @@ from tests.support.ledgers import (
     quick_folder,
     submit,
 )
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
 
 DAY = 86400.0
 

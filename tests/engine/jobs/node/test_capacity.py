@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.capabilities import cpu_count
-from engine.config import load_config
-from engine.doctor import as_text, examine
-from engine.jobs.node import capacity
-from engine.jobs.node.capacity import (
+from video_pipeline.engine.capabilities import cpu_count
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.doctor import as_text, examine
+from video_pipeline.engine.jobs.node import capacity
+from video_pipeline.engine.jobs.node.capacity import (
     Capacity,
     Machine,
     default_slots,

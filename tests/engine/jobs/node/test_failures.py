@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from engine.errors import (
+from video_pipeline.engine.errors import (
     AssetError,
     ConfigError,
     InputError,
@@ -17,7 +17,7 @@ from engine.errors import (
     TTSError,
     UnavailableError,
 )
-from engine.jobs.node.failures import classify
+from video_pipeline.engine.jobs.node.failures import classify
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.node.front import FrontEnd
-from engine.jobs.node.guard import Guard
 from tests.support.audit import processes_of
 from tests.support.jobs import node_config
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.node.front import FrontEnd
+from video_pipeline.engine.jobs.node.guard import Guard
 
 pytest.importorskip("zmq")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.node.running_node import RunningNode
 from tests.support.audit import assert_sound
 from tests.support.jobs import job_of, node_config, submit, tiny_story, turn_until, turn_until_ended
+from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 
 @contextmanager

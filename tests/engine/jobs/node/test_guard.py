@@ -11,9 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.jobs.node.guard import Guard, kill_sessions, sweep
-from engine.jobs.node.processes import NODE_VARIABLE, read_process, session_members, started_for
 from tests.support.jobs import ROOT, wait_until
+from video_pipeline.engine.jobs.node.guard import Guard, kill_sessions, sweep
+from video_pipeline.engine.jobs.node.processes import (
+    NODE_VARIABLE,
+    read_process,
+    session_members,
+    started_for,
+)
 
 
 @contextmanager
@@ -74,7 +79,7 @@ def test_the_guard_outlives_a_node_that_is_killed_with_its_whole_group(tmp_path:
                 "-c",
                 textwrap.dedent(f"""
                     import pathlib, time
-                    from engine.jobs.node.guard import Guard
+                    from video_pipeline.engine.jobs.node.guard import Guard
                     guard = Guard(pathlib.Path({str(tmp_path)!r}))
                     guard.add({process.pid})
                     print("there", flush=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.errors import ConfigError
-from engine.jobs.node import health as health_module
-from engine.jobs.node.health import (
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.node import health as health_module
+from video_pipeline.engine.jobs.node.health import (
     CONNECTIONS_MAX,
     REQUEST_MAX_BYTES,
     Health,
@@ -21,7 +21,7 @@ from engine.jobs.node.health import (
     Readiness,
     parse_bind,
 )
-from engine.jobs.node.prometheus import PrometheusMetrics
+from video_pipeline.engine.jobs.node.prometheus import PrometheusMetrics
 
 
 @pytest.fixture

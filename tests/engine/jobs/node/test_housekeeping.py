@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.cli import main
-from engine.config import load_config
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.node.housekeeping import purge
 from tests.support.jobs import job_of, node_config, node_settings, submit, tiny_story
 from tests.support.ledgers import FakeClock
+from video_pipeline.engine.cli import main
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.node.housekeeping import purge
 
 
 def test_ended_jobs_past_their_time_go_with_their_logs_and_all_others_stay(tmp_path: Path) -> None:

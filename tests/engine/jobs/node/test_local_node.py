@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError
-from engine.jobs.node.local_node import LocalNode
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import is_rendering, job_of, long_story, node_config, submit, tiny_story, wait_until
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.node.local_node import LocalNode
 
 
 def test_it_renders_what_is_submitted_while_it_is_started(tmp_path: Path, session_cache: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.jobs.node.gpu_load import gpu_loads
-from engine.jobs.node.metrics import Metrics, open_metrics
-from engine.jobs.node.prometheus import ERROR_TYPES_MAX, PrometheusMetrics
+from video_pipeline.engine.jobs.node.gpu_load import gpu_loads
+from video_pipeline.engine.jobs.node.metrics import Metrics, open_metrics
+from video_pipeline.engine.jobs.node.prometheus import ERROR_TYPES_MAX, PrometheusMetrics
 
 
 def values(metrics: Metrics) -> dict[str, float]:
@@ -140,12 +140,12 @@ sys.meta_path.insert(0, Gone())
 import importlib.util
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "prometheus_client" else find(name, *rest)
-from engine.jobs.node.metrics import open_metrics
+from video_pipeline.engine.jobs.node.metrics import open_metrics
 metrics = open_metrics(slots=2)
 metrics.job_started(priority="high"); metrics.job_ended(outcome="completed", seconds=1)
 metrics.queue({"high": 1}); metrics.frontend_counters({"x": 1}); metrics.ready(True)
 assert metrics.render()[0] == b""
-import engine.jobs.node.local_node
+import video_pipeline.engine.jobs.node.local_node
 assert not {"prometheus_client", "zmq", "msgpack"} & set(sys.modules)
 """
     done = subprocess.run(

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import (
     NodeProcess,
@@ -23,6 +21,8 @@ from tests.support.jobs import (
     tiny_story,
     wait_until,
 )
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 
 def folders_of(node: NodeProcess) -> Folders:
@@ -127,7 +127,11 @@ def test_a_worker_outlives_neither_the_node_nor_a_guard_that_was_killed_with_it(
         job_id = submit(ledger, long_story(seconds=60), config={"video": {"compositor": "ffmpeg"}})
         wait_until(lambda: is_rendering(ledger, job_id), what="frames")
         state = folders_of(node).state
-        guards = [pid for pid, command in processes_of(state).items() if "engine.jobs.node.guard" in command]
+        guards = [
+            pid
+            for pid, command in processes_of(state).items()
+            if "video_pipeline.engine.jobs.node.guard" in command
+        ]
         assert len(guards) == 1
         os.kill(guards[0], signal.SIGSTOP)
         node.kill()
@@ -137,7 +141,7 @@ def test_a_worker_outlives_neither_the_node_nor_a_guard_that_was_killed_with_it(
                 not [
                     command
                     for command in processes_of(state).values()
-                    if "engine.jobs.node.worker" in command
+                    if "video_pipeline.engine.jobs.node.worker" in command
                 ]
             ),
             what="no worker left",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.jobs.node.progress import ProgressMeter
-from engine.plan import Event
 from tests.support.ledgers import FakeClock
+from video_pipeline.engine.jobs.node.progress import ProgressMeter
+from video_pipeline.engine.plan import Event
 
 
 def meter(clock: FakeClock) -> tuple[ProgressMeter, list[dict[str, Any]]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger
-from engine.jobs.node.publish import (
+from tests.support.jobs import job_of, node_config, submit, tiny_story
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.node.publish import (
     RESULT,
     AlreadyPublishedError,
     NotStagedError,
@@ -18,8 +19,7 @@ from engine.jobs.node.publish import (
     publish,
     published_result,
 )
-from engine.jobs.node.recovery import recover
-from tests.support.jobs import job_of, node_config, submit, tiny_story
+from video_pipeline.engine.jobs.node.recovery import recover
 
 FILES = {
     "video": "s.mp4",

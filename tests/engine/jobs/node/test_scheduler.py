@@ -10,14 +10,20 @@ from typing import Any
 
 import pytest
 
-from engine.jobs.dispatcher import FailedReport, FinishedReport, ProgressReport, Report, StoppedReport
-from engine.jobs.folders import Folders
-from engine.jobs.ledger.ledger import Ledger, LedgerFull
-from engine.jobs.model import Attempt, Failure, FailureKind, Progress
-from engine.jobs.node.publish import RESULT
-from engine.jobs.node.scheduler import Ended, Scheduler, retry_wait
 from tests.support.jobs import job_of, node_config, submit, tiny_story
 from tests.support.ledgers import FakeClock
+from video_pipeline.engine.jobs.dispatcher import (
+    FailedReport,
+    FinishedReport,
+    ProgressReport,
+    Report,
+    StoppedReport,
+)
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerFull
+from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind, Progress
+from video_pipeline.engine.jobs.node.publish import RESULT
+from video_pipeline.engine.jobs.node.scheduler import Ended, Scheduler, retry_wait
 
 FILES = {
     "video": "s.mp4",

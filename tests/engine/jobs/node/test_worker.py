@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from engine.jobs.folders import Folders
-from engine.jobs.node.processes import read_process, session_members
-from engine.jobs.node.worker_process import WorkerProcess
 from tests.support.jobs import ROOT, long_story, node_config, wait_until
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.node.processes import read_process, session_members
+from video_pipeline.engine.jobs.node.worker_process import WorkerProcess
 
 
 class Talk:
@@ -119,7 +119,7 @@ def test_it_dies_with_the_thread_that_started_it(tmp_path: Path) -> None:
     """The kernel binds PR_SET_PDEATHSIG to the thread: a node keeps the one that starts workers."""
     script = textwrap.dedent(f"""
         import pathlib, threading, time
-        from engine.jobs.node.worker_process import WorkerProcess
+        from video_pipeline.engine.jobs.node.worker_process import WorkerProcess
         def start():
             worker = WorkerProcess(setup={{}}, state=pathlib.Path({str(tmp_path)!r}), cores=1,
                                    log=pathlib.Path({str(tmp_path / "worker.log")!r}))
@@ -145,7 +145,7 @@ def test_it_ends_at_once_where_the_node_has_ended_before_it_looked(tmp_path: Pat
     receive, send = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "engine.jobs.node.worker", str(receive), str(send), "1"],
+            [sys.executable, "-m", "video_pipeline.engine.jobs.node.worker", str(receive), str(send), "1"],
             cwd=ROOT,
             pass_fds=(receive, send),
             capture_output=True,
