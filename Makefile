@@ -61,7 +61,7 @@ KILLS ?= 200
 MESSAGES ?= 100000
 soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, and audit what is left
 	$(BIN)/python -m tests.soak --kills $(KILLS)
-	$(BIN)/python -m tests.engine.jobs.door.fuzz_protocol --messages $(MESSAGES)
+	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

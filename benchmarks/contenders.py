@@ -21,7 +21,7 @@ from typing import Any, Literal
 from benchmarks.by_hand import zoompan_video_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, Workload
-from video_pipeline.engine.config_sections import Video
+from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.render.encoder import encoder_settings
 
 GOP_SECONDS = 2
@@ -97,7 +97,7 @@ def engine(
             *(
                 sys.executable,
                 "-m",
-                "video_pipeline.engine.cli",
+                "video_pipeline.engine.cli.main",
                 "render",
                 str(work.story),
                 "-o",
@@ -130,7 +130,7 @@ def compiled_command(work: Workload, settings: Settings, folder: Path) -> tuple[
             *(
                 sys.executable,
                 "-m",
-                "video_pipeline.engine.cli",
+                "video_pipeline.engine.cli.main",
                 "compile",
                 str(work.story),
                 "--as",

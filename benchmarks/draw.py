@@ -24,7 +24,7 @@ from benchmarks.machine import cores  # noqa: E402
 from benchmarks.planned import add_options, planned  # noqa: E402
 
 if TYPE_CHECKING:
-    from video_pipeline.engine.render.compositor import Compositor
+    from video_pipeline.engine.render.compositors.base import Compositor
     from video_pipeline.engine.timing import FrameRange
 
 
@@ -33,7 +33,7 @@ def draw_video(compositor: Compositor, *, workers: int, raw: Path | None = None)
 
     With `raw` the frames are kept in that file, yuv420p, in their order.
     """
-    from video_pipeline.engine.render.raw_frames import Children
+    from video_pipeline.engine.render.compositors.raw_frames import Children
 
     segments = compositor.segments()
     workers = max(1, min(workers, len(segments)))
@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=cores(), help="segments at a time; default: the cores")
     parser.add_argument("--raw", type=Path, metavar="FRAMES.yuv", help="keep the frames, raw yuv420p")
     options = parser.parse_args()
-    from video_pipeline.engine.memory import return_freed_memory
+    from video_pipeline.engine.common.process import return_freed_memory
 
     return_freed_memory()
     with planned(options) as plan:

@@ -46,7 +46,7 @@ def measure_edits(
         *(
             sys.executable,
             "-m",
-            "video_pipeline.engine.cli",
+            "video_pipeline.engine.cli.main",
             "render",
             str(work.story),
             "-o",

@@ -23,10 +23,10 @@ from benchmarks.machine import cores  # noqa: E402
 from benchmarks.planned import add_encoder_options, add_options, planned  # noqa: E402
 
 if TYPE_CHECKING:
-    from video_pipeline.engine.render.captions import CaptionArt
-    from video_pipeline.engine.render.compositor import Compositor
+    from video_pipeline.engine.render.captions.draw import CaptionArt
+    from video_pipeline.engine.render.compositors.base import Compositor
+    from video_pipeline.engine.render.compositors.raw_frames import Children
     from video_pipeline.engine.render.planes import Buffer
-    from video_pipeline.engine.render.raw_frames import Children
     from video_pipeline.engine.timeline import Timeline
     from video_pipeline.engine.timing import FrameRange
 
@@ -103,7 +103,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=cores(), help="segments at a time; default: the cores")
     add_encoder_options(parser)
     options = parser.parse_args()
-    from video_pipeline.engine.memory import return_freed_memory
+    from video_pipeline.engine.common.process import return_freed_memory
     from video_pipeline.engine.render.mux import Mp4Writer
     from video_pipeline.engine.render.renderer import render_segments
 

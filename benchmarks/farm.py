@@ -88,7 +88,7 @@ class Node:
             self._process = subprocess.Popen(
                 [
                     *self._prefix,
-                    *(sys.executable, "-m", "video_pipeline.engine.cli", "serve"),
+                    *(sys.executable, "-m", "video_pipeline.engine.cli.main", "serve"),
                     *("--config", str(self._config), "--slots", str(self.slots)),
                 ],
                 env={**os.environ, **COMPILED_KEPT},
@@ -304,7 +304,7 @@ def overhead_section(folder: Path, *, quick: bool, source: Path | None) -> dict[
             story.write_text(json.dumps(_story(folder, pictures, f"hand-{turn}")), encoding="utf-8")
             done = measure(
                 [
-                    *(sys.executable, "-m", "video_pipeline.engine.cli", "render", str(story), "-q"),
+                    *(sys.executable, "-m", "video_pipeline.engine.cli.main", "render", str(story), "-q"),
                     *("-o", str(home / f"video-{turn}.mp4"), "--preset", "veryfast", "--crf", "21"),
                 ],
                 environment={**COMPILED_KEPT, "CACHE_PATH": str(home / "cache")},

@@ -174,7 +174,7 @@ def engine_argv(work: Workload, output: Path, *, options: tuple[str, ...] = ()) 
         *(
             sys.executable,
             "-m",
-            "video_pipeline.engine.cli",
+            "video_pipeline.engine.cli.main",
             "render",
             str(work.story),
             "-o",

@@ -19,7 +19,7 @@ from video_pipeline import native
 
 if TYPE_CHECKING:
     from video_pipeline.engine.timeline import Still
-    from video_pipeline.filters.ken_burns import Rect
+    from video_pipeline.filters.geometry import Rect
 
 ZOOMS = (0.01, 0.02, 0.05, 0.10)
 PANS_PX = (2.0, 5.0, 10.0)
@@ -44,12 +44,12 @@ def native_frames(work: Workload, move: Move, *, ffmpeg: str) -> Iterator[Luma]:
 
     The still has the frame's aspect; the planes are overwritten by the next.
     """
-    from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
-    from video_pipeline.engine.render.native import NativeCompositor
-    from video_pipeline.engine.render.raw_frames import Children
+    from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
+    from video_pipeline.engine.render.compositors.native import NativeCompositor
+    from video_pipeline.engine.render.compositors.raw_frames import Children
     from video_pipeline.engine.timeline import Clip, Timeline
     from video_pipeline.engine.timing import FrameRange
-    from video_pipeline.filters.ken_burns import Camera
+    from video_pipeline.filters.geometry import Camera
 
     width, height = work.size_px
     last = (work.frames - 1) / work.fps
@@ -65,7 +65,7 @@ def native_frames(work: Workload, move: Move, *, ffmpeg: str) -> Iterator[Luma]:
 
 def view(move: Move, time_s: float, *, width_px: int) -> Rect:
     """Return the rectangle of the picture, in fractions of it, that is seen after some seconds of a move."""
-    from video_pipeline.filters.ken_burns import Rect
+    from video_pipeline.filters.geometry import Rect
 
     size = 1 / (move.start_zoom + move.zoom_per_second * time_s)
     return Rect(move.left(time_s, width_px=width_px), 0.5 - size / 2, size, size)

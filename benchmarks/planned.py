@@ -33,7 +33,7 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def planned(options: argparse.Namespace) -> Iterator[Plan]:
     """Yield the plan of a story, made with a cache that is empty before and gone after."""
-    from video_pipeline.engine.assets.cache import ContentCache
+    from video_pipeline.engine.common.cache import ContentCache
     from video_pipeline.engine.config import load_config
     from video_pipeline.engine.plan import plan_video
     from video_pipeline.engine.story import load_story

@@ -36,8 +36,8 @@ SMALL_PX, SMALL_PRESET = (16, 16), "ultrafast"
 
 def shrunk(plan: Plan) -> Plan:
     """Return the plan of the same story with frames of SMALL_PX; captions stay as they are drawn."""
-    from video_pipeline.engine.capabilities import find_ffmpeg
-    from video_pipeline.engine.plan import open_compositor
+    from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
+    from video_pipeline.engine.render.compositors.choice import open_compositor
 
     width, height = SMALL_PX
     timeline = replace(plan.timeline, width_px=width, height_px=height)
@@ -59,9 +59,9 @@ def shrunk(plan: Plan) -> Plan:
 
 def _render(plan: Plan, target: Path, *, workers: int | None = None) -> tuple[float, float]:
     """Render a plan without sound and return wall and processor seconds of the stage."""
+    from video_pipeline.engine.outputs.thumbnail import FrameWatch
     from video_pipeline.engine.render.mux import Mp4Writer
     from video_pipeline.engine.render.renderer import render_segments
-    from video_pipeline.engine.thumbnail import FrameWatch
 
     writer = Mp4Writer(
         target,

@@ -94,7 +94,7 @@ def commands(folder: Path) -> dict[str, Once]:
     story = folder / "startup.json"
     story.parent.mkdir(parents=True, exist_ok=True)
     story.write_text(json.dumps(STORY), encoding="utf-8")
-    program = (sys.executable, "-m", "video_pipeline.engine.cli")
+    program = (sys.executable, "-m", "video_pipeline.engine.cli.main")
     render = (*program, "render", str(story), "-o", str(folder / "video.mp4"), *SMALL)
     frame = ("--frame", "12", "-o", str(folder / "startup.png"), "--size", "180x320", "-q")
     argvs: dict[str, Sequence[str]] = {

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from video_pipeline.engine.assets.fonts import FontCatalogue, UnknownFontError
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
-from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.placement import SceneTiming, place_scenes
-from video_pipeline.engine.story import Story, StoryScene, parse_story
-from video_pipeline.engine.story_effects import FadeEffect, KenBurns
-from video_pipeline.engine.story_fields import (
+from video_pipeline.engine.story import Story, StoryScene
+from video_pipeline.engine.story.effects import FadeEffect, KenBurns
+from video_pipeline.engine.story.fields import (
     FONT_SUFFIXES,
     BoxSpec,
     ShadowSpec,
@@ -23,7 +22,7 @@ from video_pipeline.engine.story_fields import (
     expand_user,
     parse_colour,
 )
-from video_pipeline.engine.story_text import word_units
+from video_pipeline.engine.story.splitting import word_units
 from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Footage, Timeline, Transition
 from video_pipeline.engine.timing import (
     FrameRange,
@@ -33,7 +32,7 @@ from video_pipeline.engine.timing import (
     frames_ceil,
     frames_round,
 )
-from video_pipeline.filters.ken_burns import Camera, Rect, largest_rect, widen_to_aspect, zoom_about
+from video_pipeline.filters.geometry import Camera, Rect, largest_rect, widen_to_aspect, zoom_about
 from video_pipeline.filters.text import Box, Shadow, TextStyle
 from video_pipeline.filters.transitions import CUT
 
@@ -83,7 +82,7 @@ def _lead(narration: Seconds, before: int, after: int, *, fps: Fraction, padding
     return _Lead(lead, frames_ceil(lead + narration + tail, fps))
 
 
-def _scene_timings(
+def scene_timings(
     scenes: Sequence[StoryScene], assets: Sequence[SceneAssets | None], config: Config
 ) -> tuple[list[SceneTiming], list[str]]:
     fps = config.video.fps
@@ -213,7 +212,7 @@ def compose(
     """
     fps = config.video.fps
     width, height = config.video.canvas_px()
-    timings, warnings = _scene_timings(scenes, assets.scenes, config)
+    timings, warnings = scene_timings(scenes, assets.scenes, config)
     placement = place_scenes(timings, fps=fps)
     if assets.voice_over is not None:
         missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
@@ -365,52 +364,3 @@ def _clip(
         fade_in_frames=0 if before else fades["fade_in"],
         fade_out_frames=0 if after else fades["fade_out"],
     )
-
-
-class SceneComposer:
-    """The guide's composer: scene dictionaries and assets in, composed scene dictionaries out."""
-
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
-        self.config = load_config(config)
-
-    def compose_scenes(
-        self, story_scenes: Sequence[Mapping[str, Any]], generated_assets: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        """Return scenes ready for `VideoRenderer.render_video`, with start_time and end_time in seconds.
-
-        Times count the overlap of transitions: a scene starts before the last one has ended. A scene whose
-        picture is missing gets none here; the renderer draws one. Raises StoryError.
-        """
-        story = parse_story({"title": "scenes", "scenes": [dict(scene) for scene in story_scenes]})
-        scenes = story.scenes or ()
-        timings, _ = _scene_timings(scenes, [None] * len(scenes), self.config)
-        placement = place_scenes(timings, fps=self.config.video.fps)
-        images = generated_assets.get("images") or {}
-        look = self.config.scenes
-        composed: list[dict[str, Any]] = []
-        for index, scene in enumerate(scenes):
-            frames = placement.ranges[index]
-            composed.append(
-                {
-                    "scene_id": scene.scene_id,
-                    "image_path": images.get(scene.scene_id) or scene.image,
-                    "duration": float(frame_time(len(frames), self.config.video.fps)),
-                    "effects": list(dict(story_scenes[index]).get("effects") or look.effects),
-                    "text": {
-                        "content": scene.text,
-                        "position": scene.text_position or look.text_position,
-                        "size": scene.size or look.text_size,
-                        "color": scene.colour or look.text_color,
-                        "font": scene.font or look.text_font,
-                        "animation": scene.animation or look.text_animation,
-                        **({} if scene.highlight is None else {"highlight": scene.highlight}),
-                    },
-                    "transition": timings[index].transition,
-                    "transition_duration": float(
-                        frame_time(placement.overlaps[index], self.config.video.fps)
-                    ),
-                    "start_time": float(frame_time(frames.start, self.config.video.fps)),
-                    "end_time": float(frame_time(frames.stop, self.config.video.fps)),
-                }
-            )
-        return composed

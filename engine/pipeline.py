@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.assets.cache import ContentCache
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.atomic import StagedFiles
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.files import StagedFiles
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import CancelledError, InputError, RenderingError
-from video_pipeline.engine.manifest import write_json
-from video_pipeline.engine.metadata import VideoInfo
-from video_pipeline.engine.outputs import (
+from video_pipeline.engine.events import Event, OnEvent, Stopwatch
+from video_pipeline.engine.outputs.manifest import write_json
+from video_pipeline.engine.outputs.thumbnail import FrameWatch, candidate_times
+from video_pipeline.engine.outputs.video_info import VideoInfo
+from video_pipeline.engine.outputs.write import (
     OutputPaths,
     check_output,
     describe_render,
@@ -27,14 +29,13 @@ from video_pipeline.engine.outputs import (
     write_beside,
     write_subtitles,
 )
-from video_pipeline.engine.plan import Event, OnEvent, Plan, Stopwatch, plan_video
-from video_pipeline.engine.render.audio import AudioReport
+from video_pipeline.engine.plan import Plan, plan_video
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.renderer import render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
-from video_pipeline.engine.render.sound_track import produce_sound
+from video_pipeline.engine.render.sound.mix import AudioReport
+from video_pipeline.engine.render.sound.track import produce_sound
 from video_pipeline.engine.story import Story
-from video_pipeline.engine.thumbnail import FrameWatch, candidate_times
 from video_pipeline.engine.timing import frames_round
 
 logger = logging.getLogger(__name__)

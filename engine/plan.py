@@ -3,66 +3,32 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from video_pipeline.engine.assets.cache import ContentCache
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.assets.watermark import prepare_watermark
-from video_pipeline.engine.capabilities import (
-    EncoderChoice,
-    FfmpegProgram,
-    choose_compositor,
-    choose_encoder,
-    cpu_count,
-    find_ffmpeg,
-)
+from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.compose import check_fonts, compose
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.render.captions import CaptionArt, draw_captions, plainer_captions
-from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.events import Event, OnEvent, Stopwatch
+from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.machine.encoders import EncoderChoice, choose_encoder
+from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffmpeg
+from video_pipeline.engine.render.captions.draw import CaptionArt, draw_captions, plainer_captions
+from video_pipeline.engine.render.compositors.base import Compositor
+from video_pipeline.engine.render.compositors.choice import choose_compositor, open_compositor
 from video_pipeline.engine.render.encoder import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.story import Story, story_scenes
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Progress of a render: `done` of `total` units of a stage (frames, in the stage `render`)."""
-
-    stage: str
-    done: int
-    total: int
-
-
-OnEvent = Callable[[Event], None]
-
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Wall seconds of each stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes to a stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,26 +138,6 @@ def _begin(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
         return pool.submit(call, cache)
     finally:
         pool.shutdown(wait=False)
-
-
-def open_compositor(
-    name: str, timeline: Timeline, captions: tuple[CaptionArt, ...], *, ffmpeg: FfmpegProgram, config: Config
-) -> Compositor:
-    """Return the compositor of a name for a timeline."""
-    graphs = FfmpegCompositor(
-        timeline=timeline,
-        captions=captions if name == "ffmpeg" else (),
-        program=ffmpeg.path,
-        motion=config.video.motion,
-        oversample=config.video.zoompan_oversample,
-        has_perspective="perspective" in ffmpeg.filters,
-        version=ffmpeg.version,
-    )
-    if name == "ffmpeg":
-        return graphs
-    from video_pipeline.engine.render.native import NativeCompositor  # its extension may not have been built
-
-    return NativeCompositor(timeline=timeline, captions=captions, graphs=graphs)
 
 
 def with_captions_in(timeline: Timeline, frames: FrameRange) -> Timeline:

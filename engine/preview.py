@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from video_pipeline.engine.atomic import whole_file
+from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError
-from video_pipeline.engine.plan import OnEvent, plan_video
-from video_pipeline.engine.render.still_frame import draw_frame
+from video_pipeline.engine.events import OnEvent
+from video_pipeline.engine.plan import plan_video
+from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.story import Story
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange, Seconds

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
-from video_pipeline.filters.fit import Fit
-from video_pipeline.filters.ken_burns import Camera, largest_rect
+from video_pipeline.filters.geometry import Camera, Fit, largest_rect
 from video_pipeline.filters.text import Color, TextStyle
 
 CaptionPosition = Literal["top", "center", "bottom"]

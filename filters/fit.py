@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from video_pipeline.filters.color import scale_to_bt709
+from video_pipeline.filters.geometry import blurred_copy, contained_size
 from video_pipeline.filters.graph import Stream, merge
-
-Fit = Literal["cover", "contain", "blur"]
-FITS: tuple[Fit, ...] = get_args(Fit)
-
-MAX_STAGE = 8
-"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
-
-
-def even(value: float) -> int:
-    """Return the even integer nearest to `value`, at least 2: the grid of 4:2:0 chroma."""
-    return max(2, 2 * round(value / 2))
-
-
-def contained_size(source: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest size (even pixels) with the source's aspect that fits inside the canvas."""
-    (source_width, source_height), (width, height) = source, canvas
-    ratio = min(width / source_width, height / source_height)
-    return min(even(source_width * ratio), even(width)), min(even(source_height * ratio), even(height))
-
-
-def blurred_copy(canvas: tuple[int, int]) -> tuple[tuple[int, int], float]:
-    """Return the size in pixels of the copy that is blurred behind a picture, and the Gaussian's sigma there.
-
-    Blurring an eighth-size copy gives the look of a radius eight times as large at a sixty-fourth the cost. Its
-    sides are at least 32: ffmpeg's gblur draws planes of 16 columns and fewer wrongly where it uses AVX-512.
-    """
-    share = min(8.0, min(canvas) / 32)
-    width, height = even(canvas[0] / share), even(canvas[1] / share)
-    return (width, height), min(width, height) / 14
 
 
 def compose_fit(

@@ -10,15 +10,11 @@ sides are weighted means of those at the two ends, it never leaves the picture t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal
 
+from video_pipeline.filters.geometry import Camera, Easing, Rect
 from video_pipeline.filters.graph import Stream
-
-Easing = Literal["linear", "ease_in", "ease_out", "ease_in_out", "cubic"]
-EASINGS: tuple[Easing, ...] = get_args(Easing)
 
 MotionFilter = Literal["perspective", "zoompan"]
 
@@ -39,103 +35,6 @@ EASING_EXPRESSIONS: dict[Easing, str] = {
     "cubic": "if(lt({p},0.5),4*{p}*{p}*{p},1-4*(1-{p})*(1-{p})*(1-{p}))",
 }
 """FFmpeg expressions of the eased progress in terms of the linear progress `{p}`, 0 to 1."""
-
-
-EASING_FUNCTIONS: dict[Easing, Callable[[float], float]] = {
-    "linear": lambda p: p,
-    "ease_in": lambda p: p * p,
-    "ease_out": lambda p: 1 - (1 - p) * (1 - p),
-    "ease_in_out": lambda p: p * p * (3 - 2 * p),
-    "cubic": lambda p: 4 * p**3 if p < 0.5 else 1 - 4 * (1 - p) ** 3,
-}
-"""The same in Python."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rect:
-    """A rectangle in fractions of a picture's width and height: left, top, width, height."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class Camera:
-    """A move from the rectangle `start` to the rectangle `end`, both of the canvas's aspect."""
-
-    start: Rect
-    end: Rect
-    easing: Easing = "linear"
-
-    @property
-    def moves(self) -> bool:
-        """Whether the two ends differ."""
-        return self.start != self.end
-
-    def view(self, frame: int, frames: int) -> Rect:
-        """Return what is seen at frame number `frame` of a move over `frames` frames."""
-        s = EASING_FUNCTIONS[self.easing](min(max(frame / max(1, frames - 1), 0.0), 1.0))
-        start, end = self.start, self.end
-
-        def axis(near: float, near_size: float, far: float, far_size: float) -> tuple[float, float]:
-            zoom = 1 / near_size + (1 / far_size - 1 / near_size) * s
-            offset = near / near_size + (far / far_size - near / near_size) * s
-            return offset / zoom, 1 / zoom
-
-        x, width = axis(start.x, start.width, end.x, end.width)
-        y, height = axis(start.y, start.height, end.y, end.height)
-        return Rect(x, y, width, height)
-
-    def bounds(self) -> Rect:
-        """Return the smallest rectangle that holds both ends."""
-        x, y = min(self.start.x, self.end.x), min(self.start.y, self.end.y)
-        right = max(self.start.x + self.start.width, self.end.x + self.end.width)
-        bottom = max(self.start.y + self.start.height, self.end.y + self.end.height)
-        return Rect(x, y, right - x, bottom - y)
-
-
-def largest_rect(
-    picture_aspect: float, canvas_aspect: float, *, zoom: float = 1.0, focus: tuple[float, float] = (0.5, 0.5)
-) -> Rect:
-    """Return the largest rectangle of the canvas's aspect, divided by `zoom`, as near to `focus` as it can be.
-
-    Aspects are width / height; `focus` is in fractions of the picture.
-    """
-    width = min(1.0, canvas_aspect / picture_aspect) / zoom
-    height = min(1.0, picture_aspect / canvas_aspect) / zoom
-    x = min(max(focus[0] - width / 2, 0.0), 1.0 - width)
-    y = min(max(focus[1] - height / 2, 0.0), 1.0 - height)
-    return Rect(x, y, width, height)
-
-
-def zoom_about(outer: Rect, *, zoom: float, focus: tuple[float, float]) -> Rect:
-    """Return `outer` divided by `zoom` so that the point `focus` keeps its place on the screen.
-
-    `focus` is in fractions of the picture and is drawn into `outer` first.
-    """
-    fx = min(max(focus[0], outer.x), outer.x + outer.width)
-    fy = min(max(focus[1], outer.y), outer.y + outer.height)
-    width, height = outer.width / zoom, outer.height / zoom
-    x = fx - (fx - outer.x) / zoom
-    y = fy - (fy - outer.y) / zoom
-    return Rect(x, y, width, height)
-
-
-def widen_to_aspect(rect: Rect, picture_aspect: float, canvas_aspect: float) -> Rect:
-    """Return the smallest rectangle of the canvas's aspect around `rect`, moved inside the picture.
-
-    Where such a rectangle is larger than the picture, the largest that fits is returned.
-    """
-    ratio = canvas_aspect / picture_aspect  # width / height in fractions of the picture
-    width = max(rect.width, rect.height * ratio)
-    largest = largest_rect(picture_aspect, canvas_aspect)
-    width = min(width, largest.width)
-    height = width / ratio
-    x = min(max(rect.x + rect.width / 2 - width / 2, 0.0), 1.0 - width)
-    y = min(max(rect.y + rect.height / 2 - height / 2, 0.0), 1.0 - height)
-    return Rect(max(x, 0.0), max(y, 0.0), width, height)
 
 
 def _relative(rect: Rect, bounds: Rect) -> Rect:

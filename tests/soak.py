@@ -37,9 +37,9 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 PARTS = {
-    "front end": "video_pipeline.engine.jobs.door.frontend",
-    "guard": "video_pipeline.engine.jobs.node.guard",
-    "worker": "video_pipeline.engine.jobs.node.worker",
+    "front end": "video_pipeline.engine.jobs.server.main",
+    "guard": "video_pipeline.engine.jobs.dispatch.guard",
+    "worker": "video_pipeline.engine.jobs.dispatch.worker",
 }
 VICTIMS = ("node", "node", "front end", "front end", "guard", "worker", "worker", "worker", "stopped worker")
 """Chosen from evenly: named more than once, more often."""

@@ -11,14 +11,13 @@ import pytest
 import yaml
 
 import video_pipeline
-from video_pipeline.engine.cli import COMMANDS, build_parser
+from video_pipeline.engine.cli.main import COMMANDS, build_parser
+from video_pipeline.engine.cli.schema import config_table
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.outputs import OutputPaths
+from video_pipeline.engine.outputs.write import OutputPaths
 from video_pipeline.engine.pipeline import render_story
-from video_pipeline.engine.schema import config_table
 from video_pipeline.engine.story import StoryScene, load_story, parse_story
-from video_pipeline.filters.fit import FITS
-from video_pipeline.filters.ken_burns import EASINGS
+from video_pipeline.filters.geometry import EASINGS, FITS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Any
 from video_pipeline.engine import __version__
 
 if TYPE_CHECKING:
-    from video_pipeline.engine.assets.generate import AssetGenerator
+    from video_pipeline.engine.api.error_handler import ErrorHandler
+    from video_pipeline.engine.api.orchestrator import ContentGenerationOrchestrator
+    from video_pipeline.engine.api.pipeline import AsyncVideoGenerationPipeline, VideoGenerationPipeline
+    from video_pipeline.engine.api.queue import VideoGenerationQueue
+    from video_pipeline.engine.api.stages import (
+        AssetGenerator,
+        MetadataGenerator,
+        SceneComposer,
+        StoryProcessor,
+    )
+    from video_pipeline.engine.api.tracking import JobTracker, VideoJob
+    from video_pipeline.engine.api.video_renderer import VideoRenderer
     from video_pipeline.engine.assets.models import Sound
-    from video_pipeline.engine.compose import SceneComposer
     from video_pipeline.engine.config import Config, load_config
-    from video_pipeline.engine.error_handler import ErrorHandler
     from video_pipeline.engine.errors import (
         AccessError,
         AssetError,
@@ -35,26 +44,19 @@ if TYPE_CHECKING:
         UnavailableError,
         UnreachableError,
     )
+    from video_pipeline.engine.events import Event
     from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
     from video_pipeline.engine.jobs.client.client import NodeClient
-    from video_pipeline.engine.jobs.client.guide import AsyncVideoGenerationPipeline, VideoGenerationPipeline
-    from video_pipeline.engine.jobs.client.guide_jobs import JobTracker, VideoJob
-    from video_pipeline.engine.jobs.client.guide_queue import VideoGenerationQueue
-    from video_pipeline.engine.jobs.client.orchestrator import ContentGenerationOrchestrator
     from video_pipeline.engine.jobs.model import JobStatus
-    from video_pipeline.engine.metadata import MetadataGenerator
-    from video_pipeline.engine.outputs import OutputPaths
+    from video_pipeline.engine.outputs.write import OutputPaths
     from video_pipeline.engine.pipeline import RenderResult, render_story
-    from video_pipeline.engine.plan import Event
-    from video_pipeline.engine.story import Story, StoryProcessor, StoryScene, load_story, parse_story
-    from video_pipeline.engine.video_renderer import VideoRenderer
+    from video_pipeline.engine.story import Story, StoryScene, load_story, parse_story
 
 _WHERE = {
-    "assets.generate": ("AssetGenerator",),
+    "api.stages": ("AssetGenerator", "MetadataGenerator", "SceneComposer", "StoryProcessor"),
     "assets.models": ("Sound",),
-    "compose": ("SceneComposer",),
     "config": ("Config", "load_config"),
-    "error_handler": ("ErrorHandler",),
+    "api.error_handler": ("ErrorHandler",),
     "errors": (
         "AccessError",
         "AssetError",
@@ -76,17 +78,16 @@ _WHERE = {
     ),
     "jobs.client.async_client": ("AsyncNodeClient",),
     "jobs.client.client": ("NodeClient",),
-    "jobs.client.guide": ("AsyncVideoGenerationPipeline", "VideoGenerationPipeline"),
-    "jobs.client.guide_jobs": ("JobTracker", "VideoJob"),
-    "jobs.client.guide_queue": ("VideoGenerationQueue",),
-    "jobs.client.orchestrator": ("ContentGenerationOrchestrator",),
+    "api.pipeline": ("AsyncVideoGenerationPipeline", "VideoGenerationPipeline"),
+    "api.tracking": ("JobTracker", "VideoJob"),
+    "api.queue": ("VideoGenerationQueue",),
+    "api.orchestrator": ("ContentGenerationOrchestrator",),
     "jobs.model": ("JobStatus",),
-    "metadata": ("MetadataGenerator",),
-    "outputs": ("OutputPaths",),
+    "outputs.write": ("OutputPaths",),
     "pipeline": ("RenderResult", "render_story"),
-    "plan": ("Event",),
-    "story": ("Story", "StoryProcessor", "StoryScene", "load_story", "parse_story"),
-    "video_renderer": ("VideoRenderer",),
+    "events": ("Event",),
+    "story": ("Story", "StoryScene", "load_story", "parse_story"),
+    "api.video_renderer": ("VideoRenderer",),
 }
 """Which module of `video_pipeline.engine` defines which public names."""
 

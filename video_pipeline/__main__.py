@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from video_pipeline.engine.cli import main
+from video_pipeline.engine.cli.main import main
 
 sys.exit(main())

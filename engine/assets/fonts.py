@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
-from video_pipeline.engine.story_fields import FONT_SUFFIXES, expand_user
+from video_pipeline.engine.story.fields import FONT_SUFFIXES, expand_user
 from video_pipeline.filters.typeset import FontFace, FontStack
 
 WEIGHTS: Final[dict[str, int]] = {

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import av
 
-from video_pipeline.engine.assets.cache import file_sha256
 from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.errors import AssetError
-from video_pipeline.engine.story import VideoSpec
+from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
 

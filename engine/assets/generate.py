@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.assets.cache import ContentCache, open_cache
 from video_pipeline.engine.assets.footage import NotVideoError, probe_footage
+from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.assets.narration import Narrator, choose_narrator, narrate
-from video_pipeline.engine.assets.pictures import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.sound import probe_sound
+from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
 from video_pipeline.engine.assets.stills import prepare_still
-from video_pipeline.engine.capabilities import cpu_count
-from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.config_sections import Images
+from video_pipeline.engine.common.cache import ContentCache, open_cache
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import AssetError, ConfigError, StoryError, TTSError
-from video_pipeline.engine.story import Story, StoryScene, parse_story
-from video_pipeline.engine.story_fields import expand_user
-from video_pipeline.engine.timeline import Footage, Still
+from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.story import Story, StoryScene
+from video_pipeline.engine.story.fields import expand_user
+from video_pipeline.engine.timeline import Still
 
 logger = logging.getLogger(__name__)
 
@@ -204,46 +204,3 @@ def gather_assets(
             )
         )
     return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))
-
-
-class AssetGenerator:
-    """The guide's generator: pictures and narration for a list of scene dictionaries."""
-
-    def __init__(self, config: Mapping[str, Any] | Config | None = None, *, base: Path = Path()) -> None:
-        self.config = load_config(config)
-        self.base = base
-
-    async def generate_assets(
-        self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general"
-    ) -> dict[str, Any]:
-        """Return `images` and `narration` (scene_id → path), `durations` of speech, and `warnings`.
-
-        The work runs on threads; the event loop stays free.
-        """
-        import asyncio
-
-        return await asyncio.to_thread(self.generate, scenes, genre=genre)
-
-    def generate(self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general") -> dict[str, Any]:
-        """The same, without an event loop."""
-        data = {"title": "scenes", "metadata": {"genre": genre}, "scenes": [dict(scene) for scene in scenes]}
-        story = parse_story(data)
-        assets = gather_assets(
-            story, story.scenes or (), config=self.config, cache=open_asset_cache(self.config), base=self.base
-        )
-        for warning in assets.warnings:
-            logger.warning(warning)
-        spoken = [scene for scene in assets.scenes if scene.narration is not None]
-        return {
-            "images": {
-                scene.scene_id: str(scene.picture.path)
-                for scene in assets.scenes
-                if not isinstance(scene.picture, Footage)
-            },
-            "narration": {scene.scene_id: str(scene.narration.path) for scene in spoken if scene.narration},
-            "durations": {
-                scene.scene_id: float(scene.narration.duration) for scene in spoken if scene.narration
-            },
-            "audio": None,
-            "warnings": list(assets.warnings),
-        }

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from av.stream import Discard
 
-from video_pipeline.engine.assets.cache import file_sha256
 from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.timing import Seconds
 from video_pipeline.filters.graph import PROTOCOLS

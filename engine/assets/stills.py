@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from video_pipeline.engine.assets.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
 

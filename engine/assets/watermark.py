@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from video_pipeline.engine.assets.cache import ContentCache, file_sha256
 from video_pipeline.engine.assets.stills import FORMATS, check_png, open_picture
-from video_pipeline.engine.config_sections import WatermarkSettings
+from video_pipeline.engine.common.cache import ContentCache, file_sha256
+from video_pipeline.engine.config.sections import WatermarkSettings
 from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.timeline import Watermark
 

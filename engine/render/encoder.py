@@ -10,7 +10,7 @@ from fractions import Fraction
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from video_pipeline.engine.config_sections import Video
+from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError, RenderingError
 from video_pipeline.engine.render.planes import Buffer, video_frame
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Protocol
 
-from video_pipeline.engine.capabilities import cpu_count
 from video_pipeline.engine.errors import CancelledError, RenderingError
-from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.render.compositors.base import Compositor
+from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.encoder import EncoderSettings, encode_segment
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
-from video_pipeline.engine.render.raw_frames import Children
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.timing import FrameRange
 

@@ -21,8 +21,8 @@ import numpy as np
 from av import library_versions
 
 from video_pipeline.engine import __version__
-from video_pipeline.engine.assets.cache import file_sha256, key_of
-from video_pipeline.engine.render.captions import CaptionArt, in_range
+from video_pipeline.engine.common.cache import file_sha256, key_of
+from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.encoder import EncoderSettings
 from video_pipeline.engine.timeline import Footage, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
@@ -51,7 +51,7 @@ def encoding_versions(encoder: str) -> dict[str, Any]:
     if encoder == "libx264":
         known["x264"] = _x264_build()
     else:
-        from video_pipeline.engine.capabilities import gpus
+        from video_pipeline.engine.machine.gpus import gpus
 
         known["gpus"] = [[gpu.name, gpu.driver] for gpu in gpus()[0]]
     return known

@@ -147,3 +147,10 @@ def runs_of(keys: Sequence[object]) -> list[tuple[int, int]]:
     """Return the half-open ranges in which neighbouring keys are equal."""
     cuts = [0, *(i for i in range(1, len(keys)) if keys[i] != keys[i - 1]), len(keys)]
     return list(pairwise(cuts)) if keys else []
+
+
+def columns(text: str) -> int:
+    """Return the columns a text takes in a fixed grid: two for wide letters, none for marks."""
+    return sum(
+        2 if any(unicodedata.east_asian_width(c) in "WF" for c in part) else 1 for part in clusters(text)
+    )

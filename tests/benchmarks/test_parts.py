@@ -20,12 +20,12 @@ from benchmarks.planned import planned
 from benchmarks.python_share import SMALL_PX, measure_python, shrunk
 from benchmarks.turns import count_frames, take_turns
 from benchmarks.workload import Workload
+from tests.support.paths import ROOT
 from video_pipeline.engine.plan import Plan
-from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.timing import FrameRange
 
 SIZE = "180x320"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

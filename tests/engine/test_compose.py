@@ -11,14 +11,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from video_pipeline.engine.api.stages import SceneComposer
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.compose import Composition, SceneComposer, check_fonts, compose
+from video_pipeline.engine.compose import Composition, check_fonts, compose
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.story import parse_story
 from video_pipeline.engine.timeline import AudioTrack, Footage, Still
-from video_pipeline.filters.ken_burns import Camera, Rect
+from video_pipeline.filters.geometry import Camera, Rect
 
 STILL = Still(Path("a.png"), 1080, 1920, "00")
 NTSC = "30000/1001"

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from video_pipeline.engine.capabilities import find_ffmpeg
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import InputError
-from video_pipeline.engine.outputs import OutputPaths
+from video_pipeline.engine.events import Event
+from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
+from video_pipeline.engine.outputs.write import OutputPaths
 from video_pipeline.engine.pipeline import RenderResult, render_story
-from video_pipeline.engine.plan import Event
 from video_pipeline.engine.story import parse_story
 
 SMALL = {"video": {"size": [180, 320], "fps": 24, "preset": "ultrafast", "crf": 28}}

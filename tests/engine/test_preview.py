@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.support.tolerances import SAME_AFTER_CODING_DB, SAME_PROXY_DB, Frames, assert_frames_equal, psnr_db
 from tests.support.video import run_ffmpeg
-from video_pipeline.engine.config_sections import Video
+from video_pipeline.engine.config.sections import Video
 
 FRAMES_A_SECOND = 24
 SIZE = ["--size", "180x320", "--fps", str(FRAMES_A_SECOND)]
@@ -40,7 +40,7 @@ FRAME_COUNT = 36
 def run(*arguments: str | Path) -> Any:
     """Run the command and return what it did."""
     return subprocess.run(
-        [sys.executable, "-m", "video_pipeline.engine.cli", *map(str, arguments)],
+        [sys.executable, "-m", "video_pipeline.engine.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import ROOT
 from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.events import Event
 from video_pipeline.engine.pipeline import RenderResult, render_story
-from video_pipeline.engine.plan import Event
 from video_pipeline.engine.story import parse_story
 
-ROOT = Path(__file__).parents[2]
 SCENES = 6
 
 STORY: dict[str, Any] = {
@@ -150,7 +150,7 @@ def test_a_render_that_was_killed_goes_on_from_its_finished_segments(
     command = [
         sys.executable,
         "-m",
-        "video_pipeline.engine.cli",
+        "video_pipeline.engine.cli.main",
         "render",
         str(story),
         "-o",

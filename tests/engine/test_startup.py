@@ -26,7 +26,7 @@ HEAVY = (
 
 SCRIPT = """
 import sys
-from video_pipeline.engine.cli import main
+from video_pipeline.engine.cli.main import main
 try:
     main(sys.argv[1:])
 except SystemExit as ended:

@@ -22,7 +22,7 @@ from tests.support.video import (
     timeline_of,
 )
 from video_pipeline.engine.assets.footage import probe_footage
-from video_pipeline.engine.story import VideoSpec
+from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.filters.color import TAGS, to_pix_fmt
 from video_pipeline.filters.graph import open_input
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.tolerances import COLOUR_LEVELS
 from tests.support.video import Frames, clip_of, compositor_of, draw, luma, planes, still, timeline_of
-from video_pipeline.filters.fit import FITS, blurred_copy, contained_size, even
+from video_pipeline.filters.geometry import FITS, blurred_copy, contained_size, even
 
 CANVASES = {"9:16": (180, 320), "1:1": (180, 180), "16:9": (320, 180), "4:5": (180, 226)}
 ODD_SOURCES = [(1, 1), (2, 2), (3, 5), (2, 5000), (5000, 3), (641, 359), (17, 18), (1, 300)]

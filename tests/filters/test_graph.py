@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ImageFont
 
+from tests.support.paths import ROOT
 from tests.support.video import SIZE_PX, catalogue, draw_stream, flat, luma, still
-from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.filters.color import scale_to_bt709
 from video_pipeline.filters.graph import Stream, argv, concat, filter_complex, merge, open_input
 
@@ -167,15 +168,14 @@ def test_an_input_may_open_nothing_but_its_own_file(tmp_path: Path) -> None:
 
 
 def test_filter_strings_are_made_in_one_module() -> None:
-    root = Path(__file__).parents[2]
     marks = re.compile(r"""filter_complex["']|["']-(vf|af|lavfi|filter:[va])["']|["']lavfi["']""")
     # A complete filter with an option in a text of its own: "scale=…", "fade=t=…".
     chains = re.compile(rf"""["'](?:{"|".join(sorted(find_ffmpeg().filters))})=[\w{{]""")
     found = [
-        f"{path.relative_to(root)}:{number}: {line.strip()}"
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for folder in ("engine", "filters")
-        for path in sorted((root / folder).rglob("*.py"))
-        if path != root / "filters" / "graph.py"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path != ROOT / "filters" / "graph.py"
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         if marks.search(line) or chains.search(line)
     ]

@@ -26,19 +26,18 @@ from tests.support.video import (
     still,
     timeline_of,
 )
-from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.timeline import Still
-from video_pipeline.filters.ken_burns import (
+from video_pipeline.filters.geometry import (
     EASINGS,
-    MAX_PLANE,
     Camera,
     Easing,
     Rect,
     largest_rect,
-    plane_px,
     widen_to_aspect,
     zoom_about,
 )
+from video_pipeline.filters.ken_burns import MAX_PLANE, plane_px
 
 SIZE_PX = (180, 320)
 ASPECT = SIZE_PX[0] / SIZE_PX[1]

@@ -19,7 +19,7 @@ from tests.support.tolerances import (
 )
 from tests.support.video import run_ffmpeg
 from video_pipeline import native
-from video_pipeline.engine.capabilities import find_ffmpeg
+from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.filters.graph import argv, open_input
 from video_pipeline.filters.transitions import XFADE_NAMES, progress, xfade
 from video_pipeline.native.reference_transitions import FORMULAS, Planes, chroma_between

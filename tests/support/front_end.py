@@ -18,10 +18,10 @@ from typing import Any, Self
 import msgpack
 import zmq
 
+from tests.support.paths import ROOT
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
-ROOT = Path(__file__).parents[2]
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
     "53de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
@@ -59,13 +59,13 @@ def memory_of(pid: int) -> int:
 
 
 class FrontEndProcess:
-    """`python -m video_pipeline.engine.jobs.door.frontend` as the node starts it. A context manager."""
+    """`python -m video_pipeline.engine.jobs.server.main` as the node starts it. A context manager."""
 
     def __init__(self, config: Config, *, slots: int = 2, profile: Path | None = None) -> None:
         self.config = config
         how = ["-m", "cProfile", "-o", str(profile)] if profile else []
         self.process = subprocess.Popen(
-            [sys.executable, *how, "-m", "video_pipeline.engine.jobs.door.frontend"],
+            [sys.executable, *how, "-m", "video_pipeline.engine.jobs.server.main"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

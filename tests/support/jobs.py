@@ -14,13 +14,13 @@ from typing import Any
 
 import yaml
 
+from tests.support.paths import ROOT
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.rows import json_of
 from video_pipeline.engine.jobs.model import Job, NewJob, Priority
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
-ROOT = Path(__file__).parents[2]
 FAST_SECONDS = 30.0
 """What anything may take that is done in a second or two on an idle machine."""
 
@@ -151,7 +151,14 @@ class NodeProcess:
         with self.log.open("ab") as log:
             self._log_begins = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "video_pipeline.engine.cli", "serve", "--config", str(self._file)],
+                [
+                    sys.executable,
+                    "-m",
+                    "video_pipeline.engine.cli.main",
+                    "serve",
+                    "--config",
+                    str(self._file),
+                ],
                 cwd=ROOT,
                 env=self._environ,
                 stderr=log,

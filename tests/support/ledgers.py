@@ -12,11 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.paths import ROOT
 from video_pipeline.engine.jobs.ledger.ledger import Ledger, Receipt
 from video_pipeline.engine.jobs.ledger.rows import json_of
 from video_pipeline.engine.jobs.model import Attempt, Job, NewJob, Priority
 
-ROOT = Path(__file__).parents[2]
 AGEING = 600.0
 MAX_QUEUED = 1000
 STORY_4K = {"text": "".join(f"word {number} " for number in range(400))}

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
-from video_pipeline.engine.capabilities import find_ffmpeg
-from video_pipeline.engine.render.captions import CaptionArt
-from video_pipeline.engine.render.compositor import Compositor
-from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
-from video_pipeline.engine.render.raw_frames import Children
+from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
+from video_pipeline.engine.render.captions.draw import CaptionArt
+from video_pipeline.engine.render.compositors.base import Compositor
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline, Transition
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.graph import Stream, argv

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from video_pipeline.engine.errors import PipelineError
-from video_pipeline.engine.jobs.client.calls import (
+from video_pipeline.engine.jobs.client.connect import ConnectOptions, connect_to
+from video_pipeline.engine.jobs.client.steps import (
     Pause,
     Show,
     Steps,
@@ -23,7 +24,7 @@ from video_pipeline.engine.jobs.client.calls import (
     submit_steps,
     wait_steps,
 )
-from video_pipeline.engine.jobs.client.link import ConnectOptions, Link, connect_to
+from video_pipeline.engine.jobs.client.transport import Link
 from video_pipeline.engine.jobs.client.watching import Stand, watch_steps
 from video_pipeline.engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
 from video_pipeline.engine.jobs.model import JobStatus

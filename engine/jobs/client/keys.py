@@ -9,7 +9,7 @@ from pathlib import Path
 from zmq.utils import z85
 
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.jobs.door.curve import read_key
+from video_pipeline.engine.jobs.curve import read_key
 
 
 @dataclass(frozen=True, slots=True)

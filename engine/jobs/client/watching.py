@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Self
 
 from video_pipeline.engine.errors import UnreachableError
-from video_pipeline.engine.jobs.client.calls import Answer, Call, Pause, Show, Steps, call
-from video_pipeline.engine.jobs.client.link import Link, Subscription
+from video_pipeline.engine.jobs.client.steps import Answer, Call, Pause, Show, Steps, call
+from video_pipeline.engine.jobs.client.transport import Link, Subscription
 from video_pipeline.engine.jobs.messages import LOCAL_USER, EventsReply, EventView, JobView, Pong
 
 logger = logging.getLogger(__name__)

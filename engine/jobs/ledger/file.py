@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.jobs.ledger.errors import LedgerBusy, LedgerError, Refusal, ledger_error
 from video_pipeline.engine.jobs.ledger.local_disk import network_type
 from video_pipeline.engine.jobs.ledger.lock import WriteLock

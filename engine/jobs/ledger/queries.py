@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from video_pipeline.engine.jobs.assets.inbox import INBOX_PREFIX, inbox_names
+from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, inbox_names
 from video_pipeline.engine.jobs.ledger.errors import UnknownJob
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.rows import EVENT_COLUMNS, JOB_COLUMNS, event_of, job_of

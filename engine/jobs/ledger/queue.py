@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from video_pipeline.engine.jobs.clock import Clock
+from video_pipeline.engine.common.clock import Clock
 
 _BATCH = 1000
 """Jobs that are promoted in one commit."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from video_pipeline.engine.jobs.clock import Clock
+from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.jobs.ledger.errors import KeyConflict, QueueFull
 from video_pipeline.engine.jobs.ledger.queue import join_queue
 from video_pipeline.engine.jobs.ledger.rows import Receipt, text_of

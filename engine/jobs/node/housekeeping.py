@@ -8,8 +8,8 @@ from typing import Any
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.jobs.assets.inbox import sweep_inbox
 from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
+from video_pipeline.engine.jobs.inputs.inbox import sweep_inbox
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 logger = logging.getLogger(__name__)

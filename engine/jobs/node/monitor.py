@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from types import TracebackType
 from typing import Self
 
+from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.jobs.ledger.ledger import LedgerError
 from video_pipeline.engine.jobs.model import Attempt
-from video_pipeline.engine.jobs.node.front import FrontEnd
-from video_pipeline.engine.jobs.node.health import Health, HealthServer, Readiness
-from video_pipeline.engine.jobs.node.metrics import open_metrics
+from video_pipeline.engine.jobs.node.http.metrics import Metrics
+from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Readiness
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node.scheduler import Ended
+from video_pipeline.engine.jobs.node.server_process import FrontEnd
 
 COUNT_SECONDS = 1.0
 
@@ -91,3 +92,12 @@ class Monitor:
         self.metrics.frontend_counters(front.counters)
         with contextlib.suppress(LedgerError):  # `trouble` tells of it
             self.metrics.queue({str(key): n for key, n in node.ledger.queued_by_priority().items()})
+
+
+def open_metrics(*, slots: int = 0) -> Metrics:
+    """Return metrics for Prometheus, or those that keep nothing where prometheus-client is not installed."""
+    if importlib.util.find_spec("prometheus_client") is None:
+        return Metrics()
+    from video_pipeline.engine.jobs.node.http.prometheus import PrometheusMetrics
+
+    return PrometheusMetrics(slots=slots)

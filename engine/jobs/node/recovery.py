@@ -7,7 +7,7 @@ import shutil
 
 from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
 from video_pipeline.engine.jobs.ledger.ledger import Interrupted, Ledger
-from video_pipeline.engine.jobs.node.publish import is_published, publish, published_result
+from video_pipeline.engine.storage.local import is_published, publish, published_result
 
 logger = logging.getLogger(__name__)
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.jobs.dispatch.capacity import default_slots
+from video_pipeline.engine.jobs.dispatch.guard import Guard, sweep
+from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
-from video_pipeline.engine.jobs.node.capacity import default_slots
-from video_pipeline.engine.jobs.node.guard import Guard, sweep
-from video_pipeline.engine.jobs.node.local_dispatcher import LocalDispatcher
 from video_pipeline.engine.jobs.node.recovery import recover
 from video_pipeline.engine.jobs.node.scheduler import Ended, Scheduler
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.jobs.clock import SYSTEM_CLOCK, Clock
-from video_pipeline.engine.jobs.dispatcher import (
+from video_pipeline.engine.jobs.dispatch.base import (
     Dispatcher,
     FailedReport,
     FinishedReport,
@@ -24,7 +24,7 @@ from video_pipeline.engine.jobs.dispatcher import (
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerError
 from video_pipeline.engine.jobs.model import Attempt, Failure, JobStatus
-from video_pipeline.engine.jobs.node.publish import (
+from video_pipeline.engine.storage.local import (
     AlreadyPublishedError,
     NotStagedError,
     publish,

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.paths import ROOT
 from video_pipeline.engine.assets.backgrounds import GENRES, STYLES, draw_background
 from video_pipeline.engine.assets.backgrounds.paint import CAPTION_ZONE, enlarge, finish, ramp, shading
 from video_pipeline.engine.assets.backgrounds.palettes import MIDNIGHT, PARCHMENT
 from video_pipeline.engine.assets.backgrounds.stage import Stage
 
 NAMES = [style.name for style in STYLES]
-ROOT = Path(__file__).parents[3]
 
 
 def digest(image: Image.Image) -> str:

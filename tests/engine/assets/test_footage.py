@@ -13,7 +13,7 @@ import pytest
 
 from video_pipeline.engine.assets.footage import Clipped, NotVideoError, probe_footage
 from video_pipeline.engine.errors import AssetError
-from video_pipeline.engine.story import VideoSpec
+from video_pipeline.engine.story.model import VideoSpec
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=64x36:d=1:r=25")

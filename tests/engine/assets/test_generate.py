@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from video_pipeline.engine.assets.generate import AssetGenerator, gather_assets, open_asset_cache
+from tests.support.paths import EXAMPLES, GUIDE_CONFIG
+from video_pipeline.engine.api.stages import AssetGenerator
+from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, StoryError, TTSError
 from video_pipeline.engine.story import load_story, parse_story, story_scenes
 from video_pipeline.engine.timeline import Still
 
-GUIDE = Path(__file__).parents[2] / "support" / "guide_config.yaml"
 SMALL = {"size": [216, 384]}
 
 
@@ -203,7 +204,7 @@ def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path
 
 
 def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) -> None:
-    guide = load_config(GUIDE, environ=False)
+    guide = load_config(GUIDE_CONFIG, environ=False)
     config = guide.override("storage", cache_path=folder / "cache").override("video", size=(216, 384))
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
     assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
@@ -297,8 +298,7 @@ def test_the_guide_s_generator_names_a_wrong_scene(folder: Path) -> None:
 
 
 def test_stories_of_the_examples_bring_what_they_name(tmp_path: Path) -> None:
-    examples = Path(__file__).parents[3] / "examples"
-    for path in sorted((*examples.glob("*.json"), *examples.glob("*.yaml"))):
+    for path in sorted((*EXAMPLES.glob("*.json"), *EXAMPLES.glob("*.yaml"))):
         story = load_story(path)
         config = load_config(settings(tmp_path), environ=False)
         assets = gather_assets(

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms
 
-from video_pipeline.engine.assets.cache import ContentCache
 from video_pipeline.engine.assets.stills import ORIENTATION_TAG, prepare_still
+from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
 

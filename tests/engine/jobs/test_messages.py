@@ -11,6 +11,7 @@ import msgpack
 import pytest
 from pydantic import ValidationError
 
+from video_pipeline.engine.cli.schema import messages_schema
 from video_pipeline.engine.jobs.messages import (
     BODY_MAX_BYTES,
     BODY_MAX_CONTAINERS,
@@ -26,7 +27,6 @@ from video_pipeline.engine.jobs.messages import (
     encode,
 )
 from video_pipeline.engine.jobs.model import JobStatus
-from video_pipeline.engine.schema import messages_schema
 
 SCHEMA = messages_schema()
 JOB = "job-0123456789abcdef01234567"

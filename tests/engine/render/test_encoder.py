@@ -15,9 +15,9 @@ import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from tests.support.tolerances import SAME_AFTER_CODING_DB, psnr_db
-from video_pipeline.engine.capabilities import probe_encoder
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, RenderingError
+from video_pipeline.engine.machine.encoders import probe_encoder
 from video_pipeline.engine.render.encoder import (
     NVENC_FOR_X264_PRESET,
     NVENC_PRESETS,

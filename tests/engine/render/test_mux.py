@@ -15,12 +15,12 @@ import pytest
 
 from tests.support.video import as_frames, luma, run_ffmpeg
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.config_sections import Audio
+from video_pipeline.engine.config.sections import Audio
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.encoder import EncoderSettings, encode_segment, encoder_settings
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
-from video_pipeline.engine.render.sound_track import encode_aac
+from video_pipeline.engine.render.sound.track import encode_aac
 from video_pipeline.engine.timing import FrameRange
 
 SIZE_PX = (64, 96)

@@ -18,13 +18,13 @@ from tests.support.tolerances import SAME_AFTER_CODING_DB, assert_frames_equal
 from tests.support.video import clip_of, compositor_of, decode, draw, textured, timeline_of
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.encoder import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
 from video_pipeline.engine.timeline import Still, Timeline, Transition
 from video_pipeline.engine.timing import FrameRange
-from video_pipeline.filters.ken_burns import Camera, largest_rect, zoom_about
+from video_pipeline.filters.geometry import Camera, largest_rect, zoom_about
 
 SIZE_PX = (90, 160)
 FPS = Fraction(30)

@@ -19,11 +19,11 @@ from PIL import Image
 from tests.engine.render.test_renderer import settings_of, timeline, writer_for
 from tests.support.at_once import run_at_once
 from tests.support.video import compositor_of, draw
-from video_pipeline.engine.assets.cache import ContentCache, DamagedError, file_sha256
-from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.outputs.thumbnail import FrameWatch
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache, pack, unpack
-from video_pipeline.engine.thumbnail import FrameWatch
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange
 
@@ -252,7 +252,7 @@ def test_watched_frames_are_judged_the_same_whether_drawn_or_cached(
 FILLER = """
 import sys
 from pathlib import Path
-from video_pipeline.engine.render.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from tests.engine.render.test_segment_cache import cache_of, compositor_of, render, timeline
 base, name = Path(sys.argv[1]), sys.argv[2]
 (base / name).mkdir()

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from video_pipeline.engine.assets.cache import FileDigests
+from video_pipeline.engine.common.cache import FileDigests
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.render.captions import CaptionArt
+from video_pipeline.engine.render.captions.draw import CaptionArt
+from video_pipeline.engine.render.captions.lettering import Letter, Lettering, Word
 from video_pipeline.engine.render.encoder import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.lettering import Letter, Lettering, Word
 from video_pipeline.engine.render.segment_key import encoding_versions, segment_key
 from video_pipeline.engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition, Watermark
 from video_pipeline.engine.timing import FrameRange
-from video_pipeline.filters.ken_burns import Camera, Rect
+from video_pipeline.filters.geometry import Camera, Rect
 
 SIZE_PX = (90, 160)
 COMPOSITOR = {"name": "ffmpeg", "version": "ffmpeg version 7", "motion": "auto"}

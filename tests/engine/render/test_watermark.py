@@ -21,11 +21,11 @@ from tests.support.video import (
     timeline_of,
 )
 from video_pipeline import native
-from video_pipeline.engine.assets.cache import ContentCache
 from video_pipeline.engine.assets.watermark import prepare_watermark
+from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.render.captions import draw_captions
-from video_pipeline.engine.render.compositor import Compositor
+from video_pipeline.engine.render.captions.draw import draw_captions
+from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.timeline import Caption, Timeline, Transition
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.text import TextStyle
@@ -63,7 +63,7 @@ def timeline(folder: Path, **settings: object) -> Timeline:
 def open_compositor(name: str, shown: Timeline, captions: tuple = ()) -> Compositor:  # type: ignore[type-arg]
     if name == "ffmpeg":
         return compositor_of(shown, captions=captions)
-    from video_pipeline.engine.render.native import NativeCompositor
+    from video_pipeline.engine.render.compositors.native import NativeCompositor
 
     return NativeCompositor(timeline=shown, captions=captions, graphs=compositor_of(shown))
 

@@ -19,6 +19,7 @@ import pytest
 
 from tests.support.audit import processes_of
 from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story, wait_until
+from tests.support.paths import ROOT
 from video_pipeline import (
     AsyncVideoGenerationPipeline,
     ContentGenerationOrchestrator,
@@ -33,14 +34,12 @@ from video_pipeline.engine.errors import (
     StoryError,
     UnreachableError,
 )
-from video_pipeline.engine.jobs.client import line
+from video_pipeline.engine.jobs.client import zmq_transport as line
 from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
 from video_pipeline.engine.jobs.client.client import NodeClient
-from video_pipeline.engine.jobs.door.curve import make_client_key, make_node_key
+from video_pipeline.engine.jobs.curve import make_client_key, make_node_key
 from video_pipeline.engine.jobs.messages import EventView
 from video_pipeline.engine.jobs.model import JobStatus
-
-ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def is_front_end(pid: int, node: NodeProcess) -> bool:
     except OSError:
         return False
     return (
-        b"video_pipeline.engine.jobs.door.frontend" in command
+        b"video_pipeline.engine.jobs.server.main" in command
         and str(node.config.state_dir()).encode() in environment
     )
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.job_views import event, view
 from tests.support.small_node import pong
 from video_pipeline.engine.errors import UnreachableError
-from video_pipeline.engine.jobs.client.calls import Call, Pause, Show
+from video_pipeline.engine.jobs.client.steps import Call, Pause, Show
 from video_pipeline.engine.jobs.client.watching import watch_steps
 from video_pipeline.engine.jobs.messages import Events, EventsReply, EventView, JobView, Ping, Status
 from video_pipeline.engine.jobs.model import EventKind, JobStatus

@@ -10,7 +10,7 @@ import yaml
 
 from tests.support.jobs import job_of, node_config, node_settings, submit, tiny_story
 from tests.support.ledgers import FakeClock
-from video_pipeline.engine.cli import main
+from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger

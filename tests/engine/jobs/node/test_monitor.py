@@ -117,7 +117,7 @@ def _front_ends(folder: Path) -> list[int]:
     return [
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if b"video_pipeline.engine.jobs.door.frontend" in _read(path)
+        if b"video_pipeline.engine.jobs.server.main" in _read(path)
         and str(folder).encode() in _read(path.parent / "environ")
     ]
 

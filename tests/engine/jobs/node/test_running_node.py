@@ -27,12 +27,12 @@ from tests.support.jobs import (
     turn_until,
     turn_until_ended,
 )
-from video_pipeline.engine.capabilities import cpu_count
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.model import JobStatus
-from video_pipeline.engine.jobs.node.processes import session_members
 from video_pipeline.engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.jobs.processes import session_members
+from video_pipeline.engine.machine.cores import cpu_count
 
 
 @contextmanager
@@ -259,7 +259,7 @@ def test_a_worker_that_dies_before_it_is_warm_is_not_started_in_a_busy_loop(
     broken = tmp_path / "site" / "sitecustomize.py"
     broken.parent.mkdir()
     broken.write_text(
-        "import os, sys\nif 'video_pipeline.engine.jobs.node.worker' in sys.orig_argv: sys.exit('broken install')\n"
+        "import os, sys\nif 'video_pipeline.engine.jobs.dispatch.worker' in sys.orig_argv: sys.exit('broken install')\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(broken.parent))
     with RunningNode(node_config(tmp_path, cache=session_cache)) as node:
@@ -293,7 +293,7 @@ def test_a_worker_that_talks_nonsense_costs_an_attempt_and_not_the_node(
     (place / "sitecustomize.py").write_text(
         textwrap.dedent(f"""
             import os, sys, time
-            if "video_pipeline.engine.jobs.node.worker" in sys.orig_argv:
+            if "video_pipeline.engine.jobs.dispatch.worker" in sys.orig_argv:
                 receive, send = int(sys.orig_argv[-3]), int(sys.orig_argv[-2])
                 os.write(send, b'{{"ready": true}}\\n')
                 heard = b""

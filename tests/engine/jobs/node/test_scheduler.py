@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.jobs import job_of, node_config, submit, tiny_story
 from tests.support.ledgers import FakeClock
-from video_pipeline.engine.jobs.dispatcher import (
+from video_pipeline.engine.jobs.dispatch.base import (
     FailedReport,
     FinishedReport,
     ProgressReport,
@@ -22,8 +22,8 @@ from video_pipeline.engine.jobs.dispatcher import (
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerFull
 from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind, Progress
-from video_pipeline.engine.jobs.node.publish import RESULT
 from video_pipeline.engine.jobs.node.scheduler import Ended, Scheduler, retry_wait
+from video_pipeline.engine.storage.local import RESULT
 
 FILES = {
     "video": "s.mp4",

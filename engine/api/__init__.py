@@ -1,0 +1,1 @@
+"""The high-level classes: plain dictionaries in, plain dictionaries out."""

@@ -1,0 +1,55 @@
+"""The guide's ContentGenerationOrchestrator: from a prompt to a story to a video."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from video_pipeline.engine.api.tracking import JobTracker
+
+logger = logging.getLogger(__name__)
+
+
+class ContentGenerationOrchestrator:
+    """Has stories written and rendered.
+
+    The story generator has a method `generate(prompt, config)` (or `generate_story`), the pipeline `submit_job`
+    and `wait_for_job`; each may be asyncio's or not. What is not runs in a thread, so that the loop goes on.
+    """
+
+    def __init__(self, story_generator: Any, video_pipeline: Any) -> None:
+        self.story_generator = story_generator
+        self.video_pipeline = video_pipeline
+        self.job_tracker = JobTracker()
+
+    async def generate_content(self, prompt: str, config: Any) -> dict[str, Any]:
+        """Have a story written and a video made of it.
+
+        `config` has `story`, `video` and `wait_for_completion` (true where left out), as attributes or keys.
+        Returns {"story", "video"} with the result of the job, or without waiting
+        {"story", "video_job_id", "status"}.
+        """
+        logger.info("generating a story for the prompt: %s", prompt)
+        generate = getattr(self.story_generator, "generate", None) or self.story_generator.generate_story
+        story = await _called(generate, prompt, _part(config, "story"))
+        logger.info("submitting story %s to the video pipeline", _part(story, "id"))
+        job = await _called(self.video_pipeline.submit_job, story_data=story, config=_part(config, "video"))
+        self.job_tracker.add_job(job)
+        if not _part(config, "wait_for_completion", True):
+            return {"story": story, "video_job_id": job.id, "status": "processing"}
+        return {"story": story, "video": await _called(self.video_pipeline.wait_for_job, job.id)}
+
+
+def _part(holder: Any, name: str, default: Any = None) -> Any:
+    return holder.get(name, default) if isinstance(holder, Mapping) else getattr(holder, name, default)
+
+
+async def _called(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Call a function of either kind without holding up the event loop."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments, **keywords)
+    answer = await asyncio.to_thread(function, *arguments, **keywords)
+    return await answer if inspect.isawaitable(answer) else answer

@@ -1,0 +1,248 @@
+"""The guide's VideoGenerationPipeline: stories in, jobs and videos out; in this process, or on a render node."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from video_pipeline.engine.api.tracking import VideoJob, result_of, status_fields, story_of
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config.job import NODE_SECTIONS
+from video_pipeline.engine.config.load import by_sections
+from video_pipeline.engine.errors import ConfigError, InputError, JobNotFoundError
+from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.client.connect import ConnectOptions, connect_to
+from video_pipeline.engine.jobs.client.steps import JobOptions
+from video_pipeline.engine.jobs.client.transport import Link
+from video_pipeline.engine.jobs.messages import JobView, Submitted
+from video_pipeline.engine.jobs.model import Priority
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
+
+AnyConfig = Mapping[str, Any] | Config | str | os.PathLike[str] | None
+
+
+class _Shared:
+    """What the pipeline and its asyncio twin have in common: where jobs go, and what is told of them."""
+
+    def __init__(
+        self,
+        config: AnyConfig = None,
+        *,
+        connect: str | None = None,
+        state_path: str | os.PathLike[str] | None = None,
+        max_workers: int | None = None,
+        **options: Unpack[ConnectOptions],
+    ) -> None:
+        """Without `connect` jobs are rendered by workers of this process; its ledger is in `state_path`.
+
+        `config` is a configuration in any of the guide's shapes, or a YAML file. `max_workers` jobs are rendered
+        at once; by default as many as processing.max_concurrent_jobs says. `state_path` is by default the
+        configuration's (node.state_path, or the user's state folder). With `connect`, the URL of a render node,
+        those sections of `config` that a job may decide go with each job, and `options` are NodeClient's.
+        """
+        self.config = load_any(config)
+        self._jobs: weakref.WeakValueDictionary[str, VideoJob] = weakref.WeakValueDictionary()
+        self._local: LocalJobs | None = None
+        self._own: dict[str, Any] = {}
+        if connect is None:
+            if options:
+                raise ConfigError(f"{', '.join(options)}: allowed: with `connect`, the URL of a render node")
+            from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
+
+            self._local = LocalJobs(self.config, state_path=state_path, slots=max_workers)
+        else:
+            if state_path is not None or max_workers is not None:
+                raise ConfigError("state_path, max_workers: allowed: without `connect`; they are the node's")
+            given = self.config.model_dump(mode="json", exclude_unset=True)
+            self._own = {key: value for key, value in given.items() if key not in NODE_SECTIONS}
+        self._link: Link = connect_to(connect or "", **options) if self._local is None else self._local.link
+
+    def _begin(self) -> None:
+        """Have workers for what is in the ledger."""
+        if self._local is not None:
+            self._local.start()
+
+    def _end(self) -> None:
+        self._link.close()
+        if self._local is not None:
+            self._local.stop()
+
+    def _request(
+        self, story: Any, story_data: Any, config: Mapping[str, Any] | Config | None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the story and the configuration of a job."""
+        if (story is None) == (story_data is None):
+            raise InputError("story: allowed: one of `story` and `story_data`")
+        given = config.model_dump(mode="json", exclude_unset=True) if isinstance(config, Config) else config
+        merged = dict(self._own)
+        for section, values in by_sections(given or {}, "config").items():
+            before = merged.get(section)
+            both = isinstance(before, Mapping) and isinstance(values, Mapping)
+            merged[section] = {**before, **values} if both else values  # type: ignore[dict-item]
+        return story_of(story if story_data is None else story_data), merged
+
+    def _made(
+        self, story: Any, config: dict[str, Any], priority: Priority, made: Submitted, view: JobView
+    ) -> VideoJob:
+        data = story if isinstance(story, dict) else {}
+        job = VideoJob(
+            job_id=made.job_id,
+            story_id=view.story_id,
+            story_data=data,
+            config=config,
+            priority=priority,
+            max_attempts=view.max_attempts,
+        )
+        self._jobs[job.job_id] = job
+        self._told(view)
+        return job
+
+    def _told(self, view: JobView) -> dict[str, Any]:
+        """Return a job as the guide does, and bring the VideoJob up to date."""
+        fields = status_fields(view)
+        job = self._jobs.get(view.job_id)
+        if job is not None:
+            job.update(fields)
+        return fields
+
+
+class VideoGenerationPipeline(_Shared):
+    """Submits stories and returns their videos. A context manager; every method may be called from any thread.
+
+    Jobs are kept durably: those that are still queued when the program ends are rendered by the next pipeline of
+    the same state folder, or by its node.
+    """
+
+    @property
+    def client(self) -> NodeClient:
+        """The client beneath: listing, watching, retrying."""
+        return NodeClient(link=self._link)
+
+    def submit_job(
+        self,
+        story: Any = None,
+        config: Mapping[str, Any] | Config | None = None,
+        priority: Priority = "normal",
+        *,
+        story_data: Any = None,
+        **options: Unpack[JobOptions],
+    ) -> VideoJob:
+        """Hand in a story (a dictionary, a Story, a path, or an upstream generator's object); return its job.
+
+        `config` holds sections for this job alone. For the options see `video_pipeline.engine.jobs.client.steps.JobOptions`.
+        """
+        self._begin()
+        data, merged = self._request(story, story_data, config)
+        options.setdefault("base", _base(self._local))
+        made = self.client.submit(data, merged, priority=priority, **options)
+        return self._made(data, merged, priority, made, self.client.status(made.job_id))
+
+    def get_job_status(self, job_id: str) -> dict[str, Any] | None:
+        """Return job_id, status, attempts, error_message, result and more of a job; None where there is none."""
+        try:
+            return self._told(self.client.status(job_id))
+        except JobNotFoundError:
+            return None
+
+    def wait_for_job(self, job_id: str, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for a job's end and return its result: video_path, thumbnail_path, metadata, video_info …
+
+        Raises JobError where it failed or was cancelled, TimeoutError after `timeout` seconds.
+        """
+        self._begin()
+        view = self.client.wait(job_id, timeout)
+        self._told(view)
+        return result_of(view)
+
+    def cancel_job(self, job_id: str) -> dict[str, Any]:
+        """Cancel a job and return its status; raises JobConflictError where it has ended."""
+        return self._told(self.client.cancel(job_id))
+
+    def close(self) -> None:
+        """Stop the workers of this process, or close the connection. Jobs that run are queued again."""
+        self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncVideoGenerationPipeline(_Shared):
+    """VideoGenerationPipeline for asyncio: the same methods, to be awaited."""
+
+    @property
+    def client(self) -> AsyncNodeClient:
+        """The client beneath: listing, watching, retrying."""
+        return AsyncNodeClient(link=self._link)
+
+    async def submit_job(
+        self,
+        story: Any = None,
+        config: Mapping[str, Any] | Config | None = None,
+        priority: Priority = "normal",
+        *,
+        story_data: Any = None,
+        **options: Unpack[JobOptions],
+    ) -> VideoJob:
+        """Hand in a story; see VideoGenerationPipeline."""
+        await asyncio.to_thread(self._begin)
+        data, merged = self._request(story, story_data, config)
+        options.setdefault("base", _base(self._local))
+        made = await self.client.submit(data, merged, priority=priority, **options)
+        return self._made(data, merged, priority, made, await self.client.status(made.job_id))
+
+    async def get_job_status(self, job_id: str) -> dict[str, Any] | None:
+        """Return what is known of a job, None where there is none; see VideoGenerationPipeline."""
+        try:
+            return self._told(await self.client.status(job_id))
+        except JobNotFoundError:
+            return None
+
+    async def wait_for_job(self, job_id: str, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for a job's end and return its result; see VideoGenerationPipeline."""
+        await asyncio.to_thread(self._begin)
+        view = await self.client.wait(job_id, timeout)
+        self._told(view)
+        return result_of(view)
+
+    async def cancel_job(self, job_id: str) -> dict[str, Any]:
+        """Cancel a job and return its status; raises JobConflictError where it has ended."""
+        return self._told(await self.client.cancel(job_id))
+
+    async def close(self) -> None:
+        """Stop the workers of this process, or close the connection. Jobs that run are queued again."""
+        await asyncio.to_thread(self._end)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def load_any(config: AnyConfig) -> Config:
+    """Return a configuration from what the guide passes about; one for several programs has ours by its name."""
+    if isinstance(config, Mapping) and "video_pipeline" in config:
+        config = {"video_pipeline": config["video_pipeline"]}
+    if isinstance(config, str | os.PathLike):
+        config = Path(config)
+    return load_config(config)
+
+
+def _base(local: LocalJobs | None) -> Path | None:
+    """Return where a story's relative paths begin: here, where the workers are on this machine for sure."""
+    return Path.cwd() if local is not None else None

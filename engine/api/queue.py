@@ -1,0 +1,120 @@
+"""The guide's VideoGenerationQueue: a queue of VideoJobs with its own workers, for asyncio programs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine.api.pipeline import AnyConfig, load_any
+from video_pipeline.engine.api.tracking import VideoJob, status_fields, story_of
+from video_pipeline.engine.errors import JobConflictError, JobNotFoundError
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
+
+logger = logging.getLogger(__name__)
+
+_KEY = re.compile(r"[!-~]{1,128}")
+
+
+class VideoGenerationQueue:
+    """Renders VideoJobs, `max_workers` at once: high before normal before low, first in first out.
+
+    Jobs can be handed in before the workers are started. Without `state_path` the queue is gone with this object;
+    with it, jobs that had not ended are rendered by the next queue of the folder, and a job that is handed in again
+    with the same id and content is the same job. Any thread may use it.
+    """
+
+    def __init__(
+        self,
+        max_workers: int = 4,
+        config: AnyConfig = None,
+        *,
+        state_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.max_workers = max_workers
+        self.jobs: dict[str, VideoJob] = {}
+        self.active = False
+        self._ids: dict[str, str] = {}
+        self._temporary = None
+        if state_path is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="video-pipeline-queue-")
+            state_path = self._temporary.name
+        self._local = LocalJobs(load_any(config), state_path=state_path, slots=max_workers)
+        self._client = NodeClient(link=self._local.link)
+
+    def submit_job(self, job: VideoJob) -> str:
+        """Hand in a job and return its id.
+
+        Raises StoryError or ConfigError where it can never be rendered, JobConflictError where another job has
+        its id.
+        """
+        key = job.job_id if _KEY.fullmatch(job.job_id) else hashlib.sha256(job.job_id.encode()).hexdigest()
+        try:
+            made = self._client.submit(
+                story_of(job.story_data),
+                job.config,
+                priority=job.priority,
+                key=key,
+                max_attempts=job.max_attempts,
+                base=Path.cwd(),
+            )
+        except JobConflictError as error:
+            raise JobConflictError(
+                f"job {job.job_id}: there is another job of this id", code=error.code
+            ) from error
+        self._ids[job.job_id] = made.job_id
+        self.jobs[job.job_id] = job
+        self._look(job.job_id)
+        logger.info("job %s submitted with priority %s", job.job_id, job.priority)
+        return job.job_id
+
+    def get_job_status(self, job_id: str) -> dict[str, Any] | None:
+        """Return job_id, status, attempts, error_message, result and more of a job; None where there is none."""
+        return self._look(job_id) if job_id in self._ids else None
+
+    def cancel_job(self, job_id: str) -> bool:
+        """Cancel a job; return whether it had not ended."""
+        if job_id not in self._ids:
+            return False
+        try:
+            self._client.cancel(self._ids[job_id])
+        except (JobConflictError, JobNotFoundError):
+            return False
+        return True
+
+    async def wait_for_job(self, job_id: str, timeout: float | None = None) -> dict[str, Any] | None:
+        """Wait for a job's end, at most `timeout` seconds, and return its status."""
+        if job_id not in self._ids:
+            return None
+        await asyncio.to_thread(self._client.wait, self._ids[job_id], timeout)
+        return self.get_job_status(job_id)
+
+    async def start_workers(self) -> None:
+        """Start the workers."""
+        await asyncio.to_thread(self._local.start)
+        self.active = True
+        logger.info("started %d workers", self.max_workers)
+
+    async def stop_workers(self) -> None:
+        """End the workers; what they render is queued again, for when they are started the next time."""
+        self.active = False
+        await asyncio.to_thread(self._local.stop)
+        logger.info("all workers stopped")
+
+    def _look(self, job_id: str) -> dict[str, Any]:
+        fields = status_fields(self._client.status(self._ids[job_id]), job_id=job_id)
+        self.jobs[job_id].update(fields)
+        return fields
+
+    def close(self) -> None:
+        """End everything; without a `state_path` the queue is deleted."""
+        self._client.close()
+        self._local.stop()
+        if self._temporary is not None:
+            self._temporary.cleanup()

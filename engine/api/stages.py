@@ -1,0 +1,194 @@
+"""The stages of a render as classes that take and return plain dictionaries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.compose import scene_timings
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.outputs.metadata import TITLE_FONT, metadata_fields
+from video_pipeline.engine.outputs.thumbnail import make_thumbnail
+from video_pipeline.engine.placement import place_scenes
+from video_pipeline.engine.story import Story, parse_story, story_scenes
+from video_pipeline.engine.timeline import Footage
+from video_pipeline.engine.timing import (
+    exact_seconds,
+    frame_time,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class MetadataGenerator:
+    """The guide's generator: metadata from dictionaries, thumbnails from a video's path."""
+
+    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
+        self.add_title = True
+        if isinstance(config, Mapping):
+            self.add_title = bool(config.get("add_title_to_thumbnail", True))
+        self.config = load_config(config)
+
+    def generate_metadata(
+        self, story_data: Mapping[str, Any] | Story, video_info: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the metadata of a story's video.
+
+        `video_info` is what `VideoRenderer.render_video` returned under that key (`duration`, `resolution`,
+        `file_size`). A story without a title is an 'Untitled Story'. Raises StoryError.
+        """
+        if not isinstance(story_data, Story):
+            given = dict(story_data)
+            given["title"] = given.get("title") or "Untitled Story"
+            if not given.get("scenes") and not str(given.get("content") or "").strip():
+                given["content"] = given["title"]
+            story_data = parse_story(given)
+        metadata = metadata_fields(story_data, video_info, created_at=None)
+        logger.info("metadata of %r made", story_data.title)
+        return metadata
+
+    def generate_thumbnail(
+        self,
+        video_path: str | Path,
+        timestamp: float | None = 2.0,
+        size: tuple[int, int] | None = None,
+        title: str | None = None,
+    ) -> str:
+        """Write `<video>_thumb.jpg` beside a video and return its path.
+
+        The frame is the one at `timestamp` seconds, or the last where the video is shorter; None lets the best
+        of the video be chosen. `title`, by default the video's own, is drawn on it unless the configuration
+        says `add_title_to_thumbnail: false`. Raises RenderingError.
+        """
+        video = Path(video_path)
+        words = (title if title is not None else _title_of(video)) if self.add_title else None
+        target = make_thumbnail(
+            video,
+            video.with_name(f"{video.stem}_thumb.jpg"),
+            title=words,
+            fonts=FontCatalogue().resolve(TITLE_FONT),
+            timestamp=None if timestamp is None else exact_seconds(timestamp),
+            size_px=size,
+        )
+        logger.info("thumbnail %s made", target)
+        return str(target)
+
+
+def _title_of(video: Path) -> str | None:
+    """Return the title in a video file's own tags."""
+    try:
+        with av.open(str(video), options={"protocol_whitelist": "file,pipe"}) as container:
+            return container.metadata.get("title") or None
+    except av.FFmpegError as error:
+        raise RenderingError(f"{video}: cannot be read as a video: {error.strerror}") from error
+
+
+class SceneComposer:
+    """The guide's composer: scene dictionaries and assets in, composed scene dictionaries out."""
+
+    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
+        self.config = load_config(config)
+
+    def compose_scenes(
+        self, story_scenes: Sequence[Mapping[str, Any]], generated_assets: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return scenes ready for `VideoRenderer.render_video`, with start_time and end_time in seconds.
+
+        Times count the overlap of transitions: a scene starts before the last one has ended. A scene whose
+        picture is missing gets none here; the renderer draws one. Raises StoryError.
+        """
+        story = parse_story({"title": "scenes", "scenes": [dict(scene) for scene in story_scenes]})
+        scenes = story.scenes or ()
+        timings, _ = scene_timings(scenes, [None] * len(scenes), self.config)
+        placement = place_scenes(timings, fps=self.config.video.fps)
+        images = generated_assets.get("images") or {}
+        look = self.config.scenes
+        composed: list[dict[str, Any]] = []
+        for index, scene in enumerate(scenes):
+            frames = placement.ranges[index]
+            composed.append(
+                {
+                    "scene_id": scene.scene_id,
+                    "image_path": images.get(scene.scene_id) or scene.image,
+                    "duration": float(frame_time(len(frames), self.config.video.fps)),
+                    "effects": list(dict(story_scenes[index]).get("effects") or look.effects),
+                    "text": {
+                        "content": scene.text,
+                        "position": scene.text_position or look.text_position,
+                        "size": scene.size or look.text_size,
+                        "color": scene.colour or look.text_color,
+                        "font": scene.font or look.text_font,
+                        "animation": scene.animation or look.text_animation,
+                        **({} if scene.highlight is None else {"highlight": scene.highlight}),
+                    },
+                    "transition": timings[index].transition,
+                    "transition_duration": float(
+                        frame_time(placement.overlaps[index], self.config.video.fps)
+                    ),
+                    "start_time": float(frame_time(frames.start, self.config.video.fps)),
+                    "end_time": float(frame_time(frames.stop, self.config.video.fps)),
+                }
+            )
+        return composed
+
+
+class StoryProcessor:
+    """Turns the guide's story dictionary into a list of scene dictionaries."""
+
+    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
+        self.config = load_config(config)
+
+    def process(self, story_data: Mapping[str, Any] | Story) -> list[dict[str, Any]]:
+        """Return one dictionary a scene, with `scene_id`, `text` and what the story says of it."""
+        story = parse_story(story_data)
+        return [scene.model_dump(exclude_none=True, mode="json") for scene in story_scenes(story)]
+
+
+class AssetGenerator:
+    """The guide's generator: pictures and narration for a list of scene dictionaries."""
+
+    def __init__(self, config: Mapping[str, Any] | Config | None = None, *, base: Path = Path()) -> None:
+        self.config = load_config(config)
+        self.base = base
+
+    async def generate_assets(
+        self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general"
+    ) -> dict[str, Any]:
+        """Return `images` and `narration` (scene_id → path), `durations` of speech, and `warnings`.
+
+        The work runs on threads; the event loop stays free.
+        """
+        import asyncio
+
+        return await asyncio.to_thread(self.generate, scenes, genre=genre)
+
+    def generate(self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general") -> dict[str, Any]:
+        """The same, without an event loop."""
+        data = {"title": "scenes", "metadata": {"genre": genre}, "scenes": [dict(scene) for scene in scenes]}
+        story = parse_story(data)
+        assets = gather_assets(
+            story, story.scenes or (), config=self.config, cache=open_asset_cache(self.config), base=self.base
+        )
+        for warning in assets.warnings:
+            logger.warning(warning)
+        spoken = [scene for scene in assets.scenes if scene.narration is not None]
+        return {
+            "images": {
+                scene.scene_id: str(scene.picture.path)
+                for scene in assets.scenes
+                if not isinstance(scene.picture, Footage)
+            },
+            "narration": {scene.scene_id: str(scene.narration.path) for scene in spoken if scene.narration},
+            "durations": {
+                scene.scene_id: float(scene.narration.duration) for scene in spoken if scene.narration
+            },
+            "audio": None,
+            "warnings": list(assets.warnings),
+        }

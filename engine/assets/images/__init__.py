@@ -1,0 +1,1 @@
+"""Image services: pictures for scenes that bring none."""

@@ -1,0 +1,1 @@
+"""Speech services: narration from text."""

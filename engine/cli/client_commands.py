@@ -1,0 +1,223 @@
+"""The commands that talk to a render node: submit, status, watch, list, cancel, retry, stats."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine.cli.job_display import (
+    Display,
+    job_details,
+    job_table,
+    shown_end,
+    stats_table,
+    watch_display,
+)
+from video_pipeline.engine.common.documents import DocumentError, read_document
+from video_pipeline.engine.errors import ConfigError, InputError
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.messages import EventView, JobView, Message
+from video_pipeline.engine.jobs.model import JobStatus
+
+EXIT_STATUS = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.CANCELLED: 130}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a command and return its exit status; raises what NodeClient raises."""
+    with NodeClient(
+        arguments.connect or "",
+        timeout=arguments.timeout,
+        key_file=arguments.key_file or os.environ.get("VIDEO_PIPELINE_KEY_FILE"),
+        node_key=arguments.node_key or os.environ.get("VIDEO_PIPELINE_NODE_KEY"),
+    ) as client:
+        try:
+            return _COMMANDS[arguments.command](client, arguments)
+        except KeyboardInterrupt as error:
+            print("interrupted; jobs that were submitted go on", file=sys.stderr)
+            return 130 if type(error) is KeyboardInterrupt else 143  # the other is SIGTERM
+
+
+def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
+    if arguments.key is not None and len(arguments.stories) > 1:
+        raise InputError(
+            f"--key: got {len(arguments.stories)} stories; allowed: one, for a key names one job"
+        )
+    config = _job_config(arguments.config)
+    when = _moment(arguments.schedule)
+    before = client.ping().last_event if arguments.wait else 0
+    jobs: dict[str, str] = {}
+    for story in arguments.stories:
+        try:
+            made = client.submit(
+                story,
+                config,
+                priority=arguments.priority,
+                key=arguments.key,
+                scheduled_for=when,
+                max_attempts=arguments.max_attempts,
+                send_assets=arguments.send_assets,
+            )
+        except InputError as error:
+            hint = "INVALID_ASSET" in error.details.values() and not arguments.send_assets
+            more = "; --send-assets sends the files along" if hint else ""
+            raise type(error)(
+                f"{story}: {str(error).removeprefix(f'{story}: ')}{more}", **error.details
+            ) from error
+        jobs[made.job_id] = story.stem
+        if arguments.json:
+            _print_json(made, story=str(story))
+        else:
+            again = "" if made.created else "  (the same job as before)"
+            print(f"{made.job_id}  {made.status.value}  {story}{again}", flush=True)
+    return _follow(client, jobs, before, as_json=arguments.json) if arguments.wait else 0
+
+
+def _status(client: NodeClient, arguments: argparse.Namespace) -> int:
+    job = client.status(arguments.job_id)
+    if arguments.json:
+        _print_json(job)
+    else:
+        print(job_details(job))
+    return 0
+
+
+def _watch(client: NodeClient, arguments: argparse.Namespace) -> int:
+    if arguments.all:
+        with watch_display(as_json=arguments.json) as display:
+            for event in client.watch():
+                display.show(event)
+        return 0
+    job = client.status(arguments.job_id)
+    with watch_display(as_json=arguments.json, names={job.job_id: job.story_id}) as display:
+        _show_one(client, display, job.job_id, as_json=arguments.json)
+    return _ends(client, [job.job_id], as_json=arguments.json)
+
+
+def _follow(client: NodeClient, jobs: dict[str, str], after: int, *, as_json: bool) -> int:
+    """Show the events of some jobs until all of them have ended; return the exit status."""
+    with watch_display(as_json=as_json, names=jobs) as display:
+        if len(jobs) == 1:
+            _show_one(client, display, next(iter(jobs)), as_json=as_json)
+        else:
+            _show_until_ended(client, display, client.watch(after=after), set(jobs))
+    return _ends(client, jobs, as_json=as_json)
+
+
+def _show_one(client: NodeClient, display: Display, job_id: str, *, as_json: bool) -> None:
+    """Show the events of a job; for people without the last, as its end is what is printed next."""
+    for event in client.watch(job_id):
+        if as_json or not event.status.is_terminal:
+            display.show(event)
+
+
+def _show_until_ended(
+    client: NodeClient, display: Display, events: Iterator[EventView], left: set[str]
+) -> None:
+    # A key may have named a job that had ended before: nothing more happens to it.
+    left -= {job_id for job_id in left if client.status(job_id).status.is_terminal}
+    mine = set(left)
+    while left:
+        event = next(events)
+        if event.job_id in mine:
+            display.show(event)
+            if event.status.is_terminal:
+                left.discard(event.job_id)
+
+
+def _ends(client: NodeClient, job_ids: Iterable[str], *, as_json: bool) -> int:
+    """Print how jobs have ended; return the exit status of the worst."""
+    worst = 0
+    for job_id in job_ids:
+        job = client.status(job_id)
+        if as_json:
+            _print_json(job)
+        else:
+            print(shown_end(job))
+        worst = max(worst, EXIT_STATUS.get(job.status, 1))
+    return worst
+
+
+def _list(client: NodeClient, arguments: argparse.Namespace) -> int:
+    if arguments.limit < 0:
+        raise InputError(f"--limit: got {arguments.limit}; allowed: a whole number >= 0")
+    jobs: Iterable[JobView] = itertools.islice(client.jobs(status=arguments.status), arguments.limit or None)
+    if arguments.json:
+        for job in jobs:
+            _print_json(job)
+    else:
+        print(job_table(list(jobs)))
+    return 0
+
+
+def _change(client: NodeClient, arguments: argparse.Namespace) -> int:
+    change = client.cancel if arguments.command == "cancel" else client.retry
+    for job_id in arguments.job_ids:
+        job = change(job_id)
+        if arguments.json:
+            _print_json(job)
+        else:
+            stopping = job.cancel_requested and not job.status.is_terminal
+            print(f"{job.job_id}  {'cancelling' if stopping else job.status.value}", flush=True)
+    return 0
+
+
+def _stats(client: NodeClient, arguments: argparse.Namespace) -> int:
+    stats = client.stats()
+    if arguments.json:
+        _print_json(stats)
+    else:
+        print(stats_table(stats))
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[NodeClient, argparse.Namespace], int]] = {
+    "submit": _submit,
+    "status": _status,
+    "watch": _watch,
+    "list": _list,
+    "cancel": _change,
+    "retry": _change,
+    "stats": _stats,
+}
+
+
+def _print_json(message: Message, **more: Any) -> None:
+    print(json.dumps({**message.model_dump(mode="json"), **more}, ensure_ascii=False), flush=True)
+
+
+def _job_config(path: Path | None) -> dict[str, Any]:
+    """Return the sections of a configuration file; which of them a job may decide is the node's to say."""
+    if path is None:
+        return {}
+    try:
+        data = read_document(path, "yaml")
+    except DocumentError as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(data, dict | None):
+        raise ConfigError(f"{path}: got {type(data).__name__}; allowed: a mapping of sections")
+    from video_pipeline.engine.config.load import by_sections
+
+    return by_sections(data or {}, str(path))
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        if text.startswith("+"):
+            return datetime.now().astimezone() + timedelta(**{_UNITS[text[-1:]]: float(text[1:-1])})
+        return datetime.fromisoformat(text)
+    except (ValueError, KeyError, OverflowError) as error:
+        raise InputError(
+            f"--schedule: got {text!r}; allowed: ISO 8601 such as 2026-05-01T18:00, or +90s, +30m, +2h, +1d"
+        ) from error

@@ -1,0 +1,139 @@
+"""What `compile` prints: the plan, the filter graphs, or one ffmpeg command that runs as it stands."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.plan import Plan
+from video_pipeline.engine.render.compositors.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor
+from video_pipeline.engine.render.sound.mix import mix_audio
+from video_pipeline.engine.timeline import Clip, Footage, Still
+from video_pipeline.filters.color import TAGS
+from video_pipeline.filters.graph import argv, filter_complex, open_input
+
+
+def plan_as_data(plan: Plan) -> dict[str, Any]:
+    """Return the plan as plain values: every frame range, every choice."""
+    timeline = plan.timeline
+    return {
+        "title": timeline.title,
+        "size": [timeline.width_px, timeline.height_px],
+        "proxy": plan.config.video.proxy,
+        "fps": str(timeline.fps),
+        "frames": timeline.frame_count,
+        "seconds": float(timeline.duration),
+        "encoder": {**plan.settings.describe(), "reason": plan.encoder.reason},
+        "compositor": {"name": plan.compositor.name, "reason": plan.compositor_reason},
+        "ffmpeg": plan.ffmpeg.version,
+        "segments": [[segment.start, segment.stop] for segment in plan.compositor.segments()],
+        "clips": [
+            {
+                "scene_id": clip.scene_id,
+                "frames": [clip.frames.start, clip.frames.stop],
+                "source": str(clip.source.path),
+                "kind": "video" if isinstance(clip.source, Footage) else "still",
+                "fit": clip.fit,
+                "motion": _motion(plan, clip),
+                "fade_in_frames": clip.fade_in_frames,
+                "fade_out_frames": clip.fade_out_frames,
+            }
+            for clip in timeline.clips
+        ],
+        "transitions": [
+            {
+                "name": transition.name,
+                "from": timeline.clips[transition.after].scene_id,
+                "frames": [transition.frames.start, transition.frames.stop],
+            }
+            for transition in timeline.transitions
+        ],
+        "captions": [
+            {
+                "scene_id": art.scene_id,
+                "frames": [art.frames.start, art.frames.stop],
+                "drawn_by": art.drawn_by,
+                "animation": art.animation,
+            }
+            for art in plan.captions
+        ],
+        "audio": [
+            {
+                "kind": track.kind,
+                "scene_id": track.scene_id,
+                "path": str(track.path),
+                "at_seconds": float(track.at),
+                "seconds": float(track.duration),
+            }
+            for track in timeline.audio
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _motion(plan: Plan, clip: Clip) -> str | None:
+    """Return what moves a clip's camera, or None where it stands still."""
+    if isinstance(plan.compositor, FfmpegCompositor):
+        return plan.compositor.motion_of(clip)
+    moves = isinstance(clip.source, Still) and clip.camera is not None and clip.camera.moves
+    return plan.compositor.name if moves else None
+
+
+def _graphs(plan: Plan) -> FfmpegCompositor:
+    """Return the compositor of a plan that was made for filter graphs; raise TypeError for another."""
+    if not isinstance(plan.compositor, FfmpegCompositor):
+        raise TypeError(f"the plan's compositor is {plan.compositor.name}; allowed: ffmpeg")
+    return plan.compositor
+
+
+def plan_as_graphs(plan: Plan) -> str:
+    """Return the filter graph of every segment, each under a comment with its frames."""
+    parts = []
+    for segment in plan.compositor.segments():
+        graph = filter_complex([_graphs(plan).compose(segment)])
+        parts.append(f"# frames [{segment.start}, {segment.stop})\n" + graph.replace(";", ";\n"))
+    return "\n\n".join(parts)
+
+
+def mixed_sound(plan: Plan, cache: ContentCache) -> Path:
+    """Return the finished sound of a plan, mixed into the cache."""
+    parts = {
+        "tracks": [
+            [track.kind, track.sha256, str(track.at), str(track.start), str(track.duration), track.gain_db]
+            for track in plan.timeline.audio
+        ],
+        "seconds": str(plan.timeline.duration),
+        "settings": plan.config.audio.model_dump(mode="json"),
+    }
+
+    def make(target: Path) -> None:
+        mix_audio(plan.timeline, settings=plan.config.audio, target=target, ffmpeg=plan.ffmpeg.path)
+
+    path, _ = cache.get_or_make("sound", parts, ".wav", make)
+    return path
+
+
+def plan_as_command(plan: Plan, output: Path) -> list[str]:
+    """Return one ffmpeg command line that makes the same video: same graph, same sound, same settings.
+
+    What it reads beside the user's files (prepared pictures, captions, narration, the mixed sound) is in the
+    cache. One encoder runs over the whole, so its packets differ from those of stitched segments.
+    """
+    sound = open_input(mixed_sound(plan, plan.cache), demuxer="wav", media="a")
+    return argv(
+        plan.ffmpeg.path,
+        [_graphs(plan).whole(), sound],
+        str(output),
+        global_options=(*GLOBAL_OPTIONS, "-y"),
+        **plan.settings.ffmpeg_options(),
+        **TAGS,
+        **{"c:a": "aac", "b:a": plan.config.audio.bitrate, "movflags": "+faststart"},
+        metadata=f"title={plan.timeline.title}",
+    )
+
+
+def as_shell(command: list[str]) -> str:
+    """Return a command line as it is typed into a POSIX shell."""
+    return shlex.join(command)

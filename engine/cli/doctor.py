@@ -1,0 +1,139 @@
+"""What this machine can do, and why not."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine import __version__
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.assets.speech.service import hibari_voices
+from video_pipeline.engine.common.cache import open_cache
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.jobs.dispatch.capacity import default_slots
+from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.machine.encoders import probe_encoder
+from video_pipeline.engine.machine.ffmpeg_program import ffmpeg_programs, find_ffmpeg
+from video_pipeline.engine.machine.gpus import gpus
+from video_pipeline.engine.render.compositors.choice import probe_compositors
+
+PACKAGES = (
+    "av",
+    "numpy",
+    "Pillow",
+    "pydantic",
+    "ffmpeg-python",
+    "imageio-ffmpeg",
+    "hibari-tts",
+    "manimgx-fonts",
+)
+
+
+def examine(config: Config) -> dict[str, Any]:
+    """Return what was found, as plain values; `problems` lists what keeps a render from working."""
+    problems: list[str] = []
+    try:
+        chosen: Path | None = find_ffmpeg().path
+    except InputError as error:
+        chosen = None
+        problems.append(str(error))
+    encoders = [probe_encoder(name) for name in ("h264_nvenc", "libx264")]
+    if not encoders[1].works:
+        problems.append(f"libx264: {encoders[1].reason}")
+    cards, why_none = gpus()
+    folder = config.cache_dir()
+    cache: dict[str, Any] = {"folder": str(folder)}
+    try:
+        open_cache(folder, max_bytes=1)
+        usage = shutil.disk_usage(folder)
+        cache |= {"writable": True, "free_gb": round(usage.free / 1e9, 1)}
+        if usage.free < 2e9:
+            problems.append(f"{folder}: only {usage.free / 1e9:.1f} GB free")
+    except InputError as error:
+        cache["writable"] = False
+        problems.append(str(error))
+    return {
+        "version": __version__,
+        "python": sys.version.split()[0],
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": cpu_count(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "ffmpeg": [
+            {
+                "path": str(program.path),
+                "origin": program.origin,
+                "version": program.version,
+                "chosen": program.path == chosen,
+                "missing_filters": sorted(program.missing),
+                "perspective": "perspective" in program.filters,
+            }
+            for program in ffmpeg_programs()
+        ],
+        "encoders": [
+            {"name": probe.name, "works": probe.works, "reason": probe.reason} for probe in encoders
+        ],
+        "gpus": [{"name": card.name, "driver": card.driver, "memory_mib": card.memory_mib} for card in cards],
+        "gpus_reason": why_none,
+        "slots": asdict(default_slots(config)),
+        "compositors": [
+            {"name": probe.name, "works": probe.works, "reason": probe.reason}
+            for probe in probe_compositors()
+        ],
+        "voices": list(hibari_voices()),
+        "font_families": list(FontCatalogue().names()),
+        "cache": cache,
+        "problems": problems,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Return what was found as lines for a person."""
+
+    def mark(good: bool) -> str:
+        return "yes" if good else "no "
+
+    packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
+    lines = [
+        f"video-pipeline {found['version']}, Python {found['python']}, {found['system']}, {found['cores']} cores",
+        f"packages      {packages}",
+    ]
+    for program in found["ffmpeg"]:
+        lacks = f"; lacks {', '.join(program['missing_filters'])}" if program["missing_filters"] else ""
+        used = "used" if program["chosen"] else "not used"
+        lines.append(f"ffmpeg        {used}: {program['path']} ({program['origin']}){lacks}")
+        lines.append(f"              {program['version'].split(' Copyright')[0]}")
+    for encoder in found["encoders"]:
+        lines.append(f"encoder       {mark(encoder['works'])} {encoder['name']}: {encoder['reason']}")
+    for card in found["gpus"]:
+        lines.append(f"GPU           {card['name']}, driver {card['driver']}, {card['memory_mib']} MiB")
+    if not found["gpus"]:
+        lines.append(f"GPU           none: {found['gpus_reason']}")
+    for compositor in found["compositors"]:
+        lines.append(
+            f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
+        )
+    slots = found["slots"]
+    each = f"{slots['cores']} {'core' if slots['cores'] == 1 else 'cores'} each"
+    lines.append(f"job slots     {slots['slots']}, {each}: {slots['reason']}")
+    lines.append(f"voices        {', '.join(found['voices']) or 'none'} (English, offline)")
+    lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
+    cache = found["cache"]
+    free = f", {cache['free_gb']} GB free" if cache.get("writable") else ", cannot be written"
+    lines.append(f"cache         {cache['folder']}{free}")
+    lines += [f"problem       {problem}" for problem in found["problems"]]
+    if not found["problems"]:
+        lines.append("ready         this machine can render")
+    return "\n".join(lines)

@@ -1,0 +1,84 @@
+"""`video-pipeline keys`: make, list and revoke the keys with which clients are let in."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from video_pipeline.engine.common.process import importing
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.config import Config
+
+Subparsers = argparse._SubParsersAction  # the type has no public name
+
+
+def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add `keys` to a parser's subparsers."""
+    keys = commands.add_parser(
+        "keys",
+        help="make, list and revoke the keys of a node's clients",
+        description="Make, list and revoke the keys (CURVE) with which other machines are let in. Run it where the "
+        "node runs, with the node's configuration; a running node sees a change within a second.",
+        epilog="example:\n  video-pipeline keys node\n  video-pipeline keys client studio\n"
+        "  video-pipeline keys revoke studio",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = keys.add_subparsers(dest="verb", metavar="VERB", required=True)
+    node = verbs.add_parser("node", help="make the node's own key; done once")
+    client = verbs.add_parser("client", help="make a client's key and let it in")
+    client.add_argument("name", metavar="NAME", help="whose key it is; it owns the jobs submitted with it")
+    client.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help="where the secret key is written; default: keys/issued",
+    )
+    listing = verbs.add_parser("list", help="list the clients that are let in")
+    revoke = verbs.add_parser("revoke", help="let a client in no more, and end its connections")
+    revoke.add_argument("name", metavar="NAME")
+    for verb in (node, client, listing, revoke):
+        verb.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML) of the node")
+        verb.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run_keys(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks; return the exit status."""
+    with importing():
+        from video_pipeline.engine.config import load_config
+
+    done, text = _done(load_config(arguments.config), arguments)
+    print(json.dumps(done) if arguments.json else text)
+    return 0
+
+
+def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from video_pipeline.engine.jobs import curve
+
+    folder = curve.keys_dir(config)
+    if arguments.verb == "node":
+        made = curve.make_node_key(folder)
+        public = curve.read_key(made).public.decode()
+        text = f"{made}: the node's public key, {public}; every client needs a copy of this file"
+        return {"node_key": str(made), "public_key": public}, text
+    if arguments.verb == "client":
+        secret = curve.make_client_key(folder, arguments.name, into=arguments.output)
+        node = folder / "node.key"
+        text = (
+            f"{secret}: the secret key of {arguments.name}; move it to the client's machine (mode 0600),\n"
+            f"{node}: and copy this beside it. The client then is started with\n"
+            f"  --key-file {secret.name} --node-key {node.name}"
+        )
+        if not node.exists():
+            text += "\nThe node has no key yet: video-pipeline keys node"
+        return {"name": arguments.name, "secret_key": str(secret), "node_key": str(node)}, text
+    if arguments.verb == "list":
+        names = curve.client_names(folder)
+        faults = curve.AllowList(folder).faults
+        lines = [*names, *(f"error: {fault}" for fault in faults)]
+        return {"clients": names, "faults": faults}, "\n".join(lines) or "no client is let in"
+    kept = curve.revoke_client(folder, arguments.name)
+    return {"name": arguments.name, "revoked": str(kept)}, f"{arguments.name} is let in no more ({kept})"

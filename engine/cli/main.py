@@ -1,0 +1,367 @@
+"""The command line: `video-pipeline render | preview | compile | doctor | schema`, and the job commands.
+
+Exit status: 0 done, 1 failed, 2 the input is wrong, 130 interrupted, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from video_pipeline.engine import __version__
+from video_pipeline.engine.cli import node_commands as jobs
+from video_pipeline.engine.cli.options import add_story_options, configuration
+from video_pipeline.engine.common.process import importing, load_nothing_idle, return_freed_memory
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from video_pipeline.engine.config import Config
+    from video_pipeline.engine.outputs.write import OutputPaths
+    from video_pipeline.engine.pipeline import RenderResult
+
+EPILOG = """examples:
+  video-pipeline render story.json -o out/story.mp4
+  video-pipeline render story.yaml -o out/square.mp4 --aspect 1:1 --preset veryfast --crf 21
+  video-pipeline render story.json -o out/draft.mp4 --proxy
+  video-pipeline preview story.json --at 3.2 -o frame.png
+  video-pipeline compile story.json --as command
+  video-pipeline doctor
+  video-pipeline schema story > story.schema.json
+"""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="video-pipeline",
+        description="Turn stories into finished short videos.",
+        epilog=EPILOG,
+        formatter_class=_Formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"video-pipeline {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    render = commands.add_parser(
+        "render",
+        help="render a story into a video",
+        description="Render a story into OUT.mp4, with thumbnail, subtitles, metadata and manifest beside it.",
+        epilog="example:\n  video-pipeline render examples/lighthouse.json -o lighthouse.mp4 --preset veryfast",
+        formatter_class=_Formatter,
+    )
+    add_story_options(render)
+    render.add_argument(
+        "-o", "--output", metavar="OUT.mp4", type=Path, help="default: the story's id in storage.output_path"
+    )
+    render.add_argument("--no-cache", action="store_true", help="make everything anew and keep nothing")
+    render.add_argument(
+        "--workers", metavar="N", type=int, help="segments rendered at once; default: the cores"
+    )
+    render.add_argument("--json", action="store_true", help="print one JSON event a line")
+    preview = commands.add_parser(
+        "preview",
+        help="draw one frame of a story as a picture",
+        description="Draw one finished frame of a story, captions and all, as PNG or JPEG. Narration decides how "
+        "long scenes last: the first call makes it, as a render does; later ones find it in the cache.",
+        epilog="example:\n  video-pipeline preview examples/lighthouse.json --at 3.2 -o frame.png\n"
+        "  video-pipeline preview examples/lighthouse.json --frame 0 --proxy -o first.jpg",
+        formatter_class=_Formatter,
+    )
+    add_story_options(preview, encodes=False)
+    which = preview.add_mutually_exclusive_group(required=True)
+    which.add_argument("--at", metavar="SECONDS", help="the frame shown at this time, such as 3.2")
+    which.add_argument("--frame", metavar="N", type=int, help="the frame with this number, from 0")
+    preview.add_argument(
+        "-o",
+        "--output",
+        metavar="FRAME.png",
+        type=Path,
+        help="default: the story's id in storage.output_path",
+    )
+    preview.add_argument("--json", action="store_true", help="print one JSON event a line")
+    compiling = commands.add_parser(
+        "compile",
+        help="print the plan, the filter graphs or an ffmpeg command",
+        description="Print what a render would do: its plan, its filter graphs, or one runnable ffmpeg command.",
+        epilog="example:\n  video-pipeline compile examples/lighthouse.json --as command | sh",
+        formatter_class=_Formatter,
+    )
+    add_story_options(compiling)
+    compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
+    compiling.add_argument("-o", "--output", metavar="OUT.mp4", type=Path, help="output of the command")
+    doctor = commands.add_parser("doctor", help="what this machine can do, and why not")
+    doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    schema = commands.add_parser(
+        "schema",
+        help="print a JSON Schema",
+        epilog="example:\n  video-pipeline schema story > story.schema.json",
+        formatter_class=_Formatter,
+    )
+    schema.add_argument("what", choices=("story", "config", "messages"))
+    jobs.add_commands(commands)
+    return parser
+
+
+def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
+    level: str | int = config.error_handling.log_level
+    if arguments.quiet or getattr(arguments, "json", False):
+        level = logging.ERROR
+    if arguments.verbose:
+        level = logging.DEBUG
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.cli.progress import JsonLines, choose_reporter
+        from video_pipeline.engine.errors import ConfigError
+        from video_pipeline.engine.outputs.write import OutputPaths
+        from video_pipeline.engine.pipeline import render_story
+        from video_pipeline.engine.story import load_story
+
+    config = configuration(arguments)
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ConfigError(f"--workers: got {arguments.workers}; allowed: a whole number >= 1")
+    _log_to_stderr(config, arguments)
+    story = load_story(arguments.story)
+    output = arguments.output or config.storage.output_path / f"{story.story_id}.mp4"
+    _keep_story(arguments.story, OutputPaths(output))
+    reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet)
+    with reporter, _naming(arguments.story):
+        result = render_story(
+            story,
+            output,
+            config=config,
+            base=arguments.story.parent,
+            use_cache=not arguments.no_cache,
+            workers=arguments.workers,
+            on_event=reporter,
+        )
+    if isinstance(reporter, JsonLines):
+        reporter.write("done", **_result_fields(result))
+    elif not arguments.quiet:
+        print(_summary(result))
+    return 0
+
+
+@contextmanager
+def _naming(story: Path) -> Iterator[None]:
+    """Put the story's file before an error that only names scene and field."""
+    from video_pipeline.engine.errors import StoryError
+
+    try:
+        yield
+    except StoryError as error:
+        raise StoryError(f"{story}: {error}", **error.details) from error
+
+
+def _keep_story(story: Path, outputs: OutputPaths) -> None:
+    """Raise InputError where a file beside the video would take the place of the story."""
+    from video_pipeline.engine.errors import InputError
+
+    for path in (outputs.metadata, outputs.manifest):
+        if path.exists() and story.exists() and path.samefile(story):
+            raise InputError(
+                f"output {outputs.video}: its metadata would overwrite the story {story}; "
+                "allowed: another name or another folder"
+            )
+
+
+def _result_fields(result: RenderResult) -> dict[str, Any]:
+    outputs = result.outputs
+    return {
+        "status": "completed",
+        "output": str(outputs.video),
+        "thumbnail": str(outputs.thumbnail),
+        "subtitles": [str(outputs.srt), str(outputs.vtt)],
+        "metadata": str(outputs.metadata),
+        "manifest": str(outputs.manifest),
+        "video_info": result.info.as_dict(),
+        "warnings": list(result.warnings),
+        "segments": result.segments,
+        "segments_from_cache": result.segments_from_cache,
+        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+    }
+
+
+def _summary(result: RenderResult) -> str:
+    info, outputs = result.info, result.outputs
+    width, height = info.resolution
+    speed = info.frame_count / result.timings["render"]
+    cached = result.segments_from_cache
+    kept = f" ({cached} of {result.segments} segments from the cache)" if cached else ""
+    return (
+        f"{outputs.video}: {info.duration:.2f} s, {width}x{height} at {float(info.fps):g} fps, "
+        f"{info.file_size / 1e6:.1f} MB, rendered at {speed:.1f} fps{kept}\n"
+        f"beside it: {outputs.thumbnail.name}, {outputs.srt.name}, {outputs.vtt.name}, "
+        f"{outputs.metadata.name}, {outputs.manifest.name}"
+    )
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.cli.progress import JsonLines, Quiet
+        from video_pipeline.engine.preview import FrameAt, preview_story
+        from video_pipeline.engine.story import load_story
+
+    config = configuration(arguments)
+    _log_to_stderr(config, arguments)
+    at = FrameAt(arguments.frame, None if arguments.at is None else _seconds(arguments.at))
+    story = load_story(arguments.story)
+    output = arguments.output or config.storage.output_path / f"{story.story_id}.png"
+    reporter = JsonLines() if arguments.json else Quiet()
+    with _naming(arguments.story):
+        result = preview_story(
+            story, output, at=at, config=config, base=arguments.story.parent, on_event=reporter
+        )
+    for warning in result.warnings:
+        logging.getLogger("video_pipeline").warning(warning)
+    width, height = result.size_px
+    if isinstance(reporter, JsonLines):
+        reporter.write(
+            "done",
+            status="completed",
+            output=str(result.output),
+            frame=result.frame,
+            frame_count=result.frame_count,
+            seconds=round(float(result.time), 6),
+            size=[width, height],
+            warnings=list(result.warnings),
+        )
+    elif not arguments.quiet:
+        print(
+            f"{result.output}: frame {result.frame} of {result.frame_count} "
+            f"at {float(result.time):.3f} s, {width}x{height}"
+        )
+    return 0
+
+
+def _seconds(text: str) -> Fraction:
+    from fractions import Fraction
+
+    from video_pipeline.engine.errors import InputError
+
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--at: got {text!r}; allowed: seconds, such as 3.2") from error
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.cli.compile import (
+            as_shell,
+            plan_as_command,
+            plan_as_data,
+            plan_as_graphs,
+        )
+        from video_pipeline.engine.plan import plan_video
+        from video_pipeline.engine.story import load_story
+
+    config = configuration(arguments)
+    if arguments.form != "plan":
+        config = config.override("video", compositor="ffmpeg")  # the only one that is made of filter graphs
+    _log_to_stderr(config, arguments)
+    story = load_story(arguments.story)
+    with _naming(arguments.story):
+        plan = plan_video(story, config=config, base=arguments.story.parent, to_be_drawn=False)
+    for warning in plan.warnings:
+        logging.getLogger("video_pipeline").warning(warning)
+    if arguments.form == "plan":
+        print(json.dumps(plan_as_data(plan), indent=2, ensure_ascii=False))
+    elif arguments.form == "graph":
+        print(plan_as_graphs(plan))
+    else:
+        output = arguments.output or Path(f"{story.story_id}.mp4")
+        print(as_shell(plan_as_command(plan, output)))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.cli.doctor import as_text, examine
+
+    found = examine(configuration(arguments))
+    print(json.dumps(found, indent=2) if arguments.json else as_text(found))
+    return 1 if found["problems"] else 0
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.cli.schema import SCHEMAS
+
+    schema = SCHEMAS[arguments.what]()
+    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    return 0
+
+
+COMMANDS = {
+    "render": _render,
+    "preview": _preview,
+    "compile": _compile,
+    "doctor": _doctor,
+    "schema": _schema,
+    **jobs.COMMANDS,
+}
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a render as Ctrl-C does."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    from video_pipeline.engine.errors import InputError, PipelineError
+
+    return_freed_memory()
+    load_nothing_idle()
+    try:
+        return COMMANDS[arguments.command](arguments)
+    except PipelineError as error:
+        status = 2 if isinstance(error, InputError) else 1
+        _show_error(error, status, arguments)
+        return status
+    except KeyboardInterrupt as error:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return 143 if isinstance(error, _Terminated) else 130
+    except BrokenPipeError:
+        # The reader of our output has gone; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        _show_error(error, 1, arguments)
+        return 1
+
+
+def _show_error(error: Exception, status: int, arguments: argparse.Namespace) -> None:
+    if getattr(arguments, "json", False):
+        from video_pipeline.engine.cli.progress import JsonLines
+
+        JsonLines().write(
+            "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status
+        )
+    for line in str(error).splitlines():
+        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

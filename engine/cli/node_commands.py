@@ -1,0 +1,89 @@
+"""The commands of the job front end. Nothing heavy is imported before a command runs: `--help` stays quick."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from video_pipeline.engine.cli.client_parsers import CLIENT_COMMANDS, add_client_commands
+from video_pipeline.engine.cli.keys_command import add_keys_command, run_keys
+from video_pipeline.engine.common.process import importing
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.config import Config
+
+Subparsers = argparse._SubParsersAction  # the type has no public name
+
+
+def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add the job commands to a parser's subparsers."""
+    serve = commands.add_parser(
+        "serve",
+        help="run a render node that takes jobs over ZeroMQ",
+        description="Run a render node: take stories over ZeroMQ, keep them durably, render them, publish the "
+        "videos in storage.output_path/JOB_ID. SIGTERM or Ctrl-C lets running jobs finish; a second one stops now.",
+        epilog="example:\n  video-pipeline serve --bind tcp://127.0.0.1:5570 --config node.yaml --slots 2",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.add_argument("--bind", metavar="URL", help="tcp://HOST:PORT or ipc://PATH; default: node.bind")
+    serve.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    serve.add_argument(
+        "--slots",
+        metavar="N",
+        type=int,
+        help="jobs rendered at once; default: processing.max_concurrent_jobs",
+    )
+    serve.add_argument("--json", action="store_true", help="log one JSON object a line")
+    add_client_commands(commands)
+    vacuum = commands.add_parser(
+        "vacuum",
+        help="delete old jobs of a node's ledger and give its space back",
+        description="Delete ended jobs that are older than node.keep_days, their logs and the assets that no job "
+        "needs any more, and make the ledger's file small. The node may be running.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    vacuum.add_argument("--json", action="store_true", help="print one JSON object")
+    add_keys_command(commands)
+
+
+def _node_config(arguments: argparse.Namespace) -> Config:
+    """Return the configuration of a node: options over environment over file over defaults."""
+    from video_pipeline.engine.config import load_config
+
+    config = load_config(arguments.config)
+    config = config.override("node", bind=getattr(arguments, "bind", None))
+    return config.override("processing", max_concurrent_jobs=getattr(arguments, "slots", None))
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.jobs.node.serve import serve
+
+    return serve(_node_config(arguments), as_json=arguments.json)
+
+
+def _vacuum(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.jobs.node.housekeeping import vacuum
+
+    done = vacuum(_node_config(arguments))
+    if arguments.json:
+        print(json.dumps(done))
+    else:
+        print(
+            f"{done['jobs']} jobs and {done['files']} files deleted; "
+            f"the ledger has {done['ledger_bytes'] / 1e6:.1f} MB"
+        )
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "vacuum": _vacuum,
+    **CLIENT_COMMANDS,
+    "keys": run_keys,
+}

@@ -1,0 +1,81 @@
+"""The options that commands on a story share, and the configuration that they amount to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.config import Config
+
+PROXY_PRESET = "ultrafast"
+PROXY_CRF = 28.0
+
+
+def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) -> None:
+    """Add story, configuration and picture; with `encodes` also the encoder's options."""
+    parser.add_argument("story", metavar="STORY", type=Path, help="story file, JSON or YAML")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    picture = parser.add_argument_group("picture")
+    shape = picture.add_mutually_exclusive_group()
+    shape.add_argument("--aspect", metavar="W:H", help="9:16 (default), 1:1, 16:9 or 4:5")
+    shape.add_argument("--size", metavar="WxH", help="explicit size in pixels, such as 1080x1920")
+    proxy = "half the width and height, for a quick look"
+    if encodes:
+        proxy += f"; preset {PROXY_PRESET} and crf {PROXY_CRF:g} unless others are given here"
+    picture.add_argument("--proxy", action="store_true", help=proxy)
+    picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
+    picture.add_argument("--compositor", metavar="NAME", help="auto (default), ffmpeg, native or cuda")
+    if encodes:
+        encoding = parser.add_argument_group("encoding")
+        encoding.add_argument("--encoder", metavar="NAME", help="auto (default), h264_nvenc or libx264")
+        encoding.add_argument("--preset", metavar="NAME", help="x264 preset, or p1 to p7 for NVENC")
+        rate = encoding.add_mutually_exclusive_group()
+        rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")
+        rate.add_argument("--bitrate", metavar="RATE", help="average bit rate, such as 8000k")
+    talk = parser.add_argument_group("output")
+    talk.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    talk.add_argument("-v", "--verbose", action="store_true", help="print everything that is done")
+
+
+def configuration(arguments: argparse.Namespace) -> Config:
+    """Return the configuration: options over environment over file over defaults."""
+    from video_pipeline.engine.config import load_config
+    from video_pipeline.engine.config.sections import parse_size
+    from video_pipeline.engine.errors import ConfigError
+
+    config = load_config(arguments.config)
+    if not hasattr(arguments, "story"):
+        return config
+    size: tuple[int, ...] | None = None
+    if arguments.size:
+        try:
+            size = parse_size(arguments.size)
+        except ValueError as error:
+            raise ConfigError(f"--size: got {arguments.size!r}; {error}") from error
+    if arguments.aspect:
+        # An aspect asked for now beats a size in the file.
+        config = config.model_copy(update={"video": config.video.model_copy(update={"size": None})})
+    config = config.override(
+        "video",
+        size=size,
+        default_aspect_ratio=arguments.aspect,
+        fps=arguments.fps,
+        compositor=arguments.compositor,
+        proxy=arguments.proxy or None,
+    )
+    return _encoding(config, arguments) if hasattr(arguments, "encoder") else config
+
+
+def _encoding(config: Config, arguments: argparse.Namespace) -> Config:
+    preset, crf = arguments.preset, arguments.crf
+    if arguments.proxy:
+        # What the file says is meant for the finished video; what the command says is meant for this one.
+        preset = preset or PROXY_PRESET
+        crf = PROXY_CRF if crf is None and arguments.bitrate is None else crf
+    if arguments.bitrate:
+        config = config.model_copy(update={"video": config.video.model_copy(update={"crf": None})})
+    return config.override(
+        "video", codec=arguments.encoder, preset=preset, crf=crf, bitrate=arguments.bitrate
+    )

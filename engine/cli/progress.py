@@ -1,0 +1,199 @@
+"""What a person or a program sees while a render runs: a bar, lines in a log, or JSON events."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.events import Event
+
+STAGE_WORDS = {
+    "assets": "making pictures and narration",
+    "render": "rendering",
+    "outputs": "writing thumbnail, subtitles, metadata",
+}
+
+LOG_EVERY_SECONDS = 5.0
+
+
+class Reporter(Protocol):
+    """Takes the events of one render, as a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+
+
+class Pace:
+    """Speed and time left of the stage that is running."""
+
+    def __init__(self) -> None:
+        self._stage, self._started = "", 0.0
+
+    def measure(self, event: Event) -> tuple[float, float | None]:
+        """Return units a second since the stage began, and the seconds left where they can be told."""
+        now = time.monotonic()
+        if event.stage != self._stage:
+            self._stage, self._started = event.stage, now
+        elapsed = now - self._started
+        speed = event.done / elapsed if elapsed > 0 else 0.0
+        left = (event.total - event.done) / speed if speed > 0 else None
+        return speed, left
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __call__(self, event: Event) -> None:
+        pass
+
+
+class JsonLines(Quiet):
+    """One JSON object a line on standard output; progress at most five times a second."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._pace, self._last = Pace(), (0.0, "")
+
+    def __call__(self, event: Event) -> None:
+        speed, left = self._pace.measure(event)
+        now = time.monotonic()
+        final = event.done == event.total
+        if not final and event.stage == self._last[1] and now - self._last[0] < 0.2:
+            return
+        self._last = (now, event.stage)
+        fields: dict[str, Any] = {"stage": event.stage, "done": event.done, "total": event.total}
+        if event.stage == "render":
+            fields |= {"fps": round(speed, 2), "seconds_left": None if left is None else round(left, 1)}
+        self.write("progress", **fields)
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """Write one event."""
+        # In one piece: print() writes the end of the line by itself, and another thread's line may come between.
+        self._stream.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+
+class LogLines(Quiet):
+    """A line in the log when a stage begins and every few seconds of it."""
+
+    def __init__(self) -> None:
+        self._pace, self._last = Pace(), (0.0, "")
+        self._logger = logging.getLogger("video_pipeline")
+
+    def __call__(self, event: Event) -> None:
+        speed, left = self._pace.measure(event)
+        now = time.monotonic()
+        if (
+            event.stage == self._last[1]
+            and now - self._last[0] < LOG_EVERY_SECONDS
+            and event.done < event.total
+        ):
+            return
+        self._last = (now, event.stage)
+        words = STAGE_WORDS.get(event.stage, event.stage)
+        if event.stage != "render":
+            self._logger.info("%s: %d of %d", words, event.done, event.total)
+            return
+        eta = "" if left is None else f", {left:.0f} s left"
+        self._logger.info("%s: frame %d of %d, %.1f fps%s", words, event.done, event.total, speed, eta)
+
+
+class Bar(Quiet):
+    """A progress bar on a terminal: stage, frames, speed, time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._pace = Pace()
+        self._tasks: dict[str, Any] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(self._progress)
+        self._open.enter_context(_redirected(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def __call__(self, event: Event) -> None:
+        speed, _ = self._pace.measure(event)
+        unit = "frames" if event.stage == "render" else "parts"
+        if event.stage not in self._tasks:
+            words = STAGE_WORDS.get(event.stage, event.stage)
+            self._tasks[event.stage] = self._progress.add_task(words, total=event.total, unit=unit, speed="")
+        self._progress.update(
+            self._tasks[event.stage],
+            completed=event.done,
+            total=event.total,
+            speed=f"{speed:.1f} fps" if event.stage == "render" else "",
+        )
+
+    def line(self, text: str) -> None:
+        """Print a line above the bar, as it stands."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Above(logging.Handler):
+    def __init__(self, bar: Bar) -> None:
+        super().__init__()
+        self._bar = bar
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._bar.line(self.format(record))
+
+
+@contextmanager
+def _redirected(bar: Bar) -> Iterator[None]:
+    """While it lasts, log lines are printed above the bar instead of through it."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    handler = _Above(bar)
+    handler.setFormatter(before[0].formatter if before else None)
+    root.handlers[:] = [handler]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+
+
+def choose_reporter(*, as_json: bool, quiet: bool) -> Reporter:
+    """Return the reporter for where the output goes."""
+    if as_json:
+        return JsonLines()
+    if quiet:
+        return Quiet()
+    return Bar() if sys.stderr.isatty() else LogLines()

@@ -1,0 +1,1 @@
+"""Files, caches, documents, validation: parts that know nothing of video."""

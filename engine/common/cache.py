@@ -1,0 +1,171 @@
+"""The content cache: made once, found by what it was made from, never half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine.common.files import PARTIAL_PREFIX, whole_file
+from video_pipeline.engine.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+PRUNE_EVERY_SECONDS = 3600
+ABANDONED_SECONDS = 86400
+"""Nobody writes a file of the cache for so long."""
+
+
+class DamagedError(ValueError):
+    """A file of the cache that is not what was written."""
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FileDigests:
+    """SHA-256 of files, read again only when a file's status has changed. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+    def __call__(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes in hex; raise OSError."""
+        status = path.stat()
+        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with self._lock:
+            known = self._known.get(path)
+        if known is None or known[0] != mark:
+            known = (mark, file_sha256(path))
+            with self._lock:
+                self._known[path] = known
+        return known[1]
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """Return the hex key of a set of plain values: the same for the same content in any process."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ContentCache:
+    """A folder of files named by the hash of what they were made from.
+
+    Several processes may share it: a file is written under a private name, synced and renamed, so a reader
+    finds a whole file or none. `ttl` is the age in seconds past which a file is made again; 0 makes it again each time.
+    `on_make` is called before a file is made.
+    """
+
+    folder: Path
+    max_bytes: int = 500 * 10**9
+    on_make: Callable[[], object] | None = None
+
+    def path(self, kind: str, parts: Mapping[str, Any], suffix: str) -> Path:
+        """Return where the file for `parts` stands, made or not."""
+        key = key_of({"kind": kind, **parts})
+        return self.folder / kind / key[:2] / f"{key}{suffix}"
+
+    @staticmethod
+    def touch(path: Path) -> None:
+        """Set a file's time of last use, for `prune`; the time it was made, for the ttl, stays."""
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+    def get_or_make(
+        self,
+        kind: str,
+        parts: Mapping[str, Any],
+        suffix: str,
+        make: Callable[[Path], None],
+        *,
+        ttl: float | None = None,
+        check: Callable[[Path], object] | None = None,
+    ) -> tuple[Path, bool]:
+        """Return the file for `parts` and whether it was there already; `make` writes it to the path it gets.
+
+        A file that `check` raises DamagedError for is made again, with a warning.
+        """
+        path = self.path(kind, parts, suffix)
+        if self._fresh(path, ttl):
+            try:
+                if check is not None:
+                    check(path)
+                self.touch(path)
+                return path, True
+            except FileNotFoundError:  # another process pruned it just now
+                pass
+            except DamagedError as error:
+                logger.warning("cached file %s is made again: %s", path, error)
+        if self.on_make is not None:
+            self.on_make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            make(partial)
+        return path, False
+
+    @staticmethod
+    def _fresh(path: Path, ttl: float | None) -> bool:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return False
+        return status.st_size > 0 and (ttl is None or 0 <= time.time() - status.st_mtime <= ttl > 0)
+
+    def prune_when_due(self) -> int:
+        """Prune where nobody has for an hour: looking through a large cache takes a while."""
+        stamp = self.folder / ".pruned"
+        try:
+            if time.time() - stamp.stat().st_mtime < PRUNE_EVERY_SECONDS:
+                return 0
+        except FileNotFoundError:
+            pass
+        stamp.touch()
+        return self.prune()
+
+    def prune(self) -> int:
+        """Delete the least recently used files until the cache is under its size; return bytes freed."""
+        files: list[tuple[float, int, Path]] = []
+        abandoned = time.time() - ABANDONED_SECONDS
+        for path in self.folder.rglob("*"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.name.startswith(PARTIAL_PREFIX) and status.st_mtime < abandoned:
+                path.unlink(missing_ok=True)  # a killed process has left it
+            elif path.is_file():
+                files.append((status.st_atime, status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        freed = 0
+        for _, size, path in sorted(files):
+            if total - freed <= self.max_bytes:
+                break
+            path.unlink(missing_ok=True)
+            freed += size
+        return freed
+
+
+def open_cache(folder: Path, *, max_bytes: int) -> ContentCache:
+    """Return the cache in `folder`, made if need be; raise ConfigError where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}.{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"storage.cache_path: {folder} cannot be written: {error.strerror}; allowed: a writable folder"
+        ) from error
+    return ContentCache(folder, max_bytes)

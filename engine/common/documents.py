@@ -1,0 +1,53 @@
+"""Reading JSON and YAML files into plain data, equally strict for both: UTF-8, bounded, no key given twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+DOCUMENT_MAX_BYTES = 16 * 1024 * 1024
+
+
+class DocumentError(ValueError):
+    """A file that cannot be read as its format; the message begins with the file's name."""
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in data:
+            raise ValueError(f"the key {key!r} is given twice in one object")
+        data[key] = value
+    return data
+
+
+def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
+    """Return a file's content as plain data; an empty YAML file is None.
+
+    Raises DocumentError naming the file and, where there is one, the line.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(DOCUMENT_MAX_BYTES + 1)
+    except OSError as error:
+        raise DocumentError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the name
+        raise DocumentError(f"{str(path)!r}: cannot be read: {error}") from error
+    if len(raw) > DOCUMENT_MAX_BYTES:
+        raise DocumentError(f"{path}: is too large; allowed: at most {DOCUMENT_MAX_BYTES} bytes")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from error
+    try:
+        if form == "json":
+            return json.loads(text, object_pairs_hook=_no_duplicates)
+        from video_pipeline.engine.common.strict_yaml import load_yaml
+
+        return load_yaml(text)
+    except RecursionError as error:
+        raise DocumentError(f"{path}: nested too deeply") from error
+    except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+        # PyYAML lets what its own conversions raise come through (a 13th month, an empty !!int).
+        raise DocumentError(f"{path}: not {form.upper()}: {error}") from error

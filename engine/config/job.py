@@ -1,0 +1,36 @@
+"""What of the configuration a job may decide for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.load import by_sections, validate
+from video_pipeline.engine.errors import ConfigError
+
+NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
+"""Sections that are the node's: where files go, how many jobs, how long."""
+
+
+def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """Return a node's configuration with a job's own sections over it, in any of the guide's shapes.
+
+    Raises ConfigError that names a wrong key, or a section that is the node's.
+    """
+    if not overrides:
+        return config
+    given = by_sections(overrides, "config")
+    for section in given:
+        if section in NODE_SECTIONS:
+            allowed = sorted(set(type(config).model_fields) - NODE_SECTIONS)
+            raise ConfigError(f"config: {section}: is the node's own; allowed: {', '.join(allowed)}")
+    data: dict[str, Any] = config.model_dump()
+    for section, values in given.items():
+        own = data.get(section)
+        data[section] = {**own, **values} if isinstance(own, dict) and isinstance(values, Mapping) else values
+    merged = validate(data, where="config")
+    limit, asked = config.images.max_megapixels, merged.images.max_megapixels
+    if asked > limit:
+        raise ConfigError(f"config: images.max_megapixels: got {asked:g}; allowed here: at most {limit:g}")
+    return merged

@@ -1,0 +1,169 @@
+"""The configuration: the guide's YAML, environment overrides, and every default.
+
+An option beats the environment, which beats the file, which beats the defaults of `engine.config_sections`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from video_pipeline.engine.common.documents import DocumentError, read_document
+from video_pipeline.engine.common.validation import explain
+from video_pipeline.engine.config.sections import (
+    Audio,
+    ErrorHandling,
+    Images,
+    Node,
+    Processing,
+    Publishing,
+    Scenes,
+    Section,
+    Storage,
+    Tts,
+    Video,
+    WatermarkSettings,
+)
+from video_pipeline.engine.errors import ConfigError
+
+
+class Config(Section):
+    """The whole configuration, under the key `video_pipeline` of the YAML."""
+
+    processing: Processing = Processing()
+    node: Node = Node()
+    video: Video = Video()
+    images: Images = Images()
+    tts: Tts = Tts()
+    scenes: Scenes = Scenes()
+    watermark: WatermarkSettings = WatermarkSettings()
+    audio: Audio = Audio()
+    publishing: Publishing = Publishing()
+    storage: Storage = Storage()
+    error_handling: ErrorHandling = ErrorHandling()
+
+    def cache_dir(self) -> Path:
+        """Return the folder of the content cache."""
+        if self.storage.cache_path:
+            return self.storage.cache_path
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(base).expanduser() / "video-pipeline"
+
+    def state_dir(self) -> Path:
+        """Return the folder of a node's ledger, inline assets, keys and job logs."""
+        if self.node.state_path:
+            return self.node.state_path
+        base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        return Path(base).expanduser() / "video-pipeline"
+
+    def override(self, section: str, **values: Any) -> Config:
+        """Return the configuration with some keys of one section replaced; None leaves a key as it is.
+
+        Raises ConfigError that names the key.
+        """
+        given = {key: value for key, value in values.items() if value is not None}
+        if not given:
+            return self
+        data = self.model_dump()
+        data[section] = {**data[section], **given}
+        return validate(data, where="option")
+
+
+FLAT_KEYS: dict[str, tuple[str, str]] = {
+    "fps": ("video", "fps"),
+    "codec": ("video", "codec"),
+    "audio_codec": ("video", "audio_codec"),
+    "bitrate": ("video", "bitrate"),
+    "preset": ("video", "preset"),
+    "crf": ("video", "crf"),
+    "default_scene_duration": ("scenes", "default_duration"),
+    "transition_duration": ("scenes", "transition_duration"),
+    "fallback_enabled": ("error_handling", "fallback_enabled"),
+}
+"""The short keys that the guide's classes take in a plain dictionary, and where they belong."""
+
+ENVIRONMENT: dict[str, tuple[str, str]] = {
+    "VIDEO_OUTPUT_PATH": ("storage", "output_path"),
+    "CACHE_PATH": ("storage", "cache_path"),
+    "MAX_CONCURRENT_JOBS": ("processing", "max_concurrent_jobs"),
+    "REDIS_URL": ("processing", "redis_url"),
+}
+
+
+def validate(data: Any, *, where: str) -> Config:
+    """Return a Config from nested plain data; raise ConfigError naming each wrong key and its choices."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, Config, where=where))) from error
+
+
+def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Accept the guide's three shapes: under `video_pipeline`, by sections, and flat short keys."""
+    if set(data) == {"video_pipeline"}:
+        inner = data["video_pipeline"]
+        if inner is None:
+            return {}
+        if not isinstance(inner, Mapping):
+            raise ConfigError(f"{where}: video_pipeline: got {inner!r}; allowed: a mapping of sections")
+        data = inner
+    nested: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in FLAT_KEYS and key != "add_title_to_thumbnail":  # that is MetadataGenerator's own
+            nested[key] = dict(value) if isinstance(value, Mapping) else {} if value is None else value
+    for key, (section, name) in FLAT_KEYS.items():
+        target = nested.setdefault(section, {}) if key in data else None
+        if isinstance(target, dict):
+            target[name] = data[key]
+    return nested
+
+
+def from_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return nested configuration data with the guide's environment variables laid over it."""
+    merged = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+    for variable, (section, key) in ENVIRONMENT.items():
+        text = environ.get(variable)
+        if not text:
+            continue
+        value: Any = text
+        if key == "max_concurrent_jobs":
+            if not text.isdecimal():
+                raise ConfigError(
+                    f"environment variable {variable}: got {text!r}; allowed: a whole number >= 1"
+                )
+            value = int(text)
+        target = merged.setdefault(section, {})
+        if isinstance(target, dict):
+            target[key] = value
+    return merged
+
+
+def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, environ: bool = True) -> Config:
+    """Return the configuration from a YAML file, a dictionary in any of the guide's shapes, or the defaults.
+
+    With `environ` the guide's environment variables are laid over a file or the defaults. Raises
+    ConfigError naming the file, the key, the value and what is allowed.
+    """
+    if isinstance(source, Config):
+        return source
+    where = "configuration"
+    data: Any = {}
+    if isinstance(source, Path):
+        where = str(source)
+        try:
+            data = read_document(source, "yaml")
+        except DocumentError as error:
+            raise ConfigError(str(error)) from error
+        data = {} if data is None else data
+    elif source is not None:
+        data = source
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where}: got {type(data).__name__}; allowed: a mapping of sections")
+    nested = by_sections(data, where)
+    if environ:
+        nested = from_environment(nested, os.environ)
+    return validate(nested, where=where)

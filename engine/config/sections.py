@@ -1,0 +1,406 @@
+"""The sections of the configuration, with every default."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from video_pipeline.engine.story.fields import (
+    CANVAS_MAX_PX,
+    Animation,
+    BoxSpec,
+    Colour,
+    FitName,
+    FontName,
+    Position,
+    ShadowSpec,
+    StrokeSpec,
+    TransitionName,
+    expand_user,
+)
+from video_pipeline.engine.timing import parse_fps
+from video_pipeline.filters.geometry import even
+
+EncoderName = Literal["auto", "libx264", "h264_nvenc"]
+Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
+CompositorName = Literal["auto", "ffmpeg", "native", "cuda"]
+
+
+def _bitrate(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value // 1000}k" if value >= 1000 else str(value)
+    return value
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the sides in pixels of '1080x1920'; raise ValueError that says what is allowed."""
+    found = re.fullmatch(r"([0-9]{1,6})[xX]([0-9]{1,6})", text)
+    if not found:
+        raise ValueError("allowed: WxH in pixels, such as 1080x1920")
+    return int(found[1]), int(found[2])
+
+
+def _size(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+_FPS_ALLOWED = (
+    "a frame rate from 24 to 60 is allowed (24000/1001 too), as a number or a ratio such as '30000/1001'"
+)
+
+
+def _frame_rate(value: Any) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Fraction):
+        raise ValueError(_FPS_ALLOWED)
+    try:
+        fps = parse_fps(value)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(_FPS_ALLOWED) from error
+    if not Fraction(23976, 1000) <= fps + Fraction(1, 1000) or fps > 60:
+        raise ValueError(_FPS_ALLOWED)
+    return fps
+
+
+BitrateText = Annotated[str, Field(pattern=r"^[1-9][0-9]*[kKmM]?$")]
+Bitrate = Annotated[
+    BitrateText,
+    BeforeValidator(_bitrate, json_schema_input_type=BitrateText | Annotated[int, Field(ge=1)]),
+]
+FrameRate = Annotated[
+    Fraction,
+    BeforeValidator(_frame_rate, json_schema_input_type=int | float | str),
+    Field(json_schema_extra={"description": "24 to 60, or a ratio such as 30000/1001"}),
+]
+LocalPath = Annotated[Path, AfterValidator(expand_user)]
+Pixels = Annotated[int, Field(ge=16, le=CANVAS_MAX_PX)]
+Size = Annotated[
+    tuple[Pixels, Pixels],
+    BeforeValidator(
+        _size,
+        json_schema_input_type=tuple[Pixels, Pixels]
+        | Annotated[str, Field(pattern=r"^[0-9]{1,6}[xX][0-9]{1,6}$")],
+    ),
+]
+Service = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Processing(Section):
+    """Jobs: how many at once, how long, how often."""
+
+    max_concurrent_jobs: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Jobs rendered at once; null: what cores, memory, GPUs and NVENC sessions allow.",
+    )
+    job_timeout: float = Field(600, gt=0, description="Seconds that one attempt of a job may take.")
+    retry_attempts: int = Field(3, ge=1, le=100, description="Attempts of a job in all.")
+    retry_backoff_multiplier: float = Field(
+        2,
+        ge=1,
+        le=100,
+        description="Each wait before another attempt is this times the last; the first is 1 s.",
+    )
+    redis_url: str | None = Field(
+        None, description="Accepted from the guide's deployment (REDIS_URL); the engine does not use Redis."
+    )
+
+
+class Node(Section):
+    """A render node: `video-pipeline serve`."""
+
+    bind: str = Field(
+        "tcp://127.0.0.1:5570", description="Where requests are taken: tcp://HOST:PORT or ipc://PATH."
+    )
+    events_bind: str | None = Field(
+        None, description="Where events are published; null: the next port, or PATH.events for ipc."
+    )
+    http_bind: str | None = Field(
+        "127.0.0.1:5580", description="HOST:PORT of /metrics, /healthz and /readyz, or null for none."
+    )
+    state_path: LocalPath | None = Field(
+        None,
+        description="Folder of ledger, inline assets and job logs; default: the user's state folder.",
+        strict=False,
+    )
+    asset_roots: tuple[LocalPath, ...] = Field(
+        (), description="Folders beneath which a job's assets may lie.", strict=False
+    )
+    asset_urls: bool = Field(
+        True, description="Whether a job's assets may be http(s) URLs on public addresses."
+    )
+    asset_max_mb: float = Field(256, gt=0, le=65536, description="Size of one fetched asset in MB.")
+    assets_max_mb: float = Field(
+        2048, gt=0, le=1048576, description="Size of all fetched assets of one attempt in MB."
+    )
+    fetch_timeout: float = Field(
+        60, gt=0, le=3600, description="Seconds that fetching one asset may take, redirects included."
+    )
+    keys_path: LocalPath | None = Field(
+        None,
+        description="Folder of the node's key and of clients/; default: keys in the state folder.",
+        strict=False,
+    )
+    curve: Literal["auto", "on", "off"] = Field(
+        "auto", description="Encryption and client keys (CURVE); auto: wherever bind is not loopback or ipc."
+    )
+    operators: tuple[str, ...] = Field(
+        (), description="Names of client keys that see and change everyone's jobs."
+    )
+    max_queued: int = Field(
+        10_000, ge=1, le=10_000_000, description="Jobs that may wait; more are told BUSY."
+    )
+    high_reserve: float = Field(
+        0.1, ge=0, le=1, description="Share of max_queued that is kept above it for jobs of high priority."
+    )
+    ageing: float = Field(
+        600, ge=0, description="Seconds of waiting that count as much as one step of priority."
+    )
+    max_message_mb: float = Field(64, gt=0, le=1024, description="Size of one request with its parts in MB.")
+    max_parts: int = Field(64, ge=0, le=1000, description="Inline assets of one request.")
+    max_requests_per_second: float = Field(
+        5000, gt=0, description="Requests of one client a second; more are told RATE_LIMITED."
+    )
+    lease: float = Field(
+        7.5, gt=0, le=600, description="Seconds without a sign of life after which a worker is killed."
+    )
+    drain_timeout: float = Field(
+        120,
+        ge=0,
+        description="Seconds that running jobs get to finish after SIGTERM; then they are queued again.",
+    )
+    worker_memory_mb: float = Field(2048, ge=128, description="Memory of one job's processes in MB.")
+    jobs_per_worker: int = Field(100, ge=1, description="Jobs after which a worker process is replaced.")
+    min_free_mb: float = Field(
+        512,
+        ge=0,
+        description="Free space in MB that state, output and temp folder must have for a job to be taken.",
+    )
+    keep_days: float = Field(30, gt=0, description="Days that ended jobs stay in the ledger.")
+
+
+class Video(Section):
+    """Picture format and encoder."""
+
+    fps: FrameRate = Field(Fraction(30), description="Frames per second, 24 to 60.")
+    codec: EncoderName = Field("auto", description="Encoder: auto takes h264_nvenc where a probe works.")
+    audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
+    bitrate: Bitrate = Field(
+        "8000k", description="Average video bit rate that each segment aims at, where crf is not set."
+    )
+    crf: float | None = Field(
+        None, ge=0, le=51, description="Constant quality (cq for NVENC); beats bitrate."
+    )
+    preset: str = Field("medium", description="x264 preset, or p1 … p7 for NVENC.")
+    tune: str | None = Field(None, description="x264 or NVENC tune.")
+    gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
+    compositor: CompositorName = Field("auto", description="What draws the frames.")
+    default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
+        "9:16", description="Aspect where no size is given."
+    )
+    size: Size | None = Field(
+        None, description="Explicit size, 1080x1920 or [1080, 1920], even; beats the aspect."
+    )
+    default_duration: float = Field(
+        60, gt=0, le=36000, description="Seconds aimed at; a longer video is warned of."
+    )
+    resolutions: Resolutions = Field(
+        default_factory=lambda: Resolutions(),  # noqa: PLW0108 - defined below
+        description="Sizes of the aspects.",
+    )
+    proxy: bool = Field(
+        False, description="Half the width and height; --proxy sets it, with the fastest preset."
+    )
+    motion: Literal["auto", "perspective", "zoompan"] = Field(
+        "auto", description="FFmpeg filter that moves the camera; auto prefers subpixel perspective."
+    )
+    zoompan_oversample: int = Field(
+        4, ge=1, le=8, description="How many times larger than the frame zoompan's input is."
+    )
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.size and any(side % 2 for side in self.size):
+            raise ValueError(f"size {self.size[0]}x{self.size[1]}: both sides must be even for H.264 4:2:0")
+        return self
+
+    def canvas_px(self) -> tuple[int, int]:
+        """Return the frame's width and height in pixels, both even; a proxy's are half the video's."""
+        width, height = self.finished_px()
+        return (even(width / 2), even(height / 2)) if self.proxy else (width, height)
+
+    def finished_px(self) -> tuple[int, int]:
+        """Return the frame's size in the finished video: what pictures are made for, a proxy's too."""
+        table = {
+            "9:16": self.resolutions.portrait,
+            "1:1": self.resolutions.square,
+            "16:9": self.resolutions.landscape,
+            "4:5": self.resolutions.feed,
+        }
+        return self.size or table[self.default_aspect_ratio]
+
+
+class Resolutions(Section):
+    """The size of each aspect, [width, height]."""
+
+    portrait: tuple[Pixels, Pixels] = Field((1080, 1920), description="9:16")
+    square: tuple[Pixels, Pixels] = Field((1080, 1080), description="1:1")
+    landscape: tuple[Pixels, Pixels] = Field((1920, 1080), description="16:9")
+    feed: tuple[Pixels, Pixels] = Field((1080, 1350), description="4:5")
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        for name in ("portrait", "square", "landscape", "feed"):
+            if any(side % 2 for side in getattr(self, name)):
+                raise ValueError(f"{name}: both sides must be even for H.264 4:2:0")
+        return self
+
+
+class Images(Section):
+    """Pictures for scenes that bring none."""
+
+    service: Service = Field("drawn", description="drawn (offline). Others fall back to it, with a warning.")
+    api_endpoint: str | None = Field(None, description="Reserved: no image service is part of this version.")
+    max_retries: int = Field(3, ge=0, le=100, description="Reserved for image services: retries.")
+    timeout: float = Field(30, gt=0, description="Reserved for image services: seconds for an answer.")
+    fallback_enabled: bool = Field(
+        True, description="Draw a picture where one fails; otherwise it is an error."
+    )
+    cache_enabled: bool = Field(True, description="Off: pictures are drawn anew each time.")
+    cache_ttl: float = Field(604800, ge=0, description="Seconds a cached picture is kept (7 days).")
+    max_megapixels: float = Field(
+        200, gt=0, le=1000, description="A picture with more is refused from its header."
+    )
+
+
+class Tts(Section):
+    """Narration."""
+
+    service: Service = Field("hibari", description="hibari (offline, English) or none.")
+    voice: str = Field("heart", description="Voice of the service.")
+    speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
+    pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")
+    fallback_enabled: bool = Field(
+        True, description="Silent, scenes 1.5 times longer, where speech fails; otherwise an error."
+    )
+    cache_enabled: bool = Field(True, description="Off: narration is spoken anew each time.")
+    cache_ttl: float = Field(2592000, ge=0, description="Seconds cached speech is kept (30 days).")
+
+
+class Scenes(Section):
+    """How scenes look where the story does not say."""
+
+    default_duration: float = Field(
+        5.0, gt=0, le=3600, description="Seconds of a scene with nothing to say or read."
+    )
+    transition: TransitionName = Field("fade", description="Transition from a scene to the next.")
+    transition_duration: float = Field(0.5, ge=0, le=30, description="Seconds of a transition.")
+    fade_duration: float = Field(0.5, gt=0, le=30, description="Seconds of the fade_in and fade_out effects.")
+    narration_padding: float = Field(
+        0.5, ge=0, le=30, description="Seconds of quiet between one scene's words and the next."
+    )
+    effects: tuple[Literal["fade_in", "fade_out", "ken_burns"], ...] = Field(
+        ("ken_burns", "fade_in", "fade_out"), description="Effects of a scene that names none."
+    )
+    text_position: Position = Field("bottom", description="Where captions stand: top, center, bottom.")
+    text_size: float = Field(48, ge=8, le=400, description="Caption size in px on a 1080 px wide frame.")
+    text_color: Colour = Field("#FFFFFF", description="Caption colour: CSS name, #RRGGBB or #RRGGBBAA.")
+    text_font: FontName = Field("Arial-Bold", description="Caption font: family and weight, or a file.")
+    text_stroke: StrokeSpec | None = Field(
+        StrokeSpec(width=4, colour="#000000C8"), description="Outline of captions, or null."
+    )
+    text_shadow: ShadowSpec | None = Field(
+        ShadowSpec(x=0, y=3, blur=6, colour="#000000A0"), description="Shadow of captions, or null."
+    )
+    text_box: BoxSpec | None = Field(None, description="Box behind captions, or null.")
+    text_animation: Animation = Field(
+        "fade_in", description="none, fade_in, fade, slide_up, pop or typewriter."
+    )
+    text_highlight: Colour | None = Field(
+        None, description="Colour of the word that is being spoken, or null."
+    )
+    zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom a second (0.05 is 5 %).")
+    zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: zoom never passes this.")
+    fit: FitName = Field("cover", description="Fit of a picture of another aspect: cover, contain, blur.")
+
+
+class WatermarkSettings(Section):
+    """A picture over every frame, such as a logo."""
+
+    image: LocalPath | None = Field(
+        None, description="PNG, JPEG or WebP drawn over every frame, or null.", strict=False
+    )
+    corner: Corner = Field("bottom_right", description="top_left, top_right, bottom_left or bottom_right.")
+    opacity: float = Field(0.6, ge=0, le=1, description="0 is invisible, 1 as the picture is.")
+    width: float = Field(0.12, gt=0, le=1, description="Its width as a fraction of the frame's.")
+    margin: float = Field(
+        0.04, ge=0, le=0.45, description="Distance from the frame's edges as a fraction of its width."
+    )
+
+
+class Audio(Section):
+    """Music, mix and loudness."""
+
+    music: LocalPath | None = Field(
+        None, description="Background music file, repeated to the video's end.", strict=False
+    )
+    music_volume: float = Field(-16.0, ge=-60, le=12, description="Level of the music in dB.")
+    music_duck: float = Field(-10.0, ge=-60, le=0, description="Further dB while someone speaks.")
+    music_fade: float = Field(1.5, ge=0, le=60, description="Seconds the music fades in and out.")
+    target_lufs: float = Field(
+        -14.0, ge=-40, le=-5, description="Integrated loudness of the whole (EBU R 128)."
+    )
+    true_peak: float = Field(-1.0, ge=-9, le=0, description="Highest true peak in dBTP.")
+    bitrate: Bitrate = Field("192k", description="AAC bit rate.")
+
+
+class Publishing(Section):
+    """Publishing; reserved for the publishers."""
+
+    auto_publish: bool = Field(
+        False, description="Reserved for the publishers: publish when a video is done."
+    )
+    platforms: tuple[str, ...] = Field(
+        ("instagram", "youtube"), description="Reserved for the publishers: where to."
+    )
+    scheduling_enabled: bool = Field(True, description="Reserved for the publishers: allow a later time.")
+
+
+class Storage(Section):
+    """Where files go."""
+
+    output_path: LocalPath = Field(
+        Path(), description="Folder of videos where no output is named.", strict=False
+    )
+    cache_path: LocalPath | None = Field(
+        None, description="Cache folder; default: the user's cache folder.", strict=False
+    )
+    temp_path: LocalPath | None = Field(
+        None, description="Folder of temporary files; default: the system's.", strict=False
+    )
+    max_storage_gb: float = Field(500, gt=0, description="Size the cache is kept under.")
+
+
+class ErrorHandling(Section):
+    """Fallbacks and logging."""
+
+    fallback_enabled: bool = Field(True, description="Off: every failed asset is an error.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", description="Least level that is logged."
+    )
+    alert_on_failure: bool = Field(
+        True, description="Log a failed render at level CRITICAL besides raising it."
+    )
+
+
+Video.model_rebuild()

@@ -1,1 +1,0 @@
-"""Where the pictures, clips and sounds of a job come from: allowed folders, parts of the request, public URLs."""

@@ -1,0 +1,205 @@
+"""Requests on their way: when each is sent again, and what its answer means. No sockets and no clock in here.
+
+A request is sent until it is answered or its time is over, with the same id and the same key each time. It is sent
+again when the connection was lost, when no answer came for a while (then on a new connection: a "lazy pirate"),
+and after the wait that the node asked for (BUSY, RATE_LIMITED, DRAINING, STORAGE, INTERNAL).
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from video_pipeline.engine.errors import (
+    ConfigError,
+    InputError,
+    JobConflictError,
+    JobNotFoundError,
+    NodeError,
+    PipelineError,
+    StoryError,
+    UnreachableError,
+)
+from video_pipeline.engine.jobs.client.steps import Call
+from video_pipeline.engine.jobs.messages import (
+    MARKS,
+    RETRYABLE,
+    Encoding,
+    ErrorReply,
+    Message,
+    decode,
+    encode,
+)
+
+RETRY_AFTER_SECONDS = 1.0
+"""The wait where the node did not say how long."""
+BYTES_PER_SECOND = 1_000_000
+"""A large request has a second more for each of these."""
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """A request that has not been answered. Times are of the monotonic clock."""
+
+    call: Call
+    frames: tuple[bytes, ...]
+    began: float
+    deadline: float
+    patience: float
+    future: Future[Message] = field(default_factory=Future)
+    due: float | None = 0.0
+    sent_at: float | None = None
+    sends: int = 0
+    refusal: ErrorReply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is to be done now: requests to send, whether on a new connection, and when to look again."""
+
+    send: tuple[tuple[bytes, ...], ...]
+    reconnect: bool
+    look_again: float
+
+
+class Exchange:
+    """The requests of one client that are under way. Not thread-safe: one thread turns it."""
+
+    def __init__(self, url: str, *, timeout: float, retries: int, encoding: Encoding) -> None:
+        self._url, self._timeout, self._retries, self._encoding = url, timeout, retries, encoding
+        self._pending: dict[bytes, Pending] = {}
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def prepare(self, call: Call, now: float) -> Pending:
+        """Return a request framed under an id of its own; any thread may. `add` puts it under way."""
+        request_id = f"{self._prefix}-{next(self._numbers)}".encode()
+        body = encode(call.request, self._encoding)
+        frames = (MARKS[self._encoding], request_id, call.request.VERB.encode(), body, *call.parts)
+        extra = call.holds + sum(map(len, frames)) / BYTES_PER_SECOND
+        return Pending(
+            call,
+            frames,
+            began=now,
+            deadline=now + self._timeout + extra,
+            patience=self._timeout / (self._retries + 1) + extra,
+        )
+
+    def add(self, pending: Pending) -> None:
+        """Put a request under way."""
+        self._pending[pending.frames[1]] = pending
+
+    def turn(self, now: float, *, trouble: str = "") -> Turn:
+        """Return what is to be done now; requests whose time is over fail, `trouble` being what is known of why."""
+        for request_id, pending in list(self._pending.items()):
+            if pending.future.cancelled():
+                del self._pending[request_id]
+            elif now >= pending.deadline:
+                self._fail(request_id, self._too_late(pending, now, trouble))
+        silent = any(
+            pending.sent_at is not None and now - pending.sent_at >= pending.patience
+            for pending in self._pending.values()
+        )
+        if silent:
+            self.lost(now)
+        send = []
+        look_again = now + 3600.0
+        for pending in self._pending.values():
+            if pending.due is not None and pending.due <= now:
+                send.append(pending.frames)
+                pending.sent_at, pending.due = now, None
+                pending.sends += 1
+            next_change = pending.due if pending.sent_at is None else pending.sent_at + pending.patience
+            look_again = min(look_again, pending.deadline, next_change or look_again)
+        return Turn(tuple(send), silent, look_again)
+
+    def lost(self, now: float) -> None:
+        """Take note that the connection has gone: what was sent on it is sent again, later each time."""
+        for pending in self._pending.values():
+            if pending.sent_at is not None:
+                backoff = min(0.02 * 2 ** (pending.sends - 1), 2.0)
+                pending.sent_at, pending.due = None, now + backoff
+
+    def received(self, frames: Sequence[bytes], now: float) -> None:
+        """Take an answer. One that nobody waits for, or that is of no known form, is passed over."""
+        if len(frames) != 4 or frames[0] not in MARKS.values():
+            return
+        mark, request_id, outcome, body = frames
+        pending = self._pending.get(request_id)
+        if pending is None:
+            return
+        encoding: Encoding = "json" if mark == MARKS["json"] else "msgpack"
+        try:
+            data = decode(body, encoding)
+            if outcome == b"ok":
+                self._finish(request_id, pending.call.reply.model_validate(data))
+                return
+            refusal = ErrorReply.model_validate(data)
+        except (ValueError, ValidationError) as error:
+            told = f"render node at {self._url}: an answer that is not of this protocol: {error}"
+            self._fail(request_id, NodeError(told))
+            return
+        if refusal.code in RETRYABLE:
+            wait = RETRY_AFTER_SECONDS if refusal.retry_after is None else max(0.01, refusal.retry_after)
+            if now + wait < pending.deadline:
+                pending.sent_at, pending.due, pending.refusal = None, now + wait, refusal
+                return
+        self._fail(request_id, as_error(refusal, url=self._url, sends=pending.sends))
+
+    def refuse(self, kind: type[NodeError], message: str) -> None:
+        """Fail everything that is under way."""
+        for request_id in list(self._pending):
+            self._fail(request_id, kind(f"render node at {self._url}: {message}"))
+
+    def _too_late(self, pending: Pending, now: float, trouble: str) -> PipelineError:
+        if pending.refusal is not None:
+            return as_error(pending.refusal, url=self._url, sends=pending.sends)
+        waited = now - pending.began
+        why = trouble or "it is connected, but did not answer"
+        return UnreachableError(
+            f"render node at {self._url}: no answer to {pending.call.request.VERB} within {waited:.1f} s: {why}",
+            url=self._url,
+            waited=waited,
+        )
+
+    def _finish(self, request_id: bytes, answer: Message) -> None:
+        future = self._pending.pop(request_id).future
+        if future.set_running_or_notify_cancel():
+            future.set_result(answer)
+
+    def _fail(self, request_id: bytes, error: PipelineError) -> None:
+        future = self._pending.pop(request_id).future
+        if future.set_running_or_notify_cancel():
+            future.set_exception(error)
+
+
+WRONG_INPUT: dict[str, type[InputError]] = {
+    "INVALID_STORY": StoryError,
+    "INVALID_CONFIG": ConfigError,
+    "INVALID_ASSET": InputError,
+    "BAD_REQUEST": InputError,
+    "TOO_LARGE": InputError,
+}
+REFUSED: dict[str, type[NodeError]] = {"NOT_FOUND": JobNotFoundError, "CONFLICT": JobConflictError}
+
+
+def as_error(refusal: ErrorReply, *, url: str, sends: int = 1) -> PipelineError:
+    """Return a node's refusal as the exception of this package."""
+    details: dict[str, Any] = {"field": refusal.field, "allowed": refusal.allowed, "url": url, "sends": sends}
+    if refusal.code in WRONG_INPUT:
+        return WRONG_INPUT[refusal.code](refusal.message, code=refusal.code, **details)
+    message = refusal.message
+    if refusal.code in RETRYABLE:
+        again = "" if refusal.retry_after is None else f"; try again in {refusal.retry_after:.1f} s"
+        message = f"render node at {url}: {refusal.code}: {message}{again}"
+    kind = REFUSED.get(refusal.code, NodeError)
+    return kind(message, code=refusal.code, retry_after=refusal.retry_after, **details)

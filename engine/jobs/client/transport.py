@@ -1,0 +1,66 @@
+"""What clients talk through: a line to a node over ZeroMQ, or a node in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.client.steps import Call
+from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong
+
+DEFAULT_URL = "tcp://127.0.0.1:5570"
+
+
+class Subscription(Protocol):
+    """News of one job or of all, as they are published; some may be missing."""
+
+    def take(self) -> list[EventView]:
+        """Return what has come since the last call."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Link(Protocol):
+    """What clients talk through: a line to a node, or a node in this process."""
+
+    def ask(self, call: Call) -> Future[Message]:
+        """Put a request under way. The future may be cancelled."""
+
+    def subscribe(self, pong: Pong, job_id: str | None, notify: Callable[[], None]) -> Subscription:
+        """Begin to listen; `notify` is called from another thread when there is something to take."""
+
+    def close(self) -> None:
+        """Fail what is under way and give everything back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineOptions:
+    """Where a node is and how to talk to it; see ConnectOptions."""
+
+    connect: str = ""
+    timeout: float = 15.0
+    retries: int = 2
+    encoding: Encoding = "json"
+    key_file: str | os.PathLike[str] | None = None
+    node_key: str | os.PathLike[str] | None = None
+
+    def url(self) -> str:
+        """Return where the node is: as given, from VIDEO_PIPELINE_CONNECT, or on this machine."""
+        url = self.connect or os.environ.get("VIDEO_PIPELINE_CONNECT") or DEFAULT_URL
+        if not url.startswith(("tcp://", "ipc://")):
+            raise ConfigError(f"connect: got {url!r}; allowed: tcp://HOST:PORT or ipc://PATH")
+        return url
+
+    def check(self) -> None:
+        """Raise ConfigError where an option is wrong."""
+        if not self.timeout > 0:
+            raise ConfigError(f"timeout: got {self.timeout!r}; allowed: seconds above 0")
+        if self.retries < 0:
+            raise ConfigError(f"retries: got {self.retries!r}; allowed: a whole number >= 0")
+        if self.encoding not in MARKS:
+            raise ConfigError(f"encoding: got {self.encoding!r}; allowed: {', '.join(MARKS)}")

@@ -1,0 +1,1 @@
+"""Dispatchers run attempts; `local` runs them in worker processes of this machine."""

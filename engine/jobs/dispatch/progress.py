@@ -1,0 +1,58 @@
+"""From the events of a render to how far the whole job is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from video_pipeline.engine.events import Event
+
+SHARES: dict[str, tuple[float, float]] = {"assets": (0, 15), "render": (15, 97), "outputs": (97, 100)}
+"""From which percent of the job to which each stage goes."""
+
+EVERY_SECONDS = 0.5
+
+
+class ProgressMeter:
+    """Takes a render's events and passes on how far the job is, twice a second at most and at each new stage."""
+
+    def __init__(
+        self,
+        report: Callable[[dict[str, Any]], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._report, self._now = report, now
+        self._stage = ""
+        self._began = self._stage_began = self._reported = now()
+        self._percent = 0.0
+        self._first_done = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take an event; it comes from any thread."""
+        low, high = SHARES.get(event.stage, (self._percent, self._percent))
+        part = event.done / event.total if event.total > 0 else 1.0
+        self._percent = max(self._percent, low + (high - low) * min(1.0, part))
+        now = self._now()
+        entered = event.stage != self._stage
+        if entered:
+            self._stage, self._stage_began, self._first_done = event.stage, now, event.done
+        elif now - self._reported < EVERY_SECONDS:
+            return
+        self._reported = now
+        fps = None
+        eta = None
+        rendering = now - self._stage_began
+        if event.stage == "render" and rendering > 0.2:
+            fps = (event.done - self._first_done) / rendering
+            if fps > 0:
+                eta = (event.total - event.done) / fps
+        self._report(
+            {
+                "stage": event.stage,
+                "percent": round(self._percent, 2),
+                "fps": None if fps is None else round(fps, 2),
+                "eta_seconds": None if eta is None else round(eta, 1),
+            }
+        )

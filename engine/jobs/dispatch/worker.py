@@ -1,0 +1,290 @@
+"""The process of a job slot: takes attempts from the node through a pipe and renders them, one after the other.
+
+    node → worker    {"setup": {…}}      once: configuration, cores, seconds between signs of life
+                     {"attempt": PATH}   render what this file describes
+                     {"stop": FENCE}     end that attempt; end of file: end at once
+    worker → node    {"ready": true}  {"alive": true}  {"progress": {…}}
+                     {"finished": {…}}  {"failed": {…}}  {"stopped": true}
+
+All of them are JSON, one a line. What the attempt prints goes to its log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from video_pipeline.engine.jobs.dispatch.failures import classify
+from video_pipeline.engine.jobs.logs import LineFormatter
+from video_pipeline.engine.jobs.processes import be_the_first_to_go, die_with_parent, signal_session
+from video_pipeline.engine.storage.local import RESULT
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.config import Config
+    from video_pipeline.engine.pipeline import RenderResult
+
+logger = logging.getLogger(__name__)
+
+
+class Line:
+    """The node's end of the line. Safe between threads; the process ends when the node has."""
+
+    def __init__(self, receive: int, send: int) -> None:
+        for descriptor in (receive, send):
+            os.set_inheritable(descriptor, False)
+        self._receive = open(receive, "rb", closefd=False)  # noqa: SIM115 - for the process's whole life
+        self._send = send
+        self._lock = threading.Lock()
+
+    def say(self, **message: Any) -> None:
+        """Send a message."""
+        data = memoryview(json.dumps(message).encode() + b"\n")
+        with self._lock:
+            try:
+                while data:
+                    data = data[os.write(self._send, data) :]
+            except OSError:
+                end_at_once()
+
+    def heard(self) -> Iterator[dict[str, Any]]:
+        """Yield each message of the node until it hangs up."""
+        for line in self._receive:
+            message: dict[str, Any] = json.loads(line)
+            yield message
+
+
+def end_at_once() -> None:
+    """Kill what this worker has started, and itself."""
+    signal_session(os.getpid(), signal.SIGKILL, spare=os.getpid())
+    os._exit(1)
+
+
+class Orders:
+    """What the node wants, as a thread hears it."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._attempts: queue.SimpleQueue[tuple[Path, int, threading.Event]] = queue.SimpleQueue()
+        self._setups: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="orders", daemon=True).start()
+
+    def _listen(self) -> None:
+        stops: dict[int, threading.Event] = {}
+        for message in self._line.heard():
+            if "setup" in message:
+                self._setups.put(message["setup"])
+            elif "attempt" in message:
+                stops.clear()  # the last attempt has ended, or there would not be another
+                fence = int(message["fence"])
+                stops[fence] = threading.Event()
+                self._attempts.put((Path(message["attempt"]), fence, stops[fence]))
+            elif "stop" in message and message["stop"] in stops:
+                stops[message["stop"]].set()
+        end_at_once()
+
+    def setup(self) -> dict[str, Any]:
+        """Wait for what the node says first."""
+        return self._setups.get()
+
+    def next(self) -> tuple[Path, int, threading.Event]:
+        """Wait for an attempt: the file that describes it, its fence, and the event that ends it."""
+        return self._attempts.get()
+
+
+def _signs_of_life(line: Line, seconds: float) -> None:
+    pause = threading.Event()
+    while not pause.wait(seconds):
+        line.say(alive=True)
+
+
+@contextlib.contextmanager
+def _own_log(path: Path, *, level: str, **fields: Any) -> Iterator[None]:
+    """Send this process's output, that of the programs it starts, and its log lines to an attempt's log."""
+    kept = (os.dup(1), os.dup(2))
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(**fields))
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # a full disk does not undo what was rendered
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os.dup2(kept[0], 1)
+        os.dup2(kept[1], 2)
+        for descriptor in (*kept, target):
+            os.close(descriptor)
+        root.handlers[:], level_before = before
+        root.setLevel(level_before)
+
+
+@contextlib.contextmanager
+def _own_temp(folder: Path) -> Iterator[None]:
+    """Put every temporary file of the attempt, and of the programs it starts, into its own folder."""
+    before = tempfile.tempdir, os.environ.get("TMPDIR")
+    tempfile.tempdir, os.environ["TMPDIR"] = str(folder), str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before[0]
+        if before[1] is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before[1]
+
+
+def _result_fields(result: RenderResult) -> dict[str, Any]:
+    """Return what is told of a finished video: names relative to its folder, and plain values."""
+    outputs = result.outputs
+    manifest = json.loads(outputs.manifest.read_text(encoding="utf-8"))
+    return {
+        "files": {
+            "video": outputs.video.name,
+            "thumbnail": outputs.thumbnail.name,
+            "srt": outputs.srt.name,
+            "vtt": outputs.vtt.name,
+            "metadata": outputs.metadata.name,
+            "manifest": outputs.manifest.name,
+        },
+        "metadata": result.metadata,
+        "video_info": result.info.as_dict(),
+        "warnings": list(result.warnings),
+        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+        "encoder": manifest["encoder"]["name"],
+        "segments": result.segments,
+        "segments_from_cache": result.segments_from_cache,
+    }
+
+
+def _render(description: dict[str, Any], config: Config, line: Line, stop: threading.Event) -> dict[str, Any]:
+    """Render an attempt into its staging folder and return its result, which is written there last."""
+    from video_pipeline.engine.assets.fetch import Fetcher
+    from video_pipeline.engine.common.files import write_text
+    from video_pipeline.engine.config.job import job_config
+    from video_pipeline.engine.jobs.dispatch.progress import ProgressMeter
+    from video_pipeline.engine.jobs.inputs.references import localise
+    from video_pipeline.engine.pipeline import render_story
+    from video_pipeline.engine.story import parse_story
+
+    temp, staging = Path(description["temp"]), Path(description["staging"])
+    local = localise(
+        description["story"],
+        description["config"],
+        node=config.node,
+        inbox=Path(description["inbox"]),
+        temp=temp,
+        fetch=Fetcher.of(config.node),
+        settings=job_config(config, description["config"]),
+    )
+    for warning in local.warnings:
+        logger.warning(warning)
+    result = render_story(
+        parse_story(local.story),
+        staging / f"{description['story_id']}.mp4",
+        config=job_config(config, local.config).override("storage", temp_path=temp),
+        base=temp,
+        on_event=ProgressMeter(lambda progress: line.say(progress=progress)),
+        stop=stop,
+    )
+    fields = _result_fields(result)
+    fields["warnings"] = [*local.warnings, *fields["warnings"]]
+    write_text(staging / RESULT, json.dumps(fields))
+    return fields
+
+
+def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line: Line) -> None:
+    """Run one attempt and say how it ended."""
+    from video_pipeline.engine.errors import CancelledError
+
+    description = json.loads(path.read_text(encoding="utf-8"))
+    log, temp = Path(description["log"]), Path(description["temp"])
+    level = config.error_handling.log_level
+    fields = {"job_id": description["job_id"], "attempt": f"{description['number']}.{fence}"}
+    try:
+        with _own_log(log, level=level, **fields), _own_temp(temp):
+            try:
+                logger.info("the attempt begins, story %s", description["story_id"])
+                result = _render(description, config, line, stop)
+                logger.info("the attempt has finished")
+            except CancelledError:
+                logger.info("the attempt was stopped")
+                raise
+            except BaseException:
+                logger.exception("the attempt has failed")
+                raise
+    except CancelledError:
+        line.say(stopped=True, fence=fence)
+    except BaseException as error:
+        failure = classify(error)
+        line.say(
+            failed={"kind": failure.kind, "error_type": failure.error_type, "message": failure.message},
+            fence=fence,
+        )
+    else:
+        line.say(finished=result, fence=fence)
+
+
+def main() -> None:
+    """Render what the node says until it hangs up."""
+    receive, send, parent = (int(argument) for argument in sys.argv[1:4])
+    die_with_parent(parent)
+    be_the_first_to_go()
+    # The node says when to end; a signal to everybody, as a service manager sends, must not take its jobs.
+    # Not SIG_IGN, which the programs that this starts would inherit.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: None)
+    line = Line(receive, send)
+    orders = Orders(line)
+    setup = orders.setup()
+    threading.Thread(
+        target=_signs_of_life, args=(line, setup["heartbeat"]), name="alive", daemon=True
+    ).start()
+    config = _warm_up(setup)
+    line.say(ready=True)
+    while True:
+        _attempt(*orders.next(), config, line)
+        gc.collect()
+
+
+def _warm_up(setup: dict[str, Any]) -> Config:
+    """Import and look up once what every attempt needs."""
+    from video_pipeline.engine.common.process import importing, return_freed_memory
+
+    return_freed_memory()
+    with importing():
+        import video_pipeline.engine.assets.fetch
+        import video_pipeline.engine.config.job
+        import video_pipeline.engine.jobs.dispatch.progress
+        import video_pipeline.engine.jobs.inputs.references
+        import video_pipeline.engine.pipeline  # noqa: F401
+        from video_pipeline.engine.config import load_config
+        from video_pipeline.engine.machine.cores import limit_cores
+        from video_pipeline.engine.machine.encoders import choose_encoder
+        from video_pipeline.engine.render.compositors.choice import choose_compositor
+    config = load_config(setup["config"], environ=False)
+    limit_cores(setup["cores"])
+    with contextlib.suppress(Exception):  # an attempt that needs them will say so
+        choose_encoder(config.video.codec)
+        choose_compositor(config.video.compositor)
+    return config
+
+
+if __name__ == "__main__":
+    main()

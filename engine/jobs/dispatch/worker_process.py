@@ -1,0 +1,167 @@
+"""A worker as the node sees it: a process, a line to it, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import video_pipeline
+from video_pipeline.engine.jobs.dispatch.failures import MESSAGE_CHARACTERS
+from video_pipeline.engine.jobs.model import Failure, FailureKind, Progress
+from video_pipeline.engine.jobs.processes import NODE_VARIABLE, signal_session
+
+READ_BYTES = 1 << 16
+READS_AT_ONCE = 64
+LINE_MAX_BYTES = 1 << 22
+"""A worker that says more without an end of line is taken for one that has hung up."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def child_environment(state: Path) -> dict[str, str]:
+    """Return the environment of the node's own processes: marked as this node's, with this engine to import."""
+    place = str(Path(video_pipeline.__file__).parents[1])
+    known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return {
+        **os.environ,
+        NODE_VARIABLE: str(state),
+        "PYTHONPATH": os.pathsep.join([place, *(path for path in known if path != place)]),
+    }
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this engine with this Python, whatever the current folder holds."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+class WorkerProcess:
+    """One worker: the leader of a session of its own, in which every program that it starts stays.
+
+    It is reaped only when nothing of the session is left: so long its number cannot become anyone else's.
+    """
+
+    def __init__(self, *, setup: dict[str, Any], state: Path, cores: int, log: Path) -> None:
+        from_node, self._send = os.pipe()
+        self.receive, to_node = os.pipe()
+        environment = child_environment(state)
+        for variable in THREAD_VARIABLES:
+            environment.setdefault(variable, str(cores))
+        try:
+            with log.open("wb") as output:
+                self._process = subprocess.Popen(
+                    module_command(
+                        "video_pipeline.engine.jobs.dispatch.worker",
+                        str(from_node),
+                        str(to_node),
+                        str(os.getpid()),
+                    ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(from_node, to_node),
+                    start_new_session=True,
+                    env=environment,
+                )
+        except BaseException:
+            os.close(self._send)
+            os.close(self.receive)
+            raise
+        finally:
+            os.close(from_node)
+            os.close(to_node)
+        self.log = log
+        self.pid = self._process.pid
+        self._buffer = b""
+        self._ended = False
+        self.hung_up = False
+        os.set_blocking(self._send, False)
+        os.set_blocking(self.receive, False)
+        self.say(setup=setup)
+
+    def say(self, **message: Any) -> bool:
+        """Send a message; return False where the worker does not take it: then it is as good as dead."""
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            return os.write(self._send, data) == len(data)
+        except OSError:
+            return False
+
+    def heard(self) -> list[dict[str, Any]]:
+        """Return the messages that have come; sets `hung_up` at the end of the line."""
+        for _ in range(READS_AT_ONCE):
+            if self.hung_up:
+                break
+            try:
+                data = os.read(self.receive, READ_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            self._buffer += data
+            self.hung_up = not data or len(self._buffer) > LINE_MAX_BYTES
+        *lines, self._buffer = self._buffer.split(b"\n")
+        messages = []
+        for line in lines:
+            with contextlib.suppress(
+                ValueError, RecursionError
+            ):  # a worker that died in the middle of a line
+                message = json.loads(line)
+                if isinstance(message, dict):
+                    messages.append(message)
+        return messages
+
+    def exit_status(self) -> int | None:
+        """Return how the leader ended, negative for a signal, or None while it runs. It is not reaped."""
+        if self._process.returncode is not None:
+            return self._process.returncode
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return -int(signal.SIGKILL)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def terminate(self) -> None:
+        """Ask every program of the session to end."""
+        signal_session(self.pid, signal.SIGTERM)
+
+    def kill_strays(self) -> bool:
+        """Kill what the worker has started and left; return whether there was nothing."""
+        return signal_session(self.pid, signal.SIGKILL, spare=self.pid) == 0
+
+    def kill(self) -> bool:
+        """Kill the session; return whether nothing of it is left. Call it again until then."""
+        if self._ended:
+            return True
+        if signal_session(self.pid, signal.SIGKILL) or self.exit_status() is None:
+            return False
+        self._ended = True
+        self._process.wait()
+        os.close(self._send)
+        os.close(self.receive)
+        return True
+
+
+def read_progress(told: Any) -> Progress:
+    """Return what a worker says of its progress; raise ValueError, KeyError or TypeError where it makes no sense."""
+    numbers = [told[name] for name in ("percent", "fps", "eta_seconds")]
+    if not isinstance(told["stage"], str) or not all(
+        number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers
+    ):
+        raise ValueError("no progress")
+    return Progress(told["stage"][:64], min(100.0, max(0.0, float(numbers[0]))), numbers[1], numbers[2])
+
+
+def read_failure(told: Any) -> Failure:
+    """Return what a worker says of its failure; raise ValueError, KeyError or TypeError where it makes no sense."""
+    kind = told["kind"]
+    if kind not in get_args(FailureKind):
+        raise ValueError(f"kind {kind!r}")
+    return Failure(kind, str(told["error_type"])[:128], str(told["message"])[:MESSAGE_CHARACTERS])

@@ -1,1 +1,0 @@
-"""The front end: the process that speaks ZeroMQ, and who is let in."""

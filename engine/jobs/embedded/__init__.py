@@ -1,0 +1,1 @@
+"""A node inside the caller's program, without sockets."""

@@ -1,0 +1,378 @@
+"""Where the assets of a job come from: files beneath the node's roots, inline parts, public URLs.
+
+`check_references` judges a job at the door, `localise` again where it is rendered; only what `localise` returns,
+local paths all of them, may be rendered. Both work on the story as its own parser reads it, so no other spelling
+of a field can pass them by.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, Kind, sniff
+from video_pipeline.engine.assets.urls import ALLOWED as URL_ALLOWED
+from video_pipeline.engine.assets.urls import check_url, is_url
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config.sections import Node
+from video_pipeline.engine.errors import AssetReferenceError, ConfigError, FetchError
+from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, Inbox, InboxError, inbox_names, sweep_inbox
+from video_pipeline.engine.jobs.messages import INLINE_PREFIX
+from video_pipeline.engine.story import Story, parse_story
+from video_pipeline.engine.story.fields import FONT_SUFFIXES
+
+__all__ = [
+    "Fetch",
+    "Inbox",
+    "InboxError",
+    "Localised",
+    "check_references",
+    "inbox_names",
+    "localise",
+    "sweep_inbox",
+]
+
+PATH_MAX_BYTES: Final = 4096
+NAME_MAX_BYTES: Final = 255
+FETCHED_AT_ONCE: Final = 4
+
+CONFIG_FIELDS: Final[tuple[tuple[str, str, Kind], ...]] = (
+    ("watermark", "image", "picture"),
+    ("audio", "music", "sound"),
+    ("scenes", "text_font", "font"),
+)
+"""Sections and keys of the configuration that name a job's assets, and what is expected there."""
+
+ASSET_SECTIONS: Final = frozenset({"video_pipeline", *(section for section, _, _ in CONFIG_FIELDS)})
+
+_INLINE = re.compile(INLINE_PREFIX + r"(0|[1-9][0-9]{0,5})", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+Fetch = Callable[[str, Path, Kind], Path]
+"""Read a URL into a folder, check that it is of a kind, and return its file; raises FetchError."""
+
+
+class Localised(NamedTuple):
+    """A job that refers to local, absolute paths only. `warnings` tell which assets are fallen back on, and why."""
+
+    story: dict[str, Any]
+    config: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A place in a job's data that refers to an asset."""
+
+    holder: dict[str, Any]
+    key: str
+    place: str
+    field: str
+    kind: Kind
+    drop: tuple[dict[str, Any], str] | None = None
+    """What may be left out of the job where the asset is none: the scene's picture, the music."""
+
+    @property
+    def value(self) -> str:
+        return str(self.holder[self.key])
+
+    def wrong(self, reason: str, allowed: str = "") -> AssetReferenceError:
+        """Return the error that names this place."""
+        return AssetReferenceError(
+            self.place, field=self.field, value=self.value, reason=reason, allowed=allowed
+        )
+
+
+def names_assets(story: Story, config: Mapping[str, Any]) -> bool:
+    """Say whether a job may refer to assets: where it names none there is nothing to check, or to make local."""
+    for scene in story.scenes or ():
+        if scene.image is not None or scene.video is not None or scene.font is not None:
+            return True
+    return story.music is not None or not ASSET_SECTIONS.isdisjoint(config)
+
+
+def check_references(
+    story: Story | Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    node: Node,
+    parts: Sequence[bytes],
+    inbox: Inbox | Path,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Check every reference of a job and return its story and config as plain data to be stored.
+
+    Paths are resolved, inline parts kept in the inbox, URLs checked by their writing. The story has its id, so
+    that it stays the same when paths change. Given an `Inbox`, the caller syncs it before it accepts the job;
+    given a folder, that has been done on return. Raises StoryError or ConfigError for data that is none,
+    AssetReferenceError naming scene and field, InboxError where the disk is full.
+    """
+    data, settings = _plain_story(story), _plain_config(config)
+    slots = list(_slots(data, settings))
+    used: dict[int, str] = {}
+    resolved: dict[str, str] = {}
+    for slot in slots:
+        if slot.value.startswith(INLINE_PREFIX):
+            number = _inline_number(slot, parts)
+            used[number] = _suffix_of_part(slot, parts[number], node)
+        elif is_url(slot.value):
+            _check_url(slot, node)
+        elif slot.value not in resolved:
+            resolved[slot.value] = str(_resolve(slot, node))
+    unused = [number for number in range(len(parts)) if number not in used]
+    if unused:
+        raise AssetReferenceError(
+            "inline assets",
+            field="parts",
+            value=", ".join(str(number) for number in unused[:20]),
+            reason="nothing in the job refers to them",
+            allowed=f"{len(used)} parts, those that it names",
+        )
+    box = inbox if isinstance(inbox, Inbox) else Inbox(inbox)
+    kept = {number: box.keep(bytes(parts[number]), suffix) for number, suffix in sorted(used.items())}
+    for slot in slots:
+        if slot.value.startswith(INLINE_PREFIX):
+            slot.holder[slot.key] = kept[_inline_number(slot, parts)]
+        else:
+            slot.holder[slot.key] = resolved.get(slot.value, slot.value)
+    if box is not inbox:
+        box.sync()
+    return data, settings
+
+
+def localise(
+    story: Story | Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    node: Node,
+    inbox: Path,
+    temp: Path,
+    fetch: Fetch,
+    settings: Config | None = None,
+) -> Localised:
+    """Return a job, stored by `check_references`, with every asset as a local absolute path.
+
+    Everything is checked once more. URLs are fetched into `temp`, each once. One that is no asset follows the
+    fallback settings of `settings`, the job's whole configuration (by default that of `config`): its scene then
+    shows a drawn picture, its music is left out, with a warning. Raises AssetReferenceError, which no further
+    attempt mends, and FetchError of kind transient, both naming scene and field.
+    """
+    data, own = _plain_story(story), _plain_config(config)
+    slots = list(_slots(data, own))
+    box = Inbox(inbox)
+    local: dict[_Wanted, str | FetchError] = {}
+    for slot in slots:
+        wanted = _Wanted(slot.value, slot.kind)
+        if wanted in local:
+            continue
+        if slot.value.startswith(INBOX_PREFIX):
+            path = box.path(slot.value)
+            if path is None:
+                raise slot.wrong("is no longer in the inbox")
+            local[wanted] = str(path.absolute())
+        elif slot.value.startswith(INLINE_PREFIX):
+            raise slot.wrong("an inline asset that was never received")
+        elif is_url(slot.value):
+            _check_url(slot, node)
+        else:
+            local[wanted] = str(_resolve(slot, node))
+    urls = dict.fromkeys(_Wanted(slot.value, slot.kind) for slot in slots if is_url(slot.value))
+    local |= _fetch_all(urls, temp, fetch)
+    warnings: list[str] = []
+    for slot in slots:
+        found = local[_Wanted(slot.value, slot.kind)]
+        if isinstance(found, FetchError):
+            settings = settings or load_config(own, environ=False)
+            warnings.append(_fall_back(slot, found, settings))
+        else:
+            slot.holder[slot.key] = found
+    return Localised(data, own, tuple(warnings))
+
+
+class _Wanted(NamedTuple):
+    value: str
+    kind: Kind
+
+
+def _fetch_all(urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch) -> dict[_Wanted, str | FetchError]:
+    """Fetch some URLs at a time; return the file of each, or why there is none."""
+    if not urls:
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def one(wanted: _Wanted) -> str | FetchError:
+        try:
+            return str(fetch(wanted.value, folder, wanted.kind).absolute())
+        except FetchError as error:
+            return error
+
+    with ThreadPoolExecutor(min(FETCHED_AT_ONCE, len(urls)), "fetch") as pool:
+        return dict(zip(urls, pool.map(one, urls), strict=True))
+
+
+def _fall_back(slot: _Slot, error: FetchError, settings: Config) -> str:
+    """Take a reference out of the job and return the warning of it; raise where that is not allowed."""
+    if error.kind == "transient":
+        raise FetchError(f"{slot.place}: {error}", url=error.url, kind=error.kind) from error
+    fallback = settings.error_handling.fallback_enabled and error.kind == "unusable"
+    is_picture = slot.kind != "sound"
+    if slot.drop is None or not fallback or (is_picture and not settings.images.fallback_enabled):
+        raise slot.wrong(str(error)) from error
+    holder, key = slot.drop
+    del holder[key]
+    instead = "a drawn picture is shown instead" if is_picture else "there is no music"
+    return f"{slot.place}: {error}; {instead}"
+
+
+def _plain_story(story: Story | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a story as its own model writes it, with its id."""
+    model = parse_story(story)
+    data = model.model_dump(mode="json", exclude_unset=True)
+    data["id"] = model.story_id
+    return data
+
+
+def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job's configuration by sections, copied."""
+    inner: Any = config
+    if set(config) == {"video_pipeline"}:
+        inner = config["video_pipeline"] or {}
+    if not isinstance(inner, Mapping):
+        raise ConfigError(f"video_pipeline: got {type(inner).__name__}; allowed: a mapping of sections")
+    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in inner.items()}
+
+
+def _slots(story: dict[str, Any], config: dict[str, Any]) -> Iterator[_Slot]:
+    """Yield every place that refers to an asset."""
+    for index, scene in enumerate(story.get("scenes") or ()):
+        if scene.get("image") is None and scene.get("video") is None and scene.get("font") is None:
+            continue
+        place = f"scenes[{index}] (scene_id {scene['scene_id']!r}): field"
+        field = f"scenes[{index}]"
+        if scene.get("image") is not None:
+            yield _Slot(scene, "image", f"{place} 'image'", f"{field}.image", "picture", (scene, "image"))
+        if scene.get("video") is not None:
+            yield _Slot(
+                scene["video"], "path", f"{place} 'video'", f"{field}.video.path", "video", (scene, "video")
+            )
+        if _is_font_file(scene.get("font")):
+            yield _Slot(scene, "font", f"{place} 'font'", f"{field}.font", "font", scene)
+    if story.get("music") is not None:
+        yield _Slot(story["music"], "path", "field 'music'", "music.path", "sound", (story, "music"))
+    for section, key, kind in CONFIG_FIELDS:
+        holder = config.get(section)
+        if not isinstance(holder, dict) or holder.get(key) is None:
+            continue
+        if not isinstance(holder[key], str):
+            raise ConfigError(f"{section}.{key}: got {type(holder[key]).__name__}; allowed: text")
+        if kind != "font" or _is_font_file(holder[key]):
+            drop = (holder, key) if kind == "sound" else None
+            yield _Slot(holder, key, f"{section}.{key}", f"{section}.{key}", kind, drop)
+
+
+def _is_font_file(name: str | None) -> bool:
+    """Say whether a font is named by a file; otherwise it is a family."""
+    if name is None:
+        return False
+    return (
+        is_url(name) or name.startswith((INLINE_PREFIX, INBOX_PREFIX)) or name.lower().endswith(FONT_SUFFIXES)
+    )
+
+
+def _inline_number(slot: _Slot, parts: Sequence[bytes]) -> int:
+    match = _INLINE.fullmatch(slot.value)
+    number = int(match.group(1)) if match else -1
+    if not 0 <= number < len(parts):
+        count = (
+            f"{INLINE_PREFIX}0 to {INLINE_PREFIX}{len(parts) - 1}"
+            if parts
+            else "none: the request has no parts"
+        )
+        raise slot.wrong("there is no such part", count)
+    return number
+
+
+def _suffix_of_part(slot: _Slot, part: bytes, node: Node) -> str:
+    """Return the suffix for an inline part by its content; raise where it is not what its field needs."""
+    if len(part) > node.asset_max_mb * 1e6:
+        raise slot.wrong(f"{len(part)} bytes", f"at most {node.asset_max_mb:g} MB (node.asset_max_mb)")
+    content = sniff(bytes(part[:HEAD_BYTES]))
+    if content is None or slot.kind not in content.kinds:
+        what = "is empty (0 bytes)" if not part else f"is {content.name}" if content else "is no known format"
+        raise slot.wrong(what, ALLOWED[slot.kind])
+    return content.suffix
+
+
+def _check_url(slot: _Slot, node: Node) -> None:
+    if not node.asset_urls:
+        raise slot.wrong("this node fetches no URLs (node.asset_urls)", _local_ways(node))
+    try:
+        check_url(slot.value)
+    except FetchError as error:
+        raise slot.wrong(str(error), URL_ALLOWED) from error
+
+
+def _local_ways(node: Node) -> str:
+    if not node.asset_roots:
+        return f"an inline part ({INLINE_PREFIX}0); this node has no folders of assets (node.asset_roots)"
+    return f"a file beneath {', '.join(str(root) for root in node.asset_roots)}, or an inline part ({INLINE_PREFIX}0)"
+
+
+def _resolve(slot: _Slot, node: Node) -> Path:
+    """Return the real path of a file beneath one of the roots, symlinks followed.
+
+    Nothing outside the roots is looked at, so an error tells nothing about what is there.
+    """
+    value = slot.value
+    fault = _fault_in_path(value)
+    if fault:
+        raise slot.wrong(fault, _local_ways(node))
+    roots = [(root.absolute(), Path(os.path.realpath(root))) for root in node.asset_roots]
+    path = Path(value)
+    if path.is_absolute():
+        inside = any(path.is_relative_to(root) for pair in roots for root in pair)
+        candidates = [path] if inside else []
+        if not inside:
+            raise slot.wrong("is outside the folders of assets", _local_ways(node))
+    else:
+        candidates = [root / path for root, _ in roots]
+    for candidate in candidates:
+        try:
+            real = Path(os.path.realpath(candidate, strict=True))
+            if not any(real.is_relative_to(root) for _, root in roots):
+                raise slot.wrong("leads out of the folders of assets", _local_ways(node))
+            status = real.stat()
+        except (OSError, ValueError):
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            raise slot.wrong("is not a file", _local_ways(node))
+        if not os.access(real, os.R_OK):
+            raise slot.wrong("cannot be read by this node", _local_ways(node))
+        return real
+    raise slot.wrong("there is no such file", _local_ways(node))
+
+
+def _fault_in_path(value: str) -> str | None:
+    """Return what is wrong with a path as it is written."""
+    try:
+        raw = value.encode()
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair"
+    if value.startswith(INBOX_PREFIX):
+        return f"{INBOX_PREFIX} is the node's own"
+    if _SCHEME.match(value):
+        return "is no path, and a URL of a scheme that is not fetched"
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        return "holds control characters"
+    names = re.split(r"[/\\]" if os.sep == "\\" else "/", value)
+    if ".." in names:
+        return "holds '..'"
+    if len(raw) > PATH_MAX_BYTES or any(len(name.encode()) > NAME_MAX_BYTES for name in names):
+        return f"is too long ({len(raw)} bytes)"
+    return None

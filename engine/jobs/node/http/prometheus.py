@@ -1,0 +1,253 @@
+"""The metrics of a node as Prometheus reads them. Names of the guide first, all others begin with video_pipeline_."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from video_pipeline.engine import __version__
+from video_pipeline.engine.jobs.model import PRIORITIES
+from video_pipeline.engine.jobs.node.http.metrics import Metrics, Outcome
+from video_pipeline.engine.machine.gpu_load import gpu_loads
+
+JOB_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0)
+WAIT_BUCKETS = (0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+STAGE_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
+ERROR_TYPES_MAX = 64
+"""Names of error types that get a line of their own; further ones are counted as `other`."""
+
+GAUGES = frozenset({"connections_open"})
+"""Of the front end's numbers those that go down as well."""
+
+
+class PrometheusMetrics(Metrics):
+    """Keeps what happens in a registry of its own."""
+
+    def __init__(self, *, slots: int = 0) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._videos = Counter(
+            "videos_generated_total", "Videos that were finished and published.", registry=registry
+        )
+        self._seconds = Histogram(
+            "video_generation_duration_seconds",
+            "Seconds that attempts took, however they ended.",
+            buckets=JOB_BUCKETS,
+            registry=registry,
+        )
+        self._active = Gauge("active_video_jobs", "Jobs that are being rendered.", registry=registry)
+        self._errors = Counter(
+            "video_generation_errors_total", "Attempts that failed.", ["error_type"], registry=registry
+        )
+        self._error_types: set[str] = set()
+        self._attempts = Counter(
+            "video_pipeline_attempts_total", "Attempts that ended.", ["outcome"], registry=registry
+        )
+        self._wait = Histogram(
+            "video_pipeline_job_wait_seconds",
+            "Seconds from when a job could begin to its first attempt.",
+            ["priority"],
+            buckets=WAIT_BUCKETS,
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "video_pipeline_stage_seconds",
+            "Seconds of each stage of finished videos; stages overlap.",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=registry,
+        )
+        self._encoders = Counter(
+            "video_pipeline_videos_encoded_total",
+            "Finished videos by encoder.",
+            ["encoder"],
+            registry=registry,
+        )
+        self._segments = Counter(
+            "video_pipeline_segments_total",
+            "Segments of finished videos, drawn or found in the cache.",
+            ["source"],
+            registry=registry,
+        )
+        self._queue = Gauge("video_pipeline_queued_jobs", "Jobs that wait.", ["priority"], registry=registry)
+        self._slots = Gauge("video_pipeline_slots", "Jobs that can be rendered at once.", registry=registry)
+        self._warm = Gauge("video_pipeline_slots_warm", "Slots whose worker is warm.", registry=registry)
+        self._worker_starts = _Total(
+            registry, "video_pipeline_worker_starts_total", "Worker processes that were started."
+        )
+        self._commits = _Total(
+            registry, "video_pipeline_commits_total", "Commits of the ledger by the scheduler."
+        )
+        self._commit_seconds = _Total(
+            registry,
+            "video_pipeline_commit_seconds_total",
+            "Seconds that those commits took, fsync included.",
+        )
+        self._front_starts = _Total(
+            registry, "video_pipeline_frontend_starts_total", "Front end processes that were started."
+        )
+        self._front_requests = Counter(
+            "video_pipeline_frontend_requests_total", "Requests by verb.", ["verb"], registry=registry
+        )
+        self._front_errors = Counter(
+            "video_pipeline_frontend_errors_total",
+            "Requests refused, by error code.",
+            ["code"],
+            registry=registry,
+        )
+        self._front = Counter(
+            "video_pipeline_frontend_total",
+            "What else the front end counts: connections, messages, bytes, refusals.",
+            ["what"],
+            registry=registry,
+        )
+        self._front_gauges = Gauge(
+            "video_pipeline_frontend_now", "What the front end has now.", ["what"], registry=registry
+        )
+        self._front_seen: dict[str, float] = {}
+        self._ready = Gauge(
+            "video_pipeline_ready", "1 where the node takes jobs and renders them.", registry=registry
+        )
+        Info("video_pipeline", "This engine.", registry=registry).info({"version": __version__})
+        registry.register(_GpuCollector())
+        self._slots.set(slots)
+        for priority in PRIORITIES:
+            self._queue.labels(priority)
+            self._wait.labels(priority)
+
+    def job_started(self, *, priority: str, wait_seconds: float | None = None) -> None:
+        """Count a job in."""
+        self._active.inc()
+        if wait_seconds is not None:
+            self._wait.labels(priority).observe(max(0.0, wait_seconds))
+
+    def job_ended(
+        self,
+        *,
+        outcome: Outcome,
+        seconds: float,
+        error_type: str | None = None,
+        stages: Mapping[str, float] | None = None,
+        encoder: str | None = None,
+        segments: int = 0,
+        segments_from_cache: int = 0,
+    ) -> None:
+        """Count a job out."""
+        self._active.dec()
+        self._seconds.observe(seconds)
+        self._attempts.labels(outcome).inc()
+        if error_type is not None:
+            if error_type not in self._error_types and len(self._error_types) >= ERROR_TYPES_MAX:
+                error_type = "other"
+            self._error_types.add(error_type)
+            self._errors.labels(error_type).inc()
+        if outcome != "completed":
+            return
+        self._videos.inc()
+        for stage, taken in (stages or {}).items():
+            self._stages.labels(stage).observe(taken)
+        if encoder:
+            self._encoders.labels(encoder).inc()
+        self._segments.labels("cache").inc(segments_from_cache)
+        self._segments.labels("drawn").inc(max(0, segments - segments_from_cache))
+
+    def queue(self, depths: Mapping[str, int]) -> None:
+        """Set the depths of the queue."""
+        for priority, depth in depths.items():
+            self._queue.labels(priority).set(depth)
+
+    def slots(self, *, total: int, warm: int) -> None:
+        """Set the number of slots."""
+        self._slots.set(total)
+        self._warm.set(warm)
+
+    def worker_starts(self, total: int) -> None:
+        """Set the number of worker processes that were started."""
+        self._worker_starts.reach(total)
+
+    def commits(self, *, total: int, seconds: float) -> None:
+        """Set the number of commits and the time they took."""
+        self._commits.reach(total)
+        self._commit_seconds.reach(seconds)
+
+    def frontend_starts(self, total: int) -> None:
+        """Set the number of front end processes that were started."""
+        self._front_starts.reach(total)
+
+    def frontend_counters(self, counters: Mapping[str, float]) -> None:
+        """Add what was counted since the last call; a number that fell is of a new process."""
+        counted = {
+            name: float(value)
+            for name, value in counters.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        begun_anew = any(
+            value < self._front_seen.get(name, 0) for name, value in counted.items() if name not in GAUGES
+        )
+        before = {} if begun_anew else self._front_seen
+        for name, value in counted.items():
+            if name in GAUGES:
+                self._front_gauges.labels(name).set(value)
+                continue
+            group, _, rest = name.partition("_")
+            families = {"requests": self._front_requests, "errors": self._front_errors}
+            family = families.get(group) if rest else None
+            counter = self._front.labels(name) if family is None else family.labels(rest)
+            counter.inc(max(0.0, value - before.get(name, 0)))
+        self._front_seen = counted
+
+    def ready(self, ready: bool) -> None:
+        """Set whether the node is ready."""
+        self._ready.set(ready)
+
+    def render(self) -> tuple[bytes, str]:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class _Total:
+    """A counter whose total somebody else keeps."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, help_text: str) -> None:
+        self._counter = Counter(name, help_text, registry=registry)
+        self._seen = 0.0
+
+    def reach(self, total: float) -> None:
+        """Bring the counter to a total; one that fell is of somebody new."""
+        self._counter.inc(total - self._seen if total >= self._seen else total)
+        self._seen = total
+
+
+class _GpuCollector(Collector):
+    """Asks NVML at each scrape. Where there is none, nothing is reported, and that is no error."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def describe(self) -> Iterable[Metric]:
+        """Say nothing: whether there is a GPU is not asked before the first scrape."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the load of every GPU."""
+        with self._lock:
+            loads = gpu_loads()
+        if not loads:
+            return
+        for field, name, words in (
+            ("utilization", "video_pipeline_gpu_utilization_ratio", "Share of time with work on the GPU."),
+            ("encoder", "video_pipeline_nvenc_utilization_ratio", "Load of the GPU's video encoder."),
+            ("sessions", "video_pipeline_nvenc_sessions", "NVENC sessions that are open."),
+            ("memory_used_bytes", "video_pipeline_gpu_memory_used_bytes", "Memory of the GPU in use."),
+            ("memory_bytes", "video_pipeline_gpu_memory_bytes", "Memory of the GPU."),
+        ):
+            family = GaugeMetricFamily(name, words, labels=["gpu", "name"])
+            for load in loads:
+                value = getattr(load, field)
+                if value is not None:
+                    family.add_metric([str(load.index), load.name], float(value))
+            yield family

@@ -1,0 +1,209 @@
+"""A node seen from outside: /metrics, /healthz and /readyz on one small port.
+
+The server is a few threads beside the node's loop. It reads one short request a connection, within a deadline, and
+takes a bounded number of connections at once: a slow or a hostile client costs nobody anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.jobs.node.http.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS_MAX: Final = 16
+REQUEST_MAX_BYTES: Final = 8192
+REQUEST_SECONDS: Final = 5.0
+REPLY_SECONDS: Final = 10.0
+STUCK_SECONDS: Final = 30.0
+"""A loop that has not turned for so long is taken for dead."""
+
+_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]\r?\n")
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
+_TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Why a node takes no jobs, a sentence each; none: it does."""
+
+    reasons: Sequence[str] = ("the node starts",)
+
+
+class Health:
+    """What the node's loop tells of itself, for other threads to read."""
+
+    def __init__(self) -> None:
+        self._readiness = Readiness()
+        self._turned = time.monotonic()
+
+    def turned(self, readiness: Readiness) -> None:
+        """The loop has turned; this is how the node is."""
+        self._readiness = readiness
+        self._turned = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop turns."""
+        return time.monotonic() - self._turned < STUCK_SECONDS
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the node takes no jobs now."""
+        stuck = () if self.alive else ("the node's loop stands still",)
+        return (*stuck, *self._readiness.reasons)
+
+
+class HealthServer:
+    """Serves GET and HEAD of /metrics, /healthz and /readyz. A context manager.
+
+    `bind` is HOST:PORT, an IPv6 address in brackets, port 0 for any. Raises ConfigError where it cannot listen.
+    """
+
+    def __init__(
+        self,
+        bind: str,
+        *,
+        metrics: Metrics,
+        health: Health,
+        request_seconds: float = REQUEST_SECONDS,
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
+        self._metrics, self._health = metrics, health
+        self._request_seconds = request_seconds
+        self._free = threading.BoundedSemaphore(connections_max)
+        host, port = parse_bind(bind)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._listener = socket.create_server((host, port), family=family, backlog=64)
+        except OSError as error:
+            raise ConfigError(
+                f"node.http_bind: {bind} cannot be listened on: {error.strerror or error}; "
+                "allowed: a free HOST:PORT of this machine, or null for none"
+            ) from error
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._closing = False
+        self._thread = threading.Thread(target=self._accept, name="health", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> HealthServer:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(timeout=2)
+
+    def _accept(self) -> None:
+        while not self._closing:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as error:
+                if self._closing:
+                    return
+                logger.warning("a connection to the port of health was not accepted: %s", error)
+                time.sleep(0.1)  # no descriptors are left, most likely
+                continue
+            if not self._free.acquire(blocking=False):
+                connection.close()
+                continue
+            try:
+                threading.Thread(target=self._serve, args=(connection,), name="health", daemon=True).start()
+            except RuntimeError:  # no thread can be started
+                self._free.release()
+                connection.close()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, contextlib.suppress(OSError):
+                head = self._head(connection)
+                if head is not None:
+                    connection.settimeout(REPLY_SECONDS)
+                    connection.sendall(self._reply(head))
+                    connection.shutdown(socket.SHUT_WR)
+        except Exception:  # the node goes on, whatever comes in here
+            logger.exception("a request to the port of health failed")
+        finally:
+            self._free.release()
+
+    def _head(self, connection: socket.socket) -> bytes | None:
+        """Return a request's head, or None where it does not come in time; more than allowed is cut."""
+        deadline = time.monotonic() + self._request_seconds
+        head = b""
+        while b"\r\n\r\n" not in head and b"\n\n" not in head and len(head) < REQUEST_MAX_BYTES:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            connection.settimeout(left)
+            data = connection.recv(REQUEST_MAX_BYTES - len(head))
+            if not data:
+                return None
+            head += data
+        return head
+
+    def _reply(self, head: bytes) -> bytes:
+        match = _LINE.match(head)
+        if match is None or len(head) >= REQUEST_MAX_BYTES:
+            return _response(400, b"not a short HTTP/1 request\n", _TEXT)
+        verb, path = match.group(1), match.group(2).partition(b"?")[0]
+        status, body, kind = self._page(path)
+        if status != 404 and verb not in (b"GET", b"HEAD"):
+            return _response(405, b"allowed: GET, HEAD\n", _TEXT, b"Allow: GET, HEAD\r\n")
+        return _response(status, body, kind, is_head=verb == b"HEAD")
+
+    def _page(self, path: bytes) -> tuple[int, bytes, str]:
+        if path == b"/metrics":
+            body, kind = self._metrics.render()
+            return 200, body, kind
+        if path == b"/healthz":
+            alive = self._health.alive
+            return (200 if alive else 503), _json(alive=alive), "application/json"
+        if path == b"/readyz":
+            reasons = self._health.reasons
+            return (503 if reasons else 200), _json(ready=not reasons, reasons=reasons), "application/json"
+        return 404, b"allowed: /metrics, /healthz, /readyz\n", _TEXT
+
+
+def parse_bind(bind: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT; raise ConfigError naming node.http_bind."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s]+)):([0-9]{1,5})", bind)
+    if match is None or int(match.group(3)) > 65535:
+        raise ConfigError(
+            f"node.http_bind: got {bind!r}; allowed: HOST:PORT, such as 127.0.0.1:5580 or [::1]:5580"
+        )
+    return match.group(1) or match.group(2), int(match.group(3))
+
+
+def _json(**values: object) -> bytes:
+    return json.dumps(values).encode() + b"\n"
+
+
+def _response(status: int, body: bytes, kind: str, extra: bytes = b"", *, is_head: bool = False) -> bytes:
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n"
+    ).encode()
+    return head + extra + b"\r\n" + (b"" if is_head else body)

@@ -1,0 +1,122 @@
+"""`video-pipeline serve`: a render node in the foreground, until a signal ends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import signal
+import sys
+from types import FrameType
+
+from video_pipeline.engine.common.clock import SYSTEM_CLOCK
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import UnavailableError
+from video_pipeline.engine.jobs.ledger.ledger import LedgerError
+from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
+from video_pipeline.engine.jobs.node.housekeeping import EVERY_SECONDS, purge
+from video_pipeline.engine.jobs.node.monitor import Monitor
+from video_pipeline.engine.jobs.node.running_node import RunningNode
+from video_pipeline.engine.jobs.node.server_process import FrontEnd
+
+logger = logging.getLogger(__name__)
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class EndingSignals:
+    """Counts the signals that ask for the end: the first lets jobs finish, the second does not."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+        for number in ENDING_SIGNALS:
+            if self._before[number] != signal.SIG_IGN:  # as nohup wants it
+                signal.signal(number, self._heard)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+    def close(self) -> None:
+        """Give the signals back to whom they belonged."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def serve(config: Config, *, as_json: bool = False) -> int:
+    """Run a node until SIGTERM or SIGINT; return the exit status.
+
+    0: everything that ran was finished or queued again; 143 where a second signal cut that short.
+    """
+    for module in ("zmq", "msgpack"):
+        if importlib.util.find_spec(module) is None:
+            raise UnavailableError(f"serve: {module} is not installed; pip install 'video-pipeline[farm]'")
+    _log(config, as_json=as_json)
+    signals = EndingSignals()
+    try:
+        with (
+            Monitor(config) as monitor,
+            RunningNode(config, on_started=monitor.started, on_ended=monitor.ended) as node,
+        ):
+            front = FrontEnd(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
+            try:
+                return _run(node, front, signals, monitor)
+            finally:
+                front.close()
+    finally:
+        signals.close()
+
+
+def _run(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: Monitor) -> int:
+    """Turn until a signal comes, then drain."""
+    ready = False
+    purge_at = 0.0
+    while signals.count == 0:
+        node.turn()
+        front.tend()
+        monitor.tend(node, front)
+        if ready != (front.ready and node.trouble is None):
+            ready = not ready
+            _say_ready(node, front, ready)
+        if SYSTEM_CLOCK.monotonic() >= purge_at:
+            purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
+            _purge(node)
+    return _drain(node, front, signals, monitor)
+
+
+def _drain(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: Monitor) -> int:
+    """Let what runs finish, then queue it again; a further signal does that at once."""
+    seconds = node.config.node.drain_timeout
+    logger.info("the node ends: %d running jobs get %g s", node.dispatcher.running, seconds)
+    front.drain()
+
+    def go_on() -> bool:
+        front.tend()
+        monitor.tend(node, front)
+        return signals.count < 2
+
+    if not node.finish(seconds=seconds, go_on=go_on):
+        node.stop(now=signals.count > 1, go_on=go_on) or node.stop(now=True)
+    logger.info("the node has ended")
+    return 143 if signals.count > 1 else 0
+
+
+def _say_ready(node: RunningNode, front: FrontEnd, ready: bool) -> None:
+    if ready:
+        logger.info("the node is ready: %s; %d slots", dict(front.endpoints or {}), node.slots)
+    else:
+        logger.warning("the node is not ready: %s", node.trouble or "the front end is not there")
+
+
+def _purge(node: RunningNode) -> None:
+    try:
+        done = purge(node.ledger, node.folders, node.config)
+    except (LedgerError, OSError) as error:
+        logger.error("old jobs were not deleted: %s", error)
+    else:
+        logger.info("%d old jobs and %d logs were deleted", done["jobs"], done["files"])
+
+
+def _log(config: Config, *, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
+    logging.basicConfig(level=config.error_handling.log_level, handlers=[handler], force=True)

@@ -1,0 +1,357 @@
+"""Requests in, replies out: what each verb does. No sockets, so that all of it can be tested without them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from video_pipeline.engine import __version__
+from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs import messages as m
+from video_pipeline.engine.jobs.ledger.errors import LedgerError
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.messages import LOCAL_USER
+from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
+from video_pipeline.engine.jobs.server.limits import Held, RateLimit, Waits
+from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
+from video_pipeline.engine.jobs.server.views import event_view, job_view, moment
+from video_pipeline.engine.jobs.server.wire import (
+    PROTOCOLS,
+    Asked,
+    Encoded,
+    Limits,
+    Refusal,
+    Return,
+    read_request,
+    return_address,
+)
+from video_pipeline.engine.jobs.server.work import Work
+from video_pipeline.engine.jobs.server.writes import (
+    INTERNAL,
+    STORAGE_RETRY_SECONDS,
+    Change,
+    Writes,
+    job_of,
+    not_found,
+    sees_all,
+    storage_reply,
+)
+
+logger = logging.getLogger(__name__)
+
+PAGE_MAX_BYTES = 256 * 1024
+"""About as large as a page of jobs or events gets, whatever its limit: a reader that is slow holds few of them."""
+DRAINING_RETRY_SECONDS = 5.0
+
+
+Reply = tuple[Return, m.Message | Encoded]
+"""Where a reply goes, and the reply."""
+
+
+class Door:
+    """Answers requests from the ledger. One thread, except that `begin` leaves the writing to another."""
+
+    def __init__(
+        self, ledger: Ledger, config: Config, *, slots: int, events: str = "", clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._node = config.node
+        self._slots = slots
+        self._events = events
+        self._clock = clock
+        self._check = SubmitCheck(config)
+        self._writes = Writes(ledger, config.node)
+        self._rates = RateLimit(config.node.max_requests_per_second)
+        self._waits = Waits()
+        self._space = _FreeSpace(config, clock)
+        self._started = clock.monotonic()
+        self.limits = Limits(int(config.node.max_message_mb * 1e6), config.node.max_parts)
+        self.draining = False
+        self.counters: Counter[str] = Counter()
+
+    # --- a batch ------------------------------------------------------------------------------------------
+
+    def answer(self, batch: Sequence[Asked]) -> list[Reply]:
+        """Return the replies to requests. All that they write is one commit, and is on the disk by then."""
+        works, writes = self._read_all(batch)
+        answers = self._writes.do([work.write for work in writes if work.write]) if writes else ()
+        for work, answer in zip(writes, answers, strict=True):
+            work.answer = answer
+        self._look_up_all(works)
+        return self.replies(works)
+
+    def begin(self, batch: Sequence[Asked], *, busy: bool) -> tuple[list[Reply], list[Work]]:
+        """Return the replies to requests that write nothing, and the others, to be written by somebody else.
+
+        Those have their `write`, and go to `replies` with their `answer`; while that somebody is `busy` with as many
+        as may wait for it, they are refused.
+        """
+        works, writes = self._read_all(batch, busy=busy)
+        self._look_up_all(works)
+        return self.replies(works), writes
+
+    def replies(self, works: Iterable[Work]) -> list[Reply]:
+        """Return the replies to requests that have their answers."""
+        replies = []
+        for work in works:
+            if work.answer is not None:
+                self._count(work.answer)
+                replies.append((work.back, work.answer))
+        return replies
+
+    def _read_all(self, batch: Sequence[Asked], *, busy: bool = False) -> tuple[list[Work], list[Work]]:
+        """Return the requests, and those of them that are to be written, with their inline assets on the disk."""
+        works = [self._read(asked, busy=busy) for asked in batch]
+        try:
+            self._check.sync()
+        except Refusal as refusal:
+            for work in works:
+                if work.has_parts and work.answer is None:
+                    work.answer = refusal.reply
+        return works, [work for work in works if work.write is not None and work.answer is None]
+
+    def _look_up_all(self, works: Sequence[Work]) -> None:
+        for work in works:
+            if work.answer is None and work.write is None:
+                self._guarded(work, self._look_up)
+
+    def _read(self, asked: Asked, *, busy: bool) -> Work:
+        back, frames = return_address(asked)
+        client: str | bytes = asked.routing_id if asked.user == LOCAL_USER else asked.user
+        work = Work(asked.user, client, back, asked.size)
+
+        def read(work: Work) -> None:
+            if asked.user != LOCAL_USER and asked.routing_id[:1] != b"\0":
+                # One that is chosen can be another's tomorrow, who would get what was meant for this one.
+                raise Refusal(
+                    "BAD_REQUEST", "routing id: is chosen by the node; allowed: none", field="routing id"
+                )
+            later = self._rates.take(client, self._clock.monotonic())
+            if later:
+                raise Refusal(
+                    "RATE_LIMITED",
+                    f"more than {self._node.max_requests_per_second:g} requests a second",
+                    retry_after=round(later, 3),
+                )
+            request, parts = read_request(frames, asked.size, self.limits)
+            self.counters[f"requests_{request.VERB}"] += 1
+            if busy and isinstance(request, m.Submit | m.Cancel | m.Retry):
+                raise Refusal("BUSY", "too many requests wait to be written to the disk", retry_after=1.0)
+            if isinstance(request, m.Submit):
+                self._may_submit()
+                work.has_parts = bool(parts)
+                work.write = self._check.prepare(request, asked.user, parts)
+            elif isinstance(request, m.Cancel):
+                work.write = Change("cancel", request.job_id, asked.user)
+            elif isinstance(request, m.Retry):
+                work.write = Change("retry", request.job_id, asked.user)
+            else:
+                work.request = request
+
+        self._guarded(work, read)
+        return work
+
+    def _may_submit(self) -> None:
+        if self.draining:
+            raise Refusal(
+                "DRAINING", "the node is going down and takes no jobs", retry_after=DRAINING_RETRY_SECONDS
+            )
+        shortage = self._space.shortage()
+        if shortage:
+            raise Refusal("STORAGE", shortage, retry_after=STORAGE_RETRY_SECONDS)
+
+    def _guarded(self, work: Work, do: Callable[[Work], None]) -> None:
+        """Do a step of a request; what goes wrong becomes its answer."""
+        try:
+            do(work)
+        except Refusal as refusal:
+            work.answer = refusal.reply
+        except LedgerError as error:
+            logger.error("%s", error)
+            work.answer = storage_reply(error)
+        except Exception:
+            logger.exception("a request failed")
+            work.answer = INTERNAL
+
+    def _count(self, answer: m.Message | Encoded) -> None:
+        if isinstance(answer, m.ErrorReply | Encoded) and answer.code:
+            self.counters[f"errors_{answer.code}"] += 1
+        self.counters["replies"] += 1
+
+    # --- verbs --------------------------------------------------------------------------------------------
+
+    def _look_up(self, work: Work) -> None:
+        request, user = work.request, work.user
+        if isinstance(request, m.Status):
+            work.answer = job_view(self._job(request.job_id, user))
+        elif isinstance(request, m.Wait):
+            work.answer = self._wait(request, work)
+        elif isinstance(request, m.List):
+            work.answer = self._list(request, user)
+        elif isinstance(request, m.Events):
+            work.answer = self._replay(request, user)
+        elif isinstance(request, m.Stats):
+            work.answer = self._stats(user)
+        else:
+            work.answer = self._pong(user)
+
+    def _sees_all(self, user: str) -> bool:
+        return sees_all(self._node, user)
+
+    def _job(self, job_id: str, user: str) -> Job:
+        return job_of(self._ledger, self._node, job_id, user)
+
+    def _wait(self, request: m.Wait, work: Work) -> m.Message | None:
+        job = self._job(request.job_id, work.user)
+        if job.status in TERMINAL or request.timeout == 0:
+            return job_view(job)
+        until = self._clock.monotonic() + request.timeout
+        if not self._waits.hold(Held(request.job_id, work.client, work.back, until)):
+            raise Refusal("BUSY", "too many waits are held already; ask for the status", retry_after=1.0)
+        return None
+
+    def _list(self, request: m.List, user: str) -> m.Message:
+        owner = None if self._sees_all(user) else user
+        if request.before is not None:
+            self._job(request.before, user)
+        jobs = self._ledger.jobs(
+            owner=owner, status=request.status, limit=request.limit + 1, before=request.before
+        )
+        views: list[m.JobView] = []
+        size = 0
+        for job in jobs[: request.limit]:
+            size += 600 + _weight(job)
+            if views and size > PAGE_MAX_BYTES:
+                break
+            views.append(job_view(job))
+        more = len(views) < len(jobs)
+        return m.Jobs.model_construct(jobs=tuple(views), before=views[-1].job_id if more and views else None)
+
+    def _replay(self, request: m.Events, user: str) -> m.Message:
+        if request.job_id is not None:
+            self._job(request.job_id, user)
+        last = self._ledger.last_event()
+        found = self._ledger.events(
+            after=request.after,
+            limit=request.limit + 1,
+            owner=None if self._sees_all(user) else user,
+            job_id=request.job_id,
+        )
+        views: list[m.EventView] = []
+        size = 0
+        for event in found[: request.limit]:
+            size += 250 + sum(len(str(value)) for value in event.details.values())
+            if views and size > PAGE_MAX_BYTES:
+                break
+            views.append(event_view(event))
+        return m.EventsReply.model_construct(
+            events=tuple(views), last=max(last, views[-1].seq if views else 0), more=len(views) < len(found)
+        )
+
+    def _stats(self, user: str) -> m.Message:
+        all_jobs = self._ledger.counts()
+        jobs = all_jobs if self._sees_all(user) else self._ledger.counts(user)
+        return m.StatsReply.model_construct(
+            jobs={status: jobs.get(status, 0) for status in JobStatus},
+            queued=all_jobs.get(JobStatus.QUEUED, 0),
+            max_queued=self._node.max_queued,
+            slots=self._slots,
+            running=all_jobs.get(JobStatus.PROCESSING, 0),
+            draining=self.draining,
+            uptime_seconds=round(self._clock.monotonic() - self._started, 3),
+        )
+
+    def _pong(self, user: str) -> m.Message:
+        return m.Pong.model_construct(
+            node="video-pipeline",
+            version=__version__,
+            protocols=PROTOCOLS,
+            encodings=tuple(m.MARKS),
+            user=user,
+            time=moment(self._clock.wall()),
+            events=self._events,
+            last_event=self._ledger.last_event(),
+            max_message_bytes=self.limits.message_bytes,
+            max_parts=self.limits.parts,
+        )
+
+    # --- answers that are held ----------------------------------------------------------------------------
+
+    @property
+    def holds_answers(self) -> bool:
+        """Whether somebody waits for a job's end."""
+        return len(self._waits) > 0
+
+    def wake(self, events: Iterable[JobEvent]) -> list[Reply]:
+        """Return the answers that were held for jobs of which an event tells that they have ended."""
+        if not len(self._waits):
+            return []
+        ended = {event.job_id for event in events if event.status in TERMINAL}
+        return [reply for job_id in ended for reply in self._release(self._waits.of_job(job_id))]
+
+    def over(self) -> list[Reply]:
+        """Return the answers that have been held for as long as was asked."""
+        return self._release(self._waits.over(self._clock.monotonic())) if len(self._waits) else []
+
+    def _release(self, held: Iterable[Held]) -> list[Reply]:
+        replies = []
+        for one in held:
+            work = Work("", one.client, one.back)
+
+            def read(work: Work, job_id: str = one.job_id) -> None:
+                job = self._ledger.job(job_id)
+                if job is None:
+                    raise not_found(job_id)
+                work.answer = job_view(job)
+
+            self._guarded(work, read)
+            assert work.answer is not None
+            self._count(work.answer)
+            replies.append((one.back, work.answer))
+        return replies
+
+
+def _weight(job: Job) -> int:
+    """Return about how many bytes of text a job has."""
+    text = sum(len(line) for line in job.log_tail) + len(job.error_message or "")
+    return text + (len(str(job.result)) if job.result else 0)
+
+
+class _FreeSpace:
+    """Whether the folders of a node have room for another job; looked up once a second."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._least = config.node.min_free_mb * 1e6
+        self._folders = {
+            "node.state_path": config.state_dir(),
+            "storage.output_path": config.storage.output_path.absolute(),
+            "storage.temp_path": config.storage.temp_path or Path(tempfile.gettempdir()),
+        }
+        self._clock = clock
+        self._checked = float("-inf")
+        self._shortage = ""
+
+    def shortage(self) -> str:
+        """Return which folder has too little room, or an empty text."""
+        now = self._clock.monotonic()
+        if now - self._checked >= 1:
+            self._checked, self._shortage = now, self._look()
+        return self._shortage
+
+    def _look(self) -> str:
+        for name, folder in self._folders.items():
+            try:
+                free = shutil.disk_usage(folder).free
+            except FileNotFoundError:
+                continue  # made when it is needed
+            except OSError as error:
+                return f"{name}: {error.strerror}"
+            if free < self._least:
+                return f"{name}: {free / 1e6:.0f} MB are free; a job needs {self._least / 1e6:.0f} MB"
+        return ""

@@ -1,0 +1,131 @@
+"""A submit is checked as far as that can be done without rendering: story, configuration, assets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from video_pipeline.engine.common.validation import written_path
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
+from video_pipeline.engine.jobs.inputs.inbox import Inbox, InboxError
+from video_pipeline.engine.jobs.inputs.references import check_references, names_assets
+from video_pipeline.engine.jobs.ledger.rows import json_of
+from video_pipeline.engine.jobs.messages import Submit
+from video_pipeline.engine.jobs.model import NewJob
+from video_pipeline.engine.jobs.server.wire import Refusal
+from video_pipeline.engine.story import Story, parse_story
+from video_pipeline.engine.story.model import SCENE_NAMES
+
+CONFIGS_KEPT = 64
+"""Configurations that were checked and are not checked again."""
+
+
+class SubmitCheck:
+    """Turns submits into jobs, or refuses them. Inline assets are kept for good by `sync`, before the commit."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._inbox = Inbox(config.state_dir() / "inbox")
+        self._good_configs: set[str] = set()
+        self._lost: InboxError | None = None
+
+    def prepare(self, submit: Submit, owner: str, parts: Sequence[bytes]) -> NewJob:
+        """Return the job that a submit asks for; raise Refusal."""
+        story = self._story(submit.story)
+        if submit.config:
+            self._check_config(submit.config)
+        kept_story, kept_config = self._kept(submit, story, parts)
+        when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
+        attempts = submit.max_attempts or self._config.processing.retry_attempts
+        # Of the story as the model writes it: the order of keys in the request makes no difference.
+        digest = hashlib.sha256(kept_story.encode())
+        digest.update(f"{submit.priority} {when} ".encode())
+        if kept_config:
+            digest.update(json.dumps(kept_config, sort_keys=True).encode())
+        return NewJob(
+            owner=owner,
+            story_id=story.story_id,
+            story=kept_story,
+            config=json_of(kept_config) if kept_config else "{}",
+            priority=submit.priority,
+            key=submit.key,
+            digest=digest.hexdigest(),
+            scheduled_for=when,
+            max_attempts=attempts,
+        )
+
+    def sync(self) -> None:
+        """Put the inline assets of what was prepared on the disk; raise Refusal where any of them is lost."""
+        lost, self._lost = self._lost, None
+        try:
+            if lost is not None:
+                raise lost  # what the inbox could not keep took the others of the batch with it
+            self._inbox.sync()
+        except InboxError as error:
+            raise Refusal("STORAGE", str(error), retry_after=10.0) from error
+
+    def _story(self, data: dict[str, Any]) -> Story:
+        try:
+            return parse_story(data)
+        except StoryError as error:
+            raise Refusal("INVALID_STORY", str(error), field=_story_field(error, data)) from error
+
+    def _check_config(self, sections: Mapping[str, Any]) -> None:
+        try:
+            text = json.dumps(sections, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise Refusal(
+                "INVALID_CONFIG", f"config: {error}; allowed: what JSON can hold", field="config"
+            ) from error
+        if text in self._good_configs:
+            return
+        try:
+            job_config(self._config, sections)
+        except ConfigError as error:
+            raise Refusal("INVALID_CONFIG", str(error), field=_config_field(str(error))) from error
+        if len(self._good_configs) >= CONFIGS_KEPT:
+            self._good_configs.clear()
+        if len(text) < 16_384:
+            self._good_configs.add(text)
+
+    def _kept(self, submit: Submit, story: Story, parts: Sequence[bytes]) -> tuple[str, Mapping[str, Any]]:
+        """Return the story, as JSON, and the configuration as they are kept: every asset checked, the id given."""
+        if story.id is not None and not parts and not names_assets(story, submit.config):
+            return story.model_dump_json(exclude_unset=True), submit.config
+        try:
+            data, config = check_references(
+                story, submit.config, node=self._config.node, parts=parts, inbox=self._inbox
+            )
+        except AssetReferenceError as error:
+            raise Refusal(
+                "INVALID_ASSET",
+                str(error),
+                field=error.field,
+                allowed=(error.allowed,) if error.allowed else None,
+            ) from error
+        except ConfigError as error:
+            raise Refusal("INVALID_CONFIG", str(error), field="config") from error
+        except InboxError as error:
+            self._lost = error
+            raise Refusal("STORAGE", str(error), retry_after=10.0) from error
+        return json_of(data), config
+
+
+def _config_field(message: str) -> str:
+    """Return the key that the first line of a message names: `config: SECTION.KEY: …`."""
+    parts = message.split(": ", 2)
+    return f"config.{parts[1]}"[:200] if len(parts) == 3 and " " not in parts[1] else "config"
+
+
+def _story_field(error: StoryError, data: Any) -> str:
+    cause = error.__cause__
+    if not isinstance(cause, ValidationError):
+        return "story"
+    path = written_path(cause.errors(include_url=False)[0], data, other_names=SCENE_NAMES)
+    return ".".join(["story", *(str(part) for part in path)])[:200]

@@ -1,0 +1,205 @@
+"""Frames in, a checked request out; a reply or a refusal in, frames out. No sockets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from video_pipeline.engine.common.validation import explain, show
+from video_pipeline.engine.jobs.messages import (
+    MARKS,
+    PROTOCOL,
+    REQUEST_ID_MAX_BYTES,
+    REQUESTS,
+    SMALL_BODY_MAX_BYTES,
+    Encoding,
+    ErrorCode,
+    ErrorReply,
+    Message,
+    Request,
+    decode,
+    encode,
+)
+
+PROTOCOLS = (PROTOCOL.decode(),)
+HEAD_FRAMES = 4
+_ENCODINGS: dict[bytes, Encoding] = {mark: encoding for encoding, mark in MARKS.items()}
+_VERSION = re.compile(rb"(VP[0-9]{1,4})[A-Z]?")
+OK = b"ok"
+ERROR = b"error"
+
+
+class Refusal(Exception):  # noqa: N818 - not every one is an error of the client
+    """A request is answered with an error."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after: float | None = None,
+        allowed: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reply = ErrorReply(
+            code=code,
+            message=message,
+            field=field,
+            retry_after=retry_after,
+            allowed=None if allowed is None else tuple(allowed),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message as it came in, without the routing id. `connection` is the descriptor of its socket, or -1.
+
+    `frames` ends where there are more than any request may have; `size` counts the bytes of all of them.
+    """
+
+    routing_id: bytes
+    user: str
+    frames: Sequence[bytes]
+    size: int
+    connection: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A reply's body as it is sent; `code` of an error."""
+
+    code: str | None
+    body: bytes
+
+    @classmethod
+    def of(cls, message: Message, encoding: Encoding) -> Encoded:
+        """Write a body."""
+        return cls(message.code if isinstance(message, ErrorReply) else None, encode(message, encoding))
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Where a reply goes and how it is written. `head` is the empty frame of a REQ socket, if there was one."""
+
+    routing_id: bytes
+    head: tuple[bytes, ...]
+    request_id: bytes
+    encoding: Encoding
+    connection: int = -1
+
+    def frames(self, answer: Message | Encoded) -> list[bytes]:
+        """Return a reply's frames, the routing id first."""
+        encoded = answer if isinstance(answer, Encoded) else Encoded.of(answer, self.encoding)
+        outcome = ERROR if encoded.code else OK
+        return [self.routing_id, *self.head, MARKS[self.encoding], self.request_id, outcome, encoded.body]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a request may be."""
+
+    message_bytes: int
+    parts: int
+
+    @property
+    def frames(self) -> int:
+        """Frames of the largest request, the empty one of a REQ socket included."""
+        return HEAD_FRAMES + 1 + self.parts
+
+
+def return_address(asked: Asked) -> tuple[Return, Sequence[bytes]]:
+    """Return where the reply goes, as far as the frames tell, and the frames without a REQ socket's first."""
+    frames = asked.frames
+    head: tuple[bytes, ...] = ()
+    if frames and not frames[0]:
+        head, frames = (b"",), frames[1:]
+    encoding = _ENCODINGS.get(frames[0], "json") if frames else "json"
+    request_id = frames[1] if len(frames) > 1 and len(frames[1]) <= REQUEST_ID_MAX_BYTES else b""
+    return Return(asked.routing_id, head, request_id, encoding, asked.connection), frames
+
+
+def read_request(frames: Sequence[bytes], size: int, limits: Limits) -> tuple[Request, Sequence[bytes]]:
+    """Return a checked request and its inline assets; raise Refusal."""
+    mark = frames[0] if frames else b""
+    if mark not in _ENCODINGS:
+        _refuse_mark(mark)
+    if size > limits.message_bytes:
+        raise Refusal(
+            "TOO_LARGE",
+            f"message: has {size} bytes; allowed: at most {limits.message_bytes}",
+            field="message",
+        )
+    parts = len(frames) - HEAD_FRAMES
+    if parts > limits.parts:
+        raise Refusal(
+            "TOO_LARGE", f"message: too many inline assets; allowed: at most {limits.parts}", field="message"
+        )
+    if parts < 0:
+        raise Refusal(
+            "BAD_REQUEST",
+            f"message: has {len(frames)} frames; allowed: protocol, request id, verb, body, and inline assets",
+            field="message",
+        )
+    if len(frames[1]) > REQUEST_ID_MAX_BYTES:
+        raise Refusal(
+            "BAD_REQUEST",
+            f"request id: has {len(frames[1])} bytes; allowed: at most {REQUEST_ID_MAX_BYTES}",
+            field="request id",
+        )
+    return _read_body(frames), frames[HEAD_FRAMES:]
+
+
+def _refuse_mark(mark: bytes) -> None:
+    shown = show(mark[:16])
+    version = _VERSION.fullmatch(mark)
+    if version and version[1] != PROTOCOL:
+        raise Refusal(
+            "UNSUPPORTED_VERSION",
+            f"protocol: got {shown}; allowed: {', '.join(PROTOCOLS)}",
+            field="protocol",
+            allowed=PROTOCOLS,
+        )
+    allowed = [known.decode() for known in _ENCODINGS]
+    raise Refusal(
+        "BAD_REQUEST",
+        f"protocol: got {shown}; allowed: {', '.join(allowed)}",
+        field="protocol",
+        allowed=allowed,
+    )
+
+
+def _read_body(frames: Sequence[bytes]) -> Request:
+    verb = frames[2].decode("ascii", "replace") if len(frames[2]) <= 64 else "…"
+    model = REQUESTS.get(verb)
+    if model is None:
+        raise Refusal(
+            "UNKNOWN_VERB",
+            f"verb: got {show(verb)}; allowed: {', '.join(REQUESTS)}",
+            field="verb",
+            allowed=tuple(REQUESTS),
+        )
+    body = frames[3]
+    if len(frames) > HEAD_FRAMES and verb != "submit":
+        raise Refusal("BAD_REQUEST", f"{verb}: has inline assets; allowed: none", field="message")
+    if len(body) > SMALL_BODY_MAX_BYTES and verb != "submit":
+        raise Refusal(
+            "TOO_LARGE",
+            f"body: has {len(body)} bytes; allowed: at most {SMALL_BODY_MAX_BYTES} for {verb}",
+            field="body",
+        )
+    try:
+        data = decode(body, _ENCODINGS[frames[0]])
+    except ValueError as error:
+        code: ErrorCode = "TOO_LARGE" if "allowed: at most" in str(error) else "BAD_REQUEST"
+        raise Refusal(code, str(error), field="body") from error
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+        raise Refusal(
+            "BAD_REQUEST", "\n".join(explain(error, model, where=verb)), field=field[:200] or "body"
+        ) from error

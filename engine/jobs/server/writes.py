@@ -1,0 +1,129 @@
+"""What requests write into the ledger: all that came together is one durable commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from video_pipeline.engine.config.sections import Node
+from video_pipeline.engine.jobs import messages as m
+from video_pipeline.engine.jobs.ledger.errors import (
+    KeyConflict,
+    LedgerError,
+    QueueFull,
+    UnknownJob,
+    WrongState,
+)
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.submits import Outcome
+from video_pipeline.engine.jobs.messages import LOCAL_USER
+from video_pipeline.engine.jobs.model import Job, NewJob
+from video_pipeline.engine.jobs.server.views import job_view
+from video_pipeline.engine.jobs.server.wire import Refusal
+
+logger = logging.getLogger(__name__)
+
+STORAGE_RETRY_SECONDS = 10.0
+INTERNAL = m.ErrorReply(
+    code="INTERNAL", message="the node failed at this request; its log says how", retry_after=1.0
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that a user asks of a job of the ledger."""
+
+    verb: Literal["cancel", "retry"]
+    job_id: str
+    user: str
+
+
+Write = NewJob | Change
+
+
+class Writes:
+    """Writes into a ledger, for its thread."""
+
+    def __init__(self, ledger: Ledger, node: Node) -> None:
+        self._ledger = ledger
+        self._node = node
+
+    def do(self, writes: Sequence[Write]) -> list[m.Message]:
+        """Write, all in one commit that is on the disk then, and return the answers; where it fails, none counts."""
+        answers = self._commit(writes)
+        if answers is not None:
+            return answers
+        if len(writes) == 1:
+            return [INTERNAL]
+        # One of them broke the commit of all: each by itself, so that only that one pays.
+        return [answer for write in writes for answer in self._commit([write]) or [INTERNAL]]
+
+    def _commit(self, writes: Sequence[Write]) -> list[m.Message] | None:
+        """Do writes in one commit; return None where a fault of the program broke it."""
+        try:
+            with self._ledger.group():
+                submits = iter(self._submit([write for write in writes if isinstance(write, NewJob)]))
+                return [
+                    next(submits) if isinstance(write, NewJob) else self._change(write) for write in writes
+                ]
+        except LedgerError as error:
+            logger.error("nothing was accepted: %s", error)
+            return [storage_reply(error)] * len(writes)
+        except Exception:
+            logger.exception("a commit of %d requests failed", len(writes))
+            return None
+
+    def _submit(self, jobs: Sequence[NewJob]) -> list[m.Message]:
+        if not jobs:
+            return []
+        node = self._node
+        outcomes = self._ledger.submit_all(
+            jobs, ageing=node.ageing, max_queued=node.max_queued, reserve=node.high_reserve
+        )
+        return [_submitted(outcome) for outcome in outcomes]
+
+    def _change(self, change: Change) -> m.Message:
+        try:
+            job_of(self._ledger, self._node, change.job_id, change.user)
+            do = self._ledger.request_cancel if change.verb == "cancel" else self._ledger.retry
+            return job_view(do(change.job_id))
+        except WrongState as error:
+            return Refusal("CONFLICT", str(error), field="job_id").reply
+        except UnknownJob:
+            return not_found(change.job_id).reply
+        except Refusal as refusal:
+            return refusal.reply
+
+
+def _submitted(outcome: Outcome) -> m.Message:
+    if isinstance(outcome, KeyConflict):
+        return Refusal("CONFLICT", str(outcome), field="key").reply
+    if isinstance(outcome, QueueFull):
+        return Refusal("BUSY", str(outcome), retry_after=outcome.retry_after).reply
+    receipt, created = outcome
+    return m.Submitted.model_construct(job_id=receipt.job_id, status=receipt.status, created=created)
+
+
+def storage_reply(error: LedgerError) -> m.ErrorReply:
+    """Return the answer where the ledger cannot be read or written."""
+    return m.ErrorReply(code="STORAGE", message=str(error), retry_after=STORAGE_RETRY_SECONDS)
+
+
+def job_of(ledger: Ledger, node: Node, job_id: str, user: str) -> Job:
+    """Return a job that a user may see; raise Refusal."""
+    job = ledger.job(job_id)
+    if job is None or not (job.owner == user or sees_all(node, user)):
+        raise not_found(job_id)
+    return job
+
+
+def sees_all(node: Node, user: str) -> bool:
+    """Say whether everyone's jobs are a user's to see."""
+    return user == LOCAL_USER or user in node.operators
+
+
+def not_found(job_id: str) -> Refusal:
+    """Return the refusal where there is no such job, or it is another's."""
+    return Refusal("NOT_FOUND", f"there is no job {job_id}", field="job_id")

@@ -1,0 +1,28 @@
+"""The processors that this process may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_most_cores: int | None = None
+
+
+def limit_cores(count: int) -> None:
+    """Let this process take no more processors than these: several that render share the machine."""
+    global _most_cores  # noqa: PLW0603 - of the process, as the processors are
+    if count < 1:
+        raise ValueError(f"cores: got {count}; allowed: a whole number >= 1")
+    _most_cores = count
+
+
+def cpu_count() -> int:
+    """Return the number of processors that this process may use (affinity, cgroup quota and limit counted)."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            count = min(count, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return max(1, min(count, _most_cores or count))

@@ -1,0 +1,163 @@
+"""The ffmpeg program of this machine: found, asked what it can do, and chosen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.errors import UnavailableError
+
+REQUIRED_FILTERS = frozenset(
+    [
+        "colorchannelmixer",
+        "concat",
+        "crop",
+        "drawtext",
+        "eq",
+        "fade",
+        "fillborders",
+        "format",
+        "fps",
+        "gblur",
+        "loop",
+        "overlay",
+        "pad",
+        "scale",
+        "setparams",
+        "setpts",
+        "setsar",
+        "settb",
+        "split",
+        "tpad",
+        "trim",
+        "xfade",
+        "zoompan",
+        "alimiter",
+        "apad",
+        "aresample",
+        "atrim",
+        "ebur128",
+        "volume",
+    ]
+)
+"""Filters without which the ffmpeg compositor cannot draw; `perspective` is used where it is there."""
+
+
+PROGRAM_SECONDS = 86400.0
+"""How long it is kept what a program said: a script in its place may call another tomorrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class FfmpegProgram:
+    """An ffmpeg program: where it is, its version line and its filters."""
+
+    path: Path
+    version: str
+    filters: frozenset[str]
+    origin: str
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The required filters that it lacks."""
+        return REQUIRED_FILTERS - self.filters
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The release number, (8, 0, 1) for 8.0.1; nightly builds count as the release they follow."""
+        found = re.search(r"version n?(\d+(?:\.\d+)*)", self.version)
+        return tuple(int(part) for part in found.group(1).split(".")) if found else (0,)
+
+
+def _candidates() -> Iterator[tuple[Path, str]]:
+    named = os.environ.get("VIDEO_PIPELINE_FFMPEG")
+    if named:
+        yield Path(named), "VIDEO_PIPELINE_FFMPEG"
+        return
+    system = shutil.which("ffmpeg")
+    if system:
+        yield Path(system), "system"
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return
+    inside = None
+    if "IMAGEIO_FFMPEG_EXE" not in os.environ:
+        # get_ffmpeg_exe() would run it to see whether it does, which is done here anyway.
+        inside = next(iter(sorted(Path(imageio_ffmpeg.__file__).parent.glob("binaries/ffmpeg-*"))), None)
+    try:
+        yield inside or Path(imageio_ffmpeg.get_ffmpeg_exe()), "imageio-ffmpeg"
+    except RuntimeError:
+        return
+
+
+def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) -> FfmpegProgram | None:
+    """Return what an ffmpeg program is, or None where it does not run.
+
+    What it said is kept in `memory` for a day, under its path, size and time of change.
+    """
+    try:
+        if memory is None:
+            said = _ask_ffmpeg(path)
+        else:
+            status = path.stat()
+            parts = {"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+            def keep(target: Path) -> None:
+                target.write_text(json.dumps(_ask_ffmpeg(path)), encoding="utf-8")
+
+            kept, _ = memory.get_or_make("programs", parts, ".json", keep, ttl=PROGRAM_SECONDS)
+            said = json.loads(kept.read_text(encoding="utf-8"))
+        return FfmpegProgram(path, said["version"], frozenset(said["filters"]), origin)
+    except subprocess.SubprocessError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):  # what was kept is damaged, or nothing can be kept
+        return inspect_ffmpeg(path, origin) if memory is not None else None
+
+
+def _ask_ffmpeg(path: Path) -> dict[str, Any]:
+    """Return the version line and the filters of an ffmpeg program."""
+    version, listing = (
+        subprocess.run(
+            [path, "-hide_banner", question], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+        for question in ("-version", "-filters")
+    )
+    names = re.findall(r"^ [T.][S.]?[C.]? +(\w+) +\S+->\S+", listing, re.M)
+    return {"version": version.partition("\n")[0], "filters": names}
+
+
+@cache
+def ffmpeg_programs(memory: ContentCache | None = None) -> tuple[FfmpegProgram, ...]:
+    """Return every ffmpeg program that was found and runs; `memory` keeps what they said of themselves."""
+    found = (inspect_ffmpeg(path, origin, memory) for path, origin in _candidates())
+    return tuple(program for program in found if program)
+
+
+@cache
+def find_ffmpeg(memory: ContentCache | None = None) -> FfmpegProgram:
+    """Return the newest ffmpeg program that has every filter needed.
+
+    The environment variable VIDEO_PIPELINE_FFMPEG names one to use and no other. With `memory` a program that
+    has not changed is not asked again what it can do. Raises UnavailableError.
+    """
+    programs = ffmpeg_programs(memory)
+    usable = [program for program in programs if not program.missing]
+    if usable:
+        return max(usable, key=lambda program: program.release)
+    if programs:
+        lacks = "; ".join(
+            f"{program.path} lacks {', '.join(sorted(program.missing))}" for program in programs
+        )
+        raise UnavailableError(f"no ffmpeg program has the filters needed: {lacks}")
+    named = os.environ.get("VIDEO_PIPELINE_FFMPEG")
+    what = f"VIDEO_PIPELINE_FFMPEG={named} does not run" if named else "no ffmpeg program was found"
+    raise UnavailableError(f"{what}; `pip install imageio-ffmpeg` brings one")

@@ -1,0 +1,1 @@
+"""The files of a finished render: thumbnail, subtitles, metadata, manifest."""

@@ -1,0 +1,230 @@
+"""The manifest: what a video was made of, by what, and how; and JSON files that are absent or whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import av
+from av import library_versions
+
+from video_pipeline import engine
+from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.common.files import write_text
+from video_pipeline.engine.common.versions import version
+from video_pipeline.engine.story import Story, story_scenes
+from video_pipeline.engine.timeline import Still, Timeline
+from video_pipeline.engine.timing import FrameRange
+
+SCHEMA_VERSION: Final = 1
+DISTRIBUTIONS: Final = {
+    "pillow": "Pillow",
+    "numpy": "numpy",
+    "hibari_tts": "hibari-tts",
+    "manimgx_fonts": "manimgx-fonts",
+    "uharfbuzz": "uharfbuzz",
+    "freetype_py": "freetype-py",
+}
+"""The wheels that pixels and samples depend on, by their key in the manifest."""
+
+InputRole = Literal["still", "footage", "narration", "footage_sound", "music", "watermark", "font", "overlay"]
+
+_X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
+_X264_HEAD_BYTES: Final = 4 << 20  # the encoder writes its build into the first frame
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that the video was made from; `name` is what the user wrote, or the bare file name."""
+
+    role: InputRole
+    name: str
+    sha256: str
+    size: int
+    scene_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen among several, why, and with which options."""
+
+    name: str
+    reason: str
+    options: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+def story_sha256(story: Story) -> str:
+    """Return the hash of a story as normalised JSON: defaults left out, keys sorted, no blanks, UTF-8.
+
+    So neither the order of keys nor JSON or YAML makes a difference, nor fields that later versions add.
+    """
+    data = story.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def gather_inputs(
+    story: Story, timeline: Timeline, *, fonts: Iterable[Path] = (), overlays: Iterable[Path] = ()
+) -> tuple[InputFile, ...]:
+    """Return every file that a timeline is made from, each once, in order of role and first use.
+
+    Stills, footage, sound and the watermark come from the timeline; fonts and the pictures of captions are named by the
+    caller. Raises OSError where a file is gone.
+    """
+    found: dict[tuple[InputRole, Path], tuple[str, str | None, list[str]]] = {}
+    for role, path, name, digest, scene in _uses(story, timeline):
+        scenes = found.setdefault((role, path), (name, digest, []))[2]
+        if scene is not None and scene not in scenes:
+            scenes.append(scene)
+    for role, paths in (("font", fonts), ("overlay", overlays)):
+        for path in paths:
+            found.setdefault((role, path), (path.name, None, []))
+    return tuple(
+        InputFile(role, name, digest or file_sha256(path), path.stat().st_size, tuple(scenes))
+        for (role, path), (name, digest, scenes) in found.items()
+    )
+
+
+def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, str, str | None, str | None]]:
+    """Yield (role, path, name, hash, scene id) of each file that the timeline names."""
+    scenes = {scene.scene_id: scene for scene in story_scenes(story)}
+    for clip in timeline.clips:
+        scene = scenes.get(clip.scene_id)
+        path = clip.source.path
+        written = (scene.image or (scene.video.path if scene.video else None)) if scene else None
+        # A drawn picture that stands in for the user's keeps its own name.
+        own = written is not None and (Path(written).name == path.name or "stills" in path.parts[-3:-1])
+        role: InputRole = "still" if isinstance(clip.source, Still) else "footage"
+        yield role, path, written if written and own else path.name, clip.source.sha256, clip.scene_id
+    for track in timeline.audio:
+        scene = scenes.get(track.scene_id or "")
+        if track.kind == "music":
+            name = story.music.path if story.music else track.path.name
+            yield "music", track.path, name, track.sha256, None
+        elif track.kind == "footage":
+            name = scene.video.path if scene and scene.video else track.path.name
+            yield "footage_sound", track.path, name, track.sha256, track.scene_id
+        else:
+            yield "narration", track.path, track.path.name, track.sha256, track.scene_id
+    if timeline.watermark is not None:
+        yield "watermark", timeline.watermark.path, timeline.watermark.name, timeline.watermark.sha256, None
+
+
+def x264_build(video: Path) -> str | None:
+    """Return the build of x264 that encoded a video, as it wrote into it, or None where it did not."""
+    with video.open("rb") as file:
+        found = _X264.search(file.read(_X264_HEAD_BYTES))
+    return found.group(1).decode("ascii") if found else None
+
+
+def versions(*, ffmpeg: str | None = None, video: Path | None = None) -> dict[str, Any]:
+    """Return the versions of everything that a video depends on.
+
+    `ffmpeg` is the version line of the ffmpeg program; `video` is read for the build of its encoder.
+    """
+    known: dict[str, Any] = {
+        "video_pipeline": engine.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "pyav": av.__version__,
+        "pyav_libraries": {
+            name: ".".join(map(str, numbers)) for name, numbers in sorted(library_versions.items())
+        },
+        "ffmpeg_program": ffmpeg,
+        "x264": x264_build(video) if video else None,
+    }
+    for key, distribution in DISTRIBUTIONS.items():
+        try:
+            known[key] = version(distribution)
+        except PackageNotFoundError:
+            known[key] = None
+    return known
+
+
+def build_manifest(
+    *,
+    story: Story,
+    timeline: Timeline,
+    segments: Sequence[FrameRange],
+    segments_from_cache: int = 0,
+    inputs: Sequence[InputFile],
+    versions: Mapping[str, Any],
+    encoder: Choice,
+    compositor: Choice,
+    audio: Mapping[str, Any] | None,
+    warnings: Sequence[str],
+    timings: Mapping[str, float],
+    outputs: Mapping[str, Path],
+    proxy: bool = False,
+    created_at: datetime | None = None,
+) -> dict[str, Any]:
+    """Return the manifest as plain values, keys in a fixed order.
+
+    `audio` is what the mixer reports, None without sound; `timings` are wall seconds by stage; `outputs` are
+    the finished files by role, hashed here; `proxy` says that the video stands in for one twice its size. Files appear by name, never with the folders of this machine.
+    """
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "created_at": (created_at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
+        "story": {"id": story.story_id, "title": story.title, "sha256": story_sha256(story)},
+        "canvas": {"width_px": timeline.width_px, "height_px": timeline.height_px},
+        "proxy": proxy,
+        "fps": timeline.fps,
+        "frame_count": timeline.frame_count,
+        "duration": round(float(timeline.duration), 6),
+        "segments": [{"start": frames.start, "stop": frames.stop} for frames in segments],
+        "segments_from_cache": segments_from_cache,
+        "encoder": encoder,
+        "compositor": compositor,
+        "audio": audio,
+        "warnings": list(warnings),
+        "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
+        "versions": versions,
+        "inputs": list(inputs),
+        "outputs": [
+            {"role": role, "name": path.name, "sha256": file_sha256(path), "size": path.stat().st_size}
+            for role, path in outputs.items()
+        ],
+    }
+    plain: dict[str, Any] = to_plain(manifest)
+    return plain
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as JSON holds it.
+
+    Dataclasses become objects; a Fraction a whole number or text such as '30000/1001'; a Path its name; an
+    infinite or undefined float null. Raises TypeError for anything else that JSON does not know.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else str(value)
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_plain(asdict(value))
+    if isinstance(value, Iterable):
+        return [to_plain(item) for item in value]
+    raise TypeError(f"{value!r} cannot be written as JSON")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write plain values as UTF-8 JSON, keys in their order; the file is absent or whole."""
+    write_text(path, json.dumps(to_plain(data), ensure_ascii=False, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,98 @@
+"""What is told of a video beside it: its format as probed, title, description, tags and hashtags."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from video_pipeline.engine.outputs.keywords import extract_tags, make_hashtags
+from video_pipeline.engine.outputs.video_info import VideoInfo, aspect_ratio
+from video_pipeline.engine.story import Story, story_scenes
+from video_pipeline.engine.story.splitting import sentences
+from video_pipeline.filters.typeset.characters import break_units, clusters
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION_CHARACTERS: Final = 200
+SOURCE: Final = "story_generator"
+TITLE_FONT: Final = "NotoSans-Bold"
+
+
+def build_metadata(story: Story, info: VideoInfo, *, created_at: datetime | None = None) -> dict[str, Any]:
+    """Return the metadata of a story's video, with the guide's keys and plain values only.
+
+    `created_at` is now where left out; a time without a zone is a ValueError. Keys of the story's metadata
+    that have no place of their own come under `story_metadata`.
+    """
+    return metadata_fields(story, info.as_dict() | {"codec": info.video_codec}, created_at=created_at)
+
+
+def metadata_fields(story: Story, info: Mapping[str, Any], *, created_at: datetime | None) -> dict[str, Any]:
+    when = created_at or datetime.now(UTC)
+    if when.tzinfo is None:
+        raise ValueError(f"created_at: {when.isoformat()} has no time zone; allowed: an aware datetime")
+    text = story_text(story)
+    genre = story.metadata.genre
+    tags = extract_tags(text, genre=genre, title=story.title, language=story.language)
+    width, height = info["resolution"]
+    metadata: dict[str, Any] = {
+        "title": story.title,
+        "description": describe(text, language=story.language) or story.title,
+        "tags": tags,
+        "hashtags": make_hashtags(genre, tags),
+        "duration": info["duration"],
+        "created_at": when.astimezone(UTC).isoformat(timespec="seconds"),
+        "format": {
+            "resolution": [width, height],
+            "aspect_ratio": aspect_ratio(width, height),
+            "codec": info.get("codec") or info.get("video_codec") or "h264",
+            "file_size": info["file_size"],
+        },
+        "genre": genre,
+        "source": SOURCE,
+    }
+    further = story.metadata.model_dump(mode="json", exclude={"genre"}, exclude_none=True)
+    if further:
+        metadata["story_metadata"] = further
+    return metadata
+
+
+def story_text(story: Story) -> str:
+    """Return all words of a story: its content, or what its scenes show or say, as paragraphs."""
+    if story.content.strip():
+        return story.content
+    return "\n\n".join(
+        words for scene in story_scenes(story) if (words := scene.text.strip() or scene.spoken)
+    )
+
+
+def describe(text: str, *, language: str, limit: int = DESCRIPTION_CHARACTERS) -> str:
+    """Return the first whole sentences of a text, at most `limit` characters.
+
+    Only where the very first is longer is it cut, after a word, and ends in an ellipsis.
+    """
+    found = sentences(text, language=language)
+    description = ""
+    for sentence in found:
+        # Scripts of wide letters put no blank between sentences.
+        blank = "" if not description or unicodedata.east_asian_width(description[-1]) in "WF" else " "
+        joined = f"{description}{blank}{sentence}"
+        if len(joined) > limit:
+            break
+        description = joined
+    if description or not found:
+        return description
+    kept = ""
+    for word, blanks in break_units(found[0]):
+        if len(kept) + len(word) > limit - 1:
+            break
+        kept += word + blanks
+    if not kept:
+        for part in clusters(found[0]):
+            if len(kept) + len(part) > limit - 1:
+                break
+            kept += part
+    return kept.rstrip().rstrip(",;:—–-،、，；：") + "…"

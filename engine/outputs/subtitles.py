@@ -1,0 +1,225 @@
+"""Subtitles: the words of a timeline as cues, and cues as SRT and WebVTT."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from video_pipeline.engine.story.splitting import detect_language, sentences
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import Seconds, frame_time
+from video_pipeline.filters.typeset.characters import break_units, clusters, columns, sanitise
+
+LINE_COLUMNS: Final = 42
+LINES: Final = 2
+LEAST_SECONDS: Final = Fraction(1)
+
+_CLAUSE_END: Final = re.compile(r"[,;:.!?…،؛؟।、，；：。！？—–]['\"”’»)\]」』]*$")
+_WORD_JOINER: Final = "\u2060"
+# What SRT players take for markup: tags, {\an8} and the arrow between times.
+_SRT_MARKUP: Final = re.compile(r"(?<=<)(?=[/A-Za-z])|(?<=\{)(?=\\)|(?<=--)(?=>)")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Words on the screen from `start` until `stop` in seconds; lines are parted by newlines."""
+
+    start: Seconds
+    stop: Seconds
+    text: str
+
+
+class _Unit(NamedTuple):
+    """What stays on one line, and the blanks after it."""
+
+    text: str
+    blanks: str
+    columns: int
+
+
+class _Span(NamedTuple):
+    start: Seconds
+    stop: Seconds
+    text: str
+
+
+def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
+    """Return the cues of a timeline: each scene's narration over its sound, or else its caption.
+
+    Cues are in order, never overlap and end with the video. Each has at most 2 lines of 42 columns (wide
+    letters take two), and a second where its words have that long. `language` (ISO 639-1) tells where
+    sentences end; it is found from the words where left out.
+    """
+    spans = _apart(_spans(timeline), timeline.duration)
+    if language is None:
+        language = detect_language(" ".join(span.text for span in spans))
+    found: list[Cue] = []
+    for span in spans:
+        pieces = _pieces(span.text, language, span.stop - span.start)
+        start = span.start
+        for piece, seconds in zip(pieces, _shares(pieces, span.stop - span.start), strict=True):
+            found.append(Cue(start, start + seconds, "\n".join(_lines(piece) or ())))
+            start += seconds
+    return tuple(found)
+
+
+def to_srt(cues: Sequence[Cue]) -> str:
+    """Return cues as SubRip text. SRT knows no escapes, so an invisible word joiner breaks up seeming markup."""
+    blocks = [
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.stop, ',')}\n"
+        f"{_SRT_MARKUP.sub(_WORD_JOINER, _lines_of(cue))}\n"
+        for number, cue in enumerate(cues, start=1)
+    ]
+    return "\n".join(blocks)
+
+
+def to_vtt(cues: Sequence[Cue]) -> str:
+    """Return cues as WebVTT text."""
+    blocks = ["WEBVTT\n"]
+    for cue in cues:
+        text = _lines_of(cue).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.stop, '.')}\n{text}\n")
+    return "\n".join(blocks)
+
+
+def _lines_of(cue: Cue) -> str:
+    """Return a cue's text without what would end it early: blank lines and control characters."""
+    lines = (
+        "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs"))
+        for line in cue.text.splitlines()
+    )
+    return "\n".join(line.strip() for line in lines if line.strip())
+
+
+def _clock(seconds: Seconds, point: str) -> str:
+    milliseconds = int(seconds * 1000 + Fraction(1, 2))
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
+
+
+def _spans(timeline: Timeline) -> list[_Span]:
+    narration = [track for track in timeline.audio if track.kind == "narration" and track.text.strip()]
+    spoken = {track.scene_id for track in narration}
+    spans = [_Span(track.at, track.at + track.duration, _clean(track.text)) for track in narration]
+    for caption in timeline.captions:
+        if caption.scene_id not in spoken:
+            start = frame_time(caption.frames.start, timeline.fps)
+            stop = frame_time(caption.frames.stop, timeline.fps)
+            spans.append(_Span(start, stop, _clean(caption.text)))
+    return sorted((span for span in spans if span.text), key=lambda span: span.start)
+
+
+def _clean(text: str) -> str:
+    return sanitise(text, has_glyph=lambda _: False).replace("\ufffd", "").strip()
+
+
+def _apart(spans: Sequence[_Span], end: Seconds) -> list[_Span]:
+    """Cut spans at the end and where the next begins; one that hides the last begins at half of it."""
+    kept: list[_Span] = []
+    for span in spans:
+        start, stop = max(span.start, Fraction(0)), min(span.stop, end)
+        if kept and start < kept[-1].stop:
+            last = kept[-1]
+            start = max(start, (last.start + min(last.stop, stop)) / 2)
+            kept[-1] = last._replace(stop=min(last.stop, start))
+        if start < stop:
+            kept.append(_Span(start, stop, span.text))
+    return kept
+
+
+def _units(sentence: str) -> list[_Unit]:
+    units: list[_Unit] = []
+    for word, blanks in break_units(sentence):
+        parts = [""]
+        for part in clusters(word):
+            if columns(parts[-1] + part) > LINE_COLUMNS:
+                parts.append("")
+            parts[-1] += part
+        units += [_Unit(part, "", columns(part)) for part in parts]
+        units[-1] = units[-1]._replace(blanks=" " if blanks else "")
+    return units
+
+
+def _text(units: Sequence[_Unit]) -> str:
+    return "".join(unit.text + unit.blanks for unit in units).strip()
+
+
+def _width(units: Sequence[_Unit]) -> int:
+    return sum(unit.columns + len(unit.blanks) for unit in units) - (len(units[-1].blanks) if units else 0)
+
+
+def _lines(units: Sequence[_Unit]) -> list[str] | None:
+    """Return one line, or two of about one length, preferably parted at a clause; None where two are too few."""
+    if _width(units) <= LINE_COLUMNS:
+        return [_text(units)]
+    if _width(units) > LINES * LINE_COLUMNS + 1:
+        return None
+    best: tuple[float, int] | None = None
+    for cut in range(1, len(units)):
+        first, second = _width(units[:cut]), _width(units[cut:])
+        if max(first, second) <= LINE_COLUMNS:
+            badness = abs(first - second) - (12 if _CLAUSE_END.search(units[cut - 1].text) else 0)
+            best = min(best or (badness, cut), (badness, cut))
+    return [_text(units[: best[1]]), _text(units[best[1] :])] if best else None
+
+
+def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:
+    """Halve a sentence until each part fits, at the clause nearest its middle or else at a word."""
+    if _lines(units) is not None:
+        return [units]
+    total = _width(units)
+    reached = accumulate(unit.columns + len(unit.blanks) for unit in units[:-1])
+    places = [(cut, columns / total) for cut, columns in enumerate(reached, start=1)]
+    clauses = [
+        (cut, share)
+        for cut, share in places
+        if 0.25 <= share <= 0.75 and _CLAUSE_END.search(units[cut - 1].text)
+    ]
+    cut, _ = min(clauses or places, key=lambda place: abs(place[1] - 0.5))
+    return [*_parts(units[:cut]), *_parts(units[cut:])]
+
+
+def _pieces(text: str, language: str, seconds: Seconds) -> list[list[_Unit]]:
+    """Cut a text into what one cue holds; neighbours too short to be read are joined where both fit."""
+    pieces: list[list[_Unit]] = []
+    for sentence in sentences(text, language=language):
+        parts = [list(part) for part in _parts(_units(sentence))]
+        # Scripts of wide letters put no blank between sentences.
+        last = parts[-1][-1]
+        parts[-1][-1] = last._replace(blanks="" if columns(last.text[-1:]) == 2 else " ")
+        pieces += parts
+    least = _weight([unit for piece in pieces for unit in piece]) * LEAST_SECONDS / seconds
+    index = 0
+    while index < len(pieces) - 1:
+        joined = pieces[index] + pieces[index + 1]
+        short = min(_weight(pieces[index]), _weight(pieces[index + 1])) < least
+        if short and _lines(joined) is not None:
+            pieces[index : index + 2] = [joined]
+        else:
+            index += 1
+    return pieces
+
+
+def _weight(units: Sequence[_Unit]) -> int:
+    return max(1, sum(unit.columns for unit in units))
+
+
+def _shares(pieces: Sequence[Sequence[_Unit]], seconds: Seconds) -> list[Seconds]:
+    """Share time by the number of letters; none gets less than a second while others have more."""
+    weights = [_weight(piece) for piece in pieces]
+    least = min(LEAST_SECONDS, seconds / max(1, len(pieces)))
+    short: set[int] = set()
+    while True:
+        rest = seconds - least * len(short)
+        weight = sum(w for index, w in enumerate(weights) if index not in short)
+        more = {index for index, w in enumerate(weights) if index not in short and rest * w < least * weight}
+        if not more:
+            break
+        short |= more
+    return [least if index in short else rest * w / weight for index, w in enumerate(weights)]

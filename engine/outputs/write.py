@@ -1,0 +1,207 @@
+"""What a render leaves: the video and the files beside it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.common.files import StagedFiles, sweep_staging, write_text
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.events import Stopwatch
+from video_pipeline.engine.outputs.manifest import (
+    Choice,
+    build_manifest,
+    gather_inputs,
+    versions,
+    write_json,
+)
+from video_pipeline.engine.outputs.metadata import TITLE_FONT, build_metadata
+from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt
+from video_pipeline.engine.outputs.thumbnail import (
+    FrameWatch,
+    pick_frame,
+    thumbnail_identity,
+    write_thumbnail,
+)
+from video_pipeline.engine.outputs.video_info import VideoInfo, probe_video
+from video_pipeline.engine.plan import Plan
+from video_pipeline.engine.render.compositors.still_frame import draw_frame
+from video_pipeline.engine.render.renderer import RenderReport
+from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
+from video_pipeline.engine.render.sound.mix import AudioReport
+from video_pipeline.engine.timing import FrameRange, frames_round
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPaths:
+    """Every file that a render leaves, named after the video."""
+
+    video: Path
+
+    def _beside(self, ending: str) -> Path:
+        return self.video.with_name(self.video.stem + ending)
+
+    @property
+    def thumbnail(self) -> Path:
+        """A good frame with the title."""
+        return self._beside("_thumb.jpg")
+
+    @property
+    def srt(self) -> Path:
+        """Subtitles as SubRip."""
+        return self._beside(".srt")
+
+    @property
+    def vtt(self) -> Path:
+        """Subtitles as WebVTT."""
+        return self._beside(".vtt")
+
+    @property
+    def metadata(self) -> Path:
+        """Title, description, tags and format."""
+        return self._beside(".json")
+
+    @property
+    def manifest(self) -> Path:
+        """What the video was made of and how."""
+        return self._beside(".manifest.json")
+
+
+def check_output(path: Path) -> Path:
+    """Return the video's path with its folder made; raise InputError where it cannot be written."""
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"output {path}: allowed: a name that ends in .mp4")
+    if path.is_dir():
+        raise InputError(f"output {path}: is a folder; allowed: a file name that ends in .mp4")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_staging(path.parent)
+        with StagedFiles(path.parent) as probe:
+            probe.stage(path).touch()
+    except OSError as error:
+        raise InputError(f"output folder {path.parent}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def write_subtitles(plan: Plan, outputs: OutputPaths, files: StagedFiles) -> None:
+    """Stage the subtitles: they follow from the timeline alone, so no frame need be there yet."""
+    spoken = cues(plan.timeline, language=plan.story.metadata.language)
+    write_text(files.stage(outputs.srt), to_srt(spoken))
+    write_text(files.stage(outputs.vtt), to_vtt(spoken))
+
+
+def thumbnail_of_watched(
+    plan: Plan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
+) -> bool:
+    """Write the thumbnail as soon as its frame is known, with others still to be rendered.
+
+    Returns False, and writes nothing, where none of the frames watched is fit to be shown.
+    """
+    frame = watched.wait()
+    if frame is None or cancelled.is_set():
+        return False
+    _write_thumbnail(plan, target, frame)
+    return True
+
+
+def write_beside(
+    plan: Plan, outputs: OutputPaths, files: StagedFiles, *, has_thumbnail: bool
+) -> tuple[VideoInfo, dict[str, Any]]:
+    """Stage the metadata of a finished video, and its thumbnail where there is none yet."""
+    video = files.path(outputs.video)
+    info = probe_video(video)
+    if not has_thumbnail:
+        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
+        _write_thumbnail(plan, files.path(outputs.thumbnail), frame)
+    metadata = build_metadata(plan.story, info)
+    write_json(files.stage(outputs.metadata), metadata)
+    return info, metadata
+
+
+def _write_thumbnail(plan: Plan, target: Path, frame: int) -> None:
+    """Write a frame with the story's title, out of the cache where it is there."""
+    # The title stands alone: the picture is drawn again without its caption.
+    bare = plan.compositor.without_captions()
+    fonts = FontCatalogue().resolve(TITLE_FONT)
+    frame = min(frame, plan.timeline.frame_count - 1)
+    frames = FrameRange(frame, frame + 1)
+    cache = SegmentCache(
+        plan.cache,
+        timeline=plan.timeline,
+        captions=(),
+        settings=plan.settings,
+        compositor={**bare.identity(), "title": plan.story.title, **thumbnail_identity(fonts)},
+        kind="thumbnails",
+    )
+    cached = cache.get(frames)
+    if cached is not None:
+        target.write_bytes(cached.data)
+        return
+    write_thumbnail(draw_frame(bare, frame), target, title=plan.story.title, fonts=fonts)
+    cache.put(frames, CachedSegment(target.read_bytes()))
+
+
+def describe_render(
+    plan: Plan,
+    outputs: OutputPaths,
+    files: StagedFiles,
+    *,
+    sound: AudioReport,
+    rendered: RenderReport,
+    watch: Stopwatch,
+) -> dict[str, Any]:
+    """Return the manifest of a video whose files are staged but not yet in place."""
+    catalogue = FontCatalogue()
+    fonts = {catalogue.resolve(caption.font).faces[0].path for caption in plan.timeline.captions}
+    staged = {
+        "video": outputs.video,
+        "thumbnail": outputs.thumbnail,
+        "srt": outputs.srt,
+        "vtt": outputs.vtt,
+        "metadata": outputs.metadata,
+    }
+    # The sums over the workers say where a render's time goes; the other timings are wall seconds.
+    timings = {
+        **watch.seconds,
+        "worker_waiting_for_frames": rendered.frame_wait_seconds,
+        "worker_encoding": rendered.encode_seconds,
+        "muxing": rendered.mux_seconds,
+    }
+    return build_manifest(
+        story=plan.story,
+        timeline=plan.timeline,
+        segments=rendered.segments,
+        segments_from_cache=rendered.segments_from_cache,
+        inputs=gather_inputs(
+            plan.story,
+            plan.timeline,
+            fonts=sorted(fonts),
+            overlays=[path for art in plan.captions for path in art.pictures],
+        ),
+        versions=versions(ffmpeg=plan.ffmpeg.version, video=files.path(outputs.video)),
+        encoder=Choice(plan.encoder.name, plan.encoder.reason, plan.settings.describe()),
+        compositor=Choice(plan.compositor.name, plan.compositor_reason, {"workers": rendered.workers}),
+        audio=_sound_fields(plan, sound),
+        warnings=plan.warnings,
+        timings=timings,
+        outputs={role: files.path(path) for role, path in staged.items()},
+        proxy=plan.config.video.proxy,
+    )
+
+
+def _sound_fields(plan: Plan, sound: AudioReport) -> dict[str, Any]:
+    """Return what the manifest says of the sound: its levels, and what is spoken when."""
+    fields = {key: value for key, value in asdict(sound).items() if key not in ("path", "speech")}
+    fields["narration"] = [
+        {
+            "scene_id": track.scene_id,
+            "start": round(float(track.at), 6),
+            "stop": round(float(track.at + track.duration), 6),
+        }
+        for track in plan.timeline.audio
+        if track.kind == "narration"
+    ]
+    return fields

@@ -1,0 +1,1 @@
+"""Captions: laid out, drawn, animated."""

@@ -1,0 +1,303 @@
+"""Captions become pictures: laid out once, then drawn by drawtext or rasterised and overlaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.render.captions.lettering import Lettering, lettering, parts_at, typing_frames
+from video_pipeline.engine.render.captions.pictures import (
+    Room,
+    has_ink,
+    part_picture,
+    set_whole,
+    text_file,
+)
+from video_pipeline.engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.graph import Value
+from video_pipeline.filters.text import drawtext_able, drawtext_options
+from video_pipeline.filters.typeset import Raster, TextLayout, rasterise, rasterise_box
+
+ANIMATION_SECONDS = 0.4
+"""Length of a caption's entrance (and, for `fade`, of its leaving)."""
+
+NATIVE_ANIMATIONS: frozenset[CaptionAnimation] = frozenset(["pop", "typewriter"])
+"""What filter graphs cannot draw; they draw `fade_in` instead."""
+
+POP_FROM = 0.6
+"""Size at which `pop` begins, as a share of the caption's."""
+
+MIN_SIZE_PX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SafeArea:
+    """Margins, in fractions of the frame, that captions keep clear of.
+
+    Tall frames are shown under the buttons and captions of Reels, Shorts and TikTok, which cover about a
+    tenth at the top and a fifth at the bottom.
+    """
+
+    side: float
+    top: float
+    bottom: float
+
+
+def safe_area(width_px: int, height_px: int) -> SafeArea:
+    """Return the safe area of a frame of this shape."""
+    return SafeArea(0.075, 0.12, 0.20) if height_px / width_px > 1.5 else SafeArea(0.07, 0.08, 0.08)
+
+
+class Piece(NamedTuple):
+    """What is laid on a frame for a caption: a part (left, top, width, height; None: all) of a picture.
+
+    The part is in pixels of the picture, which is scaled about its middle and moved down by `rise_px`.
+    """
+
+    picture: Path
+    x_px: int
+    y_px: int
+    part: tuple[int, int, int, int] | None
+    opacity: float
+    scale: float
+    rise_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionArt:
+    """A caption ready to be drawn: lines for drawtext, or transparent pictures.
+
+    `x_px`, `y_px` is the top-left corner of the picture; drawtext lines carry their own places. `text`
+    says where its letters are and when. `spoken` is the same picture with the letters in the highlight's
+    colour, `plate` the box behind letters that are typed; all are of one size. `missing` holds characters that no font here has.
+    """
+
+    scene_id: str
+    frames: FrameRange
+    animation: CaptionAnimation
+    picture: Path | None
+    x_px: int
+    y_px: int
+    lines: tuple[dict[str, Value], ...]
+    rise_px: int
+    missing: tuple[str, ...] = ()
+    text: Lettering | None = None
+    spoken: Path | None = None
+    plate: Path | None = None
+
+    def entrance_frames(self, fps: Fraction) -> int:
+        """Return the length of the entrance; half of the caption's at most."""
+        return min(max(1, round(ANIMATION_SECONDS * fps)), max(1, len(self.frames) // 2))
+
+    def entrance(self, at: int, *, fps: Fraction) -> tuple[float, float]:
+        """Return opacity (0 to 1) and how far below its place (px) it is, at its frame number `at`."""
+        length = self.entrance_frames(fps)
+        progress = min(at / length, 1.0)
+        rise = self.rise_px * (1 - progress) ** 3 if self.animation == "slide_up" else 0.0
+        opacity = 1.0 if self.animation in ("none", "typewriter") else progress
+        if self.animation == "pop":
+            opacity = min(1.0, 2 * progress)
+        if self.animation == "fade":
+            opacity = min(opacity, max(0.0, (len(self.frames) - at) / length))
+        return opacity, rise
+
+    def scale(self, at: int, *, fps: Fraction) -> float:
+        """Return its size at its frame number `at`, as a share of the size at which it rests.
+
+        `pop` goes from POP_FROM a little past 1 and back (Penner's back easing, whose overshoot is a tenth).
+        """
+        left = 1 - min(at / self.entrance_frames(fps), 1.0)
+        if self.animation != "pop" or left == 0:
+            return 1.0
+        return 1 + (1 - POP_FROM) * (1.70158 * left**2 - 2.70158 * left**3)
+
+    def pieces(self, at: int, *, fps: Fraction) -> Iterator[Piece]:
+        """Yield what is laid on the frame number `at` of the caption, in order; it must be made of pictures."""
+        assert self.picture is not None
+        opacity, rise = self.entrance(at, fps=fps)
+        if self.plate is not None:
+            shown = min(1.0, at / self.entrance_frames(fps))
+            yield Piece(self.plate, self.x_px, self.y_px, None, shown, 1.0, 0.0)
+        motion = (opacity, self.scale(at, fps=fps), rise)
+        parts = parts_at(self.text, at) if self.text else []
+        whole = self.text is None or (
+            not any(part.spoken for part in parts)
+            and sum((part.right - part.left) * (part.bottom - part.top) for part in parts)
+            == self.text.width_px * self.text.rows[-1]
+        )
+        if whole:
+            yield Piece(self.picture, self.x_px, self.y_px, None, *motion)
+            return
+        for left, top, right, bottom, spoken in parts:
+            picture = self.spoken if spoken and self.spoken else self.picture
+            yield Piece(picture, self.x_px, self.y_px, (left, top, right - left, bottom - top), *motion)
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The pictures that it is made of."""
+        return tuple(path for path in (self.plate, self.picture, self.spoken) if path is not None)
+
+    @property
+    def drawn_by(self) -> str:
+        """What draws it: `drawtext` or `raster`."""
+        return "raster" if self.picture else "drawtext"
+
+
+def _top(position: CaptionPosition, height_px: int, block_px: int, area: SafeArea) -> int:
+    if position == "top":
+        return round(height_px * area.top)
+    if position == "center":
+        return round((height_px - block_px) / 2)
+    return round(height_px * (1 - area.bottom) - block_px)
+
+
+def _on_grid(x_px: int, y_px: int) -> tuple[int, int]:
+    """Return a place on the grid of 4:2:0, where ffmpeg's overlay would put it: every compositor draws the same."""
+    return x_px // 2 * 2, y_px // 2 * 2
+
+
+def draw_caption(
+    caption: Caption, timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache, drawtext: bool = True
+) -> CaptionArt | None:
+    """Lay a caption out in the safe area and write what its compositor needs into the cache; None for no ink.
+
+    With `drawtext` it is made for filter graphs: lines for that filter where it can draw them, and only what
+    such a graph can move and colour. Without, every caption becomes pictures.
+    """
+    width, height = timeline.width_px, timeline.height_px
+    area = safe_area(width, height)
+    stack = fonts.resolve(caption.font)
+    room = 1 - area.top - area.bottom
+    box = Room(
+        max_width_px=round(width * (1 - 2 * area.side)),
+        max_height_px=round(height * room * (1 if caption.position == "center" else 0.6)),
+        min_size_px=MIN_SIZE_PX,
+    )
+
+    def placed(size_px: tuple[int, int]) -> tuple[int, int]:
+        return round((width - size_px[0]) / 2), _top(caption.position, height, size_px[1], area)
+
+    art = CaptionArt(
+        scene_id=caption.scene_id,
+        frames=caption.frames,
+        animation="fade_in" if drawtext and caption.animation in NATIVE_ANIMATIONS else caption.animation,
+        picture=None,
+        x_px=0,
+        y_px=0,
+        lines=(),
+        rise_px=round(height * 0.02),
+    )
+    if drawtext and drawtext_able(caption.text, stack, caption.style):
+        layout = box.lay_out(caption, stack)
+        if not has_ink(layout):
+            return None
+        left, top = placed((layout.width_px, layout.height_px))
+        lines: list[dict[str, Value]] = []
+        for options in drawtext_options(layout, x_px=left, y_px=top):
+            text = str(options.pop("text"))
+            lines.append({**options, "textfile": text_file(text, cache)})
+        return replace(art, x_px=left, y_px=top, lines=tuple(lines), missing=layout.missing)
+    if drawtext or (caption.animation != "typewriter" and caption.highlight is None):
+        setting = set_whole(caption, stack, box, cache)
+        if setting is None:
+            return None
+        left, top = placed(setting.size_px)
+        x, y = _on_grid(left + setting.left_px, top + setting.top_px)
+        return replace(art, picture=setting.picture, x_px=x, y_px=y, missing=setting.missing)
+    layout = box.lay_out(caption, stack)
+    if not has_ink(layout):
+        return None
+    left, top = placed((layout.width_px, layout.height_px))
+    raster = rasterise(layout)
+    x, y = _on_grid(left + raster.left_px, top + raster.top_px)
+    plate = None
+    if art.animation == "typewriter" and caption.style.box:
+        # The box is there before its letters: two pictures of one size.
+        plate = part_picture(
+            _framed(rasterise_box(layout), like=raster),
+            layout,
+            caption,
+            cache,
+            part=f"box {raster.image.size}",
+        )
+        layout = replace(layout, style=replace(layout.style, box=None))
+        raster = _framed(rasterise(layout), like=raster)
+    picture = part_picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
+    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate, missing=layout.missing)
+    return _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
+
+
+def _lettered(
+    art: CaptionArt,
+    caption: Caption,
+    layout: TextLayout,
+    raster: Raster,
+    *,
+    fps: Fraction,
+    cache: ContentCache,
+) -> CaptionArt:
+    """Return a caption's art with what its letters and words do."""
+    spoken: FrameRange | None = None
+    if caption.spoken is not None and (heard := caption.spoken.intersection(caption.frames)):
+        spoken = FrameRange(heard.start - caption.frames.start, heard.stop - caption.frames.start)
+    typed: FrameRange | None = None
+    if caption.animation == "typewriter":
+        length = len(caption.frames)
+        typed = spoken or typing_frames(len(layout.letters), length_frames=length, fps=fps)
+    coloured = spoken if caption.highlight is not None else None
+    if typed is None and coloured is None:
+        return art
+    art = replace(art, text=lettering(layout, raster, typed=typed, spoken=coloured))
+    if caption.highlight is None or coloured is None:
+        return art
+    look = replace(layout, style=replace(layout.style, color=caption.highlight))
+    drawn = _framed(rasterise(look), like=raster)
+    return replace(art, spoken=part_picture(drawn, look, caption, cache, part=f"spoken {raster.image.size}"))
+
+
+def _framed(raster: Raster, *, like: Raster) -> Raster:
+    """Return a picture with the edges of another of the same layout, which has at least its ink."""
+    if (raster.left_px, raster.top_px, raster.image.size) == (like.left_px, like.top_px, like.image.size):
+        return raster
+    canvas = Image.new("RGBA", like.image.size, (0, 0, 0, 0))
+    canvas.paste(raster.image, (raster.left_px - like.left_px, raster.top_px - like.top_px))
+    return Raster(canvas, like.left_px, like.top_px)
+
+
+def draw_captions(
+    timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache, drawtext: bool = True
+) -> tuple[CaptionArt, ...]:
+    """Return the art of every caption of a timeline, in order."""
+    drawn = (
+        draw_caption(caption, timeline, fonts=fonts, cache=cache, drawtext=drawtext)
+        for caption in timeline.captions
+    )
+    return tuple(art for art in drawn if art)
+
+
+def in_range(captions: Sequence[CaptionArt], frames: FrameRange) -> list[CaptionArt]:
+    """Return the captions that are seen in a range."""
+    return [art for art in captions if art.frames.intersection(frames)]
+
+
+def plainer_captions(timeline: Timeline) -> list[str]:
+    """Return a warning for each kind of motion or colour that captions lose in a filter graph."""
+    lost: dict[str, list[str]] = {}
+    for caption in timeline.captions:
+        if caption.animation in NATIVE_ANIMATIONS:
+            lost.setdefault(f"animation {caption.animation!r}", []).append(repr(caption.scene_id))
+        if caption.highlight is not None and caption.spoken is not None:
+            lost.setdefault("highlight", []).append(repr(caption.scene_id))
+    return [
+        f"{what} of scene{'s' if len(scenes) > 1 else ''} {', '.join(scenes)} is drawn by the native compositor "
+        f"only; {'plain words are' if what == 'highlight' else 'fade_in is'} drawn"
+        for what, scenes in lost.items()
+    ]

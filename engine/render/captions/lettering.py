@@ -1,0 +1,190 @@
+"""Captions letter by letter: when each is there, and which parts of a picture show them.
+
+Frames are counted from the caption's first, pixels from the picture's top-left corner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.typeset import Raster, TextLayout
+from video_pipeline.filters.typeset.characters import columns
+
+LETTERS_A_SECOND: Final = 20
+"""Speed of the typewriter where nothing is spoken."""
+
+TYPED_SHARE: Final = Fraction(4, 5)
+"""A typewriter that would take longer than this share of its caption types faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter's stretch of a line, and the first frame that it is there."""
+
+    line: int
+    left_px: int
+    right_px: int
+    first_frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word's stretch of a line, and the frames in which it is spoken: `stop_frame` is the first after them."""
+
+    line: int
+    left_px: int
+    right_px: int
+    first_frame: int
+    stop_frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lettering:
+    """What is known of a picture's letters: `rows` are the edges of its lines, one more than there are lines.
+
+    `letters` are in the order in which they are typed (none: all are there at once), `words` those that are
+    coloured while they are spoken.
+    """
+
+    width_px: int
+    rows: tuple[int, ...]
+    letters: tuple[Letter, ...] = ()
+    words: tuple[Word, ...] = ()
+
+
+class Part(NamedTuple):
+    """A rectangle of a picture, half-open; `spoken` says that it shows the word that is being spoken."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    spoken: bool
+
+
+def typing_frames(letters: int, *, length_frames: int, fps: Fraction) -> FrameRange:
+    """Return the frames in which a caption's letters are typed where nothing is spoken."""
+    steady = round(letters * fps / LETTERS_A_SECOND)
+    return FrameRange(0, min(steady, int(length_frames * TYPED_SHARE)))
+
+
+def lettering(
+    layout: TextLayout, raster: Raster, *, typed: FrameRange | None, spoken: FrameRange | None
+) -> Lettering:
+    """Return the letters of a layout's picture, typed during `typed`, its words spoken during `spoken`.
+
+    Time is shared by the columns that letters take, as subtitles share it.
+    """
+    width = raster.image.width
+    rows = _rows(layout, raster)
+    weights = [max(1, columns(letter.text)) for letter in layout.letters]
+    total = max(1, sum(weights))
+    reached = [0]
+    for weight in weights:
+        reached.append(reached[-1] + weight)
+
+    def at(span: FrameRange, weight: int) -> int:
+        return span.start + len(span) * weight // total
+
+    def x(value: float) -> int:
+        return min(max(round(value) - raster.left_px, 0), width)
+
+    letters: list[Letter] = []
+    for box, before in zip(layout.letters, reached, strict=False):
+        if typed is not None:
+            letters.append(Letter(box.line, x(box.left_px), x(box.right_px), at(typed, before)))
+    words: list[Word] = []
+    if spoken is not None:
+        ranges: dict[int, tuple[int, int]] = {}
+        for number, box in enumerate(layout.letters):
+            first, _ = ranges.get(box.word, (reached[number], 0))
+            ranges[box.word] = (first, reached[number + 1])
+        for word in layout.words:
+            if word.index in ranges:
+                start, stop = (at(spoken, weight) for weight in ranges[word.index])
+                left, right = x(word.left_px), x(word.left_px + word.width_px)
+                words.append(Word(word.line, left, right, start, stop))
+    return Lettering(width, rows, tuple(letters), tuple(_spread(words, width)))
+
+
+def _rows(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
+    """Return the edges of a picture's lines: between two baselines, the row with the least ink."""
+    alpha = np.asarray(raster.image)[..., 3]
+    ink = alpha.sum(axis=1, dtype=np.int64)
+    height = len(ink)
+    edges = [0]
+    for above, below in pairwise(layout.text_lines):
+        first, last = (round(line.baseline_px) - raster.top_px for line in (above, below))
+        first = min(max(first, edges[-1]), height)
+        between = ink[first : max(first, last)]
+        edges.append(first + int(between.argmin()) if between.size else first)
+    return (*edges, height)
+
+
+def _spread(words: Sequence[Word], width_px: int) -> Iterator[Word]:
+    """Widen words to the middle of the blanks beside them: letters may reach over their own place."""
+    for word in words:
+        line = [other for other in words if other.line == word.line]
+        before = [other.right_px for other in line if other.right_px <= word.left_px]
+        after = [other.left_px for other in line if other.left_px >= word.right_px]
+        left = (max(before) + word.left_px) // 2 if before else 0
+        right = (word.right_px + min(after)) // 2 if after else width_px
+        yield replace(word, left_px=left, right_px=right)
+
+
+def parts_at(text: Lettering, frame: int) -> list[Part]:
+    """Return the parts of a picture that are seen at a frame, none of them over another."""
+    parts: list[Part] = []
+    for line, (top, bottom) in enumerate(pairwise(text.rows)):
+        spoken = [
+            word for word in text.words if word.line == line and word.first_frame <= frame < word.stop_frame
+        ]
+        for left, right in _typed(text, line, frame):
+            cuts = sorted(
+                {left, right, *(c for w in spoken for c in (w.left_px, w.right_px) if left < c < right)}
+            )
+            for start, stop in pairwise(cuts):
+                within = any(word.left_px <= start and stop <= word.right_px for word in spoken)
+                parts.append(Part(start, top, stop, bottom, within))
+    return parts
+
+
+def _typed(text: Lettering, line: int, frame: int) -> list[tuple[int, int]]:
+    """Return the stretches of a line whose letters are there, with the blanks between two that are."""
+    letters = sorted(
+        (letter for letter in text.letters if letter.line == line), key=lambda letter: letter.left_px
+    )
+    if not letters:
+        # All at once, or a blank line; the latter has nothing to show before the letters are there.
+        return [] if text.letters else [(0, text.width_px)]
+    stretches: list[tuple[int, int]] = []
+    joined = False
+    for number, letter in enumerate(letters):
+        there = letter.first_frame <= frame
+        if there:
+            left = 0 if number == 0 else letter.left_px
+            right = text.width_px if number == len(letters) - 1 else letter.right_px
+            if joined:
+                left, _ = stretches.pop()
+            stretches.append((left, right))
+        joined = there
+    return [(left, right) for left, right in stretches if left < right]
+
+
+__all__ = [
+    "LETTERS_A_SECOND",
+    "Letter",
+    "Lettering",
+    "Part",
+    "Word",
+    "lettering",
+    "parts_at",
+    "typing_frames",
+]

@@ -1,0 +1,48 @@
+"""What every compositor does: it turns a range of a timeline into frames."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Protocol
+
+from video_pipeline.engine.render.captions.draw import CaptionArt
+from video_pipeline.engine.render.compositors.raw_frames import Children
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import FrameRange
+
+
+class Compositor(Protocol):
+    """Draws any frame range of a timeline, on any thread."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is chosen by."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """What it draws."""
+
+    def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
+        """Return a compositor of the same timeline and pictures that draws these captions."""
+
+    def without_captions(self) -> Compositor:
+        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that frames depend on besides timeline and captions, for the key of a segment."""
+
+    def segments(self) -> tuple[FrameRange, ...]:
+        """Cut the timeline into the ranges that it likes to draw; the same for every number of workers."""
+
+    def prepare(self, frames: FrameRange) -> None:
+        """Begin beside the caller what a range needs that is drawn soon; it can be drawn without this, too."""
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range: planes Y, U, V one under the other, shape (height * 3 / 2, width).
+
+        4:2:0, BT.709 limited range. The array is overwritten by the next frame, and by another range once
+        this one has ended. `threads` is what one range may use; programs that are run belong to `children`. Raises RenderingError.
+        """

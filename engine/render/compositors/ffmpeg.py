@@ -1,0 +1,418 @@
+"""The FFmpeg compositor: a range of the timeline becomes one filter graph, and the graph becomes frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
+from video_pipeline.engine.render.compositors.raw_frames import Children, read_frames
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.timeline import (
+    MAX_SEGMENT_SECONDS,
+    Clip,
+    Footage,
+    Still,
+    Timeline,
+    Transition,
+    Watermark,
+)
+from video_pipeline.engine.timing import FrameRange, frame_time
+from video_pipeline.filters import fade, ken_burns
+from video_pipeline.filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.fit import compose_fit
+from video_pipeline.filters.geometry import MAX_STAGE, Camera, Rect, even, largest_rect
+from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
+from video_pipeline.filters.ken_burns import MotionFilter
+from video_pipeline.filters.transitions import xfade
+
+PIX_FMT = "yuv420p"
+PERSPECTIVE_MAX_ZOOM = 1.8
+"""perspective enlarges what its widest view shows at the frame's own size; past this it would look soft."""
+
+INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
+"""Containers in which a seek finds the keyframe before a time; the others are read from their start."""
+
+GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class FfmpegCompositor:
+    """Draws any frame range of a timeline with FFmpeg filters.
+
+    `motion` is the filter that moves the camera: `auto` takes perspective (subpixel) where it keeps the
+    picture sharp, and an oversampled zoompan for the rest, as far as zoompan can zoom. `version` is the
+    program's version line.
+    """
+
+    max_segment_seconds: ClassVar[int] = MAX_SEGMENT_SECONDS
+
+    timeline: Timeline
+    captions: tuple[CaptionArt, ...]
+    program: Path
+    motion: str = "auto"
+    oversample: int = 4
+    has_perspective: bool = True
+    version: str = ""
+    name: ClassVar[str] = "ffmpeg"
+
+    def with_captions(self, captions: tuple[CaptionArt, ...]) -> FfmpegCompositor:
+        """Return a compositor of the same timeline that draws these captions."""
+        return replace(self, captions=captions)
+
+    def without_captions(self) -> FfmpegCompositor:
+        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
+        return replace(self, captions=(), timeline=replace(self.timeline, watermark=None))
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that frames depend on besides timeline and captions, for the key of a segment."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "motion": self.motion,
+            "oversample": self.oversample,
+            "has_perspective": self.has_perspective,
+        }
+
+    def segments(self) -> tuple[FrameRange, ...]:
+        """Return the ranges in which the timeline is drawn, one program each."""
+        return self.timeline.segments(max_frames=max(1, int(self.max_segment_seconds * self.timeline.fps)))
+
+    def prepare(self, frames: FrameRange) -> None:
+        """Do nothing: each range is drawn by a program of its own."""
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range; the array is overwritten by the next. Raises SubprocessError."""
+        size_px = (self.timeline.width_px, self.timeline.height_px)
+        argv = self.frames_command(wanted, threads=threads)
+        yield from read_frames(argv, wanted, size_px=size_px, children=children)
+
+    def motion_of(self, clip: Clip) -> MotionFilter | None:
+        """Return the filter that moves a clip's camera, or None for a clip whose camera stands still."""
+        if not isinstance(clip.source, Still) or clip.camera is None or not clip.camera.moves:
+            return None
+        if not self.has_perspective:
+            return "zoompan"
+        start, end = clip.camera.start, clip.camera.end
+        deep = max(start.width / end.width, end.width / start.width) > PERSPECTIVE_MAX_ZOOM
+        bounds = self._padded(clip.camera.bounds(), self._stage(clip, clip.source))
+        fits = ken_burns.zoompan_zoom(clip.camera, bounds=bounds) <= ken_burns.ZOOMPAN_MAX_ZOOM
+        wanted = self.motion == "zoompan" or (self.motion == "auto" and deep)
+        return "zoompan" if wanted and fits else "perspective"
+
+    # -- one range ----------------------------------------------------------------------------
+
+    def compose(self, frames: FrameRange) -> Stream:
+        """Return the graph of the frames in a range: 4:2:0, BT.709 limited, constant rate, from time 0."""
+        base = self._base(frames)
+        for art in in_range(self.captions, frames):
+            base = self._caption(base, art, frames)
+        if self.timeline.watermark is not None:
+            base = self._watermarked(base, self.timeline.watermark)
+        return to_pix_fmt(base, PIX_FMT)
+
+    def frames_command(self, frames: FrameRange, *, threads: int) -> list[str]:
+        """Return the ffmpeg command that writes the raw frames of a range to its standard output."""
+        return self._raw_command(self.compose(frames), frames, threads=threads)
+
+    def clip_frames(
+        self, clip: Clip, span: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
+        argv = self._raw_command(self._clip(clip, span), span, threads=threads)
+        size_px = (self.timeline.width_px, self.timeline.height_px)
+        yield from read_frames(argv, span, size_px=size_px, children=children)
+
+    def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
+        return argv(
+            self.program,
+            [stream],
+            "pipe:1",
+            global_options=(*GLOBAL_OPTIONS, "-filter_complex_threads", str(threads)),
+            f="rawvideo",
+            pix_fmt=PIX_FMT,
+            fps_mode="passthrough",
+            **{"frames:v": len(frames)},
+        )
+
+    def whole(self) -> Stream:
+        """Return one graph of the whole timeline, made of the same segments that a render encodes."""
+        parts = [self._retimed(self.compose(segment)) for segment in self.segments()]
+        return tag_bt709(self._retimed(concat(parts)))
+
+    # -- pieces ---------------------------------------------------------------------------------
+
+    def _base(self, frames: FrameRange) -> Stream:
+        """Return clips and transitions of a range, without captions."""
+        timeline = self.timeline
+        wanted: dict[int, list[FrameRange]] = {}
+        order: list[tuple[int, Transition | None, FrameRange]] = []
+        for seen, index, transition in timeline.stretches(frames):
+            # A transition is drawn whole, and cut after.
+            piece = transition.frames if transition else seen
+            wanted.setdefault(index, []).append(piece)
+            if transition:
+                wanted.setdefault(index + 1, []).append(piece)
+            order.append((index, transition, piece))
+        streams = {
+            (index, piece): stream
+            for index, pieces in wanted.items()
+            for piece, stream in zip(pieces, self._cut(timeline.clips[index], pieces), strict=True)
+        }
+        parts: list[Stream] = []
+        for index, transition, piece in order:
+            if transition is None:
+                parts.append(streams[index, piece])
+                continue
+            joined = xfade(
+                streams[index, piece],
+                streams[index + 1, piece],
+                name=transition.name,
+                frames=len(piece),
+                fps=timeline.fps,
+            )
+            joined = to_pix_fmt(joined, PIX_FMT)
+            shown = piece.intersection(frames)
+            if shown and shown != piece:
+                joined = self._trim(joined, shown.start - piece.start, shown.stop - piece.start)
+            parts.append(joined)
+        return self._retimed(concat(parts))
+
+    def _cut(self, clip: Clip, pieces: Sequence[FrameRange]) -> list[Stream]:
+        """Return one stream for each piece of a clip, all out of one chain that draws what they span."""
+        first = min(piece.start for piece in pieces)
+        last = max(piece.stop for piece in pieces)
+        span = FrameRange(first - clip.frames.start, last - clip.frames.start)
+        copies = self._clip(clip, span).split(len(pieces))
+        return [
+            copy
+            if piece.start == first and piece.stop == last
+            else self._trim(copy, piece.start - first, piece.stop - first)
+            for copy, piece in zip(copies, pieces, strict=True)
+        ]
+
+    def _trim(self, stream: Stream, start: int, stop: int) -> Stream:
+        return self._retimed(stream.filter("trim", start_frame=start, end_frame=stop))
+
+    def _retimed(self, stream: Stream, offset: int = 0) -> Stream:
+        """Count frames anew from `offset` at the timeline's rate: no filter's rounding can add up."""
+        expression = f"N+{offset}" if offset else "N"
+        return stream.filter("settb", 1 / self.timeline.fps).filter("setpts", expression)
+
+    # -- one clip ---------------------------------------------------------------------------------
+
+    def _clip(self, clip: Clip, span: FrameRange) -> Stream:
+        """Return frames `span` of a clip, counted from the clip's first frame."""
+        if isinstance(clip.source, Footage):
+            stream = self._footage(clip, clip.source, span)
+        else:
+            stream = self._still(clip, clip.source, span)
+        return self._fades(to_pix_fmt(stream, PIX_FMT), clip, span)
+
+    def _fades(self, stream: Stream, clip: Clip, span: FrameRange) -> Stream:
+        fps, length = self.timeline.fps, len(clip.frames)
+        fades_in = clip.fade_in_frames > span.start
+        fades_out = length - clip.fade_out_frames < span.stop and clip.fade_out_frames > 0
+        if not (fades_in or fades_out):
+            return stream
+        stream = self._retimed(stream, span.start)
+        if fades_in:
+            stream = fade.fade_in(stream, start=Fraction(0), duration=frame_time(clip.fade_in_frames, fps))
+        if fades_out:
+            start = frame_time(length - clip.fade_out_frames, fps)
+            stream = fade.fade_out(stream, start=start, duration=frame_time(clip.fade_out_frames, fps))
+        return self._retimed(stream)
+
+    def _still(self, clip: Clip, still: Still, span: FrameRange) -> Stream:
+        width, height = self.timeline.width_px, self.timeline.height_px
+        stream = open_input(still.path, demuxer=still.demuxer, framerate=self.timeline.fps)
+        motion = self.motion_of(clip)
+        camera = clip.standing_or_moving(width / height)
+        bounds = camera.bounds()
+        stage = self._stage(clip, still)
+        if clip.fit != "cover":
+            stream = compose_fit(
+                stream, fit=clip.fit, source_px=(still.width_px, still.height_px), canvas_px=stage
+            )
+        stream, bounds = self._crop(stream, bounds, stage)
+        if motion is None:
+            stream = scale_to_bt709(stream, width_px=width, height_px=height)
+            return self._repeated(stream, len(span))
+        if motion == "perspective":
+            canvas = (width, height)
+            plane = ken_burns.plane_px(camera, bounds=bounds, canvas_px=canvas)
+            stream = self._repeated(scale_to_bt709(stream, width_px=plane[0], height_px=plane[1]), len(span))
+            return ken_burns.perspective(
+                stream,
+                camera,
+                bounds=bounds,
+                canvas_px=canvas,
+                first_frame=span.start,
+                frames=len(clip.frames),
+            )
+        return self._zoompan(stream, camera, clip, span, bounds=bounds, stage=stage)
+
+    def _stage(self, clip: Clip, still: Still) -> tuple[int, int]:
+        """Return the size in pixels of the picture that the camera moves in."""
+        if clip.fit == "cover":
+            return still.width_px, still.height_px
+        # Larger than the frame by as much as the camera goes in, so that nothing is enlarged twice.
+        camera = clip.camera
+        closer = min(MAX_STAGE, 1 / max(camera.start.width, camera.end.width)) if camera else 1.0
+        return even(self.timeline.width_px * closer), even(self.timeline.height_px * closer)
+
+    def _padded(self, bounds: Rect, stage: tuple[int, int]) -> Rect:
+        """Return `bounds` made longer at the right or bottom to the canvas's aspect, which zoompan's input has."""
+        ratio = self.timeline.width_px / self.timeline.height_px * stage[1] / stage[0]
+        return Rect(
+            bounds.x,
+            bounds.y,
+            max(bounds.width, bounds.height * ratio),
+            max(bounds.height, bounds.width / ratio),
+        )
+
+    def _crop(self, stream: Stream, bounds: Rect, stage: tuple[int, int]) -> tuple[Stream, Rect]:
+        """Cut a picture to the whole pixels around `bounds`; return it and the rectangle that is left."""
+        x, y = math.floor(bounds.x * stage[0] + 1e-6), math.floor(bounds.y * stage[1] + 1e-6)
+        right = min(stage[0], max(x + 1, math.ceil((bounds.x + bounds.width) * stage[0] - 1e-6)))
+        bottom = min(stage[1], max(y + 1, math.ceil((bounds.y + bounds.height) * stage[1] - 1e-6)))
+        x, y = min(x, right - 1), min(y, bottom - 1)
+        if (x, y, right, bottom) != (0, 0, *stage):
+            stream = stream.filter("crop", right - x, bottom - y, x, y, exact=1)
+        return stream, Rect(x / stage[0], y / stage[1], (right - x) / stage[0], (bottom - y) / stage[1])
+
+    def _repeated(self, stream: Stream, count: int) -> Stream:
+        if count > 1:
+            stream = stream.filter("loop", loop=count - 1, size=1, start=0)
+        return self._retimed(stream)
+
+    def _zoompan(
+        self,
+        stream: Stream,
+        camera: Camera,
+        clip: Clip,
+        span: FrameRange,
+        *,
+        bounds: Rect,
+        stage: tuple[int, int],
+    ) -> Stream:
+        width, height = self.timeline.width_px, self.timeline.height_px
+        padded = self._padded(bounds, stage)
+        large = (width * self.oversample, height * self.oversample)
+        # Rounded up, and the last pixels repeated beyond: zoompan rounds too, and must not show what is there.
+        inner_width = min(large[0], 2 * math.ceil(large[0] * bounds.width / padded.width / 2 - 1e-6))
+        inner_height = min(large[1], 2 * math.ceil(large[1] * bounds.height / padded.height / 2 - 1e-6))
+        stream = scale_to_bt709(stream, width_px=inner_width, height_px=inner_height, pix_fmt="yuv444p")
+        if (inner_width, inner_height) != large:
+            right = min(8, inner_width // 2, large[0] - inner_width)
+            bottom = min(8, inner_height // 2, large[1] - inner_height)
+            stream = stream.filter("pad", inner_width + right, inner_height + bottom, 0, 0)
+            stream = stream.filter("fillborders", left=0, top=0, right=right, bottom=bottom, mode="smear")
+            stream = stream.filter("pad", large[0], large[1], 0, 0)
+        moved = ken_burns.zoompan(
+            stream,
+            camera,
+            bounds=padded,
+            first_frame=span.start,
+            count=len(span),
+            frames=len(clip.frames),
+            canvas_px=(width, height),
+            fps=self.timeline.fps,
+        )
+        return self._retimed(moved)
+
+    def _footage(self, clip: Clip, footage: Footage, span: FrameRange) -> Stream:
+        """Return frames of a video file: seeked in whole seconds, so the grid of frames never shifts."""
+        fps = self.timeline.fps
+        step = fps.denominator  # this many seconds hold a whole number of frames
+        skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
+        skipped_seconds = min(skipped_seconds, max(0, int(footage.duration) - 1) // step * step)
+        first = span.start - int(skipped_seconds * fps)
+        wanted = footage.start + skipped_seconds
+        # An accurate seek would drop the frame that is on screen at the start. It stays, before time 0, for fps.
+        if footage.demuxer in INDEXED_DEMUXERS:
+            stream = open_input(footage.path, demuxer=footage.demuxer, ss=float(wanted), noaccurate_seek=None)
+        else:
+            stream = open_input(footage.path, demuxer=footage.demuxer)
+            stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
+        stream = stream.filter("trim", end=float(footage.duration - skipped_seconds))
+        if footage.color_matrix:
+            stream = stream.filter("setparams", colorspace=footage.color_matrix)
+        stream = stream.filter("fps", fps=fps, start_time=0)
+        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        stream = self._trim(stream, first, first + len(span))
+        width, height = self.timeline.width_px, self.timeline.height_px
+        source = (footage.width_px, footage.height_px)
+        if clip.fit != "cover":
+            return compose_fit(stream, fit=clip.fit, source_px=source, canvas_px=(width, height))
+        rect = largest_rect(source[0] / source[1], width / height)
+        stream = stream.filter("crop", f"iw*{rect.width:.10g}", f"ih*{rect.height:.10g}", exact=1)
+        return scale_to_bt709(stream, width_px=width, height_px=height)
+
+    # -- captions and watermark ---------------------------------------------------------------------
+
+    def _caption(self, base: Stream, art: CaptionArt, frames: FrameRange) -> Stream:
+        """Draw a caption on a range; both of its forms are switched on for exactly its frames."""
+        seen = art.frames.intersection(frames)
+        assert seen is not None
+        offset = (
+            frames.start - art.frames.start
+        )  # a frame's number in the range plus this: its number in the caption
+        enable = f"between(n,{seen.start - frames.start},{seen.stop - frames.start - 1})"
+        entrance = art.entrance_frames(self.timeline.fps)
+        # overlay's n is one ahead of the frame that it draws on; its t is not.
+        now = "n" if art.picture is None else f"t*{self.timeline.fps}"
+        progress = f"clip(({now}+{offset})/{entrance},0,1)"
+        rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""
+        fades_in, fades_out = art.animation != "none", art.animation == "fade"
+        if art.picture is None:
+            alpha = progress if fades_in else "1"
+            if fades_out:
+                alpha = f"min({alpha},clip(({len(art.frames)}-n-{offset})/{entrance},0,1))"
+            for line in art.lines:
+                options = dict(line)
+                if rise:
+                    options["y"] = f"{options['y']}+{rise}"
+                base = base.filter("drawtext", **options, alpha=alpha, enable=enable)
+            return base
+        fps = self.timeline.fps
+        overlay = open_input(art.picture, demuxer="png_pipe", framerate=fps)
+        overlay = overlay.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
+        overlay = self._repeated(overlay.filter("format", "yuva420p"), len(seen))
+        if fades_in or fades_out:
+            overlay = self._retimed(overlay, seen.start - art.frames.start)
+            length = frame_time(entrance, fps)
+            if fades_in:
+                overlay = fade.fade_in(overlay, start=Fraction(0), duration=length, alpha=True)
+            if fades_out:
+                start = frame_time(len(art.frames) - entrance, fps)
+                overlay = fade.fade_out(overlay, start=start, duration=length, alpha=True)
+        overlay = self._retimed(overlay, seen.start - frames.start)
+        return merge(
+            "overlay",
+            (base, overlay),
+            x=art.x_px,
+            y=f"{art.y_px}+{rise}" if rise else art.y_px,
+            format="yuv420",
+            eof_action="repeat",
+            enable=enable,
+        )
+
+    def _watermarked(self, base: Stream, mark: Watermark) -> Stream:
+        """Draw the watermark on every frame of a range."""
+        picture = open_input(mark.path, demuxer="png_pipe", framerate=self.timeline.fps)
+        picture = picture.filter("format", "rgba").filter("colorchannelmixer", aa=mark.opacity)
+        picture = picture.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
+        picture = self._retimed(picture.filter("format", "yuva420p"))
+        return merge(
+            "overlay", (base, picture), x=mark.x_px, y=mark.y_px, format="yuv420", eof_action="repeat"
+        )
+
+
+__all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]

@@ -1,0 +1,289 @@
+"""The native compositor: frames drawn by C++ kernels, straight into the encoder's memory.
+
+Stills are planes that all segments share; video clips come out of ffmpeg frame by frame; transitions, fades,
+captions and the watermark are laid on them in place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+import PIL
+
+from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.render.captions.draw import CaptionArt, Piece, in_range
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.render.compositors.overlays import Placing, read_rgba
+from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
+from video_pipeline.engine.render.compositors.raw_frames import Children
+from video_pipeline.engine.render.planes import Buffer, Planes, new_frame, planes_of
+from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.transitions import progress
+from video_pipeline.native import kernels
+
+MAX_SEGMENT_SECONDS = 4
+"""Of the native compositor: a range costs nothing to begin, so one long scene can keep every core busy. With two
+seconds 12 scenes of 4 s took 6 % more processor time: the system clears the memory of each segment's encoder anew."""
+
+FORMAT = 2
+"""Raised when the same timeline would be drawn in other bytes, so that caches forget the old segments."""
+
+PICTURE_BYTES_A_CORE = 24 * 2**20
+OVERLAYS = 16
+"""What is kept for the segments to come: pictures by their memory, captions by their number."""
+
+T = TypeVar("T")
+
+
+class _Shared(Generic[T]):
+    """Things that several threads need: each made once, the least recently used given up past a bound."""
+
+    def __init__(self, bound: int, weight: Callable[[T], int]) -> None:
+        self._bound, self._weight = bound, weight
+        self._lock = threading.Lock()
+        self._made: OrderedDict[Hashable, Future[T]] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the thing for a key; one thread makes it while the others wait."""
+        with self._lock:
+            future = self._made.get(key)
+            mine = future is None
+            if future is None:
+                future = self._made[key] = Future()
+            self._made.move_to_end(key)
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    self._made.pop(key, None)
+                future.set_exception(error)
+                raise
+            self._give_up()
+        return future.result()
+
+    def _give_up(self) -> None:
+        with self._lock:
+            done = [key for key, future in self._made.items() if future.done() and not future.exception()]
+            weights = {key: self._weight(self._made[key].result()) for key in done}
+            total = sum(weights.values())
+            for key in done[:-1]:
+                if total <= self._bound:
+                    break
+                total -= weights[key]
+                del self._made[key]
+
+
+class NativeCompositor:
+    """Draws any frame range of a timeline with the native kernels.
+
+    `graphs` draws the frames of video clips. Its captions are pictures, every one; the watermark lies over them.
+    """
+
+    name = "native"
+
+    def __init__(
+        self, *, timeline: Timeline, captions: tuple[CaptionArt, ...], graphs: FfmpegCompositor
+    ) -> None:
+        self.timeline, self.captions = timeline, captions
+        self._graphs = graphs
+        self._pictures: _Shared[Picture] = _Shared(
+            PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
+        )
+        # A photograph takes much memory while it is decoded.
+        self._loading = threading.BoundedSemaphore(cpu_count())
+        self._spare: list[Buffer] = []
+        """Frames that no range is drawn in: each page of a new one would have to be cleared by the system."""
+        self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
+
+    def without_captions(self) -> Self:
+        """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
+        return self._sharing(replace(self.timeline, watermark=None), ())
+
+    def with_captions(self, captions: tuple[CaptionArt, ...]) -> Self:
+        """Return a compositor of the same timeline and pictures that draws these captions."""
+        return self._sharing(self.timeline, captions)
+
+    def _sharing(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
+        other = type(self)(timeline=timeline, captions=captions, graphs=self._graphs)
+        other._pictures, other._loading, other._spare = self._pictures, self._loading, self._spare
+        return other
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that frames depend on besides timeline and captions, for the key of a segment.
+
+        Not the instruction set: every one draws the same bytes.
+        """
+        footage = any(isinstance(clip.source, Footage) for clip in self.timeline.clips)
+        return {
+            "name": self.name,
+            "format": FORMAT,
+            "pillow": PIL.__version__,
+            "footage": self._graphs.identity() if footage else None,
+        }
+
+    def segments(self) -> tuple[FrameRange, ...]:
+        """Cut the timeline into ranges of a few seconds, shorter ones at its end."""
+        max_frames = max(1, int(MAX_SEGMENT_SECONDS * self.timeline.fps))
+        return self.timeline.segments(max_frames=max_frames, tapered=True)
+
+    def prepare(self, frames: FrameRange) -> None:
+        """Load the pictures of a range: neighbours on one scene then need not wait for it both."""
+        clips = [
+            clip
+            for clip in self.timeline.clips
+            if isinstance(clip.source, Still) and clip.frames.intersection(frames)
+        ]
+        # Not a daemon: when Python ends it would cut the thread off inside a kernel, which aborts the process.
+        threading.Thread(target=self._try_pictures, args=(clips,)).start()
+
+    def _try_pictures(self, clips: Sequence[Clip]) -> None:
+        with contextlib.suppress(Exception):  # it is raised again where the picture is needed
+            for clip in clips:
+                if not threading.main_thread().is_alive():
+                    return  # the process waits for this thread to end
+                self.picture(clip)
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range; the array is lent until the next one. Raises RenderingError."""
+        del threads  # a range is drawn by the thread that asks for it
+        with contextlib.ExitStack() as stack:
+            stage = _Stage(self, wanted, children, stack)
+            for frame in range(wanted.start, wanted.stop):
+                yield stage.draw(frame)
+
+    @contextlib.contextmanager
+    def canvases(self, count: int) -> Generator[list[Buffer], None, None]:
+        """Lend frames to draw in."""
+        lent: list[Buffer] = []
+        while len(lent) < count:
+            try:
+                lent.append(self._spare.pop())
+            except IndexError:
+                lent.append(new_frame(self.timeline.width_px, self.timeline.height_px))
+        try:
+            yield lent
+        finally:
+            self._spare += lent
+
+    def picture(self, clip: Clip) -> Picture:
+        """Return the planes of a clip's still."""
+        look = look_of(clip, (self.timeline.width_px, self.timeline.height_px))
+
+        def load() -> Picture:
+            with self._loading:
+                return load_picture(look)
+
+        return self._pictures.get(look.key, load)
+
+    def overlay(self, path: Path) -> kernels.Overlay:
+        """Return a picture with transparency, ready to be blended."""
+        return self._overlays.get(path, lambda: kernels.Overlay(read_rgba(path)))
+
+    def moved_overlay(self, path: Path, placing: Placing) -> kernels.Overlay:
+        """Return a picture scaled and moved for one frame of an entrance."""
+        return self._overlays.get((path, placing), lambda: kernels.Overlay(placing.drawn(read_rgba(path))))
+
+    def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[Buffer, None, None]:
+        """Yield frames `span` of a video clip, counted from its first."""
+        return self._graphs.clip_frames(clip, span, threads=1, children=children)
+
+
+class _Stage:
+    """One range being drawn: what its clips, transitions and captions need from frame to frame."""
+
+    def __init__(
+        self, owner: NativeCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
+    ) -> None:
+        timeline = owner.timeline
+        self._timeline = timeline
+        self._stretches = list(timeline.stretches(wanted))
+        self._owner = owner
+        self._captions = in_range(owner.captions, wanted)
+        self._pictures: dict[int, Picture] = {}
+        self._footage: dict[int, Generator[Buffer, None, None]] = {}
+        joined = [index for _, index, transition in self._stretches if transition]
+        self._frame, *sides = stack.enter_context(owner.canvases(3 if joined else 1))
+        self._planes = planes_of(self._frame)
+        self._sides = tuple(planes_of(side) for side in sides)
+        for index in sorted({index for _, index, _ in self._stretches} | {index + 1 for index in joined}):
+            clip = timeline.clips[index]
+            if isinstance(clip.source, Footage):
+                seen = clip.frames.intersection(wanted)
+                assert seen is not None
+                span = FrameRange(seen.start - clip.frames.start, seen.stop - clip.frames.start)
+                frames = owner.footage(clip, span, children)
+                self._footage[index] = stack.enter_context(contextlib.closing(frames))
+
+    def draw(self, frame: int) -> Buffer:
+        """Return a frame; frames are asked for in order."""
+        while frame >= self._stretches[0][0].stop:
+            self._stretches.pop(0)
+        _, index, transition = self._stretches[0]
+        if transition is None:
+            self._draw_clip(index, frame, self._planes)
+        else:
+            first, second = self._sides
+            self._draw_clip(index, frame, first)
+            self._draw_clip(index + 1, frame, second)
+            at = progress(frame - transition.frames.start, len(transition.frames))
+            kernels.transition(transition.name, at, first, second, self._planes)
+        for art in self._captions:
+            if art.frames.start <= frame < art.frames.stop:
+                for piece in art.pieces(frame - art.frames.start, fps=self._timeline.fps):
+                    self._blend(piece)
+        if mark := self._timeline.watermark:
+            overlay = self._owner.overlay(mark.path)
+            kernels.blend(self._planes, overlay, x=mark.x_px, y=mark.y_px, opacity=mark.opacity)
+        return self._frame
+
+    def _draw_clip(self, index: int, frame: int, target: Planes) -> None:
+        clip = self._timeline.clips[index]
+        at = frame - clip.frames.start
+        if index in self._footage:
+            for drawn, plane in zip(target, planes_of(next(self._footage[index])), strict=True):
+                np.copyto(drawn, plane)
+        else:
+            # A transition at the range's end does not hold up its beginning: its second picture is asked for then.
+            if index not in self._pictures:
+                self._pictures[index] = self._owner.picture(clip)
+            picture = self._pictures[index]
+            view = clip.camera.view(at, len(clip.frames)) if clip.camera else picture.bounds
+            picture.draw(view, target)
+            # What ffmpeg draws of a video clip is faded already.
+            self._fade(clip, at, target)
+
+    @staticmethod
+    def _fade(clip: Clip, at: int, target: Planes) -> None:
+        light = 1.0
+        if at < clip.fade_in_frames:
+            light = at / clip.fade_in_frames
+        left = len(clip.frames) - at
+        if left < clip.fade_out_frames:
+            light = min(light, left / clip.fade_out_frames)
+        if light < 1:
+            kernels.fade(target, amount=1 - light)
+
+    def _blend(self, piece: Piece) -> None:
+        overlay = self._owner.overlay(piece.picture)
+        x, y, part = piece.x_px, piece.y_px, piece.part
+        placing = Placing.of(piece, (overlay.width, overlay.height))
+        if not placing.still:
+            overlay = self._owner.moved_overlay(piece.picture, placing)
+            x, y, _, _ = placing.box
+            part = placing.part(part)
+        kernels.blend(self._planes, overlay, x=x, y=y, opacity=piece.opacity, part=part)
+
+
+__all__ = ["MAX_SEGMENT_SECONDS", "NativeCompositor"]

@@ -1,0 +1,103 @@
+"""Pictures laid on frames: read from their files, and scaled or moved by fractions of a pixel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from video_pipeline.engine.render.captions.draw import Piece
+
+Rgba = npt.NDArray[np.uint8]
+"""Rows of red, green, blue and straight alpha, shape (height, width, 4)."""
+
+_MARGIN_PX = 2
+"""Transparent pixels around a picture that is moved by less than one: room for its edges."""
+
+
+def read_rgba(path: Path) -> Rgba:
+    """Return the pixels of a picture."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where a picture of a size comes to lie on a frame: `scale` about its middle, `down_px` below its place."""
+
+    width_px: int
+    height_px: int
+    x_px: int
+    y_px: int
+    scale: float = 1.0
+    down_px: float = 0.0
+
+    @classmethod
+    def of(cls, piece: Piece, size_px: tuple[int, int]) -> Placing:
+        """Return where a piece of a caption puts its picture."""
+        return cls(*size_px, piece.x_px, piece.y_px, piece.scale, piece.rise_px)
+
+    @property
+    def still(self) -> bool:
+        """Whether the picture is drawn as it is."""
+        return self.scale == 1 and self.down_px == 0
+
+    def x(self, at: float) -> float:
+        """Return a column of the picture on the frame."""
+        return self.x_px + self.width_px / 2 + self.scale * (at - self.width_px / 2)
+
+    def y(self, at: float) -> float:
+        """Return a row of the picture on the frame."""
+        return self.y_px + self.height_px / 2 + self.scale * (at - self.height_px / 2) + self.down_px
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The whole pixels of the frame that it touches: left, top, right, bottom."""
+        return (
+            math.floor(self.x(0)),
+            math.floor(self.y(0)),
+            math.ceil(self.x(self.width_px)),
+            math.ceil(self.y(self.height_px)),
+        )
+
+    def part(self, part: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
+        """Return a part (left, top, width, height) of the picture in pixels of what `drawn` returns.
+
+        Parts that fill the picture without a gap do so again.
+        """
+        if part is None or self.still:
+            return part
+        first_x, first_y, last_x, last_y = self.box
+
+        def column(at: int) -> int:
+            return 0 if at == 0 else last_x - first_x if at == self.width_px else round(self.x(at)) - first_x
+
+        def row(at: int) -> int:
+            return 0 if at == 0 else last_y - first_y if at == self.height_px else round(self.y(at)) - first_y
+
+        left, top, right, bottom = part[0], part[1], part[0] + part[2], part[1] + part[3]
+        return column(left), row(top), column(right) - column(left), row(bottom) - row(top)
+
+    def drawn(self, rgba: Rgba) -> Rgba:
+        """Return the pixels of `box`: the picture by Lanczos, its colours weighted by their opacity."""
+        if self.still:
+            return rgba
+        left, top, right, bottom = self.box
+        canvas = Image.fromarray(np.pad(rgba, ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0))))
+
+        def source(at: int, origin: float) -> float:
+            return (at - origin) / self.scale + _MARGIN_PX
+
+        area = (
+            max(0.0, source(left, self.x(0))),
+            max(0.0, source(top, self.y(0))),
+            min(float(canvas.width), source(right, self.x(0))),
+            min(float(canvas.height), source(bottom, self.y(0))),
+        )
+        size = (right - left, bottom - top)
+        scaled = canvas.convert("RGBa").resize(size, Image.Resampling.LANCZOS, box=area)
+        return np.asarray(scaled.convert("RGBA"))

@@ -1,0 +1,226 @@
+"""Stills for the native compositor: decoded once, brought once to the size that their camera needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.planes import Planes, new_frame, planes_of
+from video_pipeline.engine.timeline import Clip, Still
+from video_pipeline.filters.geometry import (
+    MAX_STAGE,
+    Camera,
+    Rect,
+    blurred_copy,
+    contained_size,
+    even,
+    largest_rect,
+)
+from video_pipeline.native import kernels
+from video_pipeline.native.kernels import FEWEST_TAPS_STEP, MAX_STEP
+
+MAX_PLANE_PIXELS = 24_000_000
+"""The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""
+
+STRIP_ROWS = 128
+"""Rows of a picture that are brought to planes at once: even, so that none of them shares its chroma with the next."""
+
+BLUR_DARKER = 18
+"""RGB levels that the blurred fill is darkened by, so that the picture stands out from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What of a still a clip shows, and how close: clips with equal looks share one picture."""
+
+    still: Still
+    fit: str
+    camera: Camera
+    canvas_px: tuple[int, int]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the planes depend on: the bytes of the still, and what its camera sees of it."""
+        ends = sorted((self.camera.start, self.camera.end), key=lambda rect: (rect.width, rect.x, rect.y))
+        return (self.still.sha256, self.still.path, self.fit, tuple(ends), self.canvas_px)
+
+
+def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
+    """Return the look of a clip that shows a still."""
+    assert isinstance(clip.source, Still)
+    camera = clip.standing_or_moving(canvas_px[0] / canvas_px[1])
+    return Look(clip.source, clip.fit, camera, canvas_px)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The part `bounds` of a picture (in fractions of it), finest first, each level half the one before."""
+
+    bounds: Rect
+    levels: tuple[Planes, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory of its planes."""
+        return sum(plane.nbytes for level in self.levels for plane in level)
+
+    def draw(self, view: Rect, target: Planes) -> None:
+        """Draw what `view`, a rectangle of the picture, shows, over the whole of `target`."""
+        height, width = target[0].shape
+        for level in self.levels:
+            rows, columns = level[0].shape
+            step_x = view.width / self.bounds.width * columns / width
+            step_y = view.height / self.bounds.height * rows / height
+            if max(step_x, step_y) <= MAX_STEP * (1 + 1e-9):
+                break
+        left = (view.x - self.bounds.x) / self.bounds.width * columns
+        top = (view.y - self.bounds.y) / self.bounds.height * rows
+        if (
+            level[0].shape == target[0].shape
+            and max(abs(left), abs(top), abs(step_x - 1), abs(step_y - 1)) < 1e-6
+        ):
+            for drawn, plane in zip(target, level, strict=True):
+                np.copyto(drawn, plane)
+            return
+        kernels.resample_frame(
+            level, target, left=left, top=top, step_x=min(step_x, MAX_STEP), step_y=min(step_y, MAX_STEP)
+        )
+
+
+def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int, int]:
+    """Return the size of the finest plane: as fine as the closest view needs and the picture is."""
+    start, end = look.camera.start, look.camera.end
+    if not look.camera.moves:
+        return look.canvas_px
+    closest, widest = sorted((start.width, end.width))
+    # A move that zooms a little is drawn with the fewest taps where its plane lies between its two views.
+    zoom = widest / closest
+    coarser = max(1.0, zoom / FEWEST_TAPS_STEP) if zoom <= FEWEST_TAPS_STEP**2 else 1.0
+    width = look.canvas_px[0] * bounds.width / closest / coarser
+    height = look.canvas_px[1] * bounds.height / min(start.height, end.height) / coarser
+    finer = max(1.0, width / (stage[0] * bounds.width), height / (stage[1] * bounds.height))
+    finer = max(finer, math.sqrt(width * height / MAX_PLANE_PIXELS))
+    return even(width / finer), even(height / finer)
+
+
+def _open(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
+    """Return a still in RGB; a JPEG is decoded at no more than is needed for `wanted_px`."""
+    image = Image.open(still.path)
+    if image.format == "JPEG":
+        image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    image.load()  # convert() would copy it
+    return image
+
+
+def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
+    """Return the planes of a part (left, top, right, bottom) of an image; odd sides have chroma for the half pixel."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    half = ((height + 1) // 2, (width + 1) // 2)
+    luma, blue, red = np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8)
+    # Strip by strip: a whole photograph would be copied three times, a hundred megabytes.
+    for first in range(0, height, STRIP_ROWS):
+        last = min(height, first + STRIP_ROWS)
+        strip = np.asarray(image.crop((left, top + first, right, top + last)))
+        chroma = slice(first // 2, (last + 1) // 2)
+        kernels.rgb_to_yuv(strip, (luma[first:last], blue[chroma], red[chroma]))
+    return luma, blue, red
+
+
+def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
+    """Return the part `box` (in fractions) of an image at a size.
+
+    Cubic, stretched where it shrinks; averages of whole blocks come first where that is to less than half.
+    """
+    left, top = box.x * image.width, box.y * image.height
+    width, height = box.width * image.width, box.height * image.height
+    block = max(1, int(min(width / size_px[0], height / size_px[1])))
+    # A little more than is shown, for the reach of the cubic.
+    margin = 4 * block
+    near = (max(0, int(left - margin) // block * block), max(0, int(top - margin) // block * block))
+    far = (
+        min(image.width, math.ceil(left + width + margin)),
+        min(image.height, math.ceil(top + height + margin)),
+    )
+    if block > 1:
+        part = image.reduce(block, box=(*near, *far))
+        source = _as_planes(part, (0, 0, *part.size))
+    else:
+        source = _as_planes(image, (*near, *far))
+    planes = planes_of(new_frame(*size_px))
+    kernels.resample_frame(
+        source,
+        planes,
+        left=(left - near[0]) / block,
+        top=(top - near[1]) / block,
+        step_x=min(MAX_STEP, width / block / size_px[0]),
+        step_y=min(MAX_STEP, height / block / size_px[1]),
+    )
+    return planes
+
+
+def _halved(planes: Planes) -> Planes:
+    """Return planes at half the size."""
+    rows, columns = planes[0].shape
+    smaller = planes_of(new_frame(even(columns / 2), even(rows / 2)))
+    steps = (columns / smaller[0].shape[1], rows / smaller[0].shape[0])
+    kernels.resample_frame(
+        planes, smaller, left=0, top=0, step_x=min(MAX_STEP, steps[0]), step_y=min(MAX_STEP, steps[1])
+    )
+    return smaller
+
+
+def _compose(look: Look) -> Image.Image:
+    """Return the whole picture on a canvas of the frame's aspect: on black or on itself, blurred."""
+    camera, still = look.camera, look.still
+    closer = min(MAX_STAGE, 1 / min(camera.start.width, camera.end.width))
+    inner_px = contained_size((still.width_px, still.height_px), look.canvas_px)
+    # No larger than the picture itself allows, no smaller than the frame.
+    closer = max(1.0, min(closer, still.width_px / inner_px[0]))
+    width, height = even(look.canvas_px[0] * closer), even(look.canvas_px[1] * closer)
+    inner_px = contained_size((still.width_px, still.height_px), (width, height))
+    image = _open(still, (width, height))
+    front = image.resize(inner_px, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    stage = Image.new("RGB", (width, height))
+    if look.fit == "blur":
+        small, sigma = blurred_copy(look.canvas_px)
+        shown = largest_rect(image.width / image.height, width / height)
+        left, top = shown.x * image.width, shown.y * image.height
+        pixels = (left, top, left + shown.width * image.width, top + shown.height * image.height)
+        back = image.resize(small, Image.Resampling.LANCZOS, box=pixels, reducing_gap=3.0)
+        back = back.filter(ImageFilter.GaussianBlur(sigma))
+        back = back.point([max(0, value - BLUR_DARKER) for value in range(256)] * 3)
+        stage = back.resize((width, height), Image.Resampling.BICUBIC)
+    stage.paste(front, ((width - inner_px[0]) // 4 * 2, (height - inner_px[1]) // 4 * 2))
+    return stage
+
+
+def load_picture(look: Look) -> Picture:
+    """Decode a still and bring it to the planes that its camera needs; raise RenderingError."""
+    bounds = look.camera.bounds()
+    try:
+        if look.fit == "cover":
+            stage = (float(look.still.width_px), float(look.still.height_px))
+            size_px = _plane_px(look, stage, bounds)
+            wanted = (size_px[0] / bounds.width, size_px[1] / bounds.height)
+            finest = _shown(_open(look.still, wanted), bounds, size_px)
+        else:
+            whole = _compose(look)
+            size_px = _plane_px(look, whole.size, bounds)
+            finest = _shown(whole, bounds, size_px)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise RenderingError(f"{look.still.path}: cannot be decoded: {error}") from error
+    widest = max(look.camera.start.width, look.camera.end.width) / bounds.width * size_px[0]
+    highest = max(look.camera.start.height, look.camera.end.height) / bounds.height * size_px[1]
+    step = max(widest / look.canvas_px[0], highest / look.canvas_px[1])
+    levels = [finest]
+    while step > MAX_STEP * (1 + 1e-9):
+        levels.append(_halved(levels[-1]))
+        step /= 2
+    return Picture(bounds, tuple(levels))

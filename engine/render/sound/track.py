@@ -1,0 +1,142 @@
+"""The sound of a video as it goes into its file: mixed, levelled, encoded once, and kept by what it is made from."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import av
+from av import library_versions
+
+from video_pipeline.engine import __version__
+from video_pipeline.engine.common.cache import ContentCache, file_sha256
+from video_pipeline.engine.common.files import whole_file, write_text
+from video_pipeline.engine.config.sections import Audio
+from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.render.encoder import parse_bit_rate
+from video_pipeline.engine.render.sound.mix import SAMPLE_RATE_HZ, AudioReport, mix_audio
+from video_pipeline.engine.timeline import Timeline
+
+logger = logging.getLogger(__name__)
+
+FORMAT: Final = 1
+"""Raised when the same tracks and settings would sound otherwise, so that caches forget the old sound."""
+
+AAC_FRAME_SAMPLES: Final = 1024
+
+
+def encode_aac(sound: Path, target: Path, *, bitrate: str) -> None:
+    """Encode a WAV as stereo AAC at 48 kHz into an MP4; raise RenderingError."""
+    try:
+        with (
+            av.open(str(sound), format="wav") as source,
+            av.open(str(target), "w", format="mp4") as container,
+        ):
+            stream: Any = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="stereo")
+            stream.bit_rate = parse_bit_rate(bitrate)
+            resampler = av.AudioResampler(
+                format="fltp", layout="stereo", rate=SAMPLE_RATE_HZ, frame_size=AAC_FRAME_SAMPLES
+            )
+            for frame in chain(source.decode(audio=0), [None]):
+                for part in resampler.resample(frame):
+                    container.mux(stream.encode(part))
+            container.mux(stream.encode(None))
+    except (av.FFmpegError, OSError) as error:
+        raise RenderingError(f"{target}: the sound cannot be encoded: {error.strerror or error}") from error
+
+
+def sound_parts(timeline: Timeline, *, settings: Audio, ffmpeg_version: str) -> dict[str, Any]:
+    """Return everything that the sound of a timeline follows from, as plain values."""
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "tracks": [
+            [track.kind, track.sha256, str(track.at), str(track.duration), str(track.start), track.gain_db]
+            for track in timeline.audio
+        ],
+        "duration": str(timeline.duration),
+        "settings": settings.model_dump(mode="json", exclude={"music"}),
+        "ffmpeg": ffmpeg_version,
+        "pyav": av.__version__,
+        "libraries": {name: list(numbers) for name, numbers in library_versions.items()},
+    }
+
+
+def produce_sound(
+    timeline: Timeline,
+    *,
+    settings: Audio,
+    target: Path,
+    cache: ContentCache | None,
+    ffmpeg: Path,
+    ffmpeg_version: str,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> AudioReport:
+    """Write the sound of a timeline as AAC in an MP4 to `target`, out of the cache where it is there.
+
+    A cached sound is verified by its SHA-256; one that is wrong is made again. Where the cache cannot be
+    written the sound is not kept, with a warning. Raises what `mix_audio` and `encode_aac` raise.
+    """
+    parts = sound_parts(timeline, settings=settings, ffmpeg_version=ffmpeg_version)
+    if cache is not None:
+        known = _fetch(cache, parts, target)
+        if known is not None:
+            return known
+    mixed = target.with_suffix(".wav")
+    report = mix_audio(timeline, settings=settings, target=mixed, ffmpeg=ffmpeg, cancelled=cancelled)
+    encode_aac(mixed, target, bitrate=settings.bitrate)
+    mixed.unlink()
+    if cache is not None and _unchanged(timeline, cache):
+        try:
+            _keep(cache, parts, target, report)
+        except OSError as error:
+            logger.warning("%s: %s; the sound is not kept", cache.folder, error.strerror or error)
+    return report
+
+
+def _fetch(cache: ContentCache, parts: dict[str, Any], target: Path) -> AudioReport | None:
+    """Copy a kept sound to `target` and return its report, or None where it is not there or not whole."""
+    path, notes = cache.path("sound", parts, ".m4a"), cache.path("sound", parts, ".json")
+    try:
+        kept = json.loads(notes.read_text(encoding="utf-8"))
+        shutil.copyfile(path, target)
+        if file_sha256(target) != kept["sha256"]:
+            raise ValueError("its SHA-256 is not the one it was written with")
+        speech = tuple((Fraction(start), Fraction(stop)) for start, stop in kept["report"].pop("speech"))
+        report = AudioReport(path=target, speech=speech, **kept["report"])
+        for used in (path, notes):
+            cache.touch(used)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        logger.warning("cached sound %s is made again: %s", path, error)
+        return None
+    return report
+
+
+def _keep(cache: ContentCache, parts: dict[str, Any], sound: Path, report: AudioReport) -> None:
+    path, notes = cache.path("sound", parts, ".m4a"), cache.path("sound", parts, ".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        shutil.copyfile(sound, partial)
+    values = {key: value for key, value in asdict(report).items() if key != "path"}
+    values["speech"] = [[str(start), str(stop)] for start, stop in report.speech]
+    write_text(notes, json.dumps({"sha256": file_sha256(sound), "report": values}))
+
+
+def _unchanged(timeline: Timeline, cache: ContentCache) -> bool:
+    """Say whether the user's sound files still are what the timeline says of them."""
+    files = {track.path: track.sha256 for track in timeline.audio}
+    try:
+        return all(
+            path.is_relative_to(cache.folder) or file_sha256(path) == known for path, known in files.items()
+        )
+    except OSError:
+        return False

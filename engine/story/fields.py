@@ -1,0 +1,188 @@
+"""The kinds of value that a story's scenes and the configuration share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from PIL import ImageColor
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from video_pipeline.filters.geometry import Easing, Fit
+from video_pipeline.filters.transitions import TRANSITION_NAMES
+
+CANVAS_MAX_PX = 4096
+TEXT_MAX_CHARACTERS = 5000
+SCENE_MAX_SECONDS = 3600
+
+FitName = Fit
+EasingName = Easing
+Position = Literal["top", "center", "bottom"]
+Animation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
+
+
+def parse_colour(value: str) -> tuple[int, int, int, int]:
+    """Return (red, green, blue, alpha), 0 to 255, of a CSS colour; raise ValueError saying what is allowed."""
+    try:
+        red, green, blue, *alpha = ImageColor.getrgb(value)
+        bytes((red, green, blue, *alpha))  # Pillow lets rgb(999, 0, 0) pass
+    except ValueError:
+        raise ValueError(
+            "unknown colour; allowed: a CSS name such as 'white', '#RRGGBB', '#RRGGBBAA' or 'rgb(255, 255, 255)'"
+        ) from None
+    return red, green, blue, alpha[0] if alpha else 255
+
+
+def _colour(value: str) -> str:
+    parse_colour(value)
+    return value
+
+
+def _transition(value: str) -> str:
+    if value not in TRANSITION_NAMES:
+        raise ValueError(f"unknown transition; allowed: {', '.join(TRANSITION_NAMES)}")
+    return value
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # the characters of Unicode's category Cc
+
+
+def _printable(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError("allowed: text without control characters")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("allowed: valid Unicode (it holds half of a surrogate pair)")
+    return value
+
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def _identifier(value: str) -> str:
+    if not ID_PATTERN.fullmatch(value):
+        raise ValueError(
+            "allowed: 1 to 128 letters, digits, '.', '_' and '-', beginning with a letter or a digit"
+        )
+    return value
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Fraction01 = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
+Colour = Annotated[str, AfterValidator(_colour), Field(min_length=1, max_length=64)]
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
+FontName = Annotated[str, Field(min_length=1, max_length=1024)]
+TransitionName = Annotated[
+    str, AfterValidator(_transition), Field(json_schema_extra={"enum": list(TRANSITION_NAMES)})
+]
+Identifier = Annotated[
+    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{ID_PATTERN.pattern}$"})
+]
+PRINTABLE = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
+Line = Annotated[
+    str, AfterValidator(_printable), Field(min_length=1, max_length=300, json_schema_extra=PRINTABLE)
+]
+Text = Annotated[str, Field(max_length=TEXT_MAX_CHARACTERS)]
+FilePath = Annotated[
+    str, AfterValidator(_printable), Field(min_length=1, max_length=4096, json_schema_extra=PRINTABLE)
+]
+
+
+def expand_user(path: str | Path) -> Path:
+    """Return a path with a leading ~ replaced by the home folder, or as it is where there is none."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user
+
+
+def own_names(data: Mapping[Any, Any], other_names: Mapping[str, str]) -> dict[Any, Any]:
+    """Return data with the other spellings of fields replaced by their own names; raise where both are given."""
+    renamed: dict[Any, Any] = {}
+    for key, value in data.items():
+        name = other_names.get(key, key) if isinstance(key, str) else key
+        if name in renamed:
+            raise ValueError(f"{name!r} is given twice ({key!r} is another name of it); allowed: one of them")
+        renamed[name] = value
+    return renamed
+
+
+class Part(BaseModel):
+    """A part of a story; unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {}
+    """Other spellings that a user may write, and the field that each stands for."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_names(cls, data: Any) -> Any:
+        # (dict, Mapping): a dict is recognised without asking the abstract class, several times as fast.
+        if not cls.OTHER_NAMES or not isinstance(data, (dict, Mapping)):
+            return data
+        if cls.OTHER_NAMES.keys().isdisjoint(data):
+            return data
+        return own_names(data, cls.OTHER_NAMES)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the other spellings as well: either may be written, not both."""
+        schema = handler(core_schema)
+        body = handler.resolve_ref_schema(schema)
+        for other, own in cls.OTHER_NAMES.items():
+            body["properties"][other] = {
+                **deepcopy(body["properties"][own]),
+                "description": f"The same as `{own}`.",
+            }
+            body.setdefault("allOf", []).append({"not": {"required": [other, own]}})
+        return schema
+
+
+COLOUR_NAMES: Mapping[str, str] = {"color": "colour"}
+
+
+class StrokeSpec(Part):
+    """An outline of letters: width in px on a 1080 px wide frame."""
+
+    OTHER_NAMES = COLOUR_NAMES
+
+    width: Annotated[Number, Field(ge=0, le=40)] = 4
+    colour: Colour = "#000000C8"
+
+
+class ShadowSpec(Part):
+    """A shadow of letters: offset and blur in px on a 1080 px wide frame."""
+
+    OTHER_NAMES = COLOUR_NAMES
+
+    x: Annotated[Number, Field(ge=-60, le=60)] = 0
+    y: Annotated[Number, Field(ge=-60, le=60)] = 3
+    blur: Annotated[Number, Field(ge=0, le=60)] = 6
+    colour: Colour = "#000000A0"
+
+
+class BoxSpec(Part):
+    """A box behind letters: padding and corner radius in px on a 1080 px wide frame."""
+
+    OTHER_NAMES = COLOUR_NAMES
+
+    colour: Colour = "#000000A0"
+    padding: Annotated[Number, Field(ge=0, le=200)] = 24
+    radius: Annotated[Number, Field(ge=0, le=200)] = 18
+
+
+def switch(value: Any, default: Part) -> Any:
+    """Let `true` stand for a decoration's defaults and a colour for that colour; `false` stays: none at all."""
+    if value is True:
+        return default
+    if isinstance(value, str):
+        return {"colour": value}
+    if value is None or value is False or isinstance(value, Mapping | Part):
+        return value
+    names = ", ".join(type(default).model_fields)
+    raise ValueError(f"allowed: true, false, a colour, or an object with {names}")

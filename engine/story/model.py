@@ -1,0 +1,370 @@
+"""Stories: what comes in. Story and StoryScene are the format; load_story reads JSON and YAML."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
+
+from video_pipeline.engine.common.documents import DocumentError, read_document
+from video_pipeline.engine.common.validation import explain, plain, show, written_path
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.story.effects import Effect
+from video_pipeline.engine.story.fields import (
+    SCENE_MAX_SECONDS,
+    TEXT_MAX_CHARACTERS,
+    Animation,
+    BoxSpec,
+    Colour,
+    FilePath,
+    FitName,
+    FontName,
+    Identifier,
+    Line,
+    Number,
+    Part,
+    Position,
+    ShadowSpec,
+    StrokeSpec,
+    Text,
+    TransitionName,
+    own_names,
+    switch,
+)
+from video_pipeline.engine.story.splitting import detect_language, split_into_scenes
+
+STORY_MAX_CHARACTERS = 200_000
+STORY_MAX_SCENES = 2000
+
+
+class TransitionSpec(Part):
+    """How a scene leads into the next."""
+
+    name: TransitionName
+    duration: Annotated[Number, Field(gt=0, le=30)] | None = Field(None, description="Seconds.")
+
+
+class VideoSpec(Part):
+    """A clip that a scene shows instead of a still."""
+
+    path: FilePath
+    start: Annotated[Number, Field(ge=0)] = Field(0.0, description="Seconds into the clip.")
+    end: Annotated[Number, Field(gt=0)] | None = Field(None, description="Seconds into the clip.")
+    sound: bool = Field(True, strict=True, description="Whether the clip's own sound is heard.")
+    volume: Annotated[Number, Field(ge=-60, le=12)] = Field(0.0, description="dB.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"end {self.end:g} is not after start {self.start:g}")
+        return self
+
+
+class MusicSpec(Part):
+    """Background music."""
+
+    path: FilePath
+    volume: Annotated[Number, Field(ge=-60, le=12)] | None = Field(None, description="dB.")
+
+
+def _named(key: str, name: Any, model: Any) -> BeforeValidator:
+    """Let a plain string, of the type `name`, stand for an object with that string under `key`."""
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str) else value,
+        json_schema_input_type=name | model | None,
+    )
+
+
+def _switch(model: type[Part]) -> BeforeValidator:
+    """Let `true`, `false` and a colour stand for a decoration."""
+    return BeforeValidator(
+        lambda value: switch(value, model()), json_schema_input_type=bool | Colour | model | None
+    )
+
+
+def _colour_or_false(value: Any) -> Any:
+    if value is None or value is False or isinstance(value, str):
+        return value
+    raise ValueError("allowed: a colour, or false")
+
+
+SCENE_NAMES: Mapping[str, str] = {"position": "text_position", "color": "colour"}
+CAPTION_FIELDS = (
+    "text_position",
+    "size",
+    "colour",
+    "font",
+    "stroke",
+    "shadow",
+    "box",
+    "animation",
+    "highlight",
+)
+
+
+class StoryScene(Part):
+    """One scene. Only `scene_id` is required; what is left out follows the configuration."""
+
+    OTHER_NAMES = SCENE_NAMES
+
+    scene_id: Identifier = Field(description="Unique in its story.")
+    text: Text = Field("", description="Words shown as caption.")
+    narration: Text | None = Field(None, description="Words spoken; the text where left out, '' for silence.")
+    image: FilePath | None = Field(
+        None, description="A still: JPEG, PNG or WebP, relative to the story file."
+    )
+    video: Annotated[VideoSpec | None, _named("path", FilePath, VideoSpec)] = Field(
+        None, description="A clip (path or object) instead of a still."
+    )
+    duration: Annotated[Number, Field(gt=0, le=SCENE_MAX_SECONDS)] | None = Field(
+        None, description="Seconds; a scene is never shorter than its narration."
+    )
+    effects: Annotated[tuple[Effect, ...], Field(max_length=8)] | None = None
+    transition: Annotated[TransitionSpec | None, _named("name", TransitionName, TransitionSpec)] = Field(
+        None, description="How the scene leads into the next: an xfade name or 'cut'."
+    )
+    fit: FitName | None = None
+    text_position: Position | None = Field(None, description="Where the caption stands.")
+    size: Annotated[Number, Field(ge=8, le=400)] | None = Field(
+        None, description="Caption size in px on a 1080 px wide frame."
+    )
+    colour: Colour | None = None
+    font: FontName | None = Field(None, description="Family and weight, or a font file.")
+    stroke: Annotated[
+        StrokeSpec | Literal[False] | None,
+        _switch(StrokeSpec),
+    ] = None
+    shadow: Annotated[
+        ShadowSpec | Literal[False] | None,
+        _switch(ShadowSpec),
+    ] = None
+    box: Annotated[BoxSpec | Literal[False] | None, _switch(BoxSpec)] = None
+    animation: Animation | None = None
+    highlight: Annotated[Colour | Literal[False] | None, BeforeValidator(_colour_or_false)] = Field(
+        None, description="Colour of the word that is being spoken, or false for none."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_names(cls, data: Any) -> Any:
+        """Accept other names, and the guide's text object: {content, position, size, color, font, animation, …}.
+
+        One validator, of the name of the parent's: a scene of thousands a second calls nothing that it can do without.
+        """
+        if not isinstance(data, (dict, Mapping)):
+            return data
+        if isinstance(data.get("text", ""), str) or not isinstance(data["text"], Mapping):
+            return data if SCENE_NAMES.keys().isdisjoint(data) else own_names(data, SCENE_NAMES)
+        text = own_names(data["text"], SCENE_NAMES)
+        flat = own_names({key: value for key, value in data.items() if key != "text"}, SCENE_NAMES)
+        flat["text"] = text.pop("content", "")
+        for key, value in text.items():
+            if key not in CAPTION_FIELDS:
+                known = ", ".join(sorted(("content", *CAPTION_FIELDS, *SCENE_NAMES)))
+                raise ValueError(f"field 'text': unknown key {show(key)}; known keys: {known}")
+            if key in flat:
+                raise ValueError(f"{key!r} is given both in the scene and in its text object")
+            flat[key] = value
+        return flat
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the text object too, and that a scene shows one picture."""
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        body = handler.resolve_ref_schema(schema)
+        fields = body["properties"]
+        words = {key: value for key, value in fields["text"].items() if key != "description"}
+        inside = {key: deepcopy(fields[key]) for key in (*CAPTION_FIELDS, *SCENE_NAMES)}
+        text_object = {
+            "type": "object",
+            "properties": {"content": words, **inside},
+            "additionalProperties": False,
+            "allOf": [{"not": {"required": [other, own]}} for other, own in SCENE_NAMES.items()],
+        }
+        fields["text"] = {
+            "anyOf": [words, text_object],
+            "default": "",
+            "description": "Words shown as caption, or an object that also says how they look.",
+        }
+        in_text = [
+            {
+                "not": {
+                    "required": [key, "text"],
+                    "properties": {"text": {"type": "object", "required": [same]}},
+                }
+            }
+            for group in (
+                *((key,) for key in CAPTION_FIELDS if key not in SCENE_NAMES.values()),
+                *SCENE_NAMES.items(),
+            )
+            for key in group
+            for same in group
+        ]
+        full = {key: {"not": {"type": "null"}} for key in ("image", "video")}
+        body["allOf"] += [*in_text, {"not": {"required": list(full), "properties": full}}]
+        return schema
+
+    @model_validator(mode="after")
+    def _one_picture(self) -> Self:
+        if self.image is not None and self.video is not None:
+            raise ValueError("a scene shows either an `image` or a `video`, not both")
+        return self
+
+    @property
+    def spoken(self) -> str:
+        """The words that are spoken."""
+        return (self.text if self.narration is None else self.narration).strip()
+
+
+class StoryMetadata(Part):
+    """What is known of a story; further keys are kept and passed to the metadata file."""
+
+    model_config = ConfigDict(extra="allow")
+
+    genre: Line = "general"
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
+        None, description="BCP 47 tag such as 'en'; found from the text where left out."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, data: Any) -> Any:
+        """Keep of further keys what a JSON file can hold."""
+        if not isinstance(data, Mapping):
+            return data
+        kept = dict(data)
+        for key, value in data.items():
+            if key not in cls.model_fields:
+                try:
+                    plain(key)
+                    kept[key] = plain(value)
+                except ValueError as error:
+                    raise ValueError(f"key {show(key)}: {error}") from None
+        return kept
+
+
+class Story(Part):
+    """A story: a title and either a text or explicit scenes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["scenes"], "properties": {"scenes": {"type": "array"}}},
+                {"required": ["content"], "properties": {"content": {"pattern": r"\S"}}},
+            ]
+        }
+    )
+
+    id: Identifier | None = Field(None, description="Names the job; derived from the content where left out.")
+    title: Line
+    content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
+    metadata: StoryMetadata = StoryMetadata()
+    scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
+    music: Annotated[MusicSpec | None, _named("path", FilePath, MusicSpec)] = None
+
+    @model_validator(mode="after")
+    def _has_scenes(self) -> Self:
+        if self.scenes is None and not self.content.strip():
+            raise ValueError("a story needs `content` (a text) or `scenes` (at least one)")
+        seen: dict[str, int] = {}
+        for index, scene in enumerate(self.scenes or ()):
+            name = scene.scene_id
+            if name in seen:
+                raise ValueError(
+                    f"scenes[{index}] (scene_id {name!r}): field 'scene_id': got {name!r}, which "
+                    f"scenes[{seen[name]}] has already; allowed: one of each"
+                )
+            seen[name] = index
+        return self
+
+    @property
+    def story_id(self) -> str:
+        """The story's id, or one derived from its content."""
+        if self.id:
+            return self.id
+        digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return f"story-{digest[:12]}"
+
+    @property
+    def language(self) -> str:
+        """The story's language (ISO 639-1): as given, or found from its words."""
+        if self.metadata.language:
+            return self.metadata.language.split("-")[0].lower()
+        words = " ".join([self.content, *(scene.spoken for scene in self.scenes or ())]).strip()
+        return detect_language(words or self.title)
+
+
+def _place(data: Any) -> Callable[[ErrorDetails], str]:
+    """Return a function that says where in a story a finding is: the scene by its id, then the field."""
+
+    def words(detail: ErrorDetails) -> str:
+        path = written_path(detail, data, other_names=SCENE_NAMES)
+        if len(path) >= 2 and path[0] == "scenes" and isinstance(path[1], int):
+            scene = data["scenes"][path[1]]
+            name = scene.get("scene_id") if isinstance(scene, Mapping) else None
+            head = f"scenes[{path[1]}]" + (f" (scene_id {show(name)})" if isinstance(name, str) else "")
+            inner = detail["loc"][2:]
+            if isinstance(scene, Mapping) and isinstance(scene.get("text"), Mapping) and inner:
+                own = {**detail, "loc": ("content" if inner[0] == "text" else inner[0], *inner[1:])}
+                inside = written_path(own, scene["text"], other_names=SCENE_NAMES)  # type: ignore[arg-type]
+                if inside and path[2:] in ([], ["text"]):
+                    path = [*path[:2], "text", *inside]
+            tail = ".".join(str(part) for part in path[2:])
+            return f"{head}: field {tail!r}" if tail else head
+        return f"field {'.'.join(str(part) for part in path)!r}" if path else ""
+
+    return words
+
+
+def parse_story(data: Any, *, where: str = "story") -> Story:
+    """Return a Story from plain data; raise StoryError with one line for each fault."""
+    if isinstance(data, Story):
+        return data
+    if not isinstance(data, Mapping):
+        raise StoryError(
+            f"{where}: got {type(data).__name__}; allowed: an object with title, content, scenes …"
+        )
+    try:
+        return Story.model_validate(data)
+    except ValidationError as error:
+        raise StoryError("\n".join(explain(error, Story, where=where, place=_place(data)))) from error
+
+
+def load_story(path: str | os.PathLike[str]) -> Story:
+    """Read a story from a JSON or YAML file (YAML by its ending .yaml or .yml).
+
+    Relative paths of assets stay as written; see `video_pipeline.engine.assets` for what they are relative to. Raises
+    StoryError naming the file, the scene and the field.
+    """
+    file = Path(path)
+    try:
+        data = read_document(file, "yaml" if file.suffix.lower() in (".yaml", ".yml") else "json")
+    except DocumentError as error:
+        raise StoryError(str(error)) from error
+    return parse_story(data, where=str(file))
+
+
+def story_scenes(story: Story) -> tuple[StoryScene, ...]:
+    """Return a story's scenes: its own, or its text split on sentence ends."""
+    if story.scenes is not None:
+        return story.scenes
+    texts = split_into_scenes(story.content, language=story.language, limit=TEXT_MAX_CHARACTERS)
+    return tuple(
+        StoryScene(scene_id=f"scene_{number:03d}", text=text) for number, text in enumerate(texts, start=1)
+    )

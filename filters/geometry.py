@@ -1,0 +1,142 @@
+"""Rectangles, camera moves and fits as plain numbers, without filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Easing = Literal["linear", "ease_in", "ease_out", "ease_in_out", "cubic"]
+
+
+EASINGS: tuple[Easing, ...] = get_args(Easing)
+
+
+EASING_FUNCTIONS: dict[Easing, Callable[[float], float]] = {
+    "linear": lambda p: p,
+    "ease_in": lambda p: p * p,
+    "ease_out": lambda p: 1 - (1 - p) * (1 - p),
+    "ease_in_out": lambda p: p * p * (3 - 2 * p),
+    "cubic": lambda p: 4 * p**3 if p < 0.5 else 1 - 4 * (1 - p) ** 3,
+}
+"""The same in Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A rectangle in fractions of a picture's width and height: left, top, width, height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A move from the rectangle `start` to the rectangle `end`, both of the canvas's aspect."""
+
+    start: Rect
+    end: Rect
+    easing: Easing = "linear"
+
+    @property
+    def moves(self) -> bool:
+        """Whether the two ends differ."""
+        return self.start != self.end
+
+    def view(self, frame: int, frames: int) -> Rect:
+        """Return what is seen at frame number `frame` of a move over `frames` frames."""
+        s = EASING_FUNCTIONS[self.easing](min(max(frame / max(1, frames - 1), 0.0), 1.0))
+        start, end = self.start, self.end
+
+        def axis(near: float, near_size: float, far: float, far_size: float) -> tuple[float, float]:
+            zoom = 1 / near_size + (1 / far_size - 1 / near_size) * s
+            offset = near / near_size + (far / far_size - near / near_size) * s
+            return offset / zoom, 1 / zoom
+
+        x, width = axis(start.x, start.width, end.x, end.width)
+        y, height = axis(start.y, start.height, end.y, end.height)
+        return Rect(x, y, width, height)
+
+    def bounds(self) -> Rect:
+        """Return the smallest rectangle that holds both ends."""
+        x, y = min(self.start.x, self.end.x), min(self.start.y, self.end.y)
+        right = max(self.start.x + self.start.width, self.end.x + self.end.width)
+        bottom = max(self.start.y + self.start.height, self.end.y + self.end.height)
+        return Rect(x, y, right - x, bottom - y)
+
+
+def largest_rect(
+    picture_aspect: float, canvas_aspect: float, *, zoom: float = 1.0, focus: tuple[float, float] = (0.5, 0.5)
+) -> Rect:
+    """Return the largest rectangle of the canvas's aspect, divided by `zoom`, as near to `focus` as it can be.
+
+    Aspects are width / height; `focus` is in fractions of the picture.
+    """
+    width = min(1.0, canvas_aspect / picture_aspect) / zoom
+    height = min(1.0, picture_aspect / canvas_aspect) / zoom
+    x = min(max(focus[0] - width / 2, 0.0), 1.0 - width)
+    y = min(max(focus[1] - height / 2, 0.0), 1.0 - height)
+    return Rect(x, y, width, height)
+
+
+def zoom_about(outer: Rect, *, zoom: float, focus: tuple[float, float]) -> Rect:
+    """Return `outer` divided by `zoom` so that the point `focus` keeps its place on the screen.
+
+    `focus` is in fractions of the picture and is drawn into `outer` first.
+    """
+    fx = min(max(focus[0], outer.x), outer.x + outer.width)
+    fy = min(max(focus[1], outer.y), outer.y + outer.height)
+    width, height = outer.width / zoom, outer.height / zoom
+    x = fx - (fx - outer.x) / zoom
+    y = fy - (fy - outer.y) / zoom
+    return Rect(x, y, width, height)
+
+
+def widen_to_aspect(rect: Rect, picture_aspect: float, canvas_aspect: float) -> Rect:
+    """Return the smallest rectangle of the canvas's aspect around `rect`, moved inside the picture.
+
+    Where such a rectangle is larger than the picture, the largest that fits is returned.
+    """
+    ratio = canvas_aspect / picture_aspect  # width / height in fractions of the picture
+    width = max(rect.width, rect.height * ratio)
+    largest = largest_rect(picture_aspect, canvas_aspect)
+    width = min(width, largest.width)
+    height = width / ratio
+    x = min(max(rect.x + rect.width / 2 - width / 2, 0.0), 1.0 - width)
+    y = min(max(rect.y + rect.height / 2 - height / 2, 0.0), 1.0 - height)
+    return Rect(max(x, 0.0), max(y, 0.0), width, height)
+
+
+Fit = Literal["cover", "contain", "blur"]
+
+
+FITS: tuple[Fit, ...] = get_args(Fit)
+
+
+MAX_STAGE = 8
+"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
+
+
+def even(value: float) -> int:
+    """Return the even integer nearest to `value`, at least 2: the grid of 4:2:0 chroma."""
+    return max(2, 2 * round(value / 2))
+
+
+def contained_size(source: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest size (even pixels) with the source's aspect that fits inside the canvas."""
+    (source_width, source_height), (width, height) = source, canvas
+    ratio = min(width / source_width, height / source_height)
+    return min(even(source_width * ratio), even(width)), min(even(source_height * ratio), even(height))
+
+
+def blurred_copy(canvas: tuple[int, int]) -> tuple[tuple[int, int], float]:
+    """Return the size in pixels of the copy that is blurred behind a picture, and the Gaussian's sigma there.
+
+    Blurring an eighth-size copy gives the look of a radius eight times as large at a sixty-fourth the cost. Its
+    sides are at least 32: ffmpeg's gblur draws planes of 16 columns and fewer wrongly where it uses AVX-512.
+    """
+    share = min(8.0, min(canvas) / 32)
+    width, height = even(canvas[0] / share), even(canvas[1] / share)
+    return (width, height), min(width, height) / 14

@@ -1,0 +1,201 @@
+"""Narration in the voice that is inside the package: a real WAV, from the cache the second time."""
+
+from __future__ import annotations
+
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.speech.service import (
+    EMBEDDED_VOICE,
+    HibariNarrator,
+    choose_narrator,
+    hibari_voices,
+    is_latin,
+    narrate,
+    speakable,
+)
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.config.sections import Tts
+from video_pipeline.engine.errors import ConfigError, TTSError
+
+WORDS = "The keeper climbed the stairs one last time."
+VOICE = HibariNarrator("heart", 1.0, 0.0)
+
+
+def read(path: Path) -> tuple[npt.NDArray[np.float64], int]:
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768, file.getframerate()
+
+
+def spoken(
+    text: str,
+    folder: Path,
+    *,
+    narrator: HibariNarrator = VOICE,
+    language: str = "en",
+    settings: Tts | None = None,
+) -> tuple[Sound, bool]:
+    """Return the sound and whether its file was there before."""
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.wav")}
+    sound = narrate(
+        text,
+        language=language,
+        narrator=narrator,
+        cache_folder=ContentCache(folder),
+        settings=settings or Tts(),
+    )
+    return sound, before.get(sound.path) == sound.path.stat().st_mtime_ns
+
+
+def pitch_hz(samples: npt.NDArray[np.float64], rate_hz: int) -> float:
+    """Return the median fundamental by autocorrelation of the loud stretches of 50 ms."""
+    length = rate_hz // 20
+    found = []
+    for start in range(0, len(samples) - length, length):
+        part = samples[start : start + length] - samples[start : start + length].mean()
+        if np.sqrt((part**2).mean()) < 0.05:
+            continue
+        match = np.correlate(part, part, "full")[length - 1 :]
+        low, high = rate_hz // 500, rate_hz // 80
+        found.append(rate_hz / (low + int(np.argmax(match[low:high]))))
+    return float(np.median(found))
+
+
+def test_words_become_a_sound_of_plausible_length_and_loudness(tmp_path: Path) -> None:
+    sound, hit = spoken(WORDS, tmp_path)
+    samples, rate_hz = read(sound.path)
+    assert hit is False
+    assert rate_hz == 24000
+    assert sound.duration == Fraction(len(samples), rate_hz)
+    assert 1.5 < sound.duration < 5  # eight words, 100 to 300 a minute
+    assert 0.05 < np.abs(samples).max() <= 1
+    assert np.sqrt((samples**2).mean()) > 0.01
+
+
+def test_the_second_time_it_comes_from_the_cache_and_made_again_it_is_the_same(tmp_path: Path) -> None:
+    first, _ = spoken(WORDS, tmp_path / "one")
+    assert spoken(WORDS, tmp_path / "one") == (first, True)
+    again, hit = spoken(WORDS, tmp_path / "two")
+    assert hit is False
+    assert again.path.read_bytes() == first.path.read_bytes()
+    assert again.sha256 == first.sha256
+
+
+def test_a_voice_that_is_cut_off_in_the_cache_is_spoken_again(tmp_path: Path) -> None:
+    first, _ = spoken("Hello.", tmp_path)
+    whole = first.path.read_bytes()
+    for kept in (20, len(whole) - 100):
+        first.path.write_bytes(whole[:kept])
+        assert spoken("Hello.", tmp_path) == (first, False)
+        assert first.path.read_bytes() == whole
+
+
+def test_without_the_cache_it_is_spoken_each_time(tmp_path: Path) -> None:
+    settings = Tts(cache_enabled=False)
+    assert spoken("Hello.", tmp_path, settings=settings)[1] is False
+    assert spoken("Hello.", tmp_path, settings=settings)[1] is False
+
+
+def test_text_and_voice_settings_have_their_own_files(tmp_path: Path) -> None:
+    usual, _ = spoken("Hello there.", tmp_path)
+    fast, hit = spoken("Hello there.", tmp_path, narrator=HibariNarrator("heart", 1.6, 0))
+    assert hit is False
+    assert fast.duration < usual.duration * Fraction(4, 5)
+    assert spoken("Hello you.", tmp_path)[1] is False
+
+
+@pytest.mark.parametrize("semitones", [-6, 6])
+def test_pitch_moves_the_voice_and_not_its_pace(tmp_path: Path, semitones: int) -> None:
+    words = "For forty years the old keeper kept the lighthouse, and in all that time he never spoke of the storm."
+    usual, _ = spoken(words, tmp_path)
+    moved, _ = spoken(words, tmp_path, narrator=HibariNarrator("heart", 1.0, semitones))
+    # The voice phrases a slower reading a little differently, so both are near and not exact.
+    assert float(moved.duration / usual.duration) == pytest.approx(1, abs=0.15)
+    ratio = pitch_hz(*read(moved.path)) / pitch_hz(*read(usual.path))
+    assert ratio == pytest.approx(2 ** (semitones / 12), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Der Wärter stieg hinauf.", "de"),
+        ("Смотритель молчал.", "ru"),
+        ("灯台守は黙っていた。", "en"),
+        ("Смотритель.", "en"),
+    ],
+)
+def test_what_is_not_english_is_not_spoken(tmp_path: Path, text: str, language: str) -> None:
+    with pytest.raises(TTSError, match=r"the voice speaks English; the text is not \(language"):
+        spoken(text, tmp_path, language=language)
+    assert not list(tmp_path.rglob("*.wav"))
+
+
+def test_a_text_without_a_word_cannot_be_spoken(tmp_path: Path) -> None:
+    with pytest.raises(TTSError, match="nothing in the text can be spoken"):
+        VOICE.speak("…  !?", tmp_path / "a.wav")
+    assert not (tmp_path / "a.wav").exists()
+
+
+def test_symbols_and_control_characters_do_not_disturb_the_voice(tmp_path: Path) -> None:
+    assert speakable("Hello\x00\n\u200b 🎉 wor\u00adld\u2028again") == "Hello world again"
+    noisy, _ = spoken("Hello 🎉\x07 there.\u200b", tmp_path)
+    plain, _ = spoken("Hello there.", tmp_path)
+    assert noisy.path.read_bytes() == plain.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text", ["%{localtime}", "':x=0", "[0:v]", "\\", "a" * 300, "1234567890", "$5.00 & 20%", "<b>x</b>"]
+)
+def test_odd_texts_are_spoken_or_refused_and_nothing_else(tmp_path: Path, text: str) -> None:
+    target = tmp_path / "a.wav"
+    try:
+        VOICE.speak(text, target)
+    except TTSError:
+        assert not target.exists()
+    else:
+        assert len(read(target)[0]) > 0
+
+
+def test_latin_is_told_by_most_of_the_letters() -> None:
+    assert is_latin("Hello, Мир and welcome")
+    assert not is_latin("Здравствуй, world")
+    assert not is_latin("123")
+
+
+def test_a_voice_that_is_not_here_is_an_error_that_lists_those_that_are() -> None:
+    assert EMBEDDED_VOICE in hibari_voices()
+    with pytest.raises(ConfigError, match=r"tts\.voice: got 'nobody'; allowed offline: .*heart"):
+        choose_narrator(Tts(voice="nobody"), fallback=True)
+
+
+def test_a_service_that_is_not_built_falls_back_to_the_embedded_voice_or_is_an_error() -> None:
+    guide = Tts(service="google_tts", voice="en-US-Neural2-C", speech_rate=1.2, pitch=2)
+    choice = choose_narrator(guide, fallback=True)
+    assert choice.narrator == HibariNarrator("heart", 1.2, 2)
+    assert choice.warning == (
+        "tts.service 'google_tts' is not part of this version; allowed: hibari, none; 'hibari' speaks instead"
+    )
+    with pytest.raises(ConfigError, match=r"tts\.service 'google_tts' is not part of this version"):
+        choose_narrator(guide, fallback=False)
+
+
+def test_no_service_is_silence() -> None:
+    choice = choose_narrator(Tts(service="none"), fallback=False)
+    assert (choice.narrator, choice.warning) == (None, None)
+
+
+def test_speech_has_no_long_silence_at_its_ends(tmp_path: Path) -> None:
+    HibariNarrator("heart", 1.0, 0).speak("A small boat drifted out of the dark.", tmp_path / "a.wav")
+    with wave.open(str(tmp_path / "a.wav"), "rb") as file:
+        rate = file.getframerate()
+        samples = np.abs(np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int32))
+    heard = np.flatnonzero(samples > samples.max() / 100)
+    assert heard[0] <= 0.07 * rate
+    assert len(samples) - heard[-1] <= 0.07 * rate

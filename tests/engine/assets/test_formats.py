@@ -1,0 +1,84 @@
+"""What a file is, told by its first bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import samples
+from video_pipeline.engine.assets.formats import HEAD_BYTES, SUFFIXES, sniff
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix"),
+    [
+        (samples.picture(form), suffix)
+        for form, suffix in (("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"))
+    ],
+    ids=["jpeg", "png", "webp"],
+)
+def test_a_picture_is_told_by_its_bytes(data: bytes, suffix: str) -> None:
+    found = sniff(data[:HEAD_BYTES])
+    assert found is not None
+    assert found.suffix == suffix
+    assert found.kinds == {"picture"}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".flv", ".gif", ".ts"])
+def test_every_container_that_scenes_may_show_is_told(suffix: str) -> None:
+    found = sniff(samples.clip(suffix)[:HEAD_BYTES])
+    assert found is not None
+    assert "video" in found.kinds
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".flac", ".ogg", ".m4a", ".mka", ".aac", ".aiff", ".w64"])
+def test_every_sound_that_is_opened_is_told(suffix: str) -> None:
+    found = sniff(samples.sound(suffix)[:HEAD_BYTES])
+    assert found is not None
+    assert "sound" in found.kinds
+
+
+def test_an_mp3_without_a_tag_is_told_by_its_frame() -> None:
+    data = samples.sound(".mp3")
+    size = data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9]
+    assert data.startswith(b"ID3")
+    found = sniff(data[10 + size :][:HEAD_BYTES])
+    assert found is not None
+    assert found.suffix == ".mp3"
+
+
+def test_a_font_is_told_by_its_bytes() -> None:
+    found = sniff(samples.font().read_bytes()[:HEAD_BYTES])
+    assert found is not None
+    assert found.suffix == ".ttf"
+    assert found.kinds == {"font"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n",
+        "#!MLT\n",
+        "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'></MPD>",
+        "<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
+        "<!DOCTYPE html><html><body>no</body></html>",
+        "ffconcat version 1.0\nfile /etc/passwd\n",
+        "[playlist]\nFile1=http://127.0.0.1/\n",
+        "GET / HTTP/1.0\r\n",
+        "Great! " * 100,
+        "free text, freely given",
+        "get free stuff here",
+        "the wide world",
+        "ID3 is a tag",
+        "push graphic-context\nviewbox 0 0 640 480\nimage over 0,0 0,0 'https://127.0.0.1/x.php'\n",
+        "%!PS-Adobe-3.0\n",
+        "RIFFxxxxjunk",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_text_is_nothing(text: str, encoding: str) -> None:
+    assert sniff(text.encode(encoding)[:HEAD_BYTES]) is None
+
+
+def test_suffixes_are_of_one_kind_of_name() -> None:
+    assert all(suffix.startswith(".") and suffix[1:].isalnum() and suffix.islower() for suffix in SUFFIXES)

@@ -1,0 +1,316 @@
+"""The commands that talk to a node, against a real one: text, JSON, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.support.jobs import long_story, node_process, tiny_story, wait_until
+from tests.support.paths import ROOT
+from video_pipeline.engine.cli.main import main
+from video_pipeline.engine.jobs.client.client import NodeClient
+
+NOBODY = "job-" + "0" * 24
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[str]:
+    """A node with one slot, which answers."""
+    with node_process(tmp_path_factory.mktemp("node"), cache=session_cache) as node:
+        with NodeClient(node.config.node.bind, timeout=30) as client:
+            client.ping()
+        yield node.config.node.bind
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[NodeClient]:
+    """A client of the node; the jobs that a test leaves are cancelled."""
+    with NodeClient(url, timeout=30) as made:
+        yield made
+        for status in ("queued", "processing"):
+            for job in made.jobs(status=status):
+                made.cancel(job.job_id)
+
+
+@pytest.fixture
+def run(url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command; return exit status, output and errors."""
+    monkeypatch.setenv("VIDEO_PIPELINE_CONNECT", url)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            status = main([str(argument) for argument in arguments])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return command
+
+
+def write(path: Path, story: Mapping[str, Any]) -> Path:
+    path.write_text(json.dumps(story), encoding="utf-8")
+    return path
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """Return the JSON objects of lines, each of which must be one."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_story_is_submitted_watched_and_looked_at_in_words(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    story = write(tmp_path / "tiny.json", tiny_story("words"))
+    status, out, _ = run("submit", story, "--key", "words-1", "--priority", "high")
+    assert status == 0
+    job, state, name = out.split()
+    assert (state, name) == ("queued", str(story))
+    assert "the same job as before" in run("submit", story, "--key", "words-1", "--priority", "high")[1]
+    status, out, err = run("watch", job)
+    lines = out.splitlines()
+    assert (status, err) == (0, "")
+    assert [line.split()[3] for line in lines[:2]] == ["queued", "processing"]
+    video = Path(lines[-1].split("  ")[2])
+    assert lines[-1].startswith(f"{job}  completed")
+    assert out.count("completed") == 1
+    assert video.is_file()
+    status, out, _ = run("status", job)
+    table = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert status == 0
+    assert (table["job"], table["status"], table["priority"]) == (job, "completed", "high")
+    assert (table["video"], table["attempts"], table["key"]) == (str(video), "1 of 3", "words-1")
+    status, out, _ = run("list", "--limit", 1)
+    header, _, row = out.splitlines()
+    assert header.split()[:3] == ["job", "story", "status"]
+    assert row.split()[:4] == [job, "words", "completed", "high"]
+    status, out, _ = run("stats")
+    assert "of 1 rendering" in out
+
+
+def test_the_same_in_json(run: Command, client: NodeClient, tmp_path: Path) -> None:
+    story = write(tmp_path / "tiny.json", tiny_story("in-json"))
+    config = tmp_path / "config.yaml"
+    config.write_text("video_pipeline: {video: {fps: 30}}")
+    status, out, _ = run("submit", story, "--config", config, "--max-attempts", 2, "--json")
+    (made,) = objects(out)
+    assert (status, made["status"], made["created"], made["story"]) == (0, "queued", True, str(story))
+    status, out, _ = run("watch", made["job_id"], "--json")
+    *events, end = objects(out)
+    assert status == 0
+    assert {event["job_id"] for event in events} == {made["job_id"]}
+    assert [event["kind"] for event in events if event["kind"] != "progress"] == [
+        "queued",
+        "processing",
+        "completed",
+    ]
+    assert (end["job_id"], end["status"], end["max_attempts"]) == (made["job_id"], "completed", 2)
+    assert end["result"]["video_info"]["fps"] == 30
+    assert objects(run("status", made["job_id"], "--json")[1]) == [end]
+    assert made["job_id"] in [
+        job["job_id"] for job in objects(run("list", "--status", "completed", "--json")[1])
+    ]
+    (stats,) = objects(run("stats", "--json")[1])
+    assert stats["slots"] == 1
+    assert stats["jobs"]["completed"] >= 1
+
+
+def test_submit_with_wait_sends_files_and_shows_every_job(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    Image.new("RGB", (160, 284), "navy").save(tmp_path / "blue.png")
+    scene = {"scene_id": "a", "narration": "", "duration": 0.5, "image": "blue.png"}
+    first = write(tmp_path / "first.json", {"id": "first", "title": "First", "scenes": [scene]})
+    second = write(tmp_path / "second.json", tiny_story("second"))
+    status, _, err = run("submit", first)
+    assert status == 2
+    assert "scene_id 'a'" in err
+    assert "--send-assets sends the files along" in err
+    status, out, _ = run("submit", first, second, "--send-assets", "--wait", "--json")
+    assert status == 0
+    assert [each["status"] for each in objects(out)[-2:]] == ["completed", "completed"]
+    jobs = [each["job_id"] for each in objects(out)[-2:]]
+    assert [each["job_id"] for each in objects(out)[:2]] == jobs
+    completed = [each["job_id"] for each in objects(out) if each.get("kind") == "completed"]
+    assert sorted(completed) == sorted(jobs)
+    status, out, _ = run("submit", second, "--wait")
+    assert status == 0
+    assert out.splitlines()[-1].endswith("second.mp4")
+
+
+def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    Image.effect_noise((160, 284), 90).save(tmp_path / "noise.png")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes((tmp_path / "noise.png").read_bytes()[:3000])
+    config = tmp_path / "config.yaml"
+    config.write_text("error_handling: {fallback_enabled: false}")
+    scene = {"scene_id": "torn", "narration": "", "duration": 0.5, "image": "broken.png"}
+    story = write(tmp_path / "torn.json", {"id": "torn", "title": "Torn", "scenes": [scene]})
+    status, out, _ = run("submit", story, "--config", config, "--send-assets", "--wait")
+    assert status == 1
+    failed = out.split()[0]
+    assert f"{failed}  failed" in out
+    assert "torn" in out
+    assert "failed" in run("status", failed)[1]
+    status, out, _ = run("retry", failed)
+    assert (status, out) == (0, f"{failed}  queued\n")
+    assert run("watch", failed, "--json")[0] == 1
+    long = client.submit(long_story()).job_id
+    threading.Timer(0.5, lambda: client.cancel(long)).start()
+    status, out, _ = run("watch", long)
+    assert status == 130
+    assert out.splitlines()[-1] == f"{long}  cancelled"
+    assert run("cancel", long)[0] == 0  # it is what was asked for
+    status, _, err = run("cancel", failed)
+    assert status == 1
+    assert f"{failed} is failed" in err
+
+
+def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_path: Path) -> None:
+    story = write(tmp_path / "later.json", tiny_story("later"))
+    (made,) = objects(run("submit", story, "--schedule", "+2h", "--json")[1])
+    other = objects(run("submit", story, "--schedule", "2090-01-01T10:00:00+02:00", "--json")[1])[0]
+    assert objects(run("status", other["job_id"], "--json")[1])[0]["scheduled_for"] == "2090-01-01T08:00:00Z"
+    assert "scheduled" in run("status", made["job_id"])[1]
+    status, out, _ = run("cancel", made["job_id"], other["job_id"], "--json")
+    assert status == 0
+    assert [(job["job_id"], job["status"]) for job in objects(out)] == [
+        (made["job_id"], "cancelled"),
+        (other["job_id"], "cancelled"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["status", NOBODY], 1, f"there is no job {NOBODY}"),
+        (["watch", NOBODY], 1, f"there is no job {NOBODY}"),
+        (["cancel", NOBODY], 1, f"there is no job {NOBODY}"),
+        (["status", "../ledger"], 2, "job_id: got '../ledger'"),
+        (["list", "--limit", "-1"], 2, "--limit: got -1"),
+        (["submit", "nowhere.json"], 2, "nowhere.json: cannot be read"),
+        (["submit", "README.md"], 2, "README.md: not JSON"),
+        (["submit", "examples/lighthouse.json", "--schedule", "tomorrow"], 2, "+30m"),
+        (["submit", "examples/lighthouse.json", "examples/voyage.yaml", "--key", "k"], 2, "allowed: one"),
+        (["submit", "examples/lighthouse.json", "--key", "a b"], 2, "submit: key"),
+        (["stats", "--connect", "udp://x"], 2, "tcp://HOST:PORT"),
+        (
+            ["stats", "--connect", "tcp://127.0.0.1:1", "--timeout", "0.3"],
+            1,
+            "tcp://127.0.0.1:1: no answer to stats",
+        ),
+        (["stats", "--key-file", "x"], 2, "node_key: is missing"),
+    ],
+)
+def test_what_is_wrong_is_said_and_shown_by_the_exit_status(
+    run: Command, arguments: list[str], status: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    got, out, err = run(*arguments)
+    assert (got, out) == (status, "")
+    assert err.startswith("error: ")
+    assert words in err
+    got, out, _ = run(*arguments, "--json")
+    (error,) = objects(out)
+    assert (got, error["status"], error["exit_status"]) == (status, "failed", status)
+    assert words in error["message"]
+
+
+def test_a_wrong_story_and_a_wrong_configuration_name_the_field(run: Command, tmp_path: Path) -> None:
+    story = write(tmp_path / "wrong.json", {"title": "T", "scenes": [{"scene_id": "a", "duration": -1}]})
+    status, _, err = run("submit", story)
+    assert status == 2
+    assert f"{story}: " in err
+    assert "'duration'" in err
+    config = tmp_path / "config.yaml"
+    config.write_text("storage: {output_path: /}")
+    status, _, err = run("submit", write(story, tiny_story()), "--config", config)
+    assert status == 2
+    assert "storage: is the node's own" in err
+
+
+def test_watching_all_goes_on_until_it_is_interrupted(url: str, client: NodeClient) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "video_pipeline.engine.cli.main",
+        "watch",
+        "--all",
+        "--json",
+        "--connect",
+        url,
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        try:
+            assert watching.stdout is not None
+            seen: list[dict[str, Any]] = []
+            reading = threading.Thread(
+                target=lambda: seen.extend(json.loads(line) for line in watching.stdout or ())
+            )
+            reading.start()
+            # Jobs from before the watch are not shown: go on submitting until one is.
+            jobs: list[str] = []
+            for number in range(20):
+                jobs.append(client.submit(tiny_story(f"all{number}")).job_id)
+                assert client.wait(jobs[-1], 30).status == "completed"
+                if any(event["kind"] == "completed" for event in seen):
+                    break
+            wait_until(lambda: any(event["kind"] == "completed" for event in seen), what="a completed job")
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(10) == 130
+            reading.join(5)
+            assert watching.stderr is not None
+            assert "jobs that were submitted go on" in watching.stderr.read()
+        finally:
+            watching.kill()  # else the end of the block would wait for it, whatever failed
+    assert {event["job_id"] for event in seen} <= set(jobs)
+    numbers = [event["seq"] for event in seen]
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_terminal_shows_a_bar_with_stage_percent_speed_and_time_left(url: str, client: NodeClient) -> None:
+    job = client.submit(long_story(seconds=300)).job_id
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "video_pipeline.engine.cli.main", "watch", job, "--connect", url],
+        cwd=ROOT,
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "150"},
+    )
+    os.close(follower)
+    text, cancelled = b"", False
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([leader], [], [], 0.2)[0]:
+            try:
+                text += os.read(leader, 65536)
+            except OSError:
+                break
+        if b" s left" in text and not cancelled:
+            client.cancel(job)
+            cancelled = True
+    os.close(leader)
+    assert process.wait(10) == 130
+    shown = text.decode()
+    for words in ("rendering", " %", " fps", " s left", "━", "cancelled"):
+        assert words in shown, words

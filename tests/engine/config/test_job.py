@@ -1,0 +1,43 @@
+"""What of the configuration a job decides for itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.errors import ConfigError
+
+NODE = load_config({"video": {"fps": 25, "crf": 30}, "storage": {"output_path": "/videos"}}, environ=False)
+
+
+def test_a_jobs_keys_stand_over_the_nodes_and_the_others_stay() -> None:
+    merged = job_config(NODE, {"video": {"fps": 50}, "scenes": {"text_size": 60}})
+    assert (merged.video.fps, merged.video.crf, merged.scenes.text_size) == (50, 30, 60)
+    assert merged.storage.output_path == Path("/videos")
+    assert job_config(NODE, {}) is NODE
+
+
+@pytest.mark.parametrize("shape", [{"fps": 50}, {"video_pipeline": {"video": {"fps": 50}}}])
+def test_the_guides_other_shapes_are_taken_too(shape: dict[str, Any]) -> None:
+    assert job_config(NODE, shape).video.fps == 50
+
+
+@pytest.mark.parametrize("section", ["node", "processing", "storage"])
+def test_the_nodes_own_sections_are_refused(section: str) -> None:
+    with pytest.raises(ConfigError, match=f"{section}: is the node's own; allowed: audio"):
+        job_config(NODE, {section: {}})
+
+
+def test_a_wrong_key_is_named() -> None:
+    with pytest.raises(ConfigError, match="fps"):
+        job_config(NODE, {"video": {"fps": 1000}})
+
+
+def test_a_job_may_not_raise_the_limit_of_pictures() -> None:
+    assert job_config(NODE, {"images": {"max_megapixels": 10}}).images.max_megapixels == 10
+    with pytest.raises(ConfigError, match="at most 200"):
+        job_config(NODE, {"images": {"max_megapixels": 900}})

@@ -1,0 +1,100 @@
+"""Local files of stories and configurations: named in full, or sent along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from video_pipeline.engine.errors import InputError, StoryError
+from video_pipeline.engine.jobs.client import pack as attach
+from video_pipeline.engine.jobs.client.pack import pack_job
+from video_pipeline.engine.jobs.inputs.references import CONFIG_FIELDS
+from video_pipeline.engine.story import parse_story
+from video_pipeline.engine.story.fields import FONT_SUFFIXES
+
+
+def test_the_fields_are_those_that_a_node_looks_at() -> None:
+    assert tuple((section, key) for section, key, _ in CONFIG_FIELDS) == attach.CONFIG_FILES
+    assert attach.FONT_SUFFIXES == FONT_SUFFIXES
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a file for each field."""
+    for name in ("a.png", "b.mp4", "c.ttf", "d.mp3", "e.png", "f.otf"):
+        (tmp_path / name).write_bytes(name.encode())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+STORY = {
+    "title": "T",
+    "music": {"path": "d.mp3", "volume": -10},
+    "scenes": [
+        {"scene_id": "one", "image": "a.png", "font": "c.ttf"},
+        {"scene_id": "two", "video": "b.mp4", "text": {"content": "x", "font": "./x/../c.ttf"}},
+        {"scene_id": "three", "image": "https://example.org/a.png", "font": "NotoSans-Bold"},
+        {"scene_id": "four", "image": "inline:0"},
+    ],
+}
+
+
+def test_every_file_is_sent_once_and_numbered_after_those_that_were_given(folder: Path) -> None:
+    config = {"watermark": {"image": "e.png"}, "scenes": {"text_font": "f.otf"}, "video": {"crf": 30}}
+    story, settings, parts = pack_job(STORY, config, first_part=1, send_assets=True)
+    assert parts == (b"d.mp3", b"a.png", b"c.ttf", b"b.mp4", b"e.png", b"f.otf")
+    assert story["music"] == {"path": "inline:1", "volume": -10}
+    one, two, three, four = story["scenes"]
+    assert (one["image"], one["font"]) == ("inline:2", "inline:3")
+    assert (two["video"], two["text"]["font"]) == ("inline:4", "inline:3")
+    assert (three, four) == tuple(STORY["scenes"][2:])
+    assert settings == {
+        "watermark": {"image": "inline:5"},
+        "scenes": {"text_font": "inline:6"},
+        "video": {"crf": 30},
+    }
+    assert STORY["scenes"][0]["image"] == "a.png"  # what was given stays as it was
+
+
+def test_without_sending_paths_that_lead_somewhere_are_made_absolute(folder: Path) -> None:
+    story, settings, parts = pack_job(STORY, {"audio": {"music": "d.mp3"}}, base=folder)
+    assert parts == ()
+    assert story["scenes"][0] == {
+        "scene_id": "one",
+        "image": str(folder / "a.png"),
+        "font": str(folder / "c.ttf"),
+    }
+    assert story["scenes"][1]["text"]["font"] == str(folder / "c.ttf")
+    assert settings == {"audio": {"music": str(folder / "d.mp3")}}
+    assert pack_job(STORY, {})[0] == STORY
+    elsewhere = {"title": "T", "scenes": [{"scene_id": "a", "image": "on-the-node/a.png"}]}
+    assert pack_job(elsewhere, {}, base=folder)[0] == elsewhere
+    parsed = parse_story({"title": "T", "scenes": [{"scene_id": "a", "image": "a.png"}]})
+    assert pack_job(parsed, {}, base=folder)[0]["scenes"] == [
+        {"scene_id": "a", "image": str(folder / "a.png")}
+    ]
+
+
+def test_what_is_no_story_is_left_for_the_node_to_refuse(folder: Path) -> None:
+    for wrong in ({"scenes": 7}, {"scenes": [7, None, {"image": 7, "text": []}]}, {"music": []}):
+        assert pack_job(wrong, {"watermark": 7}, send_assets=True) == (wrong, {"watermark": 7}, ())
+
+
+def test_files_that_cannot_be_read_are_named(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"'watermark\.image'.*nowhere\.png: cannot be read"):
+        pack_job(STORY, {"watermark": {"image": "nowhere.png"}}, send_assets=True)
+    (folder / "list.json").write_text("[]")
+    with pytest.raises(StoryError, match=r"list\.json: got list"):
+        pack_job(folder / "list.json", {})
+
+
+def test_a_client_imports_nothing_that_draws() -> None:
+    script = (
+        "import sys\nimport video_pipeline.engine.jobs.client.client, video_pipeline.engine.cli.client_commands\n"
+        "print(*{'av', 'numpy', 'PIL', 'asyncio', 'sqlite3', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,110 @@
+"""The guard kills what a dead node has left, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.jobs import ROOT, wait_until
+from video_pipeline.engine.jobs.dispatch.guard import Guard, kill_sessions, sweep
+from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process, session_members, started_for
+
+
+@contextmanager
+def family(**environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A session of a shell and two children, one of them in a group of its own."""
+    script = (
+        "import subprocess, time; subprocess.Popen(['sleep', '60'], process_group=0); "
+        "subprocess.Popen(['sleep', '60']); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], start_new_session=True, env={**os.environ, **environ}
+    )
+    try:
+        wait_until(lambda: len(session_members(process.pid)[process.pid]) == 3, what="three processes")
+        yield process
+    finally:
+        for member in session_members(process.pid)[process.pid]:
+            os.kill(member.pid, signal.SIGKILL)
+        process.wait()
+
+
+def started(pid: int) -> int:
+    process = read_process(pid)
+    assert process is not None
+    return process.started
+
+
+def test_at_the_end_of_its_pipe_the_guard_kills_a_session_with_every_group_in_it(tmp_path: Path) -> None:
+    with family() as process, family() as spared, family() as removed:
+        guard = Guard(tmp_path)
+        guard.add(process.pid)
+        guard.add(removed.pid)
+        guard.remove(removed.pid)
+        guard.close()
+        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+        for other in (spared, removed):
+            assert len(session_members(other.pid)[other.pid]) == 3
+
+
+def test_a_guard_that_was_killed_is_started_again_and_knows_what_it_has_to_guard(tmp_path: Path) -> None:
+    with family() as process:
+        guard = Guard(tmp_path)
+        guard.add(process.pid)
+        first = guard.pid
+        assert not guard.tend()
+        os.kill(first, signal.SIGKILL)
+        wait_until(guard.tend, what="another guard")
+        assert guard.pid != first
+        guard.close()
+        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+
+
+def test_the_guard_outlives_a_node_that_is_killed_with_its_whole_group(tmp_path: Path) -> None:
+    with family() as process:
+        node = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                textwrap.dedent(f"""
+                    import pathlib, time
+                    from video_pipeline.engine.jobs.dispatch.guard import Guard
+                    guard = Guard(pathlib.Path({str(tmp_path)!r}))
+                    guard.add({process.pid})
+                    print("there", flush=True)
+                    time.sleep(60)
+                """),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert node.stdout is not None
+        assert node.stdout.readline() == b"there\n"
+        os.killpg(node.pid, signal.SIGKILL)
+        node.wait()
+        node.stdout.close()
+        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+        wait_until(lambda: not started_for(tmp_path), what="the guard gone")
+
+
+def test_a_number_that_belongs_to_another_by_now_is_spared() -> None:
+    with family() as process:
+        assert kill_sessions({process.pid: started(process.pid) - 1})
+        assert len(session_members(process.pid)[process.pid]) == 3
+        assert kill_sessions({process.pid: started(process.pid)})
+        assert session_members(process.pid)[process.pid] == []
+
+
+def test_the_sweep_kills_what_is_marked_with_the_state_folder_only(tmp_path: Path) -> None:
+    mine, other = tmp_path / "state", tmp_path / "state2"
+    with family(**{NODE_VARIABLE: str(mine)}) as process, family(**{NODE_VARIABLE: str(other)}) as spared:
+        assert sweep(mine) == 3
+        assert session_members(process.pid)[process.pid] == []
+        assert len(session_members(spared.pid)[spared.pid]) == 3

@@ -1,0 +1,168 @@
+"""The inbox of inline assets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from video_pipeline.engine.jobs.inputs.inbox import Inbox, InboxError, inbox_names, sweep_inbox
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_part_is_there_whole_once_it_is_synced(tmp_path: Path) -> None:
+    box = Inbox(tmp_path / "inbox")
+    reference = box.keep(b"abc", ".jpg")
+    assert reference == f"inbox:{hashlib.sha256(b'abc').hexdigest()}.jpg"
+    assert box.path(reference) is None
+    box.sync()
+    path = box.path(reference)
+    assert path is not None
+    assert path.read_bytes() == b"abc"
+    assert names(box.folder) == [path.name]
+
+
+def test_the_same_part_is_kept_once(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    first = box.keep(b"abc", ".jpg")
+    assert box.keep(b"abc", ".jpg") == first
+    box.sync()
+    again = Inbox(tmp_path)
+    assert again.keep(b"abc", ".jpg") == first
+    again.sync()
+    assert len(names(tmp_path)) == 1
+
+
+def test_what_was_discarded_leaves_nothing(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    box.keep(b"abc", ".jpg")
+    box.discard()
+    box.sync()
+    assert names(tmp_path) == []
+
+
+def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    reference = box.keep(b"abc", ".jpg")
+    box.sync()
+    path = box.path(reference)
+    assert path is not None
+    path.write_bytes(b"")
+    box.keep(b"abc", ".jpg")
+    box.sync()
+    assert path.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize(
+    "reference", ["inbox:x.jpg", "inbox:../ledger.sqlite3", "inbox:" + "0" * 64, "a.jpg"]
+)
+def test_a_reference_of_another_form_stands_for_nothing(tmp_path: Path, reference: str) -> None:
+    (tmp_path / ("0" * 64)).write_bytes(b"x")
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert Inbox(tmp_path / "inbox").path(reference) is None
+    assert Inbox(tmp_path).path(reference) is None
+
+
+def test_a_link_in_the_inbox_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"x")
+    (tmp_path / f"{'0' * 64}.jpg").symlink_to(tmp_path / "secret")
+    assert Inbox(tmp_path).path(f"inbox:{'0' * 64}.jpg") is None
+
+
+def test_an_inbox_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InboxError, match="cannot be kept"):
+        Inbox(tmp_path / "file" / "inbox").keep(b"abc", ".jpg")
+
+
+def test_one_part_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    reference = box.keep(b"abc", ".jpg")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(InboxError, match="cannot be kept: File too large"):
+            box.keep(bytes(2000), ".jpg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    box.sync()
+    assert len(names(tmp_path)) == 1
+    assert box.path(reference) is not None
+
+
+def test_names_are_found_in_a_stored_job() -> None:
+    name = f"{'ab' * 32}.mp4"
+    assert inbox_names(
+        f'{{"scenes":[{{"video":{{"path":"inbox:{name}"}}}},{{"image":"inbox:no.jpg"}}]}}'
+    ) == {name}
+
+
+def _aged(path: Path, seconds: float) -> Path:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+    return path
+
+
+def test_only_old_files_that_no_job_needs_are_swept(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    needed, old, young = (box.keep(data, ".jpg") for data in (b"needed", b"old", b"young"))
+    box.sync()
+    paths = {reference: box.path(reference) for reference in (needed, old, young)}
+    for reference in (needed, old):
+        assert paths[reference] is not None
+        _aged(tmp_path / reference.removeprefix("inbox:"), 100)
+    stranger = tmp_path / "notes.txt"
+    stranger.write_text("keep me")
+    _aged(stranger, 1000)
+    leftover = tmp_path / ".partial-1"
+    leftover.write_bytes(b"half")
+    _aged(leftover, 1000)
+    assert sweep_inbox(tmp_path, {needed}, 50) == 2
+    assert names(tmp_path) == sorted(
+        ["notes.txt", needed.removeprefix("inbox:"), young.removeprefix("inbox:")]
+    )
+    assert sweep_inbox(tmp_path / "not there", set(), 0) == 0
+
+
+def test_a_part_handed_in_again_is_not_swept(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    reference = box.keep(b"abc", ".jpg")
+    box.sync()
+    _aged(tmp_path / reference.removeprefix("inbox:"), 100)
+    box.keep(b"abc", ".jpg")
+    box.sync()
+    assert sweep_inbox(tmp_path, set(), 50) == 0
+    assert box.path(reference) is not None
+
+
+def test_a_part_is_there_whenever_it_was_synced_beside_a_sweeper(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            sweep_inbox(tmp_path, set(), 0.2)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        box = Inbox(tmp_path)
+        for _ in range(300):
+            reference = box.keep(b"abc", ".jpg")
+            box.sync()
+            path = box.path(reference)
+            if path is None:  # moved aside for the blink of an eye, to look at its age
+                time.sleep(0.02)
+                path = box.path(reference)
+            assert path is not None
+            _aged(path, 1)
+    finally:
+        done.set()
+        sweeper.join()

@@ -1,0 +1,208 @@
+"""What the door does with requests, without sockets: failing commits, limits that need no clock, large pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.front_end import PNG, STORY, node_config
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
+from video_pipeline.engine.jobs.model import Failure, JobStatus, NewJob
+from video_pipeline.engine.jobs.server.handler import Door
+from video_pipeline.engine.jobs.server.limits import (
+    CLIENTS_MAX,
+    WAITS_PER_CLIENT,
+    Held,
+    RateLimit,
+    Return,
+    Waits,
+)
+from video_pipeline.engine.jobs.server.wire import Asked
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is moved."""
+
+    now: float = 1000.0
+
+    def wall(self) -> float:
+        return 1_800_000_000 + self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@dataclass
+class House:
+    """A door with its ledger."""
+
+    config: Config
+    ledger: Ledger
+    door: Door
+    clock: Clock
+
+    def ask(
+        self, *requests: tuple[str, Any], user: str = "local", parts: tuple[bytes, ...] = ()
+    ) -> list[Message]:
+        batch = [
+            Asked(b"\0peer", user, [b"VP1J", b"1", verb.encode(), json.dumps(body).encode(), *parts], 100)
+            for verb, body in requests
+        ]
+        return [body for _, body in self.door.answer(batch)]
+
+    def submit(self, **fields: Any) -> str:
+        (answer,) = self.ask(("submit", {"story": STORY, **fields}))
+        assert isinstance(answer, Submitted)
+        return answer.job_id
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    config = node_config(tmp_path, max_requests_per_second=1e6)
+    clock = Clock()
+    with Ledger(config.state_dir() / "ledger.sqlite3") as ledger:
+        yield House(config, ledger, Door(ledger, config, slots=2, clock=clock), clock)
+
+
+def codes(answers: list[Message]) -> list[str]:
+    return [answer.code if isinstance(answer, ErrorReply) else "ok" for answer in answers]
+
+
+def test_a_batch_is_one_commit(house: House) -> None:
+    commits = []
+    house.ledger._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    job_id = house.submit()
+    commits.clear()
+    answers = house.ask(*[("submit", {"story": STORY})] * 50, ("cancel", {"job_id": job_id}))
+    assert codes(answers) == ["ok"] * 51
+    assert commits == ["COMMIT"]
+
+
+def test_a_full_disk_acknowledges_nothing_of_the_batch_and_recovers(house: House) -> None:
+    job_id = house.submit()
+    pages = house.ledger._db.execute("PRAGMA page_count").fetchone()[0]
+    house.ledger._db.execute(f"PRAGMA max_page_count = {pages + 2}")  # as if the disk ended there
+    wide = {"title": "T", "content": "word " * 4000}
+    answers = house.ask(*[("submit", {"story": wide})] * 10, ("cancel", {"job_id": job_id}), ("ping", {}))
+    assert codes(answers) == ["STORAGE"] * 11 + ["ok"]
+    assert isinstance(answers[0], ErrorReply)
+    assert answers[0].retry_after
+    assert [job.job_id for job in house.ledger.jobs(limit=20)] == [job_id]
+    assert house.ledger.jobs(limit=1)[0].status is JobStatus.QUEUED
+    house.ledger._db.execute("PRAGMA max_page_count = 1000000")
+    assert codes(house.ask(("submit", {"story": wide}))) == ["ok"]
+
+
+def test_one_that_breaks_the_commit_does_not_take_the_others_with_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = house.ledger.submit_all
+
+    def fragile(jobs: Sequence[NewJob], **options: Any) -> Any:
+        if any(new.key == "poison" for new in jobs):
+            raise ZeroDivisionError("a fault of the program")
+        return real(jobs, **options)
+
+    monkeypatch.setattr(house.ledger, "submit_all", fragile)
+    keys = ["a", "b", "poison", "c"]
+    answers = house.ask(*(("submit", {"story": STORY, "key": key}) for key in keys))
+    assert codes(answers) == ["ok", "ok", "INTERNAL", "ok"]
+    assert isinstance(answers[2], ErrorReply)
+    assert "ZeroDivisionError" not in answers[2].message
+    assert "ZeroDivisionError: a fault of the program" in caplog.text
+    assert len(house.ledger.jobs(limit=9)) == 3
+
+
+def test_an_inbox_that_cannot_be_written_refuses_those_with_assets_and_no_others(house: House) -> None:
+    inbox = house.config.state_dir() / "inbox"
+    inbox.write_text("in the way")
+    story = {"title": "T", "scenes": [{"scene_id": "a", "image": "inline:0"}]}
+    assert codes(house.ask(("submit", {"story": story}), parts=(PNG,))) == ["STORAGE"]
+    assert codes(house.ask(("submit", {"story": STORY}))) == ["ok"]
+    assert len(house.ledger.jobs(limit=9)) == 1
+    inbox.unlink()
+    assert codes(house.ask(("submit", {"story": story}), parts=(PNG,))) == ["ok"]
+
+
+def test_a_page_is_bounded_by_its_bytes_and_leads_to_the_rest(house: House) -> None:
+    made = [house.submit(max_attempts=1) for _ in range(30)]
+    for _ in made:
+        attempt = house.ledger.claim()
+        assert attempt is not None
+        failure = Failure("permanent", "E", "m", log_tail=tuple("x" * 500 for _ in range(40)))
+        house.ledger.fail(attempt.job_id, attempt.fence, failure, retry_in=None)
+    seen: list[str] = []
+    before: str | None = None
+    pages = 0
+    while True:
+        (page,) = house.ask(("list", {"limit": 1000, "before": before}))
+        assert isinstance(page, Jobs)
+        assert len(page.model_dump_json()) < 400_000
+        seen += [job.job_id for job in page.jobs]
+        before, pages = page.before, pages + 1
+        if before is None:
+            break
+    assert seen == made[::-1]
+    assert pages > 2
+
+
+def test_waits_are_answered_by_the_clock_and_by_events(house: House) -> None:
+    one, two = house.submit(), house.submit()
+    assert house.ask(("wait", {"job_id": one, "timeout": 5}), ("wait", {"job_id": two, "timeout": 9})) == []
+    after = house.ledger.last_event()
+    house.clock.now += 4.9
+    assert house.door.over() == []
+    house.ask(("cancel", {"job_id": two}))
+    ((_, woken),) = house.door.wake(house.ledger.events(after=after, limit=9))
+    assert isinstance(woken, JobView)
+    assert (woken.job_id, woken.status) == (two, "cancelled")
+    house.clock.now += 0.2
+    ((_, timed_out),) = house.door.over()
+    assert isinstance(timed_out, JobView)
+    assert (timed_out.job_id, timed_out.status) == (one, "queued")
+    assert not house.door.holds_answers
+
+
+def test_the_rate_limit_saves_up_a_second_and_forgets_quiet_clients() -> None:
+    limit = RateLimit(10)
+    assert [limit.take("a", 0.0) for _ in range(10)] == [0.0] * 10
+    assert limit.take("a", 0.0) == pytest.approx(0.1)
+    assert limit.take("b", 0.0) == 0.0
+    assert limit.take("a", 0.1) == pytest.approx(0.0)
+    assert limit.take("a", 0.1) > 0
+    for number in range(CLIENTS_MAX * 2):
+        limit.take(str(number), 1.0)
+    assert len(limit) == CLIENTS_MAX
+
+
+def test_held_waits_are_bounded_and_leave_nothing_behind() -> None:
+    waits = Waits()
+    back = Return(b"r", (), b"1", "json")
+    for number in range(WAITS_PER_CLIENT):
+        assert waits.hold(Held(f"job-{number % 7}", "a", back, float(number)))
+    assert not waits.hold(Held("job-0", "a", back, 1.0))
+    assert waits.hold(Held("job-0", "b", back, 1e9))
+    ended = waits.of_job("job-0")
+    assert {held.client for held in ended} == {"a", "b"}
+    assert waits.hold(Held("job-0", "a", back, 1.0))
+    assert len(waits.over(1e6)) == len(range(WAITS_PER_CLIENT)) - (len(ended) - 1) + 1
+    assert len(waits) == 0
+    for _ in range(5000):
+        waits.hold(Held("job-1", "a", back, 1e9))
+        waits.of_job("job-1")
+    assert len(waits._queue) < 200
+    assert not waits._of_job
+    assert not waits._of_client
+
+
+def test_the_order_of_replies_is_that_of_the_requests(house: House) -> None:
+    answers = house.ask(("ping", {}), ("submit", {"story": STORY}), ("pong", {}), ("stats", {}))
+    assert [type(answer).__name__ for answer in answers] == ["Pong", "Submitted", "ErrorReply", "StatsReply"]

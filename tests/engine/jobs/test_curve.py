@@ -1,0 +1,273 @@
+"""Keys: made, checked, let in, revoked, and what each of them may see."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+import zmq.auth
+
+from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
+from video_pipeline.engine.cli.main import main
+from video_pipeline.engine.errors import ConfigError, InputError
+from video_pipeline.engine.jobs.curve import (
+    AllowList,
+    client_names,
+    keys_dir,
+    make_client_key,
+    make_node_key,
+    read_key,
+    revoke_client,
+)
+
+
+def test_key_files_are_private_and_in_the_format_of_zmq_auth(tmp_path: Path) -> None:
+    node = make_node_key(tmp_path / "keys")
+    client = make_client_key(tmp_path / "keys", "studio", into=tmp_path / "out")
+    for path in (node, node.with_suffix(".key_secret"), client, tmp_path / "keys/clients/studio.key"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        public, secret = zmq.auth.load_certificate(path)
+        mine = read_key(path, secret=path.suffix == ".key_secret")
+        assert (mine.public, mine.secret) == (public, secret)
+    for folder in ("keys", "keys/clients", "out"):
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700
+
+
+def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
+    make_node_key(tmp_path)
+    make_client_key(tmp_path, "studio")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.key*")}
+    with pytest.raises(InputError, match="has a key"):
+        make_node_key(tmp_path)
+    with pytest.raises(InputError, match="revoke it first"):
+        make_client_key(tmp_path, "studio")
+    revoke_client(tmp_path, "studio")
+    with pytest.raises(InputError, match="is there already"):
+        make_client_key(tmp_path, "studio")
+    assert {path.read_bytes() for path in tmp_path.rglob("*.key*")} == set(before.values())
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "local", "node", ".hidden", "x" * 65, "a b", "a\nb"])
+def test_a_client_s_name_is_checked(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"client name: got .*; allowed: "):
+        make_client_key(tmp_path, name)
+    assert not list(tmp_path.rglob("*.key*"))
+
+
+WRONG_FILES: dict[str, tuple[str, str]] = {
+    "empty": ("", "has no public-key"),
+    "short": ('public-key = "abc"', "has 3 characters; allowed: 40"),
+    "not Z85": (f'public-key = "{"~" * 40}"', "allowed: 40 characters of Z85"),
+    "no secret": (f'public-key = "{"0" * 40}"', "has no secret-key"),
+    "not a pair": (f'public-key = "{"0" * 40}"\nsecret-key = "{"1" * 40}"', "do not belong together"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_a_wrong_key_file_is_named(tmp_path: Path, name: str) -> None:
+    text, words = WRONG_FILES[name]
+    path = tmp_path / "node.key_secret"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match=words) as caught:
+        read_key(path, secret=True)
+    assert str(path) in str(caught.value)
+    assert "1111" not in str(caught.value)
+
+
+def test_a_secret_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    secret = make_node_key(tmp_path).with_suffix(".key_secret")
+    secret.chmod(0o640)
+    with pytest.raises(ConfigError, match=r"mode 0640\); allowed: 0600"):
+        read_key(secret, secret=True)
+
+
+def test_the_allow_list_follows_its_folder_and_names_what_is_wrong_in_it(tmp_path: Path) -> None:
+    make_client_key(tmp_path, "a")
+    make_client_key(tmp_path, "b")
+    allowed = AllowList(tmp_path)
+    assert sorted(allowed.names.values()) == ["a", "b"]
+    assert allowed.reload() == set()
+    revoke_client(tmp_path, "a")
+    assert allowed.reload() == {"a"}
+    assert list(allowed.names.values()) == ["b"]
+    (tmp_path / "clients/c.key").write_text("nothing")
+    (tmp_path / "clients/d.key").write_bytes((tmp_path / "clients/b.key").read_bytes())
+    assert allowed.reload() == set()
+    assert [fault.partition(": ")[0].rpartition("/")[2] for fault in allowed.faults] == ["c.key", "d.key"]
+    assert client_names(tmp_path) == ["b", "c", "d"]
+    secret = make_client_key(tmp_path, "e")
+    replacement = zmq.auth.load_certificate(secret)[0].decode()
+    (tmp_path / "clients/b.key").write_text(f'public-key = "{replacement}"')
+    assert "b" in allowed.reload()  # another key under the same name: who had the old one is out
+
+
+def test_the_commands_make_list_and_revoke(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def run(*arguments: str) -> dict[str, Any]:
+        assert main(["keys", *arguments, "--json"]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert len(run("node")["public_key"]) == 40
+    assert Path(run("client", "studio")["secret_key"]).exists()
+    assert run("list") == {"clients": ["studio"], "faults": []}
+    assert Path(run("revoke", "studio")["revoked"]).exists()
+    assert run("list")["clients"] == []
+    assert main(["keys", "revoke", "studio"]) == 2
+    assert "which is not let in" in capsys.readouterr().err
+
+
+def keys_of(secret: Path) -> tuple[bytes, bytes]:
+    pair = read_key(secret, secret=True)
+    assert pair.secret is not None
+    return pair.public, pair.secret
+
+
+def is_refused(front: FrontEndProcess, **options: Any) -> bool:
+    """Say whether a client gets no answer for as long as others would need to get one."""
+    with Speaker(front.requests, timeout=1.0, **options) as speaker:
+        speaker.send("ping")
+        try:
+            speaker.receive()
+        except zmq.Again:
+            return True
+    return False
+
+
+def test_only_clients_that_are_let_in_are_answered_and_see_only_their_own(tmp_path: Path) -> None:
+    config = node_config(tmp_path, curve="on", operators=("boss",))
+    keys = keys_dir(config)
+    make_node_key(keys)
+    pairs = {name: keys_of(make_client_key(keys, name)) for name in ("ann", "bob", "boss")}
+    with FrontEndProcess(config) as front:
+        server = front.public_key
+
+        def speaker(name: str) -> Speaker:
+            return Speaker(front.requests, keys=pairs[name], server=server)
+
+        with speaker("ann") as ann, speaker("bob") as bob, speaker("boss") as boss:
+            assert [one.ask("ping")["user"] for one in (ann, bob, boss)] == ["ann", "bob", "boss"]
+            job_id = ann.ask("submit", {"story": STORY, "key": "k"})["job_id"]
+            for verb in ("status", "cancel", "retry", "wait", "events"):
+                error = bob.refused(verb, {"job_id": job_id})
+                assert error["code"] == "NOT_FOUND"
+                unknown = bob.refused(verb, {"job_id": "job-" + "0" * 24})
+                assert unknown["message"].replace("job-" + "0" * 24, job_id) == error["message"]
+            assert bob.refused("list", {"before": job_id})["code"] == "NOT_FOUND"
+            assert bob.ask("list")["jobs"] == []
+            assert bob.ask("events")["events"] == []
+            assert bob.ask("stats")["jobs"]["queued"] == 0
+            assert bob.ask("submit", {"story": STORY, "key": "k"})["job_id"] != job_id
+            assert len(boss.ask("list")["jobs"]) == 2
+            assert ann.ask("status", {"job_id": job_id})["status"] == "queued"
+            assert boss.ask("cancel", {"job_id": job_id})["status"] == "cancelled"
+
+        stranger = zmq.curve_keypair()
+        assert is_refused(front, keys=stranger, server=server)
+        assert is_refused(front)  # no keys at all
+        assert is_refused(front, keys=pairs["ann"], server=zmq.curve_keypair()[0])  # for another node
+        assert front.counters()["keys_refused"] >= 1
+
+
+def test_a_revoked_client_is_put_out_and_stays_out_without_a_restart(tmp_path: Path) -> None:
+    config = node_config(tmp_path, curve="on")
+    keys = keys_dir(config)
+    ann, bob = (keys_of(make_client_key(keys, name)) for name in ("ann", "bob"))
+    with FrontEndProcess(config) as front:
+        assert front.public_key == read_key(keys / "node.key").public.decode()  # it made its own
+        with (
+            Speaker(front.requests, keys=ann, server=front.public_key, timeout=1) as hers,
+            Speaker(front.requests, keys=bob, server=front.public_key) as his,
+        ):
+            context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+            events = context.socket(zmq.SUB)
+            events.linger = 0
+            events.curve_publickey, events.curve_secretkey = ann
+            events.curve_serverkey = (front.public_key or "").encode()
+            events.connect(front.events)
+            events.subscribe(b"")
+            hers.ask("ping")
+            assert hers.ask("submit", {"story": STORY})
+            assert events.poll(3000)
+            events.recv_multipart()
+            revoke_client(keys, "ann")
+            until = time.monotonic() + 5
+            while front.counters().get("connections_ended", 0) < 2 and time.monotonic() < until:
+                pass
+            hers.send("ping")
+            with pytest.raises(zmq.Again):
+                hers.receive()
+            his.ask("submit", {"story": STORY})
+            assert not events.poll(500)
+            assert is_refused(front, keys=ann, server=front.public_key)
+            assert his.ask("ping")["user"] == "bob"
+            context.destroy(0)
+        new = keys_of(make_client_key(keys, "cid"))
+        until = time.monotonic() + 5
+        while time.monotonic() < until and is_refused(front, keys=new, server=front.public_key):
+            pass
+        with Speaker(front.requests, keys=new, server=front.public_key) as hers:
+            assert hers.ask("ping")["user"] == "cid"
+
+
+def test_a_routing_id_of_one_s_own_choice_is_refused_where_clients_differ(tmp_path: Path) -> None:
+    config = node_config(tmp_path, curve="on")
+    pair = keys_of(make_client_key(keys_dir(config), "ann"))
+    with FrontEndProcess(config) as front:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        with context.socket(zmq.DEALER) as sock:
+            sock.linger, sock.rcvtimeo = 0, 5000
+            sock.routing_id = b"bob"
+            sock.curve_publickey, sock.curve_secretkey = pair
+            sock.curve_serverkey = (front.public_key or "").encode()
+            sock.connect(front.requests)
+            sock.send_multipart([b"VP1J", b"1", b"ping", b"{}"])
+            frames = sock.recv_multipart()
+            assert frames[2] == b"error"
+            assert json.loads(frames[3])["field"] == "routing id"
+        context.destroy(0)
+
+
+def test_curve_is_on_wherever_others_can_connect(tmp_path: Path) -> None:
+    with FrontEndProcess(node_config(tmp_path, bind="tcp://*:*")) as front:
+        assert front.public_key is not None
+        assert is_refused(front)
+        warnings = "".join(front.errors)
+        assert "node.key was made" in warnings
+    config = node_config(tmp_path / "b", bind="tcp://127.0.0.1:*", events_bind="tcp://0.0.0.0:*")
+    with FrontEndProcess(config) as front:
+        assert front.public_key is not None
+
+
+def test_curve_off_for_everybody_is_warned_of(tmp_path: Path) -> None:
+    with FrontEndProcess(node_config(tmp_path, bind="tcp://0.0.0.0:*", curve="off")) as front:
+        with Speaker(front.requests.replace("0.0.0.0", "127.0.0.1")) as speaker:
+            assert speaker.ask("ping")["user"] == "local"
+        assert "node.curve is off: everybody who can reach" in "".join(front.errors)
+
+
+def test_a_broken_node_key_ends_the_start_with_its_reason(tmp_path: Path) -> None:
+    config = node_config(tmp_path, curve="on")
+    make_node_key(keys_dir(config))
+    secret = keys_dir(config) / "node.key_secret"
+    secret.write_text("nothing")
+    process = FrontEndProcess(config)
+    try:
+        assert (
+            process.wait_for("error")
+            == f'{secret}: has no public-key; allowed: a line public-key = "…" as zmq.auth writes it'
+        )
+        assert process.process.wait(10) == 2
+    finally:
+        process.stop()
+    assert os.path.exists(secret)  # noqa: PTH110 - it is not replaced

@@ -1,0 +1,227 @@
+"""Subtitles are read back by FFmpeg's own demuxers."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from video_pipeline.engine.outputs.subtitles import LINE_COLUMNS, LINES, Cue, cues, to_srt, to_vtt
+from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.text import TextStyle
+from video_pipeline.filters.typeset.characters import clusters, sanitise
+
+FPS = Fraction(30)
+LONG = (
+    "The lighthouse keeper climbed the stairs for the last time, and in the lamp room, where the glass was thick "
+    "with salt, he found a letter addressed to nobody at all. He read it twice. Then he lit the lamp."
+)
+JAPANESE = (
+    "吾輩は猫である。名前はまだ無い。何でも薄暗いじめじめした所でニャーニャー泣いていた事だけは記憶している。"
+)
+THAI = "สวัสดีชาวโลก นี่คือเรื่องราวของเด็กหญิงคนหนึ่งที่ออกเดินทางไปยังดินแดนอันไกลโพ้นเพื่อค้นหาความหมายของชีวิต"
+ARABIC = "عاش حارس منارة وحيد على شاطئ بعيد، وكان يشعل النور كل ليلة للسفن التائهة في البحر الأسود الكبير."
+
+
+def narrated(
+    text: str, *, at: Fraction = Fraction(1, 4), seconds: Fraction = Fraction(8), scene: str = "s0"
+) -> AudioTrack:
+    return AudioTrack("narration", Path("voice.wav"), "", at, seconds, scene_id=scene, text=text)
+
+
+def captioned(text: str, start: int, stop: int, *, scene: str = "s0") -> Caption:
+    return Caption(scene, text, FrameRange(start, stop), TextStyle(), "Noto Sans")
+
+
+def timeline(
+    *, frames: int = 300, audio: tuple[AudioTrack, ...] = (), captions: tuple[Caption, ...] = ()
+) -> Timeline:
+    clip = Clip("s0", FrameRange(0, frames), Still(Path("a.png"), 9, 16, ""))
+    return Timeline(1080, 1920, FPS, "t", (clip,), captions=captions, audio=audio)
+
+
+def columns(line: str) -> int:
+    return sum(
+        2 if any(unicodedata.east_asian_width(c) in "WF" for c in part) else 1 for part in clusters(line)
+    )
+
+
+def words_of(found: tuple[Cue, ...]) -> str:
+    return "".join("".join(cue.text.split()) for cue in found)
+
+
+def demuxed(path: Path) -> list[tuple[Fraction, Fraction, str]]:
+    """Return (start, stop, text) of each cue as FFmpeg reads the file."""
+    read = []
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            if packet.pts is not None and packet.duration is not None and packet.time_base is not None:
+                start = packet.pts * packet.time_base
+                read.append((start, start + packet.duration * packet.time_base, bytes(packet).decode()))
+    return read
+
+
+def test_narration_is_spread_over_the_time_it_is_spoken() -> None:
+    found = cues(timeline(audio=(narrated(LONG),)), language="en")
+    assert len(found) > 2
+    assert found[0].start == Fraction(1, 4)
+    assert found[-1].stop == Fraction(33, 4)
+    assert all(before.stop == after.start for before, after in pairwise(found))
+    assert words_of(found) == "".join(LONG.split())
+
+
+def test_time_follows_the_number_of_letters() -> None:
+    text = "Twelve words stand in this sentence, which is the longer one. Five are in this one here."
+    first, second = cues(timeline(audio=(narrated(text, seconds=Fraction(9)),)), language="en")
+    letters = [len("".join(cue.text.split())) for cue in (first, second)]
+    assert (first.stop - first.start) / (second.stop - second.start) == pytest.approx(letters[0] / letters[1])
+
+
+def test_narration_hides_the_caption_of_its_scene_and_of_no_other() -> None:
+    found = cues(
+        timeline(
+            audio=(narrated("Spoken words.", seconds=Fraction(2)),),
+            captions=(captioned("Shown words.", 0, 90), captioned("Silent scene.", 90, 300, scene="s1")),
+        ),
+        language="en",
+    )
+    assert [cue.text for cue in found] == ["Spoken words.", "Silent scene."]
+    assert (found[1].start, found[1].stop) == (Fraction(3), Fraction(10))
+
+
+def test_captions_that_overlap_in_a_transition_do_not_overlap_as_cues() -> None:
+    found = cues(
+        timeline(captions=(captioned("One.", 0, 160), captioned("Two.", 140, 300, scene="s1"))), language="en"
+    )
+    assert [(cue.start, cue.stop) for cue in found] == [
+        (Fraction(0), Fraction(140, 30)),
+        (Fraction(140, 30), Fraction(10)),
+    ]
+
+
+def test_nothing_lasts_past_the_end_of_the_video() -> None:
+    found = cues(
+        timeline(frames=60, audio=(narrated(LONG, at=Fraction(1), seconds=Fraction(30)),)), language="en"
+    )
+    assert found[-1].stop == Fraction(2)
+    assert words_of(found) == "".join(LONG.split())
+
+
+def test_a_short_sentence_gets_a_second_where_there_is_time() -> None:
+    text = f"Yes. {LONG[:80]}"
+    found = cues(timeline(audio=(narrated(text, seconds=Fraction(9)),)), language="en")
+    assert min(cue.stop - cue.start for cue in found) >= 1
+
+
+def test_a_sentence_is_parted_at_its_clauses() -> None:
+    first = cues(timeline(audio=(narrated(LONG),)), language="en")[0]
+    assert first.text.endswith("in the lamp room,")
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", LONG), ("ja", JAPANESE), ("th", THAI), ("ar", ARABIC)])
+def test_every_script_keeps_its_letters_and_its_line_length(language: str, text: str) -> None:
+    found = cues(timeline(audio=(narrated(text),)), language=language)
+    assert words_of(found) == "".join(text.split())
+    for cue in found:
+        lines = cue.text.split("\n")
+        assert len(lines) <= LINES
+        assert max(map(columns, lines)) <= LINE_COLUMNS
+
+
+def test_the_language_is_found_where_it_is_not_given() -> None:
+    line = timeline(
+        audio=(narrated("Dr. Weber kam z. B. um 3 Uhr. Er ging früh nach Hause, weil es schneite."),)
+    )
+    assert cues(line) == cues(line, language="de")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=st.text(
+        alphabet=st.one_of(st.characters(), st.sampled_from("aaaa bbb,. \n<>&-漢字ا𝔘\u0301")),
+        min_size=1,
+        max_size=400,
+    ),
+    frames=st.integers(1, 600),
+)
+def test_any_text_gives_cues_that_fit_and_never_overlap(text: str, frames: int) -> None:
+    whole = timeline(frames=600, captions=(captioned(text, 600 - frames, 600),))
+    found = cues(whole, language="en")
+    clean = sanitise(text, has_glyph=lambda _: False).replace("\ufffd", "")
+    assert words_of(found) == "".join(clean.split())
+    for cue in found:
+        lines = cue.text.split("\n")
+        assert 1 <= len(lines) <= LINES
+        assert all(0 < columns(line) <= LINE_COLUMNS for line in lines)
+    times = [time for cue in found for time in (cue.start, cue.stop)]
+    assert times == sorted(times)
+    assert all(cue.start < cue.stop for cue in found)
+    assert all(0 <= time <= whole.duration for time in times)
+
+
+def test_srt_is_read_back_to_the_millisecond(tmp_path: Path) -> None:
+    found = cues(timeline(audio=(narrated(LONG),)), language="en")
+    path = tmp_path / "a.srt"
+    path.write_text(to_srt(found), encoding="utf-8")
+    read = demuxed(path)
+    assert [text for _, _, text in read] == [cue.text for cue in found]
+    for (start, stop, _), cue in zip(read, found, strict=True):
+        assert abs(start - cue.start) <= Fraction(1, 2000)
+        assert abs(stop - cue.stop) <= Fraction(1, 2000)
+
+
+def test_vtt_is_read_back_with_its_escapes(tmp_path: Path) -> None:
+    found = (Cue(Fraction(1, 3), Fraction(2), "if a < b & b > c\n1 --> 2 <b>"),)
+    path = tmp_path / "a.vtt"
+    path.write_text(to_vtt(found), encoding="utf-8")
+    assert demuxed(path) == [
+        (Fraction(333, 1000), Fraction(2), "if a &lt; b &amp; b &gt; c\n1 --&gt; 2 &lt;b&gt;")
+    ]
+
+
+def test_markup_in_a_story_is_words_in_srt(tmp_path: Path) -> None:
+    found = (
+        Cue(Fraction(0), Fraction(1), "<i>not italic</i> {\\an8}"),
+        Cue(Fraction(1), Fraction(2), "a --> b"),
+    )
+    text = to_srt(found)
+    assert "<i>" not in text
+    assert "{\\" not in text
+    assert text.count("-->") == 2
+    path = tmp_path / "a.srt"
+    path.write_text(text, encoding="utf-8")
+    assert [words.replace("\u2060", "") for _, _, words in demuxed(path)] == [cue.text for cue in found]
+
+
+@pytest.mark.parametrize(("write", "ending"), [(to_srt, "srt"), (to_vtt, "vtt")])
+def test_blank_lines_and_control_characters_never_end_a_cue(
+    write: Callable[[Sequence[Cue]], str], ending: str, tmp_path: Path
+) -> None:
+    found = (Cue(Fraction(0), Fraction(1), "one\n\n \x00\r\ntwo\x07"), Cue(Fraction(1), Fraction(2), "three"))
+    path = tmp_path / f"a.{ending}"
+    path.write_text(write(found), encoding="utf-8")
+    assert [text for _, _, text in demuxed(path)] == ["one\ntwo", "three"]
+
+
+def test_times_are_rounded_and_hours_are_written() -> None:
+    found = (
+        Cue(Fraction(2, 3), Fraction(59_9996, 10_000), "a"),
+        Cue(Fraction(360_000), Fraction(360_001), "b"),
+    )
+    assert "00:00:00,667 --> 00:01:00,000\n" in to_srt(found)
+    assert "100:00:00.000 --> 100:00:01.000\n" in to_vtt(found)
+
+
+def test_a_silent_timeline_without_captions_has_empty_files() -> None:
+    found = cues(timeline())
+    assert found == ()
+    assert to_srt(found) == ""
+    assert to_vtt(found) == "WEBVTT\n"
