@@ -43,7 +43,7 @@ SILENT_FACTOR = Fraction(3, 2)
 """A scene whose speech failed is this much longer, so that it can be read (the guide's rule)."""
 
 
-def _transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
+def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
     spec = scene.transition
     name = spec.name if spec else config.scenes.transition
     if name == CUT:
@@ -87,7 +87,7 @@ def scene_timings(
 ) -> tuple[list[SceneTiming], list[str]]:
     fps = config.video.fps
     padding = exact_seconds(config.scenes.narration_padding)
-    transitions = [_transition(scene, config) for scene in scenes]
+    transitions = [_scene_transition(scene, config) for scene in scenes]
     timings: list[SceneTiming] = []
     warnings: list[str] = []
     before = 0
@@ -230,7 +230,7 @@ def compose(
         frames = placement.ranges[index]
         before = placement.overlaps[index - 1] if index else 0
         after = placement.overlaps[index]
-        clips.append(_clip(scene, own, index, frames, before, after, config, width / height))
+        clips.append(_make_clip(scene, own, index, frames, before, after, config, width / height))
         if after:
             overlap = FrameRange(frames.stop - after, frames.stop)
             transitions.append(Transition(timings[index].transition, index, overlap))
@@ -319,7 +319,7 @@ def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fracti
     return FrameRange(first, max(first + 1, frames_round(start + lead.seconds + own.narration.duration, fps)))
 
 
-def _clip(
+def _make_clip(
     scene: StoryScene,
     own: SceneAssets,
     index: int,

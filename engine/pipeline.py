@@ -154,7 +154,7 @@ def _produce(
             audio=sound,
         )
         with writer, watch.stage("render"):
-            mixing = side.submit(_mix, plan, sound, watch, cancelled, use_cache)
+            mixing = side.submit(_produce_sound, plan, sound, watch, cancelled, use_cache)
             subtitles = side.submit(write_subtitles, plan, outputs, files)
             thumbnail = side.submit(thumbnail_of_watched, plan, picture, watched=watched, cancelled=cancelled)
             try:
@@ -205,7 +205,7 @@ def _segment_cache(plan: Plan) -> SegmentCache:
     )
 
 
-def _mix(
+def _produce_sound(
     plan: Plan, target: Path, watch: Stopwatch, cancelled: threading.Event, use_cache: bool
 ) -> AudioReport:
     with watch.stage("sound"):

@@ -46,7 +46,7 @@ def _relative(rect: Rect, bounds: Rect) -> Rect:
     )
 
 
-def _progress(easing: Easing, counter: str, first_frame: int, frames: int) -> str:
+def _eased_progress(easing: Easing, counter: str, first_frame: int, frames: int) -> str:
     linear = f"clip(({counter}+{first_frame})/{max(1, frames - 1)},0,1)"
     return EASING_EXPRESSIONS[easing].format(p=linear)
 
@@ -99,7 +99,7 @@ def perspective(
         """Return the window's corner, and where its first and last edge show the picture, in its pixels."""
         near, near_size, far, far_size = ends
         first = first_frame - 1 if counter == "on" else first_frame  # perspective's `on` starts at 1
-        s = _progress(camera.easing, counter, first, frames)
+        s = _eased_progress(camera.easing, counter, first, frames)
         # z and o of the module's formula, for a screen of unit size.
         zoom = _between(1 / near_size, 1 / far_size, s)
         left = f"{plane[index]}*{_between(near / near_size, far / far_size, s)}/{zoom}"
@@ -155,7 +155,7 @@ def zoompan(
     `bounds`, padded to the canvas's aspect at the right and bottom, several times larger than the canvas.
     """
     start, end = _relative(camera.start, bounds), _relative(camera.end, bounds)
-    s = _progress(camera.easing, "on", first_frame, frames)
+    s = _eased_progress(camera.easing, "on", first_frame, frames)
     zoom = _between(1 / start.width, 1 / end.width, s)
     left = f"round(iw*{_between(start.x / start.width, end.x / end.width, s)}/zoom)"
     top = f"round(ih*{_between(start.y / start.width, end.y / end.width, s)}/zoom)"

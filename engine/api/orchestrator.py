@@ -34,20 +34,22 @@ class ContentGenerationOrchestrator:
         """
         logger.info("generating a story for the prompt: %s", prompt)
         generate = getattr(self.story_generator, "generate", None) or self.story_generator.generate_story
-        story = await _called(generate, prompt, _part(config, "story"))
+        story = await _call_either(generate, prompt, _part(config, "story"))
         logger.info("submitting story %s to the video pipeline", _part(story, "id"))
-        job = await _called(self.video_pipeline.submit_job, story_data=story, config=_part(config, "video"))
+        job = await _call_either(
+            self.video_pipeline.submit_job, story_data=story, config=_part(config, "video")
+        )
         self.job_tracker.add_job(job)
         if not _part(config, "wait_for_completion", True):
             return {"story": story, "video_job_id": job.id, "status": "processing"}
-        return {"story": story, "video": await _called(self.video_pipeline.wait_for_job, job.id)}
+        return {"story": story, "video": await _call_either(self.video_pipeline.wait_for_job, job.id)}
 
 
 def _part(holder: Any, name: str, default: Any = None) -> Any:
     return holder.get(name, default) if isinstance(holder, Mapping) else getattr(holder, name, default)
 
 
-async def _called(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+async def _call_either(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
     """Call a function of either kind without holding up the event loop."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments, **keywords)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from video_pipeline.engine.api.tracking import VideoJob, result_of, status_fields, story_of
+from video_pipeline.engine.api.tracking import VideoJob, result_of, status_fields, submittable_story
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.job import NODE_SECTIONS
 from video_pipeline.engine.config.load import by_sections
@@ -19,7 +19,7 @@ from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.client.connect import ConnectOptions, connect_to
 from video_pipeline.engine.jobs.client.steps import JobOptions
-from video_pipeline.engine.jobs.client.transport import Link
+from video_pipeline.engine.jobs.client.transport import Transport
 from video_pipeline.engine.jobs.messages import JobView, Submitted
 from video_pipeline.engine.jobs.model import Priority
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 AnyConfig = Mapping[str, Any] | Config | str | os.PathLike[str] | None
 
 
-class _Shared:
+class _PipelineBase:
     """What the pipeline and its asyncio twin have in common: where jobs go, and what is told of them."""
 
     def __init__(
@@ -63,7 +63,9 @@ class _Shared:
                 raise ConfigError("state_path, max_workers: allowed: without `connect`; they are the node's")
             given = self.config.model_dump(mode="json", exclude_unset=True)
             self._own = {key: value for key, value in given.items() if key not in NODE_SECTIONS}
-        self._link: Link = connect_to(connect or "", **options) if self._local is None else self._local.link
+        self._link: Transport = (
+            connect_to(connect or "", **options) if self._local is None else self._local.link
+        )
 
     def _begin(self) -> None:
         """Have workers for what is in the ledger."""
@@ -87,7 +89,7 @@ class _Shared:
             before = merged.get(section)
             both = isinstance(before, Mapping) and isinstance(values, Mapping)
             merged[section] = {**before, **values} if both else values  # type: ignore[dict-item]
-        return story_of(story if story_data is None else story_data), merged
+        return submittable_story(story if story_data is None else story_data), merged
 
     def _made(
         self, story: Any, config: dict[str, Any], priority: Priority, made: Submitted, view: JobView
@@ -114,7 +116,7 @@ class _Shared:
         return fields
 
 
-class VideoGenerationPipeline(_Shared):
+class VideoGenerationPipeline(_PipelineBase):
     """Submits stories and returns their videos. A context manager; every method may be called from any thread.
 
     Jobs are kept durably: those that are still queued when the program ends are rendered by the next pipeline of
@@ -179,7 +181,7 @@ class VideoGenerationPipeline(_Shared):
         self.close()
 
 
-class AsyncVideoGenerationPipeline(_Shared):
+class AsyncVideoGenerationPipeline(_PipelineBase):
     """VideoGenerationPipeline for asyncio: the same methods, to be awaited."""
 
     @property

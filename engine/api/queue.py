@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from video_pipeline.engine.api.pipeline import AnyConfig, load_any
-from video_pipeline.engine.api.tracking import VideoJob, status_fields, story_of
+from video_pipeline.engine.api.tracking import VideoJob, status_fields, submittable_story
 from video_pipeline.engine.errors import JobConflictError, JobNotFoundError
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
@@ -57,7 +57,7 @@ class VideoGenerationQueue:
         key = job.job_id if _KEY.fullmatch(job.job_id) else hashlib.sha256(job.job_id.encode()).hexdigest()
         try:
             made = self._client.submit(
-                story_of(job.story_data),
+                submittable_story(job.story_data),
                 job.config,
                 priority=job.priority,
                 key=key,

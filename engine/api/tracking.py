@@ -100,7 +100,7 @@ class JobTracker:
             job.update(status)
 
 
-def story_of(story: Any) -> dict[str, Any] | Story | os.PathLike[str]:
+def submittable_story(story: Any) -> dict[str, Any] | Story | os.PathLike[str]:
     """Return a story in a form that can be submitted.
 
     A mapping, a Story and a path (of a file) are taken as they are. Of any other object, such as the story of an

@@ -17,7 +17,7 @@ PLACED_KEYS = ("start_time", "end_time")
 """Keys of a composed scene that follow from the others: the timeline is worked out anew."""
 
 
-def story_of(scenes: Sequence[Mapping[str, Any]], *, title: str) -> Story:
+def story_from_scenes(scenes: Sequence[Mapping[str, Any]], *, title: str) -> Story:
     """Return the story that composed scenes stand for; raise StoryError naming the scene and the field."""
     converted = []
     for number, scene in enumerate(scenes, start=1):
@@ -55,7 +55,7 @@ class VideoRenderer:
         longer than the scenes, the last scene is held. Raises StoryError for wrong scenes, RenderingError.
         """
         output = Path(output_path)
-        story = story_of(scenes, title=output.stem or "video")
+        story = story_from_scenes(scenes, title=output.stem or "video")
         sound = None
         if audio_path is not None:
             try:

@@ -327,13 +327,13 @@ class _Timed:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return a reader, as http.client asks for it."""
-        return io.BufferedReader(_Reader(self))
+        return io.BufferedReader(_ResponseReader(self))
 
     def close(self) -> None:
         """Leave it open: http.client closes its end before the body is read. The fetcher closes it."""
 
 
-class _Reader(io.RawIOBase):
+class _ResponseReader(io.RawIOBase):
     def __init__(self, wire: _Timed) -> None:
         super().__init__()
         self._wire = wire

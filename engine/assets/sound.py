@@ -149,11 +149,11 @@ def read_sound(path: Path, *, start: Seconds = Fraction(0)) -> Iterator[Samples]
         first = next(frames, None)
         if first is None:
             return
-        begins = _time(first)
+        begins = _frame_seconds(first)
         if begins is None or (not sought and abs(begins - origin) <= START_TOLERANCE_S):
             begins = origin
         lead = round((begins - origin - start) * SAMPLE_RATE_HZ)
-        yield from _silence(lead)
+        yield from _silent_samples(lead)
         early = max(0, -lead)
         for piece in _continuous(chain([first], frames), _Resampler(path)):
             if early < len(piece):
@@ -173,7 +173,7 @@ def _seek(container: av.container.InputContainer, stream: av.AudioStream, time: 
     return True
 
 
-def _time(frame: av.AudioFrame) -> Seconds | None:
+def _frame_seconds(frame: av.AudioFrame) -> Seconds | None:
     return frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
 
 
@@ -181,10 +181,10 @@ def _continuous(frames: Iterator[av.AudioFrame], resampler: _Resampler) -> Itera
     """Resample frames that follow each other, with silence where time stamps leave a gap."""
     due: Seconds | None = None
     for frame in frames:
-        time = _time(frame)
+        time = _frame_seconds(frame)
         if due is not None and time is not None and time - due > GAP_TOLERANCE_S:
             yield from resampler.flush()
-            yield from _silence(round((time - due) * SAMPLE_RATE_HZ))
+            yield from _silent_samples(round((time - due) * SAMPLE_RATE_HZ))
             due = time
         elif due is None:
             due = time
@@ -194,7 +194,7 @@ def _continuous(frames: Iterator[av.AudioFrame], resampler: _Resampler) -> Itera
     yield from resampler.flush()
 
 
-def _silence(samples: int) -> Iterator[Samples]:
+def _silent_samples(samples: int) -> Iterator[Samples]:
     for begin in range(0, samples, SAMPLE_RATE_HZ):
         yield np.zeros((min(SAMPLE_RATE_HZ, samples - begin), 2), np.float32)
 

@@ -50,7 +50,7 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
             f"--key: got {len(arguments.stories)} stories; allowed: one, for a key names one job"
         )
     config = _job_config(arguments.config)
-    when = _moment(arguments.schedule)
+    when = _parse_time(arguments.schedule)
     before = client.ping().last_event if arguments.wait else 0
     jobs: dict[str, str] = {}
     for story in arguments.stories:
@@ -210,7 +210,7 @@ def _job_config(path: Path | None) -> dict[str, Any]:
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:

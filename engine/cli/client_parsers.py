@@ -110,11 +110,11 @@ def _add(
     return parser
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_command(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.client_commands import run
 
     return run(arguments)
 
 
-CLIENT_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = dict.fromkeys(VERBS, _run)
+CLIENT_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = dict.fromkeys(VERBS, _run_command)

@@ -69,7 +69,7 @@ class Lines(JsonEvents):
                 return
             self._last[event.job_id] = (stage, now)
         moment = event.at.astimezone().strftime("%H:%M:%S")
-        print(f"{moment}  {_called(event.job_id, self._names)}  {event_words(event)}", flush=True)
+        print(f"{moment}  {_display_name(event.job_id, self._names)}  {event_words(event)}", flush=True)
 
 
 class Bars:
@@ -81,7 +81,7 @@ class Bars:
 
         self._names = names
         self._bars: dict[str, TaskID] = {}
-        self._progress = Progress(
+        self._progress_text = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %", markup=False),
@@ -92,22 +92,22 @@ class Bars:
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._progress_text.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._progress_text.stop()
 
     def show(self, event: EventView) -> None:
         """Move the job's bar, or print what has become of it."""
-        called = _called(event.job_id, self._names)
+        called = _display_name(event.job_id, self._names)
         if event.kind == "progress":
             if event.job_id not in self._bars:
-                self._bars[event.job_id] = self._progress.add_task(called, total=100, speed="", left="")
+                self._bars[event.job_id] = self._progress_text.add_task(called, total=100, speed="", left="")
             details = event.details
-            self._progress.update(
+            self._progress_text.update(
                 self._bars[event.job_id],
                 description=f"{called}  {_stage(details)}",
                 completed=float(details.get("percent") or 0),
@@ -117,8 +117,8 @@ class Bars:
             return
         bar = self._bars.pop(event.job_id, None)
         if bar is not None:
-            self._progress.remove_task(bar)
-        self._progress.console.print(
+            self._progress_text.remove_task(bar)
+        self._progress_text.console.print(
             f"{called}  {event_words(event)}", markup=False, highlight=False, soft_wrap=True
         )
 
@@ -157,7 +157,7 @@ def shown_end(job: JobView) -> str:
 
 def job_details(job: JobView) -> str:
     """Return what is known of a job as a table of two columns."""
-    table = _grid()
+    table = _job_table()
     result = job.result or {}
     info = result.get("video_info", {})
     rows: dict[str, Any] = {
@@ -167,11 +167,11 @@ def job_details(job: JobView) -> str:
         "priority": job.priority,
         "key": job.key,
         "attempts": f"{job.attempts} of {job.max_attempts}",
-        "submitted": _moment(job.created_at),
-        "scheduled for": _moment(job.scheduled_for),
-        "started": _moment(job.started_at),
-        "ended": _moment(job.finished_at),
-        "progress": _progress(job),
+        "submitted": _local_time(job.created_at),
+        "scheduled for": _local_time(job.scheduled_for),
+        "started": _local_time(job.started_at),
+        "ended": _local_time(job.finished_at),
+        "progress": _progress_text(job),
         "error": f"{job.error_type}: {job.error_message}" if job.error_message else None,
         "log": "\n".join(job.log_tail),
         "video": result.get("video_path"),
@@ -184,7 +184,7 @@ def job_details(job: JobView) -> str:
     for name, value in rows.items():
         if value:
             table.add_row(name, str(value))
-    return _text(table)
+    return _table_text(table)
 
 
 def job_table(jobs: list[JobView]) -> str:
@@ -204,15 +204,15 @@ def job_table(jobs: list[JobView]) -> str:
             _status_words(job),
             job.priority,
             f"{job.attempts}/{job.max_attempts}",
-            _moment(job.created_at),
-            _progress(job),
+            _local_time(job.created_at),
+            _progress_text(job),
         )
-    return _text(table)
+    return _table_text(table)
 
 
 def stats_table(stats: StatsReply) -> str:
     """Return how a node is doing as a table of two columns."""
-    table = _grid()
+    table = _job_table()
     table.add_row("slots", f"{stats.running} of {stats.slots} rendering")
     table.add_row("queue", f"{stats.queued:,} of {stats.max_queued:,}")
     for status, count in stats.jobs.items():
@@ -220,10 +220,10 @@ def stats_table(stats: StatsReply) -> str:
     table.add_row("up for", f"{stats.uptime_seconds:,.0f} s")
     if stats.draining:
         table.add_row("draining", "takes no new jobs")
-    return _text(table)
+    return _table_text(table)
 
 
-def _grid() -> Table:
+def _job_table() -> Table:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
@@ -232,7 +232,7 @@ def _grid() -> Table:
     return table
 
 
-def _text(table: Table) -> str:
+def _table_text(table: Table) -> str:
     """Return a table as text, as wide as the terminal."""
     from rich.console import Console
 
@@ -249,7 +249,7 @@ def _text(table: Table) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines() if line.strip())
 
 
-def _called(job_id: str, names: Mapping[str, str]) -> str:
+def _display_name(job_id: str, names: Mapping[str, str]) -> str:
     return f"{job_id} {names[job_id]}" if job_id in names else job_id
 
 
@@ -260,7 +260,7 @@ def _status_words(job: JobView) -> str:
     return "scheduled" if waits and job.status is JobStatus.QUEUED else job.status.value
 
 
-def _progress(job: JobView) -> str:
+def _progress_text(job: JobView) -> str:
     if job.status is not JobStatus.PROCESSING or job.percent is None:
         return ""
     details = {"stage": job.stage}
@@ -277,5 +277,5 @@ def _number(value: Any, form: str) -> str:
     return form.format(value) if isinstance(value, int | float) else ""
 
 
-def _moment(when: datetime | None) -> str:
+def _local_time(when: datetime | None) -> str:
     return "" if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M:%S")

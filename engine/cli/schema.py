@@ -75,22 +75,22 @@ def config_table() -> str:
         model = outer.annotation
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
-        lines += _rows(section, model)
+        lines += _table_rows(section, model)
     return "\n".join(lines)
 
 
-def _rows(prefix: str, model: type[BaseModel]) -> list[str]:
+def _table_rows(prefix: str, model: type[BaseModel]) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            lines += _rows(f"{prefix}.{name}", field.annotation)
+            lines += _table_rows(f"{prefix}.{name}", field.annotation)
             continue
-        lines.append(f"| `{prefix}.{name}` | `{_shown(default)}` | {field.description} |")
+        lines.append(f"| `{prefix}.{name}` | `{_yaml_text(default)}` | {field.description} |")
     return lines
 
 
-def _shown(value: Any) -> str:
+def _yaml_text(value: Any) -> str:
     """Return a default as it would be written in YAML, on one line."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
@@ -101,7 +101,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_yaml_text(item)}" for key, item in value.items()) + "}"
     return json.dumps(value) if not isinstance(value, str) else value
 
 

@@ -14,7 +14,7 @@ KEPT = ("job_id", "attempt", "slot", "event")
 """Fields that a call may pass in `extra` and that become fields of the line."""
 
 
-def _time(record: logging.LogRecord) -> str:
+def _record_time(record: logging.LogRecord) -> str:
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     return f"{seconds}.{int(record.msecs):03d}Z"
 
@@ -29,7 +29,11 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line, with a traceback on further ones."""
         fields = {**self._fields, **_extra(record)}
-        parts = [_time(record), record.levelname, *(f"{name}={value}" for name, value in fields.items())]
+        parts = [
+            _record_time(record),
+            record.levelname,
+            *(f"{name}={value}" for name, value in fields.items()),
+        ]
         line = " ".join([*parts, record.getMessage()])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -40,7 +44,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as a JSON object without line breaks."""
         fields = {
-            "time": _time(record),
+            "time": _record_time(record),
             "level": record.levelname,
             "logger": record.name,
             **_extra(record),

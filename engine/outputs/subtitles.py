@@ -146,7 +146,7 @@ def _units(sentence: str) -> list[_Unit]:
     return units
 
 
-def _text(units: Sequence[_Unit]) -> str:
+def _joined_text(units: Sequence[_Unit]) -> str:
     return "".join(unit.text + unit.blanks for unit in units).strip()
 
 
@@ -157,7 +157,7 @@ def _width(units: Sequence[_Unit]) -> int:
 def _lines(units: Sequence[_Unit]) -> list[str] | None:
     """Return one line, or two of about one length, preferably parted at a clause; None where two are too few."""
     if _width(units) <= LINE_COLUMNS:
-        return [_text(units)]
+        return [_joined_text(units)]
     if _width(units) > LINES * LINE_COLUMNS + 1:
         return None
     best: tuple[float, int] | None = None
@@ -166,7 +166,7 @@ def _lines(units: Sequence[_Unit]) -> list[str] | None:
         if max(first, second) <= LINE_COLUMNS:
             badness = abs(first - second) - (12 if _CLAUSE_END.search(units[cut - 1].text) else 0)
             best = min(best or (badness, cut), (badness, cut))
-    return [_text(units[: best[1]]), _text(units[best[1] :])] if best else None
+    return [_joined_text(units[: best[1]]), _joined_text(units[best[1] :])] if best else None
 
 
 def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:

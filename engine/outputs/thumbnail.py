@@ -216,8 +216,8 @@ def pick_frame(video: Path, candidates: Sequence[Seconds] | None = None) -> Pick
     with _reader(video) as reader:
         best: tuple[Looks, Seconds, av.VideoFrame] | None = None
         rounds = [
-            list(candidates) if candidates else _spread(reader.duration, 1),
-            _spread(reader.duration, 4),
+            list(candidates) if candidates else _spread_times(reader.duration, 1),
+            _spread_times(reader.duration, 4),
         ]
         for times in rounds:
             for time in sorted(set(times)):
@@ -230,12 +230,12 @@ def pick_frame(video: Path, candidates: Sequence[Seconds] | None = None) -> Pick
         return Picked(best[1], Image.fromarray(_rgb(best[2])))
 
 
-def _spread(duration: Seconds, density: int) -> list[Seconds]:
+def _spread_times(duration: Seconds, density: int) -> list[Seconds]:
     count = max(4, min(MAX_CANDIDATES, math.ceil(duration / 2))) * density
     return [duration * (2 * index + 1) / (2 * count) for index in range(count)]
 
 
-class _Reader:
+class _FrameReader:
     """Frames of a video by time: decodes on where that is near, seeks where it is not."""
 
     def __init__(self, container: av.container.InputContainer, name: str) -> None:
@@ -273,12 +273,12 @@ class _Reader:
 
 
 @contextmanager
-def _reader(video: Path) -> Iterator[_Reader]:
+def _reader(video: Path) -> Iterator[_FrameReader]:
     try:
         with av.open(str(video), options={"protocol_whitelist": "file,pipe"}) as container:
             if not container.streams.video:
                 raise RenderingError(f"{video}: has no video stream")
-            yield _Reader(container, str(video))
+            yield _FrameReader(container, str(video))
     except av.FFmpegError as error:
         raise RenderingError(f"{video}: cannot be decoded: {error.strerror}") from error
 
@@ -305,7 +305,7 @@ def _luma(rgb: npt.NDArray[np.uint8]) -> Plane:
     return luma
 
 
-def _look(reader: _Reader, time: Seconds) -> tuple[av.VideoFrame, Looks]:
+def _look(reader: _FrameReader, time: Seconds) -> tuple[av.VideoFrame, Looks]:
     before = _luma(_rgb(reader.seek(time - STEADY_SECONDS), long_side_px=MOTION_PX))
     frame = reader.seek(time)
     now = _luma(_rgb(frame, long_side_px=MOTION_PX))

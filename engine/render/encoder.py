@@ -71,8 +71,8 @@ def encoder_settings(encoder: str, video: Video) -> EncoderSettings:
     gop_frames = max(1, round(video.gop * video.fps))
     options: dict[str, str]
     if encoder == "libx264":
-        _check("preset", video.preset, X264_PRESETS, encoder)
-        _check("tune", video.tune, X264_TUNES, encoder)
+        _check_choice("preset", video.preset, X264_PRESETS, encoder)
+        _check_choice("tune", video.tune, X264_TUNES, encoder)
         # stitchable: headers depend on the settings alone, so segments share them. A fixed keyint, no open GOP.
         # cpu-independent: the same bytes from every processor. Without it x264 (core 165) decides by what its
         # memory held before, in mbtree with AVX-512: a segment encoded twice came out in two ways.
@@ -83,8 +83,8 @@ def encoder_settings(encoder: str, video: Video) -> EncoderSettings:
         )
     else:
         preset = NVENC_FOR_X264_PRESET.get(video.preset, video.preset)
-        _check("preset", preset, NVENC_PRESETS, encoder)
-        _check("tune", video.tune, NVENC_TUNES, encoder)
+        _check_choice("preset", preset, NVENC_PRESETS, encoder)
+        _check_choice("tune", video.tune, NVENC_TUNES, encoder)
         options = {
             "preset": preset,
             "tune": "hq",
@@ -102,7 +102,7 @@ def encoder_settings(encoder: str, video: Video) -> EncoderSettings:
     return EncoderSettings(encoder, width, height, video.fps, gop_frames, options)
 
 
-def _check(key: str, value: str | None, allowed: tuple[str, ...], encoder: str) -> None:
+def _check_choice(key: str, value: str | None, allowed: tuple[str, ...], encoder: str) -> None:
     if value is not None and value not in allowed:
         raise ConfigError(f"video.{key}: got {value!r}; allowed with {encoder}: {', '.join(allowed)}")
 

@@ -105,7 +105,7 @@ def segment_key(
             for field in fields(timeline)
             if field.name not in PLACED_APART
         },
-        "clips": [_clip(timeline, index, drawn, plain) for index in seen],
+        "clips": [_clip_values(timeline, index, drawn, plain) for index in seen],
         "transitions": [plain(join) | {"after": join.after - seen[0]} for join in joins],
         "captions": [plain(art) for art in in_range(captions, frames)],
         "settings": plain(settings),
@@ -115,7 +115,9 @@ def segment_key(
     return key_of(parts)
 
 
-def _clip(timeline: Timeline, index: int, drawn: FrameRange, plain: Callable[[Any], Any]) -> dict[str, Any]:
+def _clip_values(
+    timeline: Timeline, index: int, drawn: FrameRange, plain: Callable[[Any], Any]
+) -> dict[str, Any]:
     """Return a clip as plain values; a fade that the range does not reach makes no difference."""
     clip = timeline.clips[index]
     values: dict[str, Any] = plain(clip)

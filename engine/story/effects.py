@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from video_pipeline.engine.common.validation import show
-from video_pipeline.engine.story.fields import EasingName, Fraction01, Number, Part
+from video_pipeline.engine.story.fields import EasingName, Fraction01, Number, StoryPart
 
 
-class RectSpec(Part):
+class RectSpec(StoryPart):
     """A rectangle in fractions of the picture; its height follows from the frame's aspect where left out."""
 
     x: Fraction01
@@ -33,7 +33,7 @@ class RectSpec(Part):
 ZoomNumber = Annotated[Number, Field(ge=1, le=10)]
 
 
-class KenBurns(Part):
+class KenBurns(StoryPart):
     """A camera move over a still: by two rectangles, or by zoom and focal point."""
 
     model_config = ConfigDict(
@@ -72,7 +72,7 @@ class KenBurns(Part):
         return self
 
 
-class FadeEffect(Part):
+class FadeEffect(StoryPart):
     """A fade of a scene from black or to black."""
 
     type: Literal["fade_in", "fade_out"]

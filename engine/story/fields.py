@@ -44,7 +44,7 @@ def _colour(value: str) -> str:
     return value
 
 
-def _transition(value: str) -> str:
+def _check_transition(value: str) -> str:
     if value not in TRANSITION_NAMES:
         raise ValueError(f"unknown transition; allowed: {', '.join(TRANSITION_NAMES)}")
     return value
@@ -64,7 +64,7 @@ def _printable(value: str) -> str:
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def _identifier(value: str) -> str:
+def _check_identifier(value: str) -> str:
     if not ID_PATTERN.fullmatch(value):
         raise ValueError(
             "allowed: 1 to 128 letters, digits, '.', '_' and '-', beginning with a letter or a digit"
@@ -78,13 +78,13 @@ Colour = Annotated[str, AfterValidator(_colour), Field(min_length=1, max_length=
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 FontName = Annotated[str, Field(min_length=1, max_length=1024)]
 TransitionName = Annotated[
-    str, AfterValidator(_transition), Field(json_schema_extra={"enum": list(TRANSITION_NAMES)})
+    str, AfterValidator(_check_transition), Field(json_schema_extra={"enum": list(TRANSITION_NAMES)})
 ]
 Identifier = Annotated[
-    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{ID_PATTERN.pattern}$"})
+    str, AfterValidator(_check_identifier), Field(json_schema_extra={"pattern": f"^{ID_PATTERN.pattern}$"})
 ]
 PRINTABLE = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
-Line = Annotated[
+SingleLine = Annotated[
     str, AfterValidator(_printable), Field(min_length=1, max_length=300, json_schema_extra=PRINTABLE)
 ]
 Text = Annotated[str, Field(max_length=TEXT_MAX_CHARACTERS)]
@@ -109,7 +109,7 @@ def own_names(data: Mapping[Any, Any], other_names: Mapping[str, str]) -> dict[A
     return renamed
 
 
-class Part(BaseModel):
+class StoryPart(BaseModel):
     """A part of a story; unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -146,7 +146,7 @@ class Part(BaseModel):
 COLOUR_NAMES: Mapping[str, str] = {"color": "colour"}
 
 
-class StrokeSpec(Part):
+class StrokeSpec(StoryPart):
     """An outline of letters: width in px on a 1080 px wide frame."""
 
     OTHER_NAMES = COLOUR_NAMES
@@ -155,7 +155,7 @@ class StrokeSpec(Part):
     colour: Colour = "#000000C8"
 
 
-class ShadowSpec(Part):
+class ShadowSpec(StoryPart):
     """A shadow of letters: offset and blur in px on a 1080 px wide frame."""
 
     OTHER_NAMES = COLOUR_NAMES
@@ -166,7 +166,7 @@ class ShadowSpec(Part):
     colour: Colour = "#000000A0"
 
 
-class BoxSpec(Part):
+class BoxSpec(StoryPart):
     """A box behind letters: padding and corner radius in px on a 1080 px wide frame."""
 
     OTHER_NAMES = COLOUR_NAMES
@@ -176,13 +176,13 @@ class BoxSpec(Part):
     radius: Annotated[Number, Field(ge=0, le=200)] = 18
 
 
-def switch(value: Any, default: Part) -> Any:
+def switch(value: Any, default: StoryPart) -> Any:
     """Let `true` stand for a decoration's defaults and a colour for that colour; `false` stays: none at all."""
     if value is True:
         return default
     if isinstance(value, str):
         return {"colour": value}
-    if value is None or value is False or isinstance(value, Mapping | Part):
+    if value is None or value is False or isinstance(value, Mapping | StoryPart):
         return value
     names = ", ".join(type(default).model_fields)
     raise ValueError(f"allowed: true, false, a colour, or an object with {names}")

@@ -34,11 +34,11 @@ from video_pipeline.engine.story.fields import (
     FitName,
     FontName,
     Identifier,
-    Line,
     Number,
-    Part,
     Position,
     ShadowSpec,
+    SingleLine,
+    StoryPart,
     StrokeSpec,
     Text,
     TransitionName,
@@ -51,14 +51,14 @@ STORY_MAX_CHARACTERS = 200_000
 STORY_MAX_SCENES = 2000
 
 
-class TransitionSpec(Part):
+class TransitionSpec(StoryPart):
     """How a scene leads into the next."""
 
     name: TransitionName
     duration: Annotated[Number, Field(gt=0, le=30)] | None = Field(None, description="Seconds.")
 
 
-class VideoSpec(Part):
+class VideoSpec(StoryPart):
     """A clip that a scene shows instead of a still."""
 
     path: FilePath
@@ -74,7 +74,7 @@ class VideoSpec(Part):
         return self
 
 
-class MusicSpec(Part):
+class MusicSpec(StoryPart):
     """Background music."""
 
     path: FilePath
@@ -89,7 +89,7 @@ def _named(key: str, name: Any, model: Any) -> BeforeValidator:
     )
 
 
-def _switch(model: type[Part]) -> BeforeValidator:
+def _switch(model: type[StoryPart]) -> BeforeValidator:
     """Let `true`, `false` and a colour stand for a decoration."""
     return BeforeValidator(
         lambda value: switch(value, model()), json_schema_input_type=bool | Colour | model | None
@@ -116,7 +116,7 @@ CAPTION_FIELDS = (
 )
 
 
-class StoryScene(Part):
+class StoryScene(StoryPart):
     """One scene. Only `scene_id` is required; what is left out follows the configuration."""
 
     OTHER_NAMES = SCENE_NAMES
@@ -232,12 +232,12 @@ class StoryScene(Part):
         return (self.text if self.narration is None else self.narration).strip()
 
 
-class StoryMetadata(Part):
+class StoryMetadata(StoryPart):
     """What is known of a story; further keys are kept and passed to the metadata file."""
 
     model_config = ConfigDict(extra="allow")
 
-    genre: Line = "general"
+    genre: SingleLine = "general"
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
         None, description="BCP 47 tag such as 'en'; found from the text where left out."
     )
@@ -259,7 +259,7 @@ class StoryMetadata(Part):
         return kept
 
 
-class Story(Part):
+class Story(StoryPart):
     """A story: a title and either a text or explicit scenes."""
 
     model_config = ConfigDict(
@@ -272,7 +272,7 @@ class Story(Part):
     )
 
     id: Identifier | None = Field(None, description="Names the job; derived from the content where left out.")
-    title: Line
+    title: SingleLine
     content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
@@ -310,7 +310,7 @@ class Story(Part):
         return detect_language(words or self.title)
 
 
-def _place(data: Any) -> Callable[[ErrorDetails], str]:
+def _placer(data: Any) -> Callable[[ErrorDetails], str]:
     """Return a function that says where in a story a finding is: the scene by its id, then the field."""
 
     def words(detail: ErrorDetails) -> str:
@@ -343,7 +343,7 @@ def parse_story(data: Any, *, where: str = "story") -> Story:
     try:
         return Story.model_validate(data)
     except ValidationError as error:
-        raise StoryError("\n".join(explain(error, Story, where=where, place=_place(data)))) from error
+        raise StoryError("\n".join(explain(error, Story, where=where, place=_placer(data)))) from error
 
 
 def load_story(path: str | os.PathLike[str]) -> Story:

@@ -23,7 +23,7 @@ def word_units(text: str) -> float:
 
 
 @cache
-def _identifier() -> object:
+def _language_identifier() -> object:
     from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
@@ -34,7 +34,7 @@ def detect_language(text: str) -> str:
     letters = sum(character.isalpha() for character in text)
     if letters < 20 and text.isascii():
         return "en"
-    language, probability = _identifier().classify(text[:4000])  # type: ignore[attr-defined]
+    language, probability = _language_identifier().classify(text[:4000])  # type: ignore[attr-defined]
     if probability < 0.5 and text.isascii():
         return "en"
     return str(language)

@@ -21,8 +21,8 @@ from video_pipeline.filters.typeset.face import FontFace, FontStack, load
 from video_pipeline.filters.typeset.letters import Drawn, LetterBox, WordBox, drawn_clusters, letter_boxes
 from video_pipeline.filters.typeset.shaping import (
     UNSPACED_SCRIPTS,
-    Piece,
     Run,
+    TextPiece,
     make_piece,
     missing_characters,
     split_piece,
@@ -87,13 +87,13 @@ class TextLayout:
 
 class _Paragraph(NamedTuple):
     base_level: int
-    pieces: list[Piece]
+    pieces: list[TextPiece]
 
 
 class _Line(NamedTuple):
     paragraph: int
     base_level: int
-    pieces: list[Piece]
+    pieces: list[TextPiece]
 
     @property
     def width_em(self) -> float:
@@ -137,7 +137,7 @@ def layout_text(
     elif truncated and lines:
         lines = [*lines[:-1], _with_ellipsis(lines[-1], max_em, fonts)]
     lines = _balanced(lines, max_em) if not truncated else lines
-    return _place(
+    return _place_lines(
         lines, fonts, style, size_px, _pitch_em(lines, style), truncated, missing_characters(safe, fonts)
     )
 
@@ -147,7 +147,7 @@ def _paragraphs(text: str, fonts: FontStack) -> list[_Paragraph]:
     word = 0
     for paragraph in text.split("\n") if text else []:
         base_level, levels = bidi_levels(paragraph)
-        pieces: list[Piece] = []
+        pieces: list[TextPiece] = []
         start = 0
         for unit, blanks in break_units(paragraph):
             middle, end = start + len(unit), start + len(unit) + len(blanks)
@@ -169,18 +169,18 @@ def _paragraphs(text: str, fonts: FontStack) -> list[_Paragraph]:
     return paragraphs
 
 
-def _same_word(before: Piece, unit: str) -> bool:
+def _same_word(before: TextPiece, unit: str) -> bool:
     scripts = {script_of(before.text[-1]), script_of(unit[0]), script_of(before.text[0])}
     return not before.blanks and not scripts & UNSPACED_SCRIPTS
 
 
-def _width_em(pieces: Sequence[Piece]) -> float:
+def _width_em(pieces: Sequence[TextPiece]) -> float:
     return sum(p.width_em + p.blank_em for p in pieces) - (pieces[-1].blank_em if pieces else 0.0)
 
 
-def _fill(pieces: Sequence[Piece], max_em: float) -> list[list[Piece]]:
+def _fill(pieces: Sequence[TextPiece], max_em: float) -> list[list[TextPiece]]:
     """Put as many pieces as fit on each line."""
-    lines: list[list[Piece]] = [[]]
+    lines: list[list[TextPiece]] = [[]]
     pen = 0.0
     for piece in pieces:
         if lines[-1] and pen + piece.width_em > max_em + _EPSILON_EM:
@@ -261,7 +261,7 @@ def _balanced(lines: list[_Line], max_em: float) -> list[_Line]:
     return result
 
 
-def _even_cuts(pieces: Sequence[Piece], count: int, max_em: float) -> list[tuple[int, int]]:
+def _even_cuts(pieces: Sequence[TextPiece], count: int, max_em: float) -> list[tuple[int, int]]:
     """Cut pieces into exactly `count` lines of at most `max_em`, with the least sum of squared widths.
 
     `count` must be enough for the greedy filling. The sum is least when the lines are alike.
@@ -313,7 +313,7 @@ def _with_ellipsis(line: _Line, max_em: float, fonts: FontStack) -> _Line:
     )
 
 
-def _place(
+def _place_lines(
     lines: list[_Line],
     fonts: FontStack,
     style: TextStyle,
@@ -383,7 +383,7 @@ def _place(
     )
 
 
-def _items(pieces: Sequence[Piece]) -> list[tuple[Run, int | None]]:
+def _items(pieces: Sequence[TextPiece]) -> list[tuple[Run, int | None]]:
     """List a line's runs in logical order, each with its piece's number, None for blanks; those at the end hang."""
     items: list[tuple[Run, int | None]] = []
     for number, piece in enumerate(pieces):

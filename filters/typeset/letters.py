@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from video_pipeline.filters.typeset.characters import clusters
-from video_pipeline.filters.typeset.shaping import Piece, Run
+from video_pipeline.filters.typeset.shaping import Run, TextPiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def drawn_clusters(run: Run, *, left_px: float, size_px: int) -> dict[int, Drawn
     return found
 
 
-def letter_boxes(piece: Piece, drawn: Mapping[int, Drawn], *, line: int) -> list[LetterBox]:
+def letter_boxes(piece: TextPiece, drawn: Mapping[int, Drawn], *, line: int) -> list[LetterBox]:
     """Return the letters of a piece in logical order; a cluster of several is shared among them evenly."""
     parts = clusters(piece.text)
     starts = list(accumulate((len(part) for part in parts[:-1]), initial=0)) if parts else []

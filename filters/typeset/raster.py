@@ -133,15 +133,17 @@ def _glyph_mask(face: FontFace, glyph_id: int, size_px: int, quarter: int, strok
         except ft.FT_Exception:
             return None  # a glyph without outlines, such as a colour bitmap
         glyph = ft.FT_Glyph()
-        _check(ft.FT_Get_Glyph(outlines.glyph._FT_GlyphSlot, ctypes.byref(glyph)))
+        _check_freetype(ft.FT_Get_Glyph(outlines.glyph._FT_GlyphSlot, ctypes.byref(glyph)))
         try:
             if stroke_px > 0:
                 stroker = Stroker()
                 radius = round(stroke_px * 64)
                 stroker.set(radius, FT_STROKER_LINECAP_ROUND, FT_STROKER_LINEJOIN_ROUND, 0)
-                _check(ft.FT_Glyph_StrokeBorder(ctypes.byref(glyph), stroker._FT_Stroker, False, True))
+                _check_freetype(
+                    ft.FT_Glyph_StrokeBorder(ctypes.byref(glyph), stroker._FT_Stroker, False, True)
+                )
             origin = ft.FT_Vector(quarter * 64 // _SUBPIXELS, 0)
-            _check(
+            _check_freetype(
                 ft.FT_Glyph_To_Bitmap(ctypes.byref(glyph), FT_RENDER_MODE_NORMAL, ctypes.byref(origin), True)
             )
             drawn = ctypes.cast(glyph, ft.FT_BitmapGlyph).contents
@@ -159,7 +161,7 @@ def _copied(drawn: Any) -> _Mask | None:
     return _Mask(drawn.left, -drawn.top, rows)
 
 
-def _check(error: int) -> None:
+def _check_freetype(error: int) -> None:
     if error:
         raise ft.FT_Exception(error)
 

@@ -41,7 +41,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """Hold what stays on one line, and the blanks after it. `word` numbers the word that it is (part) of."""
 
     text: str
@@ -64,12 +64,12 @@ def make_piece(
     blank_levels: tuple[int, ...] = (),
     word: int,
     fonts: FontStack,
-) -> Piece:
+) -> TextPiece:
     """Shape one piece of a paragraph; `levels` has one entry for each character."""
     runs = shape(text, levels, fonts)
     blank_runs = shape(blanks, blank_levels, fonts)
     ink = [ink_extent(run.face, glyph.glyph_id) for run in runs for glyph in run.glyphs]
-    return Piece(
+    return TextPiece(
         text=text,
         levels=levels,
         blanks=blanks,
@@ -163,7 +163,7 @@ def missing_characters(text: str, fonts: FontStack) -> tuple[str, ...]:
     )
 
 
-def split_piece(piece: Piece, *, max_em: float, fonts: FontStack) -> list[Piece]:
+def split_piece(piece: TextPiece, *, max_em: float, fonts: FontStack) -> list[TextPiece]:
     """Break a piece that is wider than a line at cluster boundaries; the last part keeps the blanks."""
     if piece.width_em <= max_em:
         return [piece]
@@ -172,7 +172,7 @@ def split_piece(piece: Piece, *, max_em: float, fonts: FontStack) -> list[Piece]
     for run in piece.runs:
         for glyph in run.glyphs:
             by_character[run.start + glyph.cluster] += glyph.advance
-    result: list[Piece] = []
+    result: list[TextPiece] = []
     first = start = 0
     while first < len(parts):
         last, end, width = first, start, 0.0

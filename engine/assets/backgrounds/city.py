@@ -32,7 +32,9 @@ def city_dusk(stage: Stage) -> Array:
         body = mix(mix(low, middle, 0.45 + 0.55 * t), mix(near, zenith, 0.35), 0.10 + 0.80 * t)
         foot = mix(body, low, 0.45 * (1 - t) + 0.05)
         tall = (0.44 - 0.21 * t) * min(stage.height, 1.5)
-        _row(canvas, glow, stage, rng, depth=t, tall=tall, shore=shore, centre=centre, body=body, foot=foot)
+        _tower_row(
+            canvas, glow, stage, rng, depth=t, tall=tall, shore=shore, centre=centre, body=body, foot=foot
+        )
         if i < layers - 1:
             rows = slice(stage.row_px(shore - tall), stage.row_px(shore) + 1)
             haze = smoothstep(shore - tall * 0.8, shore, stage.rows[rows]) * np.float32(0.30 * (1 - t))
@@ -50,7 +52,7 @@ def city_dusk(stage: Stage) -> Array:
     return canvas
 
 
-def _row(
+def _tower_row(
     canvas: Array,
     glow: Array,
     stage: Stage,

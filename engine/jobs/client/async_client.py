@@ -24,8 +24,8 @@ from video_pipeline.engine.jobs.client.steps import (
     submit_steps,
     wait_steps,
 )
-from video_pipeline.engine.jobs.client.transport import Link
-from video_pipeline.engine.jobs.client.watching import Stand, watch_steps
+from video_pipeline.engine.jobs.client.transport import Transport
+from video_pipeline.engine.jobs.client.watching import WatchState, watch_steps
 from video_pipeline.engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
 from video_pipeline.engine.jobs.model import JobStatus
 
@@ -46,9 +46,9 @@ class AsyncNodeClient:
     """
 
     def __init__(
-        self, connect: str = "", *, link: Link | None = None, **options: Unpack[ConnectOptions]
+        self, connect: str = "", *, link: Transport | None = None, **options: Unpack[ConnectOptions]
     ) -> None:
-        self._link: Link = link or connect_to(connect, **options)
+        self._link: Transport = link or connect_to(connect, **options)
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,7 +121,7 @@ class AsyncNodeClient:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(bell.set)
 
-        with Stand(self._link, ring) as stand:
+        with WatchState(self._link, ring) as stand:
             async for event in self._each(watch_steps(stand, job_id, after), bell):
                 yield event
 

@@ -25,8 +25,8 @@ from video_pipeline.engine.jobs.client.steps import (
     submit_steps,
     wait_steps,
 )
-from video_pipeline.engine.jobs.client.transport import Link
-from video_pipeline.engine.jobs.client.watching import Stand, watch_steps
+from video_pipeline.engine.jobs.client.transport import Transport
+from video_pipeline.engine.jobs.client.watching import WatchState, watch_steps
 from video_pipeline.engine.jobs.messages import EventsReply, EventView, JobView, Pong, StatsReply, Submitted
 from video_pipeline.engine.jobs.model import JobStatus
 
@@ -46,9 +46,9 @@ class NodeClient:
     """
 
     def __init__(
-        self, connect: str = "", *, link: Link | None = None, **options: Unpack[ConnectOptions]
+        self, connect: str = "", *, link: Transport | None = None, **options: Unpack[ConnectOptions]
     ) -> None:
-        self._link: Link = link or connect_to(connect, **options)
+        self._link: Transport = link or connect_to(connect, **options)
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +110,7 @@ class NodeClient:
         of the ledger is left out, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
         """
         bell = threading.Event()
-        with Stand(self._link, bell.set) as stand:
+        with WatchState(self._link, bell.set) as stand:
             yield from self._each(watch_steps(stand, job_id, after), bell)
 
     def _run(self, steps: Steps[Answer]) -> Answer:

@@ -6,7 +6,7 @@ import os
 from typing import TypedDict, Unpack
 
 from video_pipeline.engine.errors import UnavailableError
-from video_pipeline.engine.jobs.client.transport import LineOptions, Link
+from video_pipeline.engine.jobs.client.transport import Transport, TransportOptions
 from video_pipeline.engine.jobs.messages import Encoding
 
 
@@ -25,12 +25,12 @@ class ConnectOptions(TypedDict, total=False):
     """The node's public key: a file, or the 40 characters themselves."""
 
 
-def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Link:
+def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Transport:
     """Return a line to the node at a URL. It connects when it is first used."""
     try:
-        from video_pipeline.engine.jobs.client.zmq_transport import Line
+        from video_pipeline.engine.jobs.client.zmq_transport import ZmqTransport
     except ModuleNotFoundError as error:
         raise UnavailableError(
             f"{error.name}: is not installed; a render node is talked to with: pip install 'video-pipeline[farm]'"
         ) from error
-    return Line(LineOptions(connect=url, **options))
+    return ZmqTransport(TransportOptions(connect=url, **options))

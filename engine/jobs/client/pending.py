@@ -44,7 +44,7 @@ BYTES_PER_SECOND = 1_000_000
 
 
 @dataclass(slots=True, eq=False)
-class Pending:
+class PendingRequest:
     """A request that has not been answered. Times are of the monotonic clock."""
 
     call: Call
@@ -68,25 +68,25 @@ class Turn:
     look_again: float
 
 
-class Exchange:
+class PendingRequests:
     """The requests of one client that are under way. Not thread-safe: one thread turns it."""
 
     def __init__(self, url: str, *, timeout: float, retries: int, encoding: Encoding) -> None:
         self._url, self._timeout, self._retries, self._encoding = url, timeout, retries, encoding
-        self._pending: dict[bytes, Pending] = {}
+        self._pending: dict[bytes, PendingRequest] = {}
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def prepare(self, call: Call, now: float) -> Pending:
+    def prepare(self, call: Call, now: float) -> PendingRequest:
         """Return a request framed under an id of its own; any thread may. `add` puts it under way."""
         request_id = f"{self._prefix}-{next(self._numbers)}".encode()
         body = encode(call.request, self._encoding)
         frames = (MARKS[self._encoding], request_id, call.request.VERB.encode(), body, *call.parts)
         extra = call.holds + sum(map(len, frames)) / BYTES_PER_SECOND
-        return Pending(
+        return PendingRequest(
             call,
             frames,
             began=now,
@@ -94,7 +94,7 @@ class Exchange:
             patience=self._timeout / (self._retries + 1) + extra,
         )
 
-    def add(self, pending: Pending) -> None:
+    def add(self, pending: PendingRequest) -> None:
         """Put a request under way."""
         self._pending[pending.frames[1]] = pending
 
@@ -160,7 +160,7 @@ class Exchange:
         for request_id in list(self._pending):
             self._fail(request_id, kind(f"render node at {self._url}: {message}"))
 
-    def _too_late(self, pending: Pending, now: float, trouble: str) -> PipelineError:
+    def _too_late(self, pending: PendingRequest, now: float, trouble: str) -> PipelineError:
         if pending.refusal is not None:
             return as_error(pending.refusal, url=self._url, sends=pending.sends)
         waited = now - pending.began

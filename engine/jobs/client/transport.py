@@ -25,7 +25,7 @@ class Subscription(Protocol):
         """End it."""
 
 
-class Link(Protocol):
+class Transport(Protocol):
     """What clients talk through: a line to a node, or a node in this process."""
 
     def ask(self, call: Call) -> Future[Message]:
@@ -39,7 +39,7 @@ class Link(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineOptions:
+class TransportOptions:
     """Where a node is and how to talk to it; see ConnectOptions."""
 
     connect: str = ""

@@ -9,7 +9,7 @@ from typing import Self
 
 from video_pipeline.engine.errors import UnreachableError
 from video_pipeline.engine.jobs.client.steps import Answer, Call, Pause, Show, Steps, call
-from video_pipeline.engine.jobs.client.transport import Link, Subscription
+from video_pipeline.engine.jobs.client.transport import Subscription, Transport
 from video_pipeline.engine.jobs.messages import LOCAL_USER, EventsReply, EventView, JobView, Pong
 
 logger = logging.getLogger(__name__)
@@ -22,10 +22,10 @@ STATUS_EVERY = 10
 """Polls without news after which the job itself is looked at."""
 
 
-class Stand:
+class WatchState:
     """Where published events come in; `ring` is called from another thread when there are some."""
 
-    def __init__(self, link: Link, ring: Callable[[], None]) -> None:
+    def __init__(self, link: Transport, ring: Callable[[], None]) -> None:
         self._link, self._ring = link, ring
         self._subscription: Subscription | None = None
 
@@ -51,7 +51,7 @@ class Stand:
             self._subscription = None
 
 
-def watch_steps(stand: Stand, job_id: str | None, after: int | None) -> Steps[None]:
+def watch_steps(stand: WatchState, job_id: str | None, after: int | None) -> Steps[None]:
     """Show every event after `after`, in order, each once, until the job's last one.
 
     Progress that was published with the next number is shown as it is. Changes of state, of which the published

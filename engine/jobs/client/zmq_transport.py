@@ -22,9 +22,9 @@ from zmq.utils.monitor import recv_monitor_message
 
 from video_pipeline.engine.errors import AccessError, NodeError
 from video_pipeline.engine.jobs.client.keys import ClientKeys, client_keys
-from video_pipeline.engine.jobs.client.pending import Exchange, Pending
+from video_pipeline.engine.jobs.client.pending import PendingRequest, PendingRequests
 from video_pipeline.engine.jobs.client.steps import Call
-from video_pipeline.engine.jobs.client.transport import LineOptions, Subscription
+from video_pipeline.engine.jobs.client.transport import Subscription, TransportOptions
 from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong, decode
 
 HEARTBEAT_MS = 2500
@@ -39,15 +39,15 @@ NO_KEYS = "the handshake failed; does the node ask for keys (CURVE)?"
 """libzmq often ends a connection that brings no keys before it has said that it wants some; a later one may hear it."""
 
 
-class Line:
+class ZmqTransport:
     """A line to a node over ZeroMQ. It connects at the first request, and again whenever that is needed."""
 
-    def __init__(self, options: LineOptions) -> None:
+    def __init__(self, options: TransportOptions) -> None:
         options.check()
         self.url = options.url()
         keys = client_keys(options.key_file, options.node_key)
-        self._loop = _Loop(self.url, options, keys)
-        self._finalizer = weakref.finalize(self, _Loop.stop, self._loop)
+        self._loop = _SocketLoop(self.url, options, keys)
+        self._finalizer = weakref.finalize(self, _SocketLoop.stop, self._loop)
 
     def ask(self, call: Call) -> Future[Message]:
         """Put a request under way. The future may be cancelled: then the answer is dropped when it comes."""
@@ -56,8 +56,8 @@ class Line:
         return pending.future
 
     def subscribe(self, pong: Pong, job_id: str | None, notify: Callable[[], None]) -> Subscription:
-        """Listen to the node's events; see `Link`."""
-        news = News(self._loop, events_url(self.url, pong.events), (job_id or "").encode(), notify)
+        """Listen to the node's events; see `Transport`."""
+        news = ZmqSubscription(self._loop, events_url(self.url, pong.events), (job_id or "").encode(), notify)
         self._loop.hand(news)
         return news
 
@@ -66,10 +66,10 @@ class Line:
         self._finalizer()
 
 
-class News:
+class ZmqSubscription:
     """What has come on a SUB socket."""
 
-    def __init__(self, loop: _Loop, url: str, topic: bytes, notify: Callable[[], None]) -> None:
+    def __init__(self, loop: _SocketLoop, url: str, topic: bytes, notify: Callable[[], None]) -> None:
         self._loop, self.url, self.topic, self._notify = loop, url, topic, notify
         self._frames: collections.deque[list[bytes]] = collections.deque(maxlen=NEWS_MAX)
         self.closed = False
@@ -98,15 +98,15 @@ class News:
         self._loop.hand(self)
 
 
-class _Loop:
-    """The thread and its sockets. It knows nothing of the Line, so that a forgotten one can end it."""
+class _SocketLoop:
+    """The thread and its sockets. It knows nothing of the ZmqTransport, so that a forgotten one can end it."""
 
-    def __init__(self, url: str, options: LineOptions, keys: ClientKeys | None) -> None:
-        self.exchange = Exchange(
+    def __init__(self, url: str, options: TransportOptions, keys: ClientKeys | None) -> None:
+        self.exchange = PendingRequests(
             url, timeout=options.timeout, retries=options.retries, encoding=options.encoding
         )
         self._url, self._keys = url, keys
-        self._inbox: collections.deque[Pending | News] = collections.deque()
+        self._inbox: collections.deque[PendingRequest | ZmqSubscription] = collections.deque()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -115,11 +115,11 @@ class _Loop:
 
     # Called by any thread.
 
-    def hand(self, item: Pending | News) -> None:
+    def hand(self, item: PendingRequest | ZmqSubscription) -> None:
         """Give the thread something to do; the first begins it."""
         with self._lock:
             if self._stopping:
-                if isinstance(item, News):
+                if isinstance(item, ZmqSubscription):
                     return  # its socket is closed with the others
                 raise NodeError(f"render node at {self._url}: this client is closed")
             if self._thread is None:
@@ -165,7 +165,7 @@ class _Loop:
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._trouble = NOT_CONNECTED
-        self._news: dict[zmq.Socket[bytes], News] = {}
+        self._news: dict[zmq.Socket[bytes], ZmqSubscription] = {}
         try:
             while not self._stopping:
                 self._turn()
@@ -212,7 +212,7 @@ class _Loop:
     def _take_inbox(self) -> None:
         while self._inbox:
             item = self._inbox.popleft()
-            if isinstance(item, Pending):
+            if isinstance(item, PendingRequest):
                 self.exchange.add(item)
             elif not item.closed:
                 self._listen(item)
@@ -296,7 +296,7 @@ class _Loop:
         self._disconnect()
         self.exchange.refuse(AccessError, why)
 
-    def _listen(self, news: News) -> None:
+    def _listen(self, news: ZmqSubscription) -> None:
         sub = self._new_socket(zmq.SUB)
         sub.setsockopt(zmq.RCVHWM, NEWS_MAX)
         sub.setsockopt(zmq.SUBSCRIBE, news.topic)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Line:
+class NodePipe:
     """The node's end of the line. Safe between threads; the process ends when the node has."""
 
     def __init__(self, receive: int, send: int) -> None:
@@ -73,7 +73,7 @@ def end_at_once() -> None:
 class Orders:
     """What the node wants, as a thread hears it."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: NodePipe) -> None:
         self._line = line
         self._attempts: queue.SimpleQueue[tuple[Path, int, threading.Event]] = queue.SimpleQueue()
         self._setups: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -102,7 +102,7 @@ class Orders:
         return self._attempts.get()
 
 
-def _signs_of_life(line: Line, seconds: float) -> None:
+def _signs_of_life(line: NodePipe, seconds: float) -> None:
     pause = threading.Event()
     while not pause.wait(seconds):
         line.say(alive=True)
@@ -173,7 +173,9 @@ def _result_fields(result: RenderResult) -> dict[str, Any]:
     }
 
 
-def _render(description: dict[str, Any], config: Config, line: Line, stop: threading.Event) -> dict[str, Any]:
+def _render_attempt(
+    description: dict[str, Any], config: Config, line: NodePipe, stop: threading.Event
+) -> dict[str, Any]:
     """Render an attempt into its staging folder and return its result, which is written there last."""
     from video_pipeline.engine.assets.fetch import Fetcher
     from video_pipeline.engine.common.files import write_text
@@ -209,7 +211,7 @@ def _render(description: dict[str, Any], config: Config, line: Line, stop: threa
     return fields
 
 
-def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line: Line) -> None:
+def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line: NodePipe) -> None:
     """Run one attempt and say how it ended."""
     from video_pipeline.engine.errors import CancelledError
 
@@ -221,7 +223,7 @@ def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line
         with _own_log(log, level=level, **fields), _own_temp(temp):
             try:
                 logger.info("the attempt begins, story %s", description["story_id"])
-                result = _render(description, config, line, stop)
+                result = _render_attempt(description, config, line, stop)
                 logger.info("the attempt has finished")
             except CancelledError:
                 logger.info("the attempt was stopped")
@@ -250,7 +252,7 @@ def main() -> None:
     # Not SIG_IGN, which the programs that this starts would inherit.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: None)
-    line = Line(receive, send)
+    line = NodePipe(receive, send)
     orders = Orders(line)
     setup = orders.setup()
     threading.Thread(

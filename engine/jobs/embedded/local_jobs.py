@@ -8,7 +8,7 @@ from pathlib import Path
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.embedded.node import LocalNode
-from video_pipeline.engine.jobs.embedded.transport import LocalLink
+from video_pipeline.engine.jobs.embedded.transport import LocalTransport
 from video_pipeline.engine.machine.cores import cpu_count
 
 
@@ -31,7 +31,7 @@ class LocalJobs:
         config = config.override("processing", max_concurrent_jobs=slots)
         self._lock = threading.Lock()
         self._node = LocalNode(config)
-        self.link = LocalLink(
+        self.link = LocalTransport(
             self._node.ledger, config, slots=config.processing.max_concurrent_jobs or cpu_count()
         )
 

@@ -11,12 +11,12 @@ from concurrent.futures import Future
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import NodeError
-from video_pipeline.engine.jobs.client.pending import Exchange, Pending
+from video_pipeline.engine.jobs.client.pending import PendingRequest, PendingRequests
 from video_pipeline.engine.jobs.client.steps import Call
 from video_pipeline.engine.jobs.client.transport import Subscription
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
-from video_pipeline.engine.jobs.server.handler import Door, Reply
+from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
 from video_pipeline.engine.jobs.server.views import event_view
 from video_pipeline.engine.jobs.server.wire import Asked
 
@@ -25,14 +25,14 @@ POLL_SECONDS = 0.02
 EVENTS_AT_ONCE = 1000
 
 
-class LocalLink:
+class LocalTransport:
     """Answers requests from a ledger in a thread of its own. `connect` opens the ledger, in that thread."""
 
     def __init__(
         self, connect: Callable[[], Ledger], config: Config, *, slots: int, timeout: float = 15.0
     ) -> None:
-        self._loop = _Loop(connect, config, slots=slots, timeout=timeout)
-        self._finalizer = weakref.finalize(self, _Loop.stop, self._loop)
+        self._loop = _LedgerLoop(connect, config, slots=slots, timeout=timeout)
+        self._finalizer = weakref.finalize(self, _LedgerLoop.stop, self._loop)
 
     def ask(self, call: Call) -> Future[Message]:
         """Put a request under way. The future may be cancelled."""
@@ -42,7 +42,7 @@ class LocalLink:
 
     def subscribe(self, pong: Pong, job_id: str | None, notify: Callable[[], None]) -> Subscription:
         """Listen to the ledger's events as they come."""
-        news = LocalNews(self._loop, job_id, notify)
+        news = LocalSubscription(self._loop, job_id, notify)
         self._loop.hand(news)
         return news
 
@@ -51,10 +51,10 @@ class LocalLink:
         self._finalizer()
 
 
-class LocalNews:
+class LocalSubscription:
     """Events as they come; see `Subscription`."""
 
-    def __init__(self, loop: _Loop, job_id: str | None, notify: Callable[[], None]) -> None:
+    def __init__(self, loop: _LedgerLoop, job_id: str | None, notify: Callable[[], None]) -> None:
         self._loop, self.job_id, self._notify = loop, job_id, notify
         self._events: queue.SimpleQueue[EventView] = queue.SimpleQueue()
         self.closed = False
@@ -78,24 +78,24 @@ class LocalNews:
         self._loop.hand(self)
 
 
-class _Loop:
+class _LedgerLoop:
     """The thread that has the ledger. It knows nothing of the link, so that a forgotten one can end it."""
 
     def __init__(self, connect: Callable[[], Ledger], config: Config, *, slots: int, timeout: float) -> None:
-        self.exchange = Exchange(WHERE, timeout=timeout, retries=0, encoding="json")
+        self.exchange = PendingRequests(WHERE, timeout=timeout, retries=0, encoding="json")
         self._connect, self._config, self._slots = connect, config, slots
-        self._inbox: queue.SimpleQueue[Pending | LocalNews | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[PendingRequest | LocalSubscription | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._news: list[LocalNews] = []
+        self._news: list[LocalSubscription] = []
         self._last = 0
 
-    def hand(self, item: Pending | LocalNews) -> None:
+    def hand(self, item: PendingRequest | LocalSubscription) -> None:
         """Give the thread something to do; the first begins it."""
         with self._lock:
             if self._closed:
-                if isinstance(item, LocalNews):
+                if isinstance(item, LocalSubscription):
                     return
                 raise NodeError("the jobs of this process: closed")
             if self._thread is None:
@@ -114,7 +114,7 @@ class _Loop:
     def _run(self) -> None:
         try:
             with self._connect() as ledger:
-                door = Door(ledger, self._config, slots=self._slots)
+                door = RequestHandler(ledger, self._config, slots=self._slots)
                 self._last = ledger.last_event()
                 while not self._closed:
                     self._turn(ledger, door)
@@ -126,7 +126,7 @@ class _Loop:
             self._take(0.0)
             self.exchange.refuse(NodeError, "closed")
 
-    def _turn(self, ledger: Ledger, door: Door) -> None:
+    def _turn(self, ledger: Ledger, door: RequestHandler) -> None:
         turn = self.exchange.turn(time.monotonic())
         replies: list[Reply] = []
         if turn.send:
@@ -141,7 +141,7 @@ class _Loop:
             waiting = len(self.exchange) > 0 or self._news
             self._take(POLL_SECONDS if waiting else None)
 
-    def _publish(self, ledger: Ledger, door: Door) -> list[Reply]:
+    def _publish(self, ledger: Ledger, door: RequestHandler) -> list[Reply]:
         """Hand new events to those who listen, and return the answers that they were waited for."""
         replies: list[Reply] = []
         while True:
@@ -164,8 +164,8 @@ class _Loop:
         except queue.Empty:
             return
 
-    def _sort(self, item: Pending | LocalNews | None) -> None:
-        if isinstance(item, Pending):
+    def _sort(self, item: PendingRequest | LocalSubscription | None) -> None:
+        if isinstance(item, PendingRequest):
             self.exchange.add(item)
         elif item is None:
             return

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from video_pipeline.engine.jobs.ledger.errors import ledger_error
 from video_pipeline.engine.jobs.ledger.queries import LedgerQueries
 from video_pipeline.engine.jobs.ledger.queue import mend_waits, promote, seconds_to_next
-from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, job_of, json_of, text_of
+from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, job_from_row, json_of, text_of
 from video_pipeline.engine.jobs.model import PRIORITIES, Attempt, EventKind, Failure, JobStatus, Progress
 
 MAX_REQUEUES = 20
@@ -186,7 +186,7 @@ class LedgerAttempts(LedgerQueries):
             f"SELECT publishing, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_processing "
             "WHERE status = 'processing' ORDER BY position"
         )
-        return tuple(Interrupted(job_of(row[1:]), bool(row[0])) for row in rows)
+        return tuple(Interrupted(job_from_row(row[1:]), bool(row[0])) for row in rows)
 
     # ---- parts of a transaction
 

@@ -2,7 +2,7 @@
 
 PipelineError
 └── LedgerError                base; nothing of the commit counts
-    ├── Refusal                what was asked cannot be; nothing changed and the ledger is well
+    ├── LedgerRefusal                what was asked cannot be; nothing changed and the ledger is well
     │   ├── KeyConflict        the key was used for another job
     │   ├── QueueFull          no room for a job of this priority
     │   ├── WrongState         the job's state does not allow it
@@ -26,11 +26,11 @@ class LedgerError(PipelineError):
     """The ledger could not do what was asked."""
 
 
-class Refusal(LedgerError):  # noqa: N818 - these are the words of the protocol
+class LedgerRefusal(LedgerError):  # noqa: N818 - these are the words of the protocol
     """What was asked cannot be. Nothing changed, and the rest of a group is as good as before."""
 
 
-class KeyConflict(Refusal):
+class KeyConflict(LedgerRefusal):
     """An idempotency key was used before for a job with other content."""
 
     def __init__(self, *, key: str, job_id: str) -> None:
@@ -38,7 +38,7 @@ class KeyConflict(Refusal):
         self.job_id = job_id
 
 
-class QueueFull(Refusal):
+class QueueFull(LedgerRefusal):
     """As many jobs wait as may; `retry_after` is in seconds."""
 
     def __init__(self, *, queued: int, allowed: int, retry_after: float) -> None:
@@ -49,7 +49,7 @@ class QueueFull(Refusal):
         self.retry_after = retry_after
 
 
-class WrongState(Refusal):
+class WrongState(LedgerRefusal):
     """A job's state does not allow what was asked."""
 
     def __init__(self, *, job_id: str, status: JobStatus, verb: str, allowed: tuple[JobStatus, ...]) -> None:
@@ -57,7 +57,7 @@ class WrongState(Refusal):
         self.status = status
 
 
-class UnknownJob(Refusal):
+class UnknownJob(LedgerRefusal):
     """There is no job of that id."""
 
     def __init__(self, job_id: str) -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
-from video_pipeline.engine.jobs.ledger.errors import LedgerBusy, LedgerError, Refusal, ledger_error
+from video_pipeline.engine.jobs.ledger.errors import LedgerBusy, LedgerError, LedgerRefusal, ledger_error
 from video_pipeline.engine.jobs.ledger.local_disk import network_type
 from video_pipeline.engine.jobs.ledger.lock import WriteLock
 from video_pipeline.engine.jobs.ledger.rows import Row
@@ -88,7 +88,7 @@ class LedgerFile:
     def group(self) -> Iterator[None]:
         """Make everything inside one durable commit, which has happened when the block has ended.
 
-        A call inside that raises a Refusal has changed nothing and spoils nothing: catch it there. Any other
+        A call inside that raises a LedgerRefusal has changed nothing and spoils nothing: catch it there. Any other
         LedgerError of a call, caught or not, any error that leaves the block, and a failing commit undo the whole
         group and are raised at its end.
         """
@@ -125,7 +125,7 @@ class LedgerFile:
             if not self._db.in_transaction:
                 self._begin()
             yield self._db
-        except Refusal:
+        except LedgerRefusal:
             raise
         except sqlite3.Error as error:
             self._spoiled = ledger_error(error, self.path)

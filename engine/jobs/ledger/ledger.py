@@ -34,13 +34,13 @@ from video_pipeline.engine.jobs.ledger.errors import (
     LedgerCorrupt,
     LedgerError,
     LedgerFull,
+    LedgerRefusal,
     QueueFull,
-    Refusal,
     UnknownJob,
     WrongState,
 )
 from video_pipeline.engine.jobs.ledger.queue import join_queue
-from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, Receipt, job_of
+from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, Interrupted, Receipt, job_from_row
 from video_pipeline.engine.jobs.ledger.submits import Outcome, Queue, submit_jobs
 from video_pipeline.engine.jobs.model import Job, JobStatus, NewJob
 
@@ -53,9 +53,9 @@ __all__ = [
     "LedgerCorrupt",
     "LedgerError",
     "LedgerFull",
+    "LedgerRefusal",
     "QueueFull",
     "Receipt",
-    "Refusal",
     "UnknownJob",
     "WrongState",
 ]
@@ -78,7 +78,7 @@ class Ledger(LedgerAttempts):
         As `submit_all`; raise KeyConflict and QueueFull.
         """
         (outcome,) = self.submit_all([new], ageing=ageing, max_queued=max_queued, reserve=reserve)
-        if isinstance(outcome, Refusal):
+        if isinstance(outcome, LedgerRefusal):
             raise outcome
         return outcome
 
@@ -165,7 +165,7 @@ class Ledger(LedgerAttempts):
         row = db.execute(f"SELECT position, {JOB_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
             raise UnknownJob(job_id)
-        return row[0], job_of(row[1:])
+        return row[0], job_from_row(row[1:])
 
     def _set(self, db: sqlite3.Connection, position: int, values: Mapping[str, Any]) -> None:
         columns = ", ".join(f"{column} = ?" for column in values)

@@ -26,8 +26,8 @@ class WriteLock:
     """An advisory lock on files beside the ledger; the system frees it when its process ends, however it ends."""
 
     def __init__(self, ledger: Path) -> None:
-        self._lock = _open(ledger.with_name(f"{ledger.name}-lock"))
-        self._turn = _open(ledger.with_name(f"{ledger.name}-turn"))
+        self._lock = _open_lock(ledger.with_name(f"{ledger.name}-lock"))
+        self._turn = _open_lock(ledger.with_name(f"{ledger.name}-turn"))
 
     def acquire(self, timeout: float) -> bool:
         """Take the lock; False where others have held it for `timeout` seconds."""
@@ -52,7 +52,7 @@ class WriteLock:
         self._lock = self._turn = -1
 
 
-def _open(path: Path) -> int:
+def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 

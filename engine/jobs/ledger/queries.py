@@ -5,7 +5,7 @@ from __future__ import annotations
 from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, inbox_names
 from video_pipeline.engine.jobs.ledger.errors import UnknownJob
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
-from video_pipeline.engine.jobs.ledger.rows import EVENT_COLUMNS, JOB_COLUMNS, event_of, job_of
+from video_pipeline.engine.jobs.ledger.rows import EVENT_COLUMNS, JOB_COLUMNS, event_of, job_from_row
 from video_pipeline.engine.jobs.model import PRIORITIES, Job, JobEvent, JobStatus, Priority
 
 INBOX_PAGE = 200
@@ -17,7 +17,7 @@ class LedgerQueries(LedgerFile):
     def job(self, job_id: str) -> Job | None:
         """Return a job, or None where there is none of that id."""
         rows = self._rows(f"SELECT {JOB_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,))
-        return job_of(rows[0]) if rows else None
+        return job_from_row(rows[0]) if rows else None
 
     def jobs(
         self,
@@ -44,7 +44,7 @@ class LedgerQueries(LedgerFile):
             "ORDER BY position DESC LIMIT ?",
             (*values, limit),
         )
-        return tuple(map(job_of, rows))
+        return tuple(map(job_from_row, rows))
 
     def counts(self, owner: str | None = None) -> dict[JobStatus, int]:
         """Return how many jobs are in each state; every state is there."""

@@ -39,7 +39,7 @@ class Interrupted:
     publishing: bool
 
 
-def job_of(row: Row) -> Job:
+def job_from_row(row: Row) -> Job:
     """Return a job from JOB_COLUMNS."""
     values = list(row)
     values[3] = JobStatus(row[3])

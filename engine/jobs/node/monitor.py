@@ -15,7 +15,7 @@ from video_pipeline.engine.jobs.node.http.metrics import Metrics
 from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Readiness
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node.scheduler import Ended
-from video_pipeline.engine.jobs.node.server_process import FrontEnd
+from video_pipeline.engine.jobs.node.server_process import ServerProcess
 
 COUNT_SECONDS = 1.0
 
@@ -69,7 +69,7 @@ class Monitor:
             segments_from_cache=result.get("segments_from_cache", 0),
         )
 
-    def tend(self, node: RunningNode, front: FrontEnd) -> None:
+    def tend(self, node: RunningNode, front: ServerProcess) -> None:
         """Take over how node and front end are."""
         self._node = node
         reasons = []

@@ -16,7 +16,7 @@ from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.node.housekeeping import EVERY_SECONDS, purge
 from video_pipeline.engine.jobs.node.monitor import Monitor
 from video_pipeline.engine.jobs.node.running_node import RunningNode
-from video_pipeline.engine.jobs.node.server_process import FrontEnd
+from video_pipeline.engine.jobs.node.server_process import ServerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -50,23 +50,25 @@ def serve(config: Config, *, as_json: bool = False) -> int:
     for module in ("zmq", "msgpack"):
         if importlib.util.find_spec(module) is None:
             raise UnavailableError(f"serve: {module} is not installed; pip install 'video-pipeline[farm]'")
-    _log(config, as_json=as_json)
+    _set_up_logging(config, as_json=as_json)
     signals = EndingSignals()
     try:
         with (
             Monitor(config) as monitor,
             RunningNode(config, on_started=monitor.started, on_ended=monitor.ended) as node,
         ):
-            front = FrontEnd(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
+            front = ServerProcess(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
             try:
-                return _run(node, front, signals, monitor)
+                return _run_until_signalled(node, front, signals, monitor)
             finally:
                 front.close()
     finally:
         signals.close()
 
 
-def _run(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: Monitor) -> int:
+def _run_until_signalled(
+    node: RunningNode, front: ServerProcess, signals: EndingSignals, monitor: Monitor
+) -> int:
     """Turn until a signal comes, then drain."""
     ready = False
     purge_at = 0.0
@@ -83,7 +85,7 @@ def _run(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: Mo
     return _drain(node, front, signals, monitor)
 
 
-def _drain(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: Monitor) -> int:
+def _drain(node: RunningNode, front: ServerProcess, signals: EndingSignals, monitor: Monitor) -> int:
     """Let what runs finish, then queue it again; a further signal does that at once."""
     seconds = node.config.node.drain_timeout
     logger.info("the node ends: %d running jobs get %g s", node.dispatcher.running, seconds)
@@ -100,7 +102,7 @@ def _drain(node: RunningNode, front: FrontEnd, signals: EndingSignals, monitor: 
     return 143 if signals.count > 1 else 0
 
 
-def _say_ready(node: RunningNode, front: FrontEnd, ready: bool) -> None:
+def _say_ready(node: RunningNode, front: ServerProcess, ready: bool) -> None:
     if ready:
         logger.info("the node is ready: %s; %d slots", dict(front.endpoints or {}), node.slots)
     else:
@@ -116,7 +118,7 @@ def _purge(node: RunningNode) -> None:
         logger.info("%d old jobs and %d logs were deleted", done["jobs"], done["files"])
 
 
-def _log(config: Config, *, as_json: bool) -> None:
+def _set_up_logging(config: Config, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
     logging.basicConfig(level=config.error_handling.log_level, handlers=[handler], force=True)

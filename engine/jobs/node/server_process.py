@@ -38,7 +38,7 @@ READ_BYTES = 1 << 16
 BROKEN_STATUS = 2
 
 
-class FrontEnd:
+class ServerProcess:
     """Starts the front end, hears it, and starts it again. Called from the thread that lives as long as the node."""
 
     def __init__(

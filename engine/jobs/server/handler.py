@@ -25,7 +25,7 @@ from video_pipeline.engine.jobs.server.wire import (
     Asked,
     Encoded,
     Limits,
-    Refusal,
+    RequestError,
     Return,
     read_request,
     return_address,
@@ -36,10 +36,10 @@ from video_pipeline.engine.jobs.server.writes import (
     STORAGE_RETRY_SECONDS,
     Change,
     Writes,
-    job_of,
     not_found,
     sees_all,
     storage_reply,
+    visible_job,
 )
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ Reply = tuple[Return, m.Message | Encoded]
 """Where a reply goes, and the reply."""
 
 
-class Door:
+class RequestHandler:
     """Answers requests from the ledger. One thread, except that `begin` leaves the writing to another."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Door:
         works = [self._read(asked, busy=busy) for asked in batch]
         try:
             self._check.sync()
-        except Refusal as refusal:
+        except RequestError as refusal:
             for work in works:
                 if work.has_parts and work.answer is None:
                     work.answer = refusal.reply
@@ -129,12 +129,12 @@ class Door:
         def read(work: Work) -> None:
             if asked.user != LOCAL_USER and asked.routing_id[:1] != b"\0":
                 # One that is chosen can be another's tomorrow, who would get what was meant for this one.
-                raise Refusal(
+                raise RequestError(
                     "BAD_REQUEST", "routing id: is chosen by the node; allowed: none", field="routing id"
                 )
             later = self._rates.take(client, self._clock.monotonic())
             if later:
-                raise Refusal(
+                raise RequestError(
                     "RATE_LIMITED",
                     f"more than {self._node.max_requests_per_second:g} requests a second",
                     retry_after=round(later, 3),
@@ -142,7 +142,9 @@ class Door:
             request, parts = read_request(frames, asked.size, self.limits)
             self.counters[f"requests_{request.VERB}"] += 1
             if busy and isinstance(request, m.Submit | m.Cancel | m.Retry):
-                raise Refusal("BUSY", "too many requests wait to be written to the disk", retry_after=1.0)
+                raise RequestError(
+                    "BUSY", "too many requests wait to be written to the disk", retry_after=1.0
+                )
             if isinstance(request, m.Submit):
                 self._may_submit()
                 work.has_parts = bool(parts)
@@ -159,18 +161,18 @@ class Door:
 
     def _may_submit(self) -> None:
         if self.draining:
-            raise Refusal(
+            raise RequestError(
                 "DRAINING", "the node is going down and takes no jobs", retry_after=DRAINING_RETRY_SECONDS
             )
         shortage = self._space.shortage()
         if shortage:
-            raise Refusal("STORAGE", shortage, retry_after=STORAGE_RETRY_SECONDS)
+            raise RequestError("STORAGE", shortage, retry_after=STORAGE_RETRY_SECONDS)
 
     def _guarded(self, work: Work, do: Callable[[Work], None]) -> None:
         """Do a step of a request; what goes wrong becomes its answer."""
         try:
             do(work)
-        except Refusal as refusal:
+        except RequestError as refusal:
             work.answer = refusal.reply
         except LedgerError as error:
             logger.error("%s", error)
@@ -205,7 +207,7 @@ class Door:
         return sees_all(self._node, user)
 
     def _job(self, job_id: str, user: str) -> Job:
-        return job_of(self._ledger, self._node, job_id, user)
+        return visible_job(self._ledger, self._node, job_id, user)
 
     def _wait(self, request: m.Wait, work: Work) -> m.Message | None:
         job = self._job(request.job_id, work.user)
@@ -213,7 +215,7 @@ class Door:
             return job_view(job)
         until = self._clock.monotonic() + request.timeout
         if not self._waits.hold(Held(request.job_id, work.client, work.back, until)):
-            raise Refusal("BUSY", "too many waits are held already; ask for the status", retry_after=1.0)
+            raise RequestError("BUSY", "too many waits are held already; ask for the status", retry_after=1.0)
         return None
 
     def _list(self, request: m.List, user: str) -> m.Message:
@@ -226,7 +228,7 @@ class Door:
         views: list[m.JobView] = []
         size = 0
         for job in jobs[: request.limit]:
-            size += 600 + _weight(job)
+            size += 600 + _text_bytes(job)
             if views and size > PAGE_MAX_BYTES:
                 break
             views.append(job_view(job))
@@ -317,7 +319,7 @@ class Door:
         return replies
 
 
-def _weight(job: Job) -> int:
+def _text_bytes(job: Job) -> int:
     """Return about how many bytes of text a job has."""
     text = sum(len(line) for line in job.log_tail) + len(job.error_message or "")
     return text + (len(str(job.result)) if job.result else 0)

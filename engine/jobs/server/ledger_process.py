@@ -66,7 +66,7 @@ class LedgerProcess:
         self._pid = os.fork()
         if self._pid == 0:
             self._socket.close()
-            _run(theirs, parent, path, node)
+            _run_process(theirs, parent, path, node)
         theirs.close()
         self.descriptor = self._socket.fileno()
         self._waiting: deque[Work] = deque()
@@ -159,7 +159,7 @@ class LedgerProcess:
             size += work.size
             self._under_way.append(work)
         self._waiting_bytes -= size
-        self._out = memoryview(_packed([_row(work) for work in self._under_way]))
+        self._out = memoryview(_packed([_work_row(work) for work in self._under_way]))
         self.flush()
 
 
@@ -181,7 +181,7 @@ def _read(stream: BinaryIO) -> bytes | None:
     return data if len(data) == size else None
 
 
-def _row(work: Work) -> tuple[Any, ...]:
+def _work_row(work: Work) -> tuple[Any, ...]:
     write = work.write
     assert write is not None
     if isinstance(write, NewJob):
@@ -193,7 +193,7 @@ def _write_of(values: Sequence[Any]) -> Write:
     return Change(*values) if len(values) == 3 else NewJob(*values)
 
 
-def _run(sock: socket.socket, parent: int, path: Path, node: Node) -> NoReturn:
+def _run_process(sock: socket.socket, parent: int, path: Path, node: Node) -> NoReturn:
     """Be the process."""
     status = 1
     try:
@@ -211,7 +211,7 @@ def _run(sock: socket.socket, parent: int, path: Path, node: Node) -> NoReturn:
             os._exit(status)
         sock.sendall(_LENGTH.pack(0))
         with ledger:
-            _serve(sock, stream, Writes(ledger, node))
+            _serve_requests(sock, stream, Writes(ledger, node))
         status = 0
     except (ConnectionError, BrokenPipeError):
         status = 0  # the front end has ended
@@ -220,7 +220,7 @@ def _run(sock: socket.socket, parent: int, path: Path, node: Node) -> NoReturn:
     os._exit(status)
 
 
-def _serve(sock: socket.socket, stream: BinaryIO, writes: Writes) -> None:
+def _serve_requests(sock: socket.socket, stream: BinaryIO, writes: Writes) -> None:
     while (data := _read(stream)) is not None:
         rows = msgpack.unpackb(data)
         encodings: list[Encoding] = [row[0] for row in rows]

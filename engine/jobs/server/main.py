@@ -48,7 +48,7 @@ from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.messages import LOCAL_USER, MARKS, encode
 from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.jobs.server.connections import Connections
-from video_pipeline.engine.jobs.server.handler import Door, Reply
+from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
 from video_pipeline.engine.jobs.server.ledger_process import LedgerProcess
 from video_pipeline.engine.jobs.server.sockets import (
     bind,
@@ -82,7 +82,7 @@ FRAME_OVERHEAD_BYTES = 48
 FRAMES_READ_MAX: Final = 5000
 
 
-class FrontEnd:
+class Server:
     """Sockets on one side, the ledger on the other, one loop between them."""
 
     def __init__(self, config: Config, *, slots: int = 0) -> None:
@@ -120,7 +120,7 @@ class FrontEnd:
         self.events = bind(self._events, events, field="node.events_bind")
         self._connections.start()
         port = self.events.removeprefix("ipc://") if events.kind == "ipc" else self.events.rpartition(":")[2]
-        self.door = Door(self._ledger, config, slots=slots, events=port)
+        self.door = RequestHandler(self._ledger, config, slots=slots, events=port)
         self._last_event = self._ledger.last_event()
         self._ledger.changed()
         self._subscribed = False
@@ -373,7 +373,7 @@ class Commands:
                 os.write(self._out, line)
 
 
-def _log(*, as_json: bool) -> None:
+def _start_logging(*, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -405,10 +405,10 @@ def main() -> int:
             return 0
         if "parent" in setup:
             die_with_parent(int(setup["parent"]))
-        _log(as_json=bool(setup.get("json_log")))
+        _start_logging(as_json=bool(setup.get("json_log")))
         config = load_config(setup["config"], environ=False)
         _limit(config)
-        front = FrontEnd(config, slots=int(setup.get("slots", 0)))
+        front = Server(config, slots=int(setup.get("slots", 0)))
     except PipelineError as error:
         commands.tell({"error": str(error)})
         print(f"error: {error}", file=sys.stderr)

@@ -18,7 +18,7 @@ from video_pipeline.engine.jobs.inputs.references import check_references, names
 from video_pipeline.engine.jobs.ledger.rows import json_of
 from video_pipeline.engine.jobs.messages import Submit
 from video_pipeline.engine.jobs.model import NewJob
-from video_pipeline.engine.jobs.server.wire import Refusal
+from video_pipeline.engine.jobs.server.wire import RequestError
 from video_pipeline.engine.story import Story, parse_story
 from video_pipeline.engine.story.model import SCENE_NAMES
 
@@ -36,7 +36,7 @@ class SubmitCheck:
         self._lost: InboxError | None = None
 
     def prepare(self, submit: Submit, owner: str, parts: Sequence[bytes]) -> NewJob:
-        """Return the job that a submit asks for; raise Refusal."""
+        """Return the job that a submit asks for; raise RequestError."""
         story = self._story(submit.story)
         if submit.config:
             self._check_config(submit.config)
@@ -61,26 +61,26 @@ class SubmitCheck:
         )
 
     def sync(self) -> None:
-        """Put the inline assets of what was prepared on the disk; raise Refusal where any of them is lost."""
+        """Put the inline assets of what was prepared on the disk; raise RequestError where any of them is lost."""
         lost, self._lost = self._lost, None
         try:
             if lost is not None:
                 raise lost  # what the inbox could not keep took the others of the batch with it
             self._inbox.sync()
         except InboxError as error:
-            raise Refusal("STORAGE", str(error), retry_after=10.0) from error
+            raise RequestError("STORAGE", str(error), retry_after=10.0) from error
 
     def _story(self, data: dict[str, Any]) -> Story:
         try:
             return parse_story(data)
         except StoryError as error:
-            raise Refusal("INVALID_STORY", str(error), field=_story_field(error, data)) from error
+            raise RequestError("INVALID_STORY", str(error), field=_story_field(error, data)) from error
 
     def _check_config(self, sections: Mapping[str, Any]) -> None:
         try:
             text = json.dumps(sections, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise Refusal(
+            raise RequestError(
                 "INVALID_CONFIG", f"config: {error}; allowed: what JSON can hold", field="config"
             ) from error
         if text in self._good_configs:
@@ -88,7 +88,7 @@ class SubmitCheck:
         try:
             job_config(self._config, sections)
         except ConfigError as error:
-            raise Refusal("INVALID_CONFIG", str(error), field=_config_field(str(error))) from error
+            raise RequestError("INVALID_CONFIG", str(error), field=_config_field(str(error))) from error
         if len(self._good_configs) >= CONFIGS_KEPT:
             self._good_configs.clear()
         if len(text) < 16_384:
@@ -103,17 +103,17 @@ class SubmitCheck:
                 story, submit.config, node=self._config.node, parts=parts, inbox=self._inbox
             )
         except AssetReferenceError as error:
-            raise Refusal(
+            raise RequestError(
                 "INVALID_ASSET",
                 str(error),
                 field=error.field,
                 allowed=(error.allowed,) if error.allowed else None,
             ) from error
         except ConfigError as error:
-            raise Refusal("INVALID_CONFIG", str(error), field="config") from error
+            raise RequestError("INVALID_CONFIG", str(error), field="config") from error
         except InboxError as error:
             self._lost = error
-            raise Refusal("STORAGE", str(error), retry_after=10.0) from error
+            raise RequestError("STORAGE", str(error), retry_after=10.0) from error
         return json_of(data), config
 
 

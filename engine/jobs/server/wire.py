@@ -32,7 +32,7 @@ OK = b"ok"
 ERROR = b"error"
 
 
-class Refusal(Exception):  # noqa: N818 - not every one is an error of the client
+class RequestError(Exception):
     """A request is answered with an error."""
 
     def __init__(
@@ -123,29 +123,29 @@ def return_address(asked: Asked) -> tuple[Return, Sequence[bytes]]:
 
 
 def read_request(frames: Sequence[bytes], size: int, limits: Limits) -> tuple[Request, Sequence[bytes]]:
-    """Return a checked request and its inline assets; raise Refusal."""
+    """Return a checked request and its inline assets; raise RequestError."""
     mark = frames[0] if frames else b""
     if mark not in _ENCODINGS:
         _refuse_mark(mark)
     if size > limits.message_bytes:
-        raise Refusal(
+        raise RequestError(
             "TOO_LARGE",
             f"message: has {size} bytes; allowed: at most {limits.message_bytes}",
             field="message",
         )
     parts = len(frames) - HEAD_FRAMES
     if parts > limits.parts:
-        raise Refusal(
+        raise RequestError(
             "TOO_LARGE", f"message: too many inline assets; allowed: at most {limits.parts}", field="message"
         )
     if parts < 0:
-        raise Refusal(
+        raise RequestError(
             "BAD_REQUEST",
             f"message: has {len(frames)} frames; allowed: protocol, request id, verb, body, and inline assets",
             field="message",
         )
     if len(frames[1]) > REQUEST_ID_MAX_BYTES:
-        raise Refusal(
+        raise RequestError(
             "BAD_REQUEST",
             f"request id: has {len(frames[1])} bytes; allowed: at most {REQUEST_ID_MAX_BYTES}",
             field="request id",
@@ -157,14 +157,14 @@ def _refuse_mark(mark: bytes) -> None:
     shown = show(mark[:16])
     version = _VERSION.fullmatch(mark)
     if version and version[1] != PROTOCOL:
-        raise Refusal(
+        raise RequestError(
             "UNSUPPORTED_VERSION",
             f"protocol: got {shown}; allowed: {', '.join(PROTOCOLS)}",
             field="protocol",
             allowed=PROTOCOLS,
         )
     allowed = [known.decode() for known in _ENCODINGS]
-    raise Refusal(
+    raise RequestError(
         "BAD_REQUEST",
         f"protocol: got {shown}; allowed: {', '.join(allowed)}",
         field="protocol",
@@ -176,7 +176,7 @@ def _read_body(frames: Sequence[bytes]) -> Request:
     verb = frames[2].decode("ascii", "replace") if len(frames[2]) <= 64 else "…"
     model = REQUESTS.get(verb)
     if model is None:
-        raise Refusal(
+        raise RequestError(
             "UNKNOWN_VERB",
             f"verb: got {show(verb)}; allowed: {', '.join(REQUESTS)}",
             field="verb",
@@ -184,9 +184,9 @@ def _read_body(frames: Sequence[bytes]) -> Request:
         )
     body = frames[3]
     if len(frames) > HEAD_FRAMES and verb != "submit":
-        raise Refusal("BAD_REQUEST", f"{verb}: has inline assets; allowed: none", field="message")
+        raise RequestError("BAD_REQUEST", f"{verb}: has inline assets; allowed: none", field="message")
     if len(body) > SMALL_BODY_MAX_BYTES and verb != "submit":
-        raise Refusal(
+        raise RequestError(
             "TOO_LARGE",
             f"body: has {len(body)} bytes; allowed: at most {SMALL_BODY_MAX_BYTES} for {verb}",
             field="body",
@@ -195,11 +195,11 @@ def _read_body(frames: Sequence[bytes]) -> Request:
         data = decode(body, _ENCODINGS[frames[0]])
     except ValueError as error:
         code: ErrorCode = "TOO_LARGE" if "allowed: at most" in str(error) else "BAD_REQUEST"
-        raise Refusal(code, str(error), field="body") from error
+        raise RequestError(code, str(error), field="body") from error
     try:
         return model.model_validate(data)
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
-        raise Refusal(
+        raise RequestError(
             "BAD_REQUEST", "\n".join(explain(error, model, where=verb)), field=field[:200] or "body"
         ) from error

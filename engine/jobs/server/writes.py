@@ -21,7 +21,7 @@ from video_pipeline.engine.jobs.ledger.submits import Outcome
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 from video_pipeline.engine.jobs.model import Job, NewJob
 from video_pipeline.engine.jobs.server.views import job_view
-from video_pipeline.engine.jobs.server.wire import Refusal
+from video_pipeline.engine.jobs.server.wire import RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -86,22 +86,22 @@ class Writes:
 
     def _change(self, change: Change) -> m.Message:
         try:
-            job_of(self._ledger, self._node, change.job_id, change.user)
+            visible_job(self._ledger, self._node, change.job_id, change.user)
             do = self._ledger.request_cancel if change.verb == "cancel" else self._ledger.retry
             return job_view(do(change.job_id))
         except WrongState as error:
-            return Refusal("CONFLICT", str(error), field="job_id").reply
+            return RequestError("CONFLICT", str(error), field="job_id").reply
         except UnknownJob:
             return not_found(change.job_id).reply
-        except Refusal as refusal:
+        except RequestError as refusal:
             return refusal.reply
 
 
 def _submitted(outcome: Outcome) -> m.Message:
     if isinstance(outcome, KeyConflict):
-        return Refusal("CONFLICT", str(outcome), field="key").reply
+        return RequestError("CONFLICT", str(outcome), field="key").reply
     if isinstance(outcome, QueueFull):
-        return Refusal("BUSY", str(outcome), retry_after=outcome.retry_after).reply
+        return RequestError("BUSY", str(outcome), retry_after=outcome.retry_after).reply
     receipt, created = outcome
     return m.Submitted.model_construct(job_id=receipt.job_id, status=receipt.status, created=created)
 
@@ -111,8 +111,8 @@ def storage_reply(error: LedgerError) -> m.ErrorReply:
     return m.ErrorReply(code="STORAGE", message=str(error), retry_after=STORAGE_RETRY_SECONDS)
 
 
-def job_of(ledger: Ledger, node: Node, job_id: str, user: str) -> Job:
-    """Return a job that a user may see; raise Refusal."""
+def visible_job(ledger: Ledger, node: Node, job_id: str, user: str) -> Job:
+    """Return a job that a user may see; raise RequestError."""
     job = ledger.job(job_id)
     if job is None or not (job.owner == user or sees_all(node, user)):
         raise not_found(job_id)
@@ -124,6 +124,6 @@ def sees_all(node: Node, user: str) -> bool:
     return user == LOCAL_USER or user in node.operators
 
 
-def not_found(job_id: str) -> Refusal:
+def not_found(job_id: str) -> RequestError:
     """Return the refusal where there is no such job, or it is another's."""
-    return Refusal("NOT_FOUND", f"there is no job {job_id}", field="job_id")
+    return RequestError("NOT_FOUND", f"there is no job {job_id}", field="job_id")

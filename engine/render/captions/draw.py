@@ -56,7 +56,7 @@ def safe_area(width_px: int, height_px: int) -> SafeArea:
     return SafeArea(0.075, 0.12, 0.20) if height_px / width_px > 1.5 else SafeArea(0.07, 0.08, 0.08)
 
 
-class Piece(NamedTuple):
+class CaptionPiece(NamedTuple):
     """What is laid on a frame for a caption: a part (left, top, width, height; None: all) of a picture.
 
     The part is in pixels of the picture, which is scaled about its middle and moved down by `rise_px`.
@@ -119,13 +119,13 @@ class CaptionArt:
             return 1.0
         return 1 + (1 - POP_FROM) * (1.70158 * left**2 - 2.70158 * left**3)
 
-    def pieces(self, at: int, *, fps: Fraction) -> Iterator[Piece]:
+    def pieces(self, at: int, *, fps: Fraction) -> Iterator[CaptionPiece]:
         """Yield what is laid on the frame number `at` of the caption, in order; it must be made of pictures."""
         assert self.picture is not None
         opacity, rise = self.entrance(at, fps=fps)
         if self.plate is not None:
             shown = min(1.0, at / self.entrance_frames(fps))
-            yield Piece(self.plate, self.x_px, self.y_px, None, shown, 1.0, 0.0)
+            yield CaptionPiece(self.plate, self.x_px, self.y_px, None, shown, 1.0, 0.0)
         motion = (opacity, self.scale(at, fps=fps), rise)
         parts = parts_at(self.text, at) if self.text else []
         whole = self.text is None or (
@@ -134,11 +134,13 @@ class CaptionArt:
             == self.text.width_px * self.text.rows[-1]
         )
         if whole:
-            yield Piece(self.picture, self.x_px, self.y_px, None, *motion)
+            yield CaptionPiece(self.picture, self.x_px, self.y_px, None, *motion)
             return
         for left, top, right, bottom, spoken in parts:
             picture = self.spoken if spoken and self.spoken else self.picture
-            yield Piece(picture, self.x_px, self.y_px, (left, top, right - left, bottom - top), *motion)
+            yield CaptionPiece(
+                picture, self.x_px, self.y_px, (left, top, right - left, bottom - top), *motion
+            )
 
     @property
     def pictures(self) -> tuple[Path, ...]:

@@ -59,7 +59,7 @@ class Lettering:
     words: tuple[Word, ...] = ()
 
 
-class Part(NamedTuple):
+class PicturePart(NamedTuple):
     """A rectangle of a picture, half-open; `spoken` says that it shows the word that is being spoken."""
 
     left: int
@@ -83,7 +83,7 @@ def lettering(
     Time is shared by the columns that letters take, as subtitles share it.
     """
     width = raster.image.width
-    rows = _rows(layout, raster)
+    rows = _line_edges(layout, raster)
     weights = [max(1, columns(letter.text)) for letter in layout.letters]
     total = max(1, sum(weights))
     reached = [0]
@@ -111,10 +111,10 @@ def lettering(
                 start, stop = (at(spoken, weight) for weight in ranges[word.index])
                 left, right = x(word.left_px), x(word.left_px + word.width_px)
                 words.append(Word(word.line, left, right, start, stop))
-    return Lettering(width, rows, tuple(letters), tuple(_spread(words, width)))
+    return Lettering(width, rows, tuple(letters), tuple(_widen_words(words, width)))
 
 
-def _rows(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
+def _line_edges(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
     """Return the edges of a picture's lines: between two baselines, the row with the least ink."""
     alpha = np.asarray(raster.image)[..., 3]
     ink = alpha.sum(axis=1, dtype=np.int64)
@@ -128,7 +128,7 @@ def _rows(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
     return (*edges, height)
 
 
-def _spread(words: Sequence[Word], width_px: int) -> Iterator[Word]:
+def _widen_words(words: Sequence[Word], width_px: int) -> Iterator[Word]:
     """Widen words to the middle of the blanks beside them: letters may reach over their own place."""
     for word in words:
         line = [other for other in words if other.line == word.line]
@@ -139,9 +139,9 @@ def _spread(words: Sequence[Word], width_px: int) -> Iterator[Word]:
         yield replace(word, left_px=left, right_px=right)
 
 
-def parts_at(text: Lettering, frame: int) -> list[Part]:
+def parts_at(text: Lettering, frame: int) -> list[PicturePart]:
     """Return the parts of a picture that are seen at a frame, none of them over another."""
-    parts: list[Part] = []
+    parts: list[PicturePart] = []
     for line, (top, bottom) in enumerate(pairwise(text.rows)):
         spoken = [
             word for word in text.words if word.line == line and word.first_frame <= frame < word.stop_frame
@@ -152,7 +152,7 @@ def parts_at(text: Lettering, frame: int) -> list[Part]:
             )
             for start, stop in pairwise(cuts):
                 within = any(word.left_px <= start and stop <= word.right_px for word in spoken)
-                parts.append(Part(start, top, stop, bottom, within))
+                parts.append(PicturePart(start, top, stop, bottom, within))
     return parts
 
 
@@ -182,7 +182,7 @@ __all__ = [
     "LETTERS_A_SECOND",
     "Letter",
     "Lettering",
-    "Part",
+    "PicturePart",
     "Word",
     "lettering",
     "parts_at",

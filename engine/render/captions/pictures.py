@@ -86,7 +86,7 @@ def part_picture(
     raster: Raster, layout: TextLayout, caption: Caption, cache: ContentCache, *, part: str
 ) -> Path:
     """Return the file of a part of a layout's picture in the cache."""
-    parts = {**_parts(layout, caption), "part": part}
+    parts = {**_picture_key(layout, caption), "part": part}
     path, _ = cache.get_or_make(
         "captions",
         parts,
@@ -109,7 +109,7 @@ def _fonts_and_style(caption: Caption, fonts: FontStack) -> dict[str, Any]:
     }
 
 
-def _parts(layout: TextLayout, caption: Caption) -> dict[str, Any]:
+def _picture_key(layout: TextLayout, caption: Caption) -> dict[str, Any]:
     """Return what a layout's picture is made from."""
     return {
         **_fonts_and_style(replace(caption, style=layout.style), layout.fonts),

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 
 from video_pipeline.engine.machine.cores import cpu_count
-from video_pipeline.engine.render.captions.draw import CaptionArt, Piece, in_range
+from video_pipeline.engine.render.captions.draw import CaptionArt, CaptionPiece, in_range
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.compositors.overlays import Placing, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
@@ -44,7 +44,7 @@ OVERLAYS = 16
 T = TypeVar("T")
 
 
-class _Shared(Generic[T]):
+class _SharedItems(Generic[T]):
     """Things that several threads need: each made once, the least recently used given up past a bound."""
 
     def __init__(self, bound: int, weight: Callable[[T], int]) -> None:
@@ -96,14 +96,14 @@ class NativeCompositor:
     ) -> None:
         self.timeline, self.captions = timeline, captions
         self._graphs = graphs
-        self._pictures: _Shared[Picture] = _Shared(
+        self._pictures: _SharedItems[Picture] = _SharedItems(
             PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
         )
         # A photograph takes much memory while it is decoded.
         self._loading = threading.BoundedSemaphore(cpu_count())
         self._spare: list[Buffer] = []
         """Frames that no range is drawn in: each page of a new one would have to be cleared by the system."""
-        self._overlays: _Shared[kernels.Overlay] = _Shared(OVERLAYS, lambda overlay: 1)
+        self._overlays: _SharedItems[kernels.Overlay] = _SharedItems(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
         """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
@@ -275,7 +275,7 @@ class _Stage:
         if light < 1:
             kernels.fade(target, amount=1 - light)
 
-    def _blend(self, piece: Piece) -> None:
+    def _blend(self, piece: CaptionPiece) -> None:
         overlay = self._owner.overlay(piece.picture)
         x, y, part = piece.x_px, piece.y_px, piece.part
         placing = Placing.of(piece, (overlay.width, overlay.height))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from video_pipeline.engine.render.captions.draw import Piece
+from video_pipeline.engine.render.captions.draw import CaptionPiece
 
 Rgba = npt.NDArray[np.uint8]
 """Rows of red, green, blue and straight alpha, shape (height, width, 4)."""
@@ -37,7 +37,7 @@ class Placing:
     down_px: float = 0.0
 
     @classmethod
-    def of(cls, piece: Piece, size_px: tuple[int, int]) -> Placing:
+    def of(cls, piece: CaptionPiece, size_px: tuple[int, int]) -> Placing:
         """Return where a piece of a caption puts its picture."""
         return cls(*size_px, piece.x_px, piece.y_px, piece.scale, piece.rise_px)
 

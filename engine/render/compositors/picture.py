@@ -107,7 +107,7 @@ def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int
     return even(width / finer), even(height / finer)
 
 
-def _open(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
+def _open_still(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
     """Return a still in RGB; a JPEG is decoded at no more than is needed for `wanted_px`."""
     image = Image.open(still.path)
     if image.format == "JPEG":
@@ -133,7 +133,7 @@ def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
     return luma, blue, red
 
 
-def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
+def _crop_and_scale(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
     """Return the part `box` (in fractions) of an image at a size.
 
     Cubic, stretched where it shrinks; averages of whole blocks come first where that is to less than half.
@@ -165,7 +165,7 @@ def _shown(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
     return planes
 
 
-def _halved(planes: Planes) -> Planes:
+def _halve_planes(planes: Planes) -> Planes:
     """Return planes at half the size."""
     rows, columns = planes[0].shape
     smaller = planes_of(new_frame(even(columns / 2), even(rows / 2)))
@@ -185,7 +185,7 @@ def _compose(look: Look) -> Image.Image:
     closer = max(1.0, min(closer, still.width_px / inner_px[0]))
     width, height = even(look.canvas_px[0] * closer), even(look.canvas_px[1] * closer)
     inner_px = contained_size((still.width_px, still.height_px), (width, height))
-    image = _open(still, (width, height))
+    image = _open_still(still, (width, height))
     front = image.resize(inner_px, Image.Resampling.LANCZOS, reducing_gap=3.0)
     stage = Image.new("RGB", (width, height))
     if look.fit == "blur":
@@ -209,11 +209,11 @@ def load_picture(look: Look) -> Picture:
             stage = (float(look.still.width_px), float(look.still.height_px))
             size_px = _plane_px(look, stage, bounds)
             wanted = (size_px[0] / bounds.width, size_px[1] / bounds.height)
-            finest = _shown(_open(look.still, wanted), bounds, size_px)
+            finest = _crop_and_scale(_open_still(look.still, wanted), bounds, size_px)
         else:
             whole = _compose(look)
             size_px = _plane_px(look, whole.size, bounds)
-            finest = _shown(whole, bounds, size_px)
+            finest = _crop_and_scale(whole, bounds, size_px)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RenderingError(f"{look.still.path}: cannot be decoded: {error}") from error
     widest = max(look.camera.start.width, look.camera.end.width) / bounds.width * size_px[0]
@@ -221,6 +221,6 @@ def load_picture(look: Look) -> Picture:
     step = max(widest / look.canvas_px[0], highest / look.canvas_px[1])
     levels = [finest]
     while step > MAX_STEP * (1 + 1e-9):
-        levels.append(_halved(levels[-1]))
+        levels.append(_halve_planes(levels[-1]))
         step /= 2
     return Picture(bounds, tuple(levels))

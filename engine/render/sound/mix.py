@@ -18,7 +18,7 @@ from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.config.sections import Audio
 from video_pipeline.engine.errors import CancelledError, RenderingError
 from video_pipeline.engine.render.sound.loudness import level
-from video_pipeline.engine.render.sound.mixdown import Interval, mix, sample_at, speech_intervals
+from video_pipeline.engine.render.sound.mixdown import Interval, mixed_samples, sample_at, speech_intervals
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.filters.audio import UNMEASURED_LUFS
 
@@ -66,7 +66,7 @@ def mix_audio(
     speech = speech_intervals(timeline)
     target = target.absolute()
     if not timeline.audio:
-        return _silence(target, samples)
+        return _write_silence(target, samples)
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
@@ -74,7 +74,7 @@ def mix_audio(
     try:
         raw, finished = folder / "mix.f32", folder / "mix.wav"
         with raw.open("wb") as file:
-            for block in mix(timeline, settings=settings, speech=speech):
+            for block in mixed_samples(timeline, settings=settings, speech=speech):
                 if cancelled():
                     raise CancelledError("mixing the sound: cancelled")
                 file.write(block.data)
@@ -110,7 +110,7 @@ def mix_audio(
     )
 
 
-def _silence(target: Path, samples: int) -> AudioReport:
+def _write_silence(target: Path, samples: int) -> AudioReport:
     """Write silence, and report of it what the meter would."""
     try:
         with whole_file(target) as partial, partial.open("wb") as raw, wave.open(raw, "wb") as file:

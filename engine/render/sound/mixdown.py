@@ -267,7 +267,7 @@ class Voice:
         self._reader.close()
 
 
-def mix(timeline: Timeline, *, settings: Audio, speech: tuple[Interval, ...]) -> Iterator[Samples]:
+def mixed_samples(timeline: Timeline, *, settings: Audio, speech: tuple[Interval, ...]) -> Iterator[Samples]:
     """Yield the whole mix in order as float32 of shape (samples, 2), at 48 kHz.
 
     Sums above full scale are kept as they are. In all round(duration · 48000) samples; only the files that

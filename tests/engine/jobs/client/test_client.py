@@ -156,9 +156,9 @@ def test_where_a_node_is_connected_but_silent_the_error_says_so() -> None:
 
 
 def test_answers_that_are_none_are_passed_over() -> None:
-    from video_pipeline.engine.jobs.client.pending import Exchange
+    from video_pipeline.engine.jobs.client.pending import PendingRequests
 
-    exchange = Exchange("tcp://x", timeout=1, retries=0, encoding="json")
+    exchange = PendingRequests("tcp://x", timeout=1, retries=0, encoding="json")
     for frames in ([], [b""] * 4, [b"VP1J", b"other", b"ok", b"{}"], [b"VP1J", b"1"], [b"VP9J"] * 4):
         exchange.received(frames, 0.0)
     assert len(exchange) == 0

@@ -29,7 +29,7 @@ STRICT = {"images": {"fallback_enabled": False}, "error_handling": {"fallback_en
 PERMANENT = {"StoryError", "ConfigError", "AssetReferenceError"}
 
 
-class Door:
+class RequestHandler:
     """A running node and its folder of assets; jobs come in as through the front end."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
@@ -76,8 +76,8 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[Door]:
-    door = Door(tmp_path_factory.mktemp("node"), session_cache)
+def door(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[RequestHandler]:
+    door = RequestHandler(tmp_path_factory.mktemp("node"), session_cache)
     try:
         yield door
         assert door.node.dispatcher.running == 0
@@ -111,7 +111,7 @@ BROKEN_PICTURES = {
 
 
 @pytest.mark.parametrize("name", BROKEN_PICTURES)
-def test_a_broken_picture_fails_for_good_or_is_drawn(door: Door, name: str) -> None:
+def test_a_broken_picture_fails_for_good_or_is_drawn(door: RequestHandler, name: str) -> None:
     path = door.assets / f"{name.replace(' ', '-')}.jpg"
     path.write_bytes(BROKEN_PICTURES[name])
     data = story(image=path.name)
@@ -125,12 +125,12 @@ def test_a_broken_picture_fails_for_good_or_is_drawn(door: Door, name: str) -> N
 @pytest.mark.parametrize(
     "words", ["No space left on device", "Read-only file system", "CUDA_ERROR", "NVENC session"]
 )
-def test_a_job_cannot_pass_its_fault_off_as_the_machines(door: Door, words: str) -> None:
+def test_a_job_cannot_pass_its_fault_off_as_the_machines(door: RequestHandler, words: str) -> None:
     (door.assets / f"{words}.jpg").write_bytes(BROKEN_PICTURES["text"])
     assert words in door.fails(story(image=f"{words}.jpg"), STRICT)
 
 
-def test_a_broken_inline_picture_fails_for_good_or_is_drawn(door: Door) -> None:
+def test_a_broken_inline_picture_fails_for_good_or_is_drawn(door: RequestHandler) -> None:
     data = story(image="inline:0")
     part = BROKEN_PICTURES["truncated"]
     assert "scene_id 'bad'" in door.fails(data, STRICT, parts=(part,))
@@ -140,7 +140,7 @@ def test_a_broken_inline_picture_fails_for_good_or_is_drawn(door: Door) -> None:
             door.submit(data, parts=(BROKEN_PICTURES[hostile],))
 
 
-def test_a_picture_over_the_limit_is_refused_by_its_header(door: Door) -> None:
+def test_a_picture_over_the_limit_is_refused_by_its_header(door: RequestHandler) -> None:
     (door.assets / "large.png").write_bytes(samples.bomb(10_001, 10_000))
     data = story(image="large.png")
     small = {"images": {"max_megapixels": 99}}
@@ -150,14 +150,14 @@ def test_a_picture_over_the_limit_is_refused_by_its_header(door: Door) -> None:
     assert "100 megapixels" in door.falls_back(data, small)
 
 
-def test_a_picture_of_100_megapixels_under_the_limit_is_shown(door: Door) -> None:
+def test_a_picture_of_100_megapixels_under_the_limit_is_shown(door: RequestHandler) -> None:
     (door.assets / "bomb.png").write_bytes(samples.bomb(10_000, 10_000))
     assert (door.assets / "bomb.png").stat().st_size < 200_000
     assert "bad" not in door.falls_back(story(image="bomb.png"))
 
 
 @pytest.mark.parametrize("name", ["no samples", "0 bytes", "no sound", "playlist"])
-def test_music_that_is_none_fails_for_good_or_is_left_out(door: Door, name: str) -> None:
+def test_music_that_is_none_fails_for_good_or_is_left_out(door: RequestHandler, name: str) -> None:
     data = {
         "no samples": samples.empty_wav(),
         "0 bytes": b"",
@@ -173,7 +173,7 @@ def test_music_that_is_none_fails_for_good_or_is_left_out(door: Door, name: str)
 
 
 @pytest.mark.parametrize("name", ["HLS", "DASH", "ffconcat", "text that begins with G"])
-def test_a_playlist_that_poses_as_an_asset_is_opened_nowhere(door: Door, name: str) -> None:
+def test_a_playlist_that_poses_as_an_asset_is_opened_nowhere(door: RequestHandler, name: str) -> None:
     with origin(reply(samples.clip())) as server:
         url = f"http://127.0.0.1:{server.port}/secret.ts"
         text = {
@@ -191,19 +191,21 @@ def test_a_playlist_that_poses_as_an_asset_is_opened_nowhere(door: Door, name: s
         assert server.heads == []
 
 
-def test_a_clip_that_is_broken_fails_for_good_or_is_drawn(door: Door) -> None:
+def test_a_clip_that_is_broken_fails_for_good_or_is_drawn(door: RequestHandler) -> None:
     (door.assets / "cut.mp4").write_bytes(samples.clip()[:300])
     data = story(video="cut.mp4")
     assert "scene_id 'bad'): field 'video'" in door.fails(data, STRICT)
     assert "a drawn picture is shown instead" in door.falls_back(data)
 
 
-def test_a_font_that_is_none_fails_for_good(door: Door) -> None:
+def test_a_font_that_is_none_fails_for_good(door: RequestHandler) -> None:
     (door.assets / "none.ttf").write_bytes(b"\x00\x01\x00\x00" + os.urandom(500))
     assert "scene_id 'bad'): field 'font'" in door.fails(story(text="Words.", font="none.ttf"))
 
 
-def test_a_file_that_became_a_link_out_of_the_roots_fails_for_good(door: Door, tmp_path: Path) -> None:
+def test_a_file_that_became_a_link_out_of_the_roots_fails_for_good(
+    door: RequestHandler, tmp_path: Path
+) -> None:
     (tmp_path / "secret.jpg").write_bytes(JPEG)
     victim = door.assets / "victim.jpg"
     victim.write_bytes(JPEG)
@@ -216,7 +218,9 @@ def test_a_file_that_became_a_link_out_of_the_roots_fails_for_good(door: Door, t
     assert "leads out" in str(job.error_message)
 
 
-def test_a_job_that_got_past_the_door_reads_nothing_outside_the_roots(door: Door, tmp_path: Path) -> None:
+def test_a_job_that_got_past_the_door_reads_nothing_outside_the_roots(
+    door: RequestHandler, tmp_path: Path
+) -> None:
     (tmp_path / "secret.jpg").write_bytes(JPEG)
     for name in (str(tmp_path / "secret.jpg"), "../secret.jpg", "inline:0", "inbox:" + "0" * 64 + ".jpg"):
         job_id = submit(door.node.ledger, story(image=name))
@@ -227,7 +231,7 @@ def test_a_job_that_got_past_the_door_reads_nothing_outside_the_roots(door: Door
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
-def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(door: Door, host: str) -> None:
+def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(door: RequestHandler, host: str) -> None:
     with origin(reply(JPEG)) as server:
         message = door.fails(story(image=f"http://{host}:{server.port}/a.jpg"))
         assert server.heads == []
@@ -238,12 +242,12 @@ def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(door: Door, host:
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://192.168.1.1:8080/"]
 )
-def test_a_url_of_a_private_network_fails_for_good_at_once(door: Door, url: str) -> None:
+def test_a_url_of_a_private_network_fails_for_good_at_once(door: RequestHandler, url: str) -> None:
     socket.setdefaulttimeout(None)
     assert "public internet" in door.fails(story(image=url))
 
 
-def test_ids_with_paths_in_them_are_no_stories(door: Door) -> None:
+def test_ids_with_paths_in_them_are_no_stories(door: RequestHandler) -> None:
     for name in ("../up", "/etc/x", "a/b", "a\\b", ".hidden", "..", "", "a\0b", "a b", "é", "x" * 129, "-rf"):
         with pytest.raises(StoryError, match="'id'"):
             door.submit({**story(), "id": name})
@@ -269,7 +273,7 @@ HOSTILE_TEXTS = (
 
 
 @pytest.mark.parametrize("compositor", ["native", "ffmpeg"])
-def test_hostile_text_is_only_text(door: Door, compositor: str) -> None:
+def test_hostile_text_is_only_text(door: RequestHandler, compositor: str) -> None:
     data = {
         "title": "'; $(touch /tmp/x) %{pts} [x] \\",
         "content": "",
@@ -288,13 +292,13 @@ def test_hostile_text_is_only_text(door: Door, compositor: str) -> None:
         assert sum(1 for _ in container.decode(video=0)) == len(HOSTILE_TEXTS) * 7
 
 
-def test_a_text_that_is_no_unicode_is_no_story(door: Door) -> None:
+def test_a_text_that_is_no_unicode_is_no_story(door: RequestHandler) -> None:
     for field in ("text", "narration", "image"):
         with pytest.raises(StoryError, match="valid Unicode"):
             door.submit(story(**{field: "a\ud800"}))
 
 
-def test_after_all_of_that_the_node_renders_as_before(door: Door) -> None:
+def test_after_all_of_that_the_node_renders_as_before(door: RequestHandler) -> None:
     (door.assets / "good.jpg").write_bytes(JPEG)
     (door.assets / "good.wav").write_bytes(samples.sound())
     samples.font_at(door.assets / "good.ttf")

@@ -16,7 +16,7 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.node.server_process import FrontEnd
+from video_pipeline.engine.jobs.node.server_process import ServerProcess
 
 pytest.importorskip("zmq")
 
@@ -37,7 +37,7 @@ def guard(folders: Folders) -> Iterator[Guard]:
     assert processes_of(folders.state) == {}
 
 
-def tend_until_ready(front: FrontEnd, *, seconds: float = 20) -> float:
+def tend_until_ready(front: ServerProcess, *, seconds: float = 20) -> float:
     began = time.monotonic()
     while not front.ready:
         assert time.monotonic() - began < seconds
@@ -49,7 +49,7 @@ def tend_until_ready(front: FrontEnd, *, seconds: float = 20) -> float:
 def test_a_front_end_that_was_killed_takes_requests_again_within_seconds(
     tmp_path: Path, folders: Folders, guard: Guard
 ) -> None:
-    front = FrontEnd(node_config(tmp_path), folders, slots=1, guard=guard)
+    front = ServerProcess(node_config(tmp_path), folders, slots=1, guard=guard)
     try:
         tend_until_ready(front)
         first = front.pid
@@ -68,7 +68,7 @@ def test_a_front_end_that_was_killed_takes_requests_again_within_seconds(
 
 def test_a_front_end_that_cannot_begin_says_why(tmp_path: Path, folders: Folders, guard: Guard) -> None:
     config = node_config(tmp_path, node={"bind": f"ipc://{tmp_path}/nowhere/node.sock"})
-    front = FrontEnd(config, folders, slots=1, guard=guard)
+    front = ServerProcess(config, folders, slots=1, guard=guard)
     try:
         with pytest.raises(ConfigError, match=r"node\.bind"):
             tend_until_ready(front)
@@ -79,7 +79,7 @@ def test_a_front_end_that_cannot_begin_says_why(tmp_path: Path, folders: Folders
 def test_a_front_end_that_dies_again_and_again_is_started_ever_more_slowly(
     tmp_path: Path, folders: Folders, guard: Guard
 ) -> None:
-    front = FrontEnd(node_config(tmp_path), folders, slots=1, guard=guard)
+    front = ServerProcess(node_config(tmp_path), folders, slots=1, guard=guard)
     try:
         tend_until_ready(front)
         until = time.monotonic() + 3

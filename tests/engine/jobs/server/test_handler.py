@@ -15,7 +15,7 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
 from video_pipeline.engine.jobs.model import Failure, JobStatus, NewJob
-from video_pipeline.engine.jobs.server.handler import Door
+from video_pipeline.engine.jobs.server.handler import RequestHandler
 from video_pipeline.engine.jobs.server.limits import (
     CLIENTS_MAX,
     WAITS_PER_CLIENT,
@@ -46,7 +46,7 @@ class House:
 
     config: Config
     ledger: Ledger
-    door: Door
+    door: RequestHandler
     clock: Clock
 
     def ask(
@@ -69,7 +69,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     config = node_config(tmp_path, max_requests_per_second=1e6)
     clock = Clock()
     with Ledger(config.state_dir() / "ledger.sqlite3") as ledger:
-        yield House(config, ledger, Door(ledger, config, slots=2, clock=clock), clock)
+        yield House(config, ledger, RequestHandler(ledger, config, slots=2, clock=clock), clock)
 
 
 def codes(answers: list[Message]) -> list[str]:

@@ -27,7 +27,13 @@ from tests.support.paths import ROOT
 from video_pipeline.engine.config.sections import Audio
 from video_pipeline.engine.errors import AssetError, CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.sound.mix import SAMPLE_RATE_HZ, AudioReport, mix_audio
-from video_pipeline.engine.render.sound.mixdown import CROSSFADE, MERGE_GAP, Envelope, mix, speech_intervals
+from video_pipeline.engine.render.sound.mixdown import (
+    CROSSFADE,
+    MERGE_GAP,
+    Envelope,
+    mixed_samples,
+    speech_intervals,
+)
 from video_pipeline.engine.timeline import AudioTrack, Clip, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.audio import Loudness, parse_loudness
@@ -93,7 +99,7 @@ def render(folder: Path, line: Timeline, **options: object) -> tuple[AudioReport
 def mixed(line: Timeline, **options: object) -> npt.NDArray[np.float32]:
     """The mix before it is brought to its loudness: levels are those of the plan."""
     chosen = Audio.model_validate(options)
-    return np.concatenate(list(mix(line, settings=chosen, speech=speech_intervals(line))))
+    return np.concatenate(list(mixed_samples(line, settings=chosen, speech=speech_intervals(line))))
 
 
 def measured(path: Path) -> tuple[float, float]:
@@ -471,7 +477,7 @@ def peak_kib(scenes: int, folder: str) -> int:
     speech, music = Path(folder, "n.wav"), Path(folder, "m.wav")
     tracks = [track("narration", speech, second, 1) for second in range(scenes)]
     line = timeline([*tracks, track("music", music, 0, scenes)], scenes * 30)
-    total = sum(len(block) for block in mix(line, settings=Audio(), speech=speech_intervals(line)))
+    total = sum(len(block) for block in mixed_samples(line, settings=Audio(), speech=speech_intervals(line)))
     assert total == scenes * SAMPLE_RATE_HZ
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -481,7 +487,7 @@ def test_memory_does_not_grow_with_scenes(tmp_path: Path) -> None:
     write_wav(tmp_path / "m.wav", noise(20, 0.1, seed=12, rate_hz=44100), 44100)
     peaks = []
     for scenes in (15, 150):
-        code = f"import test_audio; print(test_audio.peak_kib({scenes}, {str(tmp_path)!r}))"
+        code = f"import test_mix; print(test_mix.peak_kib({scenes}, {str(tmp_path)!r}))"
         roots = [str(Path(__file__).parent), str(ROOT)]
         child = subprocess.run(
             [sys.executable, "-c", code],
