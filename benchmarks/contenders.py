@@ -22,7 +22,8 @@ from benchmarks.by_hand import zoompan_video_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, Workload
 from video_pipeline.engine.config.sections import Video
-from video_pipeline.engine.render.encoder import encoder_settings
+from video_pipeline.engine.render.encoders.base import encoder_settings
+from video_pipeline.engine.render.encoders.choice import load_encoder
 
 GOP_SECONDS = 2
 """The engine's default distance of keyframes, given to the others where they let it be chosen."""
@@ -46,7 +47,7 @@ class Settings:
         """Return the engine's own settings, x264's parameters included, as output options of the ffmpeg program."""
         quality: dict[str, Any] = {"bitrate": self.bitrate} if self.bitrate else {"crf": self.crf}
         video = Video(fps=Fraction(fps), preset=self.preset, gop=GOP_SECONDS, **quality)
-        options = encoder_settings("libx264", video).ffmpeg_options()
+        options = encoder_settings(load_encoder("libx264"), video).ffmpeg_options()
         return tuple(part for name, value in options.items() for part in (f"-{name}", value))
 
     def encoder_options(self) -> tuple[str, ...]:

@@ -76,12 +76,12 @@ def main() -> int:
     return_freed_memory()
     with planned(options) as plan:
         started = time.perf_counter()
-        frames = draw_video(plan.compositor, workers=options.workers, raw=options.raw)
+        frames = draw_video(plan.frames.compositor, workers=options.workers, raw=options.raw)
         now = time.perf_counter()
-        if frames != plan.timeline.frame_count:
-            raise RuntimeError(f"{frames} frames were drawn; expected {plan.timeline.frame_count}")
+        if frames != plan.frames.timeline.frame_count:
+            raise RuntimeError(f"{frames} frames were drawn; expected {plan.frames.timeline.frame_count}")
         result = {
-            "compositor": plan.compositor.name,
+            "compositor": plan.frames.compositor.name,
             "frames": frames,
             "workers": options.workers,
             "working_s": round(now - started, 4),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from video_pipeline.engine.render.compositors.base import Compositor
     from video_pipeline.engine.render.compositors.raw_frames import Children
     from video_pipeline.engine.render.planes import Buffer
-    from video_pipeline.engine.timeline import Timeline
+    from video_pipeline.engine.timeline import Clip, Timeline
     from video_pipeline.engine.timing import FrameRange
 
 
@@ -67,6 +67,10 @@ class ReadyFrames:
 
         ready = FrameRange(0, self.raw.stat().st_size // self.frame_bytes)
         return tuple(seen for segment in self.drawn_by.segments() if (seen := segment.intersection(ready)))
+
+    def motion_of(self, clip: Clip) -> str | None:
+        """Return what moved the camera of a clip when the frames were drawn."""
+        return self.drawn_by.motion_of(clip)
 
     def prepare(self, frames: FrameRange) -> None:
         """Do nothing: the frames are there."""
@@ -110,16 +114,16 @@ def main() -> int:
     return_freed_memory()
     with planned(options) as plan:
         started = time.perf_counter()
-        ready = ReadyFrames(plan.compositor, options.raw)
+        ready = ReadyFrames(plan.frames.compositor, options.raw)
         writer = Mp4Writer(
             options.output,
-            fps=plan.timeline.fps,
-            title=plan.timeline.title,
+            fps=plan.frames.timeline.fps,
+            title=plan.frames.timeline.title,
             chapters=(),
             audio=None,
         )
         with writer:
-            report = render_segments(ready, plan.settings, writer, workers=options.workers)
+            report = render_segments(ready, plan.encoding.settings, writer, workers=options.workers)
         now = time.perf_counter()
         result = {
             "frames": sum(len(segment) for segment in report.segments),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from video_pipeline.engine.plan import Plan
+    from video_pipeline.engine.plan import VideoPlan
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def planned(options: argparse.Namespace) -> Iterator[Plan]:
+def planned(options: argparse.Namespace) -> Iterator[VideoPlan]:
     """Yield the plan of a story, made with a cache that is empty before and gone after."""
     from video_pipeline.engine.common.cache import ContentCache
     from video_pipeline.engine.config import load_config

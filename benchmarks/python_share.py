@@ -29,35 +29,37 @@ from benchmarks.planned import planned
 from benchmarks.workload import Workload
 
 if TYPE_CHECKING:
-    from video_pipeline.engine.plan import Plan
+    from video_pipeline.engine.plan import VideoPlan
 
 SMALL_PX, SMALL_PRESET = (16, 16), "ultrafast"
 
 
-def shrunk(plan: Plan) -> Plan:
+def shrunk(plan: VideoPlan) -> VideoPlan:
     """Return the plan of the same story with frames of SMALL_PX; captions stay as they are drawn."""
-    from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
-    from video_pipeline.engine.render.compositors.choice import open_compositor
+    from video_pipeline.engine.render.compositors.choice import load_compositor
 
     width, height = SMALL_PX
-    timeline = replace(plan.timeline, width_px=width, height_px=height)
-    compositor = open_compositor(
-        plan.compositor.name, timeline, plan.captions, ffmpeg=find_ffmpeg(), config=plan.config
+    frames, settings = plan.frames, plan.encoding.settings
+    timeline = replace(frames.timeline, width_px=width, height_px=height)
+    compositor = load_compositor(frames.compositor.name).open(
+        timeline, frames.captions, ffmpeg=frames.ffmpeg, config=frames.config
     )
     return replace(
         plan,
-        timeline=timeline,
-        compositor=compositor,
-        settings=replace(
-            plan.settings,
-            width_px=width,
-            height_px=height,
-            options={**plan.settings.options, "preset": SMALL_PRESET},
+        frames=replace(frames, timeline=timeline, compositor=compositor),
+        encoding=replace(
+            plan.encoding,
+            settings=replace(
+                settings,
+                width_px=width,
+                height_px=height,
+                options={**settings.options, "preset": SMALL_PRESET},
+            ),
         ),
     )
 
 
-def _render(plan: Plan, target: Path, *, workers: int | None = None) -> tuple[float, float]:
+def _render(plan: VideoPlan, target: Path, *, workers: int | None = None) -> tuple[float, float]:
     """Render a plan without sound and return wall and processor seconds of the stage."""
     from video_pipeline.engine.outputs.thumbnail import FrameWatch
     from video_pipeline.engine.render.mux import Mp4Writer
@@ -65,16 +67,16 @@ def _render(plan: Plan, target: Path, *, workers: int | None = None) -> tuple[fl
 
     writer = Mp4Writer(
         target,
-        fps=plan.timeline.fps,
-        title=plan.timeline.title,
+        fps=plan.frames.timeline.fps,
+        title=plan.frames.timeline.title,
         chapters=(),
         audio=None,
     )
     wall, processor = time.perf_counter(), time.process_time()
     with writer:
         render_segments(
-            plan.compositor,
-            plan.settings,
+            plan.frames.compositor,
+            plan.encoding.settings,
             writer,
             progress=lambda done, total: None,
             on_frame=FrameWatch(()),
@@ -104,9 +106,9 @@ def measure_python(work: Workload, settings: Settings, *, repeats: int) -> dict[
             if number:  # the first round decodes the pictures
                 walls.append(round(wall, 4))
                 small.append(round(processor, 4))
-        frames = plan.timeline.frame_count
+        frames = plan.frames.timeline.frame_count
         return {
-            "compositor": plan.compositor.name,
+            "compositor": plan.frames.compositor.name,
             "frames": frames,
             "small_px": SMALL_PX,
             "wall_s": walls,

@@ -29,7 +29,7 @@ from video_pipeline.engine.outputs.write import (
     write_beside,
     write_subtitles,
 )
-from video_pipeline.engine.plan import Plan, plan_video
+from video_pipeline.engine.plan import VideoPlan, plan_video
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.renderer import render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
@@ -101,9 +101,10 @@ def render_story(
                 on_event=on_event,
                 watch=watch,
             )
-            for warning in plan.warnings:
+            for warning in plan.frames.warnings:
                 logger.warning(warning)
-            logger.info("encoder %s (%s)", plan.encoder.name, plan.encoder.reason)
+            chosen = plan.encoding.chosen_encoder
+            logger.info("encoder %s (%s)", chosen.name, chosen.reason)
             result = _produce(
                 plan,
                 outputs,
@@ -121,12 +122,12 @@ def render_story(
                 raise
             raise RenderingError(f"{error.filename or output}: {error.strerror or error}") from error
         if use_cache:
-            plan.cache.prune_when_due()
+            plan.frames.cache.prune_when_due()
     return result
 
 
 def _produce(
-    plan: Plan,
+    plan: VideoPlan,
     outputs: OutputPaths,
     scratch: Path,
     watch: Stopwatch,
@@ -140,27 +141,27 @@ def _produce(
     report = on_event or (lambda event: None)
     sound = scratch / "sound.m4a"
     cancelled = stop or threading.Event()
-    fps = plan.timeline.fps
+    fps = plan.frames.timeline.fps
     # Every scene is judged, so that what the cache notes of a segment does not depend on the rest of the story.
-    times = candidate_times(plan.timeline, limit=len(plan.timeline.clips))
+    times = candidate_times(plan.frames.timeline, limit=len(plan.frames.timeline.clips))
     watched = FrameWatch(frames_round(time, fps) for time in times)
     with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(2, "beside") as side:
         video, picture = files.stage(outputs.video), files.stage(outputs.thumbnail)
         writer = Mp4Writer(
             video,
-            fps=plan.timeline.fps,
-            title=plan.story.title,
-            chapters=[Chapter(frames, name) for frames, name in plan.timeline.chapters()],
+            fps=plan.frames.timeline.fps,
+            title=plan.frames.story.title,
+            chapters=[Chapter(frames, name) for frames, name in plan.frames.timeline.chapters()],
             audio=sound,
         )
         with writer, watch.stage("render"):
             mixing = side.submit(_produce_sound, plan, sound, watch, cancelled, use_cache)
-            subtitles = side.submit(write_subtitles, plan, outputs, files)
+            subtitles = side.submit(write_subtitles, plan.frames, outputs, files)
             thumbnail = side.submit(thumbnail_of_watched, plan, picture, watched=watched, cancelled=cancelled)
             try:
                 rendered = render_segments(
-                    plan.compositor,
-                    plan.settings,
+                    plan.frames.compositor,
+                    plan.encoding.settings,
                     writer,
                     before_first=mixing.result,
                     progress=lambda done, total: report(Event("render", done, total)),
@@ -188,33 +189,33 @@ def _produce(
         outputs,
         info,
         metadata,
-        plan.warnings,
+        plan.frames.warnings,
         dict(watch.seconds),
         len(rendered.segments),
         rendered.segments_from_cache,
     )
 
 
-def _segment_cache(plan: Plan) -> SegmentCache:
+def _segment_cache(plan: VideoPlan) -> SegmentCache:
     return SegmentCache(
-        plan.cache,
-        timeline=plan.timeline,
-        captions=plan.captions,
-        settings=plan.settings,
-        compositor=plan.compositor.identity(),
+        plan.frames.cache,
+        timeline=plan.frames.timeline,
+        captions=plan.frames.captions,
+        settings=plan.encoding.settings,
+        compositor=plan.frames.compositor.identity(),
     )
 
 
 def _produce_sound(
-    plan: Plan, target: Path, watch: Stopwatch, cancelled: threading.Event, use_cache: bool
+    plan: VideoPlan, target: Path, watch: Stopwatch, cancelled: threading.Event, use_cache: bool
 ) -> AudioReport:
     with watch.stage("sound"):
         return produce_sound(
-            plan.timeline,
-            settings=plan.config.audio,
+            plan.frames.timeline,
+            settings=plan.frames.config.audio,
             target=target,
-            cache=plan.cache if use_cache else None,
-            ffmpeg=plan.ffmpeg.path,
-            ffmpeg_version=plan.ffmpeg.version,
+            cache=plan.frames.cache if use_cache else None,
+            ffmpeg=plan.frames.ffmpeg.path,
+            ffmpeg_version=plan.frames.ffmpeg.version,
             cancelled=cancelled.is_set,
         )

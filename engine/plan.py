@@ -1,4 +1,8 @@
-"""Everything that is decided before a frame is drawn."""
+"""Everything that is decided before a frame is drawn.
+
+`plan_timeline` makes the assets and lays them out in time, `plan_captions` draws the captions, and
+`choose_encoding` decides how frames are encoded. `plan_video` is all three.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,18 @@ from video_pipeline.engine.assets.generate import gather_assets, open_asset_cach
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.assets.watermark import prepare_watermark
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.compose import check_fonts, compose
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
-from video_pipeline.engine.machine.encoders import EncoderChoice, choose_encoder
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffmpeg
 from video_pipeline.engine.render.captions.draw import CaptionArt, draw_captions, plainer_captions
 from video_pipeline.engine.render.compositors.base import Compositor
-from video_pipeline.engine.render.compositors.choice import choose_compositor, open_compositor
-from video_pipeline.engine.render.encoder import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.compositors.choice import choose_compositor, load_compositor
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.encoders.choice import choose_encoder, load_encoder
 from video_pipeline.engine.story import Story, story_scenes
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange
@@ -32,23 +38,44 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that is decided before a frame is drawn."""
+class FramePlan:
+    """What the frames of a video are drawn from. It has no captions before `plan_captions`."""
 
     story: Story
     config: Config
     timeline: Timeline
     captions: tuple[CaptionArt, ...]
     compositor: Compositor
+    chosen_compositor: Selection
     ffmpeg: FfmpegProgram
-    compositor_reason: str
-    encoder: EncoderChoice
-    settings: EncoderSettings
+    fonts: FontCatalogue
     cache: ContentCache
     warnings: tuple[str, ...]
 
 
-def plan_video(
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How frames are encoded: the encoder, why it was chosen, and its settings."""
+
+    chosen_encoder: Selection
+    settings: EncoderSettings
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPlan:
+    """Everything that is decided before a frame is drawn and encoded."""
+
+    frames: FramePlan
+    encoding: Encoding
+
+
+def choose_encoding(video: Video) -> Encoding:
+    """Return the encoder and its settings; raise UnavailableError or ConfigError naming what is wrong."""
+    chosen = choose_encoder(video.codec)
+    return Encoding(chosen, encoder_settings(load_encoder(chosen.name), video))
+
+
+def plan_timeline(
     story: Story,
     *,
     config: Config,
@@ -57,24 +84,18 @@ def plan_video(
     voice_over: Sound | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
-    only: Callable[[Timeline], FrameRange] | None = None,
-    to_be_drawn: bool = True,
-) -> Plan:
-    """Decide everything: scenes, assets, timeline, captions, encoder and compositor.
+) -> FramePlan:
+    """Make the assets of a story and lay them out on a timeline, still without captions.
 
-    `base` is the folder that the story's relative paths are taken from; `only` says which frames of the
-    timeline are wanted, so that captions elsewhere are left out. Where the plan is `to_be_drawn` the first pictures
-    are begun before it is whole. Raises InputError for what is wrong in story or configuration, AssetError
-    for an asset that failed.
+    `base` is the folder that the story's relative paths are taken from. Raises InputError for what is wrong
+    in story or configuration, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
     with watch.stage("check"):
         finding = _begin(find_ffmpeg, cache)
-        drawn_by = choose_compositor(config.video.compositor)
-        encoder = choose_encoder(config.video.codec)
-        settings = encoder_settings(encoder.name, config.video)
+        chosen = choose_compositor(config.video.compositor)
         fonts = FontCatalogue()
         scenes = story_scenes(story)
         check_fonts(scenes, config, fonts, base=base)
@@ -100,39 +121,80 @@ def plan_video(
     timeline = replace(composition.timeline, watermark=watermark)
     with watch.stage("check"):
         ffmpeg = finding.result()
-    compositor = open_compositor(drawn_by.name, timeline, (), ffmpeg=ffmpeg, config=config)
-    wanted = only(timeline) if only else None
-    with watch.stage("captions"):
-        shown = timeline if wanted is None else with_captions_in(timeline, wanted)
-        making = cache
-        if to_be_drawn:
-            first = wanted or FrameRange(0, compositor.segments()[: cpu_count()][-1].stop)
-            # A caption that has to be drawn is of frames that have to be drawn, too: their pictures are begun beside it.
-            making = replace(cache, on_make=functools.cache(functools.partial(compositor.prepare, first)))
-        captions = draw_captions(shown, fonts=fonts, cache=making, drawtext=drawn_by.name == "ffmpeg")
-    compositor = compositor.with_captions(captions)
-    return Plan(
+    return FramePlan(
         story=story,
         config=config,
         timeline=timeline,
-        captions=captions,
-        compositor=compositor,
+        captions=(),
+        compositor=load_compositor(chosen.name).open(timeline, ffmpeg=ffmpeg, config=config),
+        chosen_compositor=chosen,
         ffmpeg=ffmpeg,
-        compositor_reason=drawn_by.reason,
-        encoder=encoder,
-        settings=settings,
+        fonts=fonts,
         cache=cache,
+        warnings=(*assets.warnings, *composition.warnings),
+    )
+
+
+def plan_captions(
+    plan: FramePlan, *, shown: FrameRange | None = None, drawn_next: FrameRange | None = None
+) -> FramePlan:
+    """Return the plan with its captions drawn: all of them, or those seen in the frames `shown`.
+
+    If a caption has to be drawn, the pictures of the frames `drawn_next` are loaded beside it.
+    """
+    timeline = plan.timeline if shown is None else with_captions_in(plan.timeline, shown)
+    cache = plan.cache
+    if drawn_next is not None:
+        # If a caption is not cached, its frames are not either: their pictures will be needed.
+        prepare = functools.partial(plan.compositor.prepare, drawn_next)
+        cache = replace(cache, on_make=functools.cache(prepare))
+    filtered = load_compositor(plan.compositor.name).filter_captions
+    captions = draw_captions(timeline, fonts=plan.fonts, cache=cache, drawtext=filtered)
+    return replace(
+        plan,
+        captions=captions,
+        compositor=plan.compositor.with_captions(captions),
         warnings=(
-            *assets.warnings,
-            *composition.warnings,
-            *(plainer_captions(timeline) if drawn_by.name == "ffmpeg" else ()),
+            *plan.warnings,
+            *(plainer_captions(plan.timeline) if filtered else ()),
             *_missing_letters(captions),
         ),
     )
 
 
+def plan_video(
+    story: Story,
+    *,
+    config: Config,
+    base: Path = Path(),
+    cache: ContentCache | None = None,
+    voice_over: Sound | None = None,
+    on_event: OnEvent | None = None,
+    watch: Stopwatch | None = None,
+) -> VideoPlan:
+    """Decide everything for a render that begins at once; arguments and errors as in plan_timeline.
+
+    The encoder is chosen first, so that a wrong option fails before any asset is made.
+    """
+    watch = watch or Stopwatch()
+    with watch.stage("check"):
+        encoding = choose_encoding(config.video)
+    plan = plan_timeline(
+        story,
+        config=config,
+        base=base,
+        cache=cache,
+        voice_over=voice_over,
+        on_event=on_event,
+        watch=watch,
+    )
+    with watch.stage("captions"):
+        first = FrameRange(0, plan.compositor.segments()[: cpu_count()][-1].stop)
+        return VideoPlan(plan_captions(plan, drawn_next=first), encoding)
+
+
 def _begin(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
-    """Return what a call will return, on a thread of its own."""
+    """Start a call on a thread of its own and return its future."""
     pool = ThreadPoolExecutor(1, "begun")
     try:
         return pool.submit(call, cache)

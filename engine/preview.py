@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError
 from video_pipeline.engine.events import OnEvent
-from video_pipeline.engine.plan import plan_video
+from video_pipeline.engine.plan import plan_captions, plan_timeline
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.story import Story
 from video_pipeline.engine.timeline import Timeline
@@ -86,13 +85,11 @@ def preview_story(
     or RenderingError.
     """
     check_picture(output)
-    # No video is encoded, so none is asked what its encoder can do.
-    unasked = {"codec": "libx264", "preset": "ultrafast", "tune": None}
-    config = config.model_copy(update={"video": config.video.model_copy(update=unasked)})
-    wanted: Callable[[Timeline], FrameRange] = lambda timeline: _one(at.of(timeline))  # noqa: E731
-    plan = plan_video(story, config=config, base=base, on_event=on_event, only=wanted)
+    plan = plan_timeline(story, config=config, base=base, on_event=on_event)
     timeline = plan.timeline
     frame = at.of(timeline)
+    wanted = FrameRange(frame, frame + 1)
+    plan = plan_captions(plan, shown=wanted, drawn_next=wanted)
     picture = draw_frame(plan.compositor, frame)
     try:
         with whole_file(output) as partial:
@@ -105,7 +102,3 @@ def preview_story(
     return PreviewResult(
         output, frame, timeline.frame_count, frame / timeline.fps, picture.size, plan.warnings
     )
-
-
-def _one(frame: int) -> FrameRange:
-    return FrameRange(frame, frame + 1)

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from video_pipeline.engine.common.cache import ContentCache
-from video_pipeline.engine.plan import Plan
-from video_pipeline.engine.render.compositors.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor
+from video_pipeline.engine.plan import FramePlan, VideoPlan
+from video_pipeline.engine.render.compositors.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor, open_graphs
 from video_pipeline.engine.render.sound.mix import mix_audio
-from video_pipeline.engine.timeline import Clip, Footage, Still
+from video_pipeline.engine.timeline import Footage
 from video_pipeline.filters.color import TAGS
 from video_pipeline.filters.graph import argv, filter_complex, open_input
 
 
-def plan_as_data(plan: Plan) -> dict[str, Any]:
+def plan_as_data(video: VideoPlan) -> dict[str, Any]:
     """Return the plan as plain values: every frame range, every choice."""
+    plan, encoding = video.frames, video.encoding
     timeline = plan.timeline
     return {
         "title": timeline.title,
@@ -25,8 +26,8 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
         "fps": str(timeline.fps),
         "frames": timeline.frame_count,
         "seconds": float(timeline.duration),
-        "encoder": {**plan.settings.describe(), "reason": plan.encoder.reason},
-        "compositor": {"name": plan.compositor.name, "reason": plan.compositor_reason},
+        "encoder": {**encoding.settings.describe(), "reason": encoding.chosen_encoder.reason},
+        "compositor": {"name": plan.compositor.name, "reason": plan.chosen_compositor.reason},
         "ffmpeg": plan.ffmpeg.version,
         "segments": [[segment.start, segment.stop] for segment in plan.compositor.segments()],
         "clips": [
@@ -36,7 +37,7 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
                 "source": str(clip.source.path),
                 "kind": "video" if isinstance(clip.source, Footage) else "still",
                 "fit": clip.fit,
-                "motion": _motion(plan, clip),
+                "motion": plan.compositor.motion_of(clip),
                 "fade_in_frames": clip.fade_in_frames,
                 "fade_out_frames": clip.fade_out_frames,
             }
@@ -73,31 +74,24 @@ def plan_as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _motion(plan: Plan, clip: Clip) -> str | None:
-    """Return what moves a clip's camera, or None where it stands still."""
-    if isinstance(plan.compositor, FfmpegCompositor):
-        return plan.compositor.motion_of(clip)
-    moves = isinstance(clip.source, Still) and clip.camera is not None and clip.camera.moves
-    return plan.compositor.name if moves else None
+def graphs_of(plan: FramePlan) -> FfmpegCompositor:
+    """Return the filter graphs of a plan whose captions were drawn for the ffmpeg compositor."""
+    graphs = open_graphs(plan.timeline, plan.captions, ffmpeg=plan.ffmpeg, config=plan.config)
+    if plan.compositor.name != graphs.name:
+        raise TypeError(f"plan.compositor: got {plan.compositor.name}; allowed: {graphs.name}")
+    return graphs
 
 
-def _graphs(plan: Plan) -> FfmpegCompositor:
-    """Return the compositor of a plan that was made for filter graphs; raise TypeError for another."""
-    if not isinstance(plan.compositor, FfmpegCompositor):
-        raise TypeError(f"the plan's compositor is {plan.compositor.name}; allowed: ffmpeg")
-    return plan.compositor
-
-
-def plan_as_graphs(plan: Plan) -> str:
+def plan_as_graphs(plan: FramePlan) -> str:
     """Return the filter graph of every segment, each under a comment with its frames."""
-    parts = []
-    for segment in plan.compositor.segments():
-        graph = filter_complex([_graphs(plan).compose(segment)])
+    parts, graphs = [], graphs_of(plan)
+    for segment in graphs.segments():
+        graph = filter_complex([graphs.compose(segment)])
         parts.append(f"# frames [{segment.start}, {segment.stop})\n" + graph.replace(";", ";\n"))
     return "\n\n".join(parts)
 
 
-def mixed_sound(plan: Plan, cache: ContentCache) -> Path:
+def mixed_sound(plan: FramePlan, cache: ContentCache) -> Path:
     """Return the finished sound of a plan, mixed into the cache."""
     parts = {
         "tracks": [
@@ -115,19 +109,20 @@ def mixed_sound(plan: Plan, cache: ContentCache) -> Path:
     return path
 
 
-def plan_as_command(plan: Plan, output: Path) -> list[str]:
+def plan_as_command(video: VideoPlan, output: Path) -> list[str]:
     """Return one ffmpeg command line that makes the same video: same graph, same sound, same settings.
 
     What it reads beside the user's files (prepared pictures, captions, narration, the mixed sound) is in the
     cache. One encoder runs over the whole, so its packets differ from those of stitched segments.
     """
+    plan = video.frames
     sound = open_input(mixed_sound(plan, plan.cache), demuxer="wav", media="a")
     return argv(
         plan.ffmpeg.path,
-        [_graphs(plan).whole(), sound],
+        [graphs_of(plan).whole(), sound],
         str(output),
         global_options=(*GLOBAL_OPTIONS, "-y"),
-        **plan.settings.ffmpeg_options(),
+        **video.encoding.settings.ffmpeg_options(),
         **TAGS,
         **{"c:a": "aac", "b:a": plan.config.audio.bitrate, "movflags": "+faststart"},
         metadata=f"title={plan.timeline.title}",

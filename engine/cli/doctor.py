@@ -12,16 +12,17 @@ from typing import Any
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.fonts import FontCatalogue
-from video_pipeline.engine.assets.speech.service import hibari_voices
+from video_pipeline.engine.assets.speech.service import load_speech_service
 from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.machine.cores import cpu_count
-from video_pipeline.engine.machine.encoders import probe_encoder
 from video_pipeline.engine.machine.ffmpeg_program import ffmpeg_programs, find_ffmpeg
 from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.compositors.choice import probe_compositors
+from video_pipeline.engine.render.compositors.choice import probe_compositor
+from video_pipeline.engine.render.encoders.choice import probe_encoder
 
 PACKAGES = (
     "av",
@@ -43,9 +44,9 @@ def examine(config: Config) -> dict[str, Any]:
     except InputError as error:
         chosen = None
         problems.append(str(error))
-    encoders = [probe_encoder(name) for name in ("h264_nvenc", "libx264")]
-    if not encoders[1].works:
-        problems.append(f"libx264: {encoders[1].reason}")
+    encoders = [probe_encoder(member.name) for member in ENCODERS.members]
+    if not any(probe.works for probe in encoders):
+        problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
     cards, why_none = gpus()
     folder = config.cache_dir()
     cache: dict[str, Any] = {"folder": str(folder)}
@@ -83,9 +84,11 @@ def examine(config: Config) -> dict[str, Any]:
         "slots": asdict(default_slots(config)),
         "compositors": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
-            for probe in probe_compositors()
+            for probe in (probe_compositor(member.name) for member in COMPOSITORS.members)
         ],
-        "voices": list(hibari_voices()),
+        "voices": {
+            member.name: list(load_speech_service(member.name).voices()) for member in SPEECH_SERVICES.members
+        },
         "font_families": list(FontCatalogue().names()),
         "cache": cache,
         "problems": problems,
@@ -128,7 +131,9 @@ def as_text(found: dict[str, Any]) -> str:
     slots = found["slots"]
     each = f"{slots['cores']} {'core' if slots['cores'] == 1 else 'cores'} each"
     lines.append(f"job slots     {slots['slots']}, {each}: {slots['reason']}")
-    lines.append(f"voices        {', '.join(found['voices']) or 'none'} (English, offline)")
+    for service in SPEECH_SERVICES.members:
+        voices = ", ".join(found["voices"][service.name]) or "none"
+        lines.append(f"voices        {voices} ({service.name}: {service.summary})")
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     cache = found["cache"]
     free = f", {cache['free_gb']} GB free" if cache.get("writable") else ", cannot be written"

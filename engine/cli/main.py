@@ -268,7 +268,7 @@ def _compile(arguments: argparse.Namespace) -> int:
             plan_as_data,
             plan_as_graphs,
         )
-        from video_pipeline.engine.plan import plan_video
+        from video_pipeline.engine.plan import VideoPlan, choose_encoding, plan_captions, plan_timeline
         from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)
@@ -277,16 +277,17 @@ def _compile(arguments: argparse.Namespace) -> int:
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     with _naming(arguments.story):
-        plan = plan_video(story, config=config, base=arguments.story.parent, to_be_drawn=False)
-    for warning in plan.warnings:
+        encoding = choose_encoding(config.video)
+        frames = plan_captions(plan_timeline(story, config=config, base=arguments.story.parent))
+    for warning in frames.warnings:
         logging.getLogger("video_pipeline").warning(warning)
     if arguments.form == "plan":
-        print(json.dumps(plan_as_data(plan), indent=2, ensure_ascii=False))
+        print(json.dumps(plan_as_data(VideoPlan(frames, encoding)), indent=2, ensure_ascii=False))
     elif arguments.form == "graph":
-        print(plan_as_graphs(plan))
+        print(plan_as_graphs(frames))
     else:
         output = arguments.output or Path(f"{story.story_id}.mp4")
-        print(as_shell(plan_as_command(plan, output)))
+        print(as_shell(plan_as_command(VideoPlan(frames, encoding), output)))
     return 0
 
 

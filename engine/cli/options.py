@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
+
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
 
@@ -26,10 +28,10 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
         proxy += f"; preset {PROXY_PRESET} and crf {PROXY_CRF:g} unless others are given here"
     picture.add_argument("--proxy", action="store_true", help=proxy)
     picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
-    picture.add_argument("--compositor", metavar="NAME", help="auto (default), ffmpeg, native or cuda")
+    picture.add_argument("--compositor", metavar="NAME", help=f"what draws: {COMPOSITORS.summary()}")
     if encodes:
         encoding = parser.add_argument_group("encoding")
-        encoding.add_argument("--encoder", metavar="NAME", help="auto (default), h264_nvenc or libx264")
+        encoding.add_argument("--encoder", metavar="NAME", help=f"what encodes: {ENCODERS.summary()}")
         encoding.add_argument("--preset", metavar="NAME", help="x264 preset, or p1 to p7 for NVENC")
         rate = encoding.add_mutually_exclusive_group()
         rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")

@@ -1,7 +1,14 @@
-"""The configuration: sections with their defaults, files, environment, and a job's own share of it."""
+"""The configuration: sections with their defaults, files, environment, and what a job may set of it."""
 
 from __future__ import annotations
 
-from video_pipeline.engine.config.load import Config, load_config
+from typing import TYPE_CHECKING
+
+from video_pipeline.engine.common.lazy import importer
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.config.load import Config, load_config
+else:
+    __getattr__ = importer(__name__, dict.fromkeys(["Config", "load_config"], ".load"))
 
 __all__ = ["Config", "load_config"]

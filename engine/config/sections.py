@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
 from video_pipeline.engine.story.fields import (
     CANVAS_MAX_PX,
     Animation,
@@ -25,15 +26,25 @@ from video_pipeline.engine.story.fields import (
 from video_pipeline.engine.timing import parse_fps
 from video_pipeline.filters.geometry import even
 
-EncoderName = Literal["auto", "libx264", "h264_nvenc"]
+if TYPE_CHECKING:
+    EncoderName = str
+    CompositorName = str
+else:  # the type checker cannot read a table
+    EncoderName = Literal[ENCODERS.names]
+    CompositorName = Literal[COMPOSITORS.names]
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
-CompositorName = Literal["auto", "ffmpeg", "native", "cuda"]
 
 
 def _bitrate(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value // 1000}k" if value >= 1000 else str(value)
     return value
+
+
+def parse_bit_rate(text: str) -> int:
+    """Return bits a second of '8000k', '8M' or '8000000'."""
+    factor = {"k": 1000, "m": 1_000_000}.get(text[-1].lower(), 1)
+    return int(text.rstrip("kKmM")) * factor
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -193,7 +204,9 @@ class Video(Section):
     """Picture format and encoder."""
 
     fps: FrameRate = Field(Fraction(30), description="Frames per second, 24 to 60.")
-    codec: EncoderName = Field("auto", description="Encoder: auto takes h264_nvenc where a probe works.")
+    codec: EncoderName = Field(
+        "auto", description=f"Encoder: {ENCODERS.summary()}; auto takes the first that works."
+    )
     audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
     bitrate: Bitrate = Field(
         "8000k", description="Average video bit rate that each segment aims at, where crf is not set."
@@ -204,7 +217,7 @@ class Video(Section):
     preset: str = Field("medium", description="x264 preset, or p1 … p7 for NVENC.")
     tune: str | None = Field(None, description="x264 or NVENC tune.")
     gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
-    compositor: CompositorName = Field("auto", description="What draws the frames.")
+    compositor: CompositorName = Field("auto", description=f"What draws the frames: {COMPOSITORS.summary()}.")
     default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
         "9:16", description="Aspect where no size is given."
     )
@@ -269,7 +282,9 @@ class Resolutions(Section):
 class Images(Section):
     """Pictures for scenes that bring none."""
 
-    service: Service = Field("drawn", description="drawn (offline). Others fall back to it, with a warning.")
+    service: Service = Field(
+        "drawn", description=f"{IMAGE_SERVICES.summary()}. Others fall back to it, with a warning."
+    )
     api_endpoint: str | None = Field(None, description="Reserved: no image service is part of this version.")
     max_retries: int = Field(3, ge=0, le=100, description="Reserved for image services: retries.")
     timeout: float = Field(30, gt=0, description="Reserved for image services: seconds for an answer.")
@@ -286,7 +301,7 @@ class Images(Section):
 class Tts(Section):
     """Narration."""
 
-    service: Service = Field("hibari", description="hibari (offline, English) or none.")
+    service: Service = Field("hibari", description=f"{SPEECH_SERVICES.summary()}.")
     voice: str = Field("heart", description="Voice of the service.")
     speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
     pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")

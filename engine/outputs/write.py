@@ -27,7 +27,7 @@ from video_pipeline.engine.outputs.thumbnail import (
     write_thumbnail,
 )
 from video_pipeline.engine.outputs.video_info import VideoInfo, probe_video
-from video_pipeline.engine.plan import Plan
+from video_pipeline.engine.plan import FramePlan, VideoPlan
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.render.renderer import RenderReport
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
@@ -86,7 +86,7 @@ def check_output(path: Path) -> Path:
     return path
 
 
-def write_subtitles(plan: Plan, outputs: OutputPaths, files: StagedFiles) -> None:
+def write_subtitles(plan: FramePlan, outputs: OutputPaths, files: StagedFiles) -> None:
     """Stage the subtitles: they follow from the timeline alone, so no frame need be there yet."""
     spoken = cues(plan.timeline, language=plan.story.metadata.language)
     write_text(files.stage(outputs.srt), to_srt(spoken))
@@ -94,7 +94,7 @@ def write_subtitles(plan: Plan, outputs: OutputPaths, files: StagedFiles) -> Non
 
 
 def thumbnail_of_watched(
-    plan: Plan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
+    plan: VideoPlan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
 ) -> bool:
     """Write the thumbnail as soon as its frame is known, with others still to be rendered.
 
@@ -108,44 +108,44 @@ def thumbnail_of_watched(
 
 
 def write_beside(
-    plan: Plan, outputs: OutputPaths, files: StagedFiles, *, has_thumbnail: bool
+    plan: VideoPlan, outputs: OutputPaths, files: StagedFiles, *, has_thumbnail: bool
 ) -> tuple[VideoInfo, dict[str, Any]]:
     """Stage the metadata of a finished video, and its thumbnail where there is none yet."""
     video = files.path(outputs.video)
     info = probe_video(video)
     if not has_thumbnail:
-        frame = frames_round(pick_frame(video).time, plan.timeline.fps)
+        frame = frames_round(pick_frame(video).time, plan.frames.timeline.fps)
         _write_thumbnail(plan, files.path(outputs.thumbnail), frame)
-    metadata = build_metadata(plan.story, info)
+    metadata = build_metadata(plan.frames.story, info)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata
 
 
-def _write_thumbnail(plan: Plan, target: Path, frame: int) -> None:
+def _write_thumbnail(plan: VideoPlan, target: Path, frame: int) -> None:
     """Write a frame with the story's title, out of the cache where it is there."""
     # The title stands alone: the picture is drawn again without its caption.
-    bare = plan.compositor.without_captions()
+    bare = plan.frames.compositor.without_captions()
     fonts = FontCatalogue().resolve(TITLE_FONT)
-    frame = min(frame, plan.timeline.frame_count - 1)
+    frame = min(frame, plan.frames.timeline.frame_count - 1)
     frames = FrameRange(frame, frame + 1)
     cache = SegmentCache(
-        plan.cache,
-        timeline=plan.timeline,
+        plan.frames.cache,
+        timeline=plan.frames.timeline,
         captions=(),
-        settings=plan.settings,
-        compositor={**bare.identity(), "title": plan.story.title, **thumbnail_identity(fonts)},
+        settings=plan.encoding.settings,
+        compositor={**bare.identity(), "title": plan.frames.story.title, **thumbnail_identity(fonts)},
         kind="thumbnails",
     )
     cached = cache.get(frames)
     if cached is not None:
         target.write_bytes(cached.data)
         return
-    write_thumbnail(draw_frame(bare, frame), target, title=plan.story.title, fonts=fonts)
+    write_thumbnail(draw_frame(bare, frame), target, title=plan.frames.story.title, fonts=fonts)
     cache.put(frames, CachedSegment(target.read_bytes()))
 
 
 def describe_render(
-    plan: Plan,
+    plan: VideoPlan,
     outputs: OutputPaths,
     files: StagedFiles,
     *,
@@ -154,8 +154,9 @@ def describe_render(
     watch: Stopwatch,
 ) -> dict[str, Any]:
     """Return the manifest of a video whose files are staged but not yet in place."""
+    encoder = plan.encoding.chosen_encoder
     catalogue = FontCatalogue()
-    fonts = {catalogue.resolve(caption.font).faces[0].path for caption in plan.timeline.captions}
+    fonts = {catalogue.resolve(caption.font).faces[0].path for caption in plan.frames.timeline.captions}
     staged = {
         "video": outputs.video,
         "thumbnail": outputs.thumbnail,
@@ -171,28 +172,30 @@ def describe_render(
         "muxing": rendered.mux_seconds,
     }
     return build_manifest(
-        story=plan.story,
-        timeline=plan.timeline,
+        story=plan.frames.story,
+        timeline=plan.frames.timeline,
         segments=rendered.segments,
         segments_from_cache=rendered.segments_from_cache,
         inputs=gather_inputs(
-            plan.story,
-            plan.timeline,
+            plan.frames.story,
+            plan.frames.timeline,
             fonts=sorted(fonts),
-            overlays=[path for art in plan.captions for path in art.pictures],
+            overlays=[path for art in plan.frames.captions for path in art.pictures],
         ),
-        versions=versions(ffmpeg=plan.ffmpeg.version, video=files.path(outputs.video)),
-        encoder=Choice(plan.encoder.name, plan.encoder.reason, plan.settings.describe()),
-        compositor=Choice(plan.compositor.name, plan.compositor_reason, {"workers": rendered.workers}),
+        versions=versions(ffmpeg=plan.frames.ffmpeg.version, video=files.path(outputs.video)),
+        encoder=Choice(encoder.name, encoder.reason, plan.encoding.settings.describe()),
+        compositor=Choice(
+            plan.frames.compositor.name, plan.frames.chosen_compositor.reason, {"workers": rendered.workers}
+        ),
         audio=_sound_fields(plan, sound),
-        warnings=plan.warnings,
+        warnings=plan.frames.warnings,
         timings=timings,
         outputs={role: files.path(path) for role, path in staged.items()},
-        proxy=plan.config.video.proxy,
+        proxy=plan.frames.config.video.proxy,
     )
 
 
-def _sound_fields(plan: Plan, sound: AudioReport) -> dict[str, Any]:
+def _sound_fields(plan: VideoPlan, sound: AudioReport) -> dict[str, Any]:
     """Return what the manifest says of the sound: its levels, and what is spoken when."""
     fields = {key: value for key, value in asdict(sound).items() if key not in ("path", "speech")}
     fields["narration"] = [
@@ -201,7 +204,7 @@ def _sound_fields(plan: Plan, sound: AudioReport) -> dict[str, Any]:
             "start": round(float(track.at), 6),
             "stop": round(float(track.at + track.duration), 6),
         }
-        for track in plan.timeline.audio
+        for track in plan.frames.timeline.audio
         if track.kind == "narration"
     ]
     return fields

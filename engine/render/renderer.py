@@ -16,7 +16,8 @@ from video_pipeline.engine.errors import CancelledError, RenderingError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
-from video_pipeline.engine.render.encoder import EncoderSettings, encode_segment
+from video_pipeline.engine.render.encoders.base import EncoderSettings
+from video_pipeline.engine.render.encoders.encode import encode_segment
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache

@@ -15,7 +15,7 @@ from typing import Any, Final
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests
 from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.render.captions.draw import CaptionArt
-from video_pipeline.engine.render.encoder import EncoderSettings
+from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.segment_key import segment_key
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange

@@ -8,7 +8,6 @@ that are named here as without effect on the picture: a field that is added late
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
@@ -23,7 +22,8 @@ from av import library_versions
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.cache import file_sha256, key_of
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
-from video_pipeline.engine.render.encoder import EncoderSettings
+from video_pipeline.engine.render.encoders.base import EncoderSettings
+from video_pipeline.engine.render.encoders.choice import load_encoder
 from video_pipeline.engine.timeline import Footage, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 
@@ -36,8 +36,6 @@ WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing"])
 PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])
 """Fields of a timeline that are not in its key as they are: not seen, or only those in the range."""
 
-_X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
-
 Digest = Callable[[Path], str]
 
 
@@ -48,27 +46,7 @@ def encoding_versions(encoder: str) -> dict[str, Any]:
         "pyav": av.__version__,
         "libraries": {name: list(numbers) for name, numbers in library_versions.items()},
     }
-    if encoder == "libx264":
-        known["x264"] = _x264_build()
-    else:
-        from video_pipeline.engine.machine.gpus import gpus
-
-        known["gpus"] = [[gpu.name, gpu.driver] for gpu in gpus()[0]]
-    return known
-
-
-def _x264_build() -> str | None:
-    """Return the build of x264 in PyAV, as it writes it into what it encodes."""
-    context = av.CodecContext.create("libx264", "w")
-    assert isinstance(context, av.VideoCodecContext)
-    context.width, context.height, context.pix_fmt = 32, 32, "yuv420p"
-    context.framerate, context.time_base = Fraction(30), Fraction(1, 30)
-    context.thread_count = 1
-    context.options = {"preset": "ultrafast"}
-    picture = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), format="yuv420p")
-    written = b"".join(bytes(packet) for frame in (picture, None) for packet in context.encode(frame))
-    found = _X264.search(written)
-    return found.group(1).decode("ascii") if found else None
+    return known | load_encoder(encoder).versions()
 
 
 def segment_key(

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from video_pipeline.engine.story.model import Story, StoryScene, load_story, parse_story, story_scenes
+from typing import TYPE_CHECKING
+
+from video_pipeline.engine.common.lazy import importer
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.story.model import Story, StoryScene, load_story, parse_story, story_scenes
+else:
+    _NAMES = ["Story", "StoryScene", "load_story", "parse_story", "story_scenes"]
+    __getattr__ = importer(__name__, dict.fromkeys(_NAMES, ".model"))
 
 __all__ = ["Story", "StoryScene", "load_story", "parse_story", "story_scenes"]

@@ -21,7 +21,7 @@ from benchmarks.python_share import SMALL_PX, measure_python, shrunk
 from benchmarks.turns import count_frames, take_turns
 from benchmarks.workload import Workload
 from tests.support.paths import ROOT
-from video_pipeline.engine.plan import Plan
+from video_pipeline.engine.plan import VideoPlan
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.timing import FrameRange
 
@@ -49,38 +49,38 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Workload:
 
 
 @pytest.fixture(scope="module")
-def plan(work: Workload) -> Iterator[Plan]:
+def plan(work: Workload) -> Iterator[VideoPlan]:
     with planned(argparse.Namespace(story=work.story, size=SIZE, fps=30, compositor="auto")) as made:
         yield made
 
 
-def drawn_frames(plan: Plan) -> list[np.ndarray]:
-    whole = FrameRange(0, plan.timeline.frame_count)
-    return [frame.copy() for frame in plan.compositor.frames(whole, threads=1, children=Children())]
+def drawn_frames(plan: VideoPlan) -> list[np.ndarray]:
+    whole = FrameRange(0, plan.frames.timeline.frame_count)
+    return [frame.copy() for frame in plan.frames.compositor.frames(whole, threads=1, children=Children())]
 
 
-def test_a_plan_is_made_as_told(plan: Plan, work: Workload) -> None:
-    assert plan.timeline.frame_count == work.frames
-    assert (plan.settings.width_px, plan.settings.height_px) == (180, 320)
-    assert plan.settings.options["crf"] == "21"
-    assert plan.settings.options["preset"] == "veryfast"
+def test_a_plan_is_made_as_told(plan: VideoPlan, work: Workload) -> None:
+    assert plan.frames.timeline.frame_count == work.frames
+    assert (plan.encoding.settings.width_px, plan.encoding.settings.height_px) == (180, 320)
+    assert plan.encoding.settings.options["crf"] == "21"
+    assert plan.encoding.settings.options["preset"] == "veryfast"
     options = argparse.Namespace(
         story=work.story, size=SIZE, fps=30, compositor="ffmpeg", preset="medium", crf=21.0, bitrate="800k"
     )
     with planned(options) as other:
-        assert other.settings.options["b"] == "800k"
-        assert "crf" not in other.settings.options
-        assert other.compositor.name == "ffmpeg"
+        assert other.encoding.settings.options["b"] == "800k"
+        assert "crf" not in other.encoding.settings.options
+        assert other.frames.compositor.name == "ffmpeg"
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_every_frame_is_drawn(plan: Plan, work: Workload, workers: int) -> None:
-    assert draw_video(plan.compositor, workers=workers) == work.frames
+def test_every_frame_is_drawn(plan: VideoPlan, work: Workload, workers: int) -> None:
+    assert draw_video(plan.frames.compositor, workers=workers) == work.frames
 
 
-def test_drawn_frames_can_be_kept_in_their_order(plan: Plan, tmp_path: Path) -> None:
+def test_drawn_frames_can_be_kept_in_their_order(plan: VideoPlan, tmp_path: Path) -> None:
     raw = tmp_path / "frames.yuv"
-    draw_video(plan.compositor, workers=3, raw=raw)
+    draw_video(plan.frames.compositor, workers=3, raw=raw)
     assert raw.read_bytes() == b"".join(frame.tobytes() for frame in drawn_frames(plan))
 
 
@@ -93,31 +93,31 @@ def test_the_drawing_program_prints_what_it_took(work: Workload) -> None:
 
 
 def test_ready_frames_are_encoded_in_the_renderers_segments(
-    plan: Plan, work: Workload, tmp_path: Path
+    plan: VideoPlan, work: Workload, tmp_path: Path
 ) -> None:
     frames = drawn_frames(plan)
     raw, output = tmp_path / "frames.yuv", tmp_path / "out.mp4"
     raw.write_bytes(b"".join(frame.tobytes() for frame in frames))
-    ready = ReadyFrames(plan.compositor, raw)
-    assert ready.segments() == plan.compositor.segments()
+    ready = ReadyFrames(plan.frames.compositor, raw)
+    assert ready.segments() == plan.frames.compositor.segments()
     read = ready.frames(FrameRange(40, 43), threads=1, children=Children())
     assert all(np.array_equal(one, frames[40 + at]) for at, one in enumerate(read))
     argv = (sys.executable, "-m", "benchmarks.encode_segments", str(work.story), str(raw), "-o", str(output))
     done = subprocess.run((*argv, "--size", SIZE), capture_output=True, text=True, check=True, cwd=ROOT)
     told = json.loads(done.stdout)
     assert told["frames"] == work.frames == count_frames(output)
-    assert told["segments"] == len(plan.compositor.segments())
+    assert told["segments"] == len(plan.frames.compositor.segments())
 
 
-def test_a_file_with_the_first_frames_only_is_encoded_to_its_end(plan: Plan, tmp_path: Path) -> None:
+def test_a_file_with_the_first_frames_only_is_encoded_to_its_end(plan: VideoPlan, tmp_path: Path) -> None:
     raw = tmp_path / "frames.yuv"
     raw.write_bytes(bytes(180 * 320 * 3 // 2 * 41))
-    assert sum(len(segment) for segment in ReadyFrames(plan.compositor, raw).segments()) == 41
+    assert sum(len(segment) for segment in ReadyFrames(plan.frames.compositor, raw).segments()) == 41
 
 
-def test_pythons_share_is_measured_on_the_same_segments_and_frames(plan: Plan, work: Workload) -> None:
+def test_pythons_share_is_measured_on_the_same_segments_and_frames(plan: VideoPlan, work: Workload) -> None:
     small = shrunk(plan)
-    assert small.compositor.segments() == plan.compositor.segments()
+    assert small.frames.compositor.segments() == plan.frames.compositor.segments()
     assert all(frame.shape == (SMALL_PX[1] * 3 // 2, SMALL_PX[0]) for frame in drawn_frames(small))
     found = measure_python(work, Settings(), repeats=2)
     assert found["frames"] == work.frames

@@ -1,24 +1,20 @@
-"""Pictures for scenes that bring none. The embedded painter draws a background by genre and seed."""
+"""Pictures for scenes that bring none. One file beside this one implements each image service."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from PIL import Image
 
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
+from video_pipeline.engine.config.families import IMAGE_SERVICES
 from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.timeline import Still
-
-BACKGROUND_VERSION = 1
-"""Raised when drawn pictures change, so that caches forget the old ones."""
-
-DRAWN_OVERSIZE = 1.2
-"""Drawn pictures are this much larger than the frame, for the zoom to have something to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,52 +37,42 @@ class Painter(Protocol):
         """Write the picture as an opaque RGB PNG; raise ImageGenerationError where it cannot be made."""
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnPainter:
-    """Draws backgrounds, offline. The words play no part."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageService:
+    """One image service, as IMAGE_SERVICES lists it. `open` raises ConfigError naming a wrong key."""
 
-    def _size(self, request: PictureRequest) -> tuple[int, int]:
-        width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in request.frame_px)
-        return width, height
+    name: str
+    open: Callable[[Images], Painter]
 
-    def key(self, request: PictureRequest) -> dict[str, Any]:
-        """Return everything that the picture depends on."""
-        size = list(self._size(request))
-        return {
-            "service": "drawn",
-            "version": BACKGROUND_VERSION,
-            "genre": request.genre,
-            "seed": request.seed,
-            "size": size,
-        }
 
-    def paint(self, request: PictureRequest, target: Path) -> None:
-        """Draw the picture and write it as PNG."""
-        from video_pipeline.engine.assets.backgrounds import draw_background
-
-        image = draw_background(genre=request.genre, seed=request.seed, size_px=self._size(request))
-        image.save(target, "PNG", compress_level=1)
+def load_image_service(name: str) -> ImageService:
+    """Return the record of an image service; raise UnavailableError if it cannot be imported here."""
+    return cast(ImageService, IMAGE_SERVICES.load(name))
 
 
 @dataclass(frozen=True, slots=True)
 class PainterChoice:
-    """The painter of a render; `warning` says what was asked for and is not here."""
+    """The painter of a render. `warning` names a service that this version lacks."""
 
     painter: Painter
     warning: str | None = None
 
 
 def choose_painter(settings: Images, *, fallback: bool) -> PainterChoice:
-    """Return the painter that the settings name, or the embedded one where that service is not built.
+    """Return the painter that the settings name, or the offline one if this version lacks that service.
 
-    Without `fallback` a service that is not built is a ConfigError.
+    Without `fallback` a service that this version lacks is a ConfigError.
     """
-    if settings.service == "drawn":
-        return PainterChoice(DrawnPainter())
-    message = f"images.service {settings.service!r} is not part of this version; allowed: drawn"
+    if settings.service in IMAGE_SERVICES.names:
+        return PainterChoice(load_image_service(settings.service).open(settings))
+    offline = IMAGE_SERVICES.members[0].name
+    message = (
+        f"images.service {settings.service!r} is not part of this version; "
+        f"allowed: {', '.join(IMAGE_SERVICES.names)}"
+    )
     if not fallback:
         raise ConfigError(message)
-    return PainterChoice(DrawnPainter(), f"{message}; pictures are drawn instead")
+    return PainterChoice(load_image_service(offline).open(settings), f"{message}; pictures are drawn instead")
 
 
 def painted(request: PictureRequest, *, painter: Painter, cache: ContentCache, settings: Images) -> Still:

@@ -1,110 +1,47 @@
-"""Narration: words in, a WAV file out. The embedded voice is hibari-tts: neural, offline, English."""
+"""Narration: words in, a WAV file out. One file beside this one implements each speech service."""
 
 from __future__ import annotations
 
-import unicodedata
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Protocol, cast
 
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
-from video_pipeline.engine.common.versions import version
+from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
 
-EMBEDDED_VOICE = "heart"
-"""The voice that the hibari-tts wheel itself holds."""
-
-EDGE_LEVEL = 0.01
-EDGE_MARGIN_SECONDS = 0.06
-"""Speech begins and ends where it passes this part of its peak (-40 dB); so much is kept around it."""
-
 
 class Narrator(Protocol):
-    """Speaks a text. `identity` is whatever its sound depends on besides the text: part of the cache's key."""
-
-    @property
-    def identity(self) -> dict[str, Any]: ...
-
-    def speak(self, text: str, target: Path) -> None:
-        """Write the text as speech into a mono 16-bit WAV file; raise TTSError where it cannot."""
-
-
-@cache
-def _hibari(voice: str) -> Any:
-    from hibari import Hibari
-
-    return Hibari(voice=voice)
-
-
-def hibari_voices() -> tuple[str, ...]:
-    """Return the voices that work offline: those whose model is inside the package or already fetched."""
-    from hibari.voices import VOICES, voice_path
-
-    def is_here(name: str) -> bool:
-        try:
-            return Path(voice_path(name, download_missing=False)).is_file()
-        except FileNotFoundError:
-            return False
-
-    return tuple(name for name in VOICES if is_here(name))
-
-
-@dataclass(frozen=True, slots=True)
-class HibariNarrator:
-    """The voice inside the hibari-tts wheel: English, 24 kHz."""
-
-    voice: str
-    speech_rate: float
-    pitch_semitones: float
+    """Speaks texts with one voice and one pace."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the sound depends on besides the text."""
-        return {
-            "service": "hibari",
-            "version": version("hibari-tts"),
-            "voice": self.voice,
-            "edges": [EDGE_LEVEL, EDGE_MARGIN_SECONDS],
-            "speech_rate": self.speech_rate,
-            "pitch": self.pitch_semitones,
-        }
+        """What its sound depends on besides the text: a part of the cache's key."""
+
+    def refusal(self, text: str, *, language: str) -> str | None:
+        """Return why it cannot speak a text in a language (ISO 639-1), or None if it can."""
 
     def speak(self, text: str, target: Path) -> None:
-        """Write the text as speech; raise TTSError where nothing can be spoken."""
-        words = speakable(text)
-        if not any(character.isalnum() for character in words):
-            raise TTSError("nothing in the text can be spoken")
-        # Spoken slower by the pitch's ratio and played back faster by it: the pitch moves, the pace does not.
-        ratio = 2.0 ** (self.pitch_semitones / 12)
-        try:
-            engine = _hibari(self.voice)
-            samples = np.asarray(engine(words, speed=self.speech_rate / ratio, seed=0), np.float64)
-        except (RuntimeError, ValueError, OSError, KeyError) as error:
-            raise TTSError(f"hibari-tts could not speak: {error}") from error
-        if samples.size == 0 or not np.isfinite(samples).all():
-            raise TTSError("hibari-tts returned no sound")
-        samples = _without_edges(samples, engine.sample_rate)
-        with wave.open(str(target), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(round(engine.sample_rate * ratio))
-            file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+        """Write the text as speech into a mono 16-bit WAV file; raise TTSError if that fails."""
 
 
-def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
-    """Return speech without the silence at its ends: how long scenes pause is for the composer to say."""
-    heard = np.flatnonzero(np.abs(samples) > EDGE_LEVEL * np.abs(samples).max())
-    margin = round(EDGE_MARGIN_SECONDS * rate_hz)
-    return samples[max(0, heard[0] - margin) : heard[-1] + 1 + margin]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechService:
+    """One speech service, as SPEECH_SERVICES lists it.
+
+    `open` returns its narrator for a configuration and raises ConfigError naming a wrong key; `voices`
+    returns the voices that work on this machine.
+    """
+
+    name: str
+    default_voice: str
+    open: Callable[[Tts], Narrator]
+    voices: Callable[[], tuple[str, ...]]
 
 
 def check_wav(path: Path) -> None:
@@ -118,60 +55,46 @@ def check_wav(path: Path) -> None:
         raise DamagedError(f"{path.stat().st_size} bytes; its header tells of {promised} of sound")
 
 
-def speakable(text: str) -> str:
-    """Return the text without what is not spoken: control characters, emoji and other symbols of no sound."""
-    kept = []
-    for character in text:
-        kind = unicodedata.category(character)
-        if kind in ("Cc", "Zl", "Zp"):
-            kept.append(" ")
-        elif kind not in ("Cf", "Cs", "Co", "Cn", "So", "Sk"):
-            kept.append(character)
-    return " ".join("".join(kept).split())
-
-
-def is_latin(text: str) -> bool:
-    """Return whether most letters of a text are Latin."""
-    letters = [character for character in text if character.isalpha()]
-    latin = sum(1 for letter in letters if "LATIN" in unicodedata.name(letter, ""))
-    return bool(letters) and latin * 2 > len(letters)
+def load_speech_service(name: str) -> SpeechService:
+    """Return the record of a speech service; raise UnavailableError if it cannot be imported here."""
+    return cast(SpeechService, SPEECH_SERVICES.load(name))
 
 
 @dataclass(frozen=True, slots=True)
 class NarratorChoice:
-    """The narrator of a render; None for silence. `warning` says what was asked for and is not here."""
+    """The narrator of a render, or None for silence. `warning` names a service that this version lacks."""
 
     narrator: Narrator | None
     warning: str | None = None
 
 
 def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
-    """Return the narrator that the settings name, or the embedded one where that service is not built.
+    """Return the narrator that the settings name, or the offline one if this version lacks that service.
 
-    Without `fallback` a service that is not built is a ConfigError.
+    Without `fallback` a service that this version lacks is a ConfigError.
     """
     if settings.service == "none":
         return NarratorChoice(None)
-    if settings.service == "hibari":
-        # The voice inside the wheel needs no asking, and so no import of what may have nothing to speak.
-        if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):
-            raise ConfigError(f"tts.voice: got {settings.voice!r}; allowed offline: {', '.join(voices)}")
-        return NarratorChoice(HibariNarrator(settings.voice, settings.speech_rate, settings.pitch))
-    message = f"tts.service {settings.service!r} is not part of this version; allowed: hibari, none"
+    if settings.service in SPEECH_SERVICES.names:
+        return NarratorChoice(load_speech_service(settings.service).open(settings))
+    offline = load_speech_service(SPEECH_SERVICES.members[0].name)
+    message = (
+        f"tts.service {settings.service!r} is not part of this version; "
+        f"allowed: {', '.join(SPEECH_SERVICES.names)}"
+    )
     if not fallback:
         raise ConfigError(message)
-    return NarratorChoice(
-        HibariNarrator(EMBEDDED_VOICE, settings.speech_rate, settings.pitch),
-        f"{message}; 'hibari' speaks instead",
-    )
+    narrator = offline.open(settings.model_copy(update={"voice": offline.default_voice}))
+    return NarratorChoice(narrator, f"{message}; {offline.name!r} speaks instead")
 
 
 def narrate(
     text: str, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
 ) -> Sound:
-    """Return the spoken text, from the cache where it is there; raise TTSError where it cannot be spoken."""
-    if isinstance(narrator, HibariNarrator) and (language != "en" or not is_latin(text)):
-        raise TTSError(f"the voice speaks English; the text is not (language {language!r})")
+    """Return the spoken text, cached by its words and voice; raise TTSError if it cannot be spoken."""
+    refusal = narrator.refusal(text, language=language)
+    if refusal is not None:
+        raise TTSError(refusal)
     make: Callable[[Path], None] = lambda target: narrator.speak(text, target)  # noqa: E731
     path, _ = cache_folder.get_or_make(
         "narration",

@@ -21,8 +21,8 @@ from pathlib import Path
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.machine.cores import cpu_count
-from video_pipeline.engine.machine.encoders import choose_encoder
 from video_pipeline.engine.machine.gpus import gpus
+from video_pipeline.engine.render.encoders.choice import choose_encoder, load_encoder
 
 NODE_MEMORY_MB = 768
 """What node, front end and guard take, and the file cache needs to be of use."""
@@ -91,7 +91,7 @@ def this_machine(config: Config) -> Machine:
     nvenc = None
     if cards:
         try:
-            if choose_encoder(config.video.codec).name == "h264_nvenc":
+            if load_encoder(choose_encoder(config.video.codec).name).on_gpu:
                 nvenc = cards[0].name, cards[0].memory_mib
         except UnavailableError:
             pass  # every job will say so

@@ -278,8 +278,8 @@ def _warm_up(setup: dict[str, Any]) -> Config:
         import video_pipeline.engine.pipeline  # noqa: F401
         from video_pipeline.engine.config import load_config
         from video_pipeline.engine.machine.cores import limit_cores
-        from video_pipeline.engine.machine.encoders import choose_encoder
         from video_pipeline.engine.render.compositors.choice import choose_compositor
+        from video_pipeline.engine.render.encoders.choice import choose_encoder
     config = load_config(setup["config"], environ=False)
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them will say so

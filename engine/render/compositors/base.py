@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from video_pipeline.engine.common.registry import Probe
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.planes import Buffer
-from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timeline import Clip, Timeline
 from video_pipeline.engine.timing import FrameRange
 
 
@@ -35,6 +39,9 @@ class Compositor(Protocol):
     def segments(self) -> tuple[FrameRange, ...]:
         """Cut the timeline into the ranges that it likes to draw; the same for every number of workers."""
 
+    def motion_of(self, clip: Clip) -> str | None:
+        """Return what moves the camera of a clip, or None if the camera stands still."""
+
     def prepare(self, frames: FrameRange) -> None:
         """Begin beside the caller what a range needs that is drawn soon; it can be drawn without this, too."""
 
@@ -46,3 +53,38 @@ class Compositor(Protocol):
         4:2:0, BT.709 limited range. The array is overwritten by the next frame, and by another range once
         this one has ended. `threads` is what one range may use; programs that are run belong to `children`. Raises RenderingError.
         """
+
+
+class OpenCompositor(Protocol):
+    """Opens a compositor."""
+
+    def __call__(
+        self,
+        timeline: Timeline,
+        captions: tuple[CaptionArt, ...] = (),
+        *,
+        ffmpeg: FfmpegProgram,
+        config: Config,
+    ) -> Compositor:
+        """Return a compositor of a timeline; `captions` were drawn for it."""
+
+
+class ProbeCompositor(Protocol):
+    """Finds out whether a compositor can draw on this machine."""
+
+    def __call__(self) -> Probe:
+        """Return whether it can, and why or why not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompositorBackend:
+    """One compositor, as COMPOSITORS lists it.
+
+    With `filter_captions` captions are made for filter graphs: text for drawtext, and only the animations
+    that a graph can draw. Otherwise every caption is made of pictures.
+    """
+
+    name: str
+    probe: ProbeCompositor
+    open: OpenCompositor
+    filter_captions: bool = False

@@ -7,9 +7,13 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from video_pipeline.engine.common.registry import Probe
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
+from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.raw_frames import Children, read_frames
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import (
@@ -416,3 +420,29 @@ class FfmpegCompositor:
 
 
 __all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]
+
+
+def open_graphs(
+    timeline: Timeline,
+    captions: tuple[CaptionArt, ...] = (),
+    *,
+    ffmpeg: FfmpegProgram,
+    config: Config,
+) -> FfmpegCompositor:
+    """Return the filter graphs of a timeline."""
+    return FfmpegCompositor(
+        timeline=timeline,
+        captions=captions,
+        program=ffmpeg.path,
+        motion=config.video.motion,
+        oversample=config.video.zoompan_oversample,
+        has_perspective="perspective" in ffmpeg.filters,
+        version=ffmpeg.version,
+    )
+
+
+def _probe() -> Probe:
+    return Probe("ffmpeg", True, "it needs the ffmpeg program only")
+
+
+BACKEND: Final = CompositorBackend(name="ffmpeg", probe=_probe, open=open_graphs, filter_captions=True)

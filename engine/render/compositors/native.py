@@ -13,14 +13,19 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import numpy as np
 import PIL
 
+from video_pipeline import native
+from video_pipeline.engine.common.registry import Probe
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt, CaptionPiece, in_range
-from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
+from video_pipeline.engine.render.compositors.base import CompositorBackend
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, open_graphs
 from video_pipeline.engine.render.compositors.overlays import Placing, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
@@ -135,6 +140,11 @@ class NativeCompositor:
         """Cut the timeline into ranges of a few seconds, shorter ones at its end."""
         max_frames = max(1, int(MAX_SEGMENT_SECONDS * self.timeline.fps))
         return self.timeline.segments(max_frames=max_frames, tapered=True)
+
+    def motion_of(self, clip: Clip) -> str | None:
+        """Return `native` for a clip whose camera moves."""
+        moves = isinstance(clip.source, Still) and clip.camera is not None and clip.camera.moves
+        return self.name if moves else None
 
     def prepare(self, frames: FrameRange) -> None:
         """Load the pictures of a range: neighbours on one scene then need not wait for it both."""
@@ -287,3 +297,22 @@ class _Stage:
 
 
 __all__ = ["MAX_SEGMENT_SECONDS", "NativeCompositor"]
+
+
+def open_native(
+    timeline: Timeline,
+    captions: tuple[CaptionArt, ...] = (),
+    *,
+    ffmpeg: FfmpegProgram,
+    config: Config,
+) -> NativeCompositor:
+    """Return the native compositor of a timeline; filter graphs draw its video clips."""
+    graphs = open_graphs(timeline, ffmpeg=ffmpeg, config=config)
+    return NativeCompositor(timeline=timeline, captions=captions, graphs=graphs)
+
+
+def _probe() -> Probe:
+    return Probe("native", True, f"its extension was built; {native.target()} rows")
+
+
+BACKEND: Final = CompositorBackend(name="native", probe=_probe, open=open_native)

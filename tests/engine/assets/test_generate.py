@@ -209,7 +209,7 @@ def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) ->
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
     assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
     assert assets.warnings == (
-        "tts.service 'google_tts' is not part of this version; allowed: hibari, none; 'hibari' speaks instead",
+        "tts.service 'google_tts' is not part of this version; allowed: none, hibari; 'hibari' speaks instead",
         "images.service 'stable_diffusion' is not part of this version; allowed: drawn; pictures are drawn instead",
     )
     assert assets.scenes[0].narration is not None

@@ -22,7 +22,7 @@ from tests.support.video import decode, draw, numbered_clip, run_ffmpeg, texture
 from video_pipeline.engine.cli.compile import as_shell, plan_as_command, plan_as_data, plan_as_graphs
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.pipeline import render_story
-from video_pipeline.engine.plan import Plan, plan_video
+from video_pipeline.engine.plan import VideoPlan, plan_video
 from video_pipeline.engine.story import load_story
 from video_pipeline.filters.graph import argv
 
@@ -80,7 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plan(folder: Path, session_cache: Path) -> Plan:
+def plan(folder: Path, session_cache: Path) -> VideoPlan:
     config = load_config({**CONFIG, "storage": {"cache_path": str(session_cache)}}, environ=False)
     return plan_video(load_story(folder / "story.json"), config=config, base=folder)
 
@@ -90,7 +90,7 @@ def seconds_of_sound(path: Path) -> float:
 
 
 def test_the_printed_command_runs_in_a_shell_and_makes_the_video_that_render_makes(
-    folder: Path, plan: Plan, session_cache: Path, tmp_path: Path
+    folder: Path, plan: VideoPlan, session_cache: Path, tmp_path: Path
 ) -> None:
     printed = subprocess.run(
         [
@@ -122,11 +122,11 @@ def test_the_printed_command_runs_in_a_shell_and_makes_the_video_that_render_mak
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     rendered = render_story(
-        plan.story, tmp_path / "rendered.mp4", config=plan.config, base=folder, workers=2
+        plan.frames.story, tmp_path / "rendered.mp4", config=plan.frames.config, base=folder, workers=2
     ).outputs.video
     by_command = tmp_path / "by command.mp4"
     frames = decode(by_command, SIZE_PX)
-    assert len(frames) == plan.timeline.frame_count
+    assert len(frames) == plan.frames.timeline.frame_count
     assert_frames_equal(frames, decode(rendered, SIZE_PX), min_psnr_db=SAME_AFTER_CODING_DB)
     assert abs(seconds_of_sound(by_command) - seconds_of_sound(rendered)) < 1 / 24
     with av.open(str(by_command)) as one, av.open(str(rendered)) as other:
@@ -140,24 +140,24 @@ def test_the_printed_command_runs_in_a_shell_and_makes_the_video_that_render_mak
             assert getattr(a.codec_context, name) == getattr(b.codec_context, name), name
 
 
-def test_the_command_draws_exactly_the_frames_of_a_render_before_they_are_coded(plan: Plan) -> None:
+def test_the_command_draws_exactly_the_frames_of_a_render_before_they_are_coded(plan: VideoPlan) -> None:
     command = argv(
-        plan.compositor.program,
-        [plan.compositor.whole()],
+        plan.frames.compositor.program,
+        [plan.frames.compositor.whole()],
         "-",
         f="rawvideo",
         pix_fmt="yuv420p",
         fps_mode="passthrough",
     )
     raw = np.frombuffer(run_ffmpeg(*command[1:]), np.uint8).reshape(-1, SIZE_PX[1] * 3 // 2, SIZE_PX[0])
-    for segment in plan.timeline.segments():
+    for segment in plan.frames.timeline.segments():
         assert_frames_equal(
-            raw[segment.start : segment.stop], draw(plan.compositor, segment.start, segment.stop)
+            raw[segment.start : segment.stop], draw(plan.frames.compositor, segment.start, segment.stop)
         )
-    assert len(raw) == plan.timeline.frame_count
+    assert len(raw) == plan.frames.timeline.frame_count
 
 
-def test_the_command_carries_the_settings_of_the_encoder(plan: Plan, tmp_path: Path) -> None:
+def test_the_command_carries_the_settings_of_the_encoder(plan: VideoPlan, tmp_path: Path) -> None:
     command = plan_as_command(plan, tmp_path / "o.mp4")
     options = dict(itertools.pairwise(command))
     assert options["-crf"] == "16"
@@ -169,9 +169,9 @@ def test_the_command_carries_the_settings_of_the_encoder(plan: Plan, tmp_path: P
     assert shlex.split(as_shell(command)) == command
 
 
-def test_the_plan_is_plain_data_that_agrees_with_the_timeline(plan: Plan) -> None:
+def test_the_plan_is_plain_data_that_agrees_with_the_timeline(plan: VideoPlan) -> None:
     data = json.loads(json.dumps(plan_as_data(plan)))
-    timeline = plan.timeline
+    timeline = plan.frames.timeline
     assert data["title"] == STORY["title"]
     assert data["size"] == list(SIZE_PX)
     assert Fraction(data["fps"]) == 24
@@ -191,9 +191,9 @@ def test_the_plan_is_plain_data_that_agrees_with_the_timeline(plan: Plan) -> Non
     assert data["encoder"]["crf"] == "16"
 
 
-def test_every_segment_has_a_graph_of_its_own_in_the_printed_text(plan: Plan) -> None:
-    text = plan_as_graphs(plan)
-    segments = plan.timeline.segments()
+def test_every_segment_has_a_graph_of_its_own_in_the_printed_text(plan: VideoPlan) -> None:
+    text = plan_as_graphs(plan.frames)
+    segments = plan.frames.timeline.segments()
     assert len(segments) > 3
     for segment in segments:
         assert f"# frames [{segment.start}, {segment.stop})\n" in text

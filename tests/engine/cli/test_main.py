@@ -287,10 +287,10 @@ def test_a_clip_without_video_is_always_refused(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--encoder", "h264_nvenc"], "encoder 'h264_nvenc' is not usable here: "),
-        (["--encoder", "x265"], "video.codec: got 'x265'; allowed: 'auto', 'libx264' or 'h264_nvenc'"),
+        (["--encoder", "x265"], "video.codec: got 'x265'; allowed: 'auto', 'h264_nvenc' or 'libx264'"),
         (
             ["--compositor", "cuda"],
-            "compositor 'cuda' is not usable here: it is not part of this version; allowed: auto, ",
+            "compositor 'cuda' is not usable here: it is not part of this version; allowed on this machine: auto, ",
         ),
         (["--preset", "warp"], "video.preset: got 'warp'; allowed with libx264: ultrafast"),
         (["--size", "big"], "--size: got 'big'; allowed: WxH in pixels, such as 1080x1920"),
@@ -304,7 +304,7 @@ def test_a_clip_without_video_is_always_refused(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options_are_refused(story: Path, tmp_path: Path, options: list[str], message: str) -> None:
-    from video_pipeline.engine.machine.encoders import probe_encoder
+    from video_pipeline.engine.render.encoders.choice import probe_encoder
 
     if options[1] == "h264_nvenc" and probe_encoder("h264_nvenc").works:
         pytest.skip("this machine has NVENC")

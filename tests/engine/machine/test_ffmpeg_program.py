@@ -13,13 +13,13 @@ from tests.support.paths import ROOT
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.machine import ffmpeg_program
-from video_pipeline.engine.machine.encoders import probe_encoder
 from video_pipeline.engine.machine.ffmpeg_program import (
     REQUIRED_FILTERS,
     ffmpeg_programs,
     find_ffmpeg,
     inspect_ffmpeg,
 )
+from video_pipeline.engine.render.encoders.choice import probe_encoder
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ from tests.support.video import as_frames, luma, run_ffmpeg
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.sections import Audio
 from video_pipeline.engine.errors import RenderingError
-from video_pipeline.engine.render.encoder import EncoderSettings, encode_segment, encoder_settings
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.encoders.choice import load_encoder
+from video_pipeline.engine.render.encoders.encode import encode_segment
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.render.sound.track import encode_aac
@@ -29,7 +31,7 @@ RATES = ["24", "30", "60", "30000/1001"]
 
 def settings_of(fps: str = "30", **video: Any) -> EncoderSettings:
     given = {"size": list(SIZE_PX), "preset": "ultrafast", "fps": fps, "crf": 20, **video}
-    return encoder_settings("libx264", load_config({"video": given}, environ=False).video)
+    return encoder_settings(load_encoder("libx264"), load_config({"video": given}, environ=False).video)
 
 
 def level(number: int) -> int:

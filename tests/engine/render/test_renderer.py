@@ -19,7 +19,8 @@ from tests.support.video import clip_of, compositor_of, decode, draw, textured, 
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
-from video_pipeline.engine.render.encoder import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.encoders.choice import load_encoder
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
 from video_pipeline.engine.timeline import Still, Timeline, Transition
@@ -64,7 +65,7 @@ def timeline(folder: Path, scenes: int = 4, length: int = 30) -> Timeline:
 
 def settings_of(**video: Any) -> EncoderSettings:
     given = {"size": list(SIZE_PX), "preset": "veryfast", "fps": 30, **video}
-    return encoder_settings("libx264", load_config({"video": given}, environ=False).video)
+    return encoder_settings(load_encoder("libx264"), load_config({"video": given}, environ=False).video)
 
 
 def writer_for(target: Path, kind: type[Mp4Writer] = Mp4Writer) -> Mp4Writer:

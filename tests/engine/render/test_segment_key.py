@@ -17,7 +17,8 @@ from video_pipeline.engine.common.cache import FileDigests
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.captions.lettering import Letter, Lettering, Word
-from video_pipeline.engine.render.encoder import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.encoders.choice import load_encoder
 from video_pipeline.engine.render.segment_key import encoding_versions, segment_key
 from video_pipeline.engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition, Watermark
 from video_pipeline.engine.timing import FrameRange
@@ -27,7 +28,7 @@ SIZE_PX = (90, 160)
 COMPOSITOR = {"name": "ffmpeg", "version": "ffmpeg version 7", "motion": "auto"}
 CAMERA = Camera(Rect(0, 0, 1, 1), Rect(0.1, 0.1, 0.8, 0.8))
 SETTINGS = encoder_settings(
-    "libx264", load_config({"video": {"size": [90, 160], "crf": 22}}, environ=False).video
+    load_encoder("libx264"), load_config({"video": {"size": [90, 160], "crf": 22}}, environ=False).video
 )
 
 

@@ -11,15 +11,14 @@ import numpy.typing as npt
 import pytest
 
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.assets.speech.service import (
+from video_pipeline.engine.assets.speech.hibari import (
     EMBEDDED_VOICE,
     HibariNarrator,
-    choose_narrator,
     hibari_voices,
     is_latin,
-    narrate,
     speakable,
 )
+from video_pipeline.engine.assets.speech.service import choose_narrator, narrate
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
@@ -180,7 +179,7 @@ def test_a_service_that_is_not_built_falls_back_to_the_embedded_voice_or_is_an_e
     choice = choose_narrator(guide, fallback=True)
     assert choice.narrator == HibariNarrator("heart", 1.2, 2)
     assert choice.warning == (
-        "tts.service 'google_tts' is not part of this version; allowed: hibari, none; 'hibari' speaks instead"
+        "tts.service 'google_tts' is not part of this version; allowed: none, hibari; 'hibari' speaks instead"
     )
     with pytest.raises(ConfigError, match=r"tts\.service 'google_tts' is not part of this version"):
         choose_narrator(guide, fallback=False)

@@ -141,7 +141,7 @@ sys.meta_path.insert(0, Gone())
 import importlib.util
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "prometheus_client" else find(name, *rest)
-from video_pipeline.engine.jobs.node.http.metrics import open_metrics
+from video_pipeline.engine.jobs.node.monitor import open_metrics
 metrics = open_metrics(slots=2)
 metrics.job_started(priority="high"); metrics.job_ended(outcome="completed", seconds=1)
 metrics.queue({"high": 1}); metrics.frontend_counters({"x": 1}); metrics.ready(True)

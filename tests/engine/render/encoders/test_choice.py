@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from video_pipeline.engine.errors import UnavailableError
-from video_pipeline.engine.machine.encoders import choose_encoder, classify_nvenc, probe_encoder
+from video_pipeline.engine.render.encoders.choice import choose_encoder, probe_encoder
+from video_pipeline.engine.render.encoders.nvenc import explain_log
 
 NO_DEVICE = "[h264_nvenc @ 0x55d] No capable devices found"
 
@@ -53,12 +54,12 @@ NVENC_LOGS = {
 @pytest.mark.parametrize("case", NVENC_LOGS)
 def test_a_failed_nvenc_probe_is_explained_by_its_first_decisive_line(case: str) -> None:
     log, meaning = NVENC_LOGS[case]
-    assert meaning in classify_nvenc(log)
+    assert meaning in explain_log(log)
 
 
 def test_a_line_that_decides_nothing_does_not_hide_the_one_that_follows() -> None:
     log = f"{NO_DEVICE}\nOpenEncodeSessionEx failed: unsupported device (2): (no details)"
-    assert classify_nvenc(log) == "this GPU has no NVENC"
+    assert explain_log(log) == "this GPU has no NVENC"
 
 
 def test_libx264_is_probed_by_a_real_encode() -> None:
@@ -70,7 +71,7 @@ def test_libx264_is_probed_by_a_real_encode() -> None:
 def test_an_encoder_that_does_not_exist_is_reported_as_such() -> None:
     probe = probe_encoder("h264_nonsense")
     assert not probe.works
-    assert "was built without it" in probe.reason
+    assert probe.reason == "video.codec: got 'h264_nonsense'; allowed: auto, h264_nvenc, libx264"
 
 
 def test_asking_for_nvenc_works_or_says_why_not() -> None:

@@ -16,18 +16,13 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from tests.support.tolerances import SAME_AFTER_CODING_DB, psnr_db
 from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config.sections import parse_bit_rate
 from video_pipeline.engine.errors import ConfigError, RenderingError
-from video_pipeline.engine.machine.encoders import probe_encoder
-from video_pipeline.engine.render.encoder import (
-    NVENC_FOR_X264_PRESET,
-    NVENC_PRESETS,
-    X264_PRESETS,
-    Buffer,
-    EncoderSettings,
-    encode_segment,
-    encoder_settings,
-    parse_bit_rate,
-)
+from video_pipeline.engine.render.encoders import nvenc, x264
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
+from video_pipeline.engine.render.encoders.choice import load_encoder, probe_encoder
+from video_pipeline.engine.render.encoders.encode import encode_segment
+from video_pipeline.engine.render.planes import Buffer
 
 SIZE_PX = (96, 160)
 RATES = ["24", "30", "60", "30000/1001"]
@@ -39,7 +34,7 @@ def config(**video: Any) -> Config:
 
 
 def settings_of(encoder: str = "libx264", **video: Any) -> EncoderSettings:
-    return encoder_settings(encoder, config(**video).video)
+    return encoder_settings(load_encoder(encoder), config(**video).video)
 
 
 def moving(count: int, seed: int = 0, noise: int = 6) -> Iterator[Buffer]:
@@ -74,15 +69,15 @@ def test_crf_beats_bitrate() -> None:
     assert "cq" not in settings_of("h264_nvenc", bitrate="9M").options
 
 
-@pytest.mark.parametrize("preset", X264_PRESETS)
+@pytest.mark.parametrize("preset", x264.PRESETS)
 def test_every_x264_preset_stands_for_one_of_nvenc(preset: str) -> None:
     assert settings_of(preset=preset).options["preset"] == preset
-    assert settings_of("h264_nvenc", preset=preset).options["preset"] == NVENC_FOR_X264_PRESET[preset]
-    assert NVENC_FOR_X264_PRESET[preset] in NVENC_PRESETS
+    assert settings_of("h264_nvenc", preset=preset).options["preset"] == nvenc.PRESET_FOR_X264[preset]
+    assert nvenc.PRESET_FOR_X264[preset] in nvenc.PRESETS
 
 
 def test_slower_x264_presets_never_stand_for_faster_ones_of_nvenc() -> None:
-    stands_for = [NVENC_FOR_X264_PRESET[preset] for preset in X264_PRESETS]
+    stands_for = [nvenc.PRESET_FOR_X264[preset] for preset in x264.PRESETS]
     assert stands_for == sorted(stands_for)
     assert settings_of("h264_nvenc", preset="p6").options["preset"] == "p6"
 
@@ -166,7 +161,7 @@ def test_the_pictures_come_back_and_are_tagged() -> None:
 @pytest.mark.parametrize("size", [(96, 160), (98, 162), (162, 98), (64, 150), (96, 164)], ids=str)
 def test_every_plane_of_every_even_size_comes_back_in_its_place(size: tuple[int, int]) -> None:
     width, height = size
-    settings = encoder_settings("libx264", config(crf=12, size=list(size)).video)
+    settings = encoder_settings(load_encoder("libx264"), config(crf=12, size=list(size)).video)
     chroma = height // 2
     array = np.empty((height * 3 // 2, width), np.uint8)
     array[:height] = np.linspace(30, 220, height)[:, None]

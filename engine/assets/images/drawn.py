@@ -1,0 +1,51 @@
+"""Backgrounds drawn offline, by genre and seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from video_pipeline.engine.assets.images.service import ImageService, PictureRequest
+from video_pipeline.engine.config.sections import Images
+
+BACKGROUND_VERSION = 1
+"""Raised when drawn pictures change, so that caches forget the old ones."""
+
+DRAWN_OVERSIZE = 1.2
+"""Drawn pictures are this much larger than the frame, for the zoom to have something to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPainter:
+    """Draws backgrounds, offline. The words play no part."""
+
+    def _size(self, request: PictureRequest) -> tuple[int, int]:
+        width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in request.frame_px)
+        return width, height
+
+    def key(self, request: PictureRequest) -> dict[str, Any]:
+        """Return everything that the picture depends on."""
+        size = list(self._size(request))
+        return {
+            "service": "drawn",
+            "version": BACKGROUND_VERSION,
+            "genre": request.genre,
+            "seed": request.seed,
+            "size": size,
+        }
+
+    def paint(self, request: PictureRequest, target: Path) -> None:
+        """Draw the picture and write it as PNG."""
+        from video_pipeline.engine.assets.backgrounds import draw_background
+
+        image = draw_background(genre=request.genre, seed=request.seed, size_px=self._size(request))
+        image.save(target, "PNG", compress_level=1)
+
+
+def _open(settings: Images) -> DrawnPainter:
+    del settings  # nothing of it changes what is drawn
+    return DrawnPainter()
+
+
+SERVICE: Final = ImageService(name="drawn", open=_open)

@@ -1,0 +1,129 @@
+"""hibari-tts: a neural voice inside its wheel, offline, English."""
+
+from __future__ import annotations
+
+import unicodedata
+import wave
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from video_pipeline.engine.assets.speech.service import SpeechService
+from video_pipeline.engine.common.versions import version
+from video_pipeline.engine.config.sections import Tts
+from video_pipeline.engine.errors import ConfigError, TTSError
+
+EMBEDDED_VOICE = "heart"
+"""The voice that the hibari-tts wheel itself holds."""
+
+EDGE_LEVEL = 0.01
+EDGE_MARGIN_SECONDS = 0.06
+"""Speech begins and ends where it passes this part of its peak (-40 dB); so much is kept around it."""
+
+
+@cache
+def _hibari(voice: str) -> Any:
+    from hibari import Hibari
+
+    return Hibari(voice=voice)
+
+
+def hibari_voices() -> tuple[str, ...]:
+    """Return the voices that work offline: those whose model is inside the package or already fetched."""
+    from hibari.voices import VOICES, voice_path
+
+    def is_here(name: str) -> bool:
+        try:
+            return Path(voice_path(name, download_missing=False)).is_file()
+        except FileNotFoundError:
+            return False
+
+    return tuple(name for name in VOICES if is_here(name))
+
+
+@dataclass(frozen=True, slots=True)
+class HibariNarrator:
+    """The voice inside the hibari-tts wheel: English, 24 kHz."""
+
+    voice: str
+    speech_rate: float
+    pitch_semitones: float
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the sound depends on besides the text."""
+        return {
+            "service": "hibari",
+            "version": version("hibari-tts"),
+            "voice": self.voice,
+            "edges": [EDGE_LEVEL, EDGE_MARGIN_SECONDS],
+            "speech_rate": self.speech_rate,
+            "pitch": self.pitch_semitones,
+        }
+
+    def refusal(self, text: str, *, language: str) -> str | None:
+        """Return why the voice cannot speak a text: it knows English alone."""
+        if language == "en" and is_latin(text):
+            return None
+        return f"the voice speaks English; the text is not (language {language!r})"
+
+    def speak(self, text: str, target: Path) -> None:
+        """Write the text as speech; raise TTSError where nothing can be spoken."""
+        words = speakable(text)
+        if not any(character.isalnum() for character in words):
+            raise TTSError("nothing in the text can be spoken")
+        # Spoken slower by the pitch's ratio and played back faster by it: the pitch moves, the pace does not.
+        ratio = 2.0 ** (self.pitch_semitones / 12)
+        try:
+            engine = _hibari(self.voice)
+            samples = np.asarray(engine(words, speed=self.speech_rate / ratio, seed=0), np.float64)
+        except (RuntimeError, ValueError, OSError, KeyError) as error:
+            raise TTSError(f"hibari-tts could not speak: {error}") from error
+        if samples.size == 0 or not np.isfinite(samples).all():
+            raise TTSError("hibari-tts returned no sound")
+        samples = _without_edges(samples, engine.sample_rate)
+        with wave.open(str(target), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(round(engine.sample_rate * ratio))
+            file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+
+
+def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
+    """Return speech without the silence at its ends: how long scenes pause is for the composer to say."""
+    heard = np.flatnonzero(np.abs(samples) > EDGE_LEVEL * np.abs(samples).max())
+    margin = round(EDGE_MARGIN_SECONDS * rate_hz)
+    return samples[max(0, heard[0] - margin) : heard[-1] + 1 + margin]
+
+
+def speakable(text: str) -> str:
+    """Return the text without what is not spoken: control characters, emoji and other symbols of no sound."""
+    kept = []
+    for character in text:
+        kind = unicodedata.category(character)
+        if kind in ("Cc", "Zl", "Zp"):
+            kept.append(" ")
+        elif kind not in ("Cf", "Cs", "Co", "Cn", "So", "Sk"):
+            kept.append(character)
+    return " ".join("".join(kept).split())
+
+
+def is_latin(text: str) -> bool:
+    """Return whether most letters of a text are Latin."""
+    letters = [character for character in text if character.isalpha()]
+    latin = sum(1 for letter in letters if "LATIN" in unicodedata.name(letter, ""))
+    return bool(letters) and latin * 2 > len(letters)
+
+
+def _open(settings: Tts) -> HibariNarrator:
+    # Listing the voices imports the whole package, which a cached narration does not need.
+    if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):
+        raise ConfigError(f"tts.voice: got {settings.voice!r}; allowed offline: {', '.join(voices)}")
+    return HibariNarrator(settings.voice, settings.speech_rate, settings.pitch)
+
+
+SERVICE: Final = SpeechService(name="hibari", default_voice=EMBEDDED_VOICE, open=_open, voices=hibari_voices)

@@ -1,0 +1,120 @@
+"""Families of interchangeable parts: compositors, encoders, speech and image services.
+
+A family is a table of constant records. Its names feed the configuration, the schema and `--help`; each record
+says which module implements it, so that listing a family imports none of its members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from video_pipeline.engine.errors import UnavailableError
+
+PACKAGE = "video_pipeline.engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a family: its name in the configuration, what it does, and what it needs to work.
+
+    `record` is the object that implements it, as `module:NAME` below `video_pipeline.engine`; None for a
+    name that is reserved and not implemented in this version.
+    """
+
+    name: str
+    summary: str
+    needs: str
+    record: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a member works on this machine, and why or why not. `log` holds the lines that led to it."""
+
+    name: str
+    works: bool
+    reason: str
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The member that a render uses and why. It is selected once, before rendering."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The members of one kind, preferred ones first.
+
+    `kind` names it in errors, `key` is the configuration key that chooses a member, and `words` are the
+    values of that key that name no member, such as `auto`.
+    """
+
+    kind: str
+    key: str
+    members: tuple[Member, ...]
+    words: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every value of the key, words first."""
+        return (*self.words, *(member.name for member in self.members))
+
+    def summary(self) -> str:
+        """Return one sentence on the members, for help texts."""
+        parts = [f"{member.name} ({member.summary})" for member in self.members]
+        return ", ".join([*self.words, *parts])
+
+    def member(self, name: str) -> Member:
+        """Return a member by its name; raise UnavailableError for a name that the family lacks."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        raise UnavailableError(f"{self.key}: got {name!r}; allowed: {', '.join(self.names)}")
+
+    def load(self, name: str) -> Any:
+        """Import and return the record of a member.
+
+        Raises UnavailableError if this version does not implement it or a package that it needs is missing.
+        """
+        member = self.member(name)
+        if member.record is None:
+            raise UnavailableError("it is not part of this version")
+        module, _, attribute = member.record.partition(":")
+        try:
+            return getattr(import_module(f"{PACKAGE}.{module}"), attribute)
+        except ImportError as error:
+            raise UnavailableError(f"it needs {member.needs}") from error
+
+    def select(self, wanted: str, probe: Callable[[str], Probe]) -> Selection:
+        """Return the member to use: the one asked for by name, or with `auto` the first that works.
+
+        Raises UnavailableError if the one asked for, or with `auto` every one, does not work here.
+        """
+        if wanted == "auto":
+            skipped: list[str] = []
+            for member in self.members:
+                found = probe(member.name)
+                if found.works:
+                    return Selection(found.name, "; ".join(skipped) or found.reason)
+                if member.record is not None:
+                    skipped.append(f"{member.name} is not usable: {found.reason}")
+            raise UnavailableError(f"no {self.kind} is usable here: {'; '.join(skipped)}")
+        self.member(wanted)
+        found = probe(wanted)
+        if found.works:
+            return Selection(wanted, "asked for by name")
+        usable = [
+            member.name for member in self.members if member.name != wanted and probe(member.name).works
+        ]
+        detail = f"\n  {found.log.strip().splitlines()[0]}" if found.log.strip() else ""
+        raise UnavailableError(
+            f"{self.kind} {wanted!r} is not usable here: {found.reason}; "
+            f"allowed on this machine: {', '.join(['auto', *usable])}{detail}"
+        )

@@ -1,0 +1,57 @@
+"""What the configuration chooses from: one table for each family of interchangeable parts.
+
+To add a member, write its module and one line here: the configuration, its schema, `--help`, `doctor` and error
+messages take their names from these tables. docs/adding.md shows how.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from video_pipeline.engine.common.registry import Family, Member
+
+COMPOSITORS: Final = Family(
+    kind="compositor",
+    key="video.compositor",
+    words=("auto",),
+    members=(
+        Member("cuda", "CUDA kernels", "an NVIDIA GPU", None),
+        Member(
+            "native",
+            "C++ kernels in this process",
+            "its C++ extension, which installing builds if it finds a C++17 compiler",
+            "render.compositors.native:BACKEND",
+        ),
+        Member("ffmpeg", "filter graphs", "the ffmpeg program only", "render.compositors.ffmpeg:BACKEND"),
+    ),
+)
+
+ENCODERS: Final = Family(
+    kind="encoder",
+    key="video.codec",
+    words=("auto",),
+    members=(
+        Member(
+            "h264_nvenc",
+            "an NVIDIA GPU's H.264 encoder",
+            "a GPU with NVENC",
+            "render.encoders.nvenc:H264_NVENC",
+        ),
+        Member("libx264", "H.264 on the processor", "PyAV only", "render.encoders.x264:LIBX264"),
+    ),
+)
+
+SPEECH_SERVICES: Final = Family(
+    kind="speech service",
+    key="tts.service",
+    words=("none",),
+    members=(Member("hibari", "English, offline", "the package hibari-tts", "assets.speech.hibari:SERVICE"),),
+)
+
+IMAGE_SERVICES: Final = Family(
+    kind="image service",
+    key="images.service",
+    members=(Member("drawn", "drawn backgrounds, offline", "nothing more", "assets.images.drawn:SERVICE"),),
+)
+
+FAMILIES: Final = (COMPOSITORS, ENCODERS, SPEECH_SERVICES, IMAGE_SERVICES)

@@ -1,0 +1,64 @@
+"""Which encoders work on this machine, each tried with a real encode, and which of them a render uses."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import cast
+
+import av
+import numpy as np
+
+from video_pipeline.engine.common.registry import Probe, Selection
+from video_pipeline.engine.config.families import ENCODERS
+from video_pipeline.engine.errors import UnavailableError
+from video_pipeline.engine.render.encoders.base import Encoder
+
+PROBE_PX = (320, 256)
+"""NVENC refuses very small pictures, which says nothing of larger ones."""
+
+
+def load_encoder(name: str) -> Encoder:
+    """Return the record of an encoder; raise UnavailableError for a name that ENCODERS lacks."""
+    return cast(Encoder, ENCODERS.load(name))
+
+
+@cache
+def probe_encoder(name: str) -> Probe:
+    """Encode a few real frames with an encoder of PyAV's FFmpeg, the one that renders use."""
+    try:
+        encoder = load_encoder(name)
+    except UnavailableError as error:
+        return Probe(name, False, str(error))
+    width, height = PROBE_PX
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    with av.logging.Capture() as lines:
+        try:
+            context = av.CodecContext.create(name, "w")
+            assert isinstance(context, av.VideoCodecContext)
+            context.width, context.height = width, height
+            context.pix_fmt = "yuv420p"
+            context.framerate = Fraction(30)
+            packets = 0
+            for value in (16, 128, 235):
+                frame = av.VideoFrame.from_ndarray(
+                    np.full((height * 3 // 2, width), value, np.uint8), format="yuv420p"
+                )
+                packets += len(context.encode(frame))
+            packets += len(context.encode(None))
+        except av.FFmpegError as error:
+            log = "\n".join(line[2].strip() for line in lines)
+            return Probe(name, False, encoder.explain_log(log) or str(error), log)
+        except ValueError:
+            return Probe(name, False, f"PyAV {av.__version__} was built without it")
+        finally:
+            av.logging.set_level(level)
+    if packets < 3:
+        return Probe(name, False, f"{packets} of 3 probe frames came back")
+    return Probe(name, True, "a probe encode succeeded")
+
+
+def choose_encoder(wanted: str) -> Selection:
+    """Return the encoder to use; raise UnavailableError if one asked for by name does not work."""
+    return ENCODERS.select(wanted, probe_encoder)
