@@ -143,8 +143,8 @@ class Soak:
             rendered_until = time.monotonic()
             with self.node.ledger() as ledger:
                 wait_until(lambda: self._all_ended(ledger), seconds=END_SECONDS, what="every job ended")
-                states = Counter(str(ledger.job(job_id).status) for job_id in self.book.jobs.values())  # type: ignore[union-attr]
-                attempts = Counter(ledger.job(job_id).fence for job_id in self.book.jobs.values())  # type: ignore[union-attr]
+                states = Counter(str(ledger.jobs.get(job_id).status) for job_id in self.book.jobs.values())  # type: ignore[union-attr]
+                attempts = Counter(ledger.jobs.get(job_id).fence for job_id in self.book.jobs.values())  # type: ignore[union-attr]
             self.node.wait_until_ready()
             self.node.signal(signal.SIGTERM)
             assert self.node.wait(seconds=60) == 0
@@ -164,7 +164,7 @@ class Soak:
         }
 
     def _all_ended(self, ledger: Ledger) -> bool:
-        counts = ledger.counts()
+        counts = ledger.jobs.counts()
         if not any(counts.get(status, 0) for status in ("queued", "processing")):
             return True
         time.sleep(0.2)

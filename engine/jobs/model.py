@@ -1,4 +1,4 @@
-"""What a job is: its states, what is kept of it, and what happens to it."""
+"""The models of the job system: jobs and their states, attempts, failures, events."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
-"""From the most urgent to the least; a job's rank is its place here."""
+"""From the most to the least urgent; the rank of a priority is its index here."""
 
 JOB_ID_PATTERN = re.compile(r"job-[0-9a-f]{24}")
 
 
 class JobStatus(StrEnum):
-    """The states of a job, in the guide's words."""
+    """The states of a job."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -27,7 +27,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a job stays in this state by itself."""
+        """Whether the job has ended; only a retry takes it out of this state."""
         return self in TERMINAL
 
 
@@ -35,19 +35,19 @@ TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED
 
 
 def new_job_id(at: float) -> str:
-    """Return an id that nobody can guess: 56 random bits after the time of `at` in 1/256 s.
+    """Return an unguessable id: the wall time `at` in units of 1/256 s, then 56 random bits.
 
-    Ids of one time lie together, which saves the ledger's index a page written for each of them.
+    Ids of about the same time sort together, so that a commit changes few pages of the ledger's index.
     """
     return f"job-{int(at * 256) & 0xFFFFFFFFFF:010x}{secrets.token_hex(7)}"
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job that a client hands in, checked. `story` and `config` are JSON objects, written as text.
+    """A job to submit, already validated. `story` and `config` are JSON objects as text.
 
-    `key` is the client's idempotency key, one of `owner`'s: the same key with the same `digest` (of story,
-    config, priority and time) is the same job.
+    `key` is the client's idempotency key; each owner has its own keys. Submits with the same key and the same
+    `digest` (of story, config, priority and scheduled time) are one job.
     """
 
     owner: str
@@ -63,11 +63,11 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the ledger has it. Times are seconds since 1970 (UTC).
+    """A job as the ledger keeps it. Times are seconds since 1970 (UTC).
 
-    `attempts` counts those that were charged to the job; `interruptions` those that ended through no fault of
-    its own (the node was stopped, the GPU was lost). `fence` rises with every attempt: only the attempt that
-    holds the latest may change the job. `percent`, `stage`, `fps` and `eta_seconds` are of the running attempt.
+    `attempts` counts the attempts that were charged to the job; `interruptions` those that ended through no fault of
+    the job (the node was stopped, the GPU was lost). `fence` rises with every attempt: only the attempt with the
+    latest fence may change the job. `percent`, `stage`, `fps` and `eta_seconds` describe the running attempt.
     """
 
     job_id: str
@@ -97,7 +97,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a job, fenced: what a worker needs to know."""
+    """One try at rendering a job: its fence and what a worker needs for it."""
 
     job_id: str
     fence: int
@@ -110,7 +110,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an attempt is. `percent` is of the whole job, 0 to 100; `fps` of the frames being rendered."""
+    """How far an attempt is. `percent`: of the whole job, 0 to 100; `fps`: frames rendered per second."""
 
     stage: str
     percent: float
@@ -119,14 +119,18 @@ class Progress:
 
 
 FailureKind = Literal["permanent", "retryable", "machine"]
-"""permanent: the input is wrong and stays wrong. retryable: worth another attempt, which is charged.
-machine: the node's own trouble (GPU lost, disk full, NVENC sessions taken); another attempt, not charged."""
+"""permanent: the input is invalid, so another attempt would fail too. retryable: another attempt may succeed; the
+failed one is charged. machine: a fault of the node (GPU lost, disk full, no NVENC session free); another attempt
+follows, and the failed one is not charged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed. `error_type` is the exception's class or WorkerKilled, WorkerLost, JobTimeout,
-    MemoryLimit; `log_tail` the last lines of its log."""
+    """Why an attempt failed.
+
+    `error_type`: the exception's class, or WorkerKilled, WorkerLost, JobTimeout or MemoryLimit. `log_tail`: the last
+    lines of the attempt's log.
+    """
 
     kind: FailureKind
     error_type: str
@@ -149,8 +153,11 @@ EventKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """Something that happened to a job. `seq` rises by one with every event of the ledger; events of progress
-    are deleted when the job ends, so numbers can be missing where a ledger is read from the past."""
+    """Something that happened to a job.
+
+    `seq` rises by one with every event of the ledger. Progress events are deleted when their job ends, so older
+    numbers may be missing.
+    """
 
     seq: int
     at: float

@@ -63,7 +63,7 @@ def audit(folders: Folders, acknowledged: Iterable[str], *, running: Collection[
 
 def _all_jobs(ledger: Ledger) -> Iterable[Job]:
     before = None
-    while page := ledger.jobs(limit=1000, before=before):
+    while page := ledger.jobs.page(limit=1000, before=before):
         yield from page
         before = page[-1].job_id
 
@@ -76,7 +76,7 @@ def _faults_of_job(ledger: Ledger, job: Job, folders: Folders) -> list[str]:
     faults = []
     history = []
     after = 0
-    while events := ledger.events(after=after, limit=1000, job_id=name):
+    while events := ledger.events.page(after=after, limit=1000, job_id=name):
         history += [event.kind for event in events]
         after = events[-1].seq
     ends = [kind for kind in history if kind in ENDS]

@@ -88,13 +88,12 @@ def submit(
         max_attempts=max_attempts,
         scheduled_for=scheduled_for,
     )
-    receipt, _ = ledger.submit(new, ageing=600, max_queued=10_000)
-    return receipt.job_id
+    return ledger.queue.submit(new, ageing=600, max_queued=10_000).job_id
 
 
 def job_of(ledger: Ledger, job_id: str) -> Job:
     """Return a job that must be there."""
-    job = ledger.job(job_id)
+    job = ledger.jobs.get(job_id)
     assert job is not None
     return job
 

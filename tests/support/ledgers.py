@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import ROOT
-from video_pipeline.engine.jobs.ledger.ledger import Ledger, Receipt
-from video_pipeline.engine.jobs.ledger.rows import json_of
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.rows import AcceptedJob, json_of
 from video_pipeline.engine.jobs.model import Attempt, Job, NewJob, Priority
 
 AGEING = 600.0
@@ -64,10 +64,9 @@ def submit(
     **values: Any,
 ) -> str:
     """Submit a job and return its id."""
-    receipt, _ = submit_fully(
+    return submit_fully(
         ledger, name, priority=priority, max_queued=max_queued, reserve=reserve, ageing=ageing, **values
-    )
-    return receipt.job_id
+    ).job_id
 
 
 def submit_fully(
@@ -78,21 +77,21 @@ def submit_fully(
     reserve: float = 0.0,
     ageing: float = AGEING,
     **values: Any,
-) -> tuple[Receipt, bool]:
+) -> AcceptedJob:
     """Submit a job and return what the ledger answers."""
-    return ledger.submit(new_job(name, **values), ageing=ageing, max_queued=max_queued, reserve=reserve)
+    return ledger.queue.submit(new_job(name, **values), ageing=ageing, max_queued=max_queued, reserve=reserve)
 
 
 def claim(ledger: Ledger) -> Attempt:
     """Begin an attempt that must be there."""
-    attempt = ledger.claim()
+    attempt = ledger.attempts.claim()
     assert attempt is not None
     return attempt
 
 
 def job(ledger: Ledger, job_id: str) -> Job:
     """Return a job that must be there."""
-    found = ledger.job(job_id)
+    found = ledger.jobs.get(job_id)
     assert found is not None
     return found
 
@@ -100,21 +99,21 @@ def job(ledger: Ledger, job_id: str) -> Job:
 def claimed(ledger: Ledger) -> list[str]:
     """Claim all that is ready; return the names of the stories in that order."""
     names = []
-    while (attempt := ledger.claim()) is not None:
+    while (attempt := ledger.attempts.claim()) is not None:
         names.append(attempt.story_id)
     return names
 
 
 def publish(ledger: Ledger, attempt: Attempt, **result: Any) -> bool:
     """Take an attempt to its good end; return whether it counts."""
-    return ledger.begin_publishing(attempt.job_id, attempt.fence) and ledger.complete(
+    return ledger.attempts.begin_publishing(attempt.job_id, attempt.fence) and ledger.attempts.complete(
         attempt.job_id, attempt.fence, result
     )
 
 
 def kinds(ledger: Ledger, job_id: str) -> list[str]:
     """Return what happened to a job."""
-    return [event.kind for event in ledger.events(after=0, limit=10_000, job_id=job_id)]
+    return [event.kind for event in ledger.events.page(after=0, limit=10_000, job_id=job_id)]
 
 
 def assert_sound(path: Path) -> None:

@@ -115,7 +115,7 @@ class _LedgerLoop:
         try:
             with self._connect() as ledger:
                 door = RequestHandler(ledger, self._config, slots=self._slots)
-                self._last = ledger.last_event()
+                self._last = ledger.events.last_seq()
                 while not self._closed:
                     self._turn(ledger, door)
         except Exception as error:
@@ -132,7 +132,7 @@ class _LedgerLoop:
         if turn.send:
             asked = [Asked(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send]
             replies += door.answer(asked)
-        if ledger.changed():
+        if ledger.file.changed():
             replies += self._publish(ledger, door)
         replies += door.over()
         for back, message in replies:
@@ -145,7 +145,7 @@ class _LedgerLoop:
         """Hand new events to those who listen, and return the answers that they were waited for."""
         replies: list[Reply] = []
         while True:
-            events = ledger.events(after=self._last, limit=EVENTS_AT_ONCE)
+            events = ledger.events.page(after=self._last, limit=EVENTS_AT_ONCE)
             if not events:
                 return replies
             self._last = events[-1].seq

@@ -1,1 +1,1 @@
-"""The ledger: every job from its acknowledgement to its end, in one SQLite file."""
+"""The ledger: all jobs, from submit to end, kept durably in one SQLite file."""

@@ -1,4 +1,4 @@
-"""The ledger's file: opened, read, written in durable commits that may be grouped, shrunk, closed."""
+"""The ledger's file: one connection, its transactions and groups of them, the write lock, the file's size."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.jobs.ledger.errors import LedgerBusy, LedgerError, LedgerRefusal, ledger_error
 from video_pipeline.engine.jobs.ledger.local_disk import network_type
 from video_pipeline.engine.jobs.ledger.lock import WriteLock
@@ -19,17 +17,16 @@ from video_pipeline.engine.jobs.ledger.rows import Row
 from video_pipeline.engine.jobs.ledger.schema import BUSY_TIMEOUT_SECONDS, connect, is_current, migrate
 
 _VACUUM_PAGES = 4000
-"""Pages that are given back in one transaction: about 16 MB, so that no writer waits long."""
+"""Pages that one transaction frees: about 16 MB, so that no other writer waits long."""
 
 
 class LedgerFile:
-    """A connection of one thread to a ledger. Nothing counts before its commit has returned."""
+    """One thread's connection to a ledger's file. A write counts once its commit has returned."""
 
-    def __init__(self, path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._clock = clock
         self._grouped = False
-        self._spoiled: LedgerError | None = None
+        self._group_error: LedgerError | None = None
         self._seen_version: int | None = None
         self._committed = True
         self.commits, self.commit_seconds = 0, 0.0
@@ -37,7 +34,7 @@ class LedgerFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if share := network_type(self.path.parent):
                 raise LedgerError(
-                    f"the ledger {self.path} is on a network share ({share}), where it would be damaged sooner or "
+                    f"the ledger {self.path} is on a network share ({share}), which would damage it sooner or "
                     "later: set node.state_path to a folder on a local disk"
                 )
             self._lock = WriteLock(self.path)
@@ -68,17 +65,9 @@ class LedgerFile:
         finally:
             self._lock.release()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Close the connection; what was not committed is gone."""
-        # The last one to close copies the log into the file: a write as any other.
+        """Close the connection; drop what was not committed."""
+        # The last connection to close copies the log into the file, which is a write and needs the lock.
         with suppress(LedgerError, ValueError):
             self._take_lock()
         self._db.close()
@@ -86,28 +75,28 @@ class LedgerFile:
 
     @contextmanager
     def group(self) -> Iterator[None]:
-        """Make everything inside one durable commit, which has happened when the block has ended.
+        """Make all writes inside the block one durable commit, which is done when the block has ended.
 
-        A call inside that raises a LedgerRefusal has changed nothing and spoils nothing: catch it there. Any other
-        LedgerError of a call, caught or not, any error that leaves the block, and a failing commit undo the whole
-        group and are raised at its end.
+        A call that raises a LedgerRefusal has changed nothing: catch it inside the block, and the group goes on. The
+        whole group is undone, and the error raised at its end, if a call raises any other LedgerError (caught or
+        not), if an error leaves the block, or if the commit fails.
         """
         if self._grouped:
-            raise RuntimeError("a group in a group")
-        self._grouped, self._spoiled = True, None
+            raise RuntimeError("group() was called inside a group: groups cannot be nested")
+        self._grouped, self._group_error = True, None
         try:
             yield
-            if self._spoiled is not None:
-                raise self._spoiled
+            if self._group_error is not None:
+                raise self._group_error
             if self._db.in_transaction:
                 self._commit()
         finally:
             self._grouped = False
-            self._abandon()
+            self._rollback()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection inside a transaction of one's own, or a part of the group's."""
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection in a transaction: the group's, or one that commits at the end of the block."""
         if not self._grouped:
             try:
                 self._begin()
@@ -116,10 +105,10 @@ class LedgerFile:
             except sqlite3.Error as error:
                 raise ledger_error(error, self.path) from error
             finally:
-                self._abandon()
+                self._rollback()
             return
-        if self._spoiled is not None:
-            raise self._spoiled
+        if self._group_error is not None:
+            raise self._group_error
         before = self._db.total_changes
         try:
             if not self._db.in_transaction:
@@ -128,14 +117,14 @@ class LedgerFile:
         except LedgerRefusal:
             raise
         except sqlite3.Error as error:
-            self._spoiled = ledger_error(error, self.path)
-            raise self._spoiled from error
+            self._group_error = ledger_error(error, self.path)
+            raise self._group_error from error
         except LedgerError as error:
-            self._spoiled = error
+            self._group_error = error
             raise
         except BaseException as error:
             if self._db.total_changes != before:
-                self._spoiled = LedgerError(f"a call failed half-way: {error!r}")
+                self._group_error = LedgerError(f"a call of the group failed half-way: {error!r}")
             raise
 
     def _begin(self) -> None:
@@ -153,8 +142,8 @@ class LedgerFile:
         self._committed = True
         self._lock.release()
 
-    def _abandon(self) -> None:
-        """Undo what is not committed, and give the lock back."""
+    def _rollback(self) -> None:
+        """Undo what is not committed, and release the lock."""
         if self._db.in_transaction:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
@@ -167,43 +156,46 @@ class LedgerFile:
             raise ledger_error(error, self.path) from error
         if not taken:
             raise LedgerBusy(
-                f"the ledger {self.path} has been held by another process for {BUSY_TIMEOUT_SECONDS:g} s; "
-                "try again"
+                f"another process has locked the ledger {self.path} for {BUSY_TIMEOUT_SECONDS:g} s; try again"
             )
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a SELECT."""
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise ledger_error(error, self.path) from error
 
     def changed(self) -> bool:
-        """Return whether anything was committed, here or elsewhere, since one asked last. Costs microseconds."""
-        version = self._rows("PRAGMA data_version")[0][0]
+        """Return whether this or any other connection has committed since the last call.
+
+        It takes microseconds, so that processes can poll it.
+        """
+        version = self.rows("PRAGMA data_version")[0][0]
         changed = self._committed or version != self._seen_version
         self._seen_version, self._committed = version, False
         return bool(changed)
 
     def vacuum(self) -> None:
-        """Give the room of purged jobs back to the disk, a piece at a time, and shorten the log."""
-        while free := self._rows("PRAGMA freelist_count")[0][0]:
-            with self._writing() as db:
-                # Stepped to the end, one row a page: a statement that is not stepped gives back one page.
+        """Return the space of purged jobs to the disk, a part at a time, and empty the write-ahead log."""
+        while free := self.rows("PRAGMA freelist_count")[0][0]:
+            with self.writing() as db:
+                # fetchall steps the statement through all its pages; a single step frees only one page.
                 db.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
-            if self._rows("PRAGMA freelist_count")[0][0] >= free:
+            if self.rows("PRAGMA freelist_count")[0][0] >= free:
                 break
         self._take_lock()
         try:
-            self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._lock.release()
 
 
 def _create(path: Path) -> None:
-    """Make the file, if it is not there, for its owner alone; SQLite gives those beside it the same permissions.
+    """Create the file, if it does not exist, readable by its owner alone; SQLite's files beside it inherit that.
 
-    A file that is there is not opened: to close it again would take away the locks that other connections of this
-    process have on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    An existing file is not opened: closing it would drop the locks that other connections of this process hold on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -1,4 +1,4 @@
-"""Whether a folder is on a network share, where locks and write-ahead logs cannot be relied on."""
+"""Tell whether a folder is on a network share, where locks and write-ahead logs are unreliable."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ NETWORK_TYPES = frozenset(
 
 
 def network_type(folder: Path, *, mounts: Path = MOUNTS) -> str | None:
-    """Return the type of the network file system that a folder is on, None where it is on none as far as is known.
+    """Return the type of the network file system that a folder is on, or None if no such mount is known.
 
-    The format of `mounts` is that of proc_pid_mountinfo(5); of mounts on one place the last is the one seen.
+    `mounts` has the format of proc_pid_mountinfo(5). Of several mounts on one path, the last hides the others.
     """
     try:
         lines = mounts.read_text(errors="replace").splitlines()

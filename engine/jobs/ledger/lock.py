@@ -1,11 +1,12 @@
-"""One writer at a time, each in its turn.
+"""The write lock: one process writes at a time, and no writer starves the others.
 
-SQLite lets a second writer sleep 1, 2, 5 … 100 ms and look again, and the one that has just written may write on
-meanwhile: behind a busy front end a node would wait a second for its turn. Here whoever waits holds the turn, which
-the one that writes now must take again before its next write.
+SQLite's own lock makes a second writer sleep 1, 2, 5 … 100 ms between its tries, and lets the first one start its next
+write in between: beside a busy server, a node would wait a second for each write. Here the writer that waits holds a
+second lock, the turn. Every writer must take the turn before it takes the lock, so whoever has just written queues
+behind whoever waits.
 
-The lock also keeps a checkpoint of one process and a write of another apart, which versions of SQLite before 3.51.3
-need (https://www.sqlite.org/wal.html#walresetbug).
+The lock also keeps a checkpoint of one process apart from a write of another, which SQLite before 3.51.3 needs
+(https://www.sqlite.org/wal.html#walresetbug).
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ _LONG_NAP_SECONDS = 0.005
 
 
 class WriteLock:
-    """An advisory lock on files beside the ledger; the system frees it when its process ends, however it ends."""
+    """An advisory lock on files beside the ledger; the system frees it when its process ends or is killed."""
 
     def __init__(self, ledger: Path) -> None:
         self._lock = _open_lock(ledger.with_name(f"{ledger.name}-lock"))
         self._turn = _open_lock(ledger.with_name(f"{ledger.name}-turn"))
 
     def acquire(self, timeout: float) -> bool:
-        """Take the lock; False where others have held it for `timeout` seconds."""
+        """Take the lock; return False if others have held it for `timeout` seconds."""
         if sys.platform == "win32":
-            return True  # SQLite's own lock and its naps
+            return True  # there is no flock: SQLite's own lock serves
         end = time.monotonic() + timeout
         try:
             return _wait_for(self._turn, end) and _wait_for(self._lock, end)
@@ -40,12 +41,12 @@ class WriteLock:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def release(self) -> None:
-        """Give the lock back, where it was taken."""
+        """Release the lock, if it is held."""
         if sys.platform != "win32":
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the files; the lock is given back."""
+        """Close the files, which releases the lock."""
         for fd in (self._lock, self._turn):
             if fd >= 0:
                 os.close(fd)
@@ -57,7 +58,7 @@ def _open_lock(path: Path) -> int:
 
 
 def _wait_for(fd: int, end: float) -> bool:
-    # flock has no timeout, and a process that was stopped would keep the others for good.
+    # A blocking flock has no timeout: a stopped process would block the others for good.
     began = time.monotonic()
     while True:
         try:

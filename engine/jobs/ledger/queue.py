@@ -1,84 +1,195 @@
-"""In which order jobs come up, and how long those that wait still wait.
+"""The queue: how jobs join it, in which order they are next, and how long those that wait still wait.
 
-A job's `order_key` is fixed when it joins the queue: its queue time plus its rank × `ageing`, in µs, and the lowest
-is next. So jobs of one priority come in the order of their joining, and a job of low priority goes before every
-job of high priority that joins more than 2 × `ageing` after it: nothing starves.
+A job's `order_key` is set when it joins the queue: the queue's time plus the rank of its priority × `ageing`, in µs.
+The job with the lowest key is next. So jobs of one priority keep the order in which they joined, and a job of low
+priority goes before every job of high priority that joins more than 2 × `ageing` later: no job starves.
 
-The queue's time has nothing to do with the wall clock, which may jump. It goes on by what the monotonic clock has
-run since the last job joined, at least 1 µs; where the monotonic clock is behind (the machine was started anew)
-by 1 µs.
+The queue's time is independent of the wall clock, which may jump. Whenever a job joins, it advances by what the
+monotonic clock has advanced since the last join, by at least 1 µs. If the monotonic clock is behind, because the
+machine was rebooted, it advances by 1 µs.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from video_pipeline.engine.common.clock import Clock
+from video_pipeline.engine.jobs.ledger.bulk import JobWithKey, find_by_keys, insert_jobs
+from video_pipeline.engine.jobs.ledger.errors import KeyConflict, LedgerRefusal, QueueFull
+from video_pipeline.engine.jobs.ledger.file import LedgerFile
+from video_pipeline.engine.jobs.ledger.rows import AcceptedJob
+from video_pipeline.engine.jobs.model import PRIORITIES, JobStatus, NewJob, Priority, new_job_id
 
-_BATCH = 1000
-"""Jobs that are promoted in one commit."""
+AGEING_MAX_SECONDS = 10 * 366 * 86400.0
+"""The bound keeps order keys within 64 bits; with an `ageing` that long, priority alone decides."""
 
+_PROMOTE_PAGE = 1000
+"""Jobs that one commit promotes, so that no other writer waits long."""
 
-def join_queue(db: sqlite3.Connection, clock: Clock, jobs: int = 1) -> int:
-    """Put the queue's clock on for jobs that join now, 1 µs for each; return the time of the first of them, in µs.
-
-    It is later than that of any job before.
-    """
-    now_us = int(clock.monotonic() * 1_000_000)
-    db.execute(
-        "UPDATE queue_clock SET queue_us = queue_us + max(1, ? - monotonic_us) + ?, monotonic_us = ?",
-        (now_us, jobs - 1, now_us),
-    )
-    last: int = db.execute("SELECT queue_us FROM queue_clock").fetchone()[0]
-    return last - jobs + 1
+SubmitResult = AcceptedJob | KeyConflict | QueueFull
 
 
-def seconds_to_next(db: sqlite3.Connection, clock: Clock) -> float | None:
-    """Return the seconds until the next waiting job is due, 0 where one is; None where none waits."""
-    scheduled = db.execute(
-        "SELECT due_wall FROM jobs INDEXED BY jobs_due_wall WHERE due_wall IS NOT NULL "
-        "ORDER BY due_wall LIMIT 1"
-    ).fetchone()
-    retry = db.execute(
-        "SELECT due_monotonic FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic IS NOT NULL "
-        "ORDER BY due_monotonic LIMIT 1"
-    ).fetchone()
-    waits = []
-    if scheduled:
-        waits.append(scheduled[0] - clock.wall())
-    if retry:
-        waits.append(retry[0] - clock.monotonic())
-    return max(0.0, min(waits)) if waits else None
+class LedgerQueue:
+    """The queued jobs: those that are ready, and those that wait for a time."""
 
+    def __init__(self, file: LedgerFile, clock: Clock) -> None:
+        self._file, self._clock = file, clock
 
-def promote(db: sqlite3.Connection, clock: Clock) -> None:
-    """Let jobs that are due come up: scheduled ones join the queue now, retries have their old place in it."""
-    scheduled = db.execute(
-        "SELECT position FROM jobs INDEXED BY jobs_due_wall WHERE due_wall <= ? "
-        "ORDER BY due_wall, position LIMIT ?",
-        (clock.wall(), _BATCH),
-    ).fetchall()
-    for (position,) in scheduled:
-        db.execute(
-            "UPDATE jobs SET due_wall = NULL, order_key = ? + ageing_us WHERE position = ?",
-            (join_queue(db, clock), position),
+    def submit(self, new: NewJob, *, ageing: float, max_queued: int, reserve: float = 0.0) -> AcceptedJob:
+        """Queue a job, or find the job that its key was used for, as `submit_all` does.
+
+        Raise KeyConflict and QueueFull.
+        """
+        (result,) = self.submit_all([new], ageing=ageing, max_queued=max_queued, reserve=reserve)
+        if isinstance(result, LedgerRefusal):
+            raise result
+        return result
+
+    def submit_all(
+        self, jobs: Sequence[NewJob], *, ageing: float, max_queued: int, reserve: float = 0.0
+    ) -> tuple[SubmitResult, ...]:
+        """Queue jobs in their order; return for each the accepted job or the refusal.
+
+        `ageing`: seconds of waiting that make up for one step of priority. `reserve`: share of `max_queued` that is
+        added to it for jobs of high priority.
+        """
+        with self._file.writing() as db:
+            return self._submit(db, jobs, ageing, max_queued, max_queued + int(max_queued * reserve))
+
+    def length(self) -> int:
+        """Return the number of queued jobs, those that wait for a time included."""
+        rows = self._file.rows("SELECT coalesce(sum(n), 0) FROM tallies WHERE status = 'queued'")
+        return int(rows[0][0])
+
+    def length_by_priority(self) -> dict[Priority, int]:
+        """Return the number of queued jobs of each priority, 0 included."""
+        rows = self._file.rows(
+            "SELECT priority, sum(n) FROM tallies WHERE status = 'queued' GROUP BY priority"
         )
-    db.execute(
-        "UPDATE jobs SET due_monotonic = NULL, retry_in = NULL WHERE position IN "
-        "(SELECT position FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic <= ? "
-        "ORDER BY due_monotonic LIMIT ?)",
-        (clock.monotonic(), _BATCH),
-    )
+        return dict.fromkeys(PRIORITIES, 0) | {PRIORITIES[rank]: n for rank, n in rows}
 
+    def promote_due(self) -> float | None:
+        """Make jobs ready whose time has come; return the seconds until the next one's, or None if none waits."""
+        wait = self._seconds_to_next()
+        if wait != 0:
+            return wait
+        with self._file.writing() as db:
+            self._promote(db)
+        return self._seconds_to_next()
 
-def mend_waits(db: sqlite3.Connection, clock: Clock) -> None:
-    """Let retries that were timed by the monotonic clock of an earlier boot wait their time anew.
+    # ---- inside a transaction
 
-    Their time lies further ahead than their whole wait is long, or in the past, where they are due.
-    """
-    now = clock.monotonic()
-    db.execute(
-        "UPDATE jobs SET due_monotonic = ? + retry_in "
-        "WHERE due_monotonic IS NOT NULL AND due_monotonic - ? > retry_in",
-        (now, now),
-    )
+    def rejoin(self, db: sqlite3.Connection, position: int) -> None:
+        """Give a job the last place among those of its priority."""
+        db.execute("UPDATE jobs SET order_key = ? + ageing_us WHERE position = ?", (self._join(db), position))
+
+    def restart_waits(self, db: sqlite3.Connection) -> None:
+        """Restart the waits of retries that were timed by the monotonic clock of an earlier boot.
+
+        Such a retry is due later than its whole wait from now. One whose time is in the past is due and needs nothing.
+        """
+        now = self._clock.monotonic()
+        db.execute(
+            "UPDATE jobs SET due_monotonic = ? + retry_in "
+            "WHERE due_monotonic IS NOT NULL AND due_monotonic - ? > retry_in",
+            (now, now),
+        )
+
+    def _submit(
+        self, db: sqlite3.Connection, jobs: Sequence[NewJob], ageing: float, limit: int, high_limit: int
+    ) -> tuple[SubmitResult, ...]:
+        known = find_by_keys(db, jobs)
+        now = self._clock.wall()
+        queued, retry_after = self.length(), 0.0
+        results: list[SubmitResult] = []
+        joining: list[tuple[str, NewJob]] = []
+        for new in jobs:
+            found = known.get((new.owner, new.key)) if new.key is not None else None
+            if found is not None:
+                assert new.key is not None
+                results.append(
+                    AcceptedJob(found.job_id, found.status, created=False)
+                    if found.digest == new.digest
+                    else KeyConflict(key=new.key, job_id=found.job_id)
+                )
+                continue
+            allowed = high_limit if new.priority == "high" else limit
+            if queued >= allowed:
+                retry_after = retry_after or self._retry_after()
+                results.append(QueueFull(queued=queued, allowed=allowed, retry_after=retry_after))
+                continue
+            job_id = new_job_id(now)
+            queued += 1
+            if new.key is not None:
+                known[new.owner, new.key] = JobWithKey(job_id, JobStatus.QUEUED, new.digest)
+            joining.append((job_id, new))
+            results.append(AcceptedJob(job_id, JobStatus.QUEUED, created=True))
+        if joining:
+            insert_jobs(
+                db,
+                joining,
+                now=now,
+                first_us=self._join(db, len(joining)),
+                ageing_us=int(min(ageing, AGEING_MAX_SECONDS) * 1_000_000),
+            )
+        return tuple(results)
+
+    def _join(self, db: sqlite3.Connection, jobs: int = 1) -> int:
+        """Advance the queue's time for jobs that join now, by 1 µs for each; return the first one's time in µs.
+
+        It is later than the time of every job that joined before.
+        """
+        now_us = int(self._clock.monotonic() * 1_000_000)
+        db.execute(
+            "UPDATE queue_clock SET queue_us = queue_us + max(1, ? - monotonic_us) + ?, monotonic_us = ?",
+            (now_us, jobs - 1, now_us),
+        )
+        last: int = db.execute("SELECT queue_us FROM queue_clock").fetchone()[0]
+        return last - jobs + 1
+
+    def _promote(self, db: sqlite3.Connection) -> None:
+        """Make due jobs ready: scheduled ones join the queue now, retries keep their old place in it."""
+        scheduled = db.execute(
+            "SELECT position FROM jobs INDEXED BY jobs_due_wall WHERE due_wall <= ? "
+            "ORDER BY due_wall, position LIMIT ?",
+            (self._clock.wall(), _PROMOTE_PAGE),
+        ).fetchall()
+        for (position,) in scheduled:
+            db.execute(
+                "UPDATE jobs SET due_wall = NULL, order_key = ? + ageing_us WHERE position = ?",
+                (self._join(db), position),
+            )
+        db.execute(
+            "UPDATE jobs SET due_monotonic = NULL, retry_in = NULL WHERE position IN "
+            "(SELECT position FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic <= ? "
+            "ORDER BY due_monotonic LIMIT ?)",
+            (self._clock.monotonic(), _PROMOTE_PAGE),
+        )
+
+    # ---- reads
+
+    def _seconds_to_next(self) -> float | None:
+        """Return the seconds until the next waiting job is due, 0 if one is due, None if none waits."""
+        scheduled = self._file.rows(
+            "SELECT due_wall FROM jobs INDEXED BY jobs_due_wall WHERE due_wall IS NOT NULL "
+            "ORDER BY due_wall LIMIT 1"
+        )
+        retries = self._file.rows(
+            "SELECT due_monotonic FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic IS NOT NULL "
+            "ORDER BY due_monotonic LIMIT 1"
+        )
+        waits = [due - self._clock.wall() for (due,) in scheduled]
+        waits += [due - self._clock.monotonic() for (due,) in retries]
+        return max(0.0, min(waits)) if waits else None
+
+    def _retry_after(self) -> float:
+        """Return the seconds in which about one place becomes free, 1 to 60, from the last 16 jobs that ended."""
+        ends = self._file.rows(
+            "SELECT finished_at FROM jobs INDEXED BY jobs_finished WHERE finished_at IS NOT NULL "
+            "ORDER BY finished_at DESC LIMIT 16"
+        )
+        if len(ends) < 2:
+            return 5.0
+        interval = float(ends[0][0] - ends[-1][0]) / (len(ends) - 1)
+        return round(min(60.0, max(1.0, interval)), 1)

@@ -1,4 +1,4 @@
-"""Rows of the ledger as the models of engine/jobs/model.py, and the ledger's own small answers."""
+"""Convert rows of the ledger to the models of engine/jobs/model.py, and values to what a row can hold."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ JOB_COLUMNS = (
 EVENT_COLUMNS = "seq, at, job_id, events.owner, kind, events.status, attempt, details"
 
 
+NO_ERROR = {"error_type": None, "error_message": None, "log_tail": None}
+
+
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a submit is answered with."""
+class AcceptedJob:
+    """The job that answers a submit. `created`: False if an earlier submit with the same key created it."""
 
     job_id: str
     status: JobStatus
+    created: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupted:
+class InterruptedJob:
     """A job that was processing when the node ended. `publishing`: its output may have been published."""
 
     job: Job
@@ -40,7 +44,7 @@ class Interrupted:
 
 
 def job_from_row(row: Row) -> Job:
-    """Return a job from JOB_COLUMNS."""
+    """Return the job of a row of JOB_COLUMNS."""
     values = list(row)
     values[3] = JobStatus(row[3])
     values[4] = PRIORITIES[row[4]]
@@ -50,20 +54,20 @@ def job_from_row(row: Row) -> Job:
     return Job(*values)
 
 
-def event_of(row: Row) -> JobEvent:
-    """Return an event from EVENT_COLUMNS."""
+def event_from_row(row: Row) -> JobEvent:
+    """Return the event of a row of EVENT_COLUMNS."""
     seq, at, job_id, owner, kind, status, attempt, details = row
     return JobEvent(seq, at, job_id, owner, kind, JobStatus(status), attempt, json.loads(details))
 
 
-def text_of(value: str | None) -> str | None:
-    """Return text that UTF-8 can hold: halves of surrogate pairs, as in a log with broken bytes, become `?`."""
+def encodable_text(value: str | None) -> str | None:
+    """Return text that UTF-8 can encode: lone surrogates, as in a log with broken bytes, become `?`."""
     return None if value is None else value.encode("utf-8", "replace").decode()
 
 
 def json_of(value: Mapping[str, Any] | Iterable[str]) -> str:
     """Return plain data as compact JSON."""
     try:
-        return to_json(value, inf_nan_mode="constants").decode()  # several times as fast
-    except ValueError:  # half of a surrogate pair, which only JSON's escapes can hold
+        return to_json(value, inf_nan_mode="constants").decode()  # several times as fast as json
+    except ValueError:  # a lone surrogate, which only JSON's escapes can hold
         return _ENCODER.encode(value)

@@ -1,12 +1,12 @@
-"""The ledger's tables, and how a file gets them.
+"""The ledger's tables, and the migrations that create them.
 
-    jobs         one row a job, without its story: small, so that listing is fast
-    payloads     story and configuration of a job that has not completed, as they were sent
-    events       one row a transition or a piece of progress; `seq` never repeats
-    tallies      how many jobs there are by state, priority and owner; kept by triggers
-    queue_clock  one row: the time of the queue, see queue.py
+    jobs         one row for each job, without its story: small, so that listing is fast
+    payloads     story and configuration of each job that has not completed, as the client sent them
+    events       one row for each change of a job's state and each progress report; `seq` never repeats
+    tallies      number of jobs by state, priority and owner; kept by triggers
+    queue_clock  one row: the queue's time, see queue.py
 
-A migration is a tuple of statements; `PRAGMA user_version` counts those that a file has had.
+A migration is a tuple of statements; `PRAGMA user_version` counts the migrations that a file has had.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError
 
 APPLICATION_ID = 0x56504C47
-"""`VPLG`, in the header of the file."""
+"""`VPLG`: marks the file as a ledger in its header."""
 
 BUSY_TIMEOUT_SECONDS = 10.0
 
-# SQLite before 3.37 has no strict tables; the ledger works there all the same.
+# SQLite before 3.37 has no strict tables; the ledger works without them.
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 _STRICT_KEYED = f"WITHOUT ROWID{', STRICT' if _STRICT else ''}"
 
@@ -29,8 +29,8 @@ _TALLY = (
     "INSERT INTO tallies VALUES ({row}.status, {row}.priority, {row}.owner, {step}) "
     "ON CONFLICT DO UPDATE SET n = n + {step};"
 )
-_MORE = _TALLY.format(row="new", step=1)
-_LESS = _TALLY.format(row="old", step=-1)
+_COUNT_UP = _TALLY.format(row="new", step=1)
+_COUNT_DOWN = _TALLY.format(row="old", step=-1)
 
 _FIRST = (
     f"""CREATE TABLE jobs (
@@ -101,10 +101,10 @@ _FIRST = (
         n INTEGER NOT NULL,
         PRIMARY KEY (status, priority, owner)
     ) {_STRICT_KEYED}""",
-    f"CREATE TRIGGER jobs_added AFTER INSERT ON jobs BEGIN {_MORE} END",
-    f"CREATE TRIGGER jobs_removed AFTER DELETE ON jobs BEGIN {_LESS} END",
+    f"CREATE TRIGGER jobs_added AFTER INSERT ON jobs BEGIN {_COUNT_UP} END",
+    f"CREATE TRIGGER jobs_removed AFTER DELETE ON jobs BEGIN {_COUNT_DOWN} END",
     f"""CREATE TRIGGER jobs_moved AFTER UPDATE OF status ON jobs WHEN old.status <> new.status
-        BEGIN {_LESS} {_MORE} END""",
+        BEGIN {_COUNT_DOWN} {_COUNT_UP} END""",
     f"CREATE TABLE queue_clock (queue_us INTEGER NOT NULL, monotonic_us INTEGER NOT NULL) {_STRICT}",
     "INSERT INTO queue_clock VALUES (0, 0)",
 )
@@ -113,9 +113,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a ledger's file with durable commits; transactions are begun and ended by hand.
+    """Open a ledger's file with durable commits; the caller begins and ends its transactions.
 
-    Raise sqlite3.Error, or LedgerError where the file system cannot hold a write-ahead log.
+    Raise sqlite3.Error, and LedgerError if the file system does not support a write-ahead log.
     """
     database = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, cached_statements=256
@@ -125,11 +125,13 @@ def connect(path: Path) -> sqlite3.Connection:
             database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
-            raise LedgerError(f"the ledger {path} needs a local disk: no write-ahead log can be kept there")
+            raise LedgerError(
+                f"the ledger {path} needs a local disk: its file system does not support a write-ahead log"
+            )
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA temp_store = MEMORY")
         database.execute("PRAGMA cache_size = -16000")
-        # Pages after which a commit copies the log into the file: more is a longer pause, fewer more pauses.
+        # Pages after which a commit copies the log into the file: more make longer pauses, fewer make more of them.
         database.execute("PRAGMA wal_autocheckpoint = 2000")
         database.execute(f"PRAGMA journal_size_limit = {32 << 20}")
     except BaseException:
@@ -139,18 +141,18 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def migrate(database: sqlite3.Connection, path: Path) -> None:
-    """Bring a file up to this version; call it with the write lock held, in a transaction."""
+    """Run the migrations that a file lacks; call it in a transaction, with the write lock held."""
     found = database.execute("PRAGMA user_version").fetchone()[0]
     if found == len(MIGRATIONS) and _application_id(database) == APPLICATION_ID:
         return
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if _application_id(database) != APPLICATION_ID and (tables or found):
         raise LedgerCorrupt(
-            f"{path} is a database of something else, not a ledger: name another state folder"
+            f"{path} is a database of another program, not a ledger: choose another state folder"
         )
     if found > len(MIGRATIONS):
         raise LedgerError(
-            f"the ledger {path} is of version {found}, this program knows up to {len(MIGRATIONS)}: "
+            f"the ledger {path} has version {found}, but this program supports versions up to {len(MIGRATIONS)}: "
             "use the program that wrote it, or a newer one"
         )
     for statements in MIGRATIONS[found:]:
@@ -161,7 +163,7 @@ def migrate(database: sqlite3.Connection, path: Path) -> None:
 
 
 def is_current(database: sqlite3.Connection) -> bool:
-    """Return whether a file needs no migration."""
+    """Return whether a file has had every migration."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
     return bool(version == len(MIGRATIONS)) and _application_id(database) == APPLICATION_ID
 

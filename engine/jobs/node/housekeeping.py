@@ -9,7 +9,7 @@ from typing import Any
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
-from video_pipeline.engine.jobs.inputs.inbox import sweep_inbox
+from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, inbox_names, sweep_inbox
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -22,15 +22,17 @@ INBOX_SECONDS = 3600.0
 
 def purge(ledger: Ledger, folders: Folders, config: Config) -> dict[str, int]:
     """Delete ended jobs past node.keep_days, their logs, and inline assets of no job; return how many there were."""
-    jobs = ledger.purge(config.node.keep_days)
+    jobs = ledger.jobs.purge(config.node.keep_days)
     files = 0
     for log in folders.logs.glob("job-*.log"):
         attempt = parse_attempt_name(log.stem)
-        if attempt is not None and ledger.job(attempt[0]) is None:
+        if attempt is not None and ledger.jobs.get(attempt[0]) is None:
             log.unlink(missing_ok=True)
             files += 1
     if folders.inbox.is_dir() and next(folders.inbox.iterdir(), None) is not None:
-        files += sweep_inbox(folders.inbox, ledger.inbox_names(), INBOX_SECONDS)
+        payloads = ledger.jobs.payloads_containing(INBOX_PREFIX)
+        needed = {name for payload in payloads for name in inbox_names(payload)}
+        files += sweep_inbox(folders.inbox, needed, INBOX_SECONDS)
     return {"jobs": jobs, "files": files}
 
 
@@ -41,7 +43,7 @@ def vacuum(config: Config) -> dict[str, Any]:
         raise ConfigError(f"node.state_path: {folders.state} has no ledger; allowed: the folder of a node")
     with Ledger(folders.ledger) as ledger:
         done: dict[str, Any] = purge(ledger, folders, config)
-        ledger.vacuum()
+        ledger.file.vacuum()
     return {**done, "ledger_bytes": folders.ledger.stat().st_size, "free_bytes": _free(folders)}
 
 

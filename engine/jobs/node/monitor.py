@@ -9,7 +9,7 @@ from typing import Self
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.jobs.ledger.ledger import LedgerError
+from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.model import Attempt
 from video_pipeline.engine.jobs.node.http.metrics import Metrics
 from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Readiness
@@ -49,7 +49,7 @@ class Monitor:
         wait = None
         if attempt.number == 1 and self._node is not None:
             try:
-                job = self._node.ledger.job(attempt.job_id)
+                job = self._node.ledger.jobs.get(attempt.job_id)
             except LedgerError:
                 job = None
             if job is not None and job.fence == 1:
@@ -87,11 +87,11 @@ class Monitor:
         self.metrics.ready(not reasons)
         self.metrics.slots(total=node.slots, warm=node.dispatcher.capacity)
         self.metrics.worker_starts(node.dispatcher.started_workers)
-        self.metrics.commits(total=node.ledger.commits, seconds=node.ledger.commit_seconds)
+        self.metrics.commits(total=node.ledger.file.commits, seconds=node.ledger.file.commit_seconds)
         self.metrics.frontend_starts(front.restarts + 1)
         self.metrics.frontend_counters(front.counters)
         with contextlib.suppress(LedgerError):  # `trouble` tells of it
-            self.metrics.queue({str(key): n for key, n in node.ledger.queued_by_priority().items()})
+            self.metrics.queue({str(key): n for key, n in node.ledger.queue.length_by_priority().items()})
 
 
 def open_metrics(*, slots: int = 0) -> Metrics:

@@ -6,7 +6,8 @@ import logging
 import shutil
 
 from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
-from video_pipeline.engine.jobs.ledger.ledger import Interrupted, Ledger
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.rows import InterruptedJob
 from video_pipeline.engine.storage.local import is_published, publish, published_result
 
 logger = logging.getLogger(__name__)
@@ -19,22 +20,22 @@ def recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
     both complete it. Everything else is rendered again and not charged.
     """
     counts = {"completed": 0, "requeued": 0}
-    for left in ledger.recover():
+    for left in ledger.attempts.recover():
         job_id, fence = left.job.job_id, left.job.fence
         fields = {"job_id": job_id, "attempt": f"{left.job.attempts}.{fence}"}
         if _was_published(left, folders):
-            ledger.complete(job_id, fence, published_result(folders.published(job_id)))
+            ledger.attempts.complete(job_id, fence, published_result(folders.published(job_id)))
             logger.info("the node had ended after the job was rendered: completed", extra=fields)
             counts["completed"] += 1
         else:
-            ledger.requeue(job_id, fence, reason="the node ended")
+            ledger.attempts.requeue(job_id, fence, reason="the node ended")
             logger.info("the node had ended while the job was rendered: queued again", extra=fields)
             counts["requeued"] += 1
     tidy(ledger, folders)
     return counts
 
 
-def _was_published(left: Interrupted, folders: Folders) -> bool:
+def _was_published(left: InterruptedJob, folders: Folders) -> bool:
     """Whether a job is published, if need be by finishing now what was begun."""
     if not left.publishing:
         return False
@@ -58,7 +59,7 @@ def tidy(ledger: Ledger, folders: Folders) -> int:
         found += 1
     for folder in folders.stagings.iterdir():
         attempt = parse_attempt_name(folder.name)
-        if attempt is not None and ledger.job(attempt[0]) is not None:
+        if attempt is not None and ledger.jobs.get(attempt[0]) is not None:
             shutil.rmtree(folder, ignore_errors=True)
             found += 1
     return found

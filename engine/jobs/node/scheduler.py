@@ -22,7 +22,8 @@ from video_pipeline.engine.jobs.dispatch.base import (
     StoppedReport,
 )
 from video_pipeline.engine.jobs.folders import Folders
-from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerError
+from video_pipeline.engine.jobs.ledger.errors import LedgerError
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt, Failure, JobStatus
 from video_pipeline.engine.storage.local import (
     AlreadyPublishedError,
@@ -143,7 +144,7 @@ class Scheduler:
         try:
             self._write_reports()
             free = self._dispatcher.capacity - self._dispatcher.running
-            if self._ledger.changed() or now >= self._look_at or free > self._free:
+            if self._ledger.file.changed() or now >= self._look_at or free > self._free:
                 self._look(now)
             self._free = free
         except LedgerError as error:
@@ -157,17 +158,17 @@ class Scheduler:
 
     def _look(self, now: float) -> None:
         """Do what others have asked for in the ledger, and what has become due."""
-        for key in self._ledger.cancel_requests():
+        for key in self._ledger.attempts.cancel_requests():
             started = self._started.get(key)
             if started is not None and started.stopping != "cancel":
                 started.stopping = "cancel"
                 self._dispatcher.stop(*key)
-        due = self._ledger.promote_due()
+        due = self._ledger.queue.promote_due()
         self._look_at = now + min(LOOK_SECONDS, LOOK_SECONDS if due is None else max(0.005, due))
         if not self._could_begin() or not self._has_room():
             return
         while self._could_begin():
-            attempt = self._ledger.claim()
+            attempt = self._ledger.attempts.claim()
             if attempt is None:
                 break
             self._begin(attempt)
@@ -220,9 +221,9 @@ class Scheduler:
     def _write_progress(self, reports: Iterable[ProgressReport]) -> None:
         reports = list(reports)
         if reports:
-            with self._ledger.group():
+            with self._ledger.file.group():
                 for report in reports:
-                    self._ledger.progress(report.job_id, report.fence, report.progress)
+                    self._ledger.attempts.progress(report.job_id, report.fence, report.progress)
 
     def _write_end(self, report: Report) -> None:
         started = self._started.get((report.job_id, report.fence))
@@ -250,17 +251,17 @@ class Scheduler:
         job_id, fence = report.job_id, report.fence
         target = self._folders.published(job_id)
         if not started.publishing:
-            started.publishing = self._ledger.begin_publishing(job_id, fence)
+            started.publishing = self._ledger.attempts.begin_publishing(job_id, fence)
             if not started.publishing:
                 self._folders.remove_staging(job_id, fence)
-                self._ledger.cancelled(job_id, fence)
+                self._ledger.attempts.cancel(job_id, fence)
                 return self._ended(started)
         if started.published is None:
             started.published = self._publish(report.staged, target)
         if isinstance(started.published, Failure):
             self._folders.remove_staging(job_id, fence)
             return self._fail(job_id, fence, started, started.published)
-        self._ledger.complete(job_id, fence, started.published)
+        self._ledger.attempts.complete(job_id, fence, started.published)
         return self._ended(started, result=started.published)
 
     @staticmethod
@@ -284,14 +285,14 @@ class Scheduler:
             multiplier=self._config.processing.retry_backoff_multiplier,
             jitter=self._rng.uniform(-1, 1),
         )
-        self._ledger.fail(job_id, fence, failure, retry_in=wait)
+        self._ledger.attempts.fail(job_id, fence, failure, retry_in=wait)
         return self._ended(started, error_type=failure.error_type)
 
     def _stopped(self, report: StoppedReport, started: _Started) -> Ended:
         if started.stopping == "cancel":
-            self._ledger.cancelled(report.job_id, report.fence)
+            self._ledger.attempts.cancel(report.job_id, report.fence)
         else:
-            self._ledger.requeue(report.job_id, report.fence, reason="the node stops")
+            self._ledger.attempts.requeue(report.job_id, report.fence, reason="the node stops")
         return self._ended(started)
 
     def _ended(
@@ -299,7 +300,7 @@ class Scheduler:
     ) -> Ended:
         """Return how an attempt has ended, as the ledger has it now."""
         attempt = started.attempt
-        job = self._ledger.job(attempt.job_id)
+        job = self._ledger.jobs.get(attempt.job_id)
         outcome: Outcome = "requeued"
         if job is not None and job.status.is_terminal:
             outcome = OUTCOMES[job.status]

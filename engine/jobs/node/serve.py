@@ -11,7 +11,7 @@ from types import FrameType
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import UnavailableError
-from video_pipeline.engine.jobs.ledger.ledger import LedgerError
+from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.node.housekeeping import EVERY_SECONDS, purge
 from video_pipeline.engine.jobs.node.monitor import Monitor

@@ -222,7 +222,7 @@ class RequestHandler:
         owner = None if self._sees_all(user) else user
         if request.before is not None:
             self._job(request.before, user)
-        jobs = self._ledger.jobs(
+        jobs = self._ledger.jobs.page(
             owner=owner, status=request.status, limit=request.limit + 1, before=request.before
         )
         views: list[m.JobView] = []
@@ -238,8 +238,8 @@ class RequestHandler:
     def _replay(self, request: m.Events, user: str) -> m.Message:
         if request.job_id is not None:
             self._job(request.job_id, user)
-        last = self._ledger.last_event()
-        found = self._ledger.events(
+        last = self._ledger.events.last_seq()
+        found = self._ledger.events.page(
             after=request.after,
             limit=request.limit + 1,
             owner=None if self._sees_all(user) else user,
@@ -257,8 +257,8 @@ class RequestHandler:
         )
 
     def _stats(self, user: str) -> m.Message:
-        all_jobs = self._ledger.counts()
-        jobs = all_jobs if self._sees_all(user) else self._ledger.counts(user)
+        all_jobs = self._ledger.jobs.counts()
+        jobs = all_jobs if self._sees_all(user) else self._ledger.jobs.counts(user)
         return m.StatsReply.model_construct(
             jobs={status: jobs.get(status, 0) for status in JobStatus},
             queued=all_jobs.get(JobStatus.QUEUED, 0),
@@ -278,7 +278,7 @@ class RequestHandler:
             user=user,
             time=moment(self._clock.wall()),
             events=self._events,
-            last_event=self._ledger.last_event(),
+            last_event=self._ledger.events.last_seq(),
             max_message_bytes=self.limits.message_bytes,
             max_parts=self.limits.parts,
         )
@@ -307,7 +307,7 @@ class RequestHandler:
             work = Work("", one.client, one.back)
 
             def read(work: Work, job_id: str = one.job_id) -> None:
-                job = self._ledger.job(job_id)
+                job = self._ledger.jobs.get(job_id)
                 if job is None:
                     raise not_found(job_id)
                 work.answer = job_view(job)

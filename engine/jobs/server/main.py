@@ -121,8 +121,8 @@ class Server:
         self._connections.start()
         port = self.events.removeprefix("ipc://") if events.kind == "ipc" else self.events.rpartition(":")[2]
         self.door = RequestHandler(self._ledger, config, slots=slots, events=port)
-        self._last_event = self._ledger.last_event()
-        self._ledger.changed()
+        self._last_event = self._ledger.events.last_seq()
+        self._ledger.file.changed()
         self._subscribed = False
         self._faults_told: list[str] = []
         self.counters: Counter[str] = Counter()
@@ -283,13 +283,13 @@ class Server:
     def _publish(self) -> None:
         """Publish what is new in the ledger, and answer those who wait for it."""
         try:
-            if not self._ledger.changed():
+            if not self._ledger.file.changed():
                 return
             if not self._heard():
-                self._last_event = self._ledger.last_event()
+                self._last_event = self._ledger.events.last_seq()
                 return
             while True:
-                events = self._ledger.events(after=self._last_event, limit=EVENTS_PAGE)
+                events = self._ledger.events.page(after=self._last_event, limit=EVENTS_PAGE)
                 for event in events:
                     body = encode(event_view(event, public=True), "json")
                     self._events.send_multipart(

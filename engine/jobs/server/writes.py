@@ -17,7 +17,7 @@ from video_pipeline.engine.jobs.ledger.errors import (
     WrongState,
 )
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.ledger.submits import Outcome
+from video_pipeline.engine.jobs.ledger.queue import SubmitResult
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 from video_pipeline.engine.jobs.model import Job, NewJob
 from video_pipeline.engine.jobs.server.views import job_view
@@ -63,7 +63,7 @@ class Writes:
     def _commit(self, writes: Sequence[Write]) -> list[m.Message] | None:
         """Do writes in one commit; return None where a fault of the program broke it."""
         try:
-            with self._ledger.group():
+            with self._ledger.file.group():
                 submits = iter(self._submit([write for write in writes if isinstance(write, NewJob)]))
                 return [
                     next(submits) if isinstance(write, NewJob) else self._change(write) for write in writes
@@ -79,15 +79,16 @@ class Writes:
         if not jobs:
             return []
         node = self._node
-        outcomes = self._ledger.submit_all(
+        results = self._ledger.queue.submit_all(
             jobs, ageing=node.ageing, max_queued=node.max_queued, reserve=node.high_reserve
         )
-        return [_submitted(outcome) for outcome in outcomes]
+        return [_submitted(result) for result in results]
 
     def _change(self, change: Change) -> m.Message:
         try:
             visible_job(self._ledger, self._node, change.job_id, change.user)
-            do = self._ledger.request_cancel if change.verb == "cancel" else self._ledger.retry
+            jobs = self._ledger.jobs
+            do = jobs.request_cancel if change.verb == "cancel" else jobs.retry
             return job_view(do(change.job_id))
         except WrongState as error:
             return RequestError("CONFLICT", str(error), field="job_id").reply
@@ -97,13 +98,12 @@ class Writes:
             return refusal.reply
 
 
-def _submitted(outcome: Outcome) -> m.Message:
-    if isinstance(outcome, KeyConflict):
-        return RequestError("CONFLICT", str(outcome), field="key").reply
-    if isinstance(outcome, QueueFull):
-        return RequestError("BUSY", str(outcome), retry_after=outcome.retry_after).reply
-    receipt, created = outcome
-    return m.Submitted.model_construct(job_id=receipt.job_id, status=receipt.status, created=created)
+def _submitted(result: SubmitResult) -> m.Message:
+    if isinstance(result, KeyConflict):
+        return RequestError("CONFLICT", str(result), field="key").reply
+    if isinstance(result, QueueFull):
+        return RequestError("BUSY", str(result), retry_after=result.retry_after).reply
+    return m.Submitted.model_construct(job_id=result.job_id, status=result.status, created=result.created)
 
 
 def storage_reply(error: LedgerError) -> m.ErrorReply:
@@ -113,7 +113,7 @@ def storage_reply(error: LedgerError) -> m.ErrorReply:
 
 def visible_job(ledger: Ledger, node: Node, job_id: str, user: str) -> Job:
     """Return a job that a user may see; raise RequestError."""
-    job = ledger.job(job_id)
+    job = ledger.jobs.get(job_id)
     if job is None or not (job.owner == user or sees_all(node, user)):
         raise not_found(job_id)
     return job

@@ -56,7 +56,7 @@ def ledger(folders: Folders) -> Iterator[Ledger]:
 
 def claimed(ledger: Ledger) -> tuple[str, int]:
     submit(ledger, tiny_story())
-    attempt = ledger.claim()
+    attempt = ledger.attempts.claim()
     assert attempt is not None
     return attempt.job_id, attempt.fence
 
@@ -106,7 +106,7 @@ def test_killed_between_the_right_to_publish_and_the_rename_the_job_is_published
 ) -> None:
     job_id, fence = claimed(ledger)
     stage(folders.staging(job_id, fence))
-    assert ledger.begin_publishing(job_id, fence)
+    assert ledger.attempts.begin_publishing(job_id, fence)
     assert recover(ledger, folders) == {"completed": 1, "requeued": 0}
     assert job_of(ledger, job_id).status == "completed"
     assert is_published(folders.published(job_id))
@@ -117,7 +117,7 @@ def test_killed_between_the_rename_and_the_ledger_the_job_is_completed_from_its_
     ledger: Ledger, folders: Folders
 ) -> None:
     job_id, fence = claimed(ledger)
-    assert ledger.begin_publishing(job_id, fence)
+    assert ledger.attempts.begin_publishing(job_id, fence)
     publish(stage(folders.staging(job_id, fence)), folders.published(job_id))
     assert recover(ledger, folders) == {"completed": 1, "requeued": 0}
     job = job_of(ledger, job_id)
@@ -129,7 +129,7 @@ def test_killed_between_the_rename_and_the_ledger_the_job_is_completed_from_its_
 def test_a_staging_folder_that_lost_a_file_is_rendered_again(ledger: Ledger, folders: Folders) -> None:
     job_id, fence = claimed(ledger)
     stage(folders.staging(job_id, fence), without="s.mp4")
-    assert ledger.begin_publishing(job_id, fence)
+    assert ledger.attempts.begin_publishing(job_id, fence)
     assert recover(ledger, folders) == {"completed": 0, "requeued": 1}
     assert not folders.published(job_id).exists()
     assert list(folders.stagings.iterdir()) == []
@@ -139,7 +139,7 @@ def test_a_cancel_that_was_asked_for_before_the_node_was_killed_is_kept(
     ledger: Ledger, folders: Folders
 ) -> None:
     job_id, _ = claimed(ledger)
-    ledger.request_cancel(job_id)
+    ledger.jobs.request_cancel(job_id)
     recover(ledger, folders)
     assert job_of(ledger, job_id).status == "cancelled"
 

@@ -29,8 +29,8 @@ from tests.support.ledgers import (
     run_python,
     submit,
 )
-from video_pipeline.engine.jobs.ledger.errors import ledger_error
-from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerCorrupt, LedgerError, LedgerFull
+from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError, LedgerFull, ledger_error
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.local_disk import network_type
 from video_pipeline.engine.jobs.ledger.schema import MIGRATIONS
 from video_pipeline.engine.jobs.model import JobStatus
@@ -39,9 +39,9 @@ from video_pipeline.engine.jobs.model import JobStatus
 def test_commits_are_durable_and_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
         submit(ledger)
-        assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)
-        assert ledger._db.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+        assert ledger.file._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert ledger.file._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert ledger.file._db.execute("PRAGMA auto_vacuum").fetchone() == (2,)
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(("l", "l-wal", "l-shm", "l-lock", "l-turn"), 0o600)
 
@@ -66,24 +66,25 @@ def test_a_write_that_the_kernel_refuses_acknowledges_nothing_and_room_mends_it(
 
         def submit_on_and_on() -> None:
             for _ in range(1000):
-                with ledger.group():
+                with ledger.file.group():
                     group = [submit(ledger, story=STORY_4K) for _ in range(8)]
                 acknowledged.extend(group)
 
         with no_file_above(400_000), pytest.raises(LedgerFull, match="cannot be written"):
             submit_on_and_on()
         assert 1 < len(acknowledged) < 1000
-        assert {one.job_id for one in ledger.jobs(limit=2000)} == set(acknowledged)
+        assert {one.job_id for one in ledger.jobs.page(limit=2000)} == set(acknowledged)
         acknowledged.append(submit(ledger))
     with Ledger(path) as again:
-        assert {one.job_id for one in again.jobs(limit=2000)} == set(acknowledged)
+        assert {one.job_id for one in again.jobs.page(limit=2000)} == set(acknowledged)
     assert_sound(path)
 
 
 _ON_A_SMALL_DISK = """
 import os, sys
 from pathlib import Path
-from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerFull
+from video_pipeline.engine.jobs.ledger.errors import LedgerFull
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from tests.support.ledgers import STORY_4K, assert_sound, claim, publish, submit
 folder = Path(sys.argv[1])
 ledger = Ledger(folder / "l")
@@ -94,7 +95,7 @@ refused = 0
 for turn in range(3):
     while True:
         try:
-            with ledger.group():
+            with ledger.file.group():
                 group = [submit(ledger, story=STORY_4K, max_queued=10**6) for _ in range(5)]
         except LedgerFull:
             refused += 1
@@ -105,14 +106,14 @@ for turn in range(3):
             acknowledged.add(submit(ledger, story=STORY_4K, max_queued=10**6))
         except LedgerFull:
             refused += 1
-    found = {job.job_id for job in ledger.jobs(limit=10**6)}
+    found = {job.job_id for job in ledger.jobs.page(limit=10**6)}
     assert found == acknowledged, (len(found), len(acknowledged))
     ballast.write_bytes(bytes(1_000_000 - 300_000 * (turn + 1)))
 acknowledged.add(submit(ledger))
 assert publish(ledger, claim(ledger))
 ledger.close()
 with Ledger(folder / "l") as again:
-    assert {job.job_id for job in again.jobs(limit=10**6)} == acknowledged
+    assert {job.job_id for job in again.jobs.page(limit=10**6)} == acknowledged
 assert_sound(folder / "l")
 print(len(acknowledged), "acknowledged,", refused, "refused")
 """
@@ -142,7 +143,7 @@ def test_a_full_disk_acknowledges_nothing_and_room_mends_it(tmp_path: Path) -> N
 
 def test_a_read_only_ledger_is_said_to_be_so(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
-        ledger._db.execute("PRAGMA query_only = ON")
+        ledger.file._db.execute("PRAGMA query_only = ON")
         with pytest.raises(LedgerFull, match="read-only"):
             submit(ledger)
 
@@ -161,8 +162,8 @@ def test_a_damaged_page_is_reported_with_the_file_and_what_to_do(tmp_path: Path)
             file.seek((page - 1) * 4096)
             file.write(b"\xa5" * 4096)
     with Ledger(path) as ledger:
-        for call in (lambda: ledger.jobs(status=JobStatus.QUEUED), lambda: claimed(ledger)):
-            with pytest.raises(LedgerCorrupt, match=r"l is damaged .*l-wal, l-shm"):
+        for call in (lambda: ledger.jobs.page(status=JobStatus.QUEUED), lambda: claimed(ledger)):
+            with pytest.raises(LedgerCorrupt, match=r"l is damaged .*l-wal and l-shm"):
                 call()
 
 
@@ -193,7 +194,7 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:
     Ledger(path).close()
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    with pytest.raises(LedgerError, match=f"of version {len(MIGRATIONS) + 1}, this program knows up to"):
+    with pytest.raises(LedgerError, match=f"has version {len(MIGRATIONS) + 1}, but this program"):
         Ledger(path)
 
 
@@ -224,7 +225,7 @@ def test_a_network_share_is_known_by_its_mount(tmp_path: Path) -> None:
 def test_several_processes_may_make_the_ledger_at_once(tmp_path: Path) -> None:
     program = (
         "import sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from video_pipeline.engine.jobs.model import NewJob\n"
-        "with Ledger(sys.argv[1]) as ledger: ledger.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9)"
+        "with Ledger(sys.argv[1]) as ledger: ledger.queue.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9)"
     )
     children = [run_python(program, str(tmp_path / "l")) for _ in range(4)]
     assert [child.wait() for child in children] == [0] * 4
@@ -232,7 +233,7 @@ def test_several_processes_may_make_the_ledger_at_once(tmp_path: Path) -> None:
         assert child.stdout is not None
         child.stdout.close()
     with Ledger(tmp_path / "l") as ledger:
-        assert ledger.queued() == 4
+        assert ledger.queue.length() == 4
 
 
 _WRITES_UNTIL_KILLED = """
@@ -241,12 +242,12 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from tests.support.ledgers import STORY_4K, claim, publish, submit
 dice = random.Random(int(sys.argv[2]))
 ledger = Ledger(sys.argv[1])
-for left in ledger.recover():
-    ledger.requeue(left.job.job_id, left.job.fence, reason="killed")
+for left in ledger.attempts.recover():
+    ledger.attempts.requeue(left.job.job_id, left.job.fence, reason="killed")
 print("ready")
 while True:
     said = []
-    with ledger.group():
+    with ledger.file.group():
         for _ in range(dice.randrange(1, 40)):
             said.append("submitted " + submit(ledger, story=STORY_4K, max_queued=10**6))
         for _ in range(dice.randrange(10)):
@@ -279,7 +280,7 @@ def test_nothing_that_was_acknowledged_is_lost_where_the_writer_is_killed(tmp_pa
                 (submitted if verb == "submitted" else completed).add(job_id)
         assert_sound(path)
         with Ledger(path) as ledger:
-            found = {one.job_id: one.status for one in ledger.jobs(limit=10**6)}
+            found = {one.job_id: one.status for one in ledger.jobs.page(limit=10**6)}
         assert submitted <= set(found)
         assert {found[job_id] for job_id in completed} <= {"completed"}
     assert len(submitted) > 100
@@ -291,14 +292,14 @@ def test_a_writer_that_is_killed_between_rename_and_complete_can_be_told(tmp_pat
     program = (
         "import os, sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import claim, submit\n"
         "ledger = Ledger(sys.argv[1]); submit(ledger); attempt = claim(ledger)\n"
-        "ledger.begin_publishing(attempt.job_id, attempt.fence); os.kill(os.getpid(), 9)"
+        "ledger.attempts.begin_publishing(attempt.job_id, attempt.fence); os.kill(os.getpid(), 9)"
     )
     with run_python(program, str(path)) as child:
         child.wait()
     with Ledger(path) as ledger:
-        (left,) = ledger.recover()
+        (left,) = ledger.attempts.recover()
         assert left.publishing
-        assert ledger.complete(left.job.job_id, left.job.fence, {})
+        assert ledger.attempts.complete(left.job.job_id, left.job.fence, {})
         assert job(ledger, left.job.job_id).status == "completed"
 
 

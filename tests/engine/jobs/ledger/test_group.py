@@ -9,9 +9,8 @@ import pytest
 
 from tests.support.ledgers import assert_sound, claim, publish, run_python, submit
 from video_pipeline.engine.jobs.ledger import file as ledger_file
-from video_pipeline.engine.jobs.ledger.ledger import (
+from video_pipeline.engine.jobs.ledger.errors import (
     KeyConflict,
-    Ledger,
     LedgerBusy,
     LedgerError,
     LedgerFull,
@@ -19,51 +18,53 @@ from video_pipeline.engine.jobs.ledger.ledger import (
     UnknownJob,
     WrongState,
 )
+from video_pipeline.engine.jobs.ledger.events import LedgerEvents
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Progress
 
 
 def test_a_group_is_seen_by_others_as_a_whole_and_after_its_end(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger, Ledger(tmp_path / "l") as other:
-        with ledger.group():
+        with ledger.file.group():
             for _ in range(3):
                 submit(ledger)
-            assert ledger.queued() == 3
-            assert other.queued() == 0
-        assert other.queued() == 3
+            assert ledger.queue.length() == 3
+            assert other.queue.length() == 0
+        assert other.queue.length() == 3
 
 
 def test_refusals_in_a_group_spoil_nothing(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
         taken = submit(ledger, key="k", digest="d")
-        with ledger.group():
+        with ledger.file.group():
             first = submit(ledger)
             with pytest.raises(KeyConflict):
                 submit(ledger, key="k", digest="other")
             with pytest.raises(QueueFull):
                 submit(ledger, max_queued=1)
             with pytest.raises(UnknownJob):
-                ledger.request_cancel("job-0")
+                ledger.jobs.request_cancel("job-0")
             with pytest.raises(WrongState):
-                ledger.retry(first)
-            assert not ledger.progress(first, 7, Progress("render", 1))
+                ledger.jobs.retry(first)
+            assert not ledger.attempts.progress(first, 7, Progress("render", 1))
             second = submit(ledger, max_queued=3)
-        assert {one.job_id for one in ledger.jobs()} == {taken, first, second}
+        assert {one.job_id for one in ledger.jobs.page()} == {taken, first, second}
     assert_sound(tmp_path / "l")
 
 
 def test_an_error_that_leaves_the_block_undoes_all_of_it(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
-        with pytest.raises(ZeroDivisionError), ledger.group():
+        with pytest.raises(ZeroDivisionError), ledger.file.group():
             print(len(submit(ledger)) / 0)
-        assert ledger.queued() == 0
-        with ledger.group():
+        assert ledger.queue.length() == 0
+        with ledger.file.group():
             submit(ledger)
-        assert ledger.queued() == 1
+        assert ledger.queue.length() == 1
 
 
 def test_a_failing_commit_counts_for_nothing_and_is_raised(tmp_path: Path) -> None:
     def fill(ledger: Ledger) -> None:
-        with ledger.group():
+        with ledger.file.group():
             submit(ledger)
             with pytest.raises(LedgerFull):
                 submit(ledger, story={"text": "x" * 100_000})
@@ -71,12 +72,12 @@ def test_a_failing_commit_counts_for_nothing_and_is_raised(tmp_path: Path) -> No
                 submit(ledger)
 
     with Ledger(tmp_path / "l") as ledger:
-        pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
-        ledger._db.execute(f"PRAGMA max_page_count = {pages + 4}")
-        with pytest.raises(LedgerFull, match=r"l cannot be written .*disk full"):
+        pages = ledger.file._db.execute("PRAGMA page_count").fetchone()[0]
+        ledger.file._db.execute(f"PRAGMA max_page_count = {pages + 4}")
+        with pytest.raises(LedgerFull, match=r"l cannot be written .*disk is full"):
             fill(ledger)
-        assert ledger.queued() == 0
-        assert ledger.events(after=0, limit=9) == ()
+        assert ledger.queue.length() == 0
+        assert ledger.events.page(after=0, limit=9) == ()
         submit(ledger)
     assert_sound(tmp_path / "l")
 
@@ -85,29 +86,34 @@ def test_a_call_that_fails_half_way_takes_the_group_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def break_one(ledger: Ledger) -> None:
-        with ledger.group():
+        with ledger.file.group():
             job_id = submit(ledger)
             with monkeypatch.context() as broken:
-                broken.setattr(Ledger, "_event", lambda *_: 1 / 0)
+                broken.setattr(LedgerEvents, "record", lambda *_: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
-                    ledger.request_cancel(job_id)
+                    ledger.jobs.request_cancel(job_id)
 
     with Ledger(tmp_path / "l") as ledger:
         with pytest.raises(LedgerError, match="half-way"):
             break_one(ledger)
-        assert ledger.queued() == 0
+        assert ledger.queue.length() == 0
     assert_sound(tmp_path / "l")
 
 
 def test_a_group_in_a_group_is_refused(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l") as ledger, pytest.raises(RuntimeError), ledger.group(), ledger.group():
+    with (
+        Ledger(tmp_path / "l") as ledger,
+        pytest.raises(RuntimeError),
+        ledger.file.group(),
+        ledger.file.group(),
+    ):
         pass
 
 
 def test_a_group_that_only_reads_holds_nobody_up(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l") as ledger, Ledger(tmp_path / "l") as other, ledger.group():
-        assert ledger.queued() == 0
-        assert not ledger._db.in_transaction
+    with Ledger(tmp_path / "l") as ledger, Ledger(tmp_path / "l") as other, ledger.file.group():
+        assert ledger.queue.length() == 0
+        assert not ledger.file._db.in_transaction
         submit(other)
 
 
@@ -116,14 +122,14 @@ def test_who_waits_for_too_long_is_told_and_has_changed_nothing(
 ) -> None:
     monkeypatch.setattr(ledger_file, "BUSY_TIMEOUT_SECONDS", 0.05)
     with Ledger(tmp_path / "l") as ledger, Ledger(tmp_path / "l") as other:
-        with ledger.group():
+        with ledger.file.group():
             submit(ledger)
-            with pytest.raises(LedgerBusy, match="held by another process"):
+            with pytest.raises(LedgerBusy, match="another process has locked"):
                 submit(other)
-            with pytest.raises(LedgerBusy), other.group(), pytest.raises(LedgerBusy):
+            with pytest.raises(LedgerBusy), other.file.group(), pytest.raises(LedgerBusy):
                 submit(other)
         submit(other)
-        assert ledger.queued() == 2
+        assert ledger.queue.length() == 2
 
 
 def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None:
@@ -131,8 +137,8 @@ def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None
     program = (
         "import sys, time; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from video_pipeline.engine.jobs.model import NewJob\n"
         "ledger = Ledger(sys.argv[1])\n"
-        "with ledger.group():\n"
-        "    ledger.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9); print('in', flush=True); time.sleep(60)"
+        "with ledger.file.group():\n"
+        "    ledger.queue.submit(NewJob('a', 's', '{}'), ageing=1, max_queued=9); print('in', flush=True); time.sleep(60)"
     )
     with run_python(program, str(path)) as child:
         assert child.stdout is not None
@@ -140,7 +146,7 @@ def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None
         child.kill()
         child.wait()
     with Ledger(path) as ledger:
-        assert ledger.queued() == 0
+        assert ledger.queue.length() == 0
         submit(ledger)
 
 
@@ -150,20 +156,20 @@ def test_a_busy_writer_lets_others_have_their_turn(tmp_path: Path) -> None:
         "import sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import submit\n"
         "ledger = Ledger(sys.argv[1])\n"
         "while True:\n"
-        "    with ledger.group():\n"
+        "    with ledger.file.group():\n"
         "        for _ in range(8): submit(ledger, max_queued=10**6)"
     )
     with Ledger(tmp_path / "l") as ledger:
         submit(ledger)
         attempt = claim(ledger)
         with run_python(program, str(tmp_path / "l")) as busy:
-            while not ledger.queued():
+            while not ledger.queue.length():
                 assert busy.poll() is None
             groups = []
             for percent in range(40):
-                began = ledger.queued()
-                assert ledger.progress(attempt.job_id, attempt.fence, Progress("render", percent))
-                groups.append((ledger.queued() - began) // 8)
+                began = ledger.queue.length()
+                assert ledger.attempts.progress(attempt.job_id, attempt.fence, Progress("render", percent))
+                groups.append((ledger.queue.length() - began) // 8)
             busy.kill()
     print(groups)
     assert max(groups) <= 4
@@ -177,7 +183,7 @@ def test_workers_of_several_threads_never_have_the_same_job(tmp_path: Path) -> N
     def work() -> None:
         try:
             with Ledger(tmp_path / "l") as own:
-                while (attempt := own.claim()) is not None:
+                while (attempt := own.attempts.claim()) is not None:
                     assert attempt.fence == 1
                     assert publish(own, attempt)
                     done.append(attempt.job_id)
@@ -185,7 +191,7 @@ def test_workers_of_several_threads_never_have_the_same_job(tmp_path: Path) -> N
             errors.append(error)
 
     with Ledger(tmp_path / "l") as ledger:
-        with ledger.group():
+        with ledger.file.group():
             ids = {submit(ledger) for _ in range(jobs)}
         threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:

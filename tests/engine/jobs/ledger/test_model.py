@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.ledgers import FakeClock, assert_sound, job, kinds, quick_folder, submit_fully
-from video_pipeline.engine.jobs.ledger.ledger import MAX_REQUEUES, KeyConflict, Ledger, QueueFull, WrongState
+from video_pipeline.engine.jobs.ledger.attempts import MAX_REQUEUES
+from video_pipeline.engine.jobs.ledger.errors import KeyConflict, QueueFull, WrongState
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.rows import AcceptedJob
 from video_pipeline.engine.jobs.model import PRIORITIES, Failure, FailureKind, JobStatus, Priority, Progress
 
 MAX_QUEUED, RESERVE, AGEING = 8, 0.25, 64.0
@@ -152,20 +155,20 @@ class LedgerMachine(RuleBasedStateMachine):
                 submit_fully(ledger, **values)
             assert conflict.value.job_id == before
         elif before is not None:
-            receipt, created = submit_fully(ledger, **values)
-            assert (receipt.job_id, receipt.status, created) == (before, self.known[before].status, False)
+            known = AcceptedJob(before, self.known[before].status, created=False)
+            assert submit_fully(ledger, **values) == known
         elif self._queued() >= MAX_QUEUED + (MAX_QUEUED * RESERVE if priority == "high" else 0):
             with pytest.raises(QueueFull):
                 submit_fully(ledger, **values)
         else:
-            receipt, created = submit_fully(ledger, **values)
-            assert created
+            accepted = submit_fully(ledger, **values)
+            assert accepted.created
             self.positions += 1
             one = Known(owner, priority, max_attempts, (self._join(priority), self.positions), digest)
             one.due_wall = scheduled_for if later is not None and later > 0 else None
-            self.known[receipt.job_id] = one
+            self.known[accepted.job_id] = one
             if key:
-                self.keys[owner, key] = receipt.job_id
+                self.keys[owner, key] = accepted.job_id
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), which=st.integers(0, 1))
@@ -176,7 +179,7 @@ class LedgerMachine(RuleBasedStateMachine):
         one, ledger = self.known[job_id], self.ledgers[which]
         if one.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
             with pytest.raises(WrongState):
-                ledger.request_cancel(job_id)
+                ledger.jobs.request_cancel(job_id)
             return
         if one.status is JobStatus.QUEUED:
             one.end(JobStatus.CANCELLED)
@@ -184,7 +187,7 @@ class LedgerMachine(RuleBasedStateMachine):
         elif one.status is JobStatus.PROCESSING and not one.cancel_requested:
             one.cancel_requested = True
             one.happened.append("cancelling")
-        assert ledger.request_cancel(job_id).status is one.status
+        assert ledger.jobs.request_cancel(job_id).status is one.status
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), which=st.integers(0, 1))
@@ -195,12 +198,12 @@ class LedgerMachine(RuleBasedStateMachine):
         one, ledger = self.known[job_id], self.ledgers[which]
         if one.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
             with pytest.raises(WrongState):
-                ledger.retry(job_id)
+                ledger.jobs.retry(job_id)
             return
         one.status, one.attempts, one.requeues, one.cancel_requested = JobStatus.QUEUED, 0, 0, False
         one.place = (self._join(one.priority), one.place[1])
         one.happened.append("queued")
-        assert ledger.retry(job_id).status is JobStatus.QUEUED
+        assert ledger.jobs.retry(job_id).status is JobStatus.QUEUED
 
     # -- what a node does
 
@@ -208,7 +211,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim(self, which: int) -> None:
         """Begin the next attempt."""
         ready = [job_id for job_id, one in self.known.items() if one.ready]
-        attempt = self.ledgers[which].claim()
+        attempt = self.ledgers[which].attempts.claim()
         if not ready:
             assert attempt is None
             return
@@ -224,7 +227,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """Report progress, maybe stale."""
         if found := self._attempt(data):
             job_id, fence, held = found
-            assert self.ledgers[which].progress(job_id, fence, Progress("render", percent)) is bool(held)
+            assert self.ledgers[which].attempts.progress(job_id, fence, Progress("render", percent)) is bool(
+                held
+            )
             if held:
                 held.happened.append("progress")
                 assert job(self.ledgers[1 - which], job_id).percent == percent
@@ -235,7 +240,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if found := self._attempt(data):
             job_id, fence, held = found
             may = held is not None and not held.cancel_requested and not held.publishing
-            assert self.ledgers[which].begin_publishing(job_id, fence) is may
+            assert self.ledgers[which].attempts.begin_publishing(job_id, fence) is may
             if held and may:
                 held.publishing = True
 
@@ -245,7 +250,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if found := self._attempt(data):
             job_id, fence, held = found
             counts = held is not None and held.publishing
-            assert self.ledgers[which].complete(job_id, fence, {"fence": fence}) is counts
+            assert self.ledgers[which].attempts.complete(job_id, fence, {"fence": fence}) is counts
             if held and counts:
                 held.end(JobStatus.COMPLETED)
                 assert job(self.ledgers[1 - which], job_id).result == {"fence": fence}
@@ -262,7 +267,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         job_id, fence, held = found
         failure = Failure(kind, "E", "m", ("line",))
-        assert self.ledgers[which].fail(job_id, fence, failure, retry_in=retry_in) is bool(held)
+        assert self.ledgers[which].attempts.fail(job_id, fence, failure, retry_in=retry_in) is bool(held)
         if held is None:
             return
         spent = kind == "retryable" and held.attempts >= held.max_attempts
@@ -275,7 +280,7 @@ class LedgerMachine(RuleBasedStateMachine):
             held.due_monotonic = self.clock.monotonic() + retry_in
 
     def _requeue(self, which: int, job_id: str, fence: int, held: Known | None) -> None:
-        assert self.ledgers[which].requeue(job_id, fence, reason="over") is bool(held)
+        assert self.ledgers[which].attempts.requeue(job_id, fence, reason="over") is bool(held)
         if held is None:
             return
         if held.cancel_requested:
@@ -298,7 +303,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if found := self._attempt(data):
             job_id, fence, held = found
             counts = held is not None and not held.publishing
-            assert self.ledgers[which].cancelled(job_id, fence) is counts
+            assert self.ledgers[which].attempts.cancel(job_id, fence) is counts
             if held and counts:
                 held.cancel_requested = True
                 held.end(JobStatus.CANCELLED)
@@ -317,21 +322,21 @@ class LedgerMachine(RuleBasedStateMachine):
         waits += [
             one.due_monotonic - monotonic for one in self.known.values() if one.due_monotonic is not None
         ]
-        assert self.ledgers[which].promote_due() == (min(waits) if waits else None)
+        assert self.ledgers[which].queue.promote_due() == (min(waits) if waits else None)
 
     @rule(which=st.integers(0, 1), finish=st.booleans())
     def restart(self, which: int, finish: bool) -> None:
         """End a node in the middle of everything and start it again."""
         self.ledgers[which].close()
         self.ledgers[which] = Ledger(self.folder / "l", clock=self.clock)
-        left = {one.job.job_id: one for one in self.ledgers[which].recover()}
+        left = {one.job.job_id: one for one in self.ledgers[which].attempts.recover()}
         assert {job_id: one.publishing for job_id, one in left.items()} == {
             job_id: one.publishing for job_id, one in self.known.items() if one.status is JobStatus.PROCESSING
         }
         for job_id, one in left.items():
             held = self.known[job_id]
             if finish and one.publishing:
-                assert self.ledgers[which].complete(job_id, one.job.fence, {})
+                assert self.ledgers[which].attempts.complete(job_id, one.job.fence, {})
                 held.end(JobStatus.COMPLETED)
             else:
                 self._requeue(which, job_id, one.job.fence, held)
@@ -356,7 +361,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "ledgers"):
             return
         first, second = self.ledgers
-        found = {one.job_id: one for one in first.jobs(limit=1000)}
+        found = {one.job_id: one for one in first.jobs.page(limit=1000)}
         assert list(found) == list(self.known)[::-1]
         for job_id, one in self.known.items():
             have = found[job_id]
@@ -372,16 +377,16 @@ class LedgerMachine(RuleBasedStateMachine):
         counted = dict.fromkeys(JobStatus, 0)
         for one in self.known.values():
             counted[one.status] += 1
-        assert second.counts() == counted
-        assert second.queued() == counted[JobStatus.QUEUED]
-        assert set(second.cancel_requests()) == {
+        assert second.jobs.counts() == counted
+        assert second.queue.length() == counted[JobStatus.QUEUED]
+        assert set(second.attempts.cancel_requests()) == {
             (job_id, one.fence)
             for job_id, one in self.known.items()
             if one.status is JobStatus.PROCESSING and one.cancel_requested and not one.publishing
         }
-        fresh = second.events(after=self.last_seq, limit=1000)
+        fresh = second.events.page(after=self.last_seq, limit=1000)
         assert [event.seq for event in fresh] == sorted(event.seq for event in fresh)
-        self.last_seq = second.last_event()
+        self.last_seq = second.events.last_seq()
         for job_id in {event.job_id for event in fresh}:
             assert kinds(first, job_id) == self.known[job_id].happened
 

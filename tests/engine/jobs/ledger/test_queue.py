@@ -17,7 +17,8 @@ from tests.support.ledgers import (
     quick_folder,
     submit,
 )
-from video_pipeline.engine.jobs.ledger.ledger import Ledger, QueueFull
+from video_pipeline.engine.jobs.ledger.errors import QueueFull
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Failure
 
 HOUR = 3600.0
@@ -84,14 +85,14 @@ def test_a_jump_of_the_clock_neither_shortens_nor_lengthens_a_retrys_wait(
     ledger: Ledger, clock: FakeClock, jump: float
 ) -> None:
     job_id = submit(ledger)
-    assert ledger.fail(job_id, claim(ledger).fence, Failure("retryable", "E", "m"), retry_in=30.0)
+    assert ledger.attempts.fail(job_id, claim(ledger).fence, Failure("retryable", "E", "m"), retry_in=30.0)
     clock.jump(jump)
-    assert ledger.promote_due() == 30.0
+    assert ledger.queue.promote_due() == 30.0
     clock.run(29)
-    assert ledger.promote_due() == 1.0
-    assert ledger.claim() is None
+    assert ledger.queue.promote_due() == 1.0
+    assert ledger.attempts.claim() is None
     clock.run(1)
-    assert ledger.promote_due() is None
+    assert ledger.queue.promote_due() is None
     assert claim(ledger).job_id == job_id
 
 
@@ -102,9 +103,9 @@ def test_a_jump_of_the_clock_ends_nothing_that_is_processing(
     submit(ledger)
     attempt = claim(ledger)
     clock.jump(jump)
-    assert ledger.promote_due() is None
-    assert ledger.cancel_requests() == ()
-    assert ledger.claim() is None
+    assert ledger.queue.promote_due() is None
+    assert ledger.attempts.cancel_requests() == ()
+    assert ledger.attempts.claim() is None
     assert publish(ledger, attempt)
 
 
@@ -112,27 +113,27 @@ def test_a_scheduled_job_joins_the_queue_when_its_time_has_come(ledger: Ledger, 
     submit(ledger, "in an hour", scheduled_for=clock.wall() + HOUR)
     submit(ledger, "in a minute", scheduled_for=clock.wall() + 60)
     submit(ledger, "long ago", scheduled_for=clock.wall() - 60)
-    assert ledger.queued() == 3
+    assert ledger.queue.length() == 3
     assert claimed(ledger) == ["long ago"]
-    assert ledger.promote_due() == 60
+    assert ledger.queue.promote_due() == 60
     clock.run(HOUR - 1)
     submit(ledger, "before it")
-    assert ledger.promote_due() == 1
+    assert ledger.queue.promote_due() == 1
     clock.run(1)
-    assert ledger.promote_due() is None
+    assert ledger.queue.promote_due() is None
     assert claimed(ledger) == ["before it", "in a minute", "in an hour"]
 
 
 def test_many_jobs_that_are_due_at_once_come_up_in_order(ledger: Ledger, clock: FakeClock) -> None:
-    with ledger.group():
+    with ledger.file.group():
         for number in range(1500):
             submit(ledger, str(number), scheduled_for=clock.wall() + 10, max_queued=5000)
     clock.run(10)
     waits = []
-    while (wait := ledger.promote_due()) is not None:
+    while (wait := ledger.queue.promote_due()) is not None:
         waits.append(wait)
     assert waits == [0.0]
-    with ledger.group():
+    with ledger.file.group():
         assert claimed(ledger) == [str(number) for number in range(1500)]
 
 
@@ -140,9 +141,9 @@ def test_a_retry_comes_up_at_its_old_place(ledger: Ledger, clock: FakeClock) -> 
     submit(ledger, "first")
     failed = claim(ledger)
     submit(ledger, "second")
-    assert ledger.fail(failed.job_id, failed.fence, Failure("retryable", "E", "m"), retry_in=1.0)
+    assert ledger.attempts.fail(failed.job_id, failed.fence, Failure("retryable", "E", "m"), retry_in=1.0)
     clock.run(1)
-    ledger.promote_due()
+    ledger.queue.promote_due()
     assert claimed(ledger) == ["first", "second"]
 
 
@@ -164,13 +165,15 @@ def test_a_retrys_wait_is_never_longer_where_the_machine_was_started_anew(tmp_pa
     long_up = FakeClock(monotonic=1_000_000.0)
     with Ledger(tmp_path / "l", clock=long_up) as before:
         job_id = submit(before)
-        assert before.fail(job_id, claim(before).fence, Failure("retryable", "E", "m"), retry_in=40.0)
+        assert before.attempts.fail(
+            job_id, claim(before).fence, Failure("retryable", "E", "m"), retry_in=40.0
+        )
     just_up = FakeClock(monotonic=5.0)
     with Ledger(tmp_path / "l", clock=just_up) as after:
-        assert after.recover() == ()
-        assert after.promote_due() == 40.0
+        assert after.attempts.recover() == ()
+        assert after.queue.promote_due() == 40.0
         just_up.run(40)
-        after.promote_due()
+        after.queue.promote_due()
         assert claim(after).job_id == job_id
 
 
@@ -179,11 +182,11 @@ class TestRoom:
         for _ in range(10):
             submit(ledger, max_queued=10, reserve=0.2)
         for priority in ("normal", "low"):
-            with pytest.raises(QueueFull, match="10 jobs wait, 10 may"):
+            with pytest.raises(QueueFull, match="10 jobs wait, the limit is 10"):
                 submit(ledger, priority=priority, max_queued=10, reserve=0.2)
         for _ in range(2):
             submit(ledger, priority="high", max_queued=10, reserve=0.2)
-        with pytest.raises(QueueFull, match="12 jobs wait, 12 may"):
+        with pytest.raises(QueueFull, match="12 jobs wait, the limit is 12"):
             submit(ledger, priority="high", max_queued=10, reserve=0.2)
 
     def test_a_claim_and_a_cancel_make_room(self, ledger: Ledger) -> None:
@@ -191,7 +194,7 @@ class TestRoom:
         job_id = submit(ledger, max_queued=2)
         claim(ledger)
         submit(ledger, max_queued=2)
-        ledger.request_cancel(job_id)
+        ledger.jobs.request_cancel(job_id)
         submit(ledger, max_queued=2)
 
     def test_retry_after_follows_the_pace_of_the_ends(self, ledger: Ledger, clock: FakeClock) -> None:

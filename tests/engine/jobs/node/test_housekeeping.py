@@ -26,12 +26,12 @@ def test_ended_jobs_past_their_time_go_with_their_logs_and_all_others_stay(tmp_p
         logs = [folders.log(job_id, 1) for job_id in (old, young, open_job)]
         for log in logs:
             log.write_text("…")
-        ledger.request_cancel(old)
+        ledger.jobs.request_cancel(old)
         clock.run(31 * 86400)
-        ledger.request_cancel(young)
+        ledger.jobs.request_cancel(young)
         assert purge(ledger, folders, config) == {"jobs": 1, "files": 1}
         assert [log.exists() for log in logs] == [False, True, True]
-        assert ledger.job(old) is None
+        assert ledger.jobs.get(old) is None
         assert job_of(ledger, open_job).status == "queued"
         assert purge(ledger, folders, config) == {"jobs": 0, "files": 0}
 
@@ -48,10 +48,10 @@ def test_the_command_says_what_it_has_deleted(tmp_path: Path, capsys: pytest.Cap
     past.wall_seconds = 1_700_000_000.0
     with Ledger(folders.ledger, clock=past) as ledger:
         for number in range(50):
-            ledger.request_cancel(submit(ledger, tiny_story(str(number), text="x" * 3000)))
+            ledger.jobs.request_cancel(submit(ledger, tiny_story(str(number), text="x" * 3000)))
     size = folders.ledger.stat().st_size
     with Ledger(folders.ledger) as ledger:
-        assert len(ledger.jobs(limit=100)) == 50
+        assert len(ledger.jobs.page(limit=100)) == 50
     settings["node"]["keep_days"] = 0.0001
     file.write_text(yaml.safe_dump({"video_pipeline": settings}))
     assert main(["vacuum", "--config", str(file), "--json"]) == 0

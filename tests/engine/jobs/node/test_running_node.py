@@ -100,11 +100,11 @@ def test_progress_of_the_whole_job_is_seen_while_it_renders(steady: RunningNode)
     assert (job.eta_seconds or 0) > 0
     seen = [
         event.details["percent"]
-        for event in steady.ledger.events(after=0, limit=1000, job_id=job_id)
+        for event in steady.ledger.events.page(after=0, limit=1000, job_id=job_id)
         if event.kind == "progress"
     ]
     assert seen == sorted(seen)
-    steady.ledger.request_cancel(job_id)
+    steady.ledger.jobs.request_cancel(job_id)
     turn_until_ended(steady, job_id)
     sound(steady, job_id)
 
@@ -147,7 +147,7 @@ def test_a_worker_killed_while_it_renders_costs_an_attempt_and_its_children_are_
     assert (job.attempts, job.error_type) == (1, "WorkerKilled")
     assert list(steady.folders.stagings.iterdir()) == []
     turn_until(steady, lambda: job_of(steady.ledger, job_id).attempts == 2, what="a second attempt")
-    steady.ledger.request_cancel(job_id)
+    steady.ledger.jobs.request_cancel(job_id)
     turn_until_ended(steady, job_id)
     sound(steady, job_id)
 
@@ -195,7 +195,7 @@ def test_a_worker_that_stands_still_past_its_lease_is_killed_and_publishes_nothi
         assert job_of(node.ledger, job_id).error_type == "WorkerLost"
         assert session_members(stale)[stale] == []
         assert not node.folders.published(job_id).exists()
-        node.ledger.request_cancel(job_id)
+        node.ledger.jobs.request_cancel(job_id)
         sound(node, job_id)
 
 
@@ -322,7 +322,7 @@ def test_a_cancel_at_any_moment_has_one_winner(steady: RunningNode, seed: int) -
     at = time.monotonic() + wait
     turn_until(steady, lambda: time.monotonic() >= at or job_of(steady.ledger, job_id).status.is_terminal)
     if not job_of(steady.ledger, job_id).status.is_terminal:
-        steady.ledger.request_cancel(job_id)
+        steady.ledger.jobs.request_cancel(job_id)
     job = turn_until_ended(steady, job_id)
     assert job.status in ("completed", "cancelled")
     assert steady.folders.published(job_id).exists() == (job.status == "completed")
@@ -334,9 +334,9 @@ def test_a_queued_job_is_cancelled_at_once_and_a_rendering_one_within_two_second
 ) -> None:
     rendering, queued = submit(steady.ledger, long_story()), submit(steady.ledger, tiny_story("queued"))
     turn_until(steady, lambda: is_rendering(steady.ledger, rendering), what="frames")
-    assert steady.ledger.request_cancel(queued).status == "cancelled"
+    assert steady.ledger.jobs.request_cancel(queued).status == "cancelled"
     worker = worker_of(steady)
-    steady.ledger.request_cancel(rendering)
+    steady.ledger.jobs.request_cancel(rendering)
     seconds = turn_until(steady, lambda: steady.dispatcher.running == 0, what="a free slot")
     assert seconds < 2
     assert job_of(steady.ledger, rendering).status == "cancelled"
@@ -348,7 +348,7 @@ def test_a_worker_that_does_not_stop_when_asked_is_killed_a_second_later(steady:
     job_id = submit(steady.ledger, long_story())
     turn_until(steady, lambda: is_rendering(steady.ledger, job_id), what="frames")
     os.kill(worker_of(steady), signal.SIGSTOP)
-    steady.ledger.request_cancel(job_id)
+    steady.ledger.jobs.request_cancel(job_id)
     seconds = turn_until(steady, lambda: job_of(steady.ledger, job_id).status.is_terminal, what="cancelled")
     assert 0.9 < seconds < 2
     assert job_of(steady.ledger, job_id).status == "cancelled"

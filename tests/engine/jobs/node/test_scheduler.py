@@ -20,7 +20,8 @@ from video_pipeline.engine.jobs.dispatch.base import (
     StoppedReport,
 )
 from video_pipeline.engine.jobs.folders import Folders
-from video_pipeline.engine.jobs.ledger.ledger import Ledger, LedgerFull
+from video_pipeline.engine.jobs.ledger.errors import LedgerFull
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind, Progress
 from video_pipeline.engine.jobs.node.scheduler import Ended, Scheduler, retry_wait
 from video_pipeline.engine.storage.local import RESULT
@@ -221,7 +222,7 @@ def test_a_wall_clock_that_jumps_ends_no_attempt_and_no_wait(bench: Bench, jump:
 def test_a_cancel_is_passed_on_once_and_wins_over_a_finish_that_comes_after_it(bench: Bench) -> None:
     job_id = submit(bench.client, tiny_story())
     bench.step()
-    bench.client.request_cancel(job_id)
+    bench.client.jobs.request_cancel(job_id)
     bench.step()
     bench.step()
     assert bench.dispatcher.stopped == [(job_id, 1, False)]
@@ -254,7 +255,7 @@ def test_a_cancel_during_the_drain_is_a_cancel(bench: Bench) -> None:
     job_id = submit(bench.client, tiny_story())
     bench.step()
     bench.scheduler.stop_running(now=False)
-    bench.client.request_cancel(job_id)
+    bench.client.jobs.request_cancel(job_id)
     bench.dispatcher.confirm_stops()
     bench.step()
     assert job_of(bench.client, job_id).status == "cancelled"
@@ -284,14 +285,14 @@ def test_what_the_ledger_does_not_take_is_written_later_and_published_once(
 
     for name in ("begin_publishing", "complete"):
         with monkeypatch.context() as patch:
-            patch.setattr(bench.ledger, name, full)
+            patch.setattr(bench.ledger.attempts, name, full)
             bench.step()
             assert job_of(bench.client, job_id).status == "processing"
             assert not bench.scheduler.healthy
             other = submit(bench.client, tiny_story(name))
             bench.step(0.5)
             assert job_of(bench.client, other).status == "queued", "nothing begins meanwhile"
-        bench.client.request_cancel(other)
+        bench.client.jobs.request_cancel(other)
         bench.clock.run(1)
     assert (bench.folders.published(job_id) / "s.mp4").exists()
     bench.step()

@@ -49,7 +49,7 @@ def test_a_node_killed_in_the_middle_of_a_render_finishes_the_job_when_it_is_sta
         wait_for_end(ledger, job_id)
         job = job_of(ledger, job_id)
         assert (job.status, job.attempts, job.interruptions, job.fence) == ("completed", 1, 1, 2)
-        kinds = [event.kind for event in ledger.events(after=0, limit=1000, job_id=job_id)]
+        kinds = [event.kind for event in ledger.events.page(after=0, limit=1000, job_id=job_id)]
         assert kinds == ["queued", "processing", "requeued", "processing", "completed"]
         node.signal(signal.SIGTERM)
         assert node.wait() == 0

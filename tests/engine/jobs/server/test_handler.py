@@ -78,7 +78,7 @@ def codes(answers: list[Message]) -> list[str]:
 
 def test_a_batch_is_one_commit(house: House) -> None:
     commits = []
-    house.ledger._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    house.ledger.file._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     job_id = house.submit()
     commits.clear()
     answers = house.ask(*[("submit", {"story": STORY})] * 50, ("cancel", {"job_id": job_id}))
@@ -88,37 +88,37 @@ def test_a_batch_is_one_commit(house: House) -> None:
 
 def test_a_full_disk_acknowledges_nothing_of_the_batch_and_recovers(house: House) -> None:
     job_id = house.submit()
-    pages = house.ledger._db.execute("PRAGMA page_count").fetchone()[0]
-    house.ledger._db.execute(f"PRAGMA max_page_count = {pages + 2}")  # as if the disk ended there
+    pages = house.ledger.file._db.execute("PRAGMA page_count").fetchone()[0]
+    house.ledger.file._db.execute(f"PRAGMA max_page_count = {pages + 2}")  # as if the disk ended there
     wide = {"title": "T", "content": "word " * 4000}
     answers = house.ask(*[("submit", {"story": wide})] * 10, ("cancel", {"job_id": job_id}), ("ping", {}))
     assert codes(answers) == ["STORAGE"] * 11 + ["ok"]
     assert isinstance(answers[0], ErrorReply)
     assert answers[0].retry_after
-    assert [job.job_id for job in house.ledger.jobs(limit=20)] == [job_id]
-    assert house.ledger.jobs(limit=1)[0].status is JobStatus.QUEUED
-    house.ledger._db.execute("PRAGMA max_page_count = 1000000")
+    assert [job.job_id for job in house.ledger.jobs.page(limit=20)] == [job_id]
+    assert house.ledger.jobs.page(limit=1)[0].status is JobStatus.QUEUED
+    house.ledger.file._db.execute("PRAGMA max_page_count = 1000000")
     assert codes(house.ask(("submit", {"story": wide}))) == ["ok"]
 
 
 def test_one_that_breaks_the_commit_does_not_take_the_others_with_it(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = house.ledger.submit_all
+    real = house.ledger.queue.submit_all
 
     def fragile(jobs: Sequence[NewJob], **options: Any) -> Any:
         if any(new.key == "poison" for new in jobs):
             raise ZeroDivisionError("a fault of the program")
         return real(jobs, **options)
 
-    monkeypatch.setattr(house.ledger, "submit_all", fragile)
+    monkeypatch.setattr(house.ledger.queue, "submit_all", fragile)
     keys = ["a", "b", "poison", "c"]
     answers = house.ask(*(("submit", {"story": STORY, "key": key}) for key in keys))
     assert codes(answers) == ["ok", "ok", "INTERNAL", "ok"]
     assert isinstance(answers[2], ErrorReply)
     assert "ZeroDivisionError" not in answers[2].message
     assert "ZeroDivisionError: a fault of the program" in caplog.text
-    assert len(house.ledger.jobs(limit=9)) == 3
+    assert len(house.ledger.jobs.page(limit=9)) == 3
 
 
 def test_an_inbox_that_cannot_be_written_refuses_those_with_assets_and_no_others(house: House) -> None:
@@ -127,7 +127,7 @@ def test_an_inbox_that_cannot_be_written_refuses_those_with_assets_and_no_others
     story = {"title": "T", "scenes": [{"scene_id": "a", "image": "inline:0"}]}
     assert codes(house.ask(("submit", {"story": story}), parts=(PNG,))) == ["STORAGE"]
     assert codes(house.ask(("submit", {"story": STORY}))) == ["ok"]
-    assert len(house.ledger.jobs(limit=9)) == 1
+    assert len(house.ledger.jobs.page(limit=9)) == 1
     inbox.unlink()
     assert codes(house.ask(("submit", {"story": story}), parts=(PNG,))) == ["ok"]
 
@@ -135,10 +135,10 @@ def test_an_inbox_that_cannot_be_written_refuses_those_with_assets_and_no_others
 def test_a_page_is_bounded_by_its_bytes_and_leads_to_the_rest(house: House) -> None:
     made = [house.submit(max_attempts=1) for _ in range(30)]
     for _ in made:
-        attempt = house.ledger.claim()
+        attempt = house.ledger.attempts.claim()
         assert attempt is not None
         failure = Failure("permanent", "E", "m", log_tail=tuple("x" * 500 for _ in range(40)))
-        house.ledger.fail(attempt.job_id, attempt.fence, failure, retry_in=None)
+        house.ledger.attempts.fail(attempt.job_id, attempt.fence, failure, retry_in=None)
     seen: list[str] = []
     before: str | None = None
     pages = 0
@@ -157,11 +157,11 @@ def test_a_page_is_bounded_by_its_bytes_and_leads_to_the_rest(house: House) -> N
 def test_waits_are_answered_by_the_clock_and_by_events(house: House) -> None:
     one, two = house.submit(), house.submit()
     assert house.ask(("wait", {"job_id": one, "timeout": 5}), ("wait", {"job_id": two, "timeout": 9})) == []
-    after = house.ledger.last_event()
+    after = house.ledger.events.last_seq()
     house.clock.now += 4.9
     assert house.door.over() == []
     house.ask(("cancel", {"job_id": two}))
-    ((_, woken),) = house.door.wake(house.ledger.events(after=after, limit=9))
+    ((_, woken),) = house.door.wake(house.ledger.events.page(after=after, limit=9))
     assert isinstance(woken, JobView)
     assert (woken.job_id, woken.status) == (two, "cancelled")
     house.clock.now += 0.2

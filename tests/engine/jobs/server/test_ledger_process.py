@@ -122,4 +122,4 @@ def test_more_than_may_wait_is_refused_and_the_rest_is_written(front: FrontEndPr
     assert 20 < len(refused) < 180
     assert {(body["code"], body["retry_after"]) for body in refused} == {("BUSY", 1.0)}
     with front.ledger() as ledger:
-        assert ledger.queued() == 200 - len(refused)
+        assert ledger.queue.length() == 200 - len(refused)

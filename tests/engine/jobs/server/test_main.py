@@ -80,7 +80,7 @@ def test_stats_count_the_jobs(speaker: Speaker) -> None:
 def test_what_is_acknowledged_is_in_the_ledger(front: FrontEndProcess, speaker: Speaker) -> None:
     job_id = submit(speaker, key=f"acked-{speaker.mark!r}"[:20].replace("'", ""), max_attempts=7)
     with front.ledger() as ledger:
-        job = ledger.job(job_id)
+        job = ledger.jobs.get(job_id)
         assert job is not None
         assert (job.owner, job.status, job.max_attempts) == ("local", JobStatus.QUEUED, 7)
 
@@ -461,17 +461,17 @@ def test_every_verb_is_answered_by_the_process(front: FrontEndProcess) -> None:
 def test_a_job_that_failed_shows_why(front: FrontEndProcess, speaker: Speaker) -> None:
     job_id = submit(speaker, priority="high", max_attempts=1)
     with front.ledger() as ledger:
-        attempt = ledger.claim()
+        attempt = ledger.attempts.claim()
         while attempt is not None and attempt.job_id != job_id:
-            ledger.requeue(attempt.job_id, attempt.fence, reason="not this one")
-            ledger.request_cancel(attempt.job_id)
-            attempt = ledger.claim()
+            ledger.attempts.requeue(attempt.job_id, attempt.fence, reason="not this one")
+            ledger.jobs.request_cancel(attempt.job_id)
+            attempt = ledger.attempts.claim()
         assert attempt is not None
-        ledger.progress(job_id, attempt.fence, Progress("render", 50.0, fps=30.0, eta_seconds=1.0))
+        ledger.attempts.progress(job_id, attempt.fence, Progress("render", 50.0, fps=30.0, eta_seconds=1.0))
         view = speaker.ask("status", {"job_id": job_id})
         assert (view["stage"], view["percent"], view["fps"]) == ("render", 50.0, 30.0)
         failure = Failure("permanent", "StoryError", "a secret of the story", log_tail=("last line",))
-        ledger.fail(job_id, attempt.fence, failure, retry_in=None)
+        ledger.attempts.fail(job_id, attempt.fence, failure, retry_in=None)
     view = speaker.ask("wait", {"job_id": job_id})
     assert (view["status"], view["error_type"]) == ("failed", "StoryError")
     assert view["error_message"] == "a secret of the story"
