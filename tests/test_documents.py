@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from dataclasses import fields
@@ -11,16 +12,20 @@ import pytest
 import yaml
 
 import video_pipeline
+from tests.support.paths import ROOT
 from video_pipeline.engine.cli.main import COMMANDS, build_parser
 from video_pipeline.engine.cli.schema import config_table
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.load import ENVIRONMENT
 from video_pipeline.engine.outputs.write import OutputPaths
 from video_pipeline.engine.pipeline import render_story
 from video_pipeline.engine.story import StoryScene, load_story, parse_story
 from video_pipeline.filters.geometry import EASINGS, FITS
 
-ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+COMPATIBILITY = (ROOT / "docs/compatibility.md").read_text(encoding="utf-8")
 FORMAT = (ROOT / "docs/story-format.md").read_text(encoding="utf-8")
 
 
@@ -30,7 +35,12 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_configuration_table_is_the_one_that_the_code_gives() -> None:
-    assert config_table() in README
+    assert config_table() in CONFIGURATION
+
+
+def test_every_environment_variable_is_documented() -> None:
+    for variable, (section, key) in ENVIRONMENT.items():
+        assert f"| `{variable}` | `{section}.{key}` |" in CONFIGURATION
 
 
 def test_the_stories_in_the_readme_are_stories() -> None:
@@ -60,9 +70,33 @@ def test_every_command_in_the_readme_is_one() -> None:
     )
 
 
-def test_every_file_that_the_readme_names_exists() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("document", [Path("README.md"), *DOCUMENTS], ids=str)
+def test_every_file_that_a_document_links_to_exists(document: Path) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (ROOT / document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", [Path("README.md"), Path("CHANGELOG.md"), *DOCUMENTS], ids=str)
+def test_every_path_of_the_source_that_a_document_names_exists(document: Path) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:engine|filters|native|benchmarks|tests|docs|examples)/[\w./-]*)`", text)
+    for path in named:
+        assert (ROOT / path).exists() or "NAME" in path or path == "engine/publish/", path
+
+
+def test_the_table_of_the_high_level_classes_agrees_with_the_code() -> None:
+    rows = re.findall(r"^\| `(\w+)\.(\w+)` \| (sync|async) \|", COMPATIBILITY, re.M)
+    for owner, method, kind in rows:
+        function = getattr(getattr(video_pipeline, owner), method)
+        assert inspect.iscoroutinefunction(function) == (kind == "async"), f"{owner}.{method}"
+    coroutines = {
+        (owner, name)
+        for owner in {owner for owner, _, _ in rows}
+        for name, member in inspect.getmembers(getattr(video_pipeline, owner), inspect.iscoroutinefunction)
+        if not name.startswith("_") and name != "close"
+    }
+    assert coroutines <= {(owner, method) for owner, method, _ in rows}
 
 
 def test_every_output_is_in_the_readme() -> None:
