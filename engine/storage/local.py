@@ -14,13 +14,10 @@ from typing import Any, Final
 
 from video_pipeline.engine.common.files import sync_folder
 from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.outputs.paths import ROLES
 
 RESULT: Final = ".result.json"
 """Written into the staging folder when everything else there is whole, and published with it."""
-
-
-ROLES: Final = ("video", "thumbnail", "srt", "vtt", "metadata", "manifest")
-"""What every finished job has, by its place in `files` of the result."""
 
 
 class NotStagedError(RenderingError):
