@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urljoin
 
 from video_pipeline.engine import __version__
-from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, Kind, sniff
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, Kind, suffix_as
 from video_pipeline.engine.assets.urls import Address, Url, check_url, is_public
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import FetchError
@@ -276,11 +276,10 @@ def _refuse(url: str, what: str) -> NoReturn:
 
 
 def _suffix(head: bytes, url: str, kind: Kind) -> str:
-    content = sniff(head)
-    if content is None or kind not in content.kinds:
-        what = "is empty (0 bytes)" if not head else f"is {content.name}" if content else "is no known format"
-        raise FetchError(f"{url}: {what}; allowed: {ALLOWED[kind]}", url=url, kind="unusable")
-    return content.suffix
+    try:
+        return suffix_as(kind, head)
+    except ValueError as error:
+        raise FetchError(f"{url}: {error}; allowed: {ALLOWED[kind]}", url=url, kind="unusable") from error
 
 
 class _TooSlowError(TimeoutError):

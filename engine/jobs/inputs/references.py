@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, Kind, sniff
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, Kind, suffix_as
 from video_pipeline.engine.assets.urls import ALLOWED as URL_ALLOWED
 from video_pipeline.engine.assets.urls import check_url, is_url
 from video_pipeline.engine.config import Config, load_config
@@ -302,11 +302,10 @@ def _suffix_of_part(slot: _Slot, part: bytes, node: Node) -> str:
     """Return the suffix for an inline part by its content; raise where it is not what its field needs."""
     if len(part) > node.asset_max_mb * 1e6:
         raise slot.wrong(f"{len(part)} bytes", f"at most {node.asset_max_mb:g} MB (node.asset_max_mb)")
-    content = sniff(bytes(part[:HEAD_BYTES]))
-    if content is None or slot.kind not in content.kinds:
-        what = "is empty (0 bytes)" if not part else f"is {content.name}" if content else "is no known format"
-        raise slot.wrong(what, ALLOWED[slot.kind])
-    return content.suffix
+    try:
+        return suffix_as(slot.kind, bytes(part[:HEAD_BYTES]))
+    except ValueError as error:
+        raise slot.wrong(str(error), ALLOWED[slot.kind]) from error
 
 
 def _check_url(slot: _Slot, node: Node) -> None:

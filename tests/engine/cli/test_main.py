@@ -240,7 +240,7 @@ def bomb() -> bytes:
 BROKEN_PICTURES = {
     "missing": (None, "does not exist"),
     "zero bytes": (b"", "is empty (0 bytes)"),
-    "text": (b"just some words", "is not a picture; allowed: JPEG, PNG, WEBP"),
+    "text": (b"just some words", "is not a picture; allowed: JPEG, PNG, WebP"),
     "corrupt": (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "picture"),
     "bomb": (bomb(), "30000 x 30000 is 900 megapixels; allowed: at most 200"),
 }
