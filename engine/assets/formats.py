@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
-Kind = Literal["picture", "video", "sound", "font"]
+from video_pipeline.engine.story.asset_fields import AssetKind
 
 HEAD_BYTES: Final = 4096
 """How much of a file `sniff` wants to see."""
@@ -30,7 +30,7 @@ class Content:
 
     name: str
     suffix: str
-    kinds: frozenset[Kind]
+    kinds: frozenset[AssetKind]
     demuxer: str
     signatures: tuple[Signature, ...] = ()
     check: Callable[[bytes], bool] | None = None
@@ -82,10 +82,10 @@ def _holds(outer: bytes, *names: bytes) -> tuple[Signature, ...]:
     return tuple(((0, outer), (8, name)) for name in names)
 
 
-PICTURE: Final[frozenset[Kind]] = frozenset(["picture"])
-SOUND: Final[frozenset[Kind]] = frozenset(["sound"])
-FONT: Final[frozenset[Kind]] = frozenset(["font"])
-CLIP: Final[frozenset[Kind]] = frozenset(["video", "sound"])
+PICTURE: Final[frozenset[AssetKind]] = frozenset(["picture"])
+SOUND: Final[frozenset[AssetKind]] = frozenset(["sound"])
+FONT: Final[frozenset[AssetKind]] = frozenset(["font"])
+CLIP: Final[frozenset[AssetKind]] = frozenset(["video", "sound"])
 """A clip's own sound is read like any other, so whatever holds it serves as a sound too."""
 
 CONTENTS: Final = (
@@ -122,12 +122,14 @@ CONTENTS: Final = (
 SUFFIXES: Final = tuple(content.suffix for content in CONTENTS)
 
 
-def contents_of(kind: Kind) -> tuple[Content, ...]:
+def contents_of(kind: AssetKind) -> tuple[Content, ...]:
     """Return the formats that can serve as a kind of asset."""
     return tuple(content for content in CONTENTS if kind in content.kinds)
 
 
-ALLOWED: Final = {kind: ", ".join(content.name for content in contents_of(kind)) for kind in get_args(Kind)}
+ALLOWED: Final = {
+    kind: ", ".join(content.name for content in contents_of(kind)) for kind in get_args(AssetKind)
+}
 """The names of the formats of each kind, for errors."""
 
 
@@ -136,7 +138,7 @@ def sniff(head: bytes) -> Content | None:
     return next((content for content in CONTENTS if content.matches(head)), None)
 
 
-def suffix_as(kind: Kind, head: bytes) -> str:
+def suffix_as(kind: AssetKind, head: bytes) -> str:
     """Return the suffix for a file with these first bytes; raise ValueError if it cannot serve as `kind`."""
     content = sniff(head)
     if content is None or kind not in content.kinds:
