@@ -225,9 +225,9 @@ def _fall_back(slot: _Slot, error: FetchError, settings: Config) -> str:
     """Take a reference out of the job and return the warning of it; raise where that is not allowed."""
     if error.kind == "transient":
         raise FetchError(f"{slot.place}: {error}", url=error.url, kind=error.kind) from error
-    fallback = settings.error_handling.fallback_enabled and error.kind == "unusable"
     is_picture = slot.kind != "sound"
-    if slot.drop is None or not fallback or (is_picture and not settings.images.fallback_enabled):
+    allowed = settings.fallback_images if is_picture else settings.error_handling.fallback_enabled
+    if slot.drop is None or error.kind != "unusable" or not allowed:
         raise slot.wrong(str(error)) from error
     holder, key = slot.drop
     del holder[key]
