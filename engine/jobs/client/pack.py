@@ -9,26 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from video_pipeline.engine.assets.urls import is_url
-from video_pipeline.engine.common.documents import DocumentError, read_document
-from video_pipeline.engine.errors import InputError, StoryError
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.messages import INLINE_PREFIX
 from video_pipeline.engine.story.asset_fields import AssetPlace, config_assets, is_font_file, story_assets
+from video_pipeline.engine.story.reading import read_story
 
 if TYPE_CHECKING:
     from video_pipeline.engine.story import Story
-
-
-def read_story(path: Path) -> dict[str, Any]:
-    """Return a story file as plain data, unchecked; raise StoryError where it cannot be read."""
-    try:
-        data = read_document(path, "yaml" if path.suffix.lower() in (".yaml", ".yml") else "json")
-    except DocumentError as error:
-        raise StoryError(str(error)) from error
-    if not isinstance(data, dict):
-        raise StoryError(
-            f"{path}: got {type(data).__name__}; allowed: an object with title, content, scenes …"
-        )
-    return data
 
 
 def pack_job(
