@@ -13,9 +13,9 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.placement import SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
+from video_pipeline.engine.story.asset_fields import is_font_file
 from video_pipeline.engine.story.effects import FadeEffect, KenBurns
 from video_pipeline.engine.story.fields import (
-    FONT_SUFFIXES,
     BoxSpec,
     ShadowSpec,
     StrokeSpec,
@@ -184,7 +184,7 @@ def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalog
 
 def font_name(name: str, base: Path) -> str:
     """Return a font's name; a relative path of a font file is taken from `base`, the story's folder."""
-    if name.lower().endswith(FONT_SUFFIXES):
+    if is_font_file(name):
         return str(base / expand_user(name))
     return name
 

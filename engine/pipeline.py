@@ -19,10 +19,10 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import CancelledError, InputError, RenderingError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.outputs.manifest import write_json
+from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.outputs.thumbnail import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.video_info import VideoInfo
 from video_pipeline.engine.outputs.write import (
-    OutputPaths,
     check_output,
     describe_render,
     thumbnail_of_watched,
@@ -52,6 +52,17 @@ class RenderResult:
     timings: dict[str, float]
     segments: int
     segments_from_cache: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is told of a finished video, as plain values; `files` are its paths by role."""
+        return {
+            "files": {role: str(path) for role, path in self.outputs.by_role().items()},
+            "video_info": self.info.as_dict(),
+            "warnings": list(self.warnings),
+            "segments": self.segments,
+            "segments_from_cache": self.segments_from_cache,
+            "timings": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},
+        }
 
 
 @contextmanager

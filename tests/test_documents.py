@@ -17,7 +17,7 @@ from video_pipeline.engine.cli.main import COMMANDS, build_parser
 from video_pipeline.engine.cli.schema import config_table
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.load import ENVIRONMENT
-from video_pipeline.engine.outputs.write import OutputPaths
+from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.pipeline import render_story
 from video_pipeline.engine.story import StoryScene, load_story, parse_story
 from video_pipeline.filters.geometry import EASINGS, FITS
@@ -102,7 +102,7 @@ def test_the_table_of_the_high_level_classes_agrees_with_the_code() -> None:
 def test_every_output_is_in_the_readme() -> None:
     paths = OutputPaths(Path("OUT.mp4"))
     assert [field.name for field in fields(paths)] == ["video"]
-    for path in (paths.video, paths.thumbnail, paths.srt, paths.vtt, paths.metadata, paths.manifest):
+    for path in paths.by_role().values():
         assert f"`{path}`" in README
 
 

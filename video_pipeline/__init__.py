@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
     from video_pipeline.engine.jobs.client.client import NodeClient
     from video_pipeline.engine.jobs.model import JobStatus
-    from video_pipeline.engine.outputs.write import OutputPaths
+    from video_pipeline.engine.outputs.paths import OutputPaths
     from video_pipeline.engine.pipeline import RenderResult, render_story
     from video_pipeline.engine.story import Story, StoryScene, load_story, parse_story
 
@@ -83,7 +83,7 @@ _WHERE = {
     "api.queue": ("VideoGenerationQueue",),
     "api.orchestrator": ("ContentGenerationOrchestrator",),
     "jobs.model": ("JobStatus",),
-    "outputs.write": ("OutputPaths",),
+    "outputs.paths": ("OutputPaths",),
     "pipeline": ("RenderResult", "render_story"),
     "events": ("Event",),
     "story": ("Story", "StoryScene", "load_story", "parse_story"),

@@ -22,10 +22,11 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urljoin
 
 from video_pipeline.engine import __version__
-from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, Kind, sniff
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, suffix_as
 from video_pipeline.engine.assets.urls import Address, Url, check_url, is_public
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import FetchError
+from video_pipeline.engine.story.asset_fields import AssetKind
 
 Resolve = Callable[[str, int], Sequence[Address]]
 """Return every address of a host; raises OSError."""
@@ -85,7 +86,7 @@ class Fetcher:
             timeout=node.fetch_timeout,
         )
 
-    def __call__(self, url: str, folder: Path, kind: Kind) -> Path:
+    def __call__(self, url: str, folder: Path, kind: AssetKind) -> Path:
         """Read a URL into a file of `folder`, whole, and return it.
 
         The file's name is of the URL's hash, its suffix of its content. Raises FetchError, whose `kind` says
@@ -204,7 +205,7 @@ class Fetcher:
             raise _TooSlowError
         return left
 
-    def _body(self, answer: http.client.HTTPResponse, url: str, folder: Path, kind: Kind) -> Path:
+    def _body(self, answer: http.client.HTTPResponse, url: str, folder: Path, kind: AssetKind) -> Path:
         """Write an answer's body to a file; raise where it is not what was expected."""
         if answer.status != 200:
             passing = answer.status >= 500 or answer.status in PASSING_STATUS
@@ -275,12 +276,11 @@ def _refuse(url: str, what: str) -> NoReturn:
     raise FetchError(f"{url}: {what}; allowed: addresses of the public internet", url=url, kind="refused")
 
 
-def _suffix(head: bytes, url: str, kind: Kind) -> str:
-    content = sniff(head)
-    if content is None or kind not in content.kinds:
-        what = "is empty (0 bytes)" if not head else f"is {content.name}" if content else "is no known format"
-        raise FetchError(f"{url}: {what}; allowed: {ALLOWED[kind]}", url=url, kind="unusable")
-    return content.suffix
+def _suffix(head: bytes, url: str, kind: AssetKind) -> str:
+    try:
+        return suffix_as(kind, head)
+    except ValueError as error:
+        raise FetchError(f"{url}: {error}; allowed: {ALLOWED[kind]}", url=url, kind="unusable") from error
 
 
 class _TooSlowError(TimeoutError):

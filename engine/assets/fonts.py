@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
-from video_pipeline.engine.story.fields import FONT_SUFFIXES, expand_user
+from video_pipeline.engine.story.asset_fields import FONT_SUFFIXES, is_font_file
+from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.filters.typeset import FontFace, FontStack
 
 WEIGHTS: Final[dict[str, int]] = {
@@ -111,7 +112,7 @@ class FontCatalogue:
 
         The stack goes on with Noto Sans, the faces of the other scripts at the same weight, emoji and symbols.
         """
-        if name.lower().endswith(FONT_SUFFIXES):
+        if is_font_file(name):
             return _with_fallbacks(_face_of_file(name), _REGULAR)
         query = _key(name)
         found = _match(query, self._extra) or _match_packaged(query)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.errors import AssetError
@@ -15,33 +16,8 @@ from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
 
-DEMUXERS = {
-    "mov,mp4,m4a,3gp,3g2,mj2": "mov",
-    "matroska,webm": "matroska",
-    "avi": "avi",
-    "mpegts": "mpegts",
-    "mpeg": "mpeg",
-    "gif": "gif",
-    "flv": "flv",
-}
-"""PyAV's format names of the containers that are allowed, and the demuxer that ffmpeg is pinned to."""
-
 HD_LONG_SIDE_PX = 1280
 UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
-
-SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
-    (b"ftyp", 4, "mov"),
-    (b"moov", 4, "mov"),
-    (b"mdat", 4, "mov"),
-    (b"wide", 4, "mov"),
-    (b"free", 4, "mov"),
-    (b"\x1aE\xdf\xa3", 0, "matroska"),
-    (b"RIFF", 0, "avi"),
-    (b"\x00\x00\x01\xba", 0, "mpeg"),
-    (b"GIF8", 0, "gif"),
-    (b"FLV\x01", 0, "flv"),
-    (b"G", 0, "mpegts"),
-)
 
 
 class NotVideoError(AssetError):
@@ -59,17 +35,17 @@ class Clipped:
 def _demuxer(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(HEAD_BYTES)
     except FileNotFoundError as error:
         raise AssetError(f"{path}: does not exist") from error
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}") from error
     if not head:
         raise AssetError(f"{path}: is empty (0 bytes)")
-    for signature, offset, demuxer in SIGNATURES:
-        if head[offset : offset + len(signature)] == signature:
-            return demuxer
-    raise NotVideoError(f"{path}: is not a video; allowed: MP4, MOV, MKV, WebM, AVI, MPEG, FLV, GIF")
+    content = sniff(head)
+    if content is None or "video" not in content.kinds:
+        raise NotVideoError(f"{path}: is not a video; allowed: {ALLOWED['video']}")
+    return content.demuxer
 
 
 def probe_footage(path: Path, spec: VideoSpec) -> Clipped:

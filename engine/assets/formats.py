@@ -5,101 +5,143 @@ Nothing else is let in, so playlists, SVG, HTML and other text never come near F
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, get_args
 
-Kind = Literal["picture", "video", "sound", "font"]
+from video_pipeline.engine.story.asset_fields import AssetKind
 
-HEAD_BYTES = 4096
+HEAD_BYTES: Final = 4096
 """How much of a file `sniff` wants to see."""
 
-ALLOWED: dict[Kind, str] = {
-    "picture": "a JPEG, PNG or WebP picture",
-    "video": "a video: MP4, MOV, MKV, WebM, AVI, MPEG, FLV or GIF",
-    "sound": "a sound file: MP3, WAV, FLAC, Ogg, M4A, MP4, Matroska, AAC or AIFF",
-    "font": "a font file: TTF, OTF or TTC",
-}
+TS_PACKETS_BYTES: Final = (188, 204)
+"""The lengths of a packet of MPEG-TS, without and with error correction."""
+
+Signature = tuple[tuple[int, bytes], ...]
+"""Offsets, and the bytes that must all stand there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file format: its name, the suffix that a file of it gets, and what it can serve as."""
+    """A file format: its name, the suffix that a file of it gets, what it can serve as, and FFmpeg's demuxer.
+
+    A file is of it if one of `signatures` holds, or there are none, and `check` of its first bytes does.
+    """
 
     name: str
     suffix: str
-    kinds: frozenset[Kind]
+    kinds: frozenset[AssetKind]
+    demuxer: str
+    signatures: tuple[Signature, ...] = ()
+    check: Callable[[bytes], bool] | None = None
+
+    def matches(self, head: bytes) -> bool:
+        """Say whether a file with these first bytes is of this format."""
+        if self.signatures and not any(
+            all(head.startswith(data, offset) for offset, data in signature) for signature in self.signatures
+        ):
+            return False
+        return self.check is None or self.check(head)
 
 
-def _of(name: str, suffix: str, *kinds: Kind) -> Content:
-    return Content(name, suffix, frozenset(kinds))
+def _is_no_text(head: bytes) -> bool:
+    """Tell a box from a text that happens to say `free`: a box is short, or its content is binary."""
+    return head[0] < 0x20 or b"\0" in head
 
 
-_MP4 = _of("MP4", ".mp4", "video", "sound")
-_MP3 = _of("MP3", ".mp3", "sound")
-_AAC = _of("AAC", ".aac", "sound")
-_MPEGTS = _of("MPEG-TS", ".ts", "video")
-TS_PACKET_BYTES = 188
+def _is_ts(head: bytes) -> bool:
+    return any(
+        len(head) > size and all(head[at] == ord("G") for at in range(0, min(len(head), HEAD_BYTES), size))
+        for size in TS_PACKETS_BYTES
+    )
 
-SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
-    (0, b"\xff\xd8\xff", _of("JPEG", ".jpg", "picture")),
-    (0, b"\x89PNG\r\n\x1a\n", _of("PNG", ".png", "picture")),
-    (8, b"WEBPVP8", _of("WebP", ".webp", "picture")),  # after RIFF and a length
-    (4, b"ftyp", _MP4),
-    (4, b"moov", _MP4),
-    (4, b"mdat", _MP4),
-    (4, b"wide", _MP4),
-    (4, b"free", _MP4),
-    (0, b"\x1aE\xdf\xa3", _of("Matroska", ".mkv", "video", "sound")),
-    (8, b"AVI ", _of("AVI", ".avi", "video")),
-    (0, b"\x00\x00\x01\xba", _of("MPEG", ".mpg", "video")),
-    (0, b"GIF87a", _of("GIF", ".gif", "video")),
-    (0, b"GIF89a", _of("GIF", ".gif", "video")),
-    (0, b"FLV\x01", _of("FLV", ".flv", "video")),
-    (8, b"WAVE", _of("WAV", ".wav", "sound")),
-    (0, b"riff\x2e\x91\xcf\x11", _of("Wave64", ".w64", "sound")),
-    (0, b"fLaC", _of("FLAC", ".flac", "sound")),
-    (0, b"OggS\x00", _of("Ogg", ".ogg", "sound")),
-    (8, b"AIFF", _of("AIFF", ".aiff", "sound")),
-    (8, b"AIFC", _of("AIFF", ".aiff", "sound")),
-    (0, b"ID3", _MP3),
-    (0, b"\x00\x01\x00\x00", _of("TrueType", ".ttf", "font")),
-    (0, b"true\x00", _of("TrueType", ".ttf", "font")),
-    (0, b"OTTO\x00", _of("OpenType", ".otf", "font")),
-    (0, b"ttcf\x00", _of("TrueType collection", ".ttc", "font")),
+
+def _is_mp3(head: bytes) -> bool:
+    """Tell an ID3 tag, or the frame header of MPEG audio of layer II or III by ISO 11172-3."""
+    if head.startswith(b"ID3"):
+        return len(head) > 4 and 2 <= head[3] <= 4 and head[4] != 0xFF
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    rate, frequency = head[2] >> 4, head[2] >> 2 & 3
+    return version != 1 and layer in (1, 2) and rate != 15 and frequency != 3
+
+
+def _is_aac(head: bytes) -> bool:
+    """Tell the frame header of ADTS, by ISO 13818-7: 12 bits of sync and layer 0."""
+    return len(head) >= 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and (head[2] >> 2) & 0xF < 13
+
+
+def _begins(*heads: bytes) -> tuple[Signature, ...]:
+    """Return the signatures of a format whose files begin with one of some bytes."""
+    return tuple(((0, head),) for head in heads)
+
+
+def _holds(outer: bytes, *names: bytes) -> tuple[Signature, ...]:
+    """Return the signatures of a format that is named behind the length of an outer one, such as RIFF."""
+    return tuple(((0, outer), (8, name)) for name in names)
+
+
+PICTURE: Final[frozenset[AssetKind]] = frozenset(["picture"])
+SOUND: Final[frozenset[AssetKind]] = frozenset(["sound"])
+FONT: Final[frozenset[AssetKind]] = frozenset(["font"])
+CLIP: Final[frozenset[AssetKind]] = frozenset(["video", "sound"])
+"""A clip's own sound is read like any other, so whatever holds it serves as a sound too."""
+
+CONTENTS: Final = (
+    Content("JPEG", ".jpg", PICTURE, "jpeg_pipe", _begins(b"\xff\xd8\xff")),
+    Content("PNG", ".png", PICTURE, "png_pipe", _begins(b"\x89PNG\r\n\x1a\n")),
+    Content("WebP", ".webp", PICTURE, "webp_pipe", _holds(b"RIFF", b"WEBPVP8")),
+    Content(
+        "MP4/MOV",
+        ".mp4",
+        CLIP,
+        "mov",
+        tuple(((4, box),) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free")),
+        check=_is_no_text,
+    ),
+    Content("Matroska/WebM", ".mkv", CLIP, "matroska", _begins(b"\x1aE\xdf\xa3")),
+    Content("AVI", ".avi", CLIP, "avi", _holds(b"RIFF", b"AVI")),
+    Content("MPEG", ".mpg", CLIP, "mpeg", _begins(b"\x00\x00\x01\xba")),
+    Content("MPEG-TS", ".ts", CLIP, "mpegts", check=_is_ts),
+    Content("FLV", ".flv", CLIP, "flv", _begins(b"FLV\x01")),
+    Content("GIF", ".gif", frozenset(["video"]), "gif", _begins(b"GIF87a", b"GIF89a")),
+    Content("MP3", ".mp3", SOUND, "mp3", check=_is_mp3),
+    Content("WAV", ".wav", SOUND, "wav", _holds(b"RIFF", b"WAVE")),
+    Content("Wave64", ".w64", SOUND, "w64", _begins(b"riff\x2e\x91\xcf\x11")),
+    Content("FLAC", ".flac", SOUND, "flac", _begins(b"fLaC")),
+    Content("Ogg", ".ogg", SOUND, "ogg", _begins(b"OggS\x00")),
+    Content("AIFF", ".aiff", SOUND, "aiff", _holds(b"FORM", b"AIFF", b"AIFC")),
+    Content("AAC", ".aac", SOUND, "aac", check=_is_aac),
+    Content("TrueType", ".ttf", FONT, "", _begins(b"\x00\x01\x00\x00", b"true\x00")),
+    Content("OpenType", ".otf", FONT, "", _begins(b"OTTO\x00")),
+    Content("TrueType collection", ".ttc", FONT, "", _begins(b"ttcf\x00")),
 )
+"""Every format that is read; the first that matches is meant."""
 
-SUFFIXES = tuple(
-    dict.fromkeys(content.suffix for content in (*(entry[2] for entry in SIGNATURES), _AAC, _MPEGTS))
-)
+SUFFIXES: Final = tuple(content.suffix for content in CONTENTS)
 
-_CONTAINERS = {b"WEBP": b"RIFF", b"AVI ": b"RIFF", b"WAVE": b"RIFF", b"AIFF": b"FORM", b"AIFC": b"FORM"}
-"""What a file begins with whose name stands behind a length."""
+
+def contents_of(kind: AssetKind) -> tuple[Content, ...]:
+    """Return the formats that can serve as a kind of asset."""
+    return tuple(content for content in CONTENTS if kind in content.kinds)
+
+
+ALLOWED: Final = {
+    kind: ", ".join(content.name for content in contents_of(kind)) for kind in get_args(AssetKind)
+}
+"""The names of the formats of each kind, for errors."""
 
 
 def sniff(head: bytes) -> Content | None:
     """Return what a file with these first bytes (up to `HEAD_BYTES`) is, or None for anything unknown."""
-    for offset, signature, content in SIGNATURES:
-        outer = _CONTAINERS.get(signature[:4], b"") if offset == 8 else b""
-        if not head.startswith(signature, offset) or not head.startswith(outer):
-            continue
-        if content is _MP4 and head[0] >= 0x20:  # a box that long is a text that happens to say `free`
-            return None
-        if content is _MP3 and not (len(head) > 4 and 2 <= head[3] <= 4 and head[4] != 0xFF):
-            return None
-        return content
-    if head[:1] == b"G" and all(
-        head[at : at + 1] == b"G" for at in range(0, min(len(head), HEAD_BYTES), TS_PACKET_BYTES)
-    ):
-        return _MPEGTS if len(head) > TS_PACKET_BYTES else None
-    return _mpeg_audio(head)
+    return next((content for content in CONTENTS if content.matches(head)), None)
 
 
-def _mpeg_audio(head: bytes) -> Content | None:
-    """Tell the frame headers of AAC (ADTS) and of MPEG audio of layer II or III, by ISO 11172-3 and 13818-7."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return None
-    if head[1] & 0xF6 == 0xF0:  # 12 bits of sync, layer 0
-        return _AAC if (head[2] >> 2) & 0xF < 13 else None
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    rate, frequency = head[2] >> 4, head[2] >> 2 & 3
-    return _MP3 if version != 1 and layer in (1, 2) and rate != 15 and frequency != 3 else None
+def suffix_as(kind: AssetKind, head: bytes) -> str:
+    """Return the suffix for a file with these first bytes; raise ValueError if it cannot serve as `kind`."""
+    content = sniff(head)
+    if content is None or kind not in content.kinds:
+        what = "is empty (0 bytes)" if not head else f"is {content.name}" if content else "is no known format"
+        raise ValueError(what)
+    return content.suffix

@@ -50,14 +50,6 @@ class AssetJob:
     narrator: Narrator | None
     painter: Painter
 
-    @property
-    def fallback_images(self) -> bool:
-        return self.config.images.fallback_enabled and self.config.error_handling.fallback_enabled
-
-    @property
-    def fallback_speech(self) -> bool:
-        return self.config.tts.fallback_enabled and self.config.error_handling.fallback_enabled
-
     def path(self, name: str) -> Path:
         """Return a story's path; relative ones are taken from the story's folder."""
         return self.base / expand_user(name)
@@ -101,7 +93,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made((still, None))
     except AssetError as error:
         place = place_of(index, scene, "video" if scene.video is not None else "image")
-        if isinstance(error, NotVideoError) or not job.fallback_images:
+        if isinstance(error, NotVideoError) or not job.config.fallback_images:
             raise StoryError(f"{place}: {error}") from error
         return _Made((_drawn(job, index, scene), None), f"{place}: {error}; a drawn picture is shown instead")
 
@@ -121,7 +113,7 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made(sound)
     except TTSError as error:
         place = place_of(index, scene, "narration")
-        if not job.fallback_speech:
+        if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
         return _Made(False, f"{place}: {error}; the scene is silent and 1.5 times longer")
 
@@ -158,14 +150,10 @@ def gather_assets(
 
     Raises StoryError (naming scene and field) for a broken asset where fallbacks are off.
     """
-    fallback = config.tts.fallback_enabled and config.error_handling.fallback_enabled
-    choice = choose_narrator(config.tts, fallback=fallback)
+    choice = choose_narrator(config.tts, fallback=config.fallback_speech)
     warnings = [choice.warning] if choice.warning else []
     paints = any(scene.image is None and scene.video is None for scene in scenes)
-    painter = choose_painter(
-        config.images if paints else Images(),
-        fallback=config.images.fallback_enabled and config.error_handling.fallback_enabled,
-    )
+    painter = choose_painter(config.images if paints else Images(), fallback=config.fallback_images)
     if painter.warning:
         warnings.append(painter.warning)
     speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)

@@ -1,7 +1,7 @@
 """Sound files: opened safely, probed, and read as 48 kHz stereo.
 
-A file's extension says nothing here: FFmpeg looks at the bytes, may choose only among containers of sound
-and video, and may open nothing but the file. So a playlist named `.mp3` is refused, not followed.
+A file's extension says nothing here: FFmpeg looks at the bytes, may choose only among the containers
+that can hold a sound, and may open nothing but the file. So a playlist named `.mp3` is refused, not followed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from av.stream import Discard
 
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, contents_of, sniff
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.errors import AssetError
@@ -26,13 +27,8 @@ from video_pipeline.filters.graph import PROTOCOLS
 
 SAMPLE_RATE_HZ: Final = 48_000
 
-DEMUXERS: Final = (
-    "wav", "w64", "aiff", "mp3", "flac", "ogg", "aac",
-    "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm",
-)  # fmt: skip
-"""FFmpeg's names of the containers that are opened."""
-
-FORMATS: Final = "MP3, WAV, FLAC, Ogg (Vorbis, Opus), M4A/MP4/MOV, Matroska/WebM, AAC, AIFF"
+DEMUXERS: Final = tuple(content.demuxer for content in contents_of("sound"))
+"""The containers that are opened."""
 
 COUNTED_BYTES: Final = 64 * 2**20
 """Up to this size a file's length is counted by decoding; headers of MP3, AAC and cut files only guess."""
@@ -59,12 +55,16 @@ def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
     if not path.is_file():
-        raise AssetError(f"{path}: not a file; allowed: {FORMATS}", path=str(path))
+        raise AssetError(f"{path}: not a file; allowed: {ALLOWED['sound']}", path=str(path))
     if size == 0:
         raise AssetError(f"{path}: the file is empty (0 bytes)", path=str(path))
     try:
+        with path.open("rb") as file:
+            content = sniff(file.read(HEAD_BYTES))
         container = av.open(
             str(path.absolute()),
+            # What is shown as a clip is heard as that clip, whatever FFmpeg would take it for.
+            format=content.demuxer if content is not None and "video" in content.kinds else None,
             options={"protocol_whitelist": PROTOCOLS, "format_whitelist": ",".join(DEMUXERS)},
             metadata_errors="replace",  # old tags are in Latin-1
         )
@@ -72,7 +72,7 @@ def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]
         raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
     except (av.FFmpegError, ValueError) as error:
         raise AssetError(
-            f"{path}: not a sound file that can be opened; allowed: {FORMATS}", path=str(path)
+            f"{path}: not a sound file that can be opened; allowed: {ALLOWED['sound']}", path=str(path)
         ) from error
     if not container.streams.audio:
         container.close()

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from video_pipeline.engine.assets.formats import ALLOWED, contents_of
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
 
-FORMATS = ("JPEG", "PNG", "WEBP")
-DEMUXERS = {"JPEG": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe"}
+DEMUXERS = {content.name.upper(): content.demuxer for content in contents_of("picture")}
+"""FFmpeg's demuxers of the formats that are opened, by Pillow's names."""
+
 FLATTEN_COLOUR = (0, 0, 0)
 ORIENTATION_TAG = 0x0112
 
@@ -30,11 +32,11 @@ def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
     try:
         if path.stat().st_size == 0:
             raise ImageGenerationError(f"{path}: is empty (0 bytes)")
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(path, formats=tuple(DEMUXERS))
     except FileNotFoundError as error:
         raise ImageGenerationError(f"{path}: does not exist") from error
     except UnidentifiedImageError as error:
-        raise ImageGenerationError(f"{path}: is not a picture; allowed: {', '.join(FORMATS)}") from error
+        raise ImageGenerationError(f"{path}: is not a picture; allowed: {ALLOWED['picture']}") from error
     except (OSError, ValueError, SyntaxError) as error:
         raise ImageGenerationError(f"{path}: cannot be read: {error}") from error
     pixels = image.width * image.height

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from video_pipeline.engine.assets.stills import FORMATS, check_png, open_picture
+from video_pipeline.engine.assets.formats import ALLOWED
+from video_pipeline.engine.assets.stills import check_png, open_picture
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.config.sections import WatermarkSettings
 from video_pipeline.engine.errors import ConfigError, ImageGenerationError
@@ -31,7 +32,7 @@ def prepare_watermark(
     try:
         digest, size, scaled = _scaled(path, settings, frame_px, cache, max_megapixels)
     except ImageGenerationError as error:
-        allowed = "" if "allowed:" in str(error) else f"; allowed: a file of {', '.join(FORMATS)}"
+        allowed = "" if "allowed:" in str(error) else f"; allowed: a file of {ALLOWED['picture']}"
         raise ConfigError(f"watermark.image: {error}{allowed}") from error
     margin = round(settings.margin * frame_px[0])
     vertical, horizontal = settings.corner.split("_")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
@@ -34,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     with NodeClient(
         arguments.connect or "",
         timeout=arguments.timeout,
-        key_file=arguments.key_file or os.environ.get("VIDEO_PIPELINE_KEY_FILE"),
-        node_key=arguments.node_key or os.environ.get("VIDEO_PIPELINE_NODE_KEY"),
+        key_file=arguments.key_file,
+        node_key=arguments.node_key,
     ) as client:
         try:
             return _COMMANDS[arguments.command](client, arguments)

@@ -10,6 +10,7 @@ from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.plan import FramePlan, VideoPlan
 from video_pipeline.engine.render.compositors.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor, open_graphs
 from video_pipeline.engine.render.sound.mix import mix_audio
+from video_pipeline.engine.render.sound.track import sound_parts
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.filters.color import TAGS
 from video_pipeline.filters.graph import argv, filter_complex, open_input
@@ -93,14 +94,7 @@ def plan_as_graphs(plan: FramePlan) -> str:
 
 def mixed_sound(plan: FramePlan, cache: ContentCache) -> Path:
     """Return the finished sound of a plan, mixed into the cache."""
-    parts = {
-        "tracks": [
-            [track.kind, track.sha256, str(track.at), str(track.start), str(track.duration), track.gain_db]
-            for track in plan.timeline.audio
-        ],
-        "seconds": str(plan.timeline.duration),
-        "settings": plan.config.audio.model_dump(mode="json"),
-    }
+    parts = sound_parts(plan.timeline, settings=plan.config.audio, ffmpeg_version=plan.ffmpeg.version)
 
     def make(target: Path) -> None:
         mix_audio(plan.timeline, settings=plan.config.audio, target=target, ffmpeg=plan.ffmpeg.path)

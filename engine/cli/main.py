@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from video_pipeline.engine.config import Config
-    from video_pipeline.engine.outputs.write import OutputPaths
+    from video_pipeline.engine.outputs.paths import OutputPaths
     from video_pipeline.engine.pipeline import RenderResult
 
 EPILOG = """examples:
@@ -128,7 +128,7 @@ def _render(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.progress import JsonLines, choose_reporter
         from video_pipeline.engine.errors import ConfigError
-        from video_pipeline.engine.outputs.write import OutputPaths
+        from video_pipeline.engine.outputs.paths import OutputPaths
         from video_pipeline.engine.pipeline import render_story
         from video_pipeline.engine.story import load_story
 
@@ -181,19 +181,16 @@ def _keep_story(story: Path, outputs: OutputPaths) -> None:
 
 
 def _result_fields(result: RenderResult) -> dict[str, Any]:
-    outputs = result.outputs
+    fields = result.as_dict()
+    files = fields.pop("files")
     return {
         "status": "completed",
-        "output": str(outputs.video),
-        "thumbnail": str(outputs.thumbnail),
-        "subtitles": [str(outputs.srt), str(outputs.vtt)],
-        "metadata": str(outputs.metadata),
-        "manifest": str(outputs.manifest),
-        "video_info": result.info.as_dict(),
-        "warnings": list(result.warnings),
-        "segments": result.segments,
-        "segments_from_cache": result.segments_from_cache,
-        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+        "output": files["video"],
+        "thumbnail": files["thumbnail"],
+        "subtitles": [files["srt"], files["vtt"]],
+        "metadata": files["metadata"],
+        "manifest": files["manifest"],
+        **fields,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -18,6 +18,7 @@ if sys.platform != "win32":
 
 STAGING_PREFIX = ".staging-"
 PARTIAL_PREFIX = ".partial-"
+NOT_SYNCABLE = frozenset([errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP])
 
 
 class StagedFiles:
@@ -64,7 +65,7 @@ class StagedFiles:
                 os.fsync(file.fileno())
         for target in reversed(self._staged):
             self.path(target).replace(target)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
 
 def _locked(folder: Path) -> int | None:
@@ -108,19 +109,25 @@ def whole_file(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last; where folders cannot be opened (Windows) the system does so by itself."""
-    with contextlib.suppress(OSError):  # some network file systems refuse; the files themselves are synced
+def sync_folder(folder: Path) -> None:
+    """Make the renames in a folder last; raise OSError if the disk fails.
+
+    A folder that cannot be synced at all is no failure: Windows opens none, and some network file systems refuse.
+    """
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SYNCABLE:
+            raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -46,6 +46,16 @@ class Config(Section):
     storage: Storage = Storage()
     error_handling: ErrorHandling = ErrorHandling()
 
+    @property
+    def fallback_images(self) -> bool:
+        """Whether a drawn picture may stand for one that is unusable."""
+        return self.error_handling.fallback_enabled and self.images.fallback_enabled
+
+    @property
+    def fallback_speech(self) -> bool:
+        """Whether a scene may be silent if its speech fails."""
+        return self.error_handling.fallback_enabled and self.tts.fallback_enabled
+
     def cache_dir(self) -> Path:
         """Return the folder of the content cache."""
         if self.storage.cache_path:

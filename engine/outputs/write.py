@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from video_pipeline.engine.outputs.manifest import (
     write_json,
 )
 from video_pipeline.engine.outputs.metadata import TITLE_FONT, build_metadata
+from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt
 from video_pipeline.engine.outputs.thumbnail import (
     FrameWatch,
@@ -33,41 +34,6 @@ from video_pipeline.engine.render.renderer import RenderReport
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
 from video_pipeline.engine.timing import FrameRange, frames_round
-
-
-@dataclass(frozen=True, slots=True)
-class OutputPaths:
-    """Every file that a render leaves, named after the video."""
-
-    video: Path
-
-    def _beside(self, ending: str) -> Path:
-        return self.video.with_name(self.video.stem + ending)
-
-    @property
-    def thumbnail(self) -> Path:
-        """A good frame with the title."""
-        return self._beside("_thumb.jpg")
-
-    @property
-    def srt(self) -> Path:
-        """Subtitles as SubRip."""
-        return self._beside(".srt")
-
-    @property
-    def vtt(self) -> Path:
-        """Subtitles as WebVTT."""
-        return self._beside(".vtt")
-
-    @property
-    def metadata(self) -> Path:
-        """Title, description, tags and format."""
-        return self._beside(".json")
-
-    @property
-    def manifest(self) -> Path:
-        """What the video was made of and how."""
-        return self._beside(".manifest.json")
 
 
 def check_output(path: Path) -> Path:
@@ -157,13 +123,6 @@ def describe_render(
     encoder = plan.encoding.chosen_encoder
     catalogue = FontCatalogue()
     fonts = {catalogue.resolve(caption.font).faces[0].path for caption in plan.frames.timeline.captions}
-    staged = {
-        "video": outputs.video,
-        "thumbnail": outputs.thumbnail,
-        "srt": outputs.srt,
-        "vtt": outputs.vtt,
-        "metadata": outputs.metadata,
-    }
     # The sums over the workers say where a render's time goes; the other timings are wall seconds.
     timings = {
         **watch.seconds,
@@ -190,7 +149,7 @@ def describe_render(
         audio=_sound_fields(plan, sound),
         warnings=plan.frames.warnings,
         timings=timings,
-        outputs={role: files.path(path) for role, path in staged.items()},
+        outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},
         proxy=plan.frames.config.video.proxy,
     )
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from video_pipeline.engine.common.files import sync_folder
 from video_pipeline.engine.errors import RenderingError
+from video_pipeline.engine.outputs.paths import ROLES
 
 RESULT: Final = ".result.json"
 """Written into the staging folder when everything else there is whole, and published with it."""
-
-
-ROLES: Final = ("video", "thumbnail", "srt", "vtt", "metadata", "manifest")
-"""What every finished job has, by its place in `files` of the result."""
 
 
 class NotStagedError(RenderingError):
@@ -51,15 +48,15 @@ def publish(staged: Path, target: Path) -> Path:
     disk refuses.
     """
     read_staged(staged)
-    _sync_folder(staged)
+    sync_folder(staged)
     try:
         staged.rename(target)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise AlreadyPublishedError(f"{target}: is there already") from error
         raise
-    _sync_folder(target.parent)
-    _sync_folder(staged.parent)
+    sync_folder(target.parent)
+    sync_folder(staged.parent)
     return target
 
 
@@ -86,11 +83,3 @@ def is_published(folder: Path) -> bool:
         read_staged(folder)
         return True
     return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,7 @@
-"""The story format: its model, effects and fields, and how a text is split into scenes."""
+"""The story format: its model, effects and fields, and how a text is split into scenes.
+
+The model is imported when it is first used: a client of a render node needs only `asset_fields`.
+"""
 
 from __future__ import annotations
 

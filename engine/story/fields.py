@@ -75,7 +75,6 @@ def _check_identifier(value: str) -> str:
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Fraction01 = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
 Colour = Annotated[str, AfterValidator(_colour), Field(min_length=1, max_length=64)]
-FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 FontName = Annotated[str, Field(min_length=1, max_length=1024)]
 TransitionName = Annotated[
     str, AfterValidator(_check_transition), Field(json_schema_extra={"enum": list(TRANSITION_NAMES)})

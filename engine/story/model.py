@@ -20,7 +20,6 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
-from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.story.effects import Effect
@@ -45,6 +44,7 @@ from video_pipeline.engine.story.fields import (
     own_names,
     switch,
 )
+from video_pipeline.engine.story.reading import not_a_story, read_story
 from video_pipeline.engine.story.splitting import detect_language, split_into_scenes
 
 STORY_MAX_CHARACTERS = 200_000
@@ -337,9 +337,7 @@ def parse_story(data: Any, *, where: str = "story") -> Story:
     if isinstance(data, Story):
         return data
     if not isinstance(data, Mapping):
-        raise StoryError(
-            f"{where}: got {type(data).__name__}; allowed: an object with title, content, scenes …"
-        )
+        raise not_a_story(data, where=where)
     try:
         return Story.model_validate(data)
     except ValidationError as error:
@@ -353,11 +351,7 @@ def load_story(path: str | os.PathLike[str]) -> Story:
     StoryError naming the file, the scene and the field.
     """
     file = Path(path)
-    try:
-        data = read_document(file, "yaml" if file.suffix.lower() in (".yaml", ".yml") else "json")
-    except DocumentError as error:
-        raise StoryError(str(error)) from error
-    return parse_story(data, where=str(file))
+    return parse_story(read_story(file), where=str(file))
 
 
 def story_scenes(story: Story) -> tuple[StoryScene, ...]:

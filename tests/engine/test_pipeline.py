@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.jobs import RESULT_FIELDS
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.events import Event
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
-from video_pipeline.engine.outputs.write import OutputPaths
+from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.pipeline import RenderResult, render_story
 from video_pipeline.engine.story import parse_story
 
@@ -136,17 +137,10 @@ def test_every_file_beside_the_video_is_there_and_whole(rendered: tuple[RenderRe
     assert {entry["role"] for entry in manifest["inputs"]} >= {"still", "narration", "font"}
     assert manifest["encoder"]["reason"]
     assert set(manifest["timings"]) >= {"assets", "compose", "captions", "render", "sound", "outputs"}
-    assert sorted(path.name for path in outputs.video.parent.iterdir()) == sorted(
-        path.name
-        for path in (
-            outputs.video,
-            outputs.thumbnail,
-            outputs.srt,
-            outputs.vtt,
-            outputs.metadata,
-            outputs.manifest,
-        )
-    )
+    assert sorted(outputs.video.parent.iterdir()) == sorted(outputs.by_role().values())
+    told = result.as_dict()
+    assert told.keys() == {"files", *RESULT_FIELDS}
+    assert told["files"] == {role: str(path) for role, path in outputs.by_role().items()}
 
 
 def test_progress_counts_every_frame(rendered: tuple[RenderResult, list[Event]]) -> None:

@@ -24,6 +24,9 @@ from video_pipeline.engine.jobs.node.running_node import RunningNode
 FAST_SECONDS = 30.0
 """What anything may take that is done in a second or two on an idle machine."""
 
+RESULT_FIELDS = ("video_info", "warnings", "segments", "segments_from_cache", "timings")
+"""What a command and a job tell of a finished video, beside its files."""
+
 
 def node_settings(
     folder: Path, *, cache: Path | None = None, **sections: Mapping[str, Any]

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from video_pipeline.engine.common.documents import DocumentError, read_document
-from video_pipeline.engine.errors import InputError, StoryError
+from video_pipeline.engine.assets.urls import is_url
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.messages import INLINE_PREFIX
+from video_pipeline.engine.story.asset_fields import AssetPlace, config_assets, is_font_file, story_assets
+from video_pipeline.engine.story.reading import read_story
 
 if TYPE_CHECKING:
     from video_pipeline.engine.story import Story
-
-ELSEWHERE = (INLINE_PREFIX, "http://", "https://")
-CONFIG_FILES = (("watermark", "image"), ("audio", "music"), ("scenes", "text_font"))
-FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
-"""As `video_pipeline.engine.jobs.inputs.references` and `video_pipeline.engine.assets.fonts` have them, which a client need not import: they bring in NumPy."""
-
-
-def read_story(path: Path) -> dict[str, Any]:
-    """Return a story file as plain data, unchecked; raise StoryError where it cannot be read."""
-    try:
-        data = read_document(path, "yaml" if path.suffix.lower() in (".yaml", ".yml") else "json")
-    except DocumentError as error:
-        raise StoryError(str(error)) from error
-    if not isinstance(data, dict):
-        raise StoryError(
-            f"{path}: got {type(data).__name__}; allowed: an object with title, content, scenes …"
-        )
-    return data
 
 
 def pack_job(
@@ -59,21 +43,22 @@ def pack_job(
     parts: list[bytes] = []
     numbers: dict[str, int] = {}
 
-    def replacing(folder: Path | None) -> Callable[[str, str], str]:
-        def replace(field: str, name: str) -> str:
-            path = os.path.abspath((folder or Path()) / name)  # noqa: PTH100 - also takes out `..`
-            if not send_assets:
-                return path if folder is not None and Path(path).is_file() else name
+    def replace(at: AssetPlace, folder: Path | None) -> None:
+        if not _is_local(at):
+            return
+        path = os.path.abspath((folder or Path()) / at.value)  # noqa: PTH100 - also takes out `..`
+        if send_assets:
             if path not in numbers:
                 numbers[path] = first_part + len(parts)
-                parts.append(read_part(Path(path), field=field))
-            return f"{INLINE_PREFIX}{numbers[path]}"
+                parts.append(read_part(Path(path), field=at.field))
+            at.put(f"{INLINE_PREFIX}{numbers[path]}")
+        elif folder is not None and Path(path).is_file():
+            at.put(path)
 
-        return replace
-
-    _replace_in_story(data, replacing(base))
-    for section, key in CONFIG_FILES:
-        _replace_at(settings.get(section), key, f"{section}.{key}", replacing(Path()))
+    for at in story_assets(data):
+        replace(at, base)
+    for at in config_assets(settings):
+        replace(at, Path())
     return data, settings, tuple(parts)
 
 
@@ -91,25 +76,9 @@ def read_part(path: Path, *, field: str) -> bytes:
         raise InputError(f"field {field!r}: {path}: cannot be read: {why}") from error
 
 
-def _replace_in_story(story: dict[str, Any], replace: Callable[[str, str], str]) -> None:
-    """Put what `replace(field, path)` returns in the place of each local path, wherever a story may hold one.
-
-    What is not shaped like a story is left for the node to refuse.
-    """
-    _replace_at(story, "music", "music", replace)
-    scenes = story.get("scenes")
-    for number, scene in enumerate(scenes if isinstance(scenes, list) else []):
-        for key in ("image", "video", "font"):
-            _replace_at(scene, key, f"scenes[{number}].{key}", replace)
-        if isinstance(scene, dict):
-            _replace_at(scene.get("text"), "font", f"scenes[{number}].text.font", replace)
-
-
-def _replace_at(holder: Any, key: str, field: str, replace: Callable[[str, str], str]) -> None:
-    value = holder.get(key) if isinstance(holder, dict) else None
-    if isinstance(value, dict):
-        _replace_at(value, "path", f"{field}.path", replace)
-    elif isinstance(value, str) and value and not value.startswith(ELSEWHERE):
-        is_family = key.endswith("font") and not value.lower().endswith(FONT_SUFFIXES)
-        if not is_family:
-            holder[key] = replace(field, value)
+def _is_local(at: AssetPlace) -> bool:
+    """Say whether a place names a file of this machine. What is no text is left for the node to refuse."""
+    name = at.value
+    if not isinstance(name, str) or not name or name.startswith(INLINE_PREFIX) or is_url(name):
+        return False
+    return at.kind != "font" or is_font_file(name)

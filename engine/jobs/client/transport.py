@@ -12,8 +12,6 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.client.steps import Call
 from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong
 
-DEFAULT_URL = "tcp://127.0.0.1:5570"
-
 
 class Subscription(Protocol):
     """News of one job or of all, as they are published; some may be missing."""
@@ -42,22 +40,17 @@ class Transport(Protocol):
 class TransportOptions:
     """Where a node is and how to talk to it; see ConnectOptions."""
 
-    connect: str = ""
+    connect: str
     timeout: float = 15.0
     retries: int = 2
     encoding: Encoding = "json"
     key_file: str | os.PathLike[str] | None = None
     node_key: str | os.PathLike[str] | None = None
 
-    def url(self) -> str:
-        """Return where the node is: as given, from VIDEO_PIPELINE_CONNECT, or on this machine."""
-        url = self.connect or os.environ.get("VIDEO_PIPELINE_CONNECT") or DEFAULT_URL
-        if not url.startswith(("tcp://", "ipc://")):
-            raise ConfigError(f"connect: got {url!r}; allowed: tcp://HOST:PORT or ipc://PATH")
-        return url
-
     def check(self) -> None:
         """Raise ConfigError where an option is wrong."""
+        if not self.connect.startswith(("tcp://", "ipc://")):
+            raise ConfigError(f"connect: got {self.connect!r}; allowed: tcp://HOST:PORT or ipc://PATH")
         if not self.timeout > 0:
             raise ConfigError(f"timeout: got {self.timeout!r}; allowed: seconds above 0")
         if self.retries < 0:

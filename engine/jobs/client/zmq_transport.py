@@ -44,7 +44,7 @@ class ZmqTransport:
 
     def __init__(self, options: TransportOptions) -> None:
         options.check()
-        self.url = options.url()
+        self.url = options.connect
         keys = client_keys(options.key_file, options.node_key)
         self._loop = _SocketLoop(self.url, options, keys)
         self._finalizer = weakref.finalize(self, _SocketLoop.stop, self._loop)

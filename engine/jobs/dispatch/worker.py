@@ -152,24 +152,13 @@ def _own_temp(folder: Path) -> Iterator[None]:
 
 def _result_fields(result: RenderResult) -> dict[str, Any]:
     """Return what is told of a finished video: names relative to its folder, and plain values."""
-    outputs = result.outputs
-    manifest = json.loads(outputs.manifest.read_text(encoding="utf-8"))
+    fields = result.as_dict()
+    manifest = json.loads(result.outputs.manifest.read_text(encoding="utf-8"))
     return {
-        "files": {
-            "video": outputs.video.name,
-            "thumbnail": outputs.thumbnail.name,
-            "srt": outputs.srt.name,
-            "vtt": outputs.vtt.name,
-            "metadata": outputs.metadata.name,
-            "manifest": outputs.manifest.name,
-        },
+        **fields,
+        "files": {role: Path(path).name for role, path in fields["files"].items()},
         "metadata": result.metadata,
-        "video_info": result.info.as_dict(),
-        "warnings": list(result.warnings),
-        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
         "encoder": manifest["encoder"]["name"],
-        "segments": result.segments,
-        "segments_from_cache": result.segments_from_cache,
     }
 
 

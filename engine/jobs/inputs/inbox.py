@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from video_pipeline.engine.assets.formats import SUFFIXES
+from video_pipeline.engine.common.files import sync_folder
 from video_pipeline.engine.errors import RenderingError
 
 INBOX_PREFIX = "inbox:"
@@ -65,7 +66,7 @@ class Inbox:
                 partial.replace(self.folder / name)
                 self._renamed = True
             if self._renamed:
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
         except OSError as error:
             self.discard()
             raise InboxError(f"{self.folder}: inline assets cannot be kept: {error.strerror}") from error
@@ -152,12 +153,3 @@ def _is_old(path: Path, seconds: float) -> bool:
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(PermissionError):  # Windows opens no folders, and needs it not
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

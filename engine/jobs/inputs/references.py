@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, Kind, sniff
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, suffix_as
 from video_pipeline.engine.assets.urls import ALLOWED as URL_ALLOWED
 from video_pipeline.engine.assets.urls import check_url, is_url
 from video_pipeline.engine.config import Config, load_config
@@ -26,7 +26,16 @@ from video_pipeline.engine.errors import AssetReferenceError, ConfigError, Fetch
 from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, Inbox, InboxError, inbox_names, sweep_inbox
 from video_pipeline.engine.jobs.messages import INLINE_PREFIX
 from video_pipeline.engine.story import Story, parse_story
-from video_pipeline.engine.story.fields import FONT_SUFFIXES
+from video_pipeline.engine.story.asset_fields import (
+    CONFIG_FIELDS,
+    SCENE_FIELDS,
+    STORY_FIELDS,
+    AssetKind,
+    AssetPlace,
+    config_assets,
+    is_font_file,
+    story_assets,
+)
 
 __all__ = [
     "Fetch",
@@ -43,19 +52,12 @@ PATH_MAX_BYTES: Final = 4096
 NAME_MAX_BYTES: Final = 255
 FETCHED_AT_ONCE: Final = 4
 
-CONFIG_FIELDS: Final[tuple[tuple[str, str, Kind], ...]] = (
-    ("watermark", "image", "picture"),
-    ("audio", "music", "sound"),
-    ("scenes", "text_font", "font"),
-)
-"""Sections and keys of the configuration that name a job's assets, and what is expected there."""
-
-ASSET_SECTIONS: Final = frozenset({"video_pipeline", *(section for section, _, _ in CONFIG_FIELDS)})
+ASSET_SECTIONS: Final = frozenset({"video_pipeline", *(field.key for field in CONFIG_FIELDS)})
 
 _INLINE = re.compile(INLINE_PREFIX + r"(0|[1-9][0-9]{0,5})", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
-Fetch = Callable[[str, Path, Kind], Path]
+Fetch = Callable[[str, Path, AssetKind], Path]
 """Read a URL into a folder, check that it is of a kind, and return its file; raises FetchError."""
 
 
@@ -71,31 +73,34 @@ class Localised(NamedTuple):
 class _Slot:
     """A place in a job's data that refers to an asset."""
 
-    holder: dict[str, Any]
-    key: str
+    at: AssetPlace
     place: str
-    field: str
-    kind: Kind
-    drop: tuple[dict[str, Any], str] | None = None
-    """What may be left out of the job where the asset is none: the scene's picture, the music."""
+    drop: tuple[dict[str, Any], str] | None
+    """What may be left out of the job if the asset is unusable: the scene's picture, the music."""
+
+    @property
+    def kind(self) -> AssetKind:
+        return self.at.kind
 
     @property
     def value(self) -> str:
-        return str(self.holder[self.key])
+        return str(self.at.value)
 
     def wrong(self, reason: str, allowed: str = "") -> AssetReferenceError:
         """Return the error that names this place."""
         return AssetReferenceError(
-            self.place, field=self.field, value=self.value, reason=reason, allowed=allowed
+            self.place, field=self.at.field, value=self.value, reason=reason, allowed=allowed
         )
 
 
 def names_assets(story: Story, config: Mapping[str, Any]) -> bool:
     """Say whether a job may refer to assets: where it names none there is nothing to check, or to make local."""
     for scene in story.scenes or ():
-        if scene.image is not None or scene.video is not None or scene.font is not None:
-            return True
-    return story.music is not None or not ASSET_SECTIONS.isdisjoint(config)
+        for field in SCENE_FIELDS:
+            if getattr(scene, field.key) is not None:
+                return True
+    in_story = any(getattr(story, field.key) is not None for field in STORY_FIELDS)
+    return in_story or not ASSET_SECTIONS.isdisjoint(config)
 
 
 def check_references(
@@ -138,9 +143,9 @@ def check_references(
     kept = {number: box.keep(bytes(parts[number]), suffix) for number, suffix in sorted(used.items())}
     for slot in slots:
         if slot.value.startswith(INLINE_PREFIX):
-            slot.holder[slot.key] = kept[_inline_number(slot, parts)]
+            slot.at.put(kept[_inline_number(slot, parts)])
         else:
-            slot.holder[slot.key] = resolved.get(slot.value, slot.value)
+            slot.at.put(resolved.get(slot.value, slot.value))
     if box is not inbox:
         box.sync()
     return data, settings
@@ -191,13 +196,13 @@ def localise(
             settings = settings or load_config(own, environ=False)
             warnings.append(_fall_back(slot, found, settings))
         else:
-            slot.holder[slot.key] = found
+            slot.at.put(found)
     return Localised(data, own, tuple(warnings))
 
 
 class _Wanted(NamedTuple):
     value: str
-    kind: Kind
+    kind: AssetKind
 
 
 def _fetch_all(urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch) -> dict[_Wanted, str | FetchError]:
@@ -220,9 +225,9 @@ def _fall_back(slot: _Slot, error: FetchError, settings: Config) -> str:
     """Take a reference out of the job and return the warning of it; raise where that is not allowed."""
     if error.kind == "transient":
         raise FetchError(f"{slot.place}: {error}", url=error.url, kind=error.kind) from error
-    fallback = settings.error_handling.fallback_enabled and error.kind == "unusable"
     is_picture = slot.kind != "sound"
-    if slot.drop is None or not fallback or (is_picture and not settings.images.fallback_enabled):
+    allowed = settings.fallback_images if is_picture else settings.error_handling.fallback_enabled
+    if slot.drop is None or error.kind != "unusable" or not allowed:
         raise slot.wrong(str(error)) from error
     holder, key = slot.drop
     del holder[key]
@@ -250,39 +255,21 @@ def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _slots(story: dict[str, Any], config: dict[str, Any]) -> Iterator[_Slot]:
     """Yield every place that refers to an asset."""
-    for index, scene in enumerate(story.get("scenes") or ()):
-        if scene.get("image") is None and scene.get("video") is None and scene.get("font") is None:
-            continue
-        place = f"scenes[{index}] (scene_id {scene['scene_id']!r}): field"
-        field = f"scenes[{index}]"
-        if scene.get("image") is not None:
-            yield _Slot(scene, "image", f"{place} 'image'", f"{field}.image", "picture", (scene, "image"))
-        if scene.get("video") is not None:
-            yield _Slot(
-                scene["video"], "path", f"{place} 'video'", f"{field}.video.path", "video", (scene, "video")
-            )
-        if _is_font_file(scene.get("font")):
-            yield _Slot(scene, "font", f"{place} 'font'", f"{field}.font", "font", scene)
-    if story.get("music") is not None:
-        yield _Slot(story["music"], "path", "field 'music'", "music.path", "sound", (story, "music"))
-    for section, key, kind in CONFIG_FIELDS:
-        holder = config.get(section)
-        if not isinstance(holder, dict) or holder.get(key) is None:
-            continue
-        if not isinstance(holder[key], str):
-            raise ConfigError(f"{section}.{key}: got {type(holder[key]).__name__}; allowed: text")
-        if kind != "font" or _is_font_file(holder[key]):
-            drop = (holder, key) if kind == "sound" else None
-            yield _Slot(holder, key, f"{section}.{key}", f"{section}.{key}", kind, drop)
+    for at in story_assets(story):
+        if at.kind != "font" or _is_font_file(at.value):
+            scene = f"{at.within} (scene_id {at.owner['scene_id']!r}): " if at.within else ""
+            drop = (at.owner, at.entry) if at.kind != "font" else None
+            yield _Slot(at, f"{scene}field {at.entry!r}", drop)
+    for at in config_assets(config):
+        if not isinstance(at.value, str):
+            raise ConfigError(f"{at.field}: got {type(at.value).__name__}; allowed: text")
+        if at.kind != "font" or _is_font_file(at.value):
+            yield _Slot(at, at.field, (at.holder, at.key) if at.kind == "sound" else None)
 
 
-def _is_font_file(name: str | None) -> bool:
-    """Say whether a font is named by a file; otherwise it is a family."""
-    if name is None:
-        return False
-    return (
-        is_url(name) or name.startswith((INLINE_PREFIX, INBOX_PREFIX)) or name.lower().endswith(FONT_SUFFIXES)
-    )
+def _is_font_file(name: str) -> bool:
+    """Say whether a font is named by a file, in any of the ways that a job may; otherwise it is a family."""
+    return is_url(name) or name.startswith((INLINE_PREFIX, INBOX_PREFIX)) or is_font_file(name)
 
 
 def _inline_number(slot: _Slot, parts: Sequence[bytes]) -> int:
@@ -302,11 +289,10 @@ def _suffix_of_part(slot: _Slot, part: bytes, node: Node) -> str:
     """Return the suffix for an inline part by its content; raise where it is not what its field needs."""
     if len(part) > node.asset_max_mb * 1e6:
         raise slot.wrong(f"{len(part)} bytes", f"at most {node.asset_max_mb:g} MB (node.asset_max_mb)")
-    content = sniff(bytes(part[:HEAD_BYTES]))
-    if content is None or slot.kind not in content.kinds:
-        what = "is empty (0 bytes)" if not part else f"is {content.name}" if content else "is no known format"
-        raise slot.wrong(what, ALLOWED[slot.kind])
-    return content.suffix
+    try:
+        return suffix_as(slot.kind, bytes(part[:HEAD_BYTES]))
+    except ValueError as error:
+        raise slot.wrong(str(error), ALLOWED[slot.kind]) from error
 
 
 def _check_url(slot: _Slot, node: Node) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
     StoppedReport,
 )
 from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt, Failure, JobStatus
@@ -99,6 +99,7 @@ class Scheduler:
         self._ledger, self._dispatcher, self._folders = ledger, dispatcher, folders
         self._config, self._clock = config, clock
         self._on_started, self._on_ended = on_started, on_ended
+        self._space = FreeSpace(config, clock=clock)
         self._rng = rng or random.Random()
         self._started: dict[tuple[str, int], _Started] = {}
         self._backlog: deque[Report] = deque()
@@ -182,24 +183,14 @@ class Scheduler:
             self._on_started(attempt)
 
     def _has_room(self) -> bool:
-        """Whether state and output have the free space without which no job is begun."""
-        for folder in (self._folders.state, self._folders.output):
-            try:
-                free = shutil.disk_usage(folder).free / 1e6
-            except OSError as error:
-                free, why = 0.0, f"{folder}: {error.strerror}"
-            else:
-                why = f"{folder} has {free:.0f} MB free; allowed: node.min_free_mb"
-            if free < self._config.node.min_free_mb:
-                if not self._full:
-                    logger.error("no job is begun: %s", why)
-                self._full = True
-                self._look_at = self._clock.monotonic() + LOOK_SECONDS
-                return False
-        if self._full:
+        """Say whether the node's folders have the free space without which no job begins."""
+        shortage = self._space.shortage()
+        if shortage and not self._full:
+            logger.error("no job is begun: %s", shortage)
+        elif self._full and not shortage:
             logger.info("there is room again: jobs are begun")
-        self._full = False
-        return True
+        self._full = bool(shortage)
+        return not shortage
 
     # -- reports -------------------------------------------------------------------------------
 

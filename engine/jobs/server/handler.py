@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs import messages as m
+from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER
@@ -69,7 +67,7 @@ class RequestHandler:
         self._writes = Writes(ledger, config.node)
         self._rates = RateLimit(config.node.max_requests_per_second)
         self._waits = Waits()
-        self._space = _FreeSpace(config, clock)
+        self._space = FreeSpace(config, clock=clock)
         self._started = clock.monotonic()
         self.limits = Limits(int(config.node.max_message_mb * 1e6), config.node.max_parts)
         self.draining = False
@@ -323,37 +321,3 @@ def _text_bytes(job: Job) -> int:
     """Return about how many bytes of text a job has."""
     text = sum(len(line) for line in job.log_tail) + len(job.error_message or "")
     return text + (len(str(job.result)) if job.result else 0)
-
-
-class _FreeSpace:
-    """Whether the folders of a node have room for another job; looked up once a second."""
-
-    def __init__(self, config: Config, clock: Clock) -> None:
-        self._least = config.node.min_free_mb * 1e6
-        self._folders = {
-            "node.state_path": config.state_dir(),
-            "storage.output_path": config.storage.output_path.absolute(),
-            "storage.temp_path": config.storage.temp_path or Path(tempfile.gettempdir()),
-        }
-        self._clock = clock
-        self._checked = float("-inf")
-        self._shortage = ""
-
-    def shortage(self) -> str:
-        """Return which folder has too little room, or an empty text."""
-        now = self._clock.monotonic()
-        if now - self._checked >= 1:
-            self._checked, self._shortage = now, self._look()
-        return self._shortage
-
-    def _look(self) -> str:
-        for name, folder in self._folders.items():
-            try:
-                free = shutil.disk_usage(folder).free
-            except FileNotFoundError:
-                continue  # made when it is needed
-            except OSError as error:
-                return f"{name}: {error.strerror}"
-            if free < self._least:
-                return f"{name}: {free / 1e6:.0f} MB are free; a job needs {self._least / 1e6:.0f} MB"
-        return ""

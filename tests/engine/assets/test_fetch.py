@@ -397,7 +397,7 @@ def test_what_poses_as_a_picture_is_refused(tmp_path: Path, body: bytes) -> None
     with origin(reply(body, Content_Type="image/jpeg")) as server:
         error = failure(f"http://127.0.0.1:{server.port}/a.jpg", tmp_path)
     assert error.kind == "unusable"
-    assert "allowed: a JPEG, PNG or WebP picture" in str(error)
+    assert "allowed: JPEG, PNG, WebP" in str(error)
 
 
 def test_clips_sounds_and_fonts_are_taken_where_they_belong(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
+import numpy as np
 import pytest
 
 from video_pipeline.engine.assets.footage import Clipped, NotVideoError, probe_footage
+from video_pipeline.engine.assets.sound import SAMPLE_RATE_HZ, probe_sound, read_sound
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.story.model import VideoSpec
 
@@ -60,6 +62,25 @@ def test_every_container_is_told_by_its_bytes_and_measured(tmp_path: Path, suffi
     assert (footage.start, footage.duration) == (0, 1)
     assert len(footage.sha256) == 64
     assert footage.path == renamed.resolve()
+
+
+def loud_clip(path: Path) -> Path:
+    """Write a clip of 12 seconds with clicks at 1 and 11 seconds."""
+    clicks = "aevalsrc='0.9*between(mod(t,10),1,1.001)':s=44100:d=12"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x36:d=12:r=25", "-f", "lavfi", "-i", clicks, "-shortest", path)
+    return path.rename(path.with_suffix(".bin"))
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in CONTAINERS if suffix != "gif"])
+def test_the_sound_of_every_container_is_heard_in_its_place(tmp_path: Path, suffix: str) -> None:
+    sound = probed(loud_clip(tmp_path / f"clip.{suffix}")).sound
+    assert sound is not None
+    assert sound.duration == pytest.approx(12, abs=0.1)
+    assert probe_sound(sound.path).duration == pytest.approx(12, abs=0.1)
+    for start, click in ((0, 1.0), (Fraction(21, 2), 0.5)):
+        samples = np.concatenate(list(read_sound(sound.path, start=Fraction(start))))[: 3 * SAMPLE_RATE_HZ]
+        loudest = int(np.argmax(np.abs(samples[:, 0]))) / SAMPLE_RATE_HZ
+        assert loudest == pytest.approx(click, abs=0.03)  # MP3 in AVI and FLV begins with its encoder's delay
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270, -90])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from av.format import ContainerFormat
 
 from tests.support import samples
-from video_pipeline.engine.assets.formats import HEAD_BYTES, SUFFIXES, sniff
+from video_pipeline.engine.assets.formats import CONTENTS, HEAD_BYTES, SUFFIXES, Content, sniff
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ def test_every_container_that_scenes_may_show_is_told(suffix: str) -> None:
     found = sniff(samples.clip(suffix)[:HEAD_BYTES])
     assert found is not None
     assert "video" in found.kinds
+    assert ("sound" in found.kinds) == (suffix != ".gif")
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".mp3", ".flac", ".ogg", ".m4a", ".mka", ".aac", ".aiff", ".w64"])
@@ -35,6 +37,28 @@ def test_every_sound_that_is_opened_is_told(suffix: str) -> None:
     found = sniff(samples.sound(suffix)[:HEAD_BYTES])
     assert found is not None
     assert "sound" in found.kinds
+
+
+def test_a_transport_stream_with_error_correction_is_told() -> None:
+    packets = samples.clip(".ts")
+    longer = b"".join(packets[at : at + 188] + bytes(16) for at in range(0, len(packets), 188))
+    found = sniff(longer[:HEAD_BYTES])
+    assert found is not None
+    assert found.suffix == ".ts"
+
+
+def test_a_film_whose_first_box_is_longer_than_half_a_gigabyte_is_told() -> None:
+    found = sniff(b"\x41\x42\x43\x44mdat" + bytes(100))
+    assert found is not None
+    assert found.suffix == ".mp4"
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content.name)
+def test_ffmpeg_has_the_demuxer_of_every_format_but_fonts(content: Content) -> None:
+    if content.kinds == {"font"}:
+        assert content.demuxer == ""
+    else:
+        assert ContainerFormat(content.demuxer, "r").is_input
 
 
 def test_an_mp3_without_a_tag_is_told_by_its_frame() -> None:

@@ -53,7 +53,7 @@ STRICT = {"images": {"fallback_enabled": False}}
 BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "missing": ({"image": "gone.png"}, "image", "does not exist"),
     "empty": ({"image": "empty.png"}, "image", "is empty (0 bytes)"),
-    "text": ({"image": "text.png"}, "image", "is not a picture; allowed: JPEG, PNG, WEBP"),
+    "text": ({"image": "text.png"}, "image", "is not a picture; allowed: JPEG, PNG, WebP"),
     "truncated": ({"image": "half.jpg"}, "image", "cannot be decoded"),
     "bomb": ({"image": "bomb.png"}, "image", "30000 x 30000 is 900 megapixels; allowed: at most 200"),
     "another's home": ({"image": "~nobody-of-this-name/a.png"}, "image", "does not exist"),

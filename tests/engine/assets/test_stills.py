@@ -292,7 +292,7 @@ def test_what_is_no_picture_is_refused_with_its_reason(tmp_path: Path, cache: Co
     Image.new("RGB", (8, 8)).save(tmp_path / "bitmap.png", "BMP")
     (tmp_path / "drawing.png").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     assert "is empty (0 bytes)" in refusal(tmp_path / "empty.png", cache)
-    assert "is not a picture; allowed: JPEG, PNG, WEBP" in refusal(tmp_path / "text.png", cache)
+    assert "is not a picture; allowed: JPEG, PNG, WebP" in refusal(tmp_path / "text.png", cache)
     assert "is not a picture" in refusal(tmp_path / "bitmap.png", cache)
     assert "is not a picture" in refusal(tmp_path / "drawing.png", cache)
     assert "does not exist" in refusal(tmp_path / "gone.png", cache)

@@ -8,6 +8,8 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,25 @@ import av
 import numpy as np
 import pytest
 
+from tests.support import samples
 from tests.support.paths import ROOT
 from tests.support.tolerances import SAME_AFTER_CODING_DB, assert_frames_equal
 from tests.support.video import decode, draw, numbered_clip, run_ffmpeg, textured
-from video_pipeline.engine.cli.compile import as_shell, plan_as_command, plan_as_data, plan_as_graphs
+from video_pipeline.engine.cli.compile import (
+    as_shell,
+    mixed_sound,
+    plan_as_command,
+    plan_as_data,
+    plan_as_graphs,
+)
+from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.pipeline import render_story
-from video_pipeline.engine.plan import VideoPlan, plan_video
+from video_pipeline.engine.plan import FramePlan, VideoPlan, plan_video
+from video_pipeline.engine.render.sound import track
+from video_pipeline.engine.render.sound.track import produce_sound
 from video_pipeline.engine.story import load_story
+from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.graph import argv
 
 SIZE_PX = (108, 192)
@@ -200,3 +213,85 @@ def test_every_segment_has_a_graph_of_its_own_in_the_printed_text(plan: VideoPla
     assert "perspective=" in text
     assert "xfade=" in text
     assert "overlay=" in text
+
+
+# --- the sound, kept by what it is made from -----------------------------------------------------------------
+
+
+def with_track(plan: FramePlan, **fields: Any) -> FramePlan:
+    return replace(plan, timeline=replace(plan.timeline, audio=(replace(plan.timeline.audio[0], **fields),)))
+
+
+def with_frames(plan: FramePlan, frames: int) -> FramePlan:
+    clip = replace(plan.timeline.clips[0], frames=FrameRange(0, frames))
+    return replace(plan, timeline=replace(plan.timeline, clips=(clip,)))
+
+
+def with_another_file(plan: FramePlan) -> FramePlan:
+    path = plan.timeline.audio[0].path.with_name("another.wav")
+    path.write_bytes(samples.sound())
+    return with_track(plan, path=path, sha256=file_sha256(path))
+
+
+INGREDIENTS: dict[str, Callable[[FramePlan], FramePlan]] = {
+    "kind": lambda plan: with_track(plan, kind="music"),
+    "file": with_another_file,
+    "place": lambda plan: with_track(plan, at=Fraction(1, 24)),
+    "start": lambda plan: with_track(plan, start=Fraction(1, 24)),
+    "length": lambda plan: with_track(plan, duration=Fraction(1, 2)),
+    "gain": lambda plan: with_track(plan, gain_db=-3.0),
+    "duration": lambda plan: with_frames(plan, 20),
+    "settings": lambda plan: replace(plan, config=plan.config.override("audio", target_lufs=-20.0)),
+    "ffmpeg": lambda plan: replace(plan, ffmpeg=replace(plan.ffmpeg, version="another")),
+}
+VERSIONS: dict[str, tuple[object, str, object]] = {
+    "format": (track, "FORMAT", track.FORMAT + 1),
+    "package": (track, "__version__", "another"),
+    "pyav": (av, "__version__", "another"),
+    "libraries": (track, "library_versions", {**av.library_versions, "libswresample": (0, 0, 0)}),
+}
+
+
+@pytest.fixture(scope="module")
+def short(plan: VideoPlan) -> FramePlan:
+    """A plan of a second, with a sound."""
+    return with_frames(with_track(plan.frames, at=Fraction(0), duration=Fraction(1)), 24)
+
+
+@pytest.fixture(scope="module")
+def sounds(short: FramePlan, tmp_path_factory: pytest.TempPathFactory) -> ContentCache:
+    """A cache that has the sound of the short plan, for `compile` and for `render`."""
+    cache = ContentCache(tmp_path_factory.mktemp("sounds"))
+    kept_sounds(short, cache)
+    return cache
+
+
+def kept_sounds(plan: FramePlan, cache: ContentCache) -> tuple[set[Path], set[Path]]:
+    """Make a plan's sound as `compile` does and as `render` does; return the files of each in the cache."""
+    mixed_sound(plan, cache)
+    produce_sound(
+        plan.timeline,
+        settings=plan.config.audio,
+        target=cache.folder / "sound.m4a",
+        cache=cache,
+        ffmpeg=plan.ffmpeg.path,
+        ffmpeg_version=plan.ffmpeg.version,
+    )
+    return set(cache.folder.glob("sound/**/*.wav")), set(cache.folder.glob("sound/**/*.m4a"))
+
+
+@pytest.mark.parametrize("ingredient", [*INGREDIENTS, *VERSIONS])
+def test_compile_and_render_make_a_sound_again_when_what_it_is_made_from_has_changed(
+    short: FramePlan, sounds: ContentCache, ingredient: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed, encoded = kept_sounds(short, sounds)
+    if ingredient in VERSIONS:
+        monkeypatch.setattr(*VERSIONS[ingredient])
+    changed = INGREDIENTS[ingredient](short) if ingredient in INGREDIENTS else short
+    mixed_then, encoded_then = kept_sounds(changed, sounds)
+    assert len(mixed_then - mixed) == 1
+    assert len(encoded_then - encoded) == 1
+
+
+def test_compile_and_render_keep_a_sound_that_nothing_has_changed(short: FramePlan, sounds: ContentCache) -> None:
+    assert kept_sounds(short, sounds) == kept_sounds(short, sounds)

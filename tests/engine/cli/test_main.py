@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support.jobs import RESULT_FIELDS
+
 COMMAND = [sys.executable, "-m", "video_pipeline.engine.cli.main"]
 SMALL = ["--size", "180x320", "--fps", "24", "--preset", "ultrafast", "--crf", "28"]
 
@@ -72,11 +74,15 @@ def test_render_writes_the_video_and_says_where(story: Path, tmp_path: Path) -> 
 
 
 def test_json_is_one_object_a_line_and_ends_with_done(story: Path, tmp_path: Path) -> None:
-    done = run("render", story, "-o", tmp_path / "video.mp4", "--json", *SMALL)
+    done = run("render", story, "-o", tmp_path / "out/video.mp4", "--json", *SMALL)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["event"] == "done"
     assert events[-1]["status"] == "completed"
-    assert Path(events[-1]["manifest"]).exists()
+    told = ("event", "status", "output", "thumbnail", "subtitles", "metadata", "manifest")
+    assert events[-1].keys() == {*told, *RESULT_FIELDS}
+    paths = [events[-1][key] for key in ("output", "thumbnail", "metadata", "manifest")]
+    files = sorted(Path(path) for path in (*paths, *events[-1]["subtitles"]))
+    assert files == sorted((tmp_path / "out").iterdir())
     stages = {event["stage"] for event in events[:-1]}
     assert stages == {"assets", "render", "outputs"}
     assert done.stderr == ""
@@ -234,7 +240,7 @@ def bomb() -> bytes:
 BROKEN_PICTURES = {
     "missing": (None, "does not exist"),
     "zero bytes": (b"", "is empty (0 bytes)"),
-    "text": (b"just some words", "is not a picture; allowed: JPEG, PNG, WEBP"),
+    "text": (b"just some words", "is not a picture; allowed: JPEG, PNG, WebP"),
     "corrupt": (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "picture"),
     "bomb": (bomb(), "30000 x 30000 is 900 megapixels; allowed: at most 200"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from video_pipeline.engine.common.files import (
     STAGING_PREFIX,
     StagedFiles,
     sweep_staging,
+    sync_folder,
     whole_file,
     write_text,
 )
@@ -165,3 +167,17 @@ def test_a_reader_never_sees_half_of_a_file(tmp_path: Path) -> None:
                 partial.write_bytes(bytes([turn % 256]) * 400_000)
     assert reader.returncode == 0
     assert turn > 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_folder_that_cannot_be_synced_is_no_failure() -> None:
+    descriptor = os.open("/proc", os.O_RDONLY)
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.fsync(descriptor)
+    os.close(descriptor)
+    sync_folder(Path("/proc"))
+
+
+def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "gone")

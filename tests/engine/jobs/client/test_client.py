@@ -322,9 +322,9 @@ def test_local_files_of_a_story_are_sent_with_it(tmp_path: Path) -> None:
                 {"title": "T", "scenes": [{"scene_id": "a", "image": "gone.jpg"}]}, send_assets=True
             )
     sent, named, given = received
-    assert sent[1] == [b"music", b"picture"]
-    assert sent[0].story["music"] == "inline:0"
-    assert [scene.get("image") for scene in sent[0].story["scenes"]] == ["inline:1", "inline:1", None]
+    assert sent[1] == [b"picture", b"music"]
+    assert sent[0].story["music"] == "inline:1"
+    assert [scene.get("image") for scene in sent[0].story["scenes"]] == ["inline:0", "inline:0", None]
     assert sent[0].story["scenes"][2]["video"]["path"] == "http://example.org/v.mp4"
     assert named[1] == []
     assert named[0].story["music"] == str(tmp_path / "m.mp3")

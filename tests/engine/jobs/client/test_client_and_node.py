@@ -247,6 +247,45 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
         client.ping()
 
 
+def test_every_client_finds_the_node_and_its_keys_in_the_environment_and_an_argument_beats_it(
+    tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "keys"
+    public = make_node_key(keys)
+    ada = make_client_key(keys, "ada", into=tmp_path / "ada")
+    bob = make_client_key(keys, "bob", into=tmp_path / "bob")
+    section = {"keys_path": str(keys), "curve": "on", "bind": f"ipc://{tmp_path}/n.sock"}
+    with node_process(tmp_path, cache=session_cache, node=section) as node:
+        monkeypatch.setenv("VIDEO_PIPELINE_CONNECT", url_of(node))
+        monkeypatch.setenv("VIDEO_PIPELINE_KEY_FILE", str(ada))
+        monkeypatch.setenv("VIDEO_PIPELINE_NODE_KEY", str(public))
+
+        async def users() -> list[str]:
+            async with AsyncNodeClient() as client, AsyncVideoGenerationPipeline(connect="") as pipeline:
+                return [(await client.ping()).user, (await pipeline.client.ping()).user]
+
+        with NodeClient() as client, VideoGenerationPipeline(connect="") as pipeline:
+            found = [client.ping().user, pipeline.client.ping().user, *asyncio.run(users())]
+        assert found == ["ada"] * 4
+        command = [sys.executable, "-m", "video_pipeline.engine.cli.main", "stats"]
+        for options, status in (((), 0), (("--key-file", "", "--node-key", ""), 1)):
+            done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+            assert done.returncode == status, done.stderr
+        with NodeClient(key_file=bob) as client:
+            assert client.ping().user == "bob"
+        with (
+            NodeClient(key_file="", node_key="") as client,
+            pytest.raises(AccessError, match="asks for keys"),
+        ):
+            client.ping()
+        monkeypatch.setenv("VIDEO_PIPELINE_NODE_KEY", str(keys / "clients/bob.key"))
+        monkeypatch.setenv("VIDEO_PIPELINE_CONNECT", "nonsense")
+        with NodeClient(url_of(node), node_key=public) as client:
+            assert client.ping().user == "ada"
+    with pytest.raises(ConfigError, match="connect: got 'nonsense'"):
+        NodeClient()
+
+
 def test_an_upstream_generator_feeds_a_node(node: NodeProcess) -> None:
     def run() -> list[str]:
         command = [

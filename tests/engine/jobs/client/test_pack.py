@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support import samples
+from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import InputError, StoryError
-from video_pipeline.engine.jobs.client import pack as attach
 from video_pipeline.engine.jobs.client.pack import pack_job
-from video_pipeline.engine.jobs.inputs.references import CONFIG_FIELDS
+from video_pipeline.engine.jobs.inputs.references import check_references, inbox_names
 from video_pipeline.engine.story import parse_story
-from video_pipeline.engine.story.fields import FONT_SUFFIXES
-
-
-def test_the_fields_are_those_that_a_node_looks_at() -> None:
-    assert tuple((section, key) for section, key, _ in CONFIG_FIELDS) == attach.CONFIG_FILES
-    assert attach.FONT_SUFFIXES == FONT_SUFFIXES
+from video_pipeline.engine.story.asset_fields import (
+    CONFIG_FIELDS,
+    SCENE_FIELDS,
+    STORY_FIELDS,
+    TEXT_FIELDS,
+    AssetField,
+)
 
 
 @pytest.fixture
@@ -45,11 +49,11 @@ STORY = {
 def test_every_file_is_sent_once_and_numbered_after_those_that_were_given(folder: Path) -> None:
     config = {"watermark": {"image": "e.png"}, "scenes": {"text_font": "f.otf"}, "video": {"crf": 30}}
     story, settings, parts = pack_job(STORY, config, first_part=1, send_assets=True)
-    assert parts == (b"d.mp3", b"a.png", b"c.ttf", b"b.mp4", b"e.png", b"f.otf")
-    assert story["music"] == {"path": "inline:1", "volume": -10}
+    assert parts == (b"a.png", b"c.ttf", b"b.mp4", b"d.mp3", b"e.png", b"f.otf")
+    assert story["music"] == {"path": "inline:4", "volume": -10}
     one, two, three, four = story["scenes"]
-    assert (one["image"], one["font"]) == ("inline:2", "inline:3")
-    assert (two["video"], two["text"]["font"]) == ("inline:4", "inline:3")
+    assert (one["image"], one["font"]) == ("inline:1", "inline:2")
+    assert (two["video"], two["text"]["font"]) == ("inline:3", "inline:2")
     assert (three, four) == tuple(STORY["scenes"][2:])
     assert settings == {
         "watermark": {"image": "inline:5"},
@@ -57,6 +61,48 @@ def test_every_file_is_sent_once_and_numbered_after_those_that_were_given(folder
         "video": {"crf": 30},
     }
     assert STORY["scenes"][0]["image"] == "a.png"  # what was given stays as it was
+
+
+def test_what_a_client_sends_is_what_a_node_looks_for(tmp_path: Path) -> None:
+    files = {
+        "picture": samples.picture("PNG"),
+        "video": samples.clip(),
+        "sound": samples.sound(".mp3"),
+        "font": samples.font().read_bytes(),
+    }
+    suffixes = {"picture": ".png", "video": ".mp4", "sound": ".mp3", "font": ".ttf"}
+
+    def written(fields: tuple[AssetField, ...]) -> dict[str, Any]:
+        """Return each field with a file of its own, so that none can stand for another."""
+        data: dict[str, Any] = {}
+        for field in fields:
+            path = tmp_path / f"{field.key}-{field.inner}{suffixes[field.kind]}"
+            path.write_bytes(files[field.kind] + path.name.encode())
+            data[field.key] = {field.inner: str(path)} if field.inner else str(path)
+        return data
+
+    scenes: list[dict[str, Any]] = [
+        {"scene_id": field.key, **written((field,))} for field in (*SCENE_FIELDS, *TEXT_FIELDS)
+    ]
+    scenes[-1]["text"]["content"] = "x"
+    story, config, parts = pack_job(
+        {"title": "T", "scenes": scenes, **written(STORY_FIELDS)}, written(CONFIG_FIELDS), send_assets=True
+    )
+    assert len(parts) == len([*STORY_FIELDS, *SCENE_FIELDS, *TEXT_FIELDS, *CONFIG_FIELDS])
+    kept, settings = check_references(story, config, node=Node(), parts=parts, inbox=tmp_path / "inbox")
+    assert len(inbox_names(json.dumps([kept, settings]))) == len(parts)
+
+
+@pytest.mark.parametrize("url", ["HTTPS://example.org/a.png", "http://example.org/a.png"])
+def test_a_url_is_left_for_the_node_to_fetch(folder: Path, url: str) -> None:
+    story = {"title": "T", "scenes": [{"scene_id": "one", "image": url}]}
+    assert pack_job(story, {}, send_assets=True) == (story, {}, ())
+
+
+def test_files_of_a_configuration_in_the_whole_form_are_sent_too(folder: Path) -> None:
+    config = {"video_pipeline": {"watermark": {"image": "e.png"}}}
+    _, settings, parts = pack_job({"title": "T"}, config, send_assets=True)
+    assert (settings, parts) == ({"video_pipeline": {"watermark": {"image": "inline:0"}}}, (b"e.png",))
 
 
 def test_without_sending_paths_that_lead_somewhere_are_made_absolute(folder: Path) -> None:

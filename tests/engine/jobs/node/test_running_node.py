@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.audit import assert_sound, processes_of
 from tests.support.jobs import (
+    RESULT_FIELDS,
     is_rendering,
     job_of,
     long_story,
@@ -84,6 +85,16 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
             *(f"first{end}" for end in (".mp4", "_thumb.jpg", ".srt", ".vtt", ".json", ".manifest.json")),
         ]
     )
+    told = (
+        "video_path",
+        "thumbnail_path",
+        "subtitles",
+        "metadata_path",
+        "manifest_path",
+        "metadata",
+        "encoder",
+    )
+    assert job.result.keys() == {*told, *RESULT_FIELDS}
     assert job.result["video_info"]["resolution"] == [160, 284]
     assert job.result["encoder"] in ("libx264", "h264_nvenc")
     log = steady.folders.log(job_id, job.fence).read_text()

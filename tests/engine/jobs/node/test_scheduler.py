@@ -273,6 +273,24 @@ def test_no_job_begins_where_the_disk_has_too_little_room(tmp_path: Path) -> Non
     bench.client.close()
 
 
+def test_no_job_begins_without_room_for_temporary_files_and_one_does_when_there_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    bench = Bench(tmp_path, storage={"temp_path": str(tmp_path / "file" / "temp")})
+    job_id = submit(bench.client, tiny_story())
+    bench.step()
+    assert job_of(bench.client, job_id).status == "queued"
+    assert not bench.scheduler.healthy
+    assert "no job is begun: storage.temp_path" in caplog.text
+    (tmp_path / "file").unlink()
+    bench.step(2)
+    assert job_of(bench.client, job_id).status == "processing"
+    assert bench.scheduler.healthy
+    bench.ledger.close()
+    bench.client.close()
+
+
 def test_what_the_ledger_does_not_take_is_written_later_and_published_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,3 +206,13 @@ def test_held_waits_are_bounded_and_leave_nothing_behind() -> None:
 def test_the_order_of_replies_is_that_of_the_requests(house: House) -> None:
     answers = house.ask(("ping", {}), ("submit", {"story": STORY}), ("pong", {}), ("stats", {}))
     assert [type(answer).__name__ for answer in answers] == ["Pong", "Submitted", "ErrorReply", "StatsReply"]
+
+
+def test_no_job_is_taken_without_room_for_temporary_files(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = node_config(tmp_path).override("storage", temp_path=tmp_path / "file" / "temp")
+    with Ledger(config.state_dir() / "ledger.sqlite3") as ledger:
+        door = RequestHandler(ledger, config, slots=2)
+        (answer,) = House(config, ledger, door, Clock()).ask(("submit", {"story": STORY}))
+    assert isinstance(answer, ErrorReply)
+    assert (answer.code, answer.message) == ("STORAGE", "storage.temp_path: Not a directory")

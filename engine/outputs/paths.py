@@ -1,0 +1,49 @@
+"""The files that a render leaves, and what each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROLES: Final = ("video", "thumbnail", "srt", "vtt", "metadata", "manifest")
+"""What every render leaves; each is a property of `OutputPaths`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPaths:
+    """Every file that a render leaves, named after the video."""
+
+    video: Path
+
+    def _beside(self, ending: str) -> Path:
+        return self.video.with_name(self.video.stem + ending)
+
+    @property
+    def thumbnail(self) -> Path:
+        """A good frame with the title."""
+        return self._beside("_thumb.jpg")
+
+    @property
+    def srt(self) -> Path:
+        """Subtitles as SubRip."""
+        return self._beside(".srt")
+
+    @property
+    def vtt(self) -> Path:
+        """Subtitles as WebVTT."""
+        return self._beside(".vtt")
+
+    @property
+    def metadata(self) -> Path:
+        """Title, description, tags and format."""
+        return self._beside(".json")
+
+    @property
+    def manifest(self) -> Path:
+        """What the video was made of and how."""
+        return self._beside(".manifest.json")
+
+    def by_role(self) -> dict[str, Path]:
+        """Return every file under its role."""
+        return {role: getattr(self, role) for role in ROLES}

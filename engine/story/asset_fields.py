@@ -1,0 +1,102 @@
+"""Which fields of a job name files: those of a story, of its scenes, and of the configuration.
+
+Light on purpose: a client looks here and need not import the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+AssetKind = Literal["picture", "video", "sound", "font"]
+
+FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
+
+PATH: Final = "path"
+"""An object that holds a file under this key may be written as the file alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssetField:
+    """A field that names a file, or with `inner` an object that holds one under that key."""
+
+    key: str
+    kind: AssetKind
+    inner: str = ""
+
+
+STORY_FIELDS: Final = (AssetField("music", "sound", PATH),)
+SCENE_FIELDS: Final = (
+    AssetField("image", "picture"),
+    AssetField("video", "video", PATH),
+    AssetField("font", "font"),
+)
+TEXT_FIELDS: Final = (AssetField("text", "font", "font"),)
+"""How a scene may be written: its caption's fields in the text object, where the model does not keep them."""
+CONFIG_FIELDS: Final = (
+    AssetField("watermark", "picture", "image"),
+    AssetField("audio", "sound", "music"),
+    AssetField("scenes", "font", "text_font"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPlace:
+    """A place in plain data that names a file or a font: `holder[key]`, in the whole job called `field`.
+
+    `owner[entry]` is what it is for, such as a scene's `video`; `within` is the owner's name if it is a scene.
+    """
+
+    holder: dict[str, Any]
+    key: str
+    field: str
+    kind: AssetKind
+    owner: dict[str, Any]
+    entry: str
+    within: str = ""
+
+    @property
+    def value(self) -> Any:
+        """What is written there; in data that nobody has checked it need not be text."""
+        return self.holder[self.key]
+
+    def put(self, value: str) -> None:
+        """Write something else there."""
+        self.holder[self.key] = value
+
+
+def story_assets(story: Mapping[str, Any]) -> Iterator[AssetPlace]:
+    """Yield every place in a story that names a file or a font. What is not shaped like a story is passed over."""
+    scenes = story.get("scenes")
+    for number, scene in enumerate(scenes if isinstance(scenes, list | tuple) else ()):
+        if isinstance(scene, dict):
+            yield from _places(scene, (*SCENE_FIELDS, *TEXT_FIELDS), f"scenes[{number}]")
+    yield from _places(story, STORY_FIELDS)
+
+
+def config_assets(config: Mapping[str, Any]) -> Iterator[AssetPlace]:
+    """Yield every place in a job's configuration that names a file or a font; see `story_assets`."""
+    sections = config.get("video_pipeline", config)
+    if isinstance(sections, dict):
+        yield from _places(sections, CONFIG_FIELDS)
+
+
+def _places(data: Any, fields: tuple[AssetField, ...], within: str = "") -> Iterator[AssetPlace]:
+    for field in fields:
+        holder, key = data, field.key
+        value = holder.get(key)
+        if field.inner and isinstance(value, dict):
+            holder, key = value, field.inner
+            value = holder.get(key)
+        elif field.inner not in ("", PATH):
+            continue
+        if value is not None:
+            names = (within, field.key, key if holder is not data else "")
+            name = ".".join(filter(None, names))
+            yield AssetPlace(holder, key, name, field.kind, data, field.key, within)
+
+
+def is_font_file(name: str) -> bool:
+    """Say whether a font is named by a file; otherwise it is a family."""
+    return name.lower().endswith(FONT_SUFFIXES)
