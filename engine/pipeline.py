@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from video_pipeline.engine.assets.models import Sound
@@ -19,6 +20,7 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import CancelledError, InputError, RenderingError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.outputs.manifest import write_json
+from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
 from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.outputs.thumbnail import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.video_info import VideoInfo
@@ -85,6 +87,7 @@ def render_story(
     config: Config,
     base: Path = Path(),
     voice_over: Sound | None = None,
+    sources: Mapping[str, Path] = MappingProxyType({}),
     use_cache: bool = True,
     workers: int | None = None,
     on_event: OnEvent | None = None,
@@ -93,13 +96,24 @@ def render_story(
     """Turn a story into a finished video at `output` (.mp4) and the files beside it.
 
     All of them appear together when the last one is done, each whole. `base` is the folder that the story's
-    relative paths are taken from; `voice_over` is laid under the whole. Setting `stop` ends the render with
+    relative paths are taken from; `voice_over` is laid under the whole. `sources` are files that the caller has
+    read (what they are → path), such as the story's own: an output that would replace one of them, or a file
+    that the story names, is an InputError. Setting `stop` ends the render with
     CancelledError. Without `use_cache` everything is made anew and nothing is kept. Raises InputError,
     AssetError or RenderingError; then nothing new is left on the disk but what the cache has kept, from which
     the next render goes on.
     """
     watch = Stopwatch()
-    outputs = OutputPaths(check_output(output))
+    outputs = OutputPaths(output)
+    check_inputs_kept(
+        outputs.by_role().values(),
+        [
+            *sources.items(),
+            *files_read(story, config, base=base),
+            *([("voice_over", voice_over.path)] if voice_over else []),
+        ],
+    )
+    check_output(output)
     with _scratch(config) as scratch:
         cache = None if use_cache else ContentCache(scratch / "cache")
         try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError
 from video_pipeline.engine.events import OnEvent
+from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
 from video_pipeline.engine.plan import plan_captions, plan_timeline
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.story import Story
@@ -76,6 +79,7 @@ def preview_story(
     at: FrameAt,
     config: Config,
     base: Path = Path(),
+    sources: Mapping[str, Path] = MappingProxyType({}),
     on_event: OnEvent | None = None,
 ) -> PreviewResult:
     """Write one frame of a story, captions and all, as PNG or JPEG by the name of `output`.
@@ -84,6 +88,7 @@ def preview_story(
     sound is not mixed and nothing is encoded. Raises InputError, also for a frame beyond the end, AssetError
     or RenderingError.
     """
+    check_inputs_kept([output], [*sources.items(), *files_read(story, config, base=base)])
     check_picture(output)
     plan = plan_timeline(story, config=config, base=base, on_event=on_event)
     timeline = plan.timeline

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from video_pipeline.engine.config import Config
-    from video_pipeline.engine.outputs.paths import OutputPaths
     from video_pipeline.engine.pipeline import RenderResult
 
 EPILOG = """examples:
@@ -63,7 +62,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_story_options(render)
     render.add_argument(
-        "-o", "--output", metavar="OUT.mp4", type=Path, help="default: the story's id in storage.output_path"
+        "-o",
+        "--output",
+        metavar="OUT.mp4",
+        type=Path,
+        help="default: the story file's name in storage.output_path",
     )
     render.add_argument("--no-cache", action="store_true", help="make everything anew and keep nothing")
     render.add_argument(
@@ -88,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--output",
         metavar="FRAME.png",
         type=Path,
-        help="default: the story's id in storage.output_path",
+        help="default: the story file's name in storage.output_path",
     )
     preview.add_argument("--json", action="store_true", help="print one JSON event a line")
     compiling = commands.add_parser(
@@ -128,7 +131,6 @@ def _render(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.progress import JsonLines, choose_reporter
         from video_pipeline.engine.errors import ConfigError
-        from video_pipeline.engine.outputs.paths import OutputPaths
         from video_pipeline.engine.pipeline import render_story
         from video_pipeline.engine.story import load_story
 
@@ -137,8 +139,7 @@ def _render(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--workers: got {arguments.workers}; allowed: a whole number >= 1")
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
-    output = arguments.output or config.storage.output_path / f"{story.story_id}.mp4"
-    _keep_story(arguments.story, OutputPaths(output))
+    output = arguments.output or config.storage.output_path / f"{arguments.story.stem}.mp4"
     reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet)
     with reporter, _naming(arguments.story):
         result = render_story(
@@ -146,6 +147,7 @@ def _render(arguments: argparse.Namespace) -> int:
             output,
             config=config,
             base=arguments.story.parent,
+            sources=_sources(arguments),
             use_cache=not arguments.no_cache,
             workers=arguments.workers,
             on_event=reporter,
@@ -168,16 +170,10 @@ def _naming(story: Path) -> Iterator[None]:
         raise StoryError(f"{story}: {error}", **error.details) from error
 
 
-def _keep_story(story: Path, outputs: OutputPaths) -> None:
-    """Raise InputError where a file beside the video would take the place of the story."""
-    from video_pipeline.engine.errors import InputError
-
-    for path in (outputs.metadata, outputs.manifest):
-        if path.exists() and story.exists() and path.samefile(story):
-            raise InputError(
-                f"output {outputs.video}: its metadata would overwrite the story {story}; "
-                "allowed: another name or another folder"
-            )
+def _sources(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the files that a command reads besides those that the story names."""
+    read = {"the story": arguments.story}
+    return read if arguments.config is None else read | {"the configuration": arguments.config}
 
 
 def _result_fields(result: RenderResult) -> dict[str, Any]:
@@ -218,11 +214,17 @@ def _preview(arguments: argparse.Namespace) -> int:
     _log_to_stderr(config, arguments)
     at = FrameAt(arguments.frame, None if arguments.at is None else _seconds(arguments.at))
     story = load_story(arguments.story)
-    output = arguments.output or config.storage.output_path / f"{story.story_id}.png"
+    output = arguments.output or config.storage.output_path / f"{arguments.story.stem}.png"
     reporter = JsonLines() if arguments.json else Quiet()
     with _naming(arguments.story):
         result = preview_story(
-            story, output, at=at, config=config, base=arguments.story.parent, on_event=reporter
+            story,
+            output,
+            at=at,
+            config=config,
+            base=arguments.story.parent,
+            sources=_sources(arguments),
+            on_event=reporter,
         )
     for warning in result.warnings:
         logging.getLogger("video_pipeline").warning(warning)
@@ -283,7 +285,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     elif arguments.form == "graph":
         print(plan_as_graphs(frames))
     else:
-        output = arguments.output or Path(f"{story.story_id}.mp4")
+        output = arguments.output or Path(f"{arguments.story.stem}.mp4")
         print(as_shell(plan_as_command(VideoPlan(frames, encoding), output)))
     return 0
 

@@ -37,7 +37,7 @@ class OutputPaths:
     @property
     def metadata(self) -> Path:
         """Title, description, tags and format."""
-        return self._beside(".json")
+        return self._beside(".metadata.json")
 
     @property
     def manifest(self) -> Path:

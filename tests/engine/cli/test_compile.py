@@ -293,5 +293,7 @@ def test_compile_and_render_make_a_sound_again_when_what_it_is_made_from_has_cha
     assert len(encoded_then - encoded) == 1
 
 
-def test_compile_and_render_keep_a_sound_that_nothing_has_changed(short: FramePlan, sounds: ContentCache) -> None:
+def test_compile_and_render_keep_a_sound_that_nothing_has_changed(
+    short: FramePlan, sounds: ContentCache
+) -> None:
     assert kept_sounds(short, sounds) == kept_sounds(short, sounds)
