@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -250,7 +251,7 @@ def _without_style_words(family: str) -> str:
 
 
 def _system_dirs() -> tuple[Path, ...]:
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises for a user without one
     if sys.platform == "win32":
         return (Path("C:/Windows/Fonts"), home / "AppData/Local/Microsoft/Windows/Fonts")
     if sys.platform == "darwin":

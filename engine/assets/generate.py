@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -133,8 +136,21 @@ def _music(job: AssetJob) -> _Made:
 
 
 def open_asset_cache(config: Config) -> ContentCache:
-    """Return the content cache that the configuration names."""
-    return open_cache(config.cache_dir(), max_bytes=int(config.storage.max_storage_gb * 1e9))
+    """Return the content cache that the configuration names.
+
+    Without storage.cache_path and with the user's own cache folder not writable, it is a temporary folder that
+    is deleted when the process ends. Raises ConfigError if storage.cache_path cannot be written.
+    """
+    max_bytes = int(config.storage.max_storage_gb * 1e9)
+    try:
+        return open_cache(config.cache_dir(), max_bytes=max_bytes)
+    except ConfigError as error:
+        if config.storage.cache_path is not None:
+            raise
+        folder = Path(tempfile.mkdtemp(prefix="video-pipeline-cache-", dir=config.storage.temp_path))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        logger.warning("%s; nothing is cached beyond this run", error)
+        return ContentCache(folder, max_bytes)
 
 
 def gather_assets(

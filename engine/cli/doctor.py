@@ -48,9 +48,10 @@ def examine(config: Config) -> dict[str, Any]:
     if not any(probe.works for probe in encoders):
         problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
     cards, why_none = gpus()
-    folder = config.cache_dir()
-    cache: dict[str, Any] = {"folder": str(folder)}
+    cache: dict[str, Any] = {"folder": None}
     try:
+        folder = config.cache_dir()
+        cache["folder"] = str(folder)
         open_cache(folder, max_bytes=1)
         usage = shutil.disk_usage(folder)
         cache |= {"writable": True, "free_gb": round(usage.free / 1e9, 1)}

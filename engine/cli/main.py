@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from video_pipeline.engine import __version__
 from video_pipeline.engine.cli import node_commands as jobs
 from video_pipeline.engine.cli.options import add_story_options, configuration
-from video_pipeline.engine.common.process import importing, load_nothing_idle, return_freed_memory
+from video_pipeline.engine.common.process import (
+    importing,
+    load_nothing_idle,
+    open_missing_streams,
+    return_freed_memory,
+)
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -129,7 +133,7 @@ def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
 
 def _render(arguments: argparse.Namespace) -> int:
     with importing():
-        from video_pipeline.engine.cli.progress import JsonLines, choose_reporter
+        from video_pipeline.engine.cli.progress import choose_reporter
         from video_pipeline.engine.errors import ConfigError
         from video_pipeline.engine.pipeline import render_story
         from video_pipeline.engine.story import load_story
@@ -152,10 +156,7 @@ def _render(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             on_event=reporter,
         )
-    if isinstance(reporter, JsonLines):
-        reporter.write("done", **_result_fields(result))
-    elif not arguments.quiet:
-        print(_summary(result))
+    reporter.finish(_result_fields(result), _summary(result))
     return 0
 
 
@@ -206,7 +207,7 @@ def _summary(result: RenderResult) -> str:
 
 def _preview(arguments: argparse.Namespace) -> int:
     with importing():
-        from video_pipeline.engine.cli.progress import JsonLines, Quiet
+        from video_pipeline.engine.cli.progress import choose_reporter
         from video_pipeline.engine.preview import FrameAt, preview_story
         from video_pipeline.engine.story import load_story
 
@@ -215,7 +216,7 @@ def _preview(arguments: argparse.Namespace) -> int:
     at = FrameAt(arguments.frame, None if arguments.at is None else _seconds(arguments.at))
     story = load_story(arguments.story)
     output = arguments.output or config.storage.output_path / f"{arguments.story.stem}.png"
-    reporter = JsonLines() if arguments.json else Quiet()
+    reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet, steps=False)
     with _naming(arguments.story):
         result = preview_story(
             story,
@@ -229,22 +230,19 @@ def _preview(arguments: argparse.Namespace) -> int:
     for warning in result.warnings:
         logging.getLogger("video_pipeline").warning(warning)
     width, height = result.size_px
-    if isinstance(reporter, JsonLines):
-        reporter.write(
-            "done",
-            status="completed",
-            output=str(result.output),
-            frame=result.frame,
-            frame_count=result.frame_count,
-            seconds=round(float(result.time), 6),
-            size=[width, height],
-            warnings=list(result.warnings),
-        )
-    elif not arguments.quiet:
-        print(
-            f"{result.output}: frame {result.frame} of {result.frame_count} "
-            f"at {float(result.time):.3f} s, {width}x{height}"
-        )
+    reporter.finish(
+        {
+            "status": "completed",
+            "output": str(result.output),
+            "frame": result.frame,
+            "frame_count": result.frame_count,
+            "seconds": round(float(result.time), 6),
+            "size": [width, height],
+            "warnings": list(result.warnings),
+        },
+        f"{result.output}: frame {result.frame} of {result.frame_count} "
+        f"at {float(result.time):.3f} s, {width}x{height}",
+    )
     return 0
 
 
@@ -328,6 +326,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    open_missing_streams()
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _on_sigterm)
     from video_pipeline.engine.errors import InputError, PipelineError
@@ -344,8 +343,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted: nothing was written", file=sys.stderr)
         return 143 if isinstance(error, _Terminated) else 130
     except BrokenPipeError:
-        # The reader of our output has gone; what is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from video_pipeline.engine.cli.progress import discard_output
+
+        discard_output()
         return 1
     except OSError as error:
         _show_error(error, 1, arguments)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
@@ -34,6 +35,9 @@ class Reporter(Protocol):
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
+
+    def finish(self, fields: Mapping[str, Any], text: str) -> None:
+        """Show the result: as `fields`, or as `text` for a person."""
 
 
 class Pace:
@@ -67,6 +71,17 @@ class Quiet:
     def __call__(self, event: Event) -> None:
         pass
 
+    def finish(self, fields: Mapping[str, Any], text: str) -> None:
+        pass
+
+
+class Text(Quiet):
+    """Shows the result only."""
+
+    def finish(self, fields: Mapping[str, Any], text: str) -> None:
+        """Print the text to standard output."""
+        print(text, flush=True)
+
 
 class JsonLines(Quiet):
     """One JSON object a line on standard output; progress at most five times a second."""
@@ -87,6 +102,10 @@ class JsonLines(Quiet):
             fields |= {"fps": round(speed, 2), "seconds_left": None if left is None else round(left, 1)}
         self.write("progress", **fields)
 
+    def finish(self, fields: Mapping[str, Any], text: str) -> None:
+        """Write the result as an event."""
+        self.write("done", **fields)
+
     def write(self, kind: str, **fields: Any) -> None:
         """Write one event."""
         # In one piece: print() writes the end of the line by itself, and another thread's line may come between.
@@ -94,7 +113,7 @@ class JsonLines(Quiet):
         self._stream.flush()
 
 
-class LogLines(Quiet):
+class LogLines(Text):
     """A line in the log when a stage begins and every few seconds of it."""
 
     def __init__(self) -> None:
@@ -119,7 +138,7 @@ class LogLines(Quiet):
         self._logger.info("%s: frame %d of %d, %.1f fps%s", words, event.done, event.total, speed, eta)
 
 
-class Bar(Quiet):
+class Bar(Text):
     """A progress bar on a terminal: stage, frames, speed, time left."""
 
     def __init__(self) -> None:
@@ -190,10 +209,59 @@ def _redirected(bar: Bar) -> Iterator[None]:
         root.handlers[:] = before
 
 
-def choose_reporter(*, as_json: bool, quiet: bool) -> Reporter:
-    """Return the reporter for where the output goes."""
+class Forgiving:
+    """Passes everything on to another reporter until that fails to write, then nothing more.
+
+    A render does not fail because the program that reads its events has ended or their disk is full.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._works = True
+
+    def __enter__(self) -> Self:
+        with self._forgiven():
+            self._reporter.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._forgiven():
+            self._reporter.__exit__(kind, error, trace)
+
+    def __call__(self, event: Event) -> None:
+        if self._works:
+            with self._forgiven():
+                self._reporter(event)
+
+    def finish(self, fields: Mapping[str, Any], text: str) -> None:
+        """Show the result, if its output still works."""
+        if self._works:
+            with self._forgiven():
+                self._reporter.finish(fields, text)
+
+    @contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self._works = False
+            discard_output()
+
+
+def discard_output() -> None:
+    """Send what standard output still buffers, and all that follows, nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def choose_reporter(*, as_json: bool, quiet: bool, steps: bool = True) -> Reporter:
+    """Return the reporter for a command; without `steps` people see the result only."""
     if as_json:
-        return JsonLines()
+        return Forgiving(JsonLines())
     if quiet:
         return Quiet()
-    return Bar() if sys.stderr.isatty() else LogLines()
+    if not steps:
+        return Forgiving(Text())
+    return Forgiving(Bar() if sys.stderr.isatty() else LogLines())

@@ -57,18 +57,16 @@ class Config(Section):
         return self.error_handling.fallback_enabled and self.tts.fallback_enabled
 
     def cache_dir(self) -> Path:
-        """Return the folder of the content cache."""
+        """Return the folder of the content cache; raise ConfigError for a user without a home folder."""
         if self.storage.cache_path:
             return self.storage.cache_path
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return Path(base).expanduser() / "video-pipeline"
+        return _user_folder("XDG_CACHE_HOME", "~/.cache", key="storage.cache_path")
 
     def state_dir(self) -> Path:
         """Return the folder of a node's ledger, inline assets, keys and job logs."""
         if self.node.state_path:
             return self.node.state_path
-        base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        return Path(base).expanduser() / "video-pipeline"
+        return _user_folder("XDG_STATE_HOME", "~/.local/state", key="node.state_path")
 
     def override(self, section: str, **values: Any) -> Config:
         """Return the configuration with some keys of one section replaced; None leaves a key as it is.
@@ -81,6 +79,14 @@ class Config(Section):
         data = self.model_dump()
         data[section] = {**data[section], **given}
         return validate(data, where="option")
+
+
+def _user_folder(variable: str, default: str, *, key: str) -> Path:
+    """Return this program's folder in one of the user's; raise ConfigError for a user without a home folder."""
+    try:
+        return Path(os.environ.get(variable) or default).expanduser() / "video-pipeline"
+    except RuntimeError as error:  # neither HOME nor an entry in the password database
+        raise ConfigError(f"{key}: this user has no home folder; set the key or {variable}") from error
 
 
 FLAT_KEYS: dict[str, tuple[str, str]] = {

@@ -206,23 +206,30 @@ def to_plain(value: Any) -> Any:
     Dataclasses become objects; a Fraction a whole number or text such as '30000/1001'; a Path its name; an
     infinite or undefined float null. Raises TypeError for anything else that JSON does not know.
     """
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str):
+        return valid_text(value)
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else str(value)
     if isinstance(value, Path):
-        return value.name
+        return valid_text(value.name)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
+        return {valid_text(str(key)): to_plain(item) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return to_plain(asdict(value))
     if isinstance(value, Iterable):
         return [to_plain(item) for item in value]
     raise TypeError(f"{value!r} cannot be written as JSON")
+
+
+def valid_text(text: str) -> str:
+    """Return a text as UTF-8 can hold it: bytes of a file name that are no UTF-8 become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def write_json(path: Path, data: Any) -> None:

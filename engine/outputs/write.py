@@ -9,6 +9,7 @@ from typing import Any
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.common.files import StagedFiles, sweep_staging, write_text
+from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.events import Stopwatch
 from video_pipeline.engine.outputs.manifest import (
@@ -40,6 +41,10 @@ def check_output(path: Path) -> Path:
     """Return the video's path with its folder made; raise InputError where it cannot be written."""
     if path.suffix.lower() != ".mp4":
         raise InputError(f"output {path}: allowed: a name that ends in .mp4")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"output {show(str(path))}: the name is not UTF-8 text; give it another") from error
     if path.is_dir():
         raise InputError(f"output {path}: is a folder; allowed: a file name that ends in .mp4")
     try:
