@@ -9,8 +9,6 @@ from tests.support.modules import package_modules
 SEVERAL = {
     "main": "what a program runs",
     "_pause": "the blocking client and its asyncio twin each wait in their own way",
-    "_result_fields": "to be one",
-    "_sync_folder": "to be one",
 }
 """Names that may be defined in several modules, and why."""
 

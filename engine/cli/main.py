@@ -156,7 +156,7 @@ def _render(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             on_event=reporter,
         )
-    reporter.finish(_result_fields(result), _summary(result))
+    reporter.finish(_printed_result(result), _summary(result))
     return 0
 
 
@@ -177,7 +177,7 @@ def _sources(arguments: argparse.Namespace) -> dict[str, Path]:
     return read if arguments.config is None else read | {"the configuration": arguments.config}
 
 
-def _result_fields(result: RenderResult) -> dict[str, Any]:
+def _printed_result(result: RenderResult) -> dict[str, Any]:
     fields = result.as_dict()
     files = fields.pop("files")
     return {

@@ -43,9 +43,10 @@ class DrawnPainter:
         image.save(target, "PNG", compress_level=1)
 
 
-def _open(settings: Images) -> DrawnPainter:
+def open_drawn(settings: Images) -> DrawnPainter:
+    """Return the painter."""
     del settings  # nothing of it changes what is drawn
     return DrawnPainter()
 
 
-SERVICE: Final = ImageService(name="drawn", open=_open)
+SERVICE: Final = ImageService(name="drawn", open=open_drawn)

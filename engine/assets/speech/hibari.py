@@ -119,11 +119,14 @@ def is_latin(text: str) -> bool:
     return bool(letters) and latin * 2 > len(letters)
 
 
-def _open(settings: Tts) -> HibariNarrator:
+def open_hibari(settings: Tts) -> HibariNarrator:
+    """Return the narrator; raise ConfigError for a voice that is not installed."""
     # Listing the voices imports the whole package, which a cached narration does not need.
     if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):
         raise ConfigError(f"tts.voice: got {settings.voice!r}; allowed offline: {', '.join(voices)}")
     return HibariNarrator(settings.voice, settings.speech_rate, settings.pitch)
 
 
-SERVICE: Final = SpeechService(name="hibari", default_voice=EMBEDDED_VOICE, open=_open, voices=hibari_voices)
+SERVICE: Final = SpeechService(
+    name="hibari", default_voice=EMBEDDED_VOICE, open=open_hibari, voices=hibari_voices
+)

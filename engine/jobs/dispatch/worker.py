@@ -150,7 +150,7 @@ def _own_temp(folder: Path) -> Iterator[None]:
             os.environ["TMPDIR"] = before[1]
 
 
-def _result_fields(result: RenderResult) -> dict[str, Any]:
+def _attempt_result(result: RenderResult) -> dict[str, Any]:
     """Return what is told of a finished video: names relative to its folder, and plain values."""
     fields = result.as_dict()
     manifest = json.loads(result.outputs.manifest.read_text(encoding="utf-8"))
@@ -194,7 +194,7 @@ def _render_attempt(
         on_event=ProgressMeter(lambda progress: line.say(progress=progress)),
         stop=stop,
     )
-    fields = _result_fields(result)
+    fields = _attempt_result(result)
     fields["warnings"] = [*local.warnings, *fields["warnings"]]
     write_text(staging / RESULT, json.dumps(fields))
     return fields

@@ -441,8 +441,9 @@ def open_graphs(
     )
 
 
-def _probe() -> Probe:
+def probe_graphs() -> Probe:
+    """Return that filter graphs work everywhere: the ffmpeg program is found later or is an error."""
     return Probe("ffmpeg", True, "it needs the ffmpeg program only")
 
 
-BACKEND: Final = CompositorBackend(name="ffmpeg", probe=_probe, open=open_graphs, filter_captions=True)
+BACKEND: Final = CompositorBackend(name="ffmpeg", probe=probe_graphs, open=open_graphs, filter_captions=True)

@@ -58,7 +58,8 @@ def explain_log(log: str) -> str:
     return "no GPU here can encode" if re.search(NO_DEVICE, log) else "the probe encode failed"
 
 
-def _options(video: Video, gop_frames: int) -> dict[str, str]:
+def nvenc_options(video: Video, gop_frames: int) -> dict[str, str]:
+    """Return the options of NVENC; raise ConfigError naming a wrong key."""
     del gop_frames  # the encoder's context has it
     preset = PRESET_FOR_X264.get(video.preset, video.preset)
     check_option("preset", preset, PRESETS, H264_NVENC.name)
@@ -76,10 +77,11 @@ def _options(video: Video, gop_frames: int) -> dict[str, str]:
     return options | {"b": video.bitrate}
 
 
-def _versions() -> dict[str, Any]:
+def nvenc_versions() -> dict[str, Any]:
+    """Return the GPUs and their driver, on which the bytes depend."""
     return {"gpus": [[gpu.name, gpu.driver] for gpu in gpus()[0]]}
 
 
 H264_NVENC: Final = Encoder(
-    name="h264_nvenc", options=_options, versions=_versions, explain_log=explain_log, on_gpu=True
+    name="h264_nvenc", options=nvenc_options, versions=nvenc_versions, explain_log=explain_log, on_gpu=True
 )

@@ -21,7 +21,8 @@ TUNES: Final = ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fas
 _BUILD: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 
 
-def _options(video: Video, gop_frames: int) -> dict[str, str]:
+def x264_options(video: Video, gop_frames: int) -> dict[str, str]:
+    """Return the options of libx264; raise ConfigError naming a wrong key."""
     check_option("preset", video.preset, PRESETS, LIBX264.name)
     check_option("tune", video.tune, TUNES, LIBX264.name)
     # stitchable: headers depend on the settings alone, so segments share them. A fixed keyint, no open GOP.
@@ -36,7 +37,7 @@ def _options(video: Video, gop_frames: int) -> dict[str, str]:
     return options
 
 
-def _versions() -> dict[str, Any]:
+def x264_versions() -> dict[str, Any]:
     """Return the build of x264 in PyAV, which x264 writes into its output."""
     context = av.CodecContext.create("libx264", "w")
     assert isinstance(context, av.VideoCodecContext)
@@ -50,4 +51,4 @@ def _versions() -> dict[str, Any]:
     return {"x264": found.group(1).decode("ascii") if found else None}
 
 
-LIBX264: Final = Encoder(name="libx264", options=_options, versions=_versions)
+LIBX264: Final = Encoder(name="libx264", options=x264_options, versions=x264_versions)
