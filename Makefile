@@ -16,8 +16,8 @@ $(STAMP): pyproject.toml $(NATIVE)
 	@touch $@
 
 demo: $(STAMP)   ## render examples/ and print where the videos are
-	$(BIN)/video-pipeline render examples/lighthouse.json -o demo/lighthouse.mp4 --preset veryfast --crf 21
-	$(BIN)/video-pipeline render examples/voyage.yaml -o demo/voyage.mp4 --preset veryfast --crf 21
+	$(BIN)/video-pipeline render examples/lighthouse.json -o demo/lighthouse.mp4
+	$(BIN)/video-pipeline render examples/voyage.yaml -o demo/voyage.mp4
 	@echo
 	@echo "The videos: $(CURDIR)/demo/lighthouse.mp4"
 	@echo "            $(CURDIR)/demo/voyage.mp4"

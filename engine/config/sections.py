@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -97,6 +98,21 @@ Size = Annotated[
     ),
 ]
 Service = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+DEFAULT_CRF = 21.0
+CAP_BITS_PER_PIXEL = Fraction(8_000_000, 1080 * 1920 * 30)
+CAP_MIN = 400_000
+"""The least cap of the default quality, in bits per second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateControl:
+    """Either a constant quality, `crf`, with an optional cap in bits per second, or an average `bitrate`."""
+
+    crf: float | None = None
+    bitrate: str | None = None
+    max_bit_rate: int | None = None
 
 
 class Section(BaseModel):
@@ -208,13 +224,21 @@ class Video(Section):
         "auto", description=f"Encoder: {ENCODERS.summary()}; auto takes the first that works."
     )
     audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
-    bitrate: Bitrate = Field(
-        "8000k", description="Average video bit rate that each segment aims at, where crf is not set."
+    bitrate: Bitrate | None = Field(
+        None, description="Average video bit rate, aimed at in each segment; null: constant quality."
     )
     crf: float | None = Field(
-        None, ge=0, le=51, description="Constant quality (cq for NVENC); beats bitrate."
+        None,
+        ge=0,
+        le=51,
+        description="Constant quality (cq for NVENC); overrides bitrate. With neither, 21 and a cap by size.",
     )
-    preset: str = Field("medium", description="x264 preset, or p1 … p7 for NVENC.")
+    max_bitrate: Bitrate | None = Field(
+        None,
+        description="Cap on constant quality; null: none with an explicit crf, otherwise 8 Mbit/s at "
+        "1080x1920 and 30 fps, in proportion for other sizes and rates.",
+    )
+    preset: str = Field("veryfast", description="x264 preset, or p1 … p7 for NVENC.")
     tune: str | None = Field(None, description="x264 or NVENC tune.")
     gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
     compositor: CompositorName = Field("auto", description=f"What draws the frames: {COMPOSITORS.summary()}.")
@@ -246,6 +270,17 @@ class Video(Section):
         if self.size and any(side % 2 for side in self.size):
             raise ValueError(f"size {self.size[0]}x{self.size[1]}: both sides must be even for H.264 4:2:0")
         return self
+
+    def rate_control(self) -> RateControl:
+        """Return the bit rate or quality that is asked for, or the default quality with its cap."""
+        cap = parse_bit_rate(self.max_bitrate) if self.max_bitrate is not None else None
+        if self.crf is not None:
+            return RateControl(crf=self.crf, max_bit_rate=cap)
+        if self.bitrate is not None:
+            return RateControl(bitrate=self.bitrate)
+        width, height = self.canvas_px()
+        by_size = max(CAP_MIN, round(width * height * self.fps * CAP_BITS_PER_PIXEL))
+        return RateControl(crf=DEFAULT_CRF, max_bit_rate=cap or by_size)
 
     def canvas_px(self) -> tuple[int, int]:
         """Return the frame's width and height in pixels, both even; a proxy's are half the video's."""

@@ -72,9 +72,14 @@ def nvenc_options(video: Video, gop_frames: int) -> dict[str, str]:
         "bf": "2",
         "forced-idr": "1",
     }
-    if video.crf is not None:
-        return options | {"cq": quality_text(video.crf), "b": "0"}
-    return options | {"b": video.bitrate}
+    rate = video.rate_control()
+    if rate.bitrate is not None:
+        return options | {"b": rate.bitrate}
+    if rate.crf is not None:
+        options |= {"cq": quality_text(rate.crf), "b": "0"}
+    if rate.max_bit_rate is not None:
+        options |= {"maxrate": str(rate.max_bit_rate), "bufsize": str(2 * rate.max_bit_rate)}
+    return options
 
 
 def nvenc_versions() -> dict[str, Any]:

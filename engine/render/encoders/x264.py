@@ -29,11 +29,15 @@ def x264_options(video: Video, gop_frames: int) -> dict[str, str]:
     # cpu-independent: the same bytes from every processor. Without it x264 (core 165) decides by what its
     # memory held before, in mbtree with AVX-512: a segment encoded twice came out in two ways.
     params = f"stitchable=1:cpu-independent=1:open-gop=0:keyint={gop_frames}"
+    rate = video.rate_control()
+    if rate.max_bit_rate is not None:
+        kilobits = max(1, rate.max_bit_rate // 1000)
+        params += f":vbv-maxrate={kilobits}:vbv-bufsize={2 * kilobits}"
     options = {"preset": video.preset, "x264-params": params}
-    if video.crf is not None:
-        options["crf"] = quality_text(video.crf)
-    else:
-        options["b"] = video.bitrate
+    if rate.bitrate is not None:
+        options["b"] = rate.bitrate
+    elif rate.crf is not None:
+        options["crf"] = quality_text(rate.crf)
     return options
 
 

@@ -99,6 +99,54 @@ def test_a_wrong_preset_or_tune_is_an_error_that_lists_the_right_ones(
         settings_of(encoder, **video)
 
 
+def vbv(settings: EncoderSettings) -> dict[str, str]:
+    """Return x264's buffer options out of its parameters."""
+    parts = dict(part.split("=") for part in settings.options["x264-params"].split(":"))
+    return {key: value for key, value in parts.items() if key.startswith("vbv")}
+
+
+@pytest.mark.parametrize(
+    ("video", "kilobits"),
+    [
+        ({"size": [1080, 1920]}, 8000),
+        ({"size": [1080, 1920], "fps": 60}, 16000),
+        ({"size": [2160, 3840]}, 32000),
+        ({"size": [270, 480]}, 500),
+        ({"size": [90, 160]}, 400),
+        ({"size": [270, 480], "max_bitrate": "2M"}, 2000),
+    ],
+    ids=str,
+)
+def test_without_a_rate_the_quality_is_constant_and_capped_by_size(
+    video: dict[str, Any], kilobits: int
+) -> None:
+    settings = settings_of(**video)
+    assert settings.options["crf"] == "21"
+    assert "b" not in settings.options
+    assert vbv(settings) == {"vbv-maxrate": str(kilobits), "vbv-bufsize": str(2 * kilobits)}
+    on_gpu = settings_of("h264_nvenc", **video).options
+    assert (on_gpu["cq"], on_gpu["maxrate"], on_gpu["bufsize"]) == (
+        "21",
+        str(kilobits * 1000),
+        str(kilobits * 2000),
+    )
+
+
+def test_an_explicit_bit_rate_or_quality_is_kept_as_it_is() -> None:
+    average = settings_of(bitrate="8000k")
+    assert (average.options["b"], vbv(average), "crf" in average.options) == ("8000k", {}, False)
+    quality = settings_of(crf=18)
+    assert (quality.options["crf"], vbv(quality), "b" in quality.options) == ("18", {}, False)
+    assert vbv(settings_of(crf=18, max_bitrate="900k"))["vbv-maxrate"] == "900"
+    assert settings_of(crf=18, bitrate="8000k").options["crf"] == "18"
+
+
+def test_the_default_rate_of_noise_stays_below_its_cap() -> None:
+    size = len(encode_segment(moving(150, noise=100), settings_of()))
+    assert size * 8 / 5 < 1.25 * 400_000
+    assert size < 0.7 * len(encode_segment(moving(150, noise=100), settings_of(crf=21)))
+
+
 def test_gop_is_counted_in_seconds() -> None:
     assert settings_of(gop=2, fps=30).gop_frames == 60
     assert settings_of(gop=0.5, fps="30000/1001").gop_frames == 15
