@@ -40,7 +40,7 @@ READING_WORDS_A_SECOND = Fraction(5, 2)
 """Reading speed of a caption that is not spoken: 150 words a minute."""
 
 SILENT_FACTOR = Fraction(3, 2)
-"""A scene whose speech failed is this much longer, so that it can be read (the guide's rule)."""
+"""A scene whose speech failed is this much longer, so that it can be read (the rule of the original interface)."""
 
 
 def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
@@ -54,7 +54,7 @@ def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, 
 
 
 def _own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) -> Seconds:
-    """Return how long a scene lasts where nothing is spoken in it."""
+    """Return the length of a scene without speech."""
     if scene.duration is not None:
         seconds = exact_seconds(scene.duration)
     elif assets is not None and isinstance(assets.picture, Footage):
@@ -69,7 +69,7 @@ def _own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) 
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """The quiet before a scene's words, and the frames that words and quiet need."""
+    """The pause before a scene's words, and the frames that pause and words need."""
 
     seconds: Seconds
     needed_frames: int
@@ -191,7 +191,7 @@ def font_name(name: str, base: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A timeline and what was worth saying while it was made."""
+    """A timeline and the warnings of making it."""
 
     timeline: Timeline
     warnings: tuple[str, ...]
@@ -217,7 +217,7 @@ def compose(
     if assets.voice_over is not None:
         missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
         if missing > 0:
-            # Nobody is cut off: the last picture is held until the voice has ended.
+            # Speech is never cut off: the last picture is held until the voice ends.
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
             placement = place_scenes(timings, fps=fps)
     scale = min(width, height) / 1080
@@ -312,7 +312,7 @@ def compose(
 
 
 def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fraction) -> FrameRange | None:
-    """Return the frames in which a scene's words are heard, None where it is silent."""
+    """Return the frames in which a scene's words are heard, or None if it is silent."""
     if lead is None or own.narration is None:
         return None
     first = frames_round(start + lead.seconds, fps)

@@ -4,8 +4,8 @@ PipelineError                  base of all; carries `details` for programs
 ├── InputError                 the caller's input is wrong: permanent, exit status 2
 │   ├── StoryError             a story file or object
 │   ├── ConfigError            configuration, environment or option
-│   ├── AssetReferenceError    a job's path, inline part or URL that does not lead to an asset it may use
-│   └── UnavailableError       a named encoder, compositor or service that this machine does not have
+│   ├── AssetReferenceError    a job's path, inline part or URL is no asset that the job may use
+│   └── UnavailableError       an encoder, compositor or service that does not work here
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError
 │   ├── TTSError
@@ -15,8 +15,8 @@ PipelineError                  base of all; carries `details` for programs
 │   └── SubprocessError        with argv, exit status and the last lines of a child process
 ├── NodeError                  a render node refused a request; `code` is the protocol's word for why
 │   ├── UnreachableError       no answer in time
-│   ├── AccessError            the node does not take this client's keys, or is not the one whose key was given
-│   ├── JobNotFoundError       no such job, or somebody else's
+│   ├── AccessError            the node rejected this client's keys, or has another key than expected
+│   ├── JobNotFoundError       no such job, or it belongs to another user
 │   └── JobConflictError       the key is taken by another job, or the job's state does not allow it
 └── JobError                   a job ended without a video: failed or cancelled
 """
@@ -36,7 +36,7 @@ class PipelineError(Exception):
 
 
 class InputError(PipelineError):
-    """The input is wrong and stays wrong: never retried."""
+    """The input is wrong. A retry cannot help."""
 
 
 class StoryError(InputError):
@@ -48,7 +48,7 @@ class ConfigError(InputError):
 
 
 class AssetReferenceError(InputError):
-    """A job names an asset that it may not use, or that is not there; `field` and `value` say which."""
+    """A job names an asset that is missing or not allowed; `field` and `value` say which."""
 
     def __init__(self, place: str, *, field: str, value: str, reason: str, allowed: str = "") -> None:
         shown = value if len(value) <= 200 else f"{value[:199]}…"
@@ -61,7 +61,7 @@ class AssetReferenceError(InputError):
 
 
 class UnavailableError(InputError):
-    """An encoder, compositor or service was asked for by name and is not here."""
+    """An encoder, compositor or service that was asked for by name does not work on this machine."""
 
 
 class AssetError(PipelineError):
@@ -77,10 +77,10 @@ class TTSError(AssetError):
 
 
 class FetchError(AssetError):
-    """A URL could not be read. Of another attempt something can come only where `kind` is transient.
+    """A URL could not be read. Retry only if `kind` is transient.
 
-    transient: no answer, a broken one, or the server's own trouble. refused: a URL or address that is not
-    allowed. unusable: the answer is whole, and is no asset (404, a web page, too large).
+    transient: no answer, an incomplete one, or a server error. refused: a URL or address that is not allowed.
+    unusable: a complete answer that is no asset (404, a web page, too large).
     """
 
     def __init__(self, message: str, *, url: str, kind: Literal["transient", "refused", "unusable"]) -> None:
@@ -109,7 +109,7 @@ class SubprocessError(RenderingError):
 
 
 class NodeError(PipelineError):
-    """A render node refused a request. `code` is one of the protocol's, `retry_after` seconds where it gave some."""
+    """A render node refused a request. `code` is the protocol's; `retry_after` is in seconds, if the node gave any."""
 
     def __init__(
         self, message: str, *, code: str = "INTERNAL", retry_after: float | None = None, **details: Any
@@ -120,21 +120,21 @@ class NodeError(PipelineError):
 
 
 class UnreachableError(NodeError):
-    """Nobody answered in time; the message has the URL and the seconds waited."""
+    """The node did not answer in time; the message has the URL and the seconds waited."""
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message, code="UNREACHABLE", **details)
 
 
 class AccessError(NodeError):
-    """The node does not take this client's keys, or is not the one whose key was given."""
+    """The node rejected this client's keys, or has another key than the client expects."""
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message, code="ACCESS", **details)
 
 
 class JobNotFoundError(NodeError):
-    """There is no such job, or it is somebody else's."""
+    """There is no such job, or it belongs to another user."""
 
 
 class JobConflictError(NodeError):

@@ -1,4 +1,4 @@
-"""What a render reports while it runs, and the clock of its stages."""
+"""Progress events of a render, and a stopwatch for its stages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OnEvent = Callable[[Event], None]
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Wall seconds of each stage."""
+    """Measures the wall seconds of each stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """A finished video and what stands beside it."""
+    """A finished video and the files beside it."""
 
     outputs: OutputPaths
     info: VideoInfo
@@ -56,7 +56,7 @@ class RenderResult:
     segments_from_cache: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is told of a finished video, as plain values; `files` are its paths by role."""
+        """Return the result as plain values; `files` maps roles to paths."""
         return {
             "files": {role: str(path) for role, path in self.outputs.by_role().items()},
             "video_info": self.info.as_dict(),
@@ -69,7 +69,7 @@ class RenderResult:
 
 @contextmanager
 def _scratch(config: Config) -> Iterator[Path]:
-    """Yield a private temporary folder; it is gone when the block ends."""
+    """Yield a private temporary folder; it is deleted when the block ends."""
     parent = config.storage.temp_path
     if parent is not None:
         try:
@@ -95,13 +95,13 @@ def render_story(
 ) -> RenderResult:
     """Turn a story into a finished video at `output` (.mp4) and the files beside it.
 
-    All of them appear together when the last one is done, each whole. `base` is the folder that the story's
-    relative paths are taken from; `voice_over` is laid under the whole. `sources` are files that the caller has
+    All files appear together when the last one is complete. `base` is the folder that the story's
+    relative paths are taken from; `voice_over` is mixed under the whole video. `sources` are files that the caller has
     read (what they are → path), such as the story's own: an output that would replace one of them, or a file
-    that the story names, is an InputError. Setting `stop` ends the render with
-    CancelledError. Without `use_cache` everything is made anew and nothing is kept. Raises InputError,
-    AssetError or RenderingError; then nothing new is left on the disk but what the cache has kept, from which
-    the next render goes on.
+    that the story names, is an InputError. Setting `stop` ends the
+    render with CancelledError. Without `use_cache` nothing is read from the cache or stored in it. Raises
+    InputError, AssetError or RenderingError; then the only new files are those in the cache, from which the
+    next render resumes.
     """
     watch = Stopwatch()
     outputs = OutputPaths(output)
@@ -167,7 +167,7 @@ def _produce(
     sound = scratch / "sound.m4a"
     cancelled = stop or threading.Event()
     fps = plan.frames.timeline.fps
-    # Every scene is judged, so that what the cache notes of a segment does not depend on the rest of the story.
+    # Every scene is scored, so that a segment's cache entry does not depend on the rest of the story.
     times = candidate_times(plan.frames.timeline, limit=len(plan.frames.timeline.clips))
     watched = FrameWatch(frames_round(time, fps) for time in times)
     with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(2, "beside") as side:

@@ -1,4 +1,4 @@
-"""Where scenes stand: the one place where the overlap of transitions is worked out."""
+"""Place scenes on the timeline: the one place that computes the overlap of transitions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from video_pipeline.engine.timing import FrameRange
 
 @dataclass(frozen=True, slots=True)
 class SceneTiming:
-    """What decides a scene's place: its own frames and the transition into the next scene."""
+    """The inputs of a scene's placement: its own frames and the transition into the next scene."""
 
     scene_id: str
     frames: int
@@ -23,7 +23,7 @@ class SceneTiming:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where scenes stand; `overlaps[i]` is the frames that scene i shares with the next."""
+    """The range of each scene; `overlaps[i]` is the number of frames that scene i shares with the next."""
 
     ranges: tuple[FrameRange, ...]
     overlaps: tuple[int, ...]

@@ -20,7 +20,7 @@ from video_pipeline.engine.timing import FrameRange, Seconds
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 PNG_COMPRESS_LEVEL = 1
-"""A larger file that is written in a fraction of the time."""
+"""Level 1 writes a larger file in a fraction of the time."""
 
 JPEG_QUALITY = 95
 
@@ -49,7 +49,7 @@ class FrameAt:
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """The picture that was written, and which of how many frames it shows."""
+    """The picture that was written and the frame that it shows."""
 
     output: Path
     frame: int
@@ -60,7 +60,7 @@ class PreviewResult:
 
 
 def check_picture(path: Path) -> Path:
-    """Return a picture's path with its folder made; raise InputError where it cannot be written."""
+    """Return a picture's path with its folder made; raise InputError if it cannot be written."""
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"output {path}: allowed: a name that ends in {', '.join(PICTURE_SUFFIXES)}")
     if path.is_dir():
@@ -82,9 +82,9 @@ def preview_story(
     sources: Mapping[str, Path] = MappingProxyType({}),
     on_event: OnEvent | None = None,
 ) -> PreviewResult:
-    """Write one frame of a story, captions and all, as PNG or JPEG by the name of `output`.
+    """Write one finished frame of a story as PNG or JPEG, by the suffix of `output`.
 
-    Narration decides how long scenes last, so it and the pictures are made where the cache has none yet;
+    Narration decides how long scenes last, so narration and pictures are made if they are not cached;
     sound is not mixed and nothing is encoded. Raises InputError, also for a frame beyond the end, AssetError
     or RenderingError.
     """

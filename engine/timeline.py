@@ -1,6 +1,6 @@
 """A timeline: what is seen and heard at every frame, as data.
 
-Time is a frame index or a Fraction of seconds; ranges are half-open. Where a transition joins two clips
+Time is a frame index or a Fraction of seconds; ranges are half-open. If a transition joins two clips,
 their ranges overlap by the transition's frames, so at any frame one or two clips are seen.
 """
 
@@ -39,7 +39,7 @@ class Still:
 class Footage:
     """A stretch of a video file, shown from `start`; its last frame is held when the scene is longer.
 
-    `color_matrix` is the YUV matrix that the file is taken to have where its stream does not say.
+    `color_matrix` is the YUV matrix to assume if the stream does not name one.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Clip:
     fade_out_frames: int = 0
 
     def standing_or_moving(self, canvas_aspect: float) -> Camera:
-        """Return the clip's camera; where it has none, one that stands on as much as a canvas shows."""
+        """Return the clip's camera, or a still one that shows as much as a canvas if the clip has none."""
         if self.camera is not None:
             return self.camera
         aspect = self.source.width_px / self.source.height_px if self.fit == "cover" else canvas_aspect
@@ -86,7 +86,7 @@ class Transition:
 class Caption:
     """Words on the picture during `frames`, laid out within the safe area.
 
-    `spoken` are the frames in which someone says them; each word has the colour `highlight` in its turn.
+    `spoken` are the frames in which they are spoken; the word being spoken has the colour `highlight`.
     """
 
     scene_id: str
@@ -118,7 +118,7 @@ class Watermark:
 class AudioTrack:
     """A stretch of sound: `duration` seconds of `path` from `start`, heard from `at` on the timeline.
 
-    Music repeats until the end of its stretch; speech is what music is lowered under.
+    Music repeats until the end of its stretch, and is lowered under speech.
     """
 
     kind: Literal["narration", "footage", "music"]
@@ -134,7 +134,7 @@ class AudioTrack:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything that is shown and heard, placed to the frame."""
+    """Everything that is shown and heard, and in which frames."""
 
     width_px: int
     height_px: int
@@ -180,20 +180,20 @@ class Timeline:
             before = after
 
     def chapters(self) -> Iterator[tuple[FrameRange, str]]:
-        """Yield one range a scene, without overlap: a scene's chapter starts where its clip starts."""
+        """Yield one range per scene, without overlap. A chapter starts with its scene's clip."""
         for clip, following in zip(self.clips, (*self.clips[1:], None), strict=True):
             stop = following.frames.start if following else clip.frames.stop
             yield FrameRange(clip.frames.start, stop), clip.scene_id
 
     def segments(self, *, max_frames: int | None = None, tapered: bool = False) -> tuple[FrameRange, ...]:
-        """Cut the timeline where transitions end or scenes meet, and longer stretches again into equal parts.
+        """Return the segments: cuts at the ends of transitions and where scenes meet, longer parts cut again equally.
 
-        A transition is the end of the segment of the scene before it: the IDR frame that the next segment begins
-        with is then of a picture that stays. With cuts where transitions begin, files are 3 % larger at crf 21.
+        A transition belongs to the segment of the scene before it, so that the next segment's IDR frame shows a
+        picture that stays. With cuts at the beginnings of transitions, files are 3 % larger at crf 21.
         The cuts depend on the timeline alone, never on who renders it, so the bytes of a segment are the same
-        on one core and on many. Where a scene ends with a transition its last part is the shortest: the caption
-        of the next scene reaches into it, and little is drawn again when that is changed. With `tapered` the last
-        part of all is cut again into a half and two quarters: whoever is done first at the end waits less.
+        on one core and on many. If a scene ends with a transition, its last part is the shortest: the next scene's
+        caption reaches into it, so a changed caption redraws little. With `tapered`, the very last part is cut
+        again into a half and two quarters, so that workers wait less at the end.
         """
         limit = max_frames or max(1, int(MAX_SEGMENT_SECONDS * self.fps))
         joins = {transition.after: transition.frames for transition in self.transitions}

@@ -1,4 +1,4 @@
-"""Frames and exact seconds. Float seconds stop at this module."""
+"""Frames and exact seconds. Float seconds are converted here and used nowhere below."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FrameRange:
         return self.stop - self.start
 
     def intersection(self, other: FrameRange) -> FrameRange | None:
-        """Return the frames in both ranges, or None where there are none."""
+        """Return the frames in both ranges, or None if they share none."""
         start, stop = max(self.start, other.start), min(self.stop, other.stop)
         return FrameRange(start, stop) if start < stop else None
 
@@ -54,7 +54,7 @@ def frame_time(frame: int, fps: Fraction) -> Seconds:
 
 
 def parse_fps(value: float | int | str | Fraction) -> Fraction:
-    """Return a frame rate as a Fraction; 29.97 and its kin become the NTSC rates they stand for."""
+    """Return a frame rate as a Fraction; 29.97 and similar values become exact NTSC rates."""
     fps = exact_seconds(value)
     for nominal in (24, 30, 48, 60):
         ntsc = Fraction(nominal * 1000, 1001)

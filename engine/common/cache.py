@@ -1,4 +1,4 @@
-"""The content cache: made once, found by what it was made from, never half-written."""
+"""The content cache: files stored under the hash of their inputs, always complete."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 PRUNE_EVERY_SECONDS = 3600
 ABANDONED_SECONDS = 86400
-"""Nobody writes a file of the cache for so long."""
+"""No write takes this long: older private files belong to killed processes."""
 
 
 class DamagedError(ValueError):
-    """A file of the cache that is not what was written."""
+    """A corrupt file of the cache."""
 
 
 def file_sha256(path: Path) -> str:
@@ -74,7 +74,7 @@ class ContentCache:
     on_make: Callable[[], object] | None = None
 
     def path(self, kind: str, parts: Mapping[str, Any], suffix: str) -> Path:
-        """Return where the file for `parts` stands, made or not."""
+        """Return the path of the file for `parts`, whether it exists or not."""
         key = key_of({"kind": kind, **parts})
         return self.folder / kind / key[:2] / f"{key}{suffix}"
 
@@ -93,9 +93,9 @@ class ContentCache:
         ttl: float | None = None,
         check: Callable[[Path], object] | None = None,
     ) -> tuple[Path, bool]:
-        """Return the file for `parts` and whether it was there already; `make` writes it to the path it gets.
+        """Return the file for `parts` and whether it was cached; otherwise `make` writes it to the path it is given.
 
-        A file that `check` raises DamagedError for is made again, with a warning.
+        If `check` raises DamagedError, the file is made again, with a warning.
         """
         path = self.path(kind, parts, suffix)
         if self._fresh(path, ttl):
@@ -124,7 +124,7 @@ class ContentCache:
         return status.st_size > 0 and (ttl is None or 0 <= time.time() - status.st_mtime <= ttl > 0)
 
     def prune_when_due(self) -> int:
-        """Prune where nobody has for an hour: looking through a large cache takes a while."""
+        """Prune unless some process did so within the hour: scanning a large cache takes a while."""
         stamp = self.folder / ".pruned"
         try:
             if time.time() - stamp.stat().st_mtime < PRUNE_EVERY_SECONDS:
@@ -144,7 +144,7 @@ class ContentCache:
             except FileNotFoundError:
                 continue
             if path.name.startswith(PARTIAL_PREFIX) and status.st_mtime < abandoned:
-                path.unlink(missing_ok=True)  # a killed process has left it
+                path.unlink(missing_ok=True)  # left by a killed process
             elif path.is_file():
                 files.append((status.st_atime, status.st_size, path))
         total = sum(size for _, size, _ in files)
@@ -158,7 +158,7 @@ class ContentCache:
 
 
 def open_cache(folder: Path, *, max_bytes: int) -> ContentCache:
-    """Return the cache in `folder`, made if need be; raise ConfigError where it cannot be written."""
+    """Return the cache in `folder`, created if needed; raise ConfigError if it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe.{os.getpid()}.{secrets.token_hex(4)}"
@@ -166,6 +166,6 @@ def open_cache(folder: Path, *, max_bytes: int) -> ContentCache:
         probe.unlink()
     except OSError as error:
         raise ConfigError(
-            f"storage.cache_path: {folder} cannot be written: {error.strerror}; allowed: a writable folder"
+            f"storage.cache_path: {folder} cannot be written: {error.strerror}; name a writable folder"
         ) from error
     return ContentCache(folder, max_bytes)

@@ -1,4 +1,4 @@
-"""Time as the node sees it: a wall clock that may jump, and one that only runs forward."""
+"""Clocks: wall time, which may jump, and monotonic time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Clock(Protocol):
         """Return seconds since 1970 (UTC). It can jump either way."""
 
     def monotonic(self) -> float:
-        """Return seconds since some moment. It never goes back, and is the one for leases and waits."""
+        """Return seconds since an arbitrary moment. It never goes back: use it for leases and waits."""
 
 
 class SystemClock:

@@ -1,4 +1,4 @@
-"""Reading JSON and YAML files into plain data, equally strict for both: UTF-8, bounded, no key given twice."""
+"""Read JSON and YAML files into plain data. Both must be UTF-8, of bounded size, without duplicate keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DOCUMENT_MAX_BYTES = 16 * 1024 * 1024
 
 
 class DocumentError(ValueError):
-    """A file that cannot be read as its format; the message begins with the file's name."""
+    """A file that cannot be parsed; the message begins with its name."""
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
     """Return a file's content as plain data; an empty YAML file is None.
 
-    Raises DocumentError naming the file and, where there is one, the line.
+    Raises DocumentError naming the file and, if known, the line.
     """
     try:
         with path.open("rb") as file:
@@ -49,5 +49,5 @@ def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
     except RecursionError as error:
         raise DocumentError(f"{path}: nested too deeply") from error
     except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
-        # PyYAML lets what its own conversions raise come through (a 13th month, an empty !!int).
+        # PyYAML does not catch errors of its own conversions (a 13th month, an empty !!int).
         raise DocumentError(f"{path}: not {form.upper()}: {error}") from error

@@ -1,4 +1,4 @@
-"""Files that are absent or whole."""
+"""Files that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ NOT_SYNCABLE = frozenset([errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP
 
 
 class StagedFiles:
-    """Files of one folder that get their places together, once all of them are written. A context manager.
+    """Files of one folder that appear together once all are written. A context manager.
 
     They are written in a hidden folder inside `folder`, under their final names; `commit` syncs them and
-    moves them up, the one staged first as the last: who sees it finds the others there. The hidden folder is gone when the block ends. It is locked
-    while its process lives, so `sweep_staging` can tell what a killed process has left.
+    renames them, the one staged first last: a reader that sees it finds the others. The hidden folder is deleted
+    when the block ends. It is locked while its process lives, so `sweep_staging` can tell what a killed process
+    left.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,11 +56,11 @@ class StagedFiles:
         return self.path(target)
 
     def path(self, target: Path) -> Path:
-        """Return where the file for `target` stands until it is committed."""
+        """Return the path of the file for `target` before it is committed."""
         return self._hidden / target.name
 
     def commit(self) -> None:
-        """Give every staged file its final place; each is whole on the disk before it has it."""
+        """Rename every staged file to its final path, after syncing it."""
         for target in self._staged:
             with self.path(target).open("rb+") as file:
                 os.fsync(file.fileno())
@@ -69,7 +70,7 @@ class StagedFiles:
 
 
 def _locked(folder: Path) -> int | None:
-    """Return a descriptor that holds a folder's lock, or None where folders cannot be locked."""
+    """Return a descriptor that holds a folder's lock, or None if folders cannot be locked."""
     if sys.platform == "win32":
         return None
     descriptor = os.open(folder, os.O_RDONLY)
@@ -98,10 +99,10 @@ def sweep_staging(folder: Path) -> int:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a private path beside `path`; it takes the place of `path` once the block has ended well.
+    """Yield a private path beside `path`; it replaces `path` if the block ends without an error.
 
-    What was written is synced before it is renamed, so that `path` is never half of a file, and is removed
-    where the block raises. The private name keeps the suffix, by which writers tell the format.
+    The file is synced before it is renamed, so `path` is never incomplete, and deleted if the block raises. The
+    private name keeps the suffix, from which writers infer the format.
     """
     partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
     try:
@@ -115,7 +116,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the renames in a folder last; raise OSError if the disk fails.
+    """Sync a folder, so that its renames survive a power loss; raise OSError if the disk fails.
 
     A folder that cannot be synced at all is no failure: Windows opens none, and some network file systems refuse.
     """
@@ -131,6 +132,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file with line feeds, whole or not at all."""
+    """Write a UTF-8 text file with line feeds, completely or not at all."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")

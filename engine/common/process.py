@@ -1,4 +1,4 @@
-"""What a program sets for its whole process: memory goes back to the system, imports start nothing idle."""
+"""Settings for the whole process: freed memory returns to the system, imports start no idle threads."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 THRESHOLD_BYTES = 2 * 1024 * 1024
-"""Below a frame of 1080x1920, of which each segment has its own, so that they go back when it is done: kept in heaps
-they cost 50 to 80 MiB. Above what is taken and given back for every frame."""
+"""Less than a 1080x1920 frame, so that the frames of a finished segment are unmapped (in heaps they cost 50 to 80 MiB),
+and more than the blocks that are allocated and freed for every frame."""
 
 KEPT_BYTES = 2 * 1024 * 1024
-"""What a heap keeps at its end. With glibc's 128 KiB it gives back what is taken again at once, and the system clears
-each page anew: a sixth of the page faults of a render. Each thread has its heaps: with 16 MiB a render of a hundred
-photographs grows by 75 MiB, with 2 MiB by none."""
+"""Free memory that a heap keeps at its end. With glibc's 128 KiB, memory is returned and allocated again at once, and
+the system clears each page anew: a sixth of a render's page faults. Each thread has its own heap: with 16 MiB a
+render of a hundred photographs grows by 75 MiB, with 2 MiB by none."""
 
 
 def return_freed_memory() -> bool:
-    """Tell glibc to map every large block by itself; return whether it was told.
+    """Have glibc map every large block separately; return whether it accepted.
 
-    Left alone, glibc raises the size from which it does so to 32 MiB once such a block has been freed. Frames
-    and encoders then come from heaps that threads fill and never give back, and a long render grows slowly.
-    Process-wide, so it is for programs to call and not for libraries.
+    By default glibc raises that threshold to 32 MiB after such a block is freed. Frames and encoders are then
+    allocated in heaps that never shrink, and a long render grows slowly. The setting is process-wide: call it
+    from programs, not from libraries.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
@@ -35,10 +35,10 @@ def return_freed_memory() -> bool:
 
 
 def load_nothing_idle() -> None:
-    """Have libraries that are imported later start nothing that no command needs, unless the user says otherwise.
+    """Stop libraries that are imported later from starting threads and plugin scans, unless the user set otherwise.
 
-    NumPy's OpenBLAS starts a thread for each core, which waits for matrices in a loop; pydantic reads what every
-    installed package announces, in search of plugins.
+    NumPy's OpenBLAS starts a busy-waiting thread per core; pydantic reads the metadata of every installed package
+    to find plugins.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -46,10 +46,10 @@ def load_nothing_idle() -> None:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Search for no garbage while the block imports modules, nor ever after in what it has made.
+    """Pause garbage collection during imports, and exclude what they created from later collections.
 
-    Modules stay until the process ends; looking through them again and again, and once more at the end, takes
-    a tenth of a second of each start. Process-wide, so it is for programs to call and not for libraries.
+    Modules live until the process ends; scanning them repeatedly, and once more at exit, costs a tenth of a second
+    per start. The setting is process-wide: call it from programs, not from libraries.
     """
     gc.disable()
     try:
