@@ -1,4 +1,4 @@
-"""The guide's error handler: a drawn picture for one that failed, longer scenes for speech that failed."""
+"""Fallbacks for failed assets: a drawn picture for a picture, longer scenes for speech."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOGGED_CHARACTERS: Final = 2000
 
 
 class ErrorHandler:
-    """Fallbacks for assets that failed, where the configuration allows them; errors where it does not."""
+    """Fallbacks for failed assets if the configuration allows them, otherwise errors."""
 
     def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
         self.config = load_config(config)
@@ -49,7 +49,7 @@ class ErrorHandler:
         """Return the path of a drawn picture with the scene's text on it.
 
         The picture's name is the hash of its content, so jobs never overwrite each other's. Raises
-        ImageGenerationError where fallbacks are switched off.
+        ImageGenerationError if fallbacks are off.
         """
         scene_id = str(scene_data.get("scene_id", "?"))
         if not (self.fallback_enabled and self.config.images.fallback_enabled):
@@ -64,8 +64,7 @@ class ErrorHandler:
     def handle_tts_error(self, error: Exception, scenes: Iterable[MutableMapping[str, Any]]) -> None:
         """Make every scene's `duration` 1.5 times longer, for reading; the video is silent.
 
-        A scene without a duration gets 1.5 times the default one. Raises TTSError where fallbacks are
-        switched off.
+        A scene without a duration gets 1.5 times the default one. Raises TTSError if fallbacks are off.
         """
         if not (self.fallback_enabled and self.config.tts.fallback_enabled):
             raise TTSError(f"speech failed: {error}") from error
@@ -116,7 +115,7 @@ class ErrorHandler:
         try:
             return open_cache(self.config.cache_dir(), max_bytes=limit)
         except ConfigError:
-            # A fallback is the last thing to fail for want of a cache.
+            # A fallback must not fail because the cache cannot be written.
             folder = tempfile.mkdtemp(prefix="video-pipeline-fallback-", dir=self.config.storage.temp_path)
             return ContentCache(Path(folder))
 
@@ -145,7 +144,7 @@ def write_words(image: Image.Image, text: str, *, font: str) -> Image.Image:
 
 
 def _text_of(scene_data: Mapping[str, Any]) -> str:
-    """Return a scene's words, plain or in the guide's text object."""
+    """Return a scene's words: plain text, or the content of a text object."""
     text = scene_data.get("text")
     if isinstance(text, Mapping):
         text = text.get("content")

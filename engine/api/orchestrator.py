@@ -1,4 +1,4 @@
-"""The guide's ContentGenerationOrchestrator: from a prompt to a story to a video."""
+"""From a prompt to a story to a video."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class ContentGenerationOrchestrator:
-    """Has stories written and rendered.
+    """Generates a story from a prompt and renders it.
 
     The story generator has a method `generate(prompt, config)` (or `generate_story`), the pipeline `submit_job`
-    and `wait_for_job`; each may be asyncio's or not. What is not runs in a thread, so that the loop goes on.
+    and `wait_for_job`; each may be a coroutine or a plain function. Plain
+    functions run in a thread, so that the event loop stays free.
     """
 
     def __init__(self, story_generator: Any, video_pipeline: Any) -> None:
@@ -26,9 +27,9 @@ class ContentGenerationOrchestrator:
         self.job_tracker = JobTracker()
 
     async def generate_content(self, prompt: str, config: Any) -> dict[str, Any]:
-        """Have a story written and a video made of it.
+        """Generate a story and render its video.
 
-        `config` has `story`, `video` and `wait_for_completion` (true where left out), as attributes or keys.
+        `config` has `story`, `video` and `wait_for_completion` (default true), as attributes or keys.
         Returns {"story", "video"} with the result of the job, or without waiting
         {"story", "video_job_id", "status"}.
         """
@@ -50,7 +51,7 @@ def _part(holder: Any, name: str, default: Any = None) -> Any:
 
 
 async def _call_either(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-    """Call a function of either kind without holding up the event loop."""
+    """Call a coroutine or a plain function without blocking the event loop."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments, **keywords)
     answer = await asyncio.to_thread(function, *arguments, **keywords)

@@ -1,4 +1,4 @@
-"""The guide's VideoGenerationPipeline: stories in, jobs and videos out; in this process, or on a render node."""
+"""VideoGenerationPipeline: submit stories and get videos, rendered in this process or on a render node."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AnyConfig = Mapping[str, Any] | Config | str | os.PathLike[str] | None
 
 
 class _PipelineBase:
-    """What the pipeline and its asyncio twin have in common: where jobs go, and what is told of them."""
+    """The common part of the pipeline and its asyncio twin."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class _PipelineBase:
         max_workers: int | None = None,
         **options: Unpack[ConnectOptions],
     ) -> None:
-        """Without `connect` jobs are rendered by workers of this process; its ledger is in `state_path`.
+        """Open the pipeline. Without `connect`, workers of this process render; the ledger is in `state_path`.
 
-        `config` is a configuration in any of the guide's shapes, or a YAML file. `max_workers` jobs are rendered
+        `config` is a configuration in any accepted shape (nested, by sections, or flat keys), or a YAML file. `max_workers` jobs are rendered
         at once; by default as many as processing.max_concurrent_jobs says. `state_path` is by default the
         configuration's (node.state_path, or the user's state folder). With `connect`, the URL of a render node,
         those sections of `config` that a job may decide go with each job, and `options` are NodeClient's.
@@ -68,7 +68,7 @@ class _PipelineBase:
         )
 
     def _begin(self) -> None:
-        """Have workers for what is in the ledger."""
+        """Start the workers, if they are of this process."""
         if self._local is not None:
             self._local.start()
 
@@ -108,7 +108,7 @@ class _PipelineBase:
         return job
 
     def _told(self, view: JobView) -> dict[str, Any]:
-        """Return a job as the guide does, and bring the VideoJob up to date."""
+        """Return the status fields of a job and update its VideoJob."""
         fields = status_fields(view)
         job = self._jobs.get(view.job_id)
         if job is not None:
@@ -119,13 +119,13 @@ class _PipelineBase:
 class VideoGenerationPipeline(_PipelineBase):
     """Submits stories and returns their videos. A context manager; every method may be called from any thread.
 
-    Jobs are kept durably: those that are still queued when the program ends are rendered by the next pipeline of
-    the same state folder, or by its node.
+    Jobs are durable: those still queued when the program ends are rendered by the next pipeline with the same
+    state folder, or by its node.
     """
 
     @property
     def client(self) -> NodeClient:
-        """The client beneath: listing, watching, retrying."""
+        """The underlying client, for listing, watching and retrying."""
         return NodeClient(link=self._link)
 
     def submit_job(
@@ -137,7 +137,7 @@ class VideoGenerationPipeline(_PipelineBase):
         story_data: Any = None,
         **options: Unpack[JobOptions],
     ) -> VideoJob:
-        """Hand in a story (a dictionary, a Story, a path, or an upstream generator's object); return its job.
+        """Submit a story (a dictionary, a Story, a path, or an upstream generator's object); return its job.
 
         `config` holds sections for this job alone. For the options see `video_pipeline.engine.jobs.client.steps.JobOptions`.
         """
@@ -148,7 +148,7 @@ class VideoGenerationPipeline(_PipelineBase):
         return self._made(data, merged, priority, made, self.client.status(made.job_id))
 
     def get_job_status(self, job_id: str) -> dict[str, Any] | None:
-        """Return job_id, status, attempts, error_message, result and more of a job; None where there is none."""
+        """Return job_id, status, attempts, error_message, result and more of a job, or None if there is none."""
         try:
             return self._told(self.client.status(job_id))
         except JobNotFoundError:
@@ -157,7 +157,7 @@ class VideoGenerationPipeline(_PipelineBase):
     def wait_for_job(self, job_id: str, timeout: float | None = None) -> dict[str, Any]:
         """Wait for a job's end and return its result: video_path, thumbnail_path, metadata, video_info …
 
-        Raises JobError where it failed or was cancelled, TimeoutError after `timeout` seconds.
+        Raises JobError if it failed or was cancelled, TimeoutError after `timeout` seconds.
         """
         self._begin()
         view = self.client.wait(job_id, timeout)
@@ -165,7 +165,7 @@ class VideoGenerationPipeline(_PipelineBase):
         return result_of(view)
 
     def cancel_job(self, job_id: str) -> dict[str, Any]:
-        """Cancel a job and return its status; raises JobConflictError where it has ended."""
+        """Cancel a job and return its status; raises JobConflictError if it has ended."""
         return self._told(self.client.cancel(job_id))
 
     def close(self) -> None:
@@ -182,11 +182,11 @@ class VideoGenerationPipeline(_PipelineBase):
 
 
 class AsyncVideoGenerationPipeline(_PipelineBase):
-    """VideoGenerationPipeline for asyncio: the same methods, to be awaited."""
+    """VideoGenerationPipeline for asyncio: the same methods, as coroutines."""
 
     @property
     def client(self) -> AsyncNodeClient:
-        """The client beneath: listing, watching, retrying."""
+        """The underlying client, for listing, watching and retrying."""
         return AsyncNodeClient(link=self._link)
 
     async def submit_job(
@@ -198,7 +198,7 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
         story_data: Any = None,
         **options: Unpack[JobOptions],
     ) -> VideoJob:
-        """Hand in a story; see VideoGenerationPipeline."""
+        """Submit a story; see VideoGenerationPipeline."""
         await asyncio.to_thread(self._begin)
         data, merged = self._request(story, story_data, config)
         options.setdefault("base", _base(self._local))
@@ -206,7 +206,7 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
         return self._made(data, merged, priority, made, await self.client.status(made.job_id))
 
     async def get_job_status(self, job_id: str) -> dict[str, Any] | None:
-        """Return what is known of a job, None where there is none; see VideoGenerationPipeline."""
+        """Return the status of a job, or None if there is none; see VideoGenerationPipeline."""
         try:
             return self._told(await self.client.status(job_id))
         except JobNotFoundError:
@@ -220,7 +220,7 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
         return result_of(view)
 
     async def cancel_job(self, job_id: str) -> dict[str, Any]:
-        """Cancel a job and return its status; raises JobConflictError where it has ended."""
+        """Cancel a job and return its status; raises JobConflictError if it has ended."""
         return self._told(await self.client.cancel(job_id))
 
     async def close(self) -> None:
@@ -237,7 +237,7 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
 
 
 def load_any(config: AnyConfig) -> Config:
-    """Return a configuration from what the guide passes about; one for several programs has ours by its name."""
+    """Return a configuration from any accepted form; of a file for several programs, the part `video_pipeline`."""
     if isinstance(config, Mapping) and "video_pipeline" in config:
         config = {"video_pipeline": config["video_pipeline"]}
     if isinstance(config, str | os.PathLike):
@@ -246,5 +246,5 @@ def load_any(config: AnyConfig) -> Config:
 
 
 def _base(local: LocalJobs | None) -> Path | None:
-    """Return where a story's relative paths begin: here, where the workers are on this machine for sure."""
+    """Return the base of relative paths: the current folder if the workers are on this machine."""
     return Path.cwd() if local is not None else None

@@ -1,4 +1,4 @@
-"""The guide's VideoGenerationQueue: a queue of VideoJobs with its own workers, for asyncio programs."""
+"""VideoGenerationQueue: a queue of VideoJobs with its own workers, for asyncio programs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _KEY = re.compile(r"[!-~]{1,128}")
 class VideoGenerationQueue:
     """Renders VideoJobs, `max_workers` at once: high before normal before low, first in first out.
 
-    Jobs can be handed in before the workers are started. Without `state_path` the queue is gone with this object;
-    with it, jobs that had not ended are rendered by the next queue of the folder, and a job that is handed in again
-    with the same id and content is the same job. Any thread may use it.
+    Jobs can be submitted before the workers start. Without `state_path` the queue is deleted with this object. With
+    it, unfinished jobs are rendered by the next queue of that folder, and a job submitted again with the same id
+    and content is the same job. Safe for use from any thread.
     """
 
     def __init__(
@@ -49,10 +49,9 @@ class VideoGenerationQueue:
         self._client = NodeClient(link=self._local.link)
 
     def submit_job(self, job: VideoJob) -> str:
-        """Hand in a job and return its id.
+        """Submit a job and return its id.
 
-        Raises StoryError or ConfigError where it can never be rendered, JobConflictError where another job has
-        its id.
+        Raises StoryError or ConfigError if it can never be rendered, JobConflictError if another job has its id.
         """
         key = job.job_id if _KEY.fullmatch(job.job_id) else hashlib.sha256(job.job_id.encode()).hexdigest()
         try:
@@ -65,9 +64,7 @@ class VideoGenerationQueue:
                 base=Path.cwd(),
             )
         except JobConflictError as error:
-            raise JobConflictError(
-                f"job {job.job_id}: there is another job of this id", code=error.code
-            ) from error
+            raise JobConflictError(f"job {job.job_id}: another job has this id", code=error.code) from error
         self._ids[job.job_id] = made.job_id
         self.jobs[job.job_id] = job
         self._look(job.job_id)
@@ -75,7 +72,7 @@ class VideoGenerationQueue:
         return job.job_id
 
     def get_job_status(self, job_id: str) -> dict[str, Any] | None:
-        """Return job_id, status, attempts, error_message, result and more of a job; None where there is none."""
+        """Return job_id, status, attempts, error_message, result and more of a job, or None if there is none."""
         return self._look(job_id) if job_id in self._ids else None
 
     def cancel_job(self, job_id: str) -> bool:
@@ -102,7 +99,7 @@ class VideoGenerationQueue:
         logger.info("started %d workers", self.max_workers)
 
     async def stop_workers(self) -> None:
-        """End the workers; what they render is queued again, for when they are started the next time."""
+        """Stop the workers; their jobs are queued again and rendered after the next start."""
         self.active = False
         await asyncio.to_thread(self._local.stop)
         logger.info("all workers stopped")
@@ -113,7 +110,7 @@ class VideoGenerationQueue:
         return fields
 
     def close(self) -> None:
-        """End everything; without a `state_path` the queue is deleted."""
+        """Stop the workers; without a `state_path`, delete the queue."""
         self._client.close()
         self._local.stop()
         if self._temporary is not None:

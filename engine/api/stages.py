@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class MetadataGenerator:
-    """The guide's generator: metadata from dictionaries, thumbnails from a video's path."""
+    """Makes metadata from dictionaries, and thumbnails from a video's path."""
 
     def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
         self.add_title = True
@@ -63,8 +63,8 @@ class MetadataGenerator:
     ) -> str:
         """Write `<video>_thumb.jpg` beside a video and return its path.
 
-        The frame is the one at `timestamp` seconds, or the last where the video is shorter; None lets the best
-        of the video be chosen. `title`, by default the video's own, is drawn on it unless the configuration
+        The frame is the one at `timestamp` seconds, or the last if the video is shorter; with None the best frame
+        is chosen. `title`, by default the video's own, is drawn on it unless the configuration
         says `add_title_to_thumbnail: false`. Raises RenderingError.
         """
         video = Path(video_path)
@@ -91,7 +91,7 @@ def _title_of(video: Path) -> str | None:
 
 
 class SceneComposer:
-    """The guide's composer: scene dictionaries and assets in, composed scene dictionaries out."""
+    """Turns scene dictionaries and assets into composed scene dictionaries."""
 
     def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
         self.config = load_config(config)
@@ -101,7 +101,7 @@ class SceneComposer:
     ) -> list[dict[str, Any]]:
         """Return scenes ready for `VideoRenderer.render_video`, with start_time and end_time in seconds.
 
-        Times count the overlap of transitions: a scene starts before the last one has ended. A scene whose
+        Times include the overlap of transitions: a scene starts before the previous one ends. A scene whose
         picture is missing gets none here; the renderer draws one. Raises StoryError.
         """
         story = parse_story({"title": "scenes", "scenes": [dict(scene) for scene in story_scenes]})
@@ -140,19 +140,19 @@ class SceneComposer:
 
 
 class StoryProcessor:
-    """Turns the guide's story dictionary into a list of scene dictionaries."""
+    """Turns a story dictionary into a list of scene dictionaries."""
 
     def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
         self.config = load_config(config)
 
     def process(self, story_data: Mapping[str, Any] | Story) -> list[dict[str, Any]]:
-        """Return one dictionary a scene, with `scene_id`, `text` and what the story says of it."""
+        """Return one dictionary a scene, with `scene_id`, `text` and the fields that the story gives."""
         story = parse_story(story_data)
         return [scene.model_dump(exclude_none=True, mode="json") for scene in story_scenes(story)]
 
 
 class AssetGenerator:
-    """The guide's generator: pictures and narration for a list of scene dictionaries."""
+    """Makes pictures and narration for a list of scene dictionaries."""
 
     def __init__(self, config: Mapping[str, Any] | Config | None = None, *, base: Path = Path()) -> None:
         self.config = load_config(config)

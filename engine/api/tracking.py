@@ -1,4 +1,4 @@
-"""The guide's VideoJob and JobTracker, and stories as upstream generators hand them over."""
+"""VideoJob, JobTracker, and stories of upstream generators."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from video_pipeline.engine.story import Story
 
 @dataclass
 class VideoJob:
-    """A job as the guide has it. `id` is another name of `job_id`.
+    """A submitted job. `id` is another name of `job_id`.
 
-    `status`, `attempts`, `error_message` and `result` are as they were when the job was last looked at.
+    `status`, `attempts`, `error_message` and `result` are those of the last status request.
     """
 
     job_id: str
@@ -40,7 +40,7 @@ class VideoJob:
         return self.job_id
 
     def update(self, status: Mapping[str, Any]) -> None:
-        """Take over what `get_job_status` has returned."""
+        """Update from the result of `get_job_status`."""
         self.status = JobStatus(status["status"])
         self.attempts = status["attempts"]
         self.error_message = status["error_message"]
@@ -48,7 +48,7 @@ class VideoJob:
 
 
 class JobTracker:
-    """Keeps the jobs that were added to it, by their ids. Any thread may use it."""
+    """Keeps jobs by their ids. Safe for use from any thread."""
 
     def __init__(self, jobs: Iterable[VideoJob] = ()) -> None:
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class JobTracker:
             return self._jobs.pop(job_id, None)
 
     def get_job(self, job_id: str) -> VideoJob | None:
-        """Return a job, None where it was not added."""
+        """Return a job, or None if it was not added."""
         return self._jobs.get(job_id)
 
     def get_jobs(self, status: JobStatus | None = None) -> list[VideoJob]:
@@ -80,7 +80,7 @@ class JobTracker:
             return [job for job in self._jobs.values() if status in (None, job.status)]
 
     def get_status(self, job_id: str) -> JobStatus | None:
-        """Return a job's status, None where it was not added."""
+        """Return a job's status, or None if it was not added."""
         job = self._jobs.get(job_id)
         return job.status if job else None
 
@@ -94,7 +94,7 @@ class JobTracker:
         return {status: found[status] for status in JobStatus}
 
     def update_job(self, job_id: str, status: Mapping[str, Any]) -> None:
-        """Take over what a pipeline's `get_job_status` has returned; nothing where the job was not added."""
+        """Update a job from the result of `get_job_status`; do nothing if the job was not added."""
         job = self._jobs.get(job_id)
         if job is not None:
             job.update(status)
@@ -104,7 +104,7 @@ def submittable_story(story: Any) -> dict[str, Any] | Story | os.PathLike[str]:
     """Return a story in a form that can be submitted.
 
     A mapping, a Story and a path (of a file) are taken as they are. Of any other object, such as the story of an
-    upstream generator, what has the name of a story's field is taken; raises StoryError where there is none.
+    upstream generator, what has the name of a story's field is taken; raises StoryError if it has none.
     """
     if isinstance(story, Story | os.PathLike):
         return story
@@ -127,7 +127,7 @@ def submittable_story(story: Any) -> dict[str, Any] | Story | os.PathLike[str]:
 
 
 def status_fields(job: JobView, *, job_id: str | None = None) -> dict[str, Any]:
-    """Return a job as the guide's `get_job_status` does, with what is known besides."""
+    """Return the fields of a job for `get_job_status`."""
     message = job.error_message
     return {
         "job_id": job_id or job.job_id,
@@ -149,7 +149,7 @@ def status_fields(job: JobView, *, job_id: str | None = None) -> dict[str, Any]:
 def result_of(job: JobView) -> dict[str, Any]:
     """Return the result of an ended job.
 
-    Raises JobError where it failed or was cancelled, TimeoutError where it has not ended.
+    Raises JobError if it failed or was cancelled, TimeoutError if it has not ended.
     """
     if job.status is JobStatus.COMPLETED:
         return dict(job.result or {})

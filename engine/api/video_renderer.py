@@ -1,4 +1,4 @@
-"""The guide's renderer: composed scene dictionaries in, a finished video out."""
+"""VideoRenderer: composed scene dictionaries in, a finished video out."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from video_pipeline.engine.story import Story, parse_story
 from video_pipeline.filters.transitions import CUT
 
 PLACED_KEYS = ("start_time", "end_time")
-"""Keys of a composed scene that follow from the others: the timeline is worked out anew."""
+"""Keys of a composed scene that are ignored: the timeline is computed again."""
 
 
 def story_from_scenes(scenes: Sequence[Mapping[str, Any]], *, title: str) -> Story:
-    """Return the story that composed scenes stand for; raise StoryError naming the scene and the field."""
+    """Return composed scenes as a story; raise StoryError naming the scene and the field."""
     converted = []
     for number, scene in enumerate(scenes, start=1):
         data = {key: value for key, value in scene.items() if key not in PLACED_KEYS}
@@ -49,10 +49,10 @@ class VideoRenderer:
     ) -> dict[str, Any]:
         """Render scenes into `output_path` and return `status`, `output_path` and `video_info`.
 
-        Each scene has `image_path` (a drawn picture where it does not exist and fallbacks are on),
+        Each scene has `image_path` (a drawn picture if it is missing and fallbacks are on),
         `duration` in seconds, and optionally `effects`, `text`, `transition` and `transition_duration`; a
-        scene without a transition is followed by a cut. `audio_path` is laid under the whole; where it is
-        longer than the scenes, the last scene is held. Raises StoryError for wrong scenes, RenderingError.
+        scene without a transition is followed by a cut. `audio_path` is mixed under the whole video; if it is longer than
+        the scenes, the last scene is held. Raises StoryError for wrong scenes, RenderingError.
         """
         output = Path(output_path)
         story = story_from_scenes(scenes, title=output.stem or "video")

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             return _COMMANDS[arguments.command](client, arguments)
         except KeyboardInterrupt as error:
-            print("interrupted; jobs that were submitted go on", file=sys.stderr)
+            print("interrupted; submitted jobs continue", file=sys.stderr)
             return 130 if type(error) is KeyboardInterrupt else 143  # the other is SIGTERM
 
 
@@ -65,7 +65,7 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
             )
         except InputError as error:
             hint = "INVALID_ASSET" in error.details.values() and not arguments.send_assets
-            more = "; --send-assets sends the files along" if hint else ""
+            more = "; --send-assets sends the files" if hint else ""
             raise type(error)(
                 f"{story}: {str(error).removeprefix(f'{story}: ')}{more}", **error.details
             ) from error
@@ -110,7 +110,7 @@ def _follow(client: NodeClient, jobs: dict[str, str], after: int, *, as_json: bo
 
 
 def _show_one(client: NodeClient, display: Display, job_id: str, *, as_json: bool) -> None:
-    """Show the events of a job; for people without the last, as its end is what is printed next."""
+    """Show the events of a job; without the last one for people, since the outcome is printed next."""
     for event in client.watch(job_id):
         if as_json or not event.status.is_terminal:
             display.show(event)
@@ -119,7 +119,7 @@ def _show_one(client: NodeClient, display: Display, job_id: str, *, as_json: boo
 def _show_until_ended(
     client: NodeClient, display: Display, events: Iterator[EventView], left: set[str]
 ) -> None:
-    # A key may have named a job that had ended before: nothing more happens to it.
+    # The key may belong to a job that ended earlier, which has no more events.
     left -= {job_id for job_id in left if client.status(job_id).status.is_terminal}
     mine = set(left)
     while left:
@@ -131,7 +131,7 @@ def _show_until_ended(
 
 
 def _ends(client: NodeClient, job_ids: Iterable[str], *, as_json: bool) -> int:
-    """Print how jobs have ended; return the exit status of the worst."""
+    """Print the outcome of jobs; return the exit status of the worst."""
     worst = 0
     for job_id in job_ids:
         job = client.status(job_id)
@@ -192,7 +192,7 @@ def _print_json(message: Message, **more: Any) -> None:
 
 
 def _job_config(path: Path | None) -> dict[str, Any]:
-    """Return the sections of a configuration file; which of them a job may decide is the node's to say."""
+    """Return the sections of a configuration file; the node checks which of them a job may set."""
     if path is None:
         return {}
     try:

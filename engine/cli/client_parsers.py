@@ -1,4 +1,4 @@
-"""The parsers of the commands that talk to a render node; what they do is imported when one of them runs."""
+"""The parsers of the commands that talk to a render node; their code is imported when one of them runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         commands,
         "submit",
         "hand stories to a render node",
-        "Hand stories to a render node. Each is on the node's disk when its job is printed.",
+        "Submit stories to a render node. A job is on the node's disk when its id is printed.",
         "  video-pipeline submit examples/lighthouse.json --wait\n"
         "  video-pipeline submit examples/voyage.yaml --send-assets --priority high\n"
         "  video-pipeline submit story.json --schedule +2h --key episode-12 --json",
@@ -33,7 +33,7 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     submit.add_argument(
         "--schedule",
         metavar="TIME",
-        help="not before this time: ISO 8601 (local where it has no zone), or +90s, +30m, +2h, +1d",
+        help="not before this time: ISO 8601 (local time without a zone), or +90s, +30m, +2h, +1d",
     )
     submit.add_argument("--max-attempts", metavar="N", type=int, help="default: processing.retry_attempts")
     submit.add_argument(
@@ -49,7 +49,7 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         "watch",
         "watch a job of a render node to its end",
         "Show a job's progress until it ends: a bar on a terminal, lines elsewhere. Exit status: 0 completed, "
-        "1 failed, 130 cancelled or interrupted (the job goes on).",
+        "1 failed, 130 cancelled or interrupted (the job continues).",
         "  video-pipeline watch job-0123456789abcdef01234567\n  video-pipeline watch --all --json",
     )
     which = watch.add_mutually_exclusive_group(required=True)
@@ -70,7 +70,7 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     ):
         parser = _add(commands, verb, words, description)
         parser.add_argument("job_ids", metavar="JOB", nargs="+")
-    _add(commands, "stats", "show how a render node is doing", "Show a node's queue, jobs and slots.")
+    _add(commands, "stats", "show a node's slots and queue", "Show a node's queue, jobs and slots.")
 
 
 def _add(
@@ -91,7 +91,7 @@ def _add(
     node.add_argument(
         "--connect",
         metavar="URL",
-        help="where it is; default: VIDEO_PIPELINE_CONNECT, or tcp://127.0.0.1:5570",
+        help="the node's URL; default: VIDEO_PIPELINE_CONNECT, or tcp://127.0.0.1:5570",
     )
     node.add_argument(
         "--timeout", metavar="SECONDS", type=float, default=15.0, help="how long to try for an answer (15)"
@@ -99,7 +99,7 @@ def _add(
     node.add_argument(
         "--key-file",
         metavar="FILE",
-        help="this client's secret key, where the node asks for keys; default: VIDEO_PIPELINE_KEY_FILE",
+        help="this client's secret key, if the node requires keys; default: VIDEO_PIPELINE_KEY_FILE",
     )
     node.add_argument(
         "--node-key",

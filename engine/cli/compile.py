@@ -1,4 +1,4 @@
-"""What `compile` prints: the plan, the filter graphs, or one ffmpeg command that runs as it stands."""
+"""What `compile` prints: the plan, the filter graphs, or one runnable ffmpeg command."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def mixed_sound(plan: FramePlan, cache: ContentCache) -> Path:
 def plan_as_command(video: VideoPlan, output: Path) -> list[str]:
     """Return one ffmpeg command line that makes the same video: same graph, same sound, same settings.
 
-    What it reads beside the user's files (prepared pictures, captions, narration, the mixed sound) is in the
+    The files that it reads besides the user's (prepared pictures, captions, narration, the mixed sound) are in the
     cache. One encoder runs over the whole, so its packets differ from those of stitched segments.
     """
     plan = video.frames
@@ -124,5 +124,5 @@ def plan_as_command(video: VideoPlan, output: Path) -> list[str]:
 
 
 def as_shell(command: list[str]) -> str:
-    """Return a command line as it is typed into a POSIX shell."""
+    """Return a command line quoted for a POSIX shell."""
     return shlex.join(command)

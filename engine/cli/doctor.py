@@ -1,4 +1,4 @@
-"""What this machine can do, and why not."""
+"""`video-pipeline doctor`: what this machine can do, and why not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PACKAGES = (
 
 
 def examine(config: Config) -> dict[str, Any]:
-    """Return what was found, as plain values; `problems` lists what keeps a render from working."""
+    """Return the findings as plain values; `problems` lists what prevents a render."""
     problems: list[str] = []
     try:
         chosen: Path | None = find_ffmpeg().path
@@ -104,7 +104,7 @@ def _version(package: str) -> str | None:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """Return what was found as lines for a person."""
+    """Return the findings as text."""
 
     def mark(good: bool) -> str:
         return "yes" if good else "no "

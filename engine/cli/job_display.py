@@ -1,4 +1,4 @@
-"""What a person sees of jobs: tables, and events as bars, lines or JSON."""
+"""Display jobs: tables, and events as bars, lines or JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY_SECONDS = 5.0
 PLAIN_WIDTH = 200
-"""Where the output is no terminal, so that nothing is cut."""
+"""Width if the output is no terminal, so that nothing is cut."""
 
 
 class Display(AbstractContextManager["Display"], Protocol):
@@ -31,14 +31,14 @@ class Display(AbstractContextManager["Display"], Protocol):
 
 
 def watch_display(*, as_json: bool, names: Mapping[str, str] | None = None) -> Display:
-    """Return the display for where the output goes; `names` are what jobs are called besides their ids."""
+    """Return the display for the output; `names` are names of jobs besides their ids."""
     if as_json:
         return JsonEvents()
     return Bars(names or {}) if sys.stderr.isatty() else Lines(names or {})
 
 
 class JsonEvents:
-    """Each event as a JSON object, one a line."""
+    """Prints each event as a JSON object on one line."""
 
     def __enter__(self) -> Self:
         return self
@@ -54,14 +54,14 @@ class JsonEvents:
 
 
 class Lines(JsonEvents):
-    """A line for each change of state, and one for progress every few seconds."""
+    """Prints a line for each change of state, and progress every few seconds."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
         self._last: dict[str, tuple[str, float]] = {}
 
     def show(self, event: EventView) -> None:
-        """Print an event, unless it is progress that was just told."""
+        """Print an event, unless it is progress shortly after other progress."""
         if event.kind == "progress":
             stage, now = str(event.details.get("stage")), time.monotonic()
             before = self._last.get(event.job_id, ("", 0.0))
@@ -101,7 +101,7 @@ class Bars:
         self._progress_text.stop()
 
     def show(self, event: EventView) -> None:
-        """Move the job's bar, or print what has become of it."""
+        """Update the job's bar, or print the job's outcome."""
         called = _display_name(event.job_id, self._names)
         if event.kind == "progress":
             if event.job_id not in self._bars:
@@ -146,7 +146,7 @@ def event_words(event: EventView) -> str:
 
 
 def shown_end(job: JobView) -> str:
-    """Return how a job has ended, with its video or with why there is none."""
+    """Return the outcome of a job, with its video or the error."""
     if job.status is JobStatus.COMPLETED:
         return f"{job.job_id}  completed  {(job.result or {}).get('video_path', '')}"
     words = f"{job.job_id}  {job.status.value}"
@@ -156,7 +156,7 @@ def shown_end(job: JobView) -> str:
 
 
 def job_details(job: JobView) -> str:
-    """Return what is known of a job as a table of two columns."""
+    """Return a job's fields as a table of two columns."""
     table = _job_table()
     result = job.result or {}
     info = result.get("video_info", {})
@@ -188,7 +188,7 @@ def job_details(job: JobView) -> str:
 
 
 def job_table(jobs: list[JobView]) -> str:
-    """Return jobs as a table, one a row."""
+    """Return jobs as a table, one per row."""
     from rich import box
     from rich.table import Table
 
@@ -211,7 +211,7 @@ def job_table(jobs: list[JobView]) -> str:
 
 
 def stats_table(stats: StatsReply) -> str:
-    """Return how a node is doing as a table of two columns."""
+    """Return a node's statistics as a table of two columns."""
     table = _job_table()
     table.add_row("slots", f"{stats.running} of {stats.slots} rendering")
     table.add_row("queue", f"{stats.queued:,} of {stats.max_queued:,}")

@@ -1,4 +1,4 @@
-"""`video-pipeline keys`: make, list and revoke the keys with which clients are let in."""
+"""`video-pipeline keys`: make, list and revoke client keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
     keys = commands.add_parser(
         "keys",
         help="make, list and revoke the keys of a node's clients",
-        description="Make, list and revoke the keys (CURVE) with which other machines are let in. Run it where the "
+        description="Make, list and revoke the CURVE keys of clients on other machines. Run it where the "
         "node runs, with the node's configuration; a running node sees a change within a second.",
         epilog="example:\n  video-pipeline keys node\n  video-pipeline keys client studio\n"
         "  video-pipeline keys revoke studio",
@@ -35,10 +35,10 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "--output",
         metavar="FOLDER",
         type=Path,
-        help="where the secret key is written; default: keys/issued",
+        help="folder for the secret key; default: keys/issued",
     )
     listing = verbs.add_parser("list", help="list the clients that are let in")
-    revoke = verbs.add_parser("revoke", help="let a client in no more, and end its connections")
+    revoke = verbs.add_parser("revoke", help="revoke a client's key and end its connections")
     revoke.add_argument("name", metavar="NAME")
     for verb in (node, client, listing, revoke):
         verb.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML) of the node")
@@ -46,7 +46,7 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run_keys(arguments: argparse.Namespace) -> int:
-    """Do what the command line asks; return the exit status."""
+    """Run the command; return the exit status."""
     with importing():
         from video_pipeline.engine.config import load_config
 
@@ -81,4 +81,4 @@ def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any]
         lines = [*names, *(f"error: {fault}" for fault in faults)]
         return {"clients": names, "faults": faults}, "\n".join(lines) or "no client is let in"
     kept = curve.revoke_client(folder, arguments.name)
-    return {"name": arguments.name, "revoked": str(kept)}, f"{arguments.name} is let in no more ({kept})"
+    return {"name": arguments.name, "revoked": str(kept)}, f"{arguments.name} is revoked ({kept})"

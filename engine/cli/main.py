@@ -1,4 +1,4 @@
-"""The command line: `video-pipeline render | preview | compile | doctor | schema`, and the job commands.
+"""The command line: `video-pipeline render | preview | compile | doctor | schema`, and the commands of render nodes.
 
 Exit status: 0 done, 1 failed, 2 the input is wrong, 130 interrupted, 143 terminated.
 """
@@ -80,8 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
     preview = commands.add_parser(
         "preview",
         help="draw one frame of a story as a picture",
-        description="Draw one finished frame of a story, captions and all, as PNG or JPEG. Narration decides how "
-        "long scenes last: the first call makes it, as a render does; later ones find it in the cache.",
+        description="Draw one finished frame of a story, with captions, as PNG or JPEG. Narration decides how "
+        "long scenes last: the first call makes it, later ones find it in the cache.",
         epilog="example:\n  video-pipeline preview examples/lighthouse.json --at 3.2 -o frame.png\n"
         "  video-pipeline preview examples/lighthouse.json --frame 0 --proxy -o first.jpg",
         formatter_class=_Formatter,
@@ -162,7 +162,7 @@ def _render(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _naming(story: Path) -> Iterator[None]:
-    """Put the story's file before an error that only names scene and field."""
+    """Prefix errors that name only scene and field with the story's file."""
     from video_pipeline.engine.errors import StoryError
 
     try:
@@ -270,7 +270,7 @@ def _compile(arguments: argparse.Namespace) -> int:
 
     config = configuration(arguments)
     if arguments.form != "plan":
-        config = config.override("video", compositor="ffmpeg")  # the only one that is made of filter graphs
+        config = config.override("video", compositor="ffmpeg")  # the only one made of filter graphs
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     with _naming(arguments.story):

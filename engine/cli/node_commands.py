@@ -1,4 +1,4 @@
-"""The commands of the job front end. Nothing heavy is imported before a command runs: `--help` stays quick."""
+"""The commands of a render node. Heavy modules are imported when a command runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     serve = commands.add_parser(
         "serve",
         help="run a render node that takes jobs over ZeroMQ",
-        description="Run a render node: take stories over ZeroMQ, keep them durably, render them, publish the "
+        description="Run a render node: accept stories over ZeroMQ, store them durably, render them, and publish the "
         "videos in storage.output_path/JOB_ID. SIGTERM or Ctrl-C lets running jobs finish; a second one stops now.",
         epilog="example:\n  video-pipeline serve --bind tcp://127.0.0.1:5570 --config node.yaml --slots 2",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -42,7 +42,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "vacuum",
         help="delete old jobs of a node's ledger and give its space back",
         description="Delete ended jobs that are older than node.keep_days, their logs and the assets that no job "
-        "needs any more, and make the ledger's file small. The node may be running.",
+        "needs, and shrink the ledger's file. The node may be running.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")

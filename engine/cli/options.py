@@ -1,4 +1,4 @@
-"""The options that commands on a story share, and the configuration that they amount to."""
+"""The options shared by commands on a story, and the configuration that they give."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
         except ValueError as error:
             raise ConfigError(f"--size: got {arguments.size!r}; {error}") from error
     if arguments.aspect:
-        # An aspect asked for now beats a size in the file.
+        # An aspect given as an option overrides a size in the file.
         config = config.model_copy(update={"video": config.video.model_copy(update={"size": None})})
     config = config.override(
         "video",
@@ -73,7 +73,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
 def _encoding(config: Config, arguments: argparse.Namespace) -> Config:
     preset, crf = arguments.preset, arguments.crf
     if arguments.proxy:
-        # What the file says is meant for the finished video; what the command says is meant for this one.
+        # The file's settings are for the finished video, the command's for this proxy.
         preset = preset or PROXY_PRESET
         crf = PROXY_CRF if crf is None and arguments.bitrate is None else crf
     if arguments.bitrate:

@@ -1,4 +1,4 @@
-"""What a person or a program sees while a render runs: a bar, lines in a log, or JSON events."""
+"""Show the progress of a render: a bar, log lines, or JSON events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Pace:
         self._stage, self._started = "", 0.0
 
     def measure(self, event: Event) -> tuple[float, float | None]:
-        """Return units a second since the stage began, and the seconds left where they can be told."""
+        """Return units a second since the stage began, and the seconds left, if known."""
         now = time.monotonic()
         if event.stage != self._stage:
             self._stage, self._started = event.stage, now
@@ -84,7 +84,7 @@ class Text(Quiet):
 
 
 class JsonLines(Quiet):
-    """One JSON object a line on standard output; progress at most five times a second."""
+    """One JSON object per line on standard output; progress at most five times a second."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -108,7 +108,7 @@ class JsonLines(Quiet):
 
     def write(self, kind: str, **fields: Any) -> None:
         """Write one event."""
-        # In one piece: print() writes the end of the line by itself, and another thread's line may come between.
+        # One write: print() writes the newline separately, and another thread's line could come between.
         self._stream.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
         self._stream.flush()
 
@@ -182,7 +182,7 @@ class Bar(Text):
         )
 
     def line(self, text: str) -> None:
-        """Print a line above the bar, as it stands."""
+        """Print a line above the bar, without markup."""
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -197,7 +197,7 @@ class _Above(logging.Handler):
 
 @contextmanager
 def _redirected(bar: Bar) -> Iterator[None]:
-    """While it lasts, log lines are printed above the bar instead of through it."""
+    """Print log lines above the bar inside the block."""
     root = logging.getLogger()
     before = root.handlers[:]
     handler = _Above(bar)

@@ -1,4 +1,4 @@
-"""What of the configuration a job may decide for itself."""
+"""The part of the configuration that a job may set."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from video_pipeline.engine.config.load import by_sections, validate
 from video_pipeline.engine.errors import ConfigError
 
 NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
-"""Sections that are the node's: where files go, how many jobs, how long."""
+"""Sections that only the node's operator sets: folders, number of jobs, time limits."""
 
 
 def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
-    """Return a node's configuration with a job's own sections over it, in any of the guide's shapes.
+    """Return a node's configuration overridden by a job's sections, in any accepted shape (nested, by sections, or flat keys).
 
-    Raises ConfigError that names a wrong key, or a section that is the node's.
+    Raises ConfigError that names a wrong key, or a section that only the operator sets.
     """
     if not overrides:
         return config
@@ -24,7 +24,9 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     for section in given:
         if section in NODE_SECTIONS:
             allowed = sorted(set(type(config).model_fields) - NODE_SECTIONS)
-            raise ConfigError(f"config: {section}: is the node's own; allowed: {', '.join(allowed)}")
+            raise ConfigError(
+                f"config: {section}: is set by the node's operator; allowed: {', '.join(allowed)}"
+            )
     data: dict[str, Any] = config.model_dump()
     for section, values in given.items():
         own = data.get(section)

@@ -1,6 +1,6 @@
-"""The configuration: the guide's YAML, environment overrides, and every default.
+"""Load the configuration: YAML or a dictionary, environment variables, defaults.
 
-An option beats the environment, which beats the file, which beats the defaults of `engine.config_sections`.
+Options override the environment, which overrides the file, which overrides the defaults of `config.sections`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Config(Section):
 
     @property
     def fallback_images(self) -> bool:
-        """Whether a drawn picture may stand for one that is unusable."""
+        """Whether a drawn picture may replace an unusable one."""
         return self.error_handling.fallback_enabled and self.images.fallback_enabled
 
     @property
@@ -100,7 +100,7 @@ FLAT_KEYS: dict[str, tuple[str, str]] = {
     "transition_duration": ("scenes", "transition_duration"),
     "fallback_enabled": ("error_handling", "fallback_enabled"),
 }
-"""The short keys that the guide's classes take in a plain dictionary, and where they belong."""
+"""The short keys of plain dictionaries (docs/compatibility.md), and the section and key of each."""
 
 ENVIRONMENT: dict[str, tuple[str, str]] = {
     "VIDEO_OUTPUT_PATH": ("storage", "output_path"),
@@ -119,7 +119,7 @@ def validate(data: Any, *, where: str) -> Config:
 
 
 def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Accept the guide's three shapes: under `video_pipeline`, by sections, and flat short keys."""
+    """Accept three shapes: under `video_pipeline`, by sections, and flat short keys."""
     if set(data) == {"video_pipeline"}:
         inner = data["video_pipeline"]
         if inner is None:
@@ -139,7 +139,7 @@ def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def from_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return nested configuration data with the guide's environment variables laid over it."""
+    """Return nested configuration data overridden by environment variables."""
     merged = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
     for variable, (section, key) in ENVIRONMENT.items():
         text = environ.get(variable)
@@ -159,9 +159,9 @@ def from_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[s
 
 
 def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, environ: bool = True) -> Config:
-    """Return the configuration from a YAML file, a dictionary in any of the guide's shapes, or the defaults.
+    """Return the configuration from a YAML file, a dictionary in any accepted shape (nested, by sections, or flat keys), or the defaults.
 
-    With `environ` the guide's environment variables are laid over a file or the defaults. Raises
+    With `environ`, environment variables override a file or the defaults. Raises
     ConfigError naming the file, the key, the value and what is allowed.
     """
     if isinstance(source, Config):

@@ -136,10 +136,10 @@ class Processing(Section):
         2,
         ge=1,
         le=100,
-        description="Each wait before another attempt is this times the last; the first is 1 s.",
+        description="Factor from one wait before a retry to the next; the first wait is 1 s.",
     )
     redis_url: str | None = Field(
-        None, description="Accepted from the guide's deployment (REDIS_URL); the engine does not use Redis."
+        None, description="Accepted for compatibility (REDIS_URL); the engine does not use Redis."
     )
 
 
@@ -147,10 +147,10 @@ class Node(Section):
     """A render node: `video-pipeline serve`."""
 
     bind: str = Field(
-        "tcp://127.0.0.1:5570", description="Where requests are taken: tcp://HOST:PORT or ipc://PATH."
+        "tcp://127.0.0.1:5570", description="Address for requests: tcp://HOST:PORT or ipc://PATH."
     )
     events_bind: str | None = Field(
-        None, description="Where events are published; null: the next port, or PATH.events for ipc."
+        None, description="Address for events; null: the next port, or PATH.events for ipc."
     )
     http_bind: str | None = Field(
         "127.0.0.1:5580", description="HOST:PORT of /metrics, /healthz and /readyz, or null for none."
@@ -161,7 +161,7 @@ class Node(Section):
         strict=False,
     )
     asset_roots: tuple[LocalPath, ...] = Field(
-        (), description="Folders beneath which a job's assets may lie.", strict=False
+        (), description="Folders below which a job's assets may lie.", strict=False
     )
     asset_urls: bool = Field(
         True, description="Whether a job's assets may be http(s) URLs on public addresses."
@@ -185,21 +185,21 @@ class Node(Section):
         (), description="Names of client keys that see and change everyone's jobs."
     )
     max_queued: int = Field(
-        10_000, ge=1, le=10_000_000, description="Jobs that may wait; more are told BUSY."
+        10_000, ge=1, le=10_000_000, description="Jobs that may wait; more are rejected with BUSY."
     )
     high_reserve: float = Field(
-        0.1, ge=0, le=1, description="Share of max_queued that is kept above it for jobs of high priority."
+        0.1, ge=0, le=1, description="Extra places for jobs of high priority, as a share of max_queued."
     )
     ageing: float = Field(
-        600, ge=0, description="Seconds of waiting that count as much as one step of priority."
+        600, ge=0, description="Seconds of waiting that weigh as much as one step of priority."
     )
     max_message_mb: float = Field(64, gt=0, le=1024, description="Size of one request with its parts in MB.")
     max_parts: int = Field(64, ge=0, le=1000, description="Inline assets of one request.")
     max_requests_per_second: float = Field(
-        5000, gt=0, description="Requests of one client a second; more are told RATE_LIMITED."
+        5000, gt=0, description="Requests per second of one client; more are rejected with RATE_LIMITED."
     )
     lease: float = Field(
-        7.5, gt=0, le=600, description="Seconds without a sign of life after which a worker is killed."
+        7.5, gt=0, le=600, description="Seconds without a heartbeat after which a worker is killed."
     )
     drain_timeout: float = Field(
         120,
@@ -211,7 +211,7 @@ class Node(Section):
     min_free_mb: float = Field(
         512,
         ge=0,
-        description="Free space in MB that state, output and temp folder must have for a job to be taken.",
+        description="Free space in MB that state, output and temp folder need for a job to start.",
     )
     keep_days: float = Field(30, gt=0, description="Days that ended jobs stay in the ledger.")
 
@@ -241,15 +241,15 @@ class Video(Section):
     preset: str = Field("veryfast", description="x264 preset, or p1 … p7 for NVENC.")
     tune: str | None = Field(None, description="x264 or NVENC tune.")
     gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
-    compositor: CompositorName = Field("auto", description=f"What draws the frames: {COMPOSITORS.summary()}.")
+    compositor: CompositorName = Field("auto", description=f"Compositor: {COMPOSITORS.summary()}.")
     default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
-        "9:16", description="Aspect where no size is given."
+        "9:16", description="Aspect if no size is given."
     )
     size: Size | None = Field(
-        None, description="Explicit size, 1080x1920 or [1080, 1920], even; beats the aspect."
+        None, description="Explicit size, 1080x1920 or [1080, 1920], even; overrides the aspect."
     )
     default_duration: float = Field(
-        60, gt=0, le=36000, description="Seconds aimed at; a longer video is warned of."
+        60, gt=0, le=36000, description="Intended length in seconds; a longer video causes a warning."
     )
     resolutions: Resolutions = Field(
         default_factory=lambda: Resolutions(),  # noqa: PLW0108 - defined below
@@ -324,12 +324,12 @@ class Images(Section):
     max_retries: int = Field(3, ge=0, le=100, description="Reserved for image services: retries.")
     timeout: float = Field(30, gt=0, description="Reserved for image services: seconds for an answer.")
     fallback_enabled: bool = Field(
-        True, description="Draw a picture where one fails; otherwise it is an error."
+        True, description="Draw a picture if a service fails; otherwise that is an error."
     )
     cache_enabled: bool = Field(True, description="Off: pictures are drawn anew each time.")
     cache_ttl: float = Field(604800, ge=0, description="Seconds a cached picture is kept (7 days).")
     max_megapixels: float = Field(
-        200, gt=0, le=1000, description="A picture with more is refused from its header."
+        200, gt=0, le=1000, description="Pictures with more are refused before decoding."
     )
 
 
@@ -341,14 +341,14 @@ class Tts(Section):
     speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
     pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")
     fallback_enabled: bool = Field(
-        True, description="Silent, scenes 1.5 times longer, where speech fails; otherwise an error."
+        True, description="If speech fails: silence and scenes 1.5 times longer; otherwise an error."
     )
     cache_enabled: bool = Field(True, description="Off: narration is spoken anew each time.")
     cache_ttl: float = Field(2592000, ge=0, description="Seconds cached speech is kept (30 days).")
 
 
 class Scenes(Section):
-    """How scenes look where the story does not say."""
+    """The look of scenes unless the story says otherwise."""
 
     default_duration: float = Field(
         5.0, gt=0, le=3600, description="Seconds of a scene with nothing to say or read."
@@ -357,12 +357,12 @@ class Scenes(Section):
     transition_duration: float = Field(0.5, ge=0, le=30, description="Seconds of a transition.")
     fade_duration: float = Field(0.5, gt=0, le=30, description="Seconds of the fade_in and fade_out effects.")
     narration_padding: float = Field(
-        0.5, ge=0, le=30, description="Seconds of quiet between one scene's words and the next."
+        0.5, ge=0, le=30, description="Seconds of silence between one scene's words and the next."
     )
     effects: tuple[Literal["fade_in", "fade_out", "ken_burns"], ...] = Field(
         ("ken_burns", "fade_in", "fade_out"), description="Effects of a scene that names none."
     )
-    text_position: Position = Field("bottom", description="Where captions stand: top, center, bottom.")
+    text_position: Position = Field("bottom", description="Caption position: top, center, bottom.")
     text_size: float = Field(48, ge=8, le=400, description="Caption size in px on a 1080 px wide frame.")
     text_color: Colour = Field("#FFFFFF", description="Caption colour: CSS name, #RRGGBB or #RRGGBBAA.")
     text_font: FontName = Field("Arial-Bold", description="Caption font: family and weight, or a file.")
@@ -376,11 +376,9 @@ class Scenes(Section):
     text_animation: Animation = Field(
         "fade_in", description="none, fade_in, fade, slide_up, pop or typewriter."
     )
-    text_highlight: Colour | None = Field(
-        None, description="Colour of the word that is being spoken, or null."
-    )
-    zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom a second (0.05 is 5 %).")
-    zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: zoom never passes this.")
+    text_highlight: Colour | None = Field(None, description="Colour of the word being spoken, or null.")
+    zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom per second (0.05 is 5 %).")
+    zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: largest zoom.")
     fit: FitName = Field("cover", description="Fit of a picture of another aspect: cover, contain, blur.")
 
 
@@ -391,7 +389,7 @@ class WatermarkSettings(Section):
         None, description="PNG, JPEG or WebP drawn over every frame, or null.", strict=False
     )
     corner: Corner = Field("bottom_right", description="top_left, top_right, bottom_left or bottom_right.")
-    opacity: float = Field(0.6, ge=0, le=1, description="0 is invisible, 1 as the picture is.")
+    opacity: float = Field(0.6, ge=0, le=1, description="0 is invisible, 1 is the picture as it is.")
     width: float = Field(0.12, gt=0, le=1, description="Its width as a fraction of the frame's.")
     margin: float = Field(
         0.04, ge=0, le=0.45, description="Distance from the frame's edges as a fraction of its width."
@@ -421,16 +419,16 @@ class Publishing(Section):
         False, description="Reserved for the publishers: publish when a video is done."
     )
     platforms: tuple[str, ...] = Field(
-        ("instagram", "youtube"), description="Reserved for the publishers: where to."
+        ("instagram", "youtube"), description="Reserved for the publishers: platforms."
     )
     scheduling_enabled: bool = Field(True, description="Reserved for the publishers: allow a later time.")
 
 
 class Storage(Section):
-    """Where files go."""
+    """Folders and their limits."""
 
     output_path: LocalPath = Field(
-        Path(), description="Folder of videos where no output is named.", strict=False
+        Path(), description="Folder of videos if no output is named.", strict=False
     )
     cache_path: LocalPath | None = Field(
         None, description="Cache folder; default: the user's cache folder.", strict=False

@@ -113,7 +113,7 @@ def started_for(state: Path) -> list[Process]:
         try:
             environment = Path(f"/proc/{process.pid}/environ").read_bytes()
         except OSError:
-            continue  # ended, or somebody else's
+            continue  # ended, or another process
         if wanted in environment.split(b"\0"):
             found.append(process)
     return found

@@ -1,4 +1,4 @@
-"""What a text is about, in words: tags and hashtags."""
+"""Tags and hashtags of a text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_TAGS: Final = 10
 TAG_HASHTAGS: Final = 5
 GENERAL_HASHTAGS: Final = ("#storytelling", "#shortfilm", "#creative")
 NO_GENRE: Final = "general"
-"""The genre of a story that names none: it says nothing, so it is no tag."""
+"""The default genre, which is never a tag."""
 
 CAPITAL_NOUNS: Final = frozenset({"de", "lb"})
 """Languages whose nouns have capitals, so that a capital at a sentence's start is kept."""
@@ -30,7 +30,7 @@ def _stop_words(language: str) -> frozenset[str]:
 
 
 def _least_letters(word: str) -> int:
-    """Return how many letters a keyword of this script has at least."""
+    """Return the least number of letters of a keyword in this script."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in word)
     if wide:
         return 2
@@ -38,7 +38,7 @@ def _least_letters(word: str) -> int:
 
 
 def _words(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield words and whether each begins a sentence, as far as the words before tell."""
+    """Yield words and whether each seems to begin a sentence."""
     begins = True
     for part in WordBreaker(text, "en"):
         if part[:1].isalnum():
@@ -60,7 +60,7 @@ def _is_keyword(word: str, language: str) -> bool:
 
 
 def _written(key: str, inside: Counter[str], at_start: Counter[str], language: str) -> str:
-    """Return a word as a text writes it; a capital that only begins sentences counts where it comes again."""
+    """Return a word in its usual case; a capital that only begins sentences is dropped."""
     if inside:
         return max(inside, key=lambda form: (inside[form], form))
     if at_start and (language in CAPITAL_NOUNS or at_start.total() > 1):
@@ -71,9 +71,9 @@ def _written(key: str, inside: Counter[str], at_start: Counter[str], language: s
 def extract_tags(
     text: str, *, genre: str, title: str = "", language: str = "en", limit: int = MAX_TAGS
 ) -> list[str]:
-    """Return the genre and the words that a text is about, the weightiest first, at most `limit`.
+    """Return the genre and the main words of a text, most important first, at most `limit`.
 
-    A word weighs as often as it comes; names (capitals inside a sentence) and words of the title weigh more.
+    A word's weight is its number of occurrences; names (capitals inside a sentence) and words of the title weigh more.
     Stop words (stopwords-iso), numbers and short words are left out; letter case never makes two tags.
     """
     weights: defaultdict[str, float] = defaultdict(float)
@@ -110,7 +110,7 @@ def extract_tags(
 
 
 def _join_plurals(weights: dict[str, float], firsts: dict[str, int]) -> None:
-    """Count an English plural with its singular where a text has both."""
+    """Count an English plural with its singular if a text has both."""
     for plural in sorted(weights):
         for ending in ("s", "es"):
             singular = plural.removesuffix(ending)
@@ -121,7 +121,7 @@ def _join_plurals(weights: dict[str, float], firsts: dict[str, int]) -> None:
 
 
 def _hashtag(words: str) -> str:
-    """Return words as one hashtag, or '' where nothing is left: letters with their marks, digits, underscores."""
+    """Return words as one hashtag, or '' if nothing is left: letters with their marks, digits, underscores."""
     parts = re.split(r"[\s\-‐–—/]+", unicodedata.normalize("NFC", words))
     cleaned = [
         "".join(c for c in part if c == "_" or unicodedata.category(c)[0] in "LM" or c.isdecimal())

@@ -1,4 +1,4 @@
-"""The manifest: what a video was made of, by what, and how; and JSON files that are absent or whole."""
+"""The manifest of a video: inputs, versions, choices, timings, outputs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _X264_HEAD_BYTES: Final = 4 << 20  # the encoder writes its build into the first
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that the video was made from; `name` is what the user wrote, or the bare file name."""
+    """An input file; `name` is what the user wrote, or the bare file name."""
 
     role: InputRole
     name: str
@@ -56,7 +56,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen among several, why, and with which options."""
+    """A choice, its reason and its options."""
 
     name: str
     reason: str
@@ -66,7 +66,7 @@ class Choice:
 def story_sha256(story: Story) -> str:
     """Return the hash of a story as normalised JSON: defaults left out, keys sorted, no blanks, UTF-8.
 
-    So neither the order of keys nor JSON or YAML makes a difference, nor fields that later versions add.
+    The order of keys, JSON or YAML, and fields that later versions add make no difference.
     """
     data = story.model_dump(mode="json", exclude_defaults=True)
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -79,7 +79,7 @@ def gather_inputs(
     """Return every file that a timeline is made from, each once, in order of role and first use.
 
     Stills, footage, sound and the watermark come from the timeline; fonts and the pictures of captions are named by the
-    caller. Raises OSError where a file is gone.
+    caller. Raises OSError if a file is missing.
     """
     found: dict[tuple[InputRole, Path], tuple[str, str | None, list[str]]] = {}
     for role, path, name, digest, scene in _uses(story, timeline):
@@ -102,7 +102,7 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
         scene = scenes.get(clip.scene_id)
         path = clip.source.path
         written = (scene.image or (scene.video.path if scene.video else None)) if scene else None
-        # A drawn picture that stands in for the user's keeps its own name.
+        # A drawn picture that replaces the user's keeps its own name.
         own = written is not None and (Path(written).name == path.name or "stills" in path.parts[-3:-1])
         role: InputRole = "still" if isinstance(clip.source, Still) else "footage"
         yield role, path, written if written and own else path.name, clip.source.sha256, clip.scene_id
@@ -121,7 +121,7 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
 
 
 def x264_build(video: Path) -> str | None:
-    """Return the build of x264 that encoded a video, as it wrote into it, or None where it did not."""
+    """Return the build of x264 that encoded a video, which x264 writes into the video, or None."""
     with video.open("rb") as file:
         found = _X264.search(file.read(_X264_HEAD_BYTES))
     return found.group(1).decode("ascii") if found else None
@@ -170,8 +170,9 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
 
-    `audio` is what the mixer reports, None without sound; `timings` are wall seconds by stage; `outputs` are
-    the finished files by role, hashed here; `proxy` says that the video stands in for one twice its size. Files appear by name, never with the folders of this machine.
+    `audio` is the mixer's report, or None without sound; `timings` are wall seconds by stage; `outputs` are
+    the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
+    folders.
     """
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -233,5 +234,5 @@ def valid_text(text: str) -> str:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write plain values as UTF-8 JSON, keys in their order; the file is absent or whole."""
+    """Write plain values as UTF-8 JSON with keys in their order, completely or not at all."""
     write_text(path, json.dumps(to_plain(data), ensure_ascii=False, indent=2, allow_nan=False) + "\n")

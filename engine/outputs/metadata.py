@@ -1,4 +1,4 @@
-"""What is told of a video beside it: its format as probed, title, description, tags and hashtags."""
+"""The metadata file of a video: format as probed, title, description, tags and hashtags."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TITLE_FONT: Final = "NotoSans-Bold"
 
 
 def build_metadata(story: Story, info: VideoInfo, *, created_at: datetime | None = None) -> dict[str, Any]:
-    """Return the metadata of a story's video, with the guide's keys and plain values only.
+    """Return the metadata of a story's video, as plain values.
 
-    `created_at` is now where left out; a time without a zone is a ValueError. Keys of the story's metadata
-    that have no place of their own come under `story_metadata`.
+    `created_at` defaults to now; a time without a zone is a ValueError. Keys of the story's metadata
+    without a field of their own are under `story_metadata`.
     """
     return metadata_fields(story, info.as_dict() | {"codec": info.video_codec}, created_at=created_at)
 
@@ -72,7 +72,7 @@ def story_text(story: Story) -> str:
 def describe(text: str, *, language: str, limit: int = DESCRIPTION_CHARACTERS) -> str:
     """Return the first whole sentences of a text, at most `limit` characters.
 
-    Only where the very first is longer is it cut, after a word, and ends in an ellipsis.
+    Only a first sentence that is longer is cut, after a word, and ends in an ellipsis.
     """
     found = sentences(text, language=language)
     description = ""

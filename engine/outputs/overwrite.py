@@ -41,5 +41,5 @@ def check_inputs_kept(written: Iterable[Path], read: Iterable[tuple[str, Path]])
 def _is_same_file(target: Path, source: Path) -> bool:
     try:
         return target.resolve() == source.resolve() or (target.exists() and target.samefile(source))
-    except (OSError, RuntimeError):  # a source that is missing or a loop of links: reported where it is read
+    except (OSError, RuntimeError):  # a missing source or a loop of links, reported when it is read
         return False

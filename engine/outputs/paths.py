@@ -1,4 +1,4 @@
-"""The files that a render leaves, and what each of them is."""
+"""The output files of a render."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 ROLES: Final = ("video", "thumbnail", "srt", "vtt", "metadata", "manifest")
-"""What every render leaves; each is a property of `OutputPaths`."""
+"""The roles of the output files; each is a property of `OutputPaths`."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputPaths:
-    """Every file that a render leaves, named after the video."""
+    """The output files of a render, named after the video."""
 
     video: Path
 
@@ -41,7 +41,7 @@ class OutputPaths:
 
     @property
     def manifest(self) -> Path:
-        """What the video was made of and how."""
+        """Inputs, versions, choices and timings."""
         return self._beside(".manifest.json")
 
     def by_role(self) -> dict[str, Path]:

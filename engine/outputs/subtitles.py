@@ -21,13 +21,13 @@ LEAST_SECONDS: Final = Fraction(1)
 
 _CLAUSE_END: Final = re.compile(r"[,;:.!?…،؛؟।、，；：。！？—–]['\"”’»)\]」』]*$")
 _WORD_JOINER: Final = "\u2060"
-# What SRT players take for markup: tags, {\an8} and the arrow between times.
+# What SRT players read as markup: tags, {\an8} and the arrow between times.
 _SRT_MARKUP: Final = re.compile(r"(?<=<)(?=[/A-Za-z])|(?<=\{)(?=\\)|(?<=--)(?=>)")
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Words on the screen from `start` until `stop` in seconds; lines are parted by newlines."""
+    """Words on the screen from `start` until `stop` in seconds; lines are separated by newlines."""
 
     start: Seconds
     stop: Seconds
@@ -35,7 +35,7 @@ class Cue:
 
 
 class _Unit(NamedTuple):
-    """What stays on one line, and the blanks after it."""
+    """Text that stays on one line, and the blanks after it."""
 
     text: str
     blanks: str
@@ -52,8 +52,8 @@ def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
     """Return the cues of a timeline: each scene's narration over its sound, or else its caption.
 
     Cues are in order, never overlap and end with the video. Each has at most 2 lines of 42 columns (wide
-    letters take two), and a second where its words have that long. `language` (ISO 639-1) tells where
-    sentences end; it is found from the words where left out.
+    letters take two), and at least a second if its words have that long. `language` (ISO 639-1) decides where
+    sentences end; by default it is detected.
     """
     spans = _apart(_spans(timeline), timeline.duration)
     if language is None:
@@ -120,7 +120,7 @@ def _clean(text: str) -> str:
 
 
 def _apart(spans: Sequence[_Span], end: Seconds) -> list[_Span]:
-    """Cut spans at the end and where the next begins; one that hides the last begins at half of it."""
+    """Cut spans at the end of the video and where the next begins; a span that hides the last starts in its middle."""
     kept: list[_Span] = []
     for span in spans:
         start, stop = max(span.start, Fraction(0)), min(span.stop, end)
@@ -155,7 +155,7 @@ def _width(units: Sequence[_Unit]) -> int:
 
 
 def _lines(units: Sequence[_Unit]) -> list[str] | None:
-    """Return one line, or two of about one length, preferably parted at a clause; None where two are too few."""
+    """Return one line, or two of similar length, preferably split at a clause; None if two are not enough."""
     if _width(units) <= LINE_COLUMNS:
         return [_joined_text(units)]
     if _width(units) > LINES * LINE_COLUMNS + 1:
@@ -186,7 +186,7 @@ def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:
 
 
 def _pieces(text: str, language: str, seconds: Seconds) -> list[list[_Unit]]:
-    """Cut a text into what one cue holds; neighbours too short to be read are joined where both fit."""
+    """Cut a text into what one cue holds; neighbours too short to read are joined if both fit."""
     pieces: list[list[_Unit]] = []
     for sentence in sentences(text, language=language):
         parts = [list(part) for part in _parts(_units(sentence))]
@@ -211,7 +211,7 @@ def _weight(units: Sequence[_Unit]) -> int:
 
 
 def _shares(pieces: Sequence[Sequence[_Unit]], seconds: Seconds) -> list[Seconds]:
-    """Share time by the number of letters; none gets less than a second while others have more."""
+    """Share time by the number of letters; none gets less than a second if others have more."""
     weights = [_weight(piece) for piece in pieces]
     least = min(LEAST_SECONDS, seconds / max(1, len(pieces)))
     short: set[int] = set()

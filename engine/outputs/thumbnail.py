@@ -32,22 +32,22 @@ logger = logging.getLogger(__name__)
 
 MAX_CANDIDATES: Final = 10
 STEADY_SECONDS: Final = Fraction(1, 10)
-"""A frame is compared with those this much before and after it, to tell fades."""
+"""Seconds to the frames before and after with which a frame is compared, to detect fades."""
 
 THUMBNAIL_VERSION: Final = 2
-"""Raised when thumbnails look otherwise, so that caches forget the old ones."""
+"""Increase it when thumbnails change, so that cached ones are not used."""
 
 UNUSABLE: Final = -1.0
 """The score of a frame that is not fit to be shown."""
 
 JPEG_QUALITY: Final = 90
 STRIP_ROWS: Final = 64
-"""Rows that are mixed at once, as floats: all of them would take a hundred megabytes."""
+"""Rows that are blended at once: all of them as floats would take a hundred megabytes."""
 
 LOOK_PX: Final = 320
 MOTION_PX: Final = 64
 HD_HEIGHT_PX: Final = 720
-"""From here up, a video that does not name its matrix is taken to be BT.709, below BT.601."""
+"""Height from which a video without a matrix tag counts as BT.709; below, BT.601."""
 
 Plane = npt.NDArray[np.float32]
 _LUMA: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of BT.709
@@ -55,7 +55,7 @@ _LUMA: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of BT.709
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
-    """What a frame looks like, each from 0 to 1; `steady` is low inside fades and transitions."""
+    """Measures of a frame, each from 0 to 1; `steady` is low inside fades and transitions."""
 
     exposure: float
     contrast: float
@@ -111,8 +111,8 @@ def make_thumbnail(
 
     The frame is the one shown at `timestamp` seconds, or else the best of those at `candidates`, by default
     times spread over the video; times past the end mean the last frame. `title` is drawn on it unless it is
-    None or blank. `size_px` (width, height) is the video's own where left out; another aspect is cropped.
-    The file is absent or whole. Raises RenderingError where the video has no frame that decodes.
+    None or blank. `size_px` (width, height) defaults to the video's own; another aspect is cropped.
+    The file is written completely or not at all. Raises RenderingError if no frame of the video decodes.
     """
     picked = frame_at(video, timestamp) if timestamp is not None else pick_frame(video, candidates)
     picture = _cover(picked.image, size_px) if size_px else picked.image
@@ -123,7 +123,7 @@ def make_thumbnail(
 
 
 class FrameWatch:
-    """Judges some frames while they are rendered, so that the finished video need not be decoded again."""
+    """Scores some frames while they are rendered, so that the finished video need not be decoded."""
 
     def __init__(self, frames: Iterable[int]) -> None:
         self._frames = frozenset(frames)
@@ -133,7 +133,7 @@ class FrameWatch:
         self._scores: dict[int, float] = {}
 
     def __call__(self, number: int, planes: npt.NDArray[np.uint8]) -> None:
-        """Look at a frame: its number, and its 4:2:0 planes in BT.709 limited range, one under the other."""
+        """Score a frame, given its number and its 4:2:0 planes in BT.709 limited range, one under the other."""
         if number not in self._frames:
             return
         frame = video_frame(planes)
@@ -149,11 +149,11 @@ class FrameWatch:
             self._settled.set()
 
     def close(self) -> None:
-        """Say that no more frames come."""
+        """Declare that no more frames come."""
         self._settled.set()
 
     def wait(self) -> int | None:
-        """Wait until every frame has been judged or no more come; return the best, as `best` does."""
+        """Wait until every frame has been scored or no more come; return the best, as `best` does."""
         self._settled.wait()
         return self.best
 
@@ -167,7 +167,7 @@ class FrameWatch:
             }
 
     def recall(self, frames: FrameRange, notes: Mapping[int, float]) -> tuple[int, ...]:
-        """Take scores that were noted before for seen; return the frames of the range that have none."""
+        """Use cached scores; return the frames of the range that have none."""
         watched = sorted(number for number in self._frames if frames.start <= number < frames.stop)
         known = {number: notes[number - frames.start] for number in watched if number - frames.start in notes}
         with self._lock:
@@ -178,8 +178,8 @@ class FrameWatch:
 
     @property
     def best(self) -> int | None:
-        """The number of the best frame seen, or None where none was fit to be shown."""
-        # Of equals the first, whichever thread came first.
+        """The number of the best frame seen, or None if none is usable."""
+        # Among equals the first frame wins, so that threads make no difference.
         best = max(((score, -number) for number, score in self._scores.items()), default=(UNUSABLE, 0))
         return None if best[0] == UNUSABLE else -best[1]
 
@@ -196,7 +196,7 @@ def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
 
 
 def write_thumbnail(picture: Image.Image, target: Path, *, title: str, fonts: FontStack) -> None:
-    """Write a picture without captions as thumbnail, its title drawn on it. The file is absent or whole."""
+    """Write a picture without captions as thumbnail, its title drawn on it. The file is written completely or not at all."""
     save_jpeg(draw_title(picture, title, fonts=fonts, hide_captions=False), target)
 
 
@@ -210,8 +210,8 @@ def frame_at(video: Path, time: Seconds) -> Picked:
 def pick_frame(video: Path, candidates: Sequence[Seconds] | None = None) -> Picked:
     """Return the best-looking frame of those at some times, by default spread over the video.
 
-    Frames are judged by exposure, contrast, sharpness and colour. Where all are blank or inside a fade, more
-    of the video is looked at. Raises RenderingError.
+    Frames are scored by exposure, contrast, sharpness and colour. If all are blank or inside a fade, more of the
+    video is searched. Raises RenderingError.
     """
     with _reader(video) as reader:
         best: tuple[Looks, Seconds, av.VideoFrame] | None = None
@@ -236,7 +236,7 @@ def _spread_times(duration: Seconds, density: int) -> list[Seconds]:
 
 
 class _FrameReader:
-    """Frames of a video by time: decodes on where that is near, seeks where it is not."""
+    """Frames of a video by time: decodes on to a near one, seeks to others."""
 
     def __init__(self, container: av.container.InputContainer, name: str) -> None:
         self._container = container
@@ -315,7 +315,7 @@ def _look(reader: _FrameReader, time: Seconds) -> tuple[av.VideoFrame, Looks]:
 
 
 def _steadiness(one: Plane, other: Plane) -> float:
-    """Return 1 where nothing changes; brightness as a whole (a fade) counts more than places (movement)."""
+    """Return 1 if nothing changes; brightness as a whole (a fade) counts more than places (movement)."""
     means = float(one.mean()), float(other.mean())
     fade = abs(means[0] - means[1]) / max(*means, 0.02)
     change = float(np.abs(one - other).mean())
@@ -323,7 +323,7 @@ def _steadiness(one: Plane, other: Plane) -> float:
 
 
 def judge(rgb: npt.NDArray[np.uint8], *, steady: float = 1.0) -> Looks:
-    """Judge a picture of about 320 px, (height, width, 3).
+    """Score a picture of about 320 px, (height, width, 3).
 
     Colour is the colourfulness of Hasler and Süsstrunk, "Measuring colourfulness in natural images", 2003.
     """
@@ -357,7 +357,7 @@ def _percentiles(values: Plane, *percents: float) -> list[float]:
 
 
 def _cover(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
-    """Return the picture at another size; what another aspect leaves over is cropped on both sides alike."""
+    """Return the picture at another size; a different aspect is cropped equally on both sides."""
     width, height = size_px
     if width < 1 or height < 1:
         raise ValueError(f"size_px: {size_px!r} is not (width, height) of at least 1")
@@ -372,7 +372,7 @@ def _cover(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the title stands: its layout, its left and top edge in pixels."""
+    """The title's layout, and its left and top edge in pixels."""
 
     layout: TextLayout
     left_px: int
@@ -400,11 +400,11 @@ def _place_title(title: str, fonts: FontStack, width: int, height: int) -> _Plac
 def draw_title(
     picture: Image.Image, title: str, *, fonts: FontStack, hide_captions: bool = True
 ) -> Image.Image:
-    """Return the picture with a title, fitted, over a soft scrim that darkens what is behind it.
+    """Return the picture with a fitted title over a soft scrim that darkens what is behind it.
 
-    The scrim is as dark as the picture needs it for white letters. With `hide_captions` it also blurs the
+    The scrim is as dark as white letters need it. With `hide_captions` it also blurs the
     picture's lower part, so that words which are part of the picture do not show beneath the title. A title
-    with letters that no font has is left off, with a warning.
+    with letters that no font has is omitted, with a warning.
     """
     picture = picture.convert("RGB")
     width, height = picture.size

@@ -16,7 +16,7 @@ from video_pipeline.engine.render.mux import PACKETS_ONLY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """A finished video as its file says; `duration` in seconds, `resolution` (width, height) in pixels."""
+    """The format of a finished video; `duration` in seconds, `resolution` (width, height) in pixels."""
 
     duration: float
     resolution: tuple[int, int]
@@ -29,7 +29,7 @@ class VideoInfo:
     bit_rate: int | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the guide's `video_info`, as plain values."""
+        """Return the fields of `video_info` as plain values."""
         return {
             "duration": round(self.duration, 6),
             "resolution": list(self.resolution),
@@ -50,7 +50,7 @@ def aspect_ratio(width: int, height: int) -> str:
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Return what a video's file says of itself; raise RenderingError where it cannot be read."""
+    """Return what a video's file says of itself; raise RenderingError if it cannot be read."""
     try:
         options = {"protocol_whitelist": "file,pipe", **PACKETS_ONLY}
         with av.open(str(path), options=options) as container:
@@ -60,7 +60,7 @@ def probe_video(path: Path) -> VideoInfo:
             sound = container.streams.audio[0] if container.streams.audio else None
             fps = video.average_rate or video.guessed_rate or Fraction(0)
             codec, width, height = video.codec_context.name, video.width, video.height
-            # Decoders carry their own names; the codec's is what players and platforms know.
+            # A decoder's name is its own; players and platforms know the codec's.
             codec = video.codec_context.codec.canonical_name or codec
             bit_rate = container.bit_rate or None
             duration = Fraction(container.duration, av.time_base) if container.duration else Fraction(0)

@@ -1,4 +1,4 @@
-"""What a render leaves: the video and the files beside it."""
+"""Write the files beside the video."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from video_pipeline.engine.timing import FrameRange, frames_round
 
 
 def check_output(path: Path) -> Path:
-    """Return the video's path with its folder made; raise InputError where it cannot be written."""
+    """Return the video's path with its folder made; raise InputError if it cannot be written."""
     if path.suffix.lower() != ".mp4":
         raise InputError(f"output {path}: allowed: a name that ends in .mp4")
     try:
@@ -58,7 +58,7 @@ def check_output(path: Path) -> Path:
 
 
 def write_subtitles(plan: FramePlan, outputs: OutputPaths, files: StagedFiles) -> None:
-    """Stage the subtitles: they follow from the timeline alone, so no frame need be there yet."""
+    """Stage the subtitles, which need the timeline only."""
     spoken = cues(plan.timeline, language=plan.story.metadata.language)
     write_text(files.stage(outputs.srt), to_srt(spoken))
     write_text(files.stage(outputs.vtt), to_vtt(spoken))
@@ -67,9 +67,9 @@ def write_subtitles(plan: FramePlan, outputs: OutputPaths, files: StagedFiles) -
 def thumbnail_of_watched(
     plan: VideoPlan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
 ) -> bool:
-    """Write the thumbnail as soon as its frame is known, with others still to be rendered.
+    """Write the thumbnail as soon as its frame is known, while others are still being rendered.
 
-    Returns False, and writes nothing, where none of the frames watched is fit to be shown.
+    Returns False, and writes nothing, if none of the watched frames is usable.
     """
     frame = watched.wait()
     if frame is None or cancelled.is_set():
@@ -81,7 +81,7 @@ def thumbnail_of_watched(
 def write_beside(
     plan: VideoPlan, outputs: OutputPaths, files: StagedFiles, *, has_thumbnail: bool
 ) -> tuple[VideoInfo, dict[str, Any]]:
-    """Stage the metadata of a finished video, and its thumbnail where there is none yet."""
+    """Stage the metadata of a finished video, and its thumbnail if there is none yet."""
     video = files.path(outputs.video)
     info = probe_video(video)
     if not has_thumbnail:
@@ -93,8 +93,8 @@ def write_beside(
 
 
 def _write_thumbnail(plan: VideoPlan, target: Path, frame: int) -> None:
-    """Write a frame with the story's title, out of the cache where it is there."""
-    # The title stands alone: the picture is drawn again without its caption.
+    """Write a frame with the story's title, from the cache if it is there."""
+    # The picture is drawn again without its caption, so that the title stands alone.
     bare = plan.frames.compositor.without_captions()
     fonts = FontCatalogue().resolve(TITLE_FONT)
     frame = min(frame, plan.frames.timeline.frame_count - 1)
@@ -124,11 +124,11 @@ def describe_render(
     rendered: RenderReport,
     watch: Stopwatch,
 ) -> dict[str, Any]:
-    """Return the manifest of a video whose files are staged but not yet in place."""
+    """Return the manifest of a video whose files are staged."""
     encoder = plan.encoding.chosen_encoder
     catalogue = FontCatalogue()
     fonts = {catalogue.resolve(caption.font).faces[0].path for caption in plan.frames.timeline.captions}
-    # The sums over the workers say where a render's time goes; the other timings are wall seconds.
+    # Times with `worker` are sums over the workers; the others are wall seconds.
     timings = {
         **watch.seconds,
         "worker_waiting_for_frames": rendered.frame_wait_seconds,
@@ -160,7 +160,7 @@ def describe_render(
 
 
 def _sound_fields(plan: VideoPlan, sound: AudioReport) -> dict[str, Any]:
-    """Return what the manifest says of the sound: its levels, and what is spoken when."""
+    """Return the manifest's sound section: levels, and when each scene is spoken."""
     fields = {key: value for key, value in asdict(sound).items() if key not in ("path", "speech")}
     fields["narration"] = [
         {

@@ -1,6 +1,6 @@
 """Which fields of a job name files: those of a story, of its scenes, and of the configuration.
 
-Light on purpose: a client looks here and need not import the model.
+This module imports little, so that clients need not import the model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ AssetKind = Literal["picture", "video", "sound", "font"]
 FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
 
 PATH: Final = "path"
-"""An object that holds a file under this key may be written as the file alone."""
+"""An object with only a file under this key may be written as the file alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ SCENE_FIELDS: Final = (
     AssetField("font", "font"),
 )
 TEXT_FIELDS: Final = (AssetField("text", "font", "font"),)
-"""How a scene may be written: its caption's fields in the text object, where the model does not keep them."""
+"""Fields of a caption that a scene may give inside its text object; the model moves them to the scene."""
 CONFIG_FIELDS: Final = (
     AssetField("watermark", "picture", "image"),
     AssetField("audio", "sound", "music"),
@@ -45,7 +45,8 @@ CONFIG_FIELDS: Final = (
 class AssetPlace:
     """A place in plain data that names a file or a font: `holder[key]`, in the whole job called `field`.
 
-    `owner[entry]` is what it is for, such as a scene's `video`; `within` is the owner's name if it is a scene.
+    `owner[entry]` is the object that it belongs to, such as a scene's `video`; `within` names the owner if it
+    is a scene.
     """
 
     holder: dict[str, Any]
@@ -58,16 +59,16 @@ class AssetPlace:
 
     @property
     def value(self) -> Any:
-        """What is written there; in data that nobody has checked it need not be text."""
+        """The value at this place. In unchecked data it need not be text."""
         return self.holder[self.key]
 
     def put(self, value: str) -> None:
-        """Write something else there."""
+        """Replace the value at this place."""
         self.holder[self.key] = value
 
 
 def story_assets(story: Mapping[str, Any]) -> Iterator[AssetPlace]:
-    """Yield every place in a story that names a file or a font. What is not shaped like a story is passed over."""
+    """Yield every place in a story that names a file or a font. Parts that are not shaped like a story are skipped."""
     scenes = story.get("scenes")
     for number, scene in enumerate(scenes if isinstance(scenes, list | tuple) else ()):
         if isinstance(scene, dict):

@@ -12,7 +12,7 @@ from video_pipeline.engine.story.fields import EasingName, Fraction01, Number, S
 
 
 class RectSpec(StoryPart):
-    """A rectangle in fractions of the picture; its height follows from the frame's aspect where left out."""
+    """A rectangle in fractions of the picture; its height follows from the frame's aspect if omitted."""
 
     x: Fraction01
     y: Fraction01
@@ -87,7 +87,7 @@ _PLAIN_EFFECTS: dict[str, KenBurns | FadeEffect] = {
     "fade_in": FadeEffect(type="fade_in"),
     "fade_out": FadeEffect(type="fade_out"),
 }
-"""What a bare name stands for: made once, since most scenes name their effects so."""
+"""The effect of each bare name, made once: most scenes name their effects this way."""
 
 
 def _effect(value: Any) -> Any:

@@ -93,12 +93,12 @@ FilePath = Annotated[
 
 
 def expand_user(path: str | Path) -> Path:
-    """Return a path with a leading ~ replaced by the home folder, or as it is where there is none."""
+    """Return a path with a leading ~ replaced by the home folder, or unchanged if there is none."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user
 
 
 def own_names(data: Mapping[Any, Any], other_names: Mapping[str, str]) -> dict[Any, Any]:
-    """Return data with the other spellings of fields replaced by their own names; raise where both are given."""
+    """Return data with the other spellings of fields replaced by their own names; raise ValueError if both are given."""
     renamed: dict[Any, Any] = {}
     for key, value in data.items():
         name = other_names.get(key, key) if isinstance(key, str) else key

@@ -123,7 +123,7 @@ class StoryScene(StoryPart):
 
     scene_id: Identifier = Field(description="Unique in its story.")
     text: Text = Field("", description="Words shown as caption.")
-    narration: Text | None = Field(None, description="Words spoken; the text where left out, '' for silence.")
+    narration: Text | None = Field(None, description="Words spoken; the text if omitted, '' for silence.")
     image: FilePath | None = Field(
         None, description="A still: JPEG, PNG or WebP, relative to the story file."
     )
@@ -161,7 +161,7 @@ class StoryScene(StoryPart):
     @model_validator(mode="before")
     @classmethod
     def _own_names(cls, data: Any) -> Any:
-        """Accept other names, and the guide's text object: {content, position, size, color, font, animation, …}.
+        """Accept other names, and a text object: {content, position, size, color, font, animation, …}.
 
         One validator, of the name of the parent's: a scene of thousands a second calls nothing that it can do without.
         """
@@ -233,19 +233,19 @@ class StoryScene(StoryPart):
 
 
 class StoryMetadata(StoryPart):
-    """What is known of a story; further keys are kept and passed to the metadata file."""
+    """Metadata of a story; further keys are kept and written to the metadata file."""
 
     model_config = ConfigDict(extra="allow")
 
     genre: SingleLine = "general"
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
-        None, description="BCP 47 tag such as 'en'; found from the text where left out."
+        None, description="BCP 47 tag such as 'en'; found from the text if omitted."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, data: Any) -> Any:
-        """Keep of further keys what a JSON file can hold."""
+        """Check that further keys can be written as JSON."""
         if not isinstance(data, Mapping):
             return data
         kept = dict(data)
@@ -271,7 +271,7 @@ class Story(StoryPart):
         }
     )
 
-    id: Identifier | None = Field(None, description="Names the job; derived from the content where left out.")
+    id: Identifier | None = Field(None, description="Names the job; derived from the content if omitted.")
     title: SingleLine
     content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
     metadata: StoryMetadata = StoryMetadata()
@@ -311,7 +311,7 @@ class Story(StoryPart):
 
 
 def _placer(data: Any) -> Callable[[ErrorDetails], str]:
-    """Return a function that says where in a story a finding is: the scene by its id, then the field."""
+    """Return a function that names the place of a finding: the scene by its id, then the field."""
 
     def words(detail: ErrorDetails) -> str:
         path = written_path(detail, data, other_names=SCENE_NAMES)

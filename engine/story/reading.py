@@ -1,4 +1,4 @@
-"""Story files as plain data, before the model has looked at them."""
+"""Read story files as plain data, before the model checks them."""
 
 from __future__ import annotations
 

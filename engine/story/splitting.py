@@ -30,7 +30,7 @@ def _language_identifier() -> object:
 
 
 def detect_language(text: str) -> str:
-    """Return the ISO 639-1 code of a text's language; 'en' where it is too short to tell."""
+    """Return the ISO 639-1 code of a text's language; 'en' if it is too short to tell."""
     letters = sum(character.isalpha() for character in text)
     if letters < 20 and text.isascii():
         return "en"
@@ -92,7 +92,7 @@ def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
 
 
 def _line_breaks(text: str) -> list[int]:
-    """Return where an unspaced text may be broken: between words, by ICU's dictionaries."""
+    """Return the positions at which an unspaced text may be broken: between words, by ICU's dictionaries."""
     from video_pipeline.filters.typeset.characters import break_units
 
     at, found = 0, []
@@ -103,7 +103,7 @@ def _line_breaks(text: str) -> list[int]:
 
 
 def _gap(before: str) -> str:
-    """Return what stands between two sentences: Chinese and Japanese put no space there."""
+    """Return the separator of two sentences: none in Chinese and Japanese."""
     last = before[-1]
     wide = unicodedata.east_asian_width(last) in ("W", "F") and unicodedata.category(last)[0] in "LP"
     return "" if wide and not unicodedata.name(last, "").startswith("HANGUL") else " "

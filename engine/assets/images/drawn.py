@@ -45,7 +45,7 @@ class DrawnPainter:
 
 def open_drawn(settings: Images) -> DrawnPainter:
     """Return the painter."""
-    del settings  # nothing of it changes what is drawn
+    del settings  # no setting changes the drawing
     return DrawnPainter()
 
 

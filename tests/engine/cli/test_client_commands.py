@@ -140,7 +140,7 @@ def test_submit_with_wait_sends_files_and_shows_every_job(
     status, _, err = run("submit", first)
     assert status == 2
     assert "scene_id 'a'" in err
-    assert "--send-assets sends the files along" in err
+    assert "--send-assets sends the files" in err
     status, out, _ = run("submit", first, second, "--send-assets", "--wait", "--json")
     assert status == 0
     assert [each["status"] for each in objects(out)[-2:]] == ["completed", "completed"]

@@ -1,4 +1,4 @@
-"""The metrics of a node as Prometheus reads them. Names of the guide first, all others begin with video_pipeline_."""
+"""The metrics of a node as Prometheus reads them. Names of the original interface first; all others begin with video_pipeline_."""
 
 from __future__ import annotations
 
