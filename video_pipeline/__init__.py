@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
     from video_pipeline.engine.jobs.client.client import NodeClient
     from video_pipeline.engine.jobs.model import JobStatus
+    from video_pipeline.engine.outputs.video_info import VideoInfo
     from video_pipeline.engine.outputs.write import OutputPaths
     from video_pipeline.engine.pipeline import RenderResult, render_story
     from video_pipeline.engine.story import Story, StoryScene, load_story, parse_story
@@ -83,6 +84,7 @@ _WHERE = {
     "api.queue": ("VideoGenerationQueue",),
     "api.orchestrator": ("ContentGenerationOrchestrator",),
     "jobs.model": ("JobStatus",),
+    "outputs.video_info": ("VideoInfo",),
     "outputs.write": ("OutputPaths",),
     "pipeline": ("RenderResult", "render_story"),
     "events": ("Event",),
@@ -131,6 +133,7 @@ __all__ = [
     "UnreachableError",
     "VideoGenerationPipeline",
     "VideoGenerationQueue",
+    "VideoInfo",
     "VideoJob",
     "VideoRenderer",
     "__version__",
