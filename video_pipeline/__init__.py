@@ -5,10 +5,10 @@ Nothing is imported until it is used, so that `import video_pipeline` costs a fe
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from video_pipeline.engine import __version__
+from video_pipeline.engine.common.lazy import importer
 
 if TYPE_CHECKING:
     from video_pipeline.engine.api.error_handler import ErrorHandler
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from video_pipeline.engine.jobs.client.client import NodeClient
     from video_pipeline.engine.jobs.model import JobStatus
     from video_pipeline.engine.outputs.paths import OutputPaths
+    from video_pipeline.engine.outputs.video_info import VideoInfo
     from video_pipeline.engine.pipeline import RenderResult, render_story
     from video_pipeline.engine.story import Story, StoryScene, load_story, parse_story
 
@@ -84,6 +85,7 @@ _WHERE = {
     "api.orchestrator": ("ContentGenerationOrchestrator",),
     "jobs.model": ("JobStatus",),
     "outputs.paths": ("OutputPaths",),
+    "outputs.video_info": ("VideoInfo",),
     "pipeline": ("RenderResult", "render_story"),
     "events": ("Event",),
     "story": ("Story", "StoryScene", "load_story", "parse_story"),
@@ -91,7 +93,10 @@ _WHERE = {
 }
 """Which module of `video_pipeline.engine` defines which public names."""
 
-_MODULES = {name: module for module, names in _WHERE.items() for name in names}
+_MODULES = {name: f".engine.{module}" for module, names in _WHERE.items() for name in names}
+
+if not TYPE_CHECKING:  # a type checker that sees it accepts any name
+    __getattr__ = importer(__name__, _MODULES)
 
 __all__ = [
     "AccessError",
@@ -131,6 +136,7 @@ __all__ = [
     "UnreachableError",
     "VideoGenerationPipeline",
     "VideoGenerationQueue",
+    "VideoInfo",
     "VideoJob",
     "VideoRenderer",
     "__version__",
@@ -139,15 +145,6 @@ __all__ = [
     "parse_story",
     "render_story",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"video_pipeline.engine.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

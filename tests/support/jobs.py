@@ -137,9 +137,17 @@ class NodeProcess:
     """`video-pipeline serve` as a process."""
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], *, environ: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        *,
+        environ: Mapping[str, str] | None = None,
+        python: Path = Path(sys.executable),
+        cwd: Path = ROOT,
     ) -> None:
         self.folder = folder
+        self._python = python
+        self._cwd = cwd
         self.config = load_config(dict(settings), environ=False)
         self._file = folder / "node.yaml"
         self._file.write_text(yaml.safe_dump({"video_pipeline": dict(settings)}))
@@ -153,15 +161,8 @@ class NodeProcess:
         with self.log.open("ab") as log:
             self._log_begins = log.tell()
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "video_pipeline.engine.cli.main",
-                    "serve",
-                    "--config",
-                    str(self._file),
-                ],
-                cwd=ROOT,
+                [self._python, "-m", "video_pipeline", "serve", "--config", self._file],
+                cwd=self._cwd,
                 env=self._environ,
                 stderr=log,
                 stdout=log,
@@ -201,10 +202,13 @@ def node_process(
     *,
     environ: Mapping[str, str] | None = None,
     cache: Path | None = None,
+    python: Path = Path(sys.executable),
+    cwd: Path = ROOT,
     **sections: Mapping[str, Any],
 ) -> Iterator[NodeProcess]:
     """Run `video-pipeline serve` while the block runs; its log is shown where the block fails."""
-    node = NodeProcess(folder, node_settings(folder, cache=cache, **sections), environ=environ)
+    settings = node_settings(folder, cache=cache, **sections)
+    node = NodeProcess(folder, settings, environ=environ, python=python, cwd=cwd)
     node.start()
     try:
         yield node
