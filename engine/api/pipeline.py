@@ -63,8 +63,8 @@ class _PipelineBase:
                 raise ConfigError("state_path, max_workers: allowed: without `connect`; they are the node's")
             given = self.config.model_dump(mode="json", exclude_unset=True)
             self._own = {key: value for key, value in given.items() if key not in NODE_SECTIONS}
-        self._link: Transport = (
-            connect_to(connect or "", **options) if self._local is None else self._local.link
+        self._transport: Transport = (
+            connect_to(connect or "", **options) if self._local is None else self._local.transport
         )
 
     def _begin(self) -> None:
@@ -73,7 +73,7 @@ class _PipelineBase:
             self._local.start()
 
     def _end(self) -> None:
-        self._link.close()
+        self._transport.close()
         if self._local is not None:
             self._local.stop()
 
@@ -126,7 +126,7 @@ class VideoGenerationPipeline(_PipelineBase):
     @property
     def client(self) -> NodeClient:
         """The underlying client, for listing, watching and retrying."""
-        return NodeClient(link=self._link)
+        return NodeClient(transport=self._transport)
 
     def submit_job(
         self,
@@ -187,7 +187,7 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
     @property
     def client(self) -> AsyncNodeClient:
         """The underlying client, for listing, watching and retrying."""
-        return AsyncNodeClient(link=self._link)
+        return AsyncNodeClient(transport=self._transport)
 
     async def submit_job(
         self,

@@ -46,7 +46,7 @@ class VideoGenerationQueue:
             self._temporary = tempfile.TemporaryDirectory(prefix="video-pipeline-queue-")
             state_path = self._temporary.name
         self._local = LocalJobs(load_any(config), state_path=state_path, slots=max_workers)
-        self._client = NodeClient(link=self._local.link)
+        self._client = NodeClient(transport=self._local.transport)
 
     def submit_job(self, job: VideoJob) -> str:
         """Submit a job and return its id.

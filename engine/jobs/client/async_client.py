@@ -46,9 +46,9 @@ class AsyncNodeClient:
     """
 
     def __init__(
-        self, connect: str = "", *, link: Transport | None = None, **options: Unpack[ConnectOptions]
+        self, connect: str = "", *, transport: Transport | None = None, **options: Unpack[ConnectOptions]
     ) -> None:
-        self._link: Transport = link or connect_to(connect, **options)
+        self._transport: Transport = transport or connect_to(connect, **options)
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,7 +60,7 @@ class AsyncNodeClient:
 
     async def close(self) -> None:
         """Fail what is under way and close the connection."""
-        await asyncio.to_thread(self._link.close)
+        await asyncio.to_thread(self._transport.close)
 
     async def ping(self) -> Pong:
         """Return what the node is and speaks."""
@@ -121,7 +121,7 @@ class AsyncNodeClient:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(bell.set)
 
-        with WatchState(self._link, ring) as stand:
+        with WatchState(self._transport, ring) as stand:
             async for event in self._each(watch_steps(stand, job_id, after), bell):
                 yield event
 
@@ -156,7 +156,7 @@ class AsyncNodeClient:
         if isinstance(step, Pause):
             return await _pause(step, bell), None
         try:
-            return await asyncio.wrap_future(self._link.ask(step)), None
+            return await asyncio.wrap_future(self._transport.ask(step)), None
         except PipelineError as error:
             return None, error
 

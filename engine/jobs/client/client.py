@@ -46,9 +46,9 @@ class NodeClient:
     """
 
     def __init__(
-        self, connect: str = "", *, link: Transport | None = None, **options: Unpack[ConnectOptions]
+        self, connect: str = "", *, transport: Transport | None = None, **options: Unpack[ConnectOptions]
     ) -> None:
-        self._link: Transport = link or connect_to(connect, **options)
+        self._transport: Transport = transport or connect_to(connect, **options)
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +60,7 @@ class NodeClient:
 
     def close(self) -> None:
         """Fail what is under way and close the connection."""
-        self._link.close()
+        self._transport.close()
 
     def ping(self) -> Pong:
         """Return what the node is and speaks."""
@@ -110,7 +110,7 @@ class NodeClient:
         of the ledger is left out, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
         """
         bell = threading.Event()
-        with WatchState(self._link, bell.set) as stand:
+        with WatchState(self._transport, bell.set) as stand:
             yield from self._each(watch_steps(stand, job_id, after), bell)
 
     def _run(self, steps: Steps[Answer]) -> Answer:
@@ -146,7 +146,7 @@ class NodeClient:
                     failure = error
 
     def _ask(self, asking: Call) -> Any:
-        future = self._link.ask(asking)
+        future = self._transport.ask(asking)
         try:
             return future.result()
         except BaseException:

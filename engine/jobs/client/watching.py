@@ -25,8 +25,8 @@ STATUS_EVERY = 10
 class WatchState:
     """Where published events come in; `ring` is called from another thread when there are some."""
 
-    def __init__(self, link: Transport, ring: Callable[[], None]) -> None:
-        self._link, self._ring = link, ring
+    def __init__(self, transport: Transport, ring: Callable[[], None]) -> None:
+        self._transport, self._ring = transport, ring
         self._subscription: Subscription | None = None
 
     def __enter__(self) -> Self:
@@ -38,7 +38,7 @@ class WatchState:
     def open(self, pong: Pong, job_id: str | None) -> None:
         """Listen (anew) to one job or to all."""
         self.close()
-        self._subscription = self._link.subscribe(pong, job_id, self._ring)
+        self._subscription = self._transport.subscribe(pong, job_id, self._ring)
 
     def take(self) -> list[EventView]:
         """Return what has come."""

@@ -73,15 +73,15 @@ def end_at_once() -> None:
 class Orders:
     """What the node wants, as a thread hears it."""
 
-    def __init__(self, line: NodePipe) -> None:
-        self._line = line
+    def __init__(self, pipe: NodePipe) -> None:
+        self._pipe = pipe
         self._attempts: queue.SimpleQueue[tuple[Path, int, threading.Event]] = queue.SimpleQueue()
         self._setups: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
 
     def _listen(self) -> None:
         stops: dict[int, threading.Event] = {}
-        for message in self._line.heard():
+        for message in self._pipe.heard():
             if "setup" in message:
                 self._setups.put(message["setup"])
             elif "attempt" in message:
@@ -102,10 +102,10 @@ class Orders:
         return self._attempts.get()
 
 
-def _signs_of_life(line: NodePipe, seconds: float) -> None:
+def _signs_of_life(pipe: NodePipe, seconds: float) -> None:
     pause = threading.Event()
     while not pause.wait(seconds):
-        line.say(alive=True)
+        pipe.say(alive=True)
 
 
 @contextlib.contextmanager
@@ -163,7 +163,7 @@ def _attempt_result(result: RenderResult) -> dict[str, Any]:
 
 
 def _render_attempt(
-    description: dict[str, Any], config: Config, line: NodePipe, stop: threading.Event
+    description: dict[str, Any], config: Config, pipe: NodePipe, stop: threading.Event
 ) -> dict[str, Any]:
     """Render an attempt into its staging folder and return its result, which is written there last."""
     from video_pipeline.engine.assets.fetch import Fetcher
@@ -191,7 +191,7 @@ def _render_attempt(
         staging / f"{description['story_id']}.mp4",
         config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
-        on_event=ProgressMeter(lambda progress: line.say(progress=progress)),
+        on_event=ProgressMeter(lambda progress: pipe.say(progress=progress)),
         stop=stop,
     )
     fields = _attempt_result(result)
@@ -200,7 +200,7 @@ def _render_attempt(
     return fields
 
 
-def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line: NodePipe) -> None:
+def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, pipe: NodePipe) -> None:
     """Run one attempt and say how it ended."""
     from video_pipeline.engine.errors import CancelledError
 
@@ -212,7 +212,7 @@ def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line
         with _own_log(log, level=level, **fields), _own_temp(temp):
             try:
                 logger.info("the attempt begins, story %s", description["story_id"])
-                result = _render_attempt(description, config, line, stop)
+                result = _render_attempt(description, config, pipe, stop)
                 logger.info("the attempt has finished")
             except CancelledError:
                 logger.info("the attempt was stopped")
@@ -221,15 +221,15 @@ def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, line
                 logger.exception("the attempt has failed")
                 raise
     except CancelledError:
-        line.say(stopped=True, fence=fence)
+        pipe.say(stopped=True, fence=fence)
     except BaseException as error:
         failure = classify(error)
-        line.say(
+        pipe.say(
             failed={"kind": failure.kind, "error_type": failure.error_type, "message": failure.message},
             fence=fence,
         )
     else:
-        line.say(finished=result, fence=fence)
+        pipe.say(finished=result, fence=fence)
 
 
 def main() -> None:
@@ -241,16 +241,16 @@ def main() -> None:
     # Not SIG_IGN, which the programs that this starts would inherit.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: None)
-    line = NodePipe(receive, send)
-    orders = Orders(line)
+    pipe = NodePipe(receive, send)
+    orders = Orders(pipe)
     setup = orders.setup()
     threading.Thread(
-        target=_signs_of_life, args=(line, setup["heartbeat"]), name="alive", daemon=True
+        target=_signs_of_life, args=(pipe, setup["heartbeat"]), name="alive", daemon=True
     ).start()
     config = _warm_up(setup)
-    line.say(ready=True)
+    pipe.say(ready=True)
     while True:
-        _attempt(*orders.next(), config, line)
+        _attempt(*orders.next(), config, pipe)
         gc.collect()
 
 

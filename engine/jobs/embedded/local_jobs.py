@@ -31,7 +31,7 @@ class LocalJobs:
         config = config.override("processing", max_concurrent_jobs=slots)
         self._lock = threading.Lock()
         self._node = LocalNode(config)
-        self.link = LocalTransport(
+        self.transport = LocalTransport(
             self._node.ledger, config, slots=config.processing.max_concurrent_jobs or cpu_count()
         )
 

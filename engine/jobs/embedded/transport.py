@@ -114,10 +114,10 @@ class _LedgerLoop:
     def _run(self) -> None:
         try:
             with self._connect() as ledger:
-                door = RequestHandler(ledger, self._config, slots=self._slots)
+                handler = RequestHandler(ledger, self._config, slots=self._slots)
                 self._last = ledger.events.last_seq()
                 while not self._closed:
-                    self._turn(ledger, door)
+                    self._turn(ledger, handler)
         except Exception as error:
             self._closed = True
             self._take(0.0)
@@ -126,22 +126,22 @@ class _LedgerLoop:
             self._take(0.0)
             self.exchange.refuse(NodeError, "closed")
 
-    def _turn(self, ledger: Ledger, door: RequestHandler) -> None:
+    def _turn(self, ledger: Ledger, handler: RequestHandler) -> None:
         turn = self.exchange.turn(time.monotonic())
         replies: list[Reply] = []
         if turn.send:
             asked = [Asked(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send]
-            replies += door.answer(asked)
+            replies += handler.answer(asked)
         if ledger.file.changed():
-            replies += self._publish(ledger, door)
-        replies += door.over()
+            replies += self._publish(ledger, handler)
+        replies += handler.over()
         for back, message in replies:
             self.exchange.received(back.frames(message)[1:], time.monotonic())
         if not replies:
             waiting = len(self.exchange) > 0 or self._news
             self._take(POLL_SECONDS if waiting else None)
 
-    def _publish(self, ledger: Ledger, door: RequestHandler) -> list[Reply]:
+    def _publish(self, ledger: Ledger, handler: RequestHandler) -> list[Reply]:
         """Hand new events to those who listen, and return the answers that they were waited for."""
         replies: list[Reply] = []
         while True:
@@ -149,7 +149,7 @@ class _LedgerLoop:
             if not events:
                 return replies
             self._last = events[-1].seq
-            replies += door.wake(events)
+            replies += handler.wake(events)
             for event in events:
                 for news in self._news:
                     news.put(event_view(event))

@@ -120,7 +120,7 @@ class Server:
         self.events = bind(self._events, events, field="node.events_bind")
         self._connections.start()
         port = self.events.removeprefix("ipc://") if events.kind == "ipc" else self.events.rpartition(":")[2]
-        self.door = RequestHandler(self._ledger, config, slots=slots, events=port)
+        self._handler = RequestHandler(self._ledger, config, slots=slots, events=port)
         self._last_event = self._ledger.events.last_seq()
         self._ledger.file.changed()
         self._subscribed = False
@@ -140,7 +140,7 @@ class Server:
                 [self._writer.descriptor], [self._writer.descriptor] if self._writer.wants_room else [], []
             )
             self._writer.flush()
-            self._send_all(self.door.replies(self._writer.answered()))
+            self._send_all(self._handler.replies(self._writer.answered()))
         self._writer.close()
         self._connections.stop()
         self._context.destroy(0)
@@ -167,14 +167,14 @@ class Server:
                 self._subscriptions()
             if self._writer.descriptor in ready:
                 self._writer.flush()
-                self._send_all(self.door.replies(self._writer.answered()))
+                self._send_all(self._handler.replies(self._writer.answered()))
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
             if now >= next_poll:
                 next_poll = now + POLL_SECONDS
                 self._publish()
-                self._send_all(self.door.over())
+                self._send_all(self._handler.over())
             if now >= next_second:
                 next_second = now + 1
                 self._look_at_keys()
@@ -182,7 +182,7 @@ class Server:
 
     def count(self) -> dict[str, int]:
         """Return everything that was counted."""
-        total = self.counters + self.door.counters + self._connections.counters
+        total = self.counters + self._handler.counters + self._connections.counters
         total["connections_open"] = len(self._connections)
         if self._zap is not None:
             total["keys_refused"] = self._zap.refused
@@ -190,7 +190,7 @@ class Server:
 
     def _command(self, command: Any) -> None:
         if isinstance(command, dict) and command.get("drain"):
-            self.door.draining = True
+            self._handler.draining = True
 
     # --- requests -----------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Server:
             heavy += not HEAVY_VERBS.isdisjoint(asked.frames[2:4])
         if batch:
             self.counters["batches"] += 1
-            replies, writes = self.door.begin(batch, busy=self._writer.is_full)
+            replies, writes = self._handler.begin(batch, busy=self._writer.is_full)
             self._writer.put(writes)
             self._send_all(replies)
 
@@ -220,7 +220,7 @@ class Server:
         routing_id = first.bytes
         descriptor = _descriptor(first)
         user = _user(first) if self.curve else LOCAL_USER
-        most = self.door.limits.frames + 1
+        most = self._handler.limits.frames + 1
         frames: list[bytes] = []
         size = count = 0
         more = first.more
@@ -274,7 +274,7 @@ class Server:
 
     def _heard(self) -> bool:
         """Say whether anybody would hear of an event."""
-        if self.door.holds_answers or self._connections.subscribers():
+        if self._handler.holds_answers or self._connections.subscribers():
             return True
         # A subscription can be here before the word that somebody has connected.
         subscribed, self._subscribed = self._subscribed, False
@@ -298,7 +298,7 @@ class Server:
                 if events:
                     self._last_event = events[-1].seq
                     self.counters["events"] += len(events)
-                    self._send_all(self.door.wake(events))
+                    self._send_all(self._handler.wake(events))
                 if len(events) < EVENTS_PAGE:
                     return
         except LedgerError as error:

@@ -1,4 +1,4 @@
-"""Broken and hostile assets and texts, through the real check at the door and a real worker.
+"""Broken and hostile assets and texts, through the real check of the server and a real worker.
 
 Each job either fails at once, for good, with an error that names the scene, or falls back as configured.
 """
@@ -29,25 +29,25 @@ STRICT = {"images": {"fallback_enabled": False}, "error_handling": {"fallback_en
 PERMANENT = {"StoryError", "ConfigError", "AssetReferenceError"}
 
 
-class RequestHandler:
-    """A running node and its folder of assets; jobs come in as through the front end."""
+class NodeWithAssets:
+    """A running node and its folder of assets; jobs come in as through the server process."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.assets = folder / "assets"
         self.assets.mkdir()
         self.config = node_config(folder, cache=cache, node={"asset_roots": [str(self.assets)]})
-        self.node = RunningNode(self.config)
+        self.running = RunningNode(self.config)
         self.folders = Folders.of(self.config)
         self.jobs: list[str] = []
 
     def submit(
         self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, parts: tuple[bytes, ...] = ()
     ) -> str:
-        """Check a job as the front end does, and queue it."""
+        """Check a job as the server process does, and queue it."""
         story, sections = check_references(
             data, config or {}, node=self.config.node, parts=parts, inbox=self.folders.inbox
         )
-        job_id = submit(self.node.ledger, story, config=sections)
+        job_id = submit(self.running.ledger, story, config=sections)
         self.jobs.append(job_id)
         return job_id
 
@@ -55,7 +55,7 @@ class RequestHandler:
         self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, parts: tuple[bytes, ...] = ()
     ) -> Job:
         """Hand in a job and return it when it has ended."""
-        return turn_until_ended(self.node, self.submit(data, config, parts), seconds=60)
+        return turn_until_ended(self.running, self.submit(data, config, parts), seconds=60)
 
     def fails(self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any) -> str:
         """Hand in a job that must fail at its first attempt, and return why it did."""
@@ -76,14 +76,14 @@ class RequestHandler:
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[RequestHandler]:
-    door = RequestHandler(tmp_path_factory.mktemp("node"), session_cache)
+def node(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[NodeWithAssets]:
+    node = NodeWithAssets(tmp_path_factory.mktemp("node"), session_cache)
     try:
-        yield door
-        assert door.node.dispatcher.running == 0
+        yield node
+        assert node.running.dispatcher.running == 0
     finally:
-        door.node.close()
-    assert_sound(door.folders, door.jobs)
+        node.running.close()
+    assert_sound(node.folders, node.jobs)
 
 
 def story(**scene: Any) -> dict[str, Any]:
@@ -111,13 +111,13 @@ BROKEN_PICTURES = {
 
 
 @pytest.mark.parametrize("name", BROKEN_PICTURES)
-def test_a_broken_picture_fails_for_good_or_is_drawn(door: RequestHandler, name: str) -> None:
-    path = door.assets / f"{name.replace(' ', '-')}.jpg"
+def test_a_broken_picture_fails_for_good_or_is_drawn(node: NodeWithAssets, name: str) -> None:
+    path = node.assets / f"{name.replace(' ', '-')}.jpg"
     path.write_bytes(BROKEN_PICTURES[name])
     data = story(image=path.name)
-    message = door.fails(data, STRICT)
+    message = node.fails(data, STRICT)
     assert "scenes[1] (scene_id 'bad'): field 'image'" in message
-    warnings = door.falls_back(data)
+    warnings = node.falls_back(data)
     assert "scenes[1] (scene_id 'bad'): field 'image'" in warnings
     assert "a drawn picture is shown instead" in warnings
 
@@ -125,55 +125,55 @@ def test_a_broken_picture_fails_for_good_or_is_drawn(door: RequestHandler, name:
 @pytest.mark.parametrize(
     "words", ["No space left on device", "Read-only file system", "CUDA_ERROR", "NVENC session"]
 )
-def test_a_job_cannot_pass_its_fault_off_as_the_machines(door: RequestHandler, words: str) -> None:
-    (door.assets / f"{words}.jpg").write_bytes(BROKEN_PICTURES["text"])
-    assert words in door.fails(story(image=f"{words}.jpg"), STRICT)
+def test_a_job_cannot_pass_its_fault_off_as_the_machines(node: NodeWithAssets, words: str) -> None:
+    (node.assets / f"{words}.jpg").write_bytes(BROKEN_PICTURES["text"])
+    assert words in node.fails(story(image=f"{words}.jpg"), STRICT)
 
 
-def test_a_broken_inline_picture_fails_for_good_or_is_drawn(door: RequestHandler) -> None:
+def test_a_broken_inline_picture_fails_for_good_or_is_drawn(node: NodeWithAssets) -> None:
     data = story(image="inline:0")
     part = BROKEN_PICTURES["truncated"]
-    assert "scene_id 'bad'" in door.fails(data, STRICT, parts=(part,))
-    assert "a drawn picture is shown instead" in door.falls_back(data, parts=(part,))
+    assert "scene_id 'bad'" in node.fails(data, STRICT, parts=(part,))
+    assert "a drawn picture is shown instead" in node.falls_back(data, parts=(part,))
     for hostile in ("empty", "text", "svg", "html", "a clip"):
         with pytest.raises(AssetReferenceError, match="scene_id 'bad'"):
-            door.submit(data, parts=(BROKEN_PICTURES[hostile],))
+            node.submit(data, parts=(BROKEN_PICTURES[hostile],))
 
 
-def test_a_picture_over_the_limit_is_refused_by_its_header(door: RequestHandler) -> None:
-    (door.assets / "large.png").write_bytes(samples.bomb(10_001, 10_000))
+def test_a_picture_over_the_limit_is_refused_by_its_header(node: NodeWithAssets) -> None:
+    (node.assets / "large.png").write_bytes(samples.bomb(10_001, 10_000))
     data = story(image="large.png")
     small = {"images": {"max_megapixels": 99}}
-    message = door.fails(data, {**STRICT, "images": {**STRICT["images"], **small["images"]}})
+    message = node.fails(data, {**STRICT, "images": {**STRICT["images"], **small["images"]}})
     assert "10001 x 10000 is 100 megapixels; allowed: at most 99" in message
     assert "scene_id 'bad'" in message
-    assert "100 megapixels" in door.falls_back(data, small)
+    assert "100 megapixels" in node.falls_back(data, small)
 
 
-def test_a_picture_of_100_megapixels_under_the_limit_is_shown(door: RequestHandler) -> None:
-    (door.assets / "bomb.png").write_bytes(samples.bomb(10_000, 10_000))
-    assert (door.assets / "bomb.png").stat().st_size < 200_000
-    assert "bad" not in door.falls_back(story(image="bomb.png"))
+def test_a_picture_of_100_megapixels_under_the_limit_is_shown(node: NodeWithAssets) -> None:
+    (node.assets / "bomb.png").write_bytes(samples.bomb(10_000, 10_000))
+    assert (node.assets / "bomb.png").stat().st_size < 200_000
+    assert "bad" not in node.falls_back(story(image="bomb.png"))
 
 
 @pytest.mark.parametrize("name", ["no samples", "0 bytes", "no sound", "playlist"])
-def test_music_that_is_none_fails_for_good_or_is_left_out(door: RequestHandler, name: str) -> None:
+def test_music_that_is_none_fails_for_good_or_is_left_out(node: NodeWithAssets, name: str) -> None:
     data = {
         "no samples": samples.empty_wav(),
         "0 bytes": b"",
         "no sound": samples.clip(),
         "playlist": HLS.format(url="file:///etc/passwd").encode(),
     }[name]
-    path = door.assets / f"{name.replace(' ', '-')}.mp3"
+    path = node.assets / f"{name.replace(' ', '-')}.mp3"
     path.write_bytes(data)
     told = {**story(), "music": path.name}
-    assert "field 'music'" in door.fails(told, STRICT)
-    assert "there is no music" in door.falls_back(told)
-    assert "audio.music" in door.fails(story(), {**STRICT, "audio": {"music": path.name}})
+    assert "field 'music'" in node.fails(told, STRICT)
+    assert "there is no music" in node.falls_back(told)
+    assert "audio.music" in node.fails(story(), {**STRICT, "audio": {"music": path.name}})
 
 
 @pytest.mark.parametrize("name", ["HLS", "DASH", "ffconcat", "text that begins with G"])
-def test_a_playlist_that_poses_as_an_asset_is_opened_nowhere(door: RequestHandler, name: str) -> None:
+def test_a_playlist_that_poses_as_an_asset_is_opened_nowhere(node: NodeWithAssets, name: str) -> None:
     with origin(reply(samples.clip())) as server:
         url = f"http://127.0.0.1:{server.port}/secret.ts"
         text = {
@@ -184,56 +184,56 @@ def test_a_playlist_that_poses_as_an_asset_is_opened_nowhere(door: RequestHandle
         }[name]
         stem = name.replace(" ", "-")
         for suffix in (".jpg", ".mp4", ".m3u8", ".ts"):
-            (door.assets / f"{stem}{suffix}").write_text(text)
-        assert "scene_id 'bad'" in door.fails(story(image=f"{stem}.jpg"), STRICT)
+            (node.assets / f"{stem}{suffix}").write_text(text)
+        assert "scene_id 'bad'" in node.fails(story(image=f"{stem}.jpg"), STRICT)
         for suffix in (".mp4", ".m3u8", ".ts"):
-            assert "scene_id 'bad'): field 'video'" in door.fails(story(video=f"{stem}{suffix}"), STRICT)
+            assert "scene_id 'bad'): field 'video'" in node.fails(story(video=f"{stem}{suffix}"), STRICT)
         assert server.heads == []
 
 
-def test_a_clip_that_is_broken_fails_for_good_or_is_drawn(door: RequestHandler) -> None:
-    (door.assets / "cut.mp4").write_bytes(samples.clip()[:300])
+def test_a_clip_that_is_broken_fails_for_good_or_is_drawn(node: NodeWithAssets) -> None:
+    (node.assets / "cut.mp4").write_bytes(samples.clip()[:300])
     data = story(video="cut.mp4")
-    assert "scene_id 'bad'): field 'video'" in door.fails(data, STRICT)
-    assert "a drawn picture is shown instead" in door.falls_back(data)
+    assert "scene_id 'bad'): field 'video'" in node.fails(data, STRICT)
+    assert "a drawn picture is shown instead" in node.falls_back(data)
 
 
-def test_a_font_that_is_none_fails_for_good(door: RequestHandler) -> None:
-    (door.assets / "none.ttf").write_bytes(b"\x00\x01\x00\x00" + os.urandom(500))
-    assert "scene_id 'bad'): field 'font'" in door.fails(story(text="Words.", font="none.ttf"))
+def test_a_font_that_is_none_fails_for_good(node: NodeWithAssets) -> None:
+    (node.assets / "none.ttf").write_bytes(b"\x00\x01\x00\x00" + os.urandom(500))
+    assert "scene_id 'bad'): field 'font'" in node.fails(story(text="Words.", font="none.ttf"))
 
 
 def test_a_file_that_became_a_link_out_of_the_roots_fails_for_good(
-    door: RequestHandler, tmp_path: Path
+    node: NodeWithAssets, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.jpg").write_bytes(JPEG)
-    victim = door.assets / "victim.jpg"
+    victim = node.assets / "victim.jpg"
     victim.write_bytes(JPEG)
-    job_id = door.submit(story(image="victim.jpg"))
+    job_id = node.submit(story(image="victim.jpg"))
     victim.unlink()
     victim.symlink_to(tmp_path / "secret.jpg")
-    job = turn_until_ended(door.node, job_id)
+    job = turn_until_ended(node.running, job_id)
     assert (job.status, job.attempts, job.error_type) == ("failed", 1, "AssetReferenceError")
     assert "scenes[1] (scene_id 'bad'): field 'image'" in str(job.error_message)
     assert "leads out" in str(job.error_message)
 
 
-def test_a_job_that_got_past_the_door_reads_nothing_outside_the_roots(
-    door: RequestHandler, tmp_path: Path
+def test_a_job_that_got_past_the_check_reads_nothing_outside_the_roots(
+    node: NodeWithAssets, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.jpg").write_bytes(JPEG)
     for name in (str(tmp_path / "secret.jpg"), "../secret.jpg", "inline:0", "inbox:" + "0" * 64 + ".jpg"):
-        job_id = submit(door.node.ledger, story(image=name))
-        door.jobs.append(job_id)
-        job = turn_until_ended(door.node, job_id)
+        job_id = submit(node.running.ledger, story(image=name))
+        node.jobs.append(job_id)
+        job = turn_until_ended(node.running, job_id)
         assert (job.status, job.attempts, job.error_type) == ("failed", 1, "AssetReferenceError")
         assert "scene_id 'bad'" in str(job.error_message)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
-def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(door: RequestHandler, host: str) -> None:
+def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(node: NodeWithAssets, host: str) -> None:
     with origin(reply(JPEG)) as server:
-        message = door.fails(story(image=f"http://{host}:{server.port}/a.jpg"))
+        message = node.fails(story(image=f"http://{host}:{server.port}/a.jpg"))
         assert server.heads == []
     assert "scenes[1] (scene_id 'bad'): field 'image'" in message
     assert "addresses of the public internet" in message
@@ -242,18 +242,18 @@ def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(door: RequestHand
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://192.168.1.1:8080/"]
 )
-def test_a_url_of_a_private_network_fails_for_good_at_once(door: RequestHandler, url: str) -> None:
+def test_a_url_of_a_private_network_fails_for_good_at_once(node: NodeWithAssets, url: str) -> None:
     socket.setdefaulttimeout(None)
-    assert "public internet" in door.fails(story(image=url))
+    assert "public internet" in node.fails(story(image=url))
 
 
-def test_ids_with_paths_in_them_are_no_stories(door: RequestHandler) -> None:
+def test_ids_with_paths_in_them_are_no_stories(node: NodeWithAssets) -> None:
     for name in ("../up", "/etc/x", "a/b", "a\\b", ".hidden", "..", "", "a\0b", "a b", "é", "x" * 129, "-rf"):
         with pytest.raises(StoryError, match="'id'"):
-            door.submit({**story(), "id": name})
+            node.submit({**story(), "id": name})
         with pytest.raises(StoryError, match="scene_id"):
-            door.submit({"title": "x", "scenes": [{"scene_id": name}]})
-    assert not [path for path in door.folders.output.parent.iterdir() if path.name == "up"]
+            node.submit({"title": "x", "scenes": [{"scene_id": name}]})
+    assert not [path for path in node.folders.output.parent.iterdir() if path.name == "up"]
 
 
 HOSTILE_TEXTS = (
@@ -273,7 +273,7 @@ HOSTILE_TEXTS = (
 
 
 @pytest.mark.parametrize("compositor", ["native", "ffmpeg"])
-def test_hostile_text_is_only_text(door: RequestHandler, compositor: str) -> None:
+def test_hostile_text_is_only_text(node: NodeWithAssets, compositor: str) -> None:
     data = {
         "title": "'; $(touch /tmp/x) %{pts} [x] \\",
         "content": "",
@@ -284,7 +284,7 @@ def test_hostile_text_is_only_text(door: RequestHandler, compositor: str) -> Non
         ],
     }
     parse_story(data)
-    job = door.render(data, {"video": {"compositor": compositor}})
+    job = node.render(data, {"video": {"compositor": compositor}})
     assert job.status == "completed", job
     assert job.result is not None
     with av.open(str(job.result["video_path"])) as container:
@@ -292,20 +292,20 @@ def test_hostile_text_is_only_text(door: RequestHandler, compositor: str) -> Non
         assert sum(1 for _ in container.decode(video=0)) == len(HOSTILE_TEXTS) * 7
 
 
-def test_a_text_that_is_no_unicode_is_no_story(door: RequestHandler) -> None:
+def test_a_text_that_is_no_unicode_is_no_story(node: NodeWithAssets) -> None:
     for field in ("text", "narration", "image"):
         with pytest.raises(StoryError, match="valid Unicode"):
-            door.submit(story(**{field: "a\ud800"}))
+            node.submit(story(**{field: "a\ud800"}))
 
 
-def test_after_all_of_that_the_node_renders_as_before(door: RequestHandler) -> None:
-    (door.assets / "good.jpg").write_bytes(JPEG)
-    (door.assets / "good.wav").write_bytes(samples.sound())
-    samples.font_at(door.assets / "good.ttf")
+def test_after_all_of_that_the_node_renders_as_before(node: NodeWithAssets) -> None:
+    (node.assets / "good.jpg").write_bytes(JPEG)
+    (node.assets / "good.wav").write_bytes(samples.sound())
+    samples.font_at(node.assets / "good.ttf")
     data = {**story(image="good.jpg", text="Words.", font="good.ttf"), "music": "good.wav"}
-    assert door.falls_back(data, {"watermark": {"image": "good.jpg"}}) == ""
+    assert node.falls_back(data, {"watermark": {"image": "good.jpg"}}) == ""
     parts = (JPEG, samples.clip(), samples.sound(".flac"))
     data = {**story(image="inline:0"), "music": "inline:2"}
     data["scenes"][0]["video"] = "inline:1"
-    assert door.falls_back(data, {"watermark": {"image": "inline:0"}}, parts=parts) == ""
-    assert list(door.folders.works.iterdir()) == []
+    assert node.falls_back(data, {"watermark": {"image": "inline:0"}}, parts=parts) == ""
+    assert list(node.folders.works.iterdir()) == []

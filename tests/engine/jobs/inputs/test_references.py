@@ -1,4 +1,4 @@
-"""Where the assets of a job come from, checked at the door and again where it is rendered."""
+"""Where the assets of a job come from, checked by the server and again where it is rendered."""
 
 from __future__ import annotations
 
@@ -137,10 +137,10 @@ def test_a_relative_path_is_looked_for_beneath_each_root_in_order(root: Path, tm
 
 def test_links_inside_the_roots_and_a_root_that_is_a_link_are_followed(root: Path, tmp_path: Path) -> None:
     (root / "link.jpg").symlink_to(root / "deep" / "b.png")
-    door = tmp_path / "door"
-    door.symlink_to(root)
-    for name in ("link.jpg", str(door / "link.jpg"), str(root / "link.jpg")):
-        found, _ = check(story({"image": name}), door)
+    linked_root = tmp_path / "linked"
+    linked_root.symlink_to(root)
+    for name in ("link.jpg", str(linked_root / "link.jpg"), str(root / "link.jpg")):
+        found, _ = check(story({"image": name}), linked_root)
         assert found["scenes"][0]["image"] == str(root / "deep" / "b.png")
 
 

@@ -1,4 +1,4 @@
-"""What the door does with requests, without sockets: failing commits, limits that need no clock, large pages."""
+"""The request handler, without sockets: failing commits, limits that need no clock, large pages."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Clock:
 
 @dataclass
 class House:
-    """A door with its ledger."""
+    """A request handler with its ledger."""
 
     config: Config
     ledger: Ledger
-    door: RequestHandler
+    handler: RequestHandler
     clock: Clock
 
     def ask(
@@ -56,7 +56,7 @@ class House:
             Asked(b"\0peer", user, [b"VP1J", b"1", verb.encode(), json.dumps(body).encode(), *parts], 100)
             for verb, body in requests
         ]
-        return [body for _, body in self.door.answer(batch)]
+        return [body for _, body in self.handler.answer(batch)]
 
     def submit(self, **fields: Any) -> str:
         (answer,) = self.ask(("submit", {"story": STORY, **fields}))
@@ -159,16 +159,16 @@ def test_waits_are_answered_by_the_clock_and_by_events(house: House) -> None:
     assert house.ask(("wait", {"job_id": one, "timeout": 5}), ("wait", {"job_id": two, "timeout": 9})) == []
     after = house.ledger.events.last_seq()
     house.clock.now += 4.9
-    assert house.door.over() == []
+    assert house.handler.over() == []
     house.ask(("cancel", {"job_id": two}))
-    ((_, woken),) = house.door.wake(house.ledger.events.page(after=after, limit=9))
+    ((_, woken),) = house.handler.wake(house.ledger.events.page(after=after, limit=9))
     assert isinstance(woken, JobView)
     assert (woken.job_id, woken.status) == (two, "cancelled")
     house.clock.now += 0.2
-    ((_, timed_out),) = house.door.over()
+    ((_, timed_out),) = house.handler.over()
     assert isinstance(timed_out, JobView)
     assert (timed_out.job_id, timed_out.status) == (one, "queued")
-    assert not house.door.holds_answers
+    assert not house.handler.holds_answers
 
 
 def test_the_rate_limit_saves_up_a_second_and_forgets_quiet_clients() -> None:
@@ -212,7 +212,7 @@ def test_no_job_is_taken_without_room_for_temporary_files(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     config = node_config(tmp_path).override("storage", temp_path=tmp_path / "file" / "temp")
     with Ledger(config.state_dir() / "ledger.sqlite3") as ledger:
-        door = RequestHandler(ledger, config, slots=2)
-        (answer,) = House(config, ledger, door, Clock()).ask(("submit", {"story": STORY}))
+        handler = RequestHandler(ledger, config, slots=2)
+        (answer,) = House(config, ledger, handler, Clock()).ask(("submit", {"story": STORY}))
     assert isinstance(answer, ErrorReply)
     assert (answer.code, answer.message) == ("STORAGE", "storage.temp_path: Not a directory")
