@@ -122,7 +122,7 @@ def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
             pipeline.submit_job({"content": "x"})
         with pytest.raises(ConfigError, match="fps"):
             pipeline.submit_job(tiny_story(), {"video": {"fps": 1000}})
-        with pytest.raises(ConfigError, match="node's own"):
+        with pytest.raises(ConfigError, match="set by the node's operator"):
             pipeline.submit_job(tiny_story(), {"storage": {"output_path": "/"}})
         with pytest.raises(InputError, match="one of"):
             pipeline.submit_job()
