@@ -208,7 +208,7 @@ def ready_frames(
 ) -> Iterator[tuple[Path, int]]:
     """Make the workload's frames once, raw yuv420p, in memory where there is room; yield the file and the count.
 
-    They are those of the compiled command or of the native compositor. Where they are more than
+    They are those of the compiled command or of the native compositor. If they are more than
     READY_FRAMES_MAX_BYTES, the file holds the first ones only.
     """
     width, height = work.size_px

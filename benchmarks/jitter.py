@@ -120,7 +120,7 @@ def follow(frames: Iterable[Luma], starts: Points, *, window_px: int) -> Points:
 
 
 def jitter_of(tracks: Points) -> Jitter:
-    """Return the jitter of `tracks`, (frames, blobs, 2) in pixels; raise ValueError where none can be told."""
+    """Return the jitter of `tracks`, (frames, blobs, 2) in pixels; raise ValueError if none can be told."""
     frames = len(tracks)
     seen = ~np.isnan(tracks[:, :, 0]) if frames else np.zeros((0, 0), bool)
     if frames < 3 or not (seen.sum(axis=0) >= 3).any():

@@ -49,7 +49,7 @@ def speeds(speed: dict[str, Any]) -> dict[str, float]:
 
 
 def draw(results: dict[str, Any]) -> str:
-    """Return the chart as SVG; raise ValueError where the results hold no speeds."""
+    """Return the chart as SVG; raise ValueError if the results hold no speeds."""
     if "speed" not in results:
         raise ValueError(f"results {results.get('name')!r} hold no section 'speed'; allowed: results that do")
     found = speeds(results["speed"])

@@ -28,7 +28,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def ratio(results: dict[str, Any], name: str, base: str, *, key: str = "wall_s") -> float | None:
     """Return how many times as fast as `base` a contender is: the median over the rounds that both ran in.
 
-    `key` says which of the contender's seconds count, against the wall time of `base`; None where it has none.
+    `key` says which of the contender's seconds count, against the wall time of `base`; None if it has none.
     """
     if base not in results or key not in results.get(name, {}):
         return None

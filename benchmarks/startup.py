@@ -43,7 +43,7 @@ class StartUp:
     """What a start took, in seconds: the median of several runs, the least and the most.
 
     `cpu_s` is the median of the processor time of the command and its children, which other work on the machine
-    hardly changes; None where it was not taken.
+    hardly changes; None if it was not taken.
     """
 
     name: str

@@ -39,7 +39,7 @@ def keep_what_it_left(contender: Contender, output: Path, result: dict[str, Any]
 def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: int) -> dict[str, Any]:
     """Run the contenders in turn, `repeats` rounds of all; slow ones drop out after `slow_repeats`.
 
-    Every second round goes backwards, so that none always follows the same one. Raise RuntimeError where one did not make the frames that it should.
+    Every second round goes backwards, so that none always follows the same one. Raise RuntimeError if one did not make the frames that it should.
     """
     contenders = list(contenders)
     results: dict[str, Any] = {

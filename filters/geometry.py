@@ -97,7 +97,7 @@ def zoom_about(outer: Rect, *, zoom: float, focus: tuple[float, float]) -> Rect:
 def widen_to_aspect(rect: Rect, picture_aspect: float, canvas_aspect: float) -> Rect:
     """Return the smallest rectangle of the canvas's aspect around `rect`, moved inside the picture.
 
-    Where such a rectangle is larger than the picture, the largest that fits is returned.
+    If such a rectangle is larger than the picture, the largest that fits is returned.
     """
     ratio = canvas_aspect / picture_aspect  # width / height in fractions of the picture
     width = max(rect.width, rect.height * ratio)

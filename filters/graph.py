@@ -122,7 +122,7 @@ def argv(
 
 
 def filter_complex(outputs: Sequence[Stream]) -> str:
-    """Return the text of the filter graph behind `outputs`; empty where streams are passed as they are."""
+    """Return the text of the filter graph behind `outputs`; empty if streams are passed as they are."""
     command = argv("ffmpeg", outputs, "-")
     if "-filter_complex" not in command:
         return ""

@@ -88,7 +88,7 @@ def perspective(
     """Move the camera with the perspective filter: subpixel positions, cubic resampling.
 
     The stream shows `bounds` at the size of `plane_px`, one frame for each frame to come; frame 0 of it is
-    frame `first_frame` of a move over `frames` frames. Where the plane is larger than the canvas, a window
+    frame `first_frame` of a move over `frames` frames. If the plane is larger than the canvas, a window
     a little larger than the canvas goes along in even pixels, and perspective does the rest.
     """
     plane = plane_px(camera, bounds=bounds, canvas_px=canvas_px)

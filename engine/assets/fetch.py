@@ -90,7 +90,7 @@ class Fetcher:
         """Read a URL into a file of `folder`, whole, and return it.
 
         The file's name is of the URL's hash, its suffix of its content. Raises FetchError, whose `kind` says
-        what of another attempt can be hoped for, and OSError where the disk is full.
+        what of another attempt can be hoped for, and OSError if the disk is full.
         """
         deadline = time.monotonic() + self._timeout
         current = url
@@ -206,7 +206,7 @@ class Fetcher:
         return left
 
     def _body(self, answer: http.client.HTTPResponse, url: str, folder: Path, kind: AssetKind) -> Path:
-        """Write an answer's body to a file; raise where it is not what was expected."""
+        """Write an answer's body to a file; raise if it is not what was expected."""
         if answer.status != 200:
             passing = answer.status >= 500 or answer.status in PASSING_STATUS
             what = f"{answer.status} {answer.reason[:80]}".strip()
@@ -216,7 +216,7 @@ class Fetcher:
             raise FetchError(
                 f"{url}: Content-Encoding {encoding[:40]!r}; allowed: identity", url=url, kind="unusable"
             )
-        expected = answer.length  # None where the body is chunked or ends with the connection
+        expected = answer.length  # None if the body is chunked or ends with the connection
         self._within(expected or 0, url)
         stem = hashlib.sha256(f"{kind} {url}".encode()).hexdigest()[:24]
         partial = folder / f".partial-{stem}"

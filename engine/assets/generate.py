@@ -102,7 +102,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
-    """Return the scene's Sound; None where nothing is to be said; False where speaking failed."""
+    """Return the scene's Sound; None if nothing is to be said; False where speaking failed."""
     if job.narrator is None or not scene.spoken:
         return _Made(None)
     try:

@@ -15,13 +15,13 @@ from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.timeline import Watermark
 
 WATERMARK_VERSION = 1
-"""Raised when the way it is scaled changes, so that caches forget the old ones."""
+"""Increase it when the way it is scaled changes, so that cached ones are not used."""
 
 
 def prepare_watermark(
     settings: WatermarkSettings, *, frame_px: tuple[int, int], cache: ContentCache, max_megapixels: float
 ) -> Watermark | None:
-    """Return the watermark of a frame, scaled by Lanczos with its transparency, or None where there is none.
+    """Return the watermark of a frame, scaled by Lanczos with its transparency, or None if there is none.
 
     Its shape is kept, so one that would be higher than the frame becomes narrower. It stands on even pixels,
     which planes of chroma have too. Raises ConfigError that names the key, the file and what is allowed.

@@ -1,4 +1,4 @@
-"""Segments and sound become one MP4: packets are moved, never encoded again; the file is whole or absent."""
+"""Join segments and sound into one MP4 by moving packets; nothing is encoded again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.timing import FrameRange
 
 PACKETS_ONLY = {"codec_whitelist": "none"}
-"""No decoder may open: else FFmpeg decodes a frame of every segment only to learn what its header says (20 ms)."""
+"""Options without decoders: otherwise FFmpeg decodes a frame of every segment to learn what its header says (20 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Mp4Writer:
         )
 
     def _write_sound(self, until: Fraction | None) -> None:
-        """Move sound up to a time in seconds, or all that is left."""
+        """Write sound up to a time in seconds, or to its end."""
         # In ticks: a Fraction for each of fifty packets a second would cost more than moving them.
         stop = None if until is None else math.ceil(until / self._sound_tick)
         while stop is None or self._sound_at < stop:
@@ -142,7 +142,7 @@ class Mp4Writer:
             raise RenderingError(f"{self._target}: cannot be written: {_reason(error)}") from error
 
     def finish(self) -> None:
-        """Write what is left of the sound and close the file."""
+        """Write the rest of the sound and close the file."""
         try:
             self._write_sound(None)
             self._container.close()

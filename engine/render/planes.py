@@ -1,4 +1,4 @@
-"""Frames as planes: the views of Y, U and V in one array, as the encoder takes it."""
+"""Frames as planes: the views of Y, U and V in one array, in the encoder's layout."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Planes = tuple[Buffer, Buffer, Buffer]
 
 
 def new_frame(width_px: int, height_px: int) -> Buffer:
-    """Return a frame, shape (height * 3 / 2, width), of even sides; its pixels are yet to be drawn."""
+    """Return a frame, shape (height * 3 / 2, width), of even sides; with undefined pixels."""
     return np.empty((height_px * 3 // 2, width_px), np.uint8)
 
 
 def video_frame(array: Buffer) -> av.VideoFrame:
-    """Return a frame over the array's own memory, or over a copy where PyAV would take the planes amiss.
+    """Return a frame over the array's own memory, or over a copy if PyAV would misplace the planes.
 
-    `VideoFrame.from_numpy_buffer` (PyAV 18) takes the height to be rows // 6 * 4, which holds for multiples of four only.
+    `VideoFrame.from_numpy_buffer` (PyAV 18) computes the height as rows // 6 * 4, which is right for multiples of four only.
     """
     if array.shape[0] % 6:
         return av.VideoFrame.from_ndarray(array, format="yuv420p")

@@ -1,4 +1,4 @@
-"""Rendering: segments drawn and encoded side by side, stitched in order, with bounded memory."""
+"""Render segments in parallel and join them in order, with bounded memory."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ Progress = Callable[[int, int], None]
 
 
 class OnFrame(Protocol):
-    """Sees every frame that is drawn, on a worker's thread, and makes notes of some, which the cache keeps."""
+    """Observes every drawn frame, on a worker's thread, and makes notes of some, which the cache stores."""
 
     def __call__(self, number: int, planes: Buffer, /) -> None:
-        """See a frame before it is encoded: its number on the timeline, its planes."""
+        """Observe a frame before it is encoded: its number on the timeline, its planes."""
 
     def notes(self, frames: FrameRange, /) -> Mapping[int, float]:
         """Return the notes of a range that was drawn, by the frame's number in the range."""
 
     def recall(self, frames: FrameRange, notes: Mapping[int, float], /) -> Sequence[int]:
-        """Take over notes of a range; return the numbers on the timeline of frames that they lack."""
+        """Use cached notes of a range; return the numbers on the timeline of frames without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderReport:
-    """What a render did. Seconds are summed over the workers, so they can exceed the wall's."""
+    """Statistics of a render. Seconds are sums over the workers and can exceed the wall time."""
 
     frames: int
     segments: tuple[FrameRange, ...]
@@ -55,7 +55,7 @@ class RenderReport:
 
 
 class _Workshop:
-    """Draws and encodes segments on several threads and counts what it did."""
+    """Draws and encodes segments on several threads, with statistics."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class _Workshop:
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
         self._counting = threading.Lock()
-        """Held while progress is told, so that it is told by one thread at a time and never goes back."""
+        """Held during progress reports, so that threads report in turn and progress never goes back."""
         self._done = 0
         self.children = Children()
         self.waited_seconds = 0.0
@@ -81,7 +81,7 @@ class _Workshop:
         self.segments_from_cache = 0
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
-        """Return a segment as MP4 in memory, out of the cache where it is there; `later` is drawn soon after it."""
+        """Return a segment as MP4 in memory, from the cache if it is there; `later` is drawn soon after it."""
         if self._cache is None:
             self._prepare(later)
             return self.encode(frames)
@@ -146,12 +146,12 @@ class _Workshop:
                     self._on_frame(number, array)
                 yield array
                 self._count_frames(1)
-            for _ in drawn:  # lets the compositor end its work and say what went wrong
+            for _ in drawn:  # lets the compositor finish and raise its errors
                 raise RenderingError(f"frames [{frames.start}, {frames.stop}): the compositor drew one more")
 
 
 def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
-    """Wait for a segment; raise CancelledError when `stop` is set, also while ffmpeg gives no frame."""
+    """Wait for a segment; raise CancelledError when `stop` is set, also while ffmpeg produces no frame."""
     while stop is not None and not wait([future], timeout=STOP_POLL_SECONDS).done:
         if stop.is_set():
             raise CancelledError("the render was stopped")
@@ -170,12 +170,12 @@ def render_segments(
     stop: threading.Event | None = None,
     cache: SegmentCache | None = None,
 ) -> RenderReport:
-    """Draw and encode every segment and hand them to `writer` in order.
+    """Draw and encode every segment and pass them to `writer` in order.
 
-    At most two segments more than there are workers are in memory. `before_first` is waited for before the
-    first segment is written (the sound has to be there by then). `on_frame` sees each frame that is drawn.
-    Setting `stop` ends the render with CancelledError. Segments that are in `cache` are not drawn, the others
-    are put there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`.
+    At most two segments more than there are workers are in memory. `before_first` is called before the first
+    segment is written, and waits for the sound. `on_frame` observes each drawn frame.
+    Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
+    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`.
     """
     segments = compositor.segments()
     cores = cpu_count()

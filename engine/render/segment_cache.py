@@ -1,4 +1,4 @@
-"""Encoded segments kept by what they were made from: drawn once, found by any later render."""
+"""The cache of encoded segments, under the hash of all that they depend on."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ HEADER: Final = struct.Struct(">8s32s32sQQ")
 
 @dataclass(frozen=True, slots=True)
 class CachedSegment:
-    """A segment as MP4, and what was noted of some of its frames, counted from its first."""
+    """A segment as MP4, and notes of some of its frames, counted from its first."""
 
     data: bytes
     notes: Mapping[int, float] = field(default_factory=dict)
 
 
 def pack(key: str, segment: CachedSegment) -> bytes:
-    """Return a segment as the bytes of its file."""
+    """Return the file content of a segment."""
     notes = json.dumps({str(number): note for number, note in sorted(segment.notes.items())}).encode()
     digest = hashlib.sha256(notes)
     digest.update(segment.data)
@@ -45,7 +45,7 @@ def pack(key: str, segment: CachedSegment) -> bytes:
 
 
 def unpack(key: str, packed: bytes) -> CachedSegment:
-    """Return the segment that a file holds; raise DamagedError where a bit of it is not as written."""
+    """Return the segment of a file; raise DamagedError if the file is corrupt."""
     if len(packed) < HEADER.size:
         raise DamagedError(f"{len(packed)} bytes, less than its header of {HEADER.size}")
     magic, own_key, digest, notes_bytes, data_bytes = HEADER.unpack_from(packed)
@@ -68,9 +68,9 @@ class SegmentCache:
     """The segments of one render in a content cache; safe between threads and between processes.
 
     A segment is written under a private name, synced and renamed, and its hash is verified when it is read:
-    what is wrong counts as missing and is replaced. Where the cache cannot be read or written the render goes
-    on without it, with one warning. `kind` is the folder in the cache; what else follows from a range of
-    frames, such as the thumbnail, has its own.
+    a corrupt entry counts as missing and is replaced. If the cache cannot be read or written, the render goes
+    on without it, with one warning. `kind` is the folder in the cache; other data that depends on
+    a range of frames, such as the thumbnail, has its own.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class SegmentCache:
         self._usable = True
 
     def get(self, frames: FrameRange) -> CachedSegment | None:
-        """Return the segment that shows a range, or None where it is not there or not whole."""
+        """Return the segment that shows a range, or None if it is missing or corrupt."""
         key = self._key(frames)
         if key is None:
             return None
@@ -114,12 +114,12 @@ class SegmentCache:
             return None
 
     def has(self, frames: FrameRange) -> bool:
-        """Say whether there is a file for a range, whole or not."""
+        """Return whether a range has a file, corrupt or not."""
         key = self._key(frames)
         return key is not None and self._path(key).exists()
 
     def put(self, frames: FrameRange, segment: CachedSegment) -> None:
-        """Keep the segment that shows a range, unless a file changed while it was drawn."""
+        """Store the segment of a range, unless a file changed while it was drawn."""
         key = self._keys.get(frames)
         if key is None or not self._usable:
             return
@@ -142,7 +142,7 @@ class SegmentCache:
         return self._store.folder / self._kind / key[:2] / f"{key}.segment"
 
     def _key(self, frames: FrameRange) -> str | None:
-        """Return the key of a range, or None where a file cannot be read: drawing will say so."""
+        """Return the key of a range, or None if a file cannot be read: drawing will report it."""
         try:
             return segment_key(
                 self._timeline,
@@ -156,9 +156,9 @@ class SegmentCache:
             return None
 
     def _sources_unchanged(self, frames: FrameRange) -> bool:
-        """Say whether the user's files still are what the timeline says of them.
+        """Return whether the user's files still have the hashes in the timeline.
 
-        Files in the cache itself are never written again; what they were made from has the hash.
+        Files of the cache never change.
         """
         try:
             return all(

@@ -1,8 +1,8 @@
-"""What the bytes of a segment follow from, as a key: equal where the bytes would be equal.
+"""The cache key of a segment: equal keys mean equal bytes.
 
-Frames are counted from the segment's start and files stand for their content, so a segment that only moved in
-time, or whose files only moved on the disk, keeps its key. Every field of what is shown is in the key but those
-that are named here as without effect on the picture: a field that is added later is in it by itself.
+Frames are counted from the segment's start and files are represented by their content, so a segment that only
+moved in time, or whose files only moved on the disk, keeps its key. Every field of what is shown is in the key
+unless it is listed here as having no effect on the picture, so a new field is in the key by default.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from video_pipeline.engine.timeline import Footage, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 
 FORMAT: Final = 1
-"""Raised when equal keys would stand for other bytes, so that caches forget the old ones."""
+"""Increase it when the bytes for equal keys change, so that cached segments are not used."""
 
 WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing"])
 """Fields of clips and captions that do not change the picture."""
 
 PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])
-"""Fields of a timeline that are not in its key as they are: not seen, or only those in the range."""
+"""Fields of a timeline that are left out of the key, or that enter it only for the range."""
 
 Digest = Callable[[Path], str]
 
@@ -60,10 +60,10 @@ def segment_key(
 ) -> str:
     """Return the key, in hex, of the encoded frames of a range.
 
-    `compositor` is what draws: its name, version and options. `digest` gives the SHA-256 of a file that is
-    not in the timeline by its hash. Raises OSError where such a file cannot be read.
+    `compositor` is the compositor's identity. `digest` gives the SHA-256 of a file that is
+    not in the timeline by its hash. Raises OSError if such a file cannot be read.
     """
-    # A transition is drawn from its first frame on, also where the range begins inside it.
+    # A transition is drawn from its first frame, even if the range begins inside it.
     joins = [join for join in timeline.transitions if join.frames.intersection(frames)]
     drawn = FrameRange(
         min([frames.start, *(join.frames.start for join in joins)]),
@@ -96,7 +96,7 @@ def segment_key(
 def _clip_values(
     timeline: Timeline, index: int, drawn: FrameRange, plain: Callable[[Any], Any]
 ) -> dict[str, Any]:
-    """Return a clip as plain values; a fade that the range does not reach makes no difference."""
+    """Return a clip as plain values; fades that the range does not reach are left out."""
     clip = timeline.clips[index]
     values: dict[str, Any] = plain(clip)
     if clip.frames.start + clip.fade_in_frames <= drawn.start:
@@ -107,7 +107,7 @@ def _clip_values(
 
 
 def _plain(value: Any, origin: int, digest: Digest) -> Any:
-    """Return a value as JSON holds it: ranges from `origin` on, files by their content, floats to the bit."""
+    """Return a value as JSON data: ranges relative to `origin`, files by their content, floats to the bit."""
     if value is None or isinstance(value, bool | int | str | float):
         return value
     if isinstance(value, FrameRange):

@@ -124,7 +124,7 @@ def _masks(layout: TextLayout, *, stroke_px: float) -> list[_Mask]:
 
 @lru_cache(maxsize=1024)
 def _glyph_mask(face: FontFace, glyph_id: int, size_px: int, quarter: int, stroke_px: float) -> _Mask | None:
-    """Draw one glyph with its origin at (quarter / 4, 0), grown by a round stroke; None where it has no ink."""
+    """Draw one glyph with its origin at (quarter / 4, 0), grown by a round stroke; None if it has no ink."""
     outlines = load(face).outlines  # before the lock, which opening a face takes too
     with FREETYPE_LOCK:
         outlines.set_pixel_sizes(0, size_px)

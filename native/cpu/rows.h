@@ -62,7 +62,7 @@ const Rows& avx512_rows();
 const Rows& rows();
 // Names of the tables that this build holds and this processor runs, from the plainest on.
 int usable_targets(const char** names, int capacity);
-// Choose a table by name ("auto" for the best); false where it cannot be used here.
+// Choose a table by name ("auto" for the best); false if it cannot be used here.
 bool force_target(const char* name);
 
 }  // namespace vp

@@ -10,7 +10,7 @@ from video_pipeline.engine.assets.images.service import ImageService, PictureReq
 from video_pipeline.engine.config.sections import Images
 
 BACKGROUND_VERSION = 1
-"""Raised when drawn pictures change, so that caches forget the old ones."""
+"""Increase it when drawn pictures change, so that cached ones are not used."""
 
 DRAWN_OVERSIZE = 1.2
 """Drawn pictures are this much larger than the frame, for the zoom to have something to show."""

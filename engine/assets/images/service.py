@@ -34,7 +34,7 @@ class Painter(Protocol):
         """Return everything that the picture depends on: its key in the cache."""
 
     def paint(self, request: PictureRequest, target: Path) -> None:
-        """Write the picture as an opaque RGB PNG; raise ImageGenerationError where it cannot be made."""
+        """Write the picture as an opaque RGB PNG; raise ImageGenerationError if it cannot be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def choose_painter(settings: Images, *, fallback: bool) -> PainterChoice:
 
 
 def painted(request: PictureRequest, *, painter: Painter, cache: ContentCache, settings: Images) -> Still:
-    """Return the picture of a scene, from the cache where it is there."""
+    """Return the picture of a scene, from the cache if it is there."""
     ttl = settings.cache_ttl if settings.cache_enabled else 0
     path, _ = cache.get_or_make(
         "pictures",

@@ -72,7 +72,7 @@ class HibariNarrator:
         return f"the voice speaks English; the text is not (language {language!r})"
 
     def speak(self, text: str, target: Path) -> None:
-        """Write the text as speech; raise TTSError where nothing can be spoken."""
+        """Write the text as speech; raise TTSError if nothing can be spoken."""
         words = speakable(text)
         if not any(character.isalnum() for character in words):
             raise TTSError("nothing in the text can be spoken")

@@ -80,7 +80,7 @@ class Inbox:
         self._pending.clear()
 
     def path(self, reference: str) -> Path | None:
-        """Return the file that a reference stands for, or None where it is none or the file is not there."""
+        """Return the file that a reference stands for, or None if it is none or the file is not there."""
         match = INBOX_REFERENCE.fullmatch(reference)
         path = self.folder / match.group(1) if match else None
         return path if path is not None and path.is_file() and not path.is_symlink() else None

@@ -1,6 +1,6 @@
 """Where the assets of a job come from: files beneath the node's roots, inline parts, public URLs.
 
-`check_references` judges a job at the door, `localise` again where it is rendered; only what `localise` returns,
+`check_references` judges a job at the door, `localise` again if it is rendered; only what `localise` returns,
 local paths all of them, may be rendered. Both work on the story as its own parser reads it, so no other spelling
 of a field can pass them by.
 """
@@ -116,7 +116,7 @@ def check_references(
     Paths are resolved, inline parts kept in the inbox, URLs checked by their writing. The story has its id, so
     that it stays the same when paths change. Given an `Inbox`, the caller syncs it before it accepts the job;
     given a folder, that has been done on return. Raises StoryError or ConfigError for data that is none,
-    AssetReferenceError naming scene and field, InboxError where the disk is full.
+    AssetReferenceError naming scene and field, InboxError if the disk is full.
     """
     data, settings = _plain_story(story), _plain_config(config)
     slots = list(_slots(data, settings))
@@ -222,7 +222,7 @@ def _fetch_all(urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch) -> dict
 
 
 def _fall_back(slot: _Slot, error: FetchError, settings: Config) -> str:
-    """Take a reference out of the job and return the warning of it; raise where that is not allowed."""
+    """Take a reference out of the job and return the warning of it; raise if that is not allowed."""
     if error.kind == "transient":
         raise FetchError(f"{slot.place}: {error}", url=error.url, kind=error.kind) from error
     is_picture = slot.kind != "sound"
@@ -286,7 +286,7 @@ def _inline_number(slot: _Slot, parts: Sequence[bytes]) -> int:
 
 
 def _suffix_of_part(slot: _Slot, part: bytes, node: Node) -> str:
-    """Return the suffix for an inline part by its content; raise where it is not what its field needs."""
+    """Return the suffix for an inline part by its content; raise if it is not what its field needs."""
     if len(part) > node.asset_max_mb * 1e6:
         raise slot.wrong(f"{len(part)} bytes", f"at most {node.asset_max_mb:g} MB (node.asset_max_mb)")
     try:

@@ -1,4 +1,4 @@
-"""Captions become pictures: laid out once, then drawn by drawtext or rasterised and overlaid."""
+"""Draw captions: laid out once, then drawn by drawtext or rasterised and overlaid."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from video_pipeline.filters.text import drawtext_able, drawtext_options
 from video_pipeline.filters.typeset import Raster, TextLayout, rasterise, rasterise_box
 
 ANIMATION_SECONDS = 0.4
-"""Length of a caption's entrance (and, for `fade`, of its leaving)."""
+"""Seconds of a caption's entrance, and of the exit of `fade`."""
 
 NATIVE_ANIMATIONS: frozenset[CaptionAnimation] = frozenset(["pop", "typewriter"])
-"""What filter graphs cannot draw; they draw `fade_in` instead."""
+"""Animations that filter graphs cannot draw; they draw `fade_in` instead."""
 
 POP_FROM = 0.6
 """Size at which `pop` begins, as a share of the caption's."""
@@ -57,7 +57,7 @@ def safe_area(width_px: int, height_px: int) -> SafeArea:
 
 
 class CaptionPiece(NamedTuple):
-    """What is laid on a frame for a caption: a part (left, top, width, height; None: all) of a picture.
+    """A piece of a caption on one frame: a part (left, top, width, height; None: all) of a picture.
 
     The part is in pixels of the picture, which is scaled about its middle and moved down by `rise_px`.
     """
@@ -75,8 +75,8 @@ class CaptionPiece(NamedTuple):
 class CaptionArt:
     """A caption ready to be drawn: lines for drawtext, or transparent pictures.
 
-    `x_px`, `y_px` is the top-left corner of the picture; drawtext lines carry their own places. `text`
-    says where its letters are and when. `spoken` is the same picture with the letters in the highlight's
+    `x_px`, `y_px` is the top-left corner of the picture; drawtext lines have their own positions. `text`
+    gives the place and time of each letter. `spoken` is the same picture with the letters in the highlight's
     colour, `plate` the box behind letters that are typed; all are of one size. `missing` holds characters that no font here has.
     """
 
@@ -110,9 +110,9 @@ class CaptionArt:
         return opacity, rise
 
     def scale(self, at: int, *, fps: Fraction) -> float:
-        """Return its size at its frame number `at`, as a share of the size at which it rests.
+        """Return its size at its frame number `at`, relative to its final size.
 
-        `pop` goes from POP_FROM a little past 1 and back (Penner's back easing, whose overshoot is a tenth).
+        `pop` grows from POP_FROM to a little over 1 and back (Penner's back easing, whose overshoot is a tenth).
         """
         left = 1 - min(at / self.entrance_frames(fps), 1.0)
         if self.animation != "pop" or left == 0:
@@ -120,7 +120,7 @@ class CaptionArt:
         return 1 + (1 - POP_FROM) * (1.70158 * left**2 - 2.70158 * left**3)
 
     def pieces(self, at: int, *, fps: Fraction) -> Iterator[CaptionPiece]:
-        """Yield what is laid on the frame number `at` of the caption, in order; it must be made of pictures."""
+        """Yield the pieces of frame number `at` of the caption, in drawing order; it must be made of pictures."""
         assert self.picture is not None
         opacity, rise = self.entrance(at, fps=fps)
         if self.plate is not None:
@@ -144,12 +144,12 @@ class CaptionArt:
 
     @property
     def pictures(self) -> tuple[Path, ...]:
-        """The pictures that it is made of."""
+        """The files of its pictures."""
         return tuple(path for path in (self.plate, self.picture, self.spoken) if path is not None)
 
     @property
     def drawn_by(self) -> str:
-        """What draws it: `drawtext` or `raster`."""
+        """How it is drawn: `drawtext` or `raster`."""
         return "raster" if self.picture else "drawtext"
 
 
@@ -162,17 +162,17 @@ def _top(position: CaptionPosition, height_px: int, block_px: int, area: SafeAre
 
 
 def _on_grid(x_px: int, y_px: int) -> tuple[int, int]:
-    """Return a place on the grid of 4:2:0, where ffmpeg's overlay would put it: every compositor draws the same."""
+    """Return a position on the 4:2:0 grid, as ffmpeg's overlay rounds it, so that every compositor draws the same."""
     return x_px // 2 * 2, y_px // 2 * 2
 
 
 def draw_caption(
     caption: Caption, timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache, drawtext: bool = True
 ) -> CaptionArt | None:
-    """Lay a caption out in the safe area and write what its compositor needs into the cache; None for no ink.
+    """Lay a caption out in the safe area and write its files into the cache; return None if nothing is visible.
 
-    With `drawtext` it is made for filter graphs: lines for that filter where it can draw them, and only what
-    such a graph can move and colour. Without, every caption becomes pictures.
+    With `drawtext` it is made for filter graphs: lines for that filter if it can draw them, and only animations
+    that a graph can draw. Without, every caption is made of pictures.
     """
     width, height = timeline.width_px, timeline.height_px
     area = safe_area(width, height)
@@ -222,7 +222,7 @@ def draw_caption(
     x, y = _on_grid(left + raster.left_px, top + raster.top_px)
     plate = None
     if art.animation == "typewriter" and caption.style.box:
-        # The box is there before its letters: two pictures of one size.
+        # The box appears before its letters: two pictures of one size.
         plate = part_picture(
             _framed(rasterise_box(layout), like=raster),
             layout,
@@ -246,7 +246,7 @@ def _lettered(
     fps: Fraction,
     cache: ContentCache,
 ) -> CaptionArt:
-    """Return a caption's art with what its letters and words do."""
+    """Return a caption's art with the timing of its letters and words."""
     spoken: FrameRange | None = None
     if caption.spoken is not None and (heard := caption.spoken.intersection(caption.frames)):
         spoken = FrameRange(heard.start - caption.frames.start, heard.stop - caption.frames.start)
@@ -266,7 +266,7 @@ def _lettered(
 
 
 def _framed(raster: Raster, *, like: Raster) -> Raster:
-    """Return a picture with the edges of another of the same layout, which has at least its ink."""
+    """Return a picture padded to the edges of a larger one of the same layout."""
     if (raster.left_px, raster.top_px, raster.image.size) == (like.left_px, like.top_px, like.image.size):
         return raster
     canvas = Image.new("RGBA", like.image.size, (0, 0, 0, 0))

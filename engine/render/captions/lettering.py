@@ -1,4 +1,4 @@
-"""Captions letter by letter: when each is there, and which parts of a picture show them.
+"""The letters of a caption: when each appears, and which parts of a picture show them.
 
 Frames are counted from the caption's first, pixels from the picture's top-left corner.
 """
@@ -18,7 +18,7 @@ from video_pipeline.filters.typeset import Raster, TextLayout
 from video_pipeline.filters.typeset.characters import columns
 
 LETTERS_A_SECOND: Final = 20
-"""Speed of the typewriter where nothing is spoken."""
+"""Speed of the typewriter without speech."""
 
 TYPED_SHARE: Final = Fraction(4, 5)
 """A typewriter that would take longer than this share of its caption types faster."""
@@ -26,7 +26,7 @@ TYPED_SHARE: Final = Fraction(4, 5)
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter's stretch of a line, and the first frame that it is there."""
+    """A letter's extent on a line, and its first frame."""
 
     line: int
     left_px: int
@@ -36,7 +36,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word's stretch of a line, and the frames in which it is spoken: `stop_frame` is the first after them."""
+    """A word's extent on a line, and the frames in which it is spoken, exclusive of `stop_frame`."""
 
     line: int
     left_px: int
@@ -47,9 +47,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """What is known of a picture's letters: `rows` are the edges of its lines, one more than there are lines.
+    """The letters of a picture: `rows` are the edges of its lines, one more than there are lines.
 
-    `letters` are in the order in which they are typed (none: all are there at once), `words` those that are
+    `letters` are in the order in which they are typed (none: all appear at once), `words` those that are
     coloured while they are spoken.
     """
 
@@ -60,7 +60,7 @@ class Lettering:
 
 
 class PicturePart(NamedTuple):
-    """A rectangle of a picture, half-open; `spoken` says that it shows the word that is being spoken."""
+    """A rectangle of a picture, half-open; `spoken` marks the word being spoken."""
 
     left: int
     top: int
@@ -70,7 +70,7 @@ class PicturePart(NamedTuple):
 
 
 def typing_frames(letters: int, *, length_frames: int, fps: Fraction) -> FrameRange:
-    """Return the frames in which a caption's letters are typed where nothing is spoken."""
+    """Return the frames in which a caption's letters are typed without speech."""
     steady = round(letters * fps / LETTERS_A_SECOND)
     return FrameRange(0, min(steady, int(length_frames * TYPED_SHARE)))
 
@@ -80,7 +80,7 @@ def lettering(
 ) -> Lettering:
     """Return the letters of a layout's picture, typed during `typed`, its words spoken during `spoken`.
 
-    Time is shared by the columns that letters take, as subtitles share it.
+    Time is divided by the columns that letters take, as in subtitles.
     """
     width = raster.image.width
     rows = _line_edges(layout, raster)
@@ -129,7 +129,7 @@ def _line_edges(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
 
 
 def _widen_words(words: Sequence[Word], width_px: int) -> Iterator[Word]:
-    """Widen words to the middle of the blanks beside them: letters may reach over their own place."""
+    """Widen words to the middle of the blanks beside them, since letters may overhang."""
     for word in words:
         line = [other for other in words if other.line == word.line]
         before = [other.right_px for other in line if other.right_px <= word.left_px]
@@ -140,7 +140,7 @@ def _widen_words(words: Sequence[Word], width_px: int) -> Iterator[Word]:
 
 
 def parts_at(text: Lettering, frame: int) -> list[PicturePart]:
-    """Return the parts of a picture that are seen at a frame, none of them over another."""
+    """Return the visible parts of a picture at a frame, without overlap."""
     parts: list[PicturePart] = []
     for line, (top, bottom) in enumerate(pairwise(text.rows)):
         spoken = [
@@ -157,12 +157,12 @@ def parts_at(text: Lettering, frame: int) -> list[PicturePart]:
 
 
 def _typed(text: Lettering, line: int, frame: int) -> list[tuple[int, int]]:
-    """Return the stretches of a line whose letters are there, with the blanks between two that are."""
+    """Return the extents of a line whose letters are visible, including blanks between two of them."""
     letters = sorted(
         (letter for letter in text.letters if letter.line == line), key=lambda letter: letter.left_px
     )
     if not letters:
-        # All at once, or a blank line; the latter has nothing to show before the letters are there.
+        # All at once, or a blank line; a blank line shows nothing before the letters do.
         return [] if text.letters else [(0, text.width_px)]
     stretches: list[tuple[int, int]] = []
     joined = False

@@ -1,4 +1,4 @@
-"""The pictures that captions are made of: set once, and found in the content cache by what they are set from."""
+"""The pictures of captions, typeset once and cached under the hash of their inputs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from video_pipeline.engine.timeline import Caption
 from video_pipeline.filters.typeset import FontStack, Raster, TextLayout, layout_text, rasterise
 
 PLACE = "place"
-"""The key under which a caption's picture says where in its layout it lies."""
+"""The PNG text key with a picture's offset in its layout."""
 
 PNG_LEVEL = 1
-"""Of zlib: a caption is written in a third of the time of the usual 6."""
+"""zlib level: a caption is written in a third of the time of the usual 6."""
 
 _digest = FileDigests()  # captions mostly share one font
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a caption's text is fitted into."""
+    """The room that a caption's text is fitted into."""
 
     max_width_px: int
     max_height_px: int
@@ -41,13 +41,13 @@ class Room:
 
 
 def has_ink(layout: TextLayout) -> bool:
-    """Say whether there is anything to draw."""
+    """Return whether anything is visible."""
     return any(line.strip() for line in layout.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A caption's picture, the size of its layout, where in that the picture lies, and characters that no font has."""
+    """A caption's picture, the size of its layout, the picture's offset in it, and characters that no font has."""
 
     picture: Path
     size_px: tuple[int, int]
@@ -57,7 +57,7 @@ class Setting:
 
 
 def set_whole(caption: Caption, fonts: FontStack, room: Room, cache: ContentCache) -> Setting | None:
-    """Return a caption set whole, None for no ink; what the cache has is neither laid out nor drawn."""
+    """Return a caption as one picture, or None if nothing is visible; a cached one is neither laid out nor drawn."""
 
     def draw(path: Path) -> None:
         layout = room.lay_out(caption, fonts)
@@ -98,7 +98,7 @@ def part_picture(
 
 
 def _fonts_and_style(caption: Caption, fonts: FontStack) -> dict[str, Any]:
-    """Return what a caption's letters are made from, wherever they stand."""
+    """Return the inputs of a caption's letters, independent of position."""
     return {
         "text": caption.text,
         "style": asdict(caption.style),
@@ -110,7 +110,7 @@ def _fonts_and_style(caption: Caption, fonts: FontStack) -> dict[str, Any]:
 
 
 def _picture_key(layout: TextLayout, caption: Caption) -> dict[str, Any]:
-    """Return what a layout's picture is made from."""
+    """Return the cache key of a layout's picture."""
     return {
         **_fonts_and_style(replace(caption, style=layout.style), layout.fonts),
         "width_px": layout.width_px,
@@ -120,7 +120,7 @@ def _picture_key(layout: TextLayout, caption: Caption) -> dict[str, Any]:
 
 
 def _versions() -> list[str]:
-    """Return the versions of what sets text."""
+    """Return the versions of the typesetting libraries."""
     names = ("uharfbuzz", "freetype-py", "icu4py", "python-bidi", "Pillow", "manimgx-fonts")
     return [__version__, *(version(name) for name in names)]
 

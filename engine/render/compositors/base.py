@@ -1,4 +1,4 @@
-"""What every compositor does: it turns a range of a timeline into frames."""
+"""The protocol of compositors: they turn a range of a timeline into frames."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Compositor(Protocol):
 
     @property
     def name(self) -> str:
-        """The name that it is chosen by."""
+        """Its name in the configuration."""
 
     @property
     def timeline(self) -> Timeline:
-        """What it draws."""
+        """The timeline that it draws."""
 
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
         """Return a compositor of the same timeline and pictures that draws these captions."""
@@ -37,13 +37,13 @@ class Compositor(Protocol):
         """Return all that frames depend on besides timeline and captions, for the key of a segment."""
 
     def segments(self) -> tuple[FrameRange, ...]:
-        """Cut the timeline into the ranges that it likes to draw; the same for every number of workers."""
+        """Return the segments of the timeline, which are the same for every number of workers."""
 
     def motion_of(self, clip: Clip) -> str | None:
         """Return what moves the camera of a clip, or None if the camera stands still."""
 
     def prepare(self, frames: FrameRange) -> None:
-        """Begin beside the caller what a range needs that is drawn soon; it can be drawn without this, too."""
+        """Start loading, in the background, what a range needs that is drawn soon. The call is optional."""
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
@@ -51,7 +51,7 @@ class Compositor(Protocol):
         """Yield each frame of a range: planes Y, U, V one under the other, shape (height * 3 / 2, width).
 
         4:2:0, BT.709 limited range. The array is overwritten by the next frame, and by another range once
-        this one has ended. `threads` is what one range may use; programs that are run belong to `children`. Raises RenderingError.
+        this one has ended. `threads` is what one range may use; programs that are started belong to `children`. Raises RenderingError.
         """
 
 

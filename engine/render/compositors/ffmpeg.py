@@ -1,4 +1,4 @@
-"""The FFmpeg compositor: a range of the timeline becomes one filter graph, and the graph becomes frames."""
+"""The FFmpeg compositor: one filter graph for a range of the timeline."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from video_pipeline.filters.transitions import xfade
 
 PIX_FMT = "yuv420p"
 PERSPECTIVE_MAX_ZOOM = 1.8
-"""perspective enlarges what its widest view shows at the frame's own size; past this it would look soft."""
+"""perspective enlarges a picture of the frame's size for its widest view; beyond this zoom it would look soft."""
 
 INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
-"""Containers in which a seek finds the keyframe before a time; the others are read from their start."""
+"""Containers in which a seek finds the keyframe before a time; others are read from their start."""
 
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
 
@@ -48,8 +48,8 @@ GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
 class FfmpegCompositor:
     """Draws any frame range of a timeline with FFmpeg filters.
 
-    `motion` is the filter that moves the camera: `auto` takes perspective (subpixel) where it keeps the
-    picture sharp, and an oversampled zoompan for the rest, as far as zoompan can zoom. `version` is the
+    `motion` is the filter that moves the camera: `auto` takes perspective (subpixel) if it keeps the
+    picture sharp, and otherwise an oversampled zoompan, within zoompan's largest zoom. `version` is the
     program's version line.
     """
 
@@ -87,7 +87,7 @@ class FfmpegCompositor:
         return self.timeline.segments(max_frames=max(1, int(self.max_segment_seconds * self.timeline.fps)))
 
     def prepare(self, frames: FrameRange) -> None:
-        """Do nothing: each range is drawn by a program of its own."""
+        """Do nothing: a program of its own draws each range."""
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
@@ -98,7 +98,7 @@ class FfmpegCompositor:
         yield from read_frames(argv, wanted, size_px=size_px, children=children)
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
-        """Return the filter that moves a clip's camera, or None for a clip whose camera stands still."""
+        """Return the filter that moves a clip's camera, or None if it stands still."""
         if not isinstance(clip.source, Still) or clip.camera is None or not clip.camera.moves:
             return None
         if not self.has_perspective:
@@ -158,7 +158,7 @@ class FfmpegCompositor:
         wanted: dict[int, list[FrameRange]] = {}
         order: list[tuple[int, Transition | None, FrameRange]] = []
         for seen, index, transition in timeline.stretches(frames):
-            # A transition is drawn whole, and cut after.
+            # A transition is drawn whole and then cut.
             piece = transition.frames if transition else seen
             wanted.setdefault(index, []).append(piece)
             if transition:
@@ -189,7 +189,7 @@ class FfmpegCompositor:
         return self._retimed(concat(parts))
 
     def _cut(self, clip: Clip, pieces: Sequence[FrameRange]) -> list[Stream]:
-        """Return one stream for each piece of a clip, all out of one chain that draws what they span."""
+        """Return one stream for each piece of a clip, all from one chain that draws their span."""
         first = min(piece.start for piece in pieces)
         last = max(piece.stop for piece in pieces)
         span = FrameRange(first - clip.frames.start, last - clip.frames.start)
@@ -205,7 +205,7 @@ class FfmpegCompositor:
         return self._retimed(stream.filter("trim", start_frame=start, end_frame=stop))
 
     def _retimed(self, stream: Stream, offset: int = 0) -> Stream:
-        """Count frames anew from `offset` at the timeline's rate: no filter's rounding can add up."""
+        """Number frames from `offset` at the timeline's rate, so that filters' rounding cannot add up."""
         expression = f"N+{offset}" if offset else "N"
         return stream.filter("settb", 1 / self.timeline.fps).filter("setpts", expression)
 
@@ -266,13 +266,13 @@ class FfmpegCompositor:
         """Return the size in pixels of the picture that the camera moves in."""
         if clip.fit == "cover":
             return still.width_px, still.height_px
-        # Larger than the frame by as much as the camera goes in, so that nothing is enlarged twice.
+        # Larger than the frame by the camera's zoom, so that nothing is enlarged twice.
         camera = clip.camera
         closer = min(MAX_STAGE, 1 / max(camera.start.width, camera.end.width)) if camera else 1.0
         return even(self.timeline.width_px * closer), even(self.timeline.height_px * closer)
 
     def _padded(self, bounds: Rect, stage: tuple[int, int]) -> Rect:
-        """Return `bounds` made longer at the right or bottom to the canvas's aspect, which zoompan's input has."""
+        """Return `bounds` extended at the right or bottom to the canvas's aspect, which zoompan's input needs."""
         ratio = self.timeline.width_px / self.timeline.height_px * stage[1] / stage[0]
         return Rect(
             bounds.x,
@@ -309,7 +309,7 @@ class FfmpegCompositor:
         width, height = self.timeline.width_px, self.timeline.height_px
         padded = self._padded(bounds, stage)
         large = (width * self.oversample, height * self.oversample)
-        # Rounded up, and the last pixels repeated beyond: zoompan rounds too, and must not show what is there.
+        # Rounded up with repeated edge pixels, because zoompan rounds too and must not show what lies beyond.
         inner_width = min(large[0], 2 * math.ceil(large[0] * bounds.width / padded.width / 2 - 1e-6))
         inner_height = min(large[1], 2 * math.ceil(large[1] * bounds.height / padded.height / 2 - 1e-6))
         stream = scale_to_bt709(stream, width_px=inner_width, height_px=inner_height, pix_fmt="yuv444p")
@@ -332,14 +332,14 @@ class FfmpegCompositor:
         return self._retimed(moved)
 
     def _footage(self, clip: Clip, footage: Footage, span: FrameRange) -> Stream:
-        """Return frames of a video file: seeked in whole seconds, so the grid of frames never shifts."""
+        """Return frames of a video file: sought in whole seconds, so that the frame grid never shifts."""
         fps = self.timeline.fps
         step = fps.denominator  # this many seconds hold a whole number of frames
         skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
         skipped_seconds = min(skipped_seconds, max(0, int(footage.duration) - 1) // step * step)
         first = span.start - int(skipped_seconds * fps)
         wanted = footage.start + skipped_seconds
-        # An accurate seek would drop the frame that is on screen at the start. It stays, before time 0, for fps.
+        # An accurate seek would drop the frame on screen at the start; it stays, before time 0, for the fps filter.
         if footage.demuxer in INDEXED_DEMUXERS:
             stream = open_input(footage.path, demuxer=footage.demuxer, ss=float(wanted), noaccurate_seek=None)
         else:
@@ -362,15 +362,15 @@ class FfmpegCompositor:
     # -- captions and watermark ---------------------------------------------------------------------
 
     def _caption(self, base: Stream, art: CaptionArt, frames: FrameRange) -> Stream:
-        """Draw a caption on a range; both of its forms are switched on for exactly its frames."""
+        """Draw a caption on a range; both of its forms are enabled for exactly its frames."""
         seen = art.frames.intersection(frames)
         assert seen is not None
         offset = (
             frames.start - art.frames.start
-        )  # a frame's number in the range plus this: its number in the caption
+        )  # added to a frame's number in the range, gives its number in the caption
         enable = f"between(n,{seen.start - frames.start},{seen.stop - frames.start - 1})"
         entrance = art.entrance_frames(self.timeline.fps)
-        # overlay's n is one ahead of the frame that it draws on; its t is not.
+        # overlay's n is one ahead of the frame that it draws on; t is not.
         now = "n" if art.picture is None else f"t*{self.timeline.fps}"
         progress = f"clip(({now}+{offset})/{entrance},0,1)"
         rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""

@@ -1,7 +1,7 @@
 """The native compositor: frames drawn by C++ kernels, straight into the encoder's memory.
 
-Stills are planes that all segments share; video clips come out of ffmpeg frame by frame; transitions, fades,
-captions and the watermark are laid on them in place.
+Stills are planes that all segments share; ffmpeg decodes video clips frame by frame; transitions, fades,
+captions and the watermark are drawn in place.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from video_pipeline.filters.transitions import progress
 from video_pipeline.native import kernels
 
 MAX_SEGMENT_SECONDS = 4
-"""Of the native compositor: a range costs nothing to begin, so one long scene can keep every core busy. With two
-seconds 12 scenes of 4 s took 6 % more processor time: the system clears the memory of each segment's encoder anew."""
+"""Ranges cost nothing to begin, so one long scene can use every core. With two seconds, 12 scenes of 4 s took 6 % more
+processor time, because the system clears the memory of each segment's encoder."""
 
 FORMAT = 2
-"""Raised when the same timeline would be drawn in other bytes, so that caches forget the old segments."""
+"""Increase it when the drawn bytes of a timeline change, so that cached segments are not used."""
 
 PICTURE_BYTES_A_CORE = 24 * 2**20
 OVERLAYS = 16
-"""What is kept for the segments to come: pictures by their memory, captions by their number."""
+"""Bounds of what is kept for later segments: bytes of pictures, number of captions."""
 
 T = TypeVar("T")
 
 
 class _SharedItems(Generic[T]):
-    """Things that several threads need: each made once, the least recently used given up past a bound."""
+    """A cache shared by threads: each item is made once, and the least recently used is dropped beyond a bound."""
 
     def __init__(self, bound: int, weight: Callable[[T], int]) -> None:
         self._bound, self._weight = bound, weight
@@ -58,7 +58,7 @@ class _SharedItems(Generic[T]):
         self._made: OrderedDict[Hashable, Future[T]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the thing for a key; one thread makes it while the others wait."""
+        """Return the item of a key; one thread makes it while the others wait."""
         with self._lock:
             future = self._made.get(key)
             mine = future is None
@@ -91,7 +91,7 @@ class _SharedItems(Generic[T]):
 class NativeCompositor:
     """Draws any frame range of a timeline with the native kernels.
 
-    `graphs` draws the frames of video clips. Its captions are pictures, every one; the watermark lies over them.
+    `graphs` draws the frames of video clips. Captions are pictures; the watermark is drawn over them.
     """
 
     name = "native"
@@ -107,7 +107,7 @@ class NativeCompositor:
         # A photograph takes much memory while it is decoded.
         self._loading = threading.BoundedSemaphore(cpu_count())
         self._spare: list[Buffer] = []
-        """Frames that no range is drawn in: each page of a new one would have to be cleared by the system."""
+        """Unused frames for reuse: the system would have to clear each page of a new one."""
         self._overlays: _SharedItems[kernels.Overlay] = _SharedItems(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
@@ -147,7 +147,7 @@ class NativeCompositor:
         return self.name if moves else None
 
     def prepare(self, frames: FrameRange) -> None:
-        """Load the pictures of a range: neighbours on one scene then need not wait for it both."""
+        """Load the pictures of a range: two ranges of one scene then need not both wait for it."""
         clips = [
             clip
             for clip in self.timeline.clips
@@ -157,7 +157,7 @@ class NativeCompositor:
         threading.Thread(target=self._try_pictures, args=(clips,)).start()
 
     def _try_pictures(self, clips: Sequence[Clip]) -> None:
-        with contextlib.suppress(Exception):  # it is raised again where the picture is needed
+        with contextlib.suppress(Exception):  # raised again when the picture is needed
             for clip in clips:
                 if not threading.main_thread().is_alive():
                     return  # the process waits for this thread to end
@@ -166,7 +166,7 @@ class NativeCompositor:
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
-        """Yield each frame of a range; the array is lent until the next one. Raises RenderingError."""
+        """Yield each frame of a range; the array is overwritten by the next one. Raises RenderingError."""
         del threads  # a range is drawn by the thread that asks for it
         with contextlib.ExitStack() as stack:
             stage = _Stage(self, wanted, children, stack)
@@ -175,7 +175,7 @@ class NativeCompositor:
 
     @contextlib.contextmanager
     def canvases(self, count: int) -> Generator[list[Buffer], None, None]:
-        """Lend frames to draw in."""
+        """Lend frames for drawing."""
         lent: list[Buffer] = []
         while len(lent) < count:
             try:
@@ -211,7 +211,7 @@ class NativeCompositor:
 
 
 class _Stage:
-    """One range being drawn: what its clips, transitions and captions need from frame to frame."""
+    """The state of a range being drawn."""
 
     def __init__(
         self, owner: NativeCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
@@ -237,7 +237,7 @@ class _Stage:
                 self._footage[index] = stack.enter_context(contextlib.closing(frames))
 
     def draw(self, frame: int) -> Buffer:
-        """Return a frame; frames are asked for in order."""
+        """Return a frame; frames must be requested in order."""
         while frame >= self._stretches[0][0].stop:
             self._stretches.pop(0)
         _, index, transition = self._stretches[0]
@@ -265,13 +265,13 @@ class _Stage:
             for drawn, plane in zip(target, planes_of(next(self._footage[index])), strict=True):
                 np.copyto(drawn, plane)
         else:
-            # A transition at the range's end does not hold up its beginning: its second picture is asked for then.
+            # A transition's second picture is loaded when the transition begins, so that it does not delay the range's start.
             if index not in self._pictures:
                 self._pictures[index] = self._owner.picture(clip)
             picture = self._pictures[index]
             view = clip.camera.view(at, len(clip.frames)) if clip.camera else picture.bounds
             picture.draw(view, target)
-            # What ffmpeg draws of a video clip is faded already.
+            # ffmpeg has already drawn the fades of a video clip.
             self._fade(clip, at, target)
 
     @staticmethod

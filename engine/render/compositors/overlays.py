@@ -1,4 +1,4 @@
-"""Pictures laid on frames: read from their files, and scaled or moved by fractions of a pixel."""
+"""Overlay pictures: read from files, and scaled or moved by fractions of a pixel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Rgba = npt.NDArray[np.uint8]
 """Rows of red, green, blue and straight alpha, shape (height, width, 4)."""
 
 _MARGIN_PX = 2
-"""Transparent pixels around a picture that is moved by less than one: room for its edges."""
+"""Transparent margin in pixels around a picture that moves by fractions of one."""
 
 
 def read_rgba(path: Path) -> Rgba:
@@ -27,7 +27,7 @@ def read_rgba(path: Path) -> Rgba:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Where a picture of a size comes to lie on a frame: `scale` about its middle, `down_px` below its place."""
+    """The placement of a picture on a frame: `scale` about its middle, `down_px` below its position."""
 
     width_px: int
     height_px: int
@@ -38,12 +38,12 @@ class Placing:
 
     @classmethod
     def of(cls, piece: CaptionPiece, size_px: tuple[int, int]) -> Placing:
-        """Return where a piece of a caption puts its picture."""
+        """Return the placement of a caption piece."""
         return cls(*size_px, piece.x_px, piece.y_px, piece.scale, piece.rise_px)
 
     @property
     def still(self) -> bool:
-        """Whether the picture is drawn as it is."""
+        """Whether the picture is drawn unchanged."""
         return self.scale == 1 and self.down_px == 0
 
     def x(self, at: float) -> float:
@@ -56,7 +56,7 @@ class Placing:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """The whole pixels of the frame that it touches: left, top, right, bottom."""
+        """The bounding box on the frame in whole pixels: left, top, right, bottom."""
         return (
             math.floor(self.x(0)),
             math.floor(self.y(0)),
@@ -65,9 +65,9 @@ class Placing:
         )
 
     def part(self, part: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
-        """Return a part (left, top, width, height) of the picture in pixels of what `drawn` returns.
+        """Return a part (left, top, width, height) of the picture in pixels of the result of `drawn`.
 
-        Parts that fill the picture without a gap do so again.
+        Parts that tile the picture still tile the result.
         """
         if part is None or self.still:
             return part

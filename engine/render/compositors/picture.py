@@ -1,4 +1,4 @@
-"""Stills for the native compositor: decoded once, brought once to the size that their camera needs."""
+"""Stills of the native compositor: decoded once and resampled once to the size that their camera needs."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from video_pipeline.native import kernels
 from video_pipeline.native.kernels import FEWEST_TAPS_STEP, MAX_STEP
 
 MAX_PLANE_PIXELS = 24_000_000
-"""The area of the largest plane; a picture whose camera goes closer than this allows is shown softer."""
+"""Pixels of the largest plane; a camera that goes closer shows a softer picture."""
 
 STRIP_ROWS = 128
-"""Rows of a picture that are brought to planes at once: even, so that none of them shares its chroma with the next."""
+"""Rows converted to planes at once; even, so that no chroma row is shared with the next strip."""
 
 BLUR_DARKER = 18
-"""RGB levels that the blurred fill is darkened by, so that the picture stands out from it."""
+"""RGB levels by which the blurred fill is darkened, so that the picture stands out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What of a still a clip shows, and how close: clips with equal looks share one picture."""
+    """The part of a still that a clip shows, and how close. Clips with equal looks share one picture."""
 
     still: Still
     fit: str
@@ -44,7 +44,7 @@ class Look:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What the planes depend on: the bytes of the still, and what its camera sees of it."""
+        """The inputs of the planes: the still's hash and its camera's views."""
         ends = sorted((self.camera.start, self.camera.end), key=lambda rect: (rect.width, rect.x, rect.y))
         return (self.still.sha256, self.still.path, self.fit, tuple(ends), self.canvas_px)
 
@@ -69,7 +69,7 @@ class Picture:
         return sum(plane.nbytes for level in self.levels for plane in level)
 
     def draw(self, view: Rect, target: Planes) -> None:
-        """Draw what `view`, a rectangle of the picture, shows, over the whole of `target`."""
+        """Draw the rectangle `view` of the picture over all of `target`."""
         height, width = target[0].shape
         for level in self.levels:
             rows, columns = level[0].shape
@@ -92,12 +92,12 @@ class Picture:
 
 
 def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int, int]:
-    """Return the size of the finest plane: as fine as the closest view needs and the picture is."""
+    """Return the size of the finest plane: as fine as the closest view needs, at most as fine as the picture."""
     start, end = look.camera.start, look.camera.end
     if not look.camera.moves:
         return look.canvas_px
     closest, widest = sorted((start.width, end.width))
-    # A move that zooms a little is drawn with the fewest taps where its plane lies between its two views.
+    # A slight zoom needs the fewest taps if its plane's size lies between its two views.
     zoom = widest / closest
     coarser = max(1.0, zoom / FEWEST_TAPS_STEP) if zoom <= FEWEST_TAPS_STEP**2 else 1.0
     width = look.canvas_px[0] * bounds.width / closest / coarser
@@ -108,7 +108,7 @@ def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int
 
 
 def _open_still(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
-    """Return a still in RGB; a JPEG is decoded at no more than is needed for `wanted_px`."""
+    """Return a still in RGB; a JPEG is decoded at no more than `wanted_px` needs."""
     image = Image.open(still.path)
     if image.format == "JPEG":
         image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
@@ -119,7 +119,7 @@ def _open_still(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
 
 
 def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
-    """Return the planes of a part (left, top, right, bottom) of an image; odd sides have chroma for the half pixel."""
+    """Return the planes of a part (left, top, right, bottom) of an image; odd sides round chroma up."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     half = ((height + 1) // 2, (width + 1) // 2)
@@ -136,12 +136,12 @@ def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
 def _crop_and_scale(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
     """Return the part `box` (in fractions) of an image at a size.
 
-    Cubic, stretched where it shrinks; averages of whole blocks come first where that is to less than half.
+    Cubic, stretched when shrinking; below half the size, whole blocks are averaged first.
     """
     left, top = box.x * image.width, box.y * image.height
     width, height = box.width * image.width, box.height * image.height
     block = max(1, int(min(width / size_px[0], height / size_px[1])))
-    # A little more than is shown, for the reach of the cubic.
+    # A margin for the reach of the cubic.
     margin = 4 * block
     near = (max(0, int(left - margin) // block * block), max(0, int(top - margin) // block * block))
     far = (
@@ -202,7 +202,7 @@ def _compose(look: Look) -> Image.Image:
 
 
 def load_picture(look: Look) -> Picture:
-    """Decode a still and bring it to the planes that its camera needs; raise RenderingError."""
+    """Decode a still and make the planes that its camera needs; raise RenderingError."""
     bounds = look.camera.bounds()
     try:
         if look.fit == "cover":

@@ -1,4 +1,4 @@
-"""Raw frames out of ffmpeg programs: run, read, and stopped all at once."""
+"""Raw frames from ffmpeg programs that run as children."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from video_pipeline.engine.timing import FrameRange
 
 PIPE_BYTES = 1 << 20
 ENDING_SECONDS = 5
-"""How long an ffmpeg that has closed its output may take to end."""
+"""Seconds that an ffmpeg may take to exit after closing its output."""
 
 
 class Children:
@@ -32,7 +32,7 @@ class Children:
 
     @contextlib.contextmanager
     def run(self, argv: Sequence[str], stderr: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-        """Start a program in a process group of its own; it is gone when the block ends."""
+        """Start a program in a process group of its own; it is killed when the block ends."""
         with self._lock:
             if self.cancelled.is_set():
                 raise CancelledError("the render was stopped")
@@ -57,7 +57,7 @@ class Children:
                 self._running.discard(child)
 
     def stop(self) -> None:
-        """Stop every running program; none can be started after."""
+        """Stop every running program; no new one can start."""
         self.cancelled.set()
         with self._lock:
             for child in self._running:
@@ -66,7 +66,7 @@ class Children:
 
 
 def _widen_pipe(pipe: IO[bytes]) -> None:
-    """Let a pipe hold a megabyte, where the system allows it: fewer switches between the two programs."""
+    """Enlarge a pipe's buffer to a megabyte, if the system allows, for fewer context switches."""
     if sys.platform == "linux":
         import fcntl
 
@@ -79,8 +79,7 @@ def read_frames(
 ) -> Generator[Buffer, None, None]:
     """Run an ffmpeg command that writes raw yuv420p and yield its frames; the array is overwritten by the next.
 
-    `frames` says how many there are to be, and what to call them where something goes wrong. Raises
-    SubprocessError where they are fewer or more.
+    `frames` is the expected range, which errors name. Raises SubprocessError if there are fewer or more.
     """
     width, height = size_px
     array = np.empty((height * 3 // 2, width), np.uint8)
@@ -95,7 +94,7 @@ def read_frames(
             yield array
         surplus = child.stdout.read(1)
         if surplus:
-            child.kill()  # it may wait for someone to read the rest
+            child.kill()  # it may be blocked on its output
         if child.wait() != 0 or surplus:
             raise _failure(child, stderr, frames, "did not end well after the last frame")
 
@@ -117,7 +116,7 @@ def _failure(
 
 
 def _read_into(pipe: IO[bytes], array: Buffer) -> bool:
-    """Fill an array from a pipe; return False where the pipe ends before it is full."""
+    """Fill an array from a pipe; return False if the pipe ends first."""
     view = memoryview(array.data).cast("B")
     at = 0
     while at < len(view):

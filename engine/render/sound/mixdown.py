@@ -64,7 +64,7 @@ def speech_intervals(timeline: Timeline) -> tuple[Interval, ...]:
 
 
 class Envelope:
-    """How low other sound is held under speech: 0 where nobody speaks, 1 under speech, cosine ramps between.
+    """How low other sound is held under speech: 0 where no one speaks, 1 under speech, cosine ramps between.
 
     It follows from the plan of who speaks when, so it is down before the first word; a compressor that
     listens is late by its attack. Blocks are asked for in order.
@@ -77,7 +77,7 @@ class Envelope:
         self._first = 0
 
     def depth(self, begin: int, end: int) -> Curve | None:
-        """Return the depth at samples [begin, end), or None where it is 0 throughout."""
+        """Return the depth at samples [begin, end), or None if it is 0 throughout."""
         while self._first < len(self._speech) and self._speech[self._first][1] + self._release <= begin:
             self._first += 1
         at = np.arange(begin, end)
@@ -118,7 +118,7 @@ class Reader:
                 self.buffered += len(piece)
 
     def take(self, count: int) -> Samples:
-        """Return the next `count` samples, fewer where the sound ends."""
+        """Return the next `count` samples, fewer if the sound ends."""
         self.ahead(count)
         if not self._ready:
             return np.zeros((0, 2), np.float32)
@@ -271,7 +271,7 @@ def mixed_samples(timeline: Timeline, *, settings: Audio, speech: tuple[Interval
     """Yield the whole mix in order as float32 of shape (samples, 2), at 48 kHz.
 
     Sums above full scale are kept as they are. In all round(duration · 48000) samples; only the files that
-    sound are open. Raises AssetError where a file cannot be read.
+    sound are open. Raises AssetError if a file cannot be read.
     """
     total = sample_at(timeline.duration)
     waiting = place(timeline, settings)

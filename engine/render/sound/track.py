@@ -26,7 +26,7 @@ from video_pipeline.engine.timeline import Timeline
 logger = logging.getLogger(__name__)
 
 FORMAT: Final = 1
-"""Raised when the same tracks and settings would sound otherwise, so that caches forget the old sound."""
+"""Increase it when the same tracks and settings would sound otherwise, so that caches forget the old sound."""
 
 AAC_FRAME_SAMPLES: Final = 1024
 
@@ -78,9 +78,9 @@ def produce_sound(
     ffmpeg_version: str,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> AudioReport:
-    """Write the sound of a timeline as AAC in an MP4 to `target`, out of the cache where it is there.
+    """Write the sound of a timeline as AAC in an MP4 to `target`, from the cache if it is there.
 
-    A cached sound is verified by its SHA-256; one that is wrong is made again. Where the cache cannot be
+    A cached sound is verified by its SHA-256; one that is wrong is made again. If the cache cannot be
     written the sound is not kept, with a warning. Raises what `mix_audio` and `encode_aac` raise.
     """
     parts = sound_parts(timeline, settings=settings, ffmpeg_version=ffmpeg_version)
@@ -101,7 +101,7 @@ def produce_sound(
 
 
 def _fetch(cache: ContentCache, parts: dict[str, Any], target: Path) -> AudioReport | None:
-    """Copy a kept sound to `target` and return its report, or None where it is not there or not whole."""
+    """Copy a kept sound to `target` and return its report, or None if it is not there or not whole."""
     path, notes = cache.path("sound", parts, ".m4a"), cache.path("sound", parts, ".json")
     try:
         kept = json.loads(notes.read_text(encoding="utf-8"))

@@ -28,7 +28,7 @@ def test_the_guides_other_shapes_are_taken_too(shape: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("section", ["node", "processing", "storage"])
 def test_the_nodes_own_sections_are_refused(section: str) -> None:
-    with pytest.raises(ConfigError, match=f"{section}: is the node's own; allowed: audio"):
+    with pytest.raises(ConfigError, match=f"{section}: is set by the node's operator; allowed: audio"):
         job_config(NODE, {section: {}})
 
 

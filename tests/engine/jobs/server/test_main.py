@@ -194,7 +194,7 @@ SUBMITS_REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"config": {"storage": {"output_path": "/tmp"}}},
         "INVALID_CONFIG",
         "config.storage",
-        "is the node's own",
+        "is set by the node's operator",
     ),
     "a path anywhere": (
         {"story": {"title": "T", "scenes": [{"scene_id": "a", "image": "/etc/passwd"}]}},
