@@ -39,7 +39,9 @@ class Still:
 class Footage:
     """A stretch of a video file, shown from `start`; its last frame is held when the scene is longer.
 
-    `color_matrix` is the YUV matrix that the file is taken to have where its stream does not say.
+    `color_matrix` is the YUV matrix that the file is taken to have where its stream does not say. `pixels_px` is
+    the number of its pixels, upright, if that is not its size: they need not be square. `chroma_grid_px` is how
+    many pixels of luma share one of chroma, across and down.
     """
 
     path: Path
@@ -50,6 +52,8 @@ class Footage:
     start: Seconds
     duration: Seconds
     color_matrix: str | None = None
+    pixels_px: tuple[int, int] | None = None
+    chroma_grid_px: tuple[int, int] = (2, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,8 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
             if frame is None:
                 raise AssetError(f"{path}: its video stream has no frame")
             turned = abs(frame.rotation) % 180 == 90
-            width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+            pixels = (frame.height, frame.width) if turned else (frame.width, frame.height)
+            width, height = pixels
             ratio = stream.sample_aspect_ratio or Fraction(1)
             if ratio > 0 and ratio != 1:
                 width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
@@ -101,6 +102,7 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
             untagged = stream.codec_context.colorspace == UNSPECIFIED
             matrix = "bt709" if untagged and max(width, height) >= HD_LONG_SIDE_PX else None
             length = _length(container, stream)
+            grid = _chroma_grid_px(frame.format, turned=turned)
             has_sound = bool(container.streams.audio)
     except av.FFmpegError as error:
         raise AssetError(f"{path}: cannot be decoded: {error.strerror}") from error
@@ -112,10 +114,28 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
         )
     digest = file_sha256(path)
     footage = Footage(
-        path.resolve(), max(2, width), max(2, height), digest, demuxer, start, end - start, matrix
+        path=path.resolve(),
+        width_px=max(2, width),
+        height_px=max(2, height),
+        sha256=digest,
+        demuxer=demuxer,
+        start=start,
+        duration=end - start,
+        color_matrix=matrix,
+        pixels_px=None if pixels == (width, height) else pixels,
+        chroma_grid_px=grid,
     )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound)
+
+
+def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]:
+    """Return how many pixels of luma share one of chroma in a format, across and down."""
+    if pix_fmt.is_bayer:
+        return 2, 2
+    across, down = 16 // pix_fmt.chroma_width(16), 16 // pix_fmt.chroma_height(16)
+    # To turn a frame ffmpeg may give it another format, whose grid is square.
+    return (max(across, down),) * 2 if turned else (across, down)
 
 
 def _length(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:

@@ -28,8 +28,17 @@ from video_pipeline.engine.timeline import (
 from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade, ken_burns
 from video_pipeline.filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.crop import COARSEST_GRID_PX, crop
 from video_pipeline.filters.fit import compose_fit
-from video_pipeline.filters.geometry import MAX_STAGE, Camera, Rect, even, largest_rect
+from video_pipeline.filters.geometry import (
+    MAX_STAGE,
+    Camera,
+    Rect,
+    enclosing_window,
+    even,
+    largest_rect,
+    nearest_window,
+)
 from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
 from video_pipeline.filters.ken_burns import MotionFilter
 from video_pipeline.filters.transitions import xfade
@@ -241,9 +250,8 @@ class FfmpegCompositor:
         bounds = camera.bounds()
         stage = self._stage(clip, still)
         if clip.fit != "cover":
-            stream = compose_fit(
-                stream, fit=clip.fit, source_px=(still.width_px, still.height_px), canvas_px=stage
-            )
+            source = (still.width_px, still.height_px)
+            stream = compose_fit(stream, fit=clip.fit, source_px=source, pixels_px=source, canvas_px=stage)
         stream, bounds = self._crop(stream, bounds, stage)
         if motion is None:
             stream = scale_to_bt709(stream, width_px=width, height_px=height)
@@ -283,13 +291,11 @@ class FfmpegCompositor:
 
     def _crop(self, stream: Stream, bounds: Rect, stage: tuple[int, int]) -> tuple[Stream, Rect]:
         """Cut a picture to the whole pixels around `bounds`; return it and the rectangle that is left."""
-        x, y = math.floor(bounds.x * stage[0] + 1e-6), math.floor(bounds.y * stage[1] + 1e-6)
-        right = min(stage[0], max(x + 1, math.ceil((bounds.x + bounds.width) * stage[0] - 1e-6)))
-        bottom = min(stage[1], max(y + 1, math.ceil((bounds.y + bounds.height) * stage[1] - 1e-6)))
-        x, y = min(x, right - 1), min(y, bottom - 1)
-        if (x, y, right, bottom) != (0, 0, *stage):
-            stream = stream.filter("crop", right - x, bottom - y, x, y, exact=1)
-        return stream, Rect(x / stage[0], y / stage[1], (right - x) / stage[0], (bottom - y) / stage[1])
+        window = enclosing_window(bounds, stage)
+        stream = crop(stream, window, size_px=stage, chroma_grid_px=COARSEST_GRID_PX)
+        return stream, Rect(
+            window.x / stage[0], window.y / stage[1], window.width / stage[0], window.height / stage[1]
+        )
 
     def _repeated(self, stream: Stream, count: int) -> Stream:
         if count > 1:
@@ -353,10 +359,14 @@ class FfmpegCompositor:
         stream = self._trim(stream, first, first + len(span))
         width, height = self.timeline.width_px, self.timeline.height_px
         source = (footage.width_px, footage.height_px)
+        pixels = footage.pixels_px or source
         if clip.fit != "cover":
-            return compose_fit(stream, fit=clip.fit, source_px=source, canvas_px=(width, height))
+            return compose_fit(
+                stream, fit=clip.fit, source_px=source, pixels_px=pixels, canvas_px=(width, height)
+            )
         rect = largest_rect(source[0] / source[1], width / height)
-        stream = stream.filter("crop", f"iw*{rect.width:.10g}", f"ih*{rect.height:.10g}", exact=1)
+        window = nearest_window(rect, pixels, footage.chroma_grid_px)
+        stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
         return scale_to_bt709(stream, width_px=width, height_px=height)
 
     # -- captions and watermark ---------------------------------------------------------------------
