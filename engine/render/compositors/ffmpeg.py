@@ -27,7 +27,7 @@ from video_pipeline.engine.timeline import (
 )
 from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade, ken_burns
-from video_pipeline.filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.color import scale_each, scale_to_bt709, tag_bt709, to_pix_fmt
 from video_pipeline.filters.crop import COARSEST_GRID_PX, crop
 from video_pipeline.filters.fit import compose_fit
 from video_pipeline.filters.geometry import (
@@ -104,7 +104,9 @@ class FfmpegCompositor:
         """Yield each frame of a range; the array is overwritten by the next. Raises SubprocessError."""
         size_px = (self.timeline.width_px, self.timeline.height_px)
         argv = self.frames_command(wanted, threads=threads)
-        yield from read_frames(argv, wanted, size_px=size_px, children=children)
+        clips = [clip for clip in self.timeline.clips if clip.frames.intersection(wanted)]
+        footage = _footage_names(clips)
+        yield from read_frames(argv, wanted, size_px=size_px, children=children, footage=footage)
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
         """Return the filter that moves a clip's camera, or None for a clip whose camera stands still."""
@@ -140,7 +142,8 @@ class FfmpegCompositor:
         """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
         argv = self._raw_command(self._clip(clip, span), span, threads=threads)
         size_px = (self.timeline.width_px, self.timeline.height_px)
-        yield from read_frames(argv, span, size_px=size_px, children=children)
+        footage = _footage_names([clip])
+        yield from read_frames(argv, span, size_px=size_px, children=children, footage=footage)
 
     def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
         return argv(
@@ -343,18 +346,37 @@ class FfmpegCompositor:
         step = fps.denominator  # this many seconds hold a whole number of frames
         skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
         skipped_seconds = min(skipped_seconds, max(0, int(footage.duration) - 1) // step * step)
+        if footage.last_frame is not None:
+            left = max(0, math.floor(footage.last_frame - footage.start))
+            skipped_seconds = min(skipped_seconds, left // step * step)
         first = span.start - int(skipped_seconds * fps)
         wanted = footage.start + skipped_seconds
+        if footage.last_frame is not None:
+            wanted = min(wanted, footage.last_frame)  # the frame that is held where no other comes
+        options: dict[str, Any] = {}
         # An accurate seek would drop the frame that is on screen at the start. It stays, before time 0, for fps.
-        if footage.demuxer in INDEXED_DEMUXERS:
-            stream = open_input(footage.path, demuxer=footage.demuxer, ss=float(wanted), noaccurate_seek=None)
-        else:
-            stream = open_input(footage.path, demuxer=footage.demuxer)
+        seeks = footage.demuxer in INDEXED_DEMUXERS and footage.seekable
+        if seeks:
+            options |= {"ss": float(wanted), "noaccurate_seek": None}
+        if footage.changes_size:
+            options["reinit_filter"] = 0
+        stream = open_input(
+            footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
+        )
+        if not seeks:
             stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
+        if not footage.seekable:
+            # Where nobody knows when the frames end, the last one goes on before they are counted.
+            stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        if footage.changes_size:
+            # ffmpeg would begin the graph anew, and its counting of frames with it.
+            upright = footage.pixels_px or (footage.width_px, footage.height_px)
+            stream = scale_each(stream, width_px=upright[0], height_px=upright[1])
         stream = stream.filter("trim", end=float(footage.duration - skipped_seconds))
         if footage.color_matrix:
             stream = stream.filter("setparams", colorspace=footage.color_matrix)
-        stream = stream.filter("fps", fps=fps, start_time=0)
+        # A last frame of which less than half an output frame is left is shown, too.
+        stream = stream.filter("fps", fps=fps, start_time=0, eof_action="pass")
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         stream = self._trim(stream, first, first + len(span))
         width, height = self.timeline.width_px, self.timeline.height_px
@@ -427,6 +449,13 @@ class FfmpegCompositor:
         return merge(
             "overlay", (base, picture), x=mark.x_px, y=mark.y_px, format="yuv420", eof_action="repeat"
         )
+
+
+def _footage_names(clips: Sequence[Clip]) -> str:
+    """Return the scenes and files of the video clips among some clips, for messages."""
+    return ", ".join(
+        f"scene {clip.scene_id!r} ({clip.source.path})" for clip in clips if isinstance(clip.source, Footage)
+    )
 
 
 __all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]
