@@ -39,7 +39,12 @@ class Still:
 class Footage:
     """A stretch of a video file, shown from `start`; its last frame is held when the scene is longer.
 
-    `color_matrix` is the YUV matrix to assume if the stream does not name one.
+    `color_matrix` is the YUV matrix that the file is taken to have where its stream does not say. `pixels_px` is
+    the number of its pixels, upright, if that is not its size: they need not be square. `chroma_grid_px` is how
+    many pixels of luma share one of chroma, across and down. `last_frame` is when its last frame that can be
+    decoded begins (None: nothing is known), counted as `start` is. `stream_index` is the number of its stream in
+    the file, if it is not the first of its kind. With `changes_size` later frames have other sizes than the first. A file that
+    is not `seekable`, for it is damaged, is read from its start.
     """
 
     path: Path
@@ -50,6 +55,12 @@ class Footage:
     start: Seconds
     duration: Seconds
     color_matrix: str | None = None
+    pixels_px: tuple[int, int] | None = None
+    chroma_grid_px: tuple[int, int] = (2, 2)
+    last_frame: Seconds | None = None
+    stream_index: int | None = None
+    changes_size: bool = False
+    seekable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,13 @@ def scale_to_bt709(stream: Stream, *, width_px: int, height_px: int, pix_fmt: st
     )
 
 
+def scale_each(stream: Stream, *, width_px: int, height_px: int) -> Stream:
+    """Bring frames of changing sizes to one, each whole, on black."""
+    return stream.filter(
+        "scale", width_px, height_px, flags=SCALER_FLAGS, force_original_aspect_ratio="decrease", eval="frame"
+    ).filter("pad", width_px, height_px, -1, -1, eval="frame")
+
+
 def to_pix_fmt(stream: Stream, pix_fmt: str) -> Stream:
     """Change the chroma grid of a stream that is BT.709 already."""
     return stream.filter("format", pix_fmt)

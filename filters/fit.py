@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from video_pipeline.filters.color import scale_to_bt709
-from video_pipeline.filters.geometry import blurred_copy, contained_size
+from video_pipeline.filters.geometry import blurred_copy, contained_size, largest_rect, nearest_window
 from video_pipeline.filters.graph import Stream, merge
 
 
@@ -14,11 +14,13 @@ def compose_fit(
     *,
     fit: Literal["contain", "blur"],
     source_px: tuple[int, int],
+    pixels_px: tuple[int, int],
     canvas_px: tuple[int, int],
 ) -> Stream:
     """Place the whole picture on a canvas: on black (`contain`) or on itself, enlarged and blurred (`blur`).
 
-    The result is BT.709 limited range 4:2:0 of exactly `canvas_px` (even).
+    `source_px` is the size that the picture is shown in, `pixels_px` the number of its pixels, which need not
+    be square. The result is BT.709 limited range 4:2:0 of exactly `canvas_px` (even).
     """
     width, height = canvas_px
     inner_width, inner_height = contained_size(source_px, canvas_px)
@@ -29,11 +31,10 @@ def compose_fit(
     behind, front = stream.split(2)
     inner = scale_to_bt709(front, width_px=inner_width, height_px=inner_height)
     small, sigma = blurred_copy(canvas_px)
-    back = behind.filter(
-        "crop",
-        f"min(iw,ih*{width}/{height})",
-        f"min(ih,iw*{height}/{width})",
-    )
+    shown = largest_rect(source_px[0] / source_px[1], width / height)
+    window = nearest_window(shown, pixels_px, (1, 1))
+    # Without `exact` crop keeps to the grid of chroma: good enough for what is blurred.
+    back = behind.filter("crop", window.width, window.height, window.x, window.y)
     back = scale_to_bt709(back, width_px=small[0], height_px=small[1], pix_fmt="yuv444p")
     back = back.filter("gblur", sigma=sigma).filter("eq", brightness=-0.06)
     back = scale_to_bt709(back, width_px=width, height_px=height)

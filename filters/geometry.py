@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -30,6 +31,66 @@ class Rect:
     y: float
     width: float
     height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle in whole pixels: left, top, width, height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def lies_on(self, grid_px: tuple[int, int], size_px: tuple[int, int]) -> bool:
+        """Return whether each edge is on the grid or on the edge of a picture of `size_px`."""
+        edges = ((self.x, self.x + self.width), (self.y, self.y + self.height))
+        return all(
+            start % step == 0 and (stop % step == 0 or stop == length)
+            for (start, stop), step, length in zip(edges, grid_px, size_px, strict=True)
+        )
+
+    def widened(self, grid_px: tuple[int, int], size_px: tuple[int, int]) -> Window:
+        """Return a window on the grid, inside a picture of `size_px`, that is at least one step larger each way."""
+        edges = ((self.x, self.x + self.width), (self.y, self.y + self.height))
+        (left, right), (top, bottom) = (
+            (max(0, start // step - 1) * step, min(length, (-(-stop // step) + 1) * step))
+            for (start, stop), step, length in zip(edges, grid_px, size_px, strict=True)
+        )
+        return Window(left, top, right - left, bottom - top)
+
+
+def enclosing_window(rect: Rect, size_px: tuple[int, int]) -> Window:
+    """Return the whole pixels of a picture that `rect` touches, at least one."""
+    width, height = size_px
+    x, y = math.floor(rect.x * width + 1e-6), math.floor(rect.y * height + 1e-6)
+    right = min(width, max(x + 1, math.ceil((rect.x + rect.width) * width - 1e-6)))
+    bottom = min(height, max(y + 1, math.ceil((rect.y + rect.height) * height - 1e-6)))
+    x, y = min(x, right - 1), min(y, bottom - 1)
+    return Window(x, y, right - x, bottom - y)
+
+
+UNSEEN_SHIFT = 1 / 1000
+"""An edge may lie this far from its place, in parts of the picture's side, to be on the grid of chroma."""
+
+
+def nearest_window(rect: Rect, size_px: tuple[int, int], grid_px: tuple[int, int]) -> Window:
+    """Return the whole pixels of a picture nearest to `rect`, on the grid of its chroma if that is as good."""
+
+    def axis(start: float, stop: float, length: int, step: int) -> tuple[int, int]:
+        slack = max(0.5, UNSEEN_SHIFT * length)
+        first, last = round(start / step) * step, min(length, round(stop / step) * step)
+        if length - stop <= slack:
+            last = length
+        if first < last and abs(first - start) <= slack and abs(last - stop) <= slack:
+            return first, last
+        first = min(math.floor(start + 0.5), length - 1)
+        return first, max(first + 1, min(length, math.floor(stop + 0.5)))
+
+    width, height = size_px
+    left, right = axis(rect.x * width, (rect.x + rect.width) * width, width, grid_px[0])
+    top, bottom = axis(rect.y * height, (rect.y + rect.height) * height, height, grid_px[1])
+    return Window(left, top, right - left, bottom - top)
 
 
 @dataclass(frozen=True, slots=True)

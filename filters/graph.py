@@ -78,16 +78,24 @@ class Stream:
 
 
 def open_input(
-    path: Path, *, demuxer: str, media: Literal["v", "a"] = "v", **options: Value | None
+    path: Path,
+    *,
+    demuxer: str,
+    media: Literal["v", "a"] = "v",
+    stream_index: int | None = None,
+    **options: Value | None,
 ) -> Stream:
     """Open a file with a pinned demuxer and the protocols that are allowed.
 
+    The stream is the first of its kind, or number `stream_index` of the file.
     Options go before `-i`; None is the value of a flag such as `noaccurate_seek`.
     """
     plain = {key: None if value is None else _text(value) for key, value in options.items()}
     # An absolute path: `cache:x/1.png` would name a protocol.
     given = {"filename": str(path.absolute()), "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
     stream = _Input("input", kwargs=given).stream()
+    if stream_index is not None:
+        return Stream(stream[str(stream_index)])
     return Stream(stream.video if media == "v" else stream.audio)
 
 

@@ -8,6 +8,15 @@ from pathlib import Path
 
 import av
 
+from video_pipeline.engine.assets.clip_frames import (
+    LastFrame,
+    axis_start,
+    decoded,
+    find_last_frame,
+    is_cover,
+    packets_of,
+    shown_streams,
+)
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.cache import file_sha256
@@ -19,6 +28,12 @@ from video_pipeline.engine.timing import exact_seconds
 HD_LONG_SIDE_PX = 1280
 UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
+WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
+"""PyAV's names of the containers whose length nobody wrote down: FFmpeg guesses it from time stamps."""
+
+MISSED_S = Fraction(1, 4)
+"""Headers are off by this much without a frame being lost: rounding, and sound that ends a little later."""
+
 
 class NotVideoError(AssetError):
     """The file is whole, but there is no picture in it: never a matter for a fallback."""
@@ -26,10 +41,11 @@ class NotVideoError(AssetError):
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """A clip's picture and, where it is wanted and there, its sound."""
+    """A clip's picture and, where it is wanted and there, its sound; and what is worth saying of the file."""
 
     footage: Footage
     sound: Sound | None
+    warning: str | None = None
 
 
 def _demuxer(path: Path) -> str:
@@ -62,48 +78,107 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
             options={"protocol_whitelist": "file,pipe"},
             metadata_errors="replace",  # titles in Latin-1 are no reason to refuse a clip
         ) as container:
-            if not container.streams.video:
-                raise NotVideoError(f"{path}: has no video stream")
-            stream = container.streams.video[0]
-            frame = next(container.decode(stream), None)
-            if frame is None:
-                raise AssetError(f"{path}: its video stream has no frame")
-            turned = abs(frame.rotation) % 180 == 90
-            width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
-            ratio = stream.sample_aspect_ratio or Fraction(1)
-            if ratio > 0 and ratio != 1:
-                width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
-            # Players take large untagged video for BT.709, FFmpeg's scaler takes any for BT.601.
-            untagged = stream.codec_context.colorspace == UNSPECIFIED
-            matrix = "bt709" if untagged and max(width, height) >= HD_LONG_SIDE_PX else None
-            length = _length(container, stream)
-            has_sound = bool(container.streams.audio)
+            return _cut_out(container, path, spec, demuxer)
     except av.FFmpegError as error:
         raise AssetError(f"{path}: cannot be decoded: {error.strerror}") from error
+
+
+def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec, demuxer: str) -> Clipped:
+    stream, frame = _first_frame(container, path)
+    turned = abs(frame.rotation) % 180 == 90
+    pixels = (frame.height, frame.width) if turned else (frame.width, frame.height)
+    width, height = pixels
+    ratio = stream.sample_aspect_ratio or Fraction(1)
+    if ratio > 0 and ratio != 1:
+        width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
+    # Players take large untagged video for BT.709, FFmpeg's scaler takes any for BT.601.
+    untagged = stream.codec_context.colorspace == UNSPECIFIED
+    matrix = "bt709" if untagged and max(width, height) >= HD_LONG_SIDE_PX else None
+    grid = _chroma_grid_px(frame.format, turned=turned)
+    has_sound = bool(container.streams.audio)
+    wanted_end = exact_seconds(spec.end) if spec.end is not None else None
+    promised = _promised_end(container, stream)
+    near = promised if promised is None or wanted_end is None else min(promised, wanted_end)
+    last = find_last_frame(container, stream, near=near, until=wanted_end)
+    last = last or LastFrame(Fraction(0), Fraction(0))
+    length = _length(promised, last, wanted_end)
     start = exact_seconds(spec.start)
-    end = min(length, exact_seconds(spec.end)) if spec.end is not None else length
+    end = min(length, wanted_end) if wanted_end is not None else length
     if start >= length:
         raise AssetError(
             f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
         )
+    # Without a length of its own the picture may end before the sound does.
+    reached = last.end if stream.duration else max(last.end, last.others_end)
+    warning, seekable = None, end - reached <= MISSED_S
+    if is_cover(stream):
+        warning = f"{path}: its only picture is a cover, which is held"
+    elif not seekable:
+        warning = (
+            f"{path}: its frames end at {float(last.end):.2f} s and not at {float(end):.2f} s as its header says; "
+            f"the last one is held"
+        )
     digest = file_sha256(path)
     footage = Footage(
-        path.resolve(), max(2, width), max(2, height), digest, demuxer, start, end - start, matrix
+        path=path.resolve(),
+        width_px=max(2, width),
+        height_px=max(2, height),
+        sha256=digest,
+        demuxer=demuxer,
+        start=start,
+        duration=end - start,
+        color_matrix=matrix,
+        pixels_px=None if pixels == (width, height) else pixels,
+        chroma_grid_px=grid,
+        last_frame=last.start,
+        stream_index=stream.index if stream.index != container.streams.video[0].index else None,
+        changes_size=bool(last.sizes_px - {(frame.width, frame.height)}),
+        seekable=seekable,
     )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
-    return Clipped(footage, sound)
+    return Clipped(footage, sound, warning)
 
 
-def _length(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
-    """Return the length in seconds: as the stream says, as the container says, or by reading to the end."""
-    estimated = container.format.name == "mpeg"  # an MPEG programme stream has no header to tell it
-    if stream.duration and stream.time_base and not estimated:
-        return stream.duration * stream.time_base
-    if container.duration and not estimated:
-        return Fraction(container.duration, av.time_base)
-    start = (stream.start_time or 0) * (stream.time_base or Fraction(0))
-    end = start
-    for packet in container.demux(stream):
-        if packet.pts is not None and packet.time_base:
-            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-    return end - start
+def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av.VideoStream, av.VideoFrame]:
+    """Return the stream that is shown and its first frame that can be decoded."""
+    streams = shown_streams(container)
+    if not streams:
+        raise NotVideoError(f"{path}: has no video stream")
+    for number, stream in enumerate(streams):
+        if number:
+            container.seek(0)
+        frame = next(decoded(packets_of(container), stream), None)
+        if frame is not None:
+            return stream, frame
+    raise NotVideoError(f"{path}: has no frame that can be decoded")
+
+
+def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]:
+    """Return how many pixels of luma share one of chroma in a format, across and down."""
+    if pix_fmt.is_bayer:
+        return 2, 2
+    across, down = 16 // pix_fmt.chroma_width(16), 16 // pix_fmt.chroma_height(16)
+    # To turn a frame ffmpeg may give it another format, whose grid is square.
+    return (max(across, down),) * 2 if turned else (across, down)
+
+
+def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """Return when the picture ends by what the file's header says, or None if it has none that says so."""
+    origin = axis_start(container)
+    if container.format.name in WITHOUT_HEADER:
+        return None
+    if stream.duration and stream.time_base:
+        begins = (stream.start_time or 0) * stream.time_base - origin if stream.start_time else Fraction(0)
+        return begins + stream.duration * stream.time_base
+    if not container.duration:
+        return None
+    # Matroska's header counts from time stamp 0 or from the first, as the program that wrote it likes.
+    whole = Fraction(container.duration, av.time_base)
+    return whole - origin if whole > origin else whole
+
+
+def _length(promised: Fraction | None, last: LastFrame, until: Fraction | None) -> Fraction:
+    """Return the length of a clip: what the header says, if no frame lies beyond."""
+    if promised is None or (until is None and last.end - promised > MISSED_S):
+        return last.end if until is None or last.end < until else until
+    return promised

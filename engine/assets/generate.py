@@ -85,7 +85,8 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     try:
         if scene.video is not None:
             clipped = probe_footage(job.path(scene.video.path), scene.video)
-            return _Made((clipped.footage, clipped.sound))
+            place = place_of(index, scene, "video")
+            return _Made((clipped.footage, clipped.sound), clipped.warning and f"{place}: {clipped.warning}")
         assert scene.image is not None
         still = prepare_still(
             job.path(scene.image),

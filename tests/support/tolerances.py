@@ -34,6 +34,9 @@ DISSOLVE_SHARE = 0.02
 COLOUR_LEVELS = 1
 """How far Y, U and V of a flat colour may lie from BT.709."""
 
+CROP_LEVELS = 2.0
+"""How far Y, U and V of soft colours may lie from float64 once frames of any pixel format are cut and scaled."""
+
 FADE_LEVELS = 2
 """How far a faded level may lie from the line between black and the picture."""
 

@@ -27,9 +27,18 @@ from video_pipeline.engine.timeline import (
 )
 from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade, ken_burns
-from video_pipeline.filters.color import scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.color import scale_each, scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.crop import COARSEST_GRID_PX, crop
 from video_pipeline.filters.fit import compose_fit
-from video_pipeline.filters.geometry import MAX_STAGE, Camera, Rect, even, largest_rect
+from video_pipeline.filters.geometry import (
+    MAX_STAGE,
+    Camera,
+    Rect,
+    enclosing_window,
+    even,
+    largest_rect,
+    nearest_window,
+)
 from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
 from video_pipeline.filters.ken_burns import MotionFilter
 from video_pipeline.filters.transitions import xfade
@@ -95,7 +104,9 @@ class FfmpegCompositor:
         """Yield each frame of a range; the array is overwritten by the next. Raises SubprocessError."""
         size_px = (self.timeline.width_px, self.timeline.height_px)
         argv = self.frames_command(wanted, threads=threads)
-        yield from read_frames(argv, wanted, size_px=size_px, children=children)
+        clips = [clip for clip in self.timeline.clips if clip.frames.intersection(wanted)]
+        footage = _footage_names(clips)
+        yield from read_frames(argv, wanted, size_px=size_px, children=children, footage=footage)
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
         """Return the filter that moves a clip's camera, or None if it stands still."""
@@ -131,7 +142,8 @@ class FfmpegCompositor:
         """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
         argv = self._raw_command(self._clip(clip, span), span, threads=threads)
         size_px = (self.timeline.width_px, self.timeline.height_px)
-        yield from read_frames(argv, span, size_px=size_px, children=children)
+        footage = _footage_names([clip])
+        yield from read_frames(argv, span, size_px=size_px, children=children, footage=footage)
 
     def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
         return argv(
@@ -241,9 +253,8 @@ class FfmpegCompositor:
         bounds = camera.bounds()
         stage = self._stage(clip, still)
         if clip.fit != "cover":
-            stream = compose_fit(
-                stream, fit=clip.fit, source_px=(still.width_px, still.height_px), canvas_px=stage
-            )
+            source = (still.width_px, still.height_px)
+            stream = compose_fit(stream, fit=clip.fit, source_px=source, pixels_px=source, canvas_px=stage)
         stream, bounds = self._crop(stream, bounds, stage)
         if motion is None:
             stream = scale_to_bt709(stream, width_px=width, height_px=height)
@@ -283,13 +294,11 @@ class FfmpegCompositor:
 
     def _crop(self, stream: Stream, bounds: Rect, stage: tuple[int, int]) -> tuple[Stream, Rect]:
         """Cut a picture to the whole pixels around `bounds`; return it and the rectangle that is left."""
-        x, y = math.floor(bounds.x * stage[0] + 1e-6), math.floor(bounds.y * stage[1] + 1e-6)
-        right = min(stage[0], max(x + 1, math.ceil((bounds.x + bounds.width) * stage[0] - 1e-6)))
-        bottom = min(stage[1], max(y + 1, math.ceil((bounds.y + bounds.height) * stage[1] - 1e-6)))
-        x, y = min(x, right - 1), min(y, bottom - 1)
-        if (x, y, right, bottom) != (0, 0, *stage):
-            stream = stream.filter("crop", right - x, bottom - y, x, y, exact=1)
-        return stream, Rect(x / stage[0], y / stage[1], (right - x) / stage[0], (bottom - y) / stage[1])
+        window = enclosing_window(bounds, stage)
+        stream = crop(stream, window, size_px=stage, chroma_grid_px=COARSEST_GRID_PX)
+        return stream, Rect(
+            window.x / stage[0], window.y / stage[1], window.width / stage[0], window.height / stage[1]
+        )
 
     def _repeated(self, stream: Stream, count: int) -> Stream:
         if count > 1:
@@ -337,26 +346,49 @@ class FfmpegCompositor:
         step = fps.denominator  # this many seconds hold a whole number of frames
         skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
         skipped_seconds = min(skipped_seconds, max(0, int(footage.duration) - 1) // step * step)
+        if footage.last_frame is not None:
+            left = max(0, math.floor(footage.last_frame - footage.start))
+            skipped_seconds = min(skipped_seconds, left // step * step)
         first = span.start - int(skipped_seconds * fps)
         wanted = footage.start + skipped_seconds
-        # An accurate seek would drop the frame on screen at the start; it stays, before time 0, for the fps filter.
-        if footage.demuxer in INDEXED_DEMUXERS:
-            stream = open_input(footage.path, demuxer=footage.demuxer, ss=float(wanted), noaccurate_seek=None)
-        else:
-            stream = open_input(footage.path, demuxer=footage.demuxer)
+        if footage.last_frame is not None:
+            wanted = min(wanted, footage.last_frame)  # the frame that is held where no other comes
+        options: dict[str, Any] = {}
+        # An accurate seek would drop the frame that is on screen at the start. It stays, before time 0, for fps.
+        seeks = footage.demuxer in INDEXED_DEMUXERS and footage.seekable
+        if seeks:
+            options |= {"ss": float(wanted), "noaccurate_seek": None}
+        if footage.changes_size:
+            options["reinit_filter"] = 0
+        stream = open_input(
+            footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
+        )
+        if not seeks:
             stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
+        if not footage.seekable:
+            # Where nobody knows when the frames end, the last one goes on before they are counted.
+            stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        if footage.changes_size:
+            # ffmpeg would begin the graph anew, and its counting of frames with it.
+            upright = footage.pixels_px or (footage.width_px, footage.height_px)
+            stream = scale_each(stream, width_px=upright[0], height_px=upright[1])
         stream = stream.filter("trim", end=float(footage.duration - skipped_seconds))
         if footage.color_matrix:
             stream = stream.filter("setparams", colorspace=footage.color_matrix)
-        stream = stream.filter("fps", fps=fps, start_time=0)
+        # A last frame of which less than half an output frame is left is shown, too.
+        stream = stream.filter("fps", fps=fps, start_time=0, eof_action="pass")
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         stream = self._trim(stream, first, first + len(span))
         width, height = self.timeline.width_px, self.timeline.height_px
         source = (footage.width_px, footage.height_px)
+        pixels = footage.pixels_px or source
         if clip.fit != "cover":
-            return compose_fit(stream, fit=clip.fit, source_px=source, canvas_px=(width, height))
+            return compose_fit(
+                stream, fit=clip.fit, source_px=source, pixels_px=pixels, canvas_px=(width, height)
+            )
         rect = largest_rect(source[0] / source[1], width / height)
-        stream = stream.filter("crop", f"iw*{rect.width:.10g}", f"ih*{rect.height:.10g}", exact=1)
+        window = nearest_window(rect, pixels, footage.chroma_grid_px)
+        stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
         return scale_to_bt709(stream, width_px=width, height_px=height)
 
     # -- captions and watermark ---------------------------------------------------------------------
@@ -417,6 +449,13 @@ class FfmpegCompositor:
         return merge(
             "overlay", (base, picture), x=mark.x_px, y=mark.y_px, format="yuv420", eof_action="repeat"
         )
+
+
+def _footage_names(clips: Sequence[Clip]) -> str:
+    """Return the scenes and files of the video clips among some clips, for messages."""
+    return ", ".join(
+        f"scene {clip.scene_id!r} ({clip.source.path})" for clip in clips if isinstance(clip.source, Footage)
+    )
 
 
 __all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import logging
 import signal
 import subprocess
 import sys
@@ -16,6 +18,8 @@ import numpy as np
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timing import FrameRange
+
+logger = logging.getLogger(__name__)
 
 PIPE_BYTES = 1 << 20
 ENDING_SECONDS = 5
@@ -75,11 +79,18 @@ def _widen_pipe(pipe: IO[bytes]) -> None:
 
 
 def read_frames(
-    argv: Sequence[str], frames: FrameRange, *, size_px: tuple[int, int], children: Children
+    argv: Sequence[str],
+    frames: FrameRange,
+    *,
+    size_px: tuple[int, int],
+    children: Children,
+    footage: str = "",
 ) -> Generator[Buffer, None, None]:
     """Run an ffmpeg command that writes raw yuv420p and yield its frames; the array is overwritten by the next.
 
-    `frames` is the expected range, which errors name. Raises SubprocessError if there are fewer or more.
+    `frames` says how many there are to be, and what to call them where something goes wrong; `footage` names
+    the scenes and files of clips among them. If ffmpeg ends well before all of a clip's frames are there, the
+    last is held, with a warning. Raises SubprocessError if there are none, or more, or ffmpeg fails.
     """
     width, height = size_px
     array = np.empty((height * 3 // 2, width), np.uint8)
@@ -90,17 +101,32 @@ def read_frames(
             if not _read_into(child.stdout, array):
                 if children.cancelled.is_set():
                     raise CancelledError("the render was stopped")
-                raise _failure(child, stderr, frames, f"ended after {number} of {len(frames)} frames")
+                if number and footage and _ended_well(child):
+                    logger.warning(
+                        "%s: only %d of frames [%d, %d) could be read; the last of them is held",
+                        *(footage, number, frames.start, frames.stop),
+                    )
+                    yield from itertools.repeat(array, len(frames) - number)
+                    return
+                raise _failure(
+                    child, stderr, frames, footage, f"ended after {number} of {len(frames)} frames"
+                )
             yield array
         surplus = child.stdout.read(1)
         if surplus:
             child.kill()  # it may be blocked on its output
         if child.wait() != 0 or surplus:
-            raise _failure(child, stderr, frames, "did not end well after the last frame")
+            raise _failure(child, stderr, frames, footage, "did not end well after the last frame")
+
+
+def _ended_well(child: subprocess.Popen[bytes]) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return child.wait(timeout=ENDING_SECONDS) == 0
+    return False
 
 
 def _failure(
-    child: subprocess.Popen[bytes], stderr: IO[bytes], frames: FrameRange, what: str
+    child: subprocess.Popen[bytes], stderr: IO[bytes], frames: FrameRange, footage: str, what: str
 ) -> RenderingError:
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=ENDING_SECONDS)
@@ -108,7 +134,7 @@ def _failure(
     child.wait()
     stderr.seek(0)
     return SubprocessError(
-        f"frames [{frames.start}, {frames.stop}): ffmpeg {what}",
+        f"{footage}{': ' if footage else ''}frames [{frames.start}, {frames.stop}): ffmpeg {what}",
         argv=[str(part) for part in child.args] if isinstance(child.args, list) else [],
         returncode=child.returncode,
         stderr=stderr.read().decode("utf-8", "replace"),

@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 
 from tests.support.paths import EXAMPLES, GUIDE_CONFIG
+from tests.support.video import run_ffmpeg
 from video_pipeline.engine.api.stages import AssetGenerator
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, StoryError, TTSError
 from video_pipeline.engine.story import load_story, parse_story, story_scenes
-from video_pipeline.engine.timeline import Still
+from video_pipeline.engine.timeline import Footage, Still
 
 SMALL = {"size": [216, 384]}
 
@@ -305,3 +306,30 @@ def test_stories_of_the_examples_bring_what_they_name(tmp_path: Path) -> None:
             story, story_scenes(story), config=config, cache=open_asset_cache(config), base=path.parent
         )
         assert assets.warnings == (), path.name
+
+
+def test_a_clip_that_was_cut_short_is_held_with_a_warning_that_names_scene_and_file(tmp_path: Path) -> None:
+    made = tmp_path / "made.mp4"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x96:d=4:r=25", "-movflags", "+faststart", "-g", "5", made)
+    data = made.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 2])
+    assets = gathered(tmp_path, [{"video": "cut.mp4"}], **STRICT)
+    assert isinstance(assets.scenes[0].picture, Footage)
+    (warning,) = assets.warnings
+    assert warning.startswith(
+        f"scenes[0] (scene_id 's0'): field 'video': {tmp_path / 'cut.mp4'}: its frames end at "
+    )
+
+
+def test_a_clip_without_a_usable_picture_fails_in_the_asset_stage_whatever_the_fallback(
+    tmp_path: Path,
+) -> None:
+    made = tmp_path / "made.mp4"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x96:d=1:r=25", "-movflags", "+faststart", made)
+    data = made.read_bytes()
+    start = data.index(b"mdat") + 4
+    (tmp_path / "zeros.mp4").write_bytes(data[:start].ljust(len(data), b"\0"))
+    with pytest.raises(StoryError) as caught:
+        gathered(tmp_path, [{"video": "zeros.mp4"}])
+    place = f"scenes[0] (scene_id 's0'): field 'video': {tmp_path / 'zeros.mp4'}: "
+    assert str(caught.value) == f"{place}has no frame that can be decoded"
