@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from benchmarks.jitter import follow, jitter_of
+from tests.support.camera import place
 from tests.support.tolerances import JITTER_PX, PERSPECTIVE_PX, ZOOMPAN_SOFT_PX, assert_frames_equal, psnr_db
 from tests.support.video import (
     Frames,
@@ -45,14 +46,6 @@ FRAMES = 17
 OVERSAMPLE = 4
 REACH_PX = 12
 
-EASED = {
-    "linear": lambda p: p,
-    "ease_in": lambda p: p * p,
-    "ease_out": lambda p: 1 - (1 - p) ** 2,
-    "ease_in_out": lambda p: p * p * (3 - 2 * p),
-    "cubic": lambda p: 4 * p**3 if p < 0.5 else 1 - 4 * (1 - p) ** 3,
-}
-
 WHOLE = largest_rect(ASPECT, ASPECT)
 WIDE = largest_rect(16 / 9, ASPECT)
 PORTRAIT_PX, LANDSCAPE_PX = (360, 640), (640, 360)
@@ -75,22 +68,6 @@ MOVES: dict[str, tuple[tuple[int, int], Camera]] = {
 
 def eased(camera: Camera, easing: Easing) -> Camera:
     return Camera(camera.start, camera.end, easing)
-
-
-def place(camera: Camera, point: np.ndarray, frame: int, frames: int) -> tuple[float, float]:
-    """Return where the formula puts a point, in fractions of the picture, in pixels of the screen."""
-    s = EASED[camera.easing](frame / (frames - 1))
-    seen = []
-    for axis, (near, near_size, far, far_size) in enumerate(
-        (
-            (camera.start.x, camera.start.width, camera.end.x, camera.end.width),
-            (camera.start.y, camera.start.height, camera.end.y, camera.end.height),
-        )
-    ):
-        z = (1 - s) / near_size + s / far_size
-        o = (1 - s) * near / near_size + s * far / far_size
-        seen.append(float(z * point[axis] - o) * SIZE_PX[axis])
-    return seen[0], seen[1]
 
 
 def spread(picture_px: tuple[int, int]) -> Points:
@@ -119,7 +96,7 @@ def errors(frames: Frames, points: Points, camera: Camera) -> tuple[Points, int]
     for number, picture in enumerate(luma(frames)):
         count = len(found)
         for point in points:
-            u = place(camera, point, number, FRAMES)
+            u = place(camera, point, number, FRAMES, SIZE_PX)
             if all(2 * REACH_PX < u[axis] < SIZE_PX[axis] - 2 * REACH_PX for axis in (0, 1)):
                 measured = centroid(picture, u, REACH_PX, floor=40)
                 found.append((measured[0] - u[0], measured[1] - u[1]))
@@ -223,7 +200,7 @@ def test_a_move_by_perspective_does_not_shake(
     timeline = timeline_of([clip_of(source, 0, count, camera=camera)], size_px=SIZE_PX)
     compositor = compositor_of(timeline)
     assert compositor.motion_of(timeline.clips[0]) == "perspective"
-    starts = np.array([place(camera, point, 0, count) for point in centres / picture_px])
+    starts = np.array([place(camera, point, 0, count, SIZE_PX) for point in centres / picture_px])
     jitter = jitter_of(follow(luma(draw(compositor)), starts, window_px=40))
     print(jitter)
     assert jitter.blobs >= 5
