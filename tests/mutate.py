@@ -29,11 +29,12 @@ from tests.support.mutants import mutants_of, sample
 
 ALLOWED: Final = Path(__file__).with_name("mutate_allowed.yaml")
 
+LEDGER: Final = "tests/engine/jobs/ledger"
 TARGETS: Final = tuple(
     Target(name, f"video_pipeline.{module}", tests)
     for name, module, tests in (
-        ("attempts", "engine.jobs.ledger.attempts", ("tests/engine/jobs/ledger",)),
-        ("queue", "engine.jobs.ledger.queue", ("tests/engine/jobs/ledger",)),
+        ("attempts", "engine.jobs.ledger.attempts", (f"{LEDGER}/test_attempts.py", f"{LEDGER}/test_ledger.py")),
+        ("queue", "engine.jobs.ledger.queue", (f"{LEDGER}/test_queue.py", f"{LEDGER}/test_ledger.py")),
         ("timing", "engine.timing", ("tests/engine/test_timing.py",)),
         ("placement", "engine.placement", ("tests/engine/test_placement.py", "tests/engine/test_timeline.py")),
         ("timeline", "engine.timeline", ("tests/engine/test_timeline.py",)),

@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +26,9 @@ from typing import Any, Final
 from tests.support.mutants import Mutant
 from tests.support.paths import ROOT
 
-LEAST_SECONDS: Final = 10.0
-SLOWER: Final = 5.0
-"""A mutant has this many times the seconds of the tests without a change, and LEAST_SECONDS more."""
+LEAST_SECONDS: Final = 8.0
+SLOWER: Final = 4.0
+"""With a mutant a test has this many times the seconds that it takes without, and LEAST_SECONDS more."""
 MEMORY_BYTES: Final = 8 << 30
 KILLED: Final = "killed"
 TIMED_OUT: Final = "timed out"
@@ -98,12 +98,7 @@ class _Watch:
         """Note how long a part of a test took, and whether it failed."""
         self.seconds[report.nodeid] += report.duration
         if report.failed:
-            self.failed.append(report.nodeid)
-
-    def pytest_collectreport(self, report: Any) -> None:
-        """Note a test file that cannot be imported."""
-        if report.failed:
-            self.failed.append(report.nodeid)
+            self.failed.append(f"{report.nodeid}\n{report.longreprtext}")
 
 
 class _Child:
@@ -174,6 +169,17 @@ def _run_pytest(files: Sequence[str], *plugins: object) -> int:
     return int(pytest.main([*options, *files], plugins=list(plugins)))
 
 
+class _Limits:
+    """A pytest plugin that ends the process, by SIGALRM, if a test takes much longer than it does without a mutant."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds = seconds
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Begin the test's time."""
+        signal.setitimer(signal.ITIMER_REAL, LEAST_SECONDS + SLOWER * self._seconds[nodeid])
+
+
 class _Order:
     """A pytest plugin that runs tests in a given order, and no others."""
 
@@ -205,6 +211,7 @@ class _Server:
             watch = _Watch(str(path))
             failed = _run_items(session, list(items.values()), watch)
             sys.setprofile(None)
+            print(*watch.failed)
             entered = {name: sorted(lines) for name, lines in watch.entered.items()}
             modules = [name for name in sys.modules if not name.startswith(("tests", "conftest", "__"))]
             (folder / "baseline").write_text(json.dumps([entered, watch.seconds, modules]), encoding="utf-8")
@@ -212,7 +219,9 @@ class _Server:
 
         child = _Child(unchanged, 900)
         if child.wait() != 0:
-            raise RuntimeError(f"{self._target.name}: its tests fail before anything is changed")
+            raise RuntimeError(
+                f"{self._target.name}: its tests fail before anything is changed\n{child.log()}"
+            )
         entered, seconds, modules = json.loads((child.folder / "baseline").read_text(encoding="utf-8"))
         child.forget()
         baseline = Baseline({name: set(lines) for name, lines in entered.items()}, seconds)
@@ -220,7 +229,7 @@ class _Server:
         def begin(mutant: Mutant, tests: list[str]) -> _Child:
             def changed(folder: Path) -> int:
                 mutant.put_in_place()
-                return _run_items(session, [items[name] for name in tests], _Watch())
+                return _run_items(session, [items[name] for name in tests], _Watch(), _Limits(seconds))
 
             return _Child(changed, baseline.limit(tests))
 
@@ -231,9 +240,10 @@ class _Server:
         return True
 
 
-def _run_items(session: Any, items: Sequence[Any], watch: _Watch) -> int:
+def _run_items(session: Any, items: Sequence[Any], watch: _Watch, *others: object) -> int:
     """Run tests until one fails; return 1 if one did."""
-    session.config.pluginmanager.register(watch)
+    for plugin in (watch, *others):
+        session.config.pluginmanager.register(plugin)
     for item, following in zip(items, [*items[1:], None], strict=True):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if watch.failed:
@@ -269,7 +279,7 @@ class Baseline:
 
     def limit(self, tests: Sequence[str]) -> float:
         """Return the seconds that tests may take."""
-        return LEAST_SECONDS + SLOWER * sum(self.seconds[name] for name in tests)
+        return sum(LEAST_SECONDS + SLOWER * self.seconds[name] for name in tests)
 
 
 def judge(target: Target, mutants: Sequence[Mutant], *, processes: int) -> list[Outcome]:
@@ -294,7 +304,7 @@ def judge(target: Target, mutants: Sequence[Mutant], *, processes: int) -> list[
 
         def work(folder: Path) -> int:
             sys.meta_path.insert(0, _Finder(target.module, mutant.code))
-            return _run_pytest(files, _Order(tests))
+            return _run_pytest(files, _Order(tests), _Limits(seconds))
 
         return _Child(work, baseline.limit(tests))
 
@@ -359,4 +369,5 @@ def _judge(
             if (end := child.end()) is not None:
                 running.remove((outcome, child))
                 child.forget()
-                outcome.end = TIMED_OUT if end == TIMED_OUT else KILLED if end != 0 else SURVIVED
+                timed_out = end in (TIMED_OUT, -signal.SIGALRM)
+                outcome.end = TIMED_OUT if timed_out else KILLED if end != 0 else SURVIVED
