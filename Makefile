@@ -1,10 +1,10 @@
-# make demo · make test · make check · make sanitize · make soak · make bench
+# make demo · make test · make check · make sanitize · make soak · make mutate · make bench
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sanitize soak format bench clean
+.PHONY: demo test check sanitize soak mutate format bench clean
 
 NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cpp native/*/*.h native/*/*.inl)
 
@@ -62,6 +62,12 @@ MESSAGES ?= 100000
 soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, and audit what is left
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
+
+MODULES ?=
+SAMPLE ?= 0
+SEED ?= 1
+mutate: $(STAMP)  ## change SAMPLE things (0: all there are) in each of MODULES, one at a time; do the tests notice?
+	$(BIN)/python -m tests.mutate $(MODULES) --sample $(SAMPLE) --seed $(SEED)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

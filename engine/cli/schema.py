@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -96,13 +97,21 @@ def _yaml_text(value: Any) -> str:
         value = value.model_dump(mode="json")
     if isinstance(value, tuple):
         value = list(value)
+    if isinstance(value, float | Fraction) and value == int(value):
+        value = int(value)
     if isinstance(value, Fraction | Path):
         value = str(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_yaml_text(item)}" for key, item in value.items()) + "}"
-    return json.dumps(value) if not isinstance(value, str) else value
+    return value if isinstance(value, str) and _is_plain(value) else json.dumps(value)
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether YAML reads a text as itself without quotes: neither 9:16, a number, nor #FFFFFF, a comment."""
+    try:
+        return bool(yaml.safe_load(f"[{text}]") == [text])
+    except yaml.YAMLError:
+        return False
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,8 +14,19 @@ from hypothesis import strategies as st
 
 from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.placement import Placement, SceneTiming, place_scenes
-from video_pipeline.engine.timeline import Clip, Still, Timeline, Transition
+from video_pipeline.engine.timeline import (
+    MAX_SEGMENT_SECONDS,
+    AudioTrack,
+    Caption,
+    Clip,
+    Footage,
+    Still,
+    Timeline,
+    Transition,
+)
 from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.geometry import Camera, Rect
+from video_pipeline.filters.text import TextStyle
 
 FPS = Fraction(30)
 STILL = Still(Path("a.png"), 1080, 1920, "")
@@ -241,3 +254,137 @@ def test_a_transition_is_found_by_the_clip_it_leaves() -> None:
     assert first.frames == FrameRange(45, 60)
     assert timeline.transition_after(1) is None
     assert timeline.duration == Fraction(165, 30)
+
+
+def of(*scenes: tuple[int, int], fps: Fraction = FPS) -> Timeline:
+    """Return a timeline of scenes of (frames, frames of the transition into the next)."""
+    timings = [timing(f"s{index}", frames, after) for index, (frames, after) in enumerate(scenes)]
+    return timeline_of(timings, place_scenes(timings, fps=fps), fps=fps)
+
+
+def pairs(ranges: Iterable[FrameRange]) -> list[tuple[int, int]]:
+    return [(frames.start, frames.stop) for frames in ranges]
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ((0, 150), [(0, 45, 0, False), (45, 60, 0, True), (60, 90, 1, False), (90, 105, 1, True), (105, 150, 2, False)]),
+        ((50, 95), [(50, 60, 0, True), (60, 90, 1, False), (90, 95, 1, True)]),
+        ((0, 45), [(0, 45, 0, False)]),
+        ((44, 46), [(44, 45, 0, False), (45, 46, 0, True)]),
+        ((60, 61), [(60, 61, 1, False)]),
+        ((149, 150), [(149, 150, 2, False)]),
+        ((45, 45), []),
+    ],
+)  # fmt: skip
+def test_a_range_is_parted_into_clips_alone_and_transitions(
+    frames: tuple[int, int], expected: list[tuple[int, int, int, bool]]
+) -> None:
+    line = of((60, 15), (60, 15), (60, 0))
+    found = [
+        (seen.start, seen.stop, index, join is not None)
+        for seen, index, join in line.stretches(FrameRange(*frames))
+    ]
+    assert found == expected
+    for _, index, join in line.stretches(FrameRange(*frames)):
+        assert join is None or join is line.transition_after(index)
+
+
+def test_a_clip_that_is_all_transition_is_never_alone() -> None:
+    found = list(of((30, 15), (30, 15), (30, 0)).stretches(FrameRange(0, 60)))
+    assert [(seen.start, seen.stop, index, join is not None) for seen, index, join in found] == [
+        (0, 15, 0, False),
+        (15, 30, 0, True),
+        (30, 45, 1, True),
+        (45, 60, 2, False),
+    ]
+
+
+def test_cuts_have_no_transition() -> None:
+    line = of((30, 0), (30, 0))
+    assert [(seen.start, index, join) for seen, index, join in line.stretches(FrameRange(0, 60))] == [
+        (0, 0, None),
+        (30, 1, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scenes", "options", "cuts"),
+    [
+        ([(60, 0)], {"max_frames": 60}, [(0, 60)]),
+        ([(61, 0)], {"max_frames": 60}, [(0, 31), (31, 61)]),
+        ([(59, 0)], {"max_frames": 60, "tapered": True}, [(0, 29), (29, 44), (44, 59)]),
+        ([(29, 0)], {"max_frames": 60, "tapered": True}, [(0, 29)]),
+        ([(30, 0)], {"max_frames": 60, "tapered": True}, [(0, 15), (15, 22), (22, 30)]),
+        ([(60, 0), (20, 0)], {"max_frames": 60, "tapered": True}, [(0, 60), (60, 80)]),
+        ([(60, 0), (60, 0)], {"max_frames": 60, "tapered": True}, [(0, 60), (60, 90), (90, 105), (105, 120)]),
+        ([(60, 15), (60, 0)], {"max_frames": 60}, [(0, 60), (60, 105)]),
+        ([(75, 15), (60, 0)], {"max_frames": 60}, [(0, 55), (55, 75), (75, 120)]),
+        ([(100, 30), (60, 0)], {"max_frames": 60}, [(0, 60), (60, 100), (100, 130)]),
+        ([(1, 0), (1, 0), (1, 0)], {"max_frames": 1}, [(0, 1), (1, 2), (2, 3)]),
+        ([(3, 0)], {"max_frames": 1}, [(0, 1), (1, 2), (2, 3)]),
+        ([(240, 0)], {}, [(0, 240)]),
+        ([(241, 0)], {}, [(0, 121), (121, 241)]),
+    ],
+)
+def test_segments_are_cut_here(
+    scenes: list[tuple[int, int]], options: dict[str, Any], cuts: list[tuple[int, int]]
+) -> None:
+    assert pairs(of(*scenes).segments(**options)) == cuts
+
+
+def test_a_segment_lasts_eight_seconds_at_any_rate() -> None:
+    assert MAX_SEGMENT_SECONDS == 8
+    assert pairs(of((191, 0), fps=Fraction(24000, 1001)).segments()) == [(0, 191)]
+    assert pairs(of((192, 0), fps=Fraction(24000, 1001)).segments()) == [(0, 96), (96, 192)]
+    assert len(of((30, 0), fps=Fraction(1, 100)).segments()) == 30, "at least a frame"
+
+
+def test_a_chapter_ends_where_the_next_begins() -> None:
+    assert [
+        (frames.start, frames.stop, name) for frames, name in of((60, 15), (60, 0), (30, 0)).chapters()
+    ] == [
+        (0, 45, "s0"),
+        (45, 105, "s1"),
+        (105, 135, "s2"),
+    ]
+
+
+def test_a_clip_without_a_camera_stands_on_as_much_as_the_canvas_shows() -> None:
+    wide = Still(Path("a.png"), 2000, 1000, "")
+
+    def standing(**options: Any) -> Camera:
+        return Clip("a", FrameRange(0, 9), wide, **options).standing_or_moving(1.0)
+
+    half, whole = Rect(0.25, 0, 0.5, 1), Rect(0, 0, 1, 1)
+    assert standing() == standing(fit="cover") == Camera(half, half)
+    assert standing(fit="contain") == standing(fit="blur") == Camera(whole, whole)
+    moving = Camera(half, whole, "cubic")
+    assert standing(camera=moving) == moving
+
+
+def test_what_is_not_said_is_plain() -> None:
+    clip = Clip("a", FrameRange(0, 9), STILL)
+    assert (clip.fit, clip.camera, clip.fade_in_frames, clip.fade_out_frames) == ("cover", None, 0, 0)
+    assert STILL.demuxer == "png_pipe"
+    assert Footage(Path("a.mp4"), 2, 2, "", "mov", Fraction(0), Fraction(1)).color_matrix is None
+    caption = Caption("a", "x", FrameRange(0, 9), TextStyle(), "Noto Sans")
+    assert (caption.position, caption.animation, caption.highlight, caption.spoken) == (
+        "bottom",
+        "fade_in",
+        None,
+        None,
+    )
+    track = AudioTrack("music", Path("a.mp3"), "", Fraction(0), Fraction(1))
+    assert (track.start, track.gain_db, track.scene_id, track.text) == (0, 0, None, "")
+    line = of((30, 0))
+    assert (line.captions, line.audio, line.watermark) == ((), (), None)
+    assert line.frame_count == 30
+    assert line.duration == 1
+
+
+def test_a_timeline_does_not_change() -> None:
+    for value, name in ((of((30, 0)), "fps"), (STILL, "path"), (Clip("a", FrameRange(0, 9), STILL), "fit")):
+        with pytest.raises(AttributeError):
+            setattr(value, name, None)

@@ -93,6 +93,21 @@ def test_frame_rates_are_what_they_stand_for(written: float | str, meant: Fracti
     assert parse_fps(written) == meant
 
 
+@pytest.mark.parametrize("nominal", [24, 30, 48, 60])
+def test_a_rate_stands_for_an_ntsc_rate_only_within_a_hundredth_of_it(nominal: int) -> None:
+    ntsc, near, away = (
+        Fraction(nominal * 1000, 1001),
+        Fraction(9, 1000) + Fraction(99, 100_000),
+        Fraction(1, 100),
+    )
+    for sign in (1, -1):
+        assert parse_fps(ntsc + sign * near) == ntsc
+        assert parse_fps(ntsc + sign * away) == ntsc + sign * away
+        assert parse_fps(ntsc + sign * Fraction(1, 10)) == ntsc + sign * Fraction(1, 10)
+    assert parse_fps(nominal) == nominal
+    assert parse_fps(ntsc) == ntsc
+
+
 @settings(deadline=None)
 @given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
 def test_an_intersection_is_the_frames_in_both_ranges(a: int, b: int, c: int, d: int) -> None:

@@ -167,6 +167,114 @@ def test_an_input_may_open_nothing_but_its_own_file(tmp_path: Path) -> None:
     assert b"not in the allowed protocols" in done.stderr or b"not on whitelist" in done.stderr
 
 
+PROTOCOLS_CLOSED = {
+    "http": "http://127.0.0.1:9/a.ts",
+    "tcp": "tcp://127.0.0.1:9",
+    "udp": "udp://127.0.0.1:9",
+    "concat": "concat:{file}|{file}",
+    "subfile": "subfile,,start,0,end,100,,:{file}",
+    "crypto": "crypto:{file}",
+    "data": "data:text/plain,x",
+    "cache": "cache:{file}",
+    "async": "async:{file}",
+}
+"""URLs of protocols that lead out of a file, or into another one, past FFmpeg's own defaults."""
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS_CLOSED)
+def test_a_list_of_files_opens_no_other_protocol(tmp_path: Path, protocol: str) -> None:
+    secret, listing = tmp_path / "secret.ts", tmp_path / "list"
+    secret.write_bytes(b"secret" * 100)
+    url = PROTOCOLS_CLOSED[protocol].format(file=secret)
+    listing.write_text(f"ffconcat version 1.0\nfile '{url}'\n")
+    stream = open_input(listing, demuxer="concat", safe=0).filter("null")
+    command = argv(find_ffmpeg().path, [stream], "-", f="null")
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode != 0
+    assert f"Protocol '{protocol}' not on whitelist 'file,pipe'!" in done.stderr.decode()
+
+
+def test_every_input_names_its_protocols_its_demuxer_and_an_absolute_path(tmp_path: Path) -> None:
+    def before_input(stream: Stream) -> dict[str, str]:
+        command = argv("ffmpeg", [stream], "x.mp4")
+        options = command[1 : command.index("-i")]
+        return dict(zip(options[::2], options[1::2], strict=True)) | {"-i": command[command.index("-i") + 1]}
+
+    expected = {"-f": "mov", "-protocol_whitelist": "file,pipe", "-i": str(tmp_path / "a.mp4")}
+    assert before_input(open_input(tmp_path / "a.mp4", demuxer="mov")) == expected
+    assert before_input(open_input(tmp_path / "a.mp4", demuxer="mov", media="a", ss=1.5)) == {
+        **expected,
+        "-ss": "1.5",
+    }
+    colon = before_input(open_input(Path("cache:x/1.png"), demuxer="png_pipe"))
+    assert colon["-i"] == str(Path.cwd() / "cache:x" / "1.png")
+
+
+def test_an_option_without_a_value_is_a_flag(tmp_path: Path) -> None:
+    stream = open_input(tmp_path / "a.mp4", demuxer="mov", noaccurate_seek=None)
+    command = argv("ffmpeg", [stream], "x.mp4")
+    at = command.index("-noaccurate_seek")
+    assert command[at + 1].startswith("-")
+    assert at < command.index("-i")
+
+
+def test_sound_and_picture_of_a_file_are_told_apart(tmp_path: Path) -> None:
+    def mapped(stream: Stream) -> str:
+        return filter_complex([stream.filter("null")])
+
+    path = tmp_path / "a.mp4"
+    assert mapped(open_input(path, demuxer="mov")) == "[0:v]null[s0]"
+    assert mapped(open_input(path, demuxer="mov", media="v")) == "[0:v]null[s0]"
+    assert mapped(open_input(path, demuxer="mov", media="a")) == "[0:a]null[s0]"
+
+
+def test_a_command_is_the_program_global_options_inputs_and_the_target(tmp_path: Path) -> None:
+    stream = open_input(tmp_path / "a.png", demuxer="png_pipe").filter("scale", 10, Fraction(1, 2), flags="a")
+    command = argv(
+        Path("/bin/ffmpeg"), [stream], "out.mp4", global_options=("-y", "-nostdin"), crf=20, ss=0.25
+    )
+    assert command == [
+        "/bin/ffmpeg", "-y", "-nostdin", "-f", "png_pipe", "-protocol_whitelist", "file,pipe",
+        "-i", str(tmp_path / "a.png"),
+        "-filter_complex", "[0:v]scale=10:1/2:flags=a[s0]", "-map", "[s0]",
+        "-crf", "20", "-ss", "0.25", "out.mp4",
+    ]  # fmt: skip
+
+
+def test_concat_says_how_many_streams_of_what_it_joins(tmp_path: Path) -> None:
+    streams = [open_input(tmp_path / f"{name}.png", demuxer="png_pipe") for name in "abc"]
+    assert filter_complex([concat(streams)]) == "[0:v][1:v][2:v]concat=a=0:n=3:v=1[s0]"
+
+
+def test_names_that_python_keeps_end_in_an_underscore(tmp_path: Path) -> None:
+    one, two = (open_input(tmp_path / f"{name}.png", demuxer="png_pipe") for name in "ab")
+    assert "alphamerge=in=1" in filter_complex([merge("alphamerge", [one, two], in_=1)])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1, "0.1"),
+        (1e-7, "0.0000001"),
+        (1e12, "1000000000000"),
+        (1 / 3, "0.3333333333"),
+        (2.0, "2"),
+        (-0.5, "-0.5"),
+    ],
+)
+def test_floats_have_ten_digits_and_no_exponent(tmp_path: Path, value: float, text: str) -> None:
+    stream = open_input(tmp_path / "a.png", demuxer="png_pipe").filter("gain", value)
+    assert filter_complex([stream]) == f"[0:v]gain={text}[s0]"
+
+
+def test_the_copies_of_a_stream_are_as_many_as_were_asked_for(tmp_path: Path) -> None:
+    copies = open_input(tmp_path / "a.png", demuxer="png_pipe").filter("null").split(3)
+    assert len(copies) == 3
+    text = filter_complex([merge("mix", [copy.filter("null") for copy in reversed(copies)])])
+    assert "split=3[" in text
+    assert len(set(re.findall(r"\[s\d+\]", text))) == 8
+
+
 def test_filter_strings_are_made_in_one_module() -> None:
     marks = re.compile(r"""filter_complex["']|["']-(vf|af|lavfi|filter:[va])["']|["']lavfi["']""")
     # A complete filter with an option in a text of its own: "scale=…", "fade=t=…".

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from benchmarks.jitter import follow, jitter_of
+from tests.support.camera import EASED, place
 from tests.support.tolerances import JITTER_PX, PERSPECTIVE_PX, ZOOMPAN_SOFT_PX, assert_frames_equal, psnr_db
 from tests.support.video import (
     Frames,
@@ -37,21 +39,21 @@ from video_pipeline.filters.geometry import (
     widen_to_aspect,
     zoom_about,
 )
-from video_pipeline.filters.ken_burns import MAX_PLANE, plane_px
+from video_pipeline.filters.graph import Stream, filter_complex, open_input
+from video_pipeline.filters.ken_burns import (
+    EASING_EXPRESSIONS,
+    MAX_PLANE,
+    perspective,
+    plane_px,
+    zoompan,
+    zoompan_zoom,
+)
 
 SIZE_PX = (180, 320)
 ASPECT = SIZE_PX[0] / SIZE_PX[1]
 FRAMES = 17
 OVERSAMPLE = 4
 REACH_PX = 12
-
-EASED = {
-    "linear": lambda p: p,
-    "ease_in": lambda p: p * p,
-    "ease_out": lambda p: 1 - (1 - p) ** 2,
-    "ease_in_out": lambda p: p * p * (3 - 2 * p),
-    "cubic": lambda p: 4 * p**3 if p < 0.5 else 1 - 4 * (1 - p) ** 3,
-}
 
 WHOLE = largest_rect(ASPECT, ASPECT)
 WIDE = largest_rect(16 / 9, ASPECT)
@@ -75,22 +77,6 @@ MOVES: dict[str, tuple[tuple[int, int], Camera]] = {
 
 def eased(camera: Camera, easing: Easing) -> Camera:
     return Camera(camera.start, camera.end, easing)
-
-
-def place(camera: Camera, point: np.ndarray, frame: int, frames: int) -> tuple[float, float]:
-    """Return where the formula puts a point, in fractions of the picture, in pixels of the screen."""
-    s = EASED[camera.easing](frame / (frames - 1))
-    seen = []
-    for axis, (near, near_size, far, far_size) in enumerate(
-        (
-            (camera.start.x, camera.start.width, camera.end.x, camera.end.width),
-            (camera.start.y, camera.start.height, camera.end.y, camera.end.height),
-        )
-    ):
-        z = (1 - s) / near_size + s / far_size
-        o = (1 - s) * near / near_size + s * far / far_size
-        seen.append(float(z * point[axis] - o) * SIZE_PX[axis])
-    return seen[0], seen[1]
 
 
 def spread(picture_px: tuple[int, int]) -> Points:
@@ -119,7 +105,7 @@ def errors(frames: Frames, points: Points, camera: Camera) -> tuple[Points, int]
     for number, picture in enumerate(luma(frames)):
         count = len(found)
         for point in points:
-            u = place(camera, point, number, FRAMES)
+            u = place(camera, point, number, FRAMES, SIZE_PX)
             if all(2 * REACH_PX < u[axis] < SIZE_PX[axis] - 2 * REACH_PX for axis in (0, 1)):
                 measured = centroid(picture, u, REACH_PX, floor=40)
                 found.append((measured[0] - u[0], measured[1] - u[1]))
@@ -223,7 +209,7 @@ def test_a_move_by_perspective_does_not_shake(
     timeline = timeline_of([clip_of(source, 0, count, camera=camera)], size_px=SIZE_PX)
     compositor = compositor_of(timeline)
     assert compositor.motion_of(timeline.clips[0]) == "perspective"
-    starts = np.array([place(camera, point, 0, count) for point in centres / picture_px])
+    starts = np.array([place(camera, point, 0, count, SIZE_PX) for point in centres / picture_px])
     jitter = jitter_of(follow(luma(draw(compositor)), starts, window_px=40))
     print(jitter)
     assert jitter.blobs >= 5
@@ -337,3 +323,136 @@ def test_the_plane_is_never_smaller_than_the_canvas_nor_without_bound(
     assert width >= SIZE_PX[0]
     assert height >= SIZE_PX[1]
     assert width * height <= 2 * MAX_PLANE * math.prod(SIZE_PX)
+
+
+# -- the expressions ------------------------------------------------------------------------------
+
+
+def value(expression: str, **variables: float) -> float:
+    """Return what FFmpeg makes of an expression of these filters."""
+    known: dict[str, object] = {
+        "clip": lambda x, low, high: min(max(x, low), high),
+        "floor": math.floor,
+        "round": lambda x: math.floor(x + 0.5),
+        "lt": lambda a, b: a < b,
+        "choose": lambda condition, yes, no: yes if condition else no,
+    }
+    return float(eval(expression.replace("if(", "choose("), {"__builtins__": {}}, known | variables))
+
+
+def options_of(stream: Stream, name: str, *, last: bool = False) -> list[str]:
+    """Return positional values and `key=value` of a filter in a stream's graph."""
+    links = [link for link in filter_complex([stream]).replace("\\", "").split(";") if f"]{name}=" in link]
+    return links[-1 if last else 0].partition(f"{name}=")[2].rpartition("[")[0].split(":")
+
+
+def opened() -> Stream:
+    return open_input(Path("/p.png"), demuxer="png_pipe")
+
+
+def test_the_expressions_of_the_easings_are_those_of_the_formula() -> None:
+    for easing, text in EASING_EXPRESSIONS.items():
+        for step in range(101):
+            assert value(text.format(p=step / 100)) == pytest.approx(EASED[easing](step / 100), abs=1e-12)
+    assert set(EASING_EXPRESSIONS) == set(EASINGS)
+
+
+CROSSING = Camera(Rect(0.1, 0.2, 0.6, 0.4), Rect(0.5, 0.25, 0.3, 0.2), "ease_in_out")
+BOUNDS = Rect(0.1, 0.2, 0.7, 0.4)
+CANVAS_PX = (180, 120)
+
+
+@pytest.mark.parametrize("first_frame", [0, 5])
+def test_perspective_reads_the_corners_of_the_view_from_a_window_that_goes_along(first_frame: int) -> None:
+    frames = 17
+    plane = plane_px(CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX)
+    assert plane == (210, 120)
+    stream = perspective(
+        opened(), CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX, first_frame=first_frame, frames=frames
+    )
+    width, height, x, y = options_of(stream, "crop")
+    window = (int(width), int(height))
+    assert window == (188, 120)
+    corners = dict(option.split("=") for option in options_of(stream, "perspective"))
+    assert (corners["eval"], corners["interpolation"]) == ("frame", "cubic")
+    assert options_of(stream, "crop", last=True) == ["180", "120", "0", "0"]
+    for number in range(frames - first_frame):
+        crop = [value(x, n=number), value(y, n=number)]
+        left, top, right, bottom = (value(corners[key], on=number + 1) for key in ("x0", "y0", "x1", "y2"))
+        for name, same in (("x2", "x0"), ("x3", "x1"), ("y1", "y0"), ("y3", "y2")):
+            assert corners[name] == corners[same]
+        for axis, (near, far) in enumerate(((left, right), (top, bottom))):
+            # The view in pixels of the plane, by the formula: where u is 0, and where it is the canvas.
+            ends = [
+                place(CROSSING, (at, at), number + first_frame, frames, (1, 1))[axis] for at in (0.0, 1.0)
+            ]
+            zoom = ends[1] - ends[0]
+            start = (-ends[0] / zoom - (BOUNDS.x, BOUNDS.y)[axis]) / (BOUNDS.width, BOUNDS.height)[axis]
+            step = plane[axis] / zoom / (BOUNDS.width, BOUNDS.height)[axis] / CANVAS_PX[axis]
+            assert near + crop[axis] == pytest.approx(start * plane[axis] + step / 2 - 0.5, abs=1e-6)
+            assert far - near == pytest.approx(window[axis] * step, abs=1e-6)
+            assert crop[axis] % 2 == 0
+            assert 0 <= crop[axis] <= plane[axis] - window[axis]
+            if 0 < crop[axis] < plane[axis] - window[axis]:
+                assert 3 < start * plane[axis] - crop[axis] <= 7, "the window begins a little before the view"
+
+
+def test_perspective_needs_no_window_where_the_plane_is_the_canvas() -> None:
+    camera = Camera(Rect(0, 0, 1, 1), Rect(0.1, 0.1, 0.8, 0.8))
+    stream = perspective(
+        opened(), camera, bounds=Rect(0, 0, 1, 1), canvas_px=CANVAS_PX, first_frame=0, frames=9,
+        interpolation="linear",
+    )  # fmt: skip
+    text = filter_complex([stream])
+    assert "crop" not in text
+    assert "interpolation=linear" in text
+
+
+def test_zoompan_is_given_zoom_and_corner_of_the_view() -> None:
+    frames, first_frame = 17, 3
+    stream = zoompan(
+        opened(), CROSSING, bounds=BOUNDS, first_frame=first_frame, count=9, frames=frames,
+        canvas_px=CANVAS_PX, fps=Fraction(30000, 1001),
+    )  # fmt: skip
+    options = dict(option.split("=") for option in options_of(stream, "zoompan"))
+    assert (options["d"], options["s"], options["fps"]) == ("9", "180x120", "30000/1001")
+    for number in range(9):
+        ends = [place(CROSSING, (at, at), number + first_frame, frames, (1, 1)) for at in (0.0, 1.0)]
+        zooms = [(ends[1][axis] - ends[0][axis]) for axis in (0, 1)]
+        zoom = value(options["z"], on=number)
+        assert zoom == pytest.approx(zooms[0] * BOUNDS.width, abs=1e-9)
+        s = EASED["ease_in_out"]((number + first_frame) / (frames - 1))
+        # Offsets are in widths of the bounds, on both axes: zoompan has one zoom, and pads below.
+        near = (
+            (CROSSING.start.x - BOUNDS.x) / 0.6,
+            (CROSSING.start.y - BOUNDS.y) / BOUNDS.height * 0.7 / 0.6,
+        )
+        far = ((CROSSING.end.x - BOUNDS.x) / 0.3, (CROSSING.end.y - BOUNDS.y) / BOUNDS.height * 0.7 / 0.3)
+        left, top = ((1 - s) * a + s * b for a, b in zip(near, far, strict=True))
+        assert value(options["x"], on=number, iw=4000, zoom=zoom) == math.floor(4000 * left / zoom + 0.5)
+        assert value(options["y"], on=number, ih=4000, zoom=zoom) == math.floor(4000 * top / zoom + 0.5)
+
+
+def test_the_zoom_that_zoompan_needs_is_that_of_the_nearer_end() -> None:
+    assert zoompan_zoom(CROSSING, bounds=BOUNDS) == pytest.approx(0.7 / 0.3)
+    assert zoompan_zoom(Camera(CROSSING.end, CROSSING.start), bounds=BOUNDS) == pytest.approx(0.7 / 0.3)
+
+
+@pytest.mark.parametrize(
+    ("camera", "bounds", "size"),
+    [
+        (Camera(Rect(0, 0, 1, 1), Rect(0.2, 0.2, 0.5, 0.5)), Rect(0, 0, 1, 1), (180, 320)),
+        (Camera(Rect(0, 0, 0.5, 1), Rect(0.5, 0, 0.5, 1)), Rect(0, 0, 1, 1), (360, 320)),
+        (Camera(Rect(0, 0, 0.5, 1), Rect(0, 0, 0.25, 0.5)), Rect(0, 0, 0.5, 1), (180, 320)),
+        (Camera(Rect(0, 0, 0.3, 1), Rect(0.7, 0, 0.3, 1)), Rect(0, 0, 1, 1), (600, 320)),
+        (Camera(Rect(0, 0, 0.31, 1), Rect(0.69, 0, 0.31, 1)), Rect(0, 0, 1, 1), (580, 320)),
+        # 40 canvases in all, and no side over 32768 px.
+        (Camera(Rect(0, 0, 0.01, 1), Rect(0.99, 0, 0.01, 1)), Rect(0, 0, 1, 1), (11384, 320)),
+        (Camera(Rect(0, 0, 0.1, 0.1), Rect(0.9, 0.9, 0.1, 0.1)), Rect(0, 0, 1, 1), (1138, 2024)),
+        (Camera(Rect(0, 0, 0.001, 1), Rect(0.999, 0, 0.001, 1)), Rect(0, 0, 1, 1), (32768, 320)),
+    ],
+)
+def test_the_plane_is_as_large_as_the_way_at_the_canvas_s_scale(
+    camera: Camera, bounds: Rect, size: tuple[int, int]
+) -> None:
+    assert plane_px(camera, bounds=bounds, canvas_px=SIZE_PX) == size

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from tests.support.durability import disk_calls, open_descriptors
 from tests.support.paths import ROOT
 from video_pipeline.engine.common.files import (
+    PARTIAL_PREFIX,
     STAGING_PREFIX,
     StagedFiles,
     sweep_staging,
@@ -141,6 +145,147 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         crammed()
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
+
+
+def test_staged_files_are_on_the_disk_before_they_have_their_names_and_the_first_staged_moves_last(
+    tmp_path: Path,
+) -> None:
+    with disk_calls(tmp_path) as calls, StagedFiles(tmp_path) as files:
+        for name, text in (("a.mp4", "video"), ("a.srt", "one"), ("a.json", "{}")):
+            files.stage(tmp_path / name).write_text(text)
+        files.commit()
+    assert calls == [
+        "sync .staging-*/a.mp4 5",
+        "sync .staging-*/a.srt 3",
+        "sync .staging-*/a.json 2",
+        "rename .staging-*/a.json -> a.json",
+        "rename .staging-*/a.srt -> a.srt",
+        "rename .staging-*/a.mp4 -> a.mp4",
+        "sync ./",
+    ]
+
+
+def test_a_whole_file_is_on_the_disk_before_it_has_its_name_and_its_folder_is_synced_after(
+    tmp_path: Path,
+) -> None:
+    with disk_calls(tmp_path) as calls, whole_file(tmp_path / "a.json") as partial:
+        partial.write_text("text")
+    assert calls == ["sync .partial-*.json 4", "rename .partial-*.json -> a.json", "sync ./"]
+
+
+def test_a_text_is_on_the_disk_when_it_is_written(tmp_path: Path) -> None:
+    with disk_calls(tmp_path) as calls:
+        write_text(tmp_path / "a.srt", "words\n")
+    assert calls == ["sync .partial-*.srt 6", "rename .partial-*.srt -> a.srt", "sync ./"]
+
+
+def test_a_folder_that_refuses_to_be_synced_takes_no_file_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_dir():
+            raise OSError(22, "Invalid argument")  # as some network file systems answer
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    before = open_descriptors()
+    write_text(tmp_path / "a.txt", "words")
+    assert (tmp_path / "a.txt").read_text() == "words"
+    assert open_descriptors() == before
+
+
+def test_two_writers_of_one_file_at_once_have_private_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with whole_file(path) as one, whole_file(path) as two:
+        assert one != two
+        assert one.name.startswith(PARTIAL_PREFIX)
+        one.write_text("one")
+        two.write_text("two")
+    assert path.read_text() == "one", "the one that ends last wins"
+    with StagedFiles(tmp_path) as first, StagedFiles(tmp_path) as second:
+        first.stage(path).write_text("first")
+        second.stage(path).write_text("second")
+        second.commit()
+        first.commit()
+    assert path.read_text() == "first"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_threads_that_write_one_file_at_once_never_mix_and_leave_nothing(tmp_path: Path) -> None:
+    path, start, errors = tmp_path / "a.bin", threading.Barrier(4), list[BaseException]()
+
+    def write(turn: int) -> None:
+        try:
+            start.wait(10)
+            for _ in range(40):
+                with whole_file(path) as partial:
+                    partial.write_bytes(bytes([turn]) * 5000)
+        except BaseException as error:  # told by the test itself
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(turn,)) for turn in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    data = path.read_bytes()
+    assert data == data[:1] * 5000
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    def once() -> None:
+        write_text(tmp_path / "a.txt", "x")
+        with StagedFiles(tmp_path) as files:
+            files.stage(tmp_path / "b.txt").write_text("x")
+            files.commit()
+        (tmp_path / f"{STAGING_PREFIX}left").mkdir()
+        with StagedFiles(tmp_path):
+            assert sweep_staging(tmp_path) == 1  # the other is locked: its descriptor must be closed too
+
+    once()
+    before = open_descriptors()
+    for _ in range(10):
+        once()
+    assert open_descriptors() == before
+
+
+def test_what_cannot_be_opened_does_not_stop_the_sweeping(tmp_path: Path) -> None:
+    (tmp_path / f"{STAGING_PREFIX}1").symlink_to(tmp_path / "nowhere")
+    (tmp_path / f"{STAGING_PREFIX}2").mkdir()
+    (tmp_path / "another").mkdir()
+    assert sweep_staging(tmp_path) == 1
+    assert names(tmp_path) == [f"{STAGING_PREFIX}1", "another"]
+
+
+def test_folders_that_cannot_be_locked_are_written_in_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = open_descriptors()
+    with StagedFiles(tmp_path) as files:
+        files.stage(tmp_path / "a").write_text("x")
+        files.commit()
+    assert names(tmp_path) == ["a"]
+    assert open_descriptors() == before
+
+
+def test_a_hidden_folder_that_somebody_has_deleted_is_no_error(tmp_path: Path) -> None:
+    with StagedFiles(tmp_path) as files:
+        files.path(tmp_path / "a").parent.rmdir()
+    assert names(tmp_path) == []
+
+
+def test_a_block_that_writes_nothing_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "b"):
+        pass
+    assert names(tmp_path) == []
 
 
 READER = """

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from video_pipeline.engine.outputs.subtitles import LINE_COLUMNS, LINES, Cue, cues, to_srt, to_vtt
+from video_pipeline.engine.outputs.subtitles import Cue, cues, to_srt, to_vtt
 from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.text import TextStyle
-from video_pipeline.filters.typeset.characters import clusters, sanitise
+from video_pipeline.filters.typeset.characters import sanitise
 
 FPS = Fraction(30)
+LINE_COLUMNS, LINES = 42, 2
+"""What players show and guidelines for subtitles allow."""
 LONG = (
     "The lighthouse keeper climbed the stairs for the last time, and in the lamp room, where the glass was thick "
     "with salt, he found a letter addressed to nobody at all. He read it twice. Then he lit the lamp."
@@ -49,9 +51,20 @@ def timeline(
 
 
 def columns(line: str) -> int:
+    """Count by character: 2 for a wide one, 0 for a mark; of text whose letters are not joined to emoji or flags."""
+    marks = ("Mn", "Me", "Cf")
     return sum(
-        2 if any(unicodedata.east_asian_width(c) in "WF" for c in part) else 1 for part in clusters(line)
+        0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in line
     )
+
+
+def cut(text: str, *, seconds: Fraction = Fraction(60)) -> list[str]:
+    """Return the texts of the cues of a narration; a sentence has no end in it but where `. ` is written."""
+    return [
+        cue.text
+        for cue in cues(timeline(frames=3000, audio=(narrated(text, seconds=seconds),)), language="en")
+    ]
 
 
 def words_of(found: tuple[Cue, ...]) -> str:
@@ -143,28 +156,186 @@ def test_the_language_is_found_where_it_is_not_given() -> None:
     assert cues(line) == cues(line, language="de")
 
 
+LETTERS = "aaaa bbb,. \n<>&-漢字ﾃ가\u0301"
+"""Narrow, wide and half-width letters, a mark, markup and blanks: by character their columns are 1, 2 and 0."""
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(alphabet=LETTERS, min_size=1, max_size=400), frames=st.integers(1, 600))
+def test_lines_of_any_words_have_at_most_42_columns_and_cues_two_lines(text: str, frames: int) -> None:
+    found = cues(timeline(frames=600, captions=(captioned(text, 600 - frames, 600),)), language="en")
+    for cue in found:
+        lines = cue.text.split("\n")
+        assert 1 <= len(lines) <= LINES
+        assert all(0 < columns(line) <= LINE_COLUMNS or not columns(line.strip("\u0301")) for line in lines)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     text=st.text(
-        alphabet=st.one_of(st.characters(), st.sampled_from("aaaa bbb,. \n<>&-漢字ا𝔘\u0301")),
-        min_size=1,
-        max_size=400,
+        alphabet=st.one_of(st.characters(), st.sampled_from(LETTERS + "ا𝔘")), min_size=1, max_size=400
     ),
     frames=st.integers(1, 600),
 )
-def test_any_text_gives_cues_that_fit_and_never_overlap(text: str, frames: int) -> None:
+def test_any_text_gives_cues_that_keep_its_letters_and_never_overlap(text: str, frames: int) -> None:
     whole = timeline(frames=600, captions=(captioned(text, 600 - frames, 600),))
     found = cues(whole, language="en")
     clean = sanitise(text, has_glyph=lambda _: False).replace("\ufffd", "")
     assert words_of(found) == "".join(clean.split())
-    for cue in found:
-        lines = cue.text.split("\n")
-        assert 1 <= len(lines) <= LINES
-        assert all(0 < columns(line) <= LINE_COLUMNS for line in lines)
+    assert all(1 <= len(cue.text.split("\n")) <= LINES for cue in found)
     times = [time for cue in found for time in (cue.start, cue.stop)]
     assert times == sorted(times)
     assert all(cue.start < cue.stop for cue in found)
     assert all(0 <= time <= whole.duration for time in times)
+
+
+A, B = "a" * 42, "b" * 42
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        (A, [A]),
+        (A + "a", [f"{A}\na"]),
+        ("a" * 20 + " " + "b" * 21, ["a" * 20 + " " + "b" * 21]),
+        ("a" * 21 + " " + "b" * 21, ["a" * 21 + "\n" + "b" * 21]),
+        (f"{A} {B}", [f"{A}\n{B}"]),
+        (f"{A} {B} c", [A, f"{B}\nc"]),
+        ("漢" * 21, ["漢" * 21]),
+        ("漢" * 22, ["漢" * 11 + "\n" + "漢" * 11]),
+        ("a\u0301" * 42, ["a\u0301" * 42]),
+        ("a\u0301" * 43, ["a\u0301" * 42 + "\na\u0301"]),
+        ("one  two\n three", ["one two three"]),
+    ],
+    ids=lambda value: str(len(value)),
+)
+def test_a_line_has_42_columns_and_a_cue_two_lines(text: str, texts: list[str]) -> None:
+    assert cut(text) == texts
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third", "after"),
+    [
+        # Between the halves that are nearest in length, and a clause's end 10, 12, 14 columns off that.
+        ("a" * 15 + ",", "b" * 4, "c" * 21, 1),
+        ("a" * 15 + ",", "b" * 5, "c" * 22, 1),
+        ("a" * 15 + ",", "b" * 6, "c" * 23, 2),
+        ("a" * 21, "b" * 3 + ",", "c" * 16, 2),
+        ("a" * 22, "b" * 4 + ",", "c" * 16, 1),
+        ("a" * 23, "b" * 5 + ",", "c" * 16, 1),
+    ],
+)
+def test_two_lines_are_parted_at_a_clause_if_that_is_less_than_12_columns_worse(
+    first: str, second: str, third: str, after: int
+) -> None:
+    words = [first, second, third]
+    assert cut(" ".join(words)) == [" ".join(words[:after]) + "\n" + " ".join(words[after:])]
+
+
+@pytest.mark.parametrize(
+    "mark", [*",;:…،؛、，；：—–", ",'", ',"', ",”", ",’", ",»", ",)", ",]", ",」", ",』"]
+)
+def test_every_mark_that_ends_a_clause_is_known_with_what_closes_behind_it(mark: str) -> None:
+    assert cut(f"{'a' * 15}{mark} bbbb {'c' * 22}") == [f"{'a' * 15}{mark}\nbbbb {'c' * 22}"]
+
+
+def test_a_long_sentence_is_halved_at_the_clause_nearest_its_middle_or_else_at_a_word() -> None:
+    words = [letter * 9 for letter in "abcdefghijkl"]
+    assert cut(" ".join(words)) == [
+        " ".join(words[:3]) + "\n" + " ".join(words[3:6]),
+        " ".join(words[6:9]) + "\n" + " ".join(words[9:]),
+    ]
+    clause = [*words[:4], words[4] + ",", *words[5:]]
+    assert cut(" ".join(clause))[0].replace("\n", " ") == " ".join(clause[:5])
+    early = [*words[:2], words[2] + ",", *words[3:]]  # a quarter of the way: near enough
+    assert cut(" ".join(early))[0].replace("\n", " ") == " ".join(early[:3])
+    too_early = [words[0], words[1] + ",", *words[2:]]
+    assert cut(" ".join(too_early))[0].replace("\n", " ") == " ".join(too_early[:6])
+
+
+FULL = f"{'a' * 42} {'b' * 41}."
+"""A sentence that fills two lines, so that nothing is joined to it."""
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "lengths"),
+    [
+        (f"{FULL} Hi.", 4, [3, 1]),
+        (f"{FULL} Hi.", 2, [1, 1]),
+        (f"{FULL} Hi.", 1, [Fraction(1, 2), Fraction(1, 2)]),
+        (f"{FULL} {FULL}", 4, [2, 2]),
+        (f"{FULL} {'c' * 41}.", 9, [Fraction(9 * 84, 126), Fraction(9 * 42, 126)]),
+        (f"{FULL} Hi. {FULL}", 5, [2, 1, 2]),
+        (f"{FULL} {'c' * 20}. {FULL}", 189, [84, 21, 84]),
+    ],
+)
+def test_time_is_shared_by_columns_and_none_has_less_than_a_second_while_others_have_more(
+    text: str, seconds: int, lengths: list[Fraction]
+) -> None:
+    track = narrated(text, at=Fraction(0), seconds=Fraction(seconds))
+    found = cues(timeline(frames=30 * seconds, audio=(track,)), language="en")
+    assert [cue.stop - cue.start for cue in found] == lengths
+
+
+def test_neighbours_that_are_too_short_to_be_read_are_joined_where_both_fit() -> None:
+    assert cut("One. Two. Three.", seconds=Fraction(14, 5)) == ["One. Two.", "Three."]
+    assert cut("One. Two. Three.", seconds=Fraction(60)) == ["One.", "Two.", "Three."]
+    assert cut("One. Two. Three.", seconds=Fraction(1)) == ["One. Two. Three."]
+
+
+def test_sentences_of_wide_letters_are_joined_without_a_blank_and_others_with_one() -> None:
+    track = narrated("猫だ。犬だ。", at=Fraction(0), seconds=Fraction(1))
+    assert [cue.text for cue in cues(timeline(audio=(track,)), language="ja")] == ["猫だ。犬だ。"]
+    assert cut("A cat. A dog.", seconds=Fraction(1)) == ["A cat. A dog."]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        ([(0, 100), (60, 160)], [(0, 60), (60, 160)]),
+        ([(0, 100), (0, 200)], [(0, 50), (50, 200)]),
+        ([(0, 100), (20, 80)], [(0, 40), (40, 80)]),
+        ([(0, 100), (50, 100)], [(0, 50), (50, 100)]),
+        ([(0, 100), (100, 200)], [(0, 100), (100, 200)]),
+        ([(0, 100), (120, 200)], [(0, 100), (120, 200)]),
+        ([(0, 100), (10, 40)], [(0, 20), (20, 40)]),
+        ([(250, 400)], [(250, 300)]),
+        ([(300, 400)], []),
+    ],
+)
+def test_captions_in_each_other_s_way_share_the_time(
+    ranges: list[tuple[int, int]], expected: list[tuple[int, int]]
+) -> None:
+    shown = tuple(captioned("Words.", start, stop, scene=f"s{start}-{stop}") for start, stop in ranges)
+    found = cues(timeline(frames=300, captions=shown), language="en")
+    assert [(cue.start * 30, cue.stop * 30) for cue in found] == expected
+
+
+def test_cues_are_in_the_order_of_their_times_whatever_the_order_of_the_scenes() -> None:
+    shown = (captioned("Later.", 100, 200, scene="a"), captioned("Sooner.", 0, 100, scene="b"))
+    assert [cue.text for cue in cues(timeline(captions=shown), language="en")] == ["Sooner.", "Later."]
+
+
+def test_only_narration_is_spoken_and_only_where_it_has_words() -> None:
+    music = AudioTrack("music", Path("m.wav"), "", Fraction(0), Fraction(5), scene_id="s0", text="Not these.")
+    blank = narrated(" \n ", scene="s0")
+    shown = (captioned("These.", 0, 90),)
+    found = cues(timeline(audio=(music, blank), captions=shown), language="en")
+    assert [cue.text for cue in found] == ["These."]
+
+
+def test_the_files_are_these_letters() -> None:
+    found = (
+        Cue(Fraction(0), Fraction(1), "one\ntwo"),
+        Cue(Fraction(3661), Fraction(3661_2345, 10_000), "a & b < c > d"),
+    )
+    assert to_srt(found) == (
+        "1\n00:00:00,000 --> 00:00:01,000\none\ntwo\n\n2\n01:01:01,000 --> 01:01:01,235\na & b < c > d\n"
+    )
+    assert to_vtt(found) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\none\ntwo\n\n"
+        "01:01:01.000 --> 01:01:01.235\na &amp; b &lt; c &gt; d\n"
+    )
 
 
 def test_srt_is_read_back_to_the_millisecond(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import resource
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +22,14 @@ from PIL import Image
 
 from tests.engine.render.test_renderer import settings_of, timeline, writer_for
 from tests.support.at_once import run_at_once
+from tests.support.durability import disk_calls
 from tests.support.video import compositor_of, draw
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
 from video_pipeline.engine.outputs.thumbnail import FrameWatch
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache, pack, unpack
-from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timeline import Clip, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 
 SETTINGS = settings_of(crf=22)
@@ -79,6 +84,171 @@ def test_a_segment_of_another_key_or_length_is_refused() -> None:
     for wrong in (b"", packed[:50], packed[:-1], packed + b"x"):
         with pytest.raises(DamagedError):
             unpack(KEY, wrong)
+
+
+def test_a_file_is_header_notes_and_segment() -> None:
+    notes = b'{"3": 0.5, "12": 1.0}'
+    packed = pack(KEY, CachedSegment(b"segment", {12: 1.0, 3: 0.5}))
+    assert packed[:8] == b"VPSEG\0\0\1"
+    assert packed[8:40] == bytes.fromhex(KEY)
+    assert packed[40:72] == hashlib.sha256(notes + b"segment").digest()
+    assert packed[72:88] == bytes([0] * 7 + [len(notes)] + [0] * 7 + [7])
+    assert packed[88:] == notes + b"segment"
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda packed: packed[:87], "87 bytes, less than its header of 88"),
+        (lambda packed: b"VPSEG\0\0\2" + packed[8:], "it is not a segment of this version"),
+        (lambda packed: packed[:-1], "8 bytes after its header, not 9"),
+        (lambda packed: packed + b"x", "10 bytes after its header, not 9"),
+        (lambda packed: packed[:-1] + b"x", "its SHA-256 is not the one it was written with"),
+        (lambda packed: packed[:88], "0 bytes after its header, not 9"),
+    ],
+)
+def test_what_is_damaged_is_said(damage: Callable[[bytes], bytes], words: str) -> None:
+    with pytest.raises(DamagedError) as caught:
+        unpack(KEY, damage(pack(KEY, CachedSegment(b"segment", {}))))
+    assert str(caught.value) == words
+
+
+class TestWithoutRendering:
+    """The cache alone: a timeline of two pictures, and segments of any bytes."""
+
+    FIRST, SECOND = FrameRange(0, 10), FrameRange(10, 20)
+
+    def timeline(self, folder: Path, **source: Any) -> Timeline:
+        clips = []
+        for index, frames in enumerate((self.FIRST, self.SECOND)):
+            path = folder / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"picture %d" % index)
+            still = Still(path, 90, 160, file_sha256(path))
+            clips.append(Clip(f"s{index}", frames, replace(still, **source)))
+        return Timeline(90, 160, Fraction(30), "t", tuple(clips))
+
+    def cache(self, folder: Path, line: Timeline, **options: Any) -> SegmentCache:
+        return SegmentCache(
+            ContentCache(folder),
+            timeline=line,
+            captions=(),
+            settings=SETTINGS,
+            compositor={"name": "x"},
+            **options,
+        )
+
+    def kept(self, cache: SegmentCache, frames: FrameRange, data: bytes = b"data") -> CachedSegment | None:
+        """Ask for a segment, put one there, and ask again."""
+        assert cache.get(frames) is None
+        cache.put(frames, CachedSegment(data, {1: 0.5}))
+        return cache.get(frames)
+
+    def test_what_was_put_is_found_by_its_range_alone(self, tmp_path: Path) -> None:
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        assert not cache.has(self.FIRST)
+        assert self.kept(cache, self.FIRST) == CachedSegment(b"data", {1: 0.5})
+        assert cache.has(self.FIRST)
+        assert not cache.has(self.SECOND)
+        assert cache.get(self.SECOND) is None
+        (path,) = entries(tmp_path / "cache")
+        folder, prefix, name = path.relative_to(tmp_path / "cache").parts
+        assert (folder, name[:2], path.suffix) == ("segments", prefix, ".segment")
+        assert len(path.stem) == 64
+
+    def test_each_kind_has_its_own_folder(self, tmp_path: Path) -> None:
+        line = self.timeline(tmp_path)
+        thumbnails = self.cache(tmp_path / "cache", line, kind="thumbnails")
+        assert self.kept(thumbnails, self.FIRST) is not None
+        assert self.cache(tmp_path / "cache", line).get(self.FIRST) is None
+        assert [path.relative_to(tmp_path / "cache").parts[0] for path in entries(tmp_path / "cache")] == [
+            "thumbnails"
+        ]
+
+    def test_a_segment_is_on_the_disk_before_it_has_its_name(self, tmp_path: Path) -> None:
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        cache.get(self.FIRST)
+        with disk_calls(tmp_path / "cache") as calls:
+            cache.put(self.FIRST, CachedSegment(b"data"))
+        assert [call.split()[0] for call in calls] == ["sync", "rename", "sync"]
+        assert calls[0].endswith(f".partial-*.segment {88 + len('{}') + 4}")
+
+    def test_what_nobody_asked_for_is_not_kept(self, tmp_path: Path) -> None:
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        cache.put(self.FIRST, CachedSegment(b"data"))
+        assert entries(tmp_path / "cache") == []
+
+    def test_a_segment_that_is_used_is_the_last_to_be_pruned(self, tmp_path: Path) -> None:
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        for frames in (self.FIRST, self.SECOND):
+            self.kept(cache, frames)
+        for path in entries(tmp_path / "cache"):
+            os.utime(path, (1000, 1000))
+        cache.get(self.FIRST)
+        used = [path for path in entries(tmp_path / "cache") if path.stat().st_atime > 1000]
+        assert len(used) == 1
+        assert used[0].stat().st_mtime == 1000
+
+    def test_a_file_that_changes_while_it_is_drawn_is_not_kept_and_its_neighbours_are(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        for frames in (self.FIRST, self.SECOND):
+            assert cache.get(frames) is None
+        (tmp_path / "1.png").write_bytes(b"another picture")
+        for frames in (self.FIRST, self.SECOND):
+            cache.put(frames, CachedSegment(b"data"))
+        assert cache.has(self.FIRST)
+        assert not cache.has(self.SECOND)
+        assert [record.message for record in caplog.records] == [
+            "frames [10, 20): a file changed while they were drawn; they are not kept"
+        ]
+
+    def test_nor_is_one_that_is_gone_or_is_known_by_its_bytes_alone(self, tmp_path: Path) -> None:
+        gone = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        unknown = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
+        for cache in (gone, unknown):
+            assert cache.get(self.FIRST) is None
+        (tmp_path / "0.png").write_bytes(b"another picture")
+        unknown.put(self.FIRST, CachedSegment(b"data"))
+        (tmp_path / "0.png").unlink()
+        gone.put(self.FIRST, CachedSegment(b"data"))
+        assert entries(tmp_path / "cache") == []
+
+    def test_a_file_known_by_its_bytes_alone_is_kept_where_it_stays_as_it_is(self, tmp_path: Path) -> None:
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
+        assert self.kept(cache, self.FIRST) is not None
+
+    def test_files_in_the_cache_itself_are_not_looked_at_again(self, tmp_path: Path) -> None:
+        folder = tmp_path / "cache"
+        cache = self.cache(folder, self.timeline(folder / "backgrounds"))
+        assert cache.get(self.FIRST) is None
+        (folder / "backgrounds" / "0.png").write_bytes(b"touched")
+        cache.put(self.FIRST, CachedSegment(b"data"))
+        assert cache.has(self.FIRST)
+
+    def test_a_file_that_cannot_be_read_has_no_segment_and_no_error(self, tmp_path: Path) -> None:
+        line = self.timeline(tmp_path, sha256="")
+        cache = self.cache(tmp_path / "cache", line)
+        (tmp_path / "0.png").unlink()
+        assert cache.get(self.FIRST) is None
+        assert not cache.has(self.FIRST)
+        cache.put(self.FIRST, CachedSegment(b"data"))
+        assert entries(tmp_path / "cache") == []
+        assert self.kept(cache, self.SECOND) is not None
+
+    def test_a_cache_that_cannot_be_read_is_warned_of_once_and_written_no_more(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "cache").write_text("in the way")
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        for frames in (self.FIRST, self.SECOND):
+            assert cache.get(frames) is None
+        (tmp_path / "cache").unlink()
+        cache.put(self.FIRST, CachedSegment(b"data"))
+        assert not (tmp_path / "cache").exists()
+        (record,) = caplog.records
+        assert record.message.endswith(": Not a directory; the render goes on without caching its segments")
 
 
 def test_the_bytes_are_the_same_with_and_without_a_cache_cold_and_warm(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from video_pipeline.engine.common.cache import FileDigests
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.render import segment_key as module
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.captions.lettering import Letter, Lettering, Word
 from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
@@ -254,6 +255,110 @@ def test_the_versions_of_the_encoder_are_known() -> None:
     versions = encoding_versions("libx264")
     assert versions["x264"].startswith("core ")
     assert versions["libraries"]["libavcodec"][0] >= 60
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("__version__", "0.0.0"), ("FORMAT", 999), ("encoding_versions", lambda encoder: {"x264": "core 1"})],
+)
+def test_another_version_of_what_makes_the_bytes_has_other_keys(
+    monkeypatch: pytest.MonkeyPatch, name: str, other: Any
+) -> None:
+    timeline, captions, segment = story()
+    before = key(timeline, segment, captions=captions)
+    monkeypatch.setattr(module, name, other)
+    assert key(timeline, segment, captions=captions) != before
+
+
+def test_the_encoder_s_versions_are_of_the_encoder_that_is_set() -> None:
+    timeline, _, segment = story()
+    keys = {
+        key(timeline, segment, settings=replace(SETTINGS, encoder=name)) for name in ("libx264", "h264_nvenc")
+    }
+    assert len(keys) == 2
+    assert set(encoding_versions("libx264")) == {"pyav", "libraries", "x264"}
+    assert all(len(numbers) == 3 for numbers in encoding_versions("libx264")["libraries"].values())
+
+
+def test_a_font_is_in_the_key_by_its_content_and_not_by_its_path(tmp_path: Path) -> None:
+    timeline, (art,), segment = story()
+    text = tmp_path / "1.txt"
+    text.write_text("words")
+
+    def with_font(path: Path, content: bytes) -> str:
+        path.write_bytes(content)
+        lines = ({"textfile": text, "fontfile": str(path), "fontsize": 20},)
+        return segment_key(
+            timeline,
+            (replace(art, picture=None, lines=lines),),
+            segment,
+            settings=SETTINGS,
+            compositor=COMPOSITOR,
+        )
+
+    one = with_font(tmp_path / "a.ttf", b"one")
+    assert with_font(tmp_path / "moved.ttf", b"one") == one
+    assert with_font(tmp_path / "a.ttf", b"two") != one
+
+
+def test_letters_that_no_font_has_change_no_key() -> None:
+    timeline, (art,), segment = story()
+    assert key(timeline, segment, captions=(replace(art, missing="☃"),)) == key(
+        timeline, segment, captions=(art,)
+    )
+
+
+def test_a_missing_file_is_an_error_of_the_disk() -> None:
+    timeline, (art,), segment = story()
+    with pytest.raises(FileNotFoundError):
+        segment_key(timeline, (art,), segment, settings=SETTINGS, compositor=COMPOSITOR)
+
+
+def test_of_plain_values_each_kind_is_told_apart() -> None:
+    timeline, _, segment = story()
+    values: list[Any] = [
+        None, True, 1, 2, 0.5, "1", "a", b"a", b"b", Fraction(1, 2), Fraction(1, 3), Path("a"), Path("b"),
+        [1, 2], [2, 1], {"a": 1}, {"a": 2}, FrameRange(80, 90), FrameRange(80, 91), FrameRange(81, 90),
+        np.zeros(4, np.uint8), np.ones(4, np.uint8), np.zeros(4, np.int8), np.zeros((2, 2), np.uint8),
+        CAMERA, replace(CAMERA, easing="cubic"),
+    ]  # fmt: skip
+    keys = [key(timeline, segment, compositor={"value": value}) for value in values]
+    assert len(set(keys)) == len(values)
+    assert key(timeline, segment, compositor={"value": (1, 2)}) == keys[values.index([1, 2])]
+    turned = np.ones((3, 2), np.uint8).T
+    assert key(timeline, segment, compositor={"value": turned}) == key(
+        timeline, segment, compositor={"value": turned.copy()}
+    )
+
+
+def test_a_transition_that_begins_before_the_range_is_drawn_from_its_first_frame() -> None:
+    timeline, _, _ = story()
+    part = FrameRange(85, 100)  # the transition is [80, 90)
+    assert key(changed_clip(timeline, 0, source=still("other")), part) != key(timeline, part)
+    longer = replace(timeline, transitions=(replace(timeline.transitions[0], frames=FrameRange(79, 90)),))
+    assert key(longer, part) != key(replace(timeline, transitions=timeline.transitions[:1]), part)
+    faded = changed_clip(timeline, 1, fade_in_frames=3)
+    assert key(faded, part) != key(timeline, part), "the fade of the clip that comes in is in the transition"
+    assert key(faded, FrameRange(90, 100)) == key(timeline, FrameRange(90, 100))
+
+
+@pytest.mark.parametrize(
+    ("part", "fade_in", "fade_out"),
+    [
+        (FrameRange(0, 20), True, False),
+        (FrameRange(19, 40), True, False),
+        (FrameRange(20, 80), False, False),
+        (FrameRange(60, 81), False, True),
+        (FrameRange(80, 100), False, True),
+    ],
+)
+def test_a_fade_reaches_exactly_its_frames(part: FrameRange, fade_in: bool, fade_out: bool) -> None:
+    clip = Clip("a", FrameRange(0, 100), still("a"), fade_in_frames=20, fade_out_frames=20)
+    timeline = Timeline(*SIZE_PX, Fraction(30), "T", (clip,))
+    plain = changed_clip(timeline, 0, fade_in_frames=0, fade_out_frames=0)
+    assert (key(timeline, part) != key(plain, part)) == (fade_in or fade_out)
+    assert (key(timeline, part) != key(changed_clip(timeline, 0, fade_in_frames=0), part)) == fade_in
+    assert (key(timeline, part) != key(changed_clip(timeline, 0, fade_out_frames=0), part)) == fade_out
 
 
 def test_what_has_no_place_in_a_key_is_refused() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.durability import disk_calls, open_descriptors
 from tests.support.jobs import job_of, node_config, submit, tiny_story
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
@@ -19,6 +22,7 @@ from video_pipeline.engine.storage.local import (
     is_published,
     publish,
     published_result,
+    read_staged,
 )
 
 FILES = {
@@ -87,6 +91,127 @@ def test_what_is_not_whole_is_not_published(tmp_path: Path, without: str) -> Non
     with pytest.raises(NotStagedError):
         publish(stage(tmp_path / "staging", without=without), tmp_path / "job")
     assert not (tmp_path / "job").exists()
+
+
+def test_a_folder_is_synced_before_it_is_renamed_and_both_of_its_parents_after(tmp_path: Path) -> None:
+    (tmp_path / "stagings").mkdir()
+    (tmp_path / "out").mkdir()
+    staged = stage(tmp_path / "stagings" / "job.1")
+    before = open_descriptors()
+    with disk_calls(tmp_path) as calls:
+        publish(staged, tmp_path / "out" / "job")
+    assert calls == [
+        "sync stagings/job.1/",
+        "rename stagings/job.1 -> out/job",
+        "sync out/",
+        "sync stagings/",
+    ]
+    assert open_descriptors() == before
+
+
+def test_a_folder_that_cannot_be_synced_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    staged = stage(tmp_path / "staging")
+    monkeypatch.setattr(os, "fsync", refuse)
+    before = open_descriptors()
+    with pytest.raises(OSError, match="Input/output error"):
+        publish(staged, tmp_path / "job")
+    assert open_descriptors() == before
+    assert staged.exists()
+    assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize("in_the_way", ["a full folder", "a file"])
+def test_what_is_in_the_way_counts_as_published(tmp_path: Path, in_the_way: str) -> None:
+    target = tmp_path / "job"
+    if in_the_way == "a file":
+        target.write_text("x")
+    else:
+        target.mkdir()
+        (target / "x").write_text("x")
+    with pytest.raises(AlreadyPublishedError, match="job: is there already"):
+        publish(stage(tmp_path / "staging"), target)
+    assert (tmp_path / "staging").exists()
+
+
+def test_another_refusal_of_the_disk_is_raised_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        publish(stage(tmp_path / "staging"), tmp_path / "no such folder" / "job")
+    with pytest.raises(OSError, match="Invalid argument"):
+        publish(tmp_path / "staging", tmp_path / "staging" / "inner")
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.mp4", "/etc/passwd", "inner/s.mp4", "..", ".", "", "./s.mp4", "s.mp4/"]
+)
+def test_a_result_that_names_a_file_outside_of_its_folder_is_not_whole(tmp_path: Path, name: str) -> None:
+    folder = stage(tmp_path / "staging")
+    (tmp_path / "secret.mp4").write_text("x")
+    (folder / "inner").mkdir()
+    (folder / "inner" / "s.mp4").write_text("x")
+    (folder / RESULT).write_text(json.dumps({"files": {**FILES, "video": name}}))
+    with pytest.raises(NotStagedError, match="staging: without "):
+        publish(folder, tmp_path / "job")
+    assert not is_published(folder)
+    assert not (tmp_path / "job").exists()
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_whole(tmp_path: Path) -> None:
+    folder = stage(tmp_path / "staging", without="s.mp4")
+    (folder / "s.mp4").mkdir()
+    with pytest.raises(NotStagedError, match=r"without s\.mp4$"):
+        read_staged(folder)
+
+
+WRONG_RESULTS: dict[str, bytes] = {
+    "empty": b"",
+    "cut short": b'{"files": {',
+    "no UTF-8": b'{"files": "\xff"}',
+    "a list": b"[]",
+    "a number": b"7",
+    "nothing": b"null",
+    "no files": b"{}",
+    "files of another kind": b'{"files": 7}',
+    "files in a list": b'{"files": ["s.mp4"]}',
+    "one file less": b'{"files": {"video": "s.mp4"}}',
+    "too deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_RESULTS)
+def test_any_result_that_cannot_be_read_is_said_to_be_so(tmp_path: Path, name: str) -> None:
+    folder = stage(tmp_path / "staging")
+    (folder / RESULT).write_bytes(WRONG_RESULTS[name])
+    with pytest.raises(NotStagedError, match="its result cannot be read"):
+        read_staged(folder)
+    assert not is_published(folder)
+
+
+def test_a_result_in_a_folder_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / RESULT).mkdir()
+    with pytest.raises(NotStagedError, match="its result cannot be read"):
+        read_staged(tmp_path / "folder")
+
+
+def test_a_published_result_is_what_clients_are_told(tmp_path: Path) -> None:
+    folder = stage(tmp_path / "job")
+    expected: dict[str, Any] = {
+        "video_path": str(folder / "s.mp4"),
+        "thumbnail_path": str(folder / "s_thumb.jpg"),
+        "subtitles": [str(folder / "s.srt"), str(folder / "s.vtt")],
+        "metadata_path": str(folder / "s.json"),
+        "manifest_path": str(folder / "s.manifest.json"),
+        "encoder": "libx264",
+    }
+    assert published_result(folder) == expected
+    assert read_staged(folder) == {"files": FILES, "encoder": "libx264"}
+    with pytest.raises(NotStagedError):
+        published_result(tmp_path)
 
 
 def test_killed_before_publishing_began_the_job_is_rendered_again_uncharged(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.durability import disk_calls, open_descriptors
 from video_pipeline.engine.jobs.inputs.inbox import Inbox, InboxError, inbox_names, sweep_inbox
 
 
@@ -39,6 +40,83 @@ def test_the_same_part_is_kept_once(tmp_path: Path) -> None:
     assert again.keep(b"abc", ".jpg") == first
     again.sync()
     assert len(names(tmp_path)) == 1
+
+
+def test_every_part_is_on_the_disk_before_any_has_its_name_and_the_folder_is_synced_after(
+    tmp_path: Path,
+) -> None:
+    box = Inbox(tmp_path)
+    with disk_calls(tmp_path) as calls:
+        one, two = (box.keep(data, ".jpg").removeprefix("inbox:") for data in (b"abc", b"defg"))
+        assert calls == []
+        box.sync()
+    assert calls == [
+        "sync .partial-* 3",
+        "sync .partial-* 4",
+        f"rename .partial-* -> {one}",
+        f"rename .partial-* -> {two}",
+        "sync ./",
+    ]
+
+
+def test_a_part_that_is_here_already_is_not_written_again_but_its_name_is_made_to_last(
+    tmp_path: Path,
+) -> None:
+    box = Inbox(tmp_path)
+    box.keep(b"abc", ".jpg")
+    box.sync()
+    with disk_calls(tmp_path) as calls:
+        box.sync()
+        Inbox(tmp_path / "not there").sync()
+        assert calls == [], "nothing was kept: there is nothing to sync"
+        again = Inbox(tmp_path)  # the process that wrote it may have died before its sync of the folder
+        again.keep(b"abc", ".jpg")
+        again.sync()
+    assert calls == ["sync ./"]
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    box.keep(b"first", ".jpg")
+    box.sync()
+    before = open_descriptors()
+    for number in range(10):
+        box.keep(bytes([number]), ".jpg")
+        box.sync()
+    assert open_descriptors() == before
+
+
+def test_a_sync_that_fails_keeps_nothing_and_the_next_one_starts_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    box = Inbox(tmp_path)
+    reference = box.keep(b"abc", ".jpg")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(InboxError, match="cannot be kept: Input/output error"):
+            box.sync()
+    assert names(tmp_path) == []
+    box.sync()
+    assert box.path(reference) is None
+    box.keep(b"abc", ".jpg")
+    box.sync()
+    assert box.path(reference) is not None
+
+
+def test_two_inboxes_of_one_folder_have_private_files(tmp_path: Path) -> None:
+    one, two = Inbox(tmp_path), Inbox(tmp_path)
+    reference = one.keep(b"abc", ".jpg")
+    assert two.keep(b"abc", ".jpg") == reference
+    assert len(names(tmp_path)) == 2
+    one.sync()
+    two.sync()
+    path = one.path(reference)
+    assert path is not None
+    assert path.read_bytes() == b"abc"
+    assert names(tmp_path) == [path.name]
 
 
 def test_what_was_discarded_leaves_nothing(tmp_path: Path) -> None:
@@ -130,6 +208,90 @@ def test_only_old_files_that_no_job_needs_are_swept(tmp_path: Path) -> None:
         ["notes.txt", needed.removeprefix("inbox:"), young.removeprefix("inbox:")]
     )
     assert sweep_inbox(tmp_path / "not there", set(), 0) == 0
+
+
+def test_what_is_as_old_as_that_is_swept_and_what_is_younger_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Inbox(tmp_path)
+    names_ = [box.keep(bytes([number]), ".jpg").removeprefix("inbox:") for number in range(2)]
+    box.sync()
+    now = 2_000_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    for name, age in zip(names_, (50, 49), strict=True):
+        os.utime(tmp_path / name, (now - age, now - age))
+    assert sweep_inbox(tmp_path, set(), 50) == 1
+    assert names(tmp_path) == [names_[1]]
+
+
+def test_what_a_sweeper_that_was_killed_has_moved_aside_is_swept_too(tmp_path: Path) -> None:
+    old = tmp_path / f".swept-{'0' * 64}.jpg"
+    old.write_bytes(b"x")
+    young = tmp_path / f".swept-{'1' * 64}.jpg"
+    young.write_bytes(b"x")
+    _aged(old, 100)
+    assert sweep_inbox(tmp_path, set(), 50) == 1
+    assert names(tmp_path) == [young.name]
+
+
+def test_names_and_references_both_keep_a_file(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    one, two = box.keep(b"1", ".jpg"), box.keep(b"2", ".jpg")
+    box.sync()
+    for reference in (one, two):
+        _aged(tmp_path / reference.removeprefix("inbox:"), 100)
+    assert sweep_inbox(tmp_path, {one, two.removeprefix("inbox:")}, 50) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 64, "a" * 63 + ".jpg", "A" * 64 + ".jpg", "a" * 64 + ".jpg.txt", "x.jpg"]
+)
+def test_files_that_are_not_the_inbox_s_are_never_swept(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    _aged(tmp_path / name, 1000)
+    assert sweep_inbox(tmp_path, set(), 0) == 0
+    assert names(tmp_path) == [name]
+
+
+def test_a_file_that_another_sweeper_takes_first_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Inbox(tmp_path)
+    names_ = [box.keep(bytes([number]), ".jpg").removeprefix("inbox:") for number in range(2)]
+    box.sync()
+    for name in names_:
+        _aged(tmp_path / name, 100)
+    real = Path.replace
+
+    def taken(self: Path, target: Path) -> Path:
+        if self.name == names_[0]:
+            self.unlink()
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", taken)
+    assert sweep_inbox(tmp_path, set(), 50) == 1
+    assert names(tmp_path) == []
+
+
+def test_a_file_found_again_while_it_is_swept_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Inbox(tmp_path)
+    reference = box.keep(b"abc", ".jpg")
+    box.sync()
+    path = tmp_path / reference.removeprefix("inbox:")
+    _aged(path, 100)
+    real = Path.replace
+
+    def moved(self: Path, target: Path) -> Path:
+        result = real(self, target)
+        if self == path:
+            os.utime(target)  # as the front end does that opened it just before
+        return result
+
+    monkeypatch.setattr(Path, "replace", moved)
+    assert sweep_inbox(tmp_path, set(), 50) == 0
+    assert names(tmp_path) == [path.name]
 
 
 def test_a_part_handed_in_again_is_not_swept(tmp_path: Path) -> None:

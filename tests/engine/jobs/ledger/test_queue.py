@@ -13,12 +13,14 @@ from tests.support.ledgers import (
     assert_sound,
     claim,
     claimed,
+    new_job,
     publish,
     quick_folder,
     submit,
 )
-from video_pipeline.engine.jobs.ledger.errors import QueueFull
+from video_pipeline.engine.jobs.ledger.errors import KeyConflict, QueueFull
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.rows import AcceptedJob
 from video_pipeline.engine.jobs.model import Failure
 
 HOUR = 3600.0
@@ -124,6 +126,120 @@ def test_a_scheduled_job_joins_the_queue_when_its_time_has_come(ledger: Ledger, 
     assert claimed(ledger) == ["before it", "in a minute", "in an hour"]
 
 
+@pytest.mark.parametrize(("scheduled_in", "retry_in"), [(60, 30), (30, 60)])
+def test_of_a_scheduled_job_and_a_retry_the_next_due_is_waited_for(
+    ledger: Ledger, clock: FakeClock, scheduled_in: float, retry_in: float
+) -> None:
+    failed = submit(ledger, "retry")
+    assert ledger.attempts.fail(
+        failed, claim(ledger).fence, Failure("retryable", "E", "m"), retry_in=retry_in
+    )
+    submit(ledger, "scheduled", scheduled_for=clock.wall() + scheduled_in)
+    names = ["scheduled", "retry"] if scheduled_in < retry_in else ["retry", "scheduled"]
+    for name in names:
+        assert ledger.queue.promote_due() == 30
+        clock.run(29)
+        assert ledger.queue.promote_due() == 1
+        assert ledger.attempts.claim() is None
+        clock.run(1)
+        ledger.queue.promote_due()
+        assert claimed(ledger) == [name]
+    assert ledger.queue.promote_due() is None
+
+
+def test_scheduled_jobs_that_have_become_due_join_in_the_order_of_their_times(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    for name, seconds in (("third", 30), ("first", 10), ("second", 20), ("second too", 20)):
+        submit(ledger, name, scheduled_for=clock.wall() + seconds)
+    submit(ledger, "urgent", scheduled_for=clock.wall() + 30, priority="high")
+    clock.run(60)
+    submit(ledger, "last")
+    ledger.queue.promote_due()
+    assert claimed(ledger) == ["urgent", "last", "first", "second", "second too", "third"]
+
+
+def test_retries_that_have_become_due_come_up_at_their_old_places(ledger: Ledger, clock: FakeClock) -> None:
+    for name in ("first", "second", "third"):
+        submit(ledger, name)
+    attempts = [claim(ledger) for _ in range(3)]
+    for attempt, seconds in zip(attempts, (30.0, 10.0, 20.0), strict=True):
+        assert ledger.attempts.fail(
+            attempt.job_id, attempt.fence, Failure("retryable", "E", "m"), retry_in=seconds
+        )
+    clock.run(60)
+    ledger.queue.promote_due()
+    assert claimed(ledger) == ["first", "second", "third"]
+
+
+def test_a_job_is_due_at_its_very_time(ledger: Ledger, clock: FakeClock) -> None:
+    submit(ledger, "scheduled", scheduled_for=clock.wall() + 10)
+    clock.run(10)
+    assert ledger.queue.promote_due() is None
+    assert claimed(ledger) == ["scheduled"]
+    submit(ledger, "now", scheduled_for=clock.wall())
+    assert claimed(ledger) == ["now"], "what is due when it is submitted waits for nothing"
+
+
+def test_jobs_submitted_together_keep_their_order_and_take_a_place_each(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    options: dict[str, float | int] = {"ageing": AGEING, "max_queued": 100}
+    names = [f"{number}" for number in range(5)]
+    ledger.queue.submit_all([new_job(name) for name in names], **options)  # type: ignore[arg-type]
+    submit(ledger, "after")
+    ledger.queue.submit_all([new_job("low", priority="low"), new_job("high", priority="high")], **options)  # type: ignore[arg-type]
+    assert claimed(ledger) == ["high", *names, "after", "low"]
+
+
+def test_a_key_used_twice_in_one_batch_is_one_job_and_another_content_a_conflict(ledger: Ledger) -> None:
+    jobs = [
+        new_job("a", key="k", digest="1"),
+        new_job("a", key="k", digest="1"),
+        new_job("b", key="k", digest="2"),
+        new_job("a", key="k", digest="1", owner="ben"),
+        new_job("c"),
+        new_job("c"),
+    ]
+    first, again, other, of_ben, one, two = ledger.queue.submit_all(jobs, ageing=AGEING, max_queued=100)
+    assert isinstance(first, AcceptedJob)
+    assert isinstance(again, AcceptedJob)
+    assert (first.created, again.created, again.job_id) == (True, False, first.job_id)
+    assert isinstance(other, KeyConflict)
+    assert isinstance(of_ben, AcceptedJob)
+    assert isinstance(one, AcceptedJob)
+    assert isinstance(two, AcceptedJob)
+    assert len({first.job_id, of_ben.job_id, one.job_id, two.job_id}) == ledger.queue.length() == 4
+    with pytest.raises(KeyConflict):
+        ledger.queue.submit(jobs[2], ageing=AGEING, max_queued=100)
+
+
+def test_the_length_is_told_by_priority(ledger: Ledger, clock: FakeClock) -> None:
+    assert ledger.queue.length_by_priority() == {"high": 0, "normal": 0, "low": 0}
+    submit(ledger, priority="high")
+    for _ in range(2):
+        submit(ledger, priority="low", scheduled_for=clock.wall() + 60)
+    assert ledger.queue.length_by_priority() == {"high": 1, "normal": 0, "low": 2}
+    assert ledger.queue.length() == 3
+    claim(ledger)
+    assert ledger.queue.length_by_priority() == {"high": 0, "normal": 0, "low": 2}
+
+
+def test_a_restart_keeps_what_was_left_of_a_wait(tmp_path: Path) -> None:
+    """Without a reboot the monotonic clock goes on: such a wait is neither longer nor begun anew."""
+    clock = FakeClock()
+    with Ledger(tmp_path / "l", clock=clock) as before:
+        job_id = submit(before)
+        assert before.attempts.fail(
+            job_id, claim(before).fence, Failure("retryable", "E", "m"), retry_in=40.0
+        )
+    for passed, left in ((0, 40.0), (15, 25.0), (25, None), (10, None)):
+        clock.run(passed)
+        with Ledger(tmp_path / "l", clock=clock) as after:
+            assert after.attempts.recover() == ()
+            assert after.queue.promote_due() == left
+
+
 def test_many_jobs_that_are_due_at_once_come_up_in_order(ledger: Ledger, clock: FakeClock) -> None:
     with ledger.file.group():
         for number in range(1500):
@@ -196,6 +312,52 @@ class TestRoom:
         submit(ledger, max_queued=2)
         ledger.jobs.request_cancel(job_id)
         submit(ledger, max_queued=2)
+
+    def test_the_reserve_is_a_share_of_the_limit_rounded_down(self, ledger: Ledger) -> None:
+        for _ in range(3):
+            submit(ledger, priority="high", max_queued=2, reserve=0.99)
+            if ledger.queue.length() == 3:
+                break
+        with pytest.raises(QueueFull, match="3 jobs wait, the limit is 3"):
+            submit(ledger, priority="high", max_queued=2, reserve=0.99)
+
+    def test_a_batch_fills_the_last_places_and_the_rest_is_refused(self, ledger: Ledger) -> None:
+        jobs = [new_job(str(number)) for number in range(3)] + [new_job("high", priority="high")]
+        results = ledger.queue.submit_all(jobs, ageing=AGEING, max_queued=2, reserve=0.5)
+        assert [type(result) for result in results] == [AcceptedJob, AcceptedJob, QueueFull, AcceptedJob]
+        assert ledger.queue.length() == 3
+
+    def test_a_key_that_was_used_is_answered_though_the_queue_is_full(self, ledger: Ledger) -> None:
+        job_id = submit(ledger, key="k", max_queued=1)
+        assert submit(ledger, key="k", max_queued=1) == job_id
+
+    @pytest.mark.parametrize(
+        ("ends_after", "retry_after"),
+        [
+            ([], 5.0),
+            ([1], 5.0),
+            ([1, 20], 20.0),
+            ([1, 20, 31], 25.5),
+            ([1, 0.2], 1.0),
+            ([1, 3600], 60.0),
+            ([1, 2.34], 2.3),
+            ([1000, *[3] * 15], 3.0),
+            ([1000, 1000, *[3] * 15], 3.0),
+        ],
+    )
+    def test_retry_after_is_the_mean_time_between_the_last_ends_within_bounds(
+        self, ledger: Ledger, clock: FakeClock, ends_after: list[float], retry_after: float
+    ) -> None:
+        for _ in ends_after:
+            submit(ledger)
+        for seconds in ends_after:
+            clock.run(seconds)
+            publish(ledger, claim(ledger))
+        submit(ledger, max_queued=1)
+        for _ in range(2):
+            with pytest.raises(QueueFull) as full:
+                submit(ledger, max_queued=1)
+            assert full.value.retry_after == retry_after
 
     def test_retry_after_follows_the_pace_of_the_ends(self, ledger: Ledger, clock: FakeClock) -> None:
         for _ in range(20):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.jitter import blob_centres, draw_blobs, follow, jitter_of
+from tests.support.camera import place
 from tests.support.tolerances import (
     BLURRED_FILL_DB,
     COMPOSITORS_DB,
@@ -206,12 +207,8 @@ def test_points_fall_where_the_camera_says(tmp_path: Path, easing: Easing, zoom:
     timeline = timeline_of([clip_of(source, 0, 31, camera=camera)], size_px=(360, 640))
     frames = luma(draw_range(native_of(timeline)))
     for number in (0, 7, 15, 22, 30):
-        view = camera.view(number, 31)
-        for x, y in places:
-            expected = (
-                (x / picture_px[0] - view.x) / view.width * 360,
-                (y / picture_px[1] - view.y) / view.height * 640,
-            )
+        for point in places:
+            expected = place(camera, point / picture_px, number, 31, (360, 640))
             found = centroid(frames[number], expected, round(24 * min(zoom, 1.6)), floor=24)
             assert np.abs(np.subtract(found, expected)).max() < SUBPIXEL_PX, (number, found, expected)
 
@@ -245,7 +242,7 @@ def test_steady_moves_do_not_shake(tmp_path: Path, move: Callable[[Rect], Camera
     source = still(tmp_path / "blobs.png", np.repeat(light[..., None], 3, axis=2), compress_level=1)
     camera = move(largest_rect(picture_px[0] / picture_px[1], size_px[0] / size_px[1]))
     timeline = timeline_of([clip_of(source, 0, count, camera=camera)], size_px=size_px)
-    view = camera.view(0, count)
+    view = camera.start
     starts = (centres / picture_px - (view.x, view.y)) / (view.width, view.height) * size_px
     found = jitter_of(follow(luma(draw_range(native_of(timeline))), starts, window_px=80))
     assert found.rms_px <= NATIVE_JITTER_PX

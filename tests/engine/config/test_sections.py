@@ -1,0 +1,361 @@
+"""Every key of the configuration at its bounds and just outside of them, and every default as it is documented.
+
+The bounds stand here once more on purpose: the schema is made from the code, so by itself it would agree with any
+change of it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+import pytest
+
+from tests.support.paths import ROOT
+from video_pipeline.engine.cli.schema import config_schema
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config.sections import parse_bit_rate, parse_size
+from video_pipeline.engine.errors import ConfigError
+
+SCHEMA = config_schema()
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+class Number(NamedTuple):
+    """What a key allows, ends included; with `above` not the lower one. None is no bound."""
+
+    least: float
+    most: float | None
+    above: bool = False
+    step: float = 1e-6
+
+
+class Whole(NamedTuple):
+    """The same of a whole number."""
+
+    least: int
+    most: int | None
+    above: bool = False
+    step: int = 1
+
+
+BOUNDS: dict[str, Number | Whole] = {
+    "processing.max_concurrent_jobs": Whole(1, 1024),
+    "processing.job_timeout": Number(0, None, above=True),
+    "processing.retry_attempts": Whole(1, 100),
+    "processing.retry_backoff_multiplier": Number(1, 100),
+    "node.asset_max_mb": Number(0, 65_536, above=True),
+    "node.assets_max_mb": Number(0, 1_048_576, above=True),
+    "node.fetch_timeout": Number(0, 3600, above=True),
+    "node.max_queued": Whole(1, 10_000_000),
+    "node.high_reserve": Number(0, 1),
+    "node.ageing": Number(0, None),
+    "node.max_message_mb": Number(0, 1024, above=True),
+    "node.max_parts": Whole(0, 1000),
+    "node.max_requests_per_second": Number(0, None, above=True),
+    "node.lease": Number(0, 600, above=True),
+    "node.drain_timeout": Number(0, None),
+    "node.worker_memory_mb": Number(128, None),
+    "node.jobs_per_worker": Whole(1, None),
+    "node.min_free_mb": Number(0, None),
+    "node.keep_days": Number(0, None, above=True),
+    "video.crf": Number(0, 51),
+    "video.gop": Number(0, 30, above=True),
+    "video.default_duration": Number(0, 36_000, above=True),
+    "video.zoompan_oversample": Whole(1, 8),
+    "images.max_retries": Whole(0, 100),
+    "images.timeout": Number(0, None, above=True),
+    "images.cache_ttl": Number(0, None),
+    "images.max_megapixels": Number(0, 1000, above=True),
+    "tts.speech_rate": Number(0.5, 2.0),
+    "tts.pitch": Number(-20, 20),
+    "tts.cache_ttl": Number(0, None),
+    "scenes.default_duration": Number(0, 3600, above=True),
+    "scenes.transition_duration": Number(0, 30),
+    "scenes.fade_duration": Number(0, 30, above=True),
+    "scenes.narration_padding": Number(0, 30),
+    "scenes.text_size": Number(8, 400),
+    "scenes.text_stroke.width": Number(0, 40),
+    "scenes.text_shadow.x": Number(-60, 60),
+    "scenes.text_shadow.y": Number(-60, 60),
+    "scenes.text_shadow.blur": Number(0, 60),
+    "scenes.text_box.padding": Number(0, 200),
+    "scenes.text_box.radius": Number(0, 200),
+    "scenes.zoom_rate": Number(0, 1),
+    "scenes.zoom_max": Number(1, 4),
+    "watermark.opacity": Number(0, 1),
+    "watermark.width": Number(0, 1, above=True),
+    "watermark.margin": Number(0, 0.45),
+    "audio.music_volume": Number(-60, 12),
+    "audio.music_duck": Number(-60, 0),
+    "audio.music_fade": Number(0, 60),
+    "audio.target_lufs": Number(-40, -5),
+    "audio.true_peak": Number(-9, 0),
+    "storage.max_storage_gb": Number(0, None, above=True),
+}
+OF_THEIR_OWN = {"video.fps", "video.bitrate", "audio.bitrate"}
+"""Keys that are numbers or text, tested below."""
+
+
+def numeric_keys(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield every key of the schema that may be a number."""
+    if "$ref" in node:
+        node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]
+    for other in (*node.get("anyOf", ()), *node.get("oneOf", ())):
+        yield from numeric_keys(other, prefix)
+    if node.get("type") in ("integer", "number"):
+        yield prefix
+    for key, value in node.get("properties", {}).items():
+        yield from numeric_keys(value, f"{prefix}.{key}".removeprefix(".").removeprefix("video_pipeline."))
+
+
+def written(key: str, value: Any) -> dict[str, Any]:
+    """Return sections in which one key has a value."""
+    data: Any = value
+    for part in reversed(key.split(".")):
+        data = {part: data}
+    return dict(data)
+
+
+def taken(key: str, value: Any) -> bool:
+    """Say whether the engine takes a value; its schema must say the same."""
+    data = written(key, value)
+    valid: bool = VALIDATOR.is_valid({"video_pipeline": data})
+    if not valid:
+        with pytest.raises(ConfigError, match=re.escape(key)):
+            load_config(data, environ=False)
+        return False
+    load_config(data, environ=False)
+    return True
+
+
+def test_every_number_of_the_schema_has_its_bounds_here() -> None:
+    assert set(numeric_keys(SCHEMA)) == BOUNDS.keys() | OF_THEIR_OWN
+
+
+@pytest.mark.parametrize("key", BOUNDS)
+def test_a_number_is_taken_to_its_bounds_and_not_beyond(key: str) -> None:
+    bounds = BOUNDS[key]
+    assert taken(key, bounds.least) == (not bounds.above)
+    assert taken(key, bounds.least + bounds.step)
+    assert not taken(key, bounds.least - bounds.step)
+    if bounds.most is None:
+        assert taken(key, 10**12)
+    else:
+        assert taken(key, bounds.most)
+        assert taken(key, bounds.most - bounds.step)
+        assert not taken(key, bounds.most + bounds.step)
+
+
+@pytest.mark.parametrize("key", BOUNDS)
+def test_what_is_no_finite_number_is_refused(key: str) -> None:
+    for value in (math.nan, math.inf, -math.inf, "x", [], {}):
+        with pytest.raises(ConfigError):
+            load_config(written(key, value), environ=False)
+    if isinstance(BOUNDS[key], Whole):
+        assert not taken(key, BOUNDS[key].least + 0.5)
+
+
+@pytest.mark.parametrize(
+    "section", ["size", *(f"resolutions.{name}" for name in ("portrait", "square", "landscape", "feed"))]
+)
+def test_sides_are_even_from_16_to_4096_px(section: str) -> None:
+    key = f"video.{section}"
+    for good in ([16, 4096], [4096, 16], [18, 4094]):
+        assert taken(key, good)
+    for bad in ([14, 100], [100, 15], [4098, 100], [100, 4097], [100], [100, 100, 100], [16.5, 100]):
+        assert not taken(key, bad)
+    for odd in ([17, 100], [100, 101], [4095, 16]):
+        with pytest.raises(ConfigError, match="both sides must be even"):
+            load_config(written(key, odd), environ=False)
+
+
+@pytest.mark.parametrize("text", ["1080x1920", "1080X1920", "16x4096", "001080x1920"])
+def test_a_size_may_be_text(text: str) -> None:
+    width, height = (int(side) for side in text.lower().split("x"))
+    assert parse_size(text) == (width, height)
+    assert load_config({"video": {"size": text}}, environ=False).video.canvas_px() == (width, height)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1080",
+        "x1920",
+        "1080x",
+        "1080*1920",
+        "1080x1920x3",
+        "-10x20",
+        "1234567x16",
+        "10x1234567",
+        " 10x10",
+    ],
+)
+def test_other_text_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="WxH in pixels, such as 1080x1920"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("written_rate", "rate"),
+    [
+        (24, Fraction(24)),
+        (60, Fraction(60)),
+        ("24", Fraction(24)),
+        (23.976, Fraction(24000, 1001)),
+        ("24000/1001", Fraction(24000, 1001)),
+        ("60000/1001", Fraction(60000, 1001)),
+        (25.5, Fraction(51, 2)),
+        (Fraction(30), Fraction(30)),
+    ],
+)
+def test_frame_rates_are_from_film_to_60(written_rate: Any, rate: Fraction) -> None:
+    assert load_config({"video": {"fps": written_rate}}, environ=False).video.fps == rate
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        0,
+        -24,
+        20,
+        23,
+        23.9,
+        "23.96",
+        "23965/1000",
+        60.01,
+        "6001/100",
+        61,
+        1000,
+        True,
+        None,
+        [30],
+        "x",
+        "",
+        "1/0",
+    ],
+)
+def test_other_frame_rates_are_refused(rate: Any) -> None:
+    with pytest.raises(ConfigError, match=r"a frame rate from 24 to 60 is allowed \(24000/1001 too\)"):
+        load_config({"video": {"fps": rate}}, environ=False)
+
+
+@pytest.mark.parametrize("key", ["video.bitrate", "audio.bitrate"])
+def test_bit_rates_are_whole_numbers_and_may_be_in_thousands_or_millions(key: str) -> None:
+    section, _, name = key.partition(".")
+
+    def kept(value: Any) -> str:
+        assert taken(key, value)
+        return str(getattr(getattr(load_config(written(key, value), environ=False), section), name))
+
+    assert [kept(value) for value in (1, 999, 1000, 1999, 8_000_000)] == ["1", "999", "1k", "1k", "8000k"]
+    for text in ("1", "192k", "8M", "8m", "192K"):
+        assert kept(text) == text
+    for wrong in (0, -1, True, 1.5, "", "0", "0k", "k", "-1k", "1.5M", "8G", "8kk", "8 k", None, []):
+        with pytest.raises(ConfigError):
+            load_config(written(key, wrong), environ=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "bits"),
+    [("1", 1), ("8000", 8000), ("192k", 192_000), ("192K", 192_000), ("8M", 8_000_000), ("8m", 8_000_000)],
+)
+def test_a_bit_rate_is_in_bits_a_second(text: str, bits: int) -> None:
+    assert parse_bit_rate(text) == bits
+
+
+def documented() -> dict[str, str]:
+    """Return the default of each key in docs/configuration.md, as it is written there."""
+    rows: dict[str, str] = {}
+    for line in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) >= 5 and cells[1].startswith("`") and "." in cells[1]:
+            rows[cells[1].strip("`")] = cells[2].strip("`")
+    return rows
+
+
+def test_every_default_is_the_one_that_is_documented(tmp_path: Path) -> None:
+    path, rows = tmp_path / "config.yaml", documented()
+    assert len(rows) > 90
+    for key, text in rows.items():
+        section, _, name = key.partition(".")
+        if "." in name:
+            name, _, inner = name.partition(".")
+            path.write_text(f"{section}:\n  {name}:\n    {inner}: {text}\n", encoding="utf-8")
+        else:
+            path.write_text(f"{section}:\n  {name}: {text}\n", encoding="utf-8")
+        assert load_config(path, environ=False) == Config(), key
+
+
+def test_unknown_keys_are_errors_in_every_section() -> None:
+    for section in Config.model_fields:
+        with pytest.raises(ConfigError, match="unknown key"):
+            load_config({section: {"nothing": 1}}, environ=False)
+
+
+def test_a_configuration_does_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Config().video.crf = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("key", "choices"),
+    [
+        ("node.curve", ["auto", "on", "off"]),
+        ("video.audio_codec", ["aac"]),
+        ("video.codec", ["auto", "h264_nvenc", "libx264"]),
+        ("video.compositor", ["auto", "cuda", "native", "ffmpeg"]),
+        ("video.default_aspect_ratio", ["9:16", "1:1", "16:9", "4:5"]),
+        ("video.motion", ["auto", "perspective", "zoompan"]),
+        ("watermark.corner", ["top_left", "top_right", "bottom_left", "bottom_right"]),
+        ("error_handling.log_level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]),
+    ],
+)
+def test_each_choice_is_taken_and_no_other(key: str, choices: list[str]) -> None:
+    for choice in choices:
+        assert taken(key, choice)
+    for other in ("", "other", choices[0] + "x", choices[0].upper() + "X", 1, None):
+        assert not taken(key, other)
+
+
+def test_effects_are_a_list_of_three_names() -> None:
+    assert taken("scenes.effects", ["fade_in", "fade_out", "ken_burns"])
+    assert taken("scenes.effects", [])
+    assert not taken("scenes.effects", ["zoom"])
+
+
+@pytest.mark.parametrize("key", ["tts.service", "images.service"])
+def test_a_service_has_a_name_of_1_to_64_characters(key: str) -> None:
+    assert not taken(key, "")
+    assert taken(key, "x")
+    assert taken(key, "x" * 64)
+    assert not taken(key, "x" * 65)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [("9:16", (1080, 1920)), ("1:1", (1080, 1080)), ("16:9", (1920, 1080)), ("4:5", (1080, 1350))],
+)
+def test_a_proxy_has_half_the_sides_and_the_finished_video_its_own(
+    aspect: str, size: tuple[int, int]
+) -> None:
+    video = load_config({"video": {"default_aspect_ratio": aspect, "proxy": True}}, environ=False).video
+    assert video.finished_px() == size
+    assert video.canvas_px() == tuple(2 * round(side / 4) for side in size)
+    whole = load_config({"video": {"default_aspect_ratio": aspect}}, environ=False).video
+    assert whole.canvas_px() == whole.finished_px() == size
+
+
+def test_a_home_folder_is_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for key in ("node.state_path", "node.keys_path", "storage.output_path", "storage.cache_path",
+                "storage.temp_path", "audio.music", "watermark.image"):  # fmt: skip
+        section, _, name = key.partition(".")
+        config = load_config(written(key, "~/x"), environ=False)
+        assert getattr(getattr(config, section), name) == tmp_path / "x"

@@ -1,0 +1,288 @@
+"""One constant gain to a loudness: how near it comes, what it never does, and how ffmpeg's end is told."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
+from video_pipeline.engine.render.sound import loudness
+from video_pipeline.engine.render.sound.loudness import Levelled, level, run_ffmpeg
+from video_pipeline.filters.audio import Loudness
+
+FFMPEG = Path(imageio_ffmpeg.get_ffmpeg_exe())
+RATE_HZ = 48000
+PROMISED_LU = 0.2
+PROMISED_DB = 0.05
+
+
+def mix_of(folder: Path, *, seconds: float = 3, amplitude: float = 0.1, peaks: float = 0.0) -> Path:
+    """Write syllables of noise, with peaks between if wanted, as raw float32 stereo."""
+    rng = np.random.default_rng(3)
+    at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    sound = amplitude * rng.standard_normal(len(at)) * np.clip(np.sin(2 * np.pi * 3 * at), 0, 1)
+    if peaks:
+        sound[6000::24000] = peaks
+    path = folder / "mix.f32"
+    path.write_bytes(np.repeat(sound[:, None], 2, axis=1).astype("<f4").tobytes())
+    return path
+
+
+def levelled(
+    folder: Path,
+    mix: Path,
+    *,
+    target_lufs: float = -14.0,
+    true_peak_db: float = -1.0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Levelled:
+    samples = mix.stat().st_size // 8
+    return level(
+        mix,
+        folder / "mix.wav",
+        samples=samples,
+        sample_rate_hz=RATE_HZ,
+        target_lufs=target_lufs,
+        true_peak_db=true_peak_db,
+        ffmpeg=FFMPEG,
+        cancelled=cancelled,
+    )
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What ffmpeg was run for, in order; it is run all the same."""
+    seen: list[str] = []
+    real = loudness.run_ffmpeg
+
+    def run(argv: list[str], *, what: str, cancelled: Callable[[], bool]) -> str:
+        seen.append(what)
+        return real(argv, what=what, cancelled=cancelled)
+
+    monkeypatch.setattr(loudness, "run_ffmpeg", run)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("amplitude", "peaks", "target_lufs", "limited"),
+    [
+        (0.01, 0, -20, False),
+        (0.4, 0, -30, False),
+        (0.1, 0.7, -14, True),
+        (0.1, 0, -12, True),
+        (0.03, 0.6, -16, True),
+    ],
+)
+def test_the_loudness_is_within_a_fifth_of_a_lu_and_the_peak_under_its_ceiling(
+    tmp_path: Path, amplitude: float, peaks: float, target_lufs: float, limited: bool
+) -> None:
+    found = levelled(tmp_path, mix_of(tmp_path, amplitude=amplitude, peaks=peaks), target_lufs=target_lufs)
+    assert abs(found.after.integrated_lufs - target_lufs) <= PROMISED_LU + 1e-6
+    assert found.after.true_peak_db <= -1 + PROMISED_DB
+    assert found.limited == limited
+
+
+def test_without_a_limiter_one_gain_is_enough(tmp_path: Path, runs: list[str]) -> None:
+    found = levelled(tmp_path, mix_of(tmp_path, amplitude=0.02), target_lufs=-23)
+    assert runs == ["measuring the mix", "bringing the mix to its loudness"]
+    assert found.gain_db == pytest.approx(-23 - found.before.integrated_lufs)
+    assert found.after.true_peak_db == pytest.approx(found.before.true_peak_db + found.gain_db, abs=0.11)
+
+
+def test_no_more_than_three_corrections_are_tried_and_no_peak_is_lowered_by_more_than_18_db(
+    tmp_path: Path, runs: list[str]
+) -> None:
+    mix = mix_of(tmp_path, amplitude=0.0003, peaks=0.9)
+    found = levelled(tmp_path, mix, target_lufs=-5)
+    assert 2 <= len(runs) <= 5
+    assert found.limited
+    room_db = -1 - found.before.true_peak_db - PROMISED_DB
+    assert found.gain_db == pytest.approx(room_db + 18)
+    assert found.after.integrated_lufs < -10, "the target is missed rather than the sound crushed"
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, *measured: Loudness) -> tuple[list[list[str]], Path]:
+    """Let ffmpeg's meter say what a test wants; return the commands that were run."""
+    commands: list[list[str]] = []
+    waiting = list(measured)
+
+    def run(argv: list[str], *, what: str, cancelled: Callable[[], bool]) -> str:
+        commands.append(argv)
+        found = waiting.pop(0)
+        return (
+            f"Summary:\n Integrated loudness:\n I: {found.integrated_lufs} LUFS\n"
+            f" True peak:\n Peak: {found.true_peak_db} dBFS\n"
+        )
+
+    monkeypatch.setattr(loudness, "run_ffmpeg", run)
+    return commands, Path("mix.f32")
+
+
+def gains(commands: list[list[str]]) -> list[float]:
+    texts = [command[command.index("-filter_complex") + 1] for command in commands[1:]]
+    return [float(text.partition(":volume=")[2].partition("dB")[0]) for text in texts]
+
+
+class TestSteps:
+    """The steps of the correction, by a meter that says what it is told: the arithmetic, not the sound."""
+
+    def run(self, path: Path) -> Levelled:
+        return level(
+            path,
+            Path("out.wav"),
+            samples=48000,
+            sample_rate_hz=RATE_HZ,
+            target_lufs=-14,
+            true_peak_db=-1,
+            ffmpeg=FFMPEG,
+            cancelled=lambda: False,
+        )
+
+    @pytest.mark.parametrize("off", [0.2, -0.2, 0.1, 0.0])
+    def test_what_is_within_a_fifth_is_left(self, monkeypatch: pytest.MonkeyPatch, off: float) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, -12), Loudness(-14 + off, -6))
+        found = self.run(mix)
+        assert gains(commands) == [6]
+        assert found == Levelled(Loudness(-20, -12), Loudness(-14 + off, -6), 6, limited=False)
+
+    def test_what_is_further_off_is_corrected_by_what_a_db_brought(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(
+            monkeypatch, Loudness(-20, -3), Loudness(-16, -1), Loudness(-14.5, -1), Loudness(-14.1, -1)
+        )
+        found = self.run(mix)
+        first, second = 6, 6 + 2 / (4 / 6)
+        assert gains(commands) == pytest.approx([first, second, second + 0.5 / (1.5 / 3)], abs=1e-4)
+        assert found.limited
+        assert found.after == Loudness(-14.1, -1)
+
+    @pytest.mark.parametrize(
+        ("brought", "slope"), [(0.0, 0.2), (0.6, 0.2), (3.0, 0.5), (9.0, 1.0), (-1.0, 0.2)]
+    )
+    def test_a_db_is_taken_to_bring_a_fifth_to_one_lu(
+        self, monkeypatch: pytest.MonkeyPatch, brought: float, slope: float
+    ) -> None:
+        after = Loudness(-20 + brought, -1)
+        commands, mix = scripted(monkeypatch, Loudness(-20, -3), after, Loudness(-14, -1))
+        self.run(mix)
+        expected = 6 + (-14 - after.integrated_lufs) / slope
+        assert gains(commands)[1] == pytest.approx(min(expected, 2 - 0.05 + 18), abs=1e-4)
+
+    def test_a_peak_over_the_ceiling_lowers_the_limiter_s_and_is_tried_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(
+            monkeypatch, Loudness(-20, -3), Loudness(-14, -0.6), Loudness(-14, -0.9), Loudness(-14, -0.96)
+        )
+        self.run(mix)
+        limits = [
+            float(command[command.index("-filter_complex") + 1].partition("limit=")[2].partition(":")[0])
+            for command in commands[1:]
+        ]
+        assert [20 * math.log10(limit) for limit in limits] == pytest.approx([-1, -1.4, -1.5], abs=1e-6)
+        assert gains(commands) == [6, 6, 6]
+
+    def test_after_three_corrections_it_ends_whatever_is_measured(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, -3), *[Loudness(-18, 0.5)] * 4)
+        found = self.run(mix)
+        assert len(commands) == 1 + 1 + 3
+        assert found.gain_db == pytest.approx(gains(commands)[-1], abs=1e-4)
+
+    @pytest.mark.parametrize(("peak_db", "limited"), [(-7.0, True), (-7.06, False), (-7.04, True)])
+    def test_the_limiter_works_where_the_gain_lifts_peaks_to_the_ceiling_less_the_meter_s_rounding(
+        self, monkeypatch: pytest.MonkeyPatch, peak_db: float, limited: bool
+    ) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, peak_db), Loudness(-14, -1))
+        assert self.run(mix).limited == limited
+        text = commands[1][commands[1].index("-filter_complex") + 1]
+        assert ("alimiter" in text) == limited
+        assert ("whole_len=48000" in text) == limited
+
+    def test_what_cannot_be_measured_gets_no_gain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-70, -30), Loudness(-70, -30))
+        found = self.run(mix)
+        assert gains(commands) == [0]
+        assert (found.gain_db, found.limited) == (0, False)
+
+    def test_the_commands_ask_for_nothing_and_overwrite(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, -12), Loudness(-14, -6))
+        self.run(mix)
+        for command in commands:
+            assert command[:7] == [
+                str(FFMPEG),
+                "-nostdin",
+                "-hide_banner",
+                "-nostats",
+                "-loglevel",
+                "info",
+                "-y",
+            ]
+        assert commands[0][-1] == "-"
+        assert commands[0][commands[0].index("null") - 1] == "-f"
+        assert commands[1][-1] == "out.wav"
+        assert commands[1][commands[1].index("pcm_s24le") - 1] == "-acodec"
+
+    def test_a_log_without_measurement_names_what_was_done_and_the_command(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(loudness, "run_ffmpeg", lambda argv, **options: "nothing")
+        with pytest.raises(
+            RenderingError, match="measuring the mix: ffmpeg's log holds no summary"
+        ) as caught:
+            self.run(Path("mix.f32"))
+        assert "ebur128=" in " ".join(caught.value.details["argv"])
+
+
+# --- running ffmpeg
+
+
+def python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]
+
+
+def test_the_log_is_what_was_written_to_stderr_and_stdin_is_empty() -> None:
+    program = "import sys; print('out'); assert sys.stdin.read() == ''; sys.stderr.buffer.write(b'caf\\xff\\xc3\\xa9')"
+    assert run_ffmpeg(python(program), what="a test", cancelled=lambda: False) == "caf\ufffdé"
+
+
+def test_a_failure_carries_status_command_and_log() -> None:
+    argv = python("import sys; print('why', file=sys.stderr); sys.exit(7)")
+    with pytest.raises(SubprocessError, match="a test") as caught:
+        run_ffmpeg(argv, what="a test", cancelled=lambda: False)
+    assert "why" in str(caught.value)
+    assert caught.value.details["argv"] == argv
+    assert caught.value.details["returncode"] == 7
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(RenderingError, match=r"a test: /no/ffmpeg cannot be started: No such file") as caught:
+        run_ffmpeg(["/no/ffmpeg", "-x"], what="a test", cancelled=lambda: False)
+    assert caught.value.details["argv"] == ["/no/ffmpeg", "-x"]
+
+
+def test_a_cancelled_run_is_killed_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(CancelledError, match="a test: cancelled"):
+        run_ffmpeg(python("import time; time.sleep(60)"), what="a test", cancelled=lambda: True)
+    assert time.monotonic() - began < 30
+
+
+def test_cancelling_is_asked_for_often_and_a_run_that_goes_on_ends_well() -> None:
+    asked: list[float] = []
+
+    def cancelled() -> bool:
+        asked.append(time.monotonic())
+        return False
+
+    run_ffmpeg(python("import time; time.sleep(1)"), what="a test", cancelled=cancelled)
+    assert 3 <= len(asked) <= 12

@@ -1,0 +1,194 @@
+"""Rectangles, views and sizes as numbers: worked out by hand, or by the formula of `tests.support.camera`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.camera import EASED, place
+from video_pipeline.filters.geometry import (
+    EASING_FUNCTIONS,
+    EASINGS,
+    FITS,
+    MAX_STAGE,
+    Camera,
+    Easing,
+    Rect,
+    blurred_copy,
+    contained_size,
+    even,
+    largest_rect,
+    widen_to_aspect,
+    zoom_about,
+)
+
+MOVE = Camera(Rect(0.1, 0.2, 0.8, 0.5), Rect(0.4, 0.05, 0.3, 0.9))
+
+
+def close(rect: Rect, *numbers: float) -> bool:
+    return (rect.x, rect.y, rect.width, rect.height) == pytest.approx(numbers, abs=1e-9)
+
+
+def test_the_names_are_those_of_the_story_format() -> None:
+    assert EASINGS == ("linear", "ease_in", "ease_out", "ease_in_out", "cubic")
+    assert FITS == ("cover", "contain", "blur")
+    assert MAX_STAGE == 8
+    assert set(EASING_FUNCTIONS) == set(EASINGS)
+
+
+@pytest.mark.parametrize("easing", EASINGS)
+def test_an_easing_follows_its_formula(easing: Easing) -> None:
+    for step in range(101):
+        assert EASING_FUNCTIONS[easing](step / 100) == pytest.approx(EASED[easing](step / 100), abs=1e-12)
+
+
+@pytest.mark.parametrize("easing", EASINGS)
+@pytest.mark.parametrize("frames", [2, 3, 17])
+def test_a_view_shows_at_the_screen_s_corners_what_the_formula_puts_there(
+    easing: Easing, frames: int
+) -> None:
+    camera = Camera(MOVE.start, MOVE.end, easing)
+    for frame in range(frames):
+        view = camera.view(frame, frames)
+        near = place(camera, (view.x, view.y), frame, frames, (1, 1))
+        far = place(camera, (view.x + view.width, view.y + view.height), frame, frames, (1, 1))
+        assert (*near, *far) == pytest.approx((0, 0, 1, 1), abs=1e-9)
+
+
+def test_a_view_stays_at_the_ends_before_the_first_and_after_the_last_frame() -> None:
+    start = (0.1, 0.2, 0.8, 0.5)
+    end = (0.4, 0.05, 0.3, 0.9)
+    for frame, frames, expected in (
+        (0, 10, start), (-3, 10, start), (9, 10, end), (20, 10, end),
+        (0, 1, start), (0, 2, start), (1, 2, end), (1, 1, end), (0, 0, start),
+    ):  # fmt: skip
+        assert close(MOVE.view(frame, frames), *expected), (frame, frames)
+
+
+def test_a_camera_moves_where_its_ends_differ() -> None:
+    assert MOVE.moves
+    assert not Camera(MOVE.start, MOVE.start).moves
+    assert MOVE.easing == "linear"
+
+
+def test_the_bounds_hold_both_ends_and_no_more() -> None:
+    assert close(MOVE.bounds(), 0.1, 0.05, 0.8, 0.9)
+    assert close(Camera(MOVE.end, MOVE.start).bounds(), 0.1, 0.05, 0.8, 0.9)
+    assert close(Camera(Rect(0, 0.5, 0.2, 0.5), Rect(0.7, 0, 0.3, 0.1)).bounds(), 0, 0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("picture", "canvas", "options", "expected"),
+    [
+        (1, 1, {}, (0, 0, 1, 1)),
+        (2, 1, {}, (0.25, 0, 0.5, 1)),
+        (1, 2, {}, (0, 0.25, 1, 0.5)),
+        (2, 1, {"zoom": 2}, (0.375, 0.25, 0.25, 0.5)),
+        (2, 1, {"focus": (0, 0)}, (0, 0, 0.5, 1)),
+        (2, 1, {"focus": (1, 1)}, (0.5, 0, 0.5, 1)),
+        (1, 2, {"focus": (0, 0.6)}, (0, 0.35, 1, 0.5)),
+        (1, 1, {"zoom": 4, "focus": (0.3, 0.8)}, (0.175, 0.675, 0.25, 0.25)),
+    ],
+)
+def test_the_largest_rectangle_is_as_near_to_its_focus_as_it_can_be(
+    picture: float, canvas: float, options: dict[str, Any], expected: tuple[float, ...]
+) -> None:
+    assert close(largest_rect(picture, canvas, **options), *expected)
+
+
+@pytest.mark.parametrize(
+    ("focus", "expected"),
+    [
+        ((0.5, 0.5), (0.35, 0.3, 0.3, 0.4)),
+        ((0.3, 0.2), (0.25, 0.15, 0.3, 0.4)),
+        ((0.2, 0.1), (0.2, 0.1, 0.3, 0.4)),
+        ((0, 0), (0.2, 0.1, 0.3, 0.4)),
+        ((1, 1), (0.5, 0.5, 0.3, 0.4)),
+    ],
+)
+def test_a_zoom_about_a_point_outside_is_about_the_nearest_inside(
+    focus: tuple[float, float], expected: tuple[float, ...]
+) -> None:
+    assert close(zoom_about(Rect(0.2, 0.1, 0.6, 0.8), zoom=2, focus=focus), *expected)
+
+
+@pytest.mark.parametrize(
+    ("rect", "picture", "canvas", "expected"),
+    [
+        (Rect(0.4, 0.4, 0.2, 0.2), 1, 1, (0.4, 0.4, 0.2, 0.2)),
+        (Rect(0.4, 0.4, 0.1, 0.2), 1, 1, (0.35, 0.4, 0.2, 0.2)),
+        (Rect(0.4, 0.4, 0.2, 0.1), 1, 1, (0.4, 0.35, 0.2, 0.2)),
+        (Rect(0, 0.4, 0.1, 0.2), 1, 1, (0, 0.4, 0.2, 0.2)),
+        (Rect(0.9, 0.4, 0.1, 0.2), 1, 1, (0.8, 0.4, 0.2, 0.2)),
+        (Rect(0.4, 0.95, 0.2, 0.05), 1, 1, (0.4, 0.8, 0.2, 0.2)),
+        (Rect(0.4, 0, 0.2, 0.05), 1, 1, (0.4, 0, 0.2, 0.2)),
+        (Rect(0.4, 0.4, 0.2, 0.2), 1, 2, (0.3, 0.4, 0.4, 0.2)),
+        (Rect(0.4, 0.4, 0.2, 0.2), 2, 1, (0.4, 0.3, 0.2, 0.4)),
+        (Rect(0, 0, 1, 1), 2, 1, (0.25, 0, 0.5, 1)),
+        (Rect(0, 0, 1, 1), 1, 2, (0, 0.25, 1, 0.5)),
+        (Rect(0, 0, 0.9, 0.4), 2, 1, (0.2, 0, 0.5, 1)),
+    ],
+)
+def test_a_rectangle_is_widened_about_its_middle_and_moved_inside(
+    rect: Rect, picture: float, canvas: float, expected: tuple[float, ...]
+) -> None:
+    assert close(widen_to_aspect(rect, picture, canvas), *expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(-5, 2), (0, 2), (1, 2), (2.9, 2), (3.1, 4), (4.9, 4), (5.1, 6), (1080, 1080)]
+)
+def test_the_nearest_even_number_is_at_least_two(value: float, expected: int) -> None:
+    assert even(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "canvas", "expected"),
+    [
+        ((100, 100), (1080, 1920), (1080, 1080)),
+        ((1920, 1080), (1080, 1920), (1080, 608)),
+        ((1080, 1920), (1920, 1080), (608, 1080)),
+        ((1, 5000), (1080, 1920), (2, 1920)),
+        ((5000, 1), (1080, 1920), (1080, 2)),
+        ((400, 300), (40, 30), (40, 30)),
+    ],
+)
+def test_a_picture_is_contained_as_large_as_it_fits(
+    source: tuple[int, int], canvas: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert contained_size(source, canvas) == expected
+
+
+@pytest.mark.parametrize(
+    ("canvas", "size"),
+    [
+        ((1080, 1920), (136, 240)),
+        ((1920, 1080), (240, 136)),
+        ((256, 512), (32, 64)),
+        ((180, 320), (32, 56)),
+        ((32, 32), (32, 32)),
+        ((64, 640), (32, 320)),
+    ],
+)
+def test_the_blurred_copy_is_an_eighth_and_its_sides_at_least_32(
+    canvas: tuple[int, int], size: tuple[int, int]
+) -> None:
+    assert blurred_copy(canvas) == (size, min(size) / 14)
+
+
+fractions = st.floats(min_value=0, max_value=1)
+
+
+@given(st.tuples(fractions, fractions, fractions, fractions), st.floats(0.2, 5), st.floats(0.2, 5))
+def test_a_widened_rectangle_is_inside_and_never_smaller_than_it_can_be(
+    corners: tuple[float, float, float, float], picture: float, canvas: float
+) -> None:
+    (x0, x1), (y0, y1) = sorted(corners[:2]), sorted(corners[2:])
+    widened = widen_to_aspect(Rect(x0, y0, max(x1 - x0, 0.01), max(y1 - y0, 0.01)), picture, canvas)
+    assert widened.x >= 0
+    assert widened.y >= 0
+    assert widened.x + widened.width <= 1 + 1e-9
+    assert widened.y + widened.height <= 1 + 1e-9
