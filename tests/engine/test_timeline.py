@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,6 +18,8 @@ from video_pipeline.engine.timeline import (
     MAX_SEGMENT_SECONDS,
     AudioTrack,
     Caption,
+    CaptionAnimation,
+    CaptionPosition,
     Clip,
     Footage,
     Still,
@@ -322,6 +324,8 @@ def test_cuts_have_no_transition() -> None:
         ([(60, 15), (60, 0)], {"max_frames": 60}, [(0, 60), (60, 105)]),
         ([(75, 15), (60, 0)], {"max_frames": 60}, [(0, 55), (55, 75), (75, 120)]),
         ([(100, 30), (60, 0)], {"max_frames": 60}, [(0, 60), (60, 100), (100, 130)]),
+        ([(120, 60), (90, 0)], {"max_frames": 60}, [(0, 60), (60, 120), (120, 150)]),
+        ([(30, 0)], {"max_frames": 61, "tapered": True}, [(0, 15), (15, 22), (22, 30)]),
         ([(1, 0), (1, 0), (1, 0)], {"max_frames": 1}, [(0, 1), (1, 2), (2, 3)]),
         ([(3, 0)], {"max_frames": 1}, [(0, 1), (1, 2), (2, 3)]),
         ([(240, 0)], {}, [(0, 240)]),
@@ -362,6 +366,11 @@ def test_a_clip_without_a_camera_stands_on_as_much_as_the_canvas_shows() -> None
     assert standing(fit="contain") == standing(fit="blur") == Camera(whole, whole)
     moving = Camera(half, whole, "cubic")
     assert standing(camera=moving) == moving
+
+
+def test_positions_and_animations_are_those_of_the_story_format() -> None:
+    assert get_args(CaptionPosition) == ("top", "center", "bottom")
+    assert get_args(CaptionAnimation) == ("none", "fade_in", "fade", "slide_up", "pop", "typewriter")
 
 
 def test_what_is_not_said_is_plain() -> None:

@@ -253,6 +253,21 @@ def test_a_long_sentence_is_halved_at_the_clause_nearest_its_middle_or_else_at_a
     assert cut(" ".join(too_early))[0].replace("\n", " ") == " ".join(too_early[:6])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a" * 28 + ",", *(letter * 9 for letter in "bcdefghi"), "j" * 10],
+        [*(letter * 9 for letter in "abcdefgh"), "i" * 8 + ",", "j" * 30],
+    ],
+)
+def test_a_clause_is_looked_for_from_a_quarter_to_three_quarters_of_the_way(words: list[str]) -> None:
+    assert len(" ".join(words)) == 120
+    after = next(index for index, word in enumerate(words) if word.endswith(",")) + 1
+    assert len(" ".join(words[:after]) + " ") in (30, 90)
+    found = [text.replace("\n", " ") for text in cut(" ".join(words))]
+    assert " ".join(words[:after]) in (found[0], " ".join(found[:-1]))
+
+
 FULL = f"{'a' * 42} {'b' * 41}."
 """A sentence that fills two lines, so that nothing is joined to it."""
 
@@ -281,6 +296,8 @@ def test_neighbours_that_are_too_short_to_be_read_are_joined_where_both_fit() ->
     assert cut("One. Two. Three.", seconds=Fraction(14, 5)) == ["One. Two.", "Three."]
     assert cut("One. Two. Three.", seconds=Fraction(60)) == ["One.", "Two.", "Three."]
     assert cut("One. Two. Three.", seconds=Fraction(1)) == ["One. Two. Three."]
+    late = narrated("One. Two. Three.", at=Fraction(50), seconds=Fraction(1))
+    assert len(cues(timeline(frames=3000, audio=(late,)), language="en")) == 1
 
 
 def test_sentences_of_wide_letters_are_joined_without_a_blank_and_others_with_one() -> None:

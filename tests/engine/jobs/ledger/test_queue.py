@@ -359,6 +359,30 @@ class TestRoom:
                 submit(ledger, max_queued=1)
             assert full.value.retry_after == retry_after
 
+    def test_retry_after_counts_ends_in_the_order_in_which_they_came(
+        self, ledger: Ledger, clock: FakeClock
+    ) -> None:
+        submit(ledger, priority="low")
+        submit(ledger, priority="high")
+        for _ in range(2):
+            clock.run(20)
+            publish(ledger, claim(ledger))
+        submit(ledger, max_queued=1)
+        with pytest.raises(QueueFull) as full:
+            submit(ledger, max_queued=1)
+        assert full.value.retry_after == 20
+
+    def test_without_a_reserve_high_priority_has_no_more_room(self, ledger: Ledger) -> None:
+        for submit_one in (
+            ledger.queue.submit_all,
+            lambda jobs, **options: ledger.queue.submit(*jobs, **options),
+        ):
+            submit_one([new_job(priority="high")], ageing=AGEING, max_queued=2)
+        (refused,) = ledger.queue.submit_all([new_job(priority="high")], ageing=AGEING, max_queued=2)
+        assert isinstance(refused, QueueFull)
+        with pytest.raises(QueueFull):
+            ledger.queue.submit(new_job(priority="high"), ageing=AGEING, max_queued=2)
+
     def test_retry_after_follows_the_pace_of_the_ends(self, ledger: Ledger, clock: FakeClock) -> None:
         for _ in range(20):
             submit(ledger)
