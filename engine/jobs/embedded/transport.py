@@ -18,7 +18,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
 from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
 from video_pipeline.engine.jobs.server.views import event_view
-from video_pipeline.engine.jobs.server.wire import Asked
+from video_pipeline.engine.jobs.server.wire import IncomingRequest
 
 WHERE = "this process"
 POLL_SECONDS = 0.02
@@ -130,13 +130,13 @@ class _LedgerLoop:
         turn = self.exchange.turn(time.monotonic())
         replies: list[Reply] = []
         if turn.send:
-            asked = [Asked(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send]
+            asked = [IncomingRequest(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send]
             replies += handler.answer(asked)
         if ledger.file.changed():
             replies += self._publish(ledger, handler)
-        replies += handler.over()
-        for back, message in replies:
-            self.exchange.received(back.frames(message)[1:], time.monotonic())
+        replies += handler.expired()
+        for route, message in replies:
+            self.exchange.received(route.frames(message)[1:], time.monotonic())
         if not replies:
             waiting = len(self.exchange) > 0 or self._news
             self._take(POLL_SECONDS if waiting else None)

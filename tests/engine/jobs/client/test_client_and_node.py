@@ -1,4 +1,4 @@
-"""The clients against a real node: its front end killed, its events cut off, the node gone and back."""
+"""The clients against a real node: its server process killed, its events cut off, the node gone and back."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def url_of(node: NodeProcess) -> str:
 
 
 def front_end_of(node: NodeProcess) -> int:
-    """Return the process of a node's front end, once there is one."""
+    """Return the process of a node's server, once it runs."""
     found: list[int] = []
 
     def look() -> bool:
@@ -67,7 +67,7 @@ def front_end_of(node: NodeProcess) -> int:
         ]
         return bool(found)
 
-    wait_until(look, what="a front end")
+    wait_until(look, what="a server process")
     return found[0]
 
 
