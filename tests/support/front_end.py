@@ -1,4 +1,4 @@
-"""A real front end in a process of its own, and somebody who speaks to it frame by frame."""
+"""A real server process, and somebody who speaks to it frame by frame."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def node_config(folder: Path, **node: Any) -> Config:
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the processes that a process has started: a front end the one that writes its ledger."""
+    """Return the processes that a process has started: of a server process, the one that writes its ledger."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
 
@@ -114,7 +114,7 @@ class FrontEndProcess:
                     if name in line:
                         return line[name]
                     if "end" in line:
-                        raise AssertionError(f"the front end ended: {self.lines} {''.join(self.errors)}")
+                        raise AssertionError(f"the server process ended: {self.lines} {''.join(self.errors)}")
                 if not self._told.wait(until - time.monotonic()):
                     raise AssertionError(f"no {name} within {timeout} s: {''.join(self.errors)}")
 

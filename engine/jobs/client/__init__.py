@@ -1,1 +1,1 @@
-"""Clients of a render node, the commands that use them, and the guide's classes on top."""
+"""Clients of a render node, blocking and asyncio."""

@@ -1,4 +1,4 @@
-"""The client of a render node for asyncio: the same as `video_pipeline.engine.jobs.client.client`, with calls to be awaited."""
+"""The asyncio client of a render node, with the interface of the blocking one."""
 
 from __future__ import annotations
 
@@ -33,15 +33,14 @@ Answer = TypeVar("Answer")
 
 
 class AsyncNodeClient:
-    """Talks to a render node.
+    """A client of a render node.
 
-    A request is sent until it is answered, on new connections where needed, for `timeout` seconds in all; a submit
+    A request is sent again until it is answered or `timeout` seconds are over, on a new connection if needed; a submit
     always carries a key, so that it makes one job however often it is sent. Any number of tasks may use it at once,
-    on any event loop of any thread; one that is cancelled takes nothing from the others, for the sockets belong to a
-    thread of the client's own. `close` (or the end of an `async with` block) fails what is under way. It must be
-    first used after a fork.
+    on any event loop of any thread. Cancelling one does not affect the others, because a thread of the client owns
+    the sockets. `close` (or the end of an `async with` block) fails pending requests. Do not fork after the first use.
 
-    Raises StoryError, ConfigError or InputError where the node finds the input wrong, JobNotFoundError,
+    Raises StoryError, ConfigError or InputError if the node rejects the input, JobNotFoundError,
     JobConflictError, AccessError (keys), UnreachableError (no answer), and NodeError for its other refusals.
     """
 
@@ -59,26 +58,26 @@ class AsyncNodeClient:
         await self.close()
 
     async def close(self) -> None:
-        """Fail what is under way and close the connection."""
+        """Fail pending requests and close the connection."""
         await asyncio.to_thread(self._transport.close)
 
     async def ping(self) -> Pong:
-        """Return what the node is and speaks."""
+        """Return the node's version, protocols and limits."""
         return await self._run(one(call("ping"), Pong))
 
     async def stats(self) -> StatsReply:
-        """Return how the node is doing."""
+        """Return the node's counts of jobs, its queue and its slots."""
         return await self._run(one(call("stats"), StatsReply))
 
     async def submit(
         self, story: StoryLike, config: Mapping[str, Any] | None = None, **options: Unpack[SubmitOptions]
     ) -> Submitted:
-        """Hand in a story (data, a Story or a file) and return its job once that is on the node's disk.
+        """Submit a story (data, a Story or a file) and return its job once it is on the node's disk.
 
         `config` holds sections of the configuration for this job; for the rest see SubmitOptions.
         """
-        asking = await asyncio.to_thread(submit_call, story, config, **options)
-        return await self._run(submit_steps(asking))
+        request = await asyncio.to_thread(submit_call, story, config, **options)
+        return await self._run(submit_steps(request))
 
     async def status(self, job_id: str) -> JobView:
         """Return a job."""
@@ -89,15 +88,15 @@ class AsyncNodeClient:
         return self._each(list_steps(status))
 
     async def cancel(self, job_id: str) -> JobView:
-        """Cancel a job that has not ended; return it as it then is."""
+        """Cancel a job that has not ended; return its new state."""
         return await self._run(changing_steps("cancel", job_id))
 
     async def retry(self, job_id: str) -> JobView:
-        """Queue a failed or cancelled job again; return it as it then is."""
+        """Queue a failed or cancelled job again; return its new state."""
         return await self._run(changing_steps("retry", job_id))
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobView:
-        """Wait until a job has ended, at most `timeout` seconds, and return it as it then is."""
+        """Wait until a job has ended, at most `timeout` seconds, and return its state."""
         return await self._run(wait_steps(job_id, timeout))
 
     async def events(
@@ -109,24 +108,24 @@ class AsyncNodeClient:
     def watch(self, job_id: str | None = None, *, after: int | None = None) -> AsyncIterator[EventView]:
         """Iterate over a job's events until its last one, or over all events without end.
 
-        A job is shown from its beginning, all jobs from now on, and both from `after` where it is given. No event
-        of the ledger is left out, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
+        Events of a job start at its beginning, those of all jobs now, both after number `after` if it is given. No
+        event of the ledger is missed, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
         """
         return self._watch(job_id, after)
 
     async def _watch(self, job_id: str | None, after: int | None) -> AsyncIterator[EventView]:
-        bell, loop = asyncio.Event(), asyncio.get_running_loop()
+        wakeup, loop = asyncio.Event(), asyncio.get_running_loop()
 
-        def ring() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has been closed
-                loop.call_soon_threadsafe(bell.set)
+        def notify() -> None:
+            with contextlib.suppress(RuntimeError):  # the event loop is closed
+                loop.call_soon_threadsafe(wakeup.set)
 
-        with WatchState(self._transport, ring) as stand:
-            async for event in self._each(watch_steps(stand, job_id, after), bell):
+        with WatchState(self._transport, notify) as state:
+            async for event in self._each(watch_steps(state, job_id, after), wakeup):
                 yield event
 
     async def _run(self, steps: Steps[Answer]) -> Answer:
-        """Do what the steps ask for and return what they end with."""
+        """Run steps and return their result."""
         answer: Any = None
         failure: PipelineError | None = None
         while True:
@@ -137,8 +136,8 @@ class AsyncNodeClient:
                 return value
             answer, failure = await self._do(step, None)
 
-    async def _each(self, steps: Steps[None], bell: asyncio.Event | None = None) -> AsyncIterator[Any]:
-        """Do what the steps ask for, handing on what they show."""
+    async def _each(self, steps: Steps[None], wakeup: asyncio.Event | None = None) -> AsyncIterator[Any]:
+        """Run steps; yield each value that they show."""
         answer: Any = None
         failure: PipelineError | None = None
         while True:
@@ -150,24 +149,24 @@ class AsyncNodeClient:
                 answer = failure = None
                 yield step.value
             else:
-                answer, failure = await self._do(step, bell)
+                answer, failure = await self._do(step, wakeup)
 
-    async def _do(self, step: Any, bell: asyncio.Event | None) -> tuple[Any, PipelineError | None]:
+    async def _do(self, step: Any, wakeup: asyncio.Event | None) -> tuple[Any, PipelineError | None]:
         if isinstance(step, Pause):
-            return await _pause(step, bell), None
+            return await _pause(step, wakeup), None
         try:
             return await asyncio.wrap_future(self._transport.ask(step)), None
         except PipelineError as error:
             return None, error
 
 
-async def _pause(step: Pause, bell: asyncio.Event | None) -> bool:
-    if bell is None or not step.news:
+async def _pause(step: Pause, wakeup: asyncio.Event | None) -> bool:
+    if wakeup is None or not step.news:
         await asyncio.sleep(step.seconds)
         return False
     try:
-        await asyncio.wait_for(bell.wait(), step.seconds)
+        await asyncio.wait_for(wakeup.wait(), step.seconds)
     except TimeoutError:
         return False
-    bell.clear()
+    wakeup.clear()
     return True

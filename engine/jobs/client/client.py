@@ -1,4 +1,4 @@
-"""The client of a render node for plain Python: blocking calls that wait, resend and reconnect by themselves."""
+"""The blocking client of a render node; it retries and reconnects by itself."""
 
 from __future__ import annotations
 
@@ -34,14 +34,13 @@ Answer = TypeVar("Answer")
 
 
 class NodeClient:
-    """Talks to a render node.
+    """A client of a render node.
 
-    A request is sent until it is answered, on new connections where needed, for `timeout` seconds in all; a submit
-    always carries a key, so that it makes one job however often it is sent. Every method may be called from any
-    thread, also at once; `close` (or the end of a `with` block) fails what is under way. It must be first used after
-    a fork.
+    A request is sent again until it is answered or `timeout` seconds are over, on a new connection if needed; a submit
+    always carries a key, so that it makes one job however often it is sent. Methods may be called from any
+    threads at once; `close` (or the end of a `with` block) fails pending requests. Do not fork after the first use.
 
-    Raises StoryError, ConfigError or InputError where the node finds the input wrong, JobNotFoundError,
+    Raises StoryError, ConfigError or InputError if the node rejects the input, JobNotFoundError,
     JobConflictError, AccessError (keys), UnreachableError (no answer), and NodeError for its other refusals.
     """
 
@@ -59,21 +58,21 @@ class NodeClient:
         self.close()
 
     def close(self) -> None:
-        """Fail what is under way and close the connection."""
+        """Fail pending requests and close the connection."""
         self._transport.close()
 
     def ping(self) -> Pong:
-        """Return what the node is and speaks."""
+        """Return the node's version, protocols and limits."""
         return self._run(one(call("ping"), Pong))
 
     def stats(self) -> StatsReply:
-        """Return how the node is doing."""
+        """Return the node's counts of jobs, its queue and its slots."""
         return self._run(one(call("stats"), StatsReply))
 
     def submit(
         self, story: StoryLike, config: Mapping[str, Any] | None = None, **options: Unpack[SubmitOptions]
     ) -> Submitted:
-        """Hand in a story (data, a Story or a file) and return its job once that is on the node's disk.
+        """Submit a story (data, a Story or a file) and return its job once it is on the node's disk.
 
         `config` holds sections of the configuration for this job; for the rest see SubmitOptions.
         """
@@ -88,15 +87,15 @@ class NodeClient:
         return self._each(list_steps(status))
 
     def cancel(self, job_id: str) -> JobView:
-        """Cancel a job that has not ended; return it as it then is."""
+        """Cancel a job that has not ended; return its new state."""
         return self._run(changing_steps("cancel", job_id))
 
     def retry(self, job_id: str) -> JobView:
-        """Queue a failed or cancelled job again; return it as it then is."""
+        """Queue a failed or cancelled job again; return its new state."""
         return self._run(changing_steps("retry", job_id))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
-        """Wait until a job has ended, at most `timeout` seconds, and return it as it then is."""
+        """Wait until a job has ended, at most `timeout` seconds, and return its state."""
         return self._run(wait_steps(job_id, timeout))
 
     def events(self, after: int = 0, *, job_id: str | None = None, limit: int | None = None) -> EventsReply:
@@ -106,12 +105,12 @@ class NodeClient:
     def watch(self, job_id: str | None = None, *, after: int | None = None) -> Iterator[EventView]:
         """Iterate over a job's events until its last one, or over all events without end.
 
-        A job is shown from its beginning, all jobs from now on, and both from `after` where it is given. No event
-        of the ledger is left out, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
+        Events of a job start at its beginning, those of all jobs now, both after number `after` if it is given. No
+        event of the ledger is missed, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
         """
-        bell = threading.Event()
-        with WatchState(self._transport, bell.set) as stand:
-            yield from self._each(watch_steps(stand, job_id, after), bell)
+        wakeup = threading.Event()
+        with WatchState(self._transport, wakeup.set) as state:
+            yield from self._each(watch_steps(state, job_id, after), wakeup)
 
     def _run(self, steps: Steps[Answer]) -> Answer:
         going = self._each(steps)
@@ -123,9 +122,9 @@ class NodeClient:
                 return answer
 
     def _each(
-        self, steps: Steps[Answer], bell: threading.Event | None = None
+        self, steps: Steps[Answer], wakeup: threading.Event | None = None
     ) -> Generator[Any, None, Answer]:
-        """Do what the steps ask for, handing on what they show."""
+        """Run steps; yield each value that they show."""
         answer: Any = None
         failure: PipelineError | None = None
         while True:
@@ -138,26 +137,26 @@ class NodeClient:
             if isinstance(step, Show):
                 yield step.value
             elif isinstance(step, Pause):
-                answer = _pause(step, bell)
+                answer = _pause(step, wakeup)
             else:
                 try:
                     answer = self._ask(step)
                 except PipelineError as error:
                     failure = error
 
-    def _ask(self, asking: Call) -> Any:
-        future = self._transport.ask(asking)
+    def _ask(self, request: Call) -> Any:
+        future = self._transport.ask(request)
         try:
             return future.result()
         except BaseException:
-            future.cancel()  # Ctrl-C: nobody waits for it any more
+            future.cancel()  # Ctrl-C, for example
             raise
 
 
-def _pause(step: Pause, bell: threading.Event | None) -> bool:
-    if bell is None or not step.news:
+def _pause(step: Pause, wakeup: threading.Event | None) -> bool:
+    if wakeup is None or not step.news:
         time.sleep(step.seconds)
         return False
-    told = bell.wait(step.seconds)
-    bell.clear()
-    return told
+    has_news = wakeup.wait(step.seconds)
+    wakeup.clear()
+    return has_news

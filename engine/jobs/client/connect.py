@@ -1,4 +1,4 @@
-"""How a client connects to a node: its options and the transport that they open."""
+"""Connection options of a client, and the transport that they open."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ KEY_VARIABLES: Final[dict[Literal["key_file", "node_key"], str]] = {
     "key_file": "VIDEO_PIPELINE_KEY_FILE",
     "node_key": "VIDEO_PIPELINE_NODE_KEY",
 }
-"""Options, and the environment variables that stand for them."""
+"""Environment variables that set the default of an option."""
 
 
 class ConnectOptions(TypedDict, total=False):
-    """How to talk to a node."""
+    """Options of a connection to a node."""
 
     timeout: float
-    """Seconds for an answer (15)."""
+    """Seconds to wait for a reply (15)."""
     retries: int
-    """How often within them the request is sent anew on a fresh connection where nothing came (2)."""
+    """How often within `timeout` an unanswered request is sent again, on a new connection (2)."""
     encoding: Encoding
     """json (default) or msgpack."""
     key_file: str | os.PathLike[str] | None
-    """The client's secret key, where the node asks for keys (CURVE); default: VIDEO_PIPELINE_KEY_FILE, "" for none."""
+    """File of the client's secret key, if the node uses CURVE; default: VIDEO_PIPELINE_KEY_FILE, "" for none."""
     node_key: str | os.PathLike[str] | None
-    """The node's public key: a file, or the 40 characters themselves; default: VIDEO_PIPELINE_NODE_KEY, "" for none."""
+    """The node's public key, a file or its 40 characters; default: VIDEO_PIPELINE_NODE_KEY, "" for none."""
 
 
 def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Transport:
-    """Return a transport to the node at a URL, which connects when it is first used.
+    """Return a transport to the node at a URL; it connects at the first request.
 
-    What is not given is taken from the environment, by which the commands and all clients find their node.
+    Environment variables are the defaults of the URL and the keys.
     """
     try:
         from video_pipeline.engine.jobs.client.zmq_transport import ZmqTransport
     except ModuleNotFoundError as error:
         raise UnavailableError(
-            f"{error.name}: is not installed; a render node is talked to with: pip install 'video-pipeline[farm]'"
+            f"{error.name}: is not installed; clients of a render node need: pip install 'video-pipeline[farm]'"
         ) from error
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     for option, variable in KEY_VARIABLES.items():

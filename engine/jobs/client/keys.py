@@ -1,4 +1,4 @@
-"""The CURVE keys of a client, read and checked: libzmq itself would only be refused later, without a word."""
+"""Read and check the CURVE keys of a client: libzmq would only fail later, without a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ClientKeys:
 def client_keys(
     key_file: str | os.PathLike[str] | None, node_key: str | os.PathLike[str] | None
 ) -> ClientKeys | None:
-    """Return the keys that a client was given, checked; None where it was given none.
+    """Return the checked keys of a client, or None if no key is given.
 
     Raises ConfigError naming the option.
     """
@@ -32,7 +32,7 @@ def client_keys(
         return None
     if not key_file or not node_key:
         missing = "key_file" if not key_file else "node_key"
-        raise ConfigError(f"{missing}: is missing; allowed: both keys, or neither")
+        raise ConfigError(f"{missing}: is missing; give both keys or neither")
     own = read_key(Path(key_file), secret=True)
     assert own.secret is not None
     text = os.fspath(node_key)

@@ -1,4 +1,4 @@
-"""Stories on their way to a node: read, and their local files either named in full or sent along."""
+"""Prepare stories for a node: make the paths of local files absolute, or send the files as parts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def pack_job(
     first_part: int = 0,
     send_assets: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any], tuple[bytes, ...]]:
-    """Return a story and a configuration as they are sent, and the parts that are sent with them.
+    """Return the story and the configuration to send, and the parts (contents of files) to send with them.
 
-    Relative paths of a story are taken from its file, or from `base` where it is data; those of the configuration
-    from the current folder. With `send_assets` each local file that they name is a part, numbered from `first_part`.
-    Otherwise a path that leads to a file is made absolute, for a node on the same machine; others, and all of a
-    story that is data and has no `base`, go as they stand.
+    Relative paths in a story are relative to its file, or to `base` if the story is data; those in the configuration
+    to the current folder. With `send_assets` each local file that they name becomes a part, numbered from
+    `first_part`. Otherwise paths of existing files become absolute, for a node on the same machine; other paths, and
+    all paths of a story that is data without a `base`, are sent unchanged.
     """
     if isinstance(story, Mapping):
         data = deepcopy(dict(story))
@@ -46,7 +46,7 @@ def pack_job(
     def replace(at: AssetPlace, folder: Path | None) -> None:
         if not _is_local(at):
             return
-        path = os.path.abspath((folder or Path()) / at.value)  # noqa: PTH100 - also takes out `..`
+        path = os.path.abspath((folder or Path()) / at.value)  # noqa: PTH100 - also removes `..`
         if send_assets:
             if path not in numbers:
                 numbers[path] = first_part + len(parts)
@@ -63,12 +63,12 @@ def pack_job(
 
 
 def read_parts(paths: Sequence[Path]) -> tuple[bytes, ...]:
-    """Return the content of files that are sent as parts."""
+    """Return the contents of files to send as parts."""
     return tuple(read_part(path, field=f"assets[{number}]") for number, path in enumerate(paths))
 
 
 def read_part(path: Path, *, field: str) -> bytes:
-    """Return a file's content; raise InputError naming the field that names it."""
+    """Return the content of a file; raise InputError with the field that names the file."""
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
@@ -77,7 +77,7 @@ def read_part(path: Path, *, field: str) -> bytes:
 
 
 def _is_local(at: AssetPlace) -> bool:
-    """Say whether a place names a file of this machine. What is no text is left for the node to refuse."""
+    """Return whether a value names a file of this machine; False if it is not text, which the node rejects."""
     name = at.value
     if not isinstance(name, str) or not name or name.startswith(INLINE_PREFIX) or is_url(name):
         return False

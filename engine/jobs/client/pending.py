@@ -1,8 +1,8 @@
-"""Requests on their way: when each is sent again, and what its answer means. No sockets and no clock in here.
+"""Pending requests of a client: when to send each again, and what its reply means. No sockets, no clock.
 
-A request is sent until it is answered or its time is over, with the same id and the same key each time. It is sent
-again when the connection was lost, when no answer came for a while (then on a new connection: a "lazy pirate"),
-and after the wait that the node asked for (BUSY, RATE_LIMITED, DRAINING, STORAGE, INTERNAL).
+A request is sent until it has a reply or its time is over, each time with the same id and the same key. It is sent
+again if the connection was lost, if no reply came for a while (then on a new connection: the "lazy pirate"
+pattern), and after the delay that the node asked for (BUSY, RATE_LIMITED, DRAINING, STORAGE, INTERNAL).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from video_pipeline.engine.jobs.messages import (
 )
 
 RETRY_AFTER_SECONDS = 1.0
-"""The wait where the node did not say how long."""
+"""Delay before a retry if the node gave none."""
 BYTES_PER_SECOND = 1_000_000
-"""A large request has a second more for each of these."""
+"""A request gets an additional second for this many bytes."""
 
 
 @dataclass(slots=True, eq=False)
 class PendingRequest:
-    """A request that has not been answered. Times are of the monotonic clock."""
+    """A request without a reply. Times are monotonic seconds; `patience`: seconds to wait before a resend."""
 
     call: Call
     frames: tuple[bytes, ...]
@@ -61,15 +61,15 @@ class PendingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What is to be done now: requests to send, whether on a new connection, and when to look again."""
+    """What to do now: the requests to send, whether to reconnect first, and the time of the next turn."""
 
     send: tuple[tuple[bytes, ...], ...]
     reconnect: bool
-    look_again: float
+    next_turn: float
 
 
 class PendingRequests:
-    """The requests of one client that are under way. Not thread-safe: one thread turns it."""
+    """The pending requests of one client. Not thread-safe, except `prepare`."""
 
     def __init__(self, url: str, *, timeout: float, retries: int, encoding: Encoding) -> None:
         self._url, self._timeout, self._retries, self._encoding = url, timeout, retries, encoding
@@ -81,7 +81,7 @@ class PendingRequests:
         return len(self._pending)
 
     def prepare(self, call: Call, now: float) -> PendingRequest:
-        """Return a request framed under an id of its own; any thread may. `add` puts it under way."""
+        """Return a framed request with an id of its own; pass it to `add`. Thread-safe."""
         request_id = f"{self._prefix}-{next(self._numbers)}".encode()
         body = encode(call.request, self._encoding)
         frames = (MARKS[self._encoding], request_id, call.request.VERB.encode(), body, *call.parts)
@@ -95,16 +95,16 @@ class PendingRequests:
         )
 
     def add(self, pending: PendingRequest) -> None:
-        """Put a request under way."""
+        """Add a request, to be sent at the next turn."""
         self._pending[pending.frames[1]] = pending
 
-    def turn(self, now: float, *, trouble: str = "") -> Turn:
-        """Return what is to be done now; requests whose time is over fail, `trouble` being what is known of why."""
+    def turn(self, now: float, *, fault: str = "") -> Turn:
+        """Return what to do now. Requests whose time is over fail; `fault` is the known reason, if any."""
         for request_id, pending in list(self._pending.items()):
             if pending.future.cancelled():
                 del self._pending[request_id]
             elif now >= pending.deadline:
-                self._fail(request_id, self._too_late(pending, now, trouble))
+                self._fail(request_id, self._timeout_error(pending, now, fault))
         silent = any(
             pending.sent_at is not None and now - pending.sent_at >= pending.patience
             for pending in self._pending.values()
@@ -112,25 +112,25 @@ class PendingRequests:
         if silent:
             self.lost(now)
         send = []
-        look_again = now + 3600.0
+        next_turn = now + 3600.0
         for pending in self._pending.values():
             if pending.due is not None and pending.due <= now:
                 send.append(pending.frames)
                 pending.sent_at, pending.due = now, None
                 pending.sends += 1
             next_change = pending.due if pending.sent_at is None else pending.sent_at + pending.patience
-            look_again = min(look_again, pending.deadline, next_change or look_again)
-        return Turn(tuple(send), silent, look_again)
+            next_turn = min(next_turn, pending.deadline, next_change or next_turn)
+        return Turn(tuple(send), silent, next_turn)
 
     def lost(self, now: float) -> None:
-        """Take note that the connection has gone: what was sent on it is sent again, later each time."""
+        """Handle a lost connection: schedule its requests again, each with exponential backoff."""
         for pending in self._pending.values():
             if pending.sent_at is not None:
                 backoff = min(0.02 * 2 ** (pending.sends - 1), 2.0)
                 pending.sent_at, pending.due = None, now + backoff
 
     def received(self, frames: Sequence[bytes], now: float) -> None:
-        """Take an answer. One that nobody waits for, or that is of no known form, is passed over."""
+        """Process a reply; ignore it if it is malformed or its request is not pending."""
         if len(frames) != 4 or frames[0] not in MARKS.values():
             return
         mark, request_id, outcome, body = frames
@@ -145,8 +145,8 @@ class PendingRequests:
                 return
             refusal = ErrorReply.model_validate(data)
         except (ValueError, ValidationError) as error:
-            told = f"render node at {self._url}: an answer that is not of this protocol: {error}"
-            self._fail(request_id, NodeError(told))
+            message = f"render node at {self._url}: a reply that does not follow the protocol: {error}"
+            self._fail(request_id, NodeError(message))
             return
         if refusal.code in RETRYABLE:
             wait = RETRY_AFTER_SECONDS if refusal.retry_after is None else max(0.01, refusal.retry_after)
@@ -156,17 +156,17 @@ class PendingRequests:
         self._fail(request_id, as_error(refusal, url=self._url, sends=pending.sends))
 
     def refuse(self, kind: type[NodeError], message: str) -> None:
-        """Fail everything that is under way."""
+        """Fail all pending requests."""
         for request_id in list(self._pending):
             self._fail(request_id, kind(f"render node at {self._url}: {message}"))
 
-    def _too_late(self, pending: PendingRequest, now: float, trouble: str) -> PipelineError:
+    def _timeout_error(self, pending: PendingRequest, now: float, fault: str) -> PipelineError:
         if pending.refusal is not None:
             return as_error(pending.refusal, url=self._url, sends=pending.sends)
         waited = now - pending.began
-        why = trouble or "it is connected, but did not answer"
+        why = fault or "connected, but the node did not answer"
         return UnreachableError(
-            f"render node at {self._url}: no answer to {pending.call.request.VERB} within {waited:.1f} s: {why}",
+            f"render node at {self._url}: no reply to {pending.call.request.VERB} within {waited:.1f} s: {why}",
             url=self._url,
             waited=waited,
         )
@@ -193,7 +193,7 @@ REFUSED: dict[str, type[NodeError]] = {"NOT_FOUND": JobNotFoundError, "CONFLICT"
 
 
 def as_error(refusal: ErrorReply, *, url: str, sends: int = 1) -> PipelineError:
-    """Return a node's refusal as the exception of this package."""
+    """Convert an error reply to an exception of this package."""
     details: dict[str, Any] = {"field": refusal.field, "allowed": refusal.allowed, "url": url, "sends": sends}
     if refusal.code in WRONG_INPUT:
         return WRONG_INPUT[refusal.code](refusal.message, code=refusal.code, **details)

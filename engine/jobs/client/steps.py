@@ -1,7 +1,7 @@
-"""What clients ask, step by step: written once, run by the sync and by the asyncio client.
+"""The operations of a client as generators, shared by the blocking and the asyncio client.
 
-A piece of work that takes more than one request is a generator. It yields what it needs (`Call`: an answer,
-`Pause`: a moment, `Show`: something handed to the caller at once) and is sent the answer, or thrown the error.
+An operation yields steps: `Call` (send a request), `Pause` (wait) and `Show` (a value for the caller). The client
+sends the result of each step into the generator, or throws the error.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ StoryLike: TypeAlias = "Mapping[str, Any] | Story | str | os.PathLike[str]"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `holds`: seconds for which the node may keep its answer back."""
+    """One request. `holds`: seconds for which the node may delay its reply."""
 
     request: Request
     parts: tuple[bytes, ...] = ()
@@ -51,13 +51,13 @@ class Call:
 
     @property
     def reply(self) -> type[Message]:
-        """The model of its answer."""
+        """The model of its reply."""
         return REPLIES[self.request.VERB]
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait this many seconds, or until there are `news` of the subscription; the answer says whether there are."""
+    """Wait some seconds, with `news` at most until the subscription has events; the result says whether it has."""
 
     seconds: float
     news: bool = True
@@ -65,7 +65,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Something for the caller."""
+    """A value for the caller."""
 
     value: Any
 
@@ -74,7 +74,7 @@ Steps = Generator[Call | Pause | Show, Any, Answer]
 
 
 def call(verb: str, *, parts: tuple[bytes, ...] = (), holds: float = 0.0, **fields: Any) -> Call:
-    """Return a request, checked before it is sent; raise InputError naming the field."""
+    """Return a checked request; raise InputError naming the field that is wrong."""
     model = REQUESTS[verb]
     try:
         request = model.model_validate({key: value for key, value in fields.items() if value is not None})
@@ -84,24 +84,24 @@ def call(verb: str, *, parts: tuple[bytes, ...] = (), holds: float = 0.0, **fiel
 
 
 class JobOptions(TypedDict, total=False):
-    """What may be said of a job besides its story, configuration and priority."""
+    """Options of a job besides its story, configuration and priority."""
 
     key: str | None
-    """The same key with the same content is the same job; made up where none is given."""
+    """Idempotency key: the same key with the same content is the same job; default: a random one."""
     scheduled_for: datetime | None
-    """Not before this time; local time where it has no zone."""
+    """Do not start before this time; local time if it has no zone."""
     max_attempts: int | None
-    """Attempts in all; the node's processing.retry_attempts where not given."""
+    """Most attempts; default: the node's processing.retry_attempts."""
     assets: Sequence[str | os.PathLike[str]]
-    """Files that the story calls `inline:0`, `inline:1` …"""
+    """Files to send, which the story names `inline:0`, `inline:1` …"""
     send_assets: bool
-    """Whether the local files that story and config name are sent with them."""
+    """Whether to send the local files that story and config name."""
     base: Path | None
-    """Folder that the relative paths of a story that is data are taken from."""
+    """Folder that relative paths refer to, if the story is data."""
 
 
 class SubmitOptions(JobOptions, total=False):
-    """What may be said of a job besides its story and configuration."""
+    """Options of a job besides its story and configuration."""
 
     priority: Priority
     """high, normal (default) or low."""
@@ -110,9 +110,9 @@ class SubmitOptions(JobOptions, total=False):
 def submit_call(
     story: StoryLike, config: Mapping[str, Any] | None = None, **options: Unpack[SubmitOptions]
 ) -> Call:
-    """Return a submit that carries a key, so that sending it again makes no second job.
+    """Return a submit request with a key, so that sending it again makes no second job.
 
-    A story may be data, a Story or a file. Raises StoryError or InputError where it or an asset cannot be read.
+    A story may be data, a Story or a file. Raises StoryError or InputError if it or an asset cannot be read.
     """
     parts = read_parts([Path(path) for path in options.get("assets", ())])
     data, settings, sent = pack_job(
@@ -135,31 +135,31 @@ def submit_call(
     )
 
 
-def one(asking: Call, kind: type[Answer]) -> Steps[Answer]:
-    """Ask once; `kind` is the model of the answer."""
-    answer: Answer = yield asking
+def one(request: Call, kind: type[Answer]) -> Steps[Answer]:
+    """Send one request; `kind` is the model of its reply."""
+    answer: Answer = yield request
     return answer
 
 
 def submit_steps(submit: Call) -> Steps[Submitted]:
-    """Hand a job in. Assets that are sent with it are held against the node's limits first."""
+    """Submit a job, after checking its parts against the node's limits; raise InputError if they exceed them."""
     if submit.parts:
         pong: Pong = yield call("ping")
         size = sum(map(len, submit.parts))
         if len(submit.parts) > pong.max_parts:
             raise InputError(
-                f"assets: {len(submit.parts)} are to be sent; the node takes {pong.max_parts} at most"
+                f"assets: got {len(submit.parts)} files to send; allowed: at most {pong.max_parts}"
             )
         if size > pong.max_message_bytes - 65536:
             raise InputError(
-                f"assets: {size} bytes are to be sent; the node takes {pong.max_message_bytes} with the story"
+                f"assets: got {size} bytes to send; allowed: at most {pong.max_message_bytes} with the story"
             )
     made: Submitted = yield submit
     return made
 
 
 def list_steps(status: JobStatus | str | None, *, page: int = LIST_PAGE) -> Steps[None]:
-    """Show every job, the latest first, a page at a time."""
+    """Show every job, the latest first; fetch page by page."""
     before: str | None = None
     while True:
         answer: Jobs = yield call("list", status=status, limit=page, before=before)
@@ -174,11 +174,11 @@ DONE: dict[str, frozenset[JobStatus]] = {
     "cancel": frozenset({JobStatus.CANCELLED}),
     "retry": frozenset({JobStatus.QUEUED, JobStatus.PROCESSING}),
 }
-"""The states that a verb leads to."""
+"""The states of a job after a verb has succeeded."""
 
 
 def changing_steps(verb: str, job_id: str) -> Steps[JobView]:
-    """Cancel or retry a job. Where an answer was lost and the request sent twice, the second finds it done."""
+    """Cancel or retry a job; succeed too if a resent request conflicts because the first one had succeeded."""
     try:
         changed: JobView = yield call(verb, job_id=job_id)
     except JobConflictError as error:
@@ -192,9 +192,9 @@ def changing_steps(verb: str, job_id: str) -> Steps[JobView]:
 
 
 def wait_steps(job_id: str, timeout: float | None) -> Steps[JobView]:
-    """Ask until the job has ended, or `timeout` seconds are over; return the job as it then is.
+    """Wait until the job has ended or `timeout` seconds are over; return its state.
 
-    Once the node has answered, its absence is waited out.
+    Raises UnreachableError only if the node has never answered; a later outage is waited out.
     """
     end = None if timeout is None else time.monotonic() + timeout
     view: JobView | None = None

@@ -1,4 +1,4 @@
-"""What clients talk through: a line to a node over ZeroMQ, or a node in this process."""
+"""The interface between a client and a node, over ZeroMQ or inside this process."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Mess
 
 
 class Subscription(Protocol):
-    """News of one job or of all, as they are published; some may be missing."""
+    """Published events of one job or of all; some may be missing."""
 
     def take(self) -> list[EventView]:
-        """Return what has come since the last call."""
+        """Return the events since the last call."""
 
     def close(self) -> None:
-        """End it."""
+        """Unsubscribe."""
 
 
 class Transport(Protocol):
-    """What clients talk through: a line to a node, or a node in this process."""
+    """A connection to a node, or to a node in this process. Thread-safe."""
 
     def ask(self, call: Call) -> Future[Message]:
-        """Put a request under way. The future may be cancelled."""
+        """Start a request and return the future of its reply. The future may be cancelled."""
 
     def subscribe(self, pong: Pong, job_id: str | None, notify: Callable[[], None]) -> Subscription:
-        """Begin to listen; `notify` is called from another thread when there is something to take."""
+        """Subscribe to events; `notify` is called from another thread when there are events to take."""
 
     def close(self) -> None:
-        """Fail what is under way and give everything back."""
+        """Fail pending requests and release resources."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportOptions:
-    """Where a node is and how to talk to it; see ConnectOptions."""
+    """The URL of a node and the options of the connection; see ConnectOptions."""
 
     connect: str
     timeout: float = 15.0
@@ -48,7 +48,7 @@ class TransportOptions:
     node_key: str | os.PathLike[str] | None = None
 
     def check(self) -> None:
-        """Raise ConfigError where an option is wrong."""
+        """Raise ConfigError if an option is wrong."""
         if not self.connect.startswith(("tcp://", "ipc://")):
             raise ConfigError(f"connect: got {self.connect!r}; allowed: tcp://HOST:PORT or ipc://PATH")
         if not self.timeout > 0:

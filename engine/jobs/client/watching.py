@@ -1,4 +1,4 @@
-"""Watching jobs without missing anything: published events say that there is news, the ledger says what it is."""
+"""Watch jobs without missing events: published events announce changes, the ledger has all of them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from video_pipeline.engine.jobs.messages import LOCAL_USER, EventsReply, EventVi
 logger = logging.getLogger(__name__)
 
 FIRST_POLL_SECONDS = 0.25
-"""Soon after the start: what was published before the subscription was in force is only in the ledger."""
+"""First poll soon after the start: events published before the subscription took effect are only in the ledger."""
 POLL_SECONDS = 2.0
 REPLAY_EVERY_SECONDS = 0.1
 STATUS_EVERY = 10
-"""Polls without news after which the job itself is looked at."""
+"""Polls without events after which the status of the job is requested."""
 
 
 class WatchState:
-    """Where published events come in; `ring` is called from another thread when there are some."""
+    """The subscription of a watch; `notify` is called from another thread when there are events."""
 
-    def __init__(self, transport: Transport, ring: Callable[[], None]) -> None:
-        self._transport, self._ring = transport, ring
+    def __init__(self, transport: Transport, notify: Callable[[], None]) -> None:
+        self._transport, self._notify = transport, notify
         self._subscription: Subscription | None = None
 
     def __enter__(self) -> Self:
@@ -36,29 +36,28 @@ class WatchState:
         self.close()
 
     def open(self, pong: Pong, job_id: str | None) -> None:
-        """Listen (anew) to one job or to all."""
+        """Subscribe, again if need be, to one job or to all."""
         self.close()
-        self._subscription = self._transport.subscribe(pong, job_id, self._ring)
+        self._subscription = self._transport.subscribe(pong, job_id, self._notify)
 
     def take(self) -> list[EventView]:
-        """Return what has come."""
+        """Return the events received since the last call."""
         return self._subscription.take() if self._subscription else []
 
     def close(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         if self._subscription:
             self._subscription.close()
             self._subscription = None
 
 
-def watch_steps(stand: WatchState, job_id: str | None, after: int | None) -> Steps[None]:
-    """Show every event after `after`, in order, each once, until the job's last one.
+def watch_steps(state: WatchState, job_id: str | None, after: int | None) -> Steps[None]:
+    """Show every event after `after` once and in order, until the job's last one.
 
-    Progress that was published with the next number is shown as it is. Changes of state, of which the published
-    event does not tell all, are read from the ledger; so is everything where a number is missing, where nothing
-    was published for a while, and where the node was away. Without
-    `after` a job is shown from its beginning, and all jobs from now on. Once the node has answered, its absence is
-    waited out.
+    A published progress event with the next number is shown directly. Changes of state are read from the ledger,
+    because published events omit details; so are all events if a number is missing, if nothing was published for a
+    while, or if the node was unreachable. Without `after`, a job is shown from its beginning and all jobs from now
+    on. Once the node has answered, later outages are waited out.
     """
     pong: Pong = yield call("ping")
     view: JobView | None = None
@@ -66,9 +65,9 @@ def watch_steps(stand: WatchState, job_id: str | None, after: int | None) -> Ste
         view = yield call("status", job_id=job_id)
     begin = pong.last_event if job_id is None else 0
     last = begin if after is None else after
-    # All events of a node are published to every subscriber; whose they are is known to the ledger alone.
+    # All events go to every subscriber, and only the ledger knows their owners.
     own = job_id is not None or pong.user == LOCAL_USER
-    stand.open(pong, job_id)
+    state.open(pong, job_id)
     patience, idle, replayed = FIRST_POLL_SECONDS, 0, -1.0
     behind = True
     while True:
@@ -79,23 +78,23 @@ def watch_steps(stand: WatchState, job_id: str | None, after: int | None) -> Ste
                 yield Pause(pause, news=False)
             more = True
             while more:
-                reply = yield from _insist(call("events", after=last, job_id=job_id), EventsReply)
+                reply = yield from _until_answered(call("events", after=last, job_id=job_id), EventsReply)
                 for newest in reply.events:
                     last = newest.seq
                     yield Show(newest)
                 more = reply.more and bool(reply.events)
-            last = reply.last  # below, where the ledger was begun anew; above, where others had news
+            last = reply.last  # lower if the ledger was replaced, higher if other jobs had events
             replayed = time.monotonic()
         if job_id is not None and newest is not None and newest.status.is_terminal:
             return
         if view is not None and view.status.is_terminal and newest is None:
             return
         if newest is not None and idle:
-            # The ledger had news that were not published to us: the node may have begun anew, elsewhere.
-            pong = yield from _insist(call("ping"), Pong)
-            stand.open(pong, job_id)
-        told = yield Pause(patience)
-        batch = stand.take() if told else []
+            # The ledger had events that were not received: the node may have restarted at another address.
+            pong = yield from _until_answered(call("ping"), Pong)
+            state.open(pong, job_id)
+        has_news = yield Pause(patience)
+        batch = state.take() if has_news else []
         behind = not batch
         idle = 0 if batch else idle + 1
         patience = POLL_SECONDS
@@ -109,14 +108,14 @@ def watch_steps(stand: WatchState, job_id: str | None, after: int | None) -> Ste
             last = event.seq
             yield Show(event)
         if job_id is not None and idle and idle % STATUS_EVERY == 0:
-            view = yield from _insist(call("status", job_id=job_id), JobView)
+            view = yield from _until_answered(call("status", job_id=job_id), JobView)
 
 
-def _insist(asking: Call, kind: type[Answer]) -> Steps[Answer]:
-    """Ask until there is an answer, of the model `kind`."""
+def _until_answered(request: Call, kind: type[Answer]) -> Steps[Answer]:
+    """Repeat a request until there is a reply, of the model `kind`."""
     while True:
         try:
-            answer: Answer = yield asking
+            answer: Answer = yield request
             return answer
         except UnreachableError as error:
             logger.warning("%s; still trying", error)

@@ -1,7 +1,7 @@
-"""A client's line to a node: one thread that owns its sockets and hands each answer to whoever waits for it.
+"""The ZeroMQ transport of a client: one thread owns the sockets and completes the futures of requests.
 
-Callers only put requests in and wait for futures, so any number of threads and event loops may share a line, and a
-caller that stops waiting (a cancelled asyncio task) takes no message away from another.
+Callers only queue requests and wait for futures, so threads and event loops can share a transport, and a caller that
+stops waiting (a cancelled asyncio task) does not affect the others.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Mess
 
 HEARTBEAT_MS = 2500
 RECONNECT_MS, RECONNECT_MAX_MS = 50, 1000
-NEWS_MAX = 10_000
-"""Events kept for a watcher that does not take them; it reads the rest from the ledger."""
+EVENTS_MAX = 10_000
+"""Events buffered for a slow watcher; it reads the others from the ledger."""
 
-NOT_CONNECTED = "no connection could be made; is `video-pipeline serve` running there?"
+NOT_CONNECTED = "could not connect; is `video-pipeline serve` running there?"
 LOST = "the connection was lost"
-WRONG_NODE = "the handshake failed; is the node's public key the right one?"
-NO_KEYS = "the handshake failed; does the node ask for keys (CURVE)?"
-"""libzmq often ends a connection that brings no keys before it has said that it wants some; a later one may hear it."""
+WRONG_NODE = "the handshake failed; check the node's public key"
+NO_KEYS = "the handshake failed; the node may require keys (CURVE)"
+"""libzmq often closes a connection without keys before it reports why; a later connection may get the reason."""
 
 
 class ZmqTransport:
-    """A line to a node over ZeroMQ. It connects at the first request, and again whenever that is needed."""
+    """A transport over ZeroMQ. It connects at the first request and reconnects when needed."""
 
     def __init__(self, options: TransportOptions) -> None:
         options.check()
@@ -50,37 +50,39 @@ class ZmqTransport:
         self._finalizer = weakref.finalize(self, _SocketLoop.stop, self._loop)
 
     def ask(self, call: Call) -> Future[Message]:
-        """Put a request under way. The future may be cancelled: then the answer is dropped when it comes."""
-        pending = self._loop.exchange.prepare(call, time.monotonic())
-        self._loop.hand(pending)
+        """Start a request and return the future of its reply. If it is cancelled, the reply is dropped."""
+        pending = self._loop.requests.prepare(call, time.monotonic())
+        self._loop.post(pending)
         return pending.future
 
     def subscribe(self, pong: Pong, job_id: str | None, notify: Callable[[], None]) -> Subscription:
-        """Listen to the node's events; see `Transport`."""
-        news = ZmqSubscription(self._loop, events_url(self.url, pong.events), (job_id or "").encode(), notify)
-        self._loop.hand(news)
-        return news
+        """Subscribe to the node's events; see `Transport`."""
+        subscription = ZmqSubscription(
+            self._loop, events_url(self.url, pong.events), (job_id or "").encode(), notify
+        )
+        self._loop.post(subscription)
+        return subscription
 
     def close(self) -> None:
-        """Fail what is under way and close the sockets."""
+        """Fail pending requests and close the sockets."""
         self._finalizer()
 
 
 class ZmqSubscription:
-    """What has come on a SUB socket."""
+    """The events received on a SUB socket."""
 
     def __init__(self, loop: _SocketLoop, url: str, topic: bytes, notify: Callable[[], None]) -> None:
         self._loop, self.url, self.topic, self._notify = loop, url, topic, notify
-        self._frames: collections.deque[list[bytes]] = collections.deque(maxlen=NEWS_MAX)
+        self._frames: collections.deque[list[bytes]] = collections.deque(maxlen=EVENTS_MAX)
         self.closed = False
 
     def put(self, frames: list[bytes]) -> None:
-        """Keep a message; called by the line's thread."""
+        """Buffer a message; called by the transport's thread."""
         self._frames.append(frames)
         self._notify()
 
     def take(self) -> list[EventView]:
-        """Return what has come, without what cannot be read."""
+        """Return the events since the last call; skip malformed ones."""
         events = []
         while self._frames:
             frames = self._frames.popleft()
@@ -95,14 +97,14 @@ class ZmqSubscription:
     def close(self) -> None:
         """Close the socket."""
         self.closed = True
-        self._loop.hand(self)
+        self._loop.post(self)
 
 
 class _SocketLoop:
-    """The thread and its sockets. It knows nothing of the ZmqTransport, so that a forgotten one can end it."""
+    """The thread and its sockets. It holds no reference to the ZmqTransport, whose finalizer stops it."""
 
     def __init__(self, url: str, options: TransportOptions, keys: ClientKeys | None) -> None:
-        self.exchange = PendingRequests(
+        self.requests = PendingRequests(
             url, timeout=options.timeout, retries=options.retries, encoding=options.encoding
         )
         self._url, self._keys = url, keys
@@ -113,10 +115,10 @@ class _SocketLoop:
         self._pid = 0
         self._wake: socket.socket | None = None
 
-    # Called by any thread.
+    # Thread-safe:
 
-    def hand(self, item: PendingRequest | ZmqSubscription) -> None:
-        """Give the thread something to do; the first begins it."""
+    def post(self, item: PendingRequest | ZmqSubscription) -> None:
+        """Queue an item for the thread; the first one starts it."""
         with self._lock:
             if self._stopping:
                 if isinstance(item, ZmqSubscription):
@@ -127,15 +129,15 @@ class _SocketLoop:
             elif self._pid != os.getpid():
                 raise NodeError(
                     f"render node at {self._url}: this client was used before the process forked; "
-                    "allowed: a client of its own in each process"
+                    "create one client per process"
                 )
             self._inbox.append(item)
             assert self._wake is not None
-            with contextlib.suppress(BlockingIOError):  # it has been woken often enough
+            with contextlib.suppress(BlockingIOError):  # enough wake-ups are pending
                 self._wake.send(b"!")
 
     def stop(self) -> None:
-        """End the thread; what is under way fails."""
+        """Stop the thread; pending requests fail."""
         with self._lock:
             self._stopping = True
             thread, wake = self._thread, self._wake
@@ -155,7 +157,7 @@ class _SocketLoop:
         self._thread = threading.Thread(target=self._run, name="video-pipeline-client", daemon=True)
         self._thread.start()
 
-    # Called by the thread alone.
+    # Called by the thread only:
 
     def _run(self) -> None:
         self._context = zmq.Context()
@@ -164,18 +166,18 @@ class _SocketLoop:
         self._poller.register(self._woken, zmq.POLLIN)
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
-        self._trouble = NOT_CONNECTED
-        self._news: dict[zmq.Socket[bytes], ZmqSubscription] = {}
+        self._fault = NOT_CONNECTED
+        self._subscriptions: dict[zmq.Socket[bytes], ZmqSubscription] = {}
         try:
             while not self._stopping:
                 self._turn()
         finally:
             with self._lock:
                 self._stopping = True
-            self._take_inbox()
-            self.exchange.refuse(NodeError, "this client was closed")
+            self._process_inbox()
+            self.requests.refuse(NodeError, "this client was closed")
             self._disconnect()
-            for sub in self._news:
+            for sub in self._subscriptions:
                 sub.close()
             self._context.term()
             self._woken.close()
@@ -183,9 +185,9 @@ class _SocketLoop:
             self._wake.close()
 
     def _turn(self) -> None:
-        self._take_inbox()
+        self._process_inbox()
         now = time.monotonic()
-        turn = self.exchange.turn(now, trouble=self._trouble)
+        turn = self.requests.turn(now, fault=self._fault)
         if turn.reconnect:
             self._disconnect()
         if self._socket is None and turn.send:
@@ -193,7 +195,7 @@ class _SocketLoop:
         for frames in turn.send:
             assert self._socket is not None
             self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
-        ready = self._poller.poll(int(max(0.0, turn.look_again - time.monotonic()) * 1000) + 1)
+        ready = self._poller.poll(int(max(0.0, turn.next_turn - time.monotonic()) * 1000) + 1)
         for source, _ in ready:
             if source == self._woken.fileno():
                 self._empty_wake()
@@ -201,25 +203,25 @@ class _SocketLoop:
                 self._receive()
             elif source is self._monitor:
                 self._observe()
-            elif source in self._news:
-                self._hear(source)
+            elif source in self._subscriptions:
+                self._receive_events(source)
 
     def _empty_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while self._woken.recv(4096):
                 pass
 
-    def _take_inbox(self) -> None:
+    def _process_inbox(self) -> None:
         while self._inbox:
             item = self._inbox.popleft()
             if isinstance(item, PendingRequest):
-                self.exchange.add(item)
+                self.requests.add(item)
             elif not item.closed:
-                self._listen(item)
+                self._subscribe(item)
             else:
-                for sub, news in list(self._news.items()):
-                    if news is item:
-                        del self._news[sub]
+                for sub, subscription in list(self._subscriptions.items()):
+                    if subscription is item:
+                        del self._subscriptions[sub]
                         self._poller.unregister(sub)
                         sub.close()
 
@@ -240,7 +242,7 @@ class _SocketLoop:
         made.setsockopt(zmq.SNDHWM, 0)
         made.setsockopt(zmq.RCVHWM, 0)
         self._socket, self._monitor = made, made.get_monitor_socket()
-        self._trouble = NOT_CONNECTED
+        self._fault = NOT_CONNECTED
         self._poller.register(made, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         made.connect(self._url)
@@ -263,57 +265,57 @@ class _SocketLoop:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self.exchange.received(frames, time.monotonic())
+            self.requests.received(frames, time.monotonic())
 
     def _observe(self) -> None:
-        """Take note of what becomes of the connection; one that was lost is made anew, for what is still asked."""
+        """Process connection events: note why the handshake fails, and reconnect after a lost connection."""
         assert self._monitor is not None
         while self._monitor is not None and self._monitor.poll(0):
-            told: dict[str, Any] = dict(recv_monitor_message(self._monitor))
-            event, value = told["event"], told["value"]
+            report: dict[str, Any] = dict(recv_monitor_message(self._monitor))
+            event, value = report["event"], report["value"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self._trouble = ""
+                self._fault = ""
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-                self._trouble = WRONG_NODE if self._keys else NO_KEYS
+                self._fault = WRONG_NODE if self._keys else NO_KEYS
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                self._shut_out("the node does not know this client's key, or has taken it from its list")
+                self._refuse_access("the node does not know this client's key, or it was revoked")
             elif (
                 event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
                 and value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
             ):
-                self._shut_out(
-                    "the node takes no keys: it runs without CURVE"
+                self._refuse_access(
+                    "the node does not use keys (CURVE); connect without key_file and node_key"
                     if self._keys
-                    else "the node asks for keys (CURVE): name the client's key file and the node's public key"
+                    else "the node requires keys (CURVE): set key_file and node_key"
                 )
-            elif event == zmq.EVENT_DISCONNECTED and self._trouble == "":
-                self._receive()  # what came before the end counts
+            elif event == zmq.EVENT_DISCONNECTED and self._fault == "":
+                self._receive()  # replies that arrived before the connection ended
                 self._disconnect()
-                self.exchange.lost(time.monotonic())
-                self._trouble = LOST
+                self.requests.lost(time.monotonic())
+                self._fault = LOST
 
-    def _shut_out(self, why: str) -> None:
+    def _refuse_access(self, why: str) -> None:
         self._disconnect()
-        self.exchange.refuse(AccessError, why)
+        self.requests.refuse(AccessError, why)
 
-    def _listen(self, news: ZmqSubscription) -> None:
+    def _subscribe(self, subscription: ZmqSubscription) -> None:
         sub = self._new_socket(zmq.SUB)
-        sub.setsockopt(zmq.RCVHWM, NEWS_MAX)
-        sub.setsockopt(zmq.SUBSCRIBE, news.topic)
-        sub.connect(news.url)
-        self._news[sub] = news
+        sub.setsockopt(zmq.RCVHWM, EVENTS_MAX)
+        sub.setsockopt(zmq.SUBSCRIBE, subscription.topic)
+        sub.connect(subscription.url)
+        self._subscriptions[sub] = subscription
         self._poller.register(sub, zmq.POLLIN)
 
-    def _hear(self, sub: zmq.Socket[bytes]) -> None:
+    def _receive_events(self, sub: zmq.Socket[bytes]) -> None:
         for _ in range(256):
             try:
-                self._news[sub].put(sub.recv_multipart(zmq.NOBLOCK))
+                self._subscriptions[sub].put(sub.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
                 return
 
 
 def events_url(url: str, events: str) -> str:
-    """Return the URL of a node's events: on the host of its requests where only a port is told."""
+    """Return the URL of a node's events; if `events` is only a port, on the host of the requests."""
     if events.startswith(("tcp://", "ipc://")):
         return events
     if url.startswith("ipc://"):

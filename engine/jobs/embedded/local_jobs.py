@@ -1,4 +1,4 @@
-"""Jobs of this process: workers, and the link to their ledger, without sockets."""
+"""Jobs of this process: workers and the transport to their ledger, without sockets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from video_pipeline.engine.machine.cores import cpu_count
 
 
 class LocalJobs:
-    """A node inside this program and the link to it. The workers begin with `start`, the ledger at first use.
+    """A node inside this program and the transport to it. `start` starts the workers, the first use opens the ledger.
 
-    Whoever may write this program may read any file, so a story may name any file of the machine.
+    Stories may name any file of the machine, because this program can read it anyway.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class LocalJobs:
         )
 
     def start(self) -> None:
-        """Have workers; raises ConfigError where another node has the state folder."""
+        """Start the workers; raise ConfigError if another node uses the state folder."""
         with self._lock:
             self._node.start()
 
     def stop(self) -> None:
-        """End the workers; what they render is queued again."""
+        """Stop the workers; the jobs that they render are queued again."""
         with self._lock:
             self._node.stop(drain=False)

@@ -1,4 +1,4 @@
-"""A node inside another program: the same ledger, scheduler and workers in a thread, without sockets."""
+"""A node inside another program: ledger, scheduler and workers, run by a thread, without sockets."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ STOP_SECONDS = 30.0
 
 
 class LocalNode:
-    """Renders what is in its ledger while it is started. A context manager.
+    """Renders the jobs of its ledger between `start` and `stop`. A context manager.
 
-    A caller submits and watches through a connection of its own, `ledger()`. The workers end with the thread.
+    Callers submit and watch jobs through connections of their own, `ledger()`. The workers end with the thread.
     """
 
     def __init__(self, config: Config, *, slots: int | None = None) -> None:
@@ -31,13 +31,13 @@ class LocalNode:
 
     @property
     def running(self) -> bool:
-        """Whether jobs are rendered."""
+        """Whether the node is started."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Take the state folder's lock, settle what was left there, start the workers; nothing where it is done.
+        """Lock the state folder, recover interrupted jobs and start the workers; do nothing if it is running.
 
-        Raises ConfigError where another node has the folder.
+        Raises ConfigError if another node uses the folder.
         """
         if self.running:
             return
@@ -52,7 +52,7 @@ class LocalNode:
             raise self._error
 
     def stop(self, *, drain: bool = True) -> None:
-        """End: running jobs get node.drain_timeout and are then queued again, or at once without `drain`."""
+        """Stop: running jobs get node.drain_timeout seconds (none without `drain`), then they are queued again."""
         if self._thread is None:
             return
         if not drain:
@@ -62,7 +62,7 @@ class LocalNode:
         self._thread = None
 
     def ledger(self) -> Ledger:
-        """Return a connection to the ledger for the calling thread, to be closed by it."""
+        """Return a connection to the ledger for the calling thread, which must close it."""
         self.folders.make()
         return Ledger(self.folders.ledger)
 

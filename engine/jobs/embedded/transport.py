@@ -1,4 +1,4 @@
-"""A node in this process as clients talk to it: the same requests and answers, without sockets."""
+"""The transport to a node in this process: the same requests and replies, without sockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER, EventView, Message, Pong
 from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
 from video_pipeline.engine.jobs.server.views import event_view
-from video_pipeline.engine.jobs.server.wire import Asked
+from video_pipeline.engine.jobs.server.wire import IncomingRequest
 
 WHERE = "this process"
 POLL_SECONDS = 0.02
@@ -26,7 +26,7 @@ EVENTS_AT_ONCE = 1000
 
 
 class LocalTransport:
-    """Answers requests from a ledger in a thread of its own. `connect` opens the ledger, in that thread."""
+    """Answers requests from a ledger in a thread of its own, where `connect` opens the ledger."""
 
     def __init__(
         self, connect: Callable[[], Ledger], config: Config, *, slots: int, timeout: float = 15.0
@@ -35,24 +35,24 @@ class LocalTransport:
         self._finalizer = weakref.finalize(self, _LedgerLoop.stop, self._loop)
 
     def ask(self, call: Call) -> Future[Message]:
-        """Put a request under way. The future may be cancelled."""
-        pending = self._loop.exchange.prepare(call, time.monotonic())
-        self._loop.hand(pending)
+        """Start a request and return the future of its reply. The future may be cancelled."""
+        pending = self._loop.requests.prepare(call, time.monotonic())
+        self._loop.post(pending)
         return pending.future
 
     def subscribe(self, pong: Pong, job_id: str | None, notify: Callable[[], None]) -> Subscription:
-        """Listen to the ledger's events as they come."""
-        news = LocalSubscription(self._loop, job_id, notify)
-        self._loop.hand(news)
-        return news
+        """Subscribe to the ledger's events; see `Transport`."""
+        subscription = LocalSubscription(self._loop, job_id, notify)
+        self._loop.post(subscription)
+        return subscription
 
     def close(self) -> None:
-        """Fail what is under way and close the ledger."""
+        """Fail pending requests and close the ledger."""
         self._finalizer()
 
 
 class LocalSubscription:
-    """Events as they come; see `Subscription`."""
+    """Events of the ledger; see `Subscription`."""
 
     def __init__(self, loop: _LedgerLoop, job_id: str | None, notify: Callable[[], None]) -> None:
         self._loop, self.job_id, self._notify = loop, job_id, notify
@@ -60,51 +60,51 @@ class LocalSubscription:
         self.closed = False
 
     def put(self, event: EventView) -> None:
-        """Keep an event where it is of the job that is listened to."""
+        """Buffer an event if it belongs to the watched job."""
         if self.job_id in (None, event.job_id):
             self._events.put(event)
             self._notify()
 
     def take(self) -> list[EventView]:
-        """Return what has come since the last call."""
+        """Return the events since the last call."""
         events = []
         while not self._events.empty():
             events.append(self._events.get())
         return events
 
     def close(self) -> None:
-        """End it."""
+        """Unsubscribe."""
         self.closed = True
-        self._loop.hand(self)
+        self._loop.post(self)
 
 
 class _LedgerLoop:
-    """The thread that has the ledger. It knows nothing of the link, so that a forgotten one can end it."""
+    """The thread with the ledger. It holds no reference to the LocalTransport, whose finalizer stops it."""
 
     def __init__(self, connect: Callable[[], Ledger], config: Config, *, slots: int, timeout: float) -> None:
-        self.exchange = PendingRequests(WHERE, timeout=timeout, retries=0, encoding="json")
+        self.requests = PendingRequests(WHERE, timeout=timeout, retries=0, encoding="json")
         self._connect, self._config, self._slots = connect, config, slots
         self._inbox: queue.SimpleQueue[PendingRequest | LocalSubscription | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._news: list[LocalSubscription] = []
+        self._subscriptions: list[LocalSubscription] = []
         self._last = 0
 
-    def hand(self, item: PendingRequest | LocalSubscription) -> None:
-        """Give the thread something to do; the first begins it."""
+    def post(self, item: PendingRequest | LocalSubscription) -> None:
+        """Queue an item for the thread; the first one starts it."""
         with self._lock:
             if self._closed:
                 if isinstance(item, LocalSubscription):
                     return
-                raise NodeError("the jobs of this process: closed")
+                raise NodeError("the jobs of this process: this client is closed")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="video-pipeline-jobs", daemon=True)
                 self._thread.start()
             self._inbox.put(item)
 
     def stop(self) -> None:
-        """End the thread; what is under way fails."""
+        """Stop the thread; pending requests fail."""
         with self._lock:
             self._closed = True
         self._inbox.put(None)
@@ -120,29 +120,31 @@ class _LedgerLoop:
                     self._turn(ledger, handler)
         except Exception as error:
             self._closed = True
-            self._take(0.0)
-            self.exchange.refuse(NodeError, f"the jobs cannot be read: {error}")
+            self._read_inbox(0.0)
+            self.requests.refuse(NodeError, f"cannot read the jobs: {error}")
         finally:
-            self._take(0.0)
-            self.exchange.refuse(NodeError, "closed")
+            self._read_inbox(0.0)
+            self.requests.refuse(NodeError, "closed")
 
     def _turn(self, ledger: Ledger, handler: RequestHandler) -> None:
-        turn = self.exchange.turn(time.monotonic())
+        turn = self.requests.turn(time.monotonic())
         replies: list[Reply] = []
         if turn.send:
-            asked = [Asked(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send]
-            replies += handler.answer(asked)
+            incoming = [
+                IncomingRequest(b"", LOCAL_USER, frames, sum(map(len, frames))) for frames in turn.send
+            ]
+            replies += handler.answer(incoming)
         if ledger.file.changed():
             replies += self._publish(ledger, handler)
-        replies += handler.over()
-        for back, message in replies:
-            self.exchange.received(back.frames(message)[1:], time.monotonic())
+        replies += handler.expired()
+        for route, message in replies:
+            self.requests.received(route.frames(message)[1:], time.monotonic())
         if not replies:
-            waiting = len(self.exchange) > 0 or self._news
-            self._take(POLL_SECONDS if waiting else None)
+            waiting = len(self.requests) > 0 or self._subscriptions
+            self._read_inbox(POLL_SECONDS if waiting else None)
 
     def _publish(self, ledger: Ledger, handler: RequestHandler) -> list[Reply]:
-        """Hand new events to those who listen, and return the answers that they were waited for."""
+        """Pass new events to the subscriptions; return the held replies that they complete."""
         replies: list[Reply] = []
         while True:
             events = ledger.events.page(after=self._last, limit=EVENTS_AT_ONCE)
@@ -151,25 +153,27 @@ class _LedgerLoop:
             self._last = events[-1].seq
             replies += handler.wake(events)
             for event in events:
-                for news in self._news:
-                    news.put(event_view(event))
+                for subscription in self._subscriptions:
+                    subscription.put(event_view(event))
 
-    def _take(self, seconds: float | None) -> None:
-        """Take what has been handed in, waiting for it; without `seconds` until it comes."""
+    def _read_inbox(self, seconds: float | None) -> None:
+        """Process the queued items after waiting up to `seconds` for one; None waits without a limit."""
         try:
             item = self._inbox.get(timeout=seconds) if seconds != 0.0 else self._inbox.get_nowait()
             while True:
-                self._sort(item)
+                self._process(item)
                 item = self._inbox.get_nowait()
         except queue.Empty:
             return
 
-    def _sort(self, item: PendingRequest | LocalSubscription | None) -> None:
+    def _process(self, item: PendingRequest | LocalSubscription | None) -> None:
         if isinstance(item, PendingRequest):
-            self.exchange.add(item)
+            self.requests.add(item)
         elif item is None:
             return
         elif item.closed:
-            self._news = [news for news in self._news if news is not item]
+            self._subscriptions = [
+                subscription for subscription in self._subscriptions if subscription is not item
+            ]
         else:
-            self._news.append(item)
+            self._subscriptions.append(item)

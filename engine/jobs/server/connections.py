@@ -1,9 +1,9 @@
-"""The connections of the front end, watched by the byte: what one sends without end, or never reads, ends it.
+"""Limits on connections: close one that sends an endless message or does not read its replies.
 
-ZeroMQ's limit of a message is one of each frame, and it keeps the frames of a message until the last has come: a
-message without end grows until memory is gone. The kernel knows what came in and went out on each connection
-(TCP_INFO), the front end what it got and gave; the difference is what is in between. Local sockets (ipc) have no
-such count: who may open them is of this user, and the memory limit is what is left.
+ZeroMQ limits the size of a frame, not of a message, and holds the frames of a message until the last has arrived:
+an endless message would exhaust the memory. The kernel counts the bytes received and sent on each connection
+(TCP_INFO), the server counts what it took and queued; the difference is in ZeroMQ's buffers. Local sockets (ipc)
+have no such counts: only this user can open them, and for them the memory limit alone applies.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.02
 SLACK_BYTES = 1 << 20
 EVENTS_ALLOWANCE_BYTES = 256 * 1024
-"""What a subscriber may send: subscriptions and signs of life."""
+"""Bytes that a subscriber may send at once, for subscriptions and heartbeats."""
 EVENTS_ALLOWANCE_PER_SECOND = 1024
 UNREAD_MAX_BYTES = 16 * 1024 * 1024
 SMALL_BYTES = 64 * 1024
@@ -47,7 +47,7 @@ Side = Literal["requests", "events"]
 
 @dataclass(slots=True)
 class Connection:
-    """A connection. `delivered` and `given` are counted by the front end, the rest by the watch."""
+    """A connection and its byte counts: the server counts `delivered` and `queued`, the watching thread the rest."""
 
     descriptor: int
     side: Side
@@ -55,7 +55,7 @@ class Connection:
     since: float
     user: str = ""
     delivered: int = 0
-    given: int = 0
+    queued: int = 0
     base_received: int = 0
     base_out: int = 0
     received: int = 0
@@ -63,18 +63,18 @@ class Connection:
 
     @property
     def undelivered(self) -> int:
-        """Bytes that came in and were not delivered."""
+        """Bytes received but not yet delivered as a whole message."""
         return self.received - self.base_received - self.delivered
 
 
 class Connections:
-    """Every connection of the two sockets, and the thread that watches them."""
+    """The connections of both sockets, and the thread that watches them."""
 
     def __init__(self, *, max_message: int, memory_budget: int) -> None:
         self._most_undelivered = 2 * max_message + SLACK_BYTES
         self._memory_budget = memory_budget
         self._open: dict[tuple[Side, int], Connection] = {}
-        """By the side too: a descriptor goes from one to the other, and each side's news come by themselves."""
+        """Keyed by side too: both sockets reuse descriptors, and their monitors report independently."""
         self._monitors: dict[zmq.Socket[bytes], Side] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="connections", daemon=True)
@@ -84,20 +84,20 @@ class Connections:
         self.counters: Counter[str] = Counter()
 
     def add(self, sock: zmq.Socket[bytes], side: Side) -> None:
-        """Watch a socket; before it is bound."""
+        """Watch a socket; call it before binding."""
         events = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
         events |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
         events |= zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_ACCEPT_FAILED
         self._monitors[sock.get_monitor_socket(events)] = side
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the watching thread."""
         self._quiet_rss = _resident()
         self._quiet_most = self._quiet_rss + self._memory_budget
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop the watching thread."""
         self._stop.set()
         self._thread.join(2)
 
@@ -105,33 +105,33 @@ class Connections:
         return len(self._open)
 
     def subscribers(self) -> int:
-        """Return how many connections the socket of events has."""
+        """Return the number of connections to the events socket."""
         return sum(connection.side == "events" for connection in list(self._open.values()))
 
     def delivered(self, side: Side, descriptor: int, user: str, size: int) -> None:
-        """Note that a whole message came from a connection, whose it is, and its bytes on the wire, rather too many."""
+        """Record a whole message from a connection: its user and its bytes on the wire, an upper bound."""
         connection = self._open.get((side, descriptor))
         if connection is not None:
             connection.delivered += size
             connection.user = user
 
-    def given(self, descriptor: int, size: int) -> None:
-        """Note that bytes were handed to ZeroMQ for a connection that makes requests."""
+    def queued(self, descriptor: int, size: int) -> None:
+        """Record reply bytes that were passed to ZeroMQ."""
         connection = self._open.get(("requests", descriptor))
         if connection is not None:
-            connection.given += size
+            connection.queued += size
 
     def end(self, descriptor: int, reason: str) -> None:
-        """End a connection that makes requests."""
+        """Close a connection of the requests socket."""
         connection = self._open.get(("requests", descriptor))
         if connection is not None and not connection.ended:
             self._end(connection, reason)
 
-    def end_of(self, users: Collection[str]) -> None:
-        """End the connections of users."""
+    def end_users(self, users: Collection[str]) -> None:
+        """Close all connections of some users."""
         for connection in list(self._open.values()):
             if connection.user in users:
-                self._end(connection, f"{connection.user} is no longer let in")
+                self._end(connection, f"the key of {connection.user} was revoked")
 
     # --- the thread ---------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Connections:
             with _borrowed(descriptor) as sock:
                 peer = _peer(sock)
         except OSError:
-            return  # gone already
+            return  # already closed
         connection = Connection(descriptor, side, peer, time.monotonic())
         self._open[side, descriptor] = connection
         if len(self._open) > CONNECTIONS_MAX:
@@ -200,17 +200,17 @@ class Connections:
                     self._end(connection, f"a subscriber has sent {connection.received} bytes")
                 continue
             undelivered = connection.undelivered
-            if undelivered < 0:  # all is delivered, with what was counted too many
+            if undelivered < 0:  # all is delivered; `delivered` is an upper bound
                 connection.base_received += undelivered
                 undelivered = 0
             if undelivered > self._most_undelivered:
-                self._end(connection, f"a message without end: {undelivered} bytes so far")
+                self._end(connection, f"an endless message: {undelivered} bytes so far")
                 continue
-            unread = connection.given - (out - connection.base_out)
+            unread = connection.queued - (out - connection.base_out)
             if unread <= 0:
-                connection.given, connection.base_out = 0, out
+                connection.queued, connection.base_out = 0, out
             elif unread > UNREAD_MAX_BYTES:
-                self._end(connection, f"it does not read its replies: {unread} bytes wait")
+                self._end(connection, f"it does not read its replies: {unread} bytes are buffered")
                 continue
             pending += undelivered
             if largest is None or undelivered > largest.undelivered:
@@ -218,13 +218,13 @@ class Connections:
         self._check_memory(now, pending, largest)
 
     def _check_memory(self, now: float, pending: int, largest: Connection | None) -> None:
-        """End the connection that most is held for where memory grows by more than its bytes can tell.
+        """Close the connection with the most undelivered bytes if memory grows more than the byte counts explain.
 
-        A frame of two bytes on the wire takes 64 in memory: a message of empty frames is small to the last.
+        A frame of two bytes on the wire takes 64 in memory, so an endless message of empty frames looks small.
         """
         resident = _resident()
         if pending < SMALL_BYTES:
-            # Not without end: what is not seen here (local sockets) must not pass for the usual.
+            # Bounded: the memory of local sockets, which are not counted, must not become the baseline.
             self._quiet_rss = min(resident, self._quiet_most)
         growth = resident - self._quiet_rss
         tiny = growth > 64 * 1024 * 1024 + 4 * pending
@@ -233,17 +233,17 @@ class Connections:
             and largest.undelivered > SMALL_BYTES
             and (tiny or growth > self._memory_budget)
         ):
-            self._end(largest, f"{growth >> 20} MB are held for messages that have not ended")
+            self._end(largest, f"unfinished messages take {growth >> 20} MB")
         if growth <= 2 * self._memory_budget:
             self._over_since = None
         elif self._over_since is None:
             self._over_since = now
         elif now - self._over_since > 2:
-            logger.critical("the front end holds %d MB and ends; the node starts another", resident >> 20)
+            logger.critical("the server process takes %d MB and exits; the node restarts it", resident >> 20)
             os._exit(EXIT_MEMORY)
 
     def _count(self, connection: Connection) -> tuple[int, int] | None:
-        """Return what the peer has taken and sent, in bytes, or None where that is not known."""
+        """Return the bytes that the peer has acknowledged and sent, or None if the kernel does not tell."""
         if connection.ended or connection.peer is None:
             return None
         try:
@@ -261,22 +261,20 @@ class Connections:
         try:
             with _borrowed(connection.descriptor) as sock:
                 if _peer(sock) != connection.peer:
-                    return  # the descriptor is another connection's by now
-                # The kernel forgets the rest at once, and the other end hears of it even where it only writes.
+                    return  # another connection has reused the descriptor
+                # A reset: the kernel drops its buffers at once, and a peer that only writes notices it.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
         self.counters["connections_ended"] += 1
         self._trim_at = time.monotonic() + 0.2
-        logger.warning(
-            "a connection of %s was ended: %s", connection.user or connection.peer or "ipc", reason
-        )
+        logger.warning("closed a connection of %s: %s", connection.user or connection.peer or "ipc", reason)
 
 
 @contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """Look at a descriptor that is ZeroMQ's as a socket, without closing it."""
+    """Use a descriptor of ZeroMQ as a socket, without closing it."""
     sock = socket.socket(fileno=descriptor)
     try:
         yield sock
@@ -285,13 +283,13 @@ def _borrowed(descriptor: int) -> Iterator[socket.socket]:
 
 
 def _peer(sock: socket.socket) -> tuple[Any, ...] | None:
-    """Return the address of a connection's other end; None of a local socket, which has none."""
+    """Return the peer address of a connection; None for a local socket, which has none."""
     name = sock.getpeername()
     return tuple(name) if isinstance(name, tuple) else None
 
 
 def _resident() -> int:
-    """Return the bytes that this process holds in memory."""
+    """Return the resident memory of this process in bytes."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
     except (OSError, IndexError):
@@ -299,6 +297,6 @@ def _resident() -> int:
 
 
 def _trim() -> None:
-    """Give freed memory back to the system."""
+    """Return freed memory to the system."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Requests in, replies out: what each verb does. No sockets, so that all of it can be tested without them."""
+"""Answer requests from the ledger, verb by verb. No sockets, so tests need none."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
-from video_pipeline.engine.jobs.server.limits import Held, RateLimit, Waits
+from video_pipeline.engine.jobs.server.limits import HeldWait, HeldWaits, RateLimit
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
 from video_pipeline.engine.jobs.server.views import event_view, job_view, moment
 from video_pipeline.engine.jobs.server.wire import (
     PROTOCOLS,
-    Asked,
     Encoded,
+    IncomingRequest,
     Limits,
+    ReplyRoute,
     RequestError,
-    Return,
     read_request,
-    return_address,
+    reply_route,
 )
 from video_pipeline.engine.jobs.server.work import Work
 from video_pipeline.engine.jobs.server.writes import (
     INTERNAL,
     STORAGE_RETRY_SECONDS,
     Change,
-    Writes,
+    LedgerWriter,
     not_found,
     sees_all,
     storage_reply,
@@ -43,16 +43,16 @@ from video_pipeline.engine.jobs.server.writes import (
 logger = logging.getLogger(__name__)
 
 PAGE_MAX_BYTES = 256 * 1024
-"""About as large as a page of jobs or events gets, whatever its limit: a reader that is slow holds few of them."""
+"""Approximate size limit of a page of jobs or events, so that slow readers hold little memory."""
 DRAINING_RETRY_SECONDS = 5.0
 
 
-Reply = tuple[Return, m.Message | Encoded]
-"""Where a reply goes, and the reply."""
+Reply = tuple[ReplyRoute, m.Message | Encoded]
+"""The route of a reply, and the reply."""
 
 
 class RequestHandler:
-    """Answers requests from the ledger. One thread, except that `begin` leaves the writing to another."""
+    """Answers requests from the ledger. Not thread-safe; `begin` leaves writes to another process."""
 
     def __init__(
         self, ledger: Ledger, config: Config, *, slots: int, events: str = "", clock: Clock = SYSTEM_CLOCK
@@ -64,9 +64,9 @@ class RequestHandler:
         self._events = events
         self._clock = clock
         self._check = SubmitCheck(config)
-        self._writes = Writes(ledger, config.node)
+        self._writer = LedgerWriter(ledger, config.node)
         self._rates = RateLimit(config.node.max_requests_per_second)
-        self._waits = Waits()
+        self._waits = HeldWaits()
         self._space = FreeSpace(config, clock=clock)
         self._started = clock.monotonic()
         self.limits = Limits(int(config.node.max_message_mb * 1e6), config.node.max_parts)
@@ -75,82 +75,82 @@ class RequestHandler:
 
     # --- a batch ------------------------------------------------------------------------------------------
 
-    def answer(self, batch: Sequence[Asked]) -> list[Reply]:
-        """Return the replies to requests. All that they write is one commit, and is on the disk by then."""
+    def answer(self, batch: Sequence[IncomingRequest]) -> list[Reply]:
+        """Return the replies to requests, after one commit has put all their writes on the disk."""
         works, writes = self._read_all(batch)
-        answers = self._writes.do([work.write for work in writes if work.write]) if writes else ()
+        answers = self._writer.write([work.write for work in writes if work.write]) if writes else ()
         for work, answer in zip(writes, answers, strict=True):
-            work.answer = answer
+            work.reply = answer
         self._look_up_all(works)
         return self.replies(works)
 
-    def begin(self, batch: Sequence[Asked], *, busy: bool) -> tuple[list[Reply], list[Work]]:
-        """Return the replies to requests that write nothing, and the others, to be written by somebody else.
+    def begin(self, batch: Sequence[IncomingRequest], *, busy: bool) -> tuple[list[Reply], list[Work]]:
+        """Return the replies to requests that write nothing, and the requests that the caller must have written.
 
-        Those have their `write`, and go to `replies` with their `answer`; while that somebody is `busy` with as many
-        as may wait for it, they are refused.
+        Pass those to `replies` once they have their `reply`. With `busy`, the write queue is full and requests that
+        write are refused.
         """
         works, writes = self._read_all(batch, busy=busy)
         self._look_up_all(works)
         return self.replies(works), writes
 
     def replies(self, works: Iterable[Work]) -> list[Reply]:
-        """Return the replies to requests that have their answers."""
+        """Return the replies of the requests that have one, with their routes."""
         replies = []
         for work in works:
-            if work.answer is not None:
-                self._count(work.answer)
-                replies.append((work.back, work.answer))
+            if work.reply is not None:
+                self._count(work.reply)
+                replies.append((work.route, work.reply))
         return replies
 
-    def _read_all(self, batch: Sequence[Asked], *, busy: bool = False) -> tuple[list[Work], list[Work]]:
-        """Return the requests, and those of them that are to be written, with their inline assets on the disk."""
-        works = [self._read(asked, busy=busy) for asked in batch]
+    def _read_all(
+        self, batch: Sequence[IncomingRequest], *, busy: bool = False
+    ) -> tuple[list[Work], list[Work]]:
+        """Return all requests, and those of them to write; their inline assets are then on the disk."""
+        works = [self._read(incoming, busy=busy) for incoming in batch]
         try:
             self._check.sync()
         except RequestError as refusal:
             for work in works:
-                if work.has_parts and work.answer is None:
-                    work.answer = refusal.reply
-        return works, [work for work in works if work.write is not None and work.answer is None]
+                if work.has_parts and work.reply is None:
+                    work.reply = refusal.reply
+        return works, [work for work in works if work.write is not None and work.reply is None]
 
     def _look_up_all(self, works: Sequence[Work]) -> None:
         for work in works:
-            if work.answer is None and work.write is None:
+            if work.reply is None and work.write is None:
                 self._guarded(work, self._look_up)
 
-    def _read(self, asked: Asked, *, busy: bool) -> Work:
-        back, frames = return_address(asked)
-        client: str | bytes = asked.routing_id if asked.user == LOCAL_USER else asked.user
-        work = Work(asked.user, client, back, asked.size)
+    def _read(self, incoming: IncomingRequest, *, busy: bool) -> Work:
+        route, frames = reply_route(incoming)
+        client: str | bytes = incoming.routing_id if incoming.user == LOCAL_USER else incoming.user
+        work = Work(incoming.user, client, route, incoming.size)
 
         def read(work: Work) -> None:
-            if asked.user != LOCAL_USER and asked.routing_id[:1] != b"\0":
-                # One that is chosen can be another's tomorrow, who would get what was meant for this one.
+            if incoming.user != LOCAL_USER and incoming.routing_id[:1] != b"\0":
+                # A chosen id could later be another client's, who would then get replies meant for this one.
                 raise RequestError(
-                    "BAD_REQUEST", "routing id: is chosen by the node; allowed: none", field="routing id"
+                    "BAD_REQUEST", "routing id: the node assigns it; do not set one", field="routing id"
                 )
-            later = self._rates.take(client, self._clock.monotonic())
-            if later:
+            wait = self._rates.take(client, self._clock.monotonic())
+            if wait:
                 raise RequestError(
                     "RATE_LIMITED",
                     f"more than {self._node.max_requests_per_second:g} requests a second",
-                    retry_after=round(later, 3),
+                    retry_after=round(wait, 3),
                 )
-            request, parts = read_request(frames, asked.size, self.limits)
+            request, parts = read_request(frames, incoming.size, self.limits)
             self.counters[f"requests_{request.VERB}"] += 1
             if busy and isinstance(request, m.Submit | m.Cancel | m.Retry):
-                raise RequestError(
-                    "BUSY", "too many requests wait to be written to the disk", retry_after=1.0
-                )
+                raise RequestError("BUSY", "the write queue is full", retry_after=1.0)
             if isinstance(request, m.Submit):
                 self._may_submit()
                 work.has_parts = bool(parts)
-                work.write = self._check.prepare(request, asked.user, parts)
+                work.write = self._check.prepare(request, incoming.user, parts)
             elif isinstance(request, m.Cancel):
-                work.write = Change("cancel", request.job_id, asked.user)
+                work.write = Change("cancel", request.job_id, incoming.user)
             elif isinstance(request, m.Retry):
-                work.write = Change("retry", request.job_id, asked.user)
+                work.write = Change("retry", request.job_id, incoming.user)
             else:
                 work.request = request
 
@@ -160,24 +160,26 @@ class RequestHandler:
     def _may_submit(self) -> None:
         if self.draining:
             raise RequestError(
-                "DRAINING", "the node is going down and takes no jobs", retry_after=DRAINING_RETRY_SECONDS
+                "DRAINING",
+                "the node is shutting down and accepts no jobs",
+                retry_after=DRAINING_RETRY_SECONDS,
             )
         shortage = self._space.shortage()
         if shortage:
             raise RequestError("STORAGE", shortage, retry_after=STORAGE_RETRY_SECONDS)
 
     def _guarded(self, work: Work, do: Callable[[Work], None]) -> None:
-        """Do a step of a request; what goes wrong becomes its answer."""
+        """Run a step of a request; a failure becomes its reply."""
         try:
             do(work)
         except RequestError as refusal:
-            work.answer = refusal.reply
+            work.reply = refusal.reply
         except LedgerError as error:
             logger.error("%s", error)
-            work.answer = storage_reply(error)
+            work.reply = storage_reply(error)
         except Exception:
             logger.exception("a request failed")
-            work.answer = INTERNAL
+            work.reply = INTERNAL
 
     def _count(self, answer: m.Message | Encoded) -> None:
         if isinstance(answer, m.ErrorReply | Encoded) and answer.code:
@@ -189,17 +191,17 @@ class RequestHandler:
     def _look_up(self, work: Work) -> None:
         request, user = work.request, work.user
         if isinstance(request, m.Status):
-            work.answer = job_view(self._job(request.job_id, user))
+            work.reply = job_view(self._job(request.job_id, user))
         elif isinstance(request, m.Wait):
-            work.answer = self._wait(request, work)
+            work.reply = self._wait(request, work)
         elif isinstance(request, m.List):
-            work.answer = self._list(request, user)
+            work.reply = self._list(request, user)
         elif isinstance(request, m.Events):
-            work.answer = self._replay(request, user)
+            work.reply = self._replay(request, user)
         elif isinstance(request, m.Stats):
-            work.answer = self._stats(user)
+            work.reply = self._stats(user)
         else:
-            work.answer = self._pong(user)
+            work.reply = self._pong(user)
 
     def _sees_all(self, user: str) -> bool:
         return sees_all(self._node, user)
@@ -212,8 +214,10 @@ class RequestHandler:
         if job.status in TERMINAL or request.timeout == 0:
             return job_view(job)
         until = self._clock.monotonic() + request.timeout
-        if not self._waits.hold(Held(request.job_id, work.client, work.back, until)):
-            raise RequestError("BUSY", "too many waits are held already; ask for the status", retry_after=1.0)
+        if not self._waits.add(HeldWait(request.job_id, work.client, work.route, until)):
+            raise RequestError(
+                "BUSY", "too many wait requests are held; use the verb status", retry_after=1.0
+            )
         return None
 
     def _list(self, request: m.List, user: str) -> m.Message:
@@ -281,43 +285,43 @@ class RequestHandler:
             max_parts=self.limits.parts,
         )
 
-    # --- answers that are held ----------------------------------------------------------------------------
+    # --- held replies -------------------------------------------------------------------------------------
 
     @property
-    def holds_answers(self) -> bool:
-        """Whether somebody waits for a job's end."""
+    def holds_replies(self) -> bool:
+        """Whether any request waits for the end of a job."""
         return len(self._waits) > 0
 
     def wake(self, events: Iterable[JobEvent]) -> list[Reply]:
-        """Return the answers that were held for jobs of which an event tells that they have ended."""
+        """Return the held replies for the jobs that have ended according to these events."""
         if not len(self._waits):
             return []
         ended = {event.job_id for event in events if event.status in TERMINAL}
-        return [reply for job_id in ended for reply in self._release(self._waits.of_job(job_id))]
+        return [reply for job_id in ended for reply in self._release(self._waits.pop_job(job_id))]
 
-    def over(self) -> list[Reply]:
-        """Return the answers that have been held for as long as was asked."""
-        return self._release(self._waits.over(self._clock.monotonic())) if len(self._waits) else []
+    def expired(self) -> list[Reply]:
+        """Return the held replies whose time is over."""
+        return self._release(self._waits.pop_expired(self._clock.monotonic())) if len(self._waits) else []
 
-    def _release(self, held: Iterable[Held]) -> list[Reply]:
+    def _release(self, held: Iterable[HeldWait]) -> list[Reply]:
         replies = []
         for one in held:
-            work = Work("", one.client, one.back)
+            work = Work("", one.client, one.route)
 
             def read(work: Work, job_id: str = one.job_id) -> None:
                 job = self._ledger.jobs.get(job_id)
                 if job is None:
                     raise not_found(job_id)
-                work.answer = job_view(job)
+                work.reply = job_view(job)
 
             self._guarded(work, read)
-            assert work.answer is not None
-            self._count(work.answer)
-            replies.append((one.back, work.answer))
+            assert work.reply is not None
+            self._count(work.reply)
+            replies.append((one.route, work.reply))
         return replies
 
 
 def _text_bytes(job: Job) -> int:
-    """Return about how many bytes of text a job has."""
+    """Return the approximate text size of a job in bytes."""
     text = sum(len(line) for line in job.log_tail) + len(job.error_message or "")
     return text + (len(str(job.result)) if job.result else 0)

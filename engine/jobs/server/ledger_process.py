@@ -1,15 +1,13 @@
-"""The process that writes the ledger for the front end, which reads and checks the next requests meanwhile.
+"""A process that writes the ledger while the server process reads and checks the next requests.
 
-A process, not a thread: SQLite gives Python's lock back at every step and would wait for it again each time behind
-the thread that checks (measured: slower than one thread that does both). It is forked before there is a socket, a
-thread or a connection of SQLite, says first whether it could open the ledger, and then, one message each way at a
-time:
+A process, not a thread: SQLite releases Python's lock at every step and would wait each time for the thread that
+checks requests (measured: slower than one thread that does both). It is forked before any socket, thread or SQLite
+connection exists. It first reports whether it could open the ledger; then one message at a time goes each way:
 
-    to it     [[encoding, fields of a NewJob] or [encoding, verb, job id, user], …]     MessagePack, its length before it
+    to it     [[encoding, fields of a NewJob] or [encoding, verb, job id, user], …]     MessagePack after its length
     from it   [[error code or "", body], …]
 
-While one commit is on its way to the disk what comes gathers for the next: the more there is to do, the more of it
-is one commit.
+Requests that arrive during a commit share the next one, so commits grow with the load.
 """
 
 from __future__ import annotations
@@ -37,16 +35,16 @@ from video_pipeline.engine.jobs.model import NewJob
 from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.jobs.server.wire import Encoded
 from video_pipeline.engine.jobs.server.work import Work
-from video_pipeline.engine.jobs.server.writes import Change, Write, Writes
+from video_pipeline.engine.jobs.server.writes import Change, LedgerWriter, Write
 
 logger = logging.getLogger(__name__)
 
 COMMIT_MOST = 256
 COMMIT_BYTES = 16_000_000
-"""Requests of one commit, and about their bytes."""
+"""Most requests in one commit, and about how many bytes."""
 WAITING_MOST = 1024
 WAITING_BYTES = 64_000_000
-"""Requests that wait to be written, and about their bytes; with more, further ones are refused."""
+"""Most requests in the write queue, and about how many bytes; above either, further requests are refused."""
 
 _NEW_JOB = attrgetter(*(field.name for field in fields(NewJob)))
 _LENGTH: Final = struct.Struct(">I")
@@ -54,10 +52,10 @@ _READ_BYTES = 1 << 18
 
 
 class LedgerProcess:
-    """The parent's side. `descriptor` is readable where something has been answered.
+    """The server's side of the process. `descriptor` is readable when there are replies.
 
-    Create it before any thread; `open` raises LedgerError. Nothing else waits for the process; where it has ended,
-    RuntimeError is raised: what it had not answered does not count, and whoever asked asks again.
+    Create it before any thread; `open` raises LedgerError. Only `open` and `close` block. If the process has ended,
+    methods raise RuntimeError: the writes without a reply may be lost, and clients send them again.
     """
 
     def __init__(self, path: Path, node: Node) -> None:
@@ -71,12 +69,12 @@ class LedgerProcess:
         self.descriptor = self._socket.fileno()
         self._waiting: deque[Work] = deque()
         self._waiting_bytes = 0
-        self._under_way: list[Work] = []
+        self._in_flight: list[Work] = []
         self._out = memoryview(b"")
         self._in = bytearray()
 
     def open(self) -> None:
-        """Wait until it has opened the ledger, which must be a whole one by now."""
+        """Wait until the process has opened the ledger, which must be complete by now."""
         with self._socket.makefile("rb") as stream:
             self._socket.sendall(_LENGTH.pack(0))
             fault = _read(stream)
@@ -88,28 +86,28 @@ class LedgerProcess:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that no more is to be put."""
+        """Whether the write queue is full."""
         return len(self._waiting) >= WAITING_MOST or self._waiting_bytes >= WAITING_BYTES
 
     @property
     def pending(self) -> int:
-        """How many are not answered."""
-        return len(self._waiting) + len(self._under_way)
+        """Number of requests without a reply."""
+        return len(self._waiting) + len(self._in_flight)
 
     def put(self, works: Sequence[Work]) -> None:
-        """Have requests written."""
+        """Queue requests to be written."""
         for work in works:
             self._waiting.append(work)
             self._waiting_bytes += work.size
         self._send()
 
     @property
-    def wants_room(self) -> bool:
+    def wants_write(self) -> bool:
         """Whether `flush` is to be called when `descriptor` is writable."""
         return len(self._out) > 0
 
     def flush(self) -> None:
-        """Send as much as goes."""
+        """Send as much as the socket takes."""
         while self._out:
             try:
                 sent = self._socket.send(self._out)
@@ -120,7 +118,7 @@ class LedgerProcess:
             self._out = self._out[sent:]
 
     def answered(self) -> list[Work]:
-        """Return those that have been answered by now."""
+        """Return the requests that now have a reply."""
         try:
             data = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
@@ -137,29 +135,29 @@ class LedgerProcess:
             return []
         answers = msgpack.unpackb(memoryview(self._in)[_LENGTH.size : end])
         self._in = self._in[end:]
-        works, self._under_way = self._under_way, []
+        works, self._in_flight = self._in_flight, []
         for work, (code, body) in zip(works, answers, strict=True):
-            work.answer = Encoded(code or None, body)
+            work.reply = Encoded(code or None, body)
         self._send()
         return works
 
     def close(self) -> None:
-        """End it; what it has under way is written first."""
+        """Stop the process; it finishes its current commit first."""
         self._socket.close()
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
     def _send(self) -> None:
-        """Send what waits, if nothing is under way."""
-        if self._under_way or not self._waiting:
+        """Send the next batch unless one is in flight."""
+        if self._in_flight or not self._waiting:
             return
         size = 0
-        while self._waiting and len(self._under_way) < COMMIT_MOST and size < COMMIT_BYTES:
+        while self._waiting and len(self._in_flight) < COMMIT_MOST and size < COMMIT_BYTES:
             work = self._waiting.popleft()
             size += work.size
-            self._under_way.append(work)
+            self._in_flight.append(work)
         self._waiting_bytes -= size
-        self._out = memoryview(_packed([_work_row(work) for work in self._under_way]))
+        self._out = memoryview(_packed([_work_row(work) for work in self._in_flight]))
         self.flush()
 
 
@@ -172,7 +170,7 @@ def _packed(rows: Sequence[Any]) -> bytes:
 
 
 def _read(stream: BinaryIO) -> bytes | None:
-    """Return the next message, waiting for it; None at the end."""
+    """Wait for the next message; return None at the end of the stream."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -185,8 +183,8 @@ def _work_row(work: Work) -> tuple[Any, ...]:
     write = work.write
     assert write is not None
     if isinstance(write, NewJob):
-        return work.back.encoding, *_NEW_JOB(write)
-    return work.back.encoding, write.verb, write.job_id, write.user
+        return work.route.encoding, *_NEW_JOB(write)
+    return work.route.encoding, write.verb, write.job_id, write.user
 
 
 def _write_of(values: Sequence[Any]) -> Write:
@@ -194,11 +192,11 @@ def _write_of(values: Sequence[Any]) -> Write:
 
 
 def _run_process(sock: socket.socket, parent: int, path: Path, node: Node) -> NoReturn:
-    """Be the process."""
+    """Run the process that writes the ledger."""
     status = 1
     try:
         die_with_parent(parent)
-        _leave_standard_streams()
+        _detach_standard_streams()
         gc.freeze()
         stream = sock.makefile("rb")
         if _read(stream) is None:
@@ -211,26 +209,26 @@ def _run_process(sock: socket.socket, parent: int, path: Path, node: Node) -> No
             os._exit(status)
         sock.sendall(_LENGTH.pack(0))
         with ledger:
-            _serve_requests(sock, stream, Writes(ledger, node))
+            _serve_requests(sock, stream, LedgerWriter(ledger, node))
         status = 0
     except (ConnectionError, BrokenPipeError):
-        status = 0  # the front end has ended
+        status = 0  # the server process has ended
     except BaseException:
-        logger.exception("the process that writes the ledger fails and ends")
+        logger.exception("the process that writes the ledger failed")
     os._exit(status)
 
 
-def _serve_requests(sock: socket.socket, stream: BinaryIO, writes: Writes) -> None:
+def _serve_requests(sock: socket.socket, stream: BinaryIO, writer: LedgerWriter) -> None:
     while (data := _read(stream)) is not None:
         rows = msgpack.unpackb(data)
         encodings: list[Encoding] = [row[0] for row in rows]
-        answers = writes.do([_write_of(row[1:]) for row in rows])
+        answers = writer.write([_write_of(row[1:]) for row in rows])
         encoded = [Encoded.of(answer, how) for answer, how in zip(answers, encodings, strict=True)]
         sock.sendall(_packed([(one.code or "", one.body) for one in encoded]))
 
 
-def _leave_standard_streams() -> None:
-    """Hold no end of the pipes to the node: it sees them end with the front end."""
+def _detach_standard_streams() -> None:
+    """Detach from the pipes to the node, so that they end with the server process."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)

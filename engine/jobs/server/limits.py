@@ -1,4 +1,4 @@
-"""Limits that keep one client from taking what is meant for all: requests a second, answers that are held."""
+"""Limits per client: requests per second, and replies held for `wait` requests."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import heapq
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from video_pipeline.engine.jobs.server.wire import Return
+from video_pipeline.engine.jobs.server.wire import ReplyRoute
 
 CLIENTS_MAX = 4096
-"""Clients whose rate is remembered; the one that has been quiet for longest is forgotten."""
+"""Clients whose rate is kept; the one idle for longest is dropped first."""
 WAITS_PER_CLIENT = 256
 WAITS_MAX = 8192
 
 
 class RateLimit:
-    """Token buckets: `rate` requests a second of each client, saved up for one second and at least one."""
+    """Token buckets: each client gets `rate` requests per second, with a burst of one second's worth (at least 1)."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -26,7 +26,7 @@ class RateLimit:
         return len(self._buckets)
 
     def take(self, client: str | bytes, now: float) -> float:
-        """Take one token and return 0, or return the seconds after which there is one."""
+        """Take a token and return 0, or return the seconds until one is available."""
         bucket = self._buckets.get(client)
         if bucket is None:
             if len(self._buckets) >= CLIENTS_MAX:
@@ -44,31 +44,31 @@ class RateLimit:
 
 
 @dataclass(eq=False, slots=True)
-class Held:
-    """A `wait` whose answer is held."""
+class HeldWait:
+    """A `wait` request whose reply is held until `until` (monotonic seconds)."""
 
     job_id: str
     client: str | bytes
-    back: Return
+    route: ReplyRoute
     until: float
     open: bool = True
 
 
 @dataclass(slots=True)
-class Waits:
-    """The answers that are held, a bounded number of each client."""
+class HeldWaits:
+    """The `wait` requests that are held, a bounded number per client and in all."""
 
-    _of_job: dict[str, list[Held]] = field(default_factory=dict)
+    _of_job: dict[str, list[HeldWait]] = field(default_factory=dict)
     _of_client: dict[str | bytes, int] = field(default_factory=dict)
-    _queue: list[tuple[float, int, Held]] = field(default_factory=list)
+    _queue: list[tuple[float, int, HeldWait]] = field(default_factory=list)
     _count: int = 0
     _number: int = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def hold(self, held: Held) -> bool:
-        """Hold an answer; return whether there was room."""
+    def add(self, held: HeldWait) -> bool:
+        """Hold a request; return False if a limit is reached."""
         mine = self._of_client.get(held.client, 0)
         if mine >= WAITS_PER_CLIENT or self._count >= WAITS_MAX:
             return False
@@ -82,12 +82,12 @@ class Waits:
         heapq.heappush(self._queue, (held.until, self._number, held))
         return True
 
-    def of_job(self, job_id: str) -> list[Held]:
-        """Take out and return the answers that are held for a job."""
-        return [self._let_go(held) for held in self._of_job.pop(job_id, [])]
+    def pop_job(self, job_id: str) -> list[HeldWait]:
+        """Remove and return the requests held for a job."""
+        return [self._release(held) for held in self._of_job.pop(job_id, [])]
 
-    def over(self, now: float) -> list[Held]:
-        """Take out and return the answers whose time is over."""
+    def pop_expired(self, now: float) -> list[HeldWait]:
+        """Remove and return the requests whose time is over."""
         found = []
         while self._queue and (self._queue[0][0] <= now or not self._queue[0][2].open):
             held = heapq.heappop(self._queue)[2]
@@ -96,14 +96,14 @@ class Waits:
                 waiting.remove(held)
                 if not waiting:
                     del self._of_job[held.job_id]
-                found.append(self._let_go(held))
+                found.append(self._release(held))
         return found
 
     def jobs(self) -> list[str]:
-        """Return the jobs for which an answer is held."""
+        """Return the ids of the jobs that requests are held for."""
         return list(self._of_job)
 
-    def _let_go(self, held: Held) -> Held:
+    def _release(self, held: HeldWait) -> HeldWait:
         held.open = False
         self._count -= 1
         left = self._of_client[held.client] - 1

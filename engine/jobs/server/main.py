@@ -1,16 +1,16 @@
-"""The front end of a node: the process that speaks ZeroMQ. It holds no job, and may crash.
+"""The server process of a node: speaks ZeroMQ with clients. It keeps no job, so a crash loses none.
 
-    python -m video_pipeline.engine.jobs.server.main        spawned by the node, which it talks to in JSON, one object a line
+    python -m video_pipeline.engine.jobs.server.main        started by the node; they exchange JSON, one object per line
 
     stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log
              {"drain": true}               answer submits with DRAINING from now on
-             end of file                   end
+             end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
-             {"error": TEXT}               it cannot begin; exit status 2
-             {"counters": {NAME: N}}       each second, counted from the start
+             {"error": TEXT}               the server cannot start; exit status 2
+             {"counters": {NAME: N}}       every second, counted from the start
 
-It answers requests on a ROUTER socket and publishes the ledger's new events on an XPUB socket. What is written
-goes through a process of its own, `LedgerProcess`.
+It answers requests on a ROUTER socket and publishes the ledger's new events on an XPUB socket. A process of its
+own, `LedgerProcess`, writes the ledger.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from video_pipeline.engine.jobs.server.sockets import (
     wants_curve,
 )
 from video_pipeline.engine.jobs.server.views import event_view
-from video_pipeline.engine.jobs.server.wire import Asked
+from video_pipeline.engine.jobs.server.wire import IncomingRequest
 
 logger = logging.getLogger(__name__)
 
@@ -66,24 +66,24 @@ POLL_SECONDS = 0.02
 BATCH_MESSAGES = 256
 BATCH_SECONDS = 0.002
 SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
-"""Plain numbers: enumerations take microseconds to be joined, for each frame."""
+"""Plain numbers: joining enumerations would take microseconds per frame."""
 POLL_BOTH = int(zmq.POLLIN) | int(zmq.POLLOUT)
 HEAVY_VERBS = frozenset({b"list", b"events"})
 BATCH_HEAVY = 2
-"""Requests for a page, which takes milliseconds, in one batch: ZeroMQ takes turns among clients, so that one that
-asks for many pages does not keep the others waiting."""
+"""Page requests, which take milliseconds each, in one batch: ZeroMQ takes turns among clients, so a client that
+asks for many pages does not delay the others."""
 REPLIES_HWM = 4096
 EVENTS_HWM = 20_000
-"""Events that wait for one subscriber, about 200 bytes each; a slower one misses some, and sees it by `seq`."""
+"""Events buffered per subscriber, about 200 bytes each; a slower subscriber misses some and sees the gap in `seq`."""
 EVENTS_PAGE = 500
 TOPIC_MAX_BYTES = 1024
 FRAME_OVERHEAD_BYTES = 48
-"""On the wire, at most: 9 of ZMTP, 33 of CURVE."""
+"""Most bytes that ZMTP (9) and CURVE (33) add to a frame on the wire."""
 FRAMES_READ_MAX: Final = 5000
 
 
 class Server:
-    """Sockets on one side, the ledger on the other, one loop between them."""
+    """Answers requests and publishes events in one loop, between the sockets and the ledger."""
 
     def __init__(self, config: Config, *, slots: int = 0) -> None:
         node = config.node
@@ -93,9 +93,9 @@ class Server:
         self._keys = keys_dir(config)
         self.key = self._node_key() if self.curve else None
         if not self.curve and not (requests.is_local and events.is_local):
-            logger.warning("node.curve is off: everybody who can reach %s may do everything", requests.url)
+            logger.warning("node.curve is off: anyone who can reach %s has full access", requests.url)
         path = Folders.of(config).ledger
-        self._writer = LedgerProcess(path, node)  # while there is nothing yet that a fork would copy
+        self._writer = LedgerProcess(path, node)  # forks before there are sockets and threads
         self._ledger = Ledger(path)
         self._writer.open()
         most = int(node.max_message_mb * 1e6)
@@ -105,8 +105,8 @@ class Server:
         self._zap = Authenticator(self._context, self._allowed) if self._allowed else None
         self._router = self._context.socket(zmq.ROUTER)
         self._router.router_mandatory = True
-        # Without a mark for what comes in, which Connections bounds by the byte: a connection that ZeroMQ has stopped
-        # to read, that is then reset, and whose heartbeat is due aborts the process (out_event, "!_io_error").
+        # No receive limit here, Connections bounds the bytes: a connection that ZeroMQ has stopped reading, that is
+        # then reset and whose heartbeat is due would abort the process (out_event, "!_io_error").
         self._router.rcvhwm, self._router.sndhwm = 0, REPLIES_HWM
         self._events = self._context.socket(zmq.XPUB)
         self._events.xpub_verbose = True
@@ -124,20 +124,20 @@ class Server:
         self._last_event = self._ledger.events.last_seq()
         self._ledger.file.changed()
         self._subscribed = False
-        self._faults_told: list[str] = []
+        self._logged_faults: list[str] = []
         self.counters: Counter[str] = Counter()
 
     def _node_key(self) -> KeyPair:
         if not (self._keys / "node.key_secret").exists():
             made = make_node_key(self._keys)
-            logger.warning("the node had no key: %s was made, and every client needs a copy of it", made)
+            logger.warning("the node had no key: created %s; every client needs a copy of it", made)
         return read_key(self._keys / "node.key_secret", secret=True)
 
     def close(self) -> None:
-        """Close sockets and ledger."""
+        """Finish the pending writes, then close the sockets and the ledger."""
         while self._writer.pending:
             select.select(
-                [self._writer.descriptor], [self._writer.descriptor] if self._writer.wants_room else [], []
+                [self._writer.descriptor], [self._writer.descriptor] if self._writer.wants_write else [], []
             )
             self._writer.flush()
             self._send_all(self._handler.replies(self._writer.answered()))
@@ -147,7 +147,7 @@ class Server:
         self._ledger.close()
 
     def run(self, commands: Commands) -> None:
-        """Serve until the commands end."""
+        """Serve until the node closes the command pipe."""
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
         poller.register(self._events, zmq.POLLIN)
@@ -156,7 +156,7 @@ class Server:
         poller.register(commands.descriptor, zmq.POLLIN)
         next_poll = next_second = 0.0
         while not commands.ended:
-            poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_room else zmq.POLLIN)
+            poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_write else zmq.POLLIN)
             ready = dict(poller.poll(max(0, int((next_poll - time.monotonic()) * 1000) + 1)))
             if commands.descriptor in ready:
                 for command in commands.read():
@@ -174,14 +174,14 @@ class Server:
             if now >= next_poll:
                 next_poll = now + POLL_SECONDS
                 self._publish()
-                self._send_all(self._handler.over())
+                self._send_all(self._handler.expired())
             if now >= next_second:
                 next_second = now + 1
-                self._look_at_keys()
-                commands.tell({"counters": self.count()})
+                self._reload_keys()
+                commands.send({"counters": self.count()})
 
     def count(self) -> dict[str, int]:
-        """Return everything that was counted."""
+        """Return all counters."""
         total = self.counters + self._handler.counters + self._connections.counters
         total["connections_open"] = len(self._connections)
         if self._zap is not None:
@@ -195,23 +195,23 @@ class Server:
     # --- requests -----------------------------------------------------------------------------------------
 
     def _requests(self) -> None:
-        batch: list[Asked] = []
+        batch: list[IncomingRequest] = []
         until = time.monotonic() + BATCH_SECONDS
         heavy = 0
         while len(batch) < BATCH_MESSAGES and heavy < BATCH_HEAVY and time.monotonic() < until:
-            asked = self._receive()
-            if asked is None:
+            request = self._receive()
+            if request is None:
                 break
-            batch.append(asked)
-            heavy += not HEAVY_VERBS.isdisjoint(asked.frames[2:4])
+            batch.append(request)
+            heavy += not HEAVY_VERBS.isdisjoint(request.frames[2:4])
         if batch:
             self.counters["batches"] += 1
             replies, writes = self._handler.begin(batch, busy=self._writer.is_full)
             self._writer.put(writes)
             self._send_all(replies)
 
-    def _receive(self) -> Asked | None:
-        """Return the next message; of one with too many frames only as many as are needed to refuse it."""
+    def _receive(self) -> IncomingRequest | None:
+        """Return the next message, or None; keep only as many frames as refusing one with too many needs."""
         router = self._router
         try:
             first = router.recv(zmq.NOBLOCK, copy=False)
@@ -226,11 +226,11 @@ class Server:
         more = first.more
         while more and count <= most:
             frame = router.recv(zmq.NOBLOCK, copy=False)
-            more = frame.more  # which costs less than to ask the socket
+            more = frame.more  # cheaper than asking the socket
             size += len(frame)
             count += 1
             frames.append(frame.bytes)
-        while more:  # ZeroMQ gives nothing else before the last of them
+        while more:  # ZeroMQ delivers nothing else before the last frame
             rest = router.recv(zmq.NOBLOCK, copy=False)
             more = rest.more
             size += len(rest)
@@ -240,12 +240,12 @@ class Server:
         self.counters["bytes_in"] += size
         self._connections.delivered("requests", descriptor, user, size + count * FRAME_OVERHEAD_BYTES)
         if not user:
-            return None  # cannot be: who is not let in is not heard
-        return Asked(routing_id, user, frames, size, descriptor)
+            return None  # ZeroMQ delivers nothing of unauthenticated clients
+        return IncomingRequest(routing_id, user, frames, size, descriptor)
 
     def _send_all(self, replies: Iterable[Reply]) -> None:
-        for back, body in replies:
-            frames = back.frames(body)
+        for route, body in replies:
+            frames = route.frames(body)
             try:
                 for frame in frames[:-1]:
                     self._router.send(frame, SEND_MORE)
@@ -253,14 +253,14 @@ class Server:
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                     raise
-                self.counters["replies_dropped"] += 1  # the client has gone, or reads nothing
+                self.counters["replies_dropped"] += 1  # the client is gone or does not read
             else:
-                self._connections.given(back.connection, sum(map(len, frames)))
+                self._connections.queued(route.connection, sum(map(len, frames)))
 
     # --- events -------------------------------------------------------------------------------------------
 
     def _subscriptions(self) -> None:
-        """Note whose the subscribers' connections are: of somebody who is let in no more they are ended."""
+        """Map subscribers to users, so that the connections of revoked users can be closed."""
         for _ in range(BATCH_MESSAGES):
             try:
                 frame = self._events.recv(zmq.NOBLOCK, copy=False)
@@ -272,20 +272,20 @@ class Server:
             self.counters["subscriptions"] += 1
             self._subscribed = True
 
-    def _heard(self) -> bool:
-        """Say whether anybody would hear of an event."""
-        if self._handler.holds_answers or self._connections.subscribers():
+    def _has_listeners(self) -> bool:
+        """Return whether anyone subscribes to events or waits for a job."""
+        if self._handler.holds_replies or self._connections.subscribers():
             return True
-        # A subscription can be here before the word that somebody has connected.
+        # A subscription can arrive before the monitor reports its connection.
         subscribed, self._subscribed = self._subscribed, False
         return subscribed
 
     def _publish(self) -> None:
-        """Publish what is new in the ledger, and answer those who wait for it."""
+        """Publish new events of the ledger and answer the requests that wait for them."""
         try:
             if not self._ledger.file.changed():
                 return
-            if not self._heard():
+            if not self._has_listeners():
                 self._last_event = self._ledger.events.last_seq()
                 return
             while True:
@@ -302,17 +302,17 @@ class Server:
                 if len(events) < EVENTS_PAGE:
                     return
         except LedgerError as error:
-            logger.error("events cannot be read: %s", error)
+            logger.error("cannot read events: %s", error)
 
-    def _look_at_keys(self) -> None:
+    def _reload_keys(self) -> None:
         if self._allowed is None:
             return
         gone = self._allowed.reload()
         if gone:
-            self._connections.end_of(gone)
-        if self._allowed.faults != self._faults_told:
-            self._faults_told = self._allowed.faults
-            for fault in self._faults_told:
+            self._connections.end_users(gone)
+        if self._allowed.faults != self._logged_faults:
+            self._logged_faults = self._allowed.faults
+            for fault in self._logged_faults:
                 logger.error("%s", fault)
 
 
@@ -324,7 +324,7 @@ def _descriptor(frame: zmq.Frame) -> int:
 
 
 def _user(frame: zmq.Frame) -> str:
-    """Return whose key a frame came with; nobody's is what ZeroMQ makes itself when a connection ends."""
+    """Return the user who sent a frame; empty for the frames that ZeroMQ makes when a connection ends."""
     try:
         return str(frame.get("User-Id"))
     except zmq.ZMQError:
@@ -332,7 +332,7 @@ def _user(frame: zmq.Frame) -> str:
 
 
 class Commands:
-    """The node at the other end of stdin and stdout."""
+    """The pipes to the node: commands on stdin, reports on stdout."""
 
     def __init__(self) -> None:
         self.descriptor = sys.stdin.fileno()
@@ -341,18 +341,18 @@ class Commands:
         self.ended = False
 
     def setup(self) -> dict[str, Any] | None:
-        """Wait for the first line and return it; None at the end. Raises ConfigError."""
+        """Wait for the setup command and return it, or None at the end of the input. Raises ConfigError."""
         while not self.ended:
             select.select([self.descriptor], [], [])
             for first in self.read(most=1):
                 setup = first.get("setup") if isinstance(first, dict) else None
                 if not isinstance(setup, dict) or not isinstance(setup.get("config"), dict):
-                    raise ConfigError('front end: the first line is to be {"setup": {"config": {…}, …}}')
+                    raise ConfigError('server process: the first line must be {"setup": {"config": {…}, …}}')
                 return setup
         return None
 
     def read(self, *, most: int = 1000) -> list[Any]:
-        """Return the commands that have come."""
+        """Return the commands received."""
         if b"\n" not in self._rest:
             data = os.read(self.descriptor, 1 << 16)
             self.ended = not data
@@ -364,11 +364,11 @@ class Commands:
                 found.append(json.loads(line))
         return found
 
-    def tell(self, message: dict[str, Any]) -> None:
-        """Send a line; where the node does not read, it is left out."""
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message to the node; drop it if the pipe is full or closed."""
         line = json.dumps(message).encode() + b"\n"
         _, writable, _ = select.select([], [self._out], [], 0)
-        if writable and len(line) <= select.PIPE_BUF:  # room for a whole line: pipes take it whole
+        if writable and len(line) <= select.PIPE_BUF:  # a pipe takes that many bytes whole
             with suppress(BrokenPipeError):
                 os.write(self._out, line)
 
@@ -379,23 +379,23 @@ def _start_logging(*, as_json: bool) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _limit(config: Config) -> None:
-    """Set the limits of the process: as many connections as the system allows, and the last belt of memory."""
+def _set_limits(config: Config) -> None:
+    """Set the limits of the process: as many descriptors as the system allows, no core dump, the address space."""
     most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else most, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # ZeroMQ reserves a frame's size when its first bytes come, so this is of address space, not of memory held:
-    # that is what Connections looks after.
+    # ZeroMQ reserves the size of a frame when its first bytes arrive, so this bounds address space; Connections bounds
+    # the memory in use.
     space = 4_000_000_000 + int(64 * config.node.max_message_mb * 1e6)
     resource.setrlimit(resource.RLIMIT_AS, (space, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def main() -> int:
-    """Be a node's front end; return the exit status."""
+    """Run the server process of a node; return the exit status."""
     die_with_parent(os.getppid())
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the node says when to end: by closing stdin
+        signal.signal(number, signal.SIG_IGN)  # the node closes stdin to stop this process
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     return_freed_memory()
     commands = Commands()
@@ -407,31 +407,31 @@ def main() -> int:
             die_with_parent(int(setup["parent"]))
         _start_logging(as_json=bool(setup.get("json_log")))
         config = load_config(setup["config"], environ=False)
-        _limit(config)
-        front = Server(config, slots=int(setup.get("slots", 0)))
+        _set_limits(config)
+        server = Server(config, slots=int(setup.get("slots", 0)))
     except PipelineError as error:
-        commands.tell({"error": str(error)})
+        commands.send({"error": str(error)})
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    public = front.key.public.decode() if front.key else None
-    commands.tell(
+    public = server.key.public.decode() if server.key else None
+    commands.send(
         {
             "ready": {
-                "requests": front.requests,
-                "events": front.events,
-                "curve": front.curve,
+                "requests": server.requests,
+                "events": server.events,
+                "curve": server.curve,
                 "public_key": public,
                 "pid": os.getpid(),
             }
         }
     )
     try:
-        front.run(commands)
+        server.run(commands)
     except Exception:
-        logger.exception("the front end fails and ends; the node starts another")
+        logger.exception("the server process failed; the node restarts it")
         sys.stderr.flush()
-        os._exit(1)  # without taking leave of sockets that may be what failed
-    front.close()
+        os._exit(1)  # without closing the sockets, which may be what failed
+    server.close()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Where a node listens: addresses read and checked before ZeroMQ sees them, and sockets bound to them."""
+"""The addresses that a node listens on: parse and check them, and bind sockets to them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ALLOWED = "tcp://HOST:PORT, tcp://*:PORT, ipc://PATH; PORT 1 to 65535, or * for
 
 
 class AddressError(ConfigError):
-    """An address that cannot be listened at."""
+    """The node cannot listen on an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address that was read. `host` is an IP address or '*', `place` the port (0: any) or the path."""
+    """A parsed address. `host` is an IP address or '*', `place` the port (0: any free one) or the path."""
 
     kind: Literal["tcp", "ipc"]
     host: str
@@ -40,7 +40,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """The address as ZeroMQ takes it."""
+        """The address in ZeroMQ's form."""
         if self.kind == "ipc":
             return f"ipc://{self.place}"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -53,7 +53,7 @@ class Endpoint:
 
 
 def parse_endpoint(text: str, *, field: str) -> Endpoint:
-    """Return an address; raise AddressError naming the field."""
+    """Parse an address; raise AddressError naming the field."""
     if text.startswith("ipc://"):
         return Endpoint("ipc", "", _ipc_path(text, field))
     host, colon, port = text.removeprefix("tcp://").rpartition(":")
@@ -70,7 +70,7 @@ def _address(host: str, text: str, field: str) -> str:
         found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise AddressError(
-            f"{field}: got {show(text)}: the host {show(host)} is not known ({error})"
+            f"{field}: got {show(text)}: cannot resolve the host {show(host)} ({error})"
         ) from error
     v4 = [entry for entry in found if entry[0] == socket.AF_INET]
     return str((v4 or found)[0][4][0])
@@ -83,14 +83,14 @@ def _ipc_path(text: str, field: str) -> str:
     path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - symlinks stay as they are
     if len(os.fsencode(path)) > IPC_PATH_MAX_BYTES:
         raise AddressError(
-            f"{field}: {path}: has {len(os.fsencode(path))} bytes; "
+            f"{field}: {path}: the path has {len(os.fsencode(path))} bytes; "
             f"allowed: at most {IPC_PATH_MAX_BYTES} (the system's limit for sockets)"
         )
     return path
 
 
 def events_endpoint(node: Node, requests: Endpoint) -> Endpoint:
-    """Return where events are published: as configured, or beside the requests."""
+    """Return the address for events: node.events_bind, or the next port or a path with `.events`."""
     if node.events_bind is not None:
         return parse_endpoint(node.events_bind, field="node.events_bind")
     if requests.kind == "ipc":
@@ -98,20 +98,20 @@ def events_endpoint(node: Node, requests: Endpoint) -> Endpoint:
     port = int(requests.place)
     if port == 65535:
         raise AddressError(
-            "node.bind: port 65535 has no next one for events; allowed: another, or node.events_bind"
+            "node.bind: port 65535 leaves no next port for events; choose another port or set node.events_bind"
         )
     return Endpoint("tcp", requests.host, str(port + 1 if port else 0))
 
 
 def wants_curve(node: Node, *endpoints: Endpoint) -> bool:
-    """Return whether clients need keys: as configured, or wherever another machine can connect."""
+    """Return whether clients need keys: as configured, or with `auto` if another machine can connect."""
     if node.curve == "auto":
         return not all(endpoint.is_local for endpoint in endpoints)
     return node.curve == "on"
 
 
 def prepare(sock: zmq.Socket[bytes], endpoint: Endpoint, *, max_message: int, key: KeyPair | None) -> None:
-    """Set what is common to both sockets; before they are bound."""
+    """Set the options that both sockets share; call it before binding."""
     sock.linger = 0
     sock.sndtimeo = 0
     sock.maxmsgsize = max_message
@@ -130,11 +130,11 @@ def prepare(sock: zmq.Socket[bytes], endpoint: Endpoint, *, max_message: int, ke
 
 
 def bind(sock: zmq.Socket[bytes], endpoint: Endpoint, *, field: str) -> str:
-    """Bind a socket and return the real address; raise AddressError saying why not."""
+    """Bind a socket and return its actual address; raise AddressError with the reason."""
     mask = None
     if endpoint.kind == "ipc":
         _check_ipc(Path(endpoint.place), field)
-        mask = os.umask(0o177)  # the socket is its owner's alone from its first moment
+        mask = os.umask(0o177)  # only the owner may ever open the socket
     try:
         sock.bind(endpoint.url)
     except zmq.ZMQError as error:
@@ -153,25 +153,25 @@ def bind(sock: zmq.Socket[bytes], endpoint: Endpoint, *, field: str) -> str:
 
 
 def _check_ipc(path: Path, field: str) -> None:
-    """See that nothing but a socket that nobody listens at would be replaced: ZeroMQ deletes what is there."""
+    """Raise AddressError unless the path is free or a dead socket: ZeroMQ deletes whatever exists there."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise AddressError(f"{field}: {path}: the folder {path.parent} does not exist") from None
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise AddressError(f"{field}: {path}: the folder {path.parent} cannot be written") from None
+            raise AddressError(f"{field}: {path}: the folder {path.parent} is not writable") from None
         return
     except OSError as error:
         raise AddressError(f"{field}: {path}: {error.strerror}") from error
     if not stat.S_ISSOCK(mode):
-        raise AddressError(f"{field}: {path}: is there and is no socket; allowed: a path where nothing is")
+        raise AddressError(f"{field}: {path}: exists and is not a socket; choose another path")
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         probe.settimeout(1)
         probe.connect(str(path))
     except ConnectionRefusedError:
-        return  # left by a process that is gone
+        return  # left by a process that has ended
     except OSError as error:
         raise AddressError(f"{field}: {path}: {error.strerror or error}") from error
     finally:

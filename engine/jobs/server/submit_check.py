@@ -1,4 +1,4 @@
-"""A submit is checked as far as that can be done without rendering: story, configuration, assets."""
+"""Check submits without rendering: story, configuration, assets."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from video_pipeline.engine.story import Story, parse_story
 from video_pipeline.engine.story.model import SCENE_NAMES
 
 CONFIGS_KEPT = 64
-"""Configurations that were checked and are not checked again."""
+"""Number of valid configurations that are remembered, so that they are not checked again."""
 
 
 class SubmitCheck:
-    """Turns submits into jobs, or refuses them. Inline assets are kept for good by `sync`, before the commit."""
+    """Turns valid submits into jobs. Call `sync` before the commit: it makes their inline assets durable."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._inbox = Inbox(config.state_dir() / "inbox")
         self._good_configs: set[str] = set()
-        self._lost: InboxError | None = None
+        self._inbox_error: InboxError | None = None
 
     def prepare(self, submit: Submit, owner: str, parts: Sequence[bytes]) -> NewJob:
-        """Return the job that a submit asks for; raise RequestError."""
+        """Return the job that a submit asks for; raise RequestError if the submit is invalid."""
         story = self._story(submit.story)
         if submit.config:
             self._check_config(submit.config)
-        kept_story, kept_config = self._kept(submit, story, parts)
+        stored_story, stored_config = self._to_store(submit, story, parts)
         when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
         attempts = submit.max_attempts or self._config.processing.retry_attempts
-        # Of the story as the model writes it: the order of keys in the request makes no difference.
-        digest = hashlib.sha256(kept_story.encode())
+        # Of the story as its model writes it, so that the order of keys in the request makes no difference.
+        digest = hashlib.sha256(stored_story.encode())
         digest.update(f"{submit.priority} {when} ".encode())
-        if kept_config:
-            digest.update(json.dumps(kept_config, sort_keys=True).encode())
+        if stored_config:
+            digest.update(json.dumps(stored_config, sort_keys=True).encode())
         return NewJob(
             owner=owner,
             story_id=story.story_id,
-            story=kept_story,
-            config=json_of(kept_config) if kept_config else "{}",
+            story=stored_story,
+            config=json_of(stored_config) if stored_config else "{}",
             priority=submit.priority,
             key=submit.key,
             digest=digest.hexdigest(),
@@ -61,11 +61,11 @@ class SubmitCheck:
         )
 
     def sync(self) -> None:
-        """Put the inline assets of what was prepared on the disk; raise RequestError where any of them is lost."""
-        lost, self._lost = self._lost, None
+        """Write the inline assets of the prepared jobs to the disk; raise RequestError if any cannot be written."""
+        fault, self._inbox_error = self._inbox_error, None
         try:
-            if lost is not None:
-                raise lost  # what the inbox could not keep took the others of the batch with it
+            if fault is not None:
+                raise fault  # after a failed write none of the batch is durable
             self._inbox.sync()
         except InboxError as error:
             raise RequestError("STORAGE", str(error), retry_after=10.0) from error
@@ -94,8 +94,10 @@ class SubmitCheck:
         if len(text) < 16_384:
             self._good_configs.add(text)
 
-    def _kept(self, submit: Submit, story: Story, parts: Sequence[bytes]) -> tuple[str, Mapping[str, Any]]:
-        """Return the story, as JSON, and the configuration as they are kept: every asset checked, the id given."""
+    def _to_store(
+        self, submit: Submit, story: Story, parts: Sequence[bytes]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Return the story (JSON, with its id) and the configuration to store, with every asset checked."""
         if story.id is not None and not parts and not names_assets(story, submit.config):
             return story.model_dump_json(exclude_unset=True), submit.config
         try:
@@ -112,13 +114,13 @@ class SubmitCheck:
         except ConfigError as error:
             raise RequestError("INVALID_CONFIG", str(error), field="config") from error
         except InboxError as error:
-            self._lost = error
+            self._inbox_error = error
             raise RequestError("STORAGE", str(error), retry_after=10.0) from error
         return json_of(data), config
 
 
 def _config_field(message: str) -> str:
-    """Return the key that the first line of a message names: `config: SECTION.KEY: …`."""
+    """Return the key named by the first line of a message, `config: SECTION.KEY: …`."""
     parts = message.split(": ", 2)
     return f"config.{parts[1]}"[:200] if len(parts) == 3 and " " not in parts[1] else "config"
 

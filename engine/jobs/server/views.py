@@ -1,4 +1,4 @@
-"""Jobs and events as clients see them."""
+"""Jobs and events in the form that clients get."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from video_pipeline.engine.jobs.messages import EventView, JobView
 from video_pipeline.engine.jobs.model import Job, JobEvent
 
 PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in"})
-"""What the PUB socket tells of an event: nothing of a job's content, its messages or its paths."""
+"""Details that are published to every subscriber: none that reveals a job's content, messages or paths."""
 
 
 def moment(seconds: float) -> datetime:
-    """Return seconds since 1970 as a time in UTC."""
+    """Convert seconds since 1970 to a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _maybe(seconds: float | None) -> datetime | None:
+def _optional_moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else moment(seconds)
 
 
 def job_view(job: Job) -> JobView:
-    """Return a job as its owner sees it."""
+    """Return a job in the form that its owner gets."""
     return JobView.model_construct(
         job_id=job.job_id,
         story_id=job.story_id,
@@ -31,9 +31,9 @@ def job_view(job: Job) -> JobView:
         attempts=job.attempts,
         max_attempts=job.max_attempts,
         created_at=moment(job.created_at),
-        scheduled_for=_maybe(job.scheduled_for),
-        started_at=_maybe(job.started_at),
-        finished_at=_maybe(job.finished_at),
+        scheduled_for=_optional_moment(job.scheduled_for),
+        started_at=_optional_moment(job.started_at),
+        finished_at=_optional_moment(job.finished_at),
         cancel_requested=job.cancel_requested,
         key=job.key,
         stage=job.stage,
@@ -48,7 +48,7 @@ def job_view(job: Job) -> JobView:
 
 
 def event_view(event: JobEvent, *, public: bool = False) -> EventView:
-    """Return an event as its job's owner sees it, or with `public` as everybody may."""
+    """Return an event in the form that its job's owner gets, or with `public` the form for every subscriber."""
     details: dict[str, Any] = dict(event.details)
     if public:
         details = {key: value for key, value in details.items() if key in PUBLIC_DETAILS}

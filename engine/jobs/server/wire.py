@@ -1,4 +1,4 @@
-"""Frames in, a checked request out; a reply or a refusal in, frames out. No sockets."""
+"""Parse and check the frames of requests, and write the frames of replies. No sockets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ERROR = b"error"
 
 
 class RequestError(Exception):
-    """A request is answered with an error."""
+    """A request fails; `reply` is the error reply."""
 
     def __init__(
         self,
@@ -55,10 +55,11 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A message as it came in, without the routing id. `connection` is the descriptor of its socket, or -1.
+class IncomingRequest:
+    """A received message. `connection` is the descriptor of its socket, or -1 if unknown.
 
-    `frames` ends where there are more than any request may have; `size` counts the bytes of all of them.
+    `frames` excludes the routing id and is cut after more frames than a request may have; `size` is in bytes, of
+    all frames.
     """
 
     routing_id: bytes
@@ -70,20 +71,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A reply's body as it is sent; `code` of an error."""
+    """An encoded reply body; `code` is the error code, None if it is no error."""
 
     code: str | None
     body: bytes
 
     @classmethod
     def of(cls, message: Message, encoding: Encoding) -> Encoded:
-        """Write a body."""
+        """Encode a message."""
         return cls(message.code if isinstance(message, ErrorReply) else None, encode(message, encoding))
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
-    """Where a reply goes and how it is written. `head` is the empty frame of a REQ socket, if there was one."""
+class ReplyRoute:
+    """Destination and encoding of a reply. `head` is the empty frame that a REQ socket sends, if any."""
 
     routing_id: bytes
     head: tuple[bytes, ...]
@@ -92,7 +93,7 @@ class Return:
     connection: int = -1
 
     def frames(self, answer: Message | Encoded) -> list[bytes]:
-        """Return a reply's frames, the routing id first."""
+        """Return the frames of a reply, the routing id first."""
         encoded = answer if isinstance(answer, Encoded) else Encoded.of(answer, self.encoding)
         outcome = ERROR if encoded.code else OK
         return [self.routing_id, *self.head, MARKS[self.encoding], self.request_id, outcome, encoded.body]
@@ -100,30 +101,30 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a request may be."""
+    """Largest size of a request in bytes, and most inline assets."""
 
     message_bytes: int
     parts: int
 
     @property
     def frames(self) -> int:
-        """Frames of the largest request, the empty one of a REQ socket included."""
+        """Most frames of a request, including the empty one of a REQ socket."""
         return HEAD_FRAMES + 1 + self.parts
 
 
-def return_address(asked: Asked) -> tuple[Return, Sequence[bytes]]:
-    """Return where the reply goes, as far as the frames tell, and the frames without a REQ socket's first."""
-    frames = asked.frames
+def reply_route(request: IncomingRequest) -> tuple[ReplyRoute, Sequence[bytes]]:
+    """Return the route of the reply, even for malformed frames, and the frames without a REQ socket's empty one."""
+    frames = request.frames
     head: tuple[bytes, ...] = ()
     if frames and not frames[0]:
         head, frames = (b"",), frames[1:]
     encoding = _ENCODINGS.get(frames[0], "json") if frames else "json"
     request_id = frames[1] if len(frames) > 1 and len(frames[1]) <= REQUEST_ID_MAX_BYTES else b""
-    return Return(asked.routing_id, head, request_id, encoding, asked.connection), frames
+    return ReplyRoute(request.routing_id, head, request_id, encoding, request.connection), frames
 
 
 def read_request(frames: Sequence[bytes], size: int, limits: Limits) -> tuple[Request, Sequence[bytes]]:
-    """Return a checked request and its inline assets; raise RequestError."""
+    """Return a checked request and its inline assets; raise RequestError if it is invalid."""
     mark = frames[0] if frames else b""
     if mark not in _ENCODINGS:
         _refuse_mark(mark)

@@ -1,26 +1,26 @@
-"""A request on its way through the front end."""
+"""The state of one request inside the server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from video_pipeline.engine.jobs.messages import Message, Request
-from video_pipeline.engine.jobs.server.wire import Encoded, Return
+from video_pipeline.engine.jobs.server.wire import Encoded, ReplyRoute
 from video_pipeline.engine.jobs.server.writes import Write
 
 
 @dataclass(slots=True)
 class Work:
-    """A request. `write`: what it asks to be written, after which it has its `answer`; `size` is in bytes.
+    """One request until it has its reply. `size` is in bytes; `write` is the change of the ledger that it asks for.
 
-    A request that is neither written nor answered is held.
+    A request with neither `write` nor `reply` is held until its job ends or its time is over.
     """
 
     user: str
     client: str | bytes
-    back: Return
+    route: ReplyRoute
     size: int = 0
     request: Request | None = None
     write: Write | None = None
     has_parts: bool = False
-    answer: Message | Encoded | None = None
+    reply: Message | Encoded | None = None

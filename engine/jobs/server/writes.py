@@ -1,4 +1,4 @@
-"""What requests write into the ledger: all that came together is one durable commit."""
+"""Ledger writes that requests ask for, in one durable commit per batch."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 STORAGE_RETRY_SECONDS = 10.0
 INTERNAL = m.ErrorReply(
-    code="INTERNAL", message="the node failed at this request; its log says how", retry_after=1.0
+    code="INTERNAL", message="the request caused an internal error; see the node's log", retry_after=1.0
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that a user asks of a job of the ledger."""
+    """A change of a job that a user asks for."""
 
     verb: Literal["cancel", "retry"]
     job_id: str
@@ -43,25 +43,25 @@ class Change:
 Write = NewJob | Change
 
 
-class Writes:
-    """Writes into a ledger, for its thread."""
+class LedgerWriter:
+    """Applies the writes of requests to a ledger. Not thread-safe."""
 
     def __init__(self, ledger: Ledger, node: Node) -> None:
         self._ledger = ledger
         self._node = node
 
-    def do(self, writes: Sequence[Write]) -> list[m.Message]:
-        """Write, all in one commit that is on the disk then, and return the answers; where it fails, none counts."""
+    def write(self, writes: Sequence[Write]) -> list[m.Message]:
+        """Apply writes in one commit and return the replies once it is on the disk; if it fails, none is applied."""
         answers = self._commit(writes)
         if answers is not None:
             return answers
         if len(writes) == 1:
             return [INTERNAL]
-        # One of them broke the commit of all: each by itself, so that only that one pays.
+        # One write broke the commit of all: commit each separately, so that only that one fails.
         return [answer for write in writes for answer in self._commit([write]) or [INTERNAL]]
 
     def _commit(self, writes: Sequence[Write]) -> list[m.Message] | None:
-        """Do writes in one commit; return None where a fault of the program broke it."""
+        """Apply writes in one commit; return None if a bug broke it."""
         try:
             with self._ledger.file.group():
                 submits = iter(self._submit([write for write in writes if isinstance(write, NewJob)]))
@@ -69,7 +69,7 @@ class Writes:
                     next(submits) if isinstance(write, NewJob) else self._change(write) for write in writes
                 ]
         except LedgerError as error:
-            logger.error("nothing was accepted: %s", error)
+            logger.error("no request was accepted: %s", error)
             return [storage_reply(error)] * len(writes)
         except Exception:
             logger.exception("a commit of %d requests failed", len(writes))
@@ -107,12 +107,12 @@ def _submitted(result: SubmitResult) -> m.Message:
 
 
 def storage_reply(error: LedgerError) -> m.ErrorReply:
-    """Return the answer where the ledger cannot be read or written."""
+    """Return the reply for a ledger that cannot be read or written."""
     return m.ErrorReply(code="STORAGE", message=str(error), retry_after=STORAGE_RETRY_SECONDS)
 
 
 def visible_job(ledger: Ledger, node: Node, job_id: str, user: str) -> Job:
-    """Return a job that a user may see; raise RequestError."""
+    """Return a job; raise RequestError if it does not exist or the user may not see it."""
     job = ledger.jobs.get(job_id)
     if job is None or not (job.owner == user or sees_all(node, user)):
         raise not_found(job_id)
@@ -120,10 +120,10 @@ def visible_job(ledger: Ledger, node: Node, job_id: str, user: str) -> Job:
 
 
 def sees_all(node: Node, user: str) -> bool:
-    """Say whether everyone's jobs are a user's to see."""
+    """Return whether a user may see the jobs of all users."""
     return user == LOCAL_USER or user in node.operators
 
 
 def not_found(job_id: str) -> RequestError:
-    """Return the refusal where there is no such job, or it is another's."""
+    """Return the error for a job that does not exist or belongs to another user."""
     return RequestError("NOT_FOUND", f"there is no job {job_id}", field="job_id")

@@ -214,7 +214,7 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
         (
             ["stats", "--connect", "tcp://127.0.0.1:1", "--timeout", "0.3"],
             1,
-            "tcp://127.0.0.1:1: no answer to stats",
+            "tcp://127.0.0.1:1: no reply to stats",
         ),
         (["stats", "--key-file", "x"], 2, "node_key: is missing"),
     ],

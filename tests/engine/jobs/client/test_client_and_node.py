@@ -1,4 +1,4 @@
-"""The clients against a real node: its front end killed, its events cut off, the node gone and back."""
+"""The clients against a real node: its server process killed, its events cut off, the node gone and back."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def url_of(node: NodeProcess) -> str:
 
 
 def front_end_of(node: NodeProcess) -> int:
-    """Return the process of a node's front end, once there is one."""
+    """Return the process of a node's server, once it runs."""
     found: list[int] = []
 
     def look() -> bool:
@@ -67,7 +67,7 @@ def front_end_of(node: NodeProcess) -> int:
         ]
         return bool(found)
 
-    wait_until(look, what="a front end")
+    wait_until(look, what="a server process")
     return found[0]
 
 
@@ -230,10 +230,10 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
                 assert start > 0
         for wrong, timeout, error, words in (
             ({"key_file": stranger, "node_key": public}, 1, AccessError, "does not know this client's key"),
-            ({}, 15, AccessError, "asks for keys"),  # it is told at one of several connections
+            ({}, 15, AccessError, "requires keys"),  # it is told at one of several connections
             (
                 *({"key_file": ada, "node_key": keys / "clients/bob.key"}, 1),
-                *(UnreachableError, "public key the right one"),
+                *(UnreachableError, "check the node.s public key"),
             ),
         ):
             wrong_client = NodeClient(url, timeout=timeout, **wrong)  # type: ignore[arg-type]
@@ -242,7 +242,7 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
     with (
         node_process(tmp_path, cache=session_cache, node={"curve": "off"}) as node,
         NodeClient(url_of(node), timeout=10, key_file=ada, node_key=public) as client,
-        pytest.raises(AccessError, match="takes no keys"),
+        pytest.raises(AccessError, match="does not use keys"),
     ):
         client.ping()
 
@@ -275,7 +275,7 @@ def test_every_client_finds_the_node_and_its_keys_in_the_environment_and_an_argu
             assert client.ping().user == "bob"
         with (
             NodeClient(key_file="", node_key="") as client,
-            pytest.raises(AccessError, match="asks for keys"),
+            pytest.raises(AccessError, match="requires keys"),
         ):
             client.ping()
         monkeypatch.setenv("VIDEO_PIPELINE_NODE_KEY", str(keys / "clients/bob.key"))

@@ -113,7 +113,7 @@ def test_a_front_end_that_dies_is_told_and_counted(tmp_path: Path, session_cache
 
 
 def _front_ends(folder: Path) -> list[int]:
-    """Return the processes of a node's front end: itself, and the one that writes the ledger."""
+    """Return the server process of a node and the one that writes its ledger."""
     return [
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")

@@ -1,4 +1,4 @@
-"""The front end as the node sees it: killed, it comes back; broken, it is not started in a busy loop."""
+"""The server process as the node sees it: killed, it comes back; broken, it is not started in a busy loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends a real front end what no client should, and sees that it lives, stays small and serves others meanwhile.
+"""Sends a real server process what no client should, and sees that it lives, stays small and serves others meanwhile.
 
     python -m tests.engine.jobs.server.fuzz_protocol --messages 100000 --seed 1
 
@@ -32,7 +32,7 @@ from tests.support.front_end import STORY, FrontEndProcess, Speaker, memory_of, 
 from tests.support.zmtp import GREETING, address, frame, greeted, ready
 
 MEMORY_BOUND = 400 << 20
-"""Bytes that the front end may grow by at any moment: its budget of 256 MB + 4 x max_message_mb, and its own work."""
+"""Bytes that the server process may grow by at any moment: its budget of 256 MB + 4 x max_message_mb, and its own work."""
 ANSWER_SECONDS = 10.0
 VERBS = (b"submit", b"status", b"list", b"cancel", b"retry", b"wait", b"events", b"stats", b"ping")
 JOB = "job-" + "0" * 24
@@ -272,7 +272,7 @@ class Steady:
         self._ours.recv()  # it has begun
 
     def result(self) -> tuple[dict[str, float], int, str | None]:
-        """Stop it; return latencies, the most memory that it saw the front end hold, and what went wrong."""
+        """Stop it; return latencies, the most memory that it saw the server process hold, and what went wrong."""
         self._ours.send("stop")
         latencies, memory, failure = (
             self._ours.recv() if self._ours.poll(3 * ANSWER_SECONDS) else ([], 0, "stuck")
@@ -312,7 +312,7 @@ def _be_steady(url: str, pid: int, pipe: Connection) -> None:
 
 
 def run(folder: Path, *, messages: int, seed: int, idle_seconds: float, rate: float = 0) -> dict[str, Any]:
-    """Flood a front end and return what was seen; `faults` is empty where everything held."""
+    """Flood a server process and return what was seen; `faults` is empty where everything held."""
     config = node_config(folder, max_message_mb=4, max_queued=1_000_000, max_requests_per_second=1e6)
     with FrontEndProcess(config) as front:
         with Speaker(front.requests) as speaker:
@@ -336,10 +336,10 @@ def run(folder: Path, *, messages: int, seed: int, idle_seconds: float, rate: fl
         fuzzer.close()
         faults += [failure] if failure else []
         if front.process.poll() is not None:
-            faults.append(f"the front end ended with status {front.process.poll()}")
+            faults.append(f"the server process ended with status {front.process.poll()}")
         grown = highest - before
         if grown > MEMORY_BOUND:
-            faults.append(f"the front end grew by {grown >> 20} MB")
+            faults.append(f"the server process grew by {grown >> 20} MB")
         faults += [line.strip() for line in front.errors if "Error" in line and "Traceback" not in line][:5]
         counters = {} if faults else front.counters()
         return {

@@ -19,12 +19,12 @@ from video_pipeline.engine.jobs.server.handler import RequestHandler
 from video_pipeline.engine.jobs.server.limits import (
     CLIENTS_MAX,
     WAITS_PER_CLIENT,
-    Held,
+    HeldWait,
+    HeldWaits,
     RateLimit,
-    Return,
-    Waits,
+    ReplyRoute,
 )
-from video_pipeline.engine.jobs.server.wire import Asked
+from video_pipeline.engine.jobs.server.wire import IncomingRequest
 
 
 @dataclass
@@ -53,7 +53,9 @@ class House:
         self, *requests: tuple[str, Any], user: str = "local", parts: tuple[bytes, ...] = ()
     ) -> list[Message]:
         batch = [
-            Asked(b"\0peer", user, [b"VP1J", b"1", verb.encode(), json.dumps(body).encode(), *parts], 100)
+            IncomingRequest(
+                b"\0peer", user, [b"VP1J", b"1", verb.encode(), json.dumps(body).encode(), *parts], 100
+            )
             for verb, body in requests
         ]
         return [body for _, body in self.handler.answer(batch)]
@@ -159,16 +161,16 @@ def test_waits_are_answered_by_the_clock_and_by_events(house: House) -> None:
     assert house.ask(("wait", {"job_id": one, "timeout": 5}), ("wait", {"job_id": two, "timeout": 9})) == []
     after = house.ledger.events.last_seq()
     house.clock.now += 4.9
-    assert house.handler.over() == []
+    assert house.handler.expired() == []
     house.ask(("cancel", {"job_id": two}))
     ((_, woken),) = house.handler.wake(house.ledger.events.page(after=after, limit=9))
     assert isinstance(woken, JobView)
     assert (woken.job_id, woken.status) == (two, "cancelled")
     house.clock.now += 0.2
-    ((_, timed_out),) = house.handler.over()
+    ((_, timed_out),) = house.handler.expired()
     assert isinstance(timed_out, JobView)
     assert (timed_out.job_id, timed_out.status) == (one, "queued")
-    assert not house.handler.holds_answers
+    assert not house.handler.holds_replies
 
 
 def test_the_rate_limit_saves_up_a_second_and_forgets_quiet_clients() -> None:
@@ -184,20 +186,20 @@ def test_the_rate_limit_saves_up_a_second_and_forgets_quiet_clients() -> None:
 
 
 def test_held_waits_are_bounded_and_leave_nothing_behind() -> None:
-    waits = Waits()
-    back = Return(b"r", (), b"1", "json")
+    waits = HeldWaits()
+    route = ReplyRoute(b"r", (), b"1", "json")
     for number in range(WAITS_PER_CLIENT):
-        assert waits.hold(Held(f"job-{number % 7}", "a", back, float(number)))
-    assert not waits.hold(Held("job-0", "a", back, 1.0))
-    assert waits.hold(Held("job-0", "b", back, 1e9))
-    ended = waits.of_job("job-0")
+        assert waits.add(HeldWait(f"job-{number % 7}", "a", route, float(number)))
+    assert not waits.add(HeldWait("job-0", "a", route, 1.0))
+    assert waits.add(HeldWait("job-0", "b", route, 1e9))
+    ended = waits.pop_job("job-0")
     assert {held.client for held in ended} == {"a", "b"}
-    assert waits.hold(Held("job-0", "a", back, 1.0))
-    assert len(waits.over(1e6)) == len(range(WAITS_PER_CLIENT)) - (len(ended) - 1) + 1
+    assert waits.add(HeldWait("job-0", "a", route, 1.0))
+    assert len(waits.pop_expired(1e6)) == len(range(WAITS_PER_CLIENT)) - (len(ended) - 1) + 1
     assert len(waits) == 0
     for _ in range(5000):
-        waits.hold(Held("job-1", "a", back, 1e9))
-        waits.of_job("job-1")
+        waits.add(HeldWait("job-1", "a", route, 1e9))
+        waits.pop_job("job-1")
     assert len(waits._queue) < 200
     assert not waits._of_job
     assert not waits._of_client

@@ -1,4 +1,4 @@
-"""The front end as a process, spoken to over real sockets."""
+"""The server process over real sockets."""
 
 from __future__ import annotations
 
@@ -342,12 +342,12 @@ def test_an_address_in_use_is_said_and_ends_with_status_2(front: FrontEndProcess
         ("127.0.0.1:5570", "allowed: tcp://HOST:PORT"),
         ("tcp://127.0.0.1", "allowed: tcp://HOST:PORT"),
         ("tcp://127.0.0.1:99999", "allowed: tcp://HOST:PORT"),
-        ("tcp://no-such-host.invalid:5570", "is not known"),
+        ("tcp://no-such-host.invalid:5570", "cannot resolve"),
         ("tcp://192.0.2.1:5570", "is not an address of this machine"),
         ("ipc:///tmp/" + "x" * 120, "at most 107"),
         ("ipc:///no/such/folder/node", "does not exist"),
         ("udp://127.0.0.1:5570", "allowed: tcp://HOST:PORT"),
-        ("tcp://127.0.0.1:65535", "next one"),
+        ("tcp://127.0.0.1:65535", "no next port"),
     ],
 )
 def test_an_address_that_cannot_be_is_said_and_ends_with_status_2(
@@ -380,7 +380,7 @@ def test_an_ipc_socket_is_its_owner_s_alone_and_never_takes_a_file_s_place(tmp_p
     path.write_text("a file of somebody")
     status, message = start_and_fail(tmp_path / "third", bind=f"ipc://{path}")
     assert status == 2
-    assert "no socket" in message
+    assert "not a socket" in message
     assert path.read_text() == "a file of somebody"
 
 
