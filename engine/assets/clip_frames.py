@@ -107,7 +107,7 @@ def find_last_frame(
     `near` is where the header says that it is (None: it does not say). A file without an index is read as a whole.
     """
     if near is None or container.format.name not in INDEXED:
-        container.seek(0)
+        rewind(container)
         return _Search(container, stream, until).decode_end(packets_of(container))
     stop = until
     for back in STEPS_BACK_S:
@@ -120,6 +120,14 @@ def find_last_frame(
             return None
         stop = search.first if search.first is not None else stop
     return None
+
+
+def rewind(container: av.container.InputContainer) -> None:
+    """Go back to the beginning of a file, by bytes if its demuxer cannot seek by time (FLV without an index)."""
+    try:
+        container.seek(0)
+    except av.FFmpegError:
+        container.seek(0, unsupported_byte_offset=True)
 
 
 class _Search:

@@ -15,6 +15,7 @@ from video_pipeline.engine.assets.clip_frames import (
     find_last_frame,
     is_cover,
     packets_of,
+    rewind,
     shown_streams,
 )
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
@@ -146,7 +147,7 @@ def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av
         raise NotVideoError(f"{path}: has no video stream")
     for number, stream in enumerate(streams):
         if number:
-            container.seek(0)
+            rewind(container)
         frame = next(decoded(packets_of(container), stream), None)
         if frame is not None:
             return stream, frame

@@ -289,7 +289,7 @@ def test_the_queue_renders_by_priority_and_then_in_order(tmp_path: Path) -> None
         assert ended == ["c", "e", "b", "d", "a b"]
         assert queue.cancel_job("b") is False
         await queue.stop_workers()
-        with pytest.raises(JobConflictError, match="another job of this id"):
+        with pytest.raises(JobConflictError, match="another job has this id"):
             queue.submit_job(job("b", story_data=tiny_story("other")))
         assert queue.submit_job(job("b", priority="normal")) == "b"
         queue.close()

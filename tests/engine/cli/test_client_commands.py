@@ -243,7 +243,7 @@ def test_a_wrong_story_and_a_wrong_configuration_name_the_field(run: Command, tm
     config.write_text("storage: {output_path: /}")
     status, _, err = run("submit", write(story, tiny_story()), "--config", config)
     assert status == 2
-    assert "storage: is the node's own" in err
+    assert "storage: is set by the node's operator" in err
 
 
 def test_watching_all_goes_on_until_it_is_interrupted(url: str, client: NodeClient) -> None:
@@ -279,7 +279,7 @@ def test_watching_all_goes_on_until_it_is_interrupted(url: str, client: NodeClie
             assert watching.wait(10) == 130
             reading.join(5)
             assert watching.stderr is not None
-            assert "jobs that were submitted go on" in watching.stderr.read()
+            assert "submitted jobs continue" in watching.stderr.read()
         finally:
             watching.kill()  # else the end of the block would wait for it, whatever failed
     assert {event["job_id"] for event in seen} <= set(jobs)

@@ -198,6 +198,6 @@ def test_a_cache_folder_is_made_and_one_that_cannot_be_written_is_named(tmp_path
     blocked = tmp_path / "file"
     blocked.write_text("x")
     with pytest.raises(
-        ConfigError, match=r"storage\.cache_path: .*file/cache cannot be written.*allowed: a writable"
+        ConfigError, match=r"storage\.cache_path: .*file/cache cannot be written.*name a writable"
     ):
         open_cache(blocked / "cache", max_bytes=5)

@@ -98,7 +98,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "audio.true_peak": Number(-9, 0),
     "storage.max_storage_gb": Number(0, None, above=True),
 }
-OF_THEIR_OWN = {"video.fps", "video.bitrate", "audio.bitrate"}
+OF_THEIR_OWN = {"video.fps", "video.bitrate", "video.max_bitrate", "audio.bitrate"}
 """Keys that are numbers or text, tested below."""
 
 
@@ -246,7 +246,7 @@ def test_other_frame_rates_are_refused(rate: Any) -> None:
         load_config({"video": {"fps": rate}}, environ=False)
 
 
-@pytest.mark.parametrize("key", ["video.bitrate", "audio.bitrate"])
+@pytest.mark.parametrize("key", ["video.bitrate", "video.max_bitrate", "audio.bitrate"])
 def test_bit_rates_are_whole_numbers_and_may_be_in_thousands_or_millions(key: str) -> None:
     section, _, name = key.partition(".")
 
@@ -257,7 +257,7 @@ def test_bit_rates_are_whole_numbers_and_may_be_in_thousands_or_millions(key: st
     assert [kept(value) for value in (1, 999, 1000, 1999, 8_000_000)] == ["1", "999", "1k", "1k", "8000k"]
     for text in ("1", "192k", "8M", "8m", "192K"):
         assert kept(text) == text
-    for wrong in (0, -1, True, 1.5, "", "0", "0k", "k", "-1k", "1.5M", "8G", "8kk", "8 k", None, []):
+    for wrong in (0, -1, True, 1.5, "", "0", "0k", "k", "-1k", "1.5M", "8G", "8kk", "8 k", []):
         with pytest.raises(ConfigError):
             load_config(written(key, wrong), environ=False)
 
