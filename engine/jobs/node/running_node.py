@@ -117,7 +117,7 @@ class RunningNode:
         now = self._clock.monotonic()
         if now >= self._guard_at:
             self._guard_at = now + GUARD_SECONDS
-            if self.guard.tend():
+            if self.guard.restart_if_dead():
                 logger.warning("the guard had died and was started again")
 
     def finish(self, *, seconds: float, go_on: Callable[[], bool] = lambda: True) -> bool:
