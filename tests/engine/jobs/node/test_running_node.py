@@ -82,7 +82,10 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [
             ".result.json",
-            *(f"first{end}" for end in (".mp4", "_thumb.jpg", ".srt", ".vtt", ".json", ".manifest.json")),
+            *(
+                f"first{end}"
+                for end in (".mp4", "_thumb.jpg", ".srt", ".vtt", ".metadata.json", ".manifest.json")
+            ),
         ]
     )
     told = (
