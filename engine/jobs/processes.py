@@ -129,7 +129,7 @@ def die_with_parent(parent: int) -> None:
         sys.exit(1)
 
 
-def be_the_first_to_go() -> None:
+def set_worker_limits() -> None:
     """Leave no core dump, and be taken before the node when memory runs out."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):

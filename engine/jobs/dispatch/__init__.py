@@ -1,1 +1,1 @@
-"""Dispatchers run attempts; `local` runs them in worker processes of this machine."""
+"""Dispatchers run attempts; `local` uses worker processes on this machine."""

@@ -1,4 +1,4 @@
-"""The seam between the ledger and whatever renders: jobs go in as attempts and come back as reports."""
+"""The interface between the scheduler and a dispatcher: attempts go in, reports come out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from video_pipeline.engine.jobs.model import Attempt, Failure, Progress
 
 @dataclass(frozen=True, slots=True)
 class ProgressReport:
-    """An attempt is this far."""
+    """The progress of an attempt."""
 
     job_id: str
     fence: int
@@ -35,7 +35,7 @@ class FinishedReport:
 
 @dataclass(frozen=True, slots=True)
 class FailedReport:
-    """An attempt has failed, and none of its processes is left."""
+    """An attempt has failed, and all its processes have ended."""
 
     job_id: str
     fence: int
@@ -44,7 +44,7 @@ class FailedReport:
 
 @dataclass(frozen=True, slots=True)
 class StoppedReport:
-    """An attempt was stopped as asked, and none of its processes is left."""
+    """An attempt was stopped on request, and all its processes have ended."""
 
     job_id: str
     fence: int
@@ -54,28 +54,28 @@ Report = ProgressReport | FinishedReport | FailedReport | StoppedReport
 
 
 class Dispatcher(Protocol):
-    """Runs attempts somewhere. Its methods return at once and are called from one thread.
+    """Runs attempts. Call it from one thread; only `reports` waits.
 
-    Every attempt that was started ends in exactly one report other than progress, and only when no process of
-    it is left that could still write.
+    Every started attempt ends in exactly one report other than progress, after all its processes that could still
+    write have ended.
     """
 
     @property
     def capacity(self) -> int:
-        """How many attempts can run at once."""
+        """Number of attempts that can run at once."""
 
     @property
     def running(self) -> int:
-        """How many attempts have been started and not yet ended in a report."""
+        """Number of started attempts whose end has not been reported."""
 
     def start(self, attempt: Attempt) -> None:
-        """Begin an attempt; only where `running` is below `capacity`."""
+        """Start an attempt; call it only if `running` is below `capacity`."""
 
     def stop(self, job_id: str, fence: int, *, now: bool = False) -> None:
-        """End an attempt: asked first, killed a second later, or killed at once with `now`."""
+        """Stop an attempt: ask its worker, kill it a second later; with `now` kill it at once."""
 
     def reports(self, timeout: float) -> Sequence[Report]:
-        """Wait up to `timeout` seconds for reports and return those that came."""
+        """Return the next reports, waiting up to `timeout` seconds for one."""
 
     def close(self) -> None:
-        """Kill what still runs and give everything back."""
+        """Kill running attempts and release resources."""

@@ -1,14 +1,14 @@
-"""How many jobs a machine renders at once.
+"""The number of jobs that a machine renders at once.
 
-A job draws and encodes its segments on every core that it gets, so while frames are made two jobs on half the cores
-each are as fast as one after the other. But a job also has parts that run on one core however many there are: its
-start, reading and checking assets, narration, the sound's last pass, thumbnail, hashing and publishing. With serial
-seconds S and parallel ones P (both on one core), k jobs at once on n cores finish k / (S + P k / n) a second,
-which grows until every job has a core of its own: n / (S + P). So there is a slot for each core. One job alone then
-takes longer than it could: `processing.max_concurrent_jobs` buys that back where latency matters more.
+A job draws and encodes its segments on all its cores, so two jobs on half the cores each make frames as fast as one
+after the other. But other parts of a job use one core only: start, reading and checking assets, narration, the last
+pass over the sound, thumbnail, hashing and publishing. With S serial and P parallel seconds (both on one core),
+k jobs at once on n cores finish k / (S + P k / n) jobs a second, which grows until every job has one core:
+n / (S + P). So there is one slot per core. A single job then takes longer than it could; if latency matters more,
+lower `processing.max_concurrent_jobs`.
 
-Each slot may take `node.worker_memory_mb`, so there are no more than memory holds, and with NVENC on a GPU whose
-driver counts sessions no more than there are sessions.
+Each slot may take `node.worker_memory_mb`, so memory limits the number of slots; with NVENC, so does the number of
+sessions that the GPU's driver allows.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from video_pipeline.engine.machine.gpus import gpus
 from video_pipeline.engine.render.encoders.choice import choose_encoder, load_encoder
 
 NODE_MEMORY_MB = 768
-"""What node, front end and guard take, and the file cache needs to be of use."""
+"""Memory of node, server process and guard, and a useful amount of file cache."""
 
 GEFORCE_SESSIONS = 8
-"""NVENC sessions that drivers of consumer GPUs allow a machine (NVIDIA's encode support matrix, from 2024 on)."""
+"""NVENC sessions per machine with consumer GPUs (NVIDIA's encode support matrix, since 2024)."""
 
 SESSION_MEMORY_MIB = 400
-"""Memory of the GPU that an NVENC session of 1080x1920 takes at most."""
+"""Most GPU memory of an NVENC session at 1080x1920."""
 
 UNLIMITED_BYTES = 1 << 60
-"""cgroup v1 writes no limit as a number near 2 to the 63."""
+"""cgroup v1 shows "no limit" as a number near 2^63."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What counts for the number of slots. `nvenc` is the GPU that encodes, if one does, as (name, memory in MiB)."""
+    """The resources that limit the slots. `nvenc` is the encoding GPU, if any, as (name, memory in MiB)."""
 
     cores: int
     memory_bytes: int
@@ -48,7 +48,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Jobs at once, the cores of each, and why so many."""
+    """Number of slots, cores per slot, and the reason for them."""
 
     slots: int
     cores: int
@@ -56,7 +56,7 @@ class Capacity:
 
 
 def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity:
-    """Return how many jobs are rendered at once: as configured, or what this machine allows."""
+    """Return the number of slots: processing.max_concurrent_jobs, or what this machine allows."""
     wanted = config.processing.max_concurrent_jobs
     if wanted is not None:
         cores = machine.cores if machine else cpu_count()
@@ -75,18 +75,18 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
         slots = min(slots, sessions)
     cores = max(1, machine.cores // slots)
     if sessions is not None:
-        cores = max(1, min(cores, sessions // slots))  # a job has a session for each segment that it encodes
+        cores = max(1, min(cores, sessions // slots))  # a job opens a session per segment that it encodes
     return Capacity(slots, cores, "; ".join(words))
 
 
 def nvenc_sessions(name: str, memory_mib: int) -> int:
-    """Return how many NVENC sessions can be open on a GPU at once."""
+    """Return the number of NVENC sessions that a GPU can have open at once."""
     of_memory = max(1, memory_mib // SESSION_MEMORY_MIB)
     return min(of_memory, GEFORCE_SESSIONS) if "GeForce" in name else of_memory
 
 
 def this_machine(config: Config) -> Machine:
-    """Return what counts of this machine. The encoder is tried only where there is a GPU."""
+    """Return the resources of this machine. The encoder is tried only if there is a GPU."""
     cards, _ = gpus()
     nvenc = None
     if cards:
@@ -94,12 +94,12 @@ def this_machine(config: Config) -> Machine:
             if load_encoder(choose_encoder(config.video.codec).name).on_gpu:
                 nvenc = cards[0].name, cards[0].memory_mib
         except UnavailableError:
-            pass  # every job will say so
+            pass  # every job will report it
     return Machine(cpu_count(), memory_bytes(), nvenc)
 
 
 def memory_bytes() -> int:
-    """Return the memory that this process may use: the machine's, or the least that a control group allows."""
+    """Return the memory in bytes that this process may use: the machine's, or the lowest limit of its cgroups."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
     return min([machine, *_group_limits()])
 
@@ -107,7 +107,7 @@ def memory_bytes() -> int:
 def _group_limits(
     root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> Iterator[int]:
-    """Yield every limit of memory of this process's control group and of those around it (cgroup v2, then v1)."""
+    """Yield the memory limits of this process's control group and its parents (cgroup v2, then v1)."""
     try:
         lines = own.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
@@ -124,7 +124,7 @@ def _group_limits(
         for group in (inner, *inner.parents):
             try:
                 limit = int((group / name).read_text(encoding="ascii"))
-            except (OSError, ValueError):  # "max", or inside a container, where the path is another's
+            except (OSError, ValueError):  # "max", or a path of the host, seen inside a container
                 limit = UNLIMITED_BYTES
             if limit < UNLIMITED_BYTES:
                 yield limit

@@ -1,4 +1,4 @@
-"""What an exception in a worker means for the job: give up, try again, or the node's own trouble."""
+"""Classify the exception of a failed attempt: permanent, retryable, or a fault of the machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MESSAGE_CHARACTERS = 4000
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what it came from, the nearest first."""
+    """Yield an exception and its causes, the nearest first."""
     seen: set[int] = set()
     following: BaseException | None = error
     while following is not None and id(following) not in seen:
@@ -36,7 +36,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def classify(error: BaseException) -> Failure:
-    """Return what a failed attempt means: its kind, the exception's class and its message."""
+    """Return the kind of a failure, the class of the exception and its message."""
     if any(isinstance(cause, MemoryError) for cause in causes(error)):
         return Failure("retryable", "MemoryLimit", "the worker ran out of memory")
     message = (str(error) or repr(error))[:MESSAGE_CHARACTERS]
@@ -47,7 +47,7 @@ def _kind(error: BaseException) -> FailureKind:
     if any(getattr(cause, "errno", None) in DISK_ERRORS for cause in causes(error)):
         return "machine"
     text = "\n".join(str(cause) for cause in causes(error))
-    # Words of the job itself, such as a file's name in the error of a story, are no sign of trouble here.
+    # Other errors may quote the job, such as a file name, and so match by accident.
     own = isinstance(error, RenderingError | UnavailableError | OSError)
     if own and (DISK_WORDS.search(text) or GPU_WORDS.search(text)):
         return "machine"

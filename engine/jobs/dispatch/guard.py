@@ -1,7 +1,7 @@
-"""The guard: a small process that outlives the node by a moment, to kill what the node has started.
+"""The guard: a small process that kills the node's child sessions when the node ends, even by a crash.
 
-Its standard input is a pipe of the node: `+ PID STARTED` and `- PID` say which sessions there are. At its end,
-which comes however the node ended, it kills those that are left.
+Its standard input is a pipe from the node: `+ PID STARTED` adds a session, `- PID` removes one. When the pipe
+closes, the guard kills the remaining sessions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.02
 
 
 class Guard:
-    """The node's side of the guard. It is started again where it has died, and told everything anew."""
+    """The node's side of the guard; it restarts a dead guard with all sessions."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -29,7 +29,7 @@ class Guard:
 
     @property
     def pid(self) -> int:
-        """The guard's process."""
+        """Process id of the guard."""
         return self._process.pid
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -45,29 +45,29 @@ class Guard:
         )
 
     def add(self, session: int) -> None:
-        """Have a session killed when the node ends."""
+        """Add a session, to be killed when the node ends."""
         process = read_process(session)
         if process is not None:
             self._sessions[session] = process.started
-            self._say(f"+ {session} {process.started}")
+            self._send(f"+ {session} {process.started}")
 
     def remove(self, session: int) -> None:
-        """Forget a session of which nothing is left."""
+        """Remove a session whose processes have all ended."""
         if self._sessions.pop(session, None) is not None:
-            self._say(f"- {session}")
+            self._send(f"- {session}")
 
-    def tend(self) -> bool:
-        """Start the guard again where it has died; return whether it had to be."""
+    def restart_if_dead(self) -> bool:
+        """Restart the guard if it has died; return whether it had."""
         if self._process.poll() is None:
             return False
         self._close_pipe()
         self._process = self._spawn()
         for session, started in self._sessions.items():
-            self._say(f"+ {session} {started}")
+            self._send(f"+ {session} {started}")
         return True
 
     def close(self) -> None:
-        """End the guard; it kills what it still has to guard."""
+        """Stop the guard; it kills the remaining sessions."""
         self._close_pipe()
         try:
             self._process.wait(timeout=KILL_SECONDS)
@@ -75,9 +75,9 @@ class Guard:
             self._process.kill()
             self._process.wait()
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # `tend` starts another, which is told again
+        with contextlib.suppress(OSError):  # `restart_if_dead` repeats it to a new guard
             self._process.stdin.write(line.encode() + b"\n")
 
     def _close_pipe(self) -> None:
@@ -87,11 +87,11 @@ class Guard:
 
 
 def kill_sessions(sessions: dict[int, int], *, seconds: float = KILL_SECONDS) -> bool:
-    """Kill sessions, given as number and start of their leader, until nothing is left; return whether nothing is."""
+    """Kill sessions (id and start time of the leader) until none is left or time is over; return whether none is."""
     wanted = {}
     for session, started in sessions.items():
         leader = read_process(session)
-        # A number whose leader started at another time belongs to somebody else by now.
+        # If the leader started at another time, its id was reused by an unrelated session.
         if leader is None or leader.started == started:
             wanted[session] = started
     deadline = time.monotonic() + seconds
@@ -108,9 +108,9 @@ def kill_sessions(sessions: dict[int, int], *, seconds: float = KILL_SECONDS) ->
 
 
 def sweep(state: Path, *, seconds: float = KILL_SECONDS) -> int:
-    """Kill every process that a former node of this state folder has left; return how many there were.
+    """Kill all processes left by an earlier node of this state folder; return their number.
 
-    Called under the node's lock, so that none of them can belong to a node that runs.
+    Call it under the node's lock, so that none of them belongs to a running node.
     """
     killed: set[tuple[int, int]] = set()
     deadline = time.monotonic() + seconds
@@ -125,7 +125,7 @@ def sweep(state: Path, *, seconds: float = KILL_SECONDS) -> int:
 
 
 def main() -> None:
-    """Guard until the node ends."""
+    """Run the guard until the node ends."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sessions: dict[int, int] = {}

@@ -1,6 +1,6 @@
-"""Attempts on this machine: one warm worker process a slot, watched, killed when need be, and replaced.
+"""Run attempts on this machine: one warm worker process per slot, watched, killed if need be, and replaced.
 
-All of it happens in the thread that calls: nothing here waits but `reports`, and workers die with that thread.
+Everything happens in the calling thread; only `reports` and `close` wait, and workers die with that thread.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from video_pipeline.engine.machine.cores import cpu_count
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 1.0
-"""What a worker that was asked to stop gets until it is killed."""
+"""Time for a worker to stop before it is killed."""
 
 TERM_SECONDS = 2.0
-"""What the processes of an attempt that took too long get between SIGTERM and SIGKILL."""
+"""Time between SIGTERM and SIGKILL for the processes of an attempt that took too long."""
 
 START_SECONDS = 60.0
-"""What a worker gets to be warm."""
+"""Time for a worker to become warm."""
 
 START_SILENCE_SECONDS = 20.0
-HUNG_UP_SECONDS = 0.5
-"""What a worker that has closed its line gets to end by itself, so that its exit status is its own."""
+PIPE_CLOSED_SECONDS = 0.5
+"""Time for a worker that has closed its pipe to exit by itself, so that its exit status is known."""
 
 STUCK_SECONDS = 10.0
-"""A killed process that lives so long waits for a disk or a driver, and is told of."""
+"""A killed process that lives longer is stuck in a disk or driver call; that is logged."""
 
 POLL_SECONDS = 0.01
 MEMORY_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
-"""A turn that comes so late: this process itself stood still, and no silence can be held against a worker."""
+"""If a turn is later than this, this process itself was paused, and workers are not blamed for silence."""
 
 
 class LocalDispatcher:
-    """Runs attempts in worker processes of this machine; a `Dispatcher`."""
+    """A `Dispatcher` that runs attempts in worker processes on this machine."""
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class LocalDispatcher:
         self._selector = selectors.DefaultSelector()
         self._slots = [Slot(number) for number in range(slots)]
         self._reports: list[Report] = []
-        self._turned = clock.monotonic()
-        self._weighed = self._turned
+        self._last_turn = clock.monotonic()
+        self._memory_checked = self._last_turn
         self._closed = False
         for slot in self._slots:
             self._spawn(slot)
@@ -89,25 +89,25 @@ class LocalDispatcher:
 
     @property
     def capacity(self) -> int:
-        """How many attempts can run at once: slots whose worker is warm."""
+        """Number of attempts that can run at once: slots with a warm worker."""
         return sum(slot.usable for slot in self._slots)
 
     @property
     def running(self) -> int:
-        """How many attempts have been started and not yet ended in a report."""
+        """Number of started attempts whose end has not been reported."""
         return sum(slot.running is not None for slot in self._slots)
 
     @property
     def trouble(self) -> str | None:
-        """Why no worker starts, as the last that tried said; None where one is warm or none has failed."""
+        """Why no worker starts, from the log of the one that failed most; None if one is warm or none has failed."""
         if self.capacity or not any(slot.failed_starts for slot in self._slots):
             return None
         broken = max(self._slots, key=lambda slot: slot.failed_starts)
-        said = tail(self._slot_log(broken), lines=1)
-        return said[-1] if said else "workers end as soon as they are started"
+        lines = tail(self._slot_log(broken), lines=1)
+        return lines[-1] if lines else "workers exit right after they start"
 
     def start(self, attempt: Attempt) -> None:
-        """Begin an attempt; only where `running` is below `capacity`."""
+        """Start an attempt; call it only if `running` is below `capacity`."""
         slot = next(slot for slot in self._slots if slot.usable and slot.running is None)
         assert slot.worker is not None
         folders, job_id, fence = self._folders, attempt.job_id, attempt.fence
@@ -134,13 +134,15 @@ class LocalDispatcher:
             path.write_text(json.dumps(description), encoding="ascii")
         except OSError as error:
             failure = Failure("machine", type(error).__name__, f"{error.filename}: {error.strerror}")
-            self._end(slot, FailedReport(job_id, fence, failure))
+            self._report_end(slot, FailedReport(job_id, fence, failure))
             return
-        if not slot.worker.say(attempt=str(path), fence=fence):
-            self._kill(slot, self._failed(slot, "machine", "WorkerLost", "the worker took no job"))
+        if not slot.worker.send(attempt=str(path), fence=fence):
+            self._kill(
+                slot, self._failed_report(slot, "machine", "WorkerLost", "the worker did not accept the job")
+            )
 
     def stop(self, job_id: str, fence: int, *, now: bool = False) -> None:
-        """End an attempt: asked first, killed a second later, or killed at once with `now`."""
+        """Stop an attempt: ask its worker, kill it a second later; with `now` kill it at once."""
         for slot in self._slots:
             running = slot.running
             if running is None or (running.attempt.job_id, running.attempt.fence) != (job_id, fence):
@@ -148,13 +150,13 @@ class LocalDispatcher:
             if slot.dying or slot.settling:
                 return
             assert slot.worker is not None
-            if now or not slot.worker.say(stop=fence):
+            if now or not slot.worker.send(stop=fence):
                 self._kill(slot, StoppedReport(job_id, fence))
             elif running.ended_by is None:
                 running.ended_by, running.kill_at = "stop", self._clock.monotonic() + STOP_SECONDS
 
     def reports(self, timeout: float) -> Sequence[Report]:
-        """Wait up to `timeout` seconds for reports and return those that came."""
+        """Return the next reports, waiting up to `timeout` seconds for one."""
         deadline = time.monotonic() + timeout
         while True:
             self._turn()
@@ -167,7 +169,7 @@ class LocalDispatcher:
         return reports
 
     def close(self) -> None:
-        """Kill what still runs and give everything back."""
+        """Kill all workers and release resources."""
         self._closed = True
         for slot in self._slots:
             if slot.worker is not None and not slot.dying:
@@ -183,43 +185,48 @@ class LocalDispatcher:
     # -- one turn -----------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """Hear what has come, then judge what has not."""
+        """Read messages, then check the workers."""
         for slot in self._slots:
             if slot.worker is not None and not slot.dying:
-                self._hear(slot, slot.worker)
+                self._read_messages(slot, slot.worker)
         now = self._clock.monotonic()
-        if now - self._turned > PAUSE_SECONDS:
+        if now - self._last_turn > PAUSE_SECONDS:
             for slot in self._slots:
                 slot.seen = max(slot.seen, now)
-        self._turned = now
+        self._last_turn = now
         for slot in self._slots:
             if slot.settling:
                 self._settle(slot)
             if slot.dying:
-                self._bury(slot)
+                self._reap(slot)
             elif slot.worker is not None:
-                self._judge(slot, slot.worker, now)
+                self._check_worker(slot, slot.worker, now)
             if slot.worker is None and not self._closed and now >= slot.spawn_at:
                 self._spawn(slot)
-        if now - self._weighed >= MEMORY_SECONDS:
-            self._weigh()
-            # Where so many processes run that looking at them takes long, they are looked at less often.
-            self._weighed = self._clock.monotonic() + 20 * (self._clock.monotonic() - now)
+        if now - self._memory_checked >= MEMORY_SECONDS:
+            self._check_memory()
+            # Check less often if there are so many processes that a check takes long.
+            self._memory_checked = self._clock.monotonic() + 20 * (self._clock.monotonic() - now)
 
-    def _hear(self, slot: Slot, worker: WorkerProcess) -> None:
-        for message in worker.heard():
+    def _read_messages(self, slot: Slot, worker: WorkerProcess) -> None:
+        for message in worker.messages():
             slot.seen = self._clock.monotonic()
             try:
-                self._take(slot, message)
+                self._handle_message(slot, message)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                # A worker reads what strangers send. One that talks nonsense is not to be trusted any more.
-                logger.error("the worker said %.200r: %s", message, error, extra={"slot": slot.number})
-                self._kill(slot, self._unintelligible(slot) if slot.running else None)
+                # A worker reads untrusted input; one that sends malformed messages may be compromised.
+                logger.error(
+                    "malformed message from the worker: %.200r: %s",
+                    message,
+                    error,
+                    extra={"slot": slot.number},
+                )
+                self._kill(slot, self._protocol_error_report(slot) if slot.running else None)
             if slot.worker is not worker or slot.dying:
                 return
 
-    def _take(self, slot: Slot, message: dict[str, Any]) -> None:
-        """Take what a worker says; raise where it makes no sense."""
+    def _handle_message(self, slot: Slot, message: dict[str, Any]) -> None:
+        """Process a message of a worker; raise if it is malformed."""
         running = slot.running
         if "ready" in message:
             slot.ready, slot.failed_starts = True, 0
@@ -229,65 +236,67 @@ class LocalDispatcher:
         if "progress" in message:
             self._reports.append(ProgressReport(job_id, fence, read_progress(message["progress"])))
         elif message.get("fence") == fence:
-            self._outcome(slot, running, message)
+            self._handle_outcome(slot, running, message)
 
-    def _outcome(self, slot: Slot, running: Running, message: dict[str, Any]) -> None:
-        """Take what the worker says of how its attempt ended."""
+    def _handle_outcome(self, slot: Slot, running: Running, message: dict[str, Any]) -> None:
+        """Process the message that ends an attempt."""
         job_id, fence = running.attempt.job_id, running.attempt.fence
         if "finished" in message:
             slot.report = FinishedReport(job_id, fence, running.staging, message["finished"])
         elif running.ended_by == "timeout":
-            self._kill(slot, self._timed_out(slot))
+            self._kill(slot, self._timeout_report(slot))
             return
         elif "stopped" in message or running.ended_by == "stop":
             slot.report = StoppedReport(job_id, fence)
         else:
-            told = read_failure(message["failed"])
-            report = self._failed(slot, told.kind, told.error_type, told.message)
-            if told.kind == "machine" or told.error_type == "MemoryLimit":
-                self._kill(slot, report)  # what it holds of the GPU or of memory is not to be trusted
+            failure = read_failure(message["failed"])
+            report = self._failed_report(slot, failure.kind, failure.error_type, failure.message)
+            if failure.kind == "machine" or failure.error_type == "MemoryLimit":
+                self._kill(slot, report)  # its GPU state or memory may be broken
                 return
             slot.report = report
         slot.settling = True
 
-    def _judge(self, slot: Slot, worker: WorkerProcess, now: float) -> None:
-        """Kill a worker that has died, fallen silent or taken too long."""
+    def _check_worker(self, slot: Slot, worker: WorkerProcess, now: float) -> None:
+        """Handle a worker that has exited, is silent or takes too long, and replace one after enough jobs."""
         running = slot.running
-        if worker.hung_up and not slot.hung_at:
-            slot.hung_at = now
-        if worker.exit_status() is not None or (worker.hung_up and now - slot.hung_at > HUNG_UP_SECONDS):
-            self._gone(slot, worker, running)
+        if worker.pipe_closed and not slot.closed_at:
+            slot.closed_at = now
+        if worker.exit_status() is not None or (
+            worker.pipe_closed and now - slot.closed_at > PIPE_CLOSED_SECONDS
+        ):
+            self._handle_exit(slot, worker, running)
         elif not slot.ready and now - slot.spawned > START_SECONDS:
             slot.failed_starts += 1
             logger.error("the worker was not warm after %g s", START_SECONDS, extra={"slot": slot.number})
             self._kill(slot, None)
         elif now - slot.seen > (lease := self._lease(slot)):
-            logger.error("no sign of life for %g s: the worker is killed", lease, extra={"slot": slot.number})
-            lost = self._lost(slot, running, f"no sign of life for {lease:g} s") if running else None
+            logger.error("no heartbeat for %g s: killing the worker", lease, extra={"slot": slot.number})
+            lost = self._lost_report(slot, running, f"no heartbeat for {lease:g} s") if running else None
             self._kill(slot, slot.report or lost)
         elif running is not None and not slot.settling:
             if running.kill_at is not None and now >= running.kill_at:
                 stopped = StoppedReport(running.attempt.job_id, running.attempt.fence)
-                self._kill(slot, stopped if running.ended_by == "stop" else self._timed_out(slot))
+                self._kill(slot, stopped if running.ended_by == "stop" else self._timeout_report(slot))
             elif running.ended_by is None and now >= running.deadline:
                 running.ended_by, running.kill_at = "timeout", now + TERM_SECONDS
-                worker.say(stop=running.attempt.fence)
+                worker.send(stop=running.attempt.fence)
                 worker.terminate()
         elif slot.running is None and slot.jobs >= self._config.node.jobs_per_worker:
             self._kill(slot, None)
 
     def _lease(self, slot: Slot) -> float:
-        """Return how long a worker may be silent: longer while it imports, where a slow disk holds up all of it."""
+        """Return the seconds that a worker may be silent: more during its start, when a slow disk blocks its threads."""
         return self._config.node.lease if slot.ready else max(self._config.node.lease, START_SILENCE_SECONDS)
 
-    def _gone(self, slot: Slot, worker: WorkerProcess, running: Running | None) -> None:
-        """Take it that a worker has died by itself or by somebody's hand."""
+    def _handle_exit(self, slot: Slot, worker: WorkerProcess, running: Running | None) -> None:
+        """Handle a worker that exited or was killed."""
         status = worker.exit_status()
         if running is None:
             if not slot.ready:
                 slot.failed_starts += 1
-                said = " | ".join(tail(worker.log, lines=3)) or f"status {status}"
-                logger.error("the worker ended before it was warm: %s", said, extra={"slot": slot.number})
+                lines = " | ".join(tail(worker.log, lines=3)) or f"status {status}"
+                logger.error("the worker ended before it was warm: %s", lines, extra={"slot": slot.number})
             self._kill(slot, None)
             return
         if status is not None and status < 0:
@@ -296,31 +305,34 @@ class LocalDispatcher:
         else:
             how = "the worker ended" + ("" if status is None else f" with status {status}")
         self._kill(
-            slot, slot.report or self._lost(slot, running, how, killed=status is not None and status < 0)
+            slot,
+            slot.report or self._lost_report(slot, running, how, killed=status is not None and status < 0),
         )
 
-    def _lost(self, slot: Slot, running: Running, how: str, *, killed: bool = False) -> Report:
+    def _lost_report(self, slot: Slot, running: Running, how: str, *, killed: bool = False) -> Report:
         if running.ended_by == "stop":
             return StoppedReport(running.attempt.job_id, running.attempt.fence)
         if running.ended_by == "timeout":
-            return self._timed_out(slot)
-        return self._failed(slot, "retryable", "WorkerKilled" if killed else "WorkerLost", how)
+            return self._timeout_report(slot)
+        return self._failed_report(slot, "retryable", "WorkerKilled" if killed else "WorkerLost", how)
 
-    def _timed_out(self, slot: Slot) -> Report:
+    def _timeout_report(self, slot: Slot) -> Report:
         seconds = self._config.processing.job_timeout
-        return self._failed(slot, "retryable", "JobTimeout", f"the attempt took longer than {seconds:g} s")
+        return self._failed_report(
+            slot, "retryable", "JobTimeout", f"the attempt took longer than {seconds:g} s"
+        )
 
-    def _unintelligible(self, slot: Slot) -> Report:
-        return self._failed(slot, "retryable", "WorkerLost", "the worker said something that makes no sense")
+    def _protocol_error_report(self, slot: Slot) -> Report:
+        return self._failed_report(slot, "retryable", "WorkerLost", "the worker sent a malformed message")
 
-    def _failed(self, slot: Slot, kind: FailureKind, error_type: str, message: str) -> FailedReport:
+    def _failed_report(self, slot: Slot, kind: FailureKind, error_type: str, message: str) -> FailedReport:
         assert slot.running is not None
         attempt = slot.running.attempt
         failure = Failure(kind, error_type, message, tail(slot.running.log))
         return FailedReport(attempt.job_id, attempt.fence, failure)
 
-    def _weigh(self) -> None:
-        """Kill the workers whose processes together hold more memory than a job may."""
+    def _check_memory(self) -> None:
+        """Kill workers whose processes together use more memory than node.worker_memory_mb."""
         busy = {
             slot.worker.pid: slot
             for slot in self._slots
@@ -333,8 +345,8 @@ class LocalDispatcher:
             held = sum(process.memory for process in members) / 1e6
             if held > most:
                 slot = busy[session]
-                message = f"its processes held {held:.0f} MB; allowed: node.worker_memory_mb, {most:g} MB"
-                self._kill(slot, self._failed(slot, "retryable", "MemoryLimit", message))
+                message = f"its processes used {held:.0f} MB; node.worker_memory_mb allows {most:g}"
+                self._kill(slot, self._failed_report(slot, "retryable", "MemoryLimit", message))
 
     # -- begin and end of workers ----------------------------------------------------------------
 
@@ -350,7 +362,7 @@ class LocalDispatcher:
         except OSError as error:
             slot.failed_starts += 1
             slot.spawn_at = now + slot.start_wait
-            logger.error("a worker cannot be started: %s", error, extra={"slot": slot.number})
+            logger.error("cannot start a worker: %s", error, extra={"slot": slot.number})
             return
         self.started_workers += 1
         if self._guard is not None:
@@ -358,24 +370,24 @@ class LocalDispatcher:
         self._selector.register(worker.receive, selectors.EVENT_READ)
         slot.worker, slot.ready, slot.jobs, slot.dying = worker, False, 0, False
         slot.seen = slot.spawned = now
-        slot.hung_at = 0.0
+        slot.closed_at = 0.0
 
     def _kill(self, slot: Slot, report: Report | None) -> None:
-        """Begin to kill a slot's worker; `report` is given when nothing of it is left."""
+        """Start to kill a slot's worker; `report` is passed on after all its processes have ended."""
         assert slot.worker is not None
         slot.dying, slot.settling, slot.ready, slot.report = True, False, False, report
         slot.killed_at = self._clock.monotonic()
         self._selector.unregister(slot.worker.receive)
-        self._bury(slot)
+        self._reap(slot)
 
-    def _bury(self, slot: Slot) -> None:
+    def _reap(self, slot: Slot) -> None:
         assert slot.worker is not None
         if not slot.worker.kill():
             now = self._clock.monotonic()
             if now - slot.killed_at > STUCK_SECONDS:
                 slot.killed_at = now
                 logger.error(
-                    "process %d does not end, its slot is lost until it does",
+                    "process %d was killed but does not end; its slot is unusable until it does",
                     slot.worker.pid,
                     extra={"slot": slot.number},
                 )
@@ -385,16 +397,16 @@ class LocalDispatcher:
         slot.worker, slot.dying = None, False
         slot.spawn_at = self._clock.monotonic() + slot.start_wait
         if slot.report is not None:
-            self._end(slot, slot.report)
+            self._report_end(slot, slot.report)
 
     def _settle(self, slot: Slot) -> None:
-        """Give the report of a worker that lives on, once it alone is left of its session."""
+        """Pass on the report of an attempt once its worker is the only process of the session."""
         assert slot.worker is not None
         if slot.worker.kill_strays() and slot.report is not None:
-            self._end(slot, slot.report)
+            self._report_end(slot, slot.report)
 
-    def _end(self, slot: Slot, report: Report) -> None:
-        """Delete what the attempt leaves, but for what it has finished, and report how it ended."""
+    def _report_end(self, slot: Slot, report: Report) -> None:
+        """Delete the work folder of an attempt, and its staging folder unless it finished, and queue its report."""
         assert slot.running is not None
         attempt = slot.running.attempt
         self._folders.remove_work(attempt.job_id, attempt.fence)

@@ -1,4 +1,4 @@
-"""From the events of a render to how far the whole job is."""
+"""Compute the progress of a job from the events of its render."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from video_pipeline.engine.events import Event
 
 SHARES: dict[str, tuple[float, float]] = {"assets": (0, 15), "render": (15, 97), "outputs": (97, 100)}
-"""From which percent of the job to which each stage goes."""
+"""Start and end percentage of each stage."""
 
 EVERY_SECONDS = 0.5
 
 
 class ProgressMeter:
-    """Takes a render's events and passes on how far the job is, twice a second at most and at each new stage."""
+    """Reports the progress of a job at each new stage and otherwise at most twice a second."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class ProgressMeter:
         self._first_done = 0
 
     def __call__(self, event: Event) -> None:
-        """Take an event; it comes from any thread."""
+        """Process an event of the render."""
         low, high = SHARES.get(event.stage, (self._percent, self._percent))
         part = event.done / event.total if event.total > 0 else 1.0
         self._percent = max(self._percent, low + (high - low) * min(1.0, part))

@@ -1,4 +1,4 @@
-"""The slots of a node: a worker each, and the attempt that it runs."""
+"""The state of a node's slots: the worker of each and the attempt that it runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess
 from video_pipeline.engine.jobs.model import Attempt
 
 BACKOFF_SECONDS = (0.1, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Waits before a worker is started again that has died before it was warm."""
+"""Delays in seconds before a worker that died before it was warm is started again."""
 
 
 @dataclass(slots=True)
 class Running:
-    """An attempt in a slot."""
+    """A running attempt. Times are monotonic seconds."""
 
     attempt: Attempt
     staging: Path
@@ -28,14 +28,18 @@ class Running:
 
 @dataclass(slots=True)
 class Slot:
-    """A place for one attempt at a time. `dying`: its worker is being killed; `report` is given once it is dead."""
+    """A slot for one attempt at a time. Times are monotonic seconds.
+
+    `dying`: its worker is being killed. `settling`: the attempt has ended, but processes that it started have not.
+    `report` is passed on after either.
+    """
 
     number: int
     worker: WorkerProcess | None = None
     ready: bool = False
     seen: float = 0.0
     spawned: float = 0.0
-    hung_at: float = 0.0
+    closed_at: float = 0.0
     killed_at: float = 0.0
     jobs: int = 0
     failed_starts: int = 0
@@ -47,10 +51,10 @@ class Slot:
 
     @property
     def usable(self) -> bool:
-        """Whether an attempt can begin here now, or one is here."""
+        """Whether an attempt runs here or could start now."""
         return self.running is not None or (self.ready and not self.dying)
 
     @property
     def start_wait(self) -> float:
-        """Seconds until a worker is started here again: none, but for workers that die before they are warm."""
+        """Seconds before the next worker starts: 0, unless workers die before they are warm."""
         return BACKOFF_SECONDS[min(self.failed_starts, len(BACKOFF_SECONDS)) - 1] if self.failed_starts else 0

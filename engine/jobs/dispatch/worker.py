@@ -1,12 +1,12 @@
-"""The process of a job slot: takes attempts from the node through a pipe and renders them, one after the other.
+"""The worker process of a slot: receives attempts from the node through a pipe and renders one at a time.
 
-    node → worker    {"setup": {…}}      once: configuration, cores, seconds between signs of life
-                     {"attempt": PATH}   render what this file describes
-                     {"stop": FENCE}     end that attempt; end of file: end at once
+    node → worker    {"setup": {…}}      once: configuration, cores, seconds between heartbeats
+                     {"attempt": PATH}   render the attempt that this file describes
+                     {"stop": FENCE}     stop that attempt; end of file: exit at once
     worker → node    {"ready": true}  {"alive": true}  {"progress": {…}}
                      {"finished": {…}}  {"failed": {…}}  {"stopped": true}
 
-All of them are JSON, one a line. What the attempt prints goes to its log.
+Messages are JSON, one per line. The output of an attempt goes to its log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.logs import LineFormatter
-from video_pipeline.engine.jobs.processes import be_the_first_to_go, die_with_parent, signal_session
+from video_pipeline.engine.jobs.processes import die_with_parent, set_worker_limits, signal_session
 from video_pipeline.engine.storage.local import RESULT
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class NodePipe:
-    """The node's end of the line. Safe between threads; the process ends when the node has."""
+    """The pipe to the node. Sending is thread-safe; the process exits if the node has ended."""
 
     def __init__(self, receive: int, send: int) -> None:
         for descriptor in (receive, send):
@@ -47,7 +47,7 @@ class NodePipe:
         self._send = send
         self._lock = threading.Lock()
 
-    def say(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         """Send a message."""
         data = memoryview(json.dumps(message).encode() + b"\n")
         with self._lock:
@@ -57,35 +57,35 @@ class NodePipe:
             except OSError:
                 end_at_once()
 
-    def heard(self) -> Iterator[dict[str, Any]]:
-        """Yield each message of the node until it hangs up."""
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Yield the messages of the node until it closes the pipe."""
         for line in self._receive:
             message: dict[str, Any] = json.loads(line)
             yield message
 
 
 def end_at_once() -> None:
-    """Kill what this worker has started, and itself."""
+    """Kill the processes that this worker started, and exit."""
     signal_session(os.getpid(), signal.SIGKILL, spare=os.getpid())
     os._exit(1)
 
 
-class Orders:
-    """What the node wants, as a thread hears it."""
+class NodeCommands:
+    """The commands of the node, received by a thread."""
 
     def __init__(self, pipe: NodePipe) -> None:
         self._pipe = pipe
         self._attempts: queue.SimpleQueue[tuple[Path, int, threading.Event]] = queue.SimpleQueue()
         self._setups: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, name="orders", daemon=True).start()
+        threading.Thread(target=self._listen, name="commands", daemon=True).start()
 
     def _listen(self) -> None:
         stops: dict[int, threading.Event] = {}
-        for message in self._pipe.heard():
+        for message in self._pipe.messages():
             if "setup" in message:
                 self._setups.put(message["setup"])
             elif "attempt" in message:
-                stops.clear()  # the last attempt has ended, or there would not be another
+                stops.clear()  # a new attempt means that the last one has ended
                 fence = int(message["fence"])
                 stops[fence] = threading.Event()
                 self._attempts.put((Path(message["attempt"]), fence, stops[fence]))
@@ -94,23 +94,23 @@ class Orders:
         end_at_once()
 
     def setup(self) -> dict[str, Any]:
-        """Wait for what the node says first."""
+        """Wait for the setup message."""
         return self._setups.get()
 
     def next(self) -> tuple[Path, int, threading.Event]:
-        """Wait for an attempt: the file that describes it, its fence, and the event that ends it."""
+        """Wait for an attempt; return its description file, its fence and the event that stops it."""
         return self._attempts.get()
 
 
-def _signs_of_life(pipe: NodePipe, seconds: float) -> None:
+def _send_heartbeats(pipe: NodePipe, seconds: float) -> None:
     pause = threading.Event()
     while not pause.wait(seconds):
-        pipe.say(alive=True)
+        pipe.send(alive=True)
 
 
 @contextlib.contextmanager
 def _own_log(path: Path, *, level: str, **fields: Any) -> Iterator[None]:
-    """Send this process's output, that of the programs it starts, and its log lines to an attempt's log."""
+    """Redirect output and log lines of this process and its child programs to an attempt's log."""
     kept = (os.dup(1), os.dup(2))
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     root = logging.getLogger()
@@ -124,7 +124,7 @@ def _own_log(path: Path, *, level: str, **fields: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # a full disk does not undo what was rendered
+        with contextlib.suppress(OSError):  # a full disk must not fail a finished render
             sys.stdout.flush()
             sys.stderr.flush()
         os.dup2(kept[0], 1)
@@ -137,7 +137,7 @@ def _own_log(path: Path, *, level: str, **fields: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_temp(folder: Path) -> Iterator[None]:
-    """Put every temporary file of the attempt, and of the programs it starts, into its own folder."""
+    """Put the temporary files of the attempt and its child programs into a folder of its own."""
     before = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir, os.environ["TMPDIR"] = str(folder), str(folder)
     try:
@@ -151,7 +151,7 @@ def _own_temp(folder: Path) -> Iterator[None]:
 
 
 def _attempt_result(result: RenderResult) -> dict[str, Any]:
-    """Return what is told of a finished video: names relative to its folder, and plain values."""
+    """Return the result of a finished video as plain data, with file names relative to its folder."""
     fields = result.as_dict()
     manifest = json.loads(result.outputs.manifest.read_text(encoding="utf-8"))
     return {
@@ -165,7 +165,7 @@ def _attempt_result(result: RenderResult) -> dict[str, Any]:
 def _render_attempt(
     description: dict[str, Any], config: Config, pipe: NodePipe, stop: threading.Event
 ) -> dict[str, Any]:
-    """Render an attempt into its staging folder and return its result, which is written there last."""
+    """Render an attempt into its staging folder; write its result there last and return it."""
     from video_pipeline.engine.assets.fetch import Fetcher
     from video_pipeline.engine.common.files import write_text
     from video_pipeline.engine.config.job import job_config
@@ -191,7 +191,7 @@ def _render_attempt(
         staging / f"{description['story_id']}.mp4",
         config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
-        on_event=ProgressMeter(lambda progress: pipe.say(progress=progress)),
+        on_event=ProgressMeter(lambda progress: pipe.send(progress=progress)),
         stop=stop,
     )
     fields = _attempt_result(result)
@@ -200,8 +200,8 @@ def _render_attempt(
     return fields
 
 
-def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, pipe: NodePipe) -> None:
-    """Run one attempt and say how it ended."""
+def _run_attempt(path: Path, fence: int, stop: threading.Event, config: Config, pipe: NodePipe) -> None:
+    """Run one attempt and report its outcome."""
     from video_pipeline.engine.errors import CancelledError
 
     description = json.loads(path.read_text(encoding="utf-8"))
@@ -221,41 +221,41 @@ def _attempt(path: Path, fence: int, stop: threading.Event, config: Config, pipe
                 logger.exception("the attempt has failed")
                 raise
     except CancelledError:
-        pipe.say(stopped=True, fence=fence)
+        pipe.send(stopped=True, fence=fence)
     except BaseException as error:
         failure = classify(error)
-        pipe.say(
+        pipe.send(
             failed={"kind": failure.kind, "error_type": failure.error_type, "message": failure.message},
             fence=fence,
         )
     else:
-        pipe.say(finished=result, fence=fence)
+        pipe.send(finished=result, fence=fence)
 
 
 def main() -> None:
-    """Render what the node says until it hangs up."""
+    """Render attempts until the node closes the pipe."""
     receive, send, parent = (int(argument) for argument in sys.argv[1:4])
     die_with_parent(parent)
-    be_the_first_to_go()
-    # The node says when to end; a signal to everybody, as a service manager sends, must not take its jobs.
-    # Not SIG_IGN, which the programs that this starts would inherit.
+    set_worker_limits()
+    # A signal to the whole group, as service managers send, must not end running jobs: the node decides.
+    # Not SIG_IGN, which child programs would inherit.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: None)
     pipe = NodePipe(receive, send)
-    orders = Orders(pipe)
-    setup = orders.setup()
+    commands = NodeCommands(pipe)
+    setup = commands.setup()
     threading.Thread(
-        target=_signs_of_life, args=(pipe, setup["heartbeat"]), name="alive", daemon=True
+        target=_send_heartbeats, args=(pipe, setup["heartbeat"]), name="alive", daemon=True
     ).start()
     config = _warm_up(setup)
-    pipe.say(ready=True)
+    pipe.send(ready=True)
     while True:
-        _attempt(*orders.next(), config, pipe)
+        _run_attempt(*commands.next(), config, pipe)
         gc.collect()
 
 
 def _warm_up(setup: dict[str, Any]) -> Config:
-    """Import and look up once what every attempt needs."""
+    """Import and look up in advance what every attempt needs."""
     from video_pipeline.engine.common.process import importing, return_freed_memory
 
     return_freed_memory()
@@ -271,7 +271,7 @@ def _warm_up(setup: dict[str, Any]) -> Config:
         from video_pipeline.engine.render.encoders.choice import choose_encoder
     config = load_config(setup["config"], environ=False)
     limit_cores(setup["cores"])
-    with contextlib.suppress(Exception):  # an attempt that needs them will say so
+    with contextlib.suppress(Exception):  # an attempt that needs them reports it
         choose_encoder(config.video.codec)
         choose_compositor(config.video.compositor)
     return config

@@ -1,4 +1,4 @@
-"""A worker as the node sees it: a process, a line to it, and its end."""
+"""The node's side of a worker: its process, the pipes to it, and its end."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from video_pipeline.engine.jobs.processes import NODE_VARIABLE, signal_session
 READ_BYTES = 1 << 16
 READS_AT_ONCE = 64
 LINE_MAX_BYTES = 1 << 22
-"""A worker that says more without an end of line is taken for one that has hung up."""
+"""A longer line counts as a closed pipe."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def child_environment(state: Path) -> dict[str, str]:
-    """Return the environment of the node's own processes: marked as this node's, with this engine to import."""
+    """Return the environment of the node's child processes: a mark of the node and this engine on the import path."""
     place = str(Path(video_pipeline.__file__).parents[1])
     known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return {
@@ -36,14 +36,14 @@ def child_environment(state: Path) -> dict[str, str]:
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module of this engine with this Python, whatever the current folder holds."""
+    """Return the command that runs a module of this engine; it ignores modules in the current folder."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 class WorkerProcess:
-    """One worker: the leader of a session of its own, in which every program that it starts stays.
+    """One worker: the leader of a session that contains every program that it starts.
 
-    It is reaped only when nothing of the session is left: so long its number cannot become anyone else's.
+    It is reaped only after all processes of the session have ended, so that its id is not reused before.
     """
 
     def __init__(self, *, setup: dict[str, Any], state: Path, cores: int, log: Path) -> None:
@@ -79,23 +79,23 @@ class WorkerProcess:
         self.pid = self._process.pid
         self._buffer = b""
         self._ended = False
-        self.hung_up = False
+        self.pipe_closed = False
         os.set_blocking(self._send, False)
         os.set_blocking(self.receive, False)
-        self.say(setup=setup)
+        self.send(setup=setup)
 
-    def say(self, **message: Any) -> bool:
-        """Send a message; return False where the worker does not take it: then it is as good as dead."""
+    def send(self, **message: Any) -> bool:
+        """Send a message; return False if the pipe is full or closed: the worker is then unusable."""
         data = json.dumps(message).encode() + b"\n"
         try:
             return os.write(self._send, data) == len(data)
         except OSError:
             return False
 
-    def heard(self) -> list[dict[str, Any]]:
-        """Return the messages that have come; sets `hung_up` at the end of the line."""
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the messages received; set `pipe_closed` at the end of the pipe."""
         for _ in range(READS_AT_ONCE):
-            if self.hung_up:
+            if self.pipe_closed:
                 break
             try:
                 data = os.read(self.receive, READ_BYTES)
@@ -104,20 +104,18 @@ class WorkerProcess:
             except OSError:
                 data = b""
             self._buffer += data
-            self.hung_up = not data or len(self._buffer) > LINE_MAX_BYTES
+            self.pipe_closed = not data or len(self._buffer) > LINE_MAX_BYTES
         *lines, self._buffer = self._buffer.split(b"\n")
-        messages = []
+        found = []
         for line in lines:
-            with contextlib.suppress(
-                ValueError, RecursionError
-            ):  # a worker that died in the middle of a line
+            with contextlib.suppress(ValueError, RecursionError):  # a worker that died while it wrote a line
                 message = json.loads(line)
                 if isinstance(message, dict):
-                    messages.append(message)
-        return messages
+                    found.append(message)
+        return found
 
     def exit_status(self) -> int | None:
-        """Return how the leader ended, negative for a signal, or None while it runs. It is not reaped."""
+        """Return the exit status of the leader (negative: its signal), None while it runs. Does not reap it."""
         if self._process.returncode is not None:
             return self._process.returncode
         try:
@@ -129,15 +127,15 @@ class WorkerProcess:
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def terminate(self) -> None:
-        """Ask every program of the session to end."""
+        """Send SIGTERM to every process of the session."""
         signal_session(self.pid, signal.SIGTERM)
 
     def kill_strays(self) -> bool:
-        """Kill what the worker has started and left; return whether there was nothing."""
+        """Kill leftover processes that the worker started; return True if there were none."""
         return signal_session(self.pid, signal.SIGKILL, spare=self.pid) == 0
 
     def kill(self) -> bool:
-        """Kill the session; return whether nothing of it is left. Call it again until then."""
+        """Kill the session; return whether all its processes have ended. Call it again until they have."""
         if self._ended:
             return True
         if signal_session(self.pid, signal.SIGKILL) or self.exit_status() is None:
@@ -149,19 +147,19 @@ class WorkerProcess:
         return True
 
 
-def read_progress(told: Any) -> Progress:
-    """Return what a worker says of its progress; raise ValueError, KeyError or TypeError where it makes no sense."""
-    numbers = [told[name] for name in ("percent", "fps", "eta_seconds")]
-    if not isinstance(told["stage"], str) or not all(
+def read_progress(data: Any) -> Progress:
+    """Parse a worker's progress message; raise ValueError, KeyError or TypeError if it is malformed."""
+    numbers = [data[name] for name in ("percent", "fps", "eta_seconds")]
+    if not isinstance(data["stage"], str) or not all(
         number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers
     ):
         raise ValueError("no progress")
-    return Progress(told["stage"][:64], min(100.0, max(0.0, float(numbers[0]))), numbers[1], numbers[2])
+    return Progress(data["stage"][:64], min(100.0, max(0.0, float(numbers[0]))), numbers[1], numbers[2])
 
 
-def read_failure(told: Any) -> Failure:
-    """Return what a worker says of its failure; raise ValueError, KeyError or TypeError where it makes no sense."""
-    kind = told["kind"]
+def read_failure(data: Any) -> Failure:
+    """Parse a worker's failure message; raise ValueError, KeyError or TypeError if it is malformed."""
+    kind = data["kind"]
     if kind not in get_args(FailureKind):
         raise ValueError(f"kind {kind!r}")
-    return Failure(kind, str(told["error_type"])[:128], str(told["message"])[:MESSAGE_CHARACTERS])
+    return Failure(kind, str(data["error_type"])[:128], str(data["message"])[:MESSAGE_CHARACTERS])

@@ -1,1 +1,1 @@
-"""The inside of a render node: scheduler, workers, publishing, and what is seen from outside."""
+"""The main process of a render node: scheduler, recovery, publishing, monitoring."""

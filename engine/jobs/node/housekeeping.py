@@ -1,4 +1,4 @@
-"""What a node forgets: ended jobs past their time, their logs, and assets that no job needs."""
+"""Delete what a node no longer needs: old ended jobs, their logs, and assets of no job."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS = 86400.0
 
 INBOX_SECONDS = 3600.0
-"""How long an inline asset stays that no job refers to: its job may be about to be committed."""
+"""How long an inline asset without a job is kept: its job may be about to be committed."""
 
 
 def purge(ledger: Ledger, folders: Folders, config: Config) -> dict[str, int]:
-    """Delete ended jobs past node.keep_days, their logs, and inline assets of no job; return how many there were."""
+    """Delete jobs that ended more than node.keep_days ago, logs and inline assets of no job; return the counts."""
     jobs = ledger.jobs.purge(config.node.keep_days)
     files = 0
     for log in folders.logs.glob("job-*.log"):
@@ -37,10 +37,10 @@ def purge(ledger: Ledger, folders: Folders, config: Config) -> dict[str, int]:
 
 
 def vacuum(config: Config) -> dict[str, Any]:
-    """Purge, and give the ledger's free space back to the file system. A node may be running."""
+    """Purge, then return the ledger's free space to the file system. A node may be running."""
     folders = Folders.of(config)
     if not folders.ledger.exists():
-        raise ConfigError(f"node.state_path: {folders.state} has no ledger; allowed: the folder of a node")
+        raise ConfigError(f"node.state_path: {folders.state} has no ledger; name the state folder of a node")
     with Ledger(folders.ledger) as ledger:
         done: dict[str, Any] = purge(ledger, folders, config)
         ledger.file.vacuum()

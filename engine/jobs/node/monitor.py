@@ -1,4 +1,4 @@
-"""Between a node's loop and those who look at it: metrics and health, brought up to date at each turn."""
+"""Metrics and health of a node, updated at each turn of its loop."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from video_pipeline.engine.jobs.model import Attempt
 from video_pipeline.engine.jobs.node.http.metrics import Metrics
 from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Readiness
 from video_pipeline.engine.jobs.node.running_node import RunningNode
-from video_pipeline.engine.jobs.node.scheduler import Ended
+from video_pipeline.engine.jobs.node.scheduler import EndedAttempt
 from video_pipeline.engine.jobs.node.server_process import ServerProcess
 
 COUNT_SECONDS = 1.0
 
 
 class Monitor:
-    """Counts attempts, and serves what it counted where node.http_bind says so. A context manager.
+    """Counts attempts, and serves metrics and health at node.http_bind if that is set. A context manager.
 
-    `started` and `ended` are for the scheduler; `tend` is called at each turn of the loop, in its thread.
+    The scheduler calls `started` and `ended`; the loop calls `update` at each turn, in its thread.
     """
 
     def __init__(self, config: Config, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -45,7 +45,7 @@ class Monitor:
             self.server.close()
 
     def started(self, attempt: Attempt) -> None:
-        """An attempt has begun."""
+        """Count the start of an attempt."""
         wait = None
         if attempt.number == 1 and self._node is not None:
             try:
@@ -56,8 +56,8 @@ class Monitor:
                 wait = self._clock.wall() - max(job.created_at, job.scheduled_for or 0.0)
         self.metrics.job_started(priority=attempt.priority, wait_seconds=wait)
 
-    def ended(self, ended: Ended) -> None:
-        """An attempt has ended."""
+    def ended(self, ended: EndedAttempt) -> None:
+        """Count the end of an attempt."""
         result = ended.result or {}
         self.metrics.job_ended(
             outcome=ended.outcome,
@@ -69,17 +69,17 @@ class Monitor:
             segments_from_cache=result.get("segments_from_cache", 0),
         )
 
-    def tend(self, node: RunningNode, front: ServerProcess) -> None:
-        """Take over how node and front end are."""
+    def update(self, node: RunningNode, server: ServerProcess) -> None:
+        """Read the state of the node and its server process."""
         self._node = node
         reasons = []
         if node.scheduler.draining:
-            reasons.append("the node goes down: it takes no new jobs")
+            reasons.append("the node is shutting down and accepts no new jobs")
         if node.trouble is not None:
             reasons.append(node.trouble)
-        if not front.ready:
-            reasons.append("the front end is not there")
-        self.health.turned(Readiness(tuple(reasons)))
+        if not server.ready:
+            reasons.append("the server process is not running")
+        self.health.update(Readiness(tuple(reasons)))
         now = self._clock.monotonic()
         if now < self._count_at:
             return
@@ -88,14 +88,14 @@ class Monitor:
         self.metrics.slots(total=node.slots, warm=node.dispatcher.capacity)
         self.metrics.worker_starts(node.dispatcher.started_workers)
         self.metrics.commits(total=node.ledger.file.commits, seconds=node.ledger.file.commit_seconds)
-        self.metrics.frontend_starts(front.restarts + 1)
-        self.metrics.frontend_counters(front.counters)
-        with contextlib.suppress(LedgerError):  # `trouble` tells of it
+        self.metrics.server_starts(server.restarts + 1)
+        self.metrics.server_counters(server.counters)
+        with contextlib.suppress(LedgerError):  # reported by `trouble`
             self.metrics.queue({str(key): n for key, n in node.ledger.queue.length_by_priority().items()})
 
 
 def open_metrics(*, slots: int = 0) -> Metrics:
-    """Return metrics for Prometheus, or those that keep nothing where prometheus-client is not installed."""
+    """Return Prometheus metrics, or metrics that keep nothing if prometheus-client is not installed."""
     if importlib.util.find_spec("prometheus_client") is None:
         return Metrics()
     from video_pipeline.engine.jobs.node.http.prometheus import PrometheusMetrics

@@ -1,4 +1,4 @@
-"""After a node has ended, however it did: what was being rendered is finished or queued again, and tidied up."""
+"""Recovery at the start of a node: complete or requeue the interrupted jobs, and delete leftovers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 def recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
-    """Settle every job that was processing, under the node's lock; return how many were completed and queued again.
+    """Complete or requeue every job that was processing; return the counts. Call it under the node's lock.
 
-    A job whose right to publish was given has its files either whole in its staging folder or published already:
-    both complete it. Everything else is rendered again and not charged.
+    A job whose publishing had begun has complete files in its staging folder or is already published, and is
+    completed. All others are queued again, uncharged.
     """
     counts = {"completed": 0, "requeued": 0}
     for left in ledger.attempts.recover():
@@ -36,7 +36,7 @@ def recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
 
 
 def _was_published(left: InterruptedJob, folders: Folders) -> bool:
-    """Whether a job is published, if need be by finishing now what was begun."""
+    """Return whether a job is published; finish an interrupted publishing first."""
     if not left.publishing:
         return False
     staged, target = folders.staging(left.job.job_id, left.job.fence), folders.published(left.job.job_id)
@@ -44,14 +44,14 @@ def _was_published(left: InterruptedJob, folders: Folders) -> bool:
         try:
             publish(staged, target)
         except OSError as error:
-            logger.error("%s cannot be published: %s", staged, error)
+            logger.error("cannot publish %s: %s", staged, error)
     return is_published(target)
 
 
 def tidy(ledger: Ledger, folders: Folders) -> int:
-    """Delete temporary and staging folders that no attempt has any more; return how many there were.
+    """Delete leftover work and staging folders; return how many.
 
-    Another node may share the output folder: only what belongs to this ledger's jobs is deleted there.
+    Other nodes may share the output folder, so only folders of this ledger's jobs are deleted there.
     """
     found = 0
     for folder in folders.works.iterdir():

@@ -1,4 +1,4 @@
-"""A node at work: its lock, what it recovers, its workers and the loop's turn; with or without a front end."""
+"""A running node: lock, recovery, workers and the turns of its loop, with or without a server process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
 from video_pipeline.engine.jobs.node.recovery import recover
-from video_pipeline.engine.jobs.node.scheduler import Ended, Scheduler
+from video_pipeline.engine.jobs.node.scheduler import EndedAttempt, Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +42,20 @@ class NodeLock:
             os.close(self._descriptor)
             raise ConfigError(
                 f"node.state_path: {path.parent} is another node's (process {holder or 'unknown'}); "
-                "allowed: a folder of its own"
+                "stop it or choose another folder"
             ) from error
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
-        """Give the folder free."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
 class RunningNode:
-    """Everything of a node but its front end, in the thread that opens it. A context manager.
+    """A node without its server process; use it in the thread that creates it. A context manager.
 
-    Opening takes the lock, ends what a former node has left, settles its jobs and starts the workers.
+    Creation takes the lock, kills processes that an earlier node left, recovers its jobs and starts the workers.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RunningNode:
         *,
         clock: Clock = SYSTEM_CLOCK,
         on_started: Callable[[Attempt], None] | None = None,
-        on_ended: Callable[[Ended], None] | None = None,
+        on_ended: Callable[[EndedAttempt], None] | None = None,
     ) -> None:
         capacity = default_slots(config)
         logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
@@ -75,7 +75,7 @@ class RunningNode:
             opened.callback(NodeLock(self.folders.lock).close)
             swept = sweep(self.folders.state)
             if swept:
-                logger.warning("%d processes that a former node had left were killed", swept)
+                logger.warning("killed %d processes that an earlier node had left", swept)
             self.ledger = opened.enter_context(Ledger(self.folders.ledger, clock=clock))
             self.recovered = recover(self.ledger, self.folders)
             self.guard = Guard(self.folders.state)
@@ -106,24 +106,24 @@ class RunningNode:
 
     @property
     def trouble(self) -> str | None:
-        """Why the node cannot render now, or None."""
+        """Why the node cannot render now, None if it can."""
         if self.dispatcher.capacity == 0:
             return self.dispatcher.trouble or "the workers are not warm yet"
         return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"
 
     def turn(self, timeout: float = TURN_SECONDS) -> None:
-        """Do one turn of the loop."""
+        """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
         self.scheduler.step(timeout)
         now = self._clock.monotonic()
         if now >= self._guard_at:
             self._guard_at = now + GUARD_SECONDS
-            if self.guard.tend():
-                logger.warning("the guard had died and was started again")
+            if self.guard.restart_if_dead():
+                logger.warning("the guard had died; restarted it")
 
     def finish(self, *, seconds: float, go_on: Callable[[], bool] = lambda: True) -> bool:
-        """Begin no more jobs and let those that run finish; return whether they did.
+        """Start no more jobs and let running ones finish; return whether they did.
 
-        It ends early after `seconds`, or when `go_on`, which is called at each turn, says so.
+        Give up after `seconds`, or as soon as `go_on`, which is called at each turn, returns False.
         """
         self.scheduler.drain()
         deadline = self._clock.monotonic() + seconds
@@ -134,10 +134,10 @@ class RunningNode:
         return True
 
     def stop(self, *, now: bool, go_on: Callable[[], bool] = lambda: True) -> bool:
-        """End what runs, to be queued again, asked or killed `now`; return whether all of it has ended."""
+        """Stop running jobs (with `now`, kill them) and queue them again; return whether all have ended."""
         self.scheduler.stop_running(now=now)
         return self.finish(seconds=STOP_SECONDS, go_on=go_on)
 
     def close(self) -> None:
-        """Kill what still runs and give everything back."""
+        """Kill running jobs and release resources."""
         self._opened.close()

@@ -1,4 +1,4 @@
-"""From the ledger to the dispatcher and back: which job begins, and what its end means."""
+"""Start jobs of the ledger on the dispatcher, and record how they end."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ RETRY_SECONDS = 1.0
 RETRY_MOST_SECONDS = 300.0
 JITTER = 0.25
 LEDGER_PAUSE_SECONDS = 1.0
-"""How long the ledger is left alone after it could not be written."""
+"""Pause after the ledger could not be written."""
 
-LOOK_SECONDS = 1.0
-"""How often it is looked for work where nobody has changed the ledger."""
+POLL_SECONDS = 1.0
+"""Polling interval while the ledger is unchanged."""
 
-Why = Literal["cancel", "drain"]
+StopReason = Literal["cancel", "drain"]
 Outcome = Literal["completed", "cancelled", "requeued", "retrying", "failed"]
 OUTCOMES: dict[JobStatus, Outcome] = {
     JobStatus.COMPLETED: "completed",
@@ -53,8 +53,8 @@ OUTCOMES: dict[JobStatus, Outcome] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """An attempt has ended, for whoever counts; `seconds` after it began."""
+class EndedAttempt:
+    """How an attempt ended, `seconds` after its start."""
 
     attempt: Attempt
     outcome: Outcome
@@ -67,21 +67,21 @@ class Ended:
 class _Started:
     attempt: Attempt
     at: float
-    stopping: Why | None = None
+    stopping: StopReason | None = None
     publishing: bool = False
     published: dict[str, Any] | Failure | None = None
 
 
 def retry_wait(number: int, *, multiplier: float, jitter: float) -> float:
-    """Return the seconds before the attempt after `number` failed ones; `jitter` from -1 to 1."""
+    """Return the seconds to wait after `number` failed attempts; `jitter` is from -1 to 1."""
     wait = min(RETRY_MOST_SECONDS, RETRY_SECONDS * multiplier ** min(number - 1, 100))
     return wait * (1 + JITTER * jitter)
 
 
 class Scheduler:
-    """Keeps the dispatcher busy with what the ledger has. One thread calls it.
+    """Runs the ledger's jobs on the dispatcher. Not thread-safe.
 
-    Where the ledger cannot be written, what has to be written waits here and no further job begins.
+    While the ledger cannot be written, reports wait here and no further job starts.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Scheduler:
         *,
         clock: Clock = SYSTEM_CLOCK,
         on_started: Callable[[Attempt], None] | None = None,
-        on_ended: Callable[[Ended], None] | None = None,
+        on_ended: Callable[[EndedAttempt], None] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._ledger, self._dispatcher, self._folders = ledger, dispatcher, folders
@@ -103,41 +103,41 @@ class Scheduler:
         self._rng = rng or random.Random()
         self._started: dict[tuple[str, int], _Started] = {}
         self._backlog: deque[Report] = deque()
-        self._setbacks: dict[str, int] = {}
+        self._machine_failures: dict[str, int] = {}
         self._draining = False
         self._full = False
         self._paused_until = 0.0
-        self._look_at = 0.0
+        self._next_poll = 0.0
         self._free = 0
 
     @property
     def draining(self) -> bool:
-        """Whether no further job begins."""
+        """Whether no further jobs start."""
         return self._draining
 
     @property
     def idle(self) -> bool:
-        """Whether nothing runs and everything has been written."""
+        """Whether no attempt runs and all reports are in the ledger."""
         return not self._started and not self._backlog and self._dispatcher.running == 0
 
     @property
     def healthy(self) -> bool:
-        """Whether the ledger took what was written last and the disks have room."""
+        """Whether the last write to the ledger succeeded and the disks have space."""
         return self._clock.monotonic() >= self._paused_until and not self._full
 
     def drain(self) -> None:
-        """Begin no further job."""
+        """Start no further jobs."""
         self._draining = True
 
     def stop_running(self, *, now: bool) -> None:
-        """End what runs, to be queued again; with `now` killed, not asked."""
+        """Stop running attempts, whose jobs are queued again; with `now` kill them."""
         self._draining = True
         for (job_id, fence), started in self._started.items():
             started.stopping = started.stopping or "drain"
             self._dispatcher.stop(job_id, fence, now=now)
 
     def step(self, timeout: float) -> None:
-        """Do one turn: wait up to `timeout` seconds for reports, write them, look for cancels and work."""
+        """Run one turn: wait up to `timeout` seconds for reports, write them, process cancels, start jobs."""
         self._backlog.extend(self._dispatcher.reports(timeout))
         now = self._clock.monotonic()
         if now < self._paused_until:
@@ -145,30 +145,30 @@ class Scheduler:
         try:
             self._write_reports()
             free = self._dispatcher.capacity - self._dispatcher.running
-            if self._ledger.file.changed() or now >= self._look_at or free > self._free:
-                self._look(now)
+            if self._ledger.file.changed() or now >= self._next_poll or free > self._free:
+                self._check_ledger(now)
             self._free = free
         except LedgerError as error:
-            logger.error("the ledger is left alone for %g s: %s", LEDGER_PAUSE_SECONDS, error)
+            logger.error("the ledger failed, retrying in %g s: %s", LEDGER_PAUSE_SECONDS, error)
             self._paused_until = self._clock.monotonic() + LEDGER_PAUSE_SECONDS
 
     # -- work ---------------------------------------------------------------------------------
 
-    def _could_begin(self) -> bool:
+    def _can_start(self) -> bool:
         return not self._draining and self._dispatcher.running < self._dispatcher.capacity
 
-    def _look(self, now: float) -> None:
-        """Do what others have asked for in the ledger, and what has become due."""
+    def _check_ledger(self, now: float) -> None:
+        """Process cancel requests and due jobs of the ledger, and start jobs."""
         for key in self._ledger.attempts.cancel_requests():
             started = self._started.get(key)
             if started is not None and started.stopping != "cancel":
                 started.stopping = "cancel"
                 self._dispatcher.stop(*key)
         due = self._ledger.queue.promote_due()
-        self._look_at = now + min(LOOK_SECONDS, LOOK_SECONDS if due is None else max(0.005, due))
-        if not self._could_begin() or not self._has_room():
+        self._next_poll = now + min(POLL_SECONDS, POLL_SECONDS if due is None else max(0.005, due))
+        if not self._can_start() or not self._has_room():
             return
-        while self._could_begin():
+        while self._can_start():
             attempt = self._ledger.attempts.claim()
             if attempt is None:
                 break
@@ -183,19 +183,19 @@ class Scheduler:
             self._on_started(attempt)
 
     def _has_room(self) -> bool:
-        """Say whether the node's folders have the free space without which no job begins."""
+        """Return whether the node's folders have enough free space to start a job."""
         shortage = self._space.shortage()
         if shortage and not self._full:
-            logger.error("no job is begun: %s", shortage)
+            logger.error("not starting jobs: %s", shortage)
         elif self._full and not shortage:
-            logger.info("there is room again: jobs are begun")
+            logger.info("there is enough free space again; starting jobs")
         self._full = bool(shortage)
         return not shortage
 
     # -- reports -------------------------------------------------------------------------------
 
     def _write_reports(self) -> None:
-        """Write what was reported, in order; what the ledger does not take stays for later."""
+        """Write reports in order; keep those that the ledger does not accept for the next turn."""
         latest = {
             (report.job_id, report.fence): report
             for report in self._backlog
@@ -234,10 +234,10 @@ class Scheduler:
         if self._on_ended is not None:
             self._on_ended(ended)
 
-    def _finish(self, report: FinishedReport, started: _Started) -> Ended:
-        """Publish what an attempt has finished, unless a cancel came before.
+    def _finish(self, report: FinishedReport, started: _Started) -> EndedAttempt:
+        """Publish a finished attempt, unless its job was cancelled before.
 
-        Where the ledger fails on the way this is called again and goes on where it was.
+        If the ledger fails in between, the next call continues at the same point.
         """
         job_id, fence = report.job_id, report.fence
         target = self._folders.published(job_id)
@@ -257,7 +257,7 @@ class Scheduler:
 
     @staticmethod
     def _publish(staged: Path, target: Path) -> dict[str, Any] | Failure:
-        """Publish; return the result, or why it was not possible."""
+        """Publish a video; return its result, or the failure."""
         try:
             return published_result(publish(staged, target))
         except AlreadyPublishedError as error:
@@ -267,10 +267,10 @@ class Scheduler:
         except OSError as error:
             return Failure("machine", type(error).__name__, f"{error.filename}: {error.strerror}")
 
-    def _fail(self, job_id: str, fence: int, started: _Started, failure: Failure) -> Ended:
+    def _fail(self, job_id: str, fence: int, started: _Started, failure: Failure) -> EndedAttempt:
         number = started.attempt.number
         if failure.kind == "machine":
-            number = self._setbacks[job_id] = self._setbacks.get(job_id, 0) + 1
+            number = self._machine_failures[job_id] = self._machine_failures.get(job_id, 0) + 1
         wait = retry_wait(
             number,
             multiplier=self._config.processing.retry_backoff_multiplier,
@@ -279,7 +279,7 @@ class Scheduler:
         self._ledger.attempts.fail(job_id, fence, failure, retry_in=wait)
         return self._ended(started, error_type=failure.error_type)
 
-    def _stopped(self, report: StoppedReport, started: _Started) -> Ended:
+    def _stopped(self, report: StoppedReport, started: _Started) -> EndedAttempt:
         if started.stopping == "cancel":
             self._ledger.attempts.cancel(report.job_id, report.fence)
         else:
@@ -288,21 +288,21 @@ class Scheduler:
 
     def _ended(
         self, started: _Started, *, error_type: str | None = None, result: dict[str, Any] | None = None
-    ) -> Ended:
-        """Return how an attempt has ended, as the ledger has it now."""
+    ) -> EndedAttempt:
+        """Return how an attempt ended, according to the ledger."""
         attempt = started.attempt
         job = self._ledger.jobs.get(attempt.job_id)
         outcome: Outcome = "requeued"
         if job is not None and job.status.is_terminal:
             outcome = OUTCOMES[job.status]
-            self._setbacks.pop(attempt.job_id, None)
+            self._machine_failures.pop(attempt.job_id, None)
         elif error_type is not None:
             outcome = "retrying"
-        self._look_at = 0.0  # there is a slot, and maybe a retry that is due before anything else
-        return Ended(attempt, outcome, self._clock.monotonic() - started.at, error_type, result)
+        self._next_poll = 0.0  # a slot is free, and a retry may be due
+        return EndedAttempt(attempt, outcome, self._clock.monotonic() - started.at, error_type, result)
 
     @staticmethod
-    def _log(ended: Ended) -> None:
+    def _log(ended: EndedAttempt) -> None:
         attempt = ended.attempt
         level = logging.ERROR if ended.outcome == "failed" else logging.INFO
         reason = f": {ended.error_type}" if ended.error_type else ""

@@ -1,4 +1,4 @@
-"""`video-pipeline serve`: a render node in the foreground, until a signal ends it."""
+"""`video-pipeline serve`: run a render node in the foreground until a signal stops it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from video_pipeline.engine.jobs.node.server_process import ServerProcess
 
 logger = logging.getLogger(__name__)
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class EndingSignals:
-    """Counts the signals that ask for the end: the first lets jobs finish, the second does not."""
+class StopSignals:
+    """Counts stop signals: after the first, running jobs may finish; after the second, they are stopped."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
-        for number in ENDING_SIGNALS:
-            if self._before[number] != signal.SIG_IGN:  # as nohup wants it
+        self._before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        for number in STOP_SIGNALS:
+            if self._before[number] != signal.SIG_IGN:  # ignored under nohup
                 signal.signal(number, self._heard)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
 
     def close(self) -> None:
-        """Give the signals back to whom they belonged."""
+        """Restore the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -45,55 +45,55 @@ class EndingSignals:
 def serve(config: Config, *, as_json: bool = False) -> int:
     """Run a node until SIGTERM or SIGINT; return the exit status.
 
-    0: everything that ran was finished or queued again; 143 where a second signal cut that short.
+    0: all running jobs finished or were queued again; 143: a second signal stopped them.
     """
     for module in ("zmq", "msgpack"):
         if importlib.util.find_spec(module) is None:
             raise UnavailableError(f"serve: {module} is not installed; pip install 'video-pipeline[farm]'")
     _set_up_logging(config, as_json=as_json)
-    signals = EndingSignals()
+    signals = StopSignals()
     try:
         with (
             Monitor(config) as monitor,
             RunningNode(config, on_started=monitor.started, on_ended=monitor.ended) as node,
         ):
-            front = ServerProcess(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
+            server = ServerProcess(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
             try:
-                return _run_until_signalled(node, front, signals, monitor)
+                return _run_until_signalled(node, server, signals, monitor)
             finally:
-                front.close()
+                server.close()
     finally:
         signals.close()
 
 
 def _run_until_signalled(
-    node: RunningNode, front: ServerProcess, signals: EndingSignals, monitor: Monitor
+    node: RunningNode, server: ServerProcess, signals: StopSignals, monitor: Monitor
 ) -> int:
-    """Turn until a signal comes, then drain."""
+    """Run the loop until a signal arrives, then drain."""
     ready = False
     purge_at = 0.0
     while signals.count == 0:
         node.turn()
-        front.tend()
-        monitor.tend(node, front)
-        if ready != (front.ready and node.trouble is None):
+        server.poll()
+        monitor.update(node, server)
+        if ready != (server.ready and node.trouble is None):
             ready = not ready
-            _say_ready(node, front, ready)
+            _say_ready(node, server, ready)
         if SYSTEM_CLOCK.monotonic() >= purge_at:
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
             _purge(node)
-    return _drain(node, front, signals, monitor)
+    return _drain(node, server, signals, monitor)
 
 
-def _drain(node: RunningNode, front: ServerProcess, signals: EndingSignals, monitor: Monitor) -> int:
-    """Let what runs finish, then queue it again; a further signal does that at once."""
+def _drain(node: RunningNode, server: ServerProcess, signals: StopSignals, monitor: Monitor) -> int:
+    """Let running jobs finish for node.drain_timeout, then queue them again; after a second signal at once."""
     seconds = node.config.node.drain_timeout
-    logger.info("the node ends: %d running jobs get %g s", node.dispatcher.running, seconds)
-    front.drain()
+    logger.info("the node is shutting down: %d running jobs get %g s", node.dispatcher.running, seconds)
+    server.drain()
 
     def go_on() -> bool:
-        front.tend()
-        monitor.tend(node, front)
+        server.poll()
+        monitor.update(node, server)
         return signals.count < 2
 
     if not node.finish(seconds=seconds, go_on=go_on):
@@ -102,20 +102,20 @@ def _drain(node: RunningNode, front: ServerProcess, signals: EndingSignals, moni
     return 143 if signals.count > 1 else 0
 
 
-def _say_ready(node: RunningNode, front: ServerProcess, ready: bool) -> None:
+def _say_ready(node: RunningNode, server: ServerProcess, ready: bool) -> None:
     if ready:
-        logger.info("the node is ready: %s; %d slots", dict(front.endpoints or {}), node.slots)
+        logger.info("the node is ready: %s; %d slots", dict(server.endpoints or {}), node.slots)
     else:
-        logger.warning("the node is not ready: %s", node.trouble or "the front end is not there")
+        logger.warning("the node is not ready: %s", node.trouble or "the server process is not running")
 
 
 def _purge(node: RunningNode) -> None:
     try:
         done = purge(node.ledger, node.folders, node.config)
     except (LedgerError, OSError) as error:
-        logger.error("old jobs were not deleted: %s", error)
+        logger.error("cannot delete old jobs: %s", error)
     else:
-        logger.info("%d old jobs and %d logs were deleted", done["jobs"], done["files"])
+        logger.info("deleted %d old jobs and %d files", done["jobs"], done["files"])
 
 
 def _set_up_logging(config: Config, *, as_json: bool) -> None:

@@ -1,12 +1,12 @@
-"""The front end as the node sees it: a process that may crash, and is started again.
+"""The node's side of the server process, which is restarted if it crashes.
 
-    node → front end    {"setup": {…}}      once: configuration, slots, the node's process, how to log
-                        {"drain": true}     answer submits with DRAINING; end of file: end
-    front end → node    {"ready": {…}}      its endpoints
-                        {"counters": {…}}   each second, for the metrics
-                        {"error": TEXT}     why it cannot begin, then exit status 2
+    node → server    {"setup": {…}}      once: configuration, slots, the node's process id, log format
+                     {"drain": true}     answer submits with DRAINING; end of file: stop
+    server → node    {"ready": {…}}      its endpoints
+                     {"counters": {…}}   every second, for the metrics
+                     {"error": TEXT}     why it cannot start, then exit status 2
 
-All of them are JSON, one a line, on its standard input and output. What it logs goes where the node's log goes.
+Messages are JSON, one per line, on its standard input and output. It logs to the standard error of the node.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from video_pipeline.engine.jobs.processes import signal_session
 logger = logging.getLogger(__name__)
 
 STEADY_SECONDS = 5.0
-"""A front end that has lived so long is started again at once; one that has not, after a growing wait."""
+"""A process that ran at least this long is restarted at once; otherwise the delay grows."""
 
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 END_SECONDS = 2.0
@@ -39,7 +39,7 @@ BROKEN_STATUS = 2
 
 
 class ServerProcess:
-    """Starts the front end, hears it, and starts it again. Called from the thread that lives as long as the node."""
+    """Starts and restarts the server process. Use it in the node's main thread: the process dies with its thread."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ServerProcess:
         }
         self._draining = False
         self._was_ready = False
-        self._deaths = 0
+        self._failures = 0
         self._start_at = 0.0
         self._error: str | None = None
         self.endpoints: Mapping[str, Any] | None = None
@@ -71,18 +71,18 @@ class ServerProcess:
 
     @property
     def ready(self) -> bool:
-        """Whether it takes requests."""
+        """Whether the server process accepts requests."""
         return self.endpoints is not None
 
     @property
     def pid(self) -> int | None:
-        """Its process."""
+        """Process id, None while it is not running."""
         return self._process.pid if self._process else None
 
-    def tend(self) -> None:
-        """Hear what it has to say, and start it again where it has died.
+    def poll(self) -> None:
+        """Read its messages, and restart it if it has died.
 
-        Raises ConfigError where it has never been able to begin, with its reason.
+        Raises ConfigError with its reason if it cannot start at all.
         """
         now = self._clock.monotonic()
         if self._process is None:
@@ -90,32 +90,32 @@ class ServerProcess:
                 self.restarts += 1
                 self._spawn()
             return
-        self._hear(self._process)
+        self._read_messages(self._process)
         status = self._process.poll()
         if status is None:
             return
-        self._hear(self._process)
-        self._bury(self._process)
+        self._read_messages(self._process)
+        self._close_process(self._process)
         if status == BROKEN_STATUS and not self._was_ready:
-            raise ConfigError(self._error or "the front end could not begin")
+            raise ConfigError(self._error or "the server process could not start")
         lived = now - self._spawned
-        self._deaths = 0 if lived >= STEADY_SECONDS else self._deaths + 1
-        wait = BACKOFF_SECONDS[min(self._deaths, len(BACKOFF_SECONDS) - 1)]
+        self._failures = 0 if lived >= STEADY_SECONDS else self._failures + 1
+        wait = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
         self._start_at = now + wait
         logger.error(
-            "the front end ended with status %d after %.1f s; it is started again in %g s",
+            "the server process ended with status %d after %.1f s; restarting it in %g s",
             status,
             lived,
             wait,
         )
 
     def drain(self) -> None:
-        """Have it take no more jobs."""
+        """Make it refuse new jobs."""
         self._draining = True
-        self._say(drain=True)
+        self._send(drain=True)
 
     def close(self) -> None:
-        """End it: asked, then killed."""
+        """Stop it: close its input, kill it if it does not exit."""
         process = self._process
         if process is None:
             return
@@ -126,7 +126,7 @@ class ServerProcess:
         except (OSError, subprocess.TimeoutExpired):
             signal_session(process.pid, signal.SIGKILL)
             process.wait()
-        self._bury(process)
+        self._close_process(process)
 
     def _spawn(self) -> None:
         process = subprocess.Popen(
@@ -143,27 +143,27 @@ class ServerProcess:
         os.set_blocking(process.stdout.fileno(), False)
         self._process, self._buffer, self._spawned = process, b"", self._clock.monotonic()
         self._guard.add(process.pid)
-        self._say(setup=self._setup)
+        self._send(setup=self._setup)
         if self._draining:
-            self._say(drain=True)
+            self._send(drain=True)
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+    def _close_process(self, process: subprocess.Popen[bytes]) -> None:
         self._guard.remove(process.pid)
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             pipe.close()
         self._process, self.endpoints = None, None
 
-    def _say(self, **message: Any) -> None:
+    def _send(self, **message: Any) -> None:
         if self._process is None:
             return
         assert self._process.stdin is not None
         try:
             os.write(self._process.stdin.fileno(), json.dumps(message).encode() + b"\n")
-        except OSError as error:  # it has died, or is about to be found stuck by whoever waits for it
-            logger.warning("the front end takes no message: %s", error)
+        except OSError as error:  # it has died or is stuck; `poll` or `close` handles that
+            logger.warning("cannot send to the server process: %s", error)
 
-    def _hear(self, process: subprocess.Popen[bytes]) -> None:
+    def _read_messages(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         try:
             while data := os.read(process.stdout.fileno(), READ_BYTES):

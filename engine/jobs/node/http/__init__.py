@@ -1,1 +1,1 @@
-"""What a node answers over HTTP: metrics, health, readiness."""
+"""The HTTP endpoints of a node: metrics, health, readiness."""

@@ -1,4 +1,4 @@
-"""What a node counts. `Metrics` takes it and keeps nothing; `open_metrics` returns one that Prometheus can read."""
+"""The metrics of a node. `Metrics` keeps nothing; `PrometheusMetrics` keeps what Prometheus reads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Takes what happens, in plain values, and forgets it. Its calls are cheap and never fail."""
+    """The interface of metrics, and an implementation that keeps nothing. Calls are cheap and never fail."""
 
     def job_started(self, *, priority: str, wait_seconds: float | None = None) -> None:
-        """An attempt has begun; `wait_seconds`: since its job could have begun, of a first attempt."""
+        """Count the start of an attempt; `wait_seconds`: for a first attempt, the time since its job could start."""
 
     def job_ended(
         self,
@@ -26,29 +26,29 @@ class Metrics:
         segments: int = 0,
         segments_from_cache: int = 0,
     ) -> None:
-        """An attempt has ended, `seconds` after it began. `stages` are the seconds of each, of a finished one."""
+        """Count the end of an attempt, `seconds` after its start; `stages`: seconds per stage if it completed."""
 
     def queue(self, depths: Mapping[str, int]) -> None:
-        """So many jobs of each priority are queued now."""
+        """Set the number of queued jobs per priority."""
 
     def slots(self, *, total: int, warm: int) -> None:
-        """So many slots there are, and so many of them have a worker that is warm."""
+        """Set the number of slots, total and warm."""
 
     def worker_starts(self, total: int) -> None:
-        """So many worker processes have been started in all."""
+        """Set the total number of started worker processes."""
 
     def commits(self, *, total: int, seconds: float) -> None:
-        """The ledger's connection of the node has committed so often, which took so long in all."""
+        """Set the scheduler's total number of ledger commits, and their total seconds."""
 
-    def frontend_counters(self, counters: Mapping[str, float]) -> None:
-        """The front end's counts since its process began, by name (`requests_submit`, `errors_BUSY`, …)."""
+    def server_counters(self, counters: Mapping[str, float]) -> None:
+        """Set the server's counters since its process started, by name (`requests_submit`, `errors_BUSY`, …)."""
 
-    def frontend_starts(self, total: int) -> None:
-        """So many front end processes have been started in all."""
+    def server_starts(self, total: int) -> None:
+        """Set the total number of started server processes."""
 
     def ready(self, ready: bool) -> None:
-        """The node takes jobs and renders them, or not."""
+        """Set whether the node accepts and renders jobs."""
 
     def render(self) -> tuple[bytes, str]:
-        """Return everything as text, and its content type. Called from other threads."""
+        """Return all metrics as text, and its content type. Thread-safe."""
         return b"", TEXT

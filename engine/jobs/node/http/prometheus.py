@@ -1,4 +1,5 @@
-"""The metrics of a node as Prometheus reads them. Names of the original interface first; all others begin with video_pipeline_."""
+"""The metrics of a node for Prometheus. Four names are those of the high-level API; the others begin with
+video_pipeline_."""
 
 from __future__ import annotations
 
@@ -19,27 +20,25 @@ JOB_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 1
 WAIT_BUCKETS = (0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 STAGE_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 ERROR_TYPES_MAX = 64
-"""Names of error types that get a line of their own; further ones are counted as `other`."""
+"""Most error types with a label value of their own; others are counted as `other`."""
 
 GAUGES = frozenset({"connections_open"})
-"""Of the front end's numbers those that go down as well."""
+"""The server's numbers that can also fall."""
 
 
 class PrometheusMetrics(Metrics):
-    """Keeps what happens in a registry of its own."""
+    """Keeps metrics in a registry of its own."""
 
     def __init__(self, *, slots: int = 0) -> None:
         self.registry = registry = CollectorRegistry()
-        self._videos = Counter(
-            "videos_generated_total", "Videos that were finished and published.", registry=registry
-        )
+        self._videos = Counter("videos_generated_total", "Videos published.", registry=registry)
         self._seconds = Histogram(
             "video_generation_duration_seconds",
-            "Seconds that attempts took, however they ended.",
+            "Seconds of attempts, whatever their outcome.",
             buckets=JOB_BUCKETS,
             registry=registry,
         )
-        self._active = Gauge("active_video_jobs", "Jobs that are being rendered.", registry=registry)
+        self._active = Gauge("active_video_jobs", "Jobs being rendered.", registry=registry)
         self._errors = Counter(
             "video_generation_errors_total", "Attempts that failed.", ["error_type"], registry=registry
         )
@@ -49,7 +48,7 @@ class PrometheusMetrics(Metrics):
         )
         self._wait = Histogram(
             "video_pipeline_job_wait_seconds",
-            "Seconds from when a job could begin to its first attempt.",
+            "Seconds between a job being able to start and its first attempt.",
             ["priority"],
             buckets=WAIT_BUCKETS,
             registry=registry,
@@ -69,48 +68,46 @@ class PrometheusMetrics(Metrics):
         )
         self._segments = Counter(
             "video_pipeline_segments_total",
-            "Segments of finished videos, drawn or found in the cache.",
+            "Segments of finished videos, drawn or from the cache.",
             ["source"],
             registry=registry,
         )
-        self._queue = Gauge("video_pipeline_queued_jobs", "Jobs that wait.", ["priority"], registry=registry)
+        self._queue = Gauge("video_pipeline_queued_jobs", "Queued jobs.", ["priority"], registry=registry)
         self._slots = Gauge("video_pipeline_slots", "Jobs that can be rendered at once.", registry=registry)
         self._warm = Gauge("video_pipeline_slots_warm", "Slots whose worker is warm.", registry=registry)
         self._worker_starts = _Total(
-            registry, "video_pipeline_worker_starts_total", "Worker processes that were started."
+            registry, "video_pipeline_worker_starts_total", "Worker processes started."
         )
-        self._commits = _Total(
-            registry, "video_pipeline_commits_total", "Commits of the ledger by the scheduler."
-        )
+        self._commits = _Total(registry, "video_pipeline_commits_total", "Ledger commits by the scheduler.")
         self._commit_seconds = _Total(
             registry,
             "video_pipeline_commit_seconds_total",
-            "Seconds that those commits took, fsync included.",
+            "Seconds of these commits, including fsync.",
         )
-        self._front_starts = _Total(
-            registry, "video_pipeline_frontend_starts_total", "Front end processes that were started."
+        self._server_starts = _Total(
+            registry, "video_pipeline_frontend_starts_total", "Server processes started."
         )
-        self._front_requests = Counter(
+        self._server_requests = Counter(
             "video_pipeline_frontend_requests_total", "Requests by verb.", ["verb"], registry=registry
         )
-        self._front_errors = Counter(
+        self._server_errors = Counter(
             "video_pipeline_frontend_errors_total",
             "Requests refused, by error code.",
             ["code"],
             registry=registry,
         )
-        self._front = Counter(
+        self._server = Counter(
             "video_pipeline_frontend_total",
-            "What else the front end counts: connections, messages, bytes, refusals.",
+            "Other counters of the server: connections, messages, bytes, refusals.",
             ["what"],
             registry=registry,
         )
-        self._front_gauges = Gauge(
-            "video_pipeline_frontend_now", "What the front end has now.", ["what"], registry=registry
+        self._server_gauges = Gauge(
+            "video_pipeline_frontend_now", "Current values of the server.", ["what"], registry=registry
         )
-        self._front_seen: dict[str, float] = {}
+        self._server_seen: dict[str, float] = {}
         self._ready = Gauge(
-            "video_pipeline_ready", "1 where the node takes jobs and renders them.", registry=registry
+            "video_pipeline_ready", "1 if the node accepts and renders jobs.", registry=registry
         )
         Info("video_pipeline", "This engine.", registry=registry).info({"version": __version__})
         registry.register(_GpuCollector())
@@ -120,7 +117,7 @@ class PrometheusMetrics(Metrics):
             self._wait.labels(priority)
 
     def job_started(self, *, priority: str, wait_seconds: float | None = None) -> None:
-        """Count a job in."""
+        """Count a started attempt."""
         self._active.inc()
         if wait_seconds is not None:
             self._wait.labels(priority).observe(max(0.0, wait_seconds))
@@ -136,7 +133,7 @@ class PrometheusMetrics(Metrics):
         segments: int = 0,
         segments_from_cache: int = 0,
     ) -> None:
-        """Count a job out."""
+        """Count an ended attempt."""
         self._active.dec()
         self._seconds.observe(seconds)
         self._attempts.labels(outcome).inc()
@@ -156,80 +153,80 @@ class PrometheusMetrics(Metrics):
         self._segments.labels("drawn").inc(max(0, segments - segments_from_cache))
 
     def queue(self, depths: Mapping[str, int]) -> None:
-        """Set the depths of the queue."""
+        """Set the number of queued jobs per priority."""
         for priority, depth in depths.items():
             self._queue.labels(priority).set(depth)
 
     def slots(self, *, total: int, warm: int) -> None:
-        """Set the number of slots."""
+        """Set the number of slots, total and warm."""
         self._slots.set(total)
         self._warm.set(warm)
 
     def worker_starts(self, total: int) -> None:
-        """Set the number of worker processes that were started."""
-        self._worker_starts.reach(total)
+        """Set the total number of started worker processes."""
+        self._worker_starts.set_total(total)
 
     def commits(self, *, total: int, seconds: float) -> None:
-        """Set the number of commits and the time they took."""
-        self._commits.reach(total)
-        self._commit_seconds.reach(seconds)
+        """Set the total number of commits and their total seconds."""
+        self._commits.set_total(total)
+        self._commit_seconds.set_total(seconds)
 
-    def frontend_starts(self, total: int) -> None:
-        """Set the number of front end processes that were started."""
-        self._front_starts.reach(total)
+    def server_starts(self, total: int) -> None:
+        """Set the total number of started server processes."""
+        self._server_starts.set_total(total)
 
-    def frontend_counters(self, counters: Mapping[str, float]) -> None:
-        """Add what was counted since the last call; a number that fell is of a new process."""
+    def server_counters(self, counters: Mapping[str, float]) -> None:
+        """Add the increments since the last call; counters that fell come from a new process."""
         counted = {
             name: float(value)
             for name, value in counters.items()
             if isinstance(value, int | float) and not isinstance(value, bool)
         }
         begun_anew = any(
-            value < self._front_seen.get(name, 0) for name, value in counted.items() if name not in GAUGES
+            value < self._server_seen.get(name, 0) for name, value in counted.items() if name not in GAUGES
         )
-        before = {} if begun_anew else self._front_seen
+        before = {} if begun_anew else self._server_seen
         for name, value in counted.items():
             if name in GAUGES:
-                self._front_gauges.labels(name).set(value)
+                self._server_gauges.labels(name).set(value)
                 continue
             group, _, rest = name.partition("_")
-            families = {"requests": self._front_requests, "errors": self._front_errors}
+            families = {"requests": self._server_requests, "errors": self._server_errors}
             family = families.get(group) if rest else None
-            counter = self._front.labels(name) if family is None else family.labels(rest)
+            counter = self._server.labels(name) if family is None else family.labels(rest)
             counter.inc(max(0.0, value - before.get(name, 0)))
-        self._front_seen = counted
+        self._server_seen = counted
 
     def ready(self, ready: bool) -> None:
-        """Set whether the node is ready."""
+        """Set whether the node accepts and renders jobs."""
         self._ready.set(ready)
 
     def render(self) -> tuple[bytes, str]:
-        """Return everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
 
 class _Total:
-    """A counter whose total somebody else keeps."""
+    """A counter that follows a total kept elsewhere."""
 
     def __init__(self, registry: CollectorRegistry, name: str, help_text: str) -> None:
         self._counter = Counter(name, help_text, registry=registry)
         self._seen = 0.0
 
-    def reach(self, total: float) -> None:
-        """Bring the counter to a total; one that fell is of somebody new."""
+    def set_total(self, total: float) -> None:
+        """Advance the counter to a total; a lower total means that its source restarted from 0."""
         self._counter.inc(total - self._seen if total >= self._seen else total)
         self._seen = total
 
 
 class _GpuCollector(Collector):
-    """Asks NVML at each scrape. Where there is none, nothing is reported, and that is no error."""
+    """Reads GPU load from NVML at each scrape; reports nothing if there is no NVML."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing: whether there is a GPU is not asked before the first scrape."""
+        """Return nothing, so that NVML is not loaded before the first scrape."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -241,9 +238,9 @@ class _GpuCollector(Collector):
         for field, name, words in (
             ("utilization", "video_pipeline_gpu_utilization_ratio", "Share of time with work on the GPU."),
             ("encoder", "video_pipeline_nvenc_utilization_ratio", "Load of the GPU's video encoder."),
-            ("sessions", "video_pipeline_nvenc_sessions", "NVENC sessions that are open."),
-            ("memory_used_bytes", "video_pipeline_gpu_memory_used_bytes", "Memory of the GPU in use."),
-            ("memory_bytes", "video_pipeline_gpu_memory_bytes", "Memory of the GPU."),
+            ("sessions", "video_pipeline_nvenc_sessions", "Open NVENC sessions."),
+            ("memory_used_bytes", "video_pipeline_gpu_memory_used_bytes", "GPU memory in use."),
+            ("memory_bytes", "video_pipeline_gpu_memory_bytes", "GPU memory."),
         ):
             family = GaugeMetricFamily(name, words, labels=["gpu", "name"])
             for load in loads:

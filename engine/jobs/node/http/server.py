@@ -1,7 +1,7 @@
-"""A node seen from outside: /metrics, /healthz and /readyz on one small port.
+"""The HTTP server of a node: /metrics, /healthz and /readyz.
 
-The server is a few threads beside the node's loop. It reads one short request a connection, within a deadline, and
-takes a bounded number of connections at once: a slow or a hostile client costs nobody anything.
+It runs in threads beside the node's loop. It reads one short request per connection, within a deadline, and accepts
+a bounded number of connections at once, so slow or hostile clients do no harm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REQUEST_MAX_BYTES: Final = 8192
 REQUEST_SECONDS: Final = 5.0
 REPLY_SECONDS: Final = 10.0
 STUCK_SECONDS: Final = 30.0
-"""A loop that has not turned for so long is taken for dead."""
+"""A loop without a turn for this long counts as dead."""
 
 _LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]\r?\n")
 _REASONS = {
@@ -42,39 +42,39 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Why a node takes no jobs, a sentence each; none: it does."""
+    """The reasons why a node accepts no jobs; none if it does."""
 
-    reasons: Sequence[str] = ("the node starts",)
+    reasons: Sequence[str] = ("the node is starting",)
 
 
 class Health:
-    """What the node's loop tells of itself, for other threads to read."""
+    """The health of the node's loop. Thread-safe."""
 
     def __init__(self) -> None:
         self._readiness = Readiness()
         self._turned = time.monotonic()
 
-    def turned(self, readiness: Readiness) -> None:
-        """The loop has turned; this is how the node is."""
+    def update(self, readiness: Readiness) -> None:
+        """Record a turn of the loop and the node's readiness."""
         self._readiness = readiness
         self._turned = time.monotonic()
 
     @property
     def alive(self) -> bool:
-        """Whether the loop turns."""
+        """Whether the loop is running."""
         return time.monotonic() - self._turned < STUCK_SECONDS
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the node takes no jobs now."""
-        stuck = () if self.alive else ("the node's loop stands still",)
+        """The reasons why the node accepts no jobs now."""
+        stuck = () if self.alive else ("the node's loop is stuck",)
         return (*stuck, *self._readiness.reasons)
 
 
 class HealthServer:
     """Serves GET and HEAD of /metrics, /healthz and /readyz. A context manager.
 
-    `bind` is HOST:PORT, an IPv6 address in brackets, port 0 for any. Raises ConfigError where it cannot listen.
+    `bind` is HOST:PORT, an IPv6 address in brackets, port 0 for any free one. Raises ConfigError if it cannot listen.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class HealthServer:
             self._listener = socket.create_server((host, port), family=family, backlog=64)
         except OSError as error:
             raise ConfigError(
-                f"node.http_bind: {bind} cannot be listened on: {error.strerror or error}; "
+                f"node.http_bind: cannot listen on {bind}: {error.strerror or error}; "
                 "allowed: a free HOST:PORT of this machine, or null for none"
             ) from error
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
@@ -124,15 +124,15 @@ class HealthServer:
             except OSError as error:
                 if self._closing:
                     return
-                logger.warning("a connection to the port of health was not accepted: %s", error)
-                time.sleep(0.1)  # no descriptors are left, most likely
+                logger.warning("cannot accept a connection at node.http_bind: %s", error)
+                time.sleep(0.1)  # probably no descriptors are left
                 continue
             if not self._free.acquire(blocking=False):
                 connection.close()
                 continue
             try:
                 threading.Thread(target=self._serve, args=(connection,), name="health", daemon=True).start()
-            except RuntimeError:  # no thread can be started
+            except RuntimeError:  # cannot start a thread
                 self._free.release()
                 connection.close()
 
@@ -144,13 +144,13 @@ class HealthServer:
                     connection.settimeout(REPLY_SECONDS)
                     connection.sendall(self._reply(head))
                     connection.shutdown(socket.SHUT_WR)
-        except Exception:  # the node goes on, whatever comes in here
-            logger.exception("a request to the port of health failed")
+        except Exception:  # no request may stop the node
+            logger.exception("a request at node.http_bind failed")
         finally:
             self._free.release()
 
     def _head(self, connection: socket.socket) -> bytes | None:
-        """Return a request's head, or None where it does not come in time; more than allowed is cut."""
+        """Return the head of a request, cut at REQUEST_MAX_BYTES, or None if it does not arrive in time."""
         deadline = time.monotonic() + self._request_seconds
         head = b""
         while b"\r\n\r\n" not in head and b"\n\n" not in head and len(head) < REQUEST_MAX_BYTES:
@@ -188,7 +188,7 @@ class HealthServer:
 
 
 def parse_bind(bind: str) -> tuple[str, int]:
-    """Return host and port of HOST:PORT; raise ConfigError naming node.http_bind."""
+    """Parse HOST:PORT into host and port; raise ConfigError naming node.http_bind."""
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s]+)):([0-9]{1,5})", bind)
     if match is None or int(match.group(3)) > 65535:
         raise ConfigError(

@@ -58,9 +58,9 @@ def test_a_guard_that_was_killed_is_started_again_and_knows_what_it_has_to_guard
         guard = Guard(tmp_path)
         guard.add(process.pid)
         first = guard.pid
-        assert not guard.tend()
+        assert not guard.restart_if_dead()
         os.kill(first, signal.SIGKILL)
-        wait_until(guard.tend, what="another guard")
+        wait_until(guard.restart_if_dead, what="another guard")
         assert guard.pid != first
         guard.close()
         wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)

@@ -31,7 +31,7 @@ class Talk:
 
     def wait_for(self, key: str, *, seconds: float = 30) -> dict[str, Any]:
         def heard() -> bool:
-            self.said += self.worker.heard()
+            self.said += self.worker.messages()
             return any(key in message for message in self.said)
 
         wait_until(heard, seconds=seconds, what=key)
@@ -106,7 +106,7 @@ def test_it_ends_with_its_children_when_the_node_hangs_up(tmp_path: Path) -> Non
                 }
             )
         )
-        assert talk.worker.say(attempt=str(work / "attempt.json"), fence=1)
+        assert talk.worker.send(attempt=str(work / "attempt.json"), fence=1)
         wait_until(lambda: len(session_members(talk.worker.pid)[talk.worker.pid]) > 1, what="an ffmpeg")
         os.close(talk.worker._send)
         talk.worker._send = os.open(os.devnull, os.O_WRONLY)
@@ -169,7 +169,7 @@ def test_a_worker_that_takes_no_messages_is_found_out_and_not_waited_for(talk: T
     os.kill(talk.worker.pid, signal.SIGSTOP)
     began = time.monotonic()
     said = 0
-    while talk.worker.say(filler="x" * 1000):
+    while talk.worker.send(filler="x" * 1000):
         said += 1
         assert said < 10_000
     assert time.monotonic() - began < 5

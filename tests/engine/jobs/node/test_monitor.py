@@ -88,7 +88,7 @@ def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: 
             wait_until(lambda: is_rendering(ledger, long))
             node.signal(signal.SIGTERM)
             wait_until(lambda: ask(port, "/readyz")[0] == 503, what="not ready any more")
-            assert "goes down" in ask(port, "/readyz")[1]
+            assert "shutting down" in ask(port, "/readyz")[1]
             assert ask(port, "/healthz")[0] == 200
             node.signal(signal.SIGTERM)
             node.wait()

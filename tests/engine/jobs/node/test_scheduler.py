@@ -23,7 +23,7 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.errors import LedgerFull
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt, Failure, FailureKind, Progress
-from video_pipeline.engine.jobs.node.scheduler import Ended, Scheduler, retry_wait
+from video_pipeline.engine.jobs.node.scheduler import EndedAttempt, Scheduler, retry_wait
 from video_pipeline.engine.storage.local import RESULT
 
 FILES = {
@@ -104,7 +104,7 @@ class Bench:
         self.ledger = Ledger(self.folders.ledger, clock=self.clock)
         self.client = Ledger(self.folders.ledger, clock=self.clock)
         self.dispatcher = ScriptedDispatcher(self.folders)
-        self.ended: list[Ended] = []
+        self.ended: list[EndedAttempt] = []
         self.scheduler = Scheduler(
             self.ledger,
             self.dispatcher,
@@ -282,7 +282,7 @@ def test_no_job_begins_without_room_for_temporary_files_and_one_does_when_there_
     bench.step()
     assert job_of(bench.client, job_id).status == "queued"
     assert not bench.scheduler.healthy
-    assert "no job is begun: storage.temp_path" in caplog.text
+    assert "not starting jobs: storage.temp_path" in caplog.text
     (tmp_path / "file").unlink()
     bench.step(2)
     assert job_of(bench.client, job_id).status == "processing"

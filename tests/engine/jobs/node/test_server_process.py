@@ -41,7 +41,7 @@ def tend_until_ready(front: ServerProcess, *, seconds: float = 20) -> float:
     began = time.monotonic()
     while not front.ready:
         assert time.monotonic() - began < seconds
-        front.tend()
+        front.poll()
         time.sleep(0.005)
     return time.monotonic() - began
 
@@ -56,7 +56,7 @@ def test_a_front_end_that_was_killed_takes_requests_again_within_seconds(
         assert first is not None
         os.kill(first, signal.SIGKILL)
         while front.ready:
-            front.tend()
+            front.poll()
         seconds = tend_until_ready(front)
         print(f"back after {seconds:.2f} s")
         assert seconds < 5  # alone on a machine: less than one
@@ -86,7 +86,7 @@ def test_a_front_end_that_dies_again_and_again_is_started_ever_more_slowly(
         while time.monotonic() < until:
             if front.pid is not None:
                 os.kill(front.pid, signal.SIGKILL)
-            front.tend()
+            front.poll()
             time.sleep(0.01)
         assert 2 <= front.restarts <= 4
         tend_until_ready(front)

@@ -83,15 +83,11 @@ def test_error_types_without_end_share_a_line() -> None:
 
 def test_the_front_ends_counts_go_on_when_it_is_started_again() -> None:
     metrics = PrometheusMetrics()
-    metrics.frontend_counters(
-        {"requests_submit": 5, "errors_BUSY": 1, "bytes_in": 100, "connections_open": 3}
-    )
-    metrics.frontend_counters(
-        {"requests_submit": 8, "errors_BUSY": 1, "bytes_in": 150, "connections_open": 2}
-    )
-    metrics.frontend_starts(1)
-    metrics.frontend_counters({"requests_submit": 2, "connections_open": 1})
-    metrics.frontend_starts(2)
+    metrics.server_counters({"requests_submit": 5, "errors_BUSY": 1, "bytes_in": 100, "connections_open": 3})
+    metrics.server_counters({"requests_submit": 8, "errors_BUSY": 1, "bytes_in": 150, "connections_open": 2})
+    metrics.server_starts(1)
+    metrics.server_counters({"requests_submit": 2, "connections_open": 1})
+    metrics.server_starts(2)
     found = values(metrics)
     assert found['video_pipeline_frontend_requests_total{verb="submit"}'] == 10
     assert found['video_pipeline_frontend_errors_total{code="BUSY"}'] == 1
@@ -144,7 +140,7 @@ importlib.util.find_spec = lambda name, *rest: None if name == "prometheus_clien
 from video_pipeline.engine.jobs.node.monitor import open_metrics
 metrics = open_metrics(slots=2)
 metrics.job_started(priority="high"); metrics.job_ended(outcome="completed", seconds=1)
-metrics.queue({"high": 1}); metrics.frontend_counters({"x": 1}); metrics.ready(True)
+metrics.queue({"high": 1}); metrics.server_counters({"x": 1}); metrics.ready(True)
 assert metrics.render()[0] == b""
 import video_pipeline.engine.jobs.embedded.node
 assert not {"prometheus_client", "zmq", "msgpack"} & set(sys.modules)

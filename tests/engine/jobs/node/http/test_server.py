@@ -72,14 +72,14 @@ def test_a_node_that_has_just_begun_lives_and_is_not_ready(server: HealthServer)
     assert ask(server, "/healthz")[0] == 200
     status, body, headers = ask(server, "/readyz")
     assert status == 503
-    assert json.loads(body) == {"ready": False, "reasons": ["the node starts"]}
+    assert json.loads(body) == {"ready": False, "reasons": ["the node is starting"]}
     assert headers["content-type"] == "application/json"
 
 
 def test_readiness_follows_the_node(server: HealthServer, health: Health) -> None:
-    health.turned(Readiness(()))
+    health.update(Readiness(()))
     assert ask(server, "/readyz")[:2] == (200, '{"ready": true, "reasons": []}\n')
-    health.turned(Readiness(("the disk is full",)))
+    health.update(Readiness(("the disk is full",)))
     status, body, _ = ask(server, "/readyz")
     assert status == 503
     assert "the disk is full" in body
@@ -89,10 +89,10 @@ def test_readiness_follows_the_node(server: HealthServer, health: Health) -> Non
 def test_a_loop_that_stands_still_is_told(
     server: HealthServer, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    health.turned(Readiness(()))
+    health.update(Readiness(()))
     monkeypatch.setattr(health_module, "STUCK_SECONDS", 0.0)
     assert ask(server, "/healthz")[:2] == (503, '{"alive": false}\n')
-    assert "stands still" in ask(server, "/readyz")[1]
+    assert "loop is stuck" in ask(server, "/readyz")[1]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_ipv6_is_served() -> None:
 
 
 def test_a_port_that_is_taken_names_the_key(server: HealthServer) -> None:
-    with pytest.raises(ConfigError, match=r"node\.http_bind: 127.0.0.1:\d+ cannot be listened on"):
+    with pytest.raises(ConfigError, match=r"node\.http_bind: cannot listen on 127.0.0.1:\d+"):
         HealthServer(f"127.0.0.1:{server.address[1]}", metrics=PrometheusMetrics(), health=Health())
 
 
