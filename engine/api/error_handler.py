@@ -32,7 +32,7 @@ from video_pipeline.filters.typeset import Shadow, TextStyle, layout_text, raste
 logger = logging.getLogger(__name__)
 
 PICTURE_VERSION: Final = 1
-"""Raised when fallback pictures change, so that caches forget the old ones."""
+"""Increase it when fallback pictures change, so that cached ones are not used."""
 
 BACKGROUND_BRIGHTNESS: Final = 0.6
 LOGGED_CHARACTERS: Final = 2000

@@ -17,6 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av import library_versions
 
 from tests.support import samples
 from tests.support.paths import ROOT
@@ -248,7 +249,7 @@ VERSIONS: dict[str, tuple[object, str, object]] = {
     "format": (track, "FORMAT", track.FORMAT + 1),
     "package": (track, "__version__", "another"),
     "pyav": (av, "__version__", "another"),
-    "libraries": (track, "library_versions", {**av.library_versions, "libswresample": (0, 0, 0)}),
+    "libraries": (track, "library_versions", {**library_versions, "libswresample": (0, 0, 0)}),
 }
 
 
