@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
-from typing import cast
+from typing import Final, cast
 
 import av
 import numpy as np
@@ -17,10 +20,29 @@ from video_pipeline.engine.render.encoders.base import Encoder
 PROBE_PX = (320, 256)
 """NVENC refuses very small pictures, which says nothing of larger ones."""
 
+_LOG_LOCK: Final = threading.Lock()
+"""PyAV's log settings belong to the whole process, so one thread at a time changes them."""
+
 
 def load_encoder(name: str) -> Encoder:
     """Return the record of an encoder; raise UnavailableError for a name that ENCODERS lacks."""
     return cast(Encoder, ENCODERS.load(name))
+
+
+@contextmanager
+def ffmpeg_errors() -> Iterator[list[tuple[int, str, str]]]:
+    """Collect the error lines that FFmpeg logs in this thread: tuples of level, source and message."""
+    with _LOG_LOCK:
+        level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+        av.logging.set_level(av.logging.ERROR)
+        # PyAV drops a line equal to the one before it, even one of another probe.
+        av.logging.set_skip_repeated(False)
+        try:
+            with av.logging.Capture() as lines:
+                yield lines
+        finally:
+            av.logging.set_skip_repeated(skips)
+            av.logging.set_level(level)
 
 
 @cache
@@ -31,9 +53,7 @@ def probe_encoder(name: str) -> Probe:
     except UnavailableError as error:
         return Probe(name, False, str(error))
     width, height = PROBE_PX
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    with av.logging.Capture() as lines:
+    with ffmpeg_errors() as lines:
         try:
             context = av.CodecContext.create(name, "w")
             assert isinstance(context, av.VideoCodecContext)
@@ -52,8 +72,6 @@ def probe_encoder(name: str) -> Probe:
             return Probe(name, False, encoder.explain_log(log) or str(error), log)
         except ValueError:
             return Probe(name, False, f"PyAV {av.__version__} was built without it")
-        finally:
-            av.logging.set_level(level)
     if packets < 3:
         return Probe(name, False, f"{packets} of 3 probe frames came back")
     return Probe(name, True, "a probe encode succeeded")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from video_pipeline.engine.errors import UnavailableError
@@ -72,6 +74,14 @@ def test_an_encoder_that_does_not_exist_is_reported_as_such() -> None:
     probe = probe_encoder("h264_nonsense")
     assert not probe.works
     assert probe.reason == "video.codec: got 'h264_nonsense'; allowed: auto, h264_nvenc, libx264"
+
+
+def test_probes_in_several_threads_all_read_the_same_log() -> None:
+    probe = probe_encoder.__wrapped__
+    first = probe("h264_nvenc")
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(probe, ["h264_nvenc"] * 32)) == {first}
+    assert first.works or first.log
 
 
 def test_asking_for_nvenc_works_or_says_why_not() -> None:
