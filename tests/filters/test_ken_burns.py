@@ -43,6 +43,7 @@ from video_pipeline.filters.graph import Stream, filter_complex, open_input
 from video_pipeline.filters.ken_burns import (
     EASING_EXPRESSIONS,
     MAX_PLANE,
+    ZOOMPAN_MAX_ZOOM,
     perspective,
     plane_px,
     zoompan,
@@ -434,6 +435,7 @@ def test_zoompan_is_given_zoom_and_corner_of_the_view() -> None:
 
 
 def test_the_zoom_that_zoompan_needs_is_that_of_the_nearer_end() -> None:
+    assert ZOOMPAN_MAX_ZOOM == 10, "as ffmpeg documents it"
     assert zoompan_zoom(CROSSING, bounds=BOUNDS) == pytest.approx(0.7 / 0.3)
     assert zoompan_zoom(Camera(CROSSING.end, CROSSING.start), bounds=BOUNDS) == pytest.approx(0.7 / 0.3)
 
