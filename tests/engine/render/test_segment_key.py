@@ -321,6 +321,7 @@ def parts_of(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **options: Any) -
 
 def test_a_key_is_made_from_these_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     timeline, captions, _ = story()
+    timeline = changed_clip(timeline, 1, fade_in_frames=3)
     parts = parts_of(monkeypatch, timeline, FrameRange(95, 160), captions=captions)
     assert parts["format"] == 1
     assert parts["version"] == module.__version__
@@ -330,7 +331,8 @@ def test_a_key_is_made_from_these_parts(monkeypatch: pytest.MonkeyPatch) -> None
     # The second scene and the third, from its transition on; all counted from the segment's start.
     assert [clip["source"]["sha256"] for clip in parts["clips"]] == ["hash of b", "hash of c"]
     assert [clip["frames"] for clip in parts["clips"]] == [[-15, 65], [55, 135]]
-    assert [clip["fade_out_frames"] for clip in parts["clips"]] == [0, 0]
+    for fade in ("fade_in_frames", "fade_out_frames"):
+        assert [clip[fade] for clip in parts["clips"]] == [0, 0], "neither is reached"
     assert "path" not in parts["clips"][0]["source"]
     assert "scene_id" not in parts["clips"][0]
     assert parts["transitions"] == [{"name": "wipeleft", "after": 0, "frames": [55, 65]}]
