@@ -313,6 +313,7 @@ def test_a_short_sentence_is_joined_to_a_long_one_beside_it() -> None:
     long = "c" * 30 + "."
     assert cut(f"Hi. {long}", seconds=Fraction(5)) == [f"Hi. {long}"]
     assert cut(f"Hi. {long}", seconds=Fraction(60)) == ["Hi.", long]
+    assert cut(f"{long} {long} Hi.", seconds=Fraction(10)) == [long, f"{long} Hi."]
 
 
 def test_sentences_of_wide_letters_are_joined_without_a_blank_and_others_with_one() -> None:
@@ -331,6 +332,8 @@ def test_sentences_of_wide_letters_are_joined_without_a_blank_and_others_with_on
         ([(0, 100), (100, 200)], [(0, 100), (100, 200)]),
         ([(0, 100), (120, 200)], [(0, 100), (120, 200)]),
         ([(0, 100), (10, 40)], [(0, 20), (20, 40)]),
+        ([(0, 100), (60, 160), (120, 200)], [(0, 60), (60, 120), (120, 200)]),
+        ([(0, 50), (60, 200), (70, 120)], [(0, 50), (60, 90), (90, 120)]),
         ([(250, 400)], [(250, 300)]),
         ([(300, 400)], []),
     ],

@@ -131,6 +131,11 @@ def gains(commands: list[list[str]]) -> list[float]:
     return [float(text.partition(":volume=")[2].partition("dB")[0]) for text in texts]
 
 
+def limits_db(commands: list[list[str]]) -> list[float]:
+    texts = [command[command.index("-filter_complex") + 1] for command in commands[1:]]
+    return [20 * math.log10(float(text.partition("limit=")[2].partition(":")[0])) for text in texts]
+
+
 class TestSteps:
     """The steps of the correction, by a meter that says what it is told: the arithmetic, not the sound."""
 
@@ -184,11 +189,7 @@ class TestSteps:
             monkeypatch, Loudness(-20, -3), Loudness(-14, -0.6), Loudness(-14, -0.9), Loudness(-14, -0.96)
         )
         self.run(mix)
-        limits = [
-            float(command[command.index("-filter_complex") + 1].partition("limit=")[2].partition(":")[0])
-            for command in commands[1:]
-        ]
-        assert [20 * math.log10(limit) for limit in limits] == pytest.approx([-1, -1.4, -1.5], abs=1e-6)
+        assert limits_db(commands) == pytest.approx([-1, -1.4, -1.5], abs=1e-6)
         assert gains(commands) == [6, 6, 6]
 
     def test_a_peak_that_reads_a_twentieth_over_its_ceiling_is_left(
@@ -197,6 +198,13 @@ class TestSteps:
         commands, mix = scripted(monkeypatch, Loudness(-20, -3), Loudness(-14, 0.05))
         assert self.run(mix, true_peak_db=0).after.true_peak_db == 0.05
         assert len(commands) == 2
+
+    def test_a_peak_below_the_ceiling_does_not_raise_the_limiter_s(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, -3), Loudness(-14.5, -1.4), Loudness(-14, -1.2))
+        self.run(mix)
+        assert limits_db(commands) == pytest.approx([-1, -1], abs=1e-6)
 
     def test_where_the_gain_stayed_a_db_is_taken_to_bring_one_lu(
         self, monkeypatch: pytest.MonkeyPatch
