@@ -205,6 +205,7 @@ def test_the_enclosing_window_is_the_pixels_that_are_touched(rect: Rect, window:
         (Rect(0.10025, 0, 0.5, 1), (4000, 100), (8, 2), Window(400, 0, 2000, 100)),
         (Rect(0.0210005, 0, 0.5, 1), (1000, 100), (4, 2), Window(21, 0, 500, 100)),
         (Rect(0.1, 0, 0.205, 1), (200, 100), (4, 2), Window(20, 0, 41, 100)),
+        (Rect(0, 0.205, 1, 0.5), (200, 100), (4, 1), Window(0, 20, 200, 50)),
         # The picture's own edge is kept though it is odd.
         (Rect(0.5, 0.5, 0.5, 0.5), (201, 101), (2, 2), Window(100, 50, 101, 51)),
         # At least a pixel, and inside.

@@ -409,6 +409,12 @@ def test_perspective_needs_no_window_where_the_plane_is_the_canvas() -> None:
     assert "interpolation=linear" in text
 
 
+def test_a_move_of_one_frame_stays_at_its_start() -> None:
+    stream = perspective(opened(), CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX, first_frame=0, frames=1)
+    corners = dict(option.split("=") for option in options_of(stream, "perspective"))
+    assert value(corners["x0"], on=1) == pytest.approx(0.5 * 210 / 180 * 0.6 / 0.7 - 0.5)
+
+
 def test_zoompan_is_given_zoom_and_corner_of_the_view() -> None:
     frames, first_frame = 17, 3
     stream = zoompan(
