@@ -144,8 +144,10 @@ class _Child:
         return end
 
     def log(self) -> str:
-        """Return what it printed."""
-        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        """Return what it printed, and delete its files."""
+        text = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        self.forget()
+        return text
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):
