@@ -107,11 +107,15 @@ def main(arguments: Sequence[str] | None = None, *, targets: Sequence[Target] = 
         if options.modules and target.name not in options.modules:
             continue
         path = source_path(target.module)
-        mutants = sample(
-            mutants_of(path.read_text(encoding="utf-8"), str(path)), options.sample, seed=options.seed
-        )
+        made = mutants_of(path.read_text(encoding="utf-8"), str(path))
+        allowed = allowed_survivors(target.name)
+        for function, old, new in sorted(allowed.keys() - {mutant.key for mutant in made}):
+            print(
+                f"{target.name}: {old!r} → {new!r} in {function or 'the module'} is allowed and no longer made"
+            )
+        mutants = sample(made, options.sample, seed=options.seed)
         outcomes = judge(target, mutants, processes=options.processes)
-        row, diffs = report(target.name, outcomes, allowed_survivors(target.name))
+        row, diffs = report(target.name, outcomes, allowed)
         table.append(row)
         for diff in diffs:
             print(diff, flush=True)

@@ -377,7 +377,14 @@ def test_what_is_not_said_is_plain() -> None:
     clip = Clip("a", FrameRange(0, 9), STILL)
     assert (clip.fit, clip.camera, clip.fade_in_frames, clip.fade_out_frames) == ("cover", None, 0, 0)
     assert STILL.demuxer == "png_pipe"
-    assert Footage(Path("a.mp4"), 2, 2, "", "mov", Fraction(0), Fraction(1)).color_matrix is None
+    footage = Footage(Path("a.mp4"), 2, 2, "", "mov", Fraction(0), Fraction(1))
+    assert (footage.color_matrix, footage.pixels_px, footage.chroma_grid_px) == (None, None, (2, 2))
+    assert (footage.last_frame, footage.stream_index, footage.changes_size, footage.seekable) == (
+        None,
+        None,
+        False,
+        True,
+    )
     caption = Caption("a", "x", FrameRange(0, 9), TextStyle(), "Noto Sans")
     assert (caption.position, caption.animation, caption.highlight, caption.spoken) == (
         "bottom",

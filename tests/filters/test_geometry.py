@@ -17,10 +17,13 @@ from video_pipeline.filters.geometry import (
     Camera,
     Easing,
     Rect,
+    Window,
     blurred_copy,
     contained_size,
+    enclosing_window,
     even,
     largest_rect,
+    nearest_window,
     widen_to_aspect,
     zoom_about,
 )
@@ -136,6 +139,84 @@ def test_a_rectangle_is_widened_about_its_middle_and_moved_inside(
     rect: Rect, picture: float, canvas: float, expected: tuple[float, ...]
 ) -> None:
     assert close(widen_to_aspect(rect, picture, canvas), *expected)
+
+
+@pytest.mark.parametrize(
+    ("window", "lies"),
+    [
+        (Window(2, 4, 6, 8), True),
+        (Window(0, 0, 100, 61), True),
+        (Window(2, 4, 98, 57), True),
+        (Window(1, 4, 7, 8), False),
+        (Window(2, 3, 6, 9), False),
+        (Window(2, 4, 7, 8), False),
+        (Window(2, 4, 6, 7), False),
+        (Window(1, 3, 6, 7), False),
+        (Window(2, 4, 98, 56), True),
+    ],
+)
+def test_a_window_lies_on_the_grid_if_each_edge_does_or_is_the_picture_s(window: Window, lies: bool) -> None:
+    assert window.lies_on((2, 2), (100, 61)) == lies
+
+
+@pytest.mark.parametrize(
+    ("window", "wider"),
+    [
+        (Window(10, 20, 6, 8), Window(8, 16, 10, 16)),
+        (Window(11, 21, 6, 8), Window(8, 16, 12, 20)),
+        (Window(0, 0, 4, 4), Window(0, 0, 6, 8)),
+        (Window(1, 3, 4, 4), Window(0, 0, 8, 12)),
+        (Window(96, 56, 4, 5), Window(94, 52, 6, 9)),
+        (Window(0, 0, 100, 61), Window(0, 0, 100, 61)),
+    ],
+)
+def test_a_window_is_widened_by_a_step_each_way_and_stays_inside(window: Window, wider: Window) -> None:
+    assert window.widened((2, 4), (100, 61)) == wider
+
+
+@pytest.mark.parametrize(
+    ("rect", "window"),
+    [
+        (Rect(0, 0, 1, 1), Window(0, 0, 200, 100)),
+        (Rect(0.1, 0.2, 0.5, 0.5), Window(20, 20, 100, 50)),
+        (Rect(0.101, 0.201, 0.5, 0.5), Window(20, 20, 101, 51)),
+        (Rect(0.104, 0.209, 0.002, 0.002), Window(20, 20, 2, 2)),
+        (Rect(0.1, 0.2, 0, 0), Window(20, 20, 1, 1)),
+        (Rect(0.1, 0.2, 1e-12, 1e-12), Window(20, 20, 1, 1)),
+        (Rect(1, 1, 0, 0), Window(199, 99, 1, 1)),
+        (Rect(0.1 - 1e-10, 0.2 - 1e-10, 0.5 + 2e-10, 0.5 + 2e-10), Window(20, 20, 100, 50)),
+    ],
+)
+def test_the_enclosing_window_is_the_pixels_that_are_touched(rect: Rect, window: Window) -> None:
+    assert enclosing_window(rect, (200, 100)) == window
+
+
+@pytest.mark.parametrize(
+    ("rect", "size_px", "grid_px", "window"),
+    [
+        (Rect(0, 0, 1, 1), (200, 100), (2, 2), Window(0, 0, 200, 100)),
+        (Rect(0.1, 0.2, 0.5, 0.5), (200, 100), (2, 2), Window(20, 20, 100, 50)),
+        # Half a pixel off the grid is as good as on it; a whole one is not.
+        (Rect(0.1025, 0.205, 0.5, 0.5), (200, 100), (2, 2), Window(20, 20, 100, 50)),
+        (Rect(0.105, 0.21, 0.5, 0.5), (200, 100), (2, 2), Window(21, 21, 100, 50)),
+        (Rect(0.105, 0.21, 0.5, 0.5), (200, 100), (1, 1), Window(21, 21, 100, 50)),
+        # Of a large picture a thousandth of the side is not seen.
+        (Rect(0.1005, 0, 0.5, 1), (4000, 100), (4, 2), Window(400, 0, 2000, 100)),
+        (Rect(0.10025, 0, 0.5, 1), (4000, 100), (8, 2), Window(400, 0, 2000, 100)),
+        (Rect(0.0210005, 0, 0.5, 1), (1000, 100), (4, 2), Window(21, 0, 500, 100)),
+        (Rect(0.1, 0, 0.205, 1), (200, 100), (4, 2), Window(20, 0, 41, 100)),
+        (Rect(0, 0.205, 1, 0.5), (200, 100), (4, 1), Window(0, 20, 200, 50)),
+        # The picture's own edge is kept though it is odd.
+        (Rect(0.5, 0.5, 0.5, 0.5), (201, 101), (2, 2), Window(100, 50, 101, 51)),
+        # At least a pixel, and inside.
+        (Rect(0.25, 0.25, 0, 0), (200, 100), (2, 2), Window(50, 25, 1, 1)),
+        (Rect(1, 1, 0, 0), (200, 100), (2, 2), Window(199, 99, 1, 1)),
+    ],
+)
+def test_the_nearest_window_is_on_the_grid_where_that_is_not_seen(
+    rect: Rect, size_px: tuple[int, int], grid_px: tuple[int, int], window: Window
+) -> None:
+    assert nearest_window(rect, size_px, grid_px) == window
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ def test_sound_and_picture_of_a_file_are_told_apart(tmp_path: Path) -> None:
     assert mapped(open_input(path, demuxer="mov")) == "[0:v]null[s0]"
     assert mapped(open_input(path, demuxer="mov", media="v")) == "[0:v]null[s0]"
     assert mapped(open_input(path, demuxer="mov", media="a")) == "[0:a]null[s0]"
+    assert mapped(open_input(path, demuxer="mov", stream_index=2)) == "[0:2]null[s0]"
 
 
 def test_a_command_is_the_program_global_options_inputs_and_the_target(tmp_path: Path) -> None:

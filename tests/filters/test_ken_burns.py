@@ -43,6 +43,7 @@ from video_pipeline.filters.graph import Stream, filter_complex, open_input
 from video_pipeline.filters.ken_burns import (
     EASING_EXPRESSIONS,
     MAX_PLANE,
+    ZOOMPAN_MAX_ZOOM,
     perspective,
     plane_px,
     zoompan,
@@ -408,6 +409,12 @@ def test_perspective_needs_no_window_where_the_plane_is_the_canvas() -> None:
     assert "interpolation=linear" in text
 
 
+def test_a_move_of_one_frame_stays_at_its_start() -> None:
+    stream = perspective(opened(), CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX, first_frame=0, frames=1)
+    corners = dict(option.split("=") for option in options_of(stream, "perspective"))
+    assert value(corners["x0"], on=1) == pytest.approx(0.5 * 210 / 180 * 0.6 / 0.7 - 0.5)
+
+
 def test_zoompan_is_given_zoom_and_corner_of_the_view() -> None:
     frames, first_frame = 17, 3
     stream = zoompan(
@@ -434,6 +441,7 @@ def test_zoompan_is_given_zoom_and_corner_of_the_view() -> None:
 
 
 def test_the_zoom_that_zoompan_needs_is_that_of_the_nearer_end() -> None:
+    assert ZOOMPAN_MAX_ZOOM == 10, "as ffmpeg documents it"
     assert zoompan_zoom(CROSSING, bounds=BOUNDS) == pytest.approx(0.7 / 0.3)
     assert zoompan_zoom(Camera(CROSSING.end, CROSSING.start), bounds=BOUNDS) == pytest.approx(0.7 / 0.3)
 

@@ -128,15 +128,14 @@ class _Child:
 
     def end(self) -> int | str | None:
         """Return the exit status, TIMED_OUT if its time is over, or None while it runs."""
-        pid, status = os.waitpid(self._pid, os.WNOHANG)
-        if pid:
-            self._kill()
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() < self._until:
+        over = time.monotonic() >= self._until
+        # Its number stays taken, and so its session is what is killed, until it has been waited for.
+        ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        if not ended and not over:
             return None
         self._kill()
-        os.waitpid(self._pid, 0)
-        return TIMED_OUT
+        _, status = os.waitpid(self._pid, 0)
+        return os.waitstatus_to_exitcode(status) if ended else TIMED_OUT
 
     def wait(self) -> int | str:
         """Return how it ended, once it has."""
@@ -145,8 +144,10 @@ class _Child:
         return end
 
     def log(self) -> str:
-        """Return what it printed."""
-        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        """Return what it printed, and delete its files."""
+        text = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        self.forget()
+        return text
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):

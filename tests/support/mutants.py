@@ -58,6 +58,7 @@ _SQL_WORDS: Final = ("SELECT ", "UPDATE ", "DELETE ", "WHERE ", "ORDER ")
 _WITHOUT_EFFECT: Final = ("logger.debug", "logger.info")
 _WORDS: Final = re.compile(r"[a-z:,;] \w")
 """In what people read. Which words a message has is seldom worth a test."""
+SHOWN_BESIDE: Final = 60
 _NOT_CHANGED_KEYWORDS: Final = (
     "description",
     "extra",
@@ -339,7 +340,29 @@ def _differing(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
     lines = list(difflib.ndiff(before[start : start + 60], after[start : start + 60]))
     old = [line[2:].strip() for line in lines if line.startswith("- ")]
     new = [line[2:].strip() for line in lines if line.startswith("+ ")]
+    if len(old) == len(new) == 1:
+        return _trimmed(old[0], new[0])
     return "\n".join(old[:3]), "\n".join(new[:3])
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many letters are the same from the start on."""
+    return next(
+        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def _trimmed(old: str, new: str) -> tuple[str, str]:
+    """Return what differs in two long lines, with some letters before and after it."""
+    start = _alike(old, new)
+    end = _alike(old[start:][::-1], new[start:][::-1])
+    cut = [
+        ("…" if start > SHOWN_BESIDE else "")
+        + line[max(0, start - SHOWN_BESIDE) : len(line) - max(0, end - SHOWN_BESIDE)]
+        + ("…" if end > SHOWN_BESIDE else "")
+        for line in (old, new)
+    ]
+    return cut[0], cut[1]
 
 
 def sample(mutants: Sequence[Mutant], count: int, *, seed: int) -> list[Mutant]:

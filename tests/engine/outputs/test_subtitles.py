@@ -268,6 +268,14 @@ def test_a_clause_is_looked_for_from_a_quarter_to_three_quarters_of_the_way(word
     assert " ".join(words[:after]) in (found[0], " ".join(found[:-1]))
 
 
+def test_a_clause_near_the_end_is_not_where_a_sentence_is_parted() -> None:
+    words = [*(letter * 9 for letter in "abcdefgh"), "i" * 9 + ",", "j" * 29]
+    assert len(" ".join(words[:9]) + " ") == 91
+    found = [text.replace("\n", " ") for text in cut(" ".join(words))]
+    assert " ".join(words[:9]) != found[0]
+    assert found[0] == " ".join(words[:6])
+
+
 FULL = f"{'a' * 42} {'b' * 41}."
 """A sentence that fills two lines, so that nothing is joined to it."""
 
@@ -276,6 +284,7 @@ FULL = f"{'a' * 42} {'b' * 41}."
     ("text", "seconds", "lengths"),
     [
         (f"{FULL} Hi.", 4, [3, 1]),
+        (f"{FULL} B", 850, [840, 10]),
         (f"{FULL} Hi.", 2, [1, 1]),
         (f"{FULL} Hi.", 1, [Fraction(1, 2), Fraction(1, 2)]),
         (f"{FULL} {FULL}", 4, [2, 2]),
@@ -300,6 +309,13 @@ def test_neighbours_that_are_too_short_to_be_read_are_joined_where_both_fit() ->
     assert len(cues(timeline(frames=3000, audio=(late,)), language="en")) == 1
 
 
+def test_a_short_sentence_is_joined_to_a_long_one_beside_it() -> None:
+    long = "c" * 30 + "."
+    assert cut(f"Hi. {long}", seconds=Fraction(5)) == [f"Hi. {long}"]
+    assert cut(f"Hi. {long}", seconds=Fraction(60)) == ["Hi.", long]
+    assert cut(f"{long} {long} Hi.", seconds=Fraction(10)) == [long, f"{long} Hi."]
+
+
 def test_sentences_of_wide_letters_are_joined_without_a_blank_and_others_with_one() -> None:
     track = narrated("猫だ。犬だ。", at=Fraction(0), seconds=Fraction(1))
     assert [cue.text for cue in cues(timeline(audio=(track,)), language="ja")] == ["猫だ。犬だ。"]
@@ -316,6 +332,8 @@ def test_sentences_of_wide_letters_are_joined_without_a_blank_and_others_with_on
         ([(0, 100), (100, 200)], [(0, 100), (100, 200)]),
         ([(0, 100), (120, 200)], [(0, 100), (120, 200)]),
         ([(0, 100), (10, 40)], [(0, 20), (20, 40)]),
+        ([(0, 100), (60, 160), (120, 200)], [(0, 60), (60, 120), (120, 200)]),
+        ([(0, 50), (60, 200), (70, 120)], [(0, 50), (60, 90), (90, 120)]),
         ([(250, 400)], [(250, 300)]),
         ([(300, 400)], []),
     ],
@@ -406,6 +424,14 @@ def test_times_are_rounded_and_hours_are_written() -> None:
     )
     assert "00:00:00,667 --> 00:01:00,000\n" in to_srt(found)
     assert "100:00:00.000 --> 100:00:01.000\n" in to_vtt(found)
+
+
+def test_milliseconds_and_halves_of_surrogates() -> None:
+    found = (
+        Cue(Fraction(0), Fraction(999, 1000), "a\ud800b"),
+        Cue(Fraction(59999, 1000), Fraction(61), "\x00c"),
+    )
+    assert to_srt(found) == ("1\n00:00:00,000 --> 00:00:00,999\nab\n\n2\n00:00:59,999 --> 00:01:01,000\nc\n")
 
 
 def test_a_silent_timeline_without_captions_has_empty_files() -> None:

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -173,21 +174,38 @@ class TestWithoutRendering:
         assert [call.split()[0] for call in calls] == ["sync", "rename", "sync"]
         assert calls[0].endswith(f".partial-*.segment {88 + len('{}') + 4}")
 
-    def test_what_nobody_asked_for_is_not_kept(self, tmp_path: Path) -> None:
+    def test_what_nobody_asked_for_is_not_kept(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
         cache.put(self.FIRST, CachedSegment(b"data"))
         assert entries(tmp_path / "cache") == []
+        assert caplog.records == []
+
+    def test_an_error_that_has_no_words_of_the_system_has_its_own(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(path: Path) -> bytes:
+            raise OSError("an odd disk")
+
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        assert not cache.has(self.FIRST)  # which reads the picture, and keeps its hash
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        assert cache.get(self.FIRST) is None
+        assert "an odd disk; the render goes on" in caplog.text
 
     def test_a_segment_that_is_used_is_the_last_to_be_pruned(self, tmp_path: Path) -> None:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
         for frames in (self.FIRST, self.SECOND):
             self.kept(cache, frames)
+        # Later than now, which reading by itself leaves as it is (relatime).
+        made, used_at = time.time() - 7200, time.time() + 3600
         for path in entries(tmp_path / "cache"):
-            os.utime(path, (1000, 1000))
+            os.utime(path, (used_at, made))
         cache.get(self.FIRST)
-        used = [path for path in entries(tmp_path / "cache") if path.stat().st_atime > 1000]
+        used = [path for path in entries(tmp_path / "cache") if path.stat().st_atime < used_at - 1800]
         assert len(used) == 1
-        assert used[0].stat().st_mtime == 1000
+        assert used[0].stat().st_mtime == pytest.approx(made)
 
     def test_a_file_that_changes_while_it_is_drawn_is_not_kept_and_its_neighbours_are(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture

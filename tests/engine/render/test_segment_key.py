@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -306,6 +308,48 @@ def test_letters_that_no_font_has_change_no_key() -> None:
     assert key(timeline, segment, captions=(replace(art, missing="☃"),)) == key(
         timeline, segment, captions=(art,)
     )
+
+
+def parts_of(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **options: Any) -> dict[str, Any]:
+    """Return what a key is made from."""
+    seen: list[dict[str, Any]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "key_of", lambda parts: seen.append(dict(parts)) or "key")
+        key(*arguments, **options)
+    return seen[0]
+
+
+def test_a_key_is_made_from_these_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeline, captions, _ = story()
+    timeline = changed_clip(timeline, 1, fade_in_frames=3)
+    parts = parts_of(monkeypatch, timeline, FrameRange(95, 160), captions=captions)
+    assert parts["format"] == 1
+    assert parts["version"] == module.__version__
+    assert parts["frames"] == 65
+    assert set(parts["timeline"]) == {"width_px", "height_px", "fps", "watermark"}
+    assert parts["timeline"]["fps"] == "30"
+    # The second scene and the third, from its transition on; all counted from the segment's start.
+    assert [clip["source"]["sha256"] for clip in parts["clips"]] == ["hash of b", "hash of c"]
+    assert [clip["frames"] for clip in parts["clips"]] == [[-15, 65], [55, 135]]
+    for fade in ("fade_in_frames", "fade_out_frames"):
+        assert [clip[fade] for clip in parts["clips"]] == [0, 0], "neither is reached"
+    assert "path" not in parts["clips"][0]["source"]
+    assert "scene_id" not in parts["clips"][0]
+    assert parts["transitions"] == [{"name": "wipeleft", "after": 0, "frames": [55, 65]}]
+    assert parts["captions"][0]["picture"] == {"sha256": "b.png"}
+    assert parts["settings"]["gop_frames"] == SETTINGS.gop_frames
+    assert parts["encoder"] == encoding_versions("libx264")
+    assert parts["compositor"] == COMPOSITOR
+    assert len(parts) == 10
+
+
+def test_arrays_and_bytes_stand_in_a_key_by_their_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeline, _, segment = story()
+    value = {"array": np.zeros((2, 3), np.uint8), "bytes": b"abc", "font": {"fontfile": "/f/a.ttf"}}
+    parts = parts_of(monkeypatch, timeline, segment, compositor=value)["compositor"]
+    assert json.loads(json.dumps(parts["array"])) == ["uint8", [2, 3], hashlib.sha256(bytes(6)).hexdigest()]
+    assert parts["bytes"] == {"sha256": hashlib.sha256(b"abc").hexdigest()}
+    assert parts["font"] == {"fontfile": {"sha256": "a.ttf"}}
 
 
 def test_a_missing_file_is_an_error_of_the_disk() -> None:

@@ -264,3 +264,11 @@ def test_waiting_jobs_are_not_claimed(ledger: Ledger, clock: FakeClock) -> None:
     attempt = started(ledger, name="retry")
     assert ledger.attempts.fail(attempt.job_id, attempt.fence, Failure("retryable", "E", "m"), retry_in=60.0)
     assert ledger.attempts.claim() is None
+
+
+def test_a_retry_waits_no_longer_than_it_should_after_a_reboot(ledger: Ledger, clock: FakeClock) -> None:
+    attempt = started(ledger)
+    assert ledger.attempts.fail(attempt.job_id, attempt.fence, Failure("retryable", "E", "m"), retry_in=40.0)
+    clock.seconds = 5.0  # the monotonic clock begins anew
+    assert ledger.attempts.recover() == ()
+    assert ledger.queue.promote_due() == 40.0

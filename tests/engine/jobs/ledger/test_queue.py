@@ -185,11 +185,12 @@ def test_jobs_submitted_together_keep_their_order_and_take_a_place_each(
     ledger: Ledger, clock: FakeClock
 ) -> None:
     options: dict[str, float | int] = {"ageing": AGEING, "max_queued": 100}
+    submit(ledger, "before")
     names = [f"{number}" for number in range(5)]
     ledger.queue.submit_all([new_job(name) for name in names], **options)  # type: ignore[arg-type]
     submit(ledger, "after")
     ledger.queue.submit_all([new_job("low", priority="low"), new_job("high", priority="high")], **options)  # type: ignore[arg-type]
-    assert claimed(ledger) == ["high", *names, "after", "low"]
+    assert claimed(ledger) == ["high", "before", *names, "after", "low"]
 
 
 def test_a_key_used_twice_in_one_batch_is_one_job_and_another_content_a_conflict(ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -130,17 +131,22 @@ def gains(commands: list[list[str]]) -> list[float]:
     return [float(text.partition(":volume=")[2].partition("dB")[0]) for text in texts]
 
 
+def limits_db(commands: list[list[str]]) -> list[float]:
+    texts = [command[command.index("-filter_complex") + 1] for command in commands[1:]]
+    return [20 * math.log10(float(text.partition("limit=")[2].partition(":")[0])) for text in texts]
+
+
 class TestSteps:
     """The steps of the correction, by a meter that says what it is told: the arithmetic, not the sound."""
 
-    def run(self, path: Path) -> Levelled:
+    def run(self, path: Path, *, true_peak_db: float = -1) -> Levelled:
         return level(
             path,
             Path("out.wav"),
             samples=48000,
             sample_rate_hz=RATE_HZ,
             target_lufs=-14,
-            true_peak_db=-1,
+            true_peak_db=true_peak_db,
             ffmpeg=FFMPEG,
             cancelled=lambda: False,
         )
@@ -183,12 +189,38 @@ class TestSteps:
             monkeypatch, Loudness(-20, -3), Loudness(-14, -0.6), Loudness(-14, -0.9), Loudness(-14, -0.96)
         )
         self.run(mix)
-        limits = [
-            float(command[command.index("-filter_complex") + 1].partition("limit=")[2].partition(":")[0])
-            for command in commands[1:]
-        ]
-        assert [20 * math.log10(limit) for limit in limits] == pytest.approx([-1, -1.4, -1.5], abs=1e-6)
+        assert limits_db(commands) == pytest.approx([-1, -1.4, -1.5], abs=1e-6)
         assert gains(commands) == [6, 6, 6]
+
+    def test_a_peak_that_reads_a_twentieth_over_its_ceiling_is_left(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, -3), Loudness(-14, 0.05))
+        assert self.run(mix, true_peak_db=0).after.true_peak_db == 0.05
+        assert len(commands) == 2
+
+    def test_a_peak_below_the_ceiling_does_not_raise_the_limiter_s(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, -3), Loudness(-14.5, -1.4), Loudness(-14, -1.2))
+        self.run(mix)
+        assert limits_db(commands) == pytest.approx([-1, -1], abs=1e-6)
+
+    def test_where_the_gain_stayed_a_db_is_taken_to_bring_one_lu(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(
+            monkeypatch, Loudness(-20, -3), Loudness(-14, -0.6), Loudness(-14.5, -1), Loudness(-14, -1)
+        )
+        self.run(mix)
+        assert gains(commands) == [6, 6, 6.5]
+
+    def test_the_gain_that_is_reported_is_the_last_that_was_applied(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands, mix = scripted(monkeypatch, Loudness(-20, -30), *[Loudness(-14.5, -1)] * 4)
+        assert self.run(mix).gain_db == pytest.approx(gains(commands)[-1], abs=1e-4)
+        assert len(set(gains(commands))) == 4
 
     def test_after_three_corrections_it_ends_whatever_is_measured(
         self, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +285,24 @@ def python(program: str) -> list[str]:
 def test_the_log_is_what_was_written_to_stderr_and_stdin_is_empty() -> None:
     program = "import sys; print('out'); assert sys.stdin.read() == ''; sys.stderr.buffer.write(b'caf\\xff\\xc3\\xa9')"
     assert run_ffmpeg(python(program), what="a test", cancelled=lambda: False) == "caf\ufffdé"
+
+
+def test_ffmpeg_reads_nothing_that_is_typed_and_its_output_is_not_shown() -> None:
+    program = (
+        "import os, sys; sys.stderr.write(' '.join(os.readlink(f'/proc/self/fd/{at}') for at in (0, 1)))"
+    )
+    reader, writer = os.pipe()
+    saved = os.dup(0), os.dup(1)
+    try:
+        os.dup2(reader, 0)
+        os.dup2(writer, 1)
+        seen = run_ffmpeg(python(program), what="a test", cancelled=lambda: False)
+    finally:
+        for at, descriptor in enumerate(saved):
+            os.dup2(descriptor, at)
+        for descriptor in (reader, writer, *saved):
+            os.close(descriptor)
+    assert seen == "/dev/null /dev/null"
 
 
 def test_a_failure_carries_status_command_and_log() -> None:
