@@ -54,13 +54,15 @@ class _PipelineBase:
         self._own: dict[str, Any] = {}
         if connect is None:
             if options:
-                raise ConfigError(f"{', '.join(options)}: needs `connect`, the URL of a render node")
+                raise ConfigError(
+                    f"{', '.join(options)}: only valid with `connect`, the URL of a render node"
+                )
             from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
 
             self._local = LocalJobs(self.config, state_path=state_path, slots=max_workers)
         else:
             if state_path is not None or max_workers is not None:
-                raise ConfigError("state_path, max_workers: cannot be set with `connect`; the node sets them")
+                raise ConfigError("state_path, max_workers: only valid without `connect`; the node sets them")
             given = self.config.model_dump(mode="json", exclude_unset=True)
             self._own = {key: value for key, value in given.items() if key not in NODE_SECTIONS}
         self._transport: Transport = (
