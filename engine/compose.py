@@ -1,4 +1,4 @@
-"""Scenes and their assets become a timeline: lengths, camera moves, captions and sounds."""
+"""Compose scenes and their assets into a timeline: lengths, camera moves, captions and sounds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, 
 
 
 def _own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) -> Seconds:
-    """Return the length of a scene without speech."""
+    """Return a scene's length in seconds, before it is extended for its narration."""
     if scene.duration is not None:
         seconds = exact_seconds(scene.duration)
     elif assets is not None and isinstance(assets.picture, Footage):
@@ -76,7 +76,7 @@ class _Lead:
 
 
 def _lead(narration: Seconds, before: int, after: int, *, fps: Fraction, padding: Seconds) -> _Lead:
-    # Words keep clear of the middle of a transition, so neighbours never speak at once.
+    # Speech stays out of the middle of a transition, so that two scenes never speak at once.
     lead = padding / 2 + frame_time(before, fps) / 2
     tail = padding / 2 + frame_time(after, fps) / 2
     return _Lead(lead, frames_ceil(lead + narration + tail, fps))
@@ -85,6 +85,7 @@ def _lead(narration: Seconds, before: int, after: int, *, fps: Fraction, padding
 def scene_timings(
     scenes: Sequence[StoryScene], assets: Sequence[SceneAssets | None], config: Config
 ) -> tuple[list[SceneTiming], list[str]]:
+    """Return the timing of each scene, and warnings. Scenes without assets (None) are timed without narration."""
     fps = config.video.fps
     padding = exact_seconds(config.scenes.narration_padding)
     transitions = [_scene_transition(scene, config) for scene in scenes]
@@ -102,7 +103,7 @@ def scene_timings(
                 if scene.duration is not None:
                     warnings.append(
                         f"scene {scene.scene_id!r}: duration {scene.duration:g} s is shorter than its narration; "
-                        f"it lasts {float(lead.needed_frames / fps):.2f} s"
+                        f"the scene lasts {float(lead.needed_frames / fps):.2f} s"
                     )
                 frames = lead.needed_frames
         timings.append(SceneTiming(scene.scene_id, frames, name, after, given))
@@ -183,7 +184,7 @@ def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalog
 
 
 def font_name(name: str, base: Path) -> str:
-    """Return a font's name; a relative path of a font file is taken from `base`, the story's folder."""
+    """Return a font's family name, or its file's path: a relative one starts at `base`, the story's folder."""
     if is_font_file(name):
         return str(base / expand_user(name))
     return name
@@ -191,7 +192,7 @@ def font_name(name: str, base: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A timeline and the warnings of making it."""
+    """A timeline and the warnings from composing it."""
 
     timeline: Timeline
     warnings: tuple[str, ...]
@@ -207,8 +208,8 @@ def compose(
 ) -> Composition:
     """Place scenes, captions and sounds on a frame-exact timeline.
 
-    A scene's length covers its transitions; the whole is the sum of the scenes less the overlaps. `base` is
-    the folder that relative font files are taken from. Raises StoryError naming the scenes.
+    A scene's length includes its transitions; the video's length is the sum of the scenes less the overlaps.
+    Relative paths of font files start at `base`. Raises StoryError naming the scenes.
     """
     fps = config.video.fps
     width, height = config.video.canvas_px()
@@ -341,7 +342,7 @@ def _make_clip(
     for effect in effects:
         if isinstance(effect, KenBurns):
             if isinstance(own.picture, Footage):
-                continue  # a clip moves by itself
+                continue  # footage already moves
             aspect = own.picture.width_px / own.picture.height_px if fit == "cover" else canvas_aspect
             camera = _ken_burns(
                 effect,
@@ -360,7 +361,7 @@ def _make_clip(
         source=own.picture,
         fit=fit,
         camera=camera,
-        # At an edge that a transition covers, the transition takes the fade's place.
+        # A transition replaces the fade at the edge that it covers.
         fade_in_frames=0 if before else fades["fade_in"],
         fade_out_frames=0 if after else fades["fade_out"],
     )

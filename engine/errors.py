@@ -4,7 +4,7 @@ PipelineError                  base of all; carries `details` for programs
 ├── InputError                 the caller's input is wrong: permanent, exit status 2
 │   ├── StoryError             a story file or object
 │   ├── ConfigError            configuration, environment or option
-│   ├── AssetReferenceError    a job's path, inline part or URL is no asset that the job may use
+│   ├── AssetReferenceError    a job's path, inline part or URL is missing or not allowed
 │   └── UnavailableError       an encoder, compositor or service that does not work here
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError

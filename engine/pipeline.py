@@ -1,4 +1,4 @@
-"""From a story to a finished video: the whole way as one readable function."""
+"""Render a story to a finished video and the files beside it."""
 
 from __future__ import annotations
 
@@ -95,13 +95,12 @@ def render_story(
 ) -> RenderResult:
     """Turn a story into a finished video at `output` (.mp4) and the files beside it.
 
-    All files appear together when the last one is complete. `base` is the folder that the story's
-    relative paths are taken from; `voice_over` is mixed under the whole video. `sources` are files that the caller has
-    read (what they are → path), such as the story's own: an output that would replace one of them, or a file
-    that the story names, is an InputError. Setting `stop` ends the
-    render with CancelledError. Without `use_cache` nothing is read from the cache or stored in it. Raises
-    InputError, AssetError or RenderingError; then the only new files are those in the cache, from which the
-    next render resumes.
+    All files appear together when the last one is complete. The story's relative paths start at `base`;
+    `voice_over` is mixed under the whole video. `sources` maps descriptions to files that the caller has read,
+    such as the story file: an output that would replace one of them, or a file that the story names, is an
+    InputError. Setting `stop` ends the render with CancelledError. Without `use_cache` the cache is neither read
+    nor written. Raises InputError, AssetError or RenderingError; then the only new files are those in the cache,
+    from which the next render resumes.
     """
     watch = Stopwatch()
     outputs = OutputPaths(output)
@@ -162,7 +161,7 @@ def _produce(
     on_event: OnEvent | None,
     stop: threading.Event | None,
 ) -> RenderResult:
-    """Mix, draw, encode and stitch, then write what stands beside the video and publish all of it."""
+    """Mix, draw, encode and mux, then write the files beside the video and publish all of them."""
     report = on_event or (lambda event: None)
     sound = scratch / "sound.m4a"
     cancelled = stop or threading.Event()

@@ -33,8 +33,8 @@ class Placement:
 def place_scenes(timings: Sequence[SceneTiming], *, fps: Fraction) -> Placement:
     """Place scenes one after the other, each overlapping the next by its transition.
 
-    A transition that the story asks for and that is longer than its scenes allow raises StoryError naming
-    them; one that is only the default is shortened, with a warning.
+    Raises StoryError, naming the scenes, if a transition that the story asks for is longer than they allow. A
+    default transition is shortened instead, with a warning.
     """
     overlaps = [timing.transition_frames for timing in timings[:-1]] + [0]
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""Everything that is decided before a frame is drawn.
+"""Decide everything before a frame is drawn.
 
 `plan_timeline` makes the assets and lays them out in time, `plan_captions` draws the captions, and
 `choose_encoding` decides how frames are encoded. `plan_video` is all three.
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FramePlan:
-    """What the frames of a video are drawn from. It has no captions before `plan_captions`."""
+    """Everything needed to draw the frames of a video. Captions are added by `plan_captions`."""
 
     story: Story
     config: Config
@@ -87,14 +87,14 @@ def plan_timeline(
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
-    `base` is the folder that the story's relative paths are taken from. Raises InputError for what is wrong
-    in story or configuration, AssetError for an asset that failed.
+    The story's relative paths start at `base`. Raises InputError for a wrong story or configuration, AssetError
+    for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
     with watch.stage("check"):
-        finding = _begin(find_ffmpeg, cache)
+        ffmpeg_search = _start(find_ffmpeg, cache)
         chosen = choose_compositor(config.video.compositor)
         fonts = FontCatalogue()
         scenes = story_scenes(story)
@@ -120,7 +120,7 @@ def plan_timeline(
         composition = compose(story, scenes, assets, config=config, base=base)
     timeline = replace(composition.timeline, watermark=watermark)
     with watch.stage("check"):
-        ffmpeg = finding.result()
+        ffmpeg = ffmpeg_search.result()
     return FramePlan(
         story=story,
         config=config,
@@ -140,12 +140,12 @@ def plan_captions(
 ) -> FramePlan:
     """Return the plan with its captions drawn: all of them, or those seen in the frames `shown`.
 
-    If a caption has to be drawn, the pictures of the frames `drawn_next` are loaded beside it.
+    If a caption is not cached and must be drawn, the pictures of the frames `drawn_next` are loaded meanwhile.
     """
     timeline = plan.timeline if shown is None else with_captions_in(plan.timeline, shown)
     cache = plan.cache
     if drawn_next is not None:
-        # If a caption is not cached, its frames are not either: their pictures will be needed.
+        # If a caption is not cached, its frames are not either, so their pictures are needed next.
         prepare = functools.partial(plan.compositor.prepare, drawn_next)
         cache = replace(cache, on_make=functools.cache(prepare))
     filtered = load_compositor(plan.compositor.name).filter_captions
@@ -172,7 +172,7 @@ def plan_video(
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> VideoPlan:
-    """Decide everything for a render that begins at once; arguments and errors as in plan_timeline.
+    """Return the plan of a whole render; arguments and errors as in plan_timeline.
 
     The encoder is chosen first, so that a wrong option fails before any asset is made.
     """
@@ -193,7 +193,7 @@ def plan_video(
         return VideoPlan(plan_captions(plan, drawn_next=first), encoding)
 
 
-def _begin(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
+def _start(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
     """Start a call on a thread of its own and return its future."""
     pool = ThreadPoolExecutor(1, "begun")
     try:
@@ -203,7 +203,7 @@ def _begin(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
 
 
 def with_captions_in(timeline: Timeline, frames: FrameRange) -> Timeline:
-    """Return the timeline with only those captions that are seen in a range."""
+    """Return the timeline with only the captions that appear in a range."""
     seen = tuple(caption for caption in timeline.captions if caption.frames.intersection(frames))
     return replace(timeline, captions=seen)
 

@@ -27,7 +27,7 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True, slots=True)
 class FrameAt:
-    """Which frame is wanted: the one with this number, or the one shown at this time."""
+    """A frame by its number, or by the time at which it is shown."""
 
     number: int | None = None
     time: Seconds | None = None
@@ -64,7 +64,7 @@ def check_picture(path: Path) -> Path:
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"output {path}: allowed: a name that ends in {', '.join(PICTURE_SUFFIXES)}")
     if path.is_dir():
-        raise InputError(f"output {path}: is a folder; allowed: a file name")
+        raise InputError(f"output {path}: is a folder; give a file name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -21,7 +21,7 @@ CaptionPosition = Literal["top", "center", "bottom"]
 CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
 
 MAX_SEGMENT_SECONDS = 8
-"""Longer scenes are cut again, so that many cores share one scene and a segment's memory stays small."""
+"""Longer scenes are cut into several segments: many cores then share a scene, and a segment's memory stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Still:
 class Footage:
     """A stretch of a video file, shown from `start`; its last frame is held when the scene is longer.
 
-    `color_matrix` is the YUV matrix that the file is taken to have where its stream does not say. `pixels_px` is
-    the number of its pixels, upright, if that is not its size: they need not be square. `chroma_grid_px` is how
-    many pixels of luma share one of chroma, across and down. `last_frame` is when its last frame that can be
-    decoded begins (None: nothing is known), counted as `start` is. `stream_index` is the number of its stream in
-    the file, if it is not the first of its kind. With `changes_size` later frames have other sizes than the first. A file that
-    is not `seekable`, for it is damaged, is read from its start.
+    `width_px` and `height_px` are the displayed size. `color_matrix` is the YUV matrix to assume if the stream
+    names none. `pixels_px` is the upright size in stored pixels if it differs from the displayed one (non-square
+    pixels). `chroma_grid_px` is how many luma pixels share one chroma sample, across and down. `last_frame` is
+    when the last decodable frame begins, on the axis of `start` (None: unknown). `stream_index` is the video
+    stream's number in the file, None for the first. If `changes_size`, later frames differ in size from the
+    first. A file that is not `seekable` is damaged and is read from its start.
     """
 
     path: Path
@@ -76,7 +76,7 @@ class Clip:
     fade_out_frames: int = 0
 
     def standing_or_moving(self, canvas_aspect: float) -> Camera:
-        """Return the clip's camera, or a still one that shows as much as a canvas if the clip has none."""
+        """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""
         if self.camera is not None:
             return self.camera
         aspect = self.source.width_px / self.source.height_px if self.fit == "cover" else canvas_aspect
@@ -113,7 +113,7 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """A picture over every frame, at its final size; `name` and `sha256` are of the file that it was made from."""
+    """A picture over every frame, at its final size; `name` and `sha256` belong to the user's file."""
 
     path: Path
     name: str
@@ -127,7 +127,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
-    """A stretch of sound: `duration` seconds of `path` from `start`, heard from `at` on the timeline.
+    """A stretch of sound: `duration` seconds of `path` from `start`, played at `at` on the timeline.
 
     Music repeats until the end of its stretch, and is lowered under speech.
     """
@@ -145,7 +145,7 @@ class AudioTrack:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything that is shown and heard, and in which frames."""
+    """Everything that a video shows and plays, and in which frames."""
 
     width_px: int
     height_px: int
@@ -159,12 +159,12 @@ class Timeline:
 
     @property
     def frame_count(self) -> int:
-        """The number of frames of the whole."""
+        """The number of frames of the video."""
         return self.clips[-1].frames.stop
 
     @property
     def duration(self) -> Seconds:
-        """The length of the whole in seconds."""
+        """The length of the video in seconds."""
         return frame_time(self.frame_count, self.fps)
 
     def transition_after(self, clip_index: int) -> Transition | None:
@@ -201,7 +201,7 @@ class Timeline:
 
         A transition belongs to the segment of the scene before it, so that the next segment's IDR frame shows a
         picture that stays. With cuts at the beginnings of transitions, files are 3 % larger at crf 21.
-        The cuts depend on the timeline alone, never on who renders it, so the bytes of a segment are the same
+        The cuts depend on the timeline alone, not on the number of workers, so the bytes of a segment are the same
         on one core and on many. If a scene ends with a transition, its last part is the shortest: the next scene's
         caption reaches into it, so a changed caption redraws little. With `tapered`, the very last part is cut
         again into a half and two quarters, so that workers wait less at the end.

@@ -1,1 +1,1 @@
-"""The high-level classes: plain dictionaries in, plain dictionaries out."""
+"""The high-level API: classes that take and return plain dictionaries."""

@@ -1,4 +1,4 @@
-"""Fallbacks for failed assets: a drawn picture for a picture, longer scenes for speech."""
+"""Fallbacks for failed assets: a drawn picture instead of the scene's, longer silent scenes instead of speech."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ class ErrorHandler:
     def handle_rendering_error(self, error: Exception, job_data: Mapping[str, Any]) -> NoReturn:
         """Log a failed render and raise RenderingError from its cause.
 
-        The error's details hold those of the cause, the job's id, and `permanent`: whether the input is at
-        fault, so that another attempt cannot help.
+        The error's details contain those of the cause, the job's id, and `permanent`: whether the input is wrong, so
+        that a retry cannot help.
         """
         job_id = job_data.get("job_id", job_data.get("id"))
         level = logging.CRITICAL if self.config.error_handling.alert_on_failure else logging.ERROR
@@ -121,7 +121,7 @@ class ErrorHandler:
 
 
 def write_words(image: Image.Image, text: str, *, font: str) -> Image.Image:
-    """Return a picture darkened, with a text wrapped and fitted in its middle; a blank text changes nothing."""
+    """Return a darkened picture with a text wrapped and fitted in its middle; with a blank text, the picture unchanged."""
     if not text.strip():
         return image.convert("RGB")
     width, height = image.size

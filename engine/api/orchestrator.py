@@ -1,4 +1,4 @@
-"""From a prompt to a story to a video."""
+"""Generate a story from a prompt and render its video."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ContentGenerationOrchestrator:
     """Generates a story from a prompt and renders it.
 
     The story generator has a method `generate(prompt, config)` (or `generate_story`), the pipeline `submit_job`
-    and `wait_for_job`; each may be a coroutine or a plain function. Plain
-    functions run in a thread, so that the event loop stays free.
+    and `wait_for_job`; each may be a coroutine or a plain function. Plain functions
+    run in a thread, so that they do not block the event loop.
     """
 
     def __init__(self, story_generator: Any, video_pipeline: Any) -> None:
@@ -30,7 +30,7 @@ class ContentGenerationOrchestrator:
         """Generate a story and render its video.
 
         `config` has `story`, `video` and `wait_for_completion` (default true), as attributes or keys.
-        Returns {"story", "video"} with the result of the job, or without waiting
+        Returns {"story", "video"} with the result of the job; without waiting
         {"story", "video_job_id", "status"}.
         """
         logger.info("generating a story for the prompt: %s", prompt)

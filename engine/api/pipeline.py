@@ -41,12 +41,12 @@ class _PipelineBase:
         max_workers: int | None = None,
         **options: Unpack[ConnectOptions],
     ) -> None:
-        """Open the pipeline. Without `connect`, workers of this process render; the ledger is in `state_path`.
+        """Open the pipeline. Without `connect`, this process renders and keeps its ledger in `state_path`.
 
-        `config` is a configuration in any accepted shape (nested, by sections, or flat keys), or a YAML file. `max_workers` jobs are rendered
-        at once; by default as many as processing.max_concurrent_jobs says. `state_path` is by default the
-        configuration's (node.state_path, or the user's state folder). With `connect`, the URL of a render node,
-        those sections of `config` that a job may decide go with each job, and `options` are NodeClient's.
+        `config` is a YAML file or a configuration in any accepted shape: nested, by sections, or flat keys.
+        `max_workers` jobs are rendered at once; the default is processing.max_concurrent_jobs. The default of
+        `state_path` is node.state_path, or the user's state folder. With `connect`, the URL of a render node, the
+        sections of `config` that a job may set are sent with each job, and `options` are passed to NodeClient.
         """
         self.config = load_any(config)
         self._jobs: weakref.WeakValueDictionary[str, VideoJob] = weakref.WeakValueDictionary()
@@ -54,13 +54,15 @@ class _PipelineBase:
         self._own: dict[str, Any] = {}
         if connect is None:
             if options:
-                raise ConfigError(f"{', '.join(options)}: allowed: with `connect`, the URL of a render node")
+                raise ConfigError(
+                    f"{', '.join(options)}: only valid with `connect`, the URL of a render node"
+                )
             from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
 
             self._local = LocalJobs(self.config, state_path=state_path, slots=max_workers)
         else:
             if state_path is not None or max_workers is not None:
-                raise ConfigError("state_path, max_workers: allowed: without `connect`; they are the node's")
+                raise ConfigError("state_path, max_workers: only valid without `connect`; the node sets them")
             given = self.config.model_dump(mode="json", exclude_unset=True)
             self._own = {key: value for key, value in given.items() if key not in NODE_SECTIONS}
         self._transport: Transport = (
@@ -68,7 +70,7 @@ class _PipelineBase:
         )
 
     def _begin(self) -> None:
-        """Start the workers, if they are of this process."""
+        """Start the workers if this process renders."""
         if self._local is not None:
             self._local.start()
 
@@ -82,7 +84,7 @@ class _PipelineBase:
     ) -> tuple[Any, dict[str, Any]]:
         """Return the story and the configuration of a job."""
         if (story is None) == (story_data is None):
-            raise InputError("story: allowed: one of `story` and `story_data`")
+            raise InputError("story: give either `story` or `story_data`")
         given = config.model_dump(mode="json", exclude_unset=True) if isinstance(config, Config) else config
         merged = dict(self._own)
         for section, values in by_sections(given or {}, "config").items():
@@ -91,12 +93,12 @@ class _PipelineBase:
             merged[section] = {**before, **values} if both else values  # type: ignore[dict-item]
         return submittable_story(story if story_data is None else story_data), merged
 
-    def _made(
-        self, story: Any, config: dict[str, Any], priority: Priority, made: Submitted, view: JobView
+    def _new_job(
+        self, story: Any, config: dict[str, Any], priority: Priority, submitted: Submitted, view: JobView
     ) -> VideoJob:
         data = story if isinstance(story, dict) else {}
         job = VideoJob(
-            job_id=made.job_id,
+            job_id=submitted.job_id,
             story_id=view.story_id,
             story_data=data,
             config=config,
@@ -104,10 +106,10 @@ class _PipelineBase:
             max_attempts=view.max_attempts,
         )
         self._jobs[job.job_id] = job
-        self._told(view)
+        self._updated_fields(view)
         return job
 
-    def _told(self, view: JobView) -> dict[str, Any]:
+    def _updated_fields(self, view: JobView) -> dict[str, Any]:
         """Return the status fields of a job and update its VideoJob."""
         fields = status_fields(view)
         job = self._jobs.get(view.job_id)
@@ -144,13 +146,13 @@ class VideoGenerationPipeline(_PipelineBase):
         self._begin()
         data, merged = self._request(story, story_data, config)
         options.setdefault("base", _base(self._local))
-        made = self.client.submit(data, merged, priority=priority, **options)
-        return self._made(data, merged, priority, made, self.client.status(made.job_id))
+        submitted = self.client.submit(data, merged, priority=priority, **options)
+        return self._new_job(data, merged, priority, submitted, self.client.status(submitted.job_id))
 
     def get_job_status(self, job_id: str) -> dict[str, Any] | None:
         """Return job_id, status, attempts, error_message, result and more of a job, or None if there is none."""
         try:
-            return self._told(self.client.status(job_id))
+            return self._updated_fields(self.client.status(job_id))
         except JobNotFoundError:
             return None
 
@@ -161,12 +163,12 @@ class VideoGenerationPipeline(_PipelineBase):
         """
         self._begin()
         view = self.client.wait(job_id, timeout)
-        self._told(view)
+        self._updated_fields(view)
         return result_of(view)
 
     def cancel_job(self, job_id: str) -> dict[str, Any]:
         """Cancel a job and return its status; raises JobConflictError if it has ended."""
-        return self._told(self.client.cancel(job_id))
+        return self._updated_fields(self.client.cancel(job_id))
 
     def close(self) -> None:
         """Stop the workers of this process, or close the connection. Jobs that run are queued again."""
@@ -202,13 +204,13 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
         await asyncio.to_thread(self._begin)
         data, merged = self._request(story, story_data, config)
         options.setdefault("base", _base(self._local))
-        made = await self.client.submit(data, merged, priority=priority, **options)
-        return self._made(data, merged, priority, made, await self.client.status(made.job_id))
+        submitted = await self.client.submit(data, merged, priority=priority, **options)
+        return self._new_job(data, merged, priority, submitted, await self.client.status(submitted.job_id))
 
     async def get_job_status(self, job_id: str) -> dict[str, Any] | None:
         """Return the status of a job, or None if there is none; see VideoGenerationPipeline."""
         try:
-            return self._told(await self.client.status(job_id))
+            return self._updated_fields(await self.client.status(job_id))
         except JobNotFoundError:
             return None
 
@@ -216,12 +218,12 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
         """Wait for a job's end and return its result; see VideoGenerationPipeline."""
         await asyncio.to_thread(self._begin)
         view = await self.client.wait(job_id, timeout)
-        self._told(view)
+        self._updated_fields(view)
         return result_of(view)
 
     async def cancel_job(self, job_id: str) -> dict[str, Any]:
         """Cancel a job and return its status; raises JobConflictError if it has ended."""
-        return self._told(await self.client.cancel(job_id))
+        return self._updated_fields(await self.client.cancel(job_id))
 
     async def close(self) -> None:
         """Stop the workers of this process, or close the connection. Jobs that run are queued again."""
@@ -237,7 +239,7 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
 
 
 def load_any(config: AnyConfig) -> Config:
-    """Return a configuration from any accepted form; of a file for several programs, the part `video_pipeline`."""
+    """Return a configuration from any accepted form; beside a key `video_pipeline`, a mapping's other keys are ignored."""
     if isinstance(config, Mapping) and "video_pipeline" in config:
         config = {"video_pipeline": config["video_pipeline"]}
     if isinstance(config, str | os.PathLike):
@@ -246,5 +248,5 @@ def load_any(config: AnyConfig) -> Config:
 
 
 def _base(local: LocalJobs | None) -> Path | None:
-    """Return the base of relative paths: the current folder if the workers are on this machine."""
+    """Return the base of relative paths: the current folder if this process renders, otherwise None."""
     return Path.cwd() if local is not None else None

@@ -26,8 +26,8 @@ class VideoGenerationQueue:
     """Renders VideoJobs, `max_workers` at once: high before normal before low, first in first out.
 
     Jobs can be submitted before the workers start. Without `state_path` the queue is deleted with this object. With
-    it, unfinished jobs are rendered by the next queue of that folder, and a job submitted again with the same id
-    and content is the same job. Safe for use from any thread.
+    it, the next queue of that folder renders unfinished jobs, and a job submitted again with the same id and
+    content is the same job. Thread-safe.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class VideoGenerationQueue:
     def submit_job(self, job: VideoJob) -> str:
         """Submit a job and return its id.
 
-        Raises StoryError or ConfigError if it can never be rendered, JobConflictError if another job has its id.
+        Raises StoryError or ConfigError if it can never be rendered, JobConflictError if its id belongs to another job.
         """
         key = job.job_id if _KEY.fullmatch(job.job_id) else hashlib.sha256(job.job_id.encode()).hexdigest()
         try:
-            made = self._client.submit(
+            submitted = self._client.submit(
                 submittable_story(job.story_data),
                 job.config,
                 priority=job.priority,
@@ -65,15 +65,15 @@ class VideoGenerationQueue:
             )
         except JobConflictError as error:
             raise JobConflictError(f"job {job.job_id}: another job has this id", code=error.code) from error
-        self._ids[job.job_id] = made.job_id
+        self._ids[job.job_id] = submitted.job_id
         self.jobs[job.job_id] = job
-        self._look(job.job_id)
+        self._refresh(job.job_id)
         logger.info("job %s submitted with priority %s", job.job_id, job.priority)
         return job.job_id
 
     def get_job_status(self, job_id: str) -> dict[str, Any] | None:
         """Return job_id, status, attempts, error_message, result and more of a job, or None if there is none."""
-        return self._look(job_id) if job_id in self._ids else None
+        return self._refresh(job_id) if job_id in self._ids else None
 
     def cancel_job(self, job_id: str) -> bool:
         """Cancel a job; return whether it had not ended."""
@@ -104,7 +104,7 @@ class VideoGenerationQueue:
         await asyncio.to_thread(self._local.stop)
         logger.info("all workers stopped")
 
-    def _look(self, job_id: str) -> dict[str, Any]:
+    def _refresh(self, job_id: str) -> dict[str, Any]:
         fields = status_fields(self._client.status(self._ids[job_id]), job_id=job_id)
         self.jobs[job_id].update(fields)
         return fields

@@ -101,8 +101,8 @@ class SceneComposer:
     ) -> list[dict[str, Any]]:
         """Return scenes ready for `VideoRenderer.render_video`, with start_time and end_time in seconds.
 
-        Times include the overlap of transitions: a scene starts before the previous one ends. A scene whose
-        picture is missing gets none here; the renderer draws one. Raises StoryError.
+        Transitions overlap: a scene starts before the previous one ends. If a scene's picture is missing, its
+        `image_path` is None and the renderer draws one. Raises StoryError.
         """
         story = parse_story({"title": "scenes", "scenes": [dict(scene) for scene in story_scenes]})
         scenes = story.scenes or ()
@@ -146,7 +146,7 @@ class StoryProcessor:
         self.config = load_config(config)
 
     def process(self, story_data: Mapping[str, Any] | Story) -> list[dict[str, Any]]:
-        """Return one dictionary a scene, with `scene_id`, `text` and the fields that the story gives."""
+        """Return one dictionary per scene, with `scene_id`, `text` and the other fields that the story sets."""
         story = parse_story(story_data)
         return [scene.model_dump(exclude_none=True, mode="json") for scene in story_scenes(story)]
 
@@ -163,14 +163,14 @@ class AssetGenerator:
     ) -> dict[str, Any]:
         """Return `images` and `narration` (scene_id → path), `durations` of speech, and `warnings`.
 
-        The work runs on threads; the event loop stays free.
+        The work runs on threads and does not block the event loop.
         """
         import asyncio
 
         return await asyncio.to_thread(self.generate, scenes, genre=genre)
 
     def generate(self, scenes: Sequence[Mapping[str, Any]], *, genre: str = "general") -> dict[str, Any]:
-        """The same, without an event loop."""
+        """Do the same as `generate_assets` without an event loop."""
         data = {"title": "scenes", "metadata": {"genre": genre}, "scenes": [dict(scene) for scene in scenes]}
         story = parse_story(data)
         assets = gather_assets(

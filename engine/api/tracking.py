@@ -48,7 +48,7 @@ class VideoJob:
 
 
 class JobTracker:
-    """Keeps jobs by their ids. Safe for use from any thread."""
+    """Keeps jobs by their ids. Thread-safe."""
 
     def __init__(self, jobs: Iterable[VideoJob] = ()) -> None:
         self._lock = threading.Lock()
@@ -103,8 +103,9 @@ class JobTracker:
 def submittable_story(story: Any) -> dict[str, Any] | Story | os.PathLike[str]:
     """Return a story in a form that can be submitted.
 
-    A mapping, a Story and a path (of a file) are taken as they are. Of any other object, such as the story of an
-    upstream generator, what has the name of a story's field is taken; raises StoryError if it has none.
+    A mapping, a Story or the path of a story file is passed on unchanged. From any other object, such as an
+    upstream generator's story, the attributes named like a story's fields are copied; raises StoryError if it has
+    none of them.
     """
     if isinstance(story, Story | os.PathLike):
         return story

@@ -1,4 +1,4 @@
-"""VideoRenderer: composed scene dictionaries in, a finished video out."""
+"""VideoRenderer: render composed scene dictionaries into a finished video."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class VideoRenderer:
     ) -> dict[str, Any]:
         """Render scenes into `output_path` and return `status`, `output_path` and `video_info`.
 
-        Each scene has `image_path` (a drawn picture if it is missing and fallbacks are on),
-        `duration` in seconds, and optionally `effects`, `text`, `transition` and `transition_duration`; a
-        scene without a transition is followed by a cut. `audio_path` is mixed under the whole video; if it is longer than
-        the scenes, the last scene is held. Raises StoryError for wrong scenes, RenderingError.
+        Each scene has `image_path` (without it, or if it is unusable and fallbacks are on, a picture is drawn),
+        `duration` in seconds, and optionally `effects`, `text`, `transition` and `transition_duration`; without a
+        transition it is followed by a cut. `audio_path` is mixed under the whole video; if it is longer than the
+        scenes, the last scene is held. Raises StoryError for wrong scenes, and RenderingError.
         """
         output = Path(output_path)
         story = story_from_scenes(scenes, title=output.stem or "video")

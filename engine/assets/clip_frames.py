@@ -1,7 +1,7 @@
-"""Where the frames of a clip lie: the stream that is shown, its first frame, and the last that can be decoded.
+"""Find a clip's frames: the stream to show, its first frame, and its last decodable frame.
 
-Times are on the clip's axis: seconds from where the file starts, on which ffmpeg places its frames and its sound.
-A header is a promise; files are cut short, downloads stay unfinished, recordings restart their time stamps.
+Times are on the clip's axis: seconds from the file's start, the axis on which ffmpeg places frames and sound.
+Headers can be wrong: files are truncated, downloads incomplete, and recordings restart their time stamps.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from av.stream import Disposition
 from video_pipeline.engine.timing import Seconds
 
 INDEXED: Final = frozenset(["mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"])
-"""PyAV's names of the containers in which a seek finds a keyframe; the others are read from their start."""
+"""PyAV's names of the containers in which a seek finds a keyframe; others are read from the start."""
 
 NO_MOVING_PICTURE: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 
 STEPS_BACK_S: Final = (0, 1, 4, 16, 64, 256, 1024, 4096)
-"""How far before its end a file is searched for frames that can be read, step by step."""
+"""Seconds before the end at which each step of the search for readable frames begins."""
 
 DECODED_PIXELS: Final = 300 * 1920 * 1080
-"""Past this much of a tail only its keyframe is decoded: a few seconds of work for the largest clips."""
+"""Pixels of a tail that are decoded at most: a few seconds of work for the largest clips."""
 
 RESTART_S: Final = Fraction(1, 10)
-"""Time stamps that go back by more have started anew: ffmpeg lets what follows go on where they were."""
+"""Time stamps that go back by more seconds have restarted: ffmpeg continues the timeline at the old position."""
 
 JUMP_S: Final = 10
-"""Time stamps that jump ahead by more are taken for restarted by ffmpeg, too."""
+"""Time stamps that jump ahead by more seconds also count as restarted in ffmpeg."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastFrame:
-    """The last frame that can be decoded: when it begins and ends. `others_end` is where the other streams end.
+    """The start and end of the last decodable frame. `others_end` is when the other streams end.
 
-    `sizes_px` are the sizes of frames that were seen on the way.
+    `sizes_px` are the sizes of the frames decoded during the search.
     """
 
     start: Seconds
@@ -50,7 +50,7 @@ class LastFrame:
 
 
 def shown_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
-    """Return the video streams that can be decoded, in the order in which they are tried; covers come last."""
+    """Return the video streams that have a decoder, in the order in which to try them; cover pictures come last."""
     return sorted(
         (stream for stream in container.streams.video if stream.codec_context is not None),
         key=lambda stream: (
@@ -62,7 +62,7 @@ def shown_streams(container: av.container.InputContainer) -> list[av.VideoStream
 
 
 def is_cover(stream: av.VideoStream) -> bool:
-    """Return whether a stream is one picture that was attached to the file."""
+    """Return whether a stream is a single attached picture."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -72,7 +72,7 @@ def axis_start(container: av.container.InputContainer) -> Seconds:
 
 
 def packets_of(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:
-    """Yield the packets of all streams to the end, or to where a damaged file cannot be read on."""
+    """Yield the packets of all streams to the end, or to the first error of a damaged file."""
     packets = container.demux()
     while True:
         try:
@@ -84,7 +84,7 @@ def packets_of(container: av.container.InputContainer) -> Iterator[av.Packet[Any
 
 
 def decoded(packets: Iterable[av.Packet[Any]], stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield the frames of a stream's packets; what cannot be decoded is left out."""
+    """Yield the frames of a stream's packets; skip packets that cannot be decoded."""
     for packet in chain(packets, [None]):
         if packet is not None and packet.stream.index != stream.index:
             continue
@@ -104,7 +104,7 @@ def find_last_frame(
 ) -> LastFrame | None:
     """Return the last frame that begins before `until` (None: the last of all), or None if none can be decoded.
 
-    `near` is where the header says that it is (None: it does not say). A file without an index is read as a whole.
+    `near` is its time according to the header (None: unknown). A file without an index is read completely.
     """
     if near is None or container.format.name not in INDEXED:
         rewind(container)
@@ -131,7 +131,7 @@ def rewind(container: av.container.InputContainer) -> None:
 
 
 class _Search:
-    """One reading of a file in search of the last frame that begins before `until`."""
+    """One pass over a file, searching for the last frame that begins before `until`."""
 
     def __init__(
         self, container: av.container.InputContainer, stream: av.VideoStream, until: Seconds | None
@@ -142,22 +142,22 @@ class _Search:
         self._offset = Fraction(0)
         self._due: Seconds | None = None
         self._times: dict[int, tuple[Seconds, Seconds]] = {}
-        """When frames begin and end, by the time stamps of their packets."""
+        """The start and end of each frame, by the time stamps of its packet."""
         self._others_end = Fraction(0)
         self._sizes_px: set[tuple[int, int]] = set()
         self.first: Seconds | None = None
-        """Where the first frame that was read begins."""
+        """The start of the first frame that was read."""
 
     def _timed(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
-        """Yield the stream's packets before `until`, and note when their frames are shown."""
+        """Yield the stream's packets before `until`, and record the times of their frames."""
         for packet in packets:
             if packet.is_corrupt:
-                continue  # half of a frame
+                continue  # an incomplete frame
             own, tick = packet.stream.index == self._stream.index, packet.time_base
             stamp = packet.dts if packet.dts is not None else packet.pts
             if stamp is None or tick is None:
                 if own:
-                    yield packet  # a cover has no time
+                    yield packet  # a cover picture has no time stamp
                 continue
             length = (packet.duration or 0) * tick
             begins = (packet.pts if packet.pts is not None else stamp) * tick - self._origin + self._offset
@@ -166,7 +166,7 @@ class _Search:
                 continue
             decoding = stamp * tick - self._origin + self._offset
             if self._restarts and self._due is not None and not -RESTART_S <= decoding - self._due <= JUMP_S:
-                # ffmpeg lets frames go on where the others ended.
+                # ffmpeg continues at the end of the frames before.
                 self._offset += self._due - decoding
                 begins += self._due - decoding
                 decoding = self._due
@@ -186,7 +186,7 @@ class _Search:
         return self._last(self._timed(packets))
 
     def decode_end(self, packets: Iterable[av.Packet[Any]]) -> LastFrame | None:
-        """Return the last frame of some packets, of which only those after the last two keyframes are decoded."""
+        """Return the last frame of some packets, decoding only the last keyframe's group, or the one before it."""
         before: list[av.Packet[Any]] = []
         tail: list[av.Packet[Any]] = []
         for packet in self._timed(packets):
@@ -214,7 +214,7 @@ class _Search:
             self._sizes_px.add((frame.width, frame.height))
             left -= frame.width * frame.height
             if left < 0:
-                for _ in packets:  # the rest is taken to be as good
+                for _ in packets:  # the rest is assumed to be decodable
                     pass
                 last = max(self._times.values(), default=last)
                 break

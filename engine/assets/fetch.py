@@ -1,8 +1,8 @@
-"""Reading assets from http(s) URLs that somebody else chose: public addresses only, bounded, looked at.
+"""Fetch assets from untrusted http(s) URLs: public addresses only, with limits and checked content.
 
-A name is resolved here, every address it has is judged, and the connection goes to one of those very addresses:
-a name server that answers differently the second time is not asked a second time. Each redirect is judged as the
-first URL was. Proxies and credentials of the environment are not used.
+A host name is resolved once, all its addresses are checked, and the connection goes to one of these addresses, so
+a name server cannot answer differently the second time. Each redirect is checked like the first URL. Proxies and
+credentials of the environment are not used.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Allow = Callable[[Address], bool]
 REDIRECTS: Final = 5
 REDIRECT_STATUS: Final = frozenset({301, 302, 303, 307, 308})
 PASSING_STATUS: Final = frozenset({408, 425, 429})
-"""Statuses below 500 that say: try again."""
+"""Statuses below 500 after which a retry may help."""
 
 ADDRESSES_TRIED: Final = 4
 READ_BYTES: Final = 64 * 1024
@@ -45,16 +45,16 @@ CONNECT_SECONDS: Final = 10.0
 
 
 def resolve(host: str, port: int) -> Sequence[Address]:
-    """Return every address of a host as the system knows them, in its order; raises OSError."""
+    """Return every address of a host in the order of the system's resolver; raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))
 
 
 class Fetcher:
-    """Fetches the assets of one attempt at a job. Several threads may use it.
+    """Fetches the assets of one attempt at a job. Thread-safe.
 
-    `max_bytes` bounds one asset, `max_total_bytes` all of them, `timeout` the seconds for one with its redirects,
-    `idle` the seconds without a byte. `allow` judges addresses.
+    `max_bytes` limits one asset, `max_total_bytes` all of them, `timeout` the seconds for one with its redirects,
+    `idle` the seconds without a byte. `allow` returns whether an address may be used.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Fetcher:
         )
 
     def __call__(self, url: str, folder: Path, kind: AssetKind) -> Path:
-        """Read a URL into a file of `folder`, whole, and return it.
+        """Download a URL completely into a file in `folder` and return the file's path.
 
-        The file's name is of the URL's hash, its suffix of its content. Raises FetchError, whose `kind` says
-        what of another attempt can be hoped for, and OSError if the disk is full.
+        The file's name is the URL's hash, its suffix follows from its content. Raises FetchError, whose `kind`
+        says whether a retry may help, and OSError if the disk is full.
         """
         deadline = time.monotonic() + self._timeout
         current = url
@@ -103,13 +103,13 @@ class Fetcher:
                     return self._body(answer, url, folder, kind)
                 location = answer.headers.get("Location")
             if not location:
-                raise FetchError(f"{url}: redirects nowhere", url=url, kind="unusable")
+                raise FetchError(f"{url}: redirects without a Location", url=url, kind="unusable")
             current = urljoin(current, location.strip(" \t"))
         raise FetchError(f"{url}: redirects more than {REDIRECTS} times", url=url, kind="unusable")
 
     @contextmanager
     def _answer(self, parts: Url, url: str, deadline: float) -> Iterator[http.client.HTTPResponse]:
-        """Ask for a URL and yield the answer, its head read; troubles inside become FetchError."""
+        """Request a URL and yield the response with its header read; errors inside become FetchError."""
         wire: socket.socket | None = None
         try:
             wire = self._connect(parts, self._addresses(parts, url, deadline), deadline)
@@ -132,13 +132,13 @@ class Fetcher:
             ValueError,
         ) as error:
             why = str(error) or type(error).__name__
-            raise FetchError(f"{url}: no good answer: {why}", url=url, kind="transient") from error
+            raise FetchError(f"{url}: no valid response: {why}", url=url, kind="transient") from error
         finally:
             if wire is not None:
                 wire.close()
 
     def _addresses(self, parts: Url, url: str, deadline: float) -> Sequence[Address]:
-        """Return the addresses of a host, all of which are allowed."""
+        """Return the addresses of a host; raise FetchError unless all of them are allowed."""
         try:
             found: Sequence[Address] = (ipaddress.ip_address(parts.host),)
         except ValueError:
@@ -151,7 +151,7 @@ class Fetcher:
         return found[:ADDRESSES_TRIED]
 
     def _looked_up(self, parts: Url, deadline: float) -> Sequence[Address]:
-        """Resolve a name in a thread of its own: the system's resolver takes no timeout."""
+        """Resolve a name in its own thread, because the system's resolver has no timeout."""
         found: list[Sequence[Address] | OSError] = []
 
         def look() -> None:
@@ -172,12 +172,12 @@ class Fetcher:
         return found[0]
 
     def _connect(self, parts: Url, addresses: Sequence[Address], deadline: float) -> socket.socket:
-        """Return a connection to the first of the addresses that takes one, with TLS where the scheme has it."""
+        """Return a connection to the first address that accepts one, with TLS if the scheme is https."""
         wire: socket.socket | None = None
         for number, address in enumerate(addresses):
             seconds = min(CONNECT_SECONDS, self._left_of(deadline))
             try:
-                # A literal address: nothing is looked up here.
+                # A literal address, so the name is not resolved again.
                 wire = socket.create_connection((str(address), parts.port), seconds)
                 break
             except OSError as error:
@@ -206,7 +206,7 @@ class Fetcher:
         return left
 
     def _body(self, answer: http.client.HTTPResponse, url: str, folder: Path, kind: AssetKind) -> Path:
-        """Write an answer's body to a file; raise if it is not what was expected."""
+        """Write a response's body to a file and return it; raise FetchError for an error status or wrong content."""
         if answer.status != 200:
             passing = answer.status >= 500 or answer.status in PASSING_STATUS
             what = f"{answer.status} {answer.reason[:80]}".strip()
@@ -224,7 +224,7 @@ class Fetcher:
         try:
             with partial.open("wb") as file:
                 head = b""
-                # Read into a buffer: `read` would take a chunk of length -1 for all that ever comes.
+                # Read into a buffer: `read` would take a chunk of length -1 to mean everything up to the end.
                 buffer = bytearray(READ_BYTES)
                 while size := answer.readinto(buffer):
                     taken += size
@@ -232,9 +232,9 @@ class Fetcher:
                     if len(head) < HEAD_BYTES:
                         head += buffer[: min(size, HEAD_BYTES - len(head))]
                         if len(head) == HEAD_BYTES:
-                            _suffix(head, url, kind)  # no need to read a gigabyte to know
+                            _suffix(head, url, kind)  # reject a wrong file early
                     file.write(memoryview(buffer)[:size])
-            if expected is None and not taken:  # a head that was cut off reads like that too
+            if expected is None and not taken:  # a truncated header looks the same
                 raise http.client.IncompleteRead(b"")
             if expected is not None and taken != expected:
                 raise http.client.IncompleteRead(b"", expected - taken)
@@ -251,14 +251,14 @@ class Fetcher:
             raise FetchError(f"{url}: is larger than allowed; allowed: {limit}", url=url, kind="unusable")
 
     def _take(self, size: int, taken: int, url: str) -> None:
-        """Count bytes of an asset, and of all of them."""
+        """Count bytes against the limits of one asset and of all assets."""
         self._within(taken, url)
         with self._lock:
             self._left -= size
             left = self._left
         if left < 0:
             raise FetchError(
-                f"{url}: this job's URLs are larger in all than allowed (node.assets_max_mb)",
+                f"{url}: this job's URLs are together larger than node.assets_max_mb allows",
                 url=url,
                 kind="unusable",
             )
@@ -284,11 +284,11 @@ def _suffix(head: bytes, url: str, kind: AssetKind) -> str:
 
 
 class _TooSlowError(TimeoutError):
-    """The deadline is over, or nothing came for too long."""
+    """The deadline has passed, or no byte came for too long."""
 
 
 class _Timed:
-    """A connected socket that keeps a deadline: no single read waits past it, nor longer than `idle`."""
+    """A connected socket with a deadline: no read waits past it, or longer than `idle` seconds."""
 
     def __init__(self, wire: socket.socket, deadline: float, idle: float) -> None:
         self._wire = wire
@@ -314,7 +314,7 @@ class _Timed:
             raise ConnectionError(str(error)) from error
 
     def recv_into(self, buffer: Any) -> int:
-        """Read what is there, at least one byte, or return 0 at the end."""
+        """Read the bytes available, at least one; return 0 at the end."""
         self._set_timeout()
         try:
             return self._wire.recv_into(buffer)
@@ -322,15 +322,15 @@ class _Timed:
             raise _TooSlowError from error
         except ssl.SSLError:
             raise
-        except OSError as error:  # not to be taken for the disk's
+        except OSError as error:  # an OSError would look like a disk error
             raise ConnectionError(str(error)) from error
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return a reader, as http.client asks for it."""
+        """Return a reader for http.client."""
         return io.BufferedReader(_ResponseReader(self))
 
     def close(self) -> None:
-        """Leave it open: http.client closes its end before the body is read. The fetcher closes it."""
+        """Do nothing: http.client closes its end before the body is read. The fetcher closes the socket."""
 
 
 class _ResponseReader(io.RawIOBase):
@@ -346,7 +346,7 @@ class _ResponseReader(io.RawIOBase):
 
 
 class _Pinned(http.client.HTTPConnection):
-    """HTTP over a connection that is there already; it never makes one of its own."""
+    """HTTP over an existing connection; it never opens its own."""
 
     def __init__(self, parts: Url, wire: _Timed) -> None:
         super().__init__(parts.host, parts.port)
@@ -354,5 +354,5 @@ class _Pinned(http.client.HTTPConnection):
         self.sock = wire
 
     def connect(self) -> None:
-        """Refuse: the address would not be the one that was judged."""
+        """Raise ConnectionError: a new connection would bypass the address check."""
         raise ConnectionError("the connection was closed")

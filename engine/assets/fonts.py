@@ -40,9 +40,8 @@ WEIGHTS: Final[dict[str, int]] = {
 _SLANTS: Final = ("italic", "oblique")
 _REGULAR: Final = 400
 
-# Families that people name without thinking of the file. They are drawn in Noto Sans on every machine, also
-# where the real one is installed, so that a story looks the same everywhere. A folder given in `extra_dirs`
-# comes first.
+# Common family names. They are drawn in Noto Sans on every machine, even if the real font is installed, so that
+# a story looks the same everywhere. Folders in `extra_dirs` take precedence.
 _ALIASES: Final = (
     "Arial",
     "Calibri",
@@ -62,12 +61,12 @@ _ALIASES: Final = (
     "Verdana",
 )
 _DEFAULT_FAMILY: Final = "Noto Sans"
-# After these the other packaged faces follow by name. Emoji stand before symbols, which has plainer ones.
+# The other packaged faces follow by name. Emoji come before symbols, whose emoji are plainer.
 _LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols")
 
 
 class UnknownFontError(ValueError):
-    """A font name leads to no font."""
+    """A font name matches no font."""
 
     def __init__(self, name: str, *, close: list[str], reason: str = "") -> None:
         self.name = name
@@ -75,7 +74,7 @@ class UnknownFontError(ValueError):
         because = f" ({reason})" if reason else ""
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         super().__init__(
-            f"font {name!r} is not known{because}.{hint} Allowed are a family, with a weight if you like "
+            f"font {name!r} is not known{because}.{hint} Allowed are a family, optionally with a weight "
             "(Noto Sans, Arial-Bold, sans SemiBold Italic), "
             f"and the path of a file ending in {', '.join(FONT_SUFFIXES)}."
         )
@@ -111,7 +110,7 @@ class FontCatalogue:
     def resolve(self, name: str) -> FontStack:
         """Return the stack for a family name or a font file's path. Raise UnknownFontError, FontError.
 
-        The stack goes on with Noto Sans, the faces of the other scripts at the same weight, emoji and symbols.
+        After the named face the stack continues with Noto Sans, faces of other scripts at the same weight, emoji and symbols.
         """
         if is_font_file(name):
             return _with_fallbacks(_face_of_file(name), _REGULAR)
@@ -124,7 +123,7 @@ class FontCatalogue:
         return _with_fallbacks(*found)
 
     def names(self) -> tuple[str, ...]:
-        """Return the families that every machine knows, and those of `extra_dirs`, sorted."""
+        """Return the packaged families and those of `extra_dirs`, sorted."""
         families = {entries[0].family for known in (_packaged(), self._extra) for entries in known.values()}
         return tuple(sorted({*families, *_ALIASES}, key=str.lower))
 
@@ -157,7 +156,7 @@ def _without_style(query: str) -> str:
 
 
 def _match(query: str, known: dict[str, list[_Entry]]) -> tuple[FontFace, int] | None:
-    """Peel weight and slant off the end of a key until a family is left; the whole key goes first."""
+    """Return the face and weight that a key names: weights and slants are cut off its end until a family is left."""
     weight, italic = _REGULAR, False
     words = sorted([*WEIGHTS, *_SLANTS], key=len, reverse=True)
     while query not in known:
@@ -185,7 +184,7 @@ def _face_of_file(name: str) -> FontFace:
 
 @cache
 def _packaged() -> dict[str, list[_Entry]]:
-    """Read the names of the packaged fonts, which do not change while the process lives."""
+    """Return the names of the packaged fonts, read once per process."""
     spec = find_spec("manimgx_fonts")
     if spec is None or spec.origin is None:
         raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
@@ -194,16 +193,16 @@ def _packaged() -> dict[str, list[_Entry]]:
 
 @cache
 def _match_packaged(query: str) -> tuple[FontFace, int] | None:
-    """Return the packaged face that a key names, by its family, by an alias or by a style alone."""
+    """Return the packaged face that a key names by family, alias or style alone."""
     default = _key(_DEFAULT_FAMILY)
     aliases = {_key(alias): _packaged()[default] for alias in _ALIASES}
-    # A weight or slant alone, such as "bold", is one of the default family.
+    # A weight or slant alone, such as "bold", means the default family.
     return _match(query, _packaged()) or _match(query, aliases) or _match(default + query, _packaged())
 
 
 @cache
 def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
-    """Return the stack of a face: every packaged family follows, upright and at the same weight."""
+    """Return the stack of a face, followed by every packaged family, upright and at the same weight."""
     main, last = _key(_DEFAULT_FAMILY), [_key(name) for name in _LAST_FALLBACKS]
     middle = [key for key in _packaged() if key != main and key not in last]
     faces = [first]
@@ -214,7 +213,7 @@ def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
 
 
 def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:
-    """Read the names of all fonts below some folders; files that are not fonts are passed over."""
+    """Read the names of all fonts below some folders; skip files that are not fonts."""
     families: dict[str, list[_Entry]] = {}
     for directory in filter(Path.is_dir, directories):
         for path in sorted(p for p in directory.rglob("*") if p.suffix.lower() in FONT_SUFFIXES):

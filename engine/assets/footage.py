@@ -1,4 +1,4 @@
-"""Video clips that scenes show: probed, trimmed, never followed anywhere but into their own file."""
+"""Probe and trim the video clips that scenes show; a clip can never make FFmpeg open another file."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ HD_LONG_SIDE_PX = 1280
 UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
-"""PyAV's names of the containers whose length nobody wrote down: FFmpeg guesses it from time stamps."""
+"""PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
 
 MISSED_S = Fraction(1, 4)
-"""Headers are off by this much without a frame being lost: rounding, and sound that ends a little later."""
+"""Seconds by which a header may be off without a lost frame: rounding, and sound that ends a little later."""
 
 
 class NotVideoError(AssetError):
-    """The file is whole, but there is no picture in it: never a matter for a fallback."""
+    """The file is not a video or has no decodable picture. Fallbacks never replace such a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """A clip's picture and, where it is wanted and there, its sound; and what is worth saying of the file."""
+    """A clip's picture, its sound if wanted and present, and a warning about the file if there is one."""
 
     footage: Footage
     sound: Sound | None
@@ -68,8 +68,7 @@ def _demuxer(path: Path) -> str:
 def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
     """Return the clip that `spec` cuts out of a file.
 
-    The container is told by its first bytes and its demuxer pinned, so a playlist is refused and not
-    followed. Raises AssetError naming the file and the reason.
+    The first bytes decide the container and fix the demuxer, so a playlist is refused, not followed. Raises AssetError naming the file and the reason.
     """
     demuxer = _demuxer(path)
     try:
@@ -77,7 +76,7 @@ def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
             str(path.absolute()),  # a relative name may look like a protocol
             format=demuxer,
             options={"protocol_whitelist": "file,pipe"},
-            metadata_errors="replace",  # titles in Latin-1 are no reason to refuse a clip
+            metadata_errors="replace",  # accept clips with titles in Latin-1
         ) as container:
             return _cut_out(container, path, spec, demuxer)
     except av.FFmpegError as error:
@@ -92,7 +91,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
     ratio = stream.sample_aspect_ratio or Fraction(1)
     if ratio > 0 and ratio != 1:
         width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
-    # Players take large untagged video for BT.709, FFmpeg's scaler takes any for BT.601.
+    # Players treat large untagged video as BT.709, FFmpeg's scaler treats all of it as BT.601.
     untagged = stream.codec_context.colorspace == UNSPECIFIED
     matrix = "bt709" if untagged and max(width, height) >= HD_LONG_SIDE_PX else None
     grid = _chroma_grid_px(frame.format, turned=turned)
@@ -109,14 +108,14 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         raise AssetError(
             f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
         )
-    # Without a length of its own the picture may end before the sound does.
+    # If the video stream has no length, the picture may end before the sound.
     reached = last.end if stream.duration else max(last.end, last.others_end)
     warning, seekable = None, end - reached <= MISSED_S
     if is_cover(stream):
-        warning = f"{path}: its only picture is a cover, which is held"
+        warning = f"{path}: its only picture is a cover picture, which is held"
     elif not seekable:
         warning = (
-            f"{path}: its frames end at {float(last.end):.2f} s and not at {float(end):.2f} s as its header says; "
+            f"{path}: its frames end at {float(last.end):.2f} s, not at {float(end):.2f} s as its header says; "
             f"the last one is held"
         )
     digest = file_sha256(path)
@@ -141,7 +140,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
 
 
 def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av.VideoStream, av.VideoFrame]:
-    """Return the stream that is shown and its first frame that can be decoded."""
+    """Return the stream to show and its first decodable frame."""
     streams = shown_streams(container)
     if not streams:
         raise NotVideoError(f"{path}: has no video stream")
@@ -155,16 +154,16 @@ def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av
 
 
 def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]:
-    """Return how many pixels of luma share one of chroma in a format, across and down."""
+    """Return how many luma pixels share one chroma sample in a format, across and down."""
     if pix_fmt.is_bayer:
         return 2, 2
     across, down = 16 // pix_fmt.chroma_width(16), 16 // pix_fmt.chroma_height(16)
-    # To turn a frame ffmpeg may give it another format, whose grid is square.
+    # To rotate a frame, ffmpeg may convert it to a format with a square grid.
     return (max(across, down),) * 2 if turned else (across, down)
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """Return when the picture ends by what the file's header says, or None if it has none that says so."""
+    """Return when the picture ends according to the file's header, or None if the header does not say."""
     origin = axis_start(container)
     if container.format.name in WITHOUT_HEADER:
         return None
@@ -173,13 +172,13 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
         return begins + stream.duration * stream.time_base
     if not container.duration:
         return None
-    # Matroska's header counts from time stamp 0 or from the first, as the program that wrote it likes.
+    # Matroska writers count the length from time stamp 0 or from the first one.
     whole = Fraction(container.duration, av.time_base)
     return whole - origin if whole > origin else whole
 
 
 def _length(promised: Fraction | None, last: LastFrame, until: Fraction | None) -> Fraction:
-    """Return the length of a clip: what the header says, if no frame lies beyond."""
+    """Return the length of a clip: the header's, unless a frame ends after it."""
     if promised is None or (until is None and last.end - promised > MISSED_S):
         return last.end if until is None or last.end < until else until
     return promised

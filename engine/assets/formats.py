@@ -1,6 +1,6 @@
-"""What a file is, told by its first bytes: the pictures, clips, sounds and fonts that the engine reads.
+"""Recognise a file's format by its first bytes: the pictures, clips, sounds and fonts that the engine reads.
 
-Nothing else is let in, so playlists, SVG, HTML and other text never come near FFmpeg, whatever they are named.
+Everything else is rejected, so playlists, SVG, HTML and other text never reach FFmpeg, whatever their names.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Final, get_args
 from video_pipeline.engine.story.asset_fields import AssetKind
 
 HEAD_BYTES: Final = 4096
-"""How much of a file `sniff` wants to see."""
+"""The number of first bytes that `sniff` needs."""
 
 TS_PACKETS_BYTES: Final = (188, 204)
-"""The lengths of a packet of MPEG-TS, without and with error correction."""
+"""The lengths of an MPEG-TS packet in bytes, without and with error correction."""
 
 Signature = tuple[tuple[int, bytes], ...]
-"""Offsets, and the bytes that must all stand there."""
+"""Offsets, and the bytes that must all be at them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file format: its name, the suffix that a file of it gets, what it can serve as, and FFmpeg's demuxer.
+    """A file format: its name, file suffix, the kinds of asset it can be, and FFmpeg's demuxer.
 
-    A file is of it if one of `signatures` holds, or there are none, and `check` of its first bytes does.
+    A file has this format if one of `signatures` matches (or there are none) and `check` accepts its first bytes.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Content:
     check: Callable[[bytes], bool] | None = None
 
     def matches(self, head: bytes) -> bool:
-        """Say whether a file with these first bytes is of this format."""
+        """Return whether a file with these first bytes has this format."""
         if self.signatures and not any(
             all(head.startswith(data, offset) for offset, data in signature) for signature in self.signatures
         ):
@@ -45,7 +45,7 @@ class Content:
 
 
 def _is_no_text(head: bytes) -> bool:
-    """Tell a box from a text that happens to say `free`: a box is short, or its content is binary."""
+    """Return whether this is a box and not text that contains `free`: a box is short, or its content is binary."""
     return head[0] < 0x20 or b"\0" in head
 
 
@@ -57,7 +57,7 @@ def _is_ts(head: bytes) -> bool:
 
 
 def _is_mp3(head: bytes) -> bool:
-    """Tell an ID3 tag, or the frame header of MPEG audio of layer II or III by ISO 11172-3."""
+    """Recognise an ID3 tag, or the frame header of MPEG audio layer II or III (ISO 11172-3)."""
     if head.startswith(b"ID3"):
         return len(head) > 4 and 2 <= head[3] <= 4 and head[4] != 0xFF
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
@@ -68,17 +68,17 @@ def _is_mp3(head: bytes) -> bool:
 
 
 def _is_aac(head: bytes) -> bool:
-    """Tell the frame header of ADTS, by ISO 13818-7: 12 bits of sync and layer 0."""
+    """Recognise an ADTS frame header (ISO 13818-7): 12 bits of sync and layer 0."""
     return len(head) >= 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and (head[2] >> 2) & 0xF < 13
 
 
 def _begins(*heads: bytes) -> tuple[Signature, ...]:
-    """Return the signatures of a format whose files begin with one of some bytes."""
+    """Return the signatures of a format whose files begin with one of several byte strings."""
     return tuple(((0, head),) for head in heads)
 
 
 def _holds(outer: bytes, *names: bytes) -> tuple[Signature, ...]:
-    """Return the signatures of a format that is named behind the length of an outer one, such as RIFF."""
+    """Return the signatures of a format inside an outer one, such as RIFF, named after the outer length."""
     return tuple(((0, outer), (8, name)) for name in names)
 
 
@@ -86,7 +86,7 @@ PICTURE: Final[frozenset[AssetKind]] = frozenset(["picture"])
 SOUND: Final[frozenset[AssetKind]] = frozenset(["sound"])
 FONT: Final[frozenset[AssetKind]] = frozenset(["font"])
 CLIP: Final[frozenset[AssetKind]] = frozenset(["video", "sound"])
-"""A clip's own sound is read like any other, so whatever holds it serves as a sound too."""
+"""A clip's sound is read like any other, so a video container is also a sound file."""
 
 CONTENTS: Final = (
     Content("JPEG", ".jpg", PICTURE, "jpeg_pipe", _begins(b"\xff\xd8\xff")),
@@ -117,13 +117,13 @@ CONTENTS: Final = (
     Content("OpenType", ".otf", FONT, "", _begins(b"OTTO\x00")),
     Content("TrueType collection", ".ttc", FONT, "", _begins(b"ttcf\x00")),
 )
-"""Every format that is read; the first that matches is meant."""
+"""Every accepted format; the first that matches wins."""
 
 SUFFIXES: Final = tuple(content.suffix for content in CONTENTS)
 
 
 def contents_of(kind: AssetKind) -> tuple[Content, ...]:
-    """Return the formats that can serve as a kind of asset."""
+    """Return the formats that a kind of asset accepts."""
     return tuple(content for content in CONTENTS if kind in content.kinds)
 
 
@@ -134,14 +134,16 @@ ALLOWED: Final = {
 
 
 def sniff(head: bytes) -> Content | None:
-    """Return what a file with these first bytes (up to `HEAD_BYTES`) is, or None for anything unknown."""
+    """Return the format of a file with these first bytes (up to `HEAD_BYTES`), or None if it is unknown."""
     return next((content for content in CONTENTS if content.matches(head)), None)
 
 
 def suffix_as(kind: AssetKind, head: bytes) -> str:
-    """Return the suffix for a file with these first bytes; raise ValueError if it cannot serve as `kind`."""
+    """Return the suffix for a file with these first bytes; raise ValueError if it is not usable as `kind`."""
     content = sniff(head)
     if content is None or kind not in content.kinds:
-        what = "is empty (0 bytes)" if not head else f"is {content.name}" if content else "is no known format"
+        what = (
+            "is empty (0 bytes)" if not head else f"is {content.name}" if content else "is not a known format"
+        )
         raise ValueError(what)
     return content.suffix

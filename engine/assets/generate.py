@@ -1,4 +1,4 @@
-"""The asset stage: what every scene shows and says, found, made or fallen back on, side by side."""
+"""The asset stage: load or generate every scene's picture and sound in parallel, with fallbacks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """One scene's asset, with what was worth saying of it."""
+    """One scene's asset, and a warning about it if there is one."""
 
     value: Any
     warning: str | None = None
@@ -43,7 +43,7 @@ class _Made:
 
 @dataclass(frozen=True, slots=True)
 class AssetJob:
-    """What the makers of a story's assets share."""
+    """The inputs that all asset functions of a story share."""
 
     story: Story
     config: Config
@@ -54,17 +54,17 @@ class AssetJob:
     painter: Painter
 
     def path(self, name: str) -> Path:
-        """Return a story's path; relative ones are taken from the story's folder."""
+        """Return the path of a file that the story names; relative paths start at `base`."""
         return self.base / expand_user(name)
 
 
 def place_of(index: int, scene: StoryScene, field: str) -> str:
-    """Return the words by which an error names a scene's field."""
+    """Return a scene's field as errors name it."""
     return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"
 
 
 def _seed(job: AssetJob, index: int) -> int:
-    """Return a scene's seed: one after the other, so that neighbours differ in style and palette."""
+    """Return a scene's seed. Seeds are consecutive, so that neighbours differ in style and palette."""
     return int.from_bytes(hashlib.sha256(job.story.story_id.encode()).digest()[:4], "big") + index
 
 
@@ -79,7 +79,7 @@ def _drawn(job: AssetJob, index: int, scene: StoryScene) -> Still:
 
 
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
-    """Return the scene's Still, or its Footage with sound; the drawn picture where there is none."""
+    """Return the scene's Still, or its Footage with sound; a drawn picture if the story names none."""
     if scene.image is None and scene.video is None:
         return _Made((_drawn(job, index, scene), None))
     try:
@@ -103,7 +103,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
-    """Return the scene's Sound; None if nothing is to be said; False where speaking failed."""
+    """Return the scene's Sound, None if it has no narration, or False if speech failed."""
     if job.narrator is None or not scene.spoken:
         return _Made(None)
     try:
@@ -139,7 +139,7 @@ def _music(job: AssetJob) -> _Made:
 def open_asset_cache(config: Config) -> ContentCache:
     """Return the content cache that the configuration names.
 
-    Without storage.cache_path and with the user's own cache folder not writable, it is a temporary folder that
+    If storage.cache_path is not set and the user's cache folder is not writable, it is a temporary folder that
     is deleted when the process ends. Raises ConfigError if storage.cache_path cannot be written.
     """
     max_bytes = int(config.storage.max_storage_gb * 1e9)
@@ -163,9 +163,9 @@ def gather_assets(
     base: Path = Path(),
     progress: Progress | None = None,
 ) -> StoryAssets:
-    """Return every asset of a story: narration on one thread, pictures on the others.
+    """Return every asset of a story. One thread makes narration; the others load pictures and music.
 
-    Raises StoryError (naming scene and field) for a broken asset where fallbacks are off.
+    Raises StoryError (naming scene and field) for a broken asset if fallbacks are off.
     """
     choice = choose_narrator(config.tts, fallback=config.fallback_speech)
     warnings = [choice.warning] if choice.warning else []
@@ -178,9 +178,12 @@ def gather_assets(
         story, config, cache, base, story.language if speaks else "en", choice.narrator, painter.painter
     )
     total, done = 2 * len(scenes) + 1, 0
-    with ThreadPoolExecutor(1, "narration") as voices, ThreadPoolExecutor(cpu_count(), "pictures") as hands:
-        music = hands.submit(_music, job)
-        pictures = [hands.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
+    with (
+        ThreadPoolExecutor(1, "narration") as voices,
+        ThreadPoolExecutor(cpu_count(), "pictures") as painters,
+    ):
+        music = painters.submit(_music, job)
+        pictures = [painters.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
         speeches = [voices.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
         futures: list[Future[_Made]] = [*pictures, *speeches, music]
         try:
@@ -198,14 +201,14 @@ def gather_assets(
     result: list[SceneAssets] = []
     for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
         shown, sound = picture.result().value
-        said = speech.result().value
+        spoken = speech.result().value
         result.append(
             SceneAssets(
                 scene_id=scene.scene_id,
                 picture=shown,
-                narration=said if isinstance(said, Sound) else None,
+                narration=spoken if isinstance(spoken, Sound) else None,
                 footage_sound=sound,
-                extended=said is False,
+                extended=spoken is False,
             )
         )
     return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))

@@ -1,4 +1,4 @@
-"""What the asset stage hands to the composer."""
+"""The results of the asset stage, which the composer reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class SceneAssets:
-    """What one scene shows and says. `extended` marks a scene whose speech failed (1.5 times longer)."""
+    """A scene's picture and sounds. `extended` marks a scene whose speech failed; it lasts 1.5 times longer."""
 
     scene_id: str
     picture: Still | Footage
@@ -31,7 +31,7 @@ class SceneAssets:
 
 @dataclass(frozen=True, slots=True)
 class StoryAssets:
-    """The assets of every scene in order, and of the whole: music, and one voice over all scenes."""
+    """The assets of all scenes in order, and those of the whole video: music and voice-over."""
 
     scenes: tuple[SceneAssets, ...]
     music: Sound | None = None

@@ -1,7 +1,7 @@
 """Sound files: opened safely, probed, and read as 48 kHz stereo.
 
-A file's extension says nothing here: FFmpeg looks at the bytes, may choose only among the containers
-that can hold a sound, and may open nothing but the file. So a playlist named `.mp3` is refused, not followed.
+The file's suffix is ignored: FFmpeg inspects the bytes, chooses only among containers that can hold sound, and
+opens no other file. So a playlist named `.mp3` is refused, not followed.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from video_pipeline.filters.graph import PROTOCOLS
 SAMPLE_RATE_HZ: Final = 48_000
 
 DEMUXERS: Final = tuple(content.demuxer for content in contents_of("sound"))
-"""The containers that are opened."""
+"""The accepted containers."""
 
 COUNTED_BYTES: Final = 64 * 2**20
-"""Up to this size a file's length is counted by decoding; headers of MP3, AAC and cut files only guess."""
+"""Up to this size a file's length is measured by decoding, because headers of MP3, AAC and truncated files are inexact."""
 
 GAP_TOLERANCE_S: Final = 0.05
-"""Time stamps that jump by more mark lost sound, which becomes silence; less is a rounding container."""
+"""Time stamps that jump by more mean lost sound, which becomes silence; smaller jumps are the container's rounding."""
 
 START_TOLERANCE_S: Final = 0.002
 """Matroska rounds the first time stamp to a millisecond."""
 
 SEEK_FROM_S: Final = 10
-"""Nearer to the beginning, decoding from there is as fast, and exact in every container."""
+"""Nearer to the beginning, decoding from the start is as fast as seeking, and exact in every container."""
 
 SEEK_MARGIN_S: Final = 1
 
@@ -63,10 +63,10 @@ def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]
             content = sniff(file.read(HEAD_BYTES))
         container = av.open(
             str(path.absolute()),
-            # What is shown as a clip is heard as that clip, whatever FFmpeg would take it for.
+            # The picture and the sound of a clip must be read with the same demuxer.
             format=content.demuxer if content is not None and "video" in content.kinds else None,
             options={"protocol_whitelist": PROTOCOLS, "format_whitelist": ",".join(DEMUXERS)},
-            metadata_errors="replace",  # old tags are in Latin-1
+            metadata_errors="replace",  # accept old tags in Latin-1
         )
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
@@ -85,7 +85,7 @@ def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]
 
 
 def probe_sound(path: Path) -> Sound:
-    """Return a sound file with its hash and exact length; the length of long files is their header's.
+    """Return a sound file with its hash and exact length; long files have the length in their header.
 
     Raises AssetError that names the file and the reason: missing, empty, not a sound file, no audio stream,
     nothing in it that can be decoded.
@@ -113,7 +113,7 @@ def _header_duration(container: av.container.InputContainer, stream: av.AudioStr
 def _frames(
     container: av.container.InputContainer, stream: av.AudioStream, path: Path
 ) -> Iterator[av.AudioFrame]:
-    """Yield decoded frames; a damaged packet is left out, a cut file ends where it is cut."""
+    """Yield decoded frames; skip damaged packets, and stop at the end of a truncated file."""
     packets = container.demux(stream)
     while True:
         try:
@@ -138,8 +138,8 @@ def _frames(
 def read_sound(path: Path, *, start: Seconds = Fraction(0)) -> Iterator[Samples]:
     """Yield a sound from `start` on at 48 kHz stereo, in small pieces, to its end.
 
-    Sound is placed by its time stamps: where they leave a gap there is silence. A single channel is heard
-    on both sides; more than two are mixed down. Close the iterator to close the file.
+    Sound is placed by its time stamps, with silence in gaps. Mono is copied to both sides; more than two
+    channels are mixed down. Close the iterator to close the file.
     """
     container, stream = open_sound(path)
     with container:
@@ -162,9 +162,9 @@ def read_sound(path: Path, *, start: Seconds = Fraction(0)) -> Iterator[Samples]
 
 
 def _seek(container: av.container.InputContainer, stream: av.AudioStream, time: Seconds) -> bool:
-    """Go to a little before `time`; return whether the time stamps that follow can be relied on."""
+    """Seek to a little before `time`; return whether the time stamps that follow are reliable."""
     if container.format.name in ("mp3", "aac") or not stream.time_base:
-        return False  # their time stamps after a jump are guesses from the bit rate
+        return False  # after a seek their time stamps are estimated from the bit rate
     try:
         container.seek(int(max(Fraction(0), time - SEEK_MARGIN_S) / stream.time_base), stream=stream)
     except av.FFmpegError:
@@ -178,7 +178,7 @@ def _frame_seconds(frame: av.AudioFrame) -> Seconds | None:
 
 
 def _continuous(frames: Iterator[av.AudioFrame], resampler: _Resampler) -> Iterator[Samples]:
-    """Resample frames that follow each other, with silence where time stamps leave a gap."""
+    """Resample consecutive frames, with silence in the gaps between their time stamps."""
     due: Seconds | None = None
     for frame in frames:
         time = _frame_seconds(frame)
@@ -200,7 +200,7 @@ def _silent_samples(samples: int) -> Iterator[Samples]:
 
 
 class _Resampler:
-    """Turns frames of any rate, format and layout, also of changing ones, into 48 kHz stereo."""
+    """Converts frames to 48 kHz stereo; their rate, format and layout may change between frames."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -214,7 +214,7 @@ class _Resampler:
         if self._inner is None or form != self._form:
             pieces = self.flush()
             self._form = form
-            # FFmpeg would lower a single channel by 3 dB; it is copied to both sides instead.
+            # FFmpeg would lower mono by 3 dB; it is copied to both sides instead.
             self._channels = 1 if frame.layout.nb_channels == 1 else 2
             layout = "mono" if self._channels == 1 else "stereo"
             self._inner = av.AudioResampler(format="flt", layout=layout, rate=SAMPLE_RATE_HZ)
@@ -222,7 +222,7 @@ class _Resampler:
         return pieces + self._pull(frame)
 
     def flush(self) -> list[Samples]:
-        """Return what the filter still holds; the next frame starts a new one."""
+        """Return the rest of the filter's output; the next frame starts a new filter."""
         if self._inner is None:
             return []
         pieces = self._pull(None)

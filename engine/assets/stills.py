@@ -1,7 +1,7 @@
-"""Stills: any JPEG, PNG or WebP becomes a picture that FFmpeg can be trusted with.
+"""Stills: turn any JPEG, PNG or WebP into a picture that FFmpeg decodes correctly.
 
-Whatever the user's file is, FFmpeg reads either that very file, when it is a plain upright RGB picture, or
-a PNG that Pillow wrote from it. Its size is judged by its header before a pixel is decoded.
+FFmpeg reads the user's file itself if it is a plain upright RGB picture, otherwise a PNG that Pillow wrote from
+it. The size limit is checked in the header before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
 
 DEMUXERS = {content.name.upper(): content.demuxer for content in contents_of("picture")}
-"""FFmpeg's demuxers of the formats that are opened, by Pillow's names."""
+"""FFmpeg's demuxer for each accepted format, by Pillow's name."""
 
 FLATTEN_COLOUR = (0, 0, 0)
 ORIENTATION_TAG = 0x0112
 
-# Pillow's own limit is replaced by ours, which is a setting and an error rather than a warning.
+# `max_megapixels` replaces Pillow's limit, which only warns.
 Image.MAX_IMAGE_PIXELS = None
 
 
 def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
-    """Return a picture of a known format, judged by its header; raise ImageGenerationError with its file."""
+    """Open a picture and check its format and size by its header; raise ImageGenerationError naming the file."""
     try:
         if path.stat().st_size == 0:
             raise ImageGenerationError(f"{path}: is empty (0 bytes)")
@@ -50,7 +50,7 @@ def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
 
 
 def check_png(path: Path) -> None:
-    """Raise DamagedError for a PNG whose checksums do not hold; none of its pixels is decoded."""
+    """Raise DamagedError for a PNG with wrong checksums; no pixel is decoded."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             image.verify()
@@ -61,7 +61,7 @@ def check_png(path: Path) -> None:
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Return an RGB picture in sRGB; a profile that cannot be used is left aside."""
+    """Convert an RGB picture to sRGB; ignore an unusable profile."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
@@ -72,14 +72,14 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _is_srgb(profile: bytes | None) -> bool:
-    """Say whether a profile names itself sRGB, in the ASCII of version 2 or the UTF-16 of version 4."""
+    """Return whether a profile names itself sRGB, in the ASCII of version 2 or the UTF-16 of version 4."""
     return profile is None or any("sRGB".encode(code) in profile[:4096] for code in ("ascii", "utf-16-be"))
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return the picture upright, without transparency, in sRGB. It may be `image` itself, which is turned in place.
+    """Return the picture upright, without transparency, in sRGB. It may be `image` itself, rotated in place.
 
-    Large pictures take gigabytes, so no copy is made that is not needed: there are at most two at a time.
+    Large pictures take gigabytes, so at most two copies exist at a time.
     """
     profile = image.info.get("icc_profile")
     ImageOps.exif_transpose(image, in_place=True)
@@ -96,7 +96,7 @@ def flatten(image: Image.Image) -> Image.Image:
     return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
-def _usable_as_it_is(image: Image.Image) -> bool:
+def _usable_unchanged(image: Image.Image) -> bool:
     plain = image.mode == "RGB" or (image.mode == "L" and image.format == "JPEG")
     return (
         plain
@@ -108,14 +108,14 @@ def _usable_as_it_is(image: Image.Image) -> bool:
 
 
 def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max_side_px: int) -> Still:
-    """Return a still for FFmpeg out of a user's picture.
+    """Return a user's picture as a still that FFmpeg can read.
 
-    Decodes the whole picture, so that a truncated file is found here and not in the middle of a render.
-    Pictures with a side over `max_side_px` are made smaller. Raises ImageGenerationError with the file and
+    The whole picture is decoded, so that a truncated file fails here and not in the middle of a render.
+    Pictures with a side over `max_side_px` are scaled down. Raises ImageGenerationError with the file and
     the reason.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which we do not use
+        warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which is not used
         image = open_picture(path, max_megapixels=max_megapixels)
         with image:
             try:
@@ -124,14 +124,14 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
 
                 def note_decoded(target: Path) -> None:
                     if image.format == "JPEG":
-                        image.draft("RGB", (1, 1))  # every byte is read, few pixels are made
+                        image.draft("RGB", (1, 1))  # reads every byte but produces few pixels
                     image.load()
                     target.write_text(f"{width}x{height}", encoding="ascii")
 
-                as_it_is = _usable_as_it_is(image) and max(image.size) <= max_side_px
+                unchanged = _usable_unchanged(image) and max(image.size) <= max_side_px
                 digest = file_sha256(path)
-                if as_it_is:
-                    # Decoded once to know that it is whole; a file of the same bytes will be so again.
+                if unchanged:
+                    # Decoding proves that the file is whole; the result holds for every file of the same bytes.
                     cache.get_or_make("whole", {"sha256": digest, "pillow": 1}, ".txt", note_decoded)
                     return Still(path.resolve(), width, height, digest, DEMUXERS[str(image.format)])
 

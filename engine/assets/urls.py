@@ -1,4 +1,4 @@
-"""Which URLs and addresses a node reads assets from: http(s) on the public internet."""
+"""The URLs and addresses from which a node fetches assets: http(s) on the public internet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 URL_MAX_CHARACTERS = 4096
 DEFAULT_PORTS = {"http": 80, "https": 443}
 FIRST_FREE_PORT = 1024
-"""Lower ports but the two of the web belong to protocols that have no business with an asset (SMTP, SSH, …)."""
+"""Lower ports, except 80 and 443, belong to protocols that serve no assets (SMTP, SSH, …)."""
 
 ALLOWED = "http:// or https://, a public host, no user or password, port 80, 443 or from 1024 on"
 
@@ -28,13 +28,13 @@ _NEVER = tuple(
     ipaddress.ip_network(text)
     for text in (
         "0.0.0.0/8",
-        "100.64.0.0/10",  # carriers' own
+        "100.64.0.0/10",  # carrier-grade NAT
         "192.0.0.0/24",
-        "192.88.99.0/24",  # relays of 6to4
+        "192.88.99.0/24",  # 6to4 relays
         "198.18.0.0/15",
         "240.0.0.0/4",
         "::/96",
-        "64:ff9b:1::/48",  # NAT64 of one's own
+        "64:ff9b:1::/48",  # local-use NAT64
         "100::/64",
         "2001::/23",  # Teredo, ORCHID and other special uses
         "5f00::/16",
@@ -42,7 +42,7 @@ _NEVER = tuple(
         "fec0::/10",
     )
 )
-"""Networks that are not the public internet and that not every version of `ipaddress` knows for such."""
+"""Non-public networks that some versions of `ipaddress` treat as public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class Url:
 
 
 def is_url(text: str) -> bool:
-    """Say whether a reference means a URL at all."""
+    """Return whether a reference is a URL."""
     return re.match(r"https?:", text, re.IGNORECASE) is not None
 
 
 def check_url(text: str) -> Url:
     """Return a URL's parts; raise FetchError, of kind refused, saying what is wrong with it.
 
-    Only its writing is judged here: the address is judged when it is fetched. Hosts that are numbers in other
-    forms than the usual one (2130706433, 0x7f.1, 0177.0.0.1) are refused.
+    This checks the syntax alone; the address is checked when the URL is fetched. Hosts written as numbers in an
+    unusual form (2130706433, 0x7f.1, 0177.0.0.1) are refused.
     """
 
     def refuse(reason: str) -> FetchError:
@@ -74,7 +74,7 @@ def check_url(text: str) -> Url:
     if len(text) > URL_MAX_CHARACTERS:
         raise refuse(f"is longer than {URL_MAX_CHARACTERS} characters")
     if not _CHARACTERS.fullmatch(text):
-        raise refuse("holds characters that a URL has in percent-encoding (and a host as xn--…)")
+        raise refuse("holds characters that need percent-encoding (in a host: xn--…)")
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -84,10 +84,10 @@ def check_url(text: str) -> Url:
     if scheme not in ("http", "https"):
         raise refuse(f"scheme {scheme!r}")
     if "@" in parts.netloc:
-        raise refuse("holds a user or password")
+        raise refuse("contains a user or password")
     host = (parts.hostname or "").removesuffix(".")
     if not _is_host(host, bracketed=parts.netloc.startswith("[")):
-        raise refuse(f"host {host[:100]!r} is no name and no usual address")
+        raise refuse(f"host {host[:100]!r} is not a valid name or address")
     if parts.netloc.endswith(":"):
         raise refuse("the port is missing after ':'")
     port = DEFAULT_PORTS[scheme] if port is None else port
@@ -104,7 +104,7 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
         except ValueError:
             return False
     labels = host.split(".")
-    if _NUMBER.fullmatch(labels[-1]):  # as browsers decide it: then it is an address
+    if _NUMBER.fullmatch(labels[-1]):  # a numeric last label means an address, as in browsers
         try:
             return ipaddress.ip_address(host).version == 4
         except ValueError:
@@ -113,9 +113,9 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Say whether an address is one of the public internet.
+    """Return whether an address belongs to the public internet.
 
-    An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) is judged as well; Teredo is never public.
+    An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) is checked too; Teredo is never public.
     """
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped

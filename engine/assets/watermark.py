@@ -1,4 +1,4 @@
-"""The watermark: a user's picture, made as large as it is drawn, and its place on the frame."""
+"""The watermark: a user's picture, scaled to its final size, and its position on the frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.timeline import Watermark
 
 WATERMARK_VERSION = 1
-"""Increase it when the way it is scaled changes, so that cached ones are not used."""
+"""Increase it when the scaling changes, so that cached watermarks are not used."""
 
 
 def prepare_watermark(
@@ -23,8 +23,8 @@ def prepare_watermark(
 ) -> Watermark | None:
     """Return the watermark of a frame, scaled by Lanczos with its transparency, or None if there is none.
 
-    Its shape is kept, so one that would be higher than the frame becomes narrower. It stands on even pixels,
-    which planes of chroma have too. Raises ConfigError that names the key, the file and what is allowed.
+    Its aspect is kept: one that would be taller than the frame becomes narrower. Its position is even, to align
+    with 4:2:0 chroma. Raises ConfigError that names the key, the file and what is allowed.
     """
     if settings.image is None or settings.opacity == 0:
         return None
@@ -59,7 +59,7 @@ def _scaled(
 ) -> tuple[str, tuple[int, int], Path]:
     """Return the file's hash, and the size and the file of the scaled picture; raise ImageGenerationError."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which we do not use
+        warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which is not used
         with open_picture(path, max_megapixels=max_megapixels) as image:
             try:
                 upright = ImageOps.exif_transpose(image).convert("RGBA")
@@ -75,7 +75,7 @@ def _scaled(
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
 
     def make(target: Path) -> None:
-        # Colours of transparent pixels must not bleed into the edges: they are weighted by their opacity.
+        # Premultiplied alpha keeps the colours of transparent pixels from bleeding into the edges.
         scaled = upright.convert("RGBa").resize(size, Image.Resampling.LANCZOS)
         scaled.convert("RGBA").save(target, "PNG")
 

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
     if arguments.key is not None and len(arguments.stories) > 1:
         raise InputError(
-            f"--key: got {len(arguments.stories)} stories; allowed: one, for a key names one job"
+            f"--key: got {len(arguments.stories)} stories; allowed: one, because a key names one job"
         )
     config = _job_config(arguments.config)
     when = _parse_time(arguments.schedule)

@@ -1,4 +1,4 @@
-"""The parsers of the commands that talk to a render node; their code is imported when one of them runs."""
+"""The parsers of the commands that talk to a render node. A command's code is imported when it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     submit = _add(
         commands,
         "submit",
-        "hand stories to a render node",
+        "submit stories to a render node",
         "Submit stories to a render node. A job is on the node's disk when its id is printed.",
         "  video-pipeline submit examples/lighthouse.json --wait\n"
         "  video-pipeline submit examples/voyage.yaml --send-assets --priority high\n"
@@ -27,45 +27,46 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     submit.add_argument("stories", metavar="STORY", nargs="+", type=Path, help="story file, JSON or YAML")
     submit.add_argument("--priority", choices=PRIORITIES, default="normal")
     submit.add_argument(
-        "--key", help="the same key with the same story again is the same job; for one story only"
+        "--key",
+        help="names the job of one story: the same story with the same key again returns the same job",
     )
     submit.add_argument("--config", metavar="FILE", type=Path, help="configuration of these jobs (YAML)")
     submit.add_argument(
         "--schedule",
         metavar="TIME",
-        help="not before this time: ISO 8601 (local time without a zone), or +90s, +30m, +2h, +1d",
+        help="start no earlier than this time: ISO 8601 (local time without a zone), or +90s, +30m, +2h, +1d",
     )
     submit.add_argument("--max-attempts", metavar="N", type=int, help="default: processing.retry_attempts")
     submit.add_argument(
-        "--send-assets", action="store_true", help="send the local files that the stories name with them"
+        "--send-assets", action="store_true", help="also send the local files that the stories name"
     )
     submit.add_argument(
-        "--wait", action="store_true", help="watch the jobs to their end; the exit status is theirs"
+        "--wait", action="store_true", help="watch the jobs until they end and exit with their status"
     )
-    status = _add(commands, "status", "show a job of a render node", "Show what is known of a job.")
+    status = _add(commands, "status", "show a job of a render node", "Show the details of a job.")
     status.add_argument("job_id", metavar="JOB")
     watch = _add(
         commands,
         "watch",
-        "watch a job of a render node to its end",
+        "watch a job of a render node until it ends",
         "Show a job's progress until it ends: a bar on a terminal, lines elsewhere. Exit status: 0 completed, "
         "1 failed, 130 cancelled or interrupted (the job continues).",
         "  video-pipeline watch job-0123456789abcdef01234567\n  video-pipeline watch --all --json",
     )
     which = watch.add_mutually_exclusive_group(required=True)
     which.add_argument("job_id", metavar="JOB", nargs="?")
-    which.add_argument("--all", action="store_true", help="every job, from now on, until interrupted")
+    which.add_argument("--all", action="store_true", help="every job from now on, until interrupted")
     listing = _add(commands, "list", "list the jobs of a render node", "List jobs, the latest first.")
     listing.add_argument("--status", choices=STATUSES, help="only jobs of this status")
     listing.add_argument(
-        "--limit", metavar="N", type=int, default=50, help="at most so many (50); 0 for all of them"
+        "--limit", metavar="N", type=int, default=50, help="list at most N jobs (default 50); 0 lists all"
     )
     for verb, words, description in (
         ("cancel", "cancel jobs of a render node", "Cancel jobs that have not ended."),
         (
             "retry",
             "queue failed jobs of a render node again",
-            "Queue failed or cancelled jobs again, with all their attempts.",
+            "Queue failed or cancelled jobs again, with their full number of attempts.",
         ),
     ):
         parser = _add(commands, verb, words, description)
@@ -94,7 +95,11 @@ def _add(
         help="the node's URL; default: VIDEO_PIPELINE_CONNECT, or tcp://127.0.0.1:5570",
     )
     node.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=15.0, help="how long to try for an answer (15)"
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=15.0,
+        help="seconds to wait for a reply (default 15)",
     )
     node.add_argument(
         "--key-file",
@@ -104,9 +109,9 @@ def _add(
     node.add_argument(
         "--node-key",
         metavar="KEY",
-        help="the node's public key, as file or as text; default: VIDEO_PIPELINE_NODE_KEY",
+        help="the node's public key, a file or the text itself; default: VIDEO_PIPELINE_NODE_KEY",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What `compile` prints: the plan, the filter graphs, or one runnable ffmpeg command."""
+"""The output of `compile`: the plan, the filter graphs, or one runnable ffmpeg command."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def plan_as_graphs(plan: FramePlan) -> str:
 
 
 def mixed_sound(plan: FramePlan, cache: ContentCache) -> Path:
-    """Return the finished sound of a plan, mixed into the cache."""
+    """Return the file with the plan's finished sound, mixed into the cache."""
     parts = sound_parts(plan.timeline, settings=plan.config.audio, ffmpeg_version=plan.ffmpeg.version)
 
     def make(target: Path) -> None:
@@ -107,7 +107,7 @@ def plan_as_command(video: VideoPlan, output: Path) -> list[str]:
     """Return one ffmpeg command line that makes the same video: same graph, same sound, same settings.
 
     The files that it reads besides the user's (prepared pictures, captions, narration, the mixed sound) are in the
-    cache. One encoder runs over the whole, so its packets differ from those of stitched segments.
+    cache. One encoder encodes the whole video, so its packets differ from those of stitched segments.
     """
     plan = video.frames
     sound = open_input(mixed_sound(plan, plan.cache), demuxer="wav", media="a")

@@ -1,4 +1,4 @@
-"""`video-pipeline doctor`: what this machine can do, and why not."""
+"""`video-pipeline doctor`: report what this machine can do, and why other parts do not work."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PACKAGES = (
 
 
 def examine(config: Config) -> dict[str, Any]:
-    """Return the findings as plain values; `problems` lists what prevents a render."""
+    """Inspect the machine; return plain values, in which `problems` lists what prevents a render."""
     problems: list[str] = []
     try:
         chosen: Path | None = find_ffmpeg().path
@@ -104,7 +104,7 @@ def _version(package: str) -> str | None:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """Return the findings as text."""
+    """Return the report as text."""
 
     def mark(good: bool) -> str:
         return "yes" if good else "no "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY_SECONDS = 5.0
 PLAIN_WIDTH = 200
-"""Width if the output is no terminal, so that nothing is cut."""
+"""Width if the output is not a terminal, so that nothing is cut."""
 
 
 class Display(AbstractContextManager["Display"], Protocol):
@@ -31,7 +31,7 @@ class Display(AbstractContextManager["Display"], Protocol):
 
 
 def watch_display(*, as_json: bool, names: Mapping[str, str] | None = None) -> Display:
-    """Return the display for the output; `names` are names of jobs besides their ids."""
+    """Return the display for the output; `names` maps job ids to names shown beside them."""
     if as_json:
         return JsonEvents()
     return Bars(names or {}) if sys.stderr.isatty() else Lines(names or {})
@@ -73,7 +73,7 @@ class Lines(JsonEvents):
 
 
 class Bars:
-    """A bar for each job that is being rendered: stage, percent, speed, time left; lines above for the rest."""
+    """Shows a bar for each rendering job (stage, percent, speed, time left) and prints other events above."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         from rich.console import Console
@@ -217,9 +217,9 @@ def stats_table(stats: StatsReply) -> str:
     table.add_row("queue", f"{stats.queued:,} of {stats.max_queued:,}")
     for status, count in stats.jobs.items():
         table.add_row(status, f"{count:,}")
-    table.add_row("up for", f"{stats.uptime_seconds:,.0f} s")
+    table.add_row("uptime", f"{stats.uptime_seconds:,.0f} s")
     if stats.draining:
-        table.add_row("draining", "takes no new jobs")
+        table.add_row("draining", "accepts no new jobs")
     return _table_text(table)
 
 

@@ -20,16 +20,18 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
     keys = commands.add_parser(
         "keys",
         help="make, list and revoke the keys of a node's clients",
-        description="Make, list and revoke the CURVE keys of clients on other machines. Run it where the "
-        "node runs, with the node's configuration; a running node sees a change within a second.",
+        description="Make, list and revoke the CURVE keys of clients on other machines. Run it on the "
+        "node's machine, with the node's configuration; a running node sees a change within a second.",
         epilog="example:\n  video-pipeline keys node\n  video-pipeline keys client studio\n"
         "  video-pipeline keys revoke studio",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = keys.add_subparsers(dest="verb", metavar="VERB", required=True)
     node = verbs.add_parser("node", help="make the node's own key; done once")
-    client = verbs.add_parser("client", help="make a client's key and let it in")
-    client.add_argument("name", metavar="NAME", help="whose key it is; it owns the jobs submitted with it")
+    client = verbs.add_parser("client", help="make a client's key and allow it")
+    client.add_argument(
+        "name", metavar="NAME", help="the client's name; jobs submitted with the key belong to it"
+    )
     client.add_argument(
         "-o",
         "--output",
@@ -37,7 +39,7 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         type=Path,
         help="folder for the secret key; default: keys/issued",
     )
-    listing = verbs.add_parser("list", help="list the clients that are let in")
+    listing = verbs.add_parser("list", help="list the allowed clients")
     revoke = verbs.add_parser("revoke", help="revoke a client's key and end its connections")
     revoke.add_argument("name", metavar="NAME")
     for verb in (node, client, listing, revoke):
@@ -69,7 +71,7 @@ def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any]
         node = folder / "node.key"
         text = (
             f"{secret}: the secret key of {arguments.name}; move it to the client's machine (mode 0600),\n"
-            f"{node}: and copy this beside it. The client then is started with\n"
+            f"{node}: and copy this beside it. Start the client with\n"
             f"  --key-file {secret.name} --node-key {node.name}"
         )
         if not node.exists():
@@ -79,6 +81,6 @@ def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any]
         names = curve.client_names(folder)
         faults = curve.AllowList(folder).faults
         lines = [*names, *(f"error: {fault}" for fault in faults)]
-        return {"clients": names, "faults": faults}, "\n".join(lines) or "no client is let in"
+        return {"clients": names, "faults": faults}, "\n".join(lines) or "no client is allowed"
     kept = curve.revoke_client(folder, arguments.name)
     return {"name": arguments.name, "revoked": str(kept)}, f"{arguments.name} is revoked ({kept})"

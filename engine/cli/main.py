@@ -72,16 +72,16 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         help="default: the story file's name in storage.output_path",
     )
-    render.add_argument("--no-cache", action="store_true", help="make everything anew and keep nothing")
+    render.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     render.add_argument(
-        "--workers", metavar="N", type=int, help="segments rendered at once; default: the cores"
+        "--workers", metavar="N", type=int, help="segments rendered at once; default: one per core"
     )
     render.add_argument("--json", action="store_true", help="print one JSON event a line")
     preview = commands.add_parser(
         "preview",
         help="draw one frame of a story as a picture",
         description="Draw one finished frame of a story, with captions, as PNG or JPEG. Narration decides how "
-        "long scenes last: the first call makes it, later ones find it in the cache.",
+        "long scenes last: the first call makes it, later ones use the cache.",
         epilog="example:\n  video-pipeline preview examples/lighthouse.json --at 3.2 -o frame.png\n"
         "  video-pipeline preview examples/lighthouse.json --frame 0 --proxy -o first.jpg",
         formatter_class=_Formatter,
@@ -107,8 +107,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_story_options(compiling)
     compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
-    compiling.add_argument("-o", "--output", metavar="OUT.mp4", type=Path, help="output of the command")
-    doctor = commands.add_parser("doctor", help="what this machine can do, and why not")
+    compiling.add_argument(
+        "-o", "--output", metavar="OUT.mp4", type=Path, help="output file of the ffmpeg command"
+    )
+    doctor = commands.add_parser("doctor", help="show what this machine can do, and what does not work")
     doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     schema = commands.add_parser(
@@ -162,7 +164,7 @@ def _render(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _naming(story: Path) -> Iterator[None]:
-    """Prefix errors that name only scene and field with the story's file."""
+    """Prefix story errors, which name scene and field, with the story's file."""
     from video_pipeline.engine.errors import StoryError
 
     try:
@@ -270,7 +272,7 @@ def _compile(arguments: argparse.Namespace) -> int:
 
     config = configuration(arguments)
     if arguments.form != "plan":
-        config = config.override("video", compositor="ffmpeg")  # the only one made of filter graphs
+        config = config.override("video", compositor="ffmpeg")  # the only compositor that uses filter graphs
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     with _naming(arguments.story):
@@ -317,7 +319,7 @@ COMMANDS = {
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a render as Ctrl-C does."""
+    """SIGTERM arrived; it ends a render like Ctrl-C."""
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:

@@ -22,7 +22,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the job commands to a parser's subparsers."""
     serve = commands.add_parser(
         "serve",
-        help="run a render node that takes jobs over ZeroMQ",
+        help="run a render node that accepts jobs over ZeroMQ",
         description="Run a render node: accept stories over ZeroMQ, store them durably, render them, and publish the "
         "videos in storage.output_path/JOB_ID. SIGTERM or Ctrl-C lets running jobs finish; a second one stops now.",
         epilog="example:\n  video-pipeline serve --bind tcp://127.0.0.1:5570 --config node.yaml --slots 2",
@@ -36,11 +36,11 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         type=int,
         help="jobs rendered at once; default: processing.max_concurrent_jobs",
     )
-    serve.add_argument("--json", action="store_true", help="log one JSON object a line")
+    serve.add_argument("--json", action="store_true", help="log one JSON object per line")
     add_client_commands(commands)
     vacuum = commands.add_parser(
         "vacuum",
-        help="delete old jobs of a node's ledger and give its space back",
+        help="delete a node's old jobs and free their space",
         description="Delete ended jobs that are older than node.keep_days, their logs and the assets that no job "
         "needs, and shrink the ledger's file. The node may be running.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,7 +51,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _node_config(arguments: argparse.Namespace) -> Config:
-    """Return the configuration of a node: options over environment over file over defaults."""
+    """Return a node's configuration: options override environment, file and defaults, in this order."""
     from video_pipeline.engine.config import load_config
 
     config = load_config(arguments.config)

@@ -16,7 +16,7 @@ PROXY_CRF = 28.0
 
 
 def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) -> None:
-    """Add story, configuration and picture; with `encodes` also the encoder's options."""
+    """Add the options for story, configuration and picture; with `encodes`, those of the encoder too."""
     parser.add_argument("story", metavar="STORY", type=Path, help="story file, JSON or YAML")
     parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     picture = parser.add_argument_group("picture")
@@ -25,24 +25,24 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
     shape.add_argument("--size", metavar="WxH", help="explicit size in pixels, such as 1080x1920")
     proxy = "half the width and height, for a quick look"
     if encodes:
-        proxy += f"; preset {PROXY_PRESET} and crf {PROXY_CRF:g} unless others are given here"
+        proxy += f"; preset {PROXY_PRESET} and crf {PROXY_CRF:g} unless the options set them"
     picture.add_argument("--proxy", action="store_true", help=proxy)
     picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
-    picture.add_argument("--compositor", metavar="NAME", help=f"what draws: {COMPOSITORS.summary()}")
+    picture.add_argument("--compositor", metavar="NAME", help=f"compositor: {COMPOSITORS.summary()}")
     if encodes:
         encoding = parser.add_argument_group("encoding")
-        encoding.add_argument("--encoder", metavar="NAME", help=f"what encodes: {ENCODERS.summary()}")
+        encoding.add_argument("--encoder", metavar="NAME", help=f"encoder: {ENCODERS.summary()}")
         encoding.add_argument("--preset", metavar="NAME", help="x264 preset, or p1 to p7 for NVENC")
         rate = encoding.add_mutually_exclusive_group()
         rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")
         rate.add_argument("--bitrate", metavar="RATE", help="average bit rate, such as 8000k")
     talk = parser.add_argument_group("output")
     talk.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    talk.add_argument("-v", "--verbose", action="store_true", help="print everything that is done")
+    talk.add_argument("-v", "--verbose", action="store_true", help="print debug messages too")
 
 
 def configuration(arguments: argparse.Namespace) -> Config:
-    """Return the configuration: options over environment over file over defaults."""
+    """Return the configuration: options override environment, file and defaults, in this order."""
     from video_pipeline.engine.config import load_config
     from video_pipeline.engine.config.sections import parse_size
     from video_pipeline.engine.errors import ConfigError
@@ -73,7 +73,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
 def _encoding(config: Config, arguments: argparse.Namespace) -> Config:
     preset, crf = arguments.preset, arguments.crf
     if arguments.proxy:
-        # The file's settings are for the finished video, the command's for this proxy.
+        # The file's encoder settings are for the finished video, so only the options' apply to a proxy.
         preset = preset or PROXY_PRESET
         crf = PROXY_CRF if crf is None and arguments.bitrate is None else crf
     if arguments.bitrate:

@@ -25,7 +25,7 @@ LOG_EVERY_SECONDS = 5.0
 
 
 class Reporter(Protocol):
-    """Takes the events of one render, as a context manager."""
+    """Receives the events of one render. A context manager."""
 
     def __enter__(self) -> Self: ...
 
@@ -47,7 +47,7 @@ class Pace:
         self._stage, self._started = "", 0.0
 
     def measure(self, event: Event) -> tuple[float, float | None]:
-        """Return units a second since the stage began, and the seconds left, if known."""
+        """Return the units per second since the stage began, and the seconds left if known."""
         now = time.monotonic()
         if event.stage != self._stage:
             self._stage, self._started = event.stage, now
@@ -114,7 +114,7 @@ class JsonLines(Quiet):
 
 
 class LogLines(Text):
-    """A line in the log when a stage begins and every few seconds of it."""
+    """Logs a line when a stage begins and every few seconds during it."""
 
     def __init__(self) -> None:
         self._pace, self._last = Pace(), (0.0, "")
@@ -210,9 +210,9 @@ def _redirected(bar: Bar) -> Iterator[None]:
 
 
 class Forgiving:
-    """Passes everything on to another reporter until that fails to write, then nothing more.
+    """Forwards everything to another reporter until it fails to write.
 
-    A render does not fail because the program that reads its events has ended or their disk is full.
+    A render must not fail because the program that reads its events has ended or their disk is full.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -236,7 +236,7 @@ class Forgiving:
                 self._reporter(event)
 
     def finish(self, fields: Mapping[str, Any], text: str) -> None:
-        """Show the result, if its output still works."""
+        """Show the result if the output still works."""
         if self._works:
             with self._forgiven():
                 self._reporter.finish(fields, text)
@@ -251,13 +251,13 @@ class Forgiving:
 
 
 def discard_output() -> None:
-    """Send what standard output still buffers, and all that follows, nowhere."""
+    """Discard what standard output still buffers and everything written to it later."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def choose_reporter(*, as_json: bool, quiet: bool, steps: bool = True) -> Reporter:
-    """Return the reporter for a command; without `steps` people see the result only."""
+    """Return the reporter for a command; without `steps`, text output shows only the result."""
     if as_json:
         return Forgiving(JsonLines())
     if quiet:

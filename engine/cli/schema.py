@@ -24,7 +24,7 @@ def story_schema() -> dict[str, Any]:
 
 
 def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the configuration, as it stands under `video_pipeline` in the YAML."""
+    """Return the JSON Schema of the configuration: the part under `video_pipeline` in the YAML."""
     return {
         "$schema": DIALECT,
         "type": "object",
@@ -41,9 +41,9 @@ def _with_definitions(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def messages_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the job front end's bodies.
+    """Return the JSON Schema of the message bodies of the node's protocol.
 
-    The document itself is that of any body; `$defs` has `request.VERB`, `reply.VERB`, `event` and `error`.
+    The document describes any body; `$defs` has `request.VERB`, `reply.VERB`, `event` and `error`.
     """
     from video_pipeline.engine.jobs.messages import PROTOCOL, REPLIES, REQUESTS, ErrorReply, EventView
 
@@ -66,7 +66,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "config": config_schema,
     "messages": messages_schema,
 }
-"""What `video-pipeline schema` prints."""
+"""The schemas that `video-pipeline schema` prints."""
 
 
 def config_table() -> str:
@@ -92,7 +92,7 @@ def _table_rows(prefix: str, model: type[BaseModel]) -> list[str]:
 
 
 def _yaml_text(value: Any) -> str:
-    """Return a default as it would be written in YAML, on one line."""
+    """Return a default as YAML on one line."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     if isinstance(value, tuple):
@@ -107,7 +107,7 @@ def _yaml_text(value: Any) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Say whether YAML reads a text as itself without quotes: neither 9:16, a number, nor #FFFFFF, a comment."""
+    """Return whether YAML reads an unquoted text as itself, unlike 9:16 (a number) and #FFFFFF (a comment)."""
     try:
         return bool(yaml.safe_load(f"[{text}]") == [text])
     except yaml.YAMLError:

@@ -1,1 +1,1 @@
-"""Files, caches, documents, validation: parts that know nothing of video."""
+"""Files, caches, documents and validation: code that does not depend on video."""

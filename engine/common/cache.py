@@ -35,7 +35,7 @@ def file_sha256(path: Path) -> str:
 
 
 class FileDigests:
-    """SHA-256 of files, read again only when a file's status has changed. Safe between threads."""
+    """SHA-256 of files; a file is read again only if its inode, size or modification time changed. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class FileDigests:
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
-    """Return the hex key of a set of plain values: the same for the same content in any process."""
+    """Return the hex key of plain values; equal values have equal keys in every process."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -65,8 +65,7 @@ class ContentCache:
     """A folder of files named by the hash of what they were made from.
 
     Several processes may share it: a file is written under a private name, synced and renamed, so a reader
-    finds a whole file or none. `ttl` is the age in seconds past which a file is made again; 0 makes it again each time.
-    `on_make` is called before a file is made.
+    finds a whole file or none. `on_make` is called before a file is made.
     """
 
     folder: Path
@@ -93,9 +92,9 @@ class ContentCache:
         ttl: float | None = None,
         check: Callable[[Path], object] | None = None,
     ) -> tuple[Path, bool]:
-        """Return the file for `parts` and whether it was cached; otherwise `make` writes it to the path it is given.
+        """Return the file for `parts` and whether it was cached; if not, `make` writes it to the path it receives.
 
-        If `check` raises DamagedError, the file is made again, with a warning.
+        A file older than `ttl` seconds is made again; with 0 it is made each time. If `check` raises DamagedError, the file is made again, with a warning.
         """
         path = self.path(kind, parts, suffix)
         if self._fresh(path, ttl):
@@ -135,7 +134,7 @@ class ContentCache:
         return self.prune()
 
     def prune(self) -> int:
-        """Delete the least recently used files until the cache is under its size; return bytes freed."""
+        """Delete the least recently used files until the cache is within `max_bytes`; return the bytes freed."""
         files: list[tuple[float, int, Path]] = []
         abandoned = time.time() - ABANDONED_SECONDS
         for path in self.folder.rglob("*"):

@@ -62,7 +62,7 @@ def importing() -> Iterator[None]:
 def open_missing_streams() -> None:
     """Open /dev/null for each of standard input, output and error that the caller closed.
 
-    Otherwise the next file that the process opens gets the number, and messages are written into it.
+    Otherwise the next file that the process opens gets the free descriptor, and messages are written into it.
     """
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:

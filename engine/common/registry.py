@@ -32,7 +32,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a member works on this machine, and why or why not. `log` holds the lines that led to it."""
+    """Whether a member works on this machine, and why or why not. `log` holds program output that explains it."""
 
     name: str
     works: bool
@@ -42,7 +42,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The member that a render uses and why. It is selected once, before rendering."""
+    """The member that a render uses, and why. The selection is made once, before rendering."""
 
     name: str
     reason: str

@@ -1,4 +1,4 @@
-"""YAML read safely, in which a key given twice is an error, as the YAML standard wants."""
+"""Safe YAML in which a duplicate key is an error, as the YAML standard requires."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 
 
 class StrictLoader(yaml.SafeLoader):
-    """Safe YAML without keys given twice."""
+    """A safe YAML loader that rejects duplicate keys."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -26,7 +26,7 @@ class StrictLoader(yaml.SafeLoader):
 
 
 def load_yaml(text: str) -> Any:
-    """Return the text as plain data; raise ValueError, or what PyYAML's own conversions raise."""
+    """Return YAML text as plain data; raise ValueError, or an error of PyYAML's own conversions."""
     try:
         return yaml.load(text, Loader=StrictLoader)
     except yaml.YAMLError as error:

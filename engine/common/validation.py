@@ -1,4 +1,4 @@
-"""Turning pydantic's findings into sentences that name the place, the value and what is allowed."""
+"""Turn pydantic's errors into sentences that name the place, the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def known_fields(model: type[BaseModel]) -> list[str]:
-    """Return the names that a model takes, as a user writes them."""
+    """Return the names that a model accepts, as a user writes them."""
     return sorted(str(field.alias or name) for name, field in model.model_fields.items())
 
 
@@ -56,7 +56,7 @@ _SHORT = _Short()
 
 
 def show(value: Any, *, limit: int = 80) -> str:
-    """Return a value as it may stand in an error message: one line, cut when long."""
+    """Return a value for an error message: one line of at most `limit` characters."""
     text = _SHORT.repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -66,9 +66,9 @@ PLAIN_MAX_VALUES = 10_000
 
 
 def plain(value: Any) -> Any:
-    """Return a copy of free-form data as what JSON can hold; dates become ISO 8601 text.
+    """Return a copy of free-form data that JSON can represent; dates become ISO 8601 text.
 
-    Raises ValueError for what JSON cannot hold, and for data too deep or too large.
+    Raises ValueError for values that JSON cannot represent, and for data too deep or too large.
     """
     left = PLAIN_MAX_VALUES
 
@@ -116,7 +116,7 @@ _KINDS = {
     "invalid_key": "keys that are text",
     "recursion_loop": "an object that does not hold itself",
 }
-"""What is allowed, in a user's words, by pydantic's name of the fault."""
+"""What is allowed, in plain words, by pydantic's error type."""
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
@@ -133,7 +133,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     context = detail.get("ctx") or {}
     if kind == "value_error" and isinstance(detail["input"], Mapping):
-        return message  # about several fields at once: the message has their values
+        return message  # about several fields at once; the message contains their values
     if kind in _KINDS:
         message = f"allowed: {_KINDS[kind]}"
     elif kind == "literal_error":
@@ -159,13 +159,13 @@ def explain(
     place: Callable[[ErrorDetails], str] | None = None,
     limit: int = 12,
 ) -> list[str]:
-    """Return one line for each finding: `where: place: what is wrong and what is allowed`.
+    """Return one line for each error: `where: place: what is wrong and what is allowed`.
 
-    `place` turns a finding into words; by default the parts of its location are joined with dots.
+    `place` describes an error's location; by default its parts are joined with dots.
     """
     found = error.errors(include_url=False)
     below = Counter(detail["loc"][:depth] for detail in found for depth in range(len(detail["loc"])))
-    found = [detail for detail in found if not _said_by_others(detail, below)]
+    found = [detail for detail in found if not _is_redundant(detail, below)]
     lines: dict[str, None] = {}
     for number, detail in enumerate(found):
         if len(lines) == limit:
@@ -176,21 +176,21 @@ def explain(
     return list(lines)
 
 
-def _said_by_others(detail: ErrorDetails, below: Counter[tuple[int | str, ...]]) -> bool:
-    """Say whether other findings tell the same fault better; `below` counts the findings inside a location."""
+def _is_redundant(detail: ErrorDetails, below: Counter[tuple[int | str, ...]]) -> bool:
+    """Return whether other errors explain the same fault better; `below` counts the errors inside each location."""
     location = detail["loc"]
     if detail["type"] == "too_short":
-        return below[location] > 0  # pydantic counts only the valid items: the faults inside say it already
+        return below[location] > 0  # pydantic counts only valid items: the errors inside are the cause
     if location and str(location[-1]).startswith("literal["):
-        return below[location[:-1]] > 1  # the other member of a union, `false`, was not what was meant
+        return below[location[:-1]] > 1  # the user did not mean the union's other member, `false`
     return False
 
 
 def written_path(detail: ErrorDetails, data: Any, *, other_names: Mapping[str, str]) -> list[int | str]:
-    """Return a finding's location in the data as the user wrote them.
+    """Return an error's location in the names that the user wrote.
 
-    Names of union members and of what a shorthand stands for are left out; `other_names` (a user's word →
-    the field's own name) gives back the word that was used.
+    Steps that are not in the user's data, such as union members and keys implied by a shorthand, are omitted.
+    `other_names` (alternative spelling → the field's own name) restores the spelling that was used.
     """
     path: list[int | str] = []
     last = len(detail["loc"]) - 1

@@ -1,4 +1,4 @@
-"""The configuration: sections with their defaults, files, environment, and what a job may set of it."""
+"""The configuration: sections with their defaults, files, environment variables, and the part that a job may set."""
 
 from __future__ import annotations
 

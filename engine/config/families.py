@@ -1,4 +1,4 @@
-"""What the configuration chooses from: one table for each family of interchangeable parts.
+"""The choices of the configuration: one table for each family of interchangeable parts.
 
 To add a member, write its module and one line here: the configuration, its schema, `--help`, `doctor` and error
 messages take their names from these tables. docs/adding.md shows how.

@@ -57,7 +57,7 @@ class Config(Section):
         return self.error_handling.fallback_enabled and self.tts.fallback_enabled
 
     def cache_dir(self) -> Path:
-        """Return the folder of the content cache; raise ConfigError for a user without a home folder."""
+        """Return the folder of the content cache; raise ConfigError if the user has no home folder."""
         if self.storage.cache_path:
             return self.storage.cache_path
         return _user_folder("XDG_CACHE_HOME", "~/.cache", key="storage.cache_path")
@@ -82,7 +82,7 @@ class Config(Section):
 
 
 def _user_folder(variable: str, default: str, *, key: str) -> Path:
-    """Return this program's folder in one of the user's; raise ConfigError for a user without a home folder."""
+    """Return this program's folder inside a folder of the user's; raise ConfigError if the user has no home folder."""
     try:
         return Path(os.environ.get(variable) or default).expanduser() / "video-pipeline"
     except RuntimeError as error:  # neither HOME nor an entry in the password database
@@ -119,7 +119,7 @@ def validate(data: Any, *, where: str) -> Config:
 
 
 def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Accept three shapes: under `video_pipeline`, by sections, and flat short keys."""
+    """Return configuration data by sections, from any of three shapes: under `video_pipeline`, by sections, flat short keys."""
     if set(data) == {"video_pipeline"}:
         inner = data["video_pipeline"]
         if inner is None:
@@ -129,7 +129,7 @@ def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
         data = inner
     nested: dict[str, Any] = {}
     for key, value in data.items():
-        if key not in FLAT_KEYS and key != "add_title_to_thumbnail":  # that is MetadataGenerator's own
+        if key not in FLAT_KEYS and key != "add_title_to_thumbnail":  # only MetadataGenerator reads it
             nested[key] = dict(value) if isinstance(value, Mapping) else {} if value is None else value
     for key, (section, name) in FLAT_KEYS.items():
         target = nested.setdefault(section, {}) if key in data else None
@@ -159,10 +159,10 @@ def from_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[s
 
 
 def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, environ: bool = True) -> Config:
-    """Return the configuration from a YAML file, a dictionary in any accepted shape (nested, by sections, or flat keys), or the defaults.
+    """Return the configuration from a YAML file, a dictionary, or the defaults.
 
-    With `environ`, environment variables override a file or the defaults. Raises
-    ConfigError naming the file, the key, the value and what is allowed.
+    A dictionary has any accepted shape: nested, by sections, or flat keys. With `environ`, environment variables
+    override a file or the defaults. Raises ConfigError naming the file, the key, the value and what is allowed.
     """
     if isinstance(source, Config):
         return source

@@ -30,7 +30,7 @@ from video_pipeline.filters.geometry import even
 if TYPE_CHECKING:
     EncoderName = str
     CompositorName = str
-else:  # the type checker cannot read a table
+else:  # a type checker cannot evaluate the tables
     EncoderName = Literal[ENCODERS.names]
     CompositorName = Literal[COMPOSITORS.names]
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
@@ -103,7 +103,7 @@ Service = Annotated[str, Field(min_length=1, max_length=64)]
 DEFAULT_CRF = 21.0
 CAP_BITS_PER_PIXEL = Fraction(8_000_000, 1080 * 1920 * 30)
 CAP_MIN = 400_000
-"""The least cap of the default quality, in bits per second."""
+"""The lowest cap of the default quality, in bits per second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ class Section(BaseModel):
 
 
 class Processing(Section):
-    """Jobs: how many at once, how long, how often."""
+    """Jobs: their number at once, time limit and retries."""
 
     max_concurrent_jobs: int | None = Field(
         None,
@@ -153,7 +153,7 @@ class Node(Section):
         None, description="Address for events; null: the next port, or PATH.events for ipc."
     )
     http_bind: str | None = Field(
-        "127.0.0.1:5580", description="HOST:PORT of /metrics, /healthz and /readyz, or null for none."
+        "127.0.0.1:5580", description="HOST:PORT of /metrics, /healthz and /readyz; null: no HTTP server."
     )
     state_path: LocalPath | None = Field(
         None,
@@ -161,7 +161,7 @@ class Node(Section):
         strict=False,
     )
     asset_roots: tuple[LocalPath, ...] = Field(
-        (), description="Folders below which a job's assets may lie.", strict=False
+        (), description="Folders (with subfolders) whose files jobs may use as assets.", strict=False
     )
     asset_urls: bool = Field(
         True, description="Whether a job's assets may be http(s) URLs on public addresses."
@@ -175,11 +175,11 @@ class Node(Section):
     )
     keys_path: LocalPath | None = Field(
         None,
-        description="Folder of the node's key and of clients/; default: keys in the state folder.",
+        description="Folder of the node's key and of clients/; default: keys/ in the state folder.",
         strict=False,
     )
     curve: Literal["auto", "on", "off"] = Field(
-        "auto", description="Encryption and client keys (CURVE); auto: wherever bind is not loopback or ipc."
+        "auto", description="Encryption and client keys (CURVE); auto: on unless bind is loopback or ipc."
     )
     operators: tuple[str, ...] = Field(
         (), description="Names of client keys that see and change everyone's jobs."
@@ -191,7 +191,7 @@ class Node(Section):
         0.1, ge=0, le=1, description="Extra places for jobs of high priority, as a share of max_queued."
     )
     ageing: float = Field(
-        600, ge=0, description="Seconds of waiting that weigh as much as one step of priority."
+        600, ge=0, description="Seconds of waiting that count as much as one step of priority."
     )
     max_message_mb: float = Field(64, gt=0, le=1024, description="Size of one request with its parts in MB.")
     max_parts: int = Field(64, ge=0, le=1000, description="Inline assets of one request.")
@@ -225,13 +225,13 @@ class Video(Section):
     )
     audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
     bitrate: Bitrate | None = Field(
-        None, description="Average video bit rate, aimed at in each segment; null: constant quality."
+        None, description="Average video bit rate, the target of each segment; null: constant quality."
     )
     crf: float | None = Field(
         None,
         ge=0,
         le=51,
-        description="Constant quality (cq for NVENC); overrides bitrate. With neither, 21 and a cap by size.",
+        description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 21, with a cap by size.",
     )
     max_bitrate: Bitrate | None = Field(
         None,
@@ -256,13 +256,13 @@ class Video(Section):
         description="Sizes of the aspects.",
     )
     proxy: bool = Field(
-        False, description="Half the width and height; --proxy sets it, with the fastest preset."
+        False, description="Render at half the width and height; --proxy sets it, with the fastest preset."
     )
     motion: Literal["auto", "perspective", "zoompan"] = Field(
         "auto", description="FFmpeg filter that moves the camera; auto prefers subpixel perspective."
     )
     zoompan_oversample: int = Field(
-        4, ge=1, le=8, description="How many times larger than the frame zoompan's input is."
+        4, ge=1, le=8, description="Size of zoompan's input as a multiple of the frame's."
     )
 
     @model_validator(mode="after")
@@ -272,7 +272,7 @@ class Video(Section):
         return self
 
     def rate_control(self) -> RateControl:
-        """Return the bit rate or quality that is asked for, or the default quality with its cap."""
+        """Return the configured quality or bit rate, or the default quality with its cap."""
         cap = parse_bit_rate(self.max_bitrate) if self.max_bitrate is not None else None
         if self.crf is not None:
             return RateControl(crf=self.crf, max_bit_rate=cap)
@@ -288,7 +288,7 @@ class Video(Section):
         return (even(width / 2), even(height / 2)) if self.proxy else (width, height)
 
     def finished_px(self) -> tuple[int, int]:
-        """Return the frame's size in the finished video: what pictures are made for, a proxy's too."""
+        """Return the frame size of the finished video in pixels; a proxy's pictures are made for it too."""
         table = {
             "9:16": self.resolutions.portrait,
             "1:1": self.resolutions.square,
@@ -315,10 +315,10 @@ class Resolutions(Section):
 
 
 class Images(Section):
-    """Pictures for scenes that bring none."""
+    """Pictures for scenes without an image or video."""
 
     service: Service = Field(
-        "drawn", description=f"{IMAGE_SERVICES.summary()}. Others fall back to it, with a warning."
+        "drawn", description=f"{IMAGE_SERVICES.summary()}. Other names fall back to it, with a warning."
     )
     api_endpoint: str | None = Field(None, description="Reserved: no image service is part of this version.")
     max_retries: int = Field(3, ge=0, le=100, description="Reserved for image services: retries.")
@@ -326,10 +326,10 @@ class Images(Section):
     fallback_enabled: bool = Field(
         True, description="Draw a picture if a service fails; otherwise that is an error."
     )
-    cache_enabled: bool = Field(True, description="Off: pictures are drawn anew each time.")
+    cache_enabled: bool = Field(True, description="Off: pictures are drawn again in each render.")
     cache_ttl: float = Field(604800, ge=0, description="Seconds a cached picture is kept (7 days).")
     max_megapixels: float = Field(
-        200, gt=0, le=1000, description="Pictures with more are refused before decoding."
+        200, gt=0, le=1000, description="Largest picture accepted; larger ones are rejected before decoding."
     )
 
 
@@ -343,7 +343,7 @@ class Tts(Section):
     fallback_enabled: bool = Field(
         True, description="If speech fails: silence and scenes 1.5 times longer; otherwise an error."
     )
-    cache_enabled: bool = Field(True, description="Off: narration is spoken anew each time.")
+    cache_enabled: bool = Field(True, description="Off: narration is spoken again in each render.")
     cache_ttl: float = Field(2592000, ge=0, description="Seconds cached speech is kept (30 days).")
 
 
@@ -351,7 +351,10 @@ class Scenes(Section):
     """The look of scenes unless the story says otherwise."""
 
     default_duration: float = Field(
-        5.0, gt=0, le=3600, description="Seconds of a scene with nothing to say or read."
+        5.0,
+        gt=0,
+        le=3600,
+        description="Seconds of a scene without narration or footage; longer if its text takes longer to read.",
     )
     transition: TransitionName = Field("fade", description="Transition from a scene to the next.")
     transition_duration: float = Field(0.5, ge=0, le=30, description="Seconds of a transition.")
@@ -389,8 +392,8 @@ class WatermarkSettings(Section):
         None, description="PNG, JPEG or WebP drawn over every frame, or null.", strict=False
     )
     corner: Corner = Field("bottom_right", description="top_left, top_right, bottom_left or bottom_right.")
-    opacity: float = Field(0.6, ge=0, le=1, description="0 is invisible, 1 is the picture as it is.")
-    width: float = Field(0.12, gt=0, le=1, description="Its width as a fraction of the frame's.")
+    opacity: float = Field(0.6, ge=0, le=1, description="0 is invisible, 1 is the picture's own opacity.")
+    width: float = Field(0.12, gt=0, le=1, description="Width as a fraction of the frame's width.")
     margin: float = Field(
         0.04, ge=0, le=0.45, description="Distance from the frame's edges as a fraction of its width."
     )
@@ -402,26 +405,28 @@ class Audio(Section):
     music: LocalPath | None = Field(
         None, description="Background music file, repeated to the video's end.", strict=False
     )
-    music_volume: float = Field(-16.0, ge=-60, le=12, description="Level of the music in dB.")
-    music_duck: float = Field(-10.0, ge=-60, le=0, description="Further dB while someone speaks.")
-    music_fade: float = Field(1.5, ge=0, le=60, description="Seconds the music fades in and out.")
+    music_volume: float = Field(-16.0, ge=-60, le=12, description="Gain of the music in dB.")
+    music_duck: float = Field(
+        -10.0, ge=-60, le=0, description="Further gain of the music in dB during speech."
+    )
+    music_fade: float = Field(1.5, ge=0, le=60, description="Seconds of the music's fade-in and fade-out.")
     target_lufs: float = Field(
-        -14.0, ge=-40, le=-5, description="Integrated loudness of the whole (EBU R 128)."
+        -14.0, ge=-40, le=-5, description="Integrated loudness of the video in LUFS (EBU R 128)."
     )
     true_peak: float = Field(-1.0, ge=-9, le=0, description="Highest true peak in dBTP.")
     bitrate: Bitrate = Field("192k", description="AAC bit rate.")
 
 
 class Publishing(Section):
-    """Publishing; reserved for the publishers."""
+    """Reserved: publishing is not part of this version."""
 
-    auto_publish: bool = Field(
-        False, description="Reserved for the publishers: publish when a video is done."
-    )
+    auto_publish: bool = Field(False, description="Reserved for publishing: publish each finished video.")
     platforms: tuple[str, ...] = Field(
-        ("instagram", "youtube"), description="Reserved for the publishers: platforms."
+        ("instagram", "youtube"), description="Reserved for publishing: platforms."
     )
-    scheduling_enabled: bool = Field(True, description="Reserved for the publishers: allow a later time.")
+    scheduling_enabled: bool = Field(
+        True, description="Reserved for publishing: allow scheduled publication."
+    )
 
 
 class Storage(Section):
@@ -436,7 +441,7 @@ class Storage(Section):
     temp_path: LocalPath | None = Field(
         None, description="Folder of temporary files; default: the system's.", strict=False
     )
-    max_storage_gb: float = Field(500, gt=0, description="Size the cache is kept under.")
+    max_storage_gb: float = Field(500, gt=0, description="Size limit of the cache in GB.")
 
 
 class ErrorHandling(Section):
@@ -444,11 +449,9 @@ class ErrorHandling(Section):
 
     fallback_enabled: bool = Field(True, description="Off: every failed asset is an error.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
-        "INFO", description="Least level that is logged."
+        "INFO", description="Lowest level that is logged."
     )
-    alert_on_failure: bool = Field(
-        True, description="Log a failed render at level CRITICAL besides raising it."
-    )
+    alert_on_failure: bool = Field(True, description="Also log a failed render at level CRITICAL.")
 
 
 Video.model_rebuild()

@@ -1,1 +1,1 @@
-"""What this machine can do, found by trying: ffmpeg, encoders, GPUs, processors."""
+"""What this machine has: the ffmpeg program, GPUs and processors."""

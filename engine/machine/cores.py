@@ -9,8 +9,8 @@ _most_cores: int | None = None
 
 
 def limit_cores(count: int) -> None:
-    """Let this process take no more processors than these: several that render share the machine."""
-    global _most_cores  # noqa: PLW0603 - of the process, as the processors are
+    """Limit how many processors this process uses, because several rendering processes share the machine."""
+    global _most_cores  # noqa: PLW0603 - one limit for the process
     if count < 1:
         raise ValueError(f"cores: got {count}; allowed: a whole number >= 1")
     _most_cores = count

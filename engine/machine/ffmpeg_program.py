@@ -1,4 +1,4 @@
-"""The ffmpeg program of this machine: found, asked what it can do, and chosen."""
+"""Find the ffmpeg programs of this machine, inspect them and choose one."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ REQUIRED_FILTERS = frozenset(
         "volume",
     ]
 )
-"""Filters without which the ffmpeg compositor cannot draw; `perspective` is used where it is there."""
+"""Filters that a render needs; `perspective` is optional."""
 
 
 PROGRAM_SECONDS = 86400.0
-"""How long it is kept what a program said: a script in its place may call another tomorrow."""
+"""How long an inspection is cached; the program may be a script that calls another ffmpeg later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
         return
     inside = None
     if "IMAGEIO_FFMPEG_EXE" not in os.environ:
-        # get_ffmpeg_exe() would run it to see whether it does, which is done here anyway.
+        # get_ffmpeg_exe() runs the program to test it, which inspect_ffmpeg does anyway.
         inside = next(iter(sorted(Path(imageio_ffmpeg.__file__).parent.glob("binaries/ffmpeg-*"))), None)
     try:
         yield inside or Path(imageio_ffmpeg.get_ffmpeg_exe()), "imageio-ffmpeg"
@@ -100,13 +100,13 @@ def _candidates() -> Iterator[tuple[Path, str]]:
 
 
 def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) -> FfmpegProgram | None:
-    """Return what an ffmpeg program is, or None where it does not run.
+    """Return the version and filters of an ffmpeg program, or None if it does not run.
 
-    What it said is kept in `memory` for a day, under its path, size and time of change.
+    They are cached in `memory` for a day, under the program's path, size and modification time.
     """
     try:
         if memory is None:
-            said = _ask_ffmpeg(path)
+            answer = _ask_ffmpeg(path)
         else:
             status = path.stat()
             parts = {"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
@@ -115,11 +115,16 @@ def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) 
                 target.write_text(json.dumps(_ask_ffmpeg(path)), encoding="utf-8")
 
             kept, _ = memory.get_or_make("programs", parts, ".json", keep, ttl=PROGRAM_SECONDS)
-            said = json.loads(kept.read_text(encoding="utf-8"))
-        return FfmpegProgram(path, said["version"], frozenset(said["filters"]), origin)
+            answer = json.loads(kept.read_text(encoding="utf-8"))
+        return FfmpegProgram(path, answer["version"], frozenset(answer["filters"]), origin)
     except subprocess.SubprocessError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):  # what was kept is damaged, or nothing can be kept
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # the cached answer is corrupt, or the cache is not writable
         return inspect_ffmpeg(path, origin) if memory is not None else None
 
 
@@ -137,7 +142,7 @@ def _ask_ffmpeg(path: Path) -> dict[str, Any]:
 
 @cache
 def ffmpeg_programs(memory: ContentCache | None = None) -> tuple[FfmpegProgram, ...]:
-    """Return every ffmpeg program that was found and runs; `memory` keeps what they said of themselves."""
+    """Return every ffmpeg program that was found and runs; `memory` caches their inspection."""
     found = (inspect_ffmpeg(path, origin, memory) for path, origin in _candidates())
     return tuple(program for program in found if program)
 
@@ -146,8 +151,8 @@ def ffmpeg_programs(memory: ContentCache | None = None) -> tuple[FfmpegProgram, 
 def find_ffmpeg(memory: ContentCache | None = None) -> FfmpegProgram:
     """Return the newest ffmpeg program that has every filter needed.
 
-    The environment variable VIDEO_PIPELINE_FFMPEG names one to use and no other. With `memory` a program that
-    has not changed is not asked again what it can do. Raises UnavailableError.
+    If the environment variable VIDEO_PIPELINE_FFMPEG names a program, no other is considered. With `memory` an
+    unchanged program is not inspected again. Raises UnavailableError.
     """
     programs = ffmpeg_programs(memory)
     usable = [program for program in programs if not program.missing]

@@ -1,4 +1,4 @@
-"""How busy the GPUs are, asked of NVML."""
+"""The load of the GPUs, read from NVML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class GpuLoad:
-    """A GPU now. Ratios are 0 to 1; None stands for what this GPU does not tell."""
+    """A GPU's current load. Ratios are 0 to 1; None is a value that this GPU does not report."""
 
     index: int
     name: str
@@ -23,7 +23,7 @@ class GpuLoad:
 
 
 def gpu_loads() -> tuple[GpuLoad, ...]:
-    """Return the load of every NVIDIA GPU; nothing where NVML, its driver or a GPU is missing."""
+    """Return the load of every NVIDIA GPU; empty if NVML, its driver or a GPU is missing."""
     try:
         import pynvml
     except ImportError:
@@ -43,19 +43,19 @@ def gpu_loads() -> tuple[GpuLoad, ...]:
 def _load(pynvml: Any, index: int) -> GpuLoad:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
 
-    def told(ask: Callable[[], T]) -> T | None:
+    def reported(query: Callable[[], T]) -> T | None:
         try:
-            return ask()
-        except pynvml.NVMLError:  # this GPU does not know
+            return query()
+        except pynvml.NVMLError:  # not supported by this GPU
             return None
 
-    memory = told(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
+    memory = reported(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
     return GpuLoad(
         index=index,
-        name=str(told(lambda: pynvml.nvmlDeviceGetName(handle)) or "unknown"),
-        utilization=told(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
-        encoder=told(lambda: pynvml.nvmlDeviceGetEncoderUtilization(handle)[0] / 100),
-        sessions=told(lambda: int(pynvml.nvmlDeviceGetEncoderStats(handle)[0])),
+        name=str(reported(lambda: pynvml.nvmlDeviceGetName(handle)) or "unknown"),
+        utilization=reported(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
+        encoder=reported(lambda: pynvml.nvmlDeviceGetEncoderUtilization(handle)[0] / 100),
+        sessions=reported(lambda: int(pynvml.nvmlDeviceGetEncoderStats(handle)[0])),
         memory_used_bytes=None if memory is None else int(memory.used),
         memory_bytes=None if memory is None else int(memory.total),
     )

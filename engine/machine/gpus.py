@@ -15,7 +15,7 @@ class Gpu:
 
 
 def gpus() -> tuple[tuple[Gpu, ...], str]:
-    """Return the NVIDIA GPUs and, where there are none, why."""
+    """Return the NVIDIA GPUs, and if there are none, the reason."""
     try:
         import pynvml
     except ImportError:

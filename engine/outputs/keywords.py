@@ -18,7 +18,7 @@ NO_GENRE: Final = "general"
 """The default genre, which is never a tag."""
 
 CAPITAL_NOUNS: Final = frozenset({"de", "lb"})
-"""Languages whose nouns have capitals, so that a capital at a sentence's start is kept."""
+"""Languages that capitalise nouns, so that a capital at a sentence's start is kept."""
 
 
 @cache
@@ -30,7 +30,7 @@ def _stop_words(language: str) -> frozenset[str]:
 
 
 def _least_letters(word: str) -> int:
-    """Return the least number of letters of a keyword in this script."""
+    """Return the minimum length of a keyword in the script of this word."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in word)
     if wide:
         return 2
@@ -60,7 +60,7 @@ def _is_keyword(word: str, language: str) -> bool:
 
 
 def _written(key: str, inside: Counter[str], at_start: Counter[str], language: str) -> str:
-    """Return a word in its usual case; a capital that only begins sentences is dropped."""
+    """Return a word in its usual case, without a capital that only marks the start of sentences."""
     if inside:
         return max(inside, key=lambda form: (inside[form], form))
     if at_start and (language in CAPITAL_NOUNS or at_start.total() > 1):
@@ -74,7 +74,7 @@ def extract_tags(
     """Return the genre and the main words of a text, most important first, at most `limit`.
 
     A word's weight is its number of occurrences; names (capitals inside a sentence) and words of the title weigh more.
-    Stop words (stopwords-iso), numbers and short words are left out; letter case never makes two tags.
+    Stop words (stopwords-iso), numbers and short words are excluded; words that differ only in case are one tag.
     """
     weights: defaultdict[str, float] = defaultdict(float)
     firsts: dict[str, int] = {}
@@ -121,7 +121,7 @@ def _join_plurals(weights: dict[str, float], firsts: dict[str, int]) -> None:
 
 
 def _hashtag(words: str) -> str:
-    """Return words as one hashtag, or '' if nothing is left: letters with their marks, digits, underscores."""
+    """Join words into one hashtag of letters with their marks, digits and underscores; '' if nothing is left."""
     parts = re.split(r"[\s\-‐–—/]+", unicodedata.normalize("NFC", words))
     cleaned = [
         "".join(c for c in part if c == "_" or unicodedata.category(c)[0] in "LM" or c.isdecimal())
@@ -131,12 +131,12 @@ def _hashtag(words: str) -> str:
     if len(cleaned) > 1:
         cleaned = [part[:1].upper() + part[1:] for part in cleaned]
     joined = "".join(cleaned)
-    # Platforms take no hashtag of digits alone, and a mark needs a letter before it.
+    # Platforms reject hashtags of digits alone, and a mark needs a letter before it.
     return f"#{joined}" if any(c.isalpha() for c in joined) and joined[0].isalnum() else ""
 
 
 def make_hashtags(genre: str, tags: Sequence[str]) -> list[str]:
-    """Return hashtags of the genre and the first tags, then the general ones; each once, whatever its case."""
+    """Return hashtags of the genre and the first tags, then the general ones, without duplicates (ignoring case)."""
     own = [] if genre == NO_GENRE else [genre]
     candidates = [*map(_hashtag, [*own, *tags[: TAG_HASHTAGS + len(own)]]), *GENERAL_HASHTAGS]
     unique: dict[str, str] = {}

@@ -35,12 +35,12 @@ DISTRIBUTIONS: Final = {
     "uharfbuzz": "uharfbuzz",
     "freetype_py": "freetype-py",
 }
-"""The wheels that pixels and samples depend on, by their key in the manifest."""
+"""The packages that affect pixels and samples, by their key in the manifest."""
 
 InputRole = Literal["still", "footage", "narration", "footage_sound", "music", "watermark", "font", "overlay"]
 
 _X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
-_X264_HEAD_BYTES: Final = 4 << 20  # the encoder writes its build into the first frame
+_X264_HEAD_BYTES: Final = 4 << 20  # x264 writes its build into the first frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class Choice:
 
 
 def story_sha256(story: Story) -> str:
-    """Return the hash of a story as normalised JSON: defaults left out, keys sorted, no blanks, UTF-8.
+    """Return the hash of a story as normalised JSON: defaults omitted, keys sorted, no whitespace, UTF-8.
 
-    The order of keys, JSON or YAML, and fields that later versions add make no difference.
+    The order of keys, the file format (JSON or YAML) and fields that later versions add do not change it.
     """
     data = story.model_dump(mode="json", exclude_defaults=True)
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -78,8 +78,8 @@ def gather_inputs(
 ) -> tuple[InputFile, ...]:
     """Return every file that a timeline is made from, each once, in order of role and first use.
 
-    Stills, footage, sound and the watermark come from the timeline; fonts and the pictures of captions are named by the
-    caller. Raises OSError if a file is missing.
+    Stills, footage, sound and the watermark come from the timeline; the caller passes fonts and caption
+    pictures. Raises OSError if a file is missing.
     """
     found: dict[tuple[InputRole, Path], tuple[str, str | None, list[str]]] = {}
     for role, path, name, digest, scene in _uses(story, timeline):
@@ -202,10 +202,10 @@ def build_manifest(
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value as JSON holds it.
+    """Return a value as plain JSON data.
 
     Dataclasses become objects; a Fraction a whole number or text such as '30000/1001'; a Path its name; an
-    infinite or undefined float null. Raises TypeError for anything else that JSON does not know.
+    infinite or undefined float null. Raises TypeError for anything else that JSON cannot represent.
     """
     if isinstance(value, str):
         return valid_text(value)
@@ -229,7 +229,7 @@ def to_plain(value: Any) -> Any:
 
 
 def valid_text(text: str) -> str:
-    """Return a text as UTF-8 can hold it: bytes of a file name that are no UTF-8 become U+FFFD."""
+    """Return a text that UTF-8 can encode: bytes of a file name that are not UTF-8 become U+FFFD."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

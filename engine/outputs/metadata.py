@@ -61,7 +61,7 @@ def metadata_fields(story: Story, info: Mapping[str, Any], *, created_at: dateti
 
 
 def story_text(story: Story) -> str:
-    """Return all words of a story: its content, or what its scenes show or say, as paragraphs."""
+    """Return the full text of a story: its content, or the captions or narration of its scenes as paragraphs."""
     if story.content.strip():
         return story.content
     return "\n\n".join(
@@ -72,12 +72,12 @@ def story_text(story: Story) -> str:
 def describe(text: str, *, language: str, limit: int = DESCRIPTION_CHARACTERS) -> str:
     """Return the first whole sentences of a text, at most `limit` characters.
 
-    Only a first sentence that is longer is cut, after a word, and ends in an ellipsis.
+    A first sentence that is longer is cut after a word and ends in an ellipsis.
     """
     found = sentences(text, language=language)
     description = ""
     for sentence in found:
-        # Scripts of wide letters put no blank between sentences.
+        # Scripts with wide letters have no space between sentences.
         blank = "" if not description or unicodedata.east_asian_width(description[-1]) in "WF" else " "
         joined = f"{description}{blank}{sentence}"
         if len(joined) > limit:

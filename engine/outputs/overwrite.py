@@ -1,4 +1,4 @@
-"""A render never replaces a file that it reads."""
+"""Reject outputs that would replace a file that the render reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from video_pipeline.engine.story.fields import expand_user
 def files_read(story: Story, config: Config, *, base: Path) -> Iterator[tuple[str, Path]]:
     """Yield the field and the path of every file that a story and its configuration name.
 
-    Relative paths of the story are taken from `base`, those of the configuration from the current folder.
+    Relative paths of the story start at `base`, those of the configuration at the current folder.
     """
     for data, found, folder in (
         (story.model_dump(mode="json"), story_assets, base),
@@ -27,7 +27,7 @@ def files_read(story: Story, config: Config, *, base: Path) -> Iterator[tuple[st
 
 
 def check_inputs_kept(written: Iterable[Path], read: Iterable[tuple[str, Path]]) -> None:
-    """Raise InputError if a file that is written is one that is read, under any name (links included)."""
+    """Raise InputError if an output is the same file as an input, links included."""
     sources = list(read)
     for target in written:
         for field, source in sources:
@@ -41,5 +41,5 @@ def check_inputs_kept(written: Iterable[Path], read: Iterable[tuple[str, Path]])
 def _is_same_file(target: Path, source: Path) -> bool:
     try:
         return target.resolve() == source.resolve() or (target.exists() and target.samefile(source))
-    except (OSError, RuntimeError):  # a missing source or a loop of links, reported when it is read
+    except (OSError, RuntimeError):  # a missing input or a loop of links; reading it reports the error
         return False

@@ -21,7 +21,7 @@ class OutputPaths:
 
     @property
     def thumbnail(self) -> Path:
-        """A good frame with the title."""
+        """The thumbnail: a good frame with the title."""
         return self._beside("_thumb.jpg")
 
     @property

@@ -1,4 +1,4 @@
-"""Subtitles: the words of a timeline as cues, and cues as SRT and WebVTT."""
+"""Subtitles: turn the words of a timeline into cues, and cues into SRT and WebVTT."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEAST_SECONDS: Final = Fraction(1)
 
 _CLAUSE_END: Final = re.compile(r"[,;:.!?…،؛؟।、，；：。！？—–]['\"”’»)\]」』]*$")
 _WORD_JOINER: Final = "\u2060"
-# What SRT players read as markup: tags, {\an8} and the arrow between times.
+# Text that SRT players read as markup: tags, {\an8} and the arrow between times.
 _SRT_MARKUP: Final = re.compile(r"(?<=<)(?=[/A-Za-z])|(?<=\{)(?=\\)|(?<=--)(?=>)")
 
 
@@ -35,7 +35,7 @@ class Cue:
 
 
 class _Unit(NamedTuple):
-    """Text that stays on one line, and the blanks after it."""
+    """Text that stays on one line, and the spaces after it."""
 
     text: str
     blanks: str
@@ -49,10 +49,10 @@ class _Span(NamedTuple):
 
 
 def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
-    """Return the cues of a timeline: each scene's narration over its sound, or else its caption.
+    """Return the cues of a timeline: each scene's narration during its speech, or else its caption.
 
     Cues are in order, never overlap and end with the video. Each has at most 2 lines of 42 columns (wide
-    letters take two), and at least a second if its words have that long. `language` (ISO 639-1) decides where
+    letters take two), and lasts at least a second if its words do. `language` (ISO 639-1) decides where
     sentences end; by default it is detected.
     """
     spans = _apart(_spans(timeline), timeline.duration)
@@ -69,7 +69,7 @@ def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
 
 
 def to_srt(cues: Sequence[Cue]) -> str:
-    """Return cues as SubRip text. SRT knows no escapes, so an invisible word joiner breaks up seeming markup."""
+    """Return cues as SubRip text. SRT has no escapes, so an invisible word joiner breaks up text that looks like markup."""
     blocks = [
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.stop, ',')}\n"
         f"{_SRT_MARKUP.sub(_WORD_JOINER, _lines_of(cue))}\n"
@@ -88,7 +88,7 @@ def to_vtt(cues: Sequence[Cue]) -> str:
 
 
 def _lines_of(cue: Cue) -> str:
-    """Return a cue's text without what would end it early: blank lines and control characters."""
+    """Return a cue's text without blank lines and control characters, which would end it early."""
     lines = (
         "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs"))
         for line in cue.text.splitlines()
@@ -120,7 +120,7 @@ def _clean(text: str) -> str:
 
 
 def _apart(spans: Sequence[_Span], end: Seconds) -> list[_Span]:
-    """Cut spans at the end of the video and where the next begins; a span that hides the last starts in its middle."""
+    """Cut spans at the end of the video and at the start of the next span; a span that covers the one before starts at its middle."""
     kept: list[_Span] = []
     for span in spans:
         start, stop = max(span.start, Fraction(0)), min(span.stop, end)
@@ -186,11 +186,11 @@ def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:
 
 
 def _pieces(text: str, language: str, seconds: Seconds) -> list[list[_Unit]]:
-    """Cut a text into what one cue holds; neighbours too short to read are joined if both fit."""
+    """Cut a text into pieces that each fit one cue; join neighbours too short to read if both fit."""
     pieces: list[list[_Unit]] = []
     for sentence in sentences(text, language=language):
         parts = [list(part) for part in _parts(_units(sentence))]
-        # Scripts of wide letters put no blank between sentences.
+        # Scripts with wide letters have no space between sentences.
         last = parts[-1][-1]
         parts[-1][-1] = last._replace(blanks="" if columns(last.text[-1:]) == 2 else " ")
         pieces += parts
@@ -211,7 +211,7 @@ def _weight(units: Sequence[_Unit]) -> int:
 
 
 def _shares(pieces: Sequence[Sequence[_Unit]], seconds: Seconds) -> list[Seconds]:
-    """Share time by the number of letters; none gets less than a second if others have more."""
+    """Divide time in proportion to letters; no piece gets less than a second if others have more."""
     weights = [_weight(piece) for piece in pieces]
     least = min(LEAST_SECONDS, seconds / max(1, len(pieces)))
     short: set[int] = set()

@@ -32,17 +32,17 @@ logger = logging.getLogger(__name__)
 
 MAX_CANDIDATES: Final = 10
 STEADY_SECONDS: Final = Fraction(1, 10)
-"""Seconds to the frames before and after with which a frame is compared, to detect fades."""
+"""Distance in seconds to the frames before and after that a frame is compared with, to detect fades."""
 
 THUMBNAIL_VERSION: Final = 2
 """Increase it when thumbnails change, so that cached ones are not used."""
 
 UNUSABLE: Final = -1.0
-"""The score of a frame that is not fit to be shown."""
+"""The score of an unusable frame."""
 
 JPEG_QUALITY: Final = 90
 STRIP_ROWS: Final = 64
-"""Rows that are blended at once: all of them as floats would take a hundred megabytes."""
+"""Rows blended at once: all rows as floats would take a hundred megabytes."""
 
 LOOK_PX: Final = 320
 MOTION_PX: Final = 64
@@ -70,7 +70,7 @@ class Looks:
 
     @property
     def score(self) -> float:
-        """The greater the better; a blank or fading frame is always below a usable one."""
+        """Higher is better; a blank or fading frame always scores below a usable one."""
         good = 0.30 * self.exposure + 0.25 * self.contrast + 0.25 * self.sharpness + 0.20 * self.colour
         return good + (1.0 if self.usable else 0.0)
 
@@ -84,7 +84,7 @@ class Picked:
 
 
 def candidate_times(timeline: Timeline, *, limit: int = MAX_CANDIDATES) -> tuple[Seconds, ...]:
-    """Return the middle of what each scene shows alone, clear of its transitions and fades."""
+    """Return the middle times of at most `limit` scenes, outside their transitions and fades."""
     times: list[Seconds] = []
     for index, clip in enumerate(timeline.clips):
         before = timeline.transition_after(index - 1) if index else None
@@ -149,7 +149,7 @@ class FrameWatch:
             self._settled.set()
 
     def close(self) -> None:
-        """Declare that no more frames come."""
+        """Signal that no more frames will come."""
         self._settled.set()
 
     def wait(self) -> int | None:
@@ -158,7 +158,7 @@ class FrameWatch:
         return self.best
 
     def notes(self, frames: FrameRange) -> dict[int, float]:
-        """Return the scores of the frames of a range that were seen, by their number in the range."""
+        """Return the scores of a range's frames so far, by their number in the range."""
         with self._lock:
             return {
                 number - frames.start: score
@@ -179,13 +179,13 @@ class FrameWatch:
     @property
     def best(self) -> int | None:
         """The number of the best frame seen, or None if none is usable."""
-        # Among equals the first frame wins, so that threads make no difference.
+        # Of equal scores the first frame wins, so that thread timing does not matter.
         best = max(((score, -number) for number, score in self._scores.items()), default=(UNUSABLE, 0))
         return None if best[0] == UNUSABLE else -best[1]
 
 
 def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
-    """Return all that a thumbnail depends on besides its picture and title, for its key in the cache."""
+    """Return everything that a thumbnail depends on besides its picture and title, for its cache key."""
     return {
         "thumbnail": THUMBNAIL_VERSION,
         "fonts": [[face.path, face.weight, face.index] for face in fonts.faces[:1]],
@@ -196,19 +196,19 @@ def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
 
 
 def write_thumbnail(picture: Image.Image, target: Path, *, title: str, fonts: FontStack) -> None:
-    """Write a picture without captions as thumbnail, its title drawn on it. The file is written completely or not at all."""
+    """Write a caption-free picture as thumbnail with the title drawn on it, completely or not at all."""
     save_jpeg(draw_title(picture, title, fonts=fonts, hide_captions=False), target)
 
 
 def frame_at(video: Path, time: Seconds) -> Picked:
-    """Return the frame that is shown at `time` seconds, or the nearest one; raise RenderingError."""
+    """Return the frame shown at `time` seconds, or the nearest one; raise RenderingError."""
     with _reader(video) as reader:
         frame = reader.seek(time)
         return Picked(reader.time_of(frame), Image.fromarray(_rgb(frame)))
 
 
 def pick_frame(video: Path, candidates: Sequence[Seconds] | None = None) -> Picked:
-    """Return the best-looking frame of those at some times, by default spread over the video.
+    """Return the best-looking of the frames at `candidates`, by default spread over the video.
 
     Frames are scored by exposure, contrast, sharpness and colour. If all are blank or inside a fade, more of the
     video is searched. Raises RenderingError.
@@ -236,7 +236,7 @@ def _spread_times(duration: Seconds, density: int) -> list[Seconds]:
 
 
 class _FrameReader:
-    """Frames of a video by time: decodes on to a near one, seeks to others."""
+    """Frames of a video by time. It decodes forward to near ones and seeks to others."""
 
     def __init__(self, container: av.container.InputContainer, name: str) -> None:
         self._container = container
@@ -258,7 +258,7 @@ class _FrameReader:
         return ((frame.pts or 0) - self._start) * self._tick
 
     def seek(self, time: Seconds) -> av.VideoFrame:
-        """Return the frame shown at `time`, held to the first and the last; raise RenderingError."""
+        """Return the frame shown at `time`, clamped to the first and last; raise RenderingError."""
         time = min(max(time, Fraction(0)), self.duration)
         near = self._shown is not None and 0 <= time - self.time_of(self._shown) <= 1
         if not near:
@@ -315,7 +315,7 @@ def _look(reader: _FrameReader, time: Seconds) -> tuple[av.VideoFrame, Looks]:
 
 
 def _steadiness(one: Plane, other: Plane) -> float:
-    """Return 1 if nothing changes; brightness as a whole (a fade) counts more than places (movement)."""
+    """Return 1 if nothing changes; overall brightness (a fade) counts more than local change (movement)."""
     means = float(one.mean()), float(other.mean())
     fade = abs(means[0] - means[1]) / max(*means, 0.02)
     change = float(np.abs(one - other).mean())
@@ -346,7 +346,7 @@ def judge(rgb: npt.NDArray[np.uint8], *, steady: float = 1.0) -> Looks:
 
 
 def _percentiles(values: Plane, *percents: float) -> list[float]:
-    """Return percentiles, between two values in proportion; np.percentile does so after 15 ms of imports."""
+    """Return linearly interpolated percentiles. np.percentile would cost 15 ms of imports."""
     ordered = np.sort(values, axis=None)
     found = []
     for percent in percents:
@@ -381,7 +381,7 @@ class _Place:
 
 def _place_title(title: str, fonts: FontStack, width: int, height: int) -> _Place:
     short = min(width, height)
-    # Profile grids show 3:4 of a taller picture: the title keeps inside.
+    # Profile grids crop taller pictures to 3:4, so the title stays inside that.
     seen = min(height, width * 4 / 3)
     bottom = (height + seen) / 2 - (0.035 if seen < height else 0.065) * height
     size_px = max(8, round(0.1 * short))
@@ -400,9 +400,9 @@ def _place_title(title: str, fonts: FontStack, width: int, height: int) -> _Plac
 def draw_title(
     picture: Image.Image, title: str, *, fonts: FontStack, hide_captions: bool = True
 ) -> Image.Image:
-    """Return the picture with a fitted title over a soft scrim that darkens what is behind it.
+    """Return the picture with a fitted title over a soft scrim that darkens the background.
 
-    The scrim is as dark as white letters need it. With `hide_captions` it also blurs the
+    The scrim is as dark as white letters require. With `hide_captions` it also blurs the
     picture's lower part, so that words which are part of the picture do not show beneath the title. A title
     with letters that no font has is omitted, with a warning.
     """
@@ -411,9 +411,7 @@ def draw_title(
     place = _place_title(title, fonts, width, height)
     lacking = [part for part in place.layout.missing if any(map(str.isalpha, part))]
     if lacking:
-        logger.warning(
-            "no font has the letters %s: the thumbnail is without the title", " ".join(lacking[:8])
-        )
+        logger.warning("no font has the letters %s: the thumbnail has no title", " ".join(lacking[:8]))
         return picture
     bottom_px = place.top_px + place.layout.height_px
     _lay_scrim(picture, top_px=place.top_px, bottom_px=bottom_px, blur=hide_captions)
@@ -436,7 +434,7 @@ def _lay_scrim(picture: Image.Image, *, top_px: int, bottom_px: int, blur: bool)
     first = max(0, min(top_px - round(0.24 * height), round(0.54 * height)))
     radius = 0.028 * min(width, height)
     rows = np.arange(first, height, dtype=np.float32)[:, None, None]
-    # Behind the title, out of focus; smaller, so that little is blurred.
+    # Measure the blurred background of the title, on a reduced copy for speed.
     behind_px = (0, max(0, top_px), width, max(top_px + 1, min(bottom_px, height)))
     small = picture.reduce(max(1, int(radius / 4)), box=behind_px)
     soft = small.filter(ImageFilter.GaussianBlur(radius * small.width / width))
@@ -446,7 +444,7 @@ def _lay_scrim(picture: Image.Image, *, top_px: int, bottom_px: int, blur: bool)
     # White on a code value of 0.36 or less has a contrast of at least 7:1 (WCAG 2).
     needed = (bright - 0.36) / max(bright - float(tint.mean()), 1e-3)
     strength = min(0.9, max(0.5, needed))
-    # Captions of a few lines at the bottom are wholly inside the blur.
+    # The blur covers captions of a few lines at the bottom completely.
     softer = _ramp(rows, first, max(first + 1, min(top_px, round(0.70 * height))))
     dark = strength * _ramp(rows, first, first + 1.2 * max(1, top_px - first))
     margin = min(first, math.ceil(3 * radius))
@@ -461,7 +459,7 @@ def _lay_scrim(picture: Image.Image, *, top_px: int, bottom_px: int, blur: bool)
             softened = blurred.crop((0, start - first + margin, width, stop - first + margin))
             mixed = mixed + (np.asarray(softened, np.float32) - mixed) * softer[here]
         mixed = mixed * (1 - dark[here]) + tint * 255 * dark[here]
-        # Rounding up or down by chance keeps eight bits from showing the gradient as bands.
+        # Random rounding (dither) avoids visible bands in the 8-bit gradient.
         chance = np.frombuffer(random.randbytes(width * (stop - start)), np.uint8).reshape(-1, width, 1)
         mixed += (chance + np.float32(0.5)) / 256
         picture.paste(Image.fromarray(mixed.astype(np.uint8)), (0, start))

@@ -50,7 +50,7 @@ def aspect_ratio(width: int, height: int) -> str:
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Return what a video's file says of itself; raise RenderingError if it cannot be read."""
+    """Return the format of a video file; raise RenderingError if it cannot be read."""
     try:
         options = {"protocol_whitelist": "file,pipe", **PACKETS_ONLY}
         with av.open(str(path), options=options) as container:
@@ -60,7 +60,7 @@ def probe_video(path: Path) -> VideoInfo:
             sound = container.streams.audio[0] if container.streams.audio else None
             fps = video.average_rate or video.guessed_rate or Fraction(0)
             codec, width, height = video.codec_context.name, video.width, video.height
-            # A decoder's name is its own; players and platforms know the codec's.
+            # Report the codec's name, which players and platforms know, not the decoder's.
             codec = video.codec_context.codec.canonical_name or codec
             bit_rate = container.bit_rate or None
             duration = Fraction(container.duration, av.time_base) if container.duration else Fraction(0)
@@ -83,7 +83,7 @@ def probe_video(path: Path) -> VideoInfo:
 
 
 def _counted(container: av.container.InputContainer, video: av.VideoStream) -> tuple[int, Fraction]:
-    """Count the packets of a container whose header says too little."""
+    """Return the frame count and duration, measured by reading packets, if the header lacks them."""
     count, end = 0, Fraction(0)
     for packet in container.demux(video):
         if packet.pts is not None and packet.time_base is not None:

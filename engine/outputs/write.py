@@ -46,7 +46,7 @@ def check_output(path: Path) -> Path:
     except UnicodeEncodeError as error:
         raise InputError(f"output {show(str(path))}: the name is not UTF-8 text; give it another") from error
     if path.is_dir():
-        raise InputError(f"output {path}: is a folder; allowed: a file name that ends in .mp4")
+        raise InputError(f"output {path}: is a folder; give a file name that ends in .mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_staging(path.parent)
@@ -93,8 +93,8 @@ def write_beside(
 
 
 def _write_thumbnail(plan: VideoPlan, target: Path, frame: int) -> None:
-    """Write a frame with the story's title, from the cache if it is there."""
-    # The picture is drawn again without its caption, so that the title stands alone.
+    """Write a frame with the story's title as the thumbnail, cached if possible."""
+    # The frame is drawn again without captions, so that only the title is on it.
     bare = plan.frames.compositor.without_captions()
     fonts = FontCatalogue().resolve(TITLE_FONT)
     frame = min(frame, plan.frames.timeline.frame_count - 1)

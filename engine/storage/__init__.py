@@ -1,1 +1,1 @@
-"""Where finished folders go."""
+"""Storage for the folders of finished jobs."""

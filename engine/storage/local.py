@@ -1,4 +1,4 @@
-"""From the staging folder of an attempt to the published folder of its job: one rename, so once or not at all.
+"""Publish a finished attempt: one rename turns its staging folder into the job's folder, once or not at all.
 
 .node-staging/JOB_ID.FENCE/   STORY_ID.mp4 …  .result.json     →     JOB_ID/
 """
@@ -17,19 +17,19 @@ from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.outputs.paths import ROLES
 
 RESULT: Final = ".result.json"
-"""Written into the staging folder when everything else there is whole, and published with it."""
+"""Written into the staging folder after all other files are complete, and published with them."""
 
 
 class NotStagedError(RenderingError):
-    """What an attempt calls finished is not all there."""
+    """The result of a finished attempt is incomplete: its file or one that it names is missing."""
 
 
 class AlreadyPublishedError(RenderingError):
-    """A job's folder is there already; it stays as it is."""
+    """The job's folder already exists; it is not changed."""
 
 
 def read_staged(folder: Path) -> Mapping[str, Any]:
-    """Return the result that a finished attempt has left in a folder; raise NotStagedError where it is not whole."""
+    """Return the result of a finished attempt from its folder; raise NotStagedError if it is incomplete."""
     try:
         result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         files = {role: str(result["files"][role]) for role in ROLES}
@@ -37,15 +37,14 @@ def read_staged(folder: Path) -> Mapping[str, Any]:
         raise NotStagedError(f"{folder}: its result cannot be read: {error}") from error
     missing = [name for name in files.values() if name != Path(name).name or not (folder / name).is_file()]
     if missing:
-        raise NotStagedError(f"{folder}: without {', '.join(missing)}")
+        raise NotStagedError(f"{folder}: is missing {', '.join(missing)}")
     return {**result, "files": files}
 
 
 def publish(staged: Path, target: Path) -> Path:
-    """Give a whole staging folder its final name, durably; return it.
+    """Rename a complete staging folder to its final name, durably; return the new path.
 
-    Raises NotStagedError, AlreadyPublishedError where the job has been published before, and OSError where the
-    disk refuses.
+    Raises NotStagedError, AlreadyPublishedError if the job was published before, and OSError if the disk fails.
     """
     read_staged(staged)
     sync_folder(staged)
@@ -53,7 +52,7 @@ def publish(staged: Path, target: Path) -> Path:
         staged.rename(target)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise AlreadyPublishedError(f"{target}: is there already") from error
+            raise AlreadyPublishedError(f"{target}: already exists") from error
         raise
     sync_folder(target.parent)
     sync_folder(staged.parent)
@@ -61,9 +60,9 @@ def publish(staged: Path, target: Path) -> Path:
 
 
 def published_result(folder: Path) -> dict[str, Any]:
-    """Return the result of a published job as clients see it: with paths, absolute.
+    """Return the result of a published job as clients see it, with full paths.
 
-    Raises NotStagedError where the folder is no published job's.
+    Raises NotStagedError if the folder does not hold a published job.
     """
     result = dict(read_staged(folder))
     files = {role: str(folder / name) for role, name in result.pop("files").items()}
@@ -78,7 +77,7 @@ def published_result(folder: Path) -> dict[str, Any]:
 
 
 def is_published(folder: Path) -> bool:
-    """Whether a folder holds a published job."""
+    """Return whether a folder holds a published job."""
     with contextlib.suppress(NotStagedError):
         read_staged(folder)
         return True

@@ -1,4 +1,4 @@
-"""The story format: its model, effects and fields, and how a text is split into scenes.
+"""The story format: its model, effects and fields, and the splitting of text into scenes.
 
 The model is imported when it is first used: a client of a render node needs only `asset_fields`.
 """

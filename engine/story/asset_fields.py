@@ -1,4 +1,4 @@
-"""Which fields of a job name files: those of a story, of its scenes, and of the configuration.
+"""The fields of a job that name files: in the story, its scenes and the configuration.
 
 This module imports little, so that clients need not import the model.
 """
@@ -14,7 +14,7 @@ AssetKind = Literal["picture", "video", "sound", "font"]
 FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
 
 PATH: Final = "path"
-"""An object with only a file under this key may be written as the file alone."""
+"""An object that holds only this key may be written as the file name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ CONFIG_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AssetPlace:
-    """A place in plain data that names a file or a font: `holder[key]`, in the whole job called `field`.
+    """A place in plain data that names a file or a font: `holder[key]`. `field` is its path in the job.
 
-    `owner[entry]` is the object that it belongs to, such as a scene's `video`; `within` names the owner if it
+    `owner[entry]` is the object that contains it, such as a scene's `video`; `within` is the owner's path if it
     is a scene.
     """
 
@@ -99,5 +99,5 @@ def _places(data: Any, fields: tuple[AssetField, ...], within: str = "") -> Iter
 
 
 def is_font_file(name: str) -> bool:
-    """Say whether a font is named by a file; otherwise it is a family."""
+    """Return whether a font name is a file; otherwise it is a family."""
     return name.lower().endswith(FONT_SUFFIXES)

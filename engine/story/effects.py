@@ -87,7 +87,7 @@ _PLAIN_EFFECTS: dict[str, KenBurns | FadeEffect] = {
     "fade_in": FadeEffect(type="fade_in"),
     "fade_out": FadeEffect(type="fade_out"),
 }
-"""The effect of each bare name, made once: most scenes name their effects this way."""
+"""The effect of each plain name, built once because most scenes name their effects this way."""
 
 
 def _effect(value: Any) -> Any:

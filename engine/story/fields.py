@@ -1,4 +1,4 @@
-"""The kinds of value that a story's scenes and the configuration share."""
+"""Value types that stories and the configuration share."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def expand_user(path: str | Path) -> Path:
 
 
 def own_names(data: Mapping[Any, Any], other_names: Mapping[str, str]) -> dict[Any, Any]:
-    """Return data with the other spellings of fields replaced by their own names; raise ValueError if both are given."""
+    """Return data with alternative spellings replaced by the fields' own names; raise ValueError if both are given."""
     renamed: dict[Any, Any] = {}
     for key, value in data.items():
         name = other_names.get(key, key) if isinstance(key, str) else key
         if name in renamed:
-            raise ValueError(f"{name!r} is given twice ({key!r} is another name of it); allowed: one of them")
+            raise ValueError(f"{name!r} is given twice ({key!r} is another name for it); give only one")
         renamed[name] = value
     return renamed
 
@@ -114,12 +114,12 @@ class StoryPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {}
-    """Other spellings that a user may write, and the field that each stands for."""
+    """Alternative spellings that a user may write, and the field that each one names."""
 
     @model_validator(mode="before")
     @classmethod
     def _own_names(cls, data: Any) -> Any:
-        # (dict, Mapping): a dict is recognised without asking the abstract class, several times as fast.
+        # (dict, Mapping): testing for dict first avoids the abstract class, which is several times slower.
         if not cls.OTHER_NAMES or not isinstance(data, (dict, Mapping)):
             return data
         if cls.OTHER_NAMES.keys().isdisjoint(data):
@@ -130,7 +130,7 @@ class StoryPart(BaseModel):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Publish the other spellings as well: either may be written, not both."""
+        """Add the alternative spellings to the schema: either may be written, not both."""
         schema = handler(core_schema)
         body = handler.resolve_ref_schema(schema)
         for other, own in cls.OTHER_NAMES.items():
@@ -176,7 +176,7 @@ class BoxSpec(StoryPart):
 
 
 def switch(value: Any, default: StoryPart) -> Any:
-    """Let `true` stand for a decoration's defaults and a colour for that colour; `false` stays: none at all."""
+    """Expand `true` to a decoration's defaults and a colour to that colour; keep `false`, which means none."""
     if value is True:
         return default
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Stories: what comes in. Story and StoryScene are the format; load_story reads JSON and YAML."""
+"""The story model: Story and StoryScene define the format; load_story reads JSON and YAML files."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class MusicSpec(StoryPart):
 
 
 def _named(key: str, name: Any, model: Any) -> BeforeValidator:
-    """Let a plain string, of the type `name`, stand for an object with that string under `key`."""
+    """Accept a plain string, of the type `name`, as an object with that string under `key`."""
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value,
         json_schema_input_type=name | model | None,
@@ -90,7 +90,7 @@ def _named(key: str, name: Any, model: Any) -> BeforeValidator:
 
 
 def _switch(model: type[StoryPart]) -> BeforeValidator:
-    """Let `true`, `false` and a colour stand for a decoration."""
+    """Accept `true`, `false` or a colour as a decoration."""
     return BeforeValidator(
         lambda value: switch(value, model()), json_schema_input_type=bool | Colour | model | None
     )
@@ -117,7 +117,7 @@ CAPTION_FIELDS = (
 
 
 class StoryScene(StoryPart):
-    """One scene. Only `scene_id` is required; what is left out follows the configuration."""
+    """One scene. Only `scene_id` is required; omitted fields follow the configuration."""
 
     OTHER_NAMES = SCENE_NAMES
 
@@ -138,7 +138,7 @@ class StoryScene(StoryPart):
         None, description="How the scene leads into the next: an xfade name or 'cut'."
     )
     fit: FitName | None = None
-    text_position: Position | None = Field(None, description="Where the caption stands.")
+    text_position: Position | None = Field(None, description="Vertical position of the caption.")
     size: Annotated[Number, Field(ge=8, le=400)] | None = Field(
         None, description="Caption size in px on a 1080 px wide frame."
     )
@@ -163,7 +163,7 @@ class StoryScene(StoryPart):
     def _own_names(cls, data: Any) -> Any:
         """Accept other names, and a text object: {content, position, size, color, font, animation, …}.
 
-        One validator, of the name of the parent's: a scene of thousands a second calls nothing that it can do without.
+        It overrides the parent's validator rather than adding one, because thousands of scenes are validated per second.
         """
         if not isinstance(data, (dict, Mapping)):
             return data
@@ -185,7 +185,7 @@ class StoryScene(StoryPart):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Publish the text object too, and that a scene shows one picture."""
+        """Add the text object to the schema, and the rule that a scene shows one picture."""
         schema = super().__get_pydantic_json_schema__(core_schema, handler)
         body = handler.resolve_ref_schema(schema)
         fields = body["properties"]
@@ -200,7 +200,7 @@ class StoryScene(StoryPart):
         fields["text"] = {
             "anyOf": [words, text_object],
             "default": "",
-            "description": "Words shown as caption, or an object that also says how they look.",
+            "description": "Words shown as caption, or an object with the words and their look.",
         }
         in_text = [
             {
@@ -239,7 +239,7 @@ class StoryMetadata(StoryPart):
 
     genre: SingleLine = "general"
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
-        None, description="BCP 47 tag such as 'en'; found from the text if omitted."
+        None, description="BCP 47 tag such as 'en'; detected from the text if omitted."
     )
 
     @model_validator(mode="before")
@@ -288,7 +288,7 @@ class Story(StoryPart):
             if name in seen:
                 raise ValueError(
                     f"scenes[{index}] (scene_id {name!r}): field 'scene_id': got {name!r}, which "
-                    f"scenes[{seen[name]}] has already; allowed: one of each"
+                    f"scenes[{seen[name]}] has already; give each scene its own"
                 )
             seen[name] = index
         return self
@@ -303,7 +303,7 @@ class Story(StoryPart):
 
     @property
     def language(self) -> str:
-        """The story's language (ISO 639-1): as given, or found from its words."""
+        """The story's language (ISO 639-1): as given, or detected from its words."""
         if self.metadata.language:
             return self.metadata.language.split("-")[0].lower()
         words = " ".join([self.content, *(scene.spoken for scene in self.scenes or ())]).strip()
@@ -311,7 +311,7 @@ class Story(StoryPart):
 
 
 def _placer(data: Any) -> Callable[[ErrorDetails], str]:
-    """Return a function that names the place of a finding: the scene by its id, then the field."""
+    """Return a function that names an error's place: the scene with its id, then the field."""
 
     def words(detail: ErrorDetails) -> str:
         path = written_path(detail, data, other_names=SCENE_NAMES)
@@ -347,7 +347,7 @@ def parse_story(data: Any, *, where: str = "story") -> Story:
 def load_story(path: str | os.PathLike[str]) -> Story:
     """Read a story from a JSON or YAML file (YAML by its ending .yaml or .yml).
 
-    Relative paths of assets stay as written; see `video_pipeline.engine.assets` for what they are relative to. Raises
+    Relative paths of assets stay as written; the renderer resolves them against its argument `base`. Raises
     StoryError naming the file, the scene and the field.
     """
     file = Path(path)

@@ -24,5 +24,5 @@ def read_story(path: Path) -> dict[str, Any]:
 
 
 def not_a_story(data: Any, *, where: str) -> StoryError:
-    """Return the error for data that is no object at all."""
+    """Return the error for data that is not an object."""
     return StoryError(f"{where}: got {type(data).__name__}; allowed: an object with title, content, scenes …")

@@ -1,4 +1,4 @@
-"""Plain text into scene-sized pieces, by the language's own rules (sentencex)."""
+"""Split plain text into scenes at sentence ends, by the rules of its language (sentencex)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def sentences(text: str, *, language: str) -> list[str]:
 
 
 def _clauses(sentence: str, most: float, limit: int) -> Iterator[str]:
-    """Break a long sentence after the comma-like mark nearest its middle, else between words, until it fits."""
+    """Break a long sentence repeatedly until each part fits: at the comma nearest its middle, else between words."""
     if word_units(sentence) <= most and len(sentence) <= limit:
         yield sentence
         return
@@ -71,9 +71,9 @@ def _clauses(sentence: str, most: float, limit: int) -> Iterator[str]:
 
 
 def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
-    """Split a text into scenes of a sensible length, on sentence ends.
+    """Split a text into scenes of readable length, at sentence ends.
 
-    Short sentences share a scene; sentences too long to be read in one scene are broken at clauses. No
+    Short sentences share a scene; sentences too long for one scene are broken at clauses. No
     piece is longer than `limit` characters.
     """
     least, most = SCENE_UNITS
@@ -110,7 +110,7 @@ def _gap(before: str) -> str:
 
 
 def _chunks(text: str, limit: int) -> Iterator[str]:
-    """Cut a text that is one word into pieces of at most `limit` characters, between its letters."""
+    """Cut a single long word into pieces of at most `limit` characters, between its letters."""
     if len(text) <= limit:
         yield text
         return
@@ -122,7 +122,7 @@ def _chunks(text: str, limit: int) -> Iterator[str]:
             yield piece
             piece = ""
         piece += cluster
-        while len(piece) > limit:  # one letter under thousands of marks
+        while len(piece) > limit:  # one letter with thousands of combining marks
             yield piece[:limit]
             piece = piece[limit:]
     yield piece

@@ -93,7 +93,9 @@ def test_an_explicit_duration_longer_than_the_words_is_kept() -> None:
 def test_an_explicit_duration_shorter_than_the_words_is_extended_with_a_warning() -> None:
     result = composed([{"text": "a", "duration": 1.5}], spoken=[4], config=CUTS)
     assert seconds_of(result) == [4.5]
-    assert result.warnings == ("scene 's0': duration 1.5 s is shorter than its narration; it lasts 4.50 s",)
+    assert result.warnings == (
+        "scene 's0': duration 1.5 s is shorter than its narration; the scene lasts 4.50 s",
+    )
 
 
 def test_a_silent_scene_lasts_the_default_or_as_long_as_its_text_takes_to_read() -> None:

@@ -1,4 +1,4 @@
-"""From a story to a finished video, looked at as a viewer would: frames, sound, files."""
+"""From a story to a finished video, checked as a viewer sees it: frames, sound, files."""
 
 from __future__ import annotations
 

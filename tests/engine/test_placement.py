@@ -1,4 +1,4 @@
-"""Where scenes stand: exact places and words, beside the properties in `test_timeline`."""
+"""Scene placement: exact frames and messages, besides the properties in `test_timeline`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One frame as a picture: the same that the video shows, from the command line as a stranger uses it."""
+"""One frame as a picture: identical to the video's frame, from the command line as a user runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders that go on from what earlier ones have finished: after an edit, after a kill, for nothing at all."""
+"""Renders that reuse the results of earlier ones: after an edit, after a kill, and with nothing changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a start imports: commands that only print bring in nothing that draws, checks or encodes."""
+"""What a start imports: commands that only print import nothing that draws, validates or encodes."""
 
 from __future__ import annotations
 

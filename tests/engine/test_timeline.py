@@ -1,4 +1,4 @@
-"""Where scenes stand on the timeline, and where the timeline is cut."""
+"""The frames of scenes on the timeline, and the cuts between its segments."""
 
 from __future__ import annotations
 

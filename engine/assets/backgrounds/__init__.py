@@ -23,7 +23,7 @@ from .woods import foggy_forest
 __all__ = ["GENRES", "SIZE_LIMIT_PX", "STYLES", "Genre", "Palette", "Style", "draw_background"]
 
 SIZE_LIMIT_PX = (16, 7680)
-# Above this a picture is drawn smaller and enlarged, which bounds time and memory; dither and grain stay fine.
+# Larger pictures are drawn at this size and enlarged, to limit time and memory; dither and grain stay fine.
 _DRAWN_PIXELS_MAX = 9_000_000
 
 
@@ -59,9 +59,8 @@ def draw_background(
 ) -> Image.Image:
     """Draw a background of `size_px` (width, height), as an RGB image.
 
-    The same arguments give the same bytes in any process. `genre` chooses the palette, and the style where
-    `style` is None; one that `GENRES` lacks is drawn as "general". The lower part is held dark enough for
-    white captions.
+    The same arguments give the same bytes in any process. `genre` chooses the palette, and the style if
+    `style` is None; an unknown genre is drawn as "general". The lower part is dark enough for white captions.
 
     Raises ValueError for a style that `STYLES` lacks, or a side outside `SIZE_LIMIT_PX`.
     """
@@ -73,7 +72,7 @@ def draw_background(
     if style is not None and style not in by_name:
         raise ValueError(f"style is {style!r}: it must be one of {', '.join(by_name)}")
     manner = find_genre(genre)
-    # Consecutive seeds differ in style and in palette, and every pair of the two comes up.
+    # Consecutive seeds differ in style and palette, and every combination occurs.
     lap, place = divmod(seed, len(manner.styles))
     palette = manner.palettes[(lap + place) % len(manner.palettes)]
     chosen = by_name[style if style is not None else manner.styles[place]]

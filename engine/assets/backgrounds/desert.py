@@ -37,7 +37,7 @@ def dunes(stage: Stage) -> Array:
         lit = mix(mix(sand, mix(low, middle, 0.5), 0.1 + 0.55 * t), near, 0.42 * t**1.6)
         dark = mix(mix(mix(low, middle, 0.75), near, 0.22 + 0.62 * t), lit, 0.1 * (1 - t))
         first = max(0, stage.row_px(float(crest.min())) - 1)
-        # What the next dune hides wholly is not drawn.
+        # Skip parts that the next dune hides completely.
         last = stage.row_px(float(lines[i + 1][0].max())) + 2 if i < count - 1 else stage.height_px
         rows = slice(first, max(first + 1, min(last, stage.height_px)))
         face = _faces(stage, rng, crest, peaks_at, side=side, rows=rows, depth=tall)

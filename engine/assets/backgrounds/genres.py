@@ -1,4 +1,4 @@
-"""Genres: which palettes and styles suit which kind of story."""
+"""Genres: the palettes and styles that suit each kind of story."""
 
 from __future__ import annotations
 
@@ -110,5 +110,5 @@ GENRES: dict[str, Genre] = {
 
 
 def find_genre(name: str) -> Genre:
-    """Return the genre of a name, whatever its case, spaces and hyphens; an unknown one is `general`."""
+    """Return the genre with a name, ignoring case, spaces and hyphens; unknown names mean `general`."""
     return GENRES.get(name.strip().lower().replace("-", "_").replace(" ", "_"), _GENERAL)

@@ -1,4 +1,4 @@
-"""Palettes: the few colours from which every style derives all of its own."""
+"""Palettes: the few colours from which every style derives the others."""
 
 from __future__ import annotations
 

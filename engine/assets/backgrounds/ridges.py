@@ -128,7 +128,7 @@ def cloud_sea(stage: Stage) -> Array:
     for i, (t, crest) in enumerate(zip(near_by, crests, strict=True)):
         puff = 0.05 + 0.14 * t
         first = max(0, stage.row_px(float(crest.min()) - 0.02))
-        # What the next bank hides wholly is not drawn.
+        # Skip parts that the next bank hides completely.
         last = stage.row_px(float(crests[i + 1].max()) + 0.02) + 1 if i < count - 1 else stage.height_px
         rows = slice(first, max(first + 1, min(last, stage.height_px)))
         # How deep inside the cloud a pixel lies: its coverage blurred at two widths, unlike the depth under

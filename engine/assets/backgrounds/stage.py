@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Where one picture is drawn; `width` and `height` are in units, the rest says so."""
+    """The canvas of one picture; `width` and `height` are in units, other names give their unit."""
 
     width_px: int
     height_px: int
@@ -81,7 +81,7 @@ class Stage:
         )
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """Return the random stream of one purpose; drawing one thing more never moves the others."""
+        """Return the random stream of one purpose; draws for one purpose do not change the others."""
         digest = hashlib.sha256(f"{self.key}|{purpose}".encode()).digest()
         return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 

@@ -83,7 +83,7 @@ def _waves(canvas: Array, stage: Stage, rng: np.random.Generator, light: Light, 
 
 
 def mirror_in_water(canvas: Array, stage: Stage, rng: np.random.Generator, *, shore: float) -> None:
-    """Mirror what stands above `shore` below it, darker with nearness and broken by ripples."""
+    """Mirror the picture above `shore` below it, darker toward the viewer and broken by ripples."""
     first = stage.row_px(shore)
     count = stage.height_px - first
     if count < 2 or first < 2:

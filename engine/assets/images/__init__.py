@@ -1,1 +1,1 @@
-"""Image services: pictures for scenes that bring none."""
+"""Image services: pictures for scenes without an image or video."""

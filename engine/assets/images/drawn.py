@@ -13,12 +13,12 @@ BACKGROUND_VERSION = 1
 """Increase it when drawn pictures change, so that cached ones are not used."""
 
 DRAWN_OVERSIZE = 1.2
-"""Drawn pictures are this much larger than the frame, for the zoom to have something to show."""
+"""Drawn pictures are larger than the frame by this factor, so that zooming in shows detail."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnPainter:
-    """Draws backgrounds, offline. The words play no part."""
+    """Draws backgrounds offline. The scene's text has no influence."""
 
     def _size(self, request: PictureRequest) -> tuple[int, int]:
         width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in request.frame_px)

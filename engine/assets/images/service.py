@@ -1,4 +1,4 @@
-"""Pictures for scenes that bring none. One file beside this one implements each image service."""
+"""Pictures for scenes without an image or video. Each image service has its own file beside this one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from video_pipeline.engine.timeline import Still
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
-    """What a picture is wanted for: the scene's words, the story's genre, a seed, and the frame it is to fill."""
+    """A request for a picture: the scene's text, the story's genre, a seed, and the size of the frame to fill."""
 
     text: str
     genre: str
@@ -52,7 +52,7 @@ def load_image_service(name: str) -> ImageService:
 
 @dataclass(frozen=True, slots=True)
 class PainterChoice:
-    """The painter of a render. `warning` names a service that this version lacks."""
+    """The painter of a render. `warning` names a configured service that this version lacks."""
 
     painter: Painter
     warning: str | None = None
@@ -76,7 +76,7 @@ def choose_painter(settings: Images, *, fallback: bool) -> PainterChoice:
 
 
 def painted(request: PictureRequest, *, painter: Painter, cache: ContentCache, settings: Images) -> Still:
-    """Return the picture of a scene, from the cache if it is there."""
+    """Return the picture of a scene, cached if possible."""
     ttl = settings.cache_ttl if settings.cache_enabled else 0
     path, _ = cache.get_or_make(
         "pictures",

@@ -22,7 +22,7 @@ EMBEDDED_VOICE = "heart"
 
 EDGE_LEVEL = 0.01
 EDGE_MARGIN_SECONDS = 0.06
-"""Speech begins and ends where it passes this part of its peak (-40 dB); so much is kept around it."""
+"""Speech begins and ends at this fraction of its peak (-40 dB), plus a margin that is kept around it."""
 
 
 @cache
@@ -55,7 +55,7 @@ class HibariNarrator:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the sound depends on besides the text."""
+        """Everything that the sound depends on besides the text."""
         return {
             "service": "hibari",
             "version": version("hibari-tts"),
@@ -66,7 +66,7 @@ class HibariNarrator:
         }
 
     def refusal(self, text: str, *, language: str) -> str | None:
-        """Return why the voice cannot speak a text: it knows English alone."""
+        """Return why the voice cannot speak a text, or None: it speaks only English."""
         if language == "en" and is_latin(text):
             return None
         return f"the voice speaks English; the text is not (language {language!r})"
@@ -76,7 +76,7 @@ class HibariNarrator:
         words = speakable(text)
         if not any(character.isalnum() for character in words):
             raise TTSError("nothing in the text can be spoken")
-        # Spoken slower by the pitch's ratio and played back faster by it: the pitch moves, the pace does not.
+        # Speak slower by the pitch ratio and play faster by it: this changes the pitch and keeps the pace.
         ratio = 2.0 ** (self.pitch_semitones / 12)
         try:
             engine = _hibari(self.voice)
@@ -94,14 +94,14 @@ class HibariNarrator:
 
 
 def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
-    """Return speech without the silence at its ends: how long scenes pause is for the composer to say."""
+    """Return speech without the silence at its ends, because the composer sets the pauses."""
     heard = np.flatnonzero(np.abs(samples) > EDGE_LEVEL * np.abs(samples).max())
     margin = round(EDGE_MARGIN_SECONDS * rate_hz)
     return samples[max(0, heard[0] - margin) : heard[-1] + 1 + margin]
 
 
 def speakable(text: str) -> str:
-    """Return the text without what is not spoken: control characters, emoji and other symbols of no sound."""
+    """Return the text without characters that are not spoken: control characters, emoji and other symbols."""
     kept = []
     for character in text:
         kind = unicodedata.category(character)
@@ -121,7 +121,7 @@ def is_latin(text: str) -> bool:
 
 def open_hibari(settings: Tts) -> HibariNarrator:
     """Return the narrator; raise ConfigError for a voice that is not installed."""
-    # Listing the voices imports the whole package, which a cached narration does not need.
+    # Listing the voices imports the whole package, which cached narration does not need.
     if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):
         raise ConfigError(f"tts.voice: got {settings.voice!r}; allowed offline: {', '.join(voices)}")
     return HibariNarrator(settings.voice, settings.speech_rate, settings.pitch)

@@ -1,4 +1,4 @@
-"""Narration: words in, a WAV file out. One file beside this one implements each speech service."""
+"""Narration: turn text into a WAV file. Each speech service has its own file beside this one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Narrator(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What its sound depends on besides the text: a part of the cache's key."""
+        """Everything that the sound depends on besides the text; part of the cache key."""
 
     def refusal(self, text: str, *, language: str) -> str | None:
         """Return why it cannot speak a text in a language (ISO 639-1), or None if it can."""
@@ -45,14 +45,14 @@ class SpeechService:
 
 
 def check_wav(path: Path) -> None:
-    """Raise DamagedError for a WAV file that is cut off or is none."""
+    """Raise DamagedError for a WAV file that is truncated or not a WAV file."""
     try:
         with wave.open(str(path), "rb") as file:
             promised = file.getnframes() * file.getnchannels() * file.getsampwidth()
     except (wave.Error, EOFError) as error:
         raise DamagedError(str(error) or "it ends in its header") from error
     if path.stat().st_size < promised:
-        raise DamagedError(f"{path.stat().st_size} bytes; its header tells of {promised} of sound")
+        raise DamagedError(f"{path.stat().st_size} bytes; its header promises {promised} of sound")
 
 
 def load_speech_service(name: str) -> SpeechService:
@@ -62,7 +62,7 @@ def load_speech_service(name: str) -> SpeechService:
 
 @dataclass(frozen=True, slots=True)
 class NarratorChoice:
-    """The narrator of a render, or None for silence. `warning` names a service that this version lacks."""
+    """The narrator of a render, or None for silence. `warning` names a configured service that this version lacks."""
 
     narrator: Narrator | None
     warning: str | None = None
@@ -91,7 +91,7 @@ def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
 def narrate(
     text: str, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
 ) -> Sound:
-    """Return the spoken text, cached by its words and voice; raise TTSError if it cannot be spoken."""
+    """Return the text as speech, cached by its words and voice; raise TTSError if it cannot be spoken."""
     refusal = narrator.refusal(text, language=language)
     if refusal is not None:
         raise TTSError(refusal)

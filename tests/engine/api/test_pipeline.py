@@ -1,4 +1,4 @@
-"""The guide's classes in this process: real workers, no sockets."""
+"""The high-level API rendering in its own process: real workers, no sockets."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
             pipeline.submit_job(tiny_story(), {"video": {"fps": 1000}})
         with pytest.raises(ConfigError, match="set by the node's operator"):
             pipeline.submit_job(tiny_story(), {"storage": {"output_path": "/"}})
-        with pytest.raises(InputError, match="one of"):
+        with pytest.raises(InputError, match="give either"):
             pipeline.submit_job()
         with pytest.raises(StoryError, match="int; allowed"):
             pipeline.submit_job(7)

@@ -1,4 +1,4 @@
-"""The guide's classes, used one after the other as the guide uses them."""
+"""The stage classes of the high-level API, used one after another."""
 
 from __future__ import annotations
 

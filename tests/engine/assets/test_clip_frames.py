@@ -1,4 +1,4 @@
-"""Clips whose headers promise what is not there: measured by what can be decoded, and held at its end."""
+"""Clips that are shorter than their headers say: measured by their decodable frames, with the last one held."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_file_that_was_cut_short_holds_its_last_frame(
     assert last - 5 <= shown <= last  # the ffmpeg program gives up a little before PyAV does
     assert seen == [*range(shown + 1), *[shown] * (FRAMES - shown - 1)]
     assert clipped.warning == (
-        f"{path}: its frames end at {(last + 1) / FPS:.2f} s and not at 3.00 s as its header says; "
+        f"{path}: its frames end at {(last + 1) / FPS:.2f} s, not at 3.00 s as its header says; "
         "the last one is held"
     )
 

@@ -1,4 +1,4 @@
-"""Font names lead to faces that exist, at the weight asked for; unknown names are explained."""
+"""Font names resolve to existing faces at the weight asked for; errors explain unknown names."""
 
 from __future__ import annotations
 

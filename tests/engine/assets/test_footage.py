@@ -1,4 +1,4 @@
-"""Clips: probed by their own bytes, shown upright, and never followed anywhere else."""
+"""Clips: recognised by their bytes, shown upright, and unable to make FFmpeg open another file."""
 
 from __future__ import annotations
 

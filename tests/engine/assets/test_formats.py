@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes."""
+"""File formats, recognised by their first bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The asset stage: what scenes bring, what is made for them, and what happens when something is broken."""
+"""The asset stage: files that scenes name, generated assets, and fallbacks for broken ones."""
 
 from __future__ import annotations
 

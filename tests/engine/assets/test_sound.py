@@ -1,4 +1,4 @@
-"""Sound files of every container, and what is refused: real files, made by ffmpeg and NumPy."""
+"""Sound files of every container, and rejected files: real ones, made by ffmpeg and NumPy."""
 
 from __future__ import annotations
 

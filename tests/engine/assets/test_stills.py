@@ -1,4 +1,4 @@
-"""Stills: any JPEG, PNG or WebP becomes upright, opaque RGB pixels; what is none is refused with a reason."""
+"""Stills: any JPEG, PNG or WebP becomes upright, opaque RGB pixels; other files are rejected with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which URLs and addresses assets may come from."""
+"""The URLs and addresses from which assets may be fetched."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def test_a_host_has_at_most_253_characters_and_each_label_63() -> None:
     longest = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
     assert check_url(f"http://{longest}/").host == longest
     assert check_url(f"http://{longest}./").host == longest
-    assert "is no name" in refusal(f"http://{longest}d/")
-    assert "is no name" in refusal(f"http://{'a' * 64}.com/")
+    assert "is not a valid name" in refusal(f"http://{longest}d/")
+    assert "is not a valid name" in refusal(f"http://{'a' * 64}.com/")
     assert len(refusal(f"http://{'a' * 4000}/")) < 600
 
 
@@ -146,12 +146,12 @@ def test_other_ports_are_free_for_either_scheme(port: int) -> None:
         ("http://example.com:99999/", "ort"),
         ("http://[::1", "nvalid IPv6 URL"),
         ("http://[127.0.0.1]/", "ddress"),
-        ("http://127.1/", "no usual address"),
-        ("http://[v1.a]/", "is no name and no usual address"),
-        ("http:///a", "host '' is no name"),
-        ("http://a_-.com/", "is no name"),
-        ("http://-a.com/", "is no name"),
-        ("http://a..com/", "is no name"),
+        ("http://127.1/", "not a valid name or address"),
+        ("http://[v1.a]/", "is not a valid name or address"),
+        ("http:///a", "host '' is not a valid name"),
+        ("http://a_-.com/", "is not a valid name"),
+        ("http://-a.com/", "is not a valid name"),
+        ("http://a..com/", "is not a valid name"),
         ("http://2606:4700::1111/", "ort"),
     ],
 )

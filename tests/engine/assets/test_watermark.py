@@ -1,4 +1,4 @@
-"""Watermarks out of users' files: their size, their place, and what is said of a bad one."""
+"""Watermarks from users' files: their size, position, and errors for bad files."""
 
 from __future__ import annotations
 

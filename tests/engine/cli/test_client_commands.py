@@ -1,4 +1,4 @@
-"""The commands that talk to a node, against a real one: text, JSON, exit statuses."""
+"""The commands that talk to a node, against a real node: text, JSON, exit statuses."""
 
 from __future__ import annotations
 

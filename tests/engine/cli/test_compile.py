@@ -1,4 +1,4 @@
-"""What `compile` prints: data that agrees with the timeline, and a command that makes the same video."""
+"""The output of `compile`: data that agrees with the timeline, and a command that makes the same video."""
 
 from __future__ import annotations
 

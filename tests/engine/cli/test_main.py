@@ -1,4 +1,4 @@
-"""The command line as a stranger uses it: real processes, real signals, real messages."""
+"""The command line as a user runs it: real processes, real signals, real messages."""
 
 from __future__ import annotations
 

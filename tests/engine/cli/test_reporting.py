@@ -1,4 +1,4 @@
-"""A render is finished although its reports have nowhere to go, and without state that nobody asked for."""
+"""A render finishes even if its reports cannot be written, its user has no home folder, or names are not UTF-8."""
 
 from __future__ import annotations
 

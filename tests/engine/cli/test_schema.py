@@ -1,4 +1,4 @@
-"""The published JSON Schemas say what is taken, in every form in which it may be written."""
+"""The published JSON Schemas accept exactly the input that the engine accepts, in every form."""
 
 from __future__ import annotations
 

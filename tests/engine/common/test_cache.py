@@ -1,4 +1,4 @@
-"""The content cache: shared by processes, never half-written, forgotten by age and by use."""
+"""The content cache: shared by processes, never half-written, pruned by age and last use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are absent or whole, whatever happens to the one who writes them."""
+"""Files are complete or absent, even if their writer is killed."""
 
 from __future__ import annotations
 

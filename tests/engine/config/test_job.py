@@ -1,4 +1,4 @@
-"""What of the configuration a job decides for itself."""
+"""The part of the configuration that a job may set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration: the guide's YAML, its dictionaries and environment, and who beats whom."""
+"""The configuration from YAML, dictionaries and environment variables, and their precedence."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every key of the configuration at its bounds and just outside of them, and every default as it is documented.
+"""Every configuration key at its bounds and just outside them, and every documented default.
 
-The bounds stand here once more on purpose: the schema is made from the code, so by itself it would agree with any
-change of it.
+The bounds are repeated here on purpose: the schema is generated from the code, so it would agree with any
+change.
 """
 
 from __future__ import annotations

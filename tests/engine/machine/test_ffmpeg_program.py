@@ -1,4 +1,4 @@
-"""The ffmpeg program of this machine, asked of real programs."""
+"""The ffmpeg programs of this machine, found and inspected with real programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest, written and read again."""
+"""The manifest, written and read back."""
 
 from __future__ import annotations
 

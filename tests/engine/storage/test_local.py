@@ -1,4 +1,4 @@
-"""Publishing by one rename, and what a node makes of it that was killed on the way."""
+"""Publishing by one rename, and recovery of a node that was killed meanwhile."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_what_is_in_the_way_counts_as_published(tmp_path: Path, in_the_way: str)
     else:
         target.mkdir()
         (target / "x").write_text("x")
-    with pytest.raises(AlreadyPublishedError, match="job: is there already"):
+    with pytest.raises(AlreadyPublishedError, match="job: already exists"):
         publish(stage(tmp_path / "staging"), target)
     assert (tmp_path / "staging").exists()
 
@@ -154,7 +154,7 @@ def test_a_result_that_names_a_file_outside_of_its_folder_is_not_whole(tmp_path:
     (folder / "inner").mkdir()
     (folder / "inner" / "s.mp4").write_text("x")
     (folder / RESULT).write_text(json.dumps({"files": {**FILES, "video": name}}))
-    with pytest.raises(NotStagedError, match="staging: without "):
+    with pytest.raises(NotStagedError, match="staging: is missing "):
         publish(folder, tmp_path / "job")
     assert not is_published(folder)
     assert not (tmp_path / "job").exists()
@@ -163,7 +163,7 @@ def test_a_result_that_names_a_file_outside_of_its_folder_is_not_whole(tmp_path:
 def test_a_folder_in_the_place_of_a_file_is_not_whole(tmp_path: Path) -> None:
     folder = stage(tmp_path / "staging", without="s.mp4")
     (folder / "s.mp4").mkdir()
-    with pytest.raises(NotStagedError, match=r"without s\.mp4$"):
+    with pytest.raises(NotStagedError, match=r"is missing s\.mp4$"):
         read_staged(folder)
 
 

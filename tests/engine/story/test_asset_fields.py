@@ -1,4 +1,4 @@
-"""The fields that name files: all that the models have, and nothing else."""
+"""The table of fields that name files lists all those of the models, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stories: every written form that is taken, and files that are none."""
+"""Stories in every accepted form, and files that are not stories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Story files as plain data."""
+"""Story files, read as plain data."""
 
 from __future__ import annotations
 

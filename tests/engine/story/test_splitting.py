@@ -1,4 +1,4 @@
-"""Plain text into sentences and scenes, in the language's own way."""
+"""Plain text split into sentences and scenes, by the rules of its language."""
 
 from __future__ import annotations
 

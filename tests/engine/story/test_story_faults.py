@@ -1,4 +1,4 @@
-"""Every fault of a story is told with its file, scene, field, value and what is allowed."""
+"""Every error in a story names its file, scene, field, value and what is allowed."""
 
 from __future__ import annotations
 

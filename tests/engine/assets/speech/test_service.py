@@ -1,4 +1,4 @@
-"""Narration in the voice that is inside the package: a real WAV, from the cache the second time."""
+"""Narration in the packaged voice: a real WAV file, cached the second time."""
 
 from __future__ import annotations
 
