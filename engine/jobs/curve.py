@@ -1,9 +1,9 @@
-"""Keys of a node and of its clients (CURVE), as files in the format of zmq.auth, and who is let in by them.
+"""CURVE keys of a node and its clients, as files in the format of zmq.auth, and the check of client keys.
 
 keys/node.key             the node's public key, which every client needs
-keys/node.key_secret      its secret key, which stays here (mode 0600)
-keys/clients/NAME.key     the public key of a client that is let in; NAME owns the jobs that it submits
-keys/revoked/             clients that were let in once
+keys/node.key_secret      the node's secret key, which must not leave the machine (mode 0600)
+keys/clients/NAME.key     the public key of a client with access; NAME owns the jobs that it submits
+keys/revoked/             the keys of revoked clients
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LINE = re.compile(r'^\s*(public-key|secret-key)\s*=\s*"([^"\n]*)"\s*$', re.MULT
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A key in Z85, 40 characters; `secret` where the file has it."""
+    """Keys in Z85, 40 characters each; `secret` only if the secret key was read."""
 
     public: bytes
     secret: bytes | None = None
@@ -44,33 +44,33 @@ def keys_dir(config: Config) -> Path:
 
 
 def read_key(path: Path, *, secret: bool = False) -> KeyPair:
-    """Return the key of a file, checked: that it is one, belongs together, and is nobody else's to read.
+    """Read and check the key of a file; with `secret` also that the pair matches and only the owner can read it.
 
-    Raises ConfigError naming the file: ZeroMQ itself would only log, and refuse everybody.
+    Raises ConfigError naming the file: ZeroMQ itself would only log the fault and refuse all clients.
     """
     try:
         text = path.read_text(encoding="utf-8")
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise ConfigError(f"{path}: the key cannot be read: {reason}") from error
+        raise ConfigError(f"{path}: cannot read the key: {reason}") from error
     found = {kind: value.encode() for kind, value in _LINE.findall(text)}
     public = _checked(path, "public-key", found.get("public-key"))
     if not secret:
         return KeyPair(public)
     private = _checked(path, "secret-key", found.get("secret-key"))
     if zmq.curve_public(private) != public:
-        raise ConfigError(f"{path}: its public-key and its secret-key do not belong together")
+        raise ConfigError(f"{path}: its public-key and secret-key do not belong together")
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise ConfigError(
-            f"{path}: others may read this secret key (mode {stat.S_IMODE(mode):04o}); allowed: 0600"
+            f"{path}: other users can read this secret key: got mode {stat.S_IMODE(mode):04o}; allowed: 0600"
         )
     return KeyPair(public, private)
 
 
 def _checked(path: Path, kind: str, value: bytes | None) -> bytes:
     if value is None:
-        raise ConfigError(f'{path}: has no {kind}; allowed: a line {kind} = "…" as zmq.auth writes it')
+        raise ConfigError(f'{path}: has no {kind}; it needs a line {kind} = "…" as zmq.auth writes it')
     try:
         if (
             len(value) == KEY_CHARACTERS
@@ -86,7 +86,7 @@ def _checked(path: Path, kind: str, value: bytes | None) -> bytes:
 
 
 def check_name(name: str) -> str:
-    """Return a client's name, or raise InputError."""
+    """Return a client's name; raise InputError if it is not allowed."""
     if not CLIENT_NAME.fullmatch(name) or name in (LOCAL_USER, "node"):
         raise InputError(
             f"client name: got {show(name)}; allowed: 1 to 64 letters, digits, '.', '_' and '-', beginning "
@@ -96,10 +96,10 @@ def check_name(name: str) -> str:
 
 
 def make_node_key(folder: Path) -> Path:
-    """Make a node's key pair and return the file of the public one; raise InputError where there is one."""
+    """Make a node's key pair and return the file of the public key; raise InputError if it has one."""
     public = folder / "node.key"
     if public.exists() or (folder / "node.key_secret").exists():
-        raise InputError(f"{public}: the node has a key; with another one no client would know it any more")
+        raise InputError(f"{public}: the node has a key already; replacing it would lock out every client")
     _folder(folder)
     _folder(folder / "clients")
     _write_pair(folder, folder, "node")
@@ -107,10 +107,10 @@ def make_node_key(folder: Path) -> Path:
 
 
 def make_client_key(folder: Path, name: str, *, into: Path | None = None) -> Path:
-    """Make a client's key pair, let it in, and return the secret file that is the client's.
+    """Make a client's key pair, grant it access, and return the file with its secret key.
 
-    It is written into `into` (default: `issued` in the folder) and is to be moved to the client's machine, with
-    a copy of node.key. Raises InputError where the name is taken.
+    The file is written into `into` (default: `issued` in the folder); move it to the client's machine, with a copy
+    of node.key. Raises InputError if the name is taken.
     """
     check_name(name)
     _folder(folder)
@@ -118,20 +118,20 @@ def make_client_key(folder: Path, name: str, *, into: Path | None = None) -> Pat
     public = folder / "clients" / f"{name}.key"
     target = into or folder / "issued"
     if public.exists():
-        raise InputError(f"{public}: there is a client of this name; revoke it first, or take another name")
+        raise InputError(f"{public}: a client with this name exists; revoke it first or choose another name")
     if (target / f"{name}.key_secret").exists():
-        raise InputError(f"{target / name}.key_secret: is there already; move or delete it first")
+        raise InputError(f"{target / name}.key_secret: exists already; move or delete it first")
     _folder(target)
     return _write_pair(folder / "clients", target, name)
 
 
 def revoke_client(folder: Path, name: str) -> Path:
-    """Let a client in no more; return where its public key is kept. Raises InputError where there is none."""
+    """Revoke a client's access; return the new place of its public key. Raises InputError if there is no such client."""
     check_name(name)
     public = folder / "clients" / f"{name}.key"
     if not public.exists():
         known = ", ".join(client_names(folder)) or "none"
-        raise InputError(f"client name: got {name!r}, which is not let in; allowed: {known}")
+        raise InputError(f"client name: got {name!r}, which is not a client of this node; allowed: {known}")
     _folder(folder / "revoked")
     kept = folder / "revoked" / f"{name}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.key"
     public.replace(kept)
@@ -139,7 +139,7 @@ def revoke_client(folder: Path, name: str) -> Path:
 
 
 def client_names(folder: Path) -> list[str]:
-    """Return the names of the clients that are let in."""
+    """Return the names of the clients with access."""
     return sorted(
         path.stem for path in (folder / "clients").glob("*.key") if CLIENT_NAME.fullmatch(path.stem)
     )
@@ -160,7 +160,7 @@ def _write_pair(public_folder: Path, secret_folder: Path, name: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a new file that only its owner may read."""
+    """Write a new file that only its owner can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
@@ -169,7 +169,7 @@ def _write(path: Path, text: str) -> None:
 
 
 class AllowList:
-    """The clients that are let in: read again whenever the folder has changed."""
+    """The clients with access, read from the folder of their keys."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "clients"
@@ -180,11 +180,11 @@ class AllowList:
 
     @property
     def names(self) -> Mapping[bytes, str]:
-        """Name of each public key (32 bytes)."""
+        """Client names by public key (32 bytes)."""
         return self._names
 
     def reload(self) -> set[str]:
-        """Read the folder where it has changed; return the names that are no longer let in by the key they had."""
+        """Read the folder again if it has changed; return the clients whose previous key is no longer valid."""
         seen = self._state()
         if seen == self._seen:
             return set()
@@ -194,12 +194,12 @@ class AllowList:
         for path in sorted(self._folder.glob("*.key")):
             try:
                 if not CLIENT_NAME.fullmatch(path.stem) or path.stem == LOCAL_USER:
-                    raise ConfigError(f"{path}: no name of a client")
+                    raise ConfigError(f"{path}: the file name is not a valid client name")
                 key = z85.decode(read_key(path).public)
                 if key in self._names:
                     raise ConfigError(f"{path}: has the same key as {self._names[key]}.key")
             except ConfigError as error:
-                self.faults.append(f"{error}; this client is not let in")
+                self.faults.append(f"{error}; this client has no access")
                 continue
             self._names[key] = path.stem
         return {name for key, name in before.items() if self._names.get(key) != name}
@@ -217,9 +217,9 @@ class AllowList:
 
 
 class Authenticator:
-    """Answers ZeroMQ's question (ZAP) whether a client's key is let in; the User-Id is the client's name.
+    """Answers ZeroMQ's authentication requests (ZAP); the User-Id of a connection is the client's name.
 
-    It must be there before anything is bound: until then ZeroMQ lets everybody in.
+    Create it before binding any socket: without it ZeroMQ accepts every client.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: AllowList) -> None:
@@ -230,7 +230,7 @@ class Authenticator:
         self.refused = 0
 
     def answer(self) -> None:
-        """Answer the questions that have come."""
+        """Answer the pending authentication requests."""
         while True:
             try:
                 frames = self.socket.recv_multipart(zmq.NOBLOCK)
@@ -245,7 +245,7 @@ class Authenticator:
             name = self._allowed.names.get(frames[6])
         if name is None:
             self.refused += 1
-            return [b"1.0", request_id, b"400", b"this key is not let in", b"", b""]
+            return [b"1.0", request_id, b"400", b"unknown key", b"", b""]
         return [b"1.0", request_id, b"200", b"OK", name.encode(), b""]
 
     def close(self) -> None:

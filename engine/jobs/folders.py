@@ -1,4 +1,4 @@
-"""Where a node keeps what: the folders of its state and of its output."""
+"""The folders of a node: state and output."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
 
 STAGING = ".node-staging"
-"""In the output folder, so that publishing is a rename within one file system."""
+"""Name of the staging folder, inside the output folder so that publishing is a rename within one file system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """The folders of a node, absolute. `state` holds ledger and logs, `output` the published videos."""
+    """The folders of a node (absolute paths). `state` holds ledger and logs, `output` the published videos."""
 
     state: Path
     output: Path
 
     @classmethod
     def of(cls, config: Config) -> Folders:
-        """Return the folders that a configuration names."""
+        """Return the folders of a configuration."""
         return cls(config.state_dir().resolve(), config.storage.output_path.resolve())
 
     @property
@@ -32,17 +32,17 @@ class Folders:
 
     @property
     def lock(self) -> Path:
-        """The file that the running node has locked."""
+        """The lock file of the running node."""
         return self.state / "node.lock"
 
     @property
     def inbox(self) -> Path:
-        """Assets that came with requests."""
+        """The folder of assets sent with requests."""
         return self.state / "inbox"
 
     @property
     def logs(self) -> Path:
-        """One log of each attempt, one of each slot."""
+        """The folder of logs, one per attempt and one per slot."""
         return self.state / "logs"
 
     @property
@@ -72,7 +72,7 @@ class Folders:
         return self.output / job_id
 
     def make(self) -> None:
-        """Make every folder; raise ConfigError naming the one that cannot be made."""
+        """Create all folders; raise ConfigError naming the one that cannot be created."""
         made = not self.state.exists()
         for folder, key in (
             (self.state, "node.state_path"),
@@ -86,33 +86,33 @@ class Folders:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ConfigError(
-                    f"{key}: {folder} cannot be made: {error.strerror}; allowed: a writable folder"
+                    f"{key}: cannot create {folder}: {error.strerror}; choose a writable folder"
                 ) from error
         if made:
-            self.state.chmod(0o700)  # stories and keys are nobody else's business
+            self.state.chmod(0o700)  # stories and keys are private
 
     def remove_work(self, job_id: str, fence: int) -> None:
         """Delete the temporary folder of an attempt."""
         shutil.rmtree(self.work(job_id, fence), ignore_errors=True)
 
     def remove_staging(self, job_id: str, fence: int) -> None:
-        """Delete what an attempt has rendered and nobody publishes."""
+        """Delete the staging folder of an attempt that will not be published."""
         shutil.rmtree(self.staging(job_id, fence), ignore_errors=True)
 
 
 def attempt_name(job_id: str, fence: int) -> str:
-    """Return the name of an attempt's folders and log."""
+    """Return the name that an attempt's folders and log share."""
     return f"{job_id}.{fence}"
 
 
 def parse_attempt_name(name: str) -> tuple[str, int] | None:
-    """Return job id and fence of a name that `attempt_name` made, or None."""
+    """Return job id and fence of a name made by `attempt_name`, None if it is no such name."""
     job_id, _, fence = name.partition(".")
     return (job_id, int(fence)) if fence.isdecimal() and job_id else None
 
 
 def tail(path: Path, *, lines: int = 20, most_bytes: int = 8192) -> tuple[str, ...]:
-    """Return the last lines of a log, none where there is no log."""
+    """Return the last lines of a log; none if there is no log."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""Whether the folders of a node have room for another job."""
+"""Check the free disk space of a node's folders."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
 
 CHECK_SECONDS: Final = 1.0
-"""How long a finding holds: the disks are asked at most this often."""
+"""How long a result is reused: the disks are checked at most this often."""
 
 
 class FreeSpace:
-    """The free space of a node's folders for state, output and temporary files."""
+    """Checks the free space of the folders for state, output and temporary files."""
 
     def __init__(self, config: Config, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._least_mb = config.node.min_free_mb
@@ -40,7 +40,7 @@ class FreeSpace:
             try:
                 free_mb = shutil.disk_usage(folder).free / 1e6
             except FileNotFoundError:
-                continue  # made when it is needed
+                continue  # created when it is needed
             except OSError as error:
                 return f"{name}: {error.strerror}"
             if free_mb < self._least_mb:

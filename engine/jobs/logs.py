@@ -1,6 +1,6 @@
-"""Log lines of a node and its workers: one a record, with job and attempt where there is one.
+"""Log formats of a node and its workers: one line per record, with job and attempt if there is one.
 
-An attempt is written NUMBER.FENCE: the how-manieth that is charged to the job, and its fence in the ledger.
+An attempt is written NUMBER.FENCE: its number among the attempts charged to the job, and its fence in the ledger.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 KEPT = ("job_id", "attempt", "slot", "event")
-"""Fields that a call may pass in `extra` and that become fields of the line."""
+"""Keys of `extra` that become fields of the line."""
 
 
 def _record_time(record: logging.LogRecord) -> str:
@@ -20,14 +20,14 @@ def _record_time(record: logging.LogRecord) -> str:
 
 
 class LineFormatter(logging.Formatter):
-    """Text: time, level, fields as name=value, message. Fields given here stand in every line."""
+    """Formats a record as text: time, level, fields as name=value, message. `fields` are added to every line."""
 
     def __init__(self, **fields: Any) -> None:
         super().__init__()
         self._fields = fields
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as one line, with a traceback on further ones."""
+        """Return a record as one line, followed by its traceback if it has one."""
         fields = {**self._fields, **_extra(record)}
         parts = [
             _record_time(record),
@@ -39,7 +39,7 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as one line with a JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as a JSON object without line breaks."""

@@ -1,4 +1,4 @@
-"""The messages of the job front end: what is asked, what is answered, and how it is written.
+"""The messages between clients and a node: requests, replies, events, and their encodings.
 
 A request is a ZeroMQ message of at least four frames, a reply of four:
 
@@ -7,7 +7,7 @@ A request is a ZeroMQ message of at least four frames, a reply of four:
     event     job id              | PROTOCOL + encoding  | body
 
 PROTOCOL is `VP1`, the encoding `J` (JSON) or `M` (MessagePack); a reply has the encoding of its request. The
-request id is up to 64 bytes that the client chooses and gets back. docs/protocol.md has examples, byte by byte.
+request id is up to 64 bytes that the client chooses; the reply repeats it. docs/protocol.md has examples, byte by byte.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ REQUEST_ID_MAX_BYTES = 64
 WAIT_MAX_SECONDS = 30.0
 LIST_MAX = 1000
 BODY_MAX_BYTES = 4 * 1024 * 1024
-"""Size of a body; inline assets are frames of their own and have the node's limit."""
+"""Largest body; inline assets are frames of their own, limited by the node."""
 BODY_MAX_CONTAINERS = 50_000
-"""Lists and objects in one body: an empty one of one byte becomes an object of 56 bytes and more. A story of 2000
-scenes, each with two moves between rectangles, a styled caption and a transition, has 26,000."""
+"""Most lists and objects in a body: an empty one takes one byte in the body and at least 56 in memory. A story of
+2000 scenes, each with two moves between rectangles, a styled caption and a transition, has 26,000."""
 SMALL_BODY_MAX_BYTES = 16 * 1024
-"""Size of a body of every verb but submit: what is larger is none, and takes long to be refused by its content."""
+"""Largest body of every verb but submit: a larger one is invalid, and slow to reject by its content."""
 LOCAL_USER: Final = "local"
-"""Who speaks without CURVE: somebody on this machine, who sees and changes everyone's jobs."""
+"""User name of clients without CURVE: they are on this machine and may see and change all jobs."""
 
 INLINE_PREFIX = "inline:"
-"""`inline:0` in a story stands for the first inline asset of the request."""
+"""`inline:0` in a story refers to the first inline asset of the request."""
 
 Encoding = Literal["json", "msgpack"]
 MARKS: dict[Encoding, bytes] = {"json": PROTOCOL + b"J", "msgpack": PROTOCOL + b"M"}
 
 ErrorCode = Literal[
     "BAD_REQUEST",  # not a message of this protocol, or a field is wrong
-    "UNSUPPORTED_VERSION",  # another protocol version; `allowed` lists those that are spoken
+    "UNSUPPORTED_VERSION",  # another protocol version; `allowed` lists the supported ones
     "UNKNOWN_VERB",
     "TOO_LARGE",  # the message, or the number of its parts
     "INVALID_STORY",
     "INVALID_CONFIG",
-    "INVALID_ASSET",  # a path outside the allowed roots, an inline part that is not there, a URL that is not allowed
+    "INVALID_ASSET",  # a path outside the allowed roots, a missing inline part, a forbidden URL
     "NOT_FOUND",
-    "CONFLICT",  # the key was used for something else, or the job's state does not allow it
+    "CONFLICT",  # the key was used for other content, or the job's state does not allow the change
     "BUSY",  # the queue is full; `retry_after` says when to try again
     "RATE_LIMITED",
-    "DRAINING",  # the node is going down and takes no new jobs
+    "DRAINING",  # the node is shutting down and accepts no new jobs
     "STORAGE",  # disk full or read-only: nothing was accepted
     "INTERNAL",
 ]
@@ -84,7 +84,7 @@ Time = Annotated[AwareDatetime, BeforeValidator(_written_time), Field(json_schem
 
 
 class Submit(Message):
-    """Hand in a story. The answer comes after the job is on the disk."""
+    """Submit a story. The reply is sent after the job is on the disk."""
 
     VERB: ClassVar[str] = "submit"
 
@@ -101,7 +101,7 @@ class Submit(Message):
 
 
 class Status(Message):
-    """Ask for one job."""
+    """Get one job."""
 
     VERB: ClassVar[str] = "status"
 
@@ -109,7 +109,7 @@ class Status(Message):
 
 
 class List(Message):
-    """Ask for jobs, the latest first."""
+    """Get jobs, the latest first."""
 
     VERB: ClassVar[str] = "list"
 
@@ -135,7 +135,7 @@ class Retry(Message):
 
 
 class Wait(Message):
-    """Be answered when the job has ended, or when the time is over with the job as it then is."""
+    """Get a job when it has ended, or its current state after `timeout` seconds."""
 
     VERB: ClassVar[str] = "wait"
 
@@ -144,7 +144,7 @@ class Wait(Message):
 
 
 class Events(Message):
-    """Ask for events after a sequence number."""
+    """Get the events after a sequence number."""
 
     VERB: ClassVar[str] = "events"
 
@@ -154,13 +154,13 @@ class Events(Message):
 
 
 class Stats(Message):
-    """Ask how the node is doing."""
+    """Get counts of jobs, the queue and the slots of the node."""
 
     VERB: ClassVar[str] = "stats"
 
 
 class Ping(Message):
-    """Ask whether the node is there, and what it speaks."""
+    """Get the node's version, protocols and limits."""
 
     VERB: ClassVar[str] = "ping"
 
@@ -172,7 +172,7 @@ REQUESTS: dict[str, type[Request]] = {
 
 
 class JobView(Message):
-    """A job as clients see it. Times are ISO 8601 in UTC."""
+    """A job in the form that clients get. Times are ISO 8601 in UTC."""
 
     job_id: str
     story_id: str
@@ -189,7 +189,7 @@ class JobView(Message):
     stage: str | None = None
     percent: float | None = None
     fps: float | None = None
-    eta_seconds: float | None = Field(None, description="Seconds left, as it looks now.")
+    eta_seconds: float | None = Field(None, description="Estimated seconds left.")
     error_type: str | None = None
     error_message: str | None = None
     log_tail: tuple[str, ...] = ()
@@ -199,7 +199,7 @@ class JobView(Message):
 
 
 class Submitted(Message):
-    """The answer to submit. `created` is false where the key had been used for the same job before."""
+    """The reply to submit. `created` is false if the key had been used for the same job before."""
 
     job_id: str
     status: JobStatus
@@ -207,14 +207,14 @@ class Submitted(Message):
 
 
 class Jobs(Message):
-    """The answer to list. `before` asks for the next page; null: there is none."""
+    """The reply to list. Pass `before` in the next request to get the next page; null: there is none."""
 
     jobs: tuple[JobView, ...]
     before: str | None = None
 
 
 class EventView(Message):
-    """Something that happened to a job; also the body on the PUB socket, without `details` that tell of its content."""
+    """An event of a job. The PUB socket publishes it without those `details` that reveal the job's content."""
 
     seq: int
     at: AwareDatetime
@@ -229,7 +229,7 @@ class EventView(Message):
 
 
 class EventsReply(Message):
-    """The answer to events. `last` is the latest number of the ledger; `more`: ask again after the last one here."""
+    """The reply to events. `last` is the ledger's latest number; `more`: request the events after the last one here."""
 
     events: tuple[EventView, ...]
     last: int
@@ -237,7 +237,7 @@ class EventsReply(Message):
 
 
 class StatsReply(Message):
-    """The answer to stats: jobs by state (one's own), the queue of the whole node, its slots."""
+    """The reply to stats: the user's jobs by state, the queue of the whole node, its slots."""
 
     jobs: dict[JobStatus, int]
     queued: int
@@ -249,7 +249,7 @@ class StatsReply(Message):
 
 
 class Pong(Message):
-    """The answer to ping. `user` is who the node takes the client for."""
+    """The reply to ping. `user` is the client's name according to the node."""
 
     node: str
     version: str
@@ -264,12 +264,12 @@ class Pong(Message):
 
 
 class ErrorReply(Message):
-    """What was wrong. `field`, `value` and `allowed` where one field was."""
+    """The reply to a failed request. `field` and `allowed` are set if one field is wrong."""
 
     code: ErrorCode
     message: str
     field: str | None = None
-    retry_after: float | None = Field(None, description="Seconds after which it may work.")
+    retry_after: float | None = Field(None, description="Seconds after which a retry may succeed.")
     allowed: tuple[str, ...] | None = None
 
 
@@ -287,19 +287,19 @@ REPLIES: dict[str, type[Message]] = {
 
 
 def encode(body: Message, encoding: Encoding) -> bytes:
-    """Return a body as bytes."""
+    """Encode a body."""
     if encoding == "json":
         return body.model_dump_json().encode()
-    import msgpack  # jobs of one's own process do without it
+    import msgpack  # not needed for jobs inside this process
 
     packed: bytes = msgpack.packb(body.model_dump(mode="json"))
     return packed
 
 
 def decode(body: bytes, encoding: Encoding) -> Any:
-    """Return plain data from bytes; raise ValueError where they are not of that encoding, or hold too much.
+    """Decode a body to plain data; raise ValueError if it is malformed or too large.
 
-    Takes what JSON can hold in both encodings, but lets MessagePack's binary text through for others to name.
+    Both encodings may contain only what JSON can; MessagePack's binary strings pass, and validation rejects them.
     """
     if len(body) > BODY_MAX_BYTES:
         raise ValueError(f"body: has {len(body)} bytes; allowed: at most {BODY_MAX_BYTES}")
@@ -311,7 +311,7 @@ def decode(body: bytes, encoding: Encoding) -> Any:
         return _unpack(body)
     except (ValueError, TypeError, RecursionError) as error:
         reason = str(error) or type(error).__name__
-        raise ValueError(f"body: not {encoding} that can be taken: {reason[:200]}") from error
+        raise ValueError(f"body: invalid {encoding}: {reason[:200]}") from error
 
 
 def _unpack(body: bytes) -> Any:
@@ -340,7 +340,7 @@ _TOO_MANY = f"too many lists and objects; allowed: at most {BODY_MAX_CONTAINERS}
 
 
 class _Containers:
-    """Counts the lists and objects of a body while it is read."""
+    """Counts the lists and objects of a body while it is decoded."""
 
     def __init__(self) -> None:
         self._left = BODY_MAX_CONTAINERS

@@ -1,4 +1,4 @@
-"""Processes as the kernel shows them: who belongs to a session, how much memory they hold, and their end."""
+"""Inspect and signal processes through /proc: members of a session, their memory, their end."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pathlib import Path
 HAS_PROC = sys.platform == "linux"
 PR_SET_PDEATHSIG = 1
 NODE_VARIABLE = "VIDEO_PIPELINE_NODE_STATE"
-"""In the environment of all that a node starts, and of what these start: the node's state folder."""
+"""Environment variable with the node's state folder, inherited by all processes that the node starts."""
 
 OOM_SCORE = "500"
-"""Of 1000: when memory runs out the kernel takes a worker before the node."""
+"""Of 1000: if memory runs out, the kernel kills a worker before the node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that has not ended. `started` is in clock ticks since the machine's start, `memory` in bytes."""
+    """A running process. `started` is in clock ticks since the machine's start, `memory` in bytes."""
 
     pid: int
     group: int
@@ -33,12 +33,12 @@ class Process:
 
 
 def read_process(pid: int) -> Process | None:
-    """Return a process, or None where it has ended, as a zombie too."""
+    """Return a process, or None if it has ended or is a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    # The name is in brackets and may hold anything, brackets too.
+    # The name is in brackets and may contain any characters, even brackets.
     fields = text[text.rindex(b")") + 2 :].split()
     if fields[0] in (b"Z", b"X"):
         return None
@@ -52,7 +52,7 @@ def read_process(pid: int) -> Process | None:
 
 
 def processes() -> Iterator[Process]:
-    """Yield every process that has not ended; none where the system does not show them in /proc."""
+    """Yield all running processes; none if the system has no /proc."""
     for entry in os.scandir("/proc") if HAS_PROC else ():
         if entry.name.isdecimal():
             process = read_process(int(entry.name))
@@ -61,7 +61,7 @@ def processes() -> Iterator[Process]:
 
 
 def session_members(*sessions: int) -> dict[int, list[Process]]:
-    """Return the processes of sessions, those of a group of the same number with them."""
+    """Return the processes of each session, and those whose group has the session's id."""
     found: dict[int, list[Process]] = {session: [] for session in sessions}
     for process in processes():
         if process.session in found:
@@ -72,7 +72,7 @@ def session_members(*sessions: int) -> dict[int, list[Process]]:
 
 
 def signal_process(process: Process, number: signal.Signals) -> None:
-    """Send a signal to exactly this process, never to another that got its number."""
+    """Send a signal to exactly this process, never to another one that reuses its id."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:
@@ -87,9 +87,9 @@ def signal_process(process: Process, number: signal.Signals) -> None:
 
 
 def signal_session(session: int, number: signal.Signals, *, spare: int | None = None) -> int:
-    """Send a signal to all processes of a session, but not to `spare`; return how many there were.
+    """Send a signal to all processes of a session except `spare`; return how many there were.
 
-    Where the system does not show processes in /proc only the leader's group gets it, and none are counted.
+    Without /proc only the leader's group gets the signal, and 0 is returned.
     """
     if not HAS_PROC:
         if spare is None:
@@ -97,14 +97,14 @@ def signal_session(session: int, number: signal.Signals, *, spare: int | None = 
                 os.killpg(session, number)
         return 0
     members = [process for process in session_members(session)[session] if process.pid != spare]
-    # The leader first: what it would start otherwise is not there yet when the others are listed.
+    # The leader first, so that it starts no further processes.
     for process in sorted(members, key=lambda process: process.pid != session):
         signal_process(process, number)
     return len(members)
 
 
 def started_for(state: Path) -> list[Process]:
-    """Return every process that a node of this state folder has started, directly or not."""
+    """Return all processes that a node of this state folder has started, directly or not."""
     wanted = f"{NODE_VARIABLE}={state}".encode()
     found = []
     for process in processes():
@@ -113,14 +113,14 @@ def started_for(state: Path) -> list[Process]:
         try:
             environment = Path(f"/proc/{process.pid}/environ").read_bytes()
         except OSError:
-            continue  # ended, or another process
+            continue  # it has ended or belongs to another user
         if wanted in environment.split(b"\0"):
             found.append(process)
     return found
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the thread that started it ends; end at once where it has ended."""
+    """Make the kernel kill this process when the thread that started it ends; exit now if `parent` has ended."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0) != 0:
@@ -130,7 +130,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def set_worker_limits() -> None:
-    """Leave no core dump, and be taken before the node when memory runs out."""
+    """Disable core dumps, and let the kernel kill this process before the node if memory runs out."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")

@@ -1,1 +1,1 @@
-"""The pictures, clips and sounds of a job: where they may come from, and those sent with it."""
+"""The assets of a job: which sources are allowed, and the files sent with it."""

@@ -1,4 +1,4 @@
-"""The inbox: inline assets of submitted jobs, named by their SHA-256, whole and on the disk or not there."""
+"""The inbox: inline assets of submitted jobs, named by their SHA-256; each is complete and durable, or absent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from video_pipeline.engine.common.files import sync_folder
 from video_pipeline.engine.errors import RenderingError
 
 INBOX_PREFIX = "inbox:"
-"""`inbox:SHA256.jpg` in a stored job stands for a file of the inbox. Clients may not write it."""
+"""`inbox:SHA256.jpg` in a stored job refers to a file of the inbox. Clients may not send such references."""
 
 _NAME = r"[0-9a-f]{64}(?:" + "|".join(re.escape(suffix) for suffix in SUFFIXES) + ")"
 INBOX_REFERENCE = re.compile(INBOX_PREFIX + f"({_NAME})")
@@ -25,14 +25,14 @@ SWEPT_PREFIX = ".swept-"
 
 
 class InboxError(RenderingError):
-    """The inbox cannot be written: the disk is full or read-only. Nothing was accepted."""
+    """The inbox cannot be written: the disk is full or read-only. No job was accepted."""
 
 
 class Inbox:
     """A folder of inline assets. One thread writes; others may read and sweep.
 
-    What is kept becomes visible in `sync`, which must come before the commit of the jobs that refer to it: a
-    file that has its name is whole on the disk.
+    `sync` makes kept assets durable and visible; call it before the commit of the jobs that refer to them. A file
+    with its final name is complete on the disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Inbox:
         self._renamed = False
 
     def keep(self, data: bytes, suffix: str) -> str:
-        """Write bytes, if they are not here yet, and return the reference to them. Raises InboxError."""
+        """Write an asset unless it exists, and return the reference to it. Raises InboxError."""
         name = f"{hashlib.sha256(data).hexdigest()}{suffix}"
         if name not in self._pending and not self._found(name, len(data)):
             partial = self.folder / f"{PARTIAL_PREFIX}{secrets.token_hex(12)}"
@@ -51,13 +51,11 @@ class Inbox:
                 self._pending[name] = partial
             except OSError as error:
                 _remove(partial)
-                raise InboxError(
-                    f"{self.folder}: an inline asset cannot be kept: {error.strerror}"
-                ) from error
+                raise InboxError(f"{self.folder}: cannot write an inline asset: {error.strerror}") from error
         return f"{INBOX_PREFIX}{name}"
 
     def sync(self) -> None:
-        """Make everything that was kept last. Raises InboxError; then no job that refers to it may be accepted."""
+        """Make all kept assets durable. If it raises InboxError, no job that refers to them may be accepted."""
         try:
             for partial in self._pending.values():
                 with partial.open("rb+") as file:
@@ -69,27 +67,27 @@ class Inbox:
                 sync_folder(self.folder)
         except OSError as error:
             self.discard()
-            raise InboxError(f"{self.folder}: inline assets cannot be kept: {error.strerror}") from error
+            raise InboxError(f"{self.folder}: cannot write inline assets: {error.strerror}") from error
         self._pending.clear()
         self._renamed = False
 
     def discard(self) -> None:
-        """Forget what was kept since the last `sync`."""
+        """Delete the assets kept since the last `sync`."""
         for partial in self._pending.values():
             _remove(partial)
         self._pending.clear()
 
     def path(self, reference: str) -> Path | None:
-        """Return the file that a reference stands for, or None if it is none or the file is not there."""
+        """Return the file of a reference, or None if the reference is invalid or the file does not exist."""
         match = INBOX_REFERENCE.fullmatch(reference)
         path = self.folder / match.group(1) if match else None
         return path if path is not None and path.is_file() and not path.is_symlink() else None
 
     def _found(self, name: str, size: int) -> bool:
-        """Say whether a file is here, and put off its sweeping.
+        """Return whether a file exists, and renew its age, so that it is not swept.
 
-        The rename that gave it its name may not be on the disk yet where another process died before its
-        `sync`, so the folder is synced again.
+        Another process may have died after renaming the file but before syncing the folder, so the next `sync`
+        syncs the folder.
         """
         path = self.folder / name
         try:
@@ -103,16 +101,16 @@ class Inbox:
 
 
 def inbox_names(text: str) -> set[str]:
-    """Return the names of the inbox's files that a text (a job's story and config as JSON) refers to."""
+    """Return the names of the inbox files that a text (story and config of a job as JSON) refers to."""
     return set(INBOX_REFERENCE.findall(text))
 
 
 def sweep_inbox(inbox: Path, referenced: Collection[str], older_than_s: float) -> int:
-    """Delete files that no job refers to and that nobody has handed in for some seconds; return how many.
+    """Delete files that no job refers to and that were not sent within `older_than_s` seconds; return how many.
 
-    `referenced` are names or references of what is to stay. A job whose commit is under way refers to files
-    that are not in it yet, so `older_than_s` must be longer than that takes: minutes. Safe beside a front end
-    that finds the same file again at this moment: the file is moved aside before its age is judged for good.
+    `referenced` holds names or references of the files to keep. Jobs about to be committed are missing from it, so
+    `older_than_s` must exceed the time of a commit: use minutes. Safe while the server process finds the same file:
+    the file is moved aside before the final check of its age.
     """
     kept = {reference.removeprefix(INBOX_PREFIX) for reference in referenced}
     return sum(_sweep(path, older_than_s) for path in _entries(inbox) if path.name not in kept)
@@ -129,7 +127,7 @@ def _sweep(path: Path, older_than_s: float) -> bool:
     name = path.name
     leftover = name.startswith((PARTIAL_PREFIX, SWEPT_PREFIX))
     if not leftover and not re.fullmatch(_NAME, name):
-        return False  # not ours
+        return False  # not a file of the inbox
     try:
         if not _is_old(path, older_than_s):
             return False

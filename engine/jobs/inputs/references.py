@@ -1,8 +1,8 @@
-"""Where the assets of a job come from: files beneath the node's roots, inline parts, public URLs.
+"""The allowed sources of a job's assets: files under the node's asset roots, inline parts, public URLs.
 
-`check_references` judges a job at the door, `localise` again if it is rendered; only what `localise` returns,
-local paths all of them, may be rendered. Both work on the story as its own parser reads it, so no other spelling
-of a field can pass them by.
+The server checks a submit with `check_references`; the worker checks again with `localise`, whose result contains
+only local paths and alone may be rendered. Both use the parsed story, so no alternative spelling of a field can
+bypass them.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ _INLINE = re.compile(INLINE_PREFIX + r"(0|[1-9][0-9]{0,5})", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 Fetch = Callable[[str, Path, AssetKind], Path]
-"""Read a URL into a folder, check that it is of a kind, and return its file; raises FetchError."""
+"""Download a URL into a folder, check its kind and return the file; raises FetchError."""
 
 
 class Localised(NamedTuple):
-    """A job that refers to local, absolute paths only. `warnings` tell which assets are fallen back on, and why."""
+    """A job with local, absolute paths only. `warnings`: which assets were replaced or left out, and why."""
 
     story: dict[str, Any]
     config: dict[str, Any]
@@ -71,12 +71,12 @@ class Localised(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A place in a job's data that refers to an asset."""
+    """A field of a job that refers to an asset."""
 
     at: AssetPlace
     place: str
     drop: tuple[dict[str, Any], str] | None
-    """What may be left out of the job if the asset is unusable: the scene's picture, the music."""
+    """Mapping and key to delete if the asset is unusable (a scene's picture, music); None: it is required."""
 
     @property
     def kind(self) -> AssetKind:
@@ -87,14 +87,14 @@ class _Slot:
         return str(self.at.value)
 
     def wrong(self, reason: str, allowed: str = "") -> AssetReferenceError:
-        """Return the error that names this place."""
+        """Return the error that names this field."""
         return AssetReferenceError(
             self.place, field=self.at.field, value=self.value, reason=reason, allowed=allowed
         )
 
 
 def names_assets(story: Story, config: Mapping[str, Any]) -> bool:
-    """Say whether a job may refer to assets: where it names none there is nothing to check, or to make local."""
+    """Return whether a job may refer to assets; if not, there is nothing to check."""
     for scene in story.scenes or ():
         for field in SCENE_FIELDS:
             if getattr(scene, field.key) is not None:
@@ -111,12 +111,12 @@ def check_references(
     parts: Sequence[bytes],
     inbox: Inbox | Path,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Check every reference of a job and return its story and config as plain data to be stored.
+    """Check every asset reference of a job; return its story and config as plain data to store.
 
-    Paths are resolved, inline parts kept in the inbox, URLs checked by their writing. The story has its id, so
-    that it stays the same when paths change. Given an `Inbox`, the caller syncs it before it accepts the job;
-    given a folder, that has been done on return. Raises StoryError or ConfigError for data that is none,
-    AssetReferenceError naming scene and field, InboxError if the disk is full.
+    Paths are resolved, inline parts written to the inbox, the syntax of URLs checked. The story gets its id, which
+    then no longer depends on paths. If `inbox` is an `Inbox`, the caller must sync it before accepting the job; if it
+    is a folder, it is synced on return. Raises StoryError or ConfigError for invalid data, AssetReferenceError naming
+    scene and field, InboxError if the disk is full.
     """
     data, settings = _plain_story(story), _plain_config(config)
     slots = list(_slots(data, settings))
@@ -136,8 +136,8 @@ def check_references(
             "inline assets",
             field="parts",
             value=", ".join(str(number) for number in unused[:20]),
-            reason="nothing in the job refers to them",
-            allowed=f"{len(used)} parts, those that it names",
+            reason="the job does not refer to them",
+            allowed=f"only the {len(used)} parts that it refers to",
         )
     box = inbox if isinstance(inbox, Inbox) else Inbox(inbox)
     kept = {number: box.keep(bytes(parts[number]), suffix) for number, suffix in sorted(used.items())}
@@ -161,12 +161,12 @@ def localise(
     fetch: Fetch,
     settings: Config | None = None,
 ) -> Localised:
-    """Return a job, stored by `check_references`, with every asset as a local absolute path.
+    """Return a job that `check_references` stored, with every asset as a local absolute path.
 
-    Everything is checked once more. URLs are fetched into `temp`, each once. One that is no asset follows the
-    fallback settings of `settings`, the job's whole configuration (by default that of `config`): its scene then
-    shows a drawn picture, its music is left out, with a warning. Raises AssetReferenceError, which no further
-    attempt mends, and FetchError of kind transient, both naming scene and field.
+    All references are checked again. Each URL is fetched once, into `temp`. If its content is unusable, the fallback
+    settings of `settings`, the job's whole configuration (default: that of `config`), decide: a drawn picture replaces
+    a picture, music is left out, each with a warning. Raises AssetReferenceError, which is permanent, and FetchError
+    of kind transient, both naming scene and field.
     """
     data, own = _plain_story(story), _plain_config(config)
     slots = list(_slots(data, own))
@@ -182,7 +182,7 @@ def localise(
                 raise slot.wrong("is no longer in the inbox")
             local[wanted] = str(path.absolute())
         elif slot.value.startswith(INLINE_PREFIX):
-            raise slot.wrong("an inline asset that was never received")
+            raise slot.wrong("the inline asset was never received")
         elif is_url(slot.value):
             _check_url(slot, node)
         else:
@@ -206,7 +206,7 @@ class _Wanted(NamedTuple):
 
 
 def _fetch_all(urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch) -> dict[_Wanted, str | FetchError]:
-    """Fetch some URLs at a time; return the file of each, or why there is none."""
+    """Fetch URLs in parallel; return the file or the error of each."""
     if not urls:
         return {}
     folder.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def _fetch_all(urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch) -> dict
 
 
 def _fall_back(slot: _Slot, error: FetchError, settings: Config) -> str:
-    """Take a reference out of the job and return the warning of it; raise if that is not allowed."""
+    """Remove a reference from the job and return a warning; raise if the settings do not allow that."""
     if error.kind == "transient":
         raise FetchError(f"{slot.place}: {error}", url=error.url, kind=error.kind) from error
     is_picture = slot.kind != "sound"
@@ -236,7 +236,7 @@ def _fall_back(slot: _Slot, error: FetchError, settings: Config) -> str:
 
 
 def _plain_story(story: Story | Mapping[str, Any]) -> dict[str, Any]:
-    """Return a story as its own model writes it, with its id."""
+    """Return a story as plain data in the form of its model, with its id."""
     model = parse_story(story)
     data = model.model_dump(mode="json", exclude_unset=True)
     data["id"] = model.story_id
@@ -244,7 +244,7 @@ def _plain_story(story: Story | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a job's configuration by sections, copied."""
+    """Return a copy of a job's configuration by sections."""
     inner: Any = config
     if set(config) == {"video_pipeline"}:
         inner = config["video_pipeline"] or {}
@@ -254,7 +254,7 @@ def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _slots(story: dict[str, Any], config: dict[str, Any]) -> Iterator[_Slot]:
-    """Yield every place that refers to an asset."""
+    """Yield every field that refers to an asset."""
     for at in story_assets(story):
         if at.kind != "font" or _is_font_file(at.value):
             scene = f"{at.within} (scene_id {at.owner['scene_id']!r}): " if at.within else ""
@@ -268,7 +268,7 @@ def _slots(story: dict[str, Any], config: dict[str, Any]) -> Iterator[_Slot]:
 
 
 def _is_font_file(name: str) -> bool:
-    """Say whether a font is named by a file, in any of the ways that a job may; otherwise it is a family."""
+    """Return whether a font is given by a file, part or URL; otherwise it is a family name."""
     return is_url(name) or name.startswith((INLINE_PREFIX, INBOX_PREFIX)) or is_font_file(name)
 
 
@@ -279,16 +279,18 @@ def _inline_number(slot: _Slot, parts: Sequence[bytes]) -> int:
         count = (
             f"{INLINE_PREFIX}0 to {INLINE_PREFIX}{len(parts) - 1}"
             if parts
-            else "none: the request has no parts"
+            else "none; the request has no parts"
         )
         raise slot.wrong("there is no such part", count)
     return number
 
 
 def _suffix_of_part(slot: _Slot, part: bytes, node: Node) -> str:
-    """Return the suffix for an inline part by its content; raise if it is not what its field needs."""
+    """Return the suffix for the content of an inline part; raise if its format does not suit the field."""
     if len(part) > node.asset_max_mb * 1e6:
-        raise slot.wrong(f"{len(part)} bytes", f"at most {node.asset_max_mb:g} MB (node.asset_max_mb)")
+        raise slot.wrong(
+            f"the part has {len(part)} bytes", f"at most {node.asset_max_mb:g} MB (node.asset_max_mb)"
+        )
     try:
         return suffix_as(slot.kind, bytes(part[:HEAD_BYTES]))
     except ValueError as error:
@@ -297,7 +299,7 @@ def _suffix_of_part(slot: _Slot, part: bytes, node: Node) -> str:
 
 def _check_url(slot: _Slot, node: Node) -> None:
     if not node.asset_urls:
-        raise slot.wrong("this node fetches no URLs (node.asset_urls)", _local_ways(node))
+        raise slot.wrong("this node does not fetch URLs (node.asset_urls)", _local_ways(node))
     try:
         check_url(slot.value)
     except FetchError as error:
@@ -306,14 +308,14 @@ def _check_url(slot: _Slot, node: Node) -> None:
 
 def _local_ways(node: Node) -> str:
     if not node.asset_roots:
-        return f"an inline part ({INLINE_PREFIX}0); this node has no folders of assets (node.asset_roots)"
-    return f"a file beneath {', '.join(str(root) for root in node.asset_roots)}, or an inline part ({INLINE_PREFIX}0)"
+        return f"an inline part ({INLINE_PREFIX}0); this node has no asset folders (node.asset_roots)"
+    return f"a file under {', '.join(str(root) for root in node.asset_roots)}, or an inline part ({INLINE_PREFIX}0)"
 
 
 def _resolve(slot: _Slot, node: Node) -> Path:
-    """Return the real path of a file beneath one of the roots, symlinks followed.
+    """Return the real path, with symlinks resolved, of a file under one of the roots.
 
-    Nothing outside the roots is looked at, so an error tells nothing about what is there.
+    Paths outside the roots are not accessed, so errors reveal nothing about them.
     """
     value = slot.value
     fault = _fault_in_path(value)
@@ -325,40 +327,40 @@ def _resolve(slot: _Slot, node: Node) -> Path:
         inside = any(path.is_relative_to(root) for pair in roots for root in pair)
         candidates = [path] if inside else []
         if not inside:
-            raise slot.wrong("is outside the folders of assets", _local_ways(node))
+            raise slot.wrong("is outside the asset folders", _local_ways(node))
     else:
         candidates = [root / path for root, _ in roots]
     for candidate in candidates:
         try:
             real = Path(os.path.realpath(candidate, strict=True))
             if not any(real.is_relative_to(root) for _, root in roots):
-                raise slot.wrong("leads out of the folders of assets", _local_ways(node))
+                raise slot.wrong("leads out of the asset folders", _local_ways(node))
             status = real.stat()
         except (OSError, ValueError):
             continue
         if not stat.S_ISREG(status.st_mode):
             raise slot.wrong("is not a file", _local_ways(node))
         if not os.access(real, os.R_OK):
-            raise slot.wrong("cannot be read by this node", _local_ways(node))
+            raise slot.wrong("this node cannot read it", _local_ways(node))
         return real
     raise slot.wrong("there is no such file", _local_ways(node))
 
 
 def _fault_in_path(value: str) -> str | None:
-    """Return what is wrong with a path as it is written."""
+    """Return what is wrong with the text of a path, or None."""
     try:
         raw = value.encode()
     except UnicodeEncodeError:
-        return "holds half of a surrogate pair"
+        return "contains half of a surrogate pair"
     if value.startswith(INBOX_PREFIX):
-        return f"{INBOX_PREFIX} is the node's own"
+        return f"{INBOX_PREFIX} is reserved for the node"
     if _SCHEME.match(value):
-        return "is no path, and a URL of a scheme that is not fetched"
+        return "is a URL with a scheme that is not supported"
     if any(unicodedata.category(character) == "Cc" for character in value):
-        return "holds control characters"
+        return "contains control characters"
     names = re.split(r"[/\\]" if os.sep == "\\" else "/", value)
     if ".." in names:
-        return "holds '..'"
+        return "contains '..'"
     if len(raw) > PATH_MAX_BYTES or any(len(name.encode()) > NAME_MAX_BYTES for name in names):
         return f"is too long ({len(raw)} bytes)"
     return None

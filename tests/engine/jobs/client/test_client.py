@@ -274,7 +274,7 @@ def test_a_client_that_was_used_before_a_fork_says_so() -> None:
         ({"retries": -1}, "whole number"),
         ({"encoding": "pickle"}, "json, msgpack"),
         ({"key_file": "a.key"}, "node_key: is missing"),
-        ({"key_file": "/nowhere", "node_key": "x"}, "/nowhere: the key cannot be read"),
+        ({"key_file": "/nowhere", "node_key": "x"}, "/nowhere: cannot read the key"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], words: str) -> None:

@@ -96,7 +96,7 @@ def test_a_sync_that_fails_keeps_nothing_and_the_next_one_starts_anew(
     reference = box.keep(b"abc", ".jpg")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", refuse)
-        with pytest.raises(InboxError, match="cannot be kept: Input/output error"):
+        with pytest.raises(InboxError, match="cannot write inline assets: Input/output error"):
             box.sync()
     assert names(tmp_path) == []
     box.sync()
@@ -157,7 +157,7 @@ def test_a_link_in_the_inbox_is_not_followed(tmp_path: Path) -> None:
 
 def test_an_inbox_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InboxError, match="cannot be kept"):
+    with pytest.raises(InboxError, match="cannot write"):
         Inbox(tmp_path / "file" / "inbox").keep(b"abc", ".jpg")
 
 
@@ -167,7 +167,7 @@ def test_one_part_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        with pytest.raises(InboxError, match="cannot be kept: File too large"):
+        with pytest.raises(InboxError, match="cannot write an inline asset: File too large"):
             box.keep(bytes(2000), ".jpg")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -237,7 +237,7 @@ def test_an_error_tells_nothing_of_what_is_outside(root: Path, tmp_path: Path) -
 
 def test_without_roots_no_path_is_allowed(tmp_path: Path, root: Path) -> None:
     for name in ("a.jpg", str(root / "a.jpg")):
-        with pytest.raises(AssetReferenceError, match="no folders of assets"):
+        with pytest.raises(AssetReferenceError, match="no asset folders"):
             check_references(story({"image": name}), {}, node=Node(), parts=(), inbox=tmp_path)
 
 

@@ -159,7 +159,7 @@ REFUSED: dict[str, tuple[list[bytes], str, str]] = {
     "an unknown verb": ([b"VP1J", b"1", b"sumbit", b"{}"], "UNKNOWN_VERB", "submit"),
     "a verb of bytes": ([b"VP1J", b"1", b"\xff" * 999, b"{}"], "UNKNOWN_VERB", "submit"),
     "a long request id": ([b"VP1J", b"1" * 65, b"ping", b"{}"], "BAD_REQUEST", "at most 64"),
-    "no json": ([b"VP1J", b"1", b"ping", b"{"], "BAD_REQUEST", "not json"),
+    "no json": ([b"VP1J", b"1", b"ping", b"{"], "BAD_REQUEST", "invalid json"),
     "no object": ([b"VP1J", b"1", b"ping", b"[]"], "BAD_REQUEST", "an object"),
     "an unknown field": ([b"VP1J", b"1", b"ping", b'{"pong":1}'], "BAD_REQUEST", "'pong'|unknown key"),
     "parts of a ping": ([b"VP1J", b"1", b"ping", b"{}", b"part"], "BAD_REQUEST", "none"),

@@ -159,7 +159,7 @@ class TestAssets:
         parts = (PNG,) if story in (STORY, WITH_ID) else (PNG, PNG)
         error = refused(check, story=story, parts=parts)
         assert (error.code, error.field) == ("INVALID_ASSET", "parts")
-        assert "nothing in the job refers to them" in error.message
+        assert "the job does not refer to them" in error.message
         check.sync()
         assert not (config.state_dir() / "inbox").exists()
 
@@ -186,7 +186,7 @@ class TestAssets:
         inbox.write_text("in the way")
         error = refused(check, story=IMAGE_STORY, parts=(PNG,))
         assert (error.code, error.retry_after) == ("STORAGE", 10.0)
-        with pytest.raises(RequestError, match="cannot be kept") as caught:
+        with pytest.raises(RequestError, match="cannot write") as caught:
             check.sync()
         assert (caught.value.reply.code, caught.value.reply.retry_after) == ("STORAGE", 10.0)
         check.sync()
@@ -195,7 +195,7 @@ class TestAssets:
         prepare(check, story=IMAGE_STORY, parts=(PNG,))
         for partial in (config.state_dir() / "inbox").iterdir():
             partial.unlink()
-        with pytest.raises(RequestError, match="cannot be kept") as caught:
+        with pytest.raises(RequestError, match="cannot write") as caught:
             check.sync()
         assert (caught.value.reply.code, caught.value.reply.retry_after) == ("STORAGE", 10.0)
 
