@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
+from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
 from video_pipeline.filters.text import Color, TextStyle
 
@@ -44,7 +45,7 @@ class Footage:
     many pixels of luma share one of chroma, across and down. `last_frame` is when its last frame that can be
     decoded begins (None: nothing is known), counted as `start` is. `stream_index` is the number of its stream in
     the file, if it is not the first of its kind. With `changes_size` later frames have other sizes than the first. A file that
-    is not `seekable`, for it is damaged, is read from its start.
+    is not `seekable`, for it is damaged, is read from its start. `color` is what its colours are, if not BT.709.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Footage:
     stream_index: int | None = None
     changes_size: bool = False
     seekable: bool = True
+    color: ColorTags | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 
+from video_pipeline.engine.assets.clip_color import UNSPECIFIED, color_of
 from video_pipeline.engine.assets.clip_frames import (
     LastFrame,
     axis_start,
@@ -36,7 +37,6 @@ DEMUXERS = {
 """PyAV's format names of the containers that are allowed, and the demuxer that ffmpeg is pinned to."""
 
 HD_LONG_SIDE_PX = 1280
-UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of the containers whose length nobody wrote down: FFmpeg guesses it from time stamps."""
@@ -158,6 +158,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         stream_index=stream.index if stream.index != container.streams.video[0].index else None,
         changes_size=bool(last.sizes_px - {(frame.width, frame.height)}),
         seekable=seekable,
+        color=color_of(stream, frame),
     )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)

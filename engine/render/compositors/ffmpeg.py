@@ -27,7 +27,14 @@ from video_pipeline.engine.timeline import (
 )
 from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade, ken_burns
-from video_pipeline.filters.color import scale_each, scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.color import (
+    Converter,
+    convert_to_bt709,
+    scale_each,
+    scale_to_bt709,
+    tag_bt709,
+    to_pix_fmt,
+)
 from video_pipeline.filters.crop import COARSEST_GRID_PX, crop
 from video_pipeline.filters.fit import compose_fit
 from video_pipeline.filters.geometry import (
@@ -50,6 +57,9 @@ PERSPECTIVE_MAX_ZOOM = 1.8
 INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
 """Containers in which a seek finds the keyframe before a time; the others are read from their start."""
 
+SCALE_CONVERTS_FROM = (8,)
+"""The release of FFmpeg from which scale changes primaries and transfers."""
+
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
 
 
@@ -70,6 +80,7 @@ class FfmpegCompositor:
     motion: str = "auto"
     oversample: int = 4
     has_perspective: bool = True
+    converter: Converter = "zscale"
     version: str = ""
     name: ClassVar[str] = "ffmpeg"
 
@@ -89,6 +100,7 @@ class FfmpegCompositor:
             "motion": self.motion,
             "oversample": self.oversample,
             "has_perspective": self.has_perspective,
+            "converter": self.converter,
         }
 
     def segments(self) -> tuple[FrameRange, ...]:
@@ -383,13 +395,20 @@ class FfmpegCompositor:
         source = (footage.width_px, footage.height_px)
         pixels = footage.pixels_px or source
         if clip.fit != "cover":
+            stream = self._as_bt709(stream, footage)
             return compose_fit(
                 stream, fit=clip.fit, source_px=source, pixels_px=pixels, canvas_px=(width, height)
             )
         rect = largest_rect(source[0] / source[1], width / height)
         window = nearest_window(rect, pixels, footage.chroma_grid_px)
         stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
+        stream = self._as_bt709(stream, footage)
         return scale_to_bt709(stream, width_px=width, height_px=height)
+
+    def _as_bt709(self, stream: Stream, footage: Footage) -> Stream:
+        if footage.color is None:
+            return stream
+        return convert_to_bt709(stream, footage.color, converter=self.converter)
 
     # -- captions and watermark ---------------------------------------------------------------------
 
@@ -476,8 +495,15 @@ def open_graphs(
         motion=config.video.motion,
         oversample=config.video.zoompan_oversample,
         has_perspective="perspective" in ffmpeg.filters,
+        converter=_converter(ffmpeg),
         version=ffmpeg.version,
     )
+
+
+def _converter(ffmpeg: FfmpegProgram) -> Converter:
+    if {"zscale", "tonemap"} <= ffmpeg.filters:
+        return "zscale"
+    return "scale" if ffmpeg.release >= SCALE_CONVERTS_FROM else "none"
 
 
 def _probe() -> Probe:
