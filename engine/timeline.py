@@ -46,6 +46,7 @@ class Footage:
     decoded begins (None: nothing is known), counted as `start` is. `stream_index` is the number of its stream in
     the file, if it is not the first of its kind. With `changes_size` later frames have other sizes than the first. A file that
     is not `seekable`, for it is damaged, is read from its start. `color` is what its colours are, if not BT.709.
+    Frames of an `interlaced` clip that are flagged so are deinterlaced; a `transparent` one stands on black.
     """
 
     path: Path
@@ -63,6 +64,8 @@ class Footage:
     changes_size: bool = False
     seekable: bool = True
     color: ColorTags | None = None
+    interlaced: bool = False
+    transparent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,14 @@ def convert_to_bt709(stream: Stream, tags: ColorTags, *, converter: Converter) -
     return stream.filter("zscale", t="bt709", m="bt709", r="tv").filter("format", "yuv444p")
 
 
+def on_black(stream: Stream) -> Stream:
+    """Lay frames with transparency over black."""
+    stream = stream.filter("scale", flags=SCALER_FLAGS).filter(
+        "format", "gbrap|gbrap10le|gbrap12le|gbrap16le"
+    )
+    return stream.filter("premultiply", inplace=1).filter("format", "gbrp|gbrp10le|gbrp12le|gbrp16le")
+
+
 def scale_each(stream: Stream, *, width_px: int, height_px: int) -> Stream:
     """Bring frames of changing sizes to one, each whole, on black."""
     return stream.filter(

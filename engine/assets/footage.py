@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -74,6 +75,9 @@ class Clipped:
 
 def _demuxer(path: Path) -> str:
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise NotVideoError(f"{path}: is no regular file; allowed: a file, not a pipe or a device")
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError as error:
@@ -159,6 +163,8 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         changes_size=bool(last.sizes_px - {(frame.width, frame.height)}),
         seekable=seekable,
         color=color_of(stream, frame),
+        interlaced=bool(frame.interlaced_frame),
+        transparent=stream.codec_context.name != "rawvideo" and _has_alpha(frame.format),
     )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
@@ -185,6 +191,10 @@ def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]
     across, down = 16 // pix_fmt.chroma_width(16), 16 // pix_fmt.chroma_height(16)
     # To turn a frame ffmpeg may give it another format, whose grid is square.
     return (max(across, down),) * 2 if turned else (across, down)
+
+
+def _has_alpha(pix_fmt: av.VideoFormat) -> bool:
+    return any(component.is_alpha for component in pix_fmt.components)
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:

@@ -47,6 +47,16 @@ def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
     return image
 
 
+def animation_warning(path: Path) -> str | None:
+    """Return the warning that only the first picture of an animated file is shown, or None if it holds one."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            count = getattr(image, "n_frames", 1)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return f"{path}: is animated ({count} pictures); only the first is shown" if count > 1 else None
+
+
 def check_png(path: Path) -> None:
     """Raise DamagedError for a PNG whose checksums do not hold; none of its pixels is decoded."""
     try:

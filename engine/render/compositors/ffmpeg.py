@@ -30,6 +30,7 @@ from video_pipeline.filters import fade, ken_burns
 from video_pipeline.filters.color import (
     Converter,
     convert_to_bt709,
+    on_black,
     scale_each,
     scale_to_bt709,
     tag_bt709,
@@ -377,6 +378,8 @@ class FfmpegCompositor:
         )
         if not seeks:
             stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
+        if footage.interlaced:
+            stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         if not footage.seekable:
             # Where nobody knows when the frames end, the last one goes on before they are counted.
             stream = stream.filter("tpad", stop=-1, stop_mode="clone")
@@ -391,6 +394,8 @@ class FfmpegCompositor:
         stream = stream.filter("fps", fps=fps, start_time=0, eof_action="pass")
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         stream = self._trim(stream, first, first + len(span))
+        if footage.transparent:
+            stream = on_black(stream)
         width, height = self.timeline.width_px, self.timeline.height_px
         source = (footage.width_px, footage.height_px)
         pixels = footage.pixels_px or source
