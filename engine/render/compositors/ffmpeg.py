@@ -61,7 +61,8 @@ INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
 SCALE_CONVERTS_FROM = (8,)
 """The release of FFmpeg from which scale changes primaries and transfers."""
 
-GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
+GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", "1")
+"""A clip of which hardly a frame can be decoded is no reason to fail: its last one is held."""
 
 
 @dataclass(frozen=True, slots=True)
