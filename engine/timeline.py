@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
+from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
 from video_pipeline.filters.text import Color, TextStyle
 
@@ -44,7 +45,8 @@ class Footage:
     many pixels of luma share one of chroma, across and down. `last_frame` is when its last frame that can be
     decoded begins (None: nothing is known), counted as `start` is. `stream_index` is the number of its stream in
     the file, if it is not the first of its kind. With `changes_size` later frames have other sizes than the first. A file that
-    is not `seekable`, for it is damaged, is read from its start.
+    is not `seekable`, for it is damaged, is read from its start. `color` is what its colours are, if not BT.709.
+    Frames of an `interlaced` clip that are flagged so are deinterlaced; a `transparent` one stands on black.
     """
 
     path: Path
@@ -61,6 +63,9 @@ class Footage:
     stream_index: int | None = None
     changes_size: bool = False
     seekable: bool = True
+    color: ColorTags | None = None
+    interlaced: bool = False
+    transparent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

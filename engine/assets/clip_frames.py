@@ -26,8 +26,8 @@ NO_MOVING_PICTURE: Final = Disposition.attached_pic | Disposition.timed_thumbnai
 STEPS_BACK_S: Final = (0, 1, 4, 16, 64, 256, 1024, 4096)
 """How far before its end a file is searched for frames that can be read, step by step."""
 
-DECODED_PIXELS: Final = 300 * 1920 * 1080
-"""Past this much of a tail only its keyframe is decoded: a few seconds of work for the largest clips."""
+DECODED_PIXELS: Final = 48 * 1920 * 1080
+"""Past this much of a tail, a tenth of a second of work, the rest is taken to be as good: ffmpeg holds what is not."""
 
 RESTART_S: Final = Fraction(1, 10)
 """Time stamps that go back by more have started anew: ffmpeg lets what follows go on where they were."""
