@@ -39,7 +39,7 @@ def foreign_profile(image: Image.Image) -> bytes | None:
         gamma = SRGB_GAMMA
     if abs(gamma - SRGB_GAMMA) < 0.01 and _near_srgb(chromaticity):
         return None
-    made = _matrix_profile(gamma, chromaticity or SRGB_CHROMATICITY)
+    made = matrix_profile(gamma, chromaticity or SRGB_CHROMATICITY)
     return made if made and _changes_colours(made) else None
 
 
@@ -96,7 +96,7 @@ def _xyz(x: float, y: float) -> npt.NDArray[np.float64]:
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
-def _matrix_profile(gamma: float, chromaticity: tuple[float, ...]) -> bytes | None:
+def matrix_profile(gamma: float, chromaticity: tuple[float, ...]) -> bytes | None:
     """Return the ICC profile (version 2, ICC.1:2001-04) of a display with these primaries and 1 / `gamma`."""
     white, *primaries = [chromaticity[at : at + 2] for at in range(0, 8, 2)]
     try:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from video_pipeline.engine.assets.srgb import SRGB_CHROMATICITY, _matrix_profile, foreign_profile, to_srgb
+from video_pipeline.engine.assets.srgb import SRGB_CHROMATICITY, foreign_profile, matrix_profile, to_srgb
 from video_pipeline.engine.assets.stills import prepare_still
 from video_pipeline.engine.assets.watermark import prepare_watermark
 from video_pipeline.engine.common.cache import ContentCache
@@ -24,7 +24,7 @@ LEVELS = 2
 
 
 def p3_profile(name: bytes = b"none") -> bytes:
-    made = _matrix_profile(1 / 2.2, P3_CHROMATICITY)
+    made = matrix_profile(1 / 2.2, P3_CHROMATICITY)
     assert made is not None
     return made.replace(b"none", name)
 
@@ -77,7 +77,7 @@ def test_a_profile_counts_in_every_mode_whatever_it_is_called(
 
 def test_a_profile_of_greys_counts(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
-    picture("L", (60, 60, 60)).save(path, icc_profile=_matrix_profile(1.0, SRGB_CHROMATICITY))
+    picture("L", (60, 60, 60)).save(path, icc_profile=matrix_profile(1.0, SRGB_CHROMATICITY))
     assert shown(path, tmp_path) == near((133, 133, 133))
 
 
