@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
+from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
 from video_pipeline.filters.text import Color, TextStyle
 
@@ -44,7 +45,9 @@ class Footage:
     pixels). `chroma_grid_px` is how many luma pixels share one chroma sample, across and down. `last_frame` is
     when the last decodable frame begins, on the axis of `start` (None: unknown). `stream_index` is the video
     stream's number in the file, None for the first. If `changes_size`, later frames differ in size from the
-    first. A file that is not `seekable` is damaged and is read from its start.
+    first. A file that is not `seekable` is damaged and is read from its start. `color` describes its colours
+    if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced. A `transparent`
+    clip is drawn on black.
     """
 
     path: Path
@@ -61,6 +64,9 @@ class Footage:
     stream_index: int | None = None
     changes_size: bool = False
     seekable: bool = True
+    color: ColorTags | None = None
+    interlaced: bool = False
+    transparent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

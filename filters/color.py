@@ -5,6 +5,9 @@ FFmpeg converts RGB to YUV with BT.601 unless it is told otherwise, so every con
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from video_pipeline.filters.graph import Stream
 
 SCALER_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
@@ -27,6 +30,78 @@ def scale_to_bt709(stream: Stream, *, width_px: int, height_px: int, pix_fmt: st
         .filter("setsar", 1)
         .filter("format", pix_fmt)
     )
+
+
+FULL_CHROMA = "|".join(
+    (
+        *("gray", "gray9le", "gray10le", "gray12le", "gray14le", "gray16le", "ya8", "ya16le"),
+        *("yuv444p", "yuv444p9le", "yuv444p10le", "yuv444p12le", "yuv444p14le", "yuv444p16le", "yuvj444p"),
+        *("yuva444p", "yuva444p9le", "yuva444p10le", "yuva444p12le", "yuva444p16le"),
+        *("gbrp", "gbrp9le", "gbrp10le", "gbrp12le", "gbrp14le", "gbrp16le"),
+        *("gbrap", "gbrap10le", "gbrap12le", "gbrap16le", "rgb24", "bgr24", "rgba", "bgra", "argb", "abgr"),
+        *("0rgb", "0bgr", "rgb0", "bgr0", "rgb48le", "rgba64le"),
+    )
+)
+"""Pixel formats with as much chroma as luma. FFmpeg takes the one that loses least: same depth, same kind."""
+
+REFERENCE_WHITE_NITS = 203
+"""How bright diffuse white is in HDR (ITU-R BT.2408); it becomes the white of BT.709."""
+
+PEAK = 1000 / REFERENCE_WHITE_NITS
+"""The brightest highlight that is kept apart from white, in multiples of it; brighter ones clip."""
+
+HDR_TRANSFERS = frozenset(["smpte2084", "arib-std-b67", "linear"])
+
+Converter = Literal["zscale", "scale", "none"]
+"""What changes primaries and transfer: zscale with tonemap, swscale (from FFmpeg 8 on), or nothing at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """What a clip's colours are, by FFmpeg's names, where they are not BT.709."""
+
+    primaries: str
+    transfer: str
+    matrix: str
+
+
+def convert_to_bt709(stream: Stream, tags: ColorTags, *, converter: Converter) -> Stream:
+    """Bring colours of any primaries and transfer to BT.709, limited range.
+
+    HDR is linearised with diffuse white at 1, clipped softly only above 0.9 of it. Without `agamma` zscale keeps
+    to the transfers' exact formulas; with it HLG's colours come out too saturated.
+    """
+    if converter == "none":
+        return stream
+    stream = stream.filter(
+        "setparams", color_primaries=tags.primaries, color_trc=tags.transfer, colorspace=tags.matrix
+    )
+    if converter == "scale":
+        return stream.filter(
+            "scale",
+            flags=SCALER_FLAGS,
+            out_primaries="bt709",
+            out_transfer="bt709",
+            out_color_matrix="bt709",
+            out_range="tv",
+            intent="relative_colorimetric",
+        ).filter("format", "yuv444p")
+    # zscale takes no odd sizes with subsampled chroma.
+    stream = stream.filter("scale", flags=SCALER_FLAGS).filter("format", FULL_CHROMA)
+    if tags.transfer not in HDR_TRANSFERS:
+        return stream.filter("zscale", p="bt709", t="bt709", m="bt709", r="tv")
+    stream = stream.filter("zscale", t="linear", npl=REFERENCE_WHITE_NITS, agamma="false")
+    stream = stream.filter("format", "gbrpf32le").filter("zscale", p="bt709", agamma="false")
+    stream = stream.filter("tonemap", "mobius", param=0.9, desat=0, peak=PEAK)
+    return stream.filter("zscale", t="bt709", m="bt709", r="tv").filter("format", "yuv444p")
+
+
+def on_black(stream: Stream) -> Stream:
+    """Lay frames with transparency over black."""
+    stream = stream.filter("scale", flags=SCALER_FLAGS).filter(
+        "format", "gbrap|gbrap10le|gbrap12le|gbrap16le"
+    )
+    return stream.filter("premultiply", inplace=1).filter("format", "gbrp|gbrp10le|gbrp12le|gbrp16le")
 
 
 def scale_each(stream: Stream, *, width_px: int, height_px: int) -> Stream:

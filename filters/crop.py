@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from video_pipeline.filters.color import SCALER_FLAGS
+from video_pipeline.filters.color import FULL_CHROMA, SCALER_FLAGS
 from video_pipeline.filters.geometry import Window
 from video_pipeline.filters.graph import Stream
 
 COARSEST_GRID_PX = (4, 4)
 """The grid of 4:1:0: windows on it may be cut out of every pixel format."""
-
-FULL_CHROMA = "|".join(
-    (
-        *("gray", "gray9le", "gray10le", "gray12le", "gray14le", "gray16le", "ya8", "ya16le"),
-        *("yuv444p", "yuv444p9le", "yuv444p10le", "yuv444p12le", "yuv444p14le", "yuv444p16le", "yuvj444p"),
-        *("yuva444p", "yuva444p9le", "yuva444p10le", "yuva444p12le", "yuva444p16le"),
-        *("gbrp", "gbrp9le", "gbrp10le", "gbrp12le", "gbrp14le", "gbrp16le"),
-        *("gbrap", "gbrap10le", "gbrap12le", "gbrap16le", "rgb24", "bgr24", "rgba", "bgra", "argb", "abgr"),
-        *("0rgb", "0bgr", "rgb0", "bgr0", "rgb48le", "rgba64le"),
-    )
-)
-"""Pixel formats with as much chroma as luma. FFmpeg takes the one that loses least: same depth, same kind."""
 
 
 def crop(

@@ -38,4 +38,5 @@ def compose_fit(
     back = scale_to_bt709(back, width_px=small[0], height_px=small[1], pix_fmt="yuv444p")
     back = back.filter("gblur", sigma=sigma).filter("eq", brightness=-0.06)
     back = scale_to_bt709(back, width_px=width, height_px=height)
-    return merge("overlay", (back, inner), x=x, y=y, format="yuv420")
+    # FFmpeg 8 keeps the flag of `premultiply` when the alpha is dropped, and overlay obeys it.
+    return merge("overlay", (back, inner), x=x, y=y, format="yuv420", alpha="straight")

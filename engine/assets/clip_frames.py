@@ -26,8 +26,8 @@ NO_MOVING_PICTURE: Final = Disposition.attached_pic | Disposition.timed_thumbnai
 STEPS_BACK_S: Final = (0, 1, 4, 16, 64, 256, 1024, 4096)
 """Seconds before the end at which each step of the search for readable frames begins."""
 
-DECODED_PIXELS: Final = 300 * 1920 * 1080
-"""Pixels of a tail that are decoded at most: a few seconds of work for the largest clips."""
+DECODED_PIXELS: Final = 48 * 1920 * 1080
+"""Pixels of a tail that are decoded at most, a tenth of a second of work; ffmpeg holds the last good frame of the rest."""
 
 RESTART_S: Final = Fraction(1, 10)
 """Time stamps that go back by more seconds have restarted: ffmpeg continues the timeline at the old position."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import struct
 import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -17,6 +18,7 @@ import uharfbuzz as hb
 from video_pipeline.engine.story.asset_fields import FONT_SUFFIXES, is_font_file
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.filters.typeset import FontFace, FontStack
+from video_pipeline.filters.typeset.face import FontError, load
 
 WEIGHTS: Final[dict[str, int]] = {
     "thin": 100,
@@ -179,7 +181,32 @@ def _face_of_file(name: str) -> FontFace:
         raise UnknownFontError(name, close=[], reason="there is no such file")
     if not _entries_of(path):
         raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
-    return FontFace(path)
+    if _is_cut_short(path.read_bytes()):
+        raise UnknownFontError(name, close=[], reason="the file is cut short: it ends before its tables do")
+    face = FontFace(path)
+    try:
+        load(face)
+    except FontError as error:
+        raise UnknownFontError(name, close=[], reason=f"the file cannot be used: {error}") from error
+    return face
+
+
+def _is_cut_short(data: bytes) -> bool:
+    """Return whether a font file ends before its tables do (OpenType, "Organization of an OpenType font")."""
+    starts = [0]
+    try:
+        if data.startswith(b"ttcf"):
+            (count,) = struct.unpack_from(">I", data, 8)
+            starts = list(struct.unpack_from(f">{min(count, 1000)}I", data, 12))
+        for start in starts:
+            (tables,) = struct.unpack_from(">H", data, start + 4)
+            for number in range(tables):
+                offset, length = struct.unpack_from(">II", data, start + 12 + 16 * number + 8)
+                if offset + length > len(data):
+                    return True
+    except struct.error:
+        return True
+    return False
 
 
 @cache

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
+from video_pipeline.engine.assets.clip_color import UNSPECIFIED, color_of
 from video_pipeline.engine.assets.clip_frames import (
     LastFrame,
     axis_start,
@@ -27,7 +29,6 @@ from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
 
 HD_LONG_SIDE_PX = 1280
-UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
@@ -51,6 +52,9 @@ class Clipped:
 
 def _demuxer(path: Path) -> str:
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise NotVideoError(f"{path}: is no regular file; allowed: a file, not a pipe or a device")
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except FileNotFoundError as error:
@@ -134,6 +138,9 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         stream_index=stream.index if stream.index != container.streams.video[0].index else None,
         changes_size=bool(last.sizes_px - {(frame.width, frame.height)}),
         seekable=seekable,
+        color=color_of(stream, frame),
+        interlaced=bool(frame.interlaced_frame),
+        transparent=stream.codec_context.name != "rawvideo" and _has_alpha(frame.format),
     )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
@@ -160,6 +167,10 @@ def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]
     across, down = 16 // pix_fmt.chroma_width(16), 16 // pix_fmt.chroma_height(16)
     # To rotate a frame, ffmpeg may convert it to a format with a square grid.
     return (max(across, down),) * 2 if turned else (across, down)
+
+
+def _has_alpha(pix_fmt: av.VideoFormat) -> bool:
+    return any(component.is_alpha for component in pix_fmt.components)
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:

@@ -18,7 +18,7 @@ from video_pipeline.engine.assets.images.service import Painter, PictureRequest,
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
 from video_pipeline.engine.assets.sound import probe_sound
 from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
-from video_pipeline.engine.assets.stills import prepare_still
+from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Images
@@ -94,7 +94,8 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             max_megapixels=job.config.images.max_megapixels,
             max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
         )
-        return _Made((still, None))
+        animated = animation_warning(job.path(scene.image))
+        return _Made((still, None), animated and f"{place_of(index, scene, 'image')}: {animated}")
     except AssetError as error:
         place = place_of(index, scene, "video" if scene.video is not None else "image")
         if isinstance(error, NotVideoError) or not job.config.fallback_images:

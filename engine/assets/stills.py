@@ -6,13 +6,13 @@ it. The size limit is checked in the header before a pixel is decoded.
 
 from __future__ import annotations
 
-import io
 import warnings
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from video_pipeline.engine.assets.formats import ALLOWED, contents_of
+from video_pipeline.engine.assets.srgb import foreign_profile, to_srgb
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
@@ -49,6 +49,16 @@ def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
     return image
 
 
+def animation_warning(path: Path) -> str | None:
+    """Return the warning that only the first picture of an animated file is shown, or None if it holds one."""
+    try:
+        with Image.open(path, formats=tuple(DEMUXERS)) as image:
+            count = getattr(image, "n_frames", 1)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return f"{path}: is animated ({count} pictures); only the first is shown" if count > 1 else None
+
+
 def check_png(path: Path) -> None:
     """Raise DamagedError for a PNG with wrong checksums; no pixel is decoded."""
     try:
@@ -60,40 +70,22 @@ def check_png(path: Path) -> None:
         raise DamagedError(str(error)) from error
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert an RGB picture to sRGB; ignore an unusable profile."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image.convert("RGB")
-    return converted if converted is not None else image.convert("RGB")
-
-
-def _is_srgb(profile: bytes | None) -> bool:
-    """Return whether a profile names itself sRGB, in the ASCII of version 2 or the UTF-16 of version 4."""
-    return profile is None or any("sRGB".encode(code) in profile[:4096] for code in ("ascii", "utf-16-be"))
-
-
 def flatten(image: Image.Image) -> Image.Image:
     """Return the picture upright, without transparency, in sRGB. It may be `image` itself, rotated in place.
 
     Large pictures take gigabytes, so at most two copies exist at a time.
     """
-    profile = image.info.get("icc_profile")
     ImageOps.exif_transpose(image, in_place=True)
     upright = image
     if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
         upright = upright.point(lambda value: value / 256).convert("L")
-    if upright.has_transparency_data:
-        layer = upright if upright.mode == "RGBA" else upright.convert("RGBA")
-        flat = Image.new("RGB", layer.size, FLATTEN_COLOUR)
-        flat.paste(layer, mask=layer)
-        return flat
-    if profile and not _is_srgb(profile) and upright.mode in ("RGB", "CMYK", "L"):
-        return _to_srgb(upright, profile)
-    return upright if upright.mode == "RGB" else upright.convert("RGB")
+        upright.info = image.info
+    layer = to_srgb(upright)
+    if layer.mode == "RGB":
+        return layer
+    flat = Image.new("RGB", layer.size, FLATTEN_COLOUR)
+    flat.paste(layer, mask=layer)
+    return flat
 
 
 def _usable_unchanged(image: Image.Image) -> bool:
@@ -102,7 +94,7 @@ def _usable_unchanged(image: Image.Image) -> bool:
         plain
         and image.getexif().get(ORIENTATION_TAG, 1) in (0, 1)
         and not image.has_transparency_data
-        and _is_srgb(image.info.get("icc_profile"))
+        and foreign_profile(image) is None
         and getattr(image, "n_frames", 1) == 1
     )
 
@@ -143,7 +135,7 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
                     flat.save(target, "PNG", compress_level=1)
                     made.append(flat)
 
-                parts = {"sha256": digest, "max_side_px": max_side_px, "pillow": 1}
+                parts = {"sha256": digest, "max_side_px": max_side_px, "pillow": 2}
                 target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error

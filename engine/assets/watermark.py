@@ -8,13 +8,14 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from video_pipeline.engine.assets.formats import ALLOWED
+from video_pipeline.engine.assets.srgb import to_srgb
 from video_pipeline.engine.assets.stills import check_png, open_picture
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.config.sections import WatermarkSettings
 from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.timeline import Watermark
 
-WATERMARK_VERSION = 1
+WATERMARK_VERSION = 2
 """Increase it when the scaling changes, so that cached watermarks are not used."""
 
 
@@ -62,7 +63,7 @@ def _scaled(
         warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which is not used
         with open_picture(path, max_megapixels=max_megapixels) as image:
             try:
-                upright = ImageOps.exif_transpose(image).convert("RGBA")
+                upright = to_srgb(ImageOps.exif_transpose(image)).convert("RGBA")
                 digest = file_sha256(path)
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error

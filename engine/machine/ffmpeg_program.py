@@ -18,6 +18,7 @@ from video_pipeline.engine.errors import UnavailableError
 
 REQUIRED_FILTERS = frozenset(
     [
+        "bwdif",
         "colorchannelmixer",
         "concat",
         "crop",
@@ -31,6 +32,7 @@ REQUIRED_FILTERS = frozenset(
         "loop",
         "overlay",
         "pad",
+        "premultiply",
         "scale",
         "setparams",
         "setpts",
@@ -49,7 +51,7 @@ REQUIRED_FILTERS = frozenset(
         "volume",
     ]
 )
-"""Filters that a render needs; `perspective` is optional."""
+"""Filters that the ffmpeg compositor needs; `perspective`, `zscale` and `tonemap` are optional."""
 
 
 PROGRAM_SECONDS = 86400.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -23,6 +25,7 @@ from tests.support.video import (
 )
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.story.model import VideoSpec
+from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.color import TAGS, to_pix_fmt
 from video_pipeline.filters.graph import open_input
 
@@ -113,3 +116,113 @@ def test_the_tags_name_bt709_and_limited_range() -> None:
         "colorspace": "bt709",
         "color_range": "tv",
     }
+
+
+# -- clips of other primaries and transfers ------------------------------------------------------------
+
+PATCHES = [
+    (255, 255, 255),
+    (128, 128, 128),
+    (20, 20, 20),
+    (224, 172, 138),
+    (141, 85, 56),
+    (200, 100, 50),
+    (70, 120, 180),
+]
+"""White, greys, two tones of skin, and colours that no primary is far from."""
+
+WHITE_NITS = 203
+BT2020_FROM_BT709 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+P3_FROM_BT709 = np.array([[0.8225, 0.1774, 0.0], [0.0332, 0.9669, 0.0], [0.0171, 0.0724, 0.9108]])
+BT2020_LUMA = np.array([0.2627, 0.6780, 0.0593])
+
+
+def pq(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the PQ signal of light, 1 for white (SMPTE ST 2084)."""
+    power = (light * WHITE_NITS / 10_000).clip(0, 1) ** 0.1593017578125
+    return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+
+
+def hlg(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the HLG signal of what a display of 1000 cd/m² shows as light, 1 for white (ITU-R BT.2100)."""
+    shown = light * WHITE_NITS / 1000
+    scene = shown * ((shown @ BT2020_LUMA).clip(1e-9) ** (-0.2 / 1.2))[..., None]
+    low, high = (
+        np.sqrt(3 * scene.clip(0)),
+        0.17883277 * np.log((12 * scene - 0.28466892).clip(1e-9)) + 0.55991073,
+    )
+    return np.where(scene <= 1 / 12, low, high)
+
+
+def gamma(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the signal of light for a display of gamma 2.4 (ITU-R BT.1886)."""
+    return light.clip(0) ** (1 / 2.4)
+
+
+WIDE = {
+    "hlg": (BT2020_FROM_BT709, hlg, "bt2020", "arib-std-b67"),
+    "pq": (BT2020_FROM_BT709, pq, "bt2020", "smpte2084"),
+    "bt2020": (BT2020_FROM_BT709, gamma, "bt2020", "bt2020-10"),
+    "p3": (P3_FROM_BT709, gamma, "smpte432", "bt709"),
+}
+
+
+def wide_clip(path: Path, kind: str, side_px: int) -> Path:
+    """Write one frame of patches, side by side, in 10 bits."""
+    matrix, encode, primaries, transfer = WIDE[kind]
+    signal = encode((np.array(PATCHES) / 255) ** 2.4 @ matrix.T)
+    luma = np.array([0.2126, 0.7152, 0.0722]) if kind == "p3" else BT2020_LUMA
+    matrix_tag = "bt709" if kind == "p3" else "bt2020nc"
+    y = signal @ luma
+    u, v = (signal[:, 2] - y) / (2 - 2 * luma[2]), (signal[:, 0] - y) / (2 - 2 * luma[0])
+    levels = np.stack([64 + 876 * y, 512 + 896 * u, 512 + 896 * v]).round().astype("<u2")
+    planes = np.repeat(np.repeat(levels[:, None, :], side_px, axis=1), 17, axis=2)
+    path.with_suffix(".yuv").write_bytes(planes.tobytes())
+    run_ffmpeg(
+        *("-f", "rawvideo", "-pixel_format", "yuv444p10le", "-video_size", f"{17 * len(PATCHES)}x{side_px}"),
+        *("-framerate", "30", "-i", path.with_suffix(".yuv"), "-pix_fmt", "yuv420p10le", "-c:v", "ffv1"),
+        *(
+            "-vf",
+            f"setparams=color_primaries={primaries}:color_trc={transfer}:colorspace={matrix_tag}:range=tv",
+            path,
+        ),
+    )
+    return path
+
+
+@pytest.mark.parametrize("converter", ["zscale", "scale"])
+@pytest.mark.parametrize("kind", WIDE)
+@pytest.mark.parametrize("fit", ["cover", "contain"])
+def test_a_clip_of_any_primaries_and_transfer_comes_out_in_bt709(
+    tmp_path: Path, fit: str, kind: str, converter: str
+) -> None:
+    path = wide_clip(tmp_path / "c.mkv", kind, 33)
+    footage = probe_footage(path, VideoSpec(path="c.mkv")).footage
+    assert footage.color is not None
+    size = (17 * len(PATCHES) // 2 * 2, 32)
+    compositor = compositor_of(timeline_of([clip_of(footage, 0, 1, fit=fit)], size_px=size))
+    frame = draw(replace(compositor, converter=converter))[0]  # type: ignore[arg-type]
+    y, u, v = (plane.astype(float) for plane in planes(frame))
+    for number, patch in enumerate(PATCHES):
+        column = 17 * number + 8
+        y_, u_, v_ = (y[16, column] - 16) / 219, *((p[8, column // 2] - 128) / 224 for p in (u, v))
+        red, blue = y_ + 1.5748 * v_, y_ + 1.8556 * u_
+        seen = 255 * np.array([red, (y_ - 0.2126 * red - 0.0722 * blue) / 0.7152, blue])
+        if patch == (255, 255, 255):
+            assert y[16, column] >= 235 - 6
+            assert seen.min() >= 247
+        else:
+            assert np.abs(seen - patch).max() <= (6 if kind in ("hlg", "pq") else 3), f"{patch}: {seen}"
+
+
+def test_a_plain_clip_gets_no_filter_for_its_colours(tmp_path: Path) -> None:
+    path = tmp_path / "c.mp4"
+    tags = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x90:d=0.2", *tags, path)
+    footage = probe_footage(path, VideoSpec(path="c.mp4")).footage
+    timeline = timeline_of([clip_of(footage, 0, 2)], size_px=(160, 90))
+    command = " ".join(compositor_of(timeline).frames_command(FrameRange(0, 2), threads=1))
+    assert footage.color is None
+    assert "zscale" not in command
+    assert command.count("scale=") == 1
+    assert "crop" not in command

@@ -27,7 +27,15 @@ from video_pipeline.engine.timeline import (
 )
 from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade, ken_burns
-from video_pipeline.filters.color import scale_each, scale_to_bt709, tag_bt709, to_pix_fmt
+from video_pipeline.filters.color import (
+    Converter,
+    convert_to_bt709,
+    on_black,
+    scale_each,
+    scale_to_bt709,
+    tag_bt709,
+    to_pix_fmt,
+)
 from video_pipeline.filters.crop import COARSEST_GRID_PX, crop
 from video_pipeline.filters.fit import compose_fit
 from video_pipeline.filters.geometry import (
@@ -50,7 +58,11 @@ PERSPECTIVE_MAX_ZOOM = 1.8
 INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
 """Containers in which a seek finds the keyframe before a time; others are read from their start."""
 
-GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error")
+SCALE_CONVERTS_FROM = (8,)
+"""The release of FFmpeg from which scale changes primaries and transfers."""
+
+GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", "1")
+"""A clip of which hardly a frame can be decoded is no reason to fail: its last one is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,7 @@ class FfmpegCompositor:
     motion: str = "auto"
     oversample: int = 4
     has_perspective: bool = True
+    converter: Converter = "zscale"
     version: str = ""
     name: ClassVar[str] = "ffmpeg"
 
@@ -89,6 +102,7 @@ class FfmpegCompositor:
             "motion": self.motion,
             "oversample": self.oversample,
             "has_perspective": self.has_perspective,
+            "converter": self.converter,
         }
 
     def segments(self) -> tuple[FrameRange, ...]:
@@ -365,6 +379,8 @@ class FfmpegCompositor:
         )
         if not seeks:
             stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
+        if footage.interlaced:
+            stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         if not footage.seekable:
             # Where nobody knows when the frames end, the last one goes on before they are counted.
             stream = stream.filter("tpad", stop=-1, stop_mode="clone")
@@ -379,17 +395,26 @@ class FfmpegCompositor:
         stream = stream.filter("fps", fps=fps, start_time=0, eof_action="pass")
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         stream = self._trim(stream, first, first + len(span))
+        if footage.transparent:
+            stream = on_black(stream)
         width, height = self.timeline.width_px, self.timeline.height_px
         source = (footage.width_px, footage.height_px)
         pixels = footage.pixels_px or source
         if clip.fit != "cover":
+            stream = self._as_bt709(stream, footage)
             return compose_fit(
                 stream, fit=clip.fit, source_px=source, pixels_px=pixels, canvas_px=(width, height)
             )
         rect = largest_rect(source[0] / source[1], width / height)
         window = nearest_window(rect, pixels, footage.chroma_grid_px)
         stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
+        stream = self._as_bt709(stream, footage)
         return scale_to_bt709(stream, width_px=width, height_px=height)
+
+    def _as_bt709(self, stream: Stream, footage: Footage) -> Stream:
+        if footage.color is None:
+            return stream
+        return convert_to_bt709(stream, footage.color, converter=self.converter)
 
     # -- captions and watermark ---------------------------------------------------------------------
 
@@ -476,8 +501,15 @@ def open_graphs(
         motion=config.video.motion,
         oversample=config.video.zoompan_oversample,
         has_perspective="perspective" in ffmpeg.filters,
+        converter=_converter(ffmpeg),
         version=ffmpeg.version,
     )
+
+
+def _converter(ffmpeg: FfmpegProgram) -> Converter:
+    if {"zscale", "tonemap"} <= ffmpeg.filters:
+        return "zscale"
+    return "scale" if ffmpeg.release >= SCALE_CONVERTS_FROM else "none"
 
 
 def probe_graphs() -> Probe:

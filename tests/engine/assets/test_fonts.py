@@ -113,3 +113,19 @@ def test_a_static_file_in_a_folder_is_found_by_its_weight(tmp_path: Path) -> Non
     static = static_instance(FontFace(FONTS / "NotoSans[wght].ttf", 700), directory=tmp_path)
     first = FontCatalogue(extra_dirs=(tmp_path,)).resolve("Noto Sans Bold").faces[0]
     assert first == static
+
+
+@pytest.mark.parametrize("kept", [0.05, 0.4, 0.8, 0.99])
+def test_a_font_that_was_cut_short_is_refused_by_name(tmp_path: Path, kept: float) -> None:
+    data = (FONTS / "NotoSans[wght].ttf").read_bytes()
+    path = tmp_path / "cut.ttf"
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(UnknownFontError, match=r"cut\.ttf' is not known \(the file "):
+        CATALOGUE.resolve(str(path))
+
+
+def test_a_font_without_a_table_that_drawing_needs_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "odd.ttf"
+    path.write_bytes((FONTS / "NotoSans[wght].ttf").read_bytes().replace(b"loca", b"lost", 1))
+    with pytest.raises(UnknownFontError, match=r"odd\.ttf' is not known \(the file cannot be used: "):
+        CATALOGUE.resolve(str(path))

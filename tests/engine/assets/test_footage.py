@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 from fractions import Fraction
@@ -200,3 +201,10 @@ def test_damaged_clips_are_read_or_refused_and_nothing_else(clips: Path, tmp_pat
         else:
             assert clip.footage.duration > 0
     assert 0 < refused < 200
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "pipe.mp4", Path("/dev/zero")):
+        with pytest.raises(NotVideoError, match="is no regular file"):
+            probed(path)

@@ -333,3 +333,15 @@ def test_a_clip_without_a_usable_picture_fails_in_the_asset_stage_whatever_the_f
         gathered(tmp_path, [{"video": "zeros.mp4"}])
     place = f"scenes[0] (scene_id 's0'): field 'video': {tmp_path / 'zeros.mp4'}: "
     assert str(caught.value) == f"{place}has no frame that can be decoded"
+
+
+@pytest.mark.parametrize("suffix", ["webp", "png"])
+def test_of_an_animated_picture_the_first_is_shown_with_a_warning(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.new("RGB", (64, 96), colour) for colour in ("red", "green", "blue")]
+    path = tmp_path / f"moving.{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    assets = gathered(tmp_path, [{"image": path.name}], **STRICT)
+    place = f"scenes[0] (scene_id 's0'): field 'image': {path}"
+    assert assets.warnings == (f"{place}: is animated (3 pictures); only the first is shown",)
+    frames[0].save(path)
+    assert gathered(tmp_path, [{"image": path.name}], **STRICT).warnings == ()

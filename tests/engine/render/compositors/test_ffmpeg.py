@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.support.tolerances import assert_frames_equal
 from tests.support.video import (
@@ -369,3 +370,54 @@ def test_a_clip_fades_and_its_levels_are_right(tmp_path: Path) -> None:
     assert min(levels[10:41]) >= 234
     assert levels[50] == pytest.approx(16 + 219 / 2, abs=2)
     assert levels[59] == pytest.approx(16 + 219 / 20, abs=2)
+
+
+def test_frames_flagged_interlaced_are_deinterlaced(tmp_path: Path) -> None:
+    path = tmp_path / "f.mp4"
+    # A bar that moves 8 pixels a field: woven, its edges are combs.
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "color=black:s=192x108:r=60:d=1"),
+        *("-vf", "geq=lum='if(between(X,8*N,8*N+60),235,16)':cb=128:cr=128,interlace=lowpass=off"),
+        *("-c:v", "libx264", "-flags", "+ilme+ildct", "-x264-params", "tff=1", "-qp", "4", path),
+    )
+    footage = footage_of(path)
+    assert footage.interlaced
+    timeline = timeline_of([clip_of(footage, 0, 15)], size_px=(192, 108))
+    frames = luma(draw(compositor_of(timeline))).astype(int)
+
+    def combing(frame: np.ndarray) -> float:
+        return float(np.abs(frame[1:-1] - (frame[:-2] + frame[2:]) / 2).mean())
+
+    woven = luma(
+        draw(
+            compositor_of(
+                timeline_of(
+                    [replace(timeline.clips[0], source=replace(footage, interlaced=False))],
+                    size_px=(192, 108),
+                )
+            )
+        )
+    ).astype(int)
+    assert combing(woven[7]) > 5
+    assert combing(frames[7]) < combing(woven[7]) / 5
+
+
+@pytest.mark.parametrize("suffix", ["gif", "mkv"])
+@pytest.mark.parametrize("fit", ["cover", "contain"])
+def test_a_transparent_clip_stands_on_black_as_a_still_does(tmp_path: Path, suffix: str, fit: str) -> None:
+    picture, path = tmp_path / "p.png", tmp_path / f"f.{suffix}"
+    pixels = np.zeros((96, 54, 4), np.uint8)
+    pixels[:48] = (255, 255, 255, 0)
+    pixels[48:] = (200, 200, 200, 255)
+    image = Image.fromarray(pixels)
+    image.save(picture)
+    if suffix == "gif":
+        image.save(path, save_all=True, append_images=[image] * 9, duration=100, disposal=2)
+    else:
+        coding = ("-c:v", "ffv1", "-pix_fmt", "bgra")
+        run_ffmpeg("-loop", "1", "-framerate", "10", "-t", "1", "-i", picture, *coding, path)
+    footage = footage_of(path)
+    assert footage.transparent
+    y = luma(draw(compositor_of(timeline_of([clip_of(footage, 0, 3, fit=fit)], size_px=(54, 96)))))[1]
+    assert y[:44].max() <= 18
+    assert abs(int(y[70, 27]) - (16 + 200 * 219 / 255)) <= 2

@@ -1,0 +1,148 @@
+"""Pictures of any profile, mode and gamma come out in sRGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from video_pipeline.engine.assets.srgb import SRGB_CHROMATICITY, foreign_profile, matrix_profile, to_srgb
+from video_pipeline.engine.assets.stills import prepare_still
+from video_pipeline.engine.assets.watermark import prepare_watermark
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.config.sections import WatermarkSettings
+
+COLOUR = (200, 100, 50)
+P3_CHROMATICITY = (0.3127, 0.3290, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+P3_FROM_SRGB = [[0.8225, 0.1774, 0.0], [0.0332, 0.9669, 0.0], [0.0171, 0.0724, 0.9108]]
+"""Linear sRGB to linear Display P3 (both of white D65)."""
+
+LEVELS = 2
+
+
+def p3_profile(name: bytes = b"none") -> bytes:
+    made = matrix_profile(1 / 2.2, P3_CHROMATICITY)
+    assert made is not None
+    return made.replace(b"none", name)
+
+
+def linear(level: float) -> float:
+    share = level / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+
+
+def in_p3(colour: tuple[int, int, int] = COLOUR) -> tuple[int, int, int]:
+    """Return an sRGB colour as a P3 picture of gamma 2.2 holds it."""
+    red, green, blue = np.array(P3_FROM_SRGB) @ [linear(level) for level in colour]
+    return tuple(round(255 * share ** (1 / 2.2)) for share in (red, green, blue))  # type: ignore[return-value]
+
+
+def shown(path: Path, tmp_path: Path) -> tuple[int, ...]:
+    still = prepare_still(path, cache=ContentCache(tmp_path / "cache"), max_megapixels=10, max_side_px=100)
+    with Image.open(still.path) as image:
+        assert image.mode == "RGB"
+        return image.getpixel((4, 4))  # type: ignore[return-value]
+
+
+def near(colour: tuple[int, ...]) -> Any:
+    return pytest.approx(colour, abs=LEVELS)
+
+
+def picture(mode: str, colour: tuple[int, int, int]) -> Image.Image:
+    if mode == "P+":
+        image = Image.new("P", (8, 8), 1)
+        image.putpalette([0, 0, 0, *colour, *[0] * 750])
+        image.info["transparency"] = 0
+        return image
+    plain = Image.new("RGB", (8, 8), colour)
+    return plain.quantize(4) if mode == "P" else plain.convert(mode)
+
+
+@pytest.mark.parametrize("name", [b"none", b"sRGB"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "P+"])
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+def test_a_profile_counts_in_every_mode_whatever_it_is_called(
+    tmp_path: Path, suffix: str, mode: str, name: bytes
+) -> None:
+    if suffix != "png" and mode != "RGB" and (suffix, mode) != ("webp", "RGBA"):
+        pytest.skip("the format has no such mode")
+    path = tmp_path / f"p.{suffix}"
+    options: dict[str, Any] = {"webp": {"lossless": True}, "jpg": {"quality": 100, "subsampling": 0}}
+    picture(mode, in_p3()).save(path, icc_profile=p3_profile(name), **options.get(suffix, {}))
+    assert shown(path, tmp_path) == near(COLOUR)
+
+
+def test_a_profile_of_greys_counts(tmp_path: Path) -> None:
+    path = tmp_path / "p.png"
+    picture("L", (60, 60, 60)).save(path, icc_profile=matrix_profile(1.0, SRGB_CHROMATICITY))
+    assert shown(path, tmp_path) == near((133, 133, 133))
+
+
+def test_transparency_is_kept_beside_the_profile() -> None:
+    image = Image.new("RGBA", (8, 8), (*in_p3(), 77))
+    image.info["icc_profile"] = p3_profile()
+    assert to_srgb(image).getpixel((4, 4)) == near((*COLOUR, 77))
+
+
+def png(path: Path, colour: tuple[int, int, int], **chunks: bytes) -> Path:
+    info = PngImagePlugin.PngInfo()
+    for name, data in chunks.items():
+        info.add(name.encode(), data)
+    Image.new("RGB", (8, 8), colour).save(path, pnginfo=info)
+    return path
+
+
+def numbers(*values: float) -> bytes:
+    return b"".join(round(value * 100_000).to_bytes(4, "big") for value in values)
+
+
+def test_a_png_s_gamma_and_chromaticities_count(tmp_path: Path) -> None:
+    dark = tuple(round(255 * linear(level)) for level in COLOUR)
+    linear_png = png(tmp_path / "a.png", dark, gAMA=numbers(1.0))  # type: ignore[arg-type]
+    assert shown(linear_png, tmp_path) == near(COLOUR)
+    wide = png(tmp_path / "b.png", in_p3(), gAMA=numbers(1 / 2.2), cHRM=numbers(*P3_CHROMATICITY))
+    assert shown(wide, tmp_path) == near(COLOUR)
+
+
+def test_srgb_s_own_tags_change_nothing(tmp_path: Path) -> None:
+    tagged = png(tmp_path / "a.png", COLOUR, gAMA=numbers(0.45455), cHRM=numbers(*SRGB_CHROMATICITY))
+    named = png(tmp_path / "b.png", COLOUR, sRGB=b"\0", gAMA=numbers(1.0))
+    own = tmp_path / "c.png"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (8, 8), COLOUR).save(own, icc_profile=profile)
+    for path in (tagged, named, own):
+        with Image.open(path) as image:
+            assert foreign_profile(image) is None
+        cache = ContentCache(tmp_path / "cache")
+        still = prepare_still(path, cache=cache, max_megapixels=10, max_side_px=100)
+        assert still.path == path.resolve()
+
+
+@pytest.mark.parametrize("broken", [b"", b"x" * 200, p3_profile()[:100], p3_profile()[:300]])
+def test_a_profile_that_cannot_be_used_is_left_aside(tmp_path: Path, broken: bytes) -> None:
+    path = tmp_path / "p.png"
+    Image.new("RGB", (8, 8), COLOUR).save(path, icc_profile=broken)
+    assert shown(path, tmp_path) == COLOUR
+
+
+@pytest.mark.parametrize("place", [numbers(0.3, 0), numbers(*[0.0] * 8), numbers(*[0.3] * 8)])
+def test_chromaticities_that_make_no_sense_are_left_aside(tmp_path: Path, place: bytes) -> None:
+    path = png(tmp_path / "p.png", COLOUR, cHRM=place.ljust(32, b"\0"), gAMA=numbers(0.45455))
+    assert shown(path, tmp_path) == COLOUR
+
+
+def test_a_watermark_is_brought_to_srgb(tmp_path: Path) -> None:
+    path = tmp_path / "mark.png"
+    Image.new("RGB", (40, 40), in_p3()).save(path, icc_profile=p3_profile())
+    mark = prepare_watermark(
+        WatermarkSettings(image=path),
+        frame_px=(108, 192),
+        cache=ContentCache(tmp_path / "cache"),
+        max_megapixels=10,
+    )
+    assert mark is not None
+    with Image.open(mark.path) as image:
+        assert image.getpixel((4, 4)) == near((*COLOUR, 255))
