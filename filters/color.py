@@ -101,7 +101,8 @@ def on_black(stream: Stream) -> Stream:
     stream = stream.filter("scale", flags=SCALER_FLAGS).filter(
         "format", "gbrap|gbrap10le|gbrap12le|gbrap16le"
     )
-    return stream.filter("premultiply", inplace=1).filter("format", "gbrp|gbrp10le|gbrp12le|gbrp16le")
+    # Packed formats: FFmpeg 8 loses the end of the last rows between gbrap10le and gbrp10le.
+    return stream.filter("premultiply", inplace=1).filter("format", "rgb24|rgb48le")
 
 
 def scale_each(stream: Stream, *, width_px: int, height_px: int) -> Stream:
