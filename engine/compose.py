@@ -231,7 +231,10 @@ def compose(
         frames = placement.ranges[index]
         before = placement.overlaps[index - 1] if index else 0
         after = placement.overlaps[index]
-        clips.append(_make_clip(scene, own, index, frames, before, after, config, width / height))
+        clip = _make_clip(
+            scene, own, index, frames, before, after, config, width / height, last=index == len(scenes) - 1
+        )
+        clips.append(clip)
         if after:
             overlap = FrameRange(frames.stop - after, frames.stop)
             transitions.append(Transition(timings[index].transition, index, overlap))
@@ -253,6 +256,8 @@ def compose(
                     animation=scene.animation or config.scenes.text_animation,
                     highlight=parse_colour(colour) if colour else None,
                     spoken=_spoken(start, lead, own, fps=fps),
+                    fade_in_frames=clip.fade_in_frames,
+                    fade_out_frames=clip.fade_out_frames,
                 )
             )
         if own.footage_sound is not None and scene.video is not None and isinstance(own.picture, Footage):
@@ -329,12 +334,18 @@ def _make_clip(
     after: int,
     config: Config,
     canvas_aspect: float,
+    *,
+    last: bool,
 ) -> Clip:
     fps = config.video.fps
     effects = scene.effects
     if effects is None:
+        # A video begins and ends with a picture, not in black, unless its story asks for the fade.
+        unwanted = {name for name, edge in (("fade_in", index == 0), ("fade_out", last)) if edge}
         effects = tuple(
-            KenBurns() if name == "ken_burns" else FadeEffect(type=name) for name in config.scenes.effects
+            KenBurns() if name == "ken_burns" else FadeEffect(type=name)
+            for name in config.scenes.effects
+            if name not in unwanted
         )
     camera: Camera | None = None
     fades = {"fade_in": 0, "fade_out": 0}

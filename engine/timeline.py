@@ -104,6 +104,7 @@ class Caption:
     """Words on the picture during `frames`, laid out within the safe area.
 
     `spoken` are the frames in which they are spoken; the word being spoken has the colour `highlight`.
+    `fade_in_frames` and `fade_out_frames` are those of the clip if the caption begins or ends with it.
     """
 
     scene_id: str
@@ -115,6 +116,8 @@ class Caption:
     animation: CaptionAnimation = "fade_in"
     highlight: Color | None = None
     spoken: FrameRange | None = None
+    fade_in_frames: int = 0
+    fade_out_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,7 +363,8 @@ class Scenes(Section):
         0.5, ge=0, le=30, description="Seconds of silence between one scene's words and the next."
     )
     effects: tuple[Literal["fade_in", "fade_out", "ken_burns"], ...] = Field(
-        ("ken_burns", "fade_in", "fade_out"), description="Effects of a scene that names none."
+        ("ken_burns", "fade_in", "fade_out"),
+        description="Effects of a scene that names none. The first scene then has no fade_in, the last no fade_out.",
     )
     text_position: Position = Field("bottom", description="Caption position: top, center, bottom.")
     text_size: float = Field(48, ge=8, le=400, description="Caption size in px on a 1080 px wide frame.")

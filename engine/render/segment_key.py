@@ -24,7 +24,7 @@ from video_pipeline.engine.common.cache import file_sha256, key_of
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.encoders.choice import load_encoder
-from video_pipeline.engine.timeline import Footage, Still, Timeline
+from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 
 FORMAT: Final = 1
@@ -83,9 +83,9 @@ def segment_key(
             for field in fields(timeline)
             if field.name not in PLACED_APART
         },
-        "clips": [_clip_values(timeline, index, drawn, plain) for index in seen],
+        "clips": [_with_seen_fades(timeline.clips[index], drawn, plain) for index in seen],
         "transitions": [plain(join) | {"after": join.after - seen[0]} for join in joins],
-        "captions": [plain(art) for art in in_range(captions, frames)],
+        "captions": [_with_seen_fades(art, frames, plain) for art in in_range(captions, frames)],
         "settings": plain(settings),
         "encoder": encoding_versions(settings.encoder),
         "compositor": plain(compositor),
@@ -93,15 +93,14 @@ def segment_key(
     return key_of(parts)
 
 
-def _clip_values(
-    timeline: Timeline, index: int, drawn: FrameRange, plain: Callable[[Any], Any]
+def _with_seen_fades(
+    drawing: Clip | CaptionArt, drawn: FrameRange, plain: Callable[[Any], Any]
 ) -> dict[str, Any]:
-    """Return a clip as plain values; fades that the range does not reach are left out."""
-    clip = timeline.clips[index]
-    values: dict[str, Any] = plain(clip)
-    if clip.frames.start + clip.fade_in_frames <= drawn.start:
+    """Return a clip or caption as plain values; fades that the range does not reach are left out."""
+    values: dict[str, Any] = plain(drawing)
+    if drawing.frames.start + drawing.fade_in_frames <= drawn.start:
         values["fade_in_frames"] = 0
-    if clip.frames.stop - clip.fade_out_frames >= drawn.stop:
+    if drawing.frames.stop - drawing.fade_out_frames >= drawn.stop:
         values["fade_out_frames"] = 0
     return values
 

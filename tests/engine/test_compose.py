@@ -312,9 +312,23 @@ def fades(scenes: list[dict[str, Any]], **options: Any) -> list[tuple[int, int]]
     return [(clip.fade_in_frames, clip.fade_out_frames) for clip in clips]
 
 
+def test_by_default_a_video_neither_begins_nor_ends_in_black() -> None:
+    assert fades([{"duration": 4}]) == [(0, 0)]
+    assert fades([{"duration": 4}] * 3) == [(0, 0)] * 3
+    assert fades([{"duration": 4}] * 3, config=CUTS) == [(0, 15), (15, 15), (15, 0)]
+    named = {"duration": 4, "effects": ["fade_in", "fade_out"]}
+    assert fades([named] * 2) == [(15, 0), (0, 15)]
+
+
+def test_a_caption_fades_with_its_scene() -> None:
+    named = {"duration": 4, "effects": ["fade_in", "fade_out"], "text": "Words"}
+    captions = composed([named] * 2).timeline.captions
+    assert [(words.fade_in_frames, words.fade_out_frames) for words in captions] == [(15, 0), (0, 15)]
+    assert captions[0].frames.start == 0
+
+
 def test_fades_stand_only_where_no_transition_is() -> None:
-    assert fades([{"duration": 4}] * 3) == [(15, 0), (0, 0), (0, 15)]
-    assert fades([{"duration": 4}] * 2, config=CUTS) == [(15, 15), (15, 15)]
+    assert fades([{"duration": 4, "effects": ["fade_in", "fade_out"]}] * 3) == [(15, 0), (0, 0), (0, 15)]
     assert fades([{"duration": 4, "effects": []}]) == [(0, 0)]
     assert fades([{"duration": 4, "effects": [{"type": "fade_in", "duration": 1}]}]) == [(30, 0)]
     assert fades([{"duration": 0.2, "effects": ["fade_in"]}]) == [(6, 0)]

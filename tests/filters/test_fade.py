@@ -11,7 +11,7 @@ import pytest
 from tests.support.tolerances import FADE_LEVELS, assert_frames_equal
 from tests.support.video import clip_of, compositor_of, draw, draw_stream, flat, planes, timeline_of
 from video_pipeline.filters.color import scale_to_bt709
-from video_pipeline.filters.fade import fade_in, fade_out
+from video_pipeline.filters.fade import fade_in, fade_out, light
 from video_pipeline.filters.graph import Stream, open_input
 
 SIZE_PX = (64, 114)
@@ -24,6 +24,12 @@ def expected(frame: int, length: int, fade_in_frames: int, fade_out_frames: int)
     rising = frame / fade_in_frames if fade_in_frames else 1.0
     falling = (length - frame) / fade_out_frames if fade_out_frames else 1.0
     return min(1.0, rising) * min(1.0, falling)
+
+
+@pytest.mark.parametrize(("fades_in", "fades_out"), [(8, 6), (1, 1), (0, 20), (0, 0), (15, 15), (40, 30)])
+def test_the_light_of_each_frame_is_that_of_the_filters(fades_in: int, fades_out: int) -> None:
+    for frame in range(20):
+        assert light(frame, 20, fades_in, fades_out) == expected(frame, 20, fades_in, fades_out)
 
 
 @pytest.mark.parametrize("fps", RATES, ids=str)

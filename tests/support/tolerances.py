@@ -37,6 +37,9 @@ COLOUR_LEVELS = 1
 CROP_LEVELS = 2.0
 """How far Y, U and V of soft colours may lie from float64 once frames of any pixel format are cut and scaled."""
 
+CAPTION_LIGHT = 0.02
+"""How far the share of a fading caption's light may lie from its scene's: alpha and luma are rounded to 8 bits."""
+
 FADE_LEVELS = 2
 """How far a faded level may lie from the line between black and the picture."""
 

@@ -22,6 +22,7 @@ from video_pipeline.engine.render.captions.pictures import (
 )
 from video_pipeline.engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
 from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.fade import light
 from video_pipeline.filters.graph import Value
 from video_pipeline.filters.text import drawtext_able, drawtext_options
 from video_pipeline.filters.typeset import Raster, TextLayout, rasterise, rasterise_box
@@ -77,7 +78,8 @@ class CaptionArt:
 
     `x_px`, `y_px` is the top-left corner of the picture; drawtext lines have their own positions. `text`
     gives the place and time of each letter. `spoken` is the same picture with the letters in the highlight's
-    colour, `plate` the box behind letters that are typed; all are of one size. `missing` holds characters that no font here has.
+    colour, `plate` the box behind letters that are typed; all are of one size. `missing` holds characters that no
+    font here has. `fade_in_frames` and `fade_out_frames` are the fades of the clip below, with which it fades.
     """
 
     scene_id: str
@@ -92,6 +94,8 @@ class CaptionArt:
     text: Lettering | None = None
     spoken: Path | None = None
     plate: Path | None = None
+    fade_in_frames: int = 0
+    fade_out_frames: int = 0
 
     def entrance_frames(self, fps: Fraction) -> int:
         """Return the length of the entrance; half of the caption's at most."""
@@ -107,7 +111,10 @@ class CaptionArt:
             opacity = min(1.0, 2 * progress)
         if self.animation == "fade":
             opacity = min(opacity, max(0.0, (len(self.frames) - at) / length))
-        return opacity, rise
+        return opacity * self._light(at), rise
+
+    def _light(self, at: int) -> float:
+        return light(at, len(self.frames), self.fade_in_frames, self.fade_out_frames)
 
     def scale(self, at: int, *, fps: Fraction) -> float:
         """Return its size at its frame number `at`, relative to its final size.
@@ -124,7 +131,7 @@ class CaptionArt:
         assert self.picture is not None
         opacity, rise = self.entrance(at, fps=fps)
         if self.plate is not None:
-            shown = min(1.0, at / self.entrance_frames(fps))
+            shown = min(1.0, at / self.entrance_frames(fps)) * self._light(at)
             yield CaptionPiece(self.plate, self.x_px, self.y_px, None, shown, 1.0, 0.0)
         motion = (opacity, self.scale(at, fps=fps), rise)
         parts = parts_at(self.text, at) if self.text else []
@@ -196,6 +203,8 @@ def draw_caption(
         y_px=0,
         lines=(),
         rise_px=round(height * 0.02),
+        fade_in_frames=caption.fade_in_frames,
+        fade_out_frames=caption.fade_out_frames,
     )
     if drawtext and drawtext_able(caption.text, stack, caption.style):
         layout = box.lay_out(caption, stack)

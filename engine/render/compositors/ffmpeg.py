@@ -436,6 +436,10 @@ class FfmpegCompositor:
             alpha = progress if fades_in else "1"
             if fades_out:
                 alpha = f"min({alpha},clip(({len(art.frames)}-n-{offset})/{entrance},0,1))"
+            if art.fade_in_frames:
+                alpha += f"*clip((n+{offset})/{art.fade_in_frames},0,1)"
+            if art.fade_out_frames:
+                alpha += f"*clip(({len(art.frames)}-n-{offset})/{art.fade_out_frames},0,1)"
             for line in art.lines:
                 options = dict(line)
                 if rise:
@@ -446,14 +450,19 @@ class FfmpegCompositor:
         overlay = open_input(art.picture, demuxer="png_pipe", framerate=fps)
         overlay = overlay.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
         overlay = self._repeated(overlay.filter("format", "yuva420p"), len(seen))
-        if fades_in or fades_out:
+        ins = [entrance if fades_in else 0, art.fade_in_frames]
+        outs = [entrance if fades_out else 0, art.fade_out_frames]
+        if any(ins + outs):
             overlay = self._retimed(overlay, seen.start - art.frames.start)
-            length = frame_time(entrance, fps)
-            if fades_in:
-                overlay = fade.fade_in(overlay, start=Fraction(0), duration=length, alpha=True)
-            if fades_out:
-                start = frame_time(len(art.frames) - entrance, fps)
-                overlay = fade.fade_out(overlay, start=start, duration=length, alpha=True)
+        for length in filter(None, ins):
+            duration = frame_time(length, fps)
+            overlay = fade.fade_in(overlay, start=Fraction(0), duration=duration, alpha=True)
+        for length in filter(None, outs):
+            # The fade filter takes no negative start, so a fade longer than the caption needs later time stamps.
+            shift = max(0, length - len(art.frames))
+            overlay = self._retimed(overlay, seen.start - art.frames.start + shift)
+            start, duration = frame_time(len(art.frames) + shift - length, fps), frame_time(length, fps)
+            overlay = fade.fade_out(overlay, start=start, duration=duration, alpha=True)
         overlay = self._retimed(overlay, seen.start - frames.start)
         return merge(
             "overlay",
