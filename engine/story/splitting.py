@@ -15,6 +15,11 @@ SCENE_UNITS = (9, 26)
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 _UNSPACED_LETTERS_PER_WORD = 3.0
 
+_HEADING = re.compile(r"#{1,6} (?=\S)")
+_ITEM = re.compile(r"(?:[-*+•]|\d{1,3}[.)]) (?=\S)")
+_BEFORE_A_LIST = (".", "!", "?", ":", ";", ",", "…", "。", "：", "！", "？")
+"""A line that begins like an item is one if the line before ends so; otherwise it goes on: `on the\\n3. of May`."""
+
 
 def word_units(text: str) -> float:
     """Return the length of a text in words; scripts without spaces count three letters as one."""
@@ -40,14 +45,48 @@ def detect_language(text: str) -> str:
     return str(language)
 
 
+def paragraphs(text: str) -> list[list[str]]:
+    """Return the paragraphs of a text, which blank lines separate, each as a list of its blocks.
+
+    A heading (`# …`) is a block, and so is each item of a list (`- …`, `1. …`); the rest of a paragraph is one.
+    Line breaks inside a block become spaces.
+    """
+    found = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        blocks: list[list[str]] = []
+        open_block = in_list = False
+        for line in filter(None, (" ".join(line.split()) for line in paragraph.split("\n"))):
+            heading = _HEADING.match(line) is not None
+            item = _ITEM.match(line) is not None and (
+                not open_block or in_list or blocks[-1][-1].endswith(_BEFORE_A_LIST)
+            )
+            if open_block and not (heading or item):
+                blocks[-1].append(line)
+            else:
+                blocks.append([line])
+            open_block, in_list = not heading, item or (in_list and not heading)
+        if blocks:
+            found.append([" ".join(lines) for lines in blocks])
+    return found
+
+
+def block_mark(block: str) -> str:
+    """Return the mark with which a heading or an item of a list begins, with the space after it, or ''."""
+    match = _HEADING.match(block) or _ITEM.match(block)
+    return match.group() if match else ""
+
+
 def sentences(text: str, *, language: str) -> list[str]:
     """Return the sentences of a text, stripped; line breaks inside a sentence become spaces."""
-    found: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        flat = " ".join(paragraph.split())
-        if flat:
-            found += [part.strip() for part in sentencex.segment(language, flat) if part.strip()]
-    return found
+    return [
+        part for blocks in paragraphs(text) for block in blocks for part in _sentences_of(block, language)
+    ]
+
+
+def _sentences_of(block: str, language: str) -> list[str]:
+    mark = block_mark(block)
+    found = [part.strip() for part in sentencex.segment(language, block[len(mark) :]) if part.strip()]
+    return [mark + found[0], *found[1:]] if found else [mark.strip()]
 
 
 def _clauses(sentence: str, most: float, limit: int) -> Iterator[str]:
@@ -73,21 +112,29 @@ def _clauses(sentence: str, most: float, limit: int) -> Iterator[str]:
 def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
     """Split a text into scenes of readable length, at sentence ends.
 
-    Short sentences share a scene; sentences too long for one scene are broken at clauses. No
-    piece is longer than `limit` characters.
+    Short sentences of a paragraph share a scene, items of a list on lines of their own; sentences too long for one
+    scene are broken at clauses. No piece is longer than `limit` characters.
     """
+    return [
+        scene for blocks in paragraphs(text) for scene in _scenes_of(blocks, language=language, limit=limit)
+    ]
+
+
+def _scenes_of(blocks: list[str], *, language: str, limit: int) -> list[str]:
     least, most = SCENE_UNITS
-    pieces: list[str] = []
-    for sentence in sentences(text, language=language):
-        pieces += [piece for clause in _clauses(sentence, most, limit) for piece in _chunks(clause, limit)]
     scenes: list[str] = []
-    for piece in pieces:
-        joined = f"{scenes[-1]}{_gap(scenes[-1])}{piece}" if scenes else piece
-        fits = scenes and len(joined) <= limit and word_units(joined) <= most
-        if fits and (word_units(scenes[-1]) < least or word_units(piece) < least / 2):
-            scenes[-1] = joined
-        else:
-            scenes.append(piece)
+    for block in blocks:
+        begins = True
+        for sentence in _sentences_of(block, language):
+            for piece in (p for clause in _clauses(sentence, most, limit) for p in _chunks(clause, limit)):
+                gap = "\n" if begins else _gap(scenes[-1])
+                begins = False
+                joined = f"{scenes[-1]}{gap}{piece}" if scenes else piece
+                fits = scenes and len(joined) <= limit and word_units(joined) <= most
+                if fits and (word_units(scenes[-1]) < least or word_units(piece) < least / 2):
+                    scenes[-1] = joined
+                else:
+                    scenes.append(piece)
     return scenes
 
 

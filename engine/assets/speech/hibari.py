@@ -16,6 +16,7 @@ from video_pipeline.engine.assets.speech.service import SpeechService
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
+from video_pipeline.engine.story.splitting import block_mark, paragraphs
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""
@@ -23,6 +24,19 @@ EMBEDDED_VOICE = "heart"
 EDGE_LEVEL = 0.01
 EDGE_MARGIN_SECONDS = 0.06
 """Speech begins and ends at this fraction of its peak (-40 dB), plus a margin that is kept around it."""
+
+
+SPOKEN_SYMBOLS: Final = "°^©№"
+"""Symbols, by their Unicode category, that the voice reads as words."""
+
+UNSPOKEN_MARKS: Final = ("-", "*", "+", "•", *("#" * level for level in range(1, 7)))
+"""Marks of headings and lists. The numbers of a list are spoken."""
+
+ENDS: Final = '.!?:;,…—–"”’)'
+"""Characters after which the voice pauses without a full stop."""
+
+WORDS_VERSION: Final = 2
+"""Increase it when `speakable` changes, so that cached narration is not used."""
 
 
 @cache
@@ -60,6 +74,7 @@ class HibariNarrator:
             "service": "hibari",
             "version": version("hibari-tts"),
             "voice": self.voice,
+            "words": WORDS_VERSION,
             "edges": [EDGE_LEVEL, EDGE_MARGIN_SECONDS],
             "speech_rate": self.speech_rate,
             "pitch": self.pitch_semitones,
@@ -101,13 +116,28 @@ def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArra
 
 
 def speakable(text: str) -> str:
-    """Return the text without characters that are not spoken: control characters, emoji and other symbols."""
+    """Return the text without what is not spoken: control characters, emoji, and marks of headings and lists.
+
+    Paragraphs, headings and items of lists end with a full stop, for the pause, if they have no mark of their own.
+    """
+    said = []
+    for blocks in paragraphs(text.replace("℃", "°C").replace("℉", "°F")):
+        for block in blocks:
+            mark = block_mark(block)
+            kept = _without_symbols(block[len(mark) :] if mark.strip() in UNSPOKEN_MARKS else block)
+            if any(character.isalnum() for character in kept):
+                said.append(kept)
+    ended = [words if words[-1] in ENDS else f"{words}." for words in said[:-1]]
+    return " ".join([*ended, *said[-1:]])
+
+
+def _without_symbols(text: str) -> str:
     kept = []
     for character in text:
         kind = unicodedata.category(character)
         if kind in ("Cc", "Zl", "Zp"):
             kept.append(" ")
-        elif kind not in ("Cf", "Cs", "Co", "Cn", "So", "Sk"):
+        elif character in SPOKEN_SYMBOLS or kind not in ("Cf", "Cs", "Co", "Cn", "So", "Sk"):
             kept.append(character)
     return " ".join("".join(kept).split())
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from video_pipeline.engine.story.splitting import (
     SCENE_UNITS,
     detect_language,
+    paragraphs,
     sentences,
     split_into_scenes,
     word_units,
@@ -96,6 +97,29 @@ def test_short_sentences_share_a_scene_and_long_ones_are_broken_at_clauses() -> 
         "Only a map. He climbed the stairs.",
     ]
     assert all(word_units(scene) <= SCENE_UNITS[1] for scene in scenes)
+
+
+def test_paragraphs_never_share_a_scene() -> None:
+    text = "It was late.\n\nHe ran\nhome. Quickly.\n \n\nThe end."
+    assert split_into_scenes(text, language="en", limit=5000) == [
+        "It was late.",
+        "He ran home. Quickly.",
+        "The end.",
+    ]
+
+
+def test_items_of_a_list_are_sentences_on_lines_of_their_own() -> None:
+    text = "# To bake\nYou need:\n- 2 eggs\n- 1 cup\n  of milk\n\n1. Mix Dr. Smith's eggs. Well.\n2. Bake."
+    assert split_into_scenes(text, language="en", limit=5000) == [
+        "# To bake\nYou need:\n- 2 eggs\n- 1 cup of milk",
+        "1. Mix Dr. Smith's eggs. Well.\n2. Bake.",
+    ]
+    assert sentences(text, language="en")[-3:] == ["1. Mix Dr. Smith's eggs.", "Well.", "2. Bake."]
+
+
+@pytest.mark.parametrize("text", ["He came on the\n3. May", "5\n- 3 is 2", "#one of\n#many", "-x and\n- y"])
+def test_a_line_that_goes_on_is_no_item(text: str) -> None:
+    assert paragraphs(text) == [[text.replace("\n", " ")]]
 
 
 def test_a_sentence_without_commas_is_broken_between_words() -> None:

@@ -142,6 +142,18 @@ def test_a_text_without_a_word_cannot_be_spoken(tmp_path: Path) -> None:
     assert not (tmp_path / "a.wav").exists()
 
 
+def test_degrees_and_powers_are_spoken(tmp_path: Path) -> None:
+    assert speakable("Bake at 180℃ or 350°F 🎉. 2^3 is 8.") == "Bake at 180°C or 350°F . 2^3 is 8."
+    for text in ("Heat it to 180°C.", "It is 2^3 now."):
+        plain = text.replace("°", " ").replace("^", " ")
+        assert spoken(text, tmp_path)[0].duration > spoken(plain, tmp_path)[0].duration + Fraction(1, 4)
+
+
+def test_paragraphs_headings_and_items_are_spoken_apart() -> None:
+    text = "# Chapter 1\n\n---\n\nIngredients:\n\n- 2 eggs\n- 1 cup milk\n\nMix\nwell\n\n1. Bake!\n2. Eat"
+    assert speakable(text) == "Chapter 1. Ingredients: 2 eggs. 1 cup milk. Mix well. 1. Bake! 2. Eat"
+
+
 def test_symbols_and_control_characters_do_not_disturb_the_voice(tmp_path: Path) -> None:
     assert speakable("Hello\x00\n\u200b 🎉 wor\u00adld\u2028again") == "Hello world again"
     noisy, _ = spoken("Hello 🎉\x07 there.\u200b", tmp_path)
