@@ -1,14 +1,27 @@
-"""Safe YAML in which a duplicate key is an error, as the YAML standard requires."""
+"""Safe YAML in which a duplicate key is an error and `9:16` is text, as YAML 1.2 requires."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import yaml
 
+_SIXTIES: Final = re.compile(r"\|[^|]*:\[0-5\]\?\[0-9\][^|]*?(?=\||\)\$)")
+"""The part of PyYAML's patterns of numbers that reads `9:16` as 9 * 60 + 16, as YAML 1.1 did."""
+
+
+def _without_sixties(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    return re.compile(_SIXTIES.sub("", pattern.pattern), pattern.flags)
+
 
 class StrictLoader(yaml.SafeLoader):
-    """A safe YAML loader that rejects duplicate keys."""
+    """A safe YAML loader that rejects duplicate keys and has no numbers to base 60."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
+        first: [(tag, _without_sixties(pattern)) for tag, pattern in resolvers]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
