@@ -176,6 +176,7 @@ def _produce(
             fps=plan.frames.timeline.fps,
             title=plan.frames.story.title,
             chapters=[Chapter(frames, name) for frames, name in plan.frames.timeline.chapters()],
+            edit_list=plan.frames.config.video.edit_list,
             audio=sound,
         )
         with writer, watch.stage("render"):

@@ -241,6 +241,10 @@ class Video(Section):
     preset: str = Field("veryfast", description="x264 preset, or p1 … p7 for NVENC.")
     tune: str | None = Field(None, description="x264 or NVENC tune.")
     gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
+    edit_list: bool = Field(
+        False,
+        description="Write an MP4 edit list, which Instagram refuses; without one the first 21 ms of sound fade in.",
+    )
     compositor: CompositorName = Field("auto", description=f"Compositor: {COMPOSITORS.summary()}.")
     default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
         "9:16", description="Aspect if no size is given."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import av
 
@@ -19,6 +19,10 @@ from video_pipeline.engine.timing import FrameRange
 
 PACKETS_ONLY = {"codec_whitelist": "none"}
 """Options without decoders: otherwise FFmpeg decodes a frame of every segment to learn what its header says (20 ms)."""
+
+WITH_EDIT_LIST: Final = {"movflags": "+faststart"}
+WITHOUT_EDIT_LIST: Final = {"movflags": "+faststart+negative_cts_offsets", "use_editlist": "0"}
+"""Options of FFmpeg's MP4 writer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,9 @@ class Chapter:
 class Mp4Writer:
     """Writes one MP4, faststart, to a path that its caller has staged. A context manager.
 
-    `audio` is an MP4 whose one stream becomes the sound. It is opened when the first segment is added.
+    `audio` is an MP4 whose one stream becomes the sound. It is opened when the first segment is added. Without
+    `edit_list` every track starts at 0 by itself: composition offsets are signed, and the packet that only primes the
+    AAC decoder is left out, so the first 1024 samples are decoded without the ones before them and fade in.
     """
 
     def __init__(
@@ -43,10 +49,11 @@ class Mp4Writer:
         title: str,
         chapters: Sequence[Chapter],
         audio: Path | None,
+        edit_list: bool = False,
     ) -> None:
         self._target, self._fps = target, fps
         self._title, self._chapters = title, chapters
-        self._audio_path = audio
+        self._audio_path, self._edit_list = audio, edit_list
         self._container: Any = None  # PyAV types its output streams too loosely to be of use here
         self._video: Any = None
         self._audio: Any = None
@@ -68,7 +75,8 @@ class Mp4Writer:
         self._open_files.close()
 
     def _start(self, template: av.VideoStream) -> None:
-        self._container = av.open(str(self._target), "w", format="mp4", options={"movflags": "+faststart"})
+        options = WITH_EDIT_LIST if self._edit_list else WITHOUT_EDIT_LIST
+        self._container = av.open(str(self._target), "w", format="mp4", options=options)
         self._video = self._container.add_stream_from_template(template)
         if self._audio_path is not None:
             source = self._open_files.enter_context(av.open(str(self._audio_path), format="mp4"))
@@ -76,7 +84,8 @@ class Mp4Writer:
             assert sound.time_base is not None
             self._sound_tick = sound.time_base
             self._audio = self._container.add_stream_from_template(sound)
-            self._sound = (packet for packet in source.demux(audio=0) if packet.dts is not None)
+            packets = (packet for packet in source.demux(audio=0) if packet.pts is not None)
+            self._sound = (packet for packet in packets if self._edit_list or (packet.pts or 0) >= 0)
         self._container.metadata["title"] = self._title
         self._container.set_chapters(
             [

@@ -31,6 +31,9 @@ TRANSITION_TWIN_LEVELS = 1
 DISSOLVE_SHARE = 0.02
 """How far the share of the pixels that show the first scene may lie from the progress."""
 
+AAC_ERROR = 0.02
+"""How far samples of a tone at 0.2 of full scale may lie from it after AAC at the default bit rate."""
+
 COLOUR_LEVELS = 1
 """How far Y, U and V of a flat colour may lie from BT.709."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
+from typing import Any, Final
 
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
@@ -12,6 +14,10 @@ from video_pipeline.engine.config.sections import parse_bit_rate
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.planes import Buffer, video_frame
+
+REORDERED_FRAMES: Final = 2
+"""How far decoding runs ahead of showing with B-frames. Encoders run less far ahead in a segment of one or two frames,
+and its decoding times would then overlap those of the next."""
 
 
 def encode_segment(frames: Iterator[Buffer], settings: EncoderSettings, *, threads: int = 1) -> bytes:
@@ -40,13 +46,20 @@ def encode_segment(frames: Iterator[Buffer], settings: EncoderSettings, *, threa
             if "b" in options:
                 context.bit_rate = parse_bit_rate(options.pop("b"))
             context.options = options
+            numbers = itertools.count()
+
+            def mux(packets: list[av.Packet[Any]]) -> None:
+                for packet in packets:
+                    packet.dts = next(numbers) - (REORDERED_FRAMES if context.has_b_frames else 0)
+                    container.mux(packet)
+
             for number, array in enumerate(frames):
                 frame = video_frame(array)
                 frame.pts, frame.time_base = number, 1 / settings.fps
                 frame.color_range, frame.colorspace = ColorRange.MPEG, Colorspace.ITU709
                 frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+                mux(stream.encode(frame))
+            mux(stream.encode(None))
     except av.FFmpegError as error:
         raise RenderingError(f"{settings.encoder}: {error}", options=settings.describe()) from error
     return buffer.getvalue()
