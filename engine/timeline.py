@@ -13,13 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
 from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
 from video_pipeline.filters.text import Color, TextStyle
-
-CaptionPosition = Literal["top", "center", "bottom"]
-CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
 
 MAX_SEGMENT_SECONDS = 8
 """Longer scenes are cut into several segments: many cores then share a scene, and a segment's memory stays small."""

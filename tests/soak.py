@@ -4,7 +4,7 @@
     python -m tests.soak --kills 20 --seed 7 --folder /tmp/soak
 
 A node renders short stories that several clients hand in; some they hand in twice, some they cancel. Meanwhile the
-node, its front end, its guard and its workers are killed at random moments, and workers are stopped for longer than
+node, its server, its guard and its workers are killed at random moments, and workers are stopped for longer than
 their lease. In the end every job that was acknowledged must be in exactly one terminal state with at most one
 published output, each key must stand for one job, and no process or temporary folder may be left. Exit status 1
 where that does not hold.
@@ -37,11 +37,11 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 PARTS = {
-    "front end": "video_pipeline.engine.jobs.server.main",
+    "server": "video_pipeline.engine.jobs.server.main",
     "guard": "video_pipeline.engine.jobs.dispatch.guard",
     "worker": "video_pipeline.engine.jobs.dispatch.worker",
 }
-VICTIMS = ("node", "node", "front end", "front end", "guard", "worker", "worker", "worker", "stopped worker")
+VICTIMS = ("node", "node", "server", "server", "guard", "worker", "worker", "worker", "stopped worker")
 """Chosen from evenly: named more than once, more often."""
 LEASE_SECONDS = 3.0
 CLIENTS = 3

@@ -1,4 +1,4 @@
-"""The parsers of the commands that talk to a render node. A command's code is imported when it runs."""
+"""Parsers of the client commands for a render node. A command's code is imported only when it runs."""
 
 from __future__ import annotations
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
 from video_pipeline.engine.story.fields import (
     CANVAS_MAX_PX,
-    Animation,
     BoxSpec,
     Colour,
     FitName,
     FontName,
-    Position,
     ShadowSpec,
     StrokeSpec,
     TransitionName,
@@ -370,7 +369,7 @@ class Scenes(Section):
         ("ken_burns", "fade_in", "fade_out"),
         description="Effects of a scene that names none. The first scene then has no fade_in, the last no fade_out.",
     )
-    text_position: Position = Field("bottom", description="Caption position: top, center, bottom.")
+    text_position: CaptionPosition = Field("bottom", description="Caption position: top, center, bottom.")
     text_size: float = Field(48, ge=8, le=400, description="Caption size in px on a 1080 px wide frame.")
     text_color: Colour = Field("#FFFFFF", description="Caption colour: CSS name, #RRGGBB or #RRGGBBAA.")
     text_font: FontName = Field("Arial-Bold", description="Caption font: family and weight, or a file.")
@@ -381,7 +380,7 @@ class Scenes(Section):
         ShadowSpec(x=0, y=3, blur=6, colour="#000000A0"), description="Shadow of captions, or null."
     )
     text_box: BoxSpec | None = Field(None, description="Box behind captions, or null.")
-    text_animation: Animation = Field(
+    text_animation: CaptionAnimation = Field(
         "fade_in", description="none, fade_in, fade, slide_up, pop or typewriter."
     )
     text_highlight: Colour | None = Field(None, description="Colour of the word being spoken, or null.")

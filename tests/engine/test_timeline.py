@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,8 +18,6 @@ from video_pipeline.engine.timeline import (
     MAX_SEGMENT_SECONDS,
     AudioTrack,
     Caption,
-    CaptionAnimation,
-    CaptionPosition,
     Clip,
     Footage,
     Still,
@@ -366,11 +364,6 @@ def test_a_clip_without_a_camera_stands_on_as_much_as_the_canvas_shows() -> None
     assert standing(fit="contain") == standing(fit="blur") == Camera(whole, whole)
     moving = Camera(half, whole, "cubic")
     assert standing(camera=moving) == moving
-
-
-def test_positions_and_animations_are_those_of_the_story_format() -> None:
-    assert get_args(CaptionPosition) == ("top", "center", "bottom")
-    assert get_args(CaptionAnimation) == ("none", "fade_in", "fade", "slide_up", "pop", "typewriter")
 
 
 def test_what_is_not_said_is_plain() -> None:

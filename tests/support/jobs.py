@@ -1,4 +1,4 @@
-"""Nodes, jobs and clocks for tests of the job front end."""
+"""Nodes, jobs and clocks for tests of render nodes."""
 
 from __future__ import annotations
 

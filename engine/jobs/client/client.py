@@ -10,12 +10,12 @@ from typing import Any, Self, TypeVar, Unpack
 
 from video_pipeline.engine.errors import PipelineError
 from video_pipeline.engine.jobs.client.connect import ConnectOptions, connect_to
+from video_pipeline.engine.jobs.client.pack import StoryLike
 from video_pipeline.engine.jobs.client.steps import (
     Call,
     Pause,
     Show,
     Steps,
-    StoryLike,
     SubmitOptions,
     call,
     changing_steps,

@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import BaseModel
 
 from video_pipeline.engine.assets.urls import is_url
 from video_pipeline.engine.errors import InputError
@@ -17,9 +19,13 @@ from video_pipeline.engine.story.reading import read_story
 if TYPE_CHECKING:
     from video_pipeline.engine.story import Story
 
+    StoryLike: TypeAlias = Mapping[str, Any] | Story | str | os.PathLike[str]
+else:  # importing Story takes longer than a request, and typing.get_type_hints evaluates this alias
+    StoryLike = Mapping[str, Any] | BaseModel | str | os.PathLike[str]
+
 
 def pack_job(
-    story: Mapping[str, Any] | Story | str | os.PathLike[str],
+    story: StoryLike,
     config: Mapping[str, Any],
     *,
     base: Path | None = None,

@@ -13,13 +13,13 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from pydantic import ValidationError
 
 from video_pipeline.engine.common.validation import explain
 from video_pipeline.engine.errors import InputError, JobConflictError, UnreachableError
-from video_pipeline.engine.jobs.client.pack import pack_job, read_parts
+from video_pipeline.engine.jobs.client.pack import StoryLike, pack_job, read_parts
 from video_pipeline.engine.jobs.messages import (
     REPLIES,
     REQUESTS,
@@ -33,12 +33,8 @@ from video_pipeline.engine.jobs.messages import (
 )
 from video_pipeline.engine.jobs.model import JobStatus, Priority
 
-if TYPE_CHECKING:
-    from video_pipeline.engine.story import Story
-
 Answer = TypeVar("Answer")
 LIST_PAGE = 100
-StoryLike: TypeAlias = "Mapping[str, Any] | Story | str | os.PathLike[str]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.render.captions.lettering import Lettering, lettering, parts_at, typing_frames
 from video_pipeline.engine.render.captions.pictures import (
     Room,
@@ -20,7 +21,7 @@ from video_pipeline.engine.render.captions.pictures import (
     set_whole,
     text_file,
 )
-from video_pipeline.engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
+from video_pipeline.engine.timeline import Caption, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.fade import light
 from video_pipeline.filters.graph import Value

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.front_end import children_of
 from tests.support.jobs import (
     is_rendering,
     job_of,
@@ -24,6 +23,7 @@ from tests.support.jobs import (
     tiny_story,
     wait_until,
 )
+from tests.support.server import children_of
 
 
 def free_port() -> int:
@@ -96,23 +96,23 @@ def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: 
         assert ask(port, "/healthz")[0] == 0
 
 
-def test_a_front_end_that_dies_is_told_and_counted(tmp_path: Path, session_cache: Path) -> None:
+def test_a_restarted_server_is_counted(tmp_path: Path, session_cache: Path) -> None:
     port = free_port()
     with node_process(tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}"}) as node:
         wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
         wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 1)
         for starts, writer_alone in ((2, False), (3, True)):
-            (front,) = [pid for pid in _front_ends(tmp_path) if children_of(pid)]
-            (writer,) = children_of(front)
-            os.kill(writer if writer_alone else front, signal.SIGKILL)
+            (server,) = [pid for pid in _server_processes(tmp_path) if children_of(pid)]
+            (writer,) = children_of(server)
+            os.kill(writer if writer_alone else server, signal.SIGKILL)
             wait_until(lambda starts=starts: sample(port, "video_pipeline_frontend_starts_total") == starts)
             wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
-            assert not {front, writer} & set(_front_ends(tmp_path))
+            assert not {server, writer} & set(_server_processes(tmp_path))
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
 
 
-def _front_ends(folder: Path) -> list[int]:
+def _server_processes(folder: Path) -> list[int]:
     """Return the server process of a node and the one that writes its ledger."""
     return [
         int(path.parent.name)

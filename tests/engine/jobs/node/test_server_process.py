@@ -37,58 +37,58 @@ def guard(folders: Folders) -> Iterator[Guard]:
     assert processes_of(folders.state) == {}
 
 
-def tend_until_ready(front: ServerProcess, *, seconds: float = 20) -> float:
+def tend_until_ready(server: ServerProcess, *, seconds: float = 20) -> float:
     began = time.monotonic()
-    while not front.ready:
+    while not server.ready:
         assert time.monotonic() - began < seconds
-        front.poll()
+        server.poll()
         time.sleep(0.005)
     return time.monotonic() - began
 
 
-def test_a_front_end_that_was_killed_takes_requests_again_within_seconds(
+def test_a_killed_server_accepts_requests_again_within_seconds(
     tmp_path: Path, folders: Folders, guard: Guard
 ) -> None:
-    front = ServerProcess(node_config(tmp_path), folders, slots=1, guard=guard)
+    server = ServerProcess(node_config(tmp_path), folders, slots=1, guard=guard)
     try:
-        tend_until_ready(front)
-        first = front.pid
+        tend_until_ready(server)
+        first = server.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        while front.ready:
-            front.poll()
-        seconds = tend_until_ready(front)
+        while server.ready:
+            server.poll()
+        seconds = tend_until_ready(server)
         print(f"back after {seconds:.2f} s")
         assert seconds < 5  # alone on a machine: less than one
-        assert front.pid != first
-        assert front.restarts == 1
+        assert server.pid != first
+        assert server.restarts == 1
     finally:
-        front.close()
+        server.close()
 
 
-def test_a_front_end_that_cannot_begin_says_why(tmp_path: Path, folders: Folders, guard: Guard) -> None:
+def test_a_server_that_cannot_start_reports_why(tmp_path: Path, folders: Folders, guard: Guard) -> None:
     config = node_config(tmp_path, node={"bind": f"ipc://{tmp_path}/nowhere/node.sock"})
-    front = ServerProcess(config, folders, slots=1, guard=guard)
+    server = ServerProcess(config, folders, slots=1, guard=guard)
     try:
         with pytest.raises(ConfigError, match=r"node\.bind"):
-            tend_until_ready(front)
+            tend_until_ready(server)
     finally:
-        front.close()
+        server.close()
 
 
-def test_a_front_end_that_dies_again_and_again_is_started_ever_more_slowly(
+def test_a_server_that_keeps_dying_is_restarted_with_growing_delays(
     tmp_path: Path, folders: Folders, guard: Guard
 ) -> None:
-    front = ServerProcess(node_config(tmp_path), folders, slots=1, guard=guard)
+    server = ServerProcess(node_config(tmp_path), folders, slots=1, guard=guard)
     try:
-        tend_until_ready(front)
+        tend_until_ready(server)
         until = time.monotonic() + 3
         while time.monotonic() < until:
-            if front.pid is not None:
-                os.kill(front.pid, signal.SIGKILL)
-            front.poll()
+            if server.pid is not None:
+                os.kill(server.pid, signal.SIGKILL)
+            server.poll()
             time.sleep(0.01)
-        assert 2 <= front.restarts <= 4
-        tend_until_ready(front)
+        assert 2 <= server.restarts <= 4
+        tend_until_ready(server)
     finally:
-        front.close()
+        server.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.front_end import PNG, STORY, node_config
+from tests.support.server import PNG, STORY, node_config
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
