@@ -16,10 +16,18 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, NoReturn
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic_core import from_json
 
-from video_pipeline.engine.jobs.model import JOB_ID_PATTERN, EventKind, JobStatus, Priority
+from video_pipeline.engine.jobs.model import JOB_ID_PATTERN, TIME_MAX, EventKind, JobStatus, Priority
 
 PROTOCOL = b"VP1"
 REQUEST_ID_MAX_BYTES = 64
@@ -71,16 +79,28 @@ Key = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128
 Whole = Annotated[int, Field(strict=True)]
 Seconds = Annotated[float, Field(strict=True)]
 
-_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$"
+_YEAR = r"(19[7-9]\d|[2-8]\d{3}|9[0-8]\d{2}|99[0-8]\d|999[0-8])"
+_TIME = rf"^{_YEAR}-\d{{2}}-\d{{2}}T\d{{2}}:\d{{2}}(:\d{{2}}(\.\d+)?)?(Z|[+-]\d{{2}}:\d{{2}})$"
 
 
 def _written_time(value: Any) -> Any:
     if isinstance(value, datetime) or (isinstance(value, str) and re.search(_TIME, value, re.ASCII)):
         return value
-    raise ValueError("allowed: a time with its zone, such as '2027-01-31T18:00:00Z'")
+    raise ValueError("allowed: a time from 1970 to 9998 with its zone, such as '2027-01-31T18:00:00Z'")
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_written_time), Field(json_schema_extra={"pattern": _TIME})]
+def _in_range(value: datetime) -> datetime:
+    if not 0 <= value.timestamp() < TIME_MAX:
+        raise ValueError("allowed: a time from 1970 to 9998, UTC")
+    return value
+
+
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_time),
+    AfterValidator(_in_range),
+    Field(json_schema_extra={"pattern": _TIME}),
+]
 
 
 class Submit(Message):

@@ -388,7 +388,10 @@ def _set_limits(config: Config) -> None:
     # ZeroMQ reserves the size of a frame when its first bytes arrive, so this bounds address space; Connections bounds
     # the memory in use.
     space = 4_000_000_000 + int(64 * config.node.max_message_mb * 1e6)
-    resource.setrlimit(resource.RLIMIT_AS, (space, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(
+        resource.RLIMIT_AS, (min(space, hard) if hard != resource.RLIM_INFINITY else space, hard)
+    )
 
 
 def main() -> int:

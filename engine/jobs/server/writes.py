@@ -10,6 +10,7 @@ from typing import Literal
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.jobs import messages as m
 from video_pipeline.engine.jobs.ledger.errors import (
+    DamagedJob,
     KeyConflict,
     LedgerError,
     QueueFull,
@@ -90,7 +91,7 @@ class LedgerWriter:
             jobs = self._ledger.jobs
             do = jobs.request_cancel if change.verb == "cancel" else jobs.retry
             return job_view(do(change.job_id))
-        except WrongState as error:
+        except (WrongState, DamagedJob) as error:
             return RequestError("CONFLICT", str(error), field="job_id").reply
         except UnknownJob:
             return not_found(change.job_id).reply
