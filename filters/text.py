@@ -46,7 +46,7 @@ def drawtext_able(text: str, fonts: FontStack, style: TextStyle) -> bool:
     """Return whether drawtext draws this text like `filters.typeset`.
 
     It does for one simple left-to-right script in one face at its default weight (see `static_instance`), without
-    soft shadows or round corners. It does not for translucent strokes: drawtext paints the overlaps of neighbours twice.
+    soft shadows or round corners. Translucent strokes differ, because drawtext paints overlaps of neighbours twice.
     """
     face = load(fonts.faces[0])
     if fonts.faces[0].index != 0 or not face.is_default_instance or not _style_able(style):

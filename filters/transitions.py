@@ -33,7 +33,7 @@ TRANSITION_NAMES: tuple[str, ...] = (CUT, *XFADE_NAMES)
 
 
 def progress(frame: int, frames: int) -> float:
-    """Return the progress at frame 0 to `frames` of a transition, 1 (the first scene alone) to 0, in float32 as in xfade."""
+    """Return a transition's progress at frame 0 to `frames`: 1 (the first scene alone) to 0, float32 as in xfade."""
     import numpy as np  # imported here, because most importers need only the names
 
     return float(np.float32(1) - np.float32(frame) / np.float32(frames))

@@ -106,7 +106,7 @@ class Mp4Writer:
             self._container.mux(packet)
 
     def add_segment(self, data: bytes, frames: FrameRange) -> None:
-        """Append the encoded segment of `frames`; segments must arrive in order, without gaps. Raises RenderingError."""
+        """Append the encoded segment of `frames`, the next in order, without a gap. Raises RenderingError."""
         if frames.start != self._frames:
             raise RenderingError(f"segment {frames} does not follow frame {self._frames}")
         try:

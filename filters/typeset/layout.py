@@ -384,7 +384,7 @@ def _place_lines(
 
 
 def _items(pieces: Sequence[TextPiece]) -> list[tuple[Run, int | None]]:
-    """List a line's runs in logical order, each with the number of its piece (None: blanks), without trailing blanks."""
+    """List a line's runs in logical order, without trailing blanks, each with its piece's number (None: blanks)."""
     items: list[tuple[Run, int | None]] = []
     for number, piece in enumerate(pieces):
         items += [(run, number) for run in piece.runs]

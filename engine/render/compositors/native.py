@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 class _SharedItems(Generic[T]):
-    """A cache for several threads that makes each item once; beyond its bound it drops the least recently used items."""
+    """A cache for several threads that makes each item once and drops the least recently used beyond a bound."""
 
     def __init__(self, bound: int, weight: Callable[[T], int]) -> None:
         self._bound, self._weight = bound, weight
@@ -265,7 +265,7 @@ class _Stage:
             for drawn, plane in zip(target, planes_of(next(self._footage[index])), strict=True):
                 np.copyto(drawn, plane)
         else:
-            # Load a transition's second picture only when the transition begins, so that it does not delay the range's start.
+            # Load a transition's second picture only when needed, so that it does not delay the range's start.
             if index not in self._pictures:
                 self._pictures[index] = self._owner.picture(clip)
             picture = self._pictures[index]

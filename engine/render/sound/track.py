@@ -115,7 +115,7 @@ def _fetch(cache: ContentCache, parts: dict[str, Any], target: Path) -> AudioRep
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.warning("cached sound %s is corrupt and produced again: %s", path, error)
+        logger.warning("cached sound %s cannot be used and is produced again: %s", path, error)
         return None
     return report
 
