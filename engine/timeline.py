@@ -79,7 +79,7 @@ class Clip:
     fade_in_frames: int = 0
     fade_out_frames: int = 0
 
-    def standing_or_moving(self, canvas_aspect: float) -> Camera:
+    def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""
         if self.camera is not None:
             return self.camera

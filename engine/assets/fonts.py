@@ -1,4 +1,4 @@
-"""Find fonts by name: the Noto faces of the `manimgx-fonts` wheel, and files that the user has."""
+"""Find fonts by name: the Noto faces of the `manimgx-fonts` wheel, the user's files and the system's fonts."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ _ALIASES: Final = (
     "Verdana",
 )
 _DEFAULT_FAMILY: Final = "Noto Sans"
-# The other packaged faces follow by name. Emoji come before symbols, whose emoji are plainer.
+# These come after all other packaged faces. Emoji come before symbols, whose own emoji are plainer.
 _LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols")
 
 
 class UnknownFontError(ValueError):
-    """A font name matches no font."""
+    """A font name that matches no usable font."""
 
     def __init__(self, name: str, *, close: list[str], reason: str = "") -> None:
         self.name = name
@@ -76,14 +76,14 @@ class UnknownFontError(ValueError):
         because = f" ({reason})" if reason else ""
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         super().__init__(
-            f"font {name!r} is not known{because}.{hint} Allowed are a family, optionally with a weight "
+            f"font {name!r} is not known{because}.{hint} Allowed: a family, optionally with a weight "
             "(Noto Sans, Arial-Bold, sans SemiBold Italic), "
-            f"and the path of a file ending in {', '.join(FONT_SUFFIXES)}."
+            f"or the path of a file ending in {', '.join(FONT_SUFFIXES)}."
         )
 
 
 class _Entry(NamedTuple):
-    """One face of a family; `weights` is the range of its wght axis, or its one weight twice."""
+    """A face of a family; `weights` is the range of its wght axis, or a single weight twice."""
 
     family: str
     path: Path
@@ -102,17 +102,18 @@ class _Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class FontCatalogue:
-    """Turn font names into stacks of faces; folders are read when a name first needs them.
+    """A catalogue that turns font names into stacks of faces; it reads folders when they are first needed.
 
-    `extra_dirs` are searched before everything else, the system's font folders after everything else.
+    `extra_dirs` are searched first, then the packaged fonts, then the system's font folders.
     """
 
     extra_dirs: tuple[Path, ...] = ()
 
     def resolve(self, name: str) -> FontStack:
-        """Return the stack for a family name or a font file's path. Raise UnknownFontError, FontError.
+        """Return the stack of faces for a family name or the path of a font file.
 
-        After the named face the stack continues with Noto Sans, faces of other scripts at the same weight, emoji and symbols.
+        After the named face come Noto Sans, faces of other scripts at the same weight, emoji and symbols. Raises
+        UnknownFontError, FontError.
         """
         if is_font_file(name):
             return _with_fallbacks(_face_of_file(name), _REGULAR)
@@ -148,7 +149,7 @@ def _key(name: str) -> str:
 
 
 def _without_style(query: str) -> str:
-    """Cut weights and slants off the end of a key."""
+    """Remove weights and slants from the end of a key."""
     words = sorted([*WEIGHTS, *_SLANTS], key=len, reverse=True)
     while True:
         word = next((w for w in words if query.endswith(w) and query != w), None)
@@ -158,7 +159,7 @@ def _without_style(query: str) -> str:
 
 
 def _match(query: str, known: dict[str, list[_Entry]]) -> tuple[FontFace, int] | None:
-    """Return the face and weight that a key names: weights and slants are cut off its end until a family is left."""
+    """Return the face and weight that a key names; remove weights and slants from its end until a family is left."""
     weight, italic = _REGULAR, False
     words = sorted([*WEIGHTS, *_SLANTS], key=len, reverse=True)
     while query not in known:
@@ -182,7 +183,7 @@ def _face_of_file(name: str) -> FontFace:
     if not _entries_of(path):
         raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
     if _is_cut_short(path.read_bytes()):
-        raise UnknownFontError(name, close=[], reason="the file is cut short: it ends before its tables do")
+        raise UnknownFontError(name, close=[], reason="the file is cut short and ends before its last table")
     face = FontFace(path)
     try:
         load(face)
@@ -211,16 +212,16 @@ def _is_cut_short(data: bytes) -> bool:
 
 @cache
 def _packaged() -> dict[str, list[_Entry]]:
-    """Return the names of the packaged fonts, read once per process."""
+    """Return the packaged fonts by family key, read once per process."""
     spec = find_spec("manimgx_fonts")
     if spec is None or spec.origin is None:
-        raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
+        raise RuntimeError("the package manimgx-fonts, which contains the fonts, is not installed")
     return _scan((Path(spec.origin).parent,))
 
 
 @cache
 def _match_packaged(query: str) -> tuple[FontFace, int] | None:
-    """Return the packaged face that a key names by family, alias or style alone."""
+    """Return the packaged face and weight that a key names, by family, by alias or by style alone."""
     default = _key(_DEFAULT_FAMILY)
     aliases = {_key(alias): _packaged()[default] for alias in _ALIASES}
     # A weight or slant alone, such as "bold", means the default family.
@@ -240,7 +241,7 @@ def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
 
 
 def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:
-    """Read the names of all fonts below some folders; skip files that are not fonts."""
+    """Return all fonts below some folders by family key; skip files that are not fonts."""
     families: dict[str, list[_Entry]] = {}
     for directory in filter(Path.is_dir, directories):
         for path in sorted(p for p in directory.rglob("*") if p.suffix.lower() in FONT_SUFFIXES):
@@ -269,7 +270,7 @@ def _entries_of(path: Path) -> list[_Entry]:
 
 
 def _without_style_words(family: str) -> str:
-    """Cut a weight off a family's own name, as in "Noto Sans Hebrew Light"."""
+    """Remove weights and slants from a family's own name, as in "Noto Sans Hebrew Light"."""
     words = family.split()
     while len(words) > 1 and words[-1].lower() in (*WEIGHTS, *_SLANTS):
         words.pop()

@@ -31,19 +31,19 @@ from video_pipeline.engine.timing import exact_seconds
 HD_LONG_SIDE_PX = 1280
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
-"""PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
+"""PyAV's names of containers that store no length, so FFmpeg estimates it from time stamps."""
 
 MISSED_S = Fraction(1, 4)
-"""Seconds by which a header may be off without a lost frame: rounding, and sound that ends a little later."""
+"""Seconds by which a header's end may differ without a missing frame: rounding, and sound that ends slightly later."""
 
 
 class NotVideoError(AssetError):
-    """The file is not a video or has no decodable picture. Fallbacks never replace such a file."""
+    """A file that is not a video or has no decodable picture. Fallbacks never replace such a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """A clip's picture, its sound if wanted and present, and a warning about the file if there is one."""
+    """A clip's picture, its sound (None if unwanted or absent), and a warning about the file, if any."""
 
     footage: Footage
     sound: Sound | None
@@ -54,7 +54,7 @@ def _demuxer(path: Path) -> str:
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise NotVideoError(f"{path}: is no regular file; allowed: a file, not a pipe or a device")
+            raise NotVideoError(f"{path}: is not a regular file; give a file, not a pipe or a device")
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except FileNotFoundError as error:
@@ -70,9 +70,10 @@ def _demuxer(path: Path) -> str:
 
 
 def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
-    """Return the clip that `spec` cuts out of a file.
+    """Return the clip that `spec` selects from a file.
 
-    The first bytes decide the container and fix the demuxer, so a playlist is refused, not followed. Raises AssetError naming the file and the reason.
+    The demuxer is chosen by the first bytes of the file, so a playlist is rejected. Raises AssetError naming the file
+    and the reason.
     """
     demuxer = _demuxer(path)
     try:
@@ -95,7 +96,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
     ratio = stream.sample_aspect_ratio or Fraction(1)
     if ratio > 0 and ratio != 1:
         width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
-    # Players treat large untagged video as BT.709, FFmpeg's scaler treats all of it as BT.601.
+    # Players treat large untagged video as BT.709, but FFmpeg's scaler treats all untagged video as BT.601.
     untagged = stream.codec_context.colorspace == UNSPECIFIED
     matrix = "bt709" if untagged and max(width, height) >= HD_LONG_SIDE_PX else None
     grid = _chroma_grid_px(frame.format, turned=turned)
@@ -116,7 +117,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
     reached = last.end if stream.duration else max(last.end, last.others_end)
     warning, seekable = None, end - reached <= MISSED_S
     if is_cover(stream):
-        warning = f"{path}: its only picture is a cover picture, which is held"
+        warning = f"{path}: its only picture is its cover, which is held"
     elif not seekable:
         warning = (
             f"{path}: its frames end at {float(last.end):.2f} s, not at {float(end):.2f} s as its header says; "
@@ -174,7 +175,7 @@ def _has_alpha(pix_fmt: av.VideoFormat) -> bool:
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """Return when the picture ends according to the file's header, or None if the header does not say."""
+    """Return the end of the picture in seconds according to the file's header, or None if it has none."""
     origin = axis_start(container)
     if container.format.name in WITHOUT_HEADER:
         return None
@@ -183,13 +184,13 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
         return begins + stream.duration * stream.time_base
     if not container.duration:
         return None
-    # Matroska writers count the length from time stamp 0 or from the first one.
+    # Some Matroska writers count the length from time stamp 0, others from the first time stamp.
     whole = Fraction(container.duration, av.time_base)
     return whole - origin if whole > origin else whole
 
 
 def _length(promised: Fraction | None, last: LastFrame, until: Fraction | None) -> Fraction:
-    """Return the length of a clip: the header's, unless a frame ends after it."""
+    """Return the length of a clip in seconds: the header's, unless a frame ends after that."""
     if promised is None or (until is None and last.end - promised > MISSED_S):
         return last.end if until is None or last.end < until else until
     return promised

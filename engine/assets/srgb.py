@@ -1,4 +1,4 @@
-"""One way to sRGB for every picture: by its ICC profile, or by a PNG's gAMA and cHRM; names are not believed."""
+"""Convert pictures to sRGB by their ICC profile or a PNG's gAMA and cHRM; the names of profiles are ignored."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 SAME_LEVELS: Final = 2
-"""A profile that changes no colour by more is sRGB's: profiles of sRGB differ by rounding."""
+"""A profile that changes no colour by more (of 255) counts as sRGB, because profiles of sRGB differ by rounding."""
 
 SRGB_GAMMA: Final = 0.45455
 SRGB_CHROMATICITY: Final = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
-"""x and y of white, red, green and blue, as PNG's cHRM has them."""
+"""x and y of white, red, green and blue, in the order of PNG's cHRM."""
 
 D50_XYZ: Final = (0.9642, 1.0, 0.8249)
 
 BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-"""From XYZ to the responses of cones, in which white is adapted (ICC.1:2022, annex E)."""
+"""Matrix from XYZ to cone responses, for adapting to another white (ICC.1:2022, annex E)."""
 
 _MODES: Final = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 
 
 def foreign_profile(image: Image.Image) -> bytes | None:
-    """Return the ICC profile of a picture's colours, or None if they are sRGB or nothing usable is said of them."""
+    """Return the ICC profile of a picture, or None if its colours are sRGB or it has no usable colour tags."""
     given = image.info.get("icc_profile")
     if given:
         return given if _changes_colours(given) else None
@@ -44,7 +44,7 @@ def foreign_profile(image: Image.Image) -> bytes | None:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Return a picture in sRGB, RGBA where it has transparency and RGB else; `image` itself if it is that already."""
+    """Return a picture in sRGB, as RGBA if it has transparency, otherwise RGB; `image` itself if it needs no change."""
     wanted = "RGBA" if image.has_transparency_data else "RGB"
     profile = foreign_profile(image)
     if profile is None:
@@ -74,7 +74,7 @@ def _space(profile: bytes) -> str:
 
 @lru_cache(maxsize=64)
 def _changes_colours(profile: bytes) -> bool:
-    """Return whether a profile can be used and shows some colours otherwise than sRGB does."""
+    """Return whether a profile is usable and shows some colours differently from sRGB."""
     mode = _MODES.get(_space(profile))
     if mode is None:
         return False
@@ -97,7 +97,10 @@ def _xyz(x: float, y: float) -> npt.NDArray[np.float64]:
 
 
 def matrix_profile(gamma: float, chromaticity: tuple[float, ...]) -> bytes | None:
-    """Return the ICC profile (version 2, ICC.1:2001-04) of a display with these primaries and 1 / `gamma`."""
+    """Return the ICC profile (version 2, ICC.1:2001-04) of a display with these primaries and 1 / `gamma`.
+
+    `chromaticity` has the order of SRGB_CHROMATICITY. Return None for impossible primaries.
+    """
     white, *primaries = [chromaticity[at : at + 2] for at in range(0, 8, 2)]
     try:
         columns = np.stack([_xyz(*place) for place in primaries], axis=1)

@@ -1,4 +1,4 @@
-"""Font files: which face, at which weight, and what it covers."""
+"""Faces of font files: their weight, metrics and coverage."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import freetype
 import uharfbuzz as hb
 
 FREETYPE_LOCK = threading.Lock()
-"""FreeType faces and their library are not thread-safe: hold this around every use of `Loaded.outlines`."""
+"""Hold this around every use of `Loaded.outlines`: FreeType's faces and library are not thread-safe."""
 
 
 class FontError(ValueError):
-    """A font file is missing or is not a font."""
+    """A font file that is missing or is not a font."""
 
 
 @dataclass(frozen=True, slots=True)
 class FontFace:
-    """Name one face of a font file; `weight` sets the `wght` axis (100 to 900) where the font is variable."""
+    """A face of a font file; `weight` sets the `wght` axis (1 to 1000) if the font is variable."""
 
     path: Path
     weight: int | None = None
@@ -33,22 +33,22 @@ class FontFace:
 
     def __post_init__(self) -> None:
         if self.weight is not None and not 1 <= self.weight <= 1000:
-            raise ValueError(f"weight: {self.weight!r} is not a number from 1 to 1000")
+            raise ValueError(f"weight: got {self.weight!r}; give a number from 1 to 1000")
 
 
 @dataclass(frozen=True, slots=True)
 class FontStack:
-    """Hold faces in order of preference: each cluster of a text is drawn by the first face that covers it."""
+    """Faces in order of preference: the first face that covers a cluster of text draws it."""
 
     faces: tuple[FontFace, ...]
 
     def __post_init__(self) -> None:
         if not self.faces:
-            raise ValueError("faces: a font stack needs at least one face")
+            raise ValueError("faces: got none; give at least one face")
 
 
 class Loaded:
-    """Hold an opened face: HarfBuzz for shaping and metrics, FreeType for outlines. Metrics are in ems."""
+    """An open face: HarfBuzz for shaping and metrics (in ems), FreeType for outlines."""
 
     __slots__ = (
         "ascent",
@@ -93,26 +93,26 @@ class Loaded:
         self.descent: float = -extents.descender / self.upem
 
     def covers(self, text: str) -> bool:
-        """Say whether every visible character of `text` has a glyph, composed or decomposed."""
+        """Return whether every visible character of `text` has a glyph, composed or decomposed."""
         return any(
             all(ord(c) in self.codepoints for c in form if not is_ignorable(c))
             for form in (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
         )
 
     def has_variation(self, base: str, selector: str) -> bool:
-        """Say whether the font names a glyph for this base character followed by this variation selector."""
+        """Return whether the font has a glyph for this base character with this variation selector."""
         return bool(self.hb_font.get_variation_glyph(ord(base), ord(selector)))
 
 
 @lru_cache(maxsize=256)
 def load(face: FontFace) -> Loaded:
-    """Open a face once for the life of the process."""
+    """Open a face, or return the one that the process has already opened; raise FontError."""
     return Loaded(face)
 
 
 @lru_cache(maxsize=65536)
 def ink_extent(face: FontFace, glyph_id: int) -> tuple[float, float]:
-    """Return how far a glyph's ink reaches above and below the baseline, in ems (both positive outwards)."""
+    """Return the extent of a glyph's ink above and below the baseline, in ems (both positive outwards)."""
     loaded = load(face)
     extents = loaded.hb_font.get_glyph_extents(glyph_id)
     if extents is None or extents.height == 0:
@@ -122,7 +122,7 @@ def ink_extent(face: FontFace, glyph_id: int) -> tuple[float, float]:
 
 @lru_cache(maxsize=8192)
 def is_ignorable(character: str) -> bool:
-    """Say whether a face need not have a glyph for this character: joiners, selectors, blanks."""
+    """Return whether a character needs no glyph: a joiner, a selector, a blank."""
     code = ord(character)
     return (
         unicodedata.category(character) in ("Cf", "Zs")
@@ -133,10 +133,10 @@ def is_ignorable(character: str) -> bool:
 
 
 def static_instance(face: FontFace, *, directory: Path) -> FontFace:
-    """Return a static font file of a variable face at its weight, written to `directory` if it is not there yet.
+    """Return a static font file of a variable face at its weight, written to `directory` unless it exists.
 
-    FFmpeg's drawtext cannot set a weight; it draws such a file as we draw the variable face. The file is named
-    by its content and written whole. A face that needs no instancing is returned as it is.
+    FFmpeg's drawtext cannot set a weight, but draws this file as `rasterise` draws the variable face. The file is named
+    by its content and never half-written. For a face that is already static, return its own file.
     """
     loaded = load(face)
     if face.index == 0 and loaded.is_default_instance:

@@ -353,17 +353,17 @@ def test_a_chapter_ends_where_the_next_begins() -> None:
     ]
 
 
-def test_a_clip_without_a_camera_stands_on_as_much_as_the_canvas_shows() -> None:
+def test_a_clip_without_a_camera_shows_the_largest_part_that_fills_the_canvas() -> None:
     wide = Still(Path("a.png"), 2000, 1000, "")
 
-    def standing(**options: Any) -> Camera:
-        return Clip("a", FrameRange(0, 9), wide, **options).standing_or_moving(1.0)
+    def camera_of(**options: Any) -> Camera:
+        return Clip("a", FrameRange(0, 9), wide, **options).effective_camera(1.0)
 
     half, whole = Rect(0.25, 0, 0.5, 1), Rect(0, 0, 1, 1)
-    assert standing() == standing(fit="cover") == Camera(half, half)
-    assert standing(fit="contain") == standing(fit="blur") == Camera(whole, whole)
+    assert camera_of() == camera_of(fit="cover") == Camera(half, half)
+    assert camera_of(fit="contain") == camera_of(fit="blur") == Camera(whole, whole)
     moving = Camera(half, whole, "cubic")
-    assert standing(camera=moving) == moving
+    assert camera_of(camera=moving) == moving
 
 
 def test_what_is_not_said_is_plain() -> None:

@@ -431,11 +431,11 @@ def test_a_weight_changes_the_stems() -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (TextStyle, {"size_px": 0}, "size_px: 0"),
-        (TextStyle, {"stroke_px": -1}, "stroke_px: -1"),
-        (TextStyle, {"line_height": float("nan")}, "line_height: nan"),
+        (TextStyle, {"size_px": 0}, "size_px: got 0"),
+        (TextStyle, {"stroke_px": -1}, "stroke_px: got -1"),
+        (TextStyle, {"line_height": float("nan")}, "line_height: got nan"),
         (TextStyle, {"color": (256, 0, 0, 255)}, "color: "),
-        (TextStyle, {"align": "middle"}, "'middle' is not one of left, center, right"),
+        (TextStyle, {"align": "middle"}, "align: got 'middle'; allowed: left, center, right"),
         (Shadow, {"blur_px": -2}, "shadow.blur_px"),
         (Box, {"padding_px": -1}, "box.padding_px"),
     ],

@@ -1,4 +1,4 @@
-"""Raw frames from ffmpeg programs that run as children."""
+"""Read raw frames from ffmpeg child processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENDING_SECONDS = 5
 
 
 class Children:
-    """The ffmpeg programs that are running, so that all can be stopped at once."""
+    """The running ffmpeg child processes, which can be stopped together."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,7 +36,7 @@ class Children:
 
     @contextlib.contextmanager
     def run(self, argv: Sequence[str], stderr: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-        """Start a program in a process group of its own; it is killed when the block ends."""
+        """Start a program in a process group of its own; kill it when the block ends."""
         with self._lock:
             if self.cancelled.is_set():
                 raise CancelledError("the render was stopped")
@@ -61,7 +61,7 @@ class Children:
                 self._running.discard(child)
 
     def stop(self) -> None:
-        """Stop every running program; no new one can start."""
+        """Stop every running program and refuse to start new ones."""
         self.cancelled.set()
         with self._lock:
             for child in self._running:
@@ -70,7 +70,7 @@ class Children:
 
 
 def _widen_pipe(pipe: IO[bytes]) -> None:
-    """Enlarge a pipe's buffer to a megabyte, if the system allows, for fewer context switches."""
+    """Enlarge a pipe's buffer to a megabyte if the system allows it, for fewer context switches."""
     if sys.platform == "linux":
         import fcntl
 
@@ -86,11 +86,11 @@ def read_frames(
     children: Children,
     footage: str = "",
 ) -> Generator[Buffer, None, None]:
-    """Run an ffmpeg command that writes raw yuv420p and yield its frames; the array is overwritten by the next.
+    """Run an ffmpeg command that writes raw yuv420p and yield its frames, each in the same array.
 
-    `frames` says how many there are to be, and what to call them where something goes wrong; `footage` names
-    the scenes and files of clips among them. If ffmpeg ends well before all of a clip's frames are there, the
-    last is held, with a warning. Raises SubprocessError if there are none, or more, or ffmpeg fails.
+    `frames` sets the number of frames and names them in messages; `footage` names the scenes and files of video
+    clips in the range. If there are clips and ffmpeg exits with 0 after too few frames, the last one is held, with a
+    warning. Raises SubprocessError if there are no frames, too many or too few, or if ffmpeg fails.
     """
     width, height = size_px
     array = np.empty((height * 3 // 2, width), np.uint8)
@@ -103,7 +103,7 @@ def read_frames(
                     raise CancelledError("the render was stopped")
                 if number and footage and _ended_well(child):
                     logger.warning(
-                        "%s: only %d of frames [%d, %d) could be read; the last of them is held",
+                        "%s: only %d of frames [%d, %d) could be read; the last one is held",
                         *(footage, number, frames.start, frames.stop),
                     )
                     yield from itertools.repeat(array, len(frames) - number)
@@ -114,9 +114,9 @@ def read_frames(
             yield array
         surplus = child.stdout.read(1)
         if surplus:
-            child.kill()  # it may be blocked on its output
+            child.kill()  # the child may be blocked on its output
         if child.wait() != 0 or surplus:
-            raise _failure(child, stderr, frames, footage, "did not end well after the last frame")
+            raise _failure(child, stderr, frames, footage, "failed or wrote more after the last frame")
 
 
 def _ended_well(child: subprocess.Popen[bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""What an encoder is: its record, and the settings that a segment's bytes depend on."""
+"""The record of an encoder, and the settings that a segment's bytes depend on."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class EncoderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
-    """One encoder of FFmpeg, as ENCODERS lists it.
+    """The record of an FFmpeg encoder in ENCODERS.
 
     `options` returns FFmpeg's options for a configuration and a GOP length in frames, or raises ConfigError
-    naming a wrong key. `versions` returns what its bytes depend on besides them. `explain_log` turns the log
-    of a failed encode into one sentence, or nothing if FFmpeg's own message says it. With `on_gpu` its
-    sessions are those of a GPU.
+    naming a wrong key. `versions` returns what the encoded bytes depend on besides the options. `explain_log` turns
+    the log of a failed encode into one sentence, or "" if FFmpeg's own message is clear. `on_gpu` means that each
+    encode takes an encoder session of a GPU.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Encoder:
 
 
 def quality_text(value: float) -> str:
-    """Return a crf or cq as FFmpeg reads it."""
+    """Return a crf or cq as an FFmpeg option value."""
     return f"{value:g}"
 
 
 def check_option(key: str, value: str | None, allowed: tuple[str, ...], encoder: str) -> None:
-    """Raise ConfigError if a key of `video` has a value that the encoder lacks."""
+    """Raise ConfigError if the encoder does not support the value of a key of `video`."""
     if value is not None and value not in allowed:
         raise ConfigError(f"video.{key}: got {value!r}; allowed with {encoder}: {', '.join(allowed)}")
 

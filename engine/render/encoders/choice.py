@@ -1,4 +1,4 @@
-"""Which encoders work on this machine, each tried with a real encode, and which of them a render uses."""
+"""Find the encoders that work on this machine, by a real encode each, and choose one for a render."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.render.encoders.base import Encoder
 
 PROBE_PX = (320, 256)
-"""NVENC refuses very small pictures, which says nothing of larger ones."""
+"""Large enough for NVENC, which refuses very small pictures."""
 
 _LOG_LOCK: Final = threading.Lock()
-"""PyAV's log settings belong to the whole process, so one thread at a time changes them."""
+"""Held while PyAV's log settings are changed, because they apply to the whole process."""
 
 
 def load_encoder(name: str) -> Encoder:
-    """Return the record of an encoder; raise UnavailableError for a name that ENCODERS lacks."""
+    """Return the record of an encoder; raise UnavailableError if ENCODERS has none of that name."""
     return cast(Encoder, ENCODERS.load(name))
 
 
 @contextmanager
 def ffmpeg_errors() -> Iterator[list[tuple[int, str, str]]]:
-    """Collect the error lines that FFmpeg logs in this thread: tuples of level, source and message."""
+    """Collect the error lines that FFmpeg logs in this thread, as tuples of level, source and message."""
     with _LOG_LOCK:
         level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
         av.logging.set_level(av.logging.ERROR)
-        # PyAV drops a line equal to the one before it, even one of another probe.
+        # Otherwise PyAV drops a line that equals the one before it, even that of another probe.
         av.logging.set_skip_repeated(False)
         try:
             with av.logging.Capture() as lines:
@@ -47,7 +47,7 @@ def ffmpeg_errors() -> Iterator[list[tuple[int, str, str]]]:
 
 @cache
 def probe_encoder(name: str) -> Probe:
-    """Encode a few real frames with an encoder of PyAV's FFmpeg, the one that renders use."""
+    """Report whether an encoder works, by encoding three frames with PyAV's FFmpeg, as a render does."""
     try:
         encoder = load_encoder(name)
     except UnavailableError as error:
@@ -73,10 +73,10 @@ def probe_encoder(name: str) -> Probe:
         except ValueError:
             return Probe(name, False, f"PyAV {av.__version__} was built without it")
     if packets < 3:
-        return Probe(name, False, f"{packets} of 3 probe frames came back")
+        return Probe(name, False, f"{packets} of 3 probe frames were encoded")
     return Probe(name, True, "a probe encode succeeded")
 
 
 def choose_encoder(wanted: str) -> Selection:
-    """Return the encoder to use; raise UnavailableError if one asked for by name does not work."""
+    """Return the encoder to use; raise UnavailableError if the one named in `wanted` does not work."""
     return ENCODERS.select(wanted, probe_encoder)

@@ -27,7 +27,7 @@ PRESET_FOR_X264: Final = {
 """The NVENC preset to use if the configuration names an x264 preset."""
 
 NO_DEVICE: Final = r"No NVENC capable devices found|No capable devices found"
-"""FFmpeg's last line after most faults; it explains nothing if an earlier line does."""
+"""FFmpeg's last line after most faults, ignored if an earlier line explains the fault."""
 
 FAULTS: Final[tuple[tuple[str, str], ...]] = (
     (r"Cannot load libcuda\.so", "no NVIDIA driver on this machine"),
@@ -44,13 +44,13 @@ FAULTS: Final[tuple[tuple[str, str], ...]] = (
     (r"incompatible client key \(21\)", "every NVENC session that the driver allows is taken"),
     (r"out of memory \(10\)", "NVENC is out of sessions or memory"),
     (r"cu(Init|DeviceGet\w*|Ctx\w+)\(.*failed", "CUDA could not be started"),
-    (r"less than the minimum", "the picture is smaller than NVENC encodes"),
+    (r"less than the minimum", "the picture is smaller than NVENC supports"),
 )
-"""Lines of FFmpeg's log and what each means. The first line that matches decides."""
+"""Patterns of FFmpeg's log lines and their meaning; the first log line that matches one is used."""
 
 
 def explain_log(log: str) -> str:
-    """Return the meaning of a failed encode's log: that of its first line that FAULTS knows."""
+    """Return the meaning of a failed encode's log, by its first line that matches one of FAULTS."""
     for line in log.splitlines():
         for pattern, meaning in FAULTS:
             if re.search(pattern, line):
@@ -60,7 +60,7 @@ def explain_log(log: str) -> str:
 
 def nvenc_options(video: Video, gop_frames: int) -> dict[str, str]:
     """Return the options of NVENC; raise ConfigError naming a wrong key."""
-    del gop_frames  # the encoder's context has it
+    del gop_frames  # set on the encoder's context
     preset = PRESET_FOR_X264.get(video.preset, video.preset)
     check_option("preset", preset, PRESETS, H264_NVENC.name)
     check_option("tune", video.tune, TUNES, H264_NVENC.name)
@@ -83,7 +83,7 @@ def nvenc_options(video: Video, gop_frames: int) -> dict[str, str]:
 
 
 def nvenc_versions() -> dict[str, Any]:
-    """Return the GPUs and their driver, on which the bytes depend."""
+    """Return the GPUs and their driver version, on which the encoded bytes depend."""
     return {"gpus": [[gpu.name, gpu.driver] for gpu in gpus()[0]]}
 
 

@@ -1,7 +1,7 @@
-"""A mix brought to its loudness: measured, then changed by one constant gain.
+"""Bring a mix to its target loudness: measure it, then apply one constant gain.
 
-Dynamic loudness correction would raise what the mix lowered under speech; a constant gain leaves the mix
-as it was made. Only where the gain lifts peaks over the true-peak ceiling does a limiter take those.
+A constant gain keeps the balance of the mix; dynamic correction would raise the music that was lowered under
+speech. If the gain lifts peaks over the true-peak ceiling, a limiter lowers only those.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from video_pipeline.filters.graph import Stream, Value
 GLOBAL_OPTIONS: Final = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-y")
 
 TOLERANCE_LU: Final = 0.2
-"""A measured result this near to the target is left (the meter reads to 0.1)."""
+"""A result this close to the target is accepted (the meter rounds to 0.1)."""
 
 PEAK_TOLERANCE_DB: Final = 0.05
-"""A true peak that the meter reads as the ceiling is at most this much over it."""
+"""How far over the ceiling a true peak can be if the meter, which rounds to 0.1, reads it as the ceiling."""
 
 CORRECTIONS: Final = 3
-"""Further tries: a limiter takes a little loudness, and how much is known only once it is done."""
+"""Further passes: a limiter lowers the loudness a little, by an amount known only after the pass."""
 
 MAX_LIMITING_DB: Final = 18.0
-"""Peaks are lowered by no more: beyond it the target is missed rather than the sound crushed."""
+"""Most that the limiter may lower peaks; beyond it, the result is quieter than the target rather than distorted."""
 
 POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Levelled:
-    """What was measured before and after, and what was done between."""
+    """The measurements before and after levelling, the gain, and whether the limiter was used."""
 
     before: audio.Loudness
     after: audio.Loudness
@@ -56,8 +56,8 @@ def level(
 ) -> Levelled:
     """Write raw float32 `mix` to `target` as 24-bit WAV at `target_lufs`, true peak at most `true_peak_db`.
 
-    A mix below -70 LUFS (or under 0.4 s, which nothing can measure) gets no gain; only its peak is held.
-    Raises SubprocessError when ffmpeg fails, CancelledError when it is cancelled.
+    A mix below -70 LUFS, or under 0.4 s and so not measurable, gets no gain, but its peaks are limited.
+    Raises SubprocessError if ffmpeg fails, CancelledError if `cancelled` returns true.
     """
 
     def open_mix() -> Stream:
@@ -73,7 +73,7 @@ def level(
             raise RenderingError(f"{what}: {error}", argv=argv) from error
 
     before = run(open_mix(), "-", "measuring the mix", f="null")
-    # The meter rounds to 0.1: half of that is kept free.
+    # The meter rounds to 0.1, so half of that is subtracted.
     gain_db, room_db = 0.0, true_peak_db - before.true_peak_db - PEAK_TOLERANCE_DB
     if before.measurable:
         gain_db = min(target_lufs - before.integrated_lufs, room_db + MAX_LIMITING_DB)
@@ -84,7 +84,7 @@ def level(
         if limited:
             stream = audio.limit_true_peak(stream, ceiling_db=ceiling_db, sample_rate_hz=sample_rate_hz)
             stream = audio.exact_length(stream, samples=samples)
-        after = run(stream, str(target), "bringing the mix to its loudness", **audio.PCM_24)
+        after = run(stream, str(target), "adjusting the loudness of the mix", **audio.PCM_24)
         over_db = after.true_peak_db - true_peak_db
         wanted_db = gain_db
         if before.measurable and abs(target_lufs - after.integrated_lufs) > TOLERANCE_LU:
@@ -101,19 +101,19 @@ def level(
 
 
 def _slope(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Return the loudness that a dB of gain brought between two (gain, loudness) points, 0.2 to 1 LU.
+    """Return the change in loudness per dB of gain between two (gain, loudness) points, 0.2 to 1 LU.
 
-    The deeper the limiter works, the less a dB brings.
+    The more the limiter lowers, the smaller the change.
     """
     apart_db = second[0] - first[0]
     return min(1.0, max(0.2, (second[1] - first[1]) / apart_db)) if apart_db else 1.0
 
 
 def run_ffmpeg(argv: list[str], *, what: str, cancelled: Callable[[], bool]) -> str:
-    """Run ffmpeg to its end and return its log; a cancelled run is killed.
+    """Run ffmpeg to its end and return its log; kill it if `cancelled` returns true.
 
-    Raises SubprocessError with the last lines of the log, CancelledError when it is cancelled, and
-    RenderingError when the program cannot be started.
+    Raises SubprocessError with the last lines of the log if ffmpeg fails, CancelledError if cancelled, and
+    RenderingError if the program cannot be started.
     """
     try:
         child = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The sound of a whole video: every track of a timeline mixed once and brought to its loudness."""
+"""Mix every track of a timeline into the sound of the video and bring it to its target loudness."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from video_pipeline.engine.timeline import Timeline
 from video_pipeline.filters.audio import UNMEASURED_LUFS
 
 SILENT_SAMPLE_BYTES = 3
-"""Of the 24 bits that every mix has."""
+"""Bytes of a sample: 24 bits, as in every mix."""
 
 __all__ = ["SAMPLE_RATE_HZ", "AudioReport", "mix_audio"]
 
 
 @dataclass(frozen=True, slots=True)
 class AudioReport:
-    """The finished sound: a 24-bit stereo WAV at 48 kHz of `samples` samples, and how it was levelled.
+    """The finished sound, a 24-bit stereo WAV at 48 kHz of `samples` samples, and how its loudness was adjusted.
 
-    Loudness is in LUFS, true peak in dBTP (-inf for digital silence). `silent` sound was below -70 LUFS,
-    or under 0.4 s, and got no gain. `speech` holds when someone speaks, in seconds, half-open.
+    Loudness is in LUFS, true peak in dBTP (-inf for digital silence). `silent` means that the mix was below
+    -70 LUFS, or under 0.4 s, and got no gain. `speech` holds the half-open intervals of speech, in seconds.
     """
 
     path: Path
@@ -58,9 +58,9 @@ def mix_audio(
 ) -> AudioReport:
     """Mix all sound of a timeline into `target`, exactly round(timeline.duration * 48000) samples long.
 
-    Memory does not grow with length or scenes; beside `target` the mix takes 384 kB a second until it is
-    done. `target` is absent or whole. Raises AssetError for a sound that cannot be read, SubprocessError
-    when ffmpeg fails, RenderingError when the disk does, CancelledError when it is cancelled.
+    Memory use does not depend on the length or the number of scenes; next to `target`, temporary files take
+    384 kB per second of sound. `target` is never half-written. Raises AssetError if a sound cannot be read,
+    SubprocessError if ffmpeg fails, RenderingError if the disk does, CancelledError if `cancelled` returns true.
     """
     samples = sample_at(timeline.duration)
     speech = speech_intervals(timeline)
@@ -111,7 +111,7 @@ def mix_audio(
 
 
 def _write_silence(target: Path, samples: int) -> AudioReport:
-    """Write silence, and report of it what the meter would."""
+    """Write silence and return the report that the meter would give."""
     try:
         with whole_file(target) as partial, partial.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(2)
@@ -141,4 +141,4 @@ def _check_length(path: Path, samples: int) -> None:
     with av.open(str(path), format="wav") as container:
         written = container.streams.audio[0].duration
     if written != samples:
-        raise RenderingError(f"the sound came out {written} samples long, not {samples}")
+        raise RenderingError(f"the sound has {written} samples, not {samples}")

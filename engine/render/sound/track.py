@@ -1,4 +1,4 @@
-"""The sound of a video as it goes into its file: mixed, levelled, encoded once, and kept by what it is made from."""
+"""Produce the encoded sound of a video, and cache it under everything that it depends on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from video_pipeline.engine.timeline import Timeline
 logger = logging.getLogger(__name__)
 
 FORMAT: Final = 1
-"""Increase it when the same tracks and settings would sound otherwise, so that caches forget the old sound."""
+"""Increase it when the same tracks and settings give another sound, so that no older cached sound is used."""
 
 AAC_FRAME_SAMPLES: Final = 1024
 
@@ -52,7 +52,7 @@ def encode_aac(sound: Path, target: Path, *, bitrate: str) -> None:
 
 
 def sound_parts(timeline: Timeline, *, settings: Audio, ffmpeg_version: str) -> dict[str, Any]:
-    """Return everything that the sound of a timeline follows from, as plain values."""
+    """Return everything that the sound of a timeline depends on, as plain values."""
     return {
         "format": FORMAT,
         "version": __version__,
@@ -78,10 +78,10 @@ def produce_sound(
     ffmpeg_version: str,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> AudioReport:
-    """Write the sound of a timeline as AAC in an MP4 to `target`, from the cache if it is there.
+    """Write the sound of a timeline as AAC in an MP4 to `target`, from the cache if possible.
 
-    A cached sound is verified by its SHA-256; one that is wrong is made again. If the cache cannot be
-    written the sound is not kept, with a warning. Raises what `mix_audio` and `encode_aac` raise.
+    A cached sound is verified by its SHA-256 and replaced if it is corrupt. If the cache cannot be written,
+    the sound is not cached, with a warning. Raises the errors of `mix_audio` and `encode_aac`.
     """
     parts = sound_parts(timeline, settings=settings, ffmpeg_version=ffmpeg_version)
     if cache is not None:
@@ -96,18 +96,18 @@ def produce_sound(
         try:
             _keep(cache, parts, target, report)
         except OSError as error:
-            logger.warning("%s: %s; the sound is not kept", cache.folder, error.strerror or error)
+            logger.warning("%s: %s; the sound is not cached", cache.folder, error.strerror or error)
     return report
 
 
 def _fetch(cache: ContentCache, parts: dict[str, Any], target: Path) -> AudioReport | None:
-    """Copy a kept sound to `target` and return its report, or None if it is not there or not whole."""
+    """Copy a cached sound to `target` and return its report, or None if it is missing or corrupt."""
     path, notes = cache.path("sound", parts, ".m4a"), cache.path("sound", parts, ".json")
     try:
         kept = json.loads(notes.read_text(encoding="utf-8"))
         shutil.copyfile(path, target)
         if file_sha256(target) != kept["sha256"]:
-            raise ValueError("its SHA-256 is not the one it was written with")
+            raise ValueError("its SHA-256 does not match the one in its notes")
         speech = tuple((Fraction(start), Fraction(stop)) for start, stop in kept["report"].pop("speech"))
         report = AudioReport(path=target, speech=speech, **kept["report"])
         for used in (path, notes):
@@ -115,7 +115,7 @@ def _fetch(cache: ContentCache, parts: dict[str, Any], target: Path) -> AudioRep
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.warning("cached sound %s is made again: %s", path, error)
+        logger.warning("cached sound %s cannot be used and is produced again: %s", path, error)
         return None
     return report
 
@@ -131,7 +131,7 @@ def _keep(cache: ContentCache, parts: dict[str, Any], sound: Path, report: Audio
 
 
 def _unchanged(timeline: Timeline, cache: ContentCache) -> bool:
-    """Say whether the user's sound files still are what the timeline says of them."""
+    """Return whether the user's sound files still have the hashes in the timeline; cached files never change."""
     files = {track.path: track.sha256 for track in timeline.audio}
     try:
         return all(

@@ -79,9 +79,9 @@ def test_a_file_is_used_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Ariel", "'Ariel' is not known. Did you mean Arial.*Allowed are"),
+        ("Ariel", "'Ariel' is not known. Did you mean Arial.*Allowed:"),
         ("Noto Sanz Bold", "Did you mean Noto Sans"),
-        ("no such family at all", "'no such family at all' is not known. Allowed are"),
+        ("no such family at all", "'no such family at all' is not known. Allowed:"),
         ("", "'' is not known"),
         ("missing.ttf", "there is no such file"),
     ],

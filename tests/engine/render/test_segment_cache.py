@@ -80,7 +80,7 @@ def test_one_wrong_bit_anywhere_is_found(at: int, bit: int) -> None:
 
 def test_a_segment_of_another_key_or_length_is_refused() -> None:
     packed = pack(KEY, CachedSegment(b"segment", {}))
-    with pytest.raises(DamagedError, match="of another key, abab"):
+    with pytest.raises(DamagedError, match="has another key, abab"):
         unpack("cd" * 32, packed)
     for wrong in (b"", packed[:50], packed[:-1], packed + b"x"):
         with pytest.raises(DamagedError):
@@ -100,12 +100,12 @@ def test_a_file_is_header_notes_and_segment() -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda packed: packed[:87], "87 bytes, less than its header of 88"),
-        (lambda packed: b"VPSEG\0\0\2" + packed[8:], "it is not a segment of this version"),
-        (lambda packed: packed[:-1], "8 bytes after its header, not 9"),
-        (lambda packed: packed + b"x", "10 bytes after its header, not 9"),
-        (lambda packed: packed[:-1] + b"x", "its SHA-256 is not the one it was written with"),
-        (lambda packed: packed[:88], "0 bytes after its header, not 9"),
+        (lambda packed: packed[:87], "87 bytes, less than the header of 88"),
+        (lambda packed: b"VPSEG\0\0\2" + packed[8:], "not a segment file of this version"),
+        (lambda packed: packed[:-1], "8 bytes after the header, not 9"),
+        (lambda packed: packed + b"x", "10 bytes after the header, not 9"),
+        (lambda packed: packed[:-1] + b"x", "the SHA-256 in the header does not match the data"),
+        (lambda packed: packed[:88], "0 bytes after the header, not 9"),
     ],
 )
 def test_what_is_damaged_is_said(damage: Callable[[bytes], bytes], words: str) -> None:
@@ -219,7 +219,7 @@ class TestWithoutRendering:
         assert cache.has(self.FIRST)
         assert not cache.has(self.SECOND)
         assert [record.message for record in caplog.records] == [
-            "frames [10, 20): a file changed while they were drawn; they are not kept"
+            "frames [10, 20): a source file changed while they were drawn; they are not cached"
         ]
 
     def test_nor_is_one_that_is_gone_or_is_known_by_its_bytes_alone(self, tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def test_a_picture_that_changes_during_the_render_poisons_nothing(
 
     with caplog.at_level(logging.WARNING):
         render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor), progress=progress, workers=1)
-    assert "frames [20, 35): a file changed while they were drawn" in caplog.text
+    assert "frames [20, 35): a source file changed while they were drawn" in caplog.text
     picture.write_bytes(before)
     report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor))
     render(tmp_path / "2.mp4", compositor, None)

@@ -407,5 +407,5 @@ def test_a_fade_reaches_exactly_its_frames(part: FrameRange, fade_in: bool, fade
 
 def test_what_has_no_place_in_a_key_is_refused() -> None:
     timeline, _, segment = story()
-    with pytest.raises(TypeError, match="object has no place in the key"):
+    with pytest.raises(TypeError, match="object cannot be part of a segment's key"):
         key(timeline, segment, compositor={"name": object()})

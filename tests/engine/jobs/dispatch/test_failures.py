@@ -49,7 +49,7 @@ LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
             UnavailableError("encoder 'h264_nvenc' is not usable here: no NVIDIA driver on this machine"),
             "permanent",
         ),
-        (RenderingError("the compositor drew one more"), "retryable"),
+        (RenderingError("the compositor drew too many frames"), "retryable"),
         (RuntimeError("?"), "retryable"),
         (KeyError("x"), "retryable"),
         (no_space(), "machine"),

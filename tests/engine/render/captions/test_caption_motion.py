@@ -336,7 +336,7 @@ def test_what_ffmpeg_leaves_out_is_told_once_for_each_kind(tmp_path: Path) -> No
     source = flat(tmp_path / "grey.png", GREY, SIZE_PX)
     timeline = replace(timeline_of([clip_of(source, 0, FRAMES)], size_px=SIZE_PX), captions=words)
     assert plainer_captions(timeline) == [
-        "animation 'pop' of scenes 'a', 'c' is drawn by the native compositor only; fade_in is drawn",
-        "animation 'typewriter' of scene 'b' is drawn by the native compositor only; fade_in is drawn",
-        "highlight of scene 'b' is drawn by the native compositor only; plain words are drawn",
+        "animation 'pop' of scenes 'a', 'c' needs the native compositor; fade_in is drawn instead",
+        "animation 'typewriter' of scene 'b' needs the native compositor; fade_in is drawn instead",
+        "highlight of scene 'b' needs the native compositor; its words are drawn in one colour",
     ]

@@ -40,7 +40,7 @@ NVENC_LOGS = {
     ),
     "a small probe": (
         "InitializeEncoder failed: invalid param (8): Frame Dimension less than the minimum supported value.",
-        "smaller than NVENC encodes",
+        "smaller than NVENC supports",
     ),
     "CUDA does not start": (
         "dl_fn->cuda_dl->cuInit(0) failed -> CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected\n"
