@@ -28,6 +28,15 @@ from video_pipeline.engine.jobs.model import JobStatus
 EXIT_STATUS = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.CANCELLED: 130}
 
 
+INTERRUPTED = {
+    "submit": "; submitted jobs continue",
+    "watch": "; submitted jobs continue",
+    "cancel": "; some jobs may have been cancelled",
+    "retry": "; some jobs may have been queued again",
+}
+"""What an interruption leaves, for commands that change jobs or wait for them."""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run a command and return its exit status; raises what NodeClient raises."""
     with NodeClient(
@@ -39,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             return _COMMANDS[arguments.command](client, arguments)
         except KeyboardInterrupt as error:
-            print("interrupted; submitted jobs continue", file=sys.stderr)
+            print(f"interrupted{INTERRUPTED.get(arguments.command, '')}", file=sys.stderr)
             return 130 if type(error) is KeyboardInterrupt else 143  # the other is SIGTERM
 
 

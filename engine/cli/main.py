@@ -318,6 +318,15 @@ COMMANDS = {
 }
 
 
+INTERRUPTED = {
+    "render": "; every output file is complete or unchanged",
+    "preview": "; the picture is complete or unchanged",
+    "vacuum": "; some old jobs may have been deleted",
+    "keys": "; the change may have been made: see `video-pipeline keys list`",
+}
+"""What an interruption leaves, for commands that write something."""
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM arrived; it ends a render like Ctrl-C."""
 
@@ -342,7 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show_error(error, status, arguments)
         return status
     except KeyboardInterrupt as error:
-        print("interrupted: nothing was written", file=sys.stderr)
+        print(f"interrupted{INTERRUPTED.get(arguments.command, '')}", file=sys.stderr)
         return 143 if isinstance(error, _Terminated) else 130
     except BrokenPipeError:
         from video_pipeline.engine.cli.progress import discard_output

@@ -131,7 +131,7 @@ def test_neighbours_share_their_transition_and_no_frame_shows_three_clips(timing
 
 @settings(deadline=None)
 @given(any_timings())
-def test_only_default_transitions_are_shortened_and_each_time_it_is_said(timings: list[SceneTiming]) -> None:
+def test_only_default_transitions_are_shortened_each_with_a_warning(timings: list[SceneTiming]) -> None:
     try:
         placement = place_scenes(timings, fps=FPS)
     except StoryError:
@@ -366,7 +366,7 @@ def test_a_clip_without_a_camera_shows_the_largest_part_that_fills_the_canvas() 
     assert camera_of(camera=moving) == moving
 
 
-def test_what_is_not_said_is_plain() -> None:
+def test_the_defaults_are_plain() -> None:
     clip = Clip("a", FrameRange(0, 9), STILL)
     assert (clip.fit, clip.camera, clip.fade_in_frames, clip.fade_out_frames) == ("cover", None, 0, 0)
     assert STILL.demuxer == "png_pipe"

@@ -32,9 +32,9 @@ def assert_sound(
     running: Collection[int] = (),
     settle: float = SETTLE_SECONDS,
 ) -> None:
-    """Assert that the invariant holds, if need be after a moment: a killed process takes some time to be gone.
+    """Assert that the invariant holds, waiting a moment if needed: a killed process takes some time to disappear.
 
-    `running` are processes of the node that may live: none where it has ended.
+    `running` are processes of the node that may be alive: none if it has ended.
     """
     acknowledged = list(acknowledged)
     deadline = time.monotonic() + settle
@@ -45,7 +45,7 @@ def assert_sound(
 
 
 def audit(folders: Folders, acknowledged: Iterable[str], *, running: Collection[int] = ()) -> list[str]:
-    """Return every fault, as a sentence each."""
+    """Return all faults, one sentence each."""
     acknowledged = list(acknowledged)
     faults = [f"acknowledged twice: {name}" for name, count in Counter(acknowledged).items() if count > 1]
     with Ledger(folders.ledger) as ledger:
@@ -125,9 +125,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def processes_of(state: Path) -> dict[int, str]:
-    """Return number and command of each process that names a state folder in its command or environment.
+    """Return id and command of each process that has a state folder in its command or environment.
 
-    Written apart from the code that it judges. The caller's own process is left out.
+    Shares no code with the engine, which it checks. The caller's own process is left out.
     """
     found = {}
     marks = (os.fsencode(state), os.fsencode(state.resolve()))

@@ -1,4 +1,4 @@
-"""Small real files of the kinds that jobs bring: pictures, clips, sounds and fonts."""
+"""Small real files of the kinds that jobs use: pictures, clips, sounds and fonts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _png(width: int, height: int, packed: bytes) -> bytes:
 
 @cache
 def bomb(width: int, height: int) -> bytes:
-    """Return a PNG of a few kilobytes that unpacks to width x height black pixels."""
+    """Return a PNG of a few kilobytes that decodes to width x height black pixels."""
     packer = zlib.compressobj(9)
     row = bytes(width + 1)
     packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
@@ -40,7 +40,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return a PNG whose header promises width x height pixels, and that has hardly any."""
+    """Return a PNG whose header claims width x height pixels but that has almost none."""
     return _png(width, height, zlib.compress(bytes(1000)))
 
 
@@ -66,7 +66,7 @@ def sound(suffix: str = ".wav") -> bytes:
 
 
 def empty_wav() -> bytes:
-    """Return a WAV file with a header and not one sample."""
+    """Return a WAV file with a header and no samples."""
     return (
         b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x44\xac\x00\x00\x88\x58\x01\x00\x02\x00"
         b"\x10\x00data\x00\x00\x00\x00"
@@ -74,7 +74,7 @@ def empty_wav() -> bytes:
 
 
 def font() -> Path:
-    """Return a font file of the packaged ones."""
+    """Return one of the packaged font files."""
     spec = find_spec("manimgx_fonts")
     assert spec is not None
     assert spec.origin is not None

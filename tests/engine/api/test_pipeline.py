@@ -69,7 +69,7 @@ class Written:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def test_the_guides_integration_runs_as_it_stands(tmp_path: Path) -> None:
+def test_the_original_integration_example_runs_unchanged(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
     story_generator = StoryGenerator(config)
     video_pipeline = VideoGenerationPipeline(config)
@@ -110,7 +110,7 @@ def test_what_is_queued_when_a_program_ends_is_rendered_by_the_next(tmp_path: Pa
             assert is_video(second.wait_for_job(job.id, timeout=60))
 
 
-def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
+def test_failures_and_wrong_input_are_distinguished(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     config = tiny_config(tmp_path) | {"error_handling": {"fallback_enabled": False}}
     story = {
@@ -297,7 +297,7 @@ def test_the_queue_renders_by_priority_and_then_in_order(tmp_path: Path) -> None
     asyncio.run(run())
 
 
-def test_a_stopped_queue_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_a_stopped_queue_continues_where_it_was(tmp_path: Path) -> None:
     settings = tiny_config(tmp_path)
 
     async def run() -> None:

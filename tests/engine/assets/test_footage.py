@@ -53,7 +53,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_every_container_is_told_by_its_bytes_and_measured(tmp_path: Path, suffix: str) -> None:
+def test_every_container_is_detected_from_its_bytes_and_measured(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip.{suffix}"
     ffmpeg(*PICTURE, path)
     renamed = path.rename(tmp_path / "clip.bin")

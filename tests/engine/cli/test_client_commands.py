@@ -219,7 +219,7 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
         (["stats", "--key-file", "x"], 2, "node_key: is missing"),
     ],
 )
-def test_what_is_wrong_is_said_and_shown_by_the_exit_status(
+def test_errors_are_printed_and_set_the_exit_status(
     run: Command, arguments: list[str], status: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)

@@ -393,9 +393,46 @@ def test_an_interrupted_render_leaves_nothing(
         assert child.wait(timeout=20) == status
         assert time.monotonic() - started < 10
         assert child.stderr is not None
-        assert "Traceback" not in child.stderr.read()
+        assert child.stderr.read() == "interrupted; every output file is complete or unchanged\n"
     assert list(target.parent.iterdir()) == []
     assert not any(alive(pid) for pid in programs)
+
+
+def opened_by_a_reader(pipe: Path, child: subprocess.Popen[str]) -> int:
+    """Wait until a process opens a named pipe to read it; return a descriptor that keeps it waiting for data."""
+    while child.poll() is None:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # no reader yet
+            time.sleep(0.01)
+    raise AssertionError(f"the command ended: {child.communicate()}")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe holds the command")
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        (["render", "STORY"], "; every output file is complete or unchanged"),
+        (["preview", "STORY", "--at", "0"], "; the picture is complete or unchanged"),
+        (["compile", "STORY"], ""),
+        (["doctor"], ""),
+        (["vacuum"], "; some old jobs may have been deleted"),
+        (["keys", "node"], "; the change may have been made: see `video-pipeline keys list`"),
+        (["submit", "STORY", "--connect", "tcp://127.0.0.1:9"], "; submitted jobs continue"),
+    ],
+)
+def test_an_interrupted_command_says_what_it_leaves(
+    tmp_path: Path, story: Path, arguments: list[str], left: str
+) -> None:
+    config = tmp_path / "config.yaml"
+    os.mkfifo(config)
+    command = [*COMMAND, *(str(story) if each == "STORY" else each for each in arguments)]
+    with subprocess.Popen([*command, "--config", str(config)], stderr=subprocess.PIPE, text=True) as child:
+        pipe = opened_by_a_reader(config, child)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=20)
+        os.close(pipe)
+        assert (child.returncode, err) == (130, f"interrupted{left}\n")
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")

@@ -37,7 +37,7 @@ def test_what_was_made_is_found_again(tmp_path: Path) -> None:
     assert (other.read_text(), hit) == ("other", False)
 
 
-def test_whoever_asks_is_told_before_a_file_is_made(tmp_path: Path) -> None:
+def test_the_callback_runs_before_a_file_is_made(tmp_path: Path) -> None:
     told: list[list[str]] = []
     cache = ContentCache(tmp_path, on_make=lambda: told.append([path.name for path in files(tmp_path)]))
     path, _ = made(cache, "first")

@@ -33,7 +33,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_guide_s_yaml_loads_as_it_stands() -> None:
+def test_the_original_yaml_loads_unchanged() -> None:
     config = load_config(GUIDE_CONFIG)
     assert config.processing.model_dump() == {
         "max_concurrent_jobs": 4,

@@ -144,7 +144,7 @@ def is_refused(running: RunningServer, **options: Any) -> bool:
     return False
 
 
-def test_only_clients_that_are_let_in_are_answered_and_see_only_their_own(tmp_path: Path) -> None:
+def test_only_allowed_clients_get_replies_and_see_only_their_own_jobs(tmp_path: Path) -> None:
     config = node_config(tmp_path, curve="on", operators=("boss",))
     keys = keys_dir(config)
     make_node_key(keys)
@@ -179,7 +179,7 @@ def test_only_clients_that_are_let_in_are_answered_and_see_only_their_own(tmp_pa
         assert server.counters()["keys_refused"] >= 1
 
 
-def test_a_revoked_client_is_put_out_and_stays_out_without_a_restart(tmp_path: Path) -> None:
+def test_a_revoked_client_is_disconnected_and_refused_without_a_restart(tmp_path: Path) -> None:
     config = node_config(tmp_path, curve="on")
     keys = keys_dir(config)
     ann, bob = (keys_of(make_client_key(keys, name)) for name in ("ann", "bob"))

@@ -21,7 +21,7 @@ def test_each_of_the_three_folders_is_looked_at(tmp_path: Path, name: str) -> No
     assert FreeSpace(config).shortage() == f"{name}: Not a directory"
 
 
-def test_too_little_room_is_told_with_what_is_required(tmp_path: Path) -> None:
+def test_too_little_free_space_is_reported_with_the_required_amount(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     shortage = FreeSpace(node_config(tmp_path, node={"min_free_mb": 1e12})).shortage()
     assert shortage.startswith("storage.output_path: ")

@@ -255,7 +255,7 @@ def test_the_result_is_playable_to_its_last_frame(tmp_path: Path) -> None:
         assert frames == list(range(compositor.timeline.frame_count))
 
 
-def test_progress_is_told_one_frame_at_a_time_and_never_goes_back(tmp_path: Path) -> None:
+def test_progress_is_reported_one_frame_at_a_time_and_never_decreases(tmp_path: Path) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=4, length=20))
     told, telling = [], threading.Lock()
 

@@ -108,7 +108,7 @@ def test_a_file_is_header_notes_and_segment() -> None:
         (lambda packed: packed[:88], "0 bytes after the header, not 9"),
     ],
 )
-def test_what_is_damaged_is_said(damage: Callable[[bytes], bytes], words: str) -> None:
+def test_a_corrupt_entry_is_reported(damage: Callable[[bytes], bytes], words: str) -> None:
     with pytest.raises(DamagedError) as caught:
         unpack(KEY, damage(pack(KEY, CachedSegment(b"segment", {}))))
     assert str(caught.value) == words
@@ -174,9 +174,7 @@ class TestWithoutRendering:
         assert [call.split()[0] for call in calls] == ["sync", "rename", "sync"]
         assert calls[0].endswith(f".partial-*.segment {88 + len('{}') + 4}")
 
-    def test_what_nobody_asked_for_is_not_kept(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_an_unrequested_entry_is_not_kept(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
         cache.put(self.FIRST, CachedSegment(b"data"))
         assert entries(tmp_path / "cache") == []

@@ -226,7 +226,7 @@ def test_a_fade_is_in_the_keys_of_the_parts_that_it_reaches() -> None:
         assert [part for part in parts if key(timeline, part) != key(other, part)] == [reached]
 
 
-def test_files_without_a_known_hash_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+def test_files_without_a_known_hash_are_distinguished_by_their_bytes(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     timeline = Timeline(*SIZE_PX, Fraction(30), "T", (Clip("a", FrameRange(0, 9), Still(path, 9, 9, "")),))
     digests, keys = FileDigests(), []
@@ -358,7 +358,7 @@ def test_a_missing_file_is_an_error_of_the_disk() -> None:
         segment_key(timeline, (art,), segment, settings=SETTINGS, compositor=COMPOSITOR)
 
 
-def test_of_plain_values_each_kind_is_told_apart() -> None:
+def test_plain_values_of_different_types_are_distinguished() -> None:
     timeline, _, segment = story()
     values: list[Any] = [
         None, True, 1, 2, 0.5, "1", "a", b"a", b"b", Fraction(1, 2), Fraction(1, 3), Path("a"), Path("b"),

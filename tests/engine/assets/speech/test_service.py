@@ -174,7 +174,7 @@ def test_odd_texts_are_spoken_or_refused_and_nothing_else(tmp_path: Path, text: 
         assert len(read(target)[0]) > 0
 
 
-def test_latin_is_told_by_most_of_the_letters() -> None:
+def test_latin_is_detected_by_the_majority_of_letters() -> None:
     assert is_latin("Hello, Мир and welcome")
     assert not is_latin("Здравствуй, world")
     assert not is_latin("123")

@@ -61,7 +61,7 @@ LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
         (LOST_GPU, "machine"),
     ],
 )
-def test_each_kind_of_failure_is_told_from_the_others(error: BaseException, kind: str) -> None:
+def test_each_kind_of_failure_is_distinguished(error: BaseException, kind: str) -> None:
     failure = classify(error)
     assert failure.kind == kind
     assert failure.error_type == type(error).__name__

@@ -428,7 +428,7 @@ def test_a_refused_address_is_never_fallen_back_on(root: Path) -> None:
         local(found, root, _failing("refused"))
 
 
-def test_a_passing_trouble_is_told_as_such(root: Path) -> None:
+def test_a_temporary_failure_is_marked_as_temporary(root: Path) -> None:
     found = check(story({"image": "https://example.com/a"}), root)
     with pytest.raises(FetchError, match=r"scene_id 's0'.*no luck") as caught:
         local(found, root, _failing("transient"))

@@ -41,9 +41,7 @@ def send_until_ended(sock: socket.socket, data: bytes, *, most: int) -> int:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 100_000])
-def test_a_message_without_end_ends_its_connection_and_nobody_else_s(
-    server: RunningServer, size: int
-) -> None:
+def test_an_endless_message_closes_only_its_own_connection(server: RunningServer, size: int) -> None:
     before = server.memory
     highest = 0
     data = frame(b"x" * size, more=True)
@@ -106,7 +104,7 @@ def test_the_largest_message_is_taken(server: RunningServer) -> None:
         assert error["code"] == "TOO_LARGE"
 
 
-def test_a_client_that_never_reads_its_replies_is_let_go(server: RunningServer) -> None:
+def test_a_client_that_never_reads_its_replies_is_disconnected(server: RunningServer) -> None:
     with Speaker(server.requests) as speaker:
         for _ in range(300):
             speaker.send("submit", {"story": STORY})
@@ -172,7 +170,7 @@ def test_memory_that_no_connection_explains_ends_the_process(monkeypatch: pytest
     assert ended[0] == connections.EXIT_MEMORY
 
 
-def test_a_subscriber_that_subscribes_without_end_is_let_go(server: RunningServer) -> None:
+def test_a_subscriber_that_subscribes_endlessly_is_disconnected(server: RunningServer) -> None:
     before = server.memory
     with greeted(server.events, kind=b"SUB") as sock:
         data = b"".join(frame(b"\x01%020d" % number) for number in range(1000))

@@ -66,7 +66,7 @@ def test_the_writer_exits_with_the_server_however_that_ends(tmp_path: Path) -> N
         assert not lives(pid)
 
 
-def test_while_it_stands_still_jobs_can_be_looked_up(server: RunningServer) -> None:
+def test_jobs_can_be_looked_up_while_the_writer_is_stopped(server: RunningServer) -> None:
     with Speaker(server.requests) as reader, Speaker(server.requests) as writer:
         job_id = reader.ask("submit", {"story": STORY})["job_id"]
         pid = writer_of(server)
@@ -85,7 +85,7 @@ def test_while_it_stands_still_jobs_can_be_looked_up(server: RunningServer) -> N
         assert reader.ask("status", {"job_id": job_id})["status"] == "cancelled"
 
 
-def test_what_was_asked_before_the_end_is_answered_at_the_end(server: RunningServer) -> None:
+def test_requests_from_before_a_stop_are_answered_before_it_ends(server: RunningServer) -> None:
     with Speaker(server.requests) as speaker:
         speaker.ask("ping")
         pid = writer_of(server)

@@ -40,7 +40,7 @@ def submit(speaker: Speaker, **fields: Any) -> str:
     return job_id
 
 
-def test_ping_says_what_is_spoken(server: RunningServer, speaker: Speaker) -> None:
+def test_ping_returns_the_supported_protocol(server: RunningServer, speaker: Speaker) -> None:
     pong = speaker.ask("ping")
     assert pong["protocols"] == ["VP1"]
     assert pong["encodings"] == ["json", "msgpack"]
@@ -235,7 +235,7 @@ def test_a_req_socket_gets_its_empty_frame_back(server: RunningServer) -> None:
     context.destroy(0)
 
 
-def test_replies_to_clients_that_are_gone_hold_nobody_up(server: RunningServer) -> None:
+def test_replies_to_disconnected_clients_delay_no_other_client(server: RunningServer) -> None:
     with Speaker(server.requests) as steady:
         job_id = submit(steady)
         dropped = server.counters().get("replies_dropped", 0)
@@ -280,7 +280,7 @@ def test_a_full_queue_is_busy_and_high_priority_has_its_reserve(tmp_path: Path) 
         assert speaker.ask("stats")["queued"] == 12
 
 
-def test_a_client_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+def test_a_client_over_its_rate_limit_is_told_when_to_retry(tmp_path: Path) -> None:
     config = node_config(tmp_path, max_requests_per_second=20)
     with RunningServer(config) as server, Speaker(server.requests) as hasty, Speaker(server.requests) as calm:
         for _ in range(60):
@@ -328,7 +328,7 @@ def start_and_fail(tmp_path: Path, **node: Any) -> tuple[int, str]:
         process.stop()
 
 
-def test_an_address_in_use_is_said_and_ends_with_status_2(server: RunningServer, tmp_path: Path) -> None:
+def test_an_address_in_use_is_reported_and_ends_with_status_2(server: RunningServer, tmp_path: Path) -> None:
     status, message = start_and_fail(tmp_path, bind=server.requests, events_bind="tcp://127.0.0.1:*")
     assert status == 2
     assert message == f"node.bind: {server.requests}: is in use by another process"
@@ -348,9 +348,7 @@ def test_an_address_in_use_is_said_and_ends_with_status_2(server: RunningServer,
         ("tcp://127.0.0.1:65535", "no next port"),
     ],
 )
-def test_an_address_that_cannot_be_is_said_and_ends_with_status_2(
-    tmp_path: Path, bind: str, words: str
-) -> None:
+def test_an_invalid_address_is_reported_and_ends_with_status_2(tmp_path: Path, bind: str, words: str) -> None:
     status, message = start_and_fail(tmp_path, bind=bind, curve="off")
     assert status == 2
     assert message.startswith("node.bind")
@@ -440,7 +438,7 @@ def test_a_killed_server_loses_no_acknowledged_job(tmp_path: Path) -> None:
             assert (again["job_id"], again["created"]) == (job_id, False)
 
 
-def test_what_it_counts_is_told_each_second(server: RunningServer) -> None:
+def test_the_counters_are_reported_each_second(server: RunningServer) -> None:
     with Speaker(server.requests) as speaker:
         before = server.counters()
         speaker.ask("ping")
@@ -476,7 +474,7 @@ def test_a_job_that_failed_shows_why(server: RunningServer, speaker: Speaker) ->
     assert view["log_tail"] == ["last line"]
 
 
-def test_half_open_connections_by_the_hundred_hold_nobody_up(server: RunningServer) -> None:
+def test_hundreds_of_half_open_connections_delay_no_client(server: RunningServer) -> None:
     host, _, port = server.requests.removeprefix("tcp://").rpartition(":")
     open_sockets = []
     before = server.memory

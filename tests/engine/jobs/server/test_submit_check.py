@@ -178,7 +178,7 @@ class TestAssets:
             "sync ./",
         ]
 
-    def test_an_asset_that_cannot_be_kept_is_said_again_at_the_sync_once(
+    def test_an_asset_that_cannot_be_stored_is_reported_once_more_at_the_sync(
         self, check: SubmitCheck, config: Config
     ) -> None:
         inbox = config.state_dir() / "inbox"
@@ -191,7 +191,7 @@ class TestAssets:
         assert (caught.value.reply.code, caught.value.reply.retry_after) == ("STORAGE", 10.0)
         check.sync()
 
-    def test_an_inbox_that_cannot_be_synced_is_said(self, check: SubmitCheck, config: Config) -> None:
+    def test_an_inbox_that_cannot_be_synced_is_reported(self, check: SubmitCheck, config: Config) -> None:
         prepare(check, story=IMAGE_STORY, parts=(PNG,))
         for partial in (config.state_dir() / "inbox").iterdir():
             partial.unlink()

@@ -87,7 +87,7 @@ def test_readiness_follows_the_node(server: HealthServer, health: Health) -> Non
     assert ask(server, "/healthz")[0] == 200
 
 
-def test_a_loop_that_stands_still_is_told(
+def test_a_stalled_loop_is_reported(
     server: HealthServer, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     health.update(Readiness(()))
@@ -173,7 +173,7 @@ def test_half_open_connections_take_a_bounded_number_of_threads_and_keep_no_prob
         time.sleep(0.02)
 
 
-def test_a_client_that_is_gone_harms_nobody(server: HealthServer) -> None:
+def test_a_disconnected_client_affects_no_other_client(server: HealthServer) -> None:
     for _ in range(3 * CONNECTIONS_MAX):
         socket.create_connection(server.address, 10).close()
     time.sleep(0.1)
