@@ -88,4 +88,4 @@ def painted(request: PictureRequest, *, painter: Painter, cache: ContentCache, s
     )
     with Image.open(path) as ready:
         width, height = ready.size
-    return Still(path, width, height, file_sha256(path), "png_pipe")
+    return Still(path, width, height, file_sha256(path), "png_pipe", is_copy=True)
