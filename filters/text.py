@@ -6,6 +6,7 @@ simple and hard-edged. The texts here are plain: escaping is the graph's busines
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from video_pipeline.filters.typeset import (
@@ -73,18 +74,18 @@ def _style_able(style: TextStyle) -> bool:
 
 
 def drawtext_options(
-    layout: TextLayout, *, x_px: float | str, y_px: float | str
+    layout: TextLayout, *, font: Path | None = None, x_px: float | str, y_px: float | str
 ) -> list[dict[str, str | int | float]]:
     """Return the options of one drawtext for each line (before them one for the box), to be applied in order.
 
-    `x_px` and `y_px` place the layout's top-left corner; they may be drawtext expressions. `text` is to be
+    `font` is the file of its first face (default: the one that the face names). `x_px` and `y_px` place the layout's top-left corner; they may be drawtext expressions. `text` is to be
     written to a file without a newline at its end and given as `textfile`, or escaped by the graph.
     Positions agree with `rasterise` to about a pixel.
     """
     style = layout.style
     common: dict[str, str | int | float] = {
         "expansion": "none",
-        "fontfile": str(layout.fonts.faces[0].path),
+        "fontfile": str(font or layout.fonts.faces[0].path),
         "fontsize": layout.size_px,
     }
     drawn: list[dict[str, str | int | float]] = []

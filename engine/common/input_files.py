@@ -103,11 +103,6 @@ class OpenFile:
         """The descriptor for a child program, or None where it could not open that by its number."""
         return self._file.fileno() if DESCRIPTORS.is_dir() else None
 
-    def expect(self, sha256: str) -> None:
-        """Raise FileChangedError unless the bytes have a hash; an empty one fits all."""
-        if sha256 and self.sha256 != sha256:
-            raise changed(self.path)
-
     def check(self) -> None:
         """Raise FileChangedError if the file may have changed since it was opened.
 
@@ -163,7 +158,11 @@ class InputFiles:
     beneath: Mapping[Path, Path] = field(default_factory=lambda: MappingProxyType({}))
 
     def open(self, path: Path, *, in_memory: bool = True) -> OpenFile:
-        """Open a file, a small one with all its bytes unless a child program is to read it; raise OSError."""
+        """Open a file, a small one with all its bytes unless a child program is to read it.
+
+        Raises OSError, and FileChangedError if a link has taken the place of the file or of a folder beneath the one
+        that it must be in.
+        """
         folder = self.beneath.get(path)
         opener = _open_plain if folder is None else partial(_open_beneath, folder)
         file = open(path, "rb", opener=opener)  # noqa: SIM115 - the OpenFile closes it
@@ -177,14 +176,30 @@ class InputFiles:
 ANY_FILES: Final = InputFiles()
 
 
-@contextmanager
-def open_again(path: Path, *, sha256: str) -> Iterator[OpenFile]:
-    """Yield a file that was read before; raise FileChangedError if its bytes are or become others, and OSError.
+def reopen(path: Path, *, sha256: str, in_memory: bool = True) -> OpenFile:
+    """Open a file that was read before; raise OSError, and FileChangedError unless its bytes have that hash.
 
     Without a hash nothing is checked.
     """
-    with ANY_FILES.open(path) as file:
-        file.expect(sha256)
+    try:
+        file = ANY_FILES.open(path, in_memory=in_memory)
+    except FileNotFoundError as error:
+        if sha256:
+            raise changed(path) from error
+        raise
+    try:
+        if sha256 and file.sha256 != sha256:
+            raise changed(path)
+    except BaseException:
+        file.__exit__()
+        raise
+    return file
+
+
+@contextmanager
+def open_again(path: Path, *, sha256: str) -> Iterator[OpenFile]:
+    """Yield a file as `reopen` does; raise FileChangedError also if it changes until the block ends."""
+    with reopen(path, sha256=sha256) as file:
         try:
             yield file
         finally:
@@ -208,7 +223,7 @@ def _open_beneath(folder: Path, path: str, flags: int) -> int:
         return open_stepwise(root, inner, flags) if found is None else found
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EXDEV, errno.ENOTDIR):
-            raise OSError(error.errno, "a link took its place after it was checked", path) from error
+            raise FileChangedError(f"{path}: a link took its place after it was checked") from error
         raise OSError(error.errno, error.strerror, path) from error
     finally:
         os.close(root)

@@ -17,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-from video_pipeline.engine.common.input_files import ANY_FILES, DESCRIPTORS, OpenFile, of_scene
+from video_pipeline.engine.common.input_files import DESCRIPTORS, OpenFile, of_scene, reopen
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import Clip, Footage, Still
@@ -124,11 +124,9 @@ def _open_source(clip: Clip, stack: contextlib.ExitStack) -> OpenFile:
     path = clip.source.path
     try:
         with of_scene(clip.scene_id):
-            file = stack.enter_context(ANY_FILES.open(path, in_memory=False))
-            file.expect(clip.source.sha256)
+            return stack.enter_context(reopen(path, sha256=clip.source.sha256, in_memory=False))
     except OSError as error:
         raise RenderingError(f"scene {clip.scene_id!r}: {path}: cannot be read: {error.strerror}") from error
-    return file
 
 
 @dataclass(frozen=True, slots=True)
