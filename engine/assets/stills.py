@@ -13,8 +13,9 @@ from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from video_pipeline.engine.assets.cicp import read_cicp
 from video_pipeline.engine.assets.formats import ALLOWED, contents_of
-from video_pipeline.engine.assets.srgb import foreign_profile, to_srgb
+from video_pipeline.engine.assets.srgb import CICP, foreign_profile, to_srgb
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, OpenFile
 from video_pipeline.engine.errors import ImageGenerationError
@@ -46,6 +47,8 @@ def open_picture(
                         f"{path}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; "
                         f"allowed: at most {max_megapixels:g} (images.max_megapixels)"
                     )
+                if image.format == "PNG":
+                    image.info[CICP] = read_cicp(file.stream)
                 yield file, image
     except FileNotFoundError as error:
         raise ImageGenerationError(f"{path}: does not exist") from error
@@ -147,7 +150,7 @@ def prepare_still(
                     flat.save(target, "PNG", compress_level=1)
                     made.append(flat)
 
-                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 2}
+                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 3}
                 target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
                 file.check()

@@ -75,7 +75,7 @@ class FileDigests:
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(at)
-        if now - max(mark[-2:]) > SETTLED_NS and file_mark(file) == mark:
+        if now - mark[-1] > SETTLED_NS and file_mark(file) == mark:
             with self._lock:
                 self._known[mark] = digest
                 while len(self._known) > DIGESTS_KEPT:

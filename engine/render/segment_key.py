@@ -27,7 +27,7 @@ from video_pipeline.engine.render.encoders.choice import load_encoder
 from video_pipeline.engine.timeline import Footage, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Increase it when the bytes for equal keys change, so that cached segments are not used."""
 
 WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing", "is_copy", "pictures"])

@@ -323,7 +323,7 @@ def test_a_key_is_made_from_these_parts(monkeypatch: pytest.MonkeyPatch) -> None
     timeline, captions, _ = story()
     timeline = changed_clip(timeline, 1, fade_in_frames=3)
     parts = parts_of(monkeypatch, timeline, FrameRange(95, 160), captions=captions)
-    assert parts["format"] == 1
+    assert parts["format"] == 2
     assert parts["version"] == module.__version__
     assert parts["frames"] == 65
     assert set(parts["timeline"]) == {"width_px", "height_px", "fps", "watermark"}
