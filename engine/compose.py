@@ -10,7 +10,7 @@ from pathlib import Path
 from video_pipeline.engine.assets.fonts import FontCatalogue, UnknownFontError
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import ConfigError, StoryError
+from video_pipeline.engine.errors import ConfigError, FileChangedError, StoryError
 from video_pipeline.engine.placement import SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import is_font_file
@@ -171,16 +171,18 @@ def _style(scene: StoryScene, config: Config, scale: float) -> TextStyle:
 
 
 def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalogue, *, base: Path) -> None:
-    """Raise StoryError, naming the scene, or ConfigError for a font that cannot be found."""
+    """Raise StoryError, naming the scene, or ConfigError for a font that cannot be found; and FileChangedError."""
     for index, scene in enumerate(scenes):
         name = scene.font or config.scenes.text_font
+        place = f"scenes[{index}] (scene_id {scene.scene_id!r}): field 'font'"
+        if scene.font is None:
+            place = "scenes.text_font"
         try:
             fonts.resolve(font_name(name, base))
+        except FileChangedError as error:
+            raise FileChangedError(f"{place}: {error}") from error
         except UnknownFontError as error:
-            if scene.font is None:
-                raise ConfigError(f"scenes.text_font: {error}") from error
-            place = f"scenes[{index}] (scene_id {scene.scene_id!r}): field 'font'"
-            raise StoryError(f"{place}: {error}") from error
+            raise (ConfigError if scene.font is None else StoryError)(f"{place}: {error}") from error
 
 
 def font_name(name: str, base: Path) -> str:

@@ -9,7 +9,8 @@ PipelineError                  base of all; carries `details` for programs
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError
 │   ├── TTSError
-│   └── FetchError             an asset's URL could not be read
+│   ├── FetchError             an asset's URL could not be read
+│   └── FileChangedError       a file changed while a render used it
 ├── RenderingError             composing, encoding or writing failed
 │   ├── CancelledError         the render was asked to stop
 │   └── SubprocessError        with argv, exit status and the last lines of a child process
@@ -87,6 +88,13 @@ class FetchError(AssetError):
         super().__init__(message, url=url, kind=kind, permanent=kind != "transient")
         self.url = url
         self.kind = kind
+
+
+class FileChangedError(AssetError):
+    """A file changed while it was read, or between two reads of one render. A retry uses what it is then."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=False)
 
 
 class RenderingError(PipelineError):

@@ -18,6 +18,7 @@ from video_pipeline.engine.assets.generate import gather_assets, open_asset_cach
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.assets.watermark import prepare_watermark
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.compose import check_fonts, compose
 from video_pipeline.engine.config import Config
@@ -82,13 +83,14 @@ def plan_timeline(
     base: Path = Path(),
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
+    files: InputFiles = ANY_FILES,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
-    The story's relative paths start at `base`. Raises InputError for a wrong story or configuration, AssetError
-    for an asset that failed.
+    The story's relative paths start at `base`; `files` opens what it names. Raises InputError for a wrong story or
+    configuration, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
@@ -96,7 +98,7 @@ def plan_timeline(
     with watch.stage("check"):
         ffmpeg_search = _start(find_ffmpeg, cache)
         chosen = choose_compositor(config.video.compositor)
-        fonts = FontCatalogue()
+        fonts = FontCatalogue(files=files)
         scenes = story_scenes(story)
         check_fonts(scenes, config, fonts, base=base)
     with watch.stage("assets"):
@@ -105,6 +107,7 @@ def plan_timeline(
             frame_px=config.video.canvas_px(),
             cache=cache,
             max_megapixels=config.images.max_megapixels,
+            files=files,
         )
         assets = gather_assets(
             story,
@@ -112,6 +115,7 @@ def plan_timeline(
             config=config,
             cache=cache,
             base=base,
+            files=files,
             progress=lambda done, total: report(Event("assets", done, total)),
         )
     if voice_over is not None:
@@ -169,6 +173,7 @@ def plan_video(
     base: Path = Path(),
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
+    files: InputFiles = ANY_FILES,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> VideoPlan:
@@ -185,6 +190,7 @@ def plan_video(
         base=base,
         cache=cache,
         voice_over=voice_over,
+        files=files,
         on_event=on_event,
         watch=watch,
     )

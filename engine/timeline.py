@@ -25,13 +25,19 @@ MAX_SEGMENT_SECONDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format."""
+    """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format.
+
+    `sha256` is the hash of the user's file. `is_copy` marks a file of the cache that was made from it. `pictures` is
+    how many the user's file holds; the first is shown.
+    """
 
     path: Path
     width_px: int
     height_px: int
     sha256: str
     demuxer: str = "png_pipe"
+    is_copy: bool = False
+    pictures: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ here are not escaped; the graph does that.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from video_pipeline.filters.typeset import (
@@ -73,18 +74,19 @@ def _style_able(style: TextStyle) -> bool:
 
 
 def drawtext_options(
-    layout: TextLayout, *, x_px: float | str, y_px: float | str
+    layout: TextLayout, *, font: Path | None = None, x_px: float | str, y_px: float | str
 ) -> list[dict[str, str | int | float]]:
     """Return the options of one drawtext for the box, if any, then one for each line, in drawing order.
 
-    `x_px` and `y_px` are the layout's top-left corner; they may be drawtext expressions. The caller writes `text` to
-    a file without a newline at its end and passes it as `textfile`, or lets the graph escape it.
+    `font` is the file of the first face (default: the one that the face names). `x_px` and `y_px` are the layout's
+    top-left corner; they may be drawtext expressions. The caller writes `text` to a file without a newline at its end
+    and passes it as `textfile`, or lets the graph escape it.
     Positions agree with `rasterise` to about a pixel.
     """
     style = layout.style
     common: dict[str, str | int | float] = {
         "expansion": "none",
-        "fontfile": str(layout.fonts.faces[0].path),
+        "fontfile": str(font or layout.fonts.faces[0].path),
         "fontsize": layout.size_px,
     }
     drawn: list[dict[str, str | int | float]] = []

@@ -99,7 +99,8 @@ class ErrorHandler:
             "genre": genre,
             "seed": seed,
             "size_px": size_px,
-            "font": font,
+            # The font's bytes, if they may change; the packaged ones come with their version.
+            "font": (FontCatalogue().resolve(font).faces[0].sha256 if text.strip() else "") or font,
             "versions": [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")],
         }
 
@@ -127,9 +128,10 @@ def write_words(image: Image.Image, text: str, *, font: str) -> Image.Image:
     width, height = image.size
     size_px = max(8, round(min(width, height) / 16))
     shadow = Shadow(dx_px=0, dy_px=max(1, size_px // 20), blur_px=size_px / 4, color=(0, 0, 0, 190))
+    catalogue = FontCatalogue()  # keeps the font open
     layout = layout_text(
         text,
-        fonts=FontCatalogue().resolve(font),
+        fonts=catalogue.resolve(font),
         style=TextStyle(size_px=size_px, shadow=shadow, line_height=1.35),
         max_width_px=max(8, round(width * 0.82)),
         max_height_px=max(8, round(height * 0.6)),

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 import struct
 import sys
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError
 from video_pipeline.engine.story.asset_fields import FONT_SUFFIXES, is_font_file
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.filters.typeset import FontFace, FontStack
-from video_pipeline.filters.typeset.face import FontError, load
+from video_pipeline.filters.typeset.face import FontError, Loaded, load
 
 WEIGHTS: Final[dict[str, int]] = {
     "thin": 100,
@@ -104,10 +106,16 @@ class _Entry(NamedTuple):
 class FontCatalogue:
     """A catalogue that turns font names into stacks of faces; it reads folders when they are first needed.
 
-    `extra_dirs` are searched first, then the packaged fonts, then the system's font folders.
+    `extra_dirs` are searched first, then the packaged fonts, then the system's font folders. `files` opens the files
+    that are named. A file is read once, when its name is first resolved, and stays open as long as the catalogue: a
+    render has one catalogue, so it never draws two versions of a font.
     """
 
     extra_dirs: tuple[Path, ...] = ()
+    files: InputFiles = ANY_FILES
+    _resolved: dict[str, tuple[FontStack, Loaded | None]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def resolve(self, name: str) -> FontStack:
         """Return the stack of faces for a family name or the path of a font file.
@@ -115,15 +123,33 @@ class FontCatalogue:
         After the named face come Noto Sans, faces of other scripts at the same weight, emoji and symbols. Raises
         UnknownFontError, FontError.
         """
+        if name not in self._resolved:
+            self._resolved[name] = self._find(name)
+        return self._resolved[name][0]
+
+    def _find(self, name: str) -> tuple[FontStack, Loaded | None]:
         if is_font_file(name):
-            return _with_fallbacks(_face_of_file(name), _REGULAR)
+            data = _read_font(name, self.files)
+            return self._opened(FontFace(expand_user(name)), _REGULAR, data, name)
         query = _key(name)
-        found = _match(query, self._extra) or _match_packaged(query)
+        found = _match(query, self._extra)
+        if not found and query and (packaged := _match_packaged(query)):
+            return _with_fallbacks(*packaged), None
         if not found and query:
             found = _match(query, self._system)
         if not found or not query:
             raise UnknownFontError(name, close=self._close_names(query))
-        return _with_fallbacks(*found)
+        face, weight = found
+        return self._opened(face, weight, _read_font(str(face.path), ANY_FILES), name)
+
+    @staticmethod
+    def _opened(face: FontFace, weight: int, data: bytes, name: str) -> tuple[FontStack, Loaded]:
+        """Return the stack of a face that is named by its bytes, and the open face."""
+        face = replace(face, sha256=hashlib.sha256(data).hexdigest())
+        try:
+            return _with_fallbacks(face, weight), load(face, data)
+        except FontError as error:
+            raise UnknownFontError(name, close=[], reason=f"the file cannot be used: {error}") from error
 
     def names(self) -> tuple[str, ...]:
         """Return the packaged families and those of `extra_dirs`, sorted."""
@@ -176,20 +202,21 @@ def _match(query: str, known: dict[str, list[_Entry]]) -> tuple[FontFace, int] |
     return best.face(weight), weight
 
 
-def _face_of_file(name: str) -> FontFace:
+def _read_font(name: str, files: InputFiles) -> bytes:
+    """Return the bytes of a font file; raise UnknownFontError."""
     path = expand_user(name)
-    if not path.is_file():
-        raise UnknownFontError(name, close=[], reason="there is no such file")
-    if not _entries_of(path):
-        raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
-    if _is_cut_short(path.read_bytes()):
-        raise UnknownFontError(name, close=[], reason="the file is cut short and ends before its last table")
-    face = FontFace(path)
     try:
-        load(face)
-    except FontError as error:
-        raise UnknownFontError(name, close=[], reason=f"the file cannot be used: {error}") from error
-    return face
+        with files.open(path) as file:
+            data = file.read()
+    except (FileNotFoundError, IsADirectoryError, NotAFileError) as error:
+        raise UnknownFontError(name, close=[], reason="there is no such file") from error
+    except OSError as error:
+        raise UnknownFontError(name, close=[], reason=f"it cannot be read: {error.strerror}") from error
+    if not _entries_of(path, hb.Blob(data)):
+        raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
+    if _is_cut_short(data):
+        raise UnknownFontError(name, close=[], reason="the file is cut short: it ends before its tables do")
+    return data
 
 
 def _is_cut_short(data: bytes) -> bool:
@@ -219,7 +246,7 @@ def _packaged() -> dict[str, list[_Entry]]:
     return _scan((Path(spec.origin).parent,))
 
 
-@cache
+@lru_cache(maxsize=256)
 def _match_packaged(query: str) -> tuple[FontFace, int] | None:
     """Return the packaged face and weight that a key names, by family, by alias or by style alone."""
     default = _key(_DEFAULT_FAMILY)
@@ -228,7 +255,7 @@ def _match_packaged(query: str) -> tuple[FontFace, int] | None:
     return _match(query, _packaged()) or _match(query, aliases) or _match(default + query, _packaged())
 
 
-@cache
+@lru_cache(maxsize=64)
 def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
     """Return the stack of a face, followed by every packaged family, upright and at the same weight."""
     main, last = _key(_DEFAULT_FAMILY), [_key(name) for name in _LAST_FALLBACKS]
@@ -250,9 +277,9 @@ def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:
     return dict(sorted(families.items()))
 
 
-def _entries_of(path: Path) -> list[_Entry]:
+def _entries_of(path: Path, blob: hb.Blob | None = None) -> list[_Entry]:
     try:
-        blob = hb.Blob.from_file_path(str(path))
+        blob = blob or hb.Blob.from_file_path(str(path))
         faces = [hb.Face(blob, index) for index in range(hb.Face(blob, 0).count)]
     except (OSError, ValueError, hb.HarfBuzzError):
         return []

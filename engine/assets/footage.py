@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +21,14 @@ from video_pipeline.engine.assets.clip_frames import (
 )
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError, OpenFile
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
+
+READ_BYTES = 256 * 1024
+"""How much of a clip is read at once."""
 
 HD_LONG_SIDE_PX = 1280
 
@@ -50,45 +52,56 @@ class Clipped:
     warning: str | None = None
 
 
-def _demuxer(path: Path) -> str:
+def _open(path: Path, files: InputFiles) -> OpenFile:
     try:
-        mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise NotVideoError(f"{path}: is not a regular file; give a file, not a pipe or a device")
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+        return files.open(path)
+    except NotAFileError as error:
+        raise NotVideoError(f"{path}: is not a regular file; give a file, not a pipe or a device") from error
     except FileNotFoundError as error:
         raise AssetError(f"{path}: does not exist") from error
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _demuxer(file: OpenFile) -> str:
+    head = file.head(HEAD_BYTES)
     if not head:
-        raise AssetError(f"{path}: is empty (0 bytes)")
+        raise AssetError(f"{file.path}: is empty (0 bytes)")
     content = sniff(head)
     if content is None or "video" not in content.kinds:
-        raise NotVideoError(f"{path}: is not a video; allowed: {ALLOWED['video']}")
+        raise NotVideoError(f"{file.path}: is not a video; allowed: {ALLOWED['video']}")
     return content.demuxer
 
 
-def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
+def probe_footage(path: Path, spec: VideoSpec, *, files: InputFiles = ANY_FILES) -> Clipped:
     """Return the clip that `spec` selects from a file.
 
     The demuxer is chosen by the first bytes of the file, so a playlist is rejected. Raises AssetError naming the file
     and the reason.
     """
-    demuxer = _demuxer(path)
-    try:
-        with av.open(
-            str(path.absolute()),  # a relative name may look like a protocol
-            format=demuxer,
-            options={"protocol_whitelist": "file,pipe"},
-            metadata_errors="replace",  # accept clips with titles in Latin-1
-        ) as container:
-            return _cut_out(container, path, spec, demuxer)
-    except av.FFmpegError as error:
-        raise AssetError(f"{path}: cannot be decoded: {error.strerror}") from error
+    with _open(path, files) as file:
+        try:
+            demuxer = _demuxer(file)
+            with av.open(
+                file.stream,
+                mode="r",
+                format=demuxer,
+                options={"protocol_whitelist": "file,pipe"},
+                metadata_errors="replace",  # accept clips with titles in Latin-1
+                buffer_size=READ_BYTES,
+            ) as container:
+                clipped = _cut_out(container, file, spec, demuxer)
+        except (av.FFmpegError, OSError) as error:
+            file.check()
+            raise AssetError(f"{path}: cannot be decoded: {error.strerror}") from error
+        file.check()
+        return clipped
 
 
-def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec, demuxer: str) -> Clipped:
+def _cut_out(
+    container: av.container.InputContainer, file: OpenFile, spec: VideoSpec, demuxer: str
+) -> Clipped:
+    path = file.path
     stream, frame = _first_frame(container, path)
     turned = abs(frame.rotation) % 180 == 90
     pixels = (frame.height, frame.width) if turned else (frame.width, frame.height)
@@ -123,12 +136,11 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
             f"{path}: its frames end at {float(last.end):.2f} s, not at {float(end):.2f} s as its header says; "
             f"the last one is held"
         )
-    digest = file_sha256(path)
     footage = Footage(
-        path=path.resolve(),
+        path=path.absolute(),
         width_px=max(2, width),
         height_px=max(2, height),
-        sha256=digest,
+        sha256=file.sha256,
         demuxer=demuxer,
         start=start,
         duration=end - start,
@@ -143,7 +155,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         interlaced=bool(frame.interlaced_frame),
         transparent=stream.codec_context.name != "rawvideo" and _has_alpha(frame.format),
     )
-    sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
+    sound = Sound(path.absolute(), file.sha256, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
 
 

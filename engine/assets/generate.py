@@ -20,9 +20,10 @@ from video_pipeline.engine.assets.sound import probe_sound
 from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Images
-from video_pipeline.engine.errors import AssetError, ConfigError, StoryError, TTSError
+from video_pipeline.engine.errors import AssetError, ConfigError, FileChangedError, StoryError, TTSError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.fields import expand_user
@@ -52,6 +53,7 @@ class AssetJob:
     language: str
     narrator: Narrator | None
     painter: Painter
+    files: InputFiles
 
     def path(self, name: str) -> Path:
         """Return the path of a file that the story names; relative paths start at `base`."""
@@ -84,7 +86,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made((_drawn(job, index, scene), None))
     try:
         if scene.video is not None:
-            clipped = probe_footage(job.path(scene.video.path), scene.video)
+            clipped = probe_footage(job.path(scene.video.path), scene.video, files=job.files)
             place = place_of(index, scene, "video")
             return _Made((clipped.footage, clipped.sound), clipped.warning and f"{place}: {clipped.warning}")
         assert scene.image is not None
@@ -93,9 +95,13 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
             max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
+            files=job.files,
         )
-        animated = animation_warning(job.path(scene.image))
+        animated = animation_warning(job.path(scene.image), still)
         return _Made((still, None), animated and f"{place_of(index, scene, 'image')}: {animated}")
+    except FileChangedError as error:
+        place = place_of(index, scene, "video" if scene.video is not None else "image")
+        raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         place = place_of(index, scene, "video" if scene.video is not None else "image")
         if isinstance(error, NotVideoError) or not job.config.fallback_images:
@@ -130,7 +136,9 @@ def _music(job: AssetJob) -> _Made:
     place = "field 'music'" if spec is not None else "audio.music"
     path = job.path(spec.path) if spec is not None else Path(job.config.audio.music or "")
     try:
-        return _Made(probe_sound(path))
+        return _Made(probe_sound(path, files=job.files))
+    except FileChangedError as error:
+        raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         if not job.config.error_handling.fallback_enabled:
             raise (StoryError if spec is not None else ConfigError)(f"{place}: {error}") from error
@@ -163,10 +171,12 @@ def gather_assets(
     cache: ContentCache,
     base: Path = Path(),
     progress: Progress | None = None,
+    files: InputFiles = ANY_FILES,
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration; the others load pictures and music.
 
-    Raises StoryError (naming scene and field) for a broken asset if fallbacks are off.
+    Raises StoryError (naming scene and field) for a broken asset if fallbacks are off, FileChangedError for a file
+    that changes while it is read.
     """
     choice = choose_narrator(config.tts, fallback=config.fallback_speech)
     warnings = [choice.warning] if choice.warning else []
@@ -176,7 +186,14 @@ def gather_assets(
         warnings.append(painter.warning)
     speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)
     job = AssetJob(
-        story, config, cache, base, story.language if speaks else "en", choice.narrator, painter.painter
+        story=story,
+        config=config,
+        cache=cache,
+        base=base,
+        language=story.language if speaks else "en",
+        narrator=choice.narrator,
+        painter=painter.painter,
+        files=files,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (

@@ -1,4 +1,7 @@
-"""Convert pictures to sRGB by their ICC profile or a PNG's gAMA and cHRM; the names of profiles are ignored."""
+"""Convert pictures to sRGB by a PNG's cICP, their ICC profile, or a PNG's gAMA and cHRM.
+
+The names of profiles are ignored.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
+
+from video_pipeline.engine.assets.cicp import PRIMARIES, Cicp, light_of
+
+CICP: Final = "cicp"
+"""The key of a picture's `info` under which its cICP is noted when it is opened."""
 
 SAME_LEVELS: Final = 2
 """A profile that changes no colour by more (of 255) counts as sRGB, because profiles of sRGB differ by rounding."""
@@ -29,6 +37,11 @@ _MODES: Final = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 
 def foreign_profile(image: Image.Image) -> bytes | None:
     """Return the ICC profile of a picture, or None if its colours are sRGB or it has no usable colour tags."""
+    numbers: Cicp | None = image.info.get(CICP)
+    curve = light_of(numbers.transfer) if numbers else None
+    if numbers is not None and curve is not None:
+        made = matrix_profile(curve, PRIMARIES[numbers.primaries])
+        return made if made and _changes_colours(made) else None
     given = image.info.get("icc_profile")
     if given:
         return given if _changes_colours(given) else None
@@ -96,10 +109,11 @@ def _xyz(x: float, y: float) -> npt.NDArray[np.float64]:
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
-def matrix_profile(gamma: float, chromaticity: tuple[float, ...]) -> bytes | None:
-    """Return the ICC profile (version 2, ICC.1:2001-04) of a display with these primaries and 1 / `gamma`.
+def matrix_profile(curve: float | npt.NDArray[np.float64], chromaticity: tuple[float, ...]) -> bytes | None:
+    """Return the ICC profile (version 2, ICC.1:2001-04) of a display with these primaries.
 
-    `chromaticity` has the order of SRGB_CHROMATICITY. Return None for impossible primaries.
+    `curve` is 1 / its gamma, or its light at evenly spaced code values. `chromaticity` has the order of
+    SRGB_CHROMATICITY. Return None for impossible primaries.
     """
     white, *primaries = [chromaticity[at : at + 2] for at in range(0, 8, 2)]
     try:
@@ -117,13 +131,17 @@ def matrix_profile(gamma: float, chromaticity: tuple[float, ...]) -> bytes | Non
     if not np.isfinite(adapted).all() or np.abs(adapted).max() > 100:
         return None
     name = b"PNG\0"
-    curve = b"curv\0\0\0\0" + struct.pack(">IHxx", 1, min(65535, round(256 / gamma)))
+    if isinstance(curve, np.ndarray):
+        levels = np.round(curve * 65535).astype(">u2")
+    else:
+        levels = np.array([min(65535, round(256 / curve))], ">u2")
+    tone = b"curv\0\0\0\0" + struct.pack(">I", len(levels)) + levels.tobytes()
     blocks = [
         (b"desc", b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78)),
         (b"cprt", b"text\0\0\0\0none\0"),
         (b"wtpt", xyz(D50_XYZ)),
         *((tag, xyz(column)) for tag, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), adapted.T, strict=True)),
-        *((tag, curve) for tag in (b"rTRC", b"gTRC", b"bTRC")),
+        *((tag, tone) for tag in (b"rTRC", b"gTRC", b"bTRC")),
     ]
     table, body, at = struct.pack(">I", len(blocks)), b"", 128 + 4 + 12 * len(blocks)
     for tag, data in blocks:

@@ -9,8 +9,10 @@ import os
 import secrets
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,12 @@ ABANDONED_SECONDS = 86400
 """No write takes this long: older private files belong to killed processes."""
 
 
+SETTLED_NS = 2 * 10**9
+"""The coarsest time stamps of a file system, FAT's, in nanoseconds."""
+
+DIGESTS_KEPT = 4096
+
+
 class DamagedError(ValueError):
     """A corrupt file of the cache."""
 
@@ -34,24 +42,45 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_mark(file: BufferedReader) -> tuple[int, ...]:
+    """Return what the system tells of an open file: another mark means that it is another file, or was changed."""
+    status = os.fstat(file.fileno())
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 class FileDigests:
-    """SHA-256 of files; a file is read again only if its inode, size or modification time changed. Thread-safe."""
+    """SHA-256 of files by their marks, so that an unchanged file is read once. Thread-safe and bounded.
+
+    Time stamps are coarse: a file that was written just now could change once more and keep its mark, so its hash is
+    not remembered.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
+        self._known: OrderedDict[tuple[int, ...], str] = OrderedDict()
 
     def __call__(self, path: Path) -> str:
         """Return the SHA-256 of a file's bytes in hex; raise OSError."""
-        status = path.stat()
-        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with path.open("rb") as file:
+            return self.of(file)
+
+    def of(self, file: BufferedReader) -> str:
+        """Return the SHA-256 of an open file's bytes in hex; its position stays. Raise OSError."""
+        mark, now = file_mark(file), time.time_ns()
         with self._lock:
-            known = self._known.get(path)
-        if known is None or known[0] != mark:
-            known = (mark, file_sha256(path))
+            if mark in self._known:
+                self._known.move_to_end(mark)
+                return self._known[mark]
+        at = file.tell()
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(at)
+        if now - mark[-1] > SETTLED_NS and file_mark(file) == mark:
             with self._lock:
-                self._known[path] = known
-        return known[1]
+                self._known[mark] = digest
+                while len(self._known) > DIGESTS_KEPT:
+                    self._known.popitem(last=False)
+        return digest
 
 
 def key_of(parts: Mapping[str, Any]) -> str:

@@ -123,7 +123,7 @@ class SegmentCache:
         key = self._keys.get(frames)
         if key is None or not self._usable:
             return
-        if self._key(frames) != key or not self._sources_unchanged(frames):
+        if self._key(frames) != key:
             logger.warning(
                 "frames [%d, %d): a source file changed while they were drawn; they are not cached",
                 frames.start,
@@ -154,18 +154,6 @@ class SegmentCache:
             )
         except OSError:
             return None
-
-    def _sources_unchanged(self, frames: FrameRange) -> bool:
-        """Return whether the user's files still have the hashes in the timeline; cached files never change."""
-        try:
-            return all(
-                clip.source.path.is_relative_to(self._store.folder)
-                or clip.source.sha256 in ("", self._digests(clip.source.path))
-                for clip in self._timeline.clips
-                if clip.frames.intersection(frames)
-            )
-        except OSError:
-            return False
 
     def _give_up(self, path: Path, error: OSError) -> None:
         with self._lock:

@@ -30,8 +30,8 @@ from video_pipeline.engine.timing import FrameRange
 FORMAT: Final = 2
 """Increase it when the bytes for equal keys change, so that no older cached segment is used."""
 
-WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing"])
-"""Fields of clips and captions that do not change the picture."""
+WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing", "is_copy", "pictures"])
+"""Fields of clips, stills and captions that do not change the picture."""
 
 PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])
 """Fields of a timeline that are left out of the key, or of which it has only the part in the range."""

@@ -8,9 +8,12 @@ import os
 import tempfile
 import threading
 import unicodedata
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
 
 import freetype
 import uharfbuzz as hb
@@ -19,17 +22,26 @@ FREETYPE_LOCK = threading.Lock()
 """Hold this around every use of `Loaded.outlines`: FreeType's faces and library are not thread-safe."""
 
 
+KEPT_BYTES: Final = 64 * 2**20
+"""Enough for the packaged fonts in four weights."""
+
+
 class FontError(ValueError):
     """A font file that is missing or is not a font."""
 
 
 @dataclass(frozen=True, slots=True)
 class FontFace:
-    """A face of a font file; `weight` sets the `wght` axis (1 to 1000) if the font is variable."""
+    """A face of a font file; `weight` sets the `wght` axis (1 to 1000) if the font is variable.
+
+    A face of a file that may change is also identified by the SHA-256 of its bytes, so that nothing cached for one
+    version serves another.
+    """
 
     path: Path
     weight: int | None = None
     index: int = 0
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.weight is not None and not 1 <= self.weight <= 1000:
@@ -51,6 +63,7 @@ class Loaded:
     """An open face: HarfBuzz for shaping and metrics (in ems), FreeType for outlines."""
 
     __slots__ = (
+        "__weakref__",
         "ascent",
         "codepoints",
         "descent",
@@ -58,14 +71,14 @@ class Loaded:
         "hb_font",
         "is_default_instance",
         "outlines",
+        "size_bytes",
         "upem",
     )
 
-    def __init__(self, face: FontFace) -> None:
-        try:
-            data = face.path.read_bytes()
-        except OSError as error:
-            raise FontError(f"font {str(face.path)!r} cannot be read: {error.strerror or error}") from error
+    def __init__(self, face: FontFace, data: bytes | None = None) -> None:
+        if data is None:
+            data = _read(face)
+        self.size_bytes = 2 * len(data)  # HarfBuzz copies it
         try:
             with FREETYPE_LOCK:
                 self.outlines = freetype.Face(io.BytesIO(data), index=face.index)
@@ -92,6 +105,10 @@ class Loaded:
         self.ascent: float = extents.ascender / self.upem
         self.descent: float = -extents.descender / self.upem
 
+    def data(self) -> bytes:
+        """Return the bytes of the font file."""
+        return bytes(self.hb_face.blob.data)
+
     def covers(self, text: str) -> bool:
         """Return whether every visible character of `text` has a glyph, composed or decomposed."""
         return any(
@@ -104,10 +121,35 @@ class Loaded:
         return bool(self.hb_font.get_variation_glyph(ord(base), ord(selector)))
 
 
-@lru_cache(maxsize=256)
-def load(face: FontFace) -> Loaded:
-    """Open a face, or return the one that the process has already opened; raise FontError."""
-    return Loaded(face)
+def _read(face: FontFace) -> bytes:
+    try:
+        data = face.path.read_bytes()
+    except OSError as error:
+        raise FontError(f"font {str(face.path)!r} cannot be read: {error.strerror or error}") from error
+    if face.sha256 and hashlib.sha256(data).hexdigest() != face.sha256:
+        raise FontError(f"font {str(face.path)!r}: the file has changed since it was first read")
+    return data
+
+
+_loaded: WeakValueDictionary[FontFace, Loaded] = WeakValueDictionary()
+_kept: OrderedDict[FontFace, Loaded] = OrderedDict()
+_keeping = threading.Lock()
+
+
+def load(face: FontFace, data: bytes | None = None) -> Loaded:
+    """Return an opened face; `data` is the content of its file (default: it is read).
+
+    A face stays open while anything refers to it. The latest faces stay open up to KEPT_BYTES in all.
+    """
+    loaded = _loaded.get(face)
+    if loaded is not None:
+        return loaded
+    loaded = Loaded(face, data)
+    with _keeping:
+        _loaded[face] = _kept[face] = loaded
+        while sum(kept.size_bytes for kept in _kept.values()) > KEPT_BYTES:
+            _kept.popitem(last=False)
+    return loaded
 
 
 @lru_cache(maxsize=65536)
@@ -141,7 +183,7 @@ def static_instance(face: FontFace, *, directory: Path) -> FontFace:
     loaded = load(face)
     if face.index == 0 and loaded.is_default_instance:
         return face
-    source = hashlib.sha256(face.path.read_bytes()).hexdigest()[:16]
+    source = (face.sha256 or hashlib.sha256(face.path.read_bytes()).hexdigest())[:16]
     target = directory / f"{face.path.stem.split('[')[0]}-{face.weight}-{face.index}-{source}.ttf"
     if not target.exists():
         request = hb.SubsetInput()
@@ -161,4 +203,4 @@ def static_instance(face: FontFace, *, directory: Path) -> FontFace:
         except BaseException:
             Path(draft).unlink(missing_ok=True)
             raise
-    return replace(face, path=target, weight=None, index=0)
+    return replace(face, path=target, weight=None, index=0, sha256="")

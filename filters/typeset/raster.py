@@ -32,6 +32,9 @@ Coverage = npt.NDArray[np.uint8]
 
 _SUBPIXELS: Final = 4  # glyphs are placed on quarters of a pixel horizontally, as in drawtext
 
+_REMEMBERED_PX: Final = 160
+"""Larger glyphs are drawn each time: a thousand of them would take half a gigabyte."""
+
 
 @dataclass(frozen=True, slots=True)
 class Raster:
@@ -112,9 +115,10 @@ def rasterise_box(layout: TextLayout) -> Raster:
 
 def _masks(layout: TextLayout, *, stroke_px: float) -> list[_Mask]:
     masks = []
+    draw = _glyph_mask if layout.size_px <= _REMEMBERED_PX else _glyph_mask.__wrapped__
     for glyph in layout.glyphs:
         quarters = round(glyph.x_px * _SUBPIXELS)
-        mask = _glyph_mask(glyph.face, glyph.glyph_id, layout.size_px, quarters % _SUBPIXELS, stroke_px)
+        mask = draw(glyph.face, glyph.glyph_id, layout.size_px, quarters % _SUBPIXELS, stroke_px)
         if mask is not None:
             masks.append(
                 _Mask(mask.left + quarters // _SUBPIXELS, mask.top + round(glyph.y_px), mask.coverage)

@@ -24,6 +24,7 @@ from video_pipeline.filters.typeset import (
     TextLayout,
     TextStyle,
     layout_text,
+    raster,
     rasterise,
 )
 from video_pipeline.filters.typeset.characters import bidi_levels, clusters, sanitise, visual_order
@@ -457,3 +458,12 @@ def test_a_file_that_is_not_a_font_is_named(tmp_path: Path) -> None:
                 max_width_px=100,
                 max_height_px=100,
             )
+
+
+def test_large_glyphs_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    raster._glyph_mask.cache_clear()
+    large = rasterise(set_text("Wide", size_px=raster._REMEMBERED_PX + 20)).image
+    assert raster._glyph_mask.cache_info().currsize == 0
+    monkeypatch.setattr(raster, "_REMEMBERED_PX", 1000)
+    assert rasterise(set_text("Wide", size_px=180)).image.tobytes() == large.tobytes()
+    assert raster._glyph_mask.cache_info().currsize > 0

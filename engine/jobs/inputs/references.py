@@ -62,11 +62,16 @@ Fetch = Callable[[str, Path, AssetKind], Path]
 
 
 class Localised(NamedTuple):
-    """A job with local, absolute paths only. `warnings`: which assets were replaced or left out, and why."""
+    """A job with local, absolute paths only.
+
+    `warnings`: which assets were replaced or left out, and why. `beneath`: the asset folder that each file of one is
+    in, and must still be in when it is opened.
+    """
 
     story: dict[str, Any]
     config: dict[str, Any]
     warnings: tuple[str, ...]
+    beneath: Mapping[Path, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ def check_references(
         elif is_url(slot.value):
             _check_url(slot, node)
         elif slot.value not in resolved:
-            resolved[slot.value] = str(_resolve(slot, node))
+            resolved[slot.value] = str(_resolve(slot, node).path)
     unused = [number for number in range(len(parts)) if number not in used]
     if unused:
         raise AssetReferenceError(
@@ -172,6 +177,7 @@ def localise(
     slots = list(_slots(data, own))
     box = Inbox(inbox)
     local: dict[_Wanted, str | FetchError] = {}
+    beneath: dict[Path, Path] = {}
     for slot in slots:
         wanted = _Wanted(slot.value, slot.kind)
         if wanted in local:
@@ -186,7 +192,9 @@ def localise(
         elif is_url(slot.value):
             _check_url(slot, node)
         else:
-            local[wanted] = str(_resolve(slot, node))
+            found_at = _resolve(slot, node)
+            local[wanted] = str(found_at.path)
+            beneath[found_at.path] = found_at.root
     urls = dict.fromkeys(_Wanted(slot.value, slot.kind) for slot in slots if is_url(slot.value))
     local |= _fetch_all(urls, temp, fetch)
     warnings: list[str] = []
@@ -197,7 +205,7 @@ def localise(
             warnings.append(_fall_back(slot, found, settings))
         else:
             slot.at.put(found)
-    return Localised(data, own, tuple(warnings))
+    return Localised(data, own, tuple(warnings), beneath)
 
 
 class _Wanted(NamedTuple):
@@ -312,8 +320,15 @@ def _local_ways(node: Node) -> str:
     return f"a file under {', '.join(str(root) for root in node.asset_roots)}, or an inline part ({INLINE_PREFIX}0)"
 
 
-def _resolve(slot: _Slot, node: Node) -> Path:
-    """Return the real path, with symlinks resolved, of a file under one of the roots.
+class _Found(NamedTuple):
+    """A file's real path, and the asset folder that it is in, both without symlinks."""
+
+    path: Path
+    root: Path
+
+
+def _resolve(slot: _Slot, node: Node) -> _Found:
+    """Return a file under one of the roots.
 
     Paths outside the roots are not accessed, so errors reveal nothing about them.
     """
@@ -333,7 +348,8 @@ def _resolve(slot: _Slot, node: Node) -> Path:
     for candidate in candidates:
         try:
             real = Path(os.path.realpath(candidate, strict=True))
-            if not any(real.is_relative_to(root) for _, root in roots):
+            root = next((root for _, root in roots if real.is_relative_to(root)), None)
+            if root is None:
                 raise slot.wrong("leads out of the asset folders", _local_ways(node))
             status = real.stat()
         except (OSError, ValueError):
@@ -342,7 +358,7 @@ def _resolve(slot: _Slot, node: Node) -> Path:
             raise slot.wrong("is not a file", _local_ways(node))
         if not os.access(real, os.R_OK):
             raise slot.wrong("this node cannot read it", _local_ways(node))
-        return real
+        return _Found(real, root)
     raise slot.wrong("there is no such file", _local_ways(node))
 
 

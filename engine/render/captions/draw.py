@@ -17,6 +17,7 @@ from video_pipeline.engine.render.captions.lettering import Lettering, lettering
 from video_pipeline.engine.render.captions.pictures import (
     Room,
     caption_picture,
+    font_file,
     has_ink,
     part_picture,
     text_file,
@@ -214,7 +215,8 @@ def draw_caption(
             return None
         left, top = placed((layout.width_px, layout.height_px))
         lines: list[dict[str, Value]] = []
-        for options in drawtext_options(layout, x_px=left, y_px=top):
+        font = font_file(stack.faces[0], cache)
+        for options in drawtext_options(layout, font=font, x_px=left, y_px=top):
             text = str(options.pop("text"))
             lines.append({**options, "textfile": text_file(text, cache)})
         return replace(art, x_px=left, y_px=top, lines=tuple(lines), missing=layout.missing)

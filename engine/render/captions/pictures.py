@@ -13,10 +13,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.stills import check_png
-from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests
+from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests, file_sha256
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.timeline import Caption
-from video_pipeline.filters.typeset import FontStack, Raster, TextLayout, layout_text, rasterise
+from video_pipeline.filters.typeset import FontFace, FontStack, Raster, TextLayout, layout_text, rasterise
+from video_pipeline.filters.typeset.face import load
 
 PLACE = "place"
 """Name of the PNG text that holds a picture's offset in its layout."""
@@ -105,7 +106,7 @@ def _fonts_and_style(caption: Caption, fonts: FontStack) -> dict[str, Any]:
         "text": caption.text,
         "style": asdict(caption.style),
         # The first face may be the user's own file; the others are identified by the version of the packaged fonts.
-        "font_sha256": _digest(fonts.faces[0].path),
+        "font_sha256": fonts.faces[0].sha256 or _digest(fonts.faces[0].path),
         "faces": [[face.path.name, face.weight, face.index] for face in fonts.faces],
         "versions": _versions(),
     }
@@ -125,6 +126,23 @@ def _versions() -> list[str]:
     """Return the versions of the typesetting libraries."""
     names = ("uharfbuzz", "freetype-py", "icu4py", "python-bidi", "Pillow", "manimgx-fonts")
     return [__version__, *(version(name) for name in names)]
+
+
+def font_file(face: FontFace, cache: ContentCache) -> Path:
+    """Return a file of a face's font for drawtext: the packaged one, or a copy of one that may change."""
+    if not face.sha256:
+        return face.path
+
+    def write(target: Path) -> None:
+        target.write_bytes(load(face).data())
+
+    def check(target: Path) -> None:
+        if file_sha256(target) != face.sha256:
+            raise DamagedError("it does not hold the font")
+
+    suffix = face.path.suffix.lower()
+    path, _ = cache.get_or_make("fonts", {"sha256": face.sha256}, suffix, write, check=check)
+    return path
 
 
 def text_file(text: str, cache: ContentCache) -> Path:

@@ -119,8 +119,7 @@ class FfmpegCompositor:
         size_px = (self.timeline.width_px, self.timeline.height_px)
         argv = self.frames_command(wanted, threads=threads)
         clips = [clip for clip in self.timeline.clips if clip.frames.intersection(wanted)]
-        footage = _footage_names(clips)
-        yield from read_frames(argv, wanted, size_px=size_px, children=children, footage=footage)
+        yield from read_frames(argv, wanted, size_px=size_px, children=children, clips=clips)
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
         """Return the filter that moves a clip's camera, or None if the camera is fixed."""
@@ -156,8 +155,7 @@ class FfmpegCompositor:
         """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
         argv = self._raw_command(self._clip(clip, span), span, threads=threads)
         size_px = (self.timeline.width_px, self.timeline.height_px)
-        footage = _footage_names([clip])
-        yield from read_frames(argv, span, size_px=size_px, children=children, footage=footage)
+        yield from read_frames(argv, span, size_px=size_px, children=children, clips=[clip])
 
     def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
         return argv(
@@ -482,13 +480,6 @@ class FfmpegCompositor:
         return merge(
             "overlay", (base, picture), x=mark.x_px, y=mark.y_px, format="yuv420", eof_action="repeat"
         )
-
-
-def _footage_names(clips: Sequence[Clip]) -> str:
-    """Return the scenes and files of the video clips among `clips`, for messages."""
-    return ", ".join(
-        f"scene {clip.scene_id!r} ({clip.source.path})" for clip in clips if isinstance(clip.source, Footage)
-    )
 
 
 __all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]

@@ -19,6 +19,7 @@ import numpy as np
 import PIL
 
 from video_pipeline import native
+from video_pipeline.engine.common.input_files import of_scene
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.cores import cpu_count
@@ -196,7 +197,8 @@ class NativeCompositor:
             with self._loading:
                 return load_picture(look)
 
-        return self._pictures.get(look.key, load)
+        with of_scene(clip.scene_id):
+            return self._pictures.get(look.key, load)
 
     def overlay(self, path: Path) -> kernels.Overlay:
         """Return a picture with transparency, ready for blending."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from video_pipeline.engine.common.input_files import open_again
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.planes import Planes, new_frame, planes_of
 from video_pipeline.engine.timeline import Clip, Still
@@ -109,13 +110,16 @@ def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int
 
 def _open_still(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
     """Return a still in RGB; a JPEG is decoded at the smallest of its sizes that covers `wanted_px`."""
-    image = Image.open(still.path)
-    if image.format == "JPEG":
-        image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
-    if image.mode != "RGB":
-        return image.convert("RGB")
-    image.load()  # convert() would copy an RGB image
-    return image
+    with (
+        open_again(still.path, sha256="" if still.is_copy else still.sha256) as file,
+        Image.open(file.stream) as image,
+    ):
+        if image.format == "JPEG":
+            image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
+        if image.mode != "RGB":
+            return image.convert("RGB")
+        image.load()  # convert() would copy an RGB image
+        return image
 
 
 def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
@@ -202,7 +206,7 @@ def _compose(look: Look) -> Image.Image:
 
 
 def load_picture(look: Look) -> Picture:
-    """Decode a still and make the planes that its camera needs; raise RenderingError."""
+    """Decode a still and make the planes that its camera needs; raise RenderingError or FileChangedError."""
     bounds = look.camera.bounds()
     try:
         if look.fit == "cover":

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from video_pipeline.engine.assets.sound import SAMPLE_RATE_HZ, Samples, read_sound
 from video_pipeline.engine.config.sections import Audio
-from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.errors import AssetError, FileChangedError
 from video_pipeline.engine.timeline import AudioTrack, Timeline
 from video_pipeline.engine.timing import Seconds
 
@@ -221,6 +221,15 @@ def place(timeline: Timeline, settings: Audio) -> list[Placed]:
     return sorted(placed, key=lambda item: item.begin)
 
 
+def _read(track: AudioTrack, start: Seconds) -> Iterator[Samples]:
+    """Yield a track's sound; raise FileChangedError that names its scene."""
+    try:
+        yield from read_sound(track.path, start=start, sha256=track.sha256)
+    except FileChangedError as error:
+        scene = f"scene {track.scene_id!r}" if track.scene_id else track.kind
+        raise FileChangedError(f"{scene}: {error}") from error
+
+
 class Voice:
     """A track that is being mixed."""
 
@@ -228,9 +237,9 @@ class Voice:
         self.placed = placed
         track, start = placed.track, placed.start
         if track.kind == "music":
-            pieces = repeated(lambda: read_sound(track.path, start=start), name=str(track.path))
+            pieces = repeated(lambda: _read(track, start), name=str(track.path))
         else:
-            pieces = read_sound(track.path, start=start)
+            pieces = _read(track, start)
         self._reader = Reader(pieces)
         self._at = placed.begin
         self._end = placed.end

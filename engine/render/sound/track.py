@@ -92,7 +92,7 @@ def produce_sound(
     report = mix_audio(timeline, settings=settings, target=mixed, ffmpeg=ffmpeg, cancelled=cancelled)
     encode_aac(mixed, target, bitrate=settings.bitrate)
     mixed.unlink()
-    if cache is not None and _unchanged(timeline, cache):
+    if cache is not None:
         try:
             _keep(cache, parts, target, report)
         except OSError as error:
@@ -128,14 +128,3 @@ def _keep(cache: ContentCache, parts: dict[str, Any], sound: Path, report: Audio
     values = {key: value for key, value in asdict(report).items() if key != "path"}
     values["speech"] = [[str(start), str(stop)] for start, stop in report.speech]
     write_text(notes, json.dumps({"sha256": file_sha256(sound), "report": values}))
-
-
-def _unchanged(timeline: Timeline, cache: ContentCache) -> bool:
-    """Return whether the user's sound files still have the hashes in the timeline; cached files never change."""
-    files = {track.path: track.sha256 for track in timeline.audio}
-    try:
-        return all(
-            path.is_relative_to(cache.folder) or file_sha256(path) == known for path, known in files.items()
-        )
-    except OSError:
-        return False

@@ -191,11 +191,10 @@ def test_where_ffmpeg_gives_fewer_frames_the_last_is_held_and_named(
 ) -> None:
     graph = scale_to_bt709(open_input(whole, demuxer="mov"), width_px=64, height_px=114)
     command = argv(find_ffmpeg().path, [graph], "pipe:1", f="rawvideo", **{"frames:v": 5})
-    frames = read_frames(
-        command, FrameRange(0, 8), size_px=(64, 114), children=Children(), footage="scene 'a' (a.mp4)"
-    )
+    clip = clip_of(probed(whole).footage, 0, 8)
+    frames = read_frames(command, FrameRange(0, 8), size_px=(64, 114), children=Children(), clips=[clip])
     assert [number_of(frame) for frame in frames] == [0, 1, 2, 3, 4, 4, 4, 4]
-    assert "scene 'a' (a.mp4): only 5 of frames [0, 8) could be read" in caplog.text
+    assert f"scene 's0' ({whole}): only 5 of frames [0, 8) could be read" in caplog.text
 
 
 # -- which stream ----------------------------------------------------------------------------------

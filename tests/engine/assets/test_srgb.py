@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from video_pipeline.engine.assets.cicp import read_cicp
 from video_pipeline.engine.assets.srgb import SRGB_CHROMATICITY, foreign_profile, matrix_profile, to_srgb
 from video_pipeline.engine.assets.stills import prepare_still
 from video_pipeline.engine.assets.watermark import prepare_watermark
@@ -105,6 +107,82 @@ def test_a_png_s_gamma_and_chromaticities_count(tmp_path: Path) -> None:
     assert shown(linear_png, tmp_path) == near(COLOUR)
     wide = png(tmp_path / "b.png", in_p3(), gAMA=numbers(1 / 2.2), cHRM=numbers(*P3_CHROMATICITY))
     assert shown(wide, tmp_path) == near(COLOUR)
+
+
+def in_srgb_of(primaries: int, colour: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return an sRGB colour as a picture of other primaries and sRGB's curve holds it."""
+    from_srgb = {
+        12: P3_FROM_SRGB,
+        9: [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]],
+    }[primaries]
+    light = np.array(from_srgb) @ [linear(level) for level in colour]
+    return tuple(
+        round(255 * (12.92 * x if x <= 0.0031308 else 1.055 * x ** (1 / 2.4) - 0.055)) for x in light
+    )
+
+
+@pytest.mark.parametrize("primaries", [9, 12])
+def test_a_png_s_cicp_counts_before_everything_else(tmp_path: Path, primaries: int) -> None:
+    held: Any = in_srgb_of(primaries, COLOUR)
+    chunk = bytes([primaries, 13, 0, 1])
+    plain = png(tmp_path / "a.png", held, cICP=chunk)
+    also = png(tmp_path / "b.png", held, sRGB=b"\0", cICP=chunk)
+    profiled = tmp_path / "c.png"
+    info = PngImagePlugin.PngInfo()
+    info.add(b"cICP", chunk)
+    Image.new("RGB", (8, 8), held).save(
+        profiled, pnginfo=info, icc_profile=matrix_profile(1.0, SRGB_CHROMATICITY)
+    )
+    for path in (plain, also, profiled):
+        assert shown(path, tmp_path) == near(COLOUR)
+    mark = prepare_watermark(
+        WatermarkSettings(image=plain), frame_px=(100, 180), cache=ContentCache(tmp_path), max_megapixels=1
+    )
+    assert mark is not None
+    with Image.open(mark.path) as image:
+        assert image.getpixel((4, 4)) == near((*COLOUR, 255))
+
+
+@pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
+def test_white_of_an_hdr_png_is_white_and_grey_is_grey(tmp_path: Path, transfer: int, white: int) -> None:
+    chunk = bytes([9, transfer, 0, 1])
+    for level, shows in ((white, 255), (255, 255), (0, 0)):
+        path = png(tmp_path / f"{level}.png", (level,) * 3, cICP=chunk)
+        assert shown(path, tmp_path) == pytest.approx((shows,) * 3, abs=4)
+    grey = shown(png(tmp_path / "g.png", (white * 3 // 4,) * 3, cICP=chunk), tmp_path)
+    assert 60 < grey[0] < 220
+    assert max(grey) - min(grey) <= 1
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        bytes([1, 13, 0, 1]),
+        bytes([1, 1, 0, 1]),
+        bytes([2, 2, 0, 1]),
+        bytes([12, 99, 0, 1]),
+        bytes([12, 13, 1, 1]),
+        bytes([12, 13, 0, 0]),
+        bytes([12, 13, 0]),
+        bytes([12, 13, 0, 1, 0]),
+        b"",
+    ],
+)
+def test_a_cicp_of_srgb_or_without_a_meaning_changes_nothing(tmp_path: Path, chunk: bytes) -> None:
+    assert shown(png(tmp_path / "p.png", COLOUR, cICP=chunk), tmp_path) == COLOUR
+
+
+def test_a_cicp_after_the_pixels_or_of_a_file_that_is_cut_short_is_none(tmp_path: Path) -> None:
+    data = png(tmp_path / "p.png", COLOUR, cICP=bytes([12, 13, 0, 1])).read_bytes()
+    assert read_cicp(io.BytesIO(data)) == (12, 13)
+    at = data.index(b"cICP") - 4
+    moved = data[:at] + data[at + 16 : -12] + data[at : at + 16] + data[-12:]
+    assert read_cicp(io.BytesIO(moved)) is None
+    for length in range(len(data)):
+        stream = io.BytesIO(data[:length])
+        stream.seek(3)
+        assert read_cicp(stream) in (None, (12, 13))
+        assert stream.tell() == 3
 
 
 def test_srgb_s_own_tags_change_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tests.support.at_once import run_at_once
 from tests.support.durability import disk_calls
 from tests.support.video import compositor_of, draw
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.errors import FileChangedError
 from video_pipeline.engine.outputs.thumbnail import FrameWatch
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
@@ -205,10 +206,10 @@ class TestWithoutRendering:
         assert len(used) == 1
         assert used[0].stat().st_mtime == pytest.approx(made)
 
-    def test_a_file_that_changes_while_it_is_drawn_is_not_kept_and_its_neighbours_are(
+    def test_a_file_that_is_known_by_its_bytes_alone_and_changes_is_not_kept_and_its_neighbours_are(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
+        cache = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
         for frames in (self.FIRST, self.SECOND):
             assert cache.get(frames) is None
         (tmp_path / "1.png").write_bytes(b"another picture")
@@ -220,13 +221,9 @@ class TestWithoutRendering:
             "frames [10, 20): a source file changed while they were drawn; they are not cached"
         ]
 
-    def test_nor_is_one_that_is_gone_or_is_known_by_its_bytes_alone(self, tmp_path: Path) -> None:
-        gone = self.cache(tmp_path / "cache", self.timeline(tmp_path))
-        unknown = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
-        for cache in (gone, unknown):
-            assert cache.get(self.FIRST) is None
-        (tmp_path / "0.png").write_bytes(b"another picture")
-        unknown.put(self.FIRST, CachedSegment(b"data"))
+    def test_nor_is_one_that_is_gone(self, tmp_path: Path) -> None:
+        gone = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
+        assert gone.get(self.FIRST) is None
         (tmp_path / "0.png").unlink()
         gone.put(self.FIRST, CachedSegment(b"data"))
         assert entries(tmp_path / "cache") == []
@@ -372,9 +369,7 @@ def test_a_render_ends_well_when_the_disk_of_its_cache_fills_up(
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
 
 
-def test_a_picture_that_changes_during_the_render_poisons_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_picture_that_changes_during_the_render_ends_it_and_poisons_nothing(tmp_path: Path) -> None:
     folder, plain = tmp_path / "cache", compositor_of(timeline(tmp_path, scenes=3, length=20))
     clips = tuple(
         replace(clip, source=replace(clip.source, sha256=file_sha256(clip.source.path)))
@@ -388,9 +383,9 @@ def test_a_picture_that_changes_during_the_render_poisons_nothing(
         if done == 1:
             Image.fromarray(np.zeros((427, 240, 3), np.uint8)).save(picture)
 
-    with caplog.at_level(logging.WARNING):
+    with pytest.raises(FileChangedError) as caught:
         render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor), progress=progress, workers=1)
-    assert "frames [20, 35): a source file changed while they were drawn" in caplog.text
+    assert str(caught.value) == f"scene 's30': {picture}: the file changed during the render; render again"
     picture.write_bytes(before)
     report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor))
     render(tmp_path / "2.mp4", compositor, None)

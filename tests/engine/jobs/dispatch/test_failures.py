@@ -10,6 +10,7 @@ import pytest
 from video_pipeline.engine.errors import (
     AssetError,
     ConfigError,
+    FileChangedError,
     InputError,
     RenderingError,
     StoryError,
@@ -50,6 +51,7 @@ LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
             "permanent",
         ),
         (RenderingError("the compositor drew too many frames"), "retryable"),
+        (FileChangedError("scene 'b': /assets/b.mp4: the file changed during the render"), "retryable"),
         (RuntimeError("?"), "retryable"),
         (KeyError("x"), "retryable"),
         (no_space(), "machine"),

@@ -102,7 +102,9 @@ def test_every_field_that_names_a_file_becomes_its_absolute_path(root: Path) -> 
     assert settings["watermark"] == {"image": str(root / "deep" / "b.png"), "opacity": 0.5}
     assert data["music"] == "music.mp3", "the caller's data is not touched"
     assert config["watermark"]["image"] == "deep/b.png"
-    assert local((checked, settings), root) == (checked, settings, ())
+    assert local((checked, settings), root)[:3] == (checked, settings, ())
+    files = ("a.jpg", "own.ttf", "clip.mp4", "deep/b.png", "music.mp3")
+    assert local((checked, settings), root).beneath == {root / name: root for name in files}
 
 
 @pytest.mark.parametrize("name", ["lighthouse.json", "voyage.yaml"])
