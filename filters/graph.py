@@ -21,6 +21,9 @@ Value = str | int | float | Fraction | Path
 PROTOCOLS = "file,pipe"
 """The only protocols that an input may use: a playlist posing as a picture opens nothing on the network."""
 
+STANDARD_INPUT = Path("pipe:0")
+"""Instead of a file: what the program's caller writes to it."""
+
 
 def _text(value: Value) -> str:
     if isinstance(value, float):
@@ -85,14 +88,15 @@ def open_input(
     stream_index: int | None = None,
     **options: Value | None,
 ) -> Stream:
-    """Open a file with a pinned demuxer and the protocols that are allowed.
+    """Open a file, or STANDARD_INPUT, with a pinned demuxer and the protocols that are allowed.
 
     The stream is the first of its kind, or number `stream_index` of the file.
     Options go before `-i`; None is the value of a flag such as `noaccurate_seek`.
     """
     plain = {key: None if value is None else _text(value) for key, value in options.items()}
     # An absolute path: `cache:x/1.png` would name a protocol.
-    given = {"filename": str(path.absolute()), "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
+    name = str(path) if path is STANDARD_INPUT else str(path.absolute())
+    given = {"filename": name, "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
     stream = _Input("input", kwargs=given).stream()
     if stream_index is not None:
         return Stream(stream[str(stream_index)])
