@@ -22,6 +22,7 @@ from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.compose import check_fonts, compose
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Video
+from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffmpeg
@@ -82,13 +83,14 @@ def plan_timeline(
     base: Path = Path(),
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
-    The story's relative paths start at `base`. Raises InputError for a wrong story or configuration, AssetError
-    for an asset that failed.
+    The story's relative paths start at `base`. Raises InputError for a wrong story or configuration and for a
+    video that would last longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
@@ -119,6 +121,10 @@ def plan_timeline(
     with watch.stage("compose"):
         composition = compose(story, scenes, assets, config=config, base=base)
     timeline = replace(composition.timeline, watermark=watermark)
+    if max_seconds is not None and timeline.duration > max_seconds:
+        raise StoryError(
+            f"the video would last {float(timeline.duration):.1f} s; node.max_video_seconds allows {max_seconds:g}"
+        )
     with watch.stage("check"):
         ffmpeg = ffmpeg_search.result()
     return FramePlan(
@@ -169,6 +175,7 @@ def plan_video(
     base: Path = Path(),
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> VideoPlan:
@@ -185,6 +192,7 @@ def plan_video(
         base=base,
         cache=cache,
         voice_over=voice_over,
+        max_seconds=max_seconds,
         on_event=on_event,
         watch=watch,
     )

@@ -129,6 +129,14 @@ def die_with_parent(parent: int) -> None:
         sys.exit(1)
 
 
+def limit_file_size(megabytes: float) -> None:
+    """Let neither this process nor its children write a file of more than so many MB."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    wanted = int(megabytes * 1e6)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+
+
 def set_worker_limits() -> None:
     """Disable core dumps, and let the kernel kill this process before the node if memory runs out."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
