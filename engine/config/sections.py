@@ -199,7 +199,10 @@ class Node(Section):
         5000, gt=0, description="Requests per second of one client; more are rejected with RATE_LIMITED."
     )
     lease: float = Field(
-        7.5, gt=0, le=600, description="Seconds without a heartbeat after which a worker is killed."
+        7.5,
+        gt=0,
+        le=600,
+        description="Seconds without a sign of life after which a worker or the server is killed.",
     )
     max_video_seconds: float = Field(
         3600, gt=0, le=86400, description="Length of a job's video in seconds; longer ones are refused."

@@ -71,6 +71,18 @@ def session_members(*sessions: int) -> dict[int, list[Process]]:
     return found
 
 
+def waits_for_disk(session: int) -> bool:
+    """Return whether a process of a session is in an uninterruptible wait, as for a slow disk."""
+    for member in session_members(session)[session]:
+        try:
+            text = Path(f"/proc/{member.pid}/stat").read_bytes()
+        except OSError:
+            continue
+        if text[text.rindex(b")") + 2 :].split()[0] == b"D":
+            return True
+    return False
+
+
 def signal_process(process: Process, number: signal.Signals) -> None:
     """Send a signal to exactly this process, never to another one that reuses its id."""
     try:

@@ -103,7 +103,7 @@ def test_what_was_asked_before_the_end_is_answered_at_the_end(front: FrontEndPro
 
 
 def test_more_than_may_wait_is_refused_and_the_rest_is_written(front: FrontEndProcess) -> None:
-    scenes = [{"scene_id": f"s{number}", "text": "word " * 800} for number in range(180)]
+    scenes = [{"scene_id": f"s{number}", "text": "word " * 800, "duration": 5} for number in range(180)]
     large = {"title": "T", "scenes": scenes}
     with Speaker(front.requests, timeout=30) as speaker:
         before = front.memory
