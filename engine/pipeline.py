@@ -92,6 +92,7 @@ def render_story(
     files: InputFiles = ANY_FILES,
     use_cache: bool = True,
     workers: int | None = None,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     stop: threading.Event | None = None,
 ) -> RenderResult:
@@ -100,9 +101,10 @@ def render_story(
     All files appear together when the last one is complete. The story's relative paths start at `base`;
     `voice_over` is mixed under the whole video. `sources` maps descriptions to files that the caller has read,
     such as the story file: an output that would replace one of them, or a file that the story names, is an
-    InputError. `files` opens what the story names. Setting `stop` ends the render with CancelledError. Without
-    `use_cache` the cache is neither read nor written. Raises InputError, AssetError or RenderingError; then the only
-    new files are those in the cache, from which the next render resumes.
+    InputError, and so is a video that would be longer than `max_seconds`. `files` opens what the story names. Setting
+    `stop` ends the render with CancelledError. Without `use_cache` the cache is neither read nor written. Raises
+    InputError, AssetError or RenderingError; then the only new files are those in the cache, from which the next
+    render resumes.
     """
     watch = Stopwatch()
     outputs = OutputPaths(output)
@@ -125,6 +127,7 @@ def render_story(
                 cache=cache,
                 voice_over=voice_over,
                 files=files,
+                max_seconds=max_seconds,
                 on_event=on_event,
                 watch=watch,
             )

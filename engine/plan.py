@@ -23,6 +23,7 @@ from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.compose import check_fonts, compose
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Video
+from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffmpeg
@@ -84,13 +85,14 @@ def plan_timeline(
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
     files: InputFiles = ANY_FILES,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
     The story's relative paths start at `base`; `files` opens what it names. Raises InputError for a wrong story or
-    configuration, AssetError for an asset that failed.
+    configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
@@ -123,6 +125,10 @@ def plan_timeline(
     with watch.stage("compose"):
         composition = compose(story, scenes, assets, config=config, base=base)
     timeline = replace(composition.timeline, watermark=watermark)
+    if max_seconds is not None and timeline.duration > max_seconds:
+        raise StoryError(
+            f"the video would last {float(timeline.duration):.1f} s; node.max_video_seconds allows {max_seconds:g}"
+        )
     with watch.stage("check"):
         ffmpeg = ffmpeg_search.result()
     return FramePlan(
@@ -174,6 +180,7 @@ def plan_video(
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
     files: InputFiles = ANY_FILES,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> VideoPlan:
@@ -191,6 +198,7 @@ def plan_video(
         cache=cache,
         voice_over=voice_over,
         files=files,
+        max_seconds=max_seconds,
         on_event=on_event,
         watch=watch,
     )

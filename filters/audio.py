@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from video_pipeline.filters.graph import Stream, Value, open_input
+from video_pipeline.filters.graph import STANDARD_INPUT, Stream, Value, open_input
 
 OVERSAMPLING: Final = 4
 """Oversampling for true peak: four times, by ITU-R BS.1770-4, annex 2."""
@@ -31,6 +31,9 @@ PCM_24: Final[dict[str, Value]] = {
 }
 """Output options of a 24-bit WAV without dates or versions; from 4 GB on it is written as RF64."""
 
+RAW_24: Final[dict[str, Value]] = {"f": "s24le", "acodec": "pcm_s24le"}
+"""Output options of the same samples without a header, for a pipe."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
@@ -45,9 +48,10 @@ class Loudness:
         return self.integrated_lufs > UNMEASURED_LUFS
 
 
-def open_raw(path: Path, *, sample_rate_hz: int) -> Stream:
-    """Open a file of interleaved stereo float32 samples without a header."""
-    return open_input(path, demuxer="f32le", media="a", sample_rate=sample_rate_hz, ch_layout="stereo")
+def open_raw(path: Path | None, *, sample_rate_hz: int) -> Stream:
+    """Open a file, or with None the standard input, of interleaved stereo float32 samples without a header."""
+    source = STANDARD_INPUT if path is None else path
+    return open_input(source, demuxer="f32le", media="a", sample_rate=sample_rate_hz, ch_layout="stereo")
 
 
 def gain(stream: Stream, *, gain_db: float) -> Stream:

@@ -21,6 +21,9 @@ Value = str | int | float | Fraction | Path
 PROTOCOLS = "file,pipe"
 """The only protocols that an input may use, so that a playlist disguised as a picture opens no network connection."""
 
+STANDARD_INPUT = Path("pipe:0")
+"""Instead of a file: what the program's caller writes to it."""
+
 
 def _text(value: Value) -> str:
     if isinstance(value, float):
@@ -85,14 +88,15 @@ def open_input(
     stream_index: int | None = None,
     **options: Value | None,
 ) -> Stream:
-    """Open a file with a fixed demuxer and only the protocols of PROTOCOLS.
+    """Open a file, or STANDARD_INPUT, with a fixed demuxer and only the protocols of PROTOCOLS.
 
     The stream is the first of kind `media`, or number `stream_index` of the file.
     Options are written before `-i`; a flag such as `noaccurate_seek` has the value None.
     """
     plain = {key: None if value is None else _text(value) for key, value in options.items()}
     # An absolute path, because `cache:x/1.png` would name a protocol.
-    given = {"filename": str(path.absolute()), "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
+    name = str(path) if path is STANDARD_INPUT else str(path.absolute())
+    given = {"filename": name, "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
     stream = _Input("input", kwargs=given).stream()
     if stream_index is not None:
         return Stream(stream[str(stream_index)])

@@ -22,6 +22,7 @@ from video_pipeline.engine.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 PRUNE_EVERY_SECONDS = 3600
+PROBE_BYTES = 4096
 ABANDONED_SECONDS = 86400
 """No write takes this long: older private files belong to killed processes."""
 
@@ -183,6 +184,20 @@ class ContentCache:
             path.unlink(missing_ok=True)
             freed += size
         return freed
+
+
+def cache_fault(folder: Path) -> str | None:
+    """Return why a folder cannot hold a cache, or None if it can; the folder is created if needed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            probe.write_bytes(bytes(PROBE_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        return f"cannot be written: {error.strerror}"
+    return None
 
 
 def open_cache(folder: Path, *, max_bytes: int) -> ContentCache:

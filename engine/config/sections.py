@@ -198,14 +198,26 @@ class Node(Section):
         5000, gt=0, description="Requests per second of one client; more are rejected with RATE_LIMITED."
     )
     lease: float = Field(
-        7.5, gt=0, le=600, description="Seconds without a heartbeat after which a worker is killed."
+        7.5,
+        gt=0,
+        le=600,
+        description="Seconds without a sign of life after which a worker or the server is killed.",
     )
+    max_video_seconds: float = Field(
+        3600, gt=0, le=86400, description="Length of a job's video in seconds; longer ones are refused."
+    )
+    max_scenes: int = Field(2000, ge=1, le=2000, description="Scenes of a job's story; more are refused.")
     drain_timeout: float = Field(
         120,
         ge=0,
         description="Seconds that running jobs get to finish after SIGTERM; then they are queued again.",
     )
     worker_memory_mb: float = Field(2048, ge=128, description="Memory of one job's processes in MB.")
+    worker_disk_mb: float = Field(
+        10_000,
+        gt=0,
+        description="Temporary files and output of one attempt in MB; one that takes more is killed.",
+    )
     jobs_per_worker: int = Field(100, ge=1, description="Jobs after which a worker process is replaced.")
     min_free_mb: float = Field(
         512,

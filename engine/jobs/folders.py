@@ -37,6 +37,11 @@ class Folders:
         return self.state / "node.lock"
 
     @property
+    def reserve(self) -> Path:
+        """The file that holds disk space for the ledger."""
+        return self.state / "reserve"
+
+    @property
     def inbox(self) -> Path:
         """The folder of assets sent with requests."""
         return self.state / "inbox"

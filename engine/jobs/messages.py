@@ -184,6 +184,12 @@ class Ping(Message):
 
     VERB: ClassVar[str] = "ping"
 
+    writer: bool = Field(
+        False,
+        strict=True,
+        description="Reply only after the process that writes the ledger has answered too.",
+    )
+
 
 Request = Submit | Status | List | Cancel | Retry | Wait | Events | Stats | Ping
 REQUESTS: dict[str, type[Request]] = {

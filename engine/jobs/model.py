@@ -131,8 +131,8 @@ follows, and the failed one is not charged."""
 class Failure:
     """Why an attempt failed.
 
-    `error_type`: the exception's class, or WorkerKilled, WorkerLost, JobTimeout or MemoryLimit. `log_tail`: the last
-    lines of the attempt's log.
+    `error_type`: the exception's class, or WorkerKilled, WorkerLost, JobTimeout, MemoryLimit, DiskLimit or
+    DiskFull. `log_tail`: the last lines of the attempt's log.
     """
 
     kind: FailureKind

@@ -22,9 +22,10 @@ from video_pipeline.engine.jobs.dispatch.base import (
 )
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.free_space import FreeSpace
-from video_pipeline.engine.jobs.ledger.errors import LedgerError
+from video_pipeline.engine.jobs.ledger.errors import LedgerError, LedgerFull
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt, Failure, JobStatus
+from video_pipeline.engine.jobs.node.reserve import LedgerReserve
 from video_pipeline.engine.storage.local import (
     AlreadyPublishedError,
     NotStagedError,
@@ -103,12 +104,14 @@ class Scheduler:
         self._config, self._clock = config, clock
         self._on_started, self._on_ended = on_started, on_ended
         self._space = FreeSpace(config, clock=clock)
+        self._reserve = LedgerReserve(folders.reserve, min_free_mb=config.node.min_free_mb)
         self._rng = rng or random.Random()
         self._started: dict[tuple[str, int], _Started] = {}
         self._backlog: deque[Report] = deque()
         self._machine_failures: dict[str, int] = {}
         self._draining = False
         self._full = False
+        self._ledger_full = False
         self._paused_until = 0.0
         self._next_poll = 0.0
         self._free = 0
@@ -151,8 +154,14 @@ class Scheduler:
             if self._ledger.file.changed() or now >= self._next_poll or free > self._free:
                 self._check_ledger(now)
             self._free = free
+            self._ledger_full = False
         except LedgerError as error:
             logger.error("the ledger failed, retrying in %g s: %s", LEDGER_PAUSE_SECONDS, error)
+            if (
+                self._ledger_full
+            ):  # during the pause, an attempt that had filled the disk would have been killed
+                self._reserve.release()
+            self._ledger_full = isinstance(error, LedgerFull)
             self._paused_until = self._clock.monotonic() + LEDGER_PAUSE_SECONDS
 
     # -- work ---------------------------------------------------------------------------------
@@ -198,6 +207,8 @@ class Scheduler:
         elif self._full and not shortage:
             logger.info("there is enough free space again; starting jobs")
         self._full = bool(shortage)
+        if not shortage:
+            self._reserve.hold()
         return not shortage
 
     # -- reports -------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def _run_until_signalled(
         node.turn()
         server.poll()
         monitor.update(node, server)
-        if ready != (server.ready and node.trouble is None):
+        if ready != (server.trouble is None and node.trouble is None):
             ready = not ready
             _say_ready(node, server, ready)
         if SYSTEM_CLOCK.monotonic() >= purge_at:
@@ -106,7 +106,7 @@ def _say_ready(node: RunningNode, server: ServerProcess, ready: bool) -> None:
     if ready:
         logger.info("the node is ready: %s; %d slots", dict(server.endpoints or {}), node.slots)
     else:
-        logger.warning("the node is not ready: %s", node.trouble or "the server process is not running")
+        logger.warning("the node is not ready: %s", node.trouble or server.trouble)
 
 
 def _purge(node: RunningNode) -> None:

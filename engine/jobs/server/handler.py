@@ -99,6 +99,8 @@ class RequestHandler:
         replies = []
         for work in works:
             if work.reply is not None:
+                if work.write is not None and isinstance(work.request, m.Ping) and not _is_error(work.reply):
+                    self._guarded(work, self._look_up)  # the writer's own answer to a ping is empty
                 self._count(work.reply)
                 replies.append((work.route, work.reply))
         return replies
@@ -141,7 +143,8 @@ class RequestHandler:
                 )
             request, parts = read_request(frames, incoming.size, self.limits)
             self.counters[f"requests_{request.VERB}"] += 1
-            if busy and isinstance(request, m.Submit | m.Cancel | m.Retry):
+            writes = isinstance(request, m.Submit | m.Cancel | m.Retry)
+            if busy and (writes or (isinstance(request, m.Ping) and request.writer)):
                 raise RequestError("BUSY", "the write queue is full", retry_after=1.0)
             if isinstance(request, m.Submit):
                 self._may_submit()
@@ -153,6 +156,8 @@ class RequestHandler:
                 work.write = Change("retry", request.job_id, incoming.user)
             else:
                 work.request = request
+                if isinstance(request, m.Ping) and request.writer:
+                    work.write = Change("ping", "", incoming.user)
 
         self._guarded(work, read)
         return work
@@ -319,6 +324,10 @@ class RequestHandler:
             self._count(work.reply)
             replies.append((one.route, work.reply))
         return replies
+
+
+def _is_error(reply: m.Message | Encoded) -> bool:
+    return isinstance(reply, m.ErrorReply | Encoded) and bool(reply.code)
 
 
 def _text_bytes(job: Job) -> int:

@@ -2,7 +2,8 @@
 
     python -m video_pipeline.engine.jobs.server.main        started by the node; they exchange JSON, one object per line
 
-    stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log
+    stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log, and the
+                                           public key with which the node itself asks whether the server answers
              {"drain": true}               answer submits with DRAINING from now on
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
@@ -34,6 +35,7 @@ from video_pipeline.engine.common.process import return_freed_memory
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
 from video_pipeline.engine.jobs.curve import (
+    NODE_CLIENT,
     AllowList,
     Authenticator,
     KeyPair,
@@ -85,7 +87,7 @@ FRAMES_READ_MAX: Final = 5000
 class Server:
     """Answers requests and publishes events in one loop, between the sockets and the ledger."""
 
-    def __init__(self, config: Config, *, slots: int = 0) -> None:
+    def __init__(self, config: Config, *, slots: int = 0, node_key: str | None = None) -> None:
         node = config.node
         requests = parse_endpoint(node.bind, field="node.bind")
         events = events_endpoint(node, requests)
@@ -101,7 +103,8 @@ class Server:
         most = int(node.max_message_mb * 1e6)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 64)
-        self._allowed = AllowList(self._keys) if self.curve else None
+        own = {} if node_key is None else {node_key.encode(): NODE_CLIENT}
+        self._allowed = AllowList(self._keys, always=own) if self.curve else None
         self._zap = Authenticator(self._context, self._allowed) if self._allowed else None
         self._router = self._context.socket(zmq.ROUTER)
         self._router.router_mandatory = True
@@ -167,7 +170,9 @@ class Server:
                 self._subscriptions()
             if self._writer.descriptor in ready:
                 self._writer.flush()
-                self._send_all(self._handler.replies(self._writer.answered()))
+                answered = self._writer.answered()
+                self.counters["writes"] += len(answered)
+                self._send_all(self._handler.replies(answered))
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
@@ -184,6 +189,7 @@ class Server:
         """Return all counters."""
         total = self.counters + self._handler.counters + self._connections.counters
         total["connections_open"] = len(self._connections)
+        total["writes_waiting"] = self._writer.pending
         if self._zap is not None:
             total["keys_refused"] = self._zap.refused
         return dict(total)
@@ -411,7 +417,7 @@ def main() -> int:
         _start_logging(as_json=bool(setup.get("json_log")))
         config = load_config(setup["config"], environ=False)
         _set_limits(config)
-        server = Server(config, slots=int(setup.get("slots", 0)))
+        server = Server(config, slots=int(setup.get("slots", 0)), node_key=setup.get("node_key"))
     except PipelineError as error:
         commands.send({"error": str(error)})
         print(f"error: {error}", file=sys.stderr)

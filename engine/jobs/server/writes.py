@@ -34,9 +34,9 @@ INTERNAL = m.ErrorReply(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a job that a user asks for."""
+    """A change of a job that a user asks for; `ping` changes nothing and has no job."""
 
-    verb: Literal["cancel", "retry"]
+    verb: Literal["cancel", "retry", "ping"]
     job_id: str
     user: str
 
@@ -86,6 +86,8 @@ class LedgerWriter:
         return [_submitted(result) for result in results]
 
     def _change(self, change: Change) -> m.Message:
+        if change.verb == "ping":
+            return m.Message()
         try:
             visible_job(self._ledger, self._node, change.job_id, change.user)
             jobs = self._ledger.jobs

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import av
 from av import library_versions
@@ -20,7 +20,7 @@ from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.common.files import whole_file, write_text
 from video_pipeline.engine.config.sections import Audio, parse_bit_rate
 from video_pipeline.engine.errors import RenderingError
-from video_pipeline.engine.render.sound.mix import SAMPLE_RATE_HZ, AudioReport, mix_audio
+from video_pipeline.engine.render.sound.mix import SAMPLE_RATE_HZ, AudioReport, mix_into
 from video_pipeline.engine.timeline import Timeline
 
 logger = logging.getLogger(__name__)
@@ -31,11 +31,20 @@ FORMAT: Final = 1
 AAC_FRAME_SAMPLES: Final = 1024
 
 
-def encode_aac(sound: Path, target: Path, *, bitrate: str) -> None:
-    """Encode a WAV as stereo AAC at 48 kHz into an MP4; raise RenderingError."""
+RAW_24: Final = {"sample_rate": str(SAMPLE_RATE_HZ), "ch_layout": "stereo"}
+"""Options of FFmpeg's demuxer for 24-bit samples without a header."""
+
+
+def encode_aac(sound: Path | IO[bytes], target: Path, *, bitrate: str) -> int:
+    """Encode a WAV, or a stream of 24-bit stereo samples, as stereo AAC at 48 kHz into an MP4.
+
+    Returns the number of samples; raises RenderingError.
+    """
+    samples = 0
+    file, demuxer = (str(sound), "wav") if isinstance(sound, Path) else (sound, "s24le")
     try:
         with (
-            av.open(str(sound), format="wav") as source,
+            av.open(file, "r", format=demuxer, options=RAW_24 if file is sound else None) as source,
             av.open(str(target), "w", format="mp4") as container,
         ):
             stream: Any = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="stereo")
@@ -44,11 +53,13 @@ def encode_aac(sound: Path, target: Path, *, bitrate: str) -> None:
                 format="fltp", layout="stereo", rate=SAMPLE_RATE_HZ, frame_size=AAC_FRAME_SAMPLES
             )
             for frame in chain(source.decode(audio=0), [None]):
+                samples += frame.samples if frame else 0
                 for part in resampler.resample(frame):
                     container.mux(stream.encode(part))
             container.mux(stream.encode(None))
     except (av.FFmpegError, OSError) as error:
         raise RenderingError(f"{target}: the sound cannot be encoded: {error.strerror or error}") from error
+    return samples
 
 
 def sound_parts(timeline: Timeline, *, settings: Audio, ffmpeg_version: str) -> dict[str, Any]:
@@ -81,17 +92,22 @@ def produce_sound(
     """Write the sound of a timeline as AAC in an MP4 to `target`, from the cache if possible.
 
     A cached sound is verified by its SHA-256 and replaced if it is corrupt. If the cache cannot be written,
-    the sound is not cached, with a warning. Raises the errors of `mix_audio` and `encode_aac`.
+    the sound is not cached, with a warning. Raises the errors of `mix_into` and `encode_aac`.
     """
     parts = sound_parts(timeline, settings=settings, ffmpeg_version=ffmpeg_version)
     if cache is not None:
         known = _fetch(cache, parts, target)
         if known is not None:
             return known
-    mixed = target.with_suffix(".wav")
-    report = mix_audio(timeline, settings=settings, target=mixed, ffmpeg=ffmpeg, cancelled=cancelled)
-    encode_aac(mixed, target, bitrate=settings.bitrate)
-    mixed.unlink()
+    encoded = 0
+
+    def encode(sound: IO[bytes]) -> None:
+        nonlocal encoded
+        encoded = encode_aac(sound, target, bitrate=settings.bitrate)
+
+    report = mix_into(encode, timeline, settings=settings, target=target, ffmpeg=ffmpeg, cancelled=cancelled)
+    if encoded != report.samples:
+        raise RenderingError(f"the encoded sound has {encoded} samples; the mix has {report.samples}")
     if cache is not None:
         try:
             _keep(cache, parts, target, report)

@@ -17,6 +17,8 @@ from tests.support.server import STORY, RunningServer, Speaker, node_config
 from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.curve import (
+    CLIENT_NAME,
+    NODE_CLIENT,
     AllowList,
     client_names,
     keys_dir,
@@ -106,6 +108,16 @@ def test_the_allow_list_follows_its_folder_and_names_what_is_wrong_in_it(tmp_pat
     replacement = zmq.auth.load_certificate(secret)[0].decode()
     (tmp_path / "clients/b.key").write_text(f'public-key = "{replacement}"')
     assert "b" in allowed.reload()  # another key under the same name: who had the old one is out
+
+
+def test_a_client_that_has_access_always_needs_no_file(tmp_path: Path) -> None:
+    key = zmq.curve_keypair()[0]
+    allowed = AllowList(tmp_path, always={key: NODE_CLIENT})
+    make_client_key(tmp_path, "a")
+    assert allowed.reload() == set()
+    assert sorted(allowed.names.values()) == ["a", NODE_CLIENT]
+    assert allowed.faults == []
+    assert not CLIENT_NAME.fullmatch(NODE_CLIENT)
 
 
 def test_the_commands_make_list_and_revoke(

@@ -44,9 +44,10 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The reasons why a node accepts no jobs; none if it does."""
+    """The reasons why a node accepts no jobs; none if it does. `warnings` name what it works without."""
 
     reasons: Sequence[str] = ("the node is starting",)
+    warnings: Sequence[str] = ()
 
 
 class Health:
@@ -71,6 +72,11 @@ class Health:
         """The reasons why the node accepts no jobs now."""
         stuck = () if self.alive else ("the node's loop is stuck",)
         return (*stuck, *self._readiness.reasons)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the node works without."""
+        return tuple(self._readiness.warnings)
 
 
 class HealthServer:
@@ -206,8 +212,10 @@ class HealthServer:
             alive = self._health.alive
             return (200 if alive else 503), _json(alive=alive), "application/json"
         if path == b"/readyz":
-            reasons = self._health.reasons
-            return (503 if reasons else 200), _json(ready=not reasons, reasons=reasons), "application/json"
+            reasons, warnings = self._health.reasons, self._health.warnings
+            more = {"warnings": warnings} if warnings else {}
+            body = _json(ready=not reasons, reasons=reasons, **more)
+            return (503 if reasons else 200), body, "application/json"
         return 404, b"allowed: /metrics, /healthz, /readyz\n", _TEXT
 
 

@@ -70,6 +70,19 @@ def test_each_kind_of_failure_is_distinguished(error: BaseException, kind: str) 
     assert failure.message
 
 
+def test_a_full_disk_is_named_even_by_an_error_that_only_has_it_as_its_cause() -> None:
+    failure = classify(caused(InputError("output folder /out: cannot be written"), no_space()))
+    assert failure.message == "output folder /out: cannot be written: No space left on device"
+    assert classify(no_space()).message.count("No space left") == 1
+
+
+def test_a_file_over_the_limit_of_size_is_charged() -> None:
+    error = OSError(errno.EFBIG, os.strerror(errno.EFBIG), "/out/v.mp4")
+    failure = classify(caused(RenderingError("/out/v.mp4: cannot be written: File too large"), error))
+    assert (failure.kind, failure.error_type) == ("retryable", "DiskLimit")
+    assert "node.worker_disk_mb" in failure.message
+
+
 def test_want_of_memory_is_worth_another_attempt_wherever_it_came_from() -> None:
     failure = classify(caused(RenderingError("no frame"), MemoryError()))
     assert (failure.kind, failure.error_type) == ("retryable", "MemoryLimit")

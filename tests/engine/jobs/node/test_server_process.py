@@ -12,13 +12,15 @@ import pytest
 
 from tests.support.audit import processes_of
 from tests.support.jobs import node_config
+from tests.support.server import children_of
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.node import server_process
+from video_pipeline.engine.jobs.node.probe import reachable
 from video_pipeline.engine.jobs.node.server_process import ServerProcess
-
-pytest.importorskip("zmq")
+from video_pipeline.engine.jobs.processes import read_process
 
 
 @pytest.fixture
@@ -64,6 +66,95 @@ def test_a_killed_server_accepts_requests_again_within_seconds(
         assert server.restarts == 1
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("curve", ["off", "on"])
+@pytest.mark.parametrize("stopped", ["server", "writer"])
+def test_a_server_that_stands_still_is_killed_with_its_writer_and_started_again(
+    tmp_path: Path, folders: Folders, guard: Guard, monkeypatch: pytest.MonkeyPatch, stopped: str, curve: str
+) -> None:
+    monkeypatch.setattr(server_process, "SILENT_SECONDS", 1.5)
+    node = {"curve": curve, "bind": "tcp://127.0.0.1:*", "lease": 1.0}
+    server = ServerProcess(node_config(tmp_path, node=node), folders, slots=1, guard=guard)
+    try:
+        tend_until_ready(server)
+        until = time.monotonic() + 4
+        while time.monotonic() < until:  # nothing is held against one that has nothing to do
+            server.poll()
+            assert server.trouble is None
+            time.sleep(0.01)
+        first = server.pid
+        assert first is not None
+        (writer,) = children_of(first)
+        os.kill(first if stopped == "server" else writer, signal.SIGSTOP)
+        began = time.monotonic()
+        while server.pid == first:
+            server.poll()
+            time.sleep(0.01)
+        assert 0.5 < time.monotonic() - began < 10
+        assert read_process(first) is None
+        assert read_process(writer) is None
+        assert server.trouble == "the server process is not running"
+        tend_until_ready(server)
+        assert server.restarts == 1
+        assert server.trouble is None
+    finally:
+        server.close()
+
+
+def test_a_server_that_waits_for_an_answer_of_its_writer_is_not_ready(
+    tmp_path: Path, folders: Folders, guard: Guard
+) -> None:
+    server = ServerProcess(node_config(tmp_path), folders, slots=1, guard=guard)
+    try:
+        tend_until_ready(server)
+        assert server.pid is not None
+        (writer,) = children_of(server.pid)
+        os.kill(writer, signal.SIGSTOP)
+        began = time.monotonic()
+        while server.trouble is None:
+            server.poll()
+            time.sleep(0.01)
+            assert time.monotonic() - began < 8
+        assert server.trouble.startswith("the server has not answered for ")
+        os.kill(writer, signal.SIGCONT)
+        while server.trouble is not None:
+            server.poll()
+            time.sleep(0.01)
+            assert time.monotonic() - began < 15
+        assert server.restarts == 0
+    finally:
+        server.close()
+
+
+def test_silence_while_the_node_itself_was_paused_is_not_held_against_the_server(
+    tmp_path: Path, folders: Folders, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_process, "SILENT_SECONDS", 1.0)
+    server = ServerProcess(node_config(tmp_path, node={"lease": 1.0}), folders, slots=1, guard=guard)
+    try:
+        tend_until_ready(server)
+        time.sleep(2.5)  # the node's loop does not turn
+        for _ in range(50):
+            server.poll()
+            time.sleep(0.01)
+        assert server.restarts == 0
+        assert server.ready
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("bound", "reached"),
+    [
+        ("tcp://0.0.0.0:5570", "tcp://127.0.0.1:5570"),
+        ("tcp://[::]:5570", "tcp://[::1]:5570"),
+        ("tcp://10.0.0.7:5570", "tcp://10.0.0.7:5570"),
+        ("ipc:///run/node.sock", "ipc:///run/node.sock"),
+    ],
+)
+def test_a_server_bound_to_every_address_is_reached_at_the_loopback_one(bound: str, reached: str) -> None:
+    assert reachable(bound) == reached
 
 
 def test_a_server_that_cannot_start_reports_why(tmp_path: Path, folders: Folders, guard: Guard) -> None:

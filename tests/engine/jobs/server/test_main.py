@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import zmq
 
-from tests.support.server import PNG, ROOT, STORY, RunningServer, Speaker, node_config
+from tests.support.server import PNG, ROOT, STORY, RunningServer, Speaker, children_of, node_config
 from video_pipeline.engine.jobs.messages import REQUESTS
 from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
 
@@ -47,6 +47,20 @@ def test_ping_returns_the_supported_protocol(server: RunningServer, speaker: Spe
     assert pong["user"] == "local"
     assert server.events.endswith(f":{pong['events']}")
     assert pong["max_parts"] == 64
+
+
+def test_a_ping_that_goes_to_the_writer_is_answered_only_if_that_answers(tmp_path: Path) -> None:
+    with RunningServer(node_config(tmp_path)) as server, Speaker(server.requests, timeout=1.5) as speaker:
+        assert speaker.ask("ping", {"writer": True}).keys() == speaker.ask("ping").keys()
+        (writer,) = children_of(server.process.pid)
+        os.kill(writer, signal.SIGSTOP)
+        assert speaker.ask("ping")["node"] == "video-pipeline"
+        with pytest.raises(zmq.Again):
+            speaker.ask("ping", {"writer": True})
+        assert front.counters()["writes_waiting"] == 1
+        os.kill(writer, signal.SIGCONT)
+        assert speaker.socket.recv_multipart()[2] == b"ok"
+        assert front.counters()["writes"] == 2
 
 
 def test_a_job_is_submitted_listed_cancelled_and_retried(speaker: Speaker) -> None:

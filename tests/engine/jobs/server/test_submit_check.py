@@ -260,7 +260,13 @@ class TestConfig:
 
     def test_a_large_one_is_not_remembered(self, check: SubmitCheck, monkeypatch: pytest.MonkeyPatch) -> None:
         checked: list[Any] = []
-        monkeypatch.setattr(submit_check, "job_config", lambda config, sections: checked.append(sections))
+        real = submit_check.job_config
+
+        def counted(config: Config, sections: Any) -> Any:
+            checked.append(sections)
+            return real(config, sections)
+
+        monkeypatch.setattr(submit_check, "job_config", counted)
         empty = len(json.dumps({"video": {"tune": ""}}))
         for size, again in ((16_383, 1), (16_384, 2)):
             checked.clear()
@@ -308,3 +314,23 @@ def test_only_a_key_is_taken_for_a_field(message: str, field: str) -> None:
 
 def test_a_fault_of_the_whole_story_is_the_story_s() -> None:
     assert submit_check._story_field(StoryError("it is nested too deeply"), {}) == "story"
+
+
+def test_a_story_that_is_too_long_is_refused_naming_its_field(tmp_path: Path) -> None:
+    check = SubmitCheck(node_config(tmp_path, max_video_seconds=10, max_scenes=2))
+    two = [{"scene_id": name, "duration": 5} for name in "ab"]
+    prepare(check, story={"title": "T", "scenes": two})
+    reply = refused(check, story={"title": "T", "scenes": [*two, {"scene_id": "c", "duration": 1}]})
+    assert (reply.code, reply.field) == ("INVALID_STORY", "story.scenes")
+    assert "node.max_scenes allows 2" in reply.message
+    reply = refused(check, story={"title": "T", "content": "words " * 100})
+    assert (reply.code, reply.field) == ("INVALID_STORY", "story.content")
+    assert "node.max_scenes allows 2" in reply.message
+    reply = refused(check, story={"title": "T", "scenes": [{"scene_id": "a", "duration": 11}]})
+    assert "node.max_video_seconds allows 10" in reply.message
+    # The job's own configuration decides how long its scenes are, also when it is known already.
+    short = {"title": "T", "scenes": [{"scene_id": "a", "text": "", "narration": ""}]}
+    for _ in range(2):
+        prepare(check, story=short, config={"scenes": {"default_duration": 9}})
+        reply = refused(check, story=short, config={"scenes": {"default_duration": 11}})
+        assert "at least 11 s" in reply.message
