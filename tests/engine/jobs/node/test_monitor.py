@@ -123,15 +123,15 @@ def test_a_server_that_hangs_is_reported_and_replaced(
         tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}", "lease": 1}
     ) as node:
         wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
-        (front,) = [pid for pid in _server_processes(tmp_path) if children_of(pid)]
-        (writer,) = children_of(front)
-        os.kill(writer if writer_alone else front, signal.SIGSTOP)
+        (first,) = [pid for pid in _server_processes(tmp_path) if children_of(pid)]
+        (writer,) = children_of(first)
+        os.kill(writer if writer_alone else first, signal.SIGSTOP)
         seconds = wait_until(lambda: ask(port, "/readyz")[0] == 503, seconds=10, what="not ready")
         assert seconds < 6
         assert "the server has not answered" in ask(port, "/readyz")[1]
         wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 2, seconds=20)
         wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
-        assert not {front, writer} & set(_server_processes(tmp_path))
+        assert not {first, writer} & set(_server_processes(tmp_path))
         assert "killing the server process" in node.log.read_text()
         node.signal(signal.SIGTERM)
         assert node.wait() == 0

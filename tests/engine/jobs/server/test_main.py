@@ -57,10 +57,10 @@ def test_a_ping_that_goes_to_the_writer_is_answered_only_if_that_answers(tmp_pat
         assert speaker.ask("ping")["node"] == "video-pipeline"
         with pytest.raises(zmq.Again):
             speaker.ask("ping", {"writer": True})
-        assert front.counters()["writes_waiting"] == 1
+        assert server.counters()["writes_waiting"] == 1
         os.kill(writer, signal.SIGCONT)
         assert speaker.socket.recv_multipart()[2] == b"ok"
-        assert front.counters()["writes"] == 2
+        assert server.counters()["writes"] == 2
 
 
 def test_a_job_is_submitted_listed_cancelled_and_retried(speaker: Speaker) -> None:
