@@ -63,6 +63,8 @@ _ALIASES: Final = (
     "Verdana",
 )
 _DEFAULT_FAMILY: Final = "Noto Sans"
+TITLE_FONT: Final = "NotoSans-Bold"
+"""The font of the title on the thumbnail."""
 # The other packaged faces follow by name. Emoji come before symbols, whose emoji are plainer.
 _LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols")
 

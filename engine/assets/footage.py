@@ -38,7 +38,7 @@ MISSED_S = Fraction(1, 4)
 
 
 class NotVideoError(AssetError):
-    """The file is not a video or has no decodable picture. Fallbacks never replace such a file."""
+    """The file is not a video or has no decodable picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.assets.footage import NotVideoError, probe_footage
+from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
 from video_pipeline.engine.assets.sound import probe_sound
@@ -25,7 +25,9 @@ from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import AssetError, ConfigError, StoryError, TTSError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
+from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
 from video_pipeline.engine.story.fields import expand_user
+from video_pipeline.engine.story.model import place_of
 from video_pipeline.engine.timeline import Still
 
 logger = logging.getLogger(__name__)
@@ -56,11 +58,6 @@ class AssetJob:
     def path(self, name: str) -> Path:
         """Return the path of a file that the story names; relative paths start at `base`."""
         return self.base / expand_user(name)
-
-
-def place_of(index: int, scene: StoryScene, field: str) -> str:
-    """Return a scene's field as errors name it."""
-    return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"
 
 
 def _seed(job: AssetJob, index: int) -> int:
@@ -98,9 +95,9 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made((still, None), animated and f"{place_of(index, scene, 'image')}: {animated}")
     except AssetError as error:
         place = place_of(index, scene, "video" if scene.video is not None else "image")
-        if isinstance(error, NotVideoError) or not job.config.fallback_images:
-            raise StoryError(f"{place}: {error}") from error
-        return _Made((_drawn(job, index, scene), None), f"{place}: {error}; a drawn picture is shown instead")
+        fault = StoryError(f"{place}: {error}")
+        warning = job.config.error_policy.replace(fault, instead=DRAWN_PICTURE)
+        return _Made((_drawn(job, index, scene), None), warning)
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -132,9 +129,8 @@ def _music(job: AssetJob) -> _Made:
     try:
         return _Made(probe_sound(path))
     except AssetError as error:
-        if not job.config.error_handling.fallback_enabled:
-            raise (StoryError if spec is not None else ConfigError)(f"{place}: {error}") from error
-        return _Made(None, f"{place}: {error}; there is no music")
+        fault = (StoryError if spec is not None else ConfigError)(f"{place}: {error}")
+        return _Made(None, job.config.error_policy.replace(fault, instead=NO_MUSIC))
 
 
 def open_asset_cache(config: Config) -> ContentCache:
@@ -166,7 +162,8 @@ def gather_assets(
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration; the others load pictures and music.
 
-    Raises StoryError (naming scene and field) for a broken asset if fallbacks are off.
+    An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
+    warning. A service that fails follows `fallback_enabled`.
     """
     choice = choose_narrator(config.tts, fallback=config.fallback_speech)
     warnings = [choice.warning] if choice.warning else []

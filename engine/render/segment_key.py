@@ -30,7 +30,7 @@ from video_pipeline.engine.timing import FrameRange
 FORMAT: Final = 1
 """Increase it when the bytes for equal keys change, so that cached segments are not used."""
 
-WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing"])
+WITHOUT_EFFECT: Final = frozenset(["scene_id"])
 """Fields of clips and captions that do not change the picture."""
 
 PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])

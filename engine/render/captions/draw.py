@@ -77,7 +77,7 @@ class CaptionArt:
 
     `x_px`, `y_px` is the top-left corner of the picture; drawtext lines have their own positions. `text`
     gives the place and time of each letter. `spoken` is the same picture with the letters in the highlight's
-    colour, `plate` the box behind letters that are typed; all are of one size. `missing` holds characters that no font here has.
+    colour, `plate` the box behind letters that are typed; all are of one size.
     """
 
     scene_id: str
@@ -88,7 +88,6 @@ class CaptionArt:
     y_px: int
     lines: tuple[dict[str, Value], ...]
     rise_px: int
-    missing: tuple[str, ...] = ()
     text: Lettering | None = None
     spoken: Path | None = None
     plate: Path | None = None
@@ -206,14 +205,14 @@ def draw_caption(
         for options in drawtext_options(layout, x_px=left, y_px=top):
             text = str(options.pop("text"))
             lines.append({**options, "textfile": text_file(text, cache)})
-        return replace(art, x_px=left, y_px=top, lines=tuple(lines), missing=layout.missing)
+        return replace(art, x_px=left, y_px=top, lines=tuple(lines))
     if drawtext or (caption.animation != "typewriter" and caption.highlight is None):
         setting = set_whole(caption, stack, box, cache)
         if setting is None:
             return None
         left, top = placed(setting.size_px)
         x, y = _on_grid(left + setting.left_px, top + setting.top_px)
-        return replace(art, picture=setting.picture, x_px=x, y_px=y, missing=setting.missing)
+        return replace(art, picture=setting.picture, x_px=x, y_px=y)
     layout = box.lay_out(caption, stack)
     if not has_ink(layout):
         return None
@@ -233,7 +232,7 @@ def draw_caption(
         layout = replace(layout, style=replace(layout.style, box=None))
         raster = _framed(rasterise(layout), like=raster)
     picture = part_picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
-    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate, missing=layout.missing)
+    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate)
     return _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
 
 

@@ -47,13 +47,12 @@ def has_ink(layout: TextLayout) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A caption's picture, the size of its layout, the picture's offset in it, and characters that no font has."""
+    """A caption's picture, the size of its layout, and the picture's offset in it."""
 
     picture: Path
     size_px: tuple[int, int]
     left_px: int
     top_px: int
-    missing: tuple[str, ...]
 
 
 def set_whole(caption: Caption, fonts: FontStack, room: Room, cache: ContentCache) -> Setting | None:
@@ -67,7 +66,6 @@ def set_whole(caption: Caption, fonts: FontStack, room: Room, cache: ContentCach
             raster = rasterise(layout)
             image = raster.image
             note |= {"size": [layout.width_px, layout.height_px], "at": [raster.left_px, raster.top_px]}
-            note["missing"] = layout.missing
         notes = PngInfo()
         notes.add_text(PLACE, json.dumps(note))
         image.save(path, "PNG", pnginfo=notes, compress_level=PNG_LEVEL)
@@ -79,7 +77,7 @@ def set_whole(caption: Caption, fonts: FontStack, room: Room, cache: ContentCach
     if not note["ink"]:
         return None
     (width, height), (left, top) = note["size"], note["at"]
-    return Setting(path, (width, height), left, top, tuple(note["missing"]))
+    return Setting(path, (width, height), left, top)
 
 
 def part_picture(
