@@ -16,7 +16,7 @@ from typing import Any
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.assets.sound import probe_sound
+from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
@@ -37,10 +37,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """One scene's asset, and a warning about it if there is one."""
+    """One scene's asset, and the warnings about it."""
 
     value: Any
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +79,33 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Still, or its Footage with sound; a drawn picture if the story names none."""
     if scene.image is None and scene.video is None:
         return _Made((_drawn(job, index, scene), None))
+    place = place_of(index, scene, "video" if scene.video is not None else "image")
+    policy = job.config.error_policy
     try:
         if scene.video is not None:
-            clipped = probe_footage(job.path(scene.video.path), scene.video)
-            place = place_of(index, scene, "video")
-            return _Made((clipped.footage, clipped.sound), clipped.warning and f"{place}: {clipped.warning}")
-        assert scene.image is not None
+            path = job.path(scene.video.path)
+            clipped = probe_footage(path, scene.video)
+            warnings = [f"{place}: {clipped.warning}"] if clipped.warning else []
+            sound = clipped.sound
+            try:
+                if sound is not None:
+                    check_decodable(path)
+            except AssetError as error:
+                sound = None
+                warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))
+            return _Made((clipped.footage, sound), tuple(warnings))
+        path = job.path(scene.image or "")
         still = prepare_still(
-            job.path(scene.image),
+            path,
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
             max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
         )
-        animated = animation_warning(job.path(scene.image))
-        return _Made((still, None), animated and f"{place_of(index, scene, 'image')}: {animated}")
+        animated = animation_warning(path)
+        return _Made((still, None), (f"{place}: {animated}",) if animated else ())
     except AssetError as error:
-        place = place_of(index, scene, "video" if scene.video is not None else "image")
-        fault = StoryError(f"{place}: {error}")
-        warning = job.config.error_policy.replace(fault, instead=DRAWN_PICTURE)
-        return _Made((_drawn(job, index, scene), None), warning)
+        warning = policy.replace(StoryError(f"{place}: {error}"), instead=DRAWN_PICTURE)
+        return _Made((_drawn(job, index, scene), None), (warning,))
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -117,7 +125,7 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
-        return _Made(False, f"{place}: {error}; the scene is silent and 1.5 times longer")
+        return _Made(False, (f"{place}: {error}; the scene is silent and 1.5 times longer",))
 
 
 def _music(job: AssetJob) -> _Made:
@@ -130,7 +138,7 @@ def _music(job: AssetJob) -> _Made:
         return _Made(probe_sound(path))
     except AssetError as error:
         fault = (StoryError if spec is not None else ConfigError)(f"{place}: {error}")
-        return _Made(None, job.config.error_policy.replace(fault, instead=NO_MUSIC))
+        return _Made(None, (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
 
 
 def open_asset_cache(config: Config) -> ContentCache:
@@ -186,9 +194,7 @@ def gather_assets(
         futures: list[Future[_Made]] = [*pictures, *speeches, music]
         try:
             for future in futures:
-                warning = future.result().warning
-                if warning:
-                    warnings.append(warning)
+                warnings += future.result().warnings
                 done += 1
                 if progress:
                     progress(done, total)

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -361,3 +362,33 @@ def test_of_an_animated_picture_the_first_is_shown_with_a_warning(tmp_path: Path
     assert assets.warnings == (f"{place}: is animated (3 pictures); only the first is shown",)
     frames[0].save(path)
     assert gathered(tmp_path, [{"image": path.name}]).warnings == ()
+
+
+def test_sound_of_a_clip_that_cannot_be_decoded_follows_the_policy(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    picture, tone = ("-f", "lavfi", "-i", "testsrc2=s=64x96:d=1"), ("-f", "lavfi", "-i", "sine=d=1")
+    run_ffmpeg(*picture, *tone, "-c:a", "aac", path)
+    assert gathered(tmp_path, [{"video": {"path": "clip.mp4", "sound": True}}]).warnings == ()
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(audio=0):
+            if packet.pos is not None and packet.size:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    scene = {"video": {"path": "clip.mp4", "sound": True}}
+    place = f"scenes[0] (scene_id 's0'): field 'video': {path}: "
+    with pytest.raises(StoryError) as caught:
+        gathered(tmp_path, [scene])
+    assert str(caught.value).startswith(place)
+    assets = gathered(tmp_path, [scene], **LENIENT)
+    assert isinstance(assets.scenes[0].picture, Footage)
+    assert assets.scenes[0].footage_sound is None
+    assert assets.warnings == (f"{caught.value}; the clip is silent",)
+    silent = {"video": {"path": "clip.mp4", "sound": False}}
+    assert gathered(tmp_path, [silent]).warnings == ()
+
+
+def test_a_clip_whose_sound_track_holds_nothing_is_silent_without_a_word(tmp_path: Path) -> None:
+    picture, tone = ("-f", "lavfi", "-i", "testsrc2=s=64x96:d=1"), ("-f", "lavfi", "-i", "sine=d=1")
+    run_ffmpeg(*picture, *tone, "-af", "atrim=end=0", tmp_path / "clip.mkv")
+    assert gathered(tmp_path, [{"video": {"path": "clip.mkv", "sound": True}}]).warnings == ()
