@@ -49,16 +49,23 @@ class ConfigError(InputError):
 
 
 class AssetReferenceError(InputError):
-    """A job names an asset that is missing or not allowed; `field` and `value` say which."""
+    """A job names an asset that is missing or not allowed; `field` and `value` say which.
 
-    def __init__(self, place: str, *, field: str, value: str, reason: str, allowed: str = "") -> None:
+    `unusable` marks a file that the job may name, but that is missing or cannot be read.
+    """
+
+    def __init__(
+        self, place: str, *, field: str, value: str, reason: str, allowed: str = "", unusable: bool = False
+    ) -> None:
         shown = value if len(value) <= 200 else f"{value[:199]}…"
         shown = shown.encode("utf-8", "backslashreplace").decode()  # it may hold half of a surrogate pair
         message = f"{place}: got {shown!r}: {reason}" + (f"; allowed: {allowed}" if allowed else "")
         super().__init__(message, field=field, value=shown, allowed=allowed)
         self.field = field
         self.value = shown
+        self.reason = reason
         self.allowed = allowed
+        self.unusable = unusable
 
 
 class UnavailableError(InputError):

@@ -12,13 +12,13 @@ from typing import Any, Final, NoReturn
 
 from PIL import Image, ImageEnhance
 
+from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.backgrounds import draw_background
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.compose import SILENT_FACTOR
-from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import (
     ConfigError,
     ImageGenerationError,
@@ -41,8 +41,8 @@ LOGGED_CHARACTERS: Final = 2000
 class ErrorHandler:
     """Fallbacks for failed assets if the configuration allows them, otherwise errors."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: AnyConfig = None) -> None:
+        self.config = load_any(config)
         self.fallback_enabled = self.config.error_handling.fallback_enabled
 
     def handle_image_generation_error(self, error: Exception, scene_data: Mapping[str, Any]) -> str:

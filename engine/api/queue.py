@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.api.pipeline import AnyConfig, load_any
+from video_pipeline.engine.api.configuration import AnyConfig, job_sections, load_any
 from video_pipeline.engine.api.tracking import VideoJob, status_fields, submittable_story
 from video_pipeline.engine.errors import JobConflictError, JobNotFoundError
 from video_pipeline.engine.jobs.client.client import NodeClient
@@ -57,7 +57,7 @@ class VideoGenerationQueue:
         try:
             submitted = self._client.submit(
                 submittable_story(job.story_data),
-                job.config,
+                job_sections(job.config),
                 priority=job.priority,
                 key=key,
                 max_attempts=job.max_attempts,

@@ -9,12 +9,13 @@ from typing import Any
 
 import av
 
+from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.story_fonts import title_fonts
 from video_pipeline.engine.compose import scene_timings
-from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import RenderingError
-from video_pipeline.engine.outputs.metadata import TITLE_FONT, metadata_fields
+from video_pipeline.engine.outputs.metadata import metadata_fields
 from video_pipeline.engine.outputs.thumbnail import make_thumbnail
 from video_pipeline.engine.placement import place_scenes
 from video_pipeline.engine.story import Story, parse_story, story_scenes
@@ -30,11 +31,11 @@ logger = logging.getLogger(__name__)
 class MetadataGenerator:
     """Makes metadata from dictionaries, and thumbnails from a video's path."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
+    def __init__(self, config: AnyConfig = None) -> None:
         self.add_title = True
         if isinstance(config, Mapping):
             self.add_title = bool(config.get("add_title_to_thumbnail", True))
-        self.config = load_config(config)
+        self.config = load_any(config)
 
     def generate_metadata(
         self, story_data: Mapping[str, Any] | Story, video_info: Mapping[str, Any]
@@ -73,7 +74,7 @@ class MetadataGenerator:
             video,
             video.with_name(f"{video.stem}_thumb.jpg"),
             title=words,
-            fonts=FontCatalogue().resolve(TITLE_FONT),
+            fonts=title_fonts(FontCatalogue(), [self.config.scenes.text_font]),
             timestamp=None if timestamp is None else exact_seconds(timestamp),
             size_px=size,
         )
@@ -93,8 +94,8 @@ def _title_of(video: Path) -> str | None:
 class SceneComposer:
     """Turns scene dictionaries and assets into composed scene dictionaries."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: AnyConfig = None) -> None:
+        self.config = load_any(config)
 
     def compose_scenes(
         self, story_scenes: Sequence[Mapping[str, Any]], generated_assets: Mapping[str, Any]
@@ -142,8 +143,8 @@ class SceneComposer:
 class StoryProcessor:
     """Turns a story dictionary into a list of scene dictionaries."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: AnyConfig = None) -> None:
+        self.config = load_any(config)
 
     def process(self, story_data: Mapping[str, Any] | Story) -> list[dict[str, Any]]:
         """Return one dictionary per scene, with `scene_id`, `text` and the other fields that the story sets."""
@@ -154,8 +155,8 @@ class StoryProcessor:
 class AssetGenerator:
     """Makes pictures and narration for a list of scene dictionaries."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None, *, base: Path = Path()) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: AnyConfig = None, *, base: Path = Path()) -> None:
+        self.config = load_any(config)
         self.base = base
 
     async def generate_assets(
@@ -176,6 +177,7 @@ class AssetGenerator:
         assets = gather_assets(
             story, story.scenes or (), config=self.config, cache=open_asset_cache(self.config), base=self.base
         )
+        self.config.error_policy.check(assets.warnings)
         for warning in assets.warnings:
             logger.warning(warning)
         spoken = [scene for scene in assets.scenes if scene.narration is not None]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.sound import probe_sound
-from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import AssetError, StoryError
 from video_pipeline.engine.pipeline import render_story
 from video_pipeline.engine.story import Story, parse_story
@@ -38,8 +38,8 @@ def story_from_scenes(scenes: Sequence[Mapping[str, Any]], *, title: str) -> Sto
 class VideoRenderer:
     """Renders composed scenes into a video."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: AnyConfig = None) -> None:
+        self.config = load_any(config)
 
     def render_video(
         self,

@@ -65,6 +65,8 @@ _ALIASES: Final = (
     "Verdana",
 )
 _DEFAULT_FAMILY: Final = "Noto Sans"
+TITLE_FONT: Final = "NotoSans-Bold"
+"""The font of the title on the thumbnail."""
 # These come after all other packaged faces. Emoji come before symbols, whose own emoji are plainer.
 _LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols")
 

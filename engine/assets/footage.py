@@ -40,7 +40,7 @@ MISSED_S = Fraction(1, 4)
 
 
 class NotVideoError(AssetError):
-    """A file that is not a video or has no decodable picture. Fallbacks never replace such a file."""
+    """A file that is not a video or has no decodable picture."""
 
 
 @dataclass(frozen=True, slots=True)

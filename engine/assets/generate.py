@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.assets.footage import NotVideoError, probe_footage
+from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.assets.sound import probe_sound
+from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
@@ -26,7 +26,9 @@ from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import AssetError, ConfigError, FileChangedError, StoryError, TTSError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
+from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
 from video_pipeline.engine.story.fields import expand_user
+from video_pipeline.engine.story.model import place_of
 from video_pipeline.engine.timeline import Still
 
 logger = logging.getLogger(__name__)
@@ -36,10 +38,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """One scene's asset, and a warning about it if there is one."""
+    """One scene's asset, and the warnings about it."""
 
     value: Any
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,6 @@ class AssetJob:
     def path(self, name: str) -> Path:
         """Return the path of a file that the story names; relative paths start at `base`."""
         return self.base / expand_user(name)
-
-
-def place_of(index: int, scene: StoryScene, field: str) -> str:
-    """Return a scene's field as errors name it."""
-    return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"
 
 
 def _seed(job: AssetJob, index: int) -> int:
@@ -84,29 +81,36 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Still, or its Footage with sound; a drawn picture if the story names none."""
     if scene.image is None and scene.video is None:
         return _Made((_drawn(job, index, scene), None))
+    place = place_of(index, scene, "video" if scene.video is not None else "image")
+    policy = job.config.error_policy
     try:
         if scene.video is not None:
-            clipped = probe_footage(job.path(scene.video.path), scene.video, files=job.files)
-            place = place_of(index, scene, "video")
-            return _Made((clipped.footage, clipped.sound), clipped.warning and f"{place}: {clipped.warning}")
-        assert scene.image is not None
+            path = job.path(scene.video.path)
+            clipped = probe_footage(path, scene.video, files=job.files)
+            warnings = [f"{place}: {clipped.warning}"] if clipped.warning else []
+            sound = clipped.sound
+            try:
+                if sound is not None:
+                    check_decodable(path)
+            except AssetError as error:
+                sound = None
+                warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))
+            return _Made((clipped.footage, sound), tuple(warnings))
+        path = job.path(scene.image or "")
         still = prepare_still(
-            job.path(scene.image),
+            path,
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
             max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
             files=job.files,
         )
-        animated = animation_warning(job.path(scene.image), still)
-        return _Made((still, None), animated and f"{place_of(index, scene, 'image')}: {animated}")
+        animated = animation_warning(path, still)
+        return _Made((still, None), (f"{place}: {animated}",) if animated else ())
     except FileChangedError as error:
-        place = place_of(index, scene, "video" if scene.video is not None else "image")
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
-        place = place_of(index, scene, "video" if scene.video is not None else "image")
-        if isinstance(error, NotVideoError) or not job.config.fallback_images:
-            raise StoryError(f"{place}: {error}") from error
-        return _Made((_drawn(job, index, scene), None), f"{place}: {error}; a drawn picture is shown instead")
+        warning = policy.replace(StoryError(f"{place}: {error}"), instead=DRAWN_PICTURE)
+        return _Made((_drawn(job, index, scene), None), (warning,))
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -126,7 +130,7 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
-        return _Made(False, f"{place}: {error}; the scene is silent and 1.5 times longer")
+        return _Made(False, (f"{place}: {error}; the scene is silent and 1.5 times longer",))
 
 
 def _music(job: AssetJob) -> _Made:
@@ -140,9 +144,8 @@ def _music(job: AssetJob) -> _Made:
     except FileChangedError as error:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
-        if not job.config.error_handling.fallback_enabled:
-            raise (StoryError if spec is not None else ConfigError)(f"{place}: {error}") from error
-        return _Made(None, f"{place}: {error}; there is no music")
+        fault = (StoryError if spec is not None else ConfigError)(f"{place}: {error}")
+        return _Made(None, (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
 
 
 def open_asset_cache(config: Config) -> ContentCache:
@@ -175,8 +178,9 @@ def gather_assets(
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration; the others load pictures and music.
 
-    Raises StoryError (naming scene and field) for a broken asset if fallbacks are off, FileChangedError for a file
-    that changes while it is read.
+    An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
+    warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
+    is read.
     """
     choice = choose_narrator(config.tts, fallback=config.fallback_speech)
     warnings = [choice.warning] if choice.warning else []
@@ -206,9 +210,7 @@ def gather_assets(
         futures: list[Future[_Made]] = [*pictures, *speeches, music]
         try:
             for future in futures:
-                warning = future.result().warning
-                if warning:
-                    warnings.append(warning)
+                warnings += future.result().warnings
                 done += 1
                 if progress:
                     progress(done, total)

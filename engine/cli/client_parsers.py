@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from video_pipeline.engine.cli.options import add_policy_options
 from video_pipeline.engine.common.process import importing
 
 STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
@@ -43,6 +44,7 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     submit.add_argument(
         "--wait", action="store_true", help="watch the jobs until they end and exit with their status"
     )
+    add_policy_options(submit)
     status = _add(commands, "status", "show a job of a render node", "Show the details of a job.")
     status.add_argument("job_id", metavar="JOB")
     watch = _add(

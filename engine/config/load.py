@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain
+from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.sections import (
     Audio,
     ErrorHandling,
@@ -47,13 +48,18 @@ class Config(Section):
     error_handling: ErrorHandling = ErrorHandling()
 
     @property
+    def error_policy(self) -> ErrorPolicy:
+        """What becomes of faults that a video could be made in spite of."""
+        return POLICIES[self.error_handling.policy or "standard"]
+
+    @property
     def fallback_images(self) -> bool:
-        """Whether a drawn picture may replace an unusable one."""
+        """Whether pictures may be drawn if an image service fails or is missing."""
         return self.error_handling.fallback_enabled and self.images.fallback_enabled
 
     @property
     def fallback_speech(self) -> bool:
-        """Whether a scene may be silent if its speech fails."""
+        """Whether a scene may be silent if its speech fails or its service is missing."""
         return self.error_handling.fallback_enabled and self.tts.fallback_enabled
 
     def cache_dir(self) -> Path:

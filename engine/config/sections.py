@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
+from video_pipeline.engine.config.policy import POLICIES, PolicyName
 from video_pipeline.engine.story.fields import (
     CANVAS_MAX_PX,
     BoxSpec,
@@ -461,9 +462,16 @@ class Storage(Section):
 
 
 class ErrorHandling(Section):
-    """Fallbacks and logging."""
+    """Error policy, fallbacks and logging."""
 
-    fallback_enabled: bool = Field(True, description="Off: every failed asset is an error.")
+    policy: PolicyName | None = Field(
+        None,
+        description=f"{'; '.join(f'{policy.name}: {policy.summary}' for policy in POLICIES.values())}. null: "
+        "standard, but lenient in the high-level API.",
+    )
+    fallback_enabled: bool = Field(
+        True, description="Off: a speech or image service that fails or is missing is an error."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="Lowest level that is logged."
     )

@@ -18,7 +18,7 @@ from video_pipeline.engine.outputs.manifest import (
     versions,
     write_json,
 )
-from video_pipeline.engine.outputs.metadata import TITLE_FONT, build_metadata
+from video_pipeline.engine.outputs.metadata import build_metadata
 from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt
 from video_pipeline.engine.outputs.thumbnail import (
@@ -95,7 +95,7 @@ def _write_thumbnail(plan: VideoPlan, target: Path, frame: int) -> None:
     """Write a frame with the story's title as the thumbnail, cached if possible."""
     # The frame is drawn again without captions, so that only the title is on it.
     bare = plan.frames.compositor.without_captions()
-    fonts = plan.frames.fonts.resolve(TITLE_FONT)
+    fonts = plan.frames.title_fonts
     frame = min(frame, plan.frames.timeline.frame_count - 1)
     frames = FrameRange(frame, frame + 1)
     cache = SegmentCache(

@@ -361,3 +361,8 @@ def story_scenes(story: Story) -> tuple[StoryScene, ...]:
     return tuple(
         StoryScene(scene_id=f"scene_{number:03d}", text=text) for number, text in enumerate(texts, start=1)
     )
+
+
+def place_of(index: int, scene: StoryScene, field: str) -> str:
+    """Return a scene's field as errors name it."""
+    return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"

@@ -9,7 +9,7 @@ so the result does not depend on installed libraries.
 """
 
 from video_pipeline.filters.typeset.face import FontError, FontFace, FontStack, static_instance
-from video_pipeline.filters.typeset.layout import TextLayout, TextLine, layout_text
+from video_pipeline.filters.typeset.layout import TextLayout, TextLine, layout_text, missing_letters
 from video_pipeline.filters.typeset.letters import LetterBox, WordBox
 from video_pipeline.filters.typeset.raster import Raster, rasterise, rasterise_box
 from video_pipeline.filters.typeset.style import Align, Box, Color, Shadow, TextStyle
@@ -29,6 +29,7 @@ __all__ = [
     "TextStyle",
     "WordBox",
     "layout_text",
+    "missing_letters",
     "rasterise",
     "rasterise_box",
     "static_instance",

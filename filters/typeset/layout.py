@@ -122,7 +122,7 @@ def layout_text(
     ):
         if value < 1:
             raise ValueError(f"{field}: got {value!r}; give a positive number of pixels")
-    safe = sanitise(text, has_glyph=lambda c: any(load(face).covers(c) for face in fonts.faces))
+    safe = _safe(text, fonts)
     paragraphs = _paragraphs(safe, fonts)
     fitter = _Fitter(paragraphs, fonts, style, max_width_px, max_height_px)
     size_px = fitter.best_size_px(min(min_size_px, style.size_px))
@@ -140,6 +140,15 @@ def layout_text(
     return _place_lines(
         lines, fonts, style, size_px, _pitch_em(lines, style), truncated, missing_characters(safe, fonts)
     )
+
+
+def missing_letters(text: str, fonts: FontStack) -> tuple[str, ...]:
+    """Return the clusters of a text that no face covers, each once, in order, without setting the text."""
+    return missing_characters(_safe(text, fonts), fonts)
+
+
+def _safe(text: str, fonts: FontStack) -> str:
+    return sanitise(text, has_glyph=lambda c: any(load(face).covers(c) for face in fonts.faces))
 
 
 def _paragraphs(text: str, fonts: FontStack) -> list[_Paragraph]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import zlib
 from functools import cache
 from importlib.util import find_spec
@@ -85,4 +86,17 @@ def font_at(path: Path) -> Path:
     """Copy a font file to a path and return it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(font(), path)
+    return path
+
+
+def font_with(letters: str, path: Path) -> Path:
+    """Write a font that has `letters` alone, all drawn as one of a packaged font's, and return its path."""
+    data = bytearray(font().read_bytes())
+    groups = [struct.pack(">III", code, code, 36) for code in sorted(map(ord, letters))]
+    table = struct.pack(">HHIII", 12, 0, 16 + 12 * len(groups), 0, len(groups)) + b"".join(groups)
+    cmap = struct.pack(">HHHHI", 0, 1, 3, 10, 12) + table
+    entry = data.index(b"cmap", 12)
+    data += bytes(-len(data) % 4)
+    data[entry + 8 : entry + 16] = struct.pack(">II", len(data), len(cmap))
+    path.write_bytes(data + cmap)
     return path

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from video_pipeline.engine.common.validation import written_path
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.config.policy import ErrorPolicy
 from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
 from video_pipeline.engine.jobs.inputs.inbox import Inbox, InboxError
 from video_pipeline.engine.jobs.inputs.length import check_length
@@ -45,7 +46,7 @@ class SubmitCheck:
         except StoryError as error:
             field = "story.content" if story.scenes is None else "story.scenes"
             raise RequestError("INVALID_STORY", f"story: {error}", field=field) from error
-        stored_story, stored_config = self._to_store(submit, story, parts)
+        stored_story, stored_config = self._to_store(submit, story, parts, config.error_policy)
         when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
         attempts = submit.max_attempts or self._config.processing.retry_attempts
         # Of the story as its model writes it, so that the order of keys in the request makes no difference.
@@ -103,14 +104,19 @@ class SubmitCheck:
         return config
 
     def _to_store(
-        self, submit: Submit, story: Story, parts: Sequence[bytes]
+        self, submit: Submit, story: Story, parts: Sequence[bytes], policy: ErrorPolicy
     ) -> tuple[str, Mapping[str, Any]]:
         """Return the story (JSON, with its id) and the configuration to store, with every asset checked."""
         if story.id is not None and not parts and not names_assets(story, submit.config):
             return story.model_dump_json(exclude_unset=True), submit.config
         try:
             data, config = check_references(
-                story, submit.config, node=self._config.node, parts=parts, inbox=self._inbox
+                story,
+                submit.config,
+                node=self._config.node,
+                parts=parts,
+                inbox=self._inbox,
+                policy=policy,
             )
         except AssetReferenceError as error:
             raise RequestError(

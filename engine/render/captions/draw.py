@@ -81,8 +81,8 @@ class CaptionArt:
 
     `x_px`, `y_px` is the top-left corner of the picture; drawtext lines have their own positions. `text`
     gives the position and time of each letter. `spoken` is the same picture with letters in the highlight
-    colour, `plate` the box behind typed letters; all pictures have one size. `missing` holds the characters that no
-    font has. `fade_in_frames` and `fade_out_frames` are the fades of the clip below, with which the caption fades.
+    colour, `plate` the box behind typed letters; all pictures have one size. `fade_in_frames` and `fade_out_frames`
+    are the fades of the clip below, with which the caption fades.
     """
 
     scene_id: str
@@ -93,7 +93,6 @@ class CaptionArt:
     y_px: int
     lines: tuple[dict[str, Value], ...]
     rise_px: int
-    missing: tuple[str, ...] = ()
     text: Lettering | None = None
     spoken: Path | None = None
     plate: Path | None = None
@@ -219,14 +218,14 @@ def draw_caption(
         for options in drawtext_options(layout, font=font, x_px=left, y_px=top):
             text = str(options.pop("text"))
             lines.append({**options, "textfile": text_file(text, cache)})
-        return replace(art, x_px=left, y_px=top, lines=tuple(lines), missing=layout.missing)
+        return replace(art, x_px=left, y_px=top, lines=tuple(lines))
     if drawtext or (caption.animation != "typewriter" and caption.highlight is None):
         whole = caption_picture(caption, stack, box, cache)
         if whole is None:
             return None
         left, top = placed(whole.size_px)
         x, y = _on_grid(left + whole.left_px, top + whole.top_px)
-        return replace(art, picture=whole.picture, x_px=x, y_px=y, missing=whole.missing)
+        return replace(art, picture=whole.picture, x_px=x, y_px=y)
     layout = box.lay_out(caption, stack)
     if not has_ink(layout):
         return None
@@ -246,7 +245,7 @@ def draw_caption(
         layout = replace(layout, style=replace(layout.style, box=None))
         raster = _framed(rasterise(layout), like=raster)
     picture = part_picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
-    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate, missing=layout.missing)
+    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate)
     return _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
 
 

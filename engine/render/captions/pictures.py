@@ -48,13 +48,12 @@ def has_ink(layout: TextLayout) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CaptionPicture:
-    """A caption as one picture: the size of its layout, the picture's offset in it, and characters that no font has."""
+    """A caption as one picture, the size of its layout, and the picture's offset in it."""
 
     picture: Path
     size_px: tuple[int, int]
     left_px: int
     top_px: int
-    missing: tuple[str, ...]
 
 
 def caption_picture(
@@ -70,7 +69,6 @@ def caption_picture(
             raster = rasterise(layout)
             image = raster.image
             note |= {"size": [layout.width_px, layout.height_px], "at": [raster.left_px, raster.top_px]}
-            note["missing"] = layout.missing
         notes = PngInfo()
         notes.add_text(PLACE, json.dumps(note))
         image.save(path, "PNG", pnginfo=notes, compress_level=PNG_LEVEL)
@@ -82,7 +80,7 @@ def caption_picture(
     if not note["ink"]:
         return None
     (width, height), (left, top) = note["size"], note["at"]
-    return CaptionPicture(path, (width, height), left, top, tuple(note["missing"]))
+    return CaptionPicture(path, (width, height), left, top)
 
 
 def part_picture(

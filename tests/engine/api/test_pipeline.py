@@ -142,6 +142,24 @@ def test_failures_and_wrong_input_are_distinguished(tmp_path: Path) -> None:
             pipeline.wait_for_job(long.id, timeout=10)
 
 
+def test_a_missing_picture_is_replaced_unless_the_pipeline_or_the_job_says_otherwise(tmp_path: Path) -> None:
+    scene = {"scene_id": "a", "image": str(tmp_path / "torn.jpg"), "narration": "", "duration": 0.5}
+    story = {"title": "T", "scenes": [scene]}
+    (tmp_path / "torn.jpg").write_bytes(b"no picture")
+    with VideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
+        job = pipeline.submit_job(story)
+        (warning,) = pipeline.wait_for_job(job.id, timeout=60)["warnings"]
+        assert warning.endswith("a drawn picture is shown instead")
+        for own in ({"error_handling": {"policy": "standard"}}, {"fallback_enabled": False}):
+            with pytest.raises(JobError, match="is not a picture"):
+                pipeline.wait_for_job(pipeline.submit_job(story, own).id, timeout=60)
+        (tmp_path / "torn.jpg").unlink()
+        (warning,) = pipeline.wait_for_job(pipeline.submit_job(story).id, timeout=60)["warnings"]
+        assert "there is no such file" in warning
+        with pytest.raises(InputError, match="there is no such file"):
+            pipeline.submit_job(story, {"error_handling": {"policy": "strict"}})
+
+
 def test_relative_pictures_are_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 

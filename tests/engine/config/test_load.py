@@ -69,6 +69,7 @@ def test_the_original_yaml_loads_unchanged() -> None:
     assert storage.temp_path == Path("/tmp/video_pipeline")
     assert storage.max_storage_gb == 500
     assert config.error_handling.model_dump() == {
+        "policy": None,
         "fallback_enabled": True,
         "log_level": "INFO",
         "alert_on_failure": True,

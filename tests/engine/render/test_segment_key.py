@@ -303,13 +303,6 @@ def test_a_font_is_in_the_key_by_its_content_and_not_by_its_path(tmp_path: Path)
     assert with_font(tmp_path / "a.ttf", b"two") != one
 
 
-def test_letters_that_no_font_has_change_no_key() -> None:
-    timeline, (art,), segment = story()
-    assert key(timeline, segment, captions=(replace(art, missing="☃"),)) == key(
-        timeline, segment, captions=(art,)
-    )
-
-
 def parts_of(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **options: Any) -> dict[str, Any]:
     """Return what a key is made from."""
     seen: list[dict[str, Any]] = []

@@ -343,7 +343,7 @@ def test_the_guides_pipelines_do_on_a_node_what_they_do_here(node: NodeProcess) 
         result = pipeline.wait_for_job(job.id, timeout=60)
         assert Path(result["video_path"]).is_relative_to(node.config.storage.output_path)
         assert result["video_info"]["fps"] == 25
-        assert job.config == {"video": {"fps": 25, "crf": 33}}
+        assert job.config == {"video": {"fps": 25, "crf": 33}, "error_handling": {"policy": "lenient"}}
         status = pipeline.get_job_status(job.id)
         assert status is not None
         assert (status["status"], status["priority"], job.status) == ("completed", "high", "completed")

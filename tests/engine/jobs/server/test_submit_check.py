@@ -152,6 +152,28 @@ class TestAssets:
         error = refused(check, story={**STORY, **own_id}, config=settings)
         assert (error.code, error.field) == ("INVALID_ASSET", field)
 
+    @pytest.mark.parametrize("where", ["job", "node"])
+    @pytest.mark.parametrize("name", ["gone.png", "folder"])
+    def test_a_file_that_is_not_there_is_refused_unless_the_policy_is_lenient(
+        self, tmp_path: Path, name: str, where: str
+    ) -> None:
+        (tmp_path / "root/folder").mkdir(parents=True)
+        config = node_config(tmp_path).override("node", asset_roots=(tmp_path / "root",))
+        story = {"title": "T", "scenes": [{"scene_id": "a", "image": name}]}
+        for policy in (None, "standard", "strict"):
+            error = refused(SubmitCheck(config), story=story, config={"error_handling": {"policy": policy}})
+            assert (error.code, error.field) == ("INVALID_ASSET", "scenes[0].image")
+        lenient: dict[str, Any] = {}
+        if where == "job":
+            lenient = {"config": {"error_handling": {"policy": "lenient"}}}
+        else:
+            config = config.override("error_handling", policy="lenient")
+        check = SubmitCheck(config)
+        for _ in range(2):
+            assert json.loads(prepare(check, story=story, **lenient).story)["scenes"][0]["image"] == name
+        outside = {"title": "T", "scenes": [{"scene_id": "a", "image": "/etc/passwd"}]}
+        assert "outside" in refused(check, story=outside, **lenient).message
+
     @pytest.mark.parametrize("story", [STORY, WITH_ID, IMAGE_STORY, {"id": "mine", **IMAGE_STORY}])
     def test_a_part_that_nothing_refers_to_is_refused_and_not_kept(
         self, check: SubmitCheck, config: Config, story: dict[str, Any]
