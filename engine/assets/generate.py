@@ -91,7 +91,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             sound = clipped.sound
             try:
                 if sound is not None:
-                    check_decodable(path)
+                    check_decodable(path, files=job.files)
             except AssetError as error:
                 sound = None
                 warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))

@@ -132,16 +132,16 @@ def _duration(container: av.container.InputContainer, stream: av.AudioStream, fi
     return duration
 
 
-def check_decodable(path: Path) -> None:
+def check_decodable(path: Path, *, files: InputFiles = ANY_FILES) -> None:
     """Raise AssetError if a file has sound of which nothing can be decoded; a stream without packets is silent."""
-    container, stream = open_sound(path)
-    with container:
-        if next(_frames(container, stream, path), None) is not None:
-            return
-    container, stream = open_sound(path)
-    with container:
-        if any(packet.size for packet in container.demux(stream)):
-            raise AssetError(f"{path}: nothing of its sound can be decoded", path=str(path))
+    with _readable(path), files.open(path, in_memory=False) as file:
+        with open_sound(file) as (container, stream):
+            if next(_frames(container, stream, path), None) is not None:
+                return
+        file.stream.seek(0)
+        with open_sound(file) as (container, stream):
+            if any(packet.size for packet in container.demux(stream)):
+                raise AssetError(f"{path}: nothing of its sound can be decoded", path=str(path))
 
 
 def _header_duration(container: av.container.InputContainer, stream: av.AudioStream) -> Seconds | None:
