@@ -16,7 +16,7 @@ from typing import Any
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.files import StagedFiles
-from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
+from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import CancelledError, InputError, RenderingError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
@@ -89,7 +89,7 @@ def render_story(
     base: Path = Path(),
     voice_over: Sound | None = None,
     sources: Mapping[str, Path] = MappingProxyType({}),
-    files: InputFiles = ANY_FILES,
+    beneath: Mapping[Path, Path] = MappingProxyType({}),
     use_cache: bool = True,
     workers: int | None = None,
     max_seconds: float | None = None,
@@ -101,10 +101,10 @@ def render_story(
     All files appear together when the last one is complete. The story's relative paths start at `base`;
     `voice_over` is mixed under the whole video. `sources` maps descriptions to files that the caller has read,
     such as the story file: an output that would replace one of them, or a file that the story names, is an
-    InputError, and so is a video that would be longer than `max_seconds`. `files` opens what the story names. Setting
-    `stop` ends the render with CancelledError. Without `use_cache` the cache is neither read nor written. Raises
-    InputError, AssetError or RenderingError; then the only new files are those in the cache, from which the next
-    render resumes.
+    InputError, and so is a video that would be longer than `max_seconds`. `beneath` maps files to the folder that each
+    must be in when it is opened. Setting `stop` ends the render with CancelledError. Without `use_cache` the cache is
+    neither read nor written. Raises InputError, AssetError or RenderingError; then the only new files are those in the
+    cache, from which the next render resumes.
     """
     watch = Stopwatch()
     outputs = OutputPaths(output)
@@ -126,7 +126,7 @@ def render_story(
                 base=base,
                 cache=cache,
                 voice_over=voice_over,
-                files=files,
+                files=InputFiles(beneath),
                 max_seconds=max_seconds,
                 on_event=on_event,
                 watch=watch,

@@ -77,7 +77,7 @@ class Loaded:
 
     def __init__(self, face: FontFace, data: bytes | None = None) -> None:
         if data is None:
-            data = _read(face)
+            data = _font_bytes(face)
         self.size_bytes = 2 * len(data)  # HarfBuzz copies it
         try:
             with FREETYPE_LOCK:
@@ -121,7 +121,7 @@ class Loaded:
         return bool(self.hb_font.get_variation_glyph(ord(base), ord(selector)))
 
 
-def _read(face: FontFace) -> bytes:
+def _font_bytes(face: FontFace) -> bytes:
     try:
         data = face.path.read_bytes()
     except OSError as error:

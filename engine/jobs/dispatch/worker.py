@@ -173,7 +173,6 @@ def _render_attempt(
     """Render an attempt into its staging folder; write its result there last and return it."""
     from video_pipeline.engine.assets.fetch import Fetcher
     from video_pipeline.engine.common.files import write_text
-    from video_pipeline.engine.common.input_files import InputFiles
     from video_pipeline.engine.config.job import job_config
     from video_pipeline.engine.jobs.dispatch.progress import ProgressMeter
     from video_pipeline.engine.jobs.inputs.length import check_length
@@ -200,7 +199,7 @@ def _render_attempt(
         staging / f"{description['story_id']}.mp4",
         config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
-        files=InputFiles(local.beneath),
+        beneath=local.beneath,
         max_seconds=config.node.max_video_seconds,
         on_event=ProgressMeter(lambda progress: pipe.send(progress=progress)),
         stop=stop,

@@ -221,7 +221,7 @@ def place(timeline: Timeline, settings: Audio) -> list[Placed]:
     return sorted(placed, key=lambda item: item.begin)
 
 
-def _read(track: AudioTrack, start: Seconds) -> Iterator[Samples]:
+def _read_track(track: AudioTrack, start: Seconds) -> Iterator[Samples]:
     """Yield a track's sound; raise FileChangedError that names its scene."""
     try:
         yield from read_sound(track.path, start=start, sha256=track.sha256)
@@ -237,9 +237,9 @@ class Voice:
         self.placed = placed
         track, start = placed.track, placed.start
         if track.kind == "music":
-            pieces = repeated(lambda: _read(track, start), name=str(track.path))
+            pieces = repeated(lambda: _read_track(track, start), name=str(track.path))
         else:
-            pieces = _read(track, start)
+            pieces = _read_track(track, start)
         self._reader = Reader(pieces)
         self._at = placed.begin
         self._end = placed.end

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from tests.support.swapping import swapping
-from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import FileChangedError, InputError, RenderingError
@@ -63,7 +62,7 @@ class Workplace:
             parse_story(job.story),
             self.folder / "out.mp4",
             config=self.config,
-            files=InputFiles(job.beneath),
+            beneath=job.beneath,
         )
         with av.open(str(done.outputs.video)) as container:
             return int(next(container.decode(video=0)).to_ndarray(format="gray").mean())
