@@ -159,6 +159,11 @@ class LocalDispatcher:
             elif running.ended_by is None:
                 running.ended_by, running.kill_at = "stop", self._clock.monotonic() + STOP_SECONDS
 
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when a worker has something to say."""
+        return self._selector.fileno()
+
     def reports(self, timeout: float) -> Sequence[Report]:
         """Return the next reports, waiting up to `timeout` seconds for one."""
         deadline = time.monotonic() + timeout

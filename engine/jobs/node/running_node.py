@@ -135,6 +135,11 @@ class RunningNode:
             return self.dispatcher.trouble or "the workers are not warm yet"
         return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing runs and every worker is warm: then only a pipe or a due job needs a turn."""
+        return self.scheduler.idle and self.dispatcher.capacity == self.slots
+
     def turn(self, timeout: float = TURN_SECONDS) -> None:
         """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
         self.scheduler.step(timeout)

@@ -2,8 +2,10 @@
 
     node → server    {"setup": {…}}      once: configuration, slots, the node's process id and key, log format
                      {"drain": true}     answer submits with DRAINING; end of file: stop
+                     {"changed": true}   the node has written to the ledger
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
+                     {"changed": true}   the ledger has accepted writes of clients
                      {"error": TEXT}     why it cannot start, then exit status 2
 
 Messages are JSON, one per line, on its standard input and output. It logs to the standard error of the node.
@@ -146,6 +148,15 @@ class ServerProcess:
             wait,
         )
 
+    @property
+    def descriptor(self) -> int | None:
+        """The pipe that becomes readable when the server has something to say; None while it is not running."""
+        return self._process.stdout.fileno() if self._process and self._process.stdout else None
+
+    def changed(self) -> None:
+        """Say that the node has written to the ledger: there are events to publish."""
+        self._send(changed=True)
+
     def drain(self) -> None:
         """Make it refuse new jobs."""
         self._draining = True
@@ -236,6 +247,9 @@ class ServerProcess:
         assert self._process.stdin is not None
         try:
             os.write(self._process.stdin.fileno(), json.dumps(message).encode() + b"\n")
+        except BlockingIOError:  # it is behind, and looks at the ledger by itself when it goes on
+            if "changed" not in message:
+                logger.warning("cannot send to the server process: its pipe is full")
         except OSError as error:  # it has died or is stuck; `poll` or `close` handles that
             logger.warning("cannot send to the server process: %s", error)
 

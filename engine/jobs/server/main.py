@@ -65,6 +65,9 @@ from video_pipeline.engine.jobs.server.wire import IncomingRequest
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.02
+QUIET_POLL_SECONDS = 0.25
+"""How often the ledger is looked at: after a change, or while clients wait; and otherwise."""
+
 BATCH_MESSAGES = 256
 BATCH_SECONDS = 0.002
 SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
@@ -126,7 +129,7 @@ class Server:
         self._handler = RequestHandler(self._ledger, config, slots=slots, events=port)
         self._last_event = self._ledger.events.last_seq()
         self._ledger.file.changed()
-        self._subscribed = False
+        self._subscribed = self._wrote = False
         self._logged_faults: list[str] = []
         self.counters: Counter[str] = Counter()
 
@@ -157,13 +160,14 @@ class Server:
         if self._zap is not None:
             poller.register(self._zap.socket, zmq.POLLIN)
         poller.register(commands.descriptor, zmq.POLLIN)
-        next_poll = next_second = 0.0
+        next_poll = next_second = last_poll = 0.0
         while not commands.ended:
             poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_write else zmq.POLLIN)
             ready = dict(poller.poll(max(0, int((next_poll - time.monotonic()) * 1000) + 1)))
             if commands.descriptor in ready:
                 for command in commands.read():
                     self._command(command)
+                next_poll = min(next_poll, last_poll + POLL_SECONDS)
             if self._zap is not None and self._zap.socket in ready:
                 self._zap.answer()
             if self._events in ready:
@@ -172,12 +176,19 @@ class Server:
                 self._writer.flush()
                 answered = self._writer.answered()
                 self.counters["writes"] += len(answered)
+                self._wrote |= bool(answered)
+                next_poll = min(next_poll, last_poll + POLL_SECONDS)
                 self._send_all(self._handler.replies(answered))
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
             if now >= next_poll:
-                next_poll = now + POLL_SECONDS
+                last_poll = now
+                # The node and the writer say when there is something new; other programs may write, too.
+                next_poll = now + (POLL_SECONDS if self._handler.holds_replies else QUIET_POLL_SECONDS)
+                if self._wrote:
+                    self._wrote = not commands.send({"changed": True})
+                    next_poll = now + POLL_SECONDS if self._wrote else next_poll
                 self._publish()
                 self._send_all(self._handler.expired())
             if now >= next_second:
@@ -370,13 +381,15 @@ class Commands:
                 found.append(json.loads(line))
         return found
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message to the node; drop it if the pipe is full or closed."""
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send a message to the node and return True; drop it if the pipe is full or closed."""
         line = json.dumps(message).encode() + b"\n"
         _, writable, _ = select.select([], [self._out], [], 0)
         if writable and len(line) <= select.PIPE_BUF:  # a pipe takes that many bytes whole
             with suppress(BrokenPipeError):
                 os.write(self._out, line)
+                return True
+        return False
 
 
 def _start_logging(*, as_json: bool) -> None:
