@@ -43,6 +43,9 @@ READ_BYTES: Final = 256 * 1024
 COUNTED_BYTES: Final = 64 * 2**20
 """Up to this size a file's length is measured by decoding, because headers of MP3, AAC and truncated files are inexact."""
 
+COUNTED_SECONDS: Final = 1800
+"""Longer sound, by its header, is not measured: hours of music take minutes to decode, and a video uses a part of it."""
+
 GAP_TOLERANCE_S: Final = 0.05
 """Time stamps that jump by more mean lost sound, which becomes silence; smaller jumps are the container's rounding."""
 
@@ -124,11 +127,15 @@ def _duration(container: av.container.InputContainer, stream: av.AudioStream, fi
     first = next(frames, None)
     if first is None:
         raise AssetError(f"{path}: the audio stream is empty: no sample could be decoded", path=str(path))
-    duration = _header_duration(container, stream) if file.size > COUNTED_BYTES else None
-    if duration is None:
-        duration = Fraction(first.samples, first.sample_rate)
-        for frame in frames:
-            duration += Fraction(frame.samples, frame.sample_rate)
+    told = _header_duration(container, stream)
+    if told is not None and file.size > COUNTED_BYTES:
+        return told
+    if told is not None and told > COUNTED_SECONDS and stream.time_base is not None:
+        packets = container.demux(stream)
+        return sum((Fraction(packet.duration or 0) for packet in packets), Fraction(0)) * stream.time_base
+    duration = Fraction(first.samples, first.sample_rate)
+    for frame in frames:
+        duration += Fraction(frame.samples, frame.sample_rate)
     return duration
 
 

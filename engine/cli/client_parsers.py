@@ -9,7 +9,7 @@ from pathlib import Path
 from video_pipeline.engine.cli.options import add_policy_options
 from video_pipeline.engine.common.process import importing
 
-STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
+STATUSES = ("queued", "scheduled", "processing", "completed", "failed", "cancelled")
 PRIORITIES = ("high", "normal", "low")
 VERBS = ("submit", "status", "watch", "list", "cancel", "retry", "stats")
 
@@ -59,7 +59,11 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     which.add_argument("job_id", metavar="JOB", nargs="?")
     which.add_argument("--all", action="store_true", help="every job from now on, until interrupted")
     listing = _add(commands, "list", "list the jobs of a render node", "List jobs, the latest first.")
-    listing.add_argument("--status", choices=STATUSES, help="only jobs of this status")
+    listing.add_argument(
+        "--status",
+        choices=STATUSES,
+        help="only jobs in this state; scheduled: queued ones whose time has not come",
+    )
     listing.add_argument(
         "--limit", metavar="N", type=int, default=50, help="list at most N jobs (default 50); 0 lists all"
     )

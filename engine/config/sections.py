@@ -42,6 +42,12 @@ def _bitrate(value: Any) -> Any:
     return value
 
 
+def _check_bit_rate(text: str) -> str:
+    if not BIT_RATE_MIN <= parse_bit_rate(text) <= BIT_RATE_MAX:
+        raise ValueError("allowed: 8k to 1000M, bits per second")
+    return text
+
+
 def parse_bit_rate(text: str) -> int:
     """Return bits a second of '8000k', '8M' or '8000000'."""
     factor = {"k": 1000, "m": 1_000_000}.get(text[-1].lower(), 1)
@@ -77,10 +83,15 @@ def _frame_rate(value: Any) -> Fraction:
     return fps
 
 
-BitrateText = Annotated[str, Field(pattern=r"^[1-9][0-9]*[kKmM]?$")]
+BIT_RATE_MIN, BIT_RATE_MAX = 8_000, 1_000_000_000
+BitrateText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}[kKmM]?$")]
 Bitrate = Annotated[
     BitrateText,
-    BeforeValidator(_bitrate, json_schema_input_type=BitrateText | Annotated[int, Field(ge=1)]),
+    BeforeValidator(
+        _bitrate,
+        json_schema_input_type=BitrateText | Annotated[int, Field(ge=BIT_RATE_MIN, le=BIT_RATE_MAX)],
+    ),
+    AfterValidator(_check_bit_rate),
 ]
 FrameRate = Annotated[
     Fraction,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, contents_of, suffix_as
 from video_pipeline.engine.assets.urls import ALLOWED as URL_ALLOWED
-from video_pipeline.engine.assets.urls import check_url, is_url
+from video_pipeline.engine.assets.urls import check_url, check_written_address, is_url
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.policy import STANDARD, ErrorPolicy
 from video_pipeline.engine.config.sections import Node
@@ -192,7 +193,7 @@ def localise(
     data, own = _plain_story(story), _plain_config(config)
     slots = list(_slots(data, own))
     box = Inbox(inbox)
-    local: dict[_Wanted, str | FetchError | AssetReferenceError] = {}
+    local: dict[_Wanted, str | FetchError | AssetReferenceError | None] = {}
     beneath: dict[Path, Path] = {}
     for slot in slots:
         wanted = _Wanted(slot.value, slot.kind)
@@ -217,13 +218,13 @@ def localise(
                 local[wanted] = str(found_at.path)
                 beneath[found_at.path] = found_at.root
     urls = dict.fromkeys(_Wanted(slot.value, slot.kind) for slot in slots if is_url(slot.value))
-    local |= _fetch_all(urls, temp, fetch)
+    local |= _fetch_all(urls, temp, fetch, policy)
     warnings: list[str] = []
     for slot in slots:
         found = local[_Wanted(slot.value, slot.kind)]
         if isinstance(found, str):
             slot.at.put(found)
-        else:
+        elif found is not None:  # else another URL's error, which ends the attempt, comes in this loop
             warnings.append(_leave_out(slot, found, policy))
     return Localised(data, own, tuple(warnings), beneath)
 
@@ -233,16 +234,26 @@ class _Wanted(NamedTuple):
     kind: AssetKind
 
 
-def _fetch_all(urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch) -> dict[_Wanted, str | FetchError]:
-    """Fetch URLs in parallel; return the file or the error of each."""
+def _fetch_all(
+    urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch, policy: ErrorPolicy
+) -> dict[_Wanted, str | FetchError | None]:
+    """Fetch URLs in parallel; return the file or the error of each.
+
+    Once one has failed in a way that ends the attempt, no further fetch begins: the rest are None.
+    """
     if not urls:
         return {}
     folder.mkdir(parents=True, exist_ok=True)
+    is_over = threading.Event()
 
-    def one(wanted: _Wanted) -> str | FetchError:
+    def one(wanted: _Wanted) -> str | FetchError | None:
+        if is_over.is_set():
+            return None
         try:
             return str(fetch(wanted.value, folder, wanted.kind).absolute())
         except FetchError as error:
+            if error.kind != "unusable" or not policy.replaces:
+                is_over.set()
             return error
 
     with ThreadPoolExecutor(min(FETCHED_AT_ONCE, len(urls)), "fetch") as pool:
@@ -336,7 +347,7 @@ def _check_url(slot: _Slot, node: Node) -> None:
     if not node.asset_urls:
         raise slot.wrong("this node does not fetch URLs (node.asset_urls)", _local_ways(node))
     try:
-        check_url(slot.value)
+        check_written_address(check_url(slot.value))
     except FetchError as error:
         raise slot.wrong(str(error), URL_ALLOWED) from error
 

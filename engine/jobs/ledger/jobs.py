@@ -13,6 +13,7 @@ from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.queue import LedgerQueue
 from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, NO_ERROR, damage_of, job_from_row
+from video_pipeline.engine.jobs.ledger.schema import recount
 from video_pipeline.engine.jobs.model import Job, JobStatus
 
 PAYLOADS_PAGE = 200
@@ -40,10 +41,11 @@ class LedgerJobs:
         *,
         owner: str | None = None,
         status: JobStatus | None = None,
+        scheduled: bool = False,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[Job, ...]:
-        """Return up to `limit` jobs, the latest submitted first.
+        """Return up to `limit` jobs, the latest submitted first; with `scheduled` only those whose time has not come.
 
         `before` is a job id: only jobs that were submitted before that job are returned. Raise UnknownJob if there
         is no such job.
@@ -56,12 +58,21 @@ class LedgerJobs:
             where["position < ?"] = found[0][0]
         terms = [term for term, value in where.items() if value is not None]
         values = [value for value in where.values() if value is not None]
+        terms += ["due_wall IS NOT NULL"] if scheduled else []
         rows = self._file.rows(
             f"SELECT {JOB_COLUMNS} FROM jobs {'WHERE ' if terms else ''}{' AND '.join(terms)} "
             "ORDER BY position DESC LIMIT ?",
             (*values, limit),
         )
         return tuple(map(job_from_row, rows))
+
+    def disown(self, owner: str, *, new_owner: str) -> int:
+        """Give the jobs of an owner, with their events, to another name; return how many."""
+        with self._file.writing() as db:
+            moved = db.execute("UPDATE jobs SET owner = ? WHERE owner = ?", (new_owner, owner)).rowcount
+            db.execute("UPDATE events SET owner = ? WHERE owner = ?", (new_owner, owner))
+            recount(db)
+        return moved
 
     def counts(self, owner: str | None = None) -> dict[JobStatus, int]:
         """Return the number of jobs in each state, 0 included."""

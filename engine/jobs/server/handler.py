@@ -196,7 +196,7 @@ class RequestHandler:
     def _look_up(self, work: Work) -> None:
         request, user = work.request, work.user
         if isinstance(request, m.Status):
-            work.reply = job_view(self._job(request.job_id, user))
+            work.reply = self._view(self._job(request.job_id, user), user)
         elif isinstance(request, m.Wait):
             work.reply = self._wait(request, work)
         elif isinstance(request, m.List):
@@ -211,15 +211,18 @@ class RequestHandler:
     def _sees_all(self, user: str) -> bool:
         return sees_all(self._node, user)
 
+    def _view(self, job: Job, user: str) -> m.JobView:
+        return job_view(job, in_full=self._sees_all(user))
+
     def _job(self, job_id: str, user: str) -> Job:
         return visible_job(self._ledger, self._node, job_id, user)
 
     def _wait(self, request: m.Wait, work: Work) -> m.Message | None:
         job = self._job(request.job_id, work.user)
         if job.status in TERMINAL or request.timeout == 0:
-            return job_view(job)
+            return self._view(job, work.user)
         until = self._clock.monotonic() + request.timeout
-        if not self._waits.add(HeldWait(request.job_id, work.client, work.route, until)):
+        if not self._waits.add(HeldWait(request.job_id, work.client, work.route, until, work.user)):
             raise RequestError(
                 "BUSY", "too many wait requests are held; use the verb status", retry_after=1.0
             )
@@ -230,7 +233,11 @@ class RequestHandler:
         if request.before is not None:
             self._job(request.before, user)
         jobs = self._ledger.jobs.page(
-            owner=owner, status=request.status, limit=request.limit + 1, before=request.before
+            owner=owner,
+            status=JobStatus.QUEUED if request.status == "scheduled" else request.status,
+            scheduled=request.status == "scheduled",
+            limit=request.limit + 1,
+            before=request.before,
         )
         views: list[m.JobView] = []
         size = 0
@@ -238,7 +245,7 @@ class RequestHandler:
             size += 600 + _text_bytes(job)
             if views and size > PAGE_MAX_BYTES:
                 break
-            views.append(job_view(job))
+            views.append(self._view(job, user))
         more = len(views) < len(jobs)
         return m.Jobs.model_construct(jobs=tuple(views), before=views[-1].job_id if more and views else None)
 
@@ -258,7 +265,7 @@ class RequestHandler:
             size += 250 + sum(len(str(value)) for value in event.details.values())
             if views and size > PAGE_MAX_BYTES:
                 break
-            views.append(event_view(event))
+            views.append(event_view(event, in_full=self._sees_all(user)))
         return m.EventsReply.model_construct(
             events=tuple(views), last=max(last, views[-1].seq if views else 0), more=len(views) < len(found)
         )
@@ -311,13 +318,13 @@ class RequestHandler:
     def _release(self, held: Iterable[HeldWait]) -> list[Reply]:
         replies = []
         for one in held:
-            work = Work("", one.client, one.route)
+            work = Work(one.user, one.client, one.route)
 
             def read(work: Work, job_id: str = one.job_id) -> None:
                 job = self._ledger.jobs.get(job_id)
                 if job is None:
                     raise not_found(job_id)
-                work.reply = job_view(job)
+                work.reply = self._view(job, work.user)
 
             self._guarded(work, read)
             assert work.reply is not None

@@ -92,7 +92,7 @@ class LedgerWriter:
             visible_job(self._ledger, self._node, change.job_id, change.user)
             jobs = self._ledger.jobs
             do = jobs.request_cancel if change.verb == "cancel" else jobs.retry
-            return job_view(do(change.job_id))
+            return job_view(do(change.job_id), in_full=sees_all(self._node, change.user))
         except (WrongState, DamagedJob) as error:
             return RequestError("CONFLICT", str(error), field="job_id").reply
         except UnknownJob:

@@ -13,8 +13,10 @@ import pytest
 import zmq
 import zmq.auth
 
+from tests.support.ledgers import submit
 from tests.support.server import STORY, RunningServer, Speaker, node_config
 from video_pipeline.engine.cli.main import main
+from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.curve import (
     CLIENT_NAME,
@@ -27,6 +29,8 @@ from video_pipeline.engine.jobs.curve import (
     read_key,
     revoke_client,
 )
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 
 def test_key_files_are_private_and_in_the_format_of_zmq_auth(tmp_path: Path) -> None:
@@ -130,13 +134,35 @@ def test_the_commands_make_list_and_revoke(
         found: dict[str, Any] = json.loads(capsys.readouterr().out)
         return found
 
-    assert len(run("node")["public_key"]) == 40
+    made = run("node")
+    assert len(made["public_key"]) == 40
+    assert run("node") == made  # the first start of a node makes it too
     assert Path(run("client", "studio")["secret_key"]).exists()
     assert run("list") == {"clients": ["studio"], "faults": []}
     assert Path(run("revoke", "studio")["revoked"]).exists()
     assert run("list")["clients"] == []
     assert main(["keys", "revoke", "studio"]) == 2
     assert "which is not a client of this node" in capsys.readouterr().err
+
+
+def test_a_new_client_of_an_old_name_does_not_see_the_jobs_of_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    folders = Folders.of(load_config(environ=False))
+    folders.make()
+    with Ledger(folders.ledger) as ledger:
+        old = submit(ledger, "old", owner="studio")
+        others = submit(ledger, "others", owner="bob")
+        for verb in ("client", "revoke", "client"):
+            (folders.state / "keys" / "issued" / "studio.key_secret").unlink(missing_ok=True)
+            assert main(["keys", verb, "studio"]) == 0
+        assert ledger.jobs.page(owner="studio") == ()
+        assert ledger.jobs.get(old).owner.startswith("studio~")  # type: ignore[union-attr]
+        assert ledger.events.page(after=0, limit=10, owner="studio") == ()
+        assert [job.job_id for job in ledger.jobs.page(owner="bob")] == [others]
+        assert sum(ledger.jobs.counts().values()) == 2
+        assert sum(ledger.jobs.counts("studio").values()) == 0
 
 
 def keys_of(secret: Path) -> tuple[bytes, bytes]:

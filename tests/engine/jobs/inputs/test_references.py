@@ -516,3 +516,23 @@ def test_a_temporary_failure_is_marked_as_temporary(root: Path) -> None:
         local(found, root, _failing("transient"))
     assert caught.value.kind == "transient"
     assert caught.value.details["permanent"] is False
+
+
+def test_after_a_url_that_ends_the_attempt_no_other_is_fetched(root: Path) -> None:
+    scenes = [{"image": f"https://example.com/{number}"} for number in range(40)]
+    found = check(story(*scenes), root)
+    asked: list[str] = []
+
+    def fetch(url: str, folder: Path, kind: AssetKind) -> Path:
+        asked.append(url)
+        raise FetchError(f"{url}: no such page", url=url, kind="unusable")
+
+    with pytest.raises(AssetReferenceError, match=r"scene_id 's[0-3]'.*no such page"):
+        local(found, root, fetch)
+    assert len(asked) <= 8
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "[::1]", "169.254.169.254", "[::ffff:10.0.0.1]"])
+def test_a_url_with_an_address_that_is_not_public_is_refused_at_submit(root: Path, host: str) -> None:
+    with pytest.raises(AssetReferenceError, match="is not a public address"):
+        check(story({"image": f"http://{host}/a.jpg"}), root)
