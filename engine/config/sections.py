@@ -36,16 +36,20 @@ else:  # a type checker cannot evaluate the tables
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 
 
+BIT_RATE_MIN, BIT_RATE_MAX = 8_000, 1_000_000_000
+_BIT_RATE = r"^([89]\d{3}|[1-9]\d{4,8}|1000000000|([89]|[1-9]\d{1,5}|1000000)[kK]|([1-9]\d{0,2}|1000)[mM])$"
+
+
 def _bitrate(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value // 1000}k" if value >= 1000 else str(value)
-    return value
-
-
-def _check_bit_rate(text: str) -> str:
-    if not BIT_RATE_MIN <= parse_bit_rate(text) <= BIT_RATE_MAX:
-        raise ValueError("allowed: 8k to 1000M, bits per second")
-    return text
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return value
+    if isinstance(value, str):
+        is_allowed = re.search(_BIT_RATE, value, re.ASCII) is not None
+    else:
+        is_allowed = BIT_RATE_MIN <= value <= BIT_RATE_MAX
+    if not is_allowed:
+        raise ValueError("allowed: 8k to 1000M, in bits per second (8000, 8k, 8M)")
+    return f"{value // 1000}k" if isinstance(value, int) else value
 
 
 def parse_bit_rate(text: str) -> int:
@@ -83,15 +87,13 @@ def _frame_rate(value: Any) -> Fraction:
     return fps
 
 
-BIT_RATE_MIN, BIT_RATE_MAX = 8_000, 1_000_000_000
-BitrateText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}[kKmM]?$")]
+BitrateText = Annotated[str, Field(pattern=_BIT_RATE)]
 Bitrate = Annotated[
     BitrateText,
     BeforeValidator(
         _bitrate,
         json_schema_input_type=BitrateText | Annotated[int, Field(ge=BIT_RATE_MIN, le=BIT_RATE_MAX)],
     ),
-    AfterValidator(_check_bit_rate),
 ]
 FrameRate = Annotated[
     Fraction,
