@@ -6,6 +6,7 @@ import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 
@@ -29,6 +30,9 @@ from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
 
 HD_LONG_SIDE_PX = 1280
+
+ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that give the alpha channel, which WebM stores beside each frame; FFmpeg's own leave it out."""
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
@@ -123,6 +127,8 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
             f"the last one is held"
         )
     digest = file_sha256(path)
+    codec = stream.codec_context.name
+    alpha_decoder = ALPHA_DECODERS.get(codec) if stream.metadata.get("alpha_mode") == "1" else None
     footage = Footage(
         path=path.resolve(),
         width_px=max(2, width),
@@ -140,7 +146,8 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         seekable=seekable,
         color=color_of(stream, frame),
         interlaced=bool(frame.interlaced_frame),
-        transparent=stream.codec_context.name != "rawvideo" and _has_alpha(frame.format),
+        transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
+        alpha_decoder=alpha_decoder,
     )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
