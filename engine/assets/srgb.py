@@ -1,4 +1,4 @@
-"""One way to sRGB for every picture: by its ICC profile, or by a PNG's gAMA and cHRM; names are not believed."""
+"""One way to sRGB for every picture: by a PNG's cICP, its ICC profile, or a PNG's gAMA and cHRM; names are not believed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
+
+from video_pipeline.engine.assets.png_cicp import Cicp, cicp_to_srgb
 
 SAME_LEVELS: Final = 2
 """A profile that changes no colour by more is sRGB's: profiles of sRGB differ by rounding."""
@@ -25,13 +27,31 @@ BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367]
 """From XYZ to the responses of cones, in which white is adapted (ICC.1:2022, annex E)."""
 
 _MODES: Final = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
+"""The mode in which a profile's space is converted."""
+
+GREY_IN_RGBA: Final = "grey in RGBA"
+"""The key in a picture's `info` that `open_picture` sets for grey with alpha of 16 bits, which Pillow reads as RGBA."""
+
+_GREY_MODES: Final = frozenset(["1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"])
+
+
+def is_srgb(image: Image.Image) -> bool:
+    """Return whether a picture's colours are sRGB's as they are, or nothing usable is said of them."""
+    cicp = cicp_of(image)
+    return cicp.is_srgb if cicp is not None else foreign_profile(image) is None
+
+
+def cicp_of(image: Image.Image) -> Cicp | None:
+    """Return what `open_picture` found in a PNG's cICP chunk; it goes before every other description."""
+    found = image.info.get("cicp")
+    return found if isinstance(found, Cicp) else None
 
 
 def foreign_profile(image: Image.Image) -> bytes | None:
     """Return the ICC profile of a picture's colours, or None if they are sRGB or nothing usable is said of them."""
     given = image.info.get("icc_profile")
     if given:
-        return given if _changes_colours(given) else None
+        return given if _describes(given, image) and _changes_colours(given) else None
     gamma, chromaticity = image.info.get("gamma"), image.info.get("chromaticity")
     if "srgb" in image.info or not (gamma or chromaticity):
         return None
@@ -46,11 +66,17 @@ def foreign_profile(image: Image.Image) -> bytes | None:
 def to_srgb(image: Image.Image) -> Image.Image:
     """Return a picture in sRGB, RGBA where it has transparency and RGB else; `image` itself if it is that already."""
     wanted = "RGBA" if image.has_transparency_data else "RGB"
-    profile = foreign_profile(image)
+    cicp = cicp_of(image)
+    profile = None if cicp is not None else foreign_profile(image)
+    layer = image.convert("RGBA") if wanted == "RGBA" and image.mode != "RGBA" else image
+    if cicp is not None and not cicp.is_srgb:
+        converted = cicp_to_srgb(layer.convert("RGB"), cicp)
+        if wanted == "RGBA":
+            converted.putalpha(layer.getchannel("A"))
+        return converted
     if profile is None:
         return image if image.mode == wanted else image.convert(wanted)
     mode = _MODES[_space(profile)]
-    layer = image.convert("RGBA") if wanted == "RGBA" else image
     converted = _convert(layer if layer.mode == mode else layer.convert(mode), profile)
     if wanted == "RGBA":
         converted.putalpha(layer.getchannel("A"))
@@ -70,6 +96,16 @@ def _convert(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _space(profile: bytes) -> str:
     return profile[16:20].decode("ascii", "replace").strip()
+
+
+def _describes(profile: bytes, image: Image.Image) -> bool:
+    """Return whether a profile's space is that of a picture: one of another space says nothing of its colours."""
+    space = _space(profile)
+    if space == "RGB":
+        return image.mode != "CMYK"
+    if space == "GRAY":
+        return image.mode in _GREY_MODES or GREY_IN_RGBA in image.info
+    return space == image.mode
 
 
 @lru_cache(maxsize=64)

@@ -9,18 +9,24 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from video_pipeline.engine.assets.formats import ALLOWED, contents_of
-from video_pipeline.engine.assets.srgb import foreign_profile, to_srgb
+from video_pipeline.engine.assets.png_cicp import read_cicp
+from video_pipeline.engine.assets.srgb import GREY_IN_RGBA, is_srgb, to_srgb
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
+from video_pipeline.filters.graph import PROTOCOLS
 
 DEMUXERS = {content.name.upper(): content.demuxer for content in contents_of("picture")}
 """FFmpeg's demuxer for each accepted format, by Pillow's name."""
 
 FLATTEN_COLOUR = (0, 0, 0)
+FOR_FFMPEG, FOR_PILLOW = "ffmpeg", "pillow"
+"""What reads a plain picture; see `_ffmpeg_decodes`."""
+
 ORIENTATION_TAG = 0x0112
 
 # `max_megapixels` replaces Pillow's limit, which only warns.
@@ -39,6 +45,10 @@ def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
         raise ImageGenerationError(f"{path}: is not a picture; allowed: {ALLOWED['picture']}") from error
     except (OSError, ValueError, SyntaxError) as error:
         raise ImageGenerationError(f"{path}: cannot be read: {error}") from error
+    if image.format == "PNG":
+        image.info["cicp"] = read_cicp(path)
+        if any(tile.args == "LA;16B" for tile in image.tile):
+            image.info[GREY_IN_RGBA] = True
     pixels = image.width * image.height
     if pixels > max_megapixels * 1e6:
         image.close()
@@ -94,9 +104,21 @@ def _usable_unchanged(image: Image.Image) -> bool:
         plain
         and image.getexif().get(ORIENTATION_TAG, 1) in (0, 1)
         and not image.has_transparency_data
-        and foreign_profile(image) is None
+        and is_srgb(image)
         and getattr(image, "n_frames", 1) == 1
     )
+
+
+def _ffmpeg_decodes(path: Path, demuxer: str, size_px: tuple[int, int]) -> bool:
+    """Return whether FFmpeg decodes a picture too: it refuses some that Pillow reads, such as a PNG with a damaged profile."""
+    try:
+        with av.open(
+            str(path.absolute()), format=demuxer, options={"protocol_whitelist": PROTOCOLS}
+        ) as opened:
+            frame = next(opened.decode(video=0), None)
+            return frame is not None and (frame.width, frame.height) == size_px
+    except (av.FFmpegError, EOFError, ValueError, IndexError):
+        return False
 
 
 def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max_side_px: int) -> Still:
@@ -118,13 +140,17 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
                     if image.format == "JPEG":
                         image.draft("RGB", (1, 1))  # reads every byte but produces few pixels
                     image.load()
-                    target.write_text(f"{width}x{height}", encoding="ascii")
+                    decodes = _ffmpeg_decodes(path, DEMUXERS[str(image.format)], (width, height))
+                    target.write_text(FOR_FFMPEG if decodes else FOR_PILLOW, encoding="ascii")
 
                 unchanged = _usable_unchanged(image) and max(image.size) <= max_side_px
                 digest = file_sha256(path)
                 if unchanged:
                     # Decoding proves that the file is whole; the result holds for every file of the same bytes.
-                    cache.get_or_make("whole", {"sha256": digest, "pillow": 1}, ".txt", note_decoded)
+                    parts = {"sha256": digest, "pillow": 1, "ffmpeg": 1}
+                    note, _ = cache.get_or_make("whole", parts, ".txt", note_decoded)
+                    unchanged = note.read_text(encoding="ascii", errors="replace") != FOR_PILLOW
+                if unchanged:
                     return Still(path.resolve(), width, height, digest, DEMUXERS[str(image.format)])
 
                 def make(target: Path) -> None:
@@ -135,7 +161,7 @@ def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max
                     flat.save(target, "PNG", compress_level=1)
                     made.append(flat)
 
-                parts = {"sha256": digest, "max_side_px": max_side_px, "pillow": 2}
+                parts = {"sha256": digest, "max_side_px": max_side_px, "pillow": 3}
                 target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error

@@ -15,7 +15,7 @@ from video_pipeline.engine.config.sections import WatermarkSettings
 from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.timeline import Watermark
 
-WATERMARK_VERSION = 2
+WATERMARK_VERSION = 3
 """Increase it when the scaling changes, so that cached watermarks are not used."""
 
 
