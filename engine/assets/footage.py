@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,6 +37,8 @@ ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
+
+TAGGED_DURATION: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)", re.ASCII)
 
 MISSED_S = Fraction(1, 4)
 """Seconds by which a header may be off without a lost frame: rounding, and sound that ends a little later."""
@@ -117,7 +120,8 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
             f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
         )
     # If the video stream has no length, the picture may end before the sound.
-    reached = last.end if stream.duration else max(last.end, last.others_end)
+    has_length = stream.duration or _tagged_duration(stream)
+    reached = last.end if has_length else max(last.end, last.others_end)
     warning, seekable = None, end - reached <= MISSED_S
     if is_cover(stream):
         warning = f"{path}: its only picture is a cover picture, which is held"
@@ -185,6 +189,9 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
     origin = axis_start(container)
     if container.format.name in WITHOUT_HEADER:
         return None
+    tagged = _tagged_duration(stream)
+    if tagged is not None and tagged > origin:
+        return tagged - origin
     if stream.duration and stream.time_base:
         begins = (stream.start_time or 0) * stream.time_base - origin if stream.start_time else Fraction(0)
         return begins + stream.duration * stream.time_base
@@ -193,6 +200,15 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
     # Matroska writers count the length from time stamp 0 or from the first one.
     whole = Fraction(container.duration, av.time_base)
     return whole - origin if whole > origin else whole
+
+
+def _tagged_duration(stream: av.VideoStream) -> Fraction | None:
+    """Return when a track ends by its tag DURATION, which Matroska writers add: the file's own length is its sound's, too."""
+    found = TAGGED_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if found is None or is_cover(stream):
+        return None
+    hours, minutes, seconds = found.groups()
+    return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds) or None
 
 
 def _length(promised: Fraction | None, last: LastFrame, until: Fraction | None) -> Fraction:
