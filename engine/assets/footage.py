@@ -203,12 +203,16 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
 
 
 def _tagged_duration(stream: av.VideoStream) -> Fraction | None:
-    """Return when a track ends by its tag DURATION, which Matroska writers add: the file's own length is its sound's, too."""
+    """Return when a track ends by its tag DURATION, which Matroska writers add: the file's own length is its sound's, too.
+
+    None for a track of one frame, which is a cover or a picture that is held while the sound goes on.
+    """
     found = TAGGED_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
-    if found is None or is_cover(stream):
+    if found is None:
         return None
     hours, minutes, seconds = found.groups()
-    return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds) or None
+    tagged = (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
+    return tagged if tagged * (stream.average_rate or 25) >= 2 else None
 
 
 def _length(promised: Fraction | None, last: LastFrame, until: Fraction | None) -> Fraction:
