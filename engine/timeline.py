@@ -51,7 +51,7 @@ class Footage:
     stream's number in the file, None for the first. If `changes_size`, later frames differ in size from the
     first. A file that is not `seekable` is damaged and is read from its start. `color` describes its colours
     if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced. A `transparent`
-    clip is drawn on black.
+    clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that gives its transparency if the usual one does not.
     """
 
     path: Path
@@ -71,6 +71,7 @@ class Footage:
     color: ColorTags | None = None
     interlaced: bool = False
     transparent: bool = False
+    alpha_decoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

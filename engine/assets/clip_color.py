@@ -12,9 +12,12 @@ UNSPECIFIED: Final = 2
 
 PRIMARIES: Final = {
     4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
-    11: "smpte431", 12: "smpte432", 22: "jedec-p22",
+    11: "smpte432", 12: "smpte432", 22: "jedec-p22",
 }  # fmt: skip
-"""FFmpeg's names of primaries by their numbers in ISO 23091-2, without those of BT.709."""
+"""FFmpeg's names of primaries by their numbers in ISO 23091-2, without those of BT.709.
+
+P3 with the white of cinemas (11) is shown with a screen's white, as everything is: FFmpeg would leave it greenish.
+"""
 
 TRANSFERS: Final = {8: "linear", 16: "smpte2084", 18: "arib-std-b67"}
 """FFmpeg's names of transfers by number; all others are treated as BT.709, as screens show them."""

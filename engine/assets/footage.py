@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 
@@ -32,8 +34,13 @@ READ_BYTES = 256 * 1024
 
 HD_LONG_SIDE_PX = 1280
 
+ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that give the alpha channel, which WebM stores beside each frame; FFmpeg's own leave it out."""
+
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of containers that store no length, so FFmpeg estimates it from time stamps."""
+
+TAGGED_DURATION: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)", re.ASCII)
 
 MISSED_S = Fraction(1, 4)
 """Seconds by which a header's end may differ without a missing frame: rounding, and sound that ends slightly later."""
@@ -127,7 +134,8 @@ def _cut_out(
             f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
         )
     # If the video stream has no length, the picture may end before the sound.
-    reached = last.end if stream.duration else max(last.end, last.others_end)
+    has_length = stream.duration or _tagged_duration(stream)
+    reached = last.end if has_length else max(last.end, last.others_end)
     warning, seekable = None, end - reached <= MISSED_S
     if is_cover(stream):
         warning = f"{path}: its only picture is its cover, which is held"
@@ -136,6 +144,8 @@ def _cut_out(
             f"{path}: its frames end at {float(last.end):.2f} s, not at {float(end):.2f} s as its header says; "
             f"the last one is held"
         )
+    codec = stream.codec_context.name
+    alpha_decoder = ALPHA_DECODERS.get(codec) if stream.metadata.get("alpha_mode") == "1" else None
     footage = Footage(
         path=path.absolute(),
         width_px=max(2, width),
@@ -153,7 +163,8 @@ def _cut_out(
         seekable=seekable,
         color=color_of(stream, frame),
         interlaced=bool(frame.interlaced_frame),
-        transparent=stream.codec_context.name != "rawvideo" and _has_alpha(frame.format),
+        transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
+        alpha_decoder=alpha_decoder,
     )
     sound = Sound(path.absolute(), file.sha256, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
@@ -191,6 +202,9 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
     origin = axis_start(container)
     if container.format.name in WITHOUT_HEADER:
         return None
+    tagged = _tagged_duration(stream)
+    if tagged is not None and tagged > origin:
+        return tagged - origin
     if stream.duration and stream.time_base:
         begins = (stream.start_time or 0) * stream.time_base - origin if stream.start_time else Fraction(0)
         return begins + stream.duration * stream.time_base
@@ -199,6 +213,19 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
     # Some Matroska writers count the length from time stamp 0, others from the first time stamp.
     whole = Fraction(container.duration, av.time_base)
     return whole - origin if whole > origin else whole
+
+
+def _tagged_duration(stream: av.VideoStream) -> Fraction | None:
+    """Return when a track ends by its tag DURATION, which Matroska writers add: the file's own length is its sound's, too.
+
+    None for a track of one frame, which is a cover or a picture that is held while the sound goes on.
+    """
+    found = TAGGED_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    tagged = (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
+    return tagged if tagged * (stream.average_rate or 25) >= 2 else None
 
 
 def _length(promised: Fraction | None, last: LastFrame, until: Fraction | None) -> Fraction:

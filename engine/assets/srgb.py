@@ -33,6 +33,12 @@ BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367]
 """Matrix from XYZ to cone responses, for adapting to another white (ICC.1:2022, annex E)."""
 
 _MODES: Final = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
+"""The mode in which a profile's space is converted."""
+
+GREY_IN_RGBA: Final = "grey in RGBA"
+"""The key in a picture's `info` that `open_picture` sets for grey with alpha of 16 bits, which Pillow reads as RGBA."""
+
+_GREY_MODES: Final = frozenset(["1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"])
 
 
 def foreign_profile(image: Image.Image) -> bytes | None:
@@ -44,7 +50,7 @@ def foreign_profile(image: Image.Image) -> bytes | None:
         return made if made and _changes_colours(made) else None
     given = image.info.get("icc_profile")
     if given:
-        return given if _changes_colours(given) else None
+        return given if _describes(given, image) and _changes_colours(given) else None
     gamma, chromaticity = image.info.get("gamma"), image.info.get("chromaticity")
     if "srgb" in image.info or not (gamma or chromaticity):
         return None
@@ -63,7 +69,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
     if profile is None:
         return image if image.mode == wanted else image.convert(wanted)
     mode = _MODES[_space(profile)]
-    layer = image.convert("RGBA") if wanted == "RGBA" else image
+    layer = image.convert("RGBA") if wanted == "RGBA" and image.mode != "RGBA" else image
     converted = _convert(layer if layer.mode == mode else layer.convert(mode), profile)
     if wanted == "RGBA":
         converted.putalpha(layer.getchannel("A"))
@@ -83,6 +89,16 @@ def _convert(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _space(profile: bytes) -> str:
     return profile[16:20].decode("ascii", "replace").strip()
+
+
+def _describes(profile: bytes, image: Image.Image) -> bool:
+    """Return whether a profile's space is that of a picture: one of another space says nothing of its colours."""
+    space = _space(profile)
+    if space == "RGB":
+        return image.mode != "CMYK"
+    if space == "GRAY":
+        return image.mode in _GREY_MODES or GREY_IN_RGBA in image.info
+    return space == image.mode
 
 
 @lru_cache(maxsize=64)

@@ -6,16 +6,18 @@ it. The size limit is checked in the header before a pixel is decoded.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from video_pipeline.engine.assets.cicp import read_cicp
 from video_pipeline.engine.assets.formats import ALLOWED, contents_of
-from video_pipeline.engine.assets.srgb import CICP, foreign_profile, to_srgb
+from video_pipeline.engine.assets.srgb import CICP, GREY_IN_RGBA, foreign_profile, to_srgb
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, OpenFile
 from video_pipeline.engine.errors import ImageGenerationError
@@ -25,6 +27,9 @@ DEMUXERS = {content.name.upper(): content.demuxer for content in contents_of("pi
 """FFmpeg's demuxer for each accepted format, by Pillow's name."""
 
 FLATTEN_COLOUR = (0, 0, 0)
+FOR_FFMPEG, FOR_PILLOW = "ffmpeg", "pillow"
+"""What reads a plain picture; see `_ffmpeg_decodes`."""
+
 ORIENTATION_TAG = 0x0112
 
 # `max_megapixels` replaces Pillow's limit, which only warns.
@@ -49,6 +54,8 @@ def open_picture(
                     )
                 if image.format == "PNG":
                     image.info[CICP] = read_cicp(file.stream)
+                    if any(tile.args == "LA;16B" for tile in image.tile):
+                        image.info[GREY_IN_RGBA] = True
                 yield file, image
     except FileNotFoundError as error:
         raise ImageGenerationError(f"{path}: does not exist") from error
@@ -107,6 +114,16 @@ def _usable_unchanged(image: Image.Image) -> bool:
     )
 
 
+def _ffmpeg_decodes(file: OpenFile, demuxer: str, size_px: tuple[int, int]) -> bool:
+    """Return whether FFmpeg decodes a picture too: it refuses some, such as a PNG with a damaged profile."""
+    try:
+        with av.open(io.BytesIO(file.read()), "r", format=demuxer) as opened:
+            frame = next(opened.decode(video=0), None)
+            return frame is not None and (frame.width, frame.height) == size_px
+    except (av.FFmpegError, EOFError, ValueError, IndexError):
+        return False
+
+
 def prepare_still(
     path: Path,
     *,
@@ -133,12 +150,17 @@ def prepare_still(
                     if image.format == "JPEG":
                         image.draft("RGB", (1, 1))  # reads every byte but produces few pixels
                     image.load()
+                    decodes = _ffmpeg_decodes(file, DEMUXERS[str(image.format)], (width, height))
                     file.check()
-                    target.write_text(f"{width}x{height}", encoding="ascii")
+                    target.write_text(FOR_FFMPEG if decodes else FOR_PILLOW, encoding="ascii")
 
-                if _usable_unchanged(image) and max(image.size) <= max_side_px:
+                unchanged = _usable_unchanged(image) and max(image.size) <= max_side_px
+                if unchanged:
                     # Decoding proves that the file is whole; the result holds for every file of the same bytes.
-                    cache.get_or_make("whole", {"sha256": file.sha256, "pillow": 1}, ".txt", note_decoded)
+                    parts = {"sha256": file.sha256, "pillow": 1, "ffmpeg": 1}
+                    note, _ = cache.get_or_make("whole", parts, ".txt", note_decoded)
+                    unchanged = note.read_text(encoding="ascii", errors="replace") != FOR_PILLOW
+                if unchanged:
                     return Still(path.absolute(), width, height, file.sha256, DEMUXERS[str(image.format)])
 
                 def make(target: Path) -> None:

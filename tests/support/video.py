@@ -254,8 +254,14 @@ def compositor_of(
     timeline: Timeline, *, captions: Sequence[CaptionArt] = (), motion: str = "auto", oversample: int = 4
 ) -> FfmpegCompositor:
     """Return a compositor that uses the same ffmpeg as a render."""
+    program = find_ffmpeg()
     return FfmpegCompositor(
-        timeline, tuple(captions), find_ffmpeg().path, motion=motion, oversample=oversample
+        timeline,
+        tuple(captions),
+        program.path,
+        motion=motion,
+        oversample=oversample,
+        decoders=program.decoders,
     )
 
 

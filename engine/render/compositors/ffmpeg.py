@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from video_pipeline.engine.assets.formats import INDEXED_DEMUXERS
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
@@ -55,9 +56,6 @@ PIX_FMT = "yuv420p"
 PERSPECTIVE_MAX_ZOOM = 1.8
 """Largest zoom of the perspective filter, which enlarges a frame-sized picture: beyond it, the result looks soft."""
 
-INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
-"""Demuxers that can seek to the keyframe before a time; other files are read from their start."""
-
 SCALE_CONVERTS_FROM = (8,)
 """The first FFmpeg release whose scale filter converts primaries and transfers."""
 
@@ -83,6 +81,7 @@ class FfmpegCompositor:
     oversample: int = 4
     has_perspective: bool = True
     converter: Converter = "zscale"
+    decoders: frozenset[str] = frozenset()
     version: str = ""
     name: ClassVar[str] = "ffmpeg"
 
@@ -372,6 +371,8 @@ class FfmpegCompositor:
             options |= {"ss": float(wanted), "noaccurate_seek": None}
         if footage.changes_size:
             options["reinit_filter"] = 0
+        if footage.alpha_decoder in self.decoders:
+            options["c:v"] = footage.alpha_decoder
         stream = open_input(
             footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
         )
@@ -501,6 +502,7 @@ def open_graphs(
         oversample=config.video.zoompan_oversample,
         has_perspective="perspective" in ffmpeg.filters,
         converter=_converter(ffmpeg),
+        decoders=ffmpeg.decoders,
         version=ffmpeg.version,
     )
 

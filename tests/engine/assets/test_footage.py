@@ -84,6 +84,26 @@ def test_the_sound_of_every_container_is_heard_in_its_place(tmp_path: Path, suff
         assert loudest == pytest.approx(click, abs=0.03)  # MP3 in AVI and FLV begins with its encoder's delay
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_a_clip_is_as_long_as_its_picture_however_long_its_sound_is(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    ffmpeg(*PICTURE, "-f", "lavfi", "-i", "sine=d=90:r=48000", path)
+    clipped = probed(path)
+    assert clipped.warning is None
+    assert float(clipped.footage.duration) == pytest.approx(1, abs=0.05)
+
+
+def test_a_camera_s_mpeg_ts_with_arrival_times_is_a_clip(tmp_path: Path) -> None:
+    path = tmp_path / "camera.mts"
+    ffmpeg(*PICTURE, *TONE, "-f", "mpegts", "-mpegts_m2ts_mode", "1", path)
+    assert path.read_bytes()[4::192][:8] == b"G" * 8
+    clipped = probed(path)
+    assert clipped.footage.demuxer == "mpegts"
+    assert clipped.footage.duration == pytest.approx(1, abs=0.05)
+    assert clipped.sound is not None
+    assert probe_sound(path).duration == pytest.approx(1, abs=0.1)
+
+
 @pytest.mark.parametrize("turn", [90, 180, 270, -90])
 def test_a_turned_phone_s_clip_is_as_wide_as_it_is_seen(clips: Path, tmp_path: Path, turn: int) -> None:
     path = tmp_path / "turned.mp4"
