@@ -199,6 +199,7 @@ def _render_attempt(
         staging / f"{description['story_id']}.mp4",
         config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
+        cache_required=False,
         max_seconds=config.node.max_video_seconds,
         on_event=ProgressMeter(lambda progress: pipe.send(progress=progress)),
         stop=stop,
