@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from video_pipeline.engine.assets.generate import open_asset_cache, scratch_folder
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.files import StagedFiles
 from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import CancelledError, InputError, RenderingError
+from video_pipeline.engine.errors import CancelledError, RenderingError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
@@ -68,19 +67,6 @@ class RenderResult:
         }
 
 
-@contextmanager
-def _scratch(config: Config) -> Iterator[Path]:
-    """Yield a private temporary folder; it is deleted when the block ends."""
-    parent = config.storage.temp_path
-    if parent is not None:
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"storage.temp_path: {parent} cannot be written: {error.strerror}") from error
-    with tempfile.TemporaryDirectory(prefix="video-pipeline-", dir=parent) as folder:
-        yield Path(folder)
-
-
 def render_story(
     story: Story,
     output: Path,
@@ -91,6 +77,7 @@ def render_story(
     sources: Mapping[str, Path] = MappingProxyType({}),
     beneath: Mapping[Path, Path] = MappingProxyType({}),
     use_cache: bool = True,
+    cache_required: bool = True,
     workers: int | None = None,
     max_seconds: float | None = None,
     on_event: OnEvent | None = None,
@@ -103,7 +90,8 @@ def render_story(
     such as the story file: an output that would replace one of them, or a file that the story names, is an
     InputError, and so is a video that would be longer than `max_seconds`. `beneath` maps files to the folder that each
     must be in when it is opened. Setting `stop` ends the render with CancelledError. Without `use_cache` the cache is
-    neither read nor written. Raises InputError, AssetError or RenderingError; then the only new files are those in the
+    neither read nor written; without `cache_required` one that cannot be written is a warning even if the
+    configuration names it. Raises InputError, AssetError or RenderingError; then the only new files are those in the
     cache, from which the next render resumes.
     """
     watch = Stopwatch()
@@ -117,8 +105,11 @@ def render_story(
         ],
     )
     check_output(output)
-    with _scratch(config) as scratch:
-        cache = None if use_cache else ContentCache(scratch / "cache")
+    with scratch_folder(config) as scratch:
+        if use_cache:
+            cache = replace(open_asset_cache(config, required=cache_required), own=scratch / "used")
+        else:
+            cache = ContentCache(scratch / "cache")
         try:
             plan = plan_video(
                 story,

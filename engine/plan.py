@@ -102,7 +102,9 @@ def plan_timeline(
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
     with watch.stage("check"):
-        ffmpeg_search = _start(find_ffmpeg, cache)
+        ffmpeg_search = _start(
+            find_ffmpeg, replace(cache, own=None)
+        )  # it may outlive this render's own files
         chosen = choose_compositor(config.video.compositor)
         fonts = FontCatalogue(files=files)
         letters = check_fonts(story, story_scenes(story), config=config, catalogue=fonts, base=base)

@@ -4,8 +4,8 @@
     python -m tests.soak --kills 20 --seed 7 --folder /tmp/soak
 
 A node renders short stories that several clients hand in; some they hand in twice, some they cancel. Meanwhile the
-node, its server, its guard and its workers are killed at random moments, and workers are stopped for longer than
-their lease. In the end every job that was acknowledged must be in exactly one terminal state with at most one
+node, its server, its guard and its workers are killed at random moments or stopped for longer than their lease,
+and the cache is emptied. In the end every job that was acknowledged must be in exactly one terminal state with at most one
 published output, each key must stand for one job, and no process or temporary folder may be left. Exit status 1
 where that does not hold.
 """
@@ -41,7 +41,10 @@ PARTS = {
     "guard": "video_pipeline.engine.jobs.dispatch.guard",
     "worker": "video_pipeline.engine.jobs.dispatch.worker",
 }
-VICTIMS = ("node", "node", "server", "server", "guard", "worker", "worker", "worker", "stopped worker")
+VICTIMS = (
+    *("node", "node", "server", "server", "guard", "worker", "worker", "worker"),
+    *("stopped worker", "stopped server", "stopped guard", "cache"),
+)
 """Chosen from evenly: named more than once, more often."""
 LEASE_SECONDS = 3.0
 CLIENTS = 3
@@ -176,6 +179,10 @@ class Soak:
             self.node.kill()
             time.sleep(self._rng.choice((0.0, 0.0, 0.3)))
             self.node.start()
+        elif victim == "cache":
+            for path in self.node.config.cache_dir().rglob("*"):
+                with suppress(OSError):
+                    path.unlink()
         else:
             part = PARTS[victim.removeprefix("stopped ")]
             found = [pid for pid, command in processes_of(self.folders.state).items() if part in command]

@@ -7,8 +7,9 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,14 @@ from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Images
-from video_pipeline.engine.errors import AssetError, ConfigError, FileChangedError, StoryError, TTSError
+from video_pipeline.engine.errors import (
+    AssetError,
+    ConfigError,
+    FileChangedError,
+    InputError,
+    StoryError,
+    TTSError,
+)
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
@@ -148,22 +156,37 @@ def _music(job: AssetJob) -> _Made:
         return _Made(None, (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
 
 
-def open_asset_cache(config: Config) -> ContentCache:
+def open_asset_cache(config: Config, *, required: bool = True) -> ContentCache:
     """Return the content cache that the configuration names.
 
     If storage.cache_path is not set and the user's cache folder is not writable, it is a temporary folder that
-    is deleted when the process ends. Raises ConfigError if storage.cache_path cannot be written.
+    is deleted when the process ends. Raises ConfigError if storage.cache_path cannot be written. Without `required`,
+    as on a node, that is a warning too, and the cache leaves node.min_free_mb of its disk free.
     """
     max_bytes = int(config.storage.max_storage_gb * 1e9)
+    free = 0 if required else int(config.node.min_free_mb * 1e6)
     try:
-        return open_cache(config.cache_dir(), max_bytes=max_bytes)
+        return open_cache(config.cache_dir(), max_bytes=max_bytes, keep_free_bytes=free)
     except ConfigError as error:
-        if config.storage.cache_path is not None:
+        if required and config.storage.cache_path is not None:
             raise
         folder = Path(tempfile.mkdtemp(prefix="video-pipeline-cache-", dir=config.storage.temp_path))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         logger.warning("%s; nothing is cached beyond this run", error)
         return ContentCache(folder, max_bytes)
+
+
+@contextmanager
+def scratch_folder(config: Config) -> Iterator[Path]:
+    """Yield a private temporary folder; it is deleted when the block ends."""
+    parent = config.storage.temp_path
+    if parent is not None:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"storage.temp_path: {parent} cannot be written: {error.strerror}") from error
+    with tempfile.TemporaryDirectory(prefix="video-pipeline-", dir=parent) as folder:
+        yield Path(folder)
 
 
 def gather_assets(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests
-from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.segment_key import segment_key
@@ -116,7 +115,10 @@ class SegmentCache:
     def has(self, frames: FrameRange) -> bool:
         """Return whether a range has a file, corrupt or not."""
         key = self._key(frames)
-        return key is not None and self._path(key).exists()
+        try:
+            return key is not None and self._path(key).exists()
+        except OSError:
+            return False
 
     def put(self, frames: FrameRange, segment: CachedSegment) -> None:
         """Store the segment of a range, unless a file changed while it was drawn."""
@@ -132,9 +134,7 @@ class SegmentCache:
             return
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as partial:
-                partial.write_bytes(pack(key, segment))
+            self._store.store(path, pack(key, segment))
         except OSError as error:
             self._give_up(path, error)
 

@@ -200,6 +200,7 @@ def _render_attempt(
         config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
         beneath=local.beneath,
+        cache_required=False,
         max_seconds=config.node.max_video_seconds,
         on_event=ProgressMeter(lambda progress: pipe.send(progress=progress)),
         stop=stop,

@@ -75,7 +75,7 @@ def mix_audio(
         return _silent(target, samples)
     with _working_folder(target) as folder:
         finished = folder / "mix.wav"
-        levelled = _mix(timeline, settings, folder, finished, ffmpeg, cancelled)
+        levelled = _level_mix(timeline, settings, folder, finished, ffmpeg, cancelled)
         _check_length(finished, samples)
         with finished.open("rb") as file:
             os.fsync(file.fileno())
@@ -101,11 +101,11 @@ def mix_into(
         sink(io.BufferedReader(_Zeros(samples * 2 * SAMPLE_BYTES)))
         return _silent(target, samples)
     with _working_folder(target) as folder:
-        levelled = _mix(timeline, settings, folder, sink, ffmpeg, cancelled)
+        levelled = _level_mix(timeline, settings, folder, sink, ffmpeg, cancelled)
     return _report(target, levelled, timeline)
 
 
-def _mix(
+def _level_mix(
     timeline: Timeline,
     settings: Audio,
     folder: Path,

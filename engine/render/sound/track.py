@@ -17,7 +17,6 @@ from av import library_versions
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
-from video_pipeline.engine.common.files import whole_file, write_text
 from video_pipeline.engine.config.sections import Audio, parse_bit_rate
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.sound.mix import SAMPLE_RATE_HZ, AudioReport, mix_into
@@ -138,9 +137,7 @@ def _fetch(cache: ContentCache, parts: dict[str, Any], target: Path) -> AudioRep
 
 def _keep(cache: ContentCache, parts: dict[str, Any], sound: Path, report: AudioReport) -> None:
     path, notes = cache.path("sound", parts, ".m4a"), cache.path("sound", parts, ".json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
-        shutil.copyfile(sound, partial)
     values = {key: value for key, value in asdict(report).items() if key != "path"}
     values["speech"] = [[str(start), str(stop)] for start, stop in report.speech]
-    write_text(notes, json.dumps({"sha256": file_sha256(sound), "report": values}))
+    cache.store(notes, json.dumps({"sha256": file_sha256(sound), "report": values}).encode())
+    cache.store(path, sound)

@@ -26,6 +26,7 @@ from tests.support.at_once import run_at_once
 from tests.support.durability import disk_calls
 from tests.support.video import compositor_of, draw
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.common.cache_room import COUNT
 from video_pipeline.engine.errors import FileChangedError
 from video_pipeline.engine.outputs.thumbnail import FrameWatch
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
@@ -55,7 +56,8 @@ def render(
 
 
 def entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the files of a cache, without the count of their bytes."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != COUNT)
 
 
 @pytest.fixture

@@ -38,17 +38,16 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
 def fill(folder: Path) -> Path:
     """Leave no room on a folder's file system."""
     filler = folder / "filler"
-    with filler.open("wb") as file:
+    with filler.open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(65536))
-                file.flush()
         except OSError:
             pass
     return filler
 
 
-@pytest.mark.parametrize("section", ["storage.output_path", "storage.cache_path", "node.state_path"])
+@pytest.mark.parametrize("section", ["storage.output_path", "node.state_path"])
 def test_a_full_disk_is_not_charged_to_the_job_which_is_done_when_there_is_room(
     tmp_path: Path, session_cache: Path, section: str
 ) -> None:
@@ -71,6 +70,24 @@ def test_a_full_disk_is_not_charged_to_the_job_which_is_done_when_there_is_room(
             job = turn_until_ended(node, job_id)
             assert (job.status, job.attempts) == ("completed", 1)  # of one: the setbacks were not charged
         assert_sound(node.folders, [job_id])
+
+
+def test_a_job_is_rendered_without_a_cache_whose_disk_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", megabytes=4) as small:
+        config = node_config(tmp_path, cache=small / "cache", node={"min_free_mb": 0})
+        with RunningNode(config) as node:
+            filler = fill(small)
+            first = submit(node.ledger, tiny_story(), max_attempts=1)
+            assert turn_until_ended(node, first).status == "completed"
+            assert job_of(node.ledger, first).interruptions == 0
+            filler.unlink()
+            for _ in range(2):
+                again = submit(node.ledger, tiny_story(), max_attempts=1)
+                assert turn_until_ended(node, again).status == "completed"
+            result = job_of(node.ledger, again).result
+            assert result is not None
+            assert result["segments_from_cache"] > 0
+        assert_sound(node.folders, [first])
 
 
 def disk_filler(folder: Path, *, seconds: float = 120) -> dict[str, Any]:
