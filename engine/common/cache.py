@@ -121,10 +121,6 @@ class ContentCache:
         key = key_of({"kind": kind, **parts})
         return self.folder / kind / key[:2] / f"{key}{suffix}"
 
-    def holds(self, path: Path) -> bool:
-        """Return whether a file is of this cache, or one of its files in the `own` folder."""
-        return path.is_relative_to(self.folder) or (self.own is not None and path.is_relative_to(self.own))
-
     @staticmethod
     def touch(path: Path) -> None:
         """Set a file's time of last use, for `prune`; the time it was made, for the ttl, stays."""

@@ -31,6 +31,9 @@ TRANSITION_TWIN_LEVELS = 1
 DISSOLVE_SHARE = 0.02
 """Largest difference between the share of pixels that show the first scene and the progress."""
 
+SAME_PICTURE_LEVELS = 8
+"""How far the mean colour of a frame at a low bit rate may lie from its flat picture's, in RGB."""
+
 AAC_ERROR = 0.02
 """How far samples of a tone at 0.2 of full scale may lie from it after AAC at the default bit rate."""
 
