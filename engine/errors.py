@@ -116,8 +116,10 @@ class SubprocessError(RenderingError):
     """A child process failed; the message ends with its last lines."""
 
     def __init__(self, what: str, *, argv: Sequence[str], returncode: int, stderr: str) -> None:
-        tail = [line for line in stderr.strip().splitlines() if line.strip()][-12:]
-        message = f"{what}: {argv[0]} ended with status {returncode}"
+        if not isinstance(argv, Sequence):
+            raise TypeError(f"argv: got {argv!r}; allowed: a list of text")
+        tail = [line for line in str(stderr).strip().splitlines() if line.strip()][-12:]
+        message = f"{what}: {next(iter(argv), '?')} ended with status {returncode}"
         if tail:
             message += "\n  " + "\n  ".join(tail)
         super().__init__(message, argv=list(argv), returncode=returncode, stderr_tail=tail)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from video_pipeline.engine.common.arguments import as_mapping
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.load import by_sections
 
@@ -20,8 +20,6 @@ def load_any(config: AnyConfig) -> Config:
     """
     if isinstance(config, Mapping) and "video_pipeline" in config:
         config = {"video_pipeline": config["video_pipeline"]}
-    if isinstance(config, str | os.PathLike):
-        config = Path(config)
     loaded = load_config(config)
     if loaded.error_handling.policy is not None:
         return loaded
@@ -34,9 +32,12 @@ def load_any(config: AnyConfig) -> Config:
 def job_sections(config: Mapping[str, Any] | Config | None) -> dict[str, Any]:
     """Return a job's own configuration by sections. If it turns fallbacks off, files are not replaced either."""
     given = config.model_dump(mode="json", exclude_unset=True) if isinstance(config, Config) else config
-    sections = by_sections(given or {}, "config")
+    sections = by_sections(as_mapping(given or {}, "config"), "config")
     handling = sections.get("error_handling", {})
     parts = (handling, sections.get("images"))
     if any(isinstance(part, Mapping) and part.get("fallback_enabled") is False for part in parts):
-        sections["error_handling"] = {"policy": "standard", **handling}
+        sections["error_handling"] = {
+            "policy": "standard",
+            **(handling if isinstance(handling, Mapping) else {}),
+        }
     return sections
