@@ -20,6 +20,7 @@ from video_pipeline.engine.common.arguments import (
     as_instance,
     as_mapping,
     as_path,
+    as_seconds,
     wrong_type,
 )
 from video_pipeline.engine.common.cache import ContentCache
@@ -113,9 +114,10 @@ def render_story(
     config = load_config(config)
     base = as_path(base if base is not None else Path(), "base")
     sound = _voice_over(voice_over)
+    max_seconds = as_seconds(max_seconds, "max_seconds")
     kept_in = {
         as_path(path, "beneath"): as_path(folder, "beneath")
-        for path, folder in as_mapping(beneath, "beneath").items()
+        for path, folder in as_instance(beneath, Mapping, "beneath").items()  # type: ignore[type-abstract]
     }
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
         raise wrong_type(workers, "workers", "a whole number, or None")

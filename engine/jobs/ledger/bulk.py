@@ -37,7 +37,7 @@ def find_by_keys(db: sqlite3.Connection, jobs: Sequence[NewJob]) -> dict[tuple[s
         some = keys[start : start + ROWS_AT_ONCE]
         values = [value for pair in some for value in pair]
         for owner, key, job_id, status, digest in db.execute(_find_keys(len(some)), values):
-            found[owner, key] = JobWithKey(job_id, _status(status), digest)
+            found[owner, key] = JobWithKey(job_id, _status_or_failed(status), digest)
     return found
 
 
@@ -78,7 +78,7 @@ def insert_jobs(
         db.execute(_insert_into(_EVENTS, len(some)), events)
 
 
-def _status(value: object) -> JobStatus:
+def _status_or_failed(value: object) -> JobStatus:
     try:
         return status_of(value)
     except DamagedValueError:

@@ -108,12 +108,12 @@ def event_from_row(row: Row) -> JobEvent | None:
     try:
         return JobEvent(
             seq,
-            _time("at", at),
-            _text("job_id", job_id),
-            _text("owner", owner),
-            kind if kind in _KINDS else _refuse("kind", kind),
+            _time_column("at", at),
+            _text_column("job_id", job_id),
+            _text_column("owner", owner),
+            kind if kind in _KINDS else _damaged_value("kind", kind),
             status_of(status),
-            _count("attempt", attempt),
+            _count_column("attempt", attempt),
             json_object("details", details),
         )
     except DamagedValueError:
@@ -125,13 +125,13 @@ def status_of(value: object) -> JobStatus:
     try:
         return JobStatus(value)  # type: ignore[arg-type]
     except ValueError:
-        _refuse("status", value)
+        _damaged_value("status", value)
 
 
 def json_object(column: str, value: object) -> dict[str, Any]:
     """Return the JSON object that a column holds; raise DamagedValueError if it holds none."""
     loaded = _loaded(column, value)
-    return loaded if isinstance(loaded, dict) else _refuse(column, value)
+    return loaded if isinstance(loaded, dict) else _damaged_value(column, value)
 
 
 def encodable_text(value: str | None) -> str | None:
@@ -150,29 +150,29 @@ def json_of(value: Mapping[str, Any] | Iterable[str]) -> str:
 def _job(row: Row) -> Job:
     values = list(row)
     if not isinstance(row[0], str) or not JOB_ID_PATTERN.fullmatch(row[0]):
-        _refuse("job_id", row[0])
+        _damaged_value("job_id", row[0])
     for index in (1, 2):
-        _text(_COLUMNS[index], row[index])
+        _text_column(_COLUMNS[index], row[index])
     values[3] = status_of(row[3])
     if row[4] not in (0, 1, 2):
-        _refuse("priority", row[4])
+        _damaged_value("priority", row[4])
     values[4] = PRIORITIES[row[4]]
     for index in (5, 6, 7, 8):
-        _count(_COLUMNS[index], row[index])
-    values[9] = _time("created_at", row[9])
+        _count_column(_COLUMNS[index], row[index])
+    values[9] = _time_column("created_at", row[9])
     for index in (10, 11, 12):
         if row[index] is not None:
-            _time(_COLUMNS[index], row[index])
+            _time_column(_COLUMNS[index], row[index])
     values[13] = bool(row[13])
     for index in (14, 15, 19, 20):
         if row[index] is not None:
-            _text(_COLUMNS[index], row[index])
+            _text_column(_COLUMNS[index], row[index])
     for index in (16, 17, 18):
         if row[index] is not None and not (_is_number(row[index]) and math.isfinite(row[index])):
-            _refuse(_COLUMNS[index], row[index])
+            _damaged_value(_COLUMNS[index], row[index])
     lines = _loaded("log_tail", row[21]) if row[21] else []
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        _refuse("log_tail", row[21])
+        _damaged_value("log_tail", row[21])
     values[21] = tuple(lines)
     values[22] = json_object("result", row[22]) if row[22] else None
     return Job(*values)
@@ -223,22 +223,22 @@ def damage_message(what: str) -> str:
     return f"the job's row in the ledger is damaged: {what}; submit the story again"
 
 
-def _refuse(column: str, value: object) -> NoReturn:
+def _damaged_value(column: str, value: object) -> NoReturn:
     shown = repr(value)
     raise DamagedValueError(f"{column}: got {shown if len(shown) <= 60 else shown[:57] + '...'}")
 
 
-def _text(column: str, value: object) -> str:
-    return value if isinstance(value, str) else _refuse(column, value)
+def _text_column(column: str, value: object) -> str:
+    return value if isinstance(value, str) else _damaged_value(column, value)
 
 
-def _count(column: str, value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < _COUNT_MAX else _refuse(column, value)
+def _count_column(column: str, value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < _COUNT_MAX else _damaged_value(column, value)
 
 
-def _time(column: str, value: object) -> float:
+def _time_column(column: str, value: object) -> float:
     if not _is_number(value) or not 0 <= value < TIME_MAX:  # type: ignore[operator]
-        _refuse(column, value)
+        _damaged_value(column, value)
     return float(value)  # type: ignore[arg-type]
 
 
@@ -249,8 +249,8 @@ def _is_number(value: object) -> bool:
 def _loaded(column: str, value: object) -> Any:
     """Return JSON text as plain data; raise DamagedValueError for anything else."""
     if not isinstance(value, str):
-        _refuse(column, value)
+        _damaged_value(column, value)
     try:
         return from_json(value)
     except ValueError:
-        _refuse(column, value)
+        _damaged_value(column, value)
