@@ -131,6 +131,8 @@ class RunningNode:
     @property
     def trouble(self) -> str | None:
         """Why the node cannot render now, None if it can."""
+        if not self.ledger.file.in_place:
+            return "the ledger was moved, deleted or replaced; move it back or restart the node"
         if self.dispatcher.capacity == 0:
             return self.dispatcher.trouble or "the workers are not warm yet"
         return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"

@@ -127,6 +127,11 @@ class Scheduler:
         return not self._started and not self._backlog and self._dispatcher.running == 0
 
     @property
+    def is_full(self) -> bool:
+        """Whether no job starts because a disk of the node has too little space."""
+        return self._full
+
+    @property
     def seconds_to_check(self) -> float:
         """Seconds until the ledger must be looked at though nobody has written to it: a waiting job may be due."""
         return max(self._next_poll, self._paused_until) - self._clock.monotonic()

@@ -87,6 +87,7 @@ def _run_until_signalled(
         if node.ledger.file.commits != commits:
             commits = node.ledger.file.commits
             server.changed()
+        server.tell_full(node.scheduler.is_full)
         server.poll()
         monitor.update(node, server)
         if ready != (server.trouble is None and node.trouble is None):

@@ -3,6 +3,7 @@
     node → server    {"setup": {…}}      once: configuration, slots, the node's process id and key, log format
                      {"drain": true}     answer submits with DRAINING; end of file: stop
                      {"changed": true}   the node has written to the ledger
+                     {"full": true}      no job starts because a disk is full; false: that is over
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
                      {"changed": true}   the ledger has accepted writes of clients
@@ -88,7 +89,7 @@ class ServerProcess:
         # progress, and of the next ping.
         self._turned = self._answered = self._told = self._wrote = self._ask_at = 0.0
         self._writes, self._killed = 0, False
-        self._draining = False
+        self._draining = self._full = False
         self._was_ready = False
         self._failures = 0
         self._start_at = 0.0
@@ -156,6 +157,12 @@ class ServerProcess:
     def changed(self) -> None:
         """Say that the node has written to the ledger: there are events to publish."""
         self._send(changed=True)
+
+    def tell_full(self, full: bool) -> None:
+        """Say whether no job starts because a disk is full, so that clients learn it."""
+        if full != self._full:
+            self._full = full
+            self._send(full=full)
 
     def drain(self) -> None:
         """Make it refuse new jobs."""
@@ -232,6 +239,8 @@ class ServerProcess:
         self._send(setup=self._setup)
         if self._draining:
             self._send(drain=True)
+        if self._full:
+            self._send(full=True)
 
     def _close_process(self, process: subprocess.Popen[bytes]) -> None:
         self._guard.remove(process.pid)

@@ -51,6 +51,10 @@ Reply = tuple[ReplyRoute, m.Message | Encoded]
 """The route of a reply, and the reply."""
 
 
+WAITS_FOR_DISK = "waits for disk space"
+"""The `stage` of queued jobs while a disk of the node is full."""
+
+
 class RequestHandler:
     """Answers requests from the ledger. Not thread-safe; `begin` leaves writes to another process."""
 
@@ -70,7 +74,7 @@ class RequestHandler:
         self._space = FreeSpace(config, clock=clock)
         self._started = clock.monotonic()
         self.limits = Limits(int(config.node.max_message_mb * 1e6), config.node.max_parts)
-        self.draining = False
+        self.draining = self.full = False
         self.counters: Counter[str] = Counter()
 
     # --- a batch ------------------------------------------------------------------------------------------
@@ -212,7 +216,9 @@ class RequestHandler:
         return sees_all(self._node, user)
 
     def _view(self, job: Job, user: str) -> m.JobView:
-        return job_view(job, in_full=self._sees_all(user))
+        view = job_view(job, in_full=self._sees_all(user))
+        is_ready = job.status is JobStatus.QUEUED and (job.scheduled_for or 0) <= self._clock.wall()
+        return view.model_copy(update={"stage": WAITS_FOR_DISK}) if self.full and is_ready else view
 
     def _job(self, job_id: str, user: str) -> Job:
         return visible_job(self._ledger, self._node, job_id, user)

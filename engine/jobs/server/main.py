@@ -208,6 +208,8 @@ class Server:
     def _command(self, command: Any) -> None:
         if isinstance(command, dict) and command.get("drain"):
             self._handler.draining = True
+        if isinstance(command, dict) and "full" in command:
+            self._handler.full = bool(command["full"])
 
     # --- requests -----------------------------------------------------------------------------------------
 

@@ -256,3 +256,16 @@ def test_clients_on_other_machines_get_errors_without_logs_and_the_paths_of_the_
         assert (b"/srv/state" in encode(events, "json")) == (user == "local")
     assert seen["ann"] == {("…/a.png: is cut short", ())}
     assert seen["local"] == {("/srv/state/inbox/a.png: is cut short", ("Traceback …",))}
+
+
+def test_a_queued_job_tells_that_it_waits_for_disk_space(house: House) -> None:
+    job_id = house.submit()
+    house.submit(scheduled_for="2099-01-01T00:00:00Z")
+    house.handler.full = True
+    (answer,) = house.ask(("list", {}))
+    assert isinstance(answer, Jobs)
+    assert [job.stage for job in answer.jobs] == [None, "waits for disk space"]
+    house.handler.full = False
+    (job,) = house.ask(("status", {"job_id": job_id}))
+    assert isinstance(job, JobView)
+    assert job.stage is None
