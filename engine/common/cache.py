@@ -326,7 +326,7 @@ def _probe(folder: Path, data: bytes) -> OSError | None:
                 probe.write_bytes(data)
             finally:
                 probe.unlink(missing_ok=True)
-        except FileNotFoundError as error:  # perhaps somebody deleted the folder just now
+        except FileNotFoundError as error:  # the folder may have been deleted just now
             fault = error
         except OSError as error:
             return error

@@ -17,7 +17,7 @@ if sys.platform != "win32":
     import fcntl
 
 COUNT: Final = ".size"
-"""The file with the number of bytes in the cache; whoever changes it holds its lock."""
+"""The file with the number of bytes in the cache; a process locks it before changing it."""
 
 PRUNED_SHARE: Final = 0.9
 """A full cache is pruned to this share of its bound, so that not every write scans it."""
@@ -53,7 +53,7 @@ class CacheRoom:
             yield fits
 
     def rename(self, partial: Path, path: Path) -> None:
-        """Rename a file while nobody counts, who might see it under neither name."""
+        """Rename a file while no process counts, because a count could miss both names."""
         if self._disk_is_smaller():
             partial.replace(path)
             return

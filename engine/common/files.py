@@ -119,7 +119,7 @@ def sync_file(path: Path) -> None:
 
 @contextmanager
 def private_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` that nobody else uses, with its suffix; the file is deleted if it is still there."""
+    """Yield an unused path beside `path`, with its suffix; delete the file at the end if it exists."""
     partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
     try:
         yield partial

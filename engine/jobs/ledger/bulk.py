@@ -65,7 +65,7 @@ def insert_jobs(
             rows += (rank * ageing_us, order_us + rank * ageing_us, new.scheduled_for if waits else None)
             rows += (new.max_attempts, now, new.scheduled_for)
             order_us += 1
-        # Positions are consecutive: the transaction lets nobody else insert, and AUTOINCREMENT adds 1 to the last.
+        # Positions are consecutive: no other connection can insert in this transaction, and AUTOINCREMENT adds 1 to the last.
         last = db.execute(_insert_into(_JOBS, len(some)), rows).lastrowid
         assert last is not None
         first = last - len(some) + 1

@@ -177,7 +177,7 @@ class LedgerFile:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise ledger_error(error, self.path) from error
-        # A ledger that was moved away keeps what is written to it, but nobody will read it: nothing is promised.
+        # Writes to a file that was moved away succeed but are never read again, so they are not acknowledged.
         self._check_place()
         self.commits += 1
         self.commit_seconds += time.perf_counter() - began

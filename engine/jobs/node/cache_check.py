@@ -32,7 +32,7 @@ class CacheCheck:
         return self._fault
 
     def close(self) -> None:
-        """Check no more."""
+        """Stop checking."""
         self._closing.set()
 
     def _run(self) -> None:

@@ -133,7 +133,7 @@ class Scheduler:
 
     @property
     def seconds_to_check(self) -> float:
-        """Seconds until the ledger must be looked at though nobody has written to it: a waiting job may be due."""
+        """Seconds until the ledger must be checked even if nothing has been written: a waiting job may be due then."""
         return max(self._next_poll, self._paused_until) - self._clock.monotonic()
 
     @property
