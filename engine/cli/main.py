@@ -108,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_story_options(compiling)
     compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
     compiling.add_argument(
-        "-o", "--output", metavar="OUT.mp4", type=Path, help="output file of the ffmpeg command"
+        "-o", "--output", metavar="OUT.mp4", type=Path, help="output file of the ffmpeg command; default: the story file's name, .command.mp4"
     )
     doctor = commands.add_parser("doctor", help="show what this machine can do, and what does not work")
     doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
@@ -285,7 +285,8 @@ def _compile(arguments: argparse.Namespace) -> int:
     elif arguments.form == "graph":
         print(plan_as_graphs(frames))
     else:
-        output = arguments.output or Path(f"{arguments.story.stem}.mp4")
+        # Not the name of a render's video: the command overwrites its output, and makes no files beside it.
+        output = arguments.output or Path(f"{arguments.story.stem}.command.mp4")
         print(as_shell(plan_as_command(VideoPlan(frames, encoding), output)))
     return 0
 
