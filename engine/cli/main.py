@@ -108,7 +108,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_story_options(compiling)
     compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
     compiling.add_argument(
-        "-o", "--output", metavar="OUT.mp4", type=Path, help="output file of the ffmpeg command; default: the story file's name, .command.mp4"
+        "-o",
+        "--output",
+        metavar="OUT.mp4",
+        type=Path,
+        help="output file of the ffmpeg command; default: the story file's name, .command.mp4",
     )
     doctor = commands.add_parser("doctor", help="show what this machine can do, and what does not work")
     doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
