@@ -48,6 +48,7 @@ class Footage:
     first. A file that is not `seekable` is damaged and is read from its start. `color` describes its colours
     if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced. A `transparent`
     clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that gives its transparency if the usual one does not.
+    ffmpeg counts the clip's time from `ffmpeg_zero` on that axis.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class Footage:
     interlaced: bool = False
     transparent: bool = False
     alpha_decoder: str | None = None
+    ffmpeg_zero: Seconds = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)

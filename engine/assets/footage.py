@@ -38,6 +38,9 @@ ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
 
+COUNTED_BY_STREAM: Final = frozenset(["mpegts", "mpeg"])
+"""Containers whose time stamps may restart: ffmpeg counts them from the first of the streams that it uses."""
+
 TAGGED_DURATION: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)", re.ASCII)
 
 MISSED_S = Fraction(1, 4)
@@ -111,7 +114,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
     promised = _promised_end(container, stream)
     near = promised if promised is None or wanted_end is None else min(promised, wanted_end)
     last = find_last_frame(container, stream, near=near, until=wanted_end)
-    last = last or LastFrame(Fraction(0), Fraction(0))
+    last = last or _first_as_last(container, frame)
     length = _length(promised, last, wanted_end)
     start = exact_seconds(spec.start)
     end = min(length, wanted_end) if wanted_end is not None else length
@@ -152,6 +155,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         interlaced=bool(frame.interlaced_frame),
         transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
         alpha_decoder=alpha_decoder,
+        ffmpeg_zero=_ffmpeg_zero(container, stream, demuxer),
     )
     sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
@@ -169,6 +173,21 @@ def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av
         if frame is not None:
             return stream, frame
     raise NotVideoError(f"{path}: has no frame that can be decoded")
+
+
+def _ffmpeg_zero(container: av.container.InputContainer, stream: av.VideoStream, demuxer: str) -> Fraction:
+    """Return where on the clip's axis ffmpeg begins to count a stream that it reads alone."""
+    if demuxer not in COUNTED_BY_STREAM or stream.start_time is None or not stream.time_base:
+        return Fraction(0)
+    return stream.start_time * stream.time_base - axis_start(container)
+
+
+def _first_as_last(container: av.container.InputContainer, frame: av.VideoFrame) -> LastFrame:
+    """Return the first frame as the last one: a picture that begins late shows it until then, too."""
+    begins = Fraction(0)
+    if frame.pts is not None and frame.time_base:
+        begins = max(begins, frame.pts * frame.time_base - axis_start(container))
+    return LastFrame(begins, begins)
 
 
 def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]:
