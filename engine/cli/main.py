@@ -342,7 +342,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show_error(error, status, arguments)
         return status
     except KeyboardInterrupt as error:
-        print("interrupted: nothing was written", file=sys.stderr)
+        from video_pipeline.engine.cli.progress import discarding
+
+        with discarding(sys.stderr):
+            print("interrupted: nothing was written", file=sys.stderr)
         return 143 if isinstance(error, _Terminated) else 130
     except BrokenPipeError:
         from video_pipeline.engine.cli.progress import discard_output
@@ -355,14 +358,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show_error(error: Exception, status: int, arguments: argparse.Namespace) -> None:
-    if getattr(arguments, "json", False):
-        from video_pipeline.engine.cli.progress import JsonLines
+    from video_pipeline.engine.cli.progress import JsonLines, discarding
 
-        JsonLines().write(
-            "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status
-        )
-    for line in str(error).splitlines():
-        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+    if getattr(arguments, "json", False):
+        with discarding(sys.stdout):
+            JsonLines().write(
+                "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status
+            )
+    with discarding(sys.stderr):
+        for line in str(error).splitlines():
+            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

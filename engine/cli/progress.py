@@ -250,10 +250,20 @@ class Forgiving:
             discard_output()
 
 
-def discard_output() -> None:
-    """Discard what standard output still buffers and everything written to it later."""
+def discard_output(stream: TextIO | None = None) -> None:
+    """Discard what a stream (standard output if None) still buffers and everything written to it later."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
+
+
+@contextmanager
+def discarding(stream: TextIO) -> Iterator[None]:
+    """Discard a stream if it cannot be written to inside the block."""
+    try:
+        yield
+        stream.flush()
+    except (OSError, ValueError):  # ValueError: the stream was closed
+        discard_output(stream)
 
 
 def choose_reporter(*, as_json: bool, quiet: bool, steps: bool = True) -> Reporter:

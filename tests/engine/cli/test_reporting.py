@@ -66,6 +66,31 @@ def test_a_render_is_finished_although_nothing_reads_its_reports(folder: Path, e
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("ending", ["> /dev/full", "2> /dev/full", "> /dev/full 2> /dev/full", "2>&1 | true"])
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("render nothing.json -o v.mp4 --json", 2),
+        ("render s.json -o v.txt", 2),
+        ("preview s.json --at 999 -o p.png --json", 2),
+        ("doctor --config nothing.yaml --json", 2),
+    ],
+)
+def test_an_error_keeps_its_status_although_nobody_reads_it(
+    folder: Path, command: str, status: int, ending: str
+) -> None:
+    done = shell(folder, f"{PROGRAM} {command} {ending}")
+    assert done.returncode == status
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_what_a_command_prints_must_be_written(folder: Path) -> None:
+    done = shell(folder, f"{PROGRAM} doctor --json > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.decode() == "error: [Errno 28] No space left on device\n"
+
+
 def test_nothing_that_is_printed_ends_in_a_file_of_a_process_without_standard_error(folder: Path) -> None:
     done = shell(folder, f"{PROGRAM} render s.json -o v.mp4 --no-cache -v {SMALL} <&- 2>&-")
     assert done.returncode == 0
