@@ -267,6 +267,7 @@ def _compile(arguments: argparse.Namespace) -> int:
             plan_as_data,
             plan_as_graphs,
         )
+        from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
         from video_pipeline.engine.plan import VideoPlan, choose_encoding, plan_captions, plan_timeline
         from video_pipeline.engine.story import load_story
 
@@ -275,9 +276,14 @@ def _compile(arguments: argparse.Namespace) -> int:
         config = config.override("video", compositor="ffmpeg")  # the only compositor that uses filter graphs
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
+    base = arguments.story.parent
+    output = arguments.output or Path(f"{arguments.story.stem}.mp4")
+    if arguments.form == "command":
+        read = [*_sources(arguments).items(), *files_read(story, config, base=base)]
+        check_inputs_kept([output], read)  # the command overwrites its output
     with _naming(arguments.story):
         encoding = choose_encoding(config.video)
-        frames = plan_captions(plan_timeline(story, config=config, base=arguments.story.parent))
+        frames = plan_captions(plan_timeline(story, config=config, base=base))
     for warning in frames.warnings:
         logging.getLogger("video_pipeline").warning(warning)
     if arguments.form == "plan":
@@ -285,7 +291,6 @@ def _compile(arguments: argparse.Namespace) -> int:
     elif arguments.form == "graph":
         print(plan_as_graphs(frames))
     else:
-        output = arguments.output or Path(f"{arguments.story.stem}.mp4")
         print(as_shell(plan_as_command(VideoPlan(frames, encoding), output)))
     return 0
 
