@@ -26,6 +26,7 @@ from video_pipeline.engine.outputs.thumbnail import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.video_info import VideoInfo
 from video_pipeline.engine.outputs.write import (
     check_output,
+    check_output_name,
     describe_render,
     thumbnail_of_watched,
     write_beside,
@@ -103,6 +104,7 @@ def render_story(
     from which the next render resumes.
     """
     watch = Stopwatch()
+    check_output_name(output)
     outputs = OutputPaths(output)
     check_inputs_kept(
         outputs.by_role().values(),

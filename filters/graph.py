@@ -43,6 +43,10 @@ class _Filter(FilterNode):  # type: ignore[misc]
     ffmpeg-python escapes positional values once too often, and no spaces: FFmpeg drops those at the ends.
     """
 
+    @property
+    def _KwargReprNode__inner_hash(self) -> int:  # noqa: N802 (ffmpeg-python's own takes no path that is not UTF-8)
+        return hash((*self.args, *sorted(self.kwargs.items())))
+
     def _get_filter(self, outgoing_edges: list[Any]) -> str:
         options = [_escape(value, _IN_OPTION) for value in self.args]
         options += [f"{key}={_escape(self.kwargs[key], _IN_OPTION)}" for key in sorted(self.kwargs)]
@@ -51,6 +55,10 @@ class _Filter(FilterNode):  # type: ignore[misc]
 
 class _Input(InputNode):  # type: ignore[misc]
     """An input that equals no other: a file opened twice is two streams, each read at its own pace."""
+
+    @property
+    def _KwargReprNode__inner_hash(self) -> int:  # noqa: N802
+        return id(self)
 
     def __eq__(self, other: object) -> bool:
         return self is other

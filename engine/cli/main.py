@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from video_pipeline.engine import __version__
 from video_pipeline.engine.cli import node_commands as jobs
 from video_pipeline.engine.cli.options import add_story_options, configuration
+from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import (
     importing,
     load_nothing_idle,
     open_missing_streams,
+    print_any_name,
     return_freed_memory,
 )
 
@@ -287,7 +289,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     for warning in frames.warnings:
         logging.getLogger("video_pipeline").warning(warning)
     if arguments.form == "plan":
-        print(json.dumps(plan_as_data(VideoPlan(frames, encoding)), indent=2, ensure_ascii=False))
+        print(json_text(plan_as_data(VideoPlan(frames, encoding)), indent=2))
     elif arguments.form == "graph":
         print(plan_as_graphs(frames))
     else:
@@ -309,7 +311,7 @@ def _schema(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.cli.schema import SCHEMAS
 
     schema = SCHEMAS[arguments.what]()
-    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    print(json_text(schema, indent=2))
     return 0
 
 
@@ -334,6 +336,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     open_missing_streams()
+    print_any_name()
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _on_sigterm)
     from video_pipeline.engine.errors import InputError, PipelineError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+from video_pipeline.engine.common.documents import json_text
 
 if TYPE_CHECKING:
     from video_pipeline.engine.events import Event
@@ -109,7 +110,7 @@ class JsonLines(Quiet):
     def write(self, kind: str, **fields: Any) -> None:
         """Write one event."""
         # One write: print() writes the newline separately, and another thread's line could come between.
-        self._stream.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
+        self._stream.write(json_text({"event": kind, **fields}) + "\n")
         self._stream.flush()
 
 
