@@ -86,12 +86,18 @@ class StagedFiles:
 
 
 def _locked(folder: Path) -> int | None:
-    """Return a descriptor that holds a folder's lock, or None if folders cannot be locked."""
+    """Return a descriptor that holds a folder's lock, or None if folders cannot be locked here.
+
+    Raises BlockingIOError if another process holds it, and FileNotFoundError.
+    """
     if sys.platform == "win32":
         return None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
     except OSError:
         os.close(descriptor)
         return None
