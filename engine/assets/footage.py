@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import av
 
@@ -37,6 +37,14 @@ ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
+
+FIRST_FIELDS: Final[dict[int, Literal["tff", "bff"]]] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
+"""Which field is shown first, by FFmpeg's AVFieldOrder."""
+
+SAY_INTERLACED: Final = frozenset(
+    ["h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3", "dvvideo", "prores", "dnxhd"]
+)
+"""Codecs that say of each frame whether it is interlaced; of others the container says it of all."""
 
 COUNTED_BY_STREAM: Final = frozenset(["mpegts", "mpeg"])
 """Containers whose time stamps may restart: ffmpeg counts them from the first of the streams that it uses."""
@@ -152,7 +160,8 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         changes_size=bool(last.sizes_px - {(frame.width, frame.height)}),
         seekable=seekable,
         color=color_of(stream, frame),
-        interlaced=bool(frame.interlaced_frame),
+        interlaced=bool(frame.interlaced_frame) or last.interlaced,
+        first_field=None if frame.interlaced_frame else _first_field(stream),
         transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
         alpha_decoder=alpha_decoder,
         ffmpeg_zero=_ffmpeg_zero(container, stream, demuxer),
@@ -173,6 +182,13 @@ def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av
         if frame is not None:
             return stream, frame
     raise NotVideoError(f"{path}: has no frame that can be decoded")
+
+
+def _first_field(stream: av.VideoStream) -> Literal["tff", "bff"] | None:
+    """Return which field of each frame is shown first by the container, for codecs whose frames do not say."""
+    if stream.codec_context.name in SAY_INTERLACED:
+        return None
+    return FIRST_FIELDS.get(int(stream.codec_context.field_order))
 
 
 def _ffmpeg_zero(container: av.container.InputContainer, stream: av.VideoStream, demuxer: str) -> Fraction:

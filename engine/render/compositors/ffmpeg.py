@@ -367,7 +367,9 @@ class FfmpegCompositor:
         if footage.last_frame is not None:
             wanted = min(wanted, footage.last_frame)  # the frame that is held where no other comes
         stream = self._opened(footage, wanted)
-        if footage.interlaced:
+        if footage.first_field is not None:
+            stream = stream.filter("setfield", footage.first_field)
+        if footage.interlaced or footage.first_field is not None:
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         if not footage.seekable:
             # Where nobody knows when the frames end, the last one goes on before they are counted.
