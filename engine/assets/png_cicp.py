@@ -122,11 +122,11 @@ def _to_bt709(primaries: int) -> npt.NDArray[np.float32]:
 
 
 def _to_xyz(places: tuple[float, ...]) -> npt.NDArray[np.float64]:
-    columns = np.array([_xyz(*places[at : at + 2]) for at in (0, 2, 4)]).T
-    return columns * np.linalg.solve(columns, np.array(_xyz(*WHITE_D65)))
+    columns = np.array([_chromaticity_to_xyz(*places[at : at + 2]) for at in (0, 2, 4)]).T
+    return columns * np.linalg.solve(columns, np.array(_chromaticity_to_xyz(*WHITE_D65)))
 
 
-def _xyz(x: float, y: float) -> tuple[float, float, float]:
+def _chromaticity_to_xyz(x: float, y: float) -> tuple[float, float, float]:
     return x / y, 1.0, (1 - x - y) / y
 
 
