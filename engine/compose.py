@@ -343,13 +343,26 @@ def _make_clip(
         else:
             seconds = exact_seconds(effect.duration or config.scenes.fade_duration)
             fades[effect.type] = min(max(1, frames_round(seconds, fps)), len(frames))
+    # A transition replaces the fade at the edge that it covers.
+    fade_in, fade_out = _shared(
+        0 if before else fades["fade_in"], 0 if after else fades["fade_out"], len(frames)
+    )
     return Clip(
         scene_id=scene.scene_id,
         frames=frames,
         source=own.picture,
         fit=fit,
         camera=camera,
-        # A transition replaces the fade at the edge that it covers.
-        fade_in_frames=0 if before else fades["fade_in"],
-        fade_out_frames=0 if after else fades["fade_out"],
+        fade_in_frames=fade_in,
+        fade_out_frames=fade_out,
     )
+
+
+def _shared(fade_in: int, fade_out: int, frames: int) -> tuple[int, int]:
+    """Return the fades of a scene so that they leave at least one of its frames as it is if there are both."""
+    if frames == 1:
+        return 0, 0
+    wanted, room = fade_in + fade_out, frames - 1
+    if not (fade_in and fade_out) or wanted <= room:
+        return fade_in, fade_out
+    return fade_in * room // wanted, fade_out * room // wanted

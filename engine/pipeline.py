@@ -36,6 +36,7 @@ from video_pipeline.engine.outputs.thumbnail import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.video_info import VideoInfo
 from video_pipeline.engine.outputs.write import (
     check_output,
+    check_output_name,
     describe_render,
     thumbnail_of_watched,
     write_beside,
@@ -107,6 +108,7 @@ def render_story(
     """
     watch = Stopwatch()
     output, read = as_path(output, "output"), _files_given(story, config, sources)
+    check_output_name(output)
     if not isinstance(story, Story | Mapping):
         base = base if base is not None else as_path(story, "story").parent
         story = load_story(story)

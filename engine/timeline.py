@@ -50,8 +50,10 @@ class Footage:
     when the last decodable frame begins, on the axis of `start` (None: unknown). `stream_index` is the video
     stream's number in the file, None for the first. If `changes_size`, later frames differ in size from the
     first. A file that is not `seekable` is damaged and is read from its start. `color` describes its colours
-    if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced. A `transparent`
+    if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced; if only
+    its container says which field comes first, `first_field` does, and all frames are. A `transparent`
     clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that gives its transparency if the usual one does not.
+    ffmpeg counts the clip's time from `ffmpeg_zero` on that axis.
     """
 
     path: Path
@@ -70,8 +72,10 @@ class Footage:
     seekable: bool = True
     color: ColorTags | None = None
     interlaced: bool = False
+    first_field: Literal["tff", "bff"] | None = None
     transparent: bool = False
     alpha_decoder: str | None = None
+    ffmpeg_zero: Seconds = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)

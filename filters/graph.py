@@ -46,6 +46,10 @@ class _Filter(FilterNode):  # type: ignore[misc]
     ffmpeg-python escapes positional values twice, and does not escape spaces, which FFmpeg strips from the ends.
     """
 
+    @property
+    def _KwargReprNode__inner_hash(self) -> int:  # noqa: N802 (ffmpeg-python's own takes no path that is not UTF-8)
+        return hash((*self.args, *sorted(self.kwargs.items())))
+
     def _get_filter(self, outgoing_edges: list[Any]) -> str:
         options = [_escape(value, _IN_OPTION) for value in self.args]
         options += [f"{key}={_escape(self.kwargs[key], _IN_OPTION)}" for key in sorted(self.kwargs)]
@@ -54,6 +58,10 @@ class _Filter(FilterNode):  # type: ignore[misc]
 
 class _Input(InputNode):  # type: ignore[misc]
     """An input that equals no other: a file opened twice is two inputs, read independently."""
+
+    @property
+    def _KwargReprNode__inner_hash(self) -> int:  # noqa: N802
+        return id(self)
 
     def __eq__(self, other: object) -> bool:
         return self is other

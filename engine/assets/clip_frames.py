@@ -38,13 +38,14 @@ JUMP_S: Final = 10
 class LastFrame:
     """The start and end of the last decodable frame. `others_end` is when the other streams end.
 
-    `sizes_px` are the sizes of the frames decoded during the search.
+    `sizes_px` are the sizes of the frames decoded during the search, of which some may be `interlaced`.
     """
 
     start: Seconds
     end: Seconds
     sizes_px: frozenset[tuple[int, int]] = frozenset()
     others_end: Seconds = Fraction(0)
+    interlaced: bool = False
 
 
 def shown_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
@@ -149,6 +150,7 @@ class _Search:
         """Whether the stream's packets have time stamps; those of a cover picture have none."""
         self._others_end = Fraction(0)
         self._sizes_px: set[tuple[int, int]] = set()
+        self._interlaced = False
         self.first: Seconds | None = None
         """The start of the first frame that was read."""
 
@@ -197,13 +199,18 @@ class _Search:
         for packet in self._timed(packets):
             if packet.is_keyframe:
                 before, tail = tail, []
-                self._note_size(packet)
+                self._note_keyframe(packet)
             tail.append(packet)
         return self._last(iter(tail)) or self._last(iter(before))
 
-    def _note_size(self, keyframe: av.Packet[Any]) -> None:
+    def _note_keyframe(self, keyframe: av.Packet[Any]) -> None:
         self._stream.codec_context.flush_buffers()
-        self._sizes_px.update((frame.width, frame.height) for frame in decoded([keyframe], self._stream))
+        for frame in decoded([keyframe], self._stream):
+            self._note(frame)
+
+    def _note(self, frame: av.VideoFrame) -> None:
+        self._sizes_px.add((frame.width, frame.height))
+        self._interlaced |= bool(frame.interlaced_frame)
 
     def _last(self, packets: Iterator[av.Packet[Any]]) -> LastFrame | None:
         context = self._stream.codec_context
@@ -216,7 +223,7 @@ class _Search:
                 continue  # it begins at `until` or later
             time = self._times[stamps[0]] if stamps else (Fraction(0), Fraction(0))
             last = time if last is None else max(last, time)
-            self._sizes_px.add((frame.width, frame.height))
+            self._note(frame)
             left -= frame.width * frame.height
             if left < 0:
                 for _ in packets:  # the rest is assumed to be decodable
@@ -224,4 +231,6 @@ class _Search:
                 last = max(self._times.values(), default=last)
                 break
         context.flush_buffers()
-        return LastFrame(*last, frozenset(self._sizes_px), self._others_end) if last else None
+        if last is None:
+            return None
+        return LastFrame(*last, frozenset(self._sizes_px), self._others_end, self._interlaced)

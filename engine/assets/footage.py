@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import av
 
@@ -39,6 +39,17 @@ ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of containers that store no length, so FFmpeg estimates it from time stamps."""
+
+FIRST_FIELDS: Final[dict[int, Literal["tff", "bff"]]] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
+"""Which field is shown first, by FFmpeg's AVFieldOrder."""
+
+SAY_INTERLACED: Final = frozenset(
+    ["h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3", "dvvideo", "prores", "dnxhd"]
+)
+"""Codecs that say of each frame whether it is interlaced; of others the container says it of all."""
+
+COUNTED_BY_STREAM: Final = frozenset(["mpegts", "mpeg"])
+"""Containers whose time stamps may restart: ffmpeg counts them from the first of the streams that it uses."""
 
 TAGGED_DURATION: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)", re.ASCII)
 
@@ -125,7 +136,7 @@ def _cut_out(
     promised = _promised_end(container, stream)
     near = promised if promised is None or wanted_end is None else min(promised, wanted_end)
     last = find_last_frame(container, stream, near=near, until=wanted_end)
-    last = last or LastFrame(Fraction(0), Fraction(0))
+    last = last or _first_as_last(container, frame)
     length = _length(promised, last, wanted_end)
     start = exact_seconds(spec.start)
     end = min(length, wanted_end) if wanted_end is not None else length
@@ -162,9 +173,11 @@ def _cut_out(
         changes_size=bool(last.sizes_px - {(frame.width, frame.height)}),
         seekable=seekable,
         color=color_of(stream, frame),
-        interlaced=bool(frame.interlaced_frame),
+        interlaced=bool(frame.interlaced_frame) or last.interlaced,
+        first_field=None if frame.interlaced_frame else _first_field(stream),
         transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
         alpha_decoder=alpha_decoder,
+        ffmpeg_zero=_ffmpeg_zero(container, stream, demuxer),
     )
     sound = Sound(path.absolute(), file.sha256, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
@@ -182,6 +195,28 @@ def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av
         if frame is not None:
             return stream, frame
     raise NotVideoError(f"{path}: has no frame that can be decoded")
+
+
+def _first_field(stream: av.VideoStream) -> Literal["tff", "bff"] | None:
+    """Return which field of each frame is shown first by the container, for codecs whose frames do not say."""
+    if stream.codec_context.name in SAY_INTERLACED:
+        return None
+    return FIRST_FIELDS.get(int(stream.codec_context.field_order))
+
+
+def _ffmpeg_zero(container: av.container.InputContainer, stream: av.VideoStream, demuxer: str) -> Fraction:
+    """Return where on the clip's axis ffmpeg begins to count a stream that it reads alone."""
+    if demuxer not in COUNTED_BY_STREAM or stream.start_time is None or not stream.time_base:
+        return Fraction(0)
+    return stream.start_time * stream.time_base - axis_start(container)
+
+
+def _first_as_last(container: av.container.InputContainer, frame: av.VideoFrame) -> LastFrame:
+    """Return the first frame as the last one: a picture that begins late shows it until then, too."""
+    begins = Fraction(0)
+    if frame.pts is not None and frame.time_base:
+        begins = max(begins, frame.pts * frame.time_base - axis_start(container))
+    return LastFrame(begins, begins)
 
 
 def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]:

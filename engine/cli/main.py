@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from video_pipeline.engine import __version__
 from video_pipeline.engine.cli import node_commands as jobs
 from video_pipeline.engine.cli.options import add_story_options, configuration
+from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import (
     importing,
     load_nothing_idle,
     open_missing_streams,
+    print_any_name,
     return_freed_memory,
 )
 
@@ -271,6 +273,7 @@ def _compile(arguments: argparse.Namespace) -> int:
             plan_as_data,
             plan_as_graphs,
         )
+        from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
         from video_pipeline.engine.plan import VideoPlan, choose_encoding, plan_captions, plan_timeline
         from video_pipeline.engine.story import load_story
 
@@ -279,18 +282,22 @@ def _compile(arguments: argparse.Namespace) -> int:
         config = config.override("video", compositor="ffmpeg")  # the only compositor that uses filter graphs
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
+    base = arguments.story.parent
+    # Not the name of a render's video: the command overwrites its output, and makes no files beside it.
+    output = arguments.output or Path(f"{arguments.story.stem}.command.mp4")
+    if arguments.form == "command":
+        read = [*_sources(arguments).items(), *files_read(story, config, base=base)]
+        check_inputs_kept([output], read)
     with _naming(arguments.story):
         encoding = choose_encoding(config.video)
-        frames = plan_captions(plan_timeline(story, config=config, base=arguments.story.parent))
+        frames = plan_captions(plan_timeline(story, config=config, base=base))
     for warning in frames.warnings:
         logging.getLogger("video_pipeline").warning(warning)
     if arguments.form == "plan":
-        print(json.dumps(plan_as_data(VideoPlan(frames, encoding)), indent=2, ensure_ascii=False))
+        print(json_text(plan_as_data(VideoPlan(frames, encoding)), indent=2))
     elif arguments.form == "graph":
         print(plan_as_graphs(frames))
     else:
-        # Not the name of a render's video: the command overwrites its output, and makes no files beside it.
-        output = arguments.output or Path(f"{arguments.story.stem}.command.mp4")
         print(as_shell(plan_as_command(VideoPlan(frames, encoding), output)))
     return 0
 
@@ -309,7 +316,7 @@ def _schema(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.cli.schema import SCHEMAS
 
     schema = SCHEMAS[arguments.what]()
-    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    print(json_text(schema, indent=2))
     return 0
 
 
@@ -343,6 +350,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     open_missing_streams()
+    print_any_name()
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _on_sigterm)
     from video_pipeline.engine.errors import InputError, PipelineError
@@ -356,7 +364,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show_error(error, status, arguments)
         return status
     except KeyboardInterrupt as error:
-        print(f"interrupted{INTERRUPTED.get(arguments.command, '')}", file=sys.stderr)
+        from video_pipeline.engine.cli.progress import discarding
+
+        with discarding(sys.stderr):
+            print(f"interrupted{INTERRUPTED.get(arguments.command, '')}", file=sys.stderr)
         return 143 if isinstance(error, _Terminated) else 130
     except BrokenPipeError:
         from video_pipeline.engine.cli.progress import discard_output
@@ -369,14 +380,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show_error(error: Exception, status: int, arguments: argparse.Namespace) -> None:
-    if getattr(arguments, "json", False):
-        from video_pipeline.engine.cli.progress import JsonLines
+    from video_pipeline.engine.cli.progress import JsonLines, discarding
 
-        JsonLines().write(
-            "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status
-        )
-    for line in str(error).splitlines():
-        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+    if getattr(arguments, "json", False):
+        with discarding(sys.stdout):
+            JsonLines().write(
+                "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status
+            )
+    with discarding(sys.stderr):
+        for line in str(error).splitlines():
+            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+from video_pipeline.engine.common.documents import json_text
 
 if TYPE_CHECKING:
     from video_pipeline.engine.events import Event
@@ -109,7 +110,7 @@ class JsonLines(Quiet):
     def write(self, kind: str, **fields: Any) -> None:
         """Write one event."""
         # One write: print() writes the newline separately, and another thread's line could come between.
-        self._stream.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
+        self._stream.write(json_text({"event": kind, **fields}) + "\n")
         self._stream.flush()
 
 
@@ -250,10 +251,20 @@ class Forgiving:
             discard_output()
 
 
-def discard_output() -> None:
-    """Discard what standard output still buffers and everything written to it later."""
+def discard_output(stream: TextIO | None = None) -> None:
+    """Discard what a stream (standard output if None) still buffers and everything written to it later."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
+
+
+@contextmanager
+def discarding(stream: TextIO) -> Iterator[None]:
+    """Discard a stream if it cannot be written to inside the block."""
+    try:
+        yield
+        stream.flush()
+    except (OSError, ValueError):  # ValueError: the stream was closed
+        discard_output(stream)
 
 
 def choose_reporter(*, as_json: bool, quiet: bool, steps: bool = True) -> Reporter:

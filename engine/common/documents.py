@@ -1,4 +1,4 @@
-"""Read JSON and YAML files into plain data. Both must be UTF-8, of bounded size, without duplicate keys."""
+"""Read JSON and YAML files into plain data, and write data as JSON. Both must be UTF-8, of bounded size, without duplicate keys."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key {key!r} is given twice in one object")
         data[key] = value
     return data
+
+
+def json_text(data: Any, *, indent: int | None = None) -> str:
+    """Return plain data as JSON that is valid UTF-8: with letters as they are unless a path among them is not UTF-8."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(data, indent=indent)
+    return text
 
 
 def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:

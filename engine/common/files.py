@@ -18,6 +18,9 @@ if sys.platform != "win32":
 
 STAGING_PREFIX = ".staging-"
 PARTIAL_PREFIX = ".partial-"
+STAGING_ATTEMPTS = 100
+"""Hidden folders that are tried: another process may sweep a new one before it is locked."""
+
 NOT_SYNCABLE = frozenset([errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP])
 
 
@@ -32,14 +35,27 @@ class StagedFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._hidden = folder / f"{STAGING_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
+        self._hidden = self._private()
         self._staged: list[Path] = []
         self._lock: int | None = None
 
+    def _private(self) -> Path:
+        return self._folder / f"{STAGING_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
+
     def __enter__(self) -> Self:
-        self._hidden.mkdir()
-        self._lock = _locked(self._hidden)
-        return self
+        for _ in range(STAGING_ATTEMPTS):
+            self._hidden.mkdir()
+            try:
+                self._lock = _locked(self._hidden)
+            except (FileNotFoundError, BlockingIOError):  # swept between the two calls
+                self._hidden = self._private()
+                continue
+            if self._hidden.exists():
+                return self
+            if self._lock is not None:
+                os.close(self._lock)
+            self._hidden = self._private()
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(self._folder))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -70,12 +86,18 @@ class StagedFiles:
 
 
 def _locked(folder: Path) -> int | None:
-    """Return a descriptor that holds a folder's lock, or None if folders cannot be locked."""
+    """Return a descriptor that holds a folder's lock, or None if folders cannot be locked here.
+
+    Raises BlockingIOError if another process holds it, and FileNotFoundError.
+    """
     if sys.platform == "win32":
         return None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
     except OSError:
         os.close(descriptor)
         return None

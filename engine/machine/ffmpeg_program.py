@@ -34,6 +34,7 @@ REQUIRED_FILTERS = frozenset(
         "pad",
         "premultiply",
         "scale",
+        "setfield",
         "setparams",
         "setpts",
         "setsar",

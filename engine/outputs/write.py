@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -36,22 +37,32 @@ from video_pipeline.engine.render.sound.mix import AudioReport
 from video_pipeline.engine.timing import FrameRange, frames_round
 
 
-def check_output(path: Path) -> Path:
-    """Return the video's path with its folder made; raise InputError if it cannot be written."""
+def check_output_name(path: Path) -> None:
+    """Raise InputError for a name that no video can have."""
     if path.suffix.lower() != ".mp4":
         raise InputError(f"output {path}: allowed: a name that ends in .mp4")
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise InputError(f"output {show(str(path))}: the name is not UTF-8 text; give it another") from error
+
+
+def check_output(path: Path) -> Path:
+    """Return the video's path with its folder made; raise InputError if one of the files cannot be written there."""
+    check_output_name(path)
     if path.is_dir():
         raise InputError(f"output {path}: is a folder; give a file name that ends in .mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_staging(path.parent)
         with StagedFiles(path.parent) as probe:
-            probe.stage(path).touch()
+            for output in OutputPaths(path).by_role().values():
+                probe.stage(output).touch()
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(
+                f"output {path}: the name is too long for this folder; give it a shorter one"
+            ) from error
         raise InputError(f"output folder {path.parent}: cannot be written: {error.strerror}") from error
     return path
 

@@ -15,8 +15,14 @@ SCENE_UNITS = (9, 26)
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 _UNSPACED_LETTERS_PER_WORD = 3.0
 
+_LINE_END = re.compile(r"\r\n?|[\v\f\x85\u2028]")
+"""The ends of lines besides the line feed (Unicode, UAX 14), of which two in a row end a paragraph."""
+
 _HEADING = re.compile(r"#{1,6} (?=\S)")
-_ITEM = re.compile(r"(?:[-*+•]|\d{1,3}[.)]) (?=\S)")
+BULLETS = "-*+•‣◦▪●○■□·–—・"
+_ITEM = re.compile(
+    rf"(?:[{re.escape(BULLETS[:-1])}] |[{BULLETS[-1]}①-⑳] ?|\d{{1,3}}[.)] |[A-Za-z]\) |\((?:\d{{1,3}}|[A-Za-z])\) )(?=\S)"
+)
 _BEFORE_A_LIST = (".", "!", "?", ":", ";", ",", "…", "。", "：", "！", "？")
 """A line that begins like an item is one if the line before ends so; otherwise it goes on: `on the\\n3. of May`."""
 
@@ -52,6 +58,7 @@ def paragraphs(text: str) -> list[list[str]]:
     Line breaks inside a block become spaces.
     """
     found = []
+    text = _LINE_END.sub("\n", text.replace("\u2029", "\n\n"))
     for paragraph in re.split(r"\n\s*\n", text):
         blocks: list[list[str]] = []
         open_block = in_list = False

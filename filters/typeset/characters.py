@@ -19,7 +19,7 @@ MAX_CHARACTERS: Final = 20_000
 _MAX_CLUSTER: Final = 24  # the longest emoji sequences have 10 code points
 _MAX_MARKS: Final = 5  # Hebrew with points and accents needs 4
 
-_NEWLINES: Final = re.compile("\r\n|\u2028|\u2029")
+_NEWLINES: Final = re.compile("\r\n?|[\v\f\u2028\u2029]")
 _BLANKS: Final = re.compile("\t")
 # Soft hyphens, explicit directions (the first strong character sets the base direction), deprecated format
 # characters, byte order marks, annotations, language tags.

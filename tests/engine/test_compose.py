@@ -333,6 +333,19 @@ def test_fades_stand_only_where_no_transition_is() -> None:
     assert fades([{"duration": 0.2, "effects": ["fade_in"]}]) == [(6, 0)]
 
 
+@pytest.mark.parametrize(
+    ("frames", "shares"), [(1, (0, 0)), (2, (0, 0)), (3, (1, 1)), (9, (4, 4)), (30, (14, 14)), (31, (15, 15))]
+)
+def test_fades_longer_than_a_scene_share_it_and_leave_its_picture_to_be_seen(
+    frames: int, shares: tuple[int, int]
+) -> None:
+    short = {"duration": frames / 30}
+    assert fades([{"duration": 4}, short, {"duration": 4}], config=CUTS)[1] == shares
+    long_out = {**short, "effects": ["fade_in", {"type": "fade_out", "duration": 1}]}
+    fade_in, fade_out = fades([long_out], config=CUTS)[0]
+    assert fade_in + fade_out < frames
+
+
 def style_of(config: dict[str, Any], **scene: Any) -> Any:
     (caption,) = composed([{"text": "x", "duration": 2, **scene}], config=config).timeline.captions
     return caption.style

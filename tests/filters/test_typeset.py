@@ -207,6 +207,7 @@ def test_thai_breaks_between_words_without_blanks() -> None:
 
 def test_newlines_are_kept() -> None:
     assert set_text("first\n\nthird\r\nfourth").lines == ("first", "", "third", "fourth")
+    assert set_text("a\rb\vc\fd\u2028e\u2029f").lines == tuple("abcdef")
 
 
 def test_a_slightly_too_long_word_shrinks_the_text_and_stays_whole() -> None:

@@ -16,7 +16,7 @@ from video_pipeline.engine.assets.speech.service import SpeechService
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
-from video_pipeline.engine.story.splitting import block_mark, paragraphs
+from video_pipeline.engine.story.splitting import BULLETS, block_mark, paragraphs
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""
@@ -29,7 +29,7 @@ EDGE_MARGIN_SECONDS = 0.06
 SPOKEN_SYMBOLS: Final = "°^©№"
 """Symbols, by their Unicode category, that the voice reads as words."""
 
-UNSPOKEN_MARKS: Final = ("-", "*", "+", "•", *("#" * level for level in range(1, 7)))
+UNSPOKEN_MARKS: Final = (*BULLETS, *("#" * level for level in range(1, 7)))
 """Marks of headings and lists. The numbers of a list are spoken."""
 
 ENDS: Final = '.!?:;,…—–"”’)'

@@ -364,21 +364,10 @@ class FfmpegCompositor:
         wanted = footage.start + skipped_seconds
         if footage.last_frame is not None:
             wanted = min(wanted, footage.last_frame)  # do not seek past the frame that is held
-        options: dict[str, Any] = {}
-        # An accurate seek would drop the frame on screen at the start; the fps filter needs it, before time 0.
-        seeks = footage.demuxer in INDEXED_DEMUXERS and footage.seekable
-        if seeks:
-            options |= {"ss": float(wanted), "noaccurate_seek": None}
-        if footage.changes_size:
-            options["reinit_filter"] = 0
-        if footage.alpha_decoder in self.decoders:
-            options["c:v"] = footage.alpha_decoder
-        stream = open_input(
-            footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
-        )
-        if not seeks:
-            stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
-        if footage.interlaced:
+        stream = self._opened(footage, wanted)
+        if footage.first_field is not None:
+            stream = stream.filter("setfield", footage.first_field)
+        if footage.interlaced or footage.first_field is not None:
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         if not footage.seekable:
             # The number of frames is unknown, so repeat the last one before the trim.
@@ -387,7 +376,11 @@ class FfmpegCompositor:
             # Otherwise ffmpeg would rebuild the graph and restart its frame count.
             upright = footage.pixels_px or (footage.width_px, footage.height_px)
             stream = scale_each(stream, width_px=upright[0], height_px=upright[1])
-        stream = stream.filter("trim", end=float(footage.duration - skipped_seconds))
+        end = footage.duration
+        if footage.last_frame is not None and footage.last_frame >= footage.start + end:
+            # The part begins before the first frame: keep the first frame, which is shown instead.
+            end = footage.last_frame - footage.start + step / fps
+        stream = stream.filter("trim", end=float(end - skipped_seconds))
         if footage.color_matrix:
             stream = stream.filter("setparams", colorspace=footage.color_matrix)
         # eof_action=pass keeps a last frame that lasts less than half an output frame.
@@ -409,6 +402,25 @@ class FfmpegCompositor:
         stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
         stream = self._as_bt709(stream, footage)
         return scale_to_bt709(stream, width_px=width, height_px=height)
+
+    def _opened(self, footage: Footage, wanted: Fraction) -> Stream:
+        """Open a clip and make `wanted` its time 0."""
+        options: dict[str, Any] = {}
+        # An accurate seek would drop the frame on screen at the start; the fps filter needs it, before time 0.
+        seeks = footage.demuxer in INDEXED_DEMUXERS and footage.seekable
+        if seeks:
+            options |= {"ss": float(wanted), "noaccurate_seek": None}
+        if footage.changes_size:
+            options["reinit_filter"] = 0
+        if footage.alpha_decoder in self.decoders:
+            options["c:v"] = footage.alpha_decoder
+        stream = open_input(
+            footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
+        )
+        if not seeks:
+            shift = float(wanted - footage.ffmpeg_zero)
+            stream = stream.filter("setpts", f"PTS{'+' if shift < 0 else '-'}{abs(shift):.9f}/TB")
+        return stream
 
     def _as_bt709(self, stream: Stream, footage: Footage) -> Stream:
         if footage.color is None:

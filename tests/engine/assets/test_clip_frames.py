@@ -141,6 +141,22 @@ def test_a_whole_file_has_no_warning_and_ends_where_it_is_cut(whole: Path) -> No
     assert numbers(part.footage, 60) == [*range(15, 45), *[44] * 30]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "flv", "mpg"])
+@pytest.mark.parametrize(("start", "end"), [(0, 0.3), (0.2, 0.4), (0.5, 0.9), (0.5, 1.2)])
+def test_before_a_picture_that_begins_late_its_first_frame_is_shown(
+    whole: Path, tmp_path: Path, suffix: str, start: float, end: float
+) -> None:
+    path = tmp_path / f"late.{suffix}"
+    tone = ("-f", "lavfi", "-i", "sine=d=4")
+    coding = ("-c:v", "mpeg2video", "-q:v", "2", "-bf", "0") if suffix == "mpg" else ("-c:v", "copy")
+    run_ffmpeg("-itsoffset", "1", "-i", whole, *tone, "-map", "0", "-map", "1", *coding, path)
+    clipped = probed(path, start=start, end=end)
+    assert clipped.warning is None
+    count = round((end - start) * FPS)
+    shown = [max(0, round((start + number / FPS - 1) * FPS)) for number in range(count)]
+    assert numbers(clipped.footage, count) == pytest.approx(shown, abs=1)
+
+
 @pytest.mark.parametrize("start", [2.97, 2.985, 2.999])
 def test_a_start_in_the_last_frame_shows_it(whole: Path, start: float) -> None:
     assert numbers(probed(whole, start=start).footage, 5) == [FRAMES - 1] * 5

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.support import samples
+from tests.support.video import run_ffmpeg
 from video_pipeline.engine.outputs.paths import OutputPaths
 
 SMALL = "--size 90x160 --fps 24 --preset ultrafast --crf 40"
@@ -64,6 +66,31 @@ def test_a_render_is_finished_although_nothing_reads_its_reports(folder: Path, e
     for path in OutputPaths(folder / "v.mp4").by_role().values():
         assert path.stat().st_size > 0
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["> /dev/full", "2> /dev/full", "> /dev/full 2> /dev/full", "2>&1 | true"])
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("render nothing.json -o v.mp4 --json", 2),
+        ("render s.json -o v.txt", 2),
+        ("preview s.json --at 999 -o p.png --json", 2),
+        ("doctor --config nothing.yaml --json", 2),
+    ],
+)
+def test_an_error_keeps_its_status_although_nobody_reads_it(
+    folder: Path, command: str, status: int, ending: str
+) -> None:
+    done = shell(folder, f"{PROGRAM} {command} {ending}")
+    assert done.returncode == status
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_what_a_command_prints_must_be_written(folder: Path) -> None:
+    done = shell(folder, f"{PROGRAM} doctor --json > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.decode() == "error: [Errno 28] No space left on device\n"
 
 
 def test_nothing_that_is_printed_ends_in_a_file_of_a_process_without_standard_error(folder: Path) -> None:
@@ -129,6 +156,43 @@ def test_an_output_name_that_is_no_utf8_is_refused_before_anything_is_made(folde
     assert done.returncode == 2
     assert b"the name is not UTF-8 text" in done.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["s.json"]
+
+
+def test_an_output_name_that_is_too_long_is_refused_before_anything_is_made(folder: Path) -> None:
+    done = shell(folder, f"{PROGRAM} render s.json -o {'x' * 245}.mp4 --no-cache {SMALL}")
+    assert done.returncode == 2
+    assert b"the name is too long for this folder" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["s.json"]
+
+
+@pytest.mark.parametrize("command", ["render s.json -o ''", "preview s.json --at 0 -o ''"])
+def test_an_output_without_a_name_is_refused(folder: Path, command: str) -> None:
+    done = shell(folder, f"{PROGRAM} {command}")
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: output .: allowed: a name that ends in .")
+
+
+@pytest.mark.parametrize("compositor", ["native", "ffmpeg"])
+def test_pictures_and_clips_in_a_folder_whose_name_is_no_utf8_are_shown(
+    folder: Path, compositor: str
+) -> None:
+    inner = Path(os.fsdecode(os.fsencode(folder) + b"/d\xe9"))
+    inner.mkdir()
+    Image.new("RGB", (64, 64), "red").save(inner / "p.png")
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:d=0.2", inner / "c.mp4")
+    scenes = [
+        {"scene_id": "a", "duration": 0.2, "image": "p.png"},
+        {"scene_id": "b", "duration": 0.2, "video": "c.mp4"},
+    ]
+    (inner / "s.json").write_text(json.dumps({"title": "T", "scenes": scenes}), encoding="utf-8")
+    done = shell(folder, f"{PROGRAM} render d*/s.json -o v.mp4 --no-cache --compositor {compositor} {SMALL}")
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert b"drawn picture" not in done.stderr
+    command = shell(folder, f"PYTHONIOENCODING=utf-8:strict {PROGRAM} compile d*/s.json --as command {SMALL}")
+    assert command.returncode == 0, command.stderr.decode(errors="replace")
+    assert b"/d\xe9/c.mp4" in command.stdout
+    plan = shell(folder, f"PYTHONIOENCODING=utf-8:strict {PROGRAM} compile d*/s.json")
+    assert json.loads(plan.stdout)["title"] == "T"
 
 
 def test_a_story_in_a_folder_whose_name_is_no_utf8_is_rendered(folder: Path) -> None:

@@ -326,3 +326,26 @@ def test_a_folder_that_cannot_be_synced_is_no_failure() -> None:
 def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "gone")
+
+
+def test_a_folder_is_staged_in_although_others_sweep_it_all_the_time(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            sweep_staging(tmp_path)
+
+    sweepers = [threading.Thread(target=sweep) for _ in range(2)]
+    for sweeper in sweepers:
+        sweeper.start()
+    try:
+        for number in range(300):
+            with StagedFiles(tmp_path) as files:
+                write_text(files.stage(tmp_path / f"{number}.txt"), "whole")
+                files.commit()
+    finally:
+        done.set()
+        for sweeper in sweepers:
+            sweeper.join()
+    assert len(list(tmp_path.glob("*.txt"))) == 300
+    assert not list(tmp_path.glob(f"{STAGING_PREFIX}*"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import samples
+from tests.support.video import numbered_clip
 from video_pipeline.engine.outputs.paths import ROLES, OutputPaths
 
 SMALL = ("--size", "90x160", "--fps", "24", "--preset", "ultrafast", "--crf", "40", "--no-cache")
@@ -111,3 +113,15 @@ def test_without_an_output_the_video_is_named_after_the_story_file(tmp_path: Pat
     done = run(tmp_path, "render", name, *SMALL)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.rglob("*.mp4")] == ["mystory.mp4"]
+
+
+def test_no_command_is_printed_that_would_replace_a_clip(tmp_path: Path) -> None:
+    numbered_clip(tmp_path / "s.mp4", times=[Fraction(number, 25) for number in range(5)])
+    name = story(tmp_path, name="s.json", scene={"video": "s.mp4"})
+    refused = run(tmp_path, "compile", name, "--as", "command", "--size", "90x160")
+    assert refused.returncode == 2
+    assert "output s.mp4: would replace s.mp4, which is read (scenes[0].video.path)" in refused.stderr
+    assert refused.stdout == ""
+    other = run(tmp_path, "compile", name, "--as", "command", "--size", "90x160", "-o", "other.mp4")
+    assert other.returncode == 0, other.stderr
+    assert run(tmp_path, "compile", name, "--as", "plan").returncode == 0

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from video_pipeline.engine.assets.speech.hibari import speakable
 from video_pipeline.engine.story.splitting import (
     SCENE_UNITS,
     detect_language,
@@ -105,6 +106,33 @@ def test_paragraphs_never_share_a_scene() -> None:
         "It was late.",
         "He ran home. Quickly.",
         "The end.",
+    ]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\v", "\f", "\x85", "\u2028"], ids=repr)
+def test_lines_end_in_every_way_that_unicode_knows(end: str) -> None:
+    text = f"The lamp is lit.{end}{end}The sea is calm.{end}{end}- a rope{end}- a boat"
+    expected = ["The lamp is lit.", "The sea is calm.", "- a rope\n- a boat"]
+    assert split_into_scenes(text, language="en", limit=5000) == expected
+    assert split_into_scenes("One lamp.\u2029Two lamps.", language="en", limit=5000) == [
+        "One lamp.",
+        "Two lamps.",
+    ]
+
+
+@pytest.mark.parametrize("marks", ["‣‣", "◦◦", "▪▪", "●●", "––", "——", "・・", "①②"])
+def test_items_have_many_marks(marks: str) -> None:
+    lines = [f"{marks[0]} a rope", f"{marks[1]} a boat"]
+    assert split_into_scenes("\n".join(lines), language="en", limit=5000) == ["\n".join(lines)]
+    assert speakable("\n".join(lines)).endswith("a boat")
+    assert "rope." in speakable("\n".join(lines))
+
+
+def test_letters_and_numbers_in_parentheses_begin_items() -> None:
+    for text in ("a) a rope\nb) a boat", "(1) a rope\n(2) a boat"):
+        assert split_into_scenes(text, language="en", limit=5000) == [text]
+    assert split_into_scenes("He said\n(I know) that.", language="en", limit=5000) == [
+        "He said (I know) that."
     ]
 
 

@@ -13,25 +13,35 @@ from video_pipeline.engine.jobs.node.cache_check import CacheCheck
 
 
 def test_a_fault_of_the_cache_comes_and_goes(tmp_path: Path) -> None:
-    folder = tmp_path / "file" / "cache"
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.mkdir()
+    bad.write_text("")
+    disk = tmp_path / "disk"
+    folder = disk / "cache"
+    point(disk, good)
     check = CacheCheck(folder, every_seconds=0.01)
     try:
         wait_until(folder.is_dir)
         assert check.fault is None
-        folder.rmdir()
-        folder.parent.rmdir()
-        folder.parent.write_text("")
-        # Which of the two depends on how far the check was when the folder went.
+        wait_until(lambda: list(folder.iterdir()) == [])
+        point(disk, bad)
+        # Which of the two depends on how far the check was when the link changed.
         faults = [
             f"storage.cache_path: {folder} cannot be written: {why}"
             for why in ("Not a directory", "File exists")
         ]
         wait_until(lambda: check.fault in faults)
-        folder.parent.unlink()
+        point(disk, good)
         wait_until(lambda: check.fault is None)
-        wait_until(lambda: list(folder.iterdir()) == [])
     finally:
         check.close()
+
+
+def point(link: Path, target: Path) -> None:
+    """Make a link, or point it elsewhere in one step: the check creates missing folders at any moment."""
+    new = link.with_name("new")
+    new.symlink_to(target)
+    new.replace(link)
 
 
 def test_a_disk_that_does_not_answer_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -384,10 +384,6 @@ def test_frames_flagged_interlaced_are_deinterlaced(tmp_path: Path) -> None:
     assert footage.interlaced
     timeline = timeline_of([clip_of(footage, 0, 15)], size_px=(192, 108))
     frames = luma(draw(compositor_of(timeline))).astype(int)
-
-    def combing(frame: np.ndarray) -> float:
-        return float(np.abs(frame[1:-1] - (frame[:-2] + frame[2:]) / 2).mean())
-
     woven = luma(
         draw(
             compositor_of(
@@ -400,6 +396,45 @@ def test_frames_flagged_interlaced_are_deinterlaced(tmp_path: Path) -> None:
     ).astype(int)
     assert combing(woven[7]) > 5
     assert combing(frames[7]) < combing(woven[7]) / 5
+
+
+def combing(frame: np.ndarray) -> float:
+    return float(np.abs(frame[1:-1] - (frame[:-2] + frame[2:]) / 2).mean())
+
+
+MOVING_BAR = (
+    *("-f", "lavfi", "-i", "color=black:s=192x108:r=60:d=1"),
+    *("-vf", "geq=lum='if(between(X,8*N,8*N+60),235,16)':cb=128:cr=128,interlace=lowpass=off"),
+)
+
+
+def test_frames_that_are_interlaced_only_later_are_deinterlaced(tmp_path: Path) -> None:
+    coding = ("-c:v", "libx264", "-flags", "+ilme+ildct", "-x264-params", "tff=1", "-qp", "4")
+    run_ffmpeg(*MOVING_BAR, *coding, tmp_path / "i.ts")
+    plain = ("-f", "lavfi", "-i", "color=gray:s=192x108:r=30:d=0.5", "-c:v", "libx264", "-qp", "4")
+    run_ffmpeg(*plain, tmp_path / "p.ts")
+    for name, parts in {"end.ts": "pi", "middle.ts": "pip"}.items():
+        path = tmp_path / name
+        path.write_bytes(b"".join((tmp_path / f"{part}.ts").read_bytes() for part in parts))
+        footage = footage_of(path)
+        assert footage.interlaced
+        timeline = timeline_of([clip_of(footage, 0, 30)], size_px=(192, 108))
+        frames = luma(draw(compositor_of(timeline))).astype(int)
+        assert max(combing(frame) for frame in frames) < 2
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "v210", "rawvideo"])
+def test_frames_that_only_their_container_calls_interlaced_are_deinterlaced(
+    tmp_path: Path, codec: str
+) -> None:
+    path = tmp_path / "f.mov"
+    options = {"mjpeg": ("-q:v", "2"), "v210": (), "rawvideo": ("-pix_fmt", "uyvy422")}[codec]
+    run_ffmpeg(*MOVING_BAR, "-c:v", codec, *options, "-field_order", "tt", path)
+    footage = footage_of(path)
+    assert footage.interlaced or footage.first_field == "tff"
+    timeline = timeline_of([clip_of(footage, 0, 15)], size_px=(192, 108))
+    frames = luma(draw(compositor_of(timeline))).astype(int)
+    assert max(combing(frame) for frame in frames) < 2
 
 
 @pytest.mark.parametrize("suffix", ["gif", "mkv", "vp8.webm", "vp9.webm"])
