@@ -138,6 +138,7 @@ def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) 
         ValueError,
         KeyError,
         TypeError,
+        RecursionError,
     ):  # the cached answer is corrupt, or the cache is not writable
         return inspect_ffmpeg(path, origin) if memory is not None else None
 

@@ -268,7 +268,10 @@ class LedgerAttempts:
 
 def _payload(column: str, text: object) -> dict[str, Any]:
     """Return a payload, which may hold lone surrogates, as JSON's escapes can."""
-    loaded = json.loads(text) if isinstance(text, str) else None
+    try:
+        loaded = json.loads(text) if isinstance(text, str) else None
+    except RecursionError as error:
+        raise DamagedValueError(f"{column}: is nested too deeply") from error
     if not isinstance(loaded, dict):
         raise DamagedValueError(f"{column}: is not a JSON object")
     return loaded

@@ -93,25 +93,26 @@ class LedgerCorrupt(LedgerError):  # noqa: N818
     """The file is damaged, or not a ledger."""
 
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What calls of sqlite3 raise: it cannot decode a message of SQLite that quotes damaged text."""
+
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def ledger_error(error: sqlite3.Error | OSError, path: Path) -> LedgerError:
+def ledger_error(error: sqlite3.Error | UnicodeDecodeError | OSError, path: Path) -> LedgerError:
     """Return the LedgerError that stands for an error of SQLite or of the operating system."""
     if isinstance(error, OSError):
         what = error.strerror or str(error)
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}:
             return LedgerFull(f"the ledger {path} cannot be written: {what}")
         return LedgerError(f"the ledger {path} cannot be opened: {what}")
+    if isinstance(error, UnicodeDecodeError):
+        return corrupt_error("its tables are not readable", path)
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    if code == sqlite3.SQLITE_IOERR_CORRUPTFS or code & 0xFF in _CORRUPT:
-        return LedgerCorrupt(
-            f"the ledger {path} is damaged ({error}): stop the node, move the file away together with "
-            f"{path.name}-wal and {path.name}-shm, and start the node with an empty ledger; "
-            f"`sqlite3 {path.name} .recover` extracts what is still readable"
-        )
+    if is_corruption(error):
+        return corrupt_error(str(error), path)
     if code & 0xFF in _FULL:
         return LedgerFull(
             f"the ledger {path} cannot be written ({error}): check whether its disk is full or read-only"
@@ -119,3 +120,18 @@ def ledger_error(error: sqlite3.Error | OSError, path: Path) -> LedgerError:
     if code & 0xFF in _BUSY:
         return LedgerBusy(f"another process has locked the ledger {path} ({error}); try again")
     return LedgerError(f"the ledger {path} failed: {error}")
+
+
+def is_corruption(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Return whether an error means that the file is damaged."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code == sqlite3.SQLITE_IOERR_CORRUPTFS or code & 0xFF in _CORRUPT
+
+
+def corrupt_error(what: str, path: Path) -> LedgerCorrupt:
+    """Return the error for a damaged file, which says what to do."""
+    return LedgerCorrupt(
+        f"the ledger {path} is damaged ({what}): stop the node, move the file away together with "
+        f"{path.name}-wal and {path.name}-shm, and start the node with an empty ledger; "
+        f"`sqlite3 {path.name} .recover` extracts what is still readable"
+    )

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from video_pipeline.engine.jobs.ledger.errors import (
+    SQLITE_ERRORS,
     LedgerBusy,
     LedgerError,
     LedgerMoved,
     LedgerRefusal,
+    is_corruption,
     ledger_error,
 )
 from video_pipeline.engine.jobs.ledger.local_disk import network_type
@@ -22,11 +24,15 @@ from video_pipeline.engine.jobs.ledger.lock import WriteLock
 from video_pipeline.engine.jobs.ledger.rows import Row
 from video_pipeline.engine.jobs.ledger.schema import (
     BUSY_TIMEOUT_SECONDS,
+    check_schema,
     connect,
     is_current,
     migrate,
     recount,
 )
+
+REINDEX_SECONDS = 60.0
+"""Shortest time between two attempts to rebuild the indexes: a damaged table is not mended by it."""
 
 _VACUUM_PAGES = 4000
 """Pages that one transaction frees: about 16 MB, so that no other writer waits long."""
@@ -39,6 +45,7 @@ class LedgerFile:
         self.path = Path(path)
         self._grouped = False
         self._miscounted = False
+        self._bad_index, self._reindexed_at = False, -REINDEX_SECONDS
         self._group_error: LedgerError | None = None
         self._seen_version: int | None = None
         self._committed = True
@@ -70,11 +77,12 @@ class LedgerFile:
                     database.execute("BEGIN IMMEDIATE")
                     migrate(database, self.path)
                     database.execute("COMMIT")
+                check_schema(database, self.path)
             except BaseException:
                 database.close()
                 raise
             return database
-        except (sqlite3.Error, OSError) as error:
+        except (*SQLITE_ERRORS, OSError) as error:
             raise ledger_error(error, self.path) from error
         finally:
             self._lock.release()
@@ -116,7 +124,7 @@ class LedgerFile:
                 self._begin()
                 yield self._db
                 self._commit()
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 self._look_at(error)
                 raise ledger_error(error, self.path) from error
             finally:
@@ -131,7 +139,7 @@ class LedgerFile:
             yield self._db
         except LedgerRefusal:
             raise
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             self._look_at(error)
             self._group_error = ledger_error(error, self.path)
             raise self._group_error from error
@@ -163,19 +171,24 @@ class LedgerFile:
         self._check_place()
         self._take_lock()
         self._db.execute("BEGIN IMMEDIATE")
+        if self._bad_index:
+            self._bad_index = False
+            self._db.execute("REINDEX")
         if self._miscounted:
             recount(self._db)
             self._miscounted = False
 
-    def _look_at(self, error: sqlite3.Error) -> None:
-        """Count the jobs anew in the next transaction if this one failed because of damaged counts."""
+    def _look_at(self, error: sqlite3.Error | UnicodeDecodeError) -> None:
+        """Let the next transaction rebuild what can be rebuilt: counts, and indexes that do not match their tables."""
         self._miscounted |= isinstance(error, sqlite3.IntegrityError) and "tallies" in str(error)
+        if is_corruption(error) and time.monotonic() - self._reindexed_at >= REINDEX_SECONDS:
+            self._bad_index, self._reindexed_at = True, time.monotonic()
 
     def _commit(self) -> None:
         began = time.perf_counter()
         try:
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise ledger_error(error, self.path) from error
         # Writes to a file that was moved away succeed but are never read again, so they are not acknowledged.
         self._check_place()
@@ -205,7 +218,8 @@ class LedgerFile:
         """Return all rows of a SELECT."""
         try:
             return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
+            self._look_at(error)
             raise ledger_error(error, self.path) from error
 
     def changed(self) -> bool:

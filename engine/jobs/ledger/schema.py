@@ -12,10 +12,10 @@ A migration is a tuple of statements; `PRAGMA user_version` counts the migration
 from __future__ import annotations
 
 import sqlite3
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
-from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError
+from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError, corrupt_error
 
 APPLICATION_ID = 0x56504C47
 """`VPLG`: marks the file as a ledger in its header."""
@@ -163,6 +163,35 @@ def migrate(database: sqlite3.Connection, path: Path) -> None:
             database.execute(statement)
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def check_schema(database: sqlite3.Connection, path: Path) -> None:
+    """Raise LedgerCorrupt if a table, index or trigger is not as the migrations make it.
+
+    A changed byte in its text would be a rule that other jobs break.
+    """
+    found = _definitions(database)
+    damaged = [name for name, sql in _expected_definitions().items() if found.get(name) != sql]
+    if damaged:
+        raise corrupt_error(f"the definition of {', '.join(damaged)} was changed", path)
+
+
+@cache
+def _expected_definitions() -> dict[str, str]:
+    database = sqlite3.connect(":memory:")
+    try:
+        for statements in MIGRATIONS:
+            for statement in statements:
+                database.execute(statement)
+        return _definitions(database)
+    finally:
+        database.close()
+
+
+def _definitions(database: sqlite3.Connection) -> dict[str, str]:
+    """Return the SQL of each table, index and trigger, the same for SQLite with and without strict tables."""
+    rows = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {name: str(sql).replace(", STRICT", "").replace("STRICT", "").rstrip() for name, sql in rows}
 
 
 def recount(database: sqlite3.Connection) -> None:

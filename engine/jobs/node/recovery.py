@@ -6,6 +6,7 @@ import logging
 import shutil
 
 from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
+from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.rows import InterruptedJob
 from video_pipeline.engine.storage.local import is_published, publish, published_result
@@ -17,8 +18,18 @@ def recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
     """Complete or requeue every job that was processing; return the counts. Call it under the node's lock.
 
     A job whose publishing had begun has complete files in its staging folder or is already published, and is
-    completed. All others are queued again, uncharged.
+    completed. All others are queued again, uncharged. If an index of the ledger is damaged, it is rebuilt first.
     """
+    try:
+        return _recover(ledger, folders)
+    except LedgerCorrupt as error:
+        logger.error("%s; trying again with rebuilt indexes", error)
+        with ledger.file.writing():  # a transaction begins with the rebuilding
+            pass
+        return _recover(ledger, folders)
+
+
+def _recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
     counts = {"completed": 0, "requeued": 0}
     for left in ledger.attempts.recover():
         job_id, fence = left.job.job_id, left.job.fence

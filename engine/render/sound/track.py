@@ -129,7 +129,7 @@ def _fetch(cache: ContentCache, parts: dict[str, Any], target: Path) -> AudioRep
             cache.touch(used)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         logger.warning("cached sound %s cannot be used and is produced again: %s", path, error)
         return None
     return report

@@ -116,11 +116,14 @@ def test_without_an_output_the_video_is_named_after_the_story_file(tmp_path: Pat
 
 
 def test_no_command_is_printed_that_would_replace_a_clip(tmp_path: Path) -> None:
-    numbered_clip(tmp_path / "s.mp4", times=[Fraction(number, 25) for number in range(5)])
-    name = story(tmp_path, name="s.json", scene={"video": "s.mp4"})
+    numbered_clip(tmp_path / "s.command.mp4", times=[Fraction(number, 25) for number in range(5)])
+    name = story(tmp_path, name="s.json", scene={"video": "s.command.mp4"})
     refused = run(tmp_path, "compile", name, "--as", "command", "--size", "90x160")
     assert refused.returncode == 2
-    assert "output s.mp4: would replace s.mp4, which is read (scenes[0].video.path)" in refused.stderr
+    assert (
+        "output s.command.mp4: would replace s.command.mp4, which is read (scenes[0].video.path)"
+        in refused.stderr
+    )
     assert refused.stdout == ""
     other = run(tmp_path, "compile", name, "--as", "command", "--size", "90x160", "-o", "other.mp4")
     assert other.returncode == 0, other.stderr

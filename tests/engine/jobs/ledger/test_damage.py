@@ -13,16 +13,26 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.jobs import node_config
 from tests.support.ledgers import FakeClock, claim, job, kinds, publish, quick_folder, submit
-from video_pipeline.engine.jobs.ledger.errors import DamagedJob, LedgerError, LedgerRefusal, WrongState
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.errors import (
+    DamagedJob,
+    LedgerCorrupt,
+    LedgerError,
+    LedgerRefusal,
+    WrongState,
+)
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.ledger.rows import DAMAGED
 from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
+from video_pipeline.engine.jobs.node.recovery import recover
 from video_pipeline.engine.jobs.server.views import event_view, job_view
 
 TABLES = ("jobs", "payloads", "events", "tallies", "queue_clock")
 FAILURE = Failure("retryable", "RenderingError", "no picture", ("a line",))
 FULL_OF_KINDS = 8
+WORST = (2**63 - 1, -(2**63), 1e308, float("inf"), "", "\0", b"\xff\xfe", None, "[" * 5000)
 
 
 def write_everything(path: Path) -> None:
@@ -147,11 +157,59 @@ def test_no_value_in_any_column_stops_the_ledger(folder: Path, where: int, value
         use_everything(path)
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), byte=st.integers(0, 255))
+def test_any_changed_byte_of_the_file_costs_one_job_or_is_an_error_of_the_ledger(
+    folder: Path, data: st.DataObject, byte: int
+) -> None:
+    content = bytearray((folder / "template.sqlite3").read_bytes())
+    written = [place for place, value in enumerate(content) if value]
+    content[data.draw(st.sampled_from(written))] = byte
+    path = folder / "byte.sqlite3"
+    for old in folder.glob("byte.sqlite3*"):
+        old.unlink()
+    path.write_bytes(content)
+    with suppress(LedgerError):
+        use_everything(path)
+        with Ledger(path) as ledger:
+            assert sum(job.error_type == DAMAGED for job in ledger.jobs.page()) <= 1
+
+
+@pytest.mark.parametrize(
+    "text", [b"'queued', 'processing', 'completed'", b"old.status <> new.status", b"jobs_ready"]
+)
+def test_a_changed_definition_is_no_fault_of_the_jobs(folder: Path, tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    content = (folder / "template.sqlite3").read_bytes()
+    assert text in content
+    path.write_bytes(content.replace(text, text[:-2] + b"\xffx"))
+    with pytest.raises(LedgerCorrupt, match=r"is damaged .*move the file away together with"):
+        Ledger(path)
+
+
+def test_a_damaged_index_is_rebuilt_at_the_start_of_the_node(folder: Path, tmp_path: Path) -> None:
+    folders = Folders.of(node_config(tmp_path))
+    folders.make()
+    shutil.copy(folder / "template.sqlite3", folders.ledger)
+    with closing(sqlite3.connect(folders.ledger)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'jobs_processing'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with folders.ledger.open("r+b") as file:
+        file.seek(page * size - 1)
+        file.write(bytes([99]))  # the entry names a job that does not exist
+    with Ledger(folders.ledger) as ledger:
+        with pytest.raises(LedgerCorrupt):
+            ledger.attempts.recover()
+        assert recover(ledger, folders) == {"completed": 0, "requeued": 2}
+    with closing(sqlite3.connect(folders.ledger)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
 def test_every_column_takes_the_worst_values(folder: Path) -> None:
     template, path = folder / "template.sqlite3", folder / "damaged.sqlite3"
     kept = 0
     for table, column in columns_of(template):
-        for value in (2**63 - 1, -(2**63), 1e308, float("inf"), "", "\0", b"\xff\xfe", None):
+        for value in WORST:
             for row in (0, 3, 7):
                 for old in folder.glob("damaged.sqlite3*"):
                     old.unlink()
@@ -161,7 +219,7 @@ def test_every_column_takes_the_worst_values(folder: Path) -> None:
                     try:
                         use_everything(path)
                     except BaseException as error:
-                        error.add_note(f"{table}.{column} = {value!r} in row {row}")
+                        error.add_note(f"{table}.{column} = {value!r:.60} in row {row}")
                         raise
     assert kept > 300
 
