@@ -250,6 +250,7 @@ def _produce(
                 raise
             finally:
                 watched.close()
+        plan.frames.config.error_policy.check(rendered.warnings)
         with watch.stage("outputs"):
             report(Event("outputs", 0, 1))
             subtitles.result()
@@ -264,7 +265,7 @@ def _produce(
         outputs,
         info,
         metadata,
-        plan.frames.warnings,
+        (*plan.frames.warnings, *rendered.warnings),
         dict(watch.seconds),
         len(rendered.segments),
         rendered.segments_from_cache,

@@ -162,7 +162,7 @@ def describe_render(
             plan.frames.compositor.name, plan.frames.chosen_compositor.reason, {"workers": rendered.workers}
         ),
         audio=_sound_fields(plan, sound),
-        warnings=plan.frames.warnings,
+        warnings=(*plan.frames.warnings, *rendered.warnings),
         timings=timings,
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},
         proxy=plan.frames.config.video.proxy,

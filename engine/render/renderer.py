@@ -52,6 +52,8 @@ class RenderReport:
     encode_seconds: float
     mux_seconds: float
     segments_from_cache: int = 0
+    warnings: tuple[str, ...] = ()
+    """What was wrong with drawn frames; such frames are not cached, so each render warns of them."""
 
 
 class _SegmentRenderer:
@@ -89,10 +91,11 @@ class _SegmentRenderer:
         cached = self._cache.get(frames)
         if cached is None:
             self._prepare(later)
+            warned = len(self.children.warnings)
             data = self.encode(frames)
-            self._cache.put(
-                frames, CachedSegment(data, self._on_frame.notes(frames) if self._on_frame else {})
-            )
+            if len(self.children.warnings) == warned:  # another segment's warning is a needless caution
+                notes = self._on_frame.notes(frames) if self._on_frame else {}
+                self._cache.put(frames, CachedSegment(data, notes))
             return data
         unseen = self._on_frame.recall(frames, cached.notes) if self._on_frame else ()
         for number in unseen:
@@ -226,4 +229,5 @@ def render_segments(
         renderer.encoding_seconds,
         muxing,
         renderer.segments_from_cache,
+        tuple(renderer.children.warnings),
     )

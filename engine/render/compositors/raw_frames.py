@@ -31,12 +31,18 @@ ENDING_SECONDS = 5
 
 
 class Children:
-    """The running ffmpeg child processes, which can be stopped together."""
+    """The running ffmpeg child processes of a render, which can be stopped together, and their warnings."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self.cancelled = threading.Event()
+        self.warnings: list[str] = []
+
+    def warn(self, warning: str) -> None:
+        """Log a warning about drawn frames and keep it for the report of the render."""
+        logger.warning("%s", warning)
+        self.warnings.append(warning)
 
     @contextlib.contextmanager
     def run(
@@ -204,9 +210,9 @@ def _frames_of(
                 if children.cancelled.is_set():
                     raise CancelledError("the render was stopped")
                 if number and _footage_names(clips) and _ended_well(child):
-                    logger.warning(
-                        "%s: only %d of frames [%d, %d) could be read; the last one is held",
-                        *(_footage_names(clips), number, frames.start, frames.stop),
+                    children.warn(
+                        f"{_footage_names(clips)}: only {number} of frames [{frames.start}, {frames.stop}) could be "
+                        "read; the last one is held"
                     )
                     yield from itertools.repeat(array, len(frames) - number)
                     return
