@@ -46,6 +46,7 @@ def render(story: Path, *options: str) -> subprocess.CompletedProcess[str]:
         text=True,
         cwd=story.parent,
         env={**os.environ, "VIDEO_PIPELINE_FFMPEG": str(program), "CACHE_PATH": str(story.parent / "cache")},
+        check=False,
     )
 
 
