@@ -29,10 +29,10 @@ from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import AssetError, CancelledError, InputError, RenderingError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
+from video_pipeline.engine.outputs.frame_choice import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
 from video_pipeline.engine.outputs.paths import OutputPaths
-from video_pipeline.engine.outputs.thumbnail import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.video_info import VideoInfo
 from video_pipeline.engine.outputs.write import (
     check_output,
