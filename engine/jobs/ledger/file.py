@@ -168,7 +168,7 @@ class LedgerFile:
             self._miscounted = False
 
     def _look_at(self, error: sqlite3.Error) -> None:
-        """Count the jobs anew in the next transaction if this one failed because of damaged counts."""
+        """Recount the jobs in the next transaction if this one failed because the counts are damaged."""
         self._miscounted |= isinstance(error, sqlite3.IntegrityError) and "tallies" in str(error)
 
     def _commit(self) -> None:
