@@ -96,7 +96,7 @@ def _cover(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
     """Return the picture at another size; a different aspect is cropped equally on both sides."""
     width, height = size_px
     if width < 1 or height < 1:
-        raise ValueError(f"size_px: {size_px!r} is not (width, height) of at least 1")
+        raise ValueError(f"size_px: got {size_px!r}; allowed: (width, height), each at least 1")
     if image.size == size_px:
         return image
     scale = max(width / image.width, height / image.height)
@@ -136,10 +136,10 @@ def _place_title(title: str, fonts: FontStack, width: int, height: int) -> _Plac
 def draw_title(
     picture: Image.Image, title: str, *, fonts: FontStack, hide_captions: bool = True
 ) -> Image.Image:
-    """Return the picture with a fitted title over a soft scrim that darkens the background.
+    """Return the picture with a fitted title over a scrim, a soft gradient that darkens the background.
 
-    The scrim is as dark as white letters require. With `hide_captions` it also blurs the
-    picture's lower part, so that words which are part of the picture do not show beneath the title. A title
+    The scrim is as dark as white letters require. With `hide_captions` it also blurs the picture's lower part, so
+    that captions in the picture do not show beneath the title. A title
     with letters that no font has is omitted, with a warning.
     """
     picture = picture.convert("RGB")

@@ -73,7 +73,7 @@ def write_subtitles(plan: FramePlan, outputs: OutputPaths, files: StagedFiles) -
 def thumbnail_of_watched(
     plan: VideoPlan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
 ) -> bool:
-    """Write the thumbnail as soon as its frame is known, while others are still being rendered.
+    """Write the thumbnail as soon as its frame is known, while other frames are still being rendered.
 
     Returns False, and writes nothing, if none of the watched frames is usable.
     """
