@@ -60,7 +60,7 @@ def shrunk(plan: VideoPlan) -> VideoPlan:
 
 def _render(plan: VideoPlan, target: Path, *, workers: int | None = None) -> tuple[float, float]:
     """Render a plan without sound; return the stage's wall and processor seconds."""
-    from video_pipeline.engine.outputs.thumbnail import FrameWatch
+    from video_pipeline.engine.outputs.frame_choice import FrameWatch
     from video_pipeline.engine.render.mux import Mp4Writer
     from video_pipeline.engine.render.renderer import render_segments
 

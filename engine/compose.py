@@ -37,7 +37,7 @@ READING_WORDS_A_SECOND = Fraction(5, 2)
 """Reading speed of a caption that is not spoken: 150 words a minute."""
 
 SILENT_FACTOR = Fraction(3, 2)
-"""A scene whose speech failed is this much longer, so that it can be read (the rule of the original interface)."""
+"""The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
 
 
 def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
@@ -73,7 +73,7 @@ class _Lead:
 
 
 def _lead(narration: Seconds, before: int, after: int, *, fps: Fraction, padding: Seconds) -> _Lead:
-    # Speech stays out of the middle of a transition, so that two scenes never speak at once.
+    # No speech in the middle of a transition, so that two scenes never speak at once.
     lead = padding / 2 + frame_time(before, fps) / 2
     tail = padding / 2 + frame_time(after, fps) / 2
     return _Lead(lead, frames_ceil(lead + narration + tail, fps))
@@ -195,7 +195,7 @@ def compose(
     if assets.voice_over is not None:
         missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
         if missing > 0:
-            # Speech is never cut off: the last picture is held until the voice ends.
+            # Speech is never cut off: the last picture is held until it ends.
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
             placement = place_scenes(timings, fps=fps)
     scale = min(width, height) / 1080
@@ -343,7 +343,7 @@ def _make_clip(
         else:
             seconds = exact_seconds(effect.duration or config.scenes.fade_duration)
             fades[effect.type] = min(max(1, frames_round(seconds, fps)), len(frames))
-    # A transition replaces the fade at the edge that it covers.
+    # A transition replaces the fade at the same end of the scene.
     fade_in, fade_out = _shared(
         0 if before else fades["fade_in"], 0 if after else fades["fade_out"], len(frames)
     )
@@ -359,7 +359,7 @@ def _make_clip(
 
 
 def _shared(fade_in: int, fade_out: int, frames: int) -> tuple[int, int]:
-    """Return the fades of a scene so that they leave at least one of its frames as it is if there are both."""
+    """Shorten the fades of a scene that has both, so that at least one frame is not faded."""
     if frames == 1:
         return 0, 0
     wanted, room = fade_in + fade_out, frames - 1

@@ -14,7 +14,7 @@ PipelineError                  base of all; carries `details` for programs
 ├── RenderingError             composing, encoding or writing failed
 │   ├── CancelledError         the render was asked to stop
 │   └── SubprocessError        with argv, exit status and the last lines of a child process
-├── NodeError                  a render node refused a request; `code` is the protocol's word for why
+├── NodeError                  a render node refused a request; `code` is the error code of the protocol
 │   ├── UnreachableError       no answer in time
 │   ├── AccessError            the node rejected this client's keys, or has another key than expected
 │   ├── JobNotFoundError       no such job, or it belongs to another user
@@ -98,7 +98,7 @@ class FetchError(AssetError):
 
 
 class FileChangedError(AssetError):
-    """A file changed while it was read, or between two reads of one render. A retry uses what it is then."""
+    """A file changed while it was read, or between two reads of one render. A retry uses its new content."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, permanent=False)
@@ -126,7 +126,7 @@ class SubprocessError(RenderingError):
 
 
 class NodeError(PipelineError):
-    """A render node refused a request. `code` is the protocol's; `retry_after` is in seconds, if the node gave any."""
+    """A render node refused a request. `code` is the error code of the protocol; `retry_after`: seconds, if given."""
 
     def __init__(
         self, message: str, *, code: str = "INTERNAL", retry_after: float | None = None, **details: Any
@@ -155,7 +155,7 @@ class JobNotFoundError(NodeError):
 
 
 class JobConflictError(NodeError):
-    """The key is taken by another job, or the job's state does not allow what was asked."""
+    """The key is taken by another job, or the job's state does not allow the request."""
 
 
 class JobError(PipelineError):

@@ -29,10 +29,10 @@ from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import AssetError, CancelledError, InputError, RenderingError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
+from video_pipeline.engine.outputs.frame_choice import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
 from video_pipeline.engine.outputs.paths import OutputPaths
-from video_pipeline.engine.outputs.thumbnail import FrameWatch, candidate_times
 from video_pipeline.engine.outputs.video_info import VideoInfo
 from video_pipeline.engine.outputs.write import (
     check_output,
@@ -98,13 +98,14 @@ def render_story(
 
     `story` is a Story, its data or its file; `config` a Config, its data or its file (default: the defaults and the
     environment). All files appear together when the last one is complete. The story's relative paths start at `base`,
-    by default the folder of its file; `voice_over`, a sound or its file, is mixed under the whole video. `sources` maps descriptions to files that the caller has read,
-    such as the story file: an output that would replace one of them, or a file that the story names, is an
-    InputError, and so is a video that would be longer than `max_seconds`. `beneath` maps files to the folder that each
-    must be in when it is opened. Setting `stop` ends the render with CancelledError. Without `use_cache` the cache is
-    neither read nor written; without `cache_required` one that cannot be written is a warning even if the
-    configuration names it. Raises InputError, AssetError or RenderingError; then the only new files are those in the
-    cache, from which the next render resumes. Raises TypeError naming an argument of a wrong type.
+    by default the folder of its file; `voice_over`, a sound or its file, is mixed under the whole video. `sources`
+    maps descriptions to files that the caller has read, such as the story file: an output that would replace one of
+    them, or a file that the story names, is an InputError, and so is a video that would be longer than `max_seconds`.
+    `beneath` maps files to the folder that each must be in when it is opened. Setting `stop` ends the render with
+    CancelledError. Without `use_cache` the cache is neither read nor written; without `cache_required` a cache that
+    cannot be written is a warning even if the configuration names it. Raises InputError, AssetError or RenderingError;
+    then the only new files are those in the cache, from which the next render resumes. Raises TypeError naming an
+    argument of a wrong type.
     """
     watch = Stopwatch()
     output, read = as_path(output, "output"), _files_given(story, config, sources)

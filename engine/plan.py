@@ -104,7 +104,7 @@ def plan_timeline(
     with watch.stage("check"):
         ffmpeg_search = _start(
             find_ffmpeg, replace(cache, own=None)
-        )  # it may outlive this render's own files
+        )  # this call may outlive the render's own files
         chosen = choose_compositor(config.video.compositor)
         fonts = FontCatalogue(files=files)
         letters = check_fonts(story, story_scenes(story), config=config, catalogue=fonts, base=base)
@@ -151,7 +151,7 @@ def plan_captions(
 ) -> FramePlan:
     """Return the plan with its captions drawn: all of them, or those seen in the frames `shown`.
 
-    If a caption is not cached and must be drawn, the pictures of the frames `drawn_next` are loaded meanwhile.
+    If a caption is not cached and must be drawn, the pictures of the frames `drawn_next` are loaded at the same time.
     Raises InputError if the plan has warnings and the error policy forbids them.
     """
     timeline = plan.timeline if shown is None else with_captions_in(plan.timeline, shown)
@@ -222,7 +222,7 @@ def _watermark(
 
 
 def _start(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
-    """Start a call on a thread of its own and return its future."""
+    """Start a call in a thread of its own and return its future."""
     pool = ThreadPoolExecutor(1, "begun")
     try:
         return pool.submit(call, cache)

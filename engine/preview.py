@@ -21,7 +21,7 @@ from video_pipeline.engine.timing import FrameRange, Seconds
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 PNG_COMPRESS_LEVEL = 1
-"""Level 1 writes a larger file in a fraction of the time."""
+"""Compression level 1 writes a larger file in a fraction of the time."""
 
 JPEG_QUALITY = 95
 

@@ -1,4 +1,4 @@
-"""A timeline: what is seen and heard at every frame, as data.
+"""A timeline: the pictures and sounds of every frame, as data.
 
 Time is a frame index or a Fraction of seconds; ranges are half-open. If a transition joins two clips,
 their ranges overlap by the transition's frames, so at any frame one or two clips are seen.
@@ -27,8 +27,8 @@ MAX_SEGMENT_SECONDS = 8
 class Still:
     """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format.
 
-    `sha256` is the hash of the user's file. `is_copy` marks a file of the cache that was made from it. `pictures` is
-    how many the user's file holds; the first is shown.
+    `sha256` is the hash of the user's file. `is_copy` marks a cached file that was made from it. `pictures` is the
+    number of pictures in the user's file, of which the first is shown.
     """
 
     path: Path
@@ -50,10 +50,10 @@ class Footage:
     when the last decodable frame begins, on the axis of `start` (None: unknown). `stream_index` is the video
     stream's number in the file, None for the first. If `changes_size`, later frames differ in size from the
     first. A file that is not `seekable` is damaged and is read from its start. `color` describes its colours
-    if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced; if only
-    its container says which field comes first, `first_field` does, and all frames are. A `transparent`
-    clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that gives its transparency if the usual one does not.
-    ffmpeg counts the clip's time from `ffmpeg_zero` on that axis.
+    if they are not BT.709. In an `interlaced` clip, the frames with the interlaced flag are deinterlaced. If only the
+    container marks the clip as interlaced, `first_field` is the field that comes first, and all frames are
+    deinterlaced. A `transparent` clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that returns its
+    transparency if the usual one does not. ffmpeg starts the clip's time at `ffmpeg_zero` on that axis.
     """
 
     path: Path
@@ -112,7 +112,7 @@ class Transition:
 class Caption:
     """Words on the picture during `frames`, laid out within the safe area.
 
-    `spoken` are the frames in which they are spoken; the word being spoken has the colour `highlight`.
+    `spoken` are the frames in which the words are spoken; the word being spoken has the colour `highlight`.
     `fade_in_frames` and `fade_out_frames` are those of the clip if the caption begins or ends with it.
     """
 
@@ -218,7 +218,7 @@ class Timeline:
         """Return the segments: cuts at the ends of transitions and where scenes meet, longer parts cut again equally.
 
         A transition belongs to the segment of the scene before it, so that the next segment's IDR frame shows a
-        picture that stays. With cuts at the beginnings of transitions, files are 3 % larger at crf 21.
+        picture that is not mid-transition. With cuts at the beginnings of transitions, files are 3 % larger at crf 21.
         The cuts depend on the timeline alone, not on the number of workers, so the bytes of a segment are the same
         on one core and on many. If a scene ends with a transition, its last part is the shortest: the next scene's
         caption reaches into it, so a changed caption redraws little. With `tapered`, the very last part is cut

@@ -1,4 +1,4 @@
-"""Frames and exact seconds. Float seconds are converted here and used nowhere below."""
+"""Frames and exact seconds. Float seconds are converted here; lower layers do not use them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FrameRange:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop:
-            raise ValueError(f"frame range [{self.start}, {self.stop}): allowed is 0 <= start <= stop")
+            raise ValueError(f"frame range: got [{self.start}, {self.stop}); allowed: 0 <= start <= stop")
 
     def __len__(self) -> int:
         return self.stop - self.start

@@ -47,7 +47,7 @@ class _Filter(FilterNode):  # type: ignore[misc]
     """
 
     @property
-    def _KwargReprNode__inner_hash(self) -> int:  # noqa: N802 (ffmpeg-python's own takes no path that is not UTF-8)
+    def _KwargReprNode__inner_hash(self) -> int:  # noqa: N802 (ffmpeg-python's own fails for a path that is not UTF-8)
         return hash((*self.args, *sorted(self.kwargs.items())))
 
     def _get_filter(self, outgoing_edges: list[Any]) -> str:

@@ -16,7 +16,7 @@ using TargetPlanes = std::tuple<TargetArray, TargetArray, TargetArray>;
 const TransitionRecord& record_of(const std::string& name) {
   const TransitionRecord* record = find_transition(name);
   if (record) return *record;
-  std::string message = "transition '" + name + "': allowed are ";
+  std::string message = "name: got '" + name + "'; allowed: ";
   for (const TransitionRecord& known : kTransitionRecords) {
     message += (&known == kTransitionRecords ? "" : ", ") + std::string(known.name);
   }

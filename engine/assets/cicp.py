@@ -28,7 +28,7 @@ PRIMARIES: Final = {
 
 STEPS: Final = 4096
 WHITE_NITS: Final = 203
-"""Diffuse white of HDR pictures (ITU-R BT.2408): it becomes white, and what is brighter is cut off."""
+"""Diffuse white of HDR pictures (ITU-R BT.2408): it becomes white, and brighter values are clipped."""
 
 
 class Cicp(NamedTuple):
@@ -39,7 +39,7 @@ class Cicp(NamedTuple):
 
 
 def read_cicp(stream: BinaryIO) -> Cicp | None:
-    """Return the chunk of a PNG file, or None if there is none that can be used; the stream's position stays."""
+    """Return the chunk of a PNG file, or None if it has no usable one; restore the stream's position."""
     at = stream.tell()
     try:
         stream.seek(8)
@@ -63,14 +63,14 @@ def light_of(transfer: int) -> Curve | None:
     """Return the light, 0 to 1, of evenly spaced code values (H.273, table 3), or None for an unknown number."""
     code = np.linspace(0, 1, STEPS)
     if transfer in (1, 6, 13, 14, 15):
-        # BT.709 as sRGB: stills of sRGB become BT.709 without a change of their code values, too.
+        # BT.709 counts as sRGB, because sRGB stills too become BT.709 without a change of their code values.
         return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     if transfer in (4, 5, 8):
         return code ** {4: 2.2, 5: 2.8, 8: 1.0}[transfer]
     if transfer == 16:
         return np.minimum(1, _pq_nits(code) / WHITE_NITS)
     if transfer == 18:
-        # Three quarters of the signal are diffuse white; the display's gamma is 1.2.
+        # Diffuse white is at three quarters of the signal; the display's gamma is 1.2.
         return np.minimum(1, (_hlg_light(code) / _hlg_light(np.array(0.75))) ** 1.2)
     return None
 

@@ -16,11 +16,11 @@ PRIMARIES: Final = {
 }  # fmt: skip
 """FFmpeg's names of primaries by their numbers in ISO 23091-2, without those of BT.709.
 
-P3 with the white of cinemas (11) is shown with a screen's white, as everything is: FFmpeg would leave it greenish.
+P3 with the white point of cinemas (11) becomes P3 with that of screens, or FFmpeg would show it greenish.
 """
 
 TRANSFERS: Final = {8: "linear", 16: "smpte2084", 18: "arib-std-b67"}
-"""FFmpeg's names of transfers by number; all others are treated as BT.709, as screens show them."""
+"""FFmpeg's names of transfers by number; all others count as BT.709, as players treat them."""
 
 MATRICES: Final = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c",

@@ -25,18 +25,18 @@ STEPS_BACK_S: Final = (0, 1, 4, 16, 64, 256, 1024, 4096)
 """Seconds before the end at which each step of the search for readable frames begins."""
 
 DECODED_PIXELS: Final = 48 * 1920 * 1080
-"""Pixels of a tail that are decoded at most, a tenth of a second of work; ffmpeg holds the last good frame of the rest."""
+"""Most pixels of a tail to decode, a tenth of a second of work; ffmpeg holds the last good frame of the rest."""
 
 RESTART_S: Final = Fraction(1, 10)
-"""Time stamps that go back by more seconds have restarted: ffmpeg continues the timeline at the old position."""
+"""Time stamps that go back by more than these seconds have restarted: ffmpeg continues at the old position."""
 
 JUMP_S: Final = 10
-"""Time stamps that jump ahead by more seconds also count as restarted in ffmpeg."""
+"""Time stamps that jump ahead by more than these seconds also count as restarted in ffmpeg."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastFrame:
-    """The start and end of the last decodable frame. `others_end` is when the other streams end.
+    """The start and end of the last decodable frame. `others_end` is the end of the other streams.
 
     `sizes_px` are the sizes of the frames decoded during the search, of which some may be `interlaced`.
     """
@@ -173,7 +173,7 @@ class _Search:
                 continue
             decoding = stamp * tick - self._origin + self._offset
             if self._restarts and self._due is not None and not -RESTART_S <= decoding - self._due <= JUMP_S:
-                # ffmpeg continues at the end of the frames before.
+                # ffmpeg continues at the end of the previous frames.
                 self._offset += self._due - decoding
                 begins += self._due - decoding
                 decoding = self._due

@@ -251,7 +251,7 @@ class Fetcher:
             raise FetchError(f"{url}: is larger than allowed; allowed: {limit}", url=url, kind="unusable")
 
     def _take(self, size: int, taken: int, url: str) -> None:
-        """Count bytes against the limits of one asset and of all assets."""
+        """Count bytes towards the limits of one asset and of all assets."""
         self._within(taken, url)
         with self._lock:
             self._left -= size
@@ -284,7 +284,7 @@ def _suffix(head: bytes, url: str, kind: AssetKind) -> str:
 
 
 class _TooSlowError(TimeoutError):
-    """The deadline has passed, or no byte came for too long."""
+    """The deadline has passed, or no byte arrived for too long."""
 
 
 class _Timed:

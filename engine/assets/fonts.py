@@ -45,7 +45,7 @@ _SLANTS: Final = ("italic", "oblique")
 _REGULAR: Final = 400
 
 # Common family names. They are drawn in Noto Sans on every machine, even if the real font is installed, so that
-# a story looks the same everywhere. Folders in `extra_dirs` take precedence.
+# a story looks the same on all machines. Folders in `extra_dirs` take precedence.
 _ALIASES: Final = (
     "Arial",
     "Calibri",
@@ -106,10 +106,10 @@ class _Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class FontCatalogue:
-    """A catalogue that turns font names into stacks of faces; it reads folders when they are first needed.
+    """A catalogue that resolves font names to stacks of faces; it reads folders when they are first needed.
 
     `extra_dirs` are searched first, then the packaged fonts, then the system's font folders. `files` opens the files
-    that are named. A file is read once, when its name is first resolved, and stays open as long as the catalogue: a
+    that are named. A file is read once, when its name is first resolved, and is kept open as long as the catalogue: a
     render has one catalogue, so it never draws two versions of a font.
     """
 
@@ -146,7 +146,7 @@ class FontCatalogue:
 
     @staticmethod
     def _opened(face: FontFace, weight: int, data: bytes, name: str) -> tuple[FontStack, Loaded]:
-        """Return the stack of a face that is named by its bytes, and the open face."""
+        """Return the stack of a face from the bytes of its file, and the open face."""
         face = replace(face, sha256=hashlib.sha256(data).hexdigest())
         try:
             return _with_fallbacks(face, weight), load(face, data)

@@ -30,12 +30,12 @@ from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
 
 READ_BYTES = 256 * 1024
-"""How much of a clip is read at once."""
+"""Bytes of a clip that are read at once."""
 
 HD_LONG_SIDE_PX = 1280
 
 ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""Decoders that give the alpha channel, which WebM stores beside each frame; FFmpeg's own leave it out."""
+"""Decoders that return the alpha channel, which WebM stores beside each frame; FFmpeg's own omit it."""
 
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 """PyAV's names of containers that store no length, so FFmpeg estimates it from time stamps."""
@@ -43,13 +43,13 @@ WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
 FIRST_FIELDS: Final[dict[int, Literal["tff", "bff"]]] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
 """Which field is shown first, by FFmpeg's AVFieldOrder."""
 
-SAY_INTERLACED: Final = frozenset(
+FLAG_INTERLACED: Final = frozenset(
     ["h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3", "dvvideo", "prores", "dnxhd"]
 )
-"""Codecs that say of each frame whether it is interlaced; of others the container says it of all."""
+"""Codecs that flag each interlaced frame; for others the container has one flag for all frames."""
 
 COUNTED_BY_STREAM: Final = frozenset(["mpegts", "mpeg"])
-"""Containers whose time stamps may restart: ffmpeg counts them from the first of the streams that it uses."""
+"""Containers whose time stamps may restart: ffmpeg starts their time at the first of the streams that it uses."""
 
 TAGGED_DURATION: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)", re.ASCII)
 
@@ -198,21 +198,21 @@ def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av
 
 
 def _first_field(stream: av.VideoStream) -> Literal["tff", "bff"] | None:
-    """Return which field of each frame is shown first by the container, for codecs whose frames do not say."""
-    if stream.codec_context.name in SAY_INTERLACED:
+    """Return which field of each frame is shown first according to the container, for codecs without such flags."""
+    if stream.codec_context.name in FLAG_INTERLACED:
         return None
     return FIRST_FIELDS.get(int(stream.codec_context.field_order))
 
 
 def _ffmpeg_zero(container: av.container.InputContainer, stream: av.VideoStream, demuxer: str) -> Fraction:
-    """Return where on the clip's axis ffmpeg begins to count a stream that it reads alone."""
+    """Return the time on the clip's axis at which ffmpeg starts the time of a stream that it reads alone."""
     if demuxer not in COUNTED_BY_STREAM or stream.start_time is None or not stream.time_base:
         return Fraction(0)
     return stream.start_time * stream.time_base - axis_start(container)
 
 
 def _first_as_last(container: av.container.InputContainer, frame: av.VideoFrame) -> LastFrame:
-    """Return the first frame as the last one: a picture that begins late shows it until then, too."""
+    """Return the first frame as the last one; if the picture begins late, that frame is also shown before."""
     begins = Fraction(0)
     if frame.pts is not None and frame.time_base:
         begins = max(begins, frame.pts * frame.time_base - axis_start(container))
@@ -251,9 +251,10 @@ def _promised_end(container: av.container.InputContainer, stream: av.VideoStream
 
 
 def _tagged_duration(stream: av.VideoStream) -> Fraction | None:
-    """Return when a track ends by its tag DURATION, which Matroska writers add: the file's own length is its sound's, too.
+    """Return the end of a track in seconds by its tag DURATION, or None if it has none.
 
-    None for a track of one frame, which is a cover or a picture that is held while the sound goes on.
+    Matroska writers add the tag, because the length of the file may be that of its sound.
+    None for a track of one frame, which is a cover or a picture that is held while the sound continues.
     """
     found = TAGGED_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
     if found is None:

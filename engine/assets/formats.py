@@ -1,6 +1,6 @@
 """Recognise a file's format by its first bytes: the pictures, clips, sounds and fonts that the engine reads.
 
-Everything else is rejected, so playlists, SVG, HTML and other text never reach FFmpeg, whatever their names.
+Everything else is rejected, so playlists, SVG, HTML and other text never reach FFmpeg under any name.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Content:
 
 
 def _is_no_text(head: bytes) -> bool:
-    """Return whether this is a box and not text that contains `free`: a box is short, or its content is binary."""
+    """Return whether this is an MP4 box and not text that contains `free`: a box is short or has binary content."""
     return head[0] < 0x20 or b"\0" in head
 
 

@@ -33,7 +33,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class SceneAssets:
-    """A scene's picture and sounds. `extended` marks a scene whose speech failed; it lasts 1.5 times longer."""
+    """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long."""
 
     scene_id: str
     picture: Still | Footage

@@ -64,7 +64,7 @@ _SCRIPT_IN_NAME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MissingLetters:
-    """What a text has that no font can draw: letters, which belong to a script, and other characters."""
+    """The characters of a text that no font has: letters, which belong to a script, and others."""
 
     letters: tuple[str, ...]
     others: tuple[str, ...]

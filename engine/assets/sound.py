@@ -38,16 +38,16 @@ DEMUXERS: Final = tuple(content.demuxer for content in contents_of("sound"))
 """The accepted containers."""
 
 READ_BYTES: Final = 256 * 1024
-"""How much of a file is read at once."""
+"""Bytes of a file that are read at once."""
 
 COUNTED_BYTES: Final = 64 * 2**20
 """Up to this size a file's length is measured by decoding, because headers of MP3, AAC and truncated files are inexact."""
 
 COUNTED_SECONDS: Final = 1800
-"""Longer sound, by its header, is not measured: hours of music take minutes to decode, and a video uses a part of it."""
+"""Sound that is longer by its header is not measured: decoding hours of music takes minutes."""
 
 GAP_TOLERANCE_S: Final = 0.05
-"""Time stamps that jump by more mean lost sound, which becomes silence; smaller jumps are the container's rounding."""
+"""Larger jumps of time stamps (seconds) mean lost sound, which becomes silence; smaller ones are rounding."""
 
 START_TOLERANCE_S: Final = 0.002
 """Matroska rounds the first time stamp to a millisecond."""
@@ -99,7 +99,7 @@ def open_sound(file: OpenFile) -> Iterator[tuple[av.container.InputContainer, av
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Raise AssetError where opening a file raises OSError."""
+    """Convert an OSError from opening a file to an AssetError."""
     try:
         yield
     except (IsADirectoryError, NotAFileError) as error:
@@ -112,7 +112,7 @@ def probe_sound(path: Path, *, files: InputFiles = ANY_FILES) -> Sound:
     """Return a sound file with its hash and exact length; long files have the length in their header.
 
     Raises AssetError that names the file and the reason: missing, empty, not a sound file, no audio stream,
-    nothing in it that can be decoded. Raises FileChangedError if it changes meanwhile.
+    nothing in it that can be decoded. Raises FileChangedError if it changes while it is read.
     """
     with _readable(path), files.open(path) as file:
         with open_sound(file) as (container, stream):
@@ -127,10 +127,10 @@ def _duration(container: av.container.InputContainer, stream: av.AudioStream, fi
     first = next(frames, None)
     if first is None:
         raise AssetError(f"{path}: the audio stream is empty: no sample could be decoded", path=str(path))
-    told = _header_duration(container, stream)
-    if told is not None and file.size > COUNTED_BYTES:
-        return told
-    if told is not None and told > COUNTED_SECONDS and stream.time_base is not None:
+    by_header = _header_duration(container, stream)
+    if by_header is not None and file.size > COUNTED_BYTES:
+        return by_header
+    if by_header is not None and by_header > COUNTED_SECONDS and stream.time_base is not None:
         packets = container.demux(stream)
         return sum((Fraction(packet.duration or 0) for packet in packets), Fraction(0)) * stream.time_base
     duration = Fraction(first.samples, first.sample_rate)
@@ -140,7 +140,7 @@ def _duration(container: av.container.InputContainer, stream: av.AudioStream, fi
 
 
 def check_decodable(path: Path, *, files: InputFiles = ANY_FILES) -> None:
-    """Raise AssetError if a file has sound of which nothing can be decoded; a stream without packets is silent."""
+    """Raise AssetError if a file has sound but none of it can be decoded; a stream without packets is silent."""
     with _readable(path), files.open(path, in_memory=False) as file:
         with open_sound(file) as (container, stream):
             if next(_frames(container, stream, path), None) is not None:

@@ -21,7 +21,7 @@ CICP: Final = "cicp"
 """The key of a picture's `info` under which its cICP is noted when it is opened."""
 
 SAME_LEVELS: Final = 2
-"""A profile that changes no colour by more (of 255) counts as sRGB, because profiles of sRGB differ by rounding."""
+"""A profile that changes no colour by more than this (of 255) counts as sRGB: sRGB profiles differ by rounding."""
 
 SRGB_GAMMA: Final = 0.45455
 SRGB_CHROMATICITY: Final = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
@@ -92,7 +92,7 @@ def _space(profile: bytes) -> str:
 
 
 def _describes(profile: bytes, image: Image.Image) -> bool:
-    """Return whether a profile's space is that of a picture: one of another space says nothing of its colours."""
+    """Return whether a profile's colour space matches a picture's mode; otherwise the profile is not usable."""
     space = _space(profile)
     if space == "RGB":
         return image.mode != "CMYK"

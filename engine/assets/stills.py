@@ -28,7 +28,7 @@ DEMUXERS = {content.name.upper(): content.demuxer for content in contents_of("pi
 
 FLATTEN_COLOUR = (0, 0, 0)
 FOR_FFMPEG, FOR_PILLOW = "ffmpeg", "pillow"
-"""What reads a plain picture; see `_ffmpeg_decodes`."""
+"""Which program reads a plain picture, by `_ffmpeg_decodes`; the cached result."""
 
 ORIENTATION_TAG = 0x0112
 

@@ -40,7 +40,7 @@ def font_name(name: str, base: Path) -> str:
 
 
 def title_fonts(catalogue: FontCatalogue, names: Iterable[str]) -> FontStack:
-    """Return the fonts of a title: TITLE_FONT, and for the letters that it lacks the named ones."""
+    """Return the fonts of a title: TITLE_FONT, then the named ones for letters that it lacks."""
     faces = list(catalogue.resolve(TITLE_FONT).faces)
     for name in names:
         faces.append(catalogue.resolve(name).faces[0])

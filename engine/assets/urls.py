@@ -62,7 +62,7 @@ def is_url(text: str) -> bool:
 
 
 def check_url(text: str) -> Url:
-    """Return a URL's parts; raise FetchError, of kind refused, saying what is wrong with it.
+    """Return a URL's parts; raise FetchError, of kind refused, naming the fault.
 
     This checks the syntax alone; the address is checked when the URL is fetched. Hosts written as numbers in an
     unusual form (2130706433, 0x7f.1, 0177.0.0.1) are refused.

@@ -1,4 +1,4 @@
-"""Check the arguments of public functions: convert natural forms, refuse others with a TypeError that says what is allowed."""
+"""Check the arguments of public functions: convert accepted types, reject others with a TypeError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def as_instance(value: Any, kind: type[T], name: str) -> T:
 
 
 def as_path(value: Any, name: str) -> Path:
-    """Return a path; raise InputError for one that no system accepts."""
+    """Return a path; raise InputError for one with a NUL, which no system accepts."""
     if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
         raise wrong_type(value, name, "a path, as text or os.PathLike")
     if "\0" in str(value):

@@ -32,7 +32,7 @@ PROBES = 5
 FAULTS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 )
-"""Errors of a cache's disk or folder, not of what is put there."""
+"""Errors of a cache's disk or folder, not of the files that are stored."""
 
 
 SETTLED_NS = 2 * 10**9
@@ -52,7 +52,7 @@ def file_sha256(path: Path) -> str:
 
 
 def file_mark(file: BufferedReader) -> tuple[int, ...]:
-    """Return what the system tells of an open file: another mark means that it is another file, or was changed."""
+    """Return device, inode, size and times of an open file: if they differ, it is another file or was changed."""
     status = os.fstat(file.fileno())
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
@@ -60,8 +60,8 @@ def file_mark(file: BufferedReader) -> tuple[int, ...]:
 class FileDigests:
     """SHA-256 of files by their marks, so that an unchanged file is read once. Thread-safe and bounded.
 
-    Time stamps are coarse: a file that was written just now could change once more and keep its mark, so its hash is
-    not remembered.
+    Time stamps are coarse: a file that was written just now could change again and keep its mark, so its hash is not
+    kept.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class FileDigests:
             return self.of(file)
 
     def of(self, file: BufferedReader) -> str:
-        """Return the SHA-256 of an open file's bytes in hex; its position stays. Raise OSError."""
+        """Return the SHA-256 of an open file's bytes in hex and restore its position; raise OSError."""
         mark, now = file_mark(file), time.time_ns()
         with self._lock:
             if mark in self._known:
@@ -105,8 +105,8 @@ class ContentCache:
     Several processes may share it: a file is written under a private name, synced and renamed, so a reader
     finds a whole file or none. `on_make` is called before a file is made.
 
-    Anybody may delete files of the cache at any time. A render therefore names a folder of its `own`: it gets hard
-    links or copies in there, and goes on without a cache that cannot be read or written.
+    Other programs may delete files of the cache at any time. A render therefore names a folder of its `own`: it gets
+    hard links or copies there, and continues without the cache if that cannot be read or written.
     """
 
     folder: Path
@@ -114,7 +114,7 @@ class ContentCache:
     on_make: Callable[[], object] | None = None
     keep_free_bytes: int = 0
     own: Path | None = field(default=None, compare=False)
-    _told: set[str] = field(default_factory=set, compare=False, repr=False)
+    _warned: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def path(self, kind: str, parts: Mapping[str, Any], suffix: str) -> Path:
         """Return the path of the file for `parts`, whether it exists or not."""
@@ -123,7 +123,7 @@ class ContentCache:
 
     @staticmethod
     def touch(path: Path) -> None:
-        """Set a file's time of last use, for `prune`; the time it was made, for the ttl, stays."""
+        """Set a file's time of last use, for `prune`; keep its modification time, from which its age is computed."""
         try:
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         except FileNotFoundError:
@@ -154,7 +154,7 @@ class ContentCache:
             return mine, True
         mine.parent.mkdir(parents=True, exist_ok=True)
         with private_file(mine) as partial:
-            if self._taken(path, partial, ttl=ttl, check=check):
+            if self._copy_cached(path, partial, ttl=ttl, check=check):
                 partial.replace(mine)
                 return mine, True
         if self.on_make is not None:
@@ -170,7 +170,7 @@ class ContentCache:
         try:
             self.store(path, source)
         except OSError as error:
-            self._tell(error)
+            self._warn_once(error)
 
     def store(self, path: Path, source: Path | bytes) -> bool:
         """Store a file or bytes under `path`; return False if there is no room. Raises OSError."""
@@ -192,7 +192,7 @@ class ContentCache:
     def _room(self) -> CacheRoom:
         return CacheRoom(self.folder, self.max_bytes, self.keep_free_bytes)
 
-    def _taken(
+    def _copy_cached(
         self,
         path: Path,
         target: Path,
@@ -215,7 +215,7 @@ class ContentCache:
             target.unlink(missing_ok=True)
             return False
         except OSError as error:
-            self._tell(error)
+            self._warn_once(error)
             target.unlink(missing_ok=True)
             return False
         return True
@@ -240,7 +240,7 @@ class ContentCache:
         except DamagedError as error:
             logger.warning("cached file %s is made again: %s", path, error)
         except OSError as error:
-            self._tell(error)
+            self._warn_once(error)
         if self.on_make is not None:
             self.on_make()
         try:
@@ -251,18 +251,18 @@ class ContentCache:
         except OSError as error:
             if error.errno not in FAULTS:
                 raise
-            self._tell(error)
+            self._warn_once(error)
             folder = Path(tempfile.mkdtemp(prefix="video-pipeline-cache-"))
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             path = folder / path.name
             make(path)
         return path, False
 
-    def _tell(self, error: OSError) -> None:
+    def _warn_once(self, error: OSError) -> None:
         """Warn of a fault of the cache, once for each reason."""
         reason = error.strerror or str(error)
-        if reason not in self._told:
-            self._told.add(reason)
+        if reason not in self._warned:
+            self._warned.add(reason)
             logger.warning("storage.cache_path: %s: %s; going on without the cache", self.folder, reason)
 
     @staticmethod
@@ -276,7 +276,7 @@ class ContentCache:
     def prune_when_due(self) -> int:
         """Prune unless some process did so within the hour; a fault of the cache is a warning.
 
-        Writes keep the bound themselves. This deletes what killed processes left, and counts again.
+        Writes keep the size limit themselves; this deletes the files that killed processes left, and recounts.
         """
         stamp = self.folder / ".pruned"
         try:
@@ -288,7 +288,7 @@ class ContentCache:
             stamp.touch()
             return self.prune()
         except OSError as error:
-            self._tell(error)
+            self._warn_once(error)
             return 0
 
     def prune(self) -> int:
@@ -305,7 +305,7 @@ def cache_fault(folder: Path) -> str | None:
 def open_cache(folder: Path, *, max_bytes: int, keep_free_bytes: int = 0) -> ContentCache:
     """Return the cache in `folder`, created if needed; raise ConfigError if it cannot be written.
 
-    A full disk is no error: what is there can be used.
+    A full disk is no error: the cached files can be used.
     """
     error = _probe(folder, b"")
     if error is not None and error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -1,4 +1,4 @@
-"""The bound of a cache folder, which its processes share: a count of its bytes, a lock, and pruning."""
+"""The size limit of a cache folder that several processes share: a count of its bytes, a lock, and pruning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNT: Final = ".size"
 """The file with the number of bytes in the cache; a process locks it before changing it."""
 
 PRUNED_SHARE: Final = 0.9
-"""A full cache is pruned to this share of its bound, so that not every write scans it."""
+"""A full cache is pruned to this share of its limit, so that not every write scans it."""
 
 ABANDONED_SECONDS: Final = 86400
 """No write takes this long: older private files belong to killed processes."""
@@ -36,10 +36,10 @@ class CacheRoom:
 
     @contextmanager
     def taken(self, size: int) -> Iterator[bool]:
-        """Yield whether there is room for a file of `size` bytes, made by pruning if need be.
+        """Count a file of `size` bytes, after pruning if necessary; yield whether there is room for it.
 
-        Write the file inside the block: it is counted, and no other process prunes or counts meanwhile. Raises
-        OSError if the cache cannot be written.
+        Write the file inside the block, in which no other process prunes or counts. Raises OSError if the cache
+        cannot be written.
         """
         if self._disk_is_smaller():
             yield self._leaves_free(size)
@@ -53,7 +53,7 @@ class CacheRoom:
             yield fits
 
     def rename(self, partial: Path, path: Path) -> None:
-        """Rename a file while no process counts, because a count could miss both names."""
+        """Rename a file while no other process scans the folder, because a scan could miss both names."""
         if self._disk_is_smaller():
             partial.replace(path)
             return
@@ -61,7 +61,7 @@ class CacheRoom:
             partial.replace(path)
 
     def add(self, path: Path) -> None:
-        """Count a file that was written without asking, and prune others if the cache is too large now."""
+        """Count a file that was written outside `taken`, and prune others if the cache is then too large."""
         if self._disk_is_smaller():
             return
         with self._locked() as descriptor:
@@ -71,7 +71,7 @@ class CacheRoom:
             self._write(descriptor, total)
 
     def prune(self) -> int:
-        """Count all files, and delete the least recently used until the bound holds; return the bytes freed."""
+        """Recount all files, and delete the least recently used until the limit holds; return the bytes freed."""
         if self._disk_is_smaller():
             return self._prune(self.max_bytes)[1]
         with self._locked() as descriptor:
@@ -104,7 +104,7 @@ class CacheRoom:
         return total - freed, freed
 
     def _disk_is_smaller(self) -> bool:
-        """Return whether the whole disk is smaller than the bound, so that there is nothing to count."""
+        """Return whether the whole disk is smaller than the limit, so that counting is unnecessary."""
         found = os.statvfs(self.folder)
         return found.f_blocks * found.f_frsize <= self.max_bytes
 
@@ -120,9 +120,8 @@ class CacheRoom:
         descriptor = os.open(self.folder / COUNT, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             if sys.platform != "win32":
-                with suppress(
-                    OSError
-                ):  # file systems without locks: the count may be wrong until the next scan
+                # On a file system without locks, the count may be wrong until the next scan.
+                with suppress(OSError):
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:

@@ -1,4 +1,7 @@
-"""Read JSON and YAML files into plain data, and write data as JSON. Both must be UTF-8, of bounded size, without duplicate keys."""
+"""Read JSON and YAML files as plain data, and write data as JSON.
+
+Files to read must be UTF-8, of bounded size, without duplicate keys.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def json_text(data: Any, *, indent: int | None = None) -> str:
-    """Return plain data as JSON that is valid UTF-8: with letters as they are unless a path among them is not UTF-8."""
+    """Return plain data as JSON that UTF-8 can encode; non-ASCII letters are escaped only if a path is not UTF-8."""
     text = json.dumps(data, ensure_ascii=False, indent=indent)
     try:
         text.encode()

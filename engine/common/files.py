@@ -19,7 +19,7 @@ if sys.platform != "win32":
 STAGING_PREFIX = ".staging-"
 PARTIAL_PREFIX = ".partial-"
 STAGING_ATTEMPTS = 100
-"""Hidden folders that are tried: another process may sweep a new one before it is locked."""
+"""Attempts to create a hidden folder: another process may sweep a new one before it is locked."""
 
 NOT_SYNCABLE = frozenset([errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP])
 
@@ -28,9 +28,9 @@ class StagedFiles:
     """Files of one folder that appear together once all are written. A context manager.
 
     They are written in a hidden folder inside `folder`, under their final names; `commit` syncs them and
-    renames them, the one staged first last: a reader that sees it finds the others. The hidden folder is deleted
-    when the block ends. It is locked while its process lives, so `sweep_staging` can tell what a killed process
-    left.
+    renames them. The first staged file is renamed last, so a reader that sees it finds the others. The hidden folder
+    is deleted when the block ends. It is locked while its process lives, so `sweep_staging` deletes only those of
+    killed processes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -150,7 +150,7 @@ def private_file(path: Path) -> Iterator[Path]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name that outlives its first, or copy it if its file system has no hard links."""
+    """Hard-link a file to a second name, or copy it if its file system has no hard links."""
     try:
         os.link(source, target)
     except FileNotFoundError:
@@ -162,7 +162,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Sync a folder, so that its renames survive a power loss; raise OSError if the disk fails.
 
-    A folder that cannot be synced at all is no failure: Windows opens none, and some network file systems refuse.
+    A system that cannot sync folders is no error: Windows cannot open them, some network file systems refuse.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)

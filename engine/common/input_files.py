@@ -1,7 +1,7 @@
 """Files that the user names: opened once, and then checked, hashed and read through that one descriptor.
 
 Between two opens of a path another file may take its place. So a file's hash and its content come from one `OpenFile`,
-and who opens it a second time says which hash it must still have.
+and a caller that opens it again passes the hash that it must still have.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from video_pipeline.engine.errors import FileChangedError
 DIGESTS: Final = FileDigests()
 
 IN_MEMORY_BYTES: Final = 16 * 2**20
-"""Files up to this size are read at once: whatever is written into them later, hash and content agree."""
+"""Files up to this size are read into memory, so that hash and content agree even if the file changes later."""
 
 DESCRIPTORS: Final = Path("/proc/self/fd")
-"""Where a child program opens what it inherited, each time from the beginning (Linux)."""
+"""The folder in which a child program opens an inherited descriptor, each time from the beginning (Linux)."""
 
 OPENAT2: Final = 437
-"""The number of the system call, on every processor (Linux 5.6)."""
+"""The number of the system call openat2, the same on every processor (Linux 5.6)."""
 
 FOLDER_FLAGS: Final = (
     getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
-"""A folder is opened without the right to list it, where the system can."""
+"""Flags that open a folder without the right to list it, if the system has them."""
 
 BENEATH: Final = 0x08 | 0x04 | 0x02
 """RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS of linux/openat2.h."""
 
 NOT_SUPPORTED: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG, errno.EAGAIN})
-"""Errors after which the folders are opened one by one: no such call, one that is forbidden, a rename meanwhile."""
+"""Errors of openat2 after which folders are opened one by one: it is missing or forbidden, or a rename interfered."""
 
 
 class NotAFileError(OSError):
@@ -100,18 +100,19 @@ class OpenFile:
 
     @property
     def descriptor(self) -> int | None:
-        """The descriptor for a child program, or None where it could not open that by its number."""
+        """The descriptor for a child program, or None if the system cannot open descriptors by number."""
         return self._file.fileno() if DESCRIPTORS.is_dir() else None
 
     def check(self) -> None:
         """Raise FileChangedError if the file may have changed since it was opened.
 
-        Every change counts, even one of its name: content that was changed and put back could not be told from it.
+        Every change counts, even a rename, because its time stamps look the same as those of changed and restored
+        content.
         """
         if not self._is_shared:
             return
         same = file_mark(self._file) == self._mark and DIGESTS.of(self._file) == self.sha256
-        if same and not DESCRIPTORS.is_dir():  # then a child opened the path
+        if same and not DESCRIPTORS.is_dir():  # then a child has opened the path
             try:
                 with self.path.open("rb") as again:
                     same = file_mark(again) == self._mark
@@ -135,13 +136,13 @@ class _NamedBytes(io.BytesIO):
 
 
 def changed(path: Path) -> FileChangedError:
-    """Return the error for a file that is no longer what it was."""
+    """Return the error for a file that has changed."""
     return FileChangedError(f"{path}: the file changed during the render; render again")
 
 
 @contextmanager
 def of_scene(scene_id: str) -> Iterator[None]:
-    """Name the scene whose file has changed."""
+    """Add the scene to a FileChangedError that is raised inside the block."""
     try:
         yield
     except FileChangedError as error:
@@ -150,18 +151,18 @@ def of_scene(scene_id: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class InputFiles:
-    """How the files that a story names are opened.
+    """Opens the files that a story names.
 
-    `beneath` maps a file to the folder that it must be in: no link on the way from there to the file is followed.
+    `beneath` maps a file to the folder that it must be in; no link between that folder and the file is followed.
     """
 
     beneath: Mapping[Path, Path] = field(default_factory=lambda: MappingProxyType({}))
 
     def open(self, path: Path, *, in_memory: bool = True) -> OpenFile:
-        """Open a file, a small one with all its bytes unless a child program is to read it.
+        """Open a file; read a small one into memory, unless `in_memory` is False because a child program reads it.
 
-        Raises OSError, and FileChangedError if a link has taken the place of the file or of a folder beneath the one
-        that it must be in.
+        Raises OSError, and FileChangedError if a link has replaced the file or a folder on the way to it from the
+        folder that it must be in.
         """
         folder = self.beneath.get(path)
         opener = _open_plain if folder is None else partial(_open_beneath, folder)
@@ -198,7 +199,7 @@ def reopen(path: Path, *, sha256: str, in_memory: bool = True) -> OpenFile:
 
 @contextmanager
 def open_again(path: Path, *, sha256: str) -> Iterator[OpenFile]:
-    """Yield a file as `reopen` does; raise FileChangedError also if it changes until the block ends."""
+    """Yield a file as `reopen` does; raise FileChangedError also if it changes before the block ends."""
     with reopen(path, sha256=sha256) as file:
         try:
             yield file
@@ -208,11 +209,13 @@ def open_again(path: Path, *, sha256: str) -> Iterator[OpenFile]:
 
 
 def _open_plain(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer is opened, too
+    return os.open(
+        path, flags | getattr(os, "O_NONBLOCK", 0)
+    )  # opening a pipe without a writer must not block
 
 
 def _open_beneath(folder: Path, path: str, flags: int) -> int:
-    """Open a file of a folder without following a link; raise OSError."""
+    """Open a file below a folder without following links; raise OSError."""
     if sys.platform == "win32":
         return _open_plain(path, flags)
     flags |= os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -230,7 +233,7 @@ def _open_beneath(folder: Path, path: str, flags: int) -> int:
 
 
 def open_at_once(root: int, inner: Path, flags: int) -> int | None:
-    """Open a file below an open folder, without links, by one system call; return None if the system has none."""
+    """Open a file below an open folder with openat2, without following links; return None if that is unavailable."""
     if not sys.platform.startswith("linux"):
         return None
     how = struct.pack("QQQ", flags, 0, BENEATH)
@@ -246,7 +249,7 @@ def open_at_once(root: int, inner: Path, flags: int) -> int | None:
 
 
 def open_stepwise(root: int, inner: Path, flags: int) -> int:
-    """Open a file below an open folder, without links, one folder after the other."""
+    """Open a file below an open folder one folder at a time, without following links."""
     at = root
     try:
         for name in inner.parts[:-1]:

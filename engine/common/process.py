@@ -14,17 +14,17 @@ from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 THRESHOLD_BYTES = 2 * 1024 * 1024
-"""Less than a 1080x1920 frame, so that the frames of a finished segment are unmapped (in heaps they cost 50 to 80 MiB),
-and more than the blocks that are allocated and freed for every frame."""
+"""Less than a 1080x1920 frame, so that the frames of a finished segment are unmapped (in heaps they would keep 50 to 80
+MiB), and more than the blocks that are allocated and freed for every frame."""
 
 KEPT_BYTES = 2 * 1024 * 1024
 """Free memory that a heap keeps at its end. With glibc's 128 KiB, memory is returned and allocated again at once, and
-the system clears each page anew: a sixth of a render's page faults. Each thread has its own heap: with 16 MiB a
+the system clears each page again: a sixth of a render's page faults. Each thread has its own heap: with 16 MiB a
 render of a hundred photographs grows by 75 MiB, with 2 MiB by none."""
 
 
 def return_freed_memory() -> bool:
-    """Have glibc map every large block separately; return whether it accepted.
+    """Make glibc map every large block separately; return whether it accepted.
 
     By default glibc raises that threshold to 32 MiB after such a block is freed. Frames and encoders are then
     allocated in heaps that never shrink, and a long render grows slowly. The setting is process-wide: call it
@@ -79,7 +79,7 @@ def open_missing_streams() -> None:
 
 
 def print_any_name() -> None:
-    """Have standard output accept every path: one that is not UTF-8 is printed as its bytes, as `ls` does."""
+    """Make standard output accept every path: one that is not UTF-8 is printed as its bytes, as `ls` does."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

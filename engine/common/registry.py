@@ -1,7 +1,7 @@
 """Families of interchangeable parts: compositors, encoders, speech and image services.
 
 A family is a table of constant records. Its names feed the configuration, the schema and `--help`; each record
-says which module implements it, so that listing a family imports none of its members.
+names the module that implements it, so that listing a family imports none of its members.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a member works on this machine, and why or why not. `log` holds program output that explains it."""
+    """Whether a member works on this machine, and the reason. `log` holds program output that explains it."""
 
     name: str
     works: bool
@@ -42,7 +42,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The member that a render uses, and why. The selection is made once, before rendering."""
+    """The member that a render uses, and the reason. The selection is made once, before rendering."""
 
     name: str
     reason: str

@@ -16,7 +16,7 @@ def _without_sixties(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 
 class StrictLoader(yaml.SafeLoader):
-    """A safe YAML loader that rejects duplicate keys and has no numbers to base 60."""
+    """A safe YAML loader that rejects duplicate keys and has no base-60 numbers."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
         first: [(tag, _without_sixties(pattern)) for tag, pattern in resolvers]

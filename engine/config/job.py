@@ -16,7 +16,8 @@ NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     """Return a node's configuration overridden by a job's sections.
 
-    `overrides` has any accepted shape: nested, by sections, or flat keys. Raises ConfigError that names a wrong key, or a section that only the operator sets.
+    `overrides` has any accepted shape: nested, by sections, or flat keys. Raises ConfigError naming a wrong key, or a
+    section that only the operator sets.
     """
     if not overrides:
         return config

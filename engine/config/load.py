@@ -50,7 +50,7 @@ class Config(Section):
 
     @property
     def error_policy(self) -> ErrorPolicy:
-        """What becomes of faults that a video could be made in spite of."""
+        """The policy that decides which faults end a render and which become warnings."""
         return POLICIES[self.error_handling.policy or "standard"]
 
     @property
@@ -76,7 +76,7 @@ class Config(Section):
         return _user_folder("XDG_STATE_HOME", "~/.local/state", key="node.state_path")
 
     def override(self, section: str, **values: Any) -> Config:
-        """Return the configuration with some keys of one section replaced; None leaves a key as it is.
+        """Return the configuration with some keys of one section replaced; None keeps a key.
 
         Raises ConfigError that names the key.
         """

@@ -1,4 +1,4 @@
-"""The error policy: what becomes of faults that a video could be made in spite of.
+"""The error policy: which faults end a render, and which become warnings.
 
 `render` and the other commands, a node's workers, and the high-level API all follow the record that
 `Config.error_policy` returns. docs/errors.md lists the faults.
@@ -17,7 +17,11 @@ PolicyName = Literal["standard", "lenient", "strict"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorPolicy:
-    """One policy. `replaces`: unusable files and letters are replaced; `forbids_warnings`: a warning is an error."""
+    """One policy.
+
+    `replaces`: files that are missing or unreadable, and letters that no font has, are replaced or left out.
+    `forbids_warnings`: every warning is an error.
+    """
 
     name: PolicyName
     summary: str
@@ -25,7 +29,7 @@ class ErrorPolicy:
     forbids_warnings: bool = False
 
     def replace(self, error: PipelineError, *, instead: str) -> str:
-        """Return the warning for a file or letter that is replaced; raise `error` if the policy does not allow it."""
+        """Return the warning that `instead` replaces a file or letter; raise `error` if the policy forbids that."""
         if not self.replaces:
             raise error
         return f"{error}; {instead}"
@@ -45,7 +49,7 @@ STANDARD: Final = ErrorPolicy(
 )
 LENIENT: Final = ErrorPolicy(
     name="lenient",
-    summary="unusable files and letters are replaced or left out, with a warning",
+    summary="a missing or unreadable file, or a letter that no font has, is replaced or left out, with a warning",
     replaces=True,
 )
 STRICT: Final = ErrorPolicy(name="strict", summary="every warning is an error", forbids_warnings=True)

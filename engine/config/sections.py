@@ -116,7 +116,7 @@ Service = Annotated[str, Field(min_length=1, max_length=64)]
 DEFAULT_CRF = 21.0
 CAP_BITS_PER_PIXEL = Fraction(8_000_000, 1080 * 1920 * 30)
 CAP_MIN = 400_000
-"""The lowest cap of the default quality, in bits per second."""
+"""The lowest cap on the bit rate of the default quality, in bits per second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

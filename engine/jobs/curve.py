@@ -28,7 +28,7 @@ from video_pipeline.engine.jobs.messages import LOCAL_USER
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NODE_CLIENT = "node/health"
-"""The user as which a node asks its own server whether it answers; no key file can have this name."""
+"""The user name of the node when it pings its own server; no key file can have this name."""
 KEY_CHARACTERS = 40
 _LINE = re.compile(r'^\s*(public-key|secret-key)\s*=\s*"([^"\n]*)"\s*$', re.MULTILINE)
 

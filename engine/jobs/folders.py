@@ -132,7 +132,7 @@ def attempt_name(job_id: str, fence: int) -> str:
 
 
 def parse_attempt_name(name: str) -> tuple[str, int] | None:
-    """Return job id and fence of a name made by `attempt_name`, None if it is no such name."""
+    """Return job id and fence of a name made by `attempt_name`, None for other names."""
     job_id, _, fence = name.partition(".")
     return (job_id, int(fence)) if fence.isdecimal() and job_id else None
 

@@ -43,7 +43,7 @@ class FreeSpace:
         return self._shortage
 
     def shortage_now(self) -> str:
-        """Return the same as `shortage`, checked now."""
+        """Return what `shortage` returns, but check now."""
         for name, folder in self._folders.items():
             try:
                 free_mb = free_bytes(folder) / 1e6
@@ -73,7 +73,7 @@ def free_inodes(folder: Path) -> bool:
 def used_bytes(*places: Path) -> int:
     """Return the disk space of files and folders with all that is in them.
 
-    Files with further names, such as entries of the cache, count for nothing: deleting them here frees nothing.
+    Files with several hard links, such as entries of the cache, do not count: deleting one link frees no space.
     """
     used = 0
     waiting = list(places)

@@ -1,4 +1,4 @@
-"""Log formats of a node and its workers: one line per record, with job and attempt if there is one.
+"""Log formats of a node and its workers: one line per record, with its job and attempt, if any.
 
 An attempt is written NUMBER.FENCE: its number among the attempts charged to the job, and its fence in the ledger.
 """

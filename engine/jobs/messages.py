@@ -135,7 +135,7 @@ class List(Message):
     VERB: ClassVar[str] = "list"
 
     status: JobStatus | Literal["scheduled"] | None = Field(
-        None, description="Only jobs in this state; scheduled: queued jobs whose time has not come."
+        None, description="Only jobs in this state; scheduled: queued jobs that wait for a scheduled time."
     )
     limit: Whole = Field(100, ge=1, le=LIST_MAX)
     before: JobId | None = Field(None, description="Only jobs that were submitted before this one.")
@@ -337,8 +337,8 @@ def decode(body: bytes, encoding: Encoding) -> Any:
             if len(body) > BODY_MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > BODY_MAX_CONTAINERS:
                 raise ValueError(_TOO_MANY)
             decoded = from_json(body, allow_inf_nan=False)
-            # Usually each key, and nothing else, ends with `":`. If more or fewer of these were read than keys are left,
-            # a key may have been given twice: the slow decoder knows.
+            # Usually each key, and nothing else, ends with `":`. If the number of decoded keys differs, a key may have
+            # been given twice, which only the slow decoder detects.
             if _keys_in(decoded) != body.count(b'":'):
                 json.loads(body, object_pairs_hook=_without_duplicates)
             return decoded

@@ -14,7 +14,7 @@ PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 """From the most to the least urgent; the rank of a priority is its index here."""
 
 TIME_MAX = 253_370_764_800.0
-"""9999-01-01, UTC, in seconds since 1970: later times, in some time zones, are in a year that datetime lacks."""
+"""9999-01-01, UTC, in seconds since 1970: later times exceed the last year of datetime in some time zones."""
 
 JOB_ID_PATTERN = re.compile(r"job-[0-9a-f]{24}")
 

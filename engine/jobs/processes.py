@@ -142,7 +142,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def limit_file_size(megabytes: float) -> None:
-    """Let neither this process nor its children write a file of more than so many MB."""
+    """Let neither this process nor its children write a file larger than `megabytes`."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     wanted = int(megabytes * 1e6)
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -56,16 +56,16 @@ REQUIRED_FILTERS = frozenset(
 
 
 PROGRAM_SECONDS = 86400.0
-"""How long an inspection is cached; the program may be a script that calls another ffmpeg later."""
+"""Seconds for which an inspection is cached; the program may be a script that calls another ffmpeg later."""
 
 
 ANSWER_VERSION = 2
-"""Increase it if an inspection asks more, so that cached ones are not used."""
+"""Increase it when inspections collect more, so that cached ones are not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class FfmpegProgram:
-    """An ffmpeg program: where it is, its version line, its filters, and where it comes from; its decoders."""
+    """An ffmpeg program: its path, version line, filters and decoders, and how it was found (`origin`)."""
 
     path: Path
     version: str

@@ -46,7 +46,7 @@ _X264_HEAD_BYTES: Final = 4 << 20  # x264 writes its build into the first frame
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """An input file; `name` is what the user wrote, or the bare file name."""
+    """An input file; `name` is the text that the user wrote, or the bare file name."""
 
     role: InputRole
     name: str
@@ -104,7 +104,7 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
         scene = scenes.get(clip.scene_id)
         path = clip.source.path
         written = (scene.image or (scene.video.path if scene.video else None)) if scene else None
-        # A drawn picture that replaces the user's keeps its own name.
+        # A drawn picture that replaces a missing file keeps its own name.
         own = written is not None and (Path(written).name == path.name or "stills" in path.parts[-3:-1])
         role: InputRole = "still" if isinstance(clip.source, Still) else "footage"
         yield role, path, written if written and own else path.name, clip.source.sha256, clip.scene_id

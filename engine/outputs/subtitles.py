@@ -120,7 +120,7 @@ def _clean(text: str) -> str:
 
 
 def _apart(spans: Sequence[_Span], end: Seconds) -> list[_Span]:
-    """Cut spans at the end of the video and at the start of the next span; a span that covers the one before starts at its middle."""
+    """Cut spans at the end of the video and where the next starts; one that covers the previous starts at its middle."""
     kept: list[_Span] = []
     for span in spans:
         start, stop = max(span.start, Fraction(0)), min(span.stop, end)

@@ -12,6 +12,7 @@ from video_pipeline.engine.common.files import StagedFiles, sweep_staging, write
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.events import Stopwatch
+from video_pipeline.engine.outputs.frame_choice import FrameWatch, pick_frame
 from video_pipeline.engine.outputs.manifest import (
     Choice,
     build_manifest,
@@ -22,12 +23,7 @@ from video_pipeline.engine.outputs.manifest import (
 from video_pipeline.engine.outputs.metadata import build_metadata
 from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt
-from video_pipeline.engine.outputs.thumbnail import (
-    FrameWatch,
-    pick_frame,
-    thumbnail_identity,
-    write_thumbnail,
-)
+from video_pipeline.engine.outputs.thumbnail import thumbnail_identity, write_thumbnail
 from video_pipeline.engine.outputs.video_info import VideoInfo, probe_video
 from video_pipeline.engine.plan import FramePlan, VideoPlan
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
@@ -77,7 +73,7 @@ def write_subtitles(plan: FramePlan, outputs: OutputPaths, files: StagedFiles) -
 def thumbnail_of_watched(
     plan: VideoPlan, target: Path, *, watched: FrameWatch, cancelled: threading.Event
 ) -> bool:
-    """Write the thumbnail as soon as its frame is known, while others are still being rendered.
+    """Write the thumbnail as soon as its frame is known, while other frames are still being rendered.
 
     Returns False, and writes nothing, if none of the watched frames is usable.
     """

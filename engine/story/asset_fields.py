@@ -26,7 +26,7 @@ DEFAULT_FONT: Final = "the default font is used instead"
 class AssetField:
     """A field that names a file, or with `inner` an object that holds one under that key.
 
-    `instead` says what a video has if the field is left out because its file is unusable.
+    `instead` is the end of the warning if the field is left out because its file is unusable.
     """
 
     key: str

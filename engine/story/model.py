@@ -51,7 +51,7 @@ STORY_MAX_SCENES = 2000
 
 
 class TransitionSpec(StoryPart):
-    """How a scene leads into the next."""
+    """The transition from a scene to the next."""
 
     name: TransitionName
     duration: Annotated[Number, Field(gt=0, le=30)] | None = Field(None, description="Seconds.")
@@ -346,7 +346,7 @@ def parse_story(data: Any, *, where: str = "story") -> Story:
 def load_story(path: str | os.PathLike[str]) -> Story:
     """Read a story from a JSON or YAML file (YAML by its ending .yaml or .yml).
 
-    Relative paths of assets stay as written; the renderer resolves them against its argument `base`. Raises
+    Relative paths of assets are kept as written; the renderer resolves them against its argument `base`. Raises
     StoryError naming the file, the scene and the field.
     """
     file = Path(path)

@@ -10,13 +10,13 @@ from functools import cache
 import sentencex
 
 SCENE_UNITS = (9, 26)
-"""A scene's words: sentences are joined up to the first number and broken above the second."""
+"""Words of a scene: sentences are joined up to the first number and split above the second."""
 
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 _UNSPACED_LETTERS_PER_WORD = 3.0
 
 _LINE_END = re.compile(r"\r\n?|[\v\f\x85\u2028]")
-"""The ends of lines besides the line feed (Unicode, UAX 14), of which two in a row end a paragraph."""
+"""Line endings other than the line feed (Unicode, UAX 14); two in a row end a paragraph."""
 
 _HEADING = re.compile(r"#{1,6} (?=\S)")
 BULLETS = "-*+•‣◦▪●○■□·–—・"
@@ -24,7 +24,7 @@ _ITEM = re.compile(
     rf"(?:[{re.escape(BULLETS[:-1])}] |[{BULLETS[-1]}①-⑳] ?|\d{{1,3}}[.)] |[A-Za-z]\) |\((?:\d{{1,3}}|[A-Za-z])\) )(?=\S)"
 )
 _BEFORE_A_LIST = (".", "!", "?", ":", ";", ",", "…", "。", "：", "！", "？")
-"""A line that begins like an item is one if the line before ends so; otherwise it goes on: `on the\\n3. of May`."""
+"""A line that begins like an item is one only if the line before ends so; `on the\\n3. of May` is one sentence."""
 
 
 def word_units(text: str) -> float:

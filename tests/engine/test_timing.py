@@ -120,5 +120,5 @@ def test_an_intersection_is_the_frames_in_both_ranges(a: int, b: int, c: int, d:
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 3), (5, 4)])
 def test_a_range_that_is_none_is_refused(start: int, stop: int) -> None:
-    with pytest.raises(ValueError, match=r"allowed is 0 <= start <= stop"):
+    with pytest.raises(ValueError, match=r"allowed: 0 <= start <= stop"):
         FrameRange(start, stop)

@@ -226,7 +226,7 @@ def test_every_instruction_set_draws_the_same_bytes_and_none_beside_them(name: s
 
 def test_wrong_input_is_an_error_that_says_what_is_allowed() -> None:
     first, second, small = picture(1, ODD), picture(2, ODD), picture(3, EVEN)
-    with pytest.raises(ValueError, match=r"'custom': allowed are fade, fadefast, .*zoomin"):
+    with pytest.raises(ValueError, match=r"name: got 'custom'; allowed: fade, fadefast, .*zoomin"):
         _core.transition("custom", 0.5, first, second, empty(first))
     for at in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match=r"progress: .*allowed: 0 to 1"):

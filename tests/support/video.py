@@ -15,11 +15,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
+from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline, Transition
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.graph import Stream, argv
@@ -193,6 +195,11 @@ def number_of(frame: Frames) -> int:
     return sum(int(strip[row] > 120) << bit for bit, row in enumerate(middles))
 
 
+def steady(count: int, fps: Fraction | int) -> list[Fraction]:
+    """Return the times of `count` frames at a constant rate."""
+    return [Fraction(number) / fps for number in range(count)]
+
+
 def numbered_clip(
     path: Path,
     *,
@@ -268,3 +275,8 @@ def compositor_of(
 def clip_of(source: Still | Footage, start: int, stop: int, **fields: object) -> Clip:
     """Return a clip on a range of frames."""
     return Clip(f"s{start}", FrameRange(start, stop), source, **fields)  # type: ignore[arg-type]
+
+
+def footage_of(path: Path, *, start: float = 0, end: float | None = None) -> Footage:
+    """Probe a clip, of which a scene shows the part from `start` to `end` in seconds."""
+    return probe_footage(path, VideoSpec(path=str(path), start=start, end=end)).footage

@@ -67,10 +67,10 @@ def draw_background(
     width_px, height_px = size_px
     low, high = SIZE_LIMIT_PX
     if not (low <= width_px <= high and low <= height_px <= high):
-        raise ValueError(f"size_px is {width_px}x{height_px}: each side must be {low} to {high} pixels")
+        raise ValueError(f"size_px: got {width_px}x{height_px}; allowed: sides of {low} to {high} pixels")
     by_name = {s.name: s for s in STYLES}
     if style is not None and style not in by_name:
-        raise ValueError(f"style is {style!r}: it must be one of {', '.join(by_name)}")
+        raise ValueError(f"style: got {style!r}; allowed: {', '.join(by_name)}")
     manner = find_genre(genre)
     # Consecutive seeds differ in style and palette, and every combination occurs.
     lap, place = divmod(seed, len(manner.styles))

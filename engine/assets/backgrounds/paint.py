@@ -153,7 +153,7 @@ def over(canvas: Array, tint: Array, alpha: Array) -> None:
 def lay_lit(canvas: Array, dark: Array, lit: Array, share: Array, alpha: Array) -> None:
     """Lay a surface on a canvas in place whose colour goes from `dark` to `lit` (3,) by `share` (h, w).
 
-    One plane at a time with one temporary, where a mixed (3, h, w) tint would hold three.
+    One plane at a time with one temporary, because a mixed (3, h, w) tint would need three.
     """
     for part, shaded, sunny in zip(canvas, dark, lit, strict=True):
         tone = share * (sunny - shaded)

@@ -23,7 +23,7 @@ EMBEDDED_VOICE = "heart"
 
 EDGE_LEVEL = 0.01
 EDGE_MARGIN_SECONDS = 0.06
-"""Speech begins and ends at this fraction of its peak (-40 dB), plus a margin that is kept around it."""
+"""Speech begins and ends where it exceeds this fraction of its peak (-40 dB); a margin is kept around it."""
 
 
 SPOKEN_SYMBOLS: Final = "°^©№"
@@ -116,19 +116,19 @@ def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArra
 
 
 def speakable(text: str) -> str:
-    """Return the text without what is not spoken: control characters, emoji, and marks of headings and lists.
+    """Remove from a text what is not spoken: control characters, emoji, and marks of headings and lists.
 
     Paragraphs, headings and items of lists end with a full stop, for the pause, if they have no mark of their own.
     """
-    said = []
+    spoken = []
     for blocks in paragraphs(text.replace("℃", "°C").replace("℉", "°F")):
         for block in blocks:
             mark = block_mark(block)
             kept = _without_symbols(block[len(mark) :] if mark.strip() in UNSPOKEN_MARKS else block)
             if any(character.isalnum() for character in kept):
-                said.append(kept)
-    ended = [words if words[-1] in ENDS else f"{words}." for words in said[:-1]]
-    return " ".join([*ended, *said[-1:]])
+                spoken.append(kept)
+    ended = [words if words[-1] in ENDS else f"{words}." for words in spoken[:-1]]
+    return " ".join([*ended, *spoken[-1:]])
 
 
 def _without_symbols(text: str) -> str:

@@ -36,9 +36,10 @@ class AsyncNodeClient:
     """A client of a render node.
 
     A request is sent again until it is answered or `timeout` seconds are over, on a new connection if needed; a submit
-    always carries a key, so that it makes one job however often it is sent. Any number of tasks may use it at once,
-    on any event loop of any thread. Cancelling one does not affect the others, because a thread of the client owns
-    the sockets. `close` (or the end of an `async with` block) fails pending requests. Do not fork after the first use.
+    always carries a key, so that it creates one job even if it is sent several times. Any number of tasks may use it
+    at once, on any event loop of any thread. Cancelling one does not affect the others, because a thread of the
+    client owns the sockets. `close` (or the end of an `async with` block) fails pending requests. Do not fork after
+    the first use.
 
     Raises StoryError, ConfigError or InputError if the node rejects the input, JobNotFoundError,
     JobConflictError, AccessError (keys), UnreachableError (no answer), and NodeError for its other refusals.
@@ -111,7 +112,8 @@ class AsyncNodeClient:
         """Iterate over a job's events until its last one, or over all events without end.
 
         Events of a job start at its beginning, those of all jobs now, both after number `after` if it is given. No
-        event of the ledger is missed, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
+        event that the ledger holds is missed, even if the network loses messages; see
+        `video_pipeline.engine.jobs.client.watching`.
         """
         return self._watch(job_id, after)
 
@@ -139,7 +141,7 @@ class AsyncNodeClient:
             answer, failure = await self._do(step, None)
 
     async def _each(self, steps: Steps[None], wakeup: asyncio.Event | None = None) -> AsyncIterator[Any]:
-        """Run steps; yield each value that they show."""
+        """Run steps; yield the value of each Show step."""
         answer: Any = None
         failure: PipelineError | None = None
         while True:

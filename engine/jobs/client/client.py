@@ -37,7 +37,7 @@ class NodeClient:
     """A client of a render node.
 
     A request is sent again until it is answered or `timeout` seconds are over, on a new connection if needed; a submit
-    always carries a key, so that it makes one job however often it is sent. Methods may be called from any
+    always carries a key, so that it creates one job even if it is sent several times. Methods may be called from any
     threads at once; `close` (or the end of a `with` block) fails pending requests. Do not fork after the first use.
 
     Raises StoryError, ConfigError or InputError if the node rejects the input, JobNotFoundError,
@@ -99,7 +99,7 @@ class NodeClient:
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Wait until a job has ended, at most `timeout` seconds, and return its state.
 
-        After `timeout` seconds the job's state is returned as it is then: the state says that the job has not ended.
+        After `timeout` seconds the current state is returned, which is then not a final one.
         `VideoGenerationPipeline.wait_for_job`, which returns a result, raises TimeoutError instead.
         """
         return self._run(wait_steps(job_id, timeout))
@@ -112,7 +112,8 @@ class NodeClient:
         """Iterate over a job's events until its last one, or over all events without end.
 
         Events of a job start at its beginning, those of all jobs now, both after number `after` if it is given. No
-        event of the ledger is missed, whatever the network loses; see `video_pipeline.engine.jobs.client.watching`.
+        event that the ledger holds is missed, even if the network loses messages; see
+        `video_pipeline.engine.jobs.client.watching`.
         """
         wakeup = threading.Event()
         with WatchState(self._transport, wakeup.set) as state:
@@ -130,7 +131,7 @@ class NodeClient:
     def _each(
         self, steps: Steps[Answer], wakeup: threading.Event | None = None
     ) -> Generator[Any, None, Answer]:
-        """Run steps; yield each value that they show."""
+        """Run steps; yield the value of each Show step."""
         answer: Any = None
         failure: PipelineError | None = None
         while True:

@@ -35,7 +35,7 @@ class ConnectOptions(TypedDict, total=False):
 
 
 def checked_transport(transport: Transport) -> Transport:
-    """Return a transport; raise TypeError if it is none."""
+    """Return a transport; raise TypeError for any other object."""
     if not all(callable(getattr(transport, name, None)) for name in ("ask", "subscribe", "close")):
         raise wrong_type(transport, "transport", "a Transport, or None")
     return transport

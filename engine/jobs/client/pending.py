@@ -1,6 +1,6 @@
-"""Pending requests of a client: when to send each again, and what its reply means. No sockets, no clock.
+"""Pending requests of a client: when to send each again, and how to handle its reply. No sockets, no clock.
 
-A request is sent until it has a reply or its time is over, each time with the same id and the same key. It is sent
+A request is sent until it has a reply or times out, each time with the same id and the same key. It is sent
 again if the connection was lost, if no reply came for a while (then on a new connection: the "lazy pirate"
 pattern), and after the delay that the node asked for (BUSY, RATE_LIMITED, DRAINING, STORAGE, INTERNAL).
 """
@@ -105,7 +105,7 @@ class PendingRequests:
         self._pending[pending.frames[1]] = pending
 
     def turn(self, now: float, *, fault: str = "") -> Turn:
-        """Return what to do now. Requests whose time is over fail; `fault` is the known reason, if any."""
+        """Return what to do now. Requests that have timed out fail; `fault` is the known reason, if any."""
         for request_id, pending in list(self._pending.items()):
             if pending.future.cancelled():
                 del self._pending[request_id]

@@ -54,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait some seconds, with `news` at most until the subscription has events; the result says whether it has."""
+    """Wait some seconds, with `news` only until the subscription has events; the result is whether it has."""
 
     seconds: float
     news: bool = True
@@ -105,7 +105,7 @@ class SubmitOptions(JobOptions, total=False):
 
 
 def submit_call(story: StoryLike, config: JobConfig = None, **options: Unpack[SubmitOptions]) -> Call:
-    """Return a submit request with a key, so that sending it again makes no second job.
+    """Return a submit request with a key, so that sending it again creates no second job.
 
     A story may be data, a Story or a file, a configuration data or a Config. Raises StoryError or InputError if story
     or asset cannot be read, TypeError for an argument of a wrong type.

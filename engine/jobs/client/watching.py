@@ -1,4 +1,4 @@
-"""Watch jobs without missing events: published events announce changes, the ledger has all of them."""
+"""Watch jobs without missing events: published events announce changes, and the ledger holds all events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from video_pipeline.engine.jobs.messages import LOCAL_USER, EventsReply, EventVi
 logger = logging.getLogger(__name__)
 
 FIRST_POLL_SECONDS = 0.25
-"""First poll soon after the start: events published before the subscription took effect are only in the ledger."""
+"""Delay of the first poll: events published before the subscription took effect are only in the ledger."""
 POLL_SECONDS = 2.0
 REPLAY_EVERY_SECONDS = 0.1
 STATUS_EVERY = 10
@@ -36,7 +36,7 @@ class WatchState:
         self.close()
 
     def open(self, pong: Pong, job_id: str | None) -> None:
-        """Subscribe, again if need be, to one job or to all."""
+        """Subscribe, or subscribe again, to one job or to all."""
         self.close()
         self._subscription = self._transport.subscribe(pong, job_id, self._notify)
 
@@ -56,7 +56,7 @@ def watch_steps(state: WatchState, job_id: str | None, after: int | None) -> Ste
 
     A published progress event with the next number is shown directly. Changes of state are read from the ledger,
     because published events omit details; so are all events if a number is missing, if nothing was published for a
-    while, or if the node was unreachable. Without `after`, a job is shown from its beginning and all jobs from now
+    while, or after the node was unreachable. Without `after`, a job is shown from its beginning and all jobs from now
     on. Once the node has answered, later outages are waited out.
     """
     pong: Pong = yield call("ping")

@@ -54,7 +54,7 @@ Report = ProgressReport | FinishedReport | FailedReport | StoppedReport
 
 
 class Dispatcher(Protocol):
-    """Runs attempts. Call it from one thread; only `reports` waits.
+    """Runs attempts. Call it from one thread; only `reports` blocks.
 
     Every started attempt ends in exactly one report other than progress, after all its processes that could still
     write have ended.

@@ -1,4 +1,4 @@
-"""The disk space of running attempts: a quota for each, and a reserve that they must leave."""
+"""The disk space of running attempts: a quota for each, and a reserve that must stay free."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from video_pipeline.engine.jobs.model import Failure
 FULL_WORDS: Final = re.compile(r"No space left on device|Disk quota exceeded")
 
 LEAST_BYTES: Final = 1_000_000
-"""An attempt whose files take less has not filled a disk."""
+"""An attempt with fewer bytes of files cannot have filled a disk."""
 
 AttemptKey = tuple[str, int]
 """Job id and fence of an attempt."""
 
 Use = Mapping[int, int]
-"""Bytes by the device number of their file system."""
+"""Bytes on each file system, by its device number."""
 
 
 class DiskUse:
-    """Measures the files of running attempts and finds the one that takes too much."""
+    """Measures the files of running attempts and finds one that takes too much space."""
 
     def __init__(self, config: Config, folders: Folders) -> None:
         self._folders = folders
@@ -40,8 +40,8 @@ class DiskUse:
     def excess(self, attempts: Sequence[AttemptKey]) -> tuple[AttemptKey, Failure] | None:
         """Return an attempt to kill and its failure, or None.
 
-        One over its quota is charged. If a disk has less than the reserve, the attempt with the most on it has to
-        end; `judged` then tells whether it was the cause.
+        An attempt over its quota is charged. If a disk has less than the reserve left, the attempt with the largest
+        files on it is returned; after its end, `final_failure` decides whether it is charged.
         """
         used = {key: self._use(*key) for key in attempts}
         for key, use in used.items():
@@ -66,10 +66,10 @@ class DiskUse:
                 return key, Failure("machine", "DiskFull", message)
         return None
 
-    def judged(self, key: AttemptKey, failure: Failure) -> Failure:
-        """Return the failure of an attempt whose files are deleted by now, charged if these had filled the disk.
+    def final_failure(self, key: AttemptKey, failure: Failure) -> Failure:
+        """Return the failure of an attempt, charged if its own files had filled the disk; call it after their deletion.
 
-        They had if they were many and there is room now.
+        They had filled it if they were large and no disk is full without them.
         """
         if failure.kind != "machine" or not FULL_WORDS.search(failure.message):
             return failure

@@ -25,7 +25,7 @@ GPU_WORDS = re.compile(
 )
 MESSAGE_CHARACTERS = 4000
 DISK_LIMIT = "DiskLimit"
-"""The error type of an attempt that is charged for the disk space it took."""
+"""The error type of an attempt that failed because its own files took too much disk space."""
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -56,7 +56,7 @@ def _kind(error: BaseException) -> FailureKind:
     if any(getattr(cause, "errno", None) in DISK_ERRORS for cause in causes(error)):
         return "machine"
     text = "\n".join(str(cause) for cause in causes(error))
-    # Other errors may quote the job, such as a file name, and so match by accident.
+    # Other errors may quote the job, such as a file name, and match by accident.
     own = isinstance(error, RenderingError | UnavailableError | OSError)
     if own and (DISK_WORDS.search(text) or GPU_WORDS.search(text)):
         return "machine"

@@ -1,7 +1,7 @@
 """The guard: a small process that kills the node's child sessions when the node ends, even by a crash.
 
 Its standard input is a pipe from the node: `+ PID STARTED` adds a session, `- PID` removes one. When the pipe
-closes, the guard kills the remaining sessions. It repeats each `? NUMBER`, so that the node knows that it runs.
+closes, the guard kills the remaining sessions. It repeats each `? NUMBER`, which proves to the node that it runs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Guard:
             self._send(f"- {session}")
 
     def restart_if_dead(self) -> bool:
-        """Restart the guard if it has died or does not answer; return whether it had to be."""
+        """Restart the guard if it has exited or does not answer; return whether it was restarted."""
         if self._process.poll() is None:
             if self._answers():
                 return False
@@ -93,7 +93,7 @@ class Guard:
         self._close_pipes()
 
     def _answers(self) -> bool:
-        """Ask the guard to repeat a number; return whether it has done so lately."""
+        """Ask the guard to repeat a number; return whether it has repeated one recently."""
         now = time.monotonic()
         if now - self._asked_at > SILENT_SECONDS / 2:
             self._answered_at = now  # the node itself was paused
@@ -119,7 +119,7 @@ class Guard:
 
 
 def kill_sessions(sessions: dict[int, int], *, seconds: float = KILL_SECONDS) -> bool:
-    """Kill sessions (id and start time of the leader) until none is left or time is over; return whether none is."""
+    """Kill sessions (id and start time of the leader) for up to `seconds`; return whether none is left."""
     wanted = {}
     for session, started in sessions.items():
         leader = read_process(session)
@@ -142,7 +142,7 @@ def kill_sessions(sessions: dict[int, int], *, seconds: float = KILL_SECONDS) ->
 def sweep(state: Path, *, seconds: float = KILL_SECONDS) -> int:
     """Kill all processes left by an earlier node of this state folder; return their number.
 
-    Call it under the node's lock, so that none of them belongs to a running node.
+    Call it while holding the node's lock, so that none of them belongs to a running node.
     """
     killed: set[tuple[int, int]] = set()
     deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Run attempts on this machine: one warm worker process per slot, watched, killed if need be, and replaced.
+"""Run attempts on this machine: one warm worker process per slot, watched, killed if necessary, and replaced.
 
 Everything happens in the calling thread; only `reports` and `close` wait, and workers die with that thread.
 """
@@ -49,13 +49,13 @@ PIPE_CLOSED_SECONDS = 0.5
 """Time for a worker that has closed its pipe to exit by itself, so that its exit status is known."""
 
 STUCK_SECONDS = 10.0
-"""A killed process that lives longer is stuck in a disk or driver call; that is logged."""
+"""A process that outlives its kill by this long is stuck in a disk or driver call, which is logged."""
 
 POLL_SECONDS = 0.01
 MEMORY_SECONDS = 0.5
 DISK_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
-"""If a turn is later than this, this process itself was paused, and workers are not blamed for silence."""
+"""If a turn is later than this, this process itself was paused, and workers get their full time again."""
 
 
 class LocalDispatcher:
@@ -161,7 +161,7 @@ class LocalDispatcher:
 
     @property
     def descriptor(self) -> int:
-        """What becomes readable when a worker has something to say."""
+        """The descriptor that becomes readable when a worker sends a message."""
         return self._selector.fileno()
 
     def reports(self, timeout: float) -> Sequence[Report]:
@@ -299,7 +299,7 @@ class LocalDispatcher:
             self._kill(slot, None)
 
     def _lease(self, slot: Slot) -> float:
-        """Return the seconds that a worker may be silent: more during its start, when a slow disk blocks its threads."""
+        """Return the seconds without a message after which a worker is killed: more at its start, for slow disks."""
         return self._config.node.lease if slot.ready else max(self._config.node.lease, START_SILENCE_SECONDS)
 
     def _handle_exit(self, slot: Slot, worker: WorkerProcess, running: Running | None) -> None:
@@ -345,7 +345,7 @@ class LocalDispatcher:
         return FailedReport(attempt.job_id, attempt.fence, failure)
 
     def _busy(self) -> list[tuple[Slot, WorkerProcess, Running]]:
-        """Return the slots in which an attempt is under way."""
+        """Return the slots in which an attempt is running."""
         return [
             (slot, slot.worker, slot.running)
             for slot in self._slots
@@ -353,7 +353,7 @@ class LocalDispatcher:
         ]
 
     def _check_disk(self) -> None:
-        """Kill attempts whose files take more than node.worker_disk_mb, or that leave a disk too little."""
+        """Kill an attempt whose files take more than node.worker_disk_mb or leave too little free space on a disk."""
         busy = {(running.attempt.job_id, running.attempt.fence): slot for slot, _, running in self._busy()}
         excess = self._disk.excess(list(busy))
         if excess is not None:
@@ -423,7 +423,7 @@ class LocalDispatcher:
         slot.worker, slot.dying = None, False
         slot.spawn_at = self._clock.monotonic() + slot.start_wait
         if slot.report is not None:
-            self._report_end(slot, slot.report, judge=True)
+            self._report_end(slot, slot.report, judge_disk=True)
 
     def _settle(self, slot: Slot) -> None:
         """Pass on the report of an attempt once its worker is the only process of the session."""
@@ -431,10 +431,10 @@ class LocalDispatcher:
         if slot.worker.kill_strays() and slot.report is not None:
             self._report_end(slot, slot.report)
 
-    def _report_end(self, slot: Slot, report: Report, *, judge: bool = False) -> None:
+    def _report_end(self, slot: Slot, report: Report, *, judge_disk: bool = False) -> None:
         """Delete the work folder of an attempt, and its staging folder unless it finished, and queue its report.
 
-        With `judge`, a full disk is charged to an attempt whose own files had filled it.
+        With `judge_disk`, an attempt whose own files had filled the disk is charged.
         """
         assert slot.running is not None
         attempt = slot.running.attempt
@@ -442,8 +442,8 @@ class LocalDispatcher:
         if not isinstance(report, FinishedReport):
             self._folders.remove_staging(attempt.job_id, attempt.fence)
         key = attempt.job_id, attempt.fence
-        if judge and isinstance(report, FailedReport):
-            report = replace(report, failure=self._disk.judged(key, report.failure))
+        if judge_disk and isinstance(report, FailedReport):
+            report = replace(report, failure=self._disk.final_failure(key, report.failure))
         self._disk.forget(key)
         slot.running, slot.report, slot.settling = None, None, False
         self._reports.append(report)

@@ -11,7 +11,7 @@ from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess
 from video_pipeline.engine.jobs.model import Attempt
 
 BACKOFF_SECONDS = (0.1, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Delays in seconds before a worker that died before it was warm is started again."""
+"""Delays in seconds before the restart of a worker that exited before it was warm."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Slot:
     """A slot for one attempt at a time. Times are monotonic seconds.
 
     `dying`: its worker is being killed. `settling`: the attempt has ended, but processes that it started have not.
-    `report` is passed on after either.
+    `report` is sent when either has ended.
     """
 
     number: int
@@ -56,5 +56,5 @@ class Slot:
 
     @property
     def start_wait(self) -> float:
-        """Seconds before the next worker starts: 0, unless workers die before they are warm."""
+        """Seconds before the next worker starts: 0, unless workers exit before they are warm."""
         return BACKOFF_SECONDS[min(self.failed_starts, len(BACKOFF_SECONDS)) - 1] if self.failed_starts else 0

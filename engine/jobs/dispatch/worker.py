@@ -266,7 +266,7 @@ def main() -> None:
 
 
 def _warm_up(setup: dict[str, Any]) -> Config:
-    """Import and look up in advance what every attempt needs."""
+    """Import modules and find programs that every attempt needs."""
     from video_pipeline.engine.common.process import importing, return_freed_memory
 
     return_freed_memory()

@@ -108,7 +108,7 @@ class WorkerProcess:
         *lines, self._buffer = self._buffer.split(b"\n")
         found = []
         for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):  # a worker that died while it wrote a line
+            with contextlib.suppress(ValueError, RecursionError):  # a line cut off by the worker's exit
                 message = json.loads(line)
                 if isinstance(message, dict):
                     found.append(message)

@@ -84,7 +84,7 @@ class Inbox:
         return path if path is not None and path.is_file() and not path.is_symlink() else None
 
     def _found(self, name: str, size: int) -> bool:
-        """Return whether a file exists, and renew its age, so that it is not swept.
+        """Return whether a file exists, and reset its age, so that it is not swept.
 
         Another process may have died after renaming the file but before syncing the folder, so the next `sync`
         syncs the folder.

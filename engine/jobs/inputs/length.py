@@ -1,4 +1,4 @@
-"""Check how long a job's video will be and how many scenes it has, before anything is made."""
+"""Check the length of a job's video and its number of scenes before any asset is made."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from video_pipeline.engine.story import Story, StoryScene, story_scenes
 from video_pipeline.filters.transitions import CUT
 
 CHARACTERS_A_SECOND: Final = 40
-"""More than any voice speaks at its fastest, or than any caption is shown for."""
+"""Characters per second: more than the fastest voice speaks or a caption shows."""
 
 
 def check_length(story: Story, *, config: Config, node: Node) -> None:
-    """Raise StoryError if a story has too many scenes, or if its video must be too long.
+    """Raise StoryError if a story has too many scenes, or if its video is certainly too long.
 
     `config` is the job's whole configuration. The length is a lower bound, since narration and clips may take
     longer than the story says: the renderer checks the exact one.
@@ -35,7 +35,7 @@ def check_length(story: Story, *, config: Config, node: Node) -> None:
 
 
 def _least_seconds(story: Story, config: Config) -> float:
-    """Return a time that the video cannot be shorter than, in seconds."""
+    """Return a lower bound of the video's length in seconds."""
     if story.scenes is None:
         return len(story.content) / CHARACTERS_A_SECOND
     lengths = sum(_least_scene_seconds(scene, config) for scene in story.scenes)

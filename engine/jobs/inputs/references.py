@@ -66,8 +66,8 @@ Fetch = Callable[[str, Path, AssetKind], Path]
 class Localised(NamedTuple):
     """A job with local, absolute paths only.
 
-    `warnings`: which assets were replaced or left out, and why. `beneath`: the asset folder that each file of one is
-    in, and must still be in when it is opened.
+    `warnings`: which assets were replaced or left out, and why. `beneath`: maps each file below an asset folder to
+    that folder, in which it must still be when it is opened.
     """
 
     story: dict[str, Any]
@@ -94,7 +94,7 @@ class _Slot:
         return str(self.at.value)
 
     def wrong(self, reason: str, allowed: str = "", *, unusable: bool = False) -> AssetReferenceError:
-        """Return the error that names this field."""
+        """Return an error that names this field."""
         return AssetReferenceError(
             self.place,
             field=self.at.field,
@@ -126,11 +126,11 @@ def check_references(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check every asset reference of a job; return its story and config as plain data to store.
 
-    Paths are resolved, inline parts written to the inbox, the syntax of URLs checked. The story gets its id, which
-    then no longer depends on paths. If `inbox` is an `Inbox`, the caller must sync it before accepting the job; if it
-    is a folder, it is synced on return. A file that is missing or unreadable is accepted if the job's error policy
-    replaces it. Raises StoryError or ConfigError for invalid data, AssetReferenceError naming scene and field,
-    InboxError if the disk is full.
+    Paths are resolved, inline parts written to the inbox, the syntax of URLs checked. The story gets its id here,
+    because the derived id would change with its paths. If `inbox` is an `Inbox`, the caller must sync it before
+    accepting the job; if it is a folder, it is synced on return. A file that is missing or unreadable is accepted if
+    the job's error policy replaces it. Raises StoryError or ConfigError for invalid data, AssetReferenceError naming
+    scene and field, InboxError if the disk is full.
     """
     data, settings = _plain_story(story), _plain_config(config)
     slots = list(_slots(data, settings))
@@ -224,7 +224,7 @@ def localise(
         found = local[_Wanted(slot.value, slot.kind)]
         if isinstance(found, str):
             slot.at.put(found)
-        elif found is not None:  # else another URL's error, which ends the attempt, comes in this loop
+        elif found is not None:  # None: another URL's error ends the attempt in this loop
             warnings.append(_leave_out(slot, found, policy))
     return Localised(data, own, tuple(warnings), beneath)
 
@@ -239,21 +239,21 @@ def _fetch_all(
 ) -> dict[_Wanted, str | FetchError | None]:
     """Fetch URLs in parallel; return the file or the error of each.
 
-    Once one has failed in a way that ends the attempt, no further fetch begins: the rest are None.
+    After an error that ends the attempt, no further fetch begins, and the results of the rest are None.
     """
     if not urls:
         return {}
     folder.mkdir(parents=True, exist_ok=True)
-    is_over = threading.Event()
+    has_failed = threading.Event()
 
     def one(wanted: _Wanted) -> str | FetchError | None:
-        if is_over.is_set():
+        if has_failed.is_set():
             return None
         try:
             return str(fetch(wanted.value, folder, wanted.kind).absolute())
         except FetchError as error:
             if error.kind != "unusable" or not policy.replaces:
-                is_over.set()
+                has_failed.set()
             return error
 
     with ThreadPoolExecutor(min(FETCHED_AT_ONCE, len(urls)), "fetch") as pool:
@@ -261,7 +261,7 @@ def _fetch_all(
 
 
 def _only_unusable(error: AssetReferenceError, policy: ErrorPolicy) -> None:
-    """Raise an error again unless it is about a file that the policy replaces."""
+    """Re-raise an error unless the policy replaces the file that it is about."""
     if not (error.unusable and policy.replaces):
         raise error
 

@@ -30,7 +30,7 @@ from video_pipeline.engine.jobs.ledger.schema import recount
 from video_pipeline.engine.jobs.model import Attempt, EventKind, Failure, Progress
 
 MAX_REQUEUES = 20
-"""Requeues after which a job fails: a job that so often was running when its node ended may be the cause."""
+"""Requeues after which a job fails: a job that was running each time its node ended may be the cause."""
 
 _End = Literal["completed", "failed", "cancelled"]
 
@@ -199,7 +199,7 @@ class LedgerAttempts:
             return self._end(db, job, "cancelled", {"cancel_requested": 1})
 
     def recover(self) -> tuple[InterruptedJob, ...]:
-        """Return the jobs that were processing when the node ended, and restart the waits that a reboot has spoiled.
+        """Return the jobs that were processing when the node ended, and restart waits that a reboot made invalid.
 
         A node calls it once when it starts, holding the lock of its state folder. The caller then ends each job's
         attempt by its fence: complete, requeue or fail. Unfinished jobs with a damaged row fail here.

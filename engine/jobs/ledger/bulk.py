@@ -1,4 +1,4 @@
-"""Find and insert the rows of many submitted jobs with a few statements, which costs a fraction of one each."""
+"""Find and insert the rows of many submitted jobs with a few statements, which is much faster than one per job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs whose rows are damaged: find them, and end them as failed, so that they hold up nothing."""
+"""Jobs whose rows are damaged: find them, and end them as failed, so that they do not block the queue."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from video_pipeline.engine.jobs.ledger.rows import DAMAGED, JOB_COLUMNS, damage_
 logger = logging.getLogger(__name__)
 
 DAMAGE_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, TypeError, ValueError)
-"""What a change of a damaged row raises: a broken constraint, or arithmetic with values of the wrong kind or size."""
+"""Errors that a change of a damaged row raises: a broken constraint, or arithmetic with wrong values."""
 
 
 def fail_damaged(
     db: sqlite3.Connection, events: LedgerEvents, clock: Clock, *, position: int, what: str
 ) -> None:
     """End the job at `position` as failed; call it in a transaction."""
-    # These two decide where a job is counted; a change of state with impossible ones would break the counts.
+    # Jobs are counted by owner and priority: changing the state of a row with invalid ones would break the counts.
     db.execute(
         "UPDATE jobs SET owner = CASE typeof(owner) WHEN 'text' THEN owner ELSE '' END, "
         "priority = CASE WHEN priority IN (0, 1, 2) THEN priority ELSE 1 END WHERE position = ?",

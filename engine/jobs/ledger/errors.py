@@ -1,7 +1,7 @@
 """Errors of the ledger.
 
 PipelineError
-└── LedgerError                base; nothing of the commit counts
+└── LedgerError                base; the whole commit is undone
     ├── LedgerRefusal          the call is not allowed; nothing changed, and the ledger works
     │   ├── KeyConflict        the key was used for a job with other content
     │   ├── QueueFull          the queue has no place for a job of this priority
@@ -9,7 +9,7 @@ PipelineError
     │   ├── DamagedJob         the job's row is damaged, so it cannot run again
     │   └── UnknownJob         there is no job of that id
     ├── LedgerFull             the disk is full, read-only or failing; try again later
-    ├── LedgerBusy             another process holds the write lock for too long; try again
+    ├── LedgerBusy             another process held the write lock for too long; try again
     ├── LedgerMoved            the file is no longer at its path; move it back or restart the node
     └── LedgerCorrupt          the file is damaged, or not a ledger; a person must look at it
 """
@@ -102,7 +102,7 @@ _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def ledger_error(error: sqlite3.Error | UnicodeDecodeError | OSError, path: Path) -> LedgerError:
-    """Return the LedgerError that stands for an error of SQLite or of the operating system."""
+    """Convert an error of SQLite or of the operating system to a LedgerError."""
     if isinstance(error, OSError):
         what = error.strerror or str(error)
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}:

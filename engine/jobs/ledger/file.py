@@ -179,7 +179,7 @@ class LedgerFile:
             self._miscounted = False
 
     def _look_at(self, error: sqlite3.Error | UnicodeDecodeError) -> None:
-        """Let the next transaction rebuild what can be rebuilt: counts, and indexes that do not match their tables."""
+        """Note damaged counts and indexes, which the next transaction rebuilds."""
         self._miscounted |= isinstance(error, sqlite3.IntegrityError) and "tallies" in str(error)
         if is_corruption(error) and time.monotonic() - self._reindexed_at >= REINDEX_SECONDS:
             self._bad_index, self._reindexed_at = True, time.monotonic()

@@ -17,7 +17,7 @@ from video_pipeline.engine.jobs.ledger.schema import recount
 from video_pipeline.engine.jobs.model import Job, JobStatus
 
 PAYLOADS_PAGE = 200
-"""Payloads that are in memory at once."""
+"""Payloads held in memory at once."""
 
 _PURGE_PAGE = 500
 """Jobs that one commit purges, so that no other writer waits long."""
@@ -45,7 +45,8 @@ class LedgerJobs:
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[Job, ...]:
-        """Return up to `limit` jobs, the latest submitted first; with `scheduled` only those whose time has not come.
+        """Return up to `limit` jobs, the latest submitted first; with `scheduled` only jobs that wait for a
+        scheduled time.
 
         `before` is a job id: only jobs that were submitted before that job are returned. Raise UnknownJob if there
         is no such job.
@@ -98,9 +99,9 @@ class LedgerJobs:
             after = rows[-1][0]
 
     def request_cancel(self, job_id: str) -> Job:
-        """Cancel a queued job, or ask for the end of a processing one; do nothing if that was done before.
+        """Cancel a queued job, or request the cancel of a processing one; do nothing if that was done before.
 
-        Return the job as it then is; an unfinished job with a damaged row fails. Raise UnknownJob, and WrongState if
+        Return the changed job; an unfinished job with a damaged row fails. Raise UnknownJob, and WrongState if
         the job has completed or failed.
         """
         with self._file.writing() as db:
@@ -131,7 +132,7 @@ class LedgerJobs:
     def retry(self, job_id: str) -> Job:
         """Queue a failed or cancelled job again, last in the queue and with all its attempts.
 
-        Return the job as it then is. Raise UnknownJob, WrongState if the job is in any other state, and DamagedJob.
+        Return the changed job. Raise UnknownJob, WrongState if the job is in any other state, and DamagedJob.
         """
         with self._file.writing() as db:
             position, job = self._find(db, job_id)
@@ -154,7 +155,7 @@ class LedgerJobs:
             return self._find(db, job_id)[1]
 
     def purge(self, older_than_days: float) -> int:
-        """Delete jobs that ended more than so many days ago, with their events; return how many."""
+        """Delete jobs that ended more than `older_than_days` days ago, with their events; return how many."""
         before = self._clock.wall() - older_than_days * 86400
         purged = 0
         while True:

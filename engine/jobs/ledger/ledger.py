@@ -6,13 +6,13 @@ It is composed of parts, each a table or a role; they share one connection, the 
     ledger.file       connection, transactions, write lock, `group()`, `changed()`, `vacuum()`
     ledger.queue      submit jobs; keep their order, their waits and the queue's limit
     ledger.jobs       look up, list, cancel, retry and purge jobs, for users and operators
-    ledger.attempts   claim jobs and report what became of them, for the scheduler
+    ledger.attempts   claim jobs and report their progress and outcome, for the scheduler
     ledger.events     the events of all jobs, in order
 
     jobs, attempts  →  queue  →  events  →  file
 
-A row whose bytes have changed on the disk holds up nothing: its job is shown as failed, with the reason, and fails
-when its turn comes or the node starts (`damage.py`).
+A damaged row (its bytes have changed on the disk) does not block the queue: its job is shown as failed, with the
+reason, and is ended as failed when its turn comes or the node starts (`damage.py`).
 
 A method that writes opens a transaction of the file and hands its connection to methods of the other parts, so that
 a job's change and its event are one commit. Inside `file.group()` it joins the transaction of the group instead.

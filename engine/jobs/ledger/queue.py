@@ -1,4 +1,4 @@
-"""The queue: how jobs join it, in which order they are next, and how long those that wait still wait.
+"""The queue: how jobs join it, their order, and when waiting jobs become ready.
 
 A job's `order_key` is set when it joins the queue: the queue's time plus the rank of its priority × `ageing`, in µs.
 The job with the lowest key is next. So jobs of one priority keep the order in which they joined, and a job of low
@@ -27,7 +27,7 @@ AGEING_MAX_SECONDS = 10 * 366 * 86400.0
 """The bound keeps order keys within 64 bits; with an `ageing` that long, priority alone decides."""
 
 _QUEUE_US_MAX = 2**60
-"""Past this, and before 0, the queue's time is a damaged one."""
+"""A queue time above this or below 0 is damaged."""
 
 _PROMOTE_PAGE = 1000
 """Jobs that one commit promotes, so that no other writer waits long."""
@@ -76,7 +76,7 @@ class LedgerQueue:
         return dict.fromkeys(PRIORITIES, 0) | known
 
     def promote_due(self) -> float | None:
-        """Make jobs ready whose time has come; return the seconds until the next one's, or None if none waits."""
+        """Make due jobs ready; return the seconds until the next is due, or None if no job waits."""
         wait = self._seconds_to_next()
         if wait != 0:
             return wait

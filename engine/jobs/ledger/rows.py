@@ -1,7 +1,7 @@
 """Convert rows of the ledger to the models of engine/jobs/model.py, and values to what a row can hold.
 
-A row that cannot be converted, because its bytes have changed on the disk, never raises: a job is shown as failed
-with the reason, an event is left out.
+Converting a damaged row (its bytes have changed on the disk) never raises: its job is shown as failed with the
+reason, its event is left out.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def event_from_row(row: Row) -> JobEvent | None:
 
 
 def status_of(value: object) -> JobStatus:
-    """Return a state; raise DamagedValueError for a value that is none."""
+    """Return a value as a job state; raise DamagedValueError if it is not one."""
     try:
         return JobStatus(value)  # type: ignore[arg-type]
     except ValueError:

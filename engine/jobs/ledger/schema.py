@@ -134,7 +134,7 @@ def connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA temp_store = MEMORY")
         database.execute("PRAGMA cache_size = -16000")
-        # Pages after which a commit copies the log into the file: more make longer pauses, fewer make more of them.
+        # Pages after which a commit copies the log into the file: more pages make longer but rarer pauses.
         database.execute("PRAGMA wal_autocheckpoint = 2000")
         database.execute(f"PRAGMA journal_size_limit = {32 << 20}")
     except BaseException:
@@ -195,7 +195,7 @@ def _definitions(database: sqlite3.Connection) -> dict[str, str]:
 
 
 def recount(database: sqlite3.Connection) -> None:
-    """Count the jobs by state, priority and owner anew; call it in a transaction. The queue's time is there again too."""
+    """Recount the jobs by state, priority and owner, and restore a missing queue clock; call it in a transaction."""
     database.execute("INSERT INTO queue_clock SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM queue_clock)")
     database.execute("DELETE FROM tallies")
     database.execute(

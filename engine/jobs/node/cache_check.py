@@ -1,4 +1,4 @@
-"""Check now and then whether a node's cache can be written, in a thread: its disk may not answer."""
+"""Check regularly whether a node's cache can be written, in a thread, because a broken disk may block."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from video_pipeline.engine.common.cache import cache_fault
 
 EVERY_SECONDS: Final = 5.0
 LATE_SECONDS: Final = 15.0
-"""A check that takes longer is a fault of its own."""
+"""Seconds after which a check that has not ended is reported as a fault."""
 
 
 class CacheCheck:
-    """Knows why the cache folder cannot be written. Thread-safe."""
+    """Checks the cache folder in a thread until it is closed. Thread-safe."""
 
     def __init__(self, folder: Path, *, every_seconds: float = EVERY_SECONDS) -> None:
         self._folder, self._every_seconds = folder, every_seconds

@@ -105,7 +105,7 @@ class Monitor:
 
 
 def open_metrics(*, slots: int = 0) -> Metrics:
-    """Return Prometheus metrics, or metrics that keep nothing if prometheus-client is not installed."""
+    """Return Prometheus metrics, or metrics that do nothing if prometheus-client is not installed."""
     if importlib.util.find_spec("prometheus_client") is None:
         return Metrics()
     from video_pipeline.engine.jobs.node.http.prometheus import PrometheusMetrics

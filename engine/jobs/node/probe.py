@@ -1,4 +1,4 @@
-"""Ask a node's own server whether it answers: pings through its socket, which go to its ledger writer too."""
+"""Ping a node's own server through its socket; its ledger writer answers each ping too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from video_pipeline.engine.jobs.messages import MARKS, Ping, encode
 
 PING: Final = encode(Ping(writer=True), "json")
 WAITING_MOST: Final = 4
-"""Pings that wait for a server that reads none."""
+"""Most unsent pings, if the server does not read them."""
 
 
 class ServerProbe:
@@ -26,7 +26,7 @@ class ServerProbe:
         self._number = 0
 
     def connect(self, endpoints: Mapping[str, Any]) -> None:
-        """Connect to a server by what it says when it is ready."""
+        """Connect to a server; `endpoints` is its `ready` message."""
         self.disconnect()
         socket = self._context.socket(zmq.DEALER)
         socket.linger, socket.sndhwm = 0, WAITING_MOST
@@ -39,7 +39,7 @@ class ServerProbe:
         self._socket = socket
 
     def ask(self) -> None:
-        """Send a ping, unless several wait to be sent already."""
+        """Send a ping, unless WAITING_MOST are unsent."""
         if self._socket is None:
             return
         self._number += 1
@@ -73,7 +73,7 @@ class ServerProbe:
 
 
 def reachable(url: str) -> str:
-    """Return the address at which this machine reaches a bound address: the loopback one if it is bound to all."""
+    """Return the URL at which this machine reaches a bound address: the loopback address if it is bound to all."""
     return (
         url.replace("//0.0.0.0:", "//127.0.0.1:")
         .replace("//[::]:", "//[::1]:")

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
-    """Complete or requeue every job that was processing; return the counts. Call it under the node's lock.
+    """Complete or requeue every job that was processing; return the counts. Call it while holding the node's lock.
 
     A job whose publishing had begun has complete files in its staging folder or is already published, and is
     completed. All others are queued again, uncharged. If an index of the ledger is damaged, it is rebuilt first.

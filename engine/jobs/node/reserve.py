@@ -1,4 +1,4 @@
-"""Disk space that a node holds for its ledger, so that ends of jobs can be recorded on a full disk."""
+"""Disk space reserved for the ledger, so that a node can record the ends of jobs on a full disk."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 64_000_000
 SHARE: Final = 1 / 8
-"""Share of node.min_free_mb that is held."""
+"""Share of node.min_free_mb that is reserved."""
 
 
 class LedgerReserve:
-    """A file beside the ledger that takes the space until the ledger needs it."""
+    """A file beside the ledger that occupies the reserved space until the ledger needs it."""
 
     def __init__(self, path: Path, *, min_free_mb: float) -> None:
         self._path = path
@@ -27,7 +27,7 @@ class LedgerReserve:
         self._held = False
 
     def hold(self) -> None:
-        """Take the space if it is not taken and the disk has enough beside it."""
+        """Reserve the space, unless it is reserved already or would leave less than `min_free_mb` free."""
         if self._held or not self._bytes:
             return
         with contextlib.suppress(OSError):
@@ -42,12 +42,12 @@ class LedgerReserve:
                 os.close(descriptor)
 
     def release(self) -> None:
-        """Give the space to the ledger."""
+        """Empty the file, so that the ledger can use its space."""
         if not self._held:
             return
         self._held = False
         with contextlib.suppress(OSError):
             os.truncate(self._path, 0)
             logger.warning(
-                "the ledger's disk is full: gave it the %d MB of %s", self._bytes // 10**6, self._path
+                "the ledger's disk is full: freed the %d MB reserved in %s", self._bytes // 10**6, self._path
             )

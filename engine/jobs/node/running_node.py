@@ -47,7 +47,7 @@ class NodeLock:
             holder = path.read_text("ascii", "replace").strip() if path.is_file() else ""
             self.close()
             raise ConfigError(
-                f"node.state_path: {path.parent} is another node's (process {holder or 'unknown'}); "
+                f"node.state_path: {path.parent} is in use by another node (process {holder or 'unknown'}); "
                 "stop it or choose another folder"
             ) from error
 
@@ -139,7 +139,7 @@ class RunningNode:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing runs and every worker is warm: then only a pipe or a due job needs a turn."""
+        """Whether no attempt runs and every worker is warm, so that only a message or a due job needs a turn."""
         return self.scheduler.idle and self.dispatcher.capacity == self.slots
 
     def turn(self, timeout: float = TURN_SECONDS) -> None:
@@ -154,7 +154,7 @@ class RunningNode:
                 logger.warning("%s had been deleted or replaced; made it again", self.folders.lock)
 
     def finish(self, *, seconds: float, go_on: Callable[[], bool] = lambda: True) -> bool:
-        """Start no more jobs and let running ones finish; return whether they did.
+        """Start no further jobs and let running ones finish; return whether they did.
 
         Give up after `seconds`, or as soon as `go_on`, which is called at each turn, returns False.
         """

@@ -40,7 +40,7 @@ RETRY_SECONDS = 1.0
 RETRY_MOST_SECONDS = 300.0
 JITTER = 0.25
 LEDGER_PAUSE_SECONDS = 1.0
-"""Pause after the ledger could not be written."""
+"""Seconds to pause after the ledger could not be written."""
 
 TIMEOUT: Final = "JobTimeout"
 
@@ -85,7 +85,7 @@ def retry_wait(number: int, *, multiplier: float, jitter: float) -> float:
 class Scheduler:
     """Runs the ledger's jobs on the dispatcher. Not thread-safe.
 
-    While the ledger cannot be written, reports wait here and no further job starts.
+    While the ledger cannot be written, the scheduler keeps reports in memory and starts no further job.
     """
 
     def __init__(
@@ -167,9 +167,8 @@ class Scheduler:
             self._ledger_full = False
         except LedgerError as error:
             logger.error("the ledger failed, retrying in %g s: %s", LEDGER_PAUSE_SECONDS, error)
-            if (
-                self._ledger_full
-            ):  # during the pause, an attempt that had filled the disk would have been killed
+            # The pause leaves time to kill an attempt that fills the disk, which may free the space instead.
+            if self._ledger_full:
                 self._reserve.release()
             self._ledger_full = isinstance(error, LedgerFull)
             self._paused_until = self._clock.monotonic() + LEDGER_PAUSE_SECONDS
@@ -282,12 +281,12 @@ class Scheduler:
             self._folders.remove_staging(job_id, fence)
             return self._fail(job_id, fence, started, started.published)
         self._ledger.attempts.complete(job_id, fence, started.published)
-        self._folders.remove_staging(job_id, fence)  # there still is one if the video was published before
+        self._folders.remove_staging(job_id, fence)  # it still exists if the video was published before
         return self._ended(started, result=started.published)
 
     @staticmethod
     def _publish(staged: Path, target: Path) -> dict[str, Any] | Failure:
-        """Publish a video, or adopt one that was published before; return its result, or the failure."""
+        """Publish a video, unless it was published before; return its result, or the failure."""
         try:
             if target.exists():
                 check_whole(target)
@@ -305,8 +304,10 @@ class Scheduler:
         number = started.attempt.number
         before = self._ledger.jobs.get(job_id)
         if failure.error_type == TIMEOUT and before is not None and before.error_type == TIMEOUT:
-            # The same input took too long twice: a third attempt would only take a slot for as long again.
-            failure = replace(failure, kind="permanent", message=f"{failure.message}, as the one before did")
+            # The same input took too long twice: a third attempt would only block a slot for as long again.
+            failure = replace(
+                failure, kind="permanent", message=f"{failure.message}, as did the attempt before"
+            )
         if failure.kind == "machine":
             number = self._machine_failures[job_id] = self._machine_failures.get(job_id, 0) + 1
         wait = retry_wait(

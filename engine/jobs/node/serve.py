@@ -36,9 +36,9 @@ class StopSignals:
         self._before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         for number in STOP_SIGNALS:
             if self._before[number] != signal.SIG_IGN:  # ignored under nohup
-                signal.signal(number, self._heard)
+                signal.signal(number, self._on_signal)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
 
     def close(self) -> None:
@@ -87,12 +87,12 @@ def _run_until_signalled(
         if node.ledger.file.commits != commits:
             commits = node.ledger.file.commits
             server.changed()
-        server.tell_full(node.scheduler.is_full)
+        server.send_full(node.scheduler.is_full)
         server.poll()
         monitor.update(node, server)
         if ready != (server.trouble is None and node.trouble is None):
             ready = not ready
-            _say_ready(node, server, ready)
+            _log_ready(node, server, ready)
         if SYSTEM_CLOCK.monotonic() >= purge_at:
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
             _purge(node)
@@ -100,7 +100,7 @@ def _run_until_signalled(
 
 
 def _sleep(node: RunningNode, server: ServerProcess) -> None:
-    """Wait until a worker or the server has something to say, or a waiting job is due."""
+    """Wait until a worker or the server sends a message, or a waiting job is due."""
     pipes = [node.dispatcher.descriptor, *([server.descriptor] if server.descriptor is not None else [])]
     seconds = min(QUIET_SECONDS, node.scheduler.seconds_to_check)
     with suppress(OSError):
@@ -108,7 +108,7 @@ def _sleep(node: RunningNode, server: ServerProcess) -> None:
 
 
 def _drain(node: RunningNode, server: ServerProcess, signals: StopSignals, monitor: Monitor) -> int:
-    """Let running jobs finish for node.drain_timeout, then queue them again; after a second signal at once."""
+    """Let running jobs finish for node.drain_timeout, then queue them again; do that at once after a second signal."""
     seconds = node.config.node.drain_timeout
     logger.info("the node is shutting down: %d running jobs get %g s", node.dispatcher.running, seconds)
     server.drain()
@@ -124,7 +124,7 @@ def _drain(node: RunningNode, server: ServerProcess, signals: StopSignals, monit
     return 143 if signals.count > 1 else 0
 
 
-def _say_ready(node: RunningNode, server: ServerProcess, ready: bool) -> None:
+def _log_ready(node: RunningNode, server: ServerProcess, ready: bool) -> None:
     if ready:
         logger.info("the node is ready: %s; %d slots", dict(server.endpoints or {}), node.slots)
     else:

@@ -3,7 +3,7 @@
     node → server    {"setup": {…}}      once: configuration, slots, the node's process id and key, log format
                      {"drain": true}     answer submits with DRAINING; end of file: stop
                      {"changed": true}   the node has written to the ledger
-                     {"full": true}      no job starts because a disk is full; false: that is over
+                     {"full": true}      no job starts because a disk is full; false: jobs start again
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
                      {"changed": true}   the ledger has accepted writes of clients
@@ -11,8 +11,8 @@
 
 Messages are JSON, one per line, on its standard input and output. It logs to the standard error of the node.
 
-Once a second the node pings the server through its socket, and the process that writes the ledger answers too. A
-server that does not answer is killed and started again, together with that process.
+Once a second the node pings the server through its socket; the process that writes the ledger answers each ping too.
+If there is no answer, the node kills and restarts the server together with that process.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ END_SECONDS = 2.0
 
 PROBE_SECONDS = 1.0
 LATE_SECONDS = 3.0
-"""A server without an answer for this long is not ready."""
+"""A server that has not answered for this long counts as not ready."""
 
 SILENT_SECONDS = 5.0
-"""Least time without a sign of life after which a server is killed; node.lease if that is longer."""
+"""A server that makes no progress for this long, or for node.lease if that is longer, is killed."""
 
 DISK_SECONDS = 60.0
-"""The same for one that waits for its disk, that is still starting, or that works but cannot be reached."""
+"""The same limit for a server that waits for its disk, is still starting, or works but cannot be reached."""
 
 PAUSE_SECONDS = 1.0
-"""If the node's own turn is later than this, the node was paused, and the server is not blamed for silence."""
+"""If a turn of the node's own loop is later than this, the node was paused: the server gets its full time again."""
 
 READ_BYTES = 1 << 16
 BROKEN_STATUS = 2
@@ -87,7 +87,7 @@ class ServerProcess:
         self._setup["node_key"] = self._probe.key.public.decode()
         # Monotonic times: of the last turn, of the server's last answer, of its last report, of its writer's last
         # progress, and of the next ping.
-        self._turned = self._answered = self._told = self._wrote = self._ask_at = 0.0
+        self._turned = self._answered = self._reported = self._wrote = self._ping_at = 0.0
         self._writes, self._killed = 0, False
         self._draining = self._full = False
         self._was_ready = False
@@ -110,7 +110,7 @@ class ServerProcess:
         """Why requests are not answered, None if they are."""
         if self.endpoints is None:
             return "the server process is not running"
-        silent = self._clock.monotonic() - min(self._answered, self._told, self._wrote)
+        silent = self._clock.monotonic() - min(self._answered, self._reported, self._wrote)
         return f"the server has not answered for {silent:.0f} s" if silent > LATE_SECONDS else None
 
     @property
@@ -151,15 +151,15 @@ class ServerProcess:
 
     @property
     def descriptor(self) -> int | None:
-        """The pipe that becomes readable when the server has something to say; None while it is not running."""
+        """The pipe that becomes readable when the server sends a message; None while it is not running."""
         return self._process.stdout.fileno() if self._process and self._process.stdout else None
 
     def changed(self) -> None:
-        """Say that the node has written to the ledger: there are events to publish."""
+        """Notify the server that the node has written to the ledger, so that it publishes the events."""
         self._send(changed=True)
 
-    def tell_full(self, full: bool) -> None:
-        """Say whether no job starts because a disk is full, so that clients learn it."""
+    def send_full(self, full: bool) -> None:
+        """Notify the server whether a full disk keeps jobs from starting; it reports that to clients."""
         if full != self._full:
             self._full = full
             self._send(full=full)
@@ -185,17 +185,17 @@ class ServerProcess:
         self._close_process(process)
 
     def _check_alive(self, process: subprocess.Popen[bytes], now: float) -> None:
-        """Ping the server, and kill it if it or its writer stands still."""
+        """Ping the server, and kill it if it or its writer makes no progress."""
         paused, self._turned = now - self._turned > PAUSE_SECONDS, now
         if paused:
-            self._answered = self._told = self._wrote = now
+            self._answered = self._reported = self._wrote = now
         if self._probe.answered():
             self._answered = now
-        if self.ready and now >= self._ask_at:
-            self._ask_at = now + PROBE_SECONDS
+        if self.ready and now >= self._ping_at:
+            self._ping_at = now + PROBE_SECONDS
             self._probe.ask()
         if self.ready:
-            fault = self._standstill(now)
+            fault = self._stuck(now)
         else:
             fault = "it has not started" if now - self._spawned > DISK_SECONDS else None
         if fault is None:
@@ -205,15 +205,15 @@ class ServerProcess:
             logger.error("killing the server process: %s", fault)
             signal_session(process.pid, signal.SIGKILL)
 
-    def _standstill(self, now: float) -> str | None:
-        """Return why a server that was ready is to be killed, or None."""
+    def _stuck(self, now: float) -> str | None:
+        """Return why a ready server must be killed, or None."""
         fault = None
-        if now - self._told > self._lease:
-            fault = f"its loop stands still for {now - self._told:.0f} s"
+        if now - self._reported > self._lease:
+            fault = f"its loop has been stuck for {now - self._reported:.0f} s"
         elif now - self._wrote > self._lease:
-            fault = f"the process that writes the ledger stands still for {now - self._wrote:.0f} s"
+            fault = f"the process that writes the ledger has been stuck for {now - self._wrote:.0f} s"
         longest = max(DISK_SECONDS, self._lease)
-        if now - min(self._told, self._wrote, self._answered) > longest:
+        if now - min(self._reported, self._wrote, self._answered) > longest:
             return fault or f"it has not answered for {now - self._answered:.0f} s"
         assert self._process is not None
         return None if fault is None or waits_for_disk(self._process.pid) else fault
@@ -233,7 +233,7 @@ class ServerProcess:
         os.set_blocking(process.stdout.fileno(), False)
         now = self._clock.monotonic()
         self._process, self._buffer, self._spawned = process, b"", now
-        self._turned = self._answered = self._told = self._wrote = self._ask_at = now
+        self._turned = self._answered = self._reported = self._wrote = self._ping_at = now
         self._writes, self._killed = 0, False
         self._guard.add(process.pid)
         self._send(setup=self._setup)
@@ -256,10 +256,10 @@ class ServerProcess:
         assert self._process.stdin is not None
         try:
             os.write(self._process.stdin.fileno(), json.dumps(message).encode() + b"\n")
-        except BlockingIOError:  # it is behind, and looks at the ledger by itself when it goes on
+        except BlockingIOError:  # it is behind, and will read the ledger anyway when it continues
             if "changed" not in message:
                 logger.warning("cannot send to the server process: its pipe is full")
-        except OSError as error:  # it has died or is stuck; `poll` or `close` handles that
+        except OSError as error:  # it has exited or is stuck; `poll` or `close` handles that
             logger.warning("cannot send to the server process: %s", error)
 
     def _read_messages(self, process: subprocess.Popen[bytes]) -> None:
@@ -287,12 +287,12 @@ class ServerProcess:
     def _start_probe(self, endpoints: Mapping[str, Any]) -> None:
         self.endpoints, self._was_ready = endpoints, True
         self._probe.connect(endpoints)
-        self._answered = self._told = self._wrote = self._clock.monotonic()
+        self._answered = self._reported = self._wrote = self._clock.monotonic()
 
     def _note_counters(self, counters: Mapping[str, Any]) -> None:
-        """Note that the server's loop runs, and whether its writer has nothing to do or has done something."""
+        """Record that the server's loop runs, and that its writer does if it has written or has nothing to write."""
         now = self._clock.monotonic()
-        self.counters, self._told = counters, now
+        self.counters, self._reported = counters, now
         writes = int(counters.get("writes", 0))
         if writes != self._writes or not counters.get("writes_waiting"):
             self._writes, self._wrote = writes, now

@@ -256,7 +256,7 @@ class Connections:
             os._exit(EXIT_MEMORY)
 
     def _count(self, connection: Connection) -> tuple[int, int] | None:
-        """Return the bytes that the peer has acknowledged and sent, or None if the kernel does not tell."""
+        """Return the bytes that the peer has acknowledged and sent, or None if the kernel does not report them."""
         if connection.ended or connection.peer is None:
             return None
         try:

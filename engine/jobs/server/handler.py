@@ -318,7 +318,7 @@ class RequestHandler:
         return [reply for job_id in ended for reply in self._release(self._waits.pop_job(job_id))]
 
     def expired(self) -> list[Reply]:
-        """Return the held replies whose time is over."""
+        """Return the held replies that have timed out."""
         return self._release(self._waits.pop_expired(self._clock.monotonic())) if len(self._waits) else []
 
     def _release(self, held: Iterable[HeldWait]) -> list[Reply]:

@@ -1,8 +1,8 @@
 """A process that writes the ledger while the server process reads and checks the next requests.
 
 A process, not a thread: SQLite releases Python's lock at every step and would wait each time for the thread that
-checks requests (measured: slower than one thread that does both). It is forked before any socket, thread or SQLite
-connection exists. It first reports whether it could open the ledger; then one message at a time goes each way:
+checks requests (measured: two threads are slower than one that does both). It is forked before any socket, thread or
+SQLite connection exists. It first reports whether it could open the ledger; then one message at a time goes each way:
 
     to it     [[encoding, fields of a NewJob] or [encoding, verb, job id, user], …]     MessagePack after its length
     from it   [[error code or "", body], …]

@@ -88,7 +88,7 @@ class HeldWaits:
         return [self._release(held) for held in self._of_job.pop(job_id, [])]
 
     def pop_expired(self, now: float) -> list[HeldWait]:
-        """Remove and return the requests whose time is over."""
+        """Remove and return the requests that have timed out."""
         found = []
         while self._queue and (self._queue[0][0] <= now or not self._queue[0][2].open):
             held = heapq.heappop(self._queue)[2]

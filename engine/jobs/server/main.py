@@ -3,7 +3,7 @@
     python -m video_pipeline.engine.jobs.server.main        started by the node; they exchange JSON, one object per line
 
     stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log, and the
-                                           public key with which the node itself asks whether the server answers
+                                           public key that the node uses to ping the server
              {"drain": true}               answer submits with DRAINING from now on
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.02
 QUIET_POLL_SECONDS = 0.25
-"""How often the ledger is looked at: after a change, or while clients wait; and otherwise."""
+"""Polling intervals of the ledger: POLL_SECONDS after a change or while clients wait, QUIET_POLL_SECONDS otherwise."""
 
 BATCH_MESSAGES = 256
 BATCH_SECONDS = 0.002
@@ -111,8 +111,8 @@ class Server:
         self._zap = Authenticator(self._context, self._allowed) if self._allowed else None
         self._router = self._context.socket(zmq.ROUTER)
         self._router.router_mandatory = True
-        # No receive limit here, Connections bounds the bytes: a connection that ZeroMQ has stopped reading, that is
-        # then reset and whose heartbeat is due would abort the process (out_event, "!_io_error").
+        # No receive limit here (Connections bounds the bytes): a limit makes ZeroMQ stop reading a connection, and if
+        # that is then reset while its heartbeat is due, ZeroMQ aborts the process (out_event, "!_io_error").
         self._router.rcvhwm, self._router.sndhwm = 0, REPLIES_HWM
         self._events = self._context.socket(zmq.XPUB)
         self._events.xpub_verbose = True

@@ -80,7 +80,7 @@ def _ipc_path(text: str, field: str) -> str:
     path = text.removeprefix("ipc://")
     if not path or path.startswith("@") or "\0" in path:
         raise AddressError(f"{field}: got {show(text)}; allowed: {_ALLOWED}")
-    path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - symlinks stay as they are
+    path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - these do not resolve symlinks
     if len(os.fsencode(path)) > IPC_PATH_MAX_BYTES:
         raise AddressError(
             f"{field}: {path}: the path has {len(os.fsencode(path))} bytes; "
@@ -153,7 +153,7 @@ def bind(sock: zmq.Socket[bytes], endpoint: Endpoint, *, field: str) -> str:
 
 
 def _check_ipc(path: Path, field: str) -> None:
-    """Raise AddressError unless the path is free or a dead socket: ZeroMQ deletes whatever exists there."""
+    """Raise AddressError unless the path is free or a dead socket: ZeroMQ would delete any other file there."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

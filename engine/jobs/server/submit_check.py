@@ -25,7 +25,7 @@ from video_pipeline.engine.story import Story, parse_story
 from video_pipeline.engine.story.model import SCENE_NAMES
 
 CONFIGS_KEPT = 64
-"""Number of valid configurations that are remembered, so that they are not checked again."""
+"""Number of valid configurations that are cached, so that they are not checked again."""
 
 
 class SubmitCheck:
@@ -49,7 +49,7 @@ class SubmitCheck:
         stored_story, stored_config = self._to_store(submit, story, parts, config.error_policy)
         when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
         attempts = submit.max_attempts or self._config.processing.retry_attempts
-        # Of the story as its model writes it, so that the order of keys in the request makes no difference.
+        # The digest covers the story as serialized by its model, so the order of keys in the request does not matter.
         digest = hashlib.sha256(stored_story.encode())
         digest.update(f"{submit.priority} {when} ".encode())
         if stored_config:

@@ -13,7 +13,7 @@ from video_pipeline.engine.jobs.server.writes import Write
 class Work:
     """One request until it has its reply. `size` is in bytes; `write` is the change of the ledger that it asks for.
 
-    A request with neither `write` nor `reply` is held until its job ends or its time is over.
+    A request with neither `write` nor `reply` is held until its job ends or it times out.
     """
 
     user: str

@@ -9,12 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from video_pipeline.engine.assets.formats import INDEXED_DEMUXERS
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
+from video_pipeline.engine.render.compositors.footage_graph import draw_footage
 from video_pipeline.engine.render.compositors.raw_frames import Children, read_frames
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import (
@@ -30,23 +30,19 @@ from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade, ken_burns
 from video_pipeline.filters.color import (
     Converter,
-    convert_to_bt709,
-    on_black,
-    scale_each,
     scale_to_bt709,
     tag_bt709,
     to_pix_fmt,
 )
 from video_pipeline.filters.crop import COARSEST_GRID_PX, crop
 from video_pipeline.filters.fit import compose_fit
+from video_pipeline.filters.frames import retime, trim
 from video_pipeline.filters.geometry import (
     MAX_STAGE,
     Camera,
     Rect,
     enclosing_window,
     even,
-    largest_rect,
-    nearest_window,
 )
 from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
 from video_pipeline.filters.ken_burns import MotionFilter
@@ -225,19 +221,25 @@ class FfmpegCompositor:
         ]
 
     def _trim(self, stream: Stream, start: int, stop: int) -> Stream:
-        return self._retimed(stream.filter("trim", start_frame=start, end_frame=stop))
+        return trim(stream, start, stop, fps=self.timeline.fps)
 
     def _retimed(self, stream: Stream, offset: int = 0) -> Stream:
-        """Number frames from `offset` at the timeline's rate, so that rounding in filters cannot accumulate."""
-        expression = f"N+{offset}" if offset else "N"
-        return stream.filter("settb", 1 / self.timeline.fps).filter("setpts", expression)
+        return retime(stream, offset, fps=self.timeline.fps)
 
     # -- one clip ---------------------------------------------------------------------------------
 
     def _clip(self, clip: Clip, span: FrameRange) -> Stream:
         """Return frames `span` of a clip, counted from the clip's first frame."""
         if isinstance(clip.source, Footage):
-            stream = self._footage(clip, clip.source, span)
+            stream = draw_footage(
+                clip.source,
+                span,
+                fit=clip.fit,
+                canvas_px=(self.timeline.width_px, self.timeline.height_px),
+                fps=self.timeline.fps,
+                converter=self.converter,
+                decoders=self.decoders,
+            )
         else:
             stream = self._still(clip, clip.source, span)
         return self._fades(to_pix_fmt(stream, PIX_FMT), clip, span)
@@ -350,82 +352,6 @@ class FfmpegCompositor:
             fps=self.timeline.fps,
         )
         return self._retimed(moved)
-
-    def _footage(self, clip: Clip, footage: Footage, span: FrameRange) -> Stream:
-        """Return frames of a video file; seek by whole seconds, so that the frame grid never shifts."""
-        fps = self.timeline.fps
-        step = fps.denominator  # this many seconds hold a whole number of frames
-        skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
-        skipped_seconds = min(skipped_seconds, max(0, int(footage.duration) - 1) // step * step)
-        if footage.last_frame is not None:
-            left = max(0, math.floor(footage.last_frame - footage.start))
-            skipped_seconds = min(skipped_seconds, left // step * step)
-        first = span.start - int(skipped_seconds * fps)
-        wanted = footage.start + skipped_seconds
-        if footage.last_frame is not None:
-            wanted = min(wanted, footage.last_frame)  # do not seek past the frame that is held
-        stream = self._opened(footage, wanted)
-        if footage.first_field is not None:
-            stream = stream.filter("setfield", footage.first_field)
-        if footage.interlaced or footage.first_field is not None:
-            stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
-        if not footage.seekable:
-            # The number of frames is unknown, so repeat the last one before the trim.
-            stream = stream.filter("tpad", stop=-1, stop_mode="clone")
-        if footage.changes_size:
-            # Otherwise ffmpeg would rebuild the graph and restart its frame count.
-            upright = footage.pixels_px or (footage.width_px, footage.height_px)
-            stream = scale_each(stream, width_px=upright[0], height_px=upright[1])
-        end = footage.duration
-        if footage.last_frame is not None and footage.last_frame >= footage.start + end:
-            # The part begins before the first frame: keep the first frame, which is shown instead.
-            end = footage.last_frame - footage.start + step / fps
-        stream = stream.filter("trim", end=float(end - skipped_seconds))
-        if footage.color_matrix:
-            stream = stream.filter("setparams", colorspace=footage.color_matrix)
-        # eof_action=pass keeps a last frame that lasts less than half an output frame.
-        stream = stream.filter("fps", fps=fps, start_time=0, eof_action="pass")
-        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
-        stream = self._trim(stream, first, first + len(span))
-        if footage.transparent:
-            stream = on_black(stream)
-        width, height = self.timeline.width_px, self.timeline.height_px
-        source = (footage.width_px, footage.height_px)
-        pixels = footage.pixels_px or source
-        if clip.fit != "cover":
-            stream = self._as_bt709(stream, footage)
-            return compose_fit(
-                stream, fit=clip.fit, source_px=source, pixels_px=pixels, canvas_px=(width, height)
-            )
-        rect = largest_rect(source[0] / source[1], width / height)
-        window = nearest_window(rect, pixels, footage.chroma_grid_px)
-        stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
-        stream = self._as_bt709(stream, footage)
-        return scale_to_bt709(stream, width_px=width, height_px=height)
-
-    def _opened(self, footage: Footage, wanted: Fraction) -> Stream:
-        """Open a clip and make `wanted` its time 0."""
-        options: dict[str, Any] = {}
-        # An accurate seek would drop the frame on screen at the start; the fps filter needs it, before time 0.
-        seeks = footage.demuxer in INDEXED_DEMUXERS and footage.seekable
-        if seeks:
-            options |= {"ss": float(wanted), "noaccurate_seek": None}
-        if footage.changes_size:
-            options["reinit_filter"] = 0
-        if footage.alpha_decoder in self.decoders:
-            options["c:v"] = footage.alpha_decoder
-        stream = open_input(
-            footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
-        )
-        if not seeks:
-            shift = float(wanted - footage.ffmpeg_zero)
-            stream = stream.filter("setpts", f"PTS{'+' if shift < 0 else '-'}{abs(shift):.9f}/TB")
-        return stream
-
-    def _as_bt709(self, stream: Stream, footage: Footage) -> Stream:
-        if footage.color is None:
-            return stream
-        return convert_to_bt709(stream, footage.color, converter=self.converter)
 
     # -- captions and watermark ---------------------------------------------------------------------
 

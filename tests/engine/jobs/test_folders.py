@@ -60,7 +60,7 @@ def test_no_second_node_starts_after_the_lock_file_was_deleted(folders: Folders)
     lock = NodeLock(folders.lock)
     try:
         folders.lock.unlink()
-        with pytest.raises(ConfigError, match="is another node's"):
+        with pytest.raises(ConfigError, match="is in use by another node"):
             NodeLock(folders.lock)
         assert lock.restore()
         assert folders.lock.read_text() == f"{os.getpid()}\n"

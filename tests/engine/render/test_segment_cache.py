@@ -28,7 +28,7 @@ from tests.support.video import compositor_of, draw
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
 from video_pipeline.engine.common.cache_room import COUNT
 from video_pipeline.engine.errors import FileChangedError
-from video_pipeline.engine.outputs.thumbnail import FrameWatch
+from video_pipeline.engine.outputs.frame_choice import FrameWatch
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache, pack, unpack

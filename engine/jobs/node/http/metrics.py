@@ -1,4 +1,4 @@
-"""The metrics of a node. `Metrics` keeps nothing; `PrometheusMetrics` keeps what Prometheus reads."""
+"""The interface of a node's metrics. `PrometheusMetrics` implements it for Prometheus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The interface of metrics, and an implementation that keeps nothing. Calls are cheap and never fail."""
+    """The interface of metrics; this class itself ignores all values. Calls are cheap and never fail."""
 
     def job_started(self, *, priority: str, wait_seconds: float | None = None) -> None:
         """Count the start of an attempt; `wait_seconds`: for a first attempt, the time since its job could start."""

@@ -185,10 +185,10 @@ class PrometheusMetrics(Metrics):
             for name, value in counters.items()
             if isinstance(value, int | float) and not isinstance(value, bool)
         }
-        begun_anew = any(
+        restarted = any(
             value < self._server_seen.get(name, 0) for name, value in counted.items() if name not in GAUGES
         )
-        before = {} if begun_anew else self._server_seen
+        before = {} if restarted else self._server_seen
         for name, value in counted.items():
             if name in GAUGES:
                 self._server_gauges.labels(name).set(value)

@@ -29,7 +29,7 @@ REQUEST_SECONDS: Final = 5.0
 REPLY_SECONDS: Final = 10.0
 DROP_SECONDS: Final = 1.0
 STUCK_SECONDS: Final = 30.0
-"""A loop without a turn for this long counts as dead."""
+"""A loop that has not completed a turn for this long counts as dead."""
 
 _LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]\r?\n")
 _REASONS = {
@@ -44,7 +44,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The reasons why a node accepts no jobs; none if it does. `warnings` name what it works without."""
+    """The reasons why a node accepts no jobs; none if it does. `warnings` name faults that it can work with."""
 
     reasons: Sequence[str] = ("the node is starting",)
     warnings: Sequence[str] = ()
@@ -75,7 +75,7 @@ class Health:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the node works without."""
+        """The faults with which the node still renders, such as an unwritable cache."""
         return tuple(self._readiness.warnings)
 
 
@@ -99,7 +99,7 @@ class HealthServer:
         self._free = threading.BoundedSemaphore(connections_max)
         self._lock = threading.Lock()
         self._reading: dict[socket.socket, None] = {}
-        """Connections whose request is not complete, the oldest first."""
+        """Connections whose request is incomplete, the oldest first."""
         host, port = parse_bind(bind)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
@@ -154,7 +154,7 @@ class HealthServer:
                 connection.close()
 
     def _drop_oldest(self) -> None:
-        """Wake the thread of the oldest connection whose request is not complete: it ends."""
+        """Wake the thread of the oldest connection whose request is incomplete, which then closes it."""
         with self._lock:
             oldest = next(iter(self._reading), None)
             if oldest is not None:

@@ -342,7 +342,7 @@ def test_the_second_timeout_in_a_row_is_permanent(bench: Bench) -> None:
     bench.step()
     failed = job_of(bench.client, job_id)
     assert (failed.status, failed.attempts) == ("failed", 4)
-    assert failed.error_message == "it failed, as the one before did"
+    assert failed.error_message == "it failed, as did the attempt before"
 
 
 # -- a ledger that was restored from a backup ---------------------------------------------------------
