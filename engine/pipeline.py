@@ -239,7 +239,7 @@ def _produce(
                     plan.encoding.settings,
                     writer,
                     before_first=mixing.result,
-                    progress=lambda done, total: report(Event("render", done, total)),
+                    progress=lambda done, total, cached: report(Event("render", done, total, cached)),
                     on_frame=watched,
                     workers=workers,
                     stop=cancelled,

@@ -23,7 +23,13 @@ from video_pipeline.engine.assets.clip_frames import (
 )
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError, OpenFile
+from video_pipeline.engine.common.input_files import (
+    ANY_FILES,
+    InputFiles,
+    NotAFileError,
+    OpenFile,
+    why_not_opened,
+)
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
@@ -74,11 +80,9 @@ def _open(path: Path, files: InputFiles) -> OpenFile:
     try:
         return files.open(path)
     except NotAFileError as error:
-        raise NotVideoError(f"{path}: is not a regular file; give a file, not a pipe or a device") from error
-    except FileNotFoundError as error:
-        raise AssetError(f"{path}: does not exist") from error
+        raise NotVideoError(f"{path}: {why_not_opened(error)}") from error
     except OSError as error:
-        raise AssetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise AssetError(f"{path}: {why_not_opened(error)}") from error
 
 
 def _demuxer(file: OpenFile) -> str:

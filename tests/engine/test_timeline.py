@@ -152,8 +152,8 @@ def test_a_transition_longer_than_its_scene_is_an_error_that_names_the_scenes() 
     with pytest.raises(StoryError) as caught:
         place_scenes(timings, fps=FPS)
     assert str(caught.value) == (
-        "scene 'middle': field 'transition': 'fade' from scene 'opening' (2.00 s) takes 2.00 s of a scene of "
-        "1.50 s; allowed: transitions no longer than their scenes, or 'cut'"
+        "scene 'middle': field 'transition': the scene lasts 1.50 s, but 'fade' from scene 'opening' takes 2.00 s; "
+        "shorten the transition, make the scene longer, or use 'cut'"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_file_is_used_as_it_is() -> None:
         ("Noto Sanz Bold", "Did you mean Noto Sans"),
         ("no such family at all", "'no such family at all' is not known. Allowed:"),
         ("", "'' is not known"),
-        ("missing.ttf", "there is no such file"),
+        ("missing.ttf", "the file does not exist"),
     ],
 )
 def test_an_unknown_font_is_explained(name: str, message: str) -> None:
@@ -225,9 +225,9 @@ def test_a_face_whose_file_has_changed_is_refused(tmp_path: Path) -> None:
         load(FontFace(path, sha256="0" * 64))
 
 
-def test_a_pipe_is_no_font_and_nobody_waits(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_as_a_font_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ttf")
-    with pytest.raises(UnknownFontError, match="there is no such file"):
+    with pytest.raises(UnknownFontError, match="is a pipe, a socket or a device"):
         FontCatalogue().resolve(str(tmp_path / "pipe.ttf"))
 
 

@@ -226,5 +226,5 @@ def test_damaged_clips_are_read_or_refused_and_nothing_else(clips: Path, tmp_pat
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     for path in (tmp_path / "pipe.mp4", Path("/dev/zero")):
-        with pytest.raises(NotVideoError, match="is not a regular file"):
+        with pytest.raises(NotVideoError, match="is a pipe, a socket or a device; give a file"):
             probed(path)

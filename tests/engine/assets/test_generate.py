@@ -59,7 +59,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "truncated": ({"image": "half.jpg"}, "image", "cannot be decoded"),
     "bomb": ({"image": "bomb.png"}, "image", "30000 x 30000 is 900 megapixels; allowed: at most 200"),
     "another's home": ({"image": "~nobody-of-this-name/a.png"}, "image", "does not exist"),
-    "a folder": ({"image": "."}, "image", "cannot be read"),
+    "a folder": ({"image": "."}, "image", "is a folder; give a file"),
     "missing clip": ({"video": "gone.mp4"}, "video", "does not exist"),
     "empty clip": ({"video": "empty.png"}, "video", "is empty (0 bytes)"),
 }
@@ -205,6 +205,27 @@ def test_a_story_in_another_language_is_silent(folder: Path) -> None:
     assert "(language 'de')" in assets.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"music": "gone.mp3"}, "field 'music'"),
+        ({"image": "gone.mp3"}, "scenes[0] (scene_id 'a'): field 'image'"),
+        ({"video": "gone.mp3"}, "scenes[0] (scene_id 'a'): field 'video'"),
+    ],
+)
+def test_missing_files_are_reported_alike_and_before_narration_that_fails(
+    folder: Path, fields: dict[str, str], place: str
+) -> None:
+    scene = {"scene_id": "a", "text": "Привет."}
+    data = {"title": "T", "metadata": {"language": "ru"}, "scenes": [scene]}
+    (data if "music" in fields else scene).update(fields)
+    tts = {"service": "hibari", "fallback_enabled": False}
+    story, config = parse_story(data), load_config(settings(folder, tts=tts), environ=False)
+    with pytest.raises(StoryError) as caught:
+        gather_assets(story, story_scenes(story), config=config, cache=open_asset_cache(config), base=folder)
+    assert str(caught.value) == f"{place}: {folder / 'gone.mp3'}: does not exist"
+
+
 @pytest.mark.parametrize("section", ["tts", "error_handling"])
 def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path, section: str) -> None:
     sections: dict[str, Any] = {"tts": {"service": "hibari"}}
@@ -221,8 +242,8 @@ def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) ->
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
     assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
     assert assets.warnings == (
-        "tts.service 'google_tts' is not part of this version; allowed: none, hibari; 'hibari' speaks instead",
-        "images.service 'stable_diffusion' is not part of this version; allowed: drawn; pictures are drawn instead",
+        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead",
+        "images.service: got 'stable_diffusion', which is not part of this version; allowed: drawn; pictures are drawn instead",
     )
     assert assets.scenes[0].narration is not None
     for section, message in (

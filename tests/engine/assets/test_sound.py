@@ -156,9 +156,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty file": (lambda path: path.touch(), "empty"),
     "prose": (
         lambda path: path.write_text("Once upon a time there was no sound. " * 200),
-        "not a sound file",
+        "is not a sound",
     ),
-    "a picture": (picture, "not a sound file"),
+    "a picture": (picture, "is not a sound"),
     "a video without sound": (silent_video, "no audio stream"),
     "a wav without samples": (lambda path: write_wav(path, np.zeros(0), 24000), "no sample"),
     "a folder": (lambda path: path.mkdir(), "not a file"),
@@ -194,5 +194,5 @@ def test_a_playlist_posing_as_mp3_is_refused_not_followed(tmp_path: Path, text: 
     assert probe_sound(secret).duration > 2
     path = tmp_path / "song.mp3"
     path.write_text(text.format(path=secret.name))
-    with pytest.raises(AssetError, match="not a sound file"):
+    with pytest.raises(AssetError, match="is not a sound"):
         probe_sound(path)

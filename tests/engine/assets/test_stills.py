@@ -296,7 +296,7 @@ def test_what_is_no_picture_is_refused_with_its_reason(tmp_path: Path, cache: Co
     assert "is not a picture" in refusal(tmp_path / "bitmap.png", cache)
     assert "is not a picture" in refusal(tmp_path / "drawing.png", cache)
     assert "does not exist" in refusal(tmp_path / "gone.png", cache)
-    assert "cannot be read" in refusal(tmp_path, cache)
+    assert "is a folder; give a file" in refusal(tmp_path, cache)
 
 
 @pytest.mark.parametrize("part", [0.3, 0.9, 0.999])

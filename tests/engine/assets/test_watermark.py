@@ -108,8 +108,8 @@ def test_the_error_for_a_bad_file_has_key_path_and_what_is_allowed(tmp_path: Pat
     ("settings", "words"),
     [
         ({"corner": "middle"}, ["watermark.corner", "'middle'", "'bottom_left'"]),
-        ({"opacity": 1.5}, ["watermark.opacity", "1.5", "less than or equal to 1"]),
-        ({"width": 0}, ["watermark.width", "got 0", "greater than 0"]),
+        ({"opacity": 1.5}, ["watermark.opacity", "1.5", "allowed: 0 to 1"]),
+        ({"width": 0}, ["watermark.width", "got 0", "allowed: more than 0, at most 1"]),
         ({"margin": 0.5}, ["watermark.margin", "0.5", "0.45"]),
         ({"file": "a.png"}, ["watermark.file", "unknown key", "corner, image, margin"]),
     ],

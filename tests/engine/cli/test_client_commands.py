@@ -194,6 +194,9 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
     other = objects(run("submit", story, "--schedule", "2090-01-01T10:00:00+02:00", "--json")[1])[0]
     assert objects(run("status", other["job_id"], "--json")[1])[0]["scheduled_for"] == "2090-01-01T08:00:00Z"
     assert "scheduled" in run("status", made["job_id"])[1]
+    listed = [job for job in objects(run("list", "--json")[1]) if job["job_id"] == made["job_id"]]
+    assert [(job["state"], job["status"]) for job in listed] == [("scheduled", "queued")]
+    assert run("submit", story, "--schedule", "+2h")[1].split()[1] == "scheduled"
     status, out, _ = run("cancel", made["job_id"], other["job_id"], "--json")
     assert status == 0
     assert [(job["job_id"], job["status"]) for job in objects(out)] == [
@@ -208,20 +211,31 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
         (["status", NOBODY], 1, f"there is no job {NOBODY}"),
         (["watch", NOBODY], 1, f"there is no job {NOBODY}"),
         (["cancel", NOBODY], 1, f"there is no job {NOBODY}"),
-        (["status", "../ledger"], 2, "job_id: got '../ledger'"),
+        (["status", "../ledger"], 2, "JOB: got '../ledger'; allowed: the id of a job"),
         (["list", "--limit", "-1"], 2, "--limit: got -1"),
         (["submit", "nowhere.json"], 2, "nowhere.json: cannot be read"),
         (["submit", "README.md"], 2, "README.md: not JSON"),
         (["submit", "examples/lighthouse.json", "--schedule", "tomorrow"], 2, "+30m"),
         (["submit", "examples/lighthouse.json", "examples/voyage.yaml", "--key", "k"], 2, "allowed: one"),
-        (["submit", "examples/lighthouse.json", "--key", "a b"], 2, "submit: key"),
-        (["stats", "--connect", "udp://x"], 2, "tcp://HOST:PORT"),
+        (
+            ["submit", "examples/lighthouse.json", "--key", "a b"],
+            2,
+            "--key: got 'a b'; allowed: 1 to 128 letters",
+        ),
+        (
+            ["submit", "examples/lighthouse.json", "--max-attempts", "0"],
+            2,
+            "--max-attempts: got 0; allowed: 1 to 100",
+        ),
+        (["stats", "--connect", "udp://x"], 2, "--connect: got 'udp://x'; allowed: tcp://HOST:PORT"),
+        (["stats", "--timeout", "0"], 2, "--timeout: got 0.0; allowed: more than 0 seconds"),
         (
             ["stats", "--connect", "tcp://127.0.0.1:1", "--timeout", "0.3"],
             1,
             "tcp://127.0.0.1:1: no reply to stats",
         ),
-        (["stats", "--key-file", "x"], 2, "node_key: is missing"),
+        (["stats", "--key-file", "x"], 2, "node_key (--node-key, VIDEO_PIPELINE_NODE_KEY): is missing"),
+        (["stats", "--key-file", "x", "--node-key", "y"], 2, "--key-file: x: cannot read the key"),
     ],
 )
 def test_errors_are_printed_and_set_the_exit_status(

@@ -190,12 +190,15 @@ WRONG = {
         '{"title": "T", "scenes": [{"scene_id": "the_scene", "duration": NaN}]}',
         "field 'duration': got nan",
     ),
-    "negative": (scene(duration=-2), "field 'duration': got -2; allowed: greater than 0"),
-    "no scenes": ({"title": "T", "scenes": []}, "field 'scenes': got []; allowed: at least 1"),
+    "negative": (scene(duration=-2), "field 'duration': got -2; allowed: more than 0, at most 3600"),
+    "no scenes": ({"title": "T", "scenes": []}, "field 'scenes': got []; allowed: 1 to 2000 items"),
     "transition": (scene(transition="swirl"), "got 'swirl'; unknown transition; allowed: cut, fade"),
     "effect": (scene(effects=["explode"]), "got 'explode'; unknown effect; allowed: ken_burns"),
     "font": (scene(text="x", font="No Such Font"), "field 'font'"),
-    "colour": (scene(colour="blurple"), "field 'colour': got 'blurple'; unknown colour; allowed: a CSS name"),
+    "colour": (
+        scene(colour="blurple"),
+        "field 'colour': got 'blurple'; unknown colour (did you mean 'purple'?); allowed: a CSS name",
+    ),
     "too long a transition": (
         {
             "title": "T",
@@ -209,7 +212,7 @@ WRONG = {
                 {"scene_id": "other", "duration": 1, "narration": ""},
             ],
         },
-        "field 'transition': 'fade' to scene 'other' (3.00 s) takes 3.00 s of a scene of 1.00 s",
+        "field 'transition': the scene lasts 1.00 s, but 'fade' to scene 'other' takes 3.00 s",
     ),
 }
 
@@ -334,20 +337,25 @@ def test_a_clip_without_video_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--encoder", "h264_nvenc"], "encoder 'h264_nvenc' is not usable here: "),
-        (["--encoder", "x265"], "video.codec: got 'x265'; allowed: 'auto', 'h264_nvenc' or 'libx264'"),
+        (["--encoder", "h264_nvenc"], "--encoder: got 'h264_nvenc', which is not usable here: "),
+        (["--encoder", "x265"], "--encoder: got 'x265'; allowed: 'auto', 'h264_nvenc' or 'libx264'"),
         (
             ["--compositor", "cuda"],
-            "compositor 'cuda' is not usable here: it is not part of this version; allowed on this machine: auto, ",
+            "--compositor: got 'cuda', which is not usable here: it is not part of this version; allowed on this machine: auto, ",
         ),
-        (["--preset", "warp"], "video.preset: got 'warp'; allowed with libx264: ultrafast"),
+        (["--preset", "warp"], "--preset: got 'warp'; allowed with libx264: ultrafast"),
         (["--size", "big"], "--size: got 'big'; allowed: WxH in pixels, such as 1080x1920"),
-        (["--size", "181x320"], "both sides must be even"),
-        (["--aspect", "3:2"], "video.default_aspect_ratio: got '3:2'"),
-        (["--fps", "12"], "video.fps: got '12'; a frame rate from 24 to 60"),
-        (["--crf", "99"], "video.crf: got 99.0; allowed: less than or equal to 51"),
-        (["--bitrate", "fast"], "video.bitrate: got 'fast'"),
-        (["--workers", "0"], "--workers: got 0; allowed: a whole number >= 1"),
+        (["--size", "181x320"], "--size: got (181, 320); allowed: even sides"),
+        (["--size", "5x6"], "--size: got 5; allowed: 16 to 4096"),
+        (["--aspect", "3:2"], "--aspect: got '3:2'"),
+        (["--fps", "12"], "--fps: got '12'; allowed: 24 to 60 frames per second"),
+        (["--crf", "99"], "--crf: got 99.0; allowed: 0 to 51"),
+        (["--bitrate", "fast"], "--bitrate: got 'fast'"),
+        (
+            ["--preset", "ultrafst"],
+            "--preset: got 'ultrafst' (did you mean 'ultrafast'?); allowed with libx264",
+        ),
+        (["--workers", "0"], "--workers: got 0; allowed: at least 1"),
         (["--config", "/nowhere/c.yaml"], "/nowhere/c.yaml: cannot be read"),
     ],
 )

@@ -97,7 +97,7 @@ def test_one_asked_for_by_name_works_or_is_an_error_with_its_reason_its_log_and_
     with pytest.raises(UnavailableError) as caught:
         LETTERS.select("a", _works_if("b"))
     assert str(caught.value) == (
-        "letter 'a' is not usable here: a was tried; allowed on this machine: auto, b\n  log of a"
+        "alphabet.letter: got 'a', which is not usable here: a was tried; allowed on this machine: auto, b\n  log of a"
     )
 
 

@@ -138,7 +138,10 @@ def test_the_commands_make_list_and_revoke(
     assert len(made["public_key"]) == 40
     assert run("node") == made  # the first start of a node makes it too
     assert Path(run("client", "studio")["secret_key"]).exists()
-    assert run("list") == {"clients": ["studio"], "faults": []}
+    folder = tmp_path / "video-pipeline" / "keys" / "clients"
+    assert run("list") == {"folder": str(folder), "clients": ["studio"], "faults": []}
+    assert main(["keys", "list"]) == 0
+    assert capsys.readouterr().out == f"clients with a key in {folder}:\nstudio\n"
     assert Path(run("revoke", "studio")["revoked"]).exists()
     assert run("list")["clients"] == []
     assert main(["keys", "revoke", "studio"]) == 2

@@ -381,7 +381,7 @@ def test_a_picture_that_changes_during_the_render_ends_it_and_poisons_nothing(tm
     picture = tmp_path / "2.png"
     before = picture.read_bytes()
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, cached: int) -> None:
         if done == 1:
             Image.fromarray(np.zeros((427, 240, 3), np.uint8)).save(picture)
 
@@ -398,17 +398,20 @@ def test_a_picture_that_changes_during_the_render_ends_it_and_poisons_nothing(tm
 
 
 def test_cached_frames_count_as_progress(tmp_path: Path, compositor: FfmpegCompositor) -> None:
-    folder, seen = tmp_path / "cache", list[int]()
+    folder, seen = tmp_path / "cache", list[tuple[int, int]]()
     render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor))
     entries(folder)[0].unlink()
-    render(
+    report = render(
         tmp_path / "1.mp4",
         compositor,
         cache_of(folder, compositor),
-        progress=lambda done, total: seen.append(done),
+        progress=lambda done, total, cached: seen.append((done, cached)),
     )
-    assert max(seen) == compositor.timeline.frame_count
-    assert len(seen) == len(set(seen))
+    done, cached = max(seen)
+    assert done == compositor.timeline.frame_count
+    assert 0 < cached < done
+    assert report.segments_from_cache == len(report.segments) - 1
+    assert len({done for done, _ in seen}) == len(seen)
 
 
 def judged(compositor: FfmpegCompositor, numbers: list[int]) -> dict[int, float]:

@@ -220,9 +220,11 @@ def test_a_service_that_is_not_built_falls_back_to_the_embedded_voice_or_is_an_e
     choice = choose_narrator(guide, fallback=True)
     assert choice.narrator == HibariNarrator("heart", 1.2, 2)
     assert choice.warning == (
-        "tts.service 'google_tts' is not part of this version; allowed: none, hibari; 'hibari' speaks instead"
+        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead"
     )
-    with pytest.raises(ConfigError, match=r"tts\.service 'google_tts' is not part of this version"):
+    with pytest.raises(
+        ConfigError, match=r"tts\.service: got 'google_tts', which is not part of this version"
+    ):
         choose_narrator(guide, fallback=False)
 
 

@@ -270,10 +270,10 @@ def test_a_client_that_was_used_before_a_fork_says_so() -> None:
     ("options", "words"),
     [
         ({"connect": "http://x"}, "tcp://HOST:PORT or ipc://PATH"),
-        ({"timeout": 0}, "seconds above 0"),
+        ({"timeout": 0}, "allowed: more than 0 seconds"),
         ({"retries": -1}, "whole number"),
         ({"encoding": "pickle"}, "json, msgpack"),
-        ({"key_file": "a.key"}, "node_key: is missing"),
+        ({"key_file": "a.key"}, r"node_key \(--node-key, VIDEO_PIPELINE_NODE_KEY\): is missing"),
         ({"key_file": "/nowhere", "node_key": "x"}, "/nowhere: cannot read the key"),
     ],
 )

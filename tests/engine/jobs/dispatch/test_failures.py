@@ -34,7 +34,7 @@ FFMPEG_FULL = SubprocessError(
     "sound", argv=["ffmpeg"], returncode=228, stderr="av_interleaved_write_frame(): No space left on device"
 )
 NO_SESSIONS = UnavailableError(
-    "encoder 'h264_nvenc' is not usable here: every NVENC session that the driver allows is taken"
+    "video.codec: got 'h264_nvenc', which is not usable here: every NVENC session that the driver allows is taken"
 )
 LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
 
@@ -47,7 +47,9 @@ LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
         (AssetError("scene 'b': the picture is damaged"), "permanent"),
         (TTSError("scene 'b': …"), "permanent"),
         (
-            UnavailableError("encoder 'h264_nvenc' is not usable here: no NVIDIA driver on this machine"),
+            UnavailableError(
+                "video.codec: got 'h264_nvenc', which is not usable here: no NVIDIA driver on this machine"
+            ),
             "permanent",
         ),
         (RenderingError("the compositor drew too many frames"), "retryable"),

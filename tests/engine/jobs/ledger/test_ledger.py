@@ -280,6 +280,12 @@ class TestRetry:
         assert not ledger.jobs.retry(first).cancel_requested
         assert [claim(ledger).job_id, claim(ledger).job_id] == [second, first]
 
+    def test_a_retried_job_no_longer_waits_for_its_time(self, ledger: Ledger, clock: FakeClock) -> None:
+        job_id = submit(ledger, scheduled_for=clock.wall() + 3600)
+        ledger.jobs.request_cancel(job_id)
+        assert ledger.jobs.retry(job_id).scheduled_for is None
+        assert claim(ledger).job_id == job_id
+
     def test_a_job_that_has_not_ended_or_is_done_cannot_be_retried(self, ledger: Ledger) -> None:
         job_id = submit(ledger)
         with pytest.raises(WrongState, match="is queued: retry needs failed or cancelled"):

@@ -197,8 +197,8 @@ SUBMITS_REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a wrong story": (
         {"story": {"title": "T", "scenes": [{"scene_id": "a", "duration": -1}]}},
         "INVALID_STORY",
-        "story.scenes.0.duration",
-        "scenes[0] (scene_id 'a'): field 'duration': got -1; allowed: greater than 0",
+        "story.scenes[0].duration",
+        "scenes[0] (scene_id 'a'): field 'duration': got -1; allowed: more than 0, at most 3600",
     ),
     "no story": ({"story": {}}, "INVALID_STORY", "story.title", "is missing"),
     "a wrong setting": ({"config": {"video": {"fps": 7}}}, "INVALID_CONFIG", "config.video.fps", "24 to 60"),

@@ -302,8 +302,8 @@ class TestStory:
         ("story", "field"),
         [
             ({}, "story.title"),
-            ({"title": "T", "scenes": [{"scene_id": "a", "duration": -1}]}, "story.scenes.0.duration"),
-            ({"title": "T", "scenes": [{"scene_id": "a", "position": 7}]}, "story.scenes.0.position"),
+            ({"title": "T", "scenes": [{"scene_id": "a", "duration": -1}]}, "story.scenes[0].duration"),
+            ({"title": "T", "scenes": [{"scene_id": "a", "position": 7}]}, "story.scenes[0].position"),
             ({"title": "T", "scenes": [{"scene_id": "a", "text": "x"}] * 2}, "story"),
         ],
     )

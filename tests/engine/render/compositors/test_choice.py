@@ -11,7 +11,7 @@ from video_pipeline.engine.render.compositors.choice import choose_compositor
 
 def test_a_compositor_that_cannot_draw_here_is_an_error_that_lists_those_that_can() -> None:
     with pytest.raises(
-        UnavailableError, match="compositor 'cuda' is not usable here: it is not part"
+        UnavailableError, match=r"video\.compositor: got 'cuda', which is not usable here: it is not part"
     ) as raised:
         choose_compositor("cuda")
     assert str(raised.value).endswith("native, ffmpeg" if native.available() else "auto, ffmpeg")
@@ -24,5 +24,5 @@ def test_the_native_compositor_is_taken_where_its_extension_was_built() -> None:
     if native.available():
         assert native.target() in chosen.reason
     else:
-        with pytest.raises(UnavailableError, match="'native' is not usable here: it needs its C"):
+        with pytest.raises(UnavailableError, match="got 'native', which is not usable here: it needs its C"):
             choose_compositor("native")

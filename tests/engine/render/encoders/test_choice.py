@@ -92,7 +92,7 @@ def test_asking_for_nvenc_works_or_says_why_not() -> None:
     with pytest.raises(UnavailableError) as caught:
         choose_encoder("h264_nvenc")
     text = str(caught.value)
-    assert "encoder 'h264_nvenc' is not usable here" in text
+    assert "video.codec: got 'h264_nvenc', which is not usable here" in text
     assert probe.reason in text
     assert probe.reason != "the probe encode failed"
     assert "allowed on this machine: auto, libx264" in text
