@@ -160,7 +160,8 @@ def test_a_transition_longer_than_its_scene_is_an_error_that_names_the_scenes() 
 def test_two_transitions_that_together_are_longer_than_their_scene_are_both_named() -> None:
     timings = [timing("a", 90, 30), timing("b", 45, 30), timing("c", 90, 0)]
     with pytest.raises(
-        StoryError, match=r"'b'.*'a' \(1\.00 s\) and .* to scene 'c' \(1\.00 s\) take 2\.00 s"
+        StoryError,
+        match=r"scene 'b': .*from scene 'a' takes 1\.00 s and .* to scene 'c' takes 1\.00 s; shorten",
     ):
         place_scenes(timings, fps=FPS)
 

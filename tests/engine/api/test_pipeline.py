@@ -155,8 +155,8 @@ def test_a_missing_picture_is_replaced_unless_the_pipeline_or_the_job_says_other
                 pipeline.wait_for_job(pipeline.submit_job(story, own).id, timeout=60)
         (tmp_path / "torn.jpg").unlink()
         (warning,) = pipeline.wait_for_job(pipeline.submit_job(story).id, timeout=60)["warnings"]
-        assert "there is no such file" in warning
-        with pytest.raises(InputError, match="there is no such file"):
+        assert "the file does not exist" in warning
+        with pytest.raises(InputError, match="the file does not exist"):
             pipeline.submit_job(story, {"error_handling": {"policy": "strict"}})
 
 

@@ -181,7 +181,7 @@ def test_a_broken_clip_is_named_and_may_be_fallen_back_from(clips: Path, tmp_pat
         assert not isinstance(caught.value, NotVideoError)
     with pytest.raises(AssetError, match="does not exist"):
         probed(tmp_path / "gone.mp4")
-    with pytest.raises(AssetError, match="cannot be read: Is a directory"):
+    with pytest.raises(AssetError, match="is a folder; give a file"):
         probed(tmp_path)
 
 

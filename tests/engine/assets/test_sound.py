@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a picture": (picture, "is not a sound"),
     "a video without sound": (silent_video, "no audio stream"),
     "a wav without samples": (lambda path: write_wav(path, np.zeros(0), 24000), "no sample"),
-    "a folder": (lambda path: path.mkdir(), "not a file"),
+    "a folder": (lambda path: path.mkdir(), "is a folder; give a file"),
 }
 
 
@@ -176,7 +176,7 @@ def test_what_is_no_sound_is_refused_by_name_and_reason(tmp_path: Path, kind: st
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AssetError, match=r"gone\.wav.*No such file"):
+    with pytest.raises(AssetError, match=r"gone\.wav.*does not exist"):
         probe_sound(tmp_path / "gone.wav")
 
 

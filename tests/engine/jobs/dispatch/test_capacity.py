@@ -55,7 +55,7 @@ def test_less_memory_a_job_makes_room_for_more() -> None:
 def test_what_is_configured_is_taken() -> None:
     config = load_config({"processing": {"max_concurrent_jobs": 4}}, environ=False)
     found = default_slots(config, machine=Machine(16, GB))
-    assert found == Capacity(4, 4, "processing.max_concurrent_jobs")
+    assert found == Capacity(4, 4, "as processing.max_concurrent_jobs says")
     assert default_slots(config).slots == 4
 
 
