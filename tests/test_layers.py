@@ -111,7 +111,7 @@ def test_nothing_in_the_package_takes_a_public_name_from_its_top() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_module_imports_what_is_private_to_another() -> None:
+def test_no_module_imports_a_private_name_of_another() -> None:
     core = f"{PACKAGE}.native._core"
     wrong = [
         f"{each.place}: {each.importer} imports {'.'.join(filter(None, (each.module, each.name)))}"

@@ -180,7 +180,7 @@ def test_it_renders(installation: Installation, tmp_path: Path) -> None:
     assert len(decode(output, SIZE_PX)) == FRAMES
 
 
-def test_a_render_node_of_it_starts_its_processes_and_renders(
+def test_an_installed_node_starts_its_processes_and_renders(
     installation: Installation, tmp_path: Path
 ) -> None:
     story = tmp_path / "story.json"

@@ -84,7 +84,7 @@ def test_drawn_frames_can_be_kept_in_their_order(plan: VideoPlan, tmp_path: Path
     assert raw.read_bytes() == b"".join(frame.tobytes() for frame in drawn_frames(plan))
 
 
-def test_the_drawing_program_prints_what_it_took(work: Workload) -> None:
+def test_the_drawing_program_prints_its_time(work: Workload) -> None:
     argv = (sys.executable, "-m", "benchmarks.draw", str(work.story), "--size", SIZE)
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT)
     told = json.loads(done.stdout)

@@ -43,7 +43,7 @@ def test_a_ratio_can_be_that_of_drawing_alone() -> None:
     assert ratio(SPEED, "video-pipeline", base, key="working_s") is None
 
 
-def test_a_ratio_counts_frames_where_one_made_fewer() -> None:
+def test_a_ratio_compares_frames_per_second() -> None:
     speed = {"a": contender([1.0], frames=50), "b": contender([1.0], frames=100)}
     assert ratio(speed, "a", "b") == pytest.approx(0.5)
 

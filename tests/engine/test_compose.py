@@ -103,7 +103,7 @@ def test_a_silent_scene_lasts_the_default_or_as_long_as_its_text_takes_to_read()
     assert len(long.frames) == (50 / 2.5 + 1) * 30
 
 
-def test_a_clip_lasts_as_long_as_it_is() -> None:
+def test_a_scene_lasts_as_long_as_its_clip() -> None:
     result = composed([{"video": "v.mp4"}], pictures=[footage(3.2)], config=CUTS)
     assert seconds_of(result) == [3.2]
     assert seconds_of(composed([{"video": "v.mp4", "duration": 2}], pictures=[footage(3.2)])) == [2.0]
@@ -125,7 +125,7 @@ def test_a_scene_whose_speech_failed_is_half_as_long_again() -> None:
     st.sampled_from([24, NTSC, 30, 60]),
     st.data(),
 )
-def test_neighbours_never_speak_at_once_and_nobody_is_cut_off(
+def test_narrations_of_neighbouring_scenes_neither_overlap_nor_are_cut_off(
     spoken: list[Fraction], transition: float, padding: float, fps: Any, data: st.DataObject
 ) -> None:
     durations = [data.draw(st.none() | st.floats(0.5, 8)) for _ in spoken]
@@ -326,7 +326,7 @@ def test_a_caption_fades_with_its_scene() -> None:
     assert captions[0].frames.start == 0
 
 
-def test_fades_stand_only_where_no_transition_is() -> None:
+def test_a_transition_replaces_the_fades_beside_it() -> None:
     assert fades([{"duration": 4, "effects": ["fade_in", "fade_out"]}] * 3) == [(15, 0), (0, 0), (0, 15)]
     assert fades([{"duration": 4, "effects": []}]) == [(0, 0)]
     assert fades([{"duration": 4, "effects": [{"type": "fade_in", "duration": 1}]}]) == [(30, 0)]
@@ -443,7 +443,7 @@ def test_a_video_longer_than_aimed_at_is_warned_of() -> None:
     assert result.warnings == ("the video lasts 61.0 s, longer than video.default_duration (60 s)",)
 
 
-def test_the_guide_s_composer_passes_the_guide_s_test() -> None:
+def test_the_scene_composer_passes_the_published_test() -> None:
     composer = SceneComposer({"default_scene_duration": 5.0})
     scenes = composer.compose_scenes(
         [{"scene_id": "scene_001", "text": "Scene 1 text", "duration": 5.0}],
@@ -471,7 +471,7 @@ def test_the_guide_s_composer_passes_the_guide_s_test() -> None:
     ]
 
 
-def test_the_guide_s_composer_counts_the_overlap_and_leaves_missing_pictures_out() -> None:
+def test_the_scene_composer_counts_overlaps_and_omits_missing_pictures() -> None:
     composer = SceneComposer({"default_scene_duration": 3.0, "transition_duration": 1.0})
     one, two = composer.compose_scenes(
         [{"scene_id": "a", "text": "x"}, {"scene_id": "b", "image": "b.png"}], {"images": {}}
@@ -482,6 +482,6 @@ def test_the_guide_s_composer_counts_the_overlap_and_leaves_missing_pictures_out
     assert (one["transition"], one["transition_duration"]) == ("fade", 1.0)
 
 
-def test_the_guide_s_composer_names_what_is_wrong() -> None:
+def test_the_scene_composer_names_wrong_fields() -> None:
     with pytest.raises(StoryError, match=r"scenes\[0\].*'scene_id': is missing"):
         SceneComposer().compose_scenes([{"text": "x"}], {})

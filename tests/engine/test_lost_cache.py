@@ -84,7 +84,7 @@ def config_of(cache: Path, pictures: Path, compositor: str, **storage: Any) -> C
 
 @pytest.mark.parametrize("folders_too", [False, True], ids=["files", "folders"])
 @pytest.mark.parametrize("compositor", ["native", "ffmpeg"])
-def test_a_render_uses_what_it_had_or_makes_it_again(
+def test_a_render_works_if_files_of_the_cache_are_deleted_meanwhile(
     tmp_path: Path, pictures: Path, compositor: str, folders_too: bool
 ) -> None:
     if compositor == "native":
@@ -99,7 +99,7 @@ def test_a_render_uses_what_it_had_or_makes_it_again(
     assert count[0] > 5
 
 
-def test_a_preview_uses_what_it_had_or_makes_it_again(tmp_path: Path, pictures: Path) -> None:
+def test_a_preview_works_if_files_of_the_cache_are_deleted_meanwhile(tmp_path: Path, pictures: Path) -> None:
     story, cache = story_of(pictures), tmp_path / "cache"
     config = config_of(cache, pictures, "ffmpeg")
     preview_story(story, tmp_path / "a.png", at=FrameAt(number=40), config=config)

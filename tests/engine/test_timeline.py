@@ -77,7 +77,7 @@ def any_timings(draw: st.DrawFn) -> list[SceneTiming]:
     ]
 
 
-def test_the_last_part_is_cut_finer_where_that_is_asked_for() -> None:
+def test_the_last_part_is_divided_further_on_request() -> None:
     timings = [timing("a", 60, 0), timing("b", 120, 0)]
     timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
     assert [len(one) for one in timeline.segments(max_frames=60)] == [60, 60, 60]

@@ -85,7 +85,7 @@ def test_footage_of_any_tagged_matrix_and_range_comes_out_in_bt709(
     assert_colour(middle_colour(frame), bt709(*colour))
 
 
-def test_an_untagged_clip_in_high_definition_is_taken_for_bt709(tmp_path: Path) -> None:
+def test_an_untagged_clip_in_high_definition_is_read_as_bt709(tmp_path: Path) -> None:
     path = tmp_path / "hd.mp4"
     run_ffmpeg(
         *("-i", flat(tmp_path / "c.png", (0, 0xC0, 0x40), (1280, 720)).path),

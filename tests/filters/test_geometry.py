@@ -50,9 +50,7 @@ def test_an_easing_follows_its_formula(easing: Easing) -> None:
 
 @pytest.mark.parametrize("easing", EASINGS)
 @pytest.mark.parametrize("frames", [2, 3, 17])
-def test_a_view_shows_at_the_screen_s_corners_what_the_formula_puts_there(
-    easing: Easing, frames: int
-) -> None:
+def test_the_corners_of_a_view_are_those_of_the_formula(easing: Easing, frames: int) -> None:
     camera = Camera(MOVE.start, MOVE.end, easing)
     for frame in range(frames):
         view = camera.view(frame, frames)
@@ -71,7 +69,7 @@ def test_a_view_stays_at_the_ends_before_the_first_and_after_the_last_frame() ->
         assert close(MOVE.view(frame, frames), *expected), (frame, frames)
 
 
-def test_a_camera_moves_where_its_ends_differ() -> None:
+def test_a_camera_moves_if_its_start_and_end_differ() -> None:
     assert MOVE.moves
     assert not Camera(MOVE.start, MOVE.start).moves
     assert MOVE.easing == "linear"
@@ -213,7 +211,7 @@ def test_the_enclosing_window_is_the_pixels_that_are_touched(rect: Rect, window:
         (Rect(1, 1, 0, 0), (200, 100), (2, 2), Window(199, 99, 1, 1)),
     ],
 )
-def test_the_nearest_window_is_on_the_grid_where_that_is_not_seen(
+def test_the_nearest_window_is_aligned_to_the_grid_if_that_is_invisible(
     rect: Rect, size_px: tuple[int, int], grid_px: tuple[int, int], window: Window
 ) -> None:
     assert nearest_window(rect, size_px, grid_px) == window
@@ -237,7 +235,7 @@ def test_the_nearest_even_number_is_at_least_two(value: float, expected: int) ->
         ((400, 300), (40, 30), (40, 30)),
     ],
 )
-def test_a_picture_is_contained_as_large_as_it_fits(
+def test_contain_makes_a_picture_as_large_as_the_frame_allows(
     source: tuple[int, int], canvas: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     assert contained_size(source, canvas) == expected

@@ -118,9 +118,7 @@ def errors(frames: Frames, points: Points, camera: Camera) -> tuple[Points, int]
     ("move", "easing"),
     [*((move, "linear") for move in MOVES), *(("up and in", easing) for easing in EASINGS[1:])],
 )
-def test_perspective_puts_every_point_where_the_formula_does(
-    tmp_path: Path, move: str, easing: Easing
-) -> None:
+def test_perspective_maps_every_point_as_the_formula_does(tmp_path: Path, move: str, easing: Easing) -> None:
     picture_px, camera = MOVES[move]
     camera = eased(camera, easing)
     compositor, points = blob_compositor(tmp_path, picture_px, camera, "perspective")
@@ -278,7 +276,7 @@ def test_rectangles_have_the_aspect_of_the_canvas_and_stay_inside_the_picture(
 
 
 @given(picture=aspects, canvas=aspects, zoom=st.floats(min_value=1, max_value=4), x=fractions, y=fractions)
-def test_a_zoom_about_a_point_keeps_it_where_it_is_on_the_screen(
+def test_a_zoom_keeps_its_point_at_the_same_place_of_the_screen(
     picture: float, canvas: float, zoom: float, x: float, y: float
 ) -> None:
     outer = largest_rect(picture, canvas)
@@ -293,7 +291,7 @@ def test_a_zoom_about_a_point_keeps_it_where_it_is_on_the_screen(
     canvas=aspects,
     corners=st.tuples(fractions, fractions, fractions, fractions),
 )
-def test_a_widened_rectangle_holds_the_one_it_was_made_from_where_it_can(
+def test_a_widened_rectangle_contains_the_original_one_if_possible(
     picture: float, canvas: float, corners: tuple[float, float, float, float]
 ) -> None:
     x0, x1 = sorted(corners[:2])
@@ -398,7 +396,7 @@ def test_perspective_reads_the_corners_of_the_view_from_a_window_that_goes_along
                 assert 3 < start * plane[axis] - crop[axis] <= 7, "the window begins a little before the view"
 
 
-def test_perspective_needs_no_window_where_the_plane_is_the_canvas() -> None:
+def test_perspective_needs_no_window_if_the_plane_is_the_canvas() -> None:
     camera = Camera(Rect(0, 0, 1, 1), Rect(0.1, 0.1, 0.8, 0.8))
     stream = perspective(
         opened(), camera, bounds=Rect(0, 0, 1, 1), canvas_px=CANVAS_PX, first_frame=0, frames=9,

@@ -58,7 +58,7 @@ def test_letters_fill_their_words_without_a_gap_and_never_overlap(name: str) -> 
             assert before.right_px == pytest.approx(after.left_px, abs=0.01)
 
 
-def test_letters_come_from_the_right_where_a_text_runs_from_the_right() -> None:
+def test_letters_of_a_right_to_left_text_appear_from_the_right() -> None:
     def falls(letters: tuple[LetterBox, ...]) -> list[bool]:
         return [after.left_px < before.left_px for before, after in pairwise(letters)]
 

@@ -247,7 +247,7 @@ def test_wrong_input_is_an_error_that_says_what_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(("name", "size_px"), [("squeezev", (16384, 1)), ("squeezeh", (1, 16384))])
-def test_a_picture_pressed_to_nothing_is_gone_from_the_longest_lines_too(
+def test_a_picture_squeezed_to_nothing_is_invisible_in_the_longest_lines_too(
     name: str, size_px: tuple[int, int]
 ) -> None:
     first, second = picture(1, size_px), picture(2, size_px)

@@ -99,7 +99,7 @@ def test_the_original_integration_example_runs_unchanged(tmp_path: Path) -> None
         video_pipeline.close()
 
 
-def test_what_is_queued_when_a_program_ends_is_rendered_by_the_next(tmp_path: Path) -> None:
+def test_jobs_left_queued_by_a_program_are_rendered_by_the_next(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
     with VideoGenerationPipeline(config) as first:
         jobs = [first.submit_job(tiny_story(f"T{number}")) for number in range(3)]
@@ -315,7 +315,7 @@ def test_the_queue_renders_by_priority_and_then_in_order(tmp_path: Path) -> None
     asyncio.run(run())
 
 
-def test_a_stopped_queue_continues_where_it_was(tmp_path: Path) -> None:
+def test_a_stopped_queue_continues_at_its_next_job(tmp_path: Path) -> None:
     settings = tiny_config(tmp_path)
 
     async def run() -> None:
@@ -369,7 +369,7 @@ def test_no_thread_and_no_process_is_left_of_a_pipeline(tmp_path: Path) -> None:
     assert not processes_of(tmp_path)
 
 
-def test_jobs_of_this_process_need_nothing_of_what_nodes_speak_with(tmp_path: Path) -> None:
+def test_jobs_in_this_process_import_no_network_library(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "sys.modules.update(zmq=None, msgpack=None, prometheus_client=None)\n"

@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def test_the_guides_stages_work_one_after_the_other(tmp_path: Path) -> None:
+def test_the_high_level_stages_work_one_after_the_other(tmp_path: Path) -> None:
     story = {
         "id": "s1",
         "title": "Stages",

@@ -105,7 +105,9 @@ def test_a_camera_s_mpeg_ts_with_arrival_times_is_a_clip(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270, -90])
-def test_a_turned_phone_s_clip_is_as_wide_as_it_is_seen(clips: Path, tmp_path: Path, turn: int) -> None:
+def test_the_width_of_a_rotated_phone_clip_is_the_displayed_one(
+    clips: Path, tmp_path: Path, turn: int
+) -> None:
     path = tmp_path / "turned.mp4"
     ffmpeg("-display_rotation", str(turn), "-i", clips / "silent.mp4", "-c", "copy", path)
     footage = probed(path).footage
@@ -132,7 +134,7 @@ def test_a_start_past_the_end_says_how_long_the_clip_is(clips: Path) -> None:
         probed(clips / "silent.mp4", start=5)
 
 
-def test_the_sound_is_there_where_it_is_wanted(clips: Path) -> None:
+def test_a_clip_has_sound_unless_it_is_silent_or_turned_off(clips: Path) -> None:
     assert probed(clips / "silent.mp4").sound is None
     assert probed(clips / "loud.mp4", sound=False).sound is None
     sound = probed(clips / "loud.mp4").sound
@@ -193,7 +195,7 @@ def test_a_title_that_is_not_utf_8_does_not_matter(tmp_path: Path) -> None:
     assert probed(path).footage.duration == 1
 
 
-def test_a_relative_name_is_never_taken_for_a_protocol(
+def test_a_relative_name_is_never_read_as_a_protocol(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -223,7 +225,7 @@ def test_damaged_clips_are_read_or_refused_and_nothing_else(clips: Path, tmp_pat
     assert 0 < refused < 200
 
 
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_clip_that_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     for path in (tmp_path / "pipe.mp4", Path("/dev/zero")):
         with pytest.raises(NotVideoError, match="is a pipe, a socket or a device; give a file"):

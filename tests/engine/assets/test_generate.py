@@ -108,7 +108,7 @@ def test_a_broken_picture_is_under_the_lenient_policy_a_warning_and_a_drawn_pict
 
 @pytest.mark.parametrize("policy", [None, "standard", "strict"])
 @pytest.mark.parametrize("name", BROKEN)
-def test_otherwise_it_is_an_error_that_names_scene_and_field(
+def test_a_broken_picture_is_an_error_under_other_policies_that_names_scene_and_field(
     folder: Path, name: str, policy: str | None
 ) -> None:
     fields, field, reason = BROKEN[name]
@@ -236,7 +236,7 @@ def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path
         gathered(folder, [{"text": "Hello."}, {"text": "Привет."}], **sections)
 
 
-def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) -> None:
+def test_services_of_the_original_configuration_fall_back_with_a_warning_for_each(folder: Path) -> None:
     guide = load_config(GUIDE_CONFIG, environ=False)
     config = guide.override("storage", cache_path=folder / "cache").override("video", size=(216, 384))
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
@@ -256,7 +256,7 @@ def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) ->
             gather_assets(story, story.scenes or (), config=strict, cache=open_asset_cache(strict))
 
 
-def test_an_image_service_is_not_missed_where_every_scene_brings_its_picture(folder: Path) -> None:
+def test_a_missing_image_service_is_no_fault_if_every_scene_has_a_picture(folder: Path) -> None:
     strict = {"service": "dalle", "fallback_enabled": False}
     assert gathered(folder, [{"image": "red.png"}], images=strict).warnings == ()
 
@@ -297,7 +297,7 @@ def test_progress_counts_up_to_the_whole(folder: Path) -> None:
     assert seen == [(number, 5) for number in range(1, 6)]
 
 
-def test_the_guide_s_generator_gives_paths_by_scene(folder: Path) -> None:
+def test_the_asset_generator_returns_paths_by_scene(folder: Path) -> None:
     generator = AssetGenerator(settings(folder, tts={"service": "hibari"}), base=folder)
     scenes = [
         {"scene_id": "a", "text": "Hello there."},
@@ -333,7 +333,7 @@ def test_the_event_loop_stays_free_while_assets_are_made(folder: Path) -> None:
     assert asyncio.run(ticks()) > 5
 
 
-def test_the_guide_s_generator_names_a_wrong_scene(folder: Path) -> None:
+def test_the_asset_generator_names_a_wrong_scene(folder: Path) -> None:
     with pytest.raises(StoryError, match=r"scenes\[0\].*'scene_id': is missing"):
         AssetGenerator(settings(folder)).generate([{"text": "x"}])
 

@@ -37,7 +37,7 @@ def test_long_lists_are_cut() -> None:
 
 
 @pytest.mark.parametrize("text", ["Grüße, мир! ½ ① ☃", "नमस्ते שלום مرحبا สวัสดี", "", "\n\t", "e\u0301"])
-def test_what_the_packaged_fonts_have_is_not_missing(text: str) -> None:
+def test_letters_of_the_packaged_fonts_are_not_missing(text: str) -> None:
     missing = find_missing(text, fonts=FONTS)
     assert (missing.letters, missing.others) == ((), ())
 

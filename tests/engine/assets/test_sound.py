@@ -125,7 +125,7 @@ def test_reading_starts_at_the_sample_asked_for(
     assert abs(int(np.argmax(np.abs(samples))) - click_at) <= 1
 
 
-def test_sound_that_was_lost_becomes_silence_and_what_follows_stays_in_time(tmp_path: Path) -> None:
+def test_lost_sound_becomes_silence_and_later_sound_stays_in_sync(tmp_path: Path) -> None:
     source = write_wav(tmp_path / "source.wav", clicks(4, 48000, 0.5, 3.0), 48000)
     path = tmp_path / "gap.mkv"
     select = "aselect=not(between(t\\,1\\,2)),asetnsamples=1024:p=0"
@@ -166,7 +166,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_sound_is_refused_by_name_and_reason(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_is_not_a_sound_is_refused_with_its_name_and_the_reason(
+    tmp_path: Path, kind: str
+) -> None:
     make, reason = REFUSED[kind]
     path = tmp_path / "sound.mp3"
     make(path)

@@ -102,7 +102,7 @@ def test_every_exif_orientation_comes_out_upright(
         assert np.abs(pixels[y, x] - shade).max() <= 8
 
 
-def test_a_plain_picture_is_used_as_it_is(tmp_path: Path, cache: ContentCache) -> None:
+def test_a_plain_picture_is_used_unchanged(tmp_path: Path, cache: ContentCache) -> None:
     for suffix, demuxer in ((".jpg", "jpeg_pipe"), (".png", "png_pipe"), (".webp", "webp_pipe")):
         path = tmp_path / f"plain{suffix}"
         corners().save(path)
@@ -286,7 +286,7 @@ def test_a_prepared_still_that_is_damaged_in_the_cache_is_made_again(
         assert one.path.read_bytes() == whole
 
 
-def test_what_is_no_picture_is_refused_with_its_reason(tmp_path: Path, cache: ContentCache) -> None:
+def test_a_file_that_is_not_a_picture_is_refused_with_the_reason(tmp_path: Path, cache: ContentCache) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("not a picture")
     Image.new("RGB", (8, 8)).save(tmp_path / "bitmap.png", "BMP")

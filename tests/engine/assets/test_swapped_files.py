@@ -106,7 +106,7 @@ def test_nothing_is_kept_under_the_hash_of_other_bytes(
     assert set(known) <= set(seen)
 
 
-def test_a_sound_that_is_not_what_it_was_is_not_read(tmp_path: Path) -> None:
+def test_a_changed_sound_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     sound(path, red=0)
     known = file_sha256(path)

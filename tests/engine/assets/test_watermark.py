@@ -74,7 +74,7 @@ def test_one_that_is_higher_than_the_frame_becomes_narrower(tmp_path: Path) -> N
     assert mark.width_px == pytest.approx(mark.height_px / 20, abs=1)
 
 
-def test_none_is_drawn_where_none_is_named_or_seen(tmp_path: Path) -> None:
+def test_no_watermark_is_drawn_without_an_image_or_with_opacity_zero(tmp_path: Path) -> None:
     assert prepared(logo(tmp_path / "logo.png"), tmp_path, opacity=0) is None
     settings = load_config({}, environ=False).watermark
     assert (

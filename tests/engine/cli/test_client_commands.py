@@ -103,7 +103,7 @@ def test_a_story_is_submitted_watched_and_looked_at_in_words(
     assert "of 1 rendering" in out
 
 
-def test_the_same_in_json(run: Command, client: NodeClient, tmp_path: Path) -> None:
+def test_submit_watch_and_status_print_json(run: Command, client: NodeClient, tmp_path: Path) -> None:
     story = write(tmp_path / "tiny.json", tiny_story("in-json"))
     config = tmp_path / "config.yaml"
     config.write_text("video_pipeline: {video: {fps: 30}}")

@@ -66,7 +66,7 @@ def test_configuration_schema_and_help_take_their_names_from_the_table(
     assert all(member.summary in shown for member in family.members)
 
 
-def test_a_member_whose_package_is_missing_says_what_it_needs() -> None:
+def test_the_error_for_a_missing_package_says_what_the_member_needs() -> None:
     with pytest.raises(UnavailableError) as caught:
         LETTERS.load("a")
     assert str(caught.value) == "it needs a package that is not there"

@@ -93,11 +93,11 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
         {"video": {}, "fps": 25, "add_title_to_thumbnail": True},
     ],
 )
-def test_the_guide_s_three_shapes_mean_the_same(data: dict[str, Any]) -> None:
+def test_the_three_shapes_of_a_configuration_mean_the_same(data: dict[str, Any]) -> None:
     assert load_config(data) == load_config({"video": {"fps": 25}})
 
 
-def test_the_flat_dictionaries_of_the_guide_s_classes_are_taken() -> None:
+def test_flat_dictionaries_of_the_original_format_are_accepted() -> None:
     renderer = load_config({"fps": 30, "codec": "libx264", "audio_codec": "aac", "bitrate": "8000k"})
     assert (renderer.video.fps, renderer.video.codec, renderer.video.bitrate) == (30, "libx264", "8000k")
     composer = load_config({"default_scene_duration": 7.0, "transition_duration": 0.25})
@@ -105,13 +105,13 @@ def test_the_flat_dictionaries_of_the_guide_s_classes_are_taken() -> None:
     assert not load_config({"fallback_enabled": False}).error_handling.fallback_enabled
 
 
-def test_a_dictionary_is_left_as_it_was() -> None:
+def test_loading_does_not_change_the_dictionary() -> None:
     data: dict[str, Any] = {"video": {"preset": "fast"}, "fps": 25}
     load_config(data)
     assert data == {"video": {"preset": "fast"}, "fps": 25}
 
 
-def test_a_configuration_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_object_is_returned_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config()
     monkeypatch.setenv("CACHE_PATH", "/elsewhere")
     assert load_config(config) is config
@@ -132,7 +132,7 @@ def test_an_option_beats_the_environment_which_beats_the_file_which_beats_the_de
     assert load_config(path, environ=False).storage.output_path == Path("/file")
 
 
-def test_every_variable_of_the_guide_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEO_OUTPUT_PATH", "/videos")
     monkeypatch.setenv("CACHE_PATH", "/cache")
     monkeypatch.setenv("MAX_CONCURRENT_JOBS", "7")
@@ -286,7 +286,7 @@ def test_the_frame_is_a_size_or_an_aspect(video: dict[str, Any], size: tuple[int
     assert load_config({"video": video}).video.canvas_px() == size
 
 
-def test_an_option_that_is_wrong_is_named() -> None:
+def test_an_error_about_an_option_names_its_key() -> None:
     with pytest.raises(ConfigError, match=r"option: video\.fps: got 7"):
         Config().override("video", fps=7)
     config = Config()

@@ -156,7 +156,7 @@ def test_a_number_is_taken_to_its_bounds_and_not_beyond(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", BOUNDS)
-def test_what_is_no_finite_number_is_refused(key: str) -> None:
+def test_a_number_that_is_not_finite_is_refused(key: str) -> None:
     for value in (math.nan, math.inf, -math.inf, "x", [], {}):
         with pytest.raises(ConfigError):
             load_config(written(key, value), environ=False)

@@ -110,7 +110,7 @@ def cases(table: dict[str, list[Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 @pytest.mark.parametrize(("verb", "body"), cases(TAKEN))
-def test_what_the_node_takes_the_schema_takes(verb: str, body: Any, encoding: Encoding) -> None:
+def test_the_schema_accepts_what_the_node_accepts(verb: str, body: Any, encoding: Encoding) -> None:
     packed = json.dumps(body).encode() if encoding == "json" else msgpack.packb(body)
     request = REQUESTS[verb].model_validate(decode(packed, encoding))
     assert not [error.message for error in validator(f"request.{verb}").iter_errors(body)]
@@ -119,7 +119,7 @@ def test_what_the_node_takes_the_schema_takes(verb: str, body: Any, encoding: En
 
 
 @pytest.mark.parametrize(("verb", "body"), cases(REFUSED))
-def test_what_the_node_refuses_the_schema_refuses(verb: str, body: Any) -> None:
+def test_the_schema_refuses_what_the_node_refuses(verb: str, body: Any) -> None:
     with pytest.raises(ValidationError):
         REQUESTS[verb].model_validate(body)
     assert not validator(f"request.{verb}").is_valid(body)
@@ -158,7 +158,7 @@ ANSWERS: dict[str, Message] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
-def test_what_the_node_says_the_schema_says(name: str, encoding: Encoding) -> None:
+def test_replies_of_the_node_match_the_schema(name: str, encoding: Encoding) -> None:
     data = decode(encode(ANSWERS[name], encoding), encoding)
     assert not [error.message for error in validator(name).iter_errors(data)]
     assert jsonschema.Draft202012Validator(SCHEMA).is_valid(data)
@@ -215,7 +215,7 @@ def test_a_key_given_twice_is_refused_in_json(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", ['{"a":"\\"b\\":"}', '{"a" : {"a" : 1}}', '[{"a":1},{"a":2}]', "1"])
-def test_what_only_looks_like_a_key_given_twice_is_read(body: str) -> None:
+def test_a_body_that_only_looks_like_a_duplicate_key_is_read(body: str) -> None:
     assert decode(body.encode(), "json") == json.loads(body)
 
 

@@ -140,7 +140,7 @@ def manifest_of(made: Made, **values: Any) -> dict[str, Any]:
     return build_manifest(**{**known, **values})
 
 
-def test_the_manifest_says_what_was_made_of_what_and_how(made: Made, tmp_path: Path) -> None:
+def test_the_manifest_lists_inputs_outputs_and_settings(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "tale.manifest.json"
     write_json(path, manifest_of(made))
     read = json.loads(path.read_text(encoding="utf-8"))

@@ -194,7 +194,7 @@ def test_sound_and_pictures_lie_side_by_side_in_the_file(tmp_path: Path) -> None
         assert abs(last["video"] - last["audio"]) < 2.5
 
 
-def test_the_index_stands_before_the_data(tmp_path: Path) -> None:
+def test_the_index_is_before_the_data(tmp_path: Path) -> None:
     path = written(tmp_path / "v.mp4", ranges(10, 20), settings=settings_of())
     names = boxes(path)
     assert names.index("moov") < names.index("mdat")

@@ -110,7 +110,7 @@ def test_the_file_shows_the_frames_of_the_compositor(tmp_path: Path) -> None:
 
 
 @needs_proc
-def test_a_still_that_is_gone_is_an_error_with_the_words_of_ffmpeg_and_no_child_stays(tmp_path: Path) -> None:
+def test_a_deleted_still_is_an_error_with_ffmpegs_message_and_leaves_no_process(tmp_path: Path) -> None:
     compositor = compositor_of(timeline(tmp_path))
     (tmp_path / "2.png").unlink()
     with pytest.raises(

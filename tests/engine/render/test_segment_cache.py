@@ -148,7 +148,7 @@ class TestWithoutRendering:
         cache.put(frames, CachedSegment(data, {1: 0.5}))
         return cache.get(frames)
 
-    def test_what_was_put_is_found_by_its_range_alone(self, tmp_path: Path) -> None:
+    def test_a_cached_segment_is_found_by_its_range(self, tmp_path: Path) -> None:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
         assert not cache.has(self.FIRST)
         assert self.kept(cache, self.FIRST) == CachedSegment(b"data", {1: 0.5})
@@ -223,14 +223,14 @@ class TestWithoutRendering:
             "frames [10, 20): a source file changed while they were drawn; they are not cached"
         ]
 
-    def test_nor_is_one_that_is_gone(self, tmp_path: Path) -> None:
+    def test_a_segment_of_a_deleted_picture_is_not_cached(self, tmp_path: Path) -> None:
         gone = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
         assert gone.get(self.FIRST) is None
         (tmp_path / "0.png").unlink()
         gone.put(self.FIRST, CachedSegment(b"data"))
         assert entries(tmp_path / "cache") == []
 
-    def test_a_file_known_by_its_bytes_alone_is_kept_where_it_stays_as_it_is(self, tmp_path: Path) -> None:
+    def test_a_segment_of_an_unchanged_file_without_a_hash_is_cached(self, tmp_path: Path) -> None:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
         assert self.kept(cache, self.FIRST) is not None
 
@@ -371,7 +371,7 @@ def test_a_render_ends_well_when_the_disk_of_its_cache_fills_up(
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
 
 
-def test_a_picture_that_changes_during_the_render_ends_it_and_poisons_nothing(tmp_path: Path) -> None:
+def test_a_picture_that_changes_during_the_render_ends_it_and_caches_nothing_wrong(tmp_path: Path) -> None:
     folder, plain = tmp_path / "cache", compositor_of(timeline(tmp_path, scenes=3, length=20))
     clips = tuple(
         replace(clip, source=replace(clip.source, sha256=file_sha256(clip.source.path)))

@@ -131,7 +131,7 @@ def test_letters_words_and_the_watermark_are_in_the_key() -> None:
     assert len({key(timeline, segment, captions=(art,)), *others}) == 1 + len(others)
 
 
-def test_what_is_not_seen_is_not_in_the_key() -> None:
+def test_invisible_fields_are_not_in_the_key() -> None:
     timeline, captions, segment = story()
     expected = key(timeline, segment, captions=captions)
     track = AudioTrack("music", Path("/m.mp3"), "hash", Fraction(0), Fraction(3))
@@ -263,7 +263,7 @@ def test_the_versions_of_the_encoder_are_known() -> None:
     ("name", "other"),
     [("__version__", "0.0.0"), ("FORMAT", 999), ("encoding_versions", lambda encoder: {"x264": "core 1"})],
 )
-def test_another_version_of_what_makes_the_bytes_has_other_keys(
+def test_the_keys_depend_on_the_versions_of_the_encoding_programs(
     monkeypatch: pytest.MonkeyPatch, name: str, other: Any
 ) -> None:
     timeline, captions, segment = story()
@@ -398,7 +398,7 @@ def test_a_fade_reaches_exactly_its_frames(part: FrameRange, fade_in: bool, fade
     assert (key(timeline, part) != key(changed_clip(timeline, 0, fade_out_frames=0), part)) == fade_out
 
 
-def test_what_has_no_place_in_a_key_is_refused() -> None:
+def test_an_unknown_type_in_a_segments_key_is_an_error() -> None:
     timeline, _, segment = story()
     with pytest.raises(TypeError, match="object cannot be part of a segment's key"):
         key(timeline, segment, compositor={"name": object()})

@@ -97,7 +97,9 @@ def test_it_is_on_every_frame_in_its_corner_and_nowhere_else(tmp_path: Path, cor
 @pytest.mark.skipif(not native.available(), reason="the native extension was not built")
 @pytest.mark.parametrize("corner", CORNERS)
 @pytest.mark.parametrize("opacity", [0.25, 0.6, 1.0])
-def test_compositors_agree_where_it_is(tmp_path: Path, opacity: float, corner: str) -> None:
+def test_compositors_draw_the_watermark_at_the_same_place(
+    tmp_path: Path, opacity: float, corner: str
+) -> None:
     shown = timeline(tmp_path, corner=corner, opacity=opacity, width=0.31, margin=0.05)
     one, two = (draw_range(open_compositor(name, shown), 0, 1)[0] for name in ("ffmpeg", "native"))
     mark = shown.watermark

@@ -118,7 +118,7 @@ def test_each_place_has_its_name_in_the_job_and_its_owner() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"scenes": 7}, {"scenes": [7, None, {"text": [], "video": {}}]}, {}])
-def test_what_is_not_shaped_like_a_story_is_passed_over(wrong: dict[str, Any]) -> None:
+def test_data_not_shaped_like_a_story_is_skipped(wrong: dict[str, Any]) -> None:
     assert list(story_assets(wrong)) == []
     for config in ({"watermark": 7}, {"video_pipeline": 7}, {"watermark": {"image": None}}):
         assert list(config_assets(config)) == []

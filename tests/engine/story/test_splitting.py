@@ -146,7 +146,7 @@ def test_items_of_a_list_are_sentences_on_lines_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("text", ["He came on the\n3. May", "5\n- 3 is 2", "#one of\n#many", "-x and\n- y"])
-def test_a_line_that_goes_on_is_no_item(text: str) -> None:
+def test_a_continued_line_is_not_an_item(text: str) -> None:
     assert paragraphs(text) == [[text.replace("\n", " ")]]
 
 

@@ -159,7 +159,7 @@ def test_pitch_moves_the_voice_and_not_its_pace(tmp_path: Path, semitones: int) 
         ("Смотритель.", "en"),
     ],
 )
-def test_what_is_not_english_is_not_spoken(tmp_path: Path, text: str, language: str) -> None:
+def test_text_that_is_not_english_is_not_spoken(tmp_path: Path, text: str, language: str) -> None:
     with pytest.raises(TTSError, match=r"the voice speaks English; the text is not \(language"):
         spoken(text, tmp_path, language=language)
     assert not list(tmp_path.rglob("*.wav"))

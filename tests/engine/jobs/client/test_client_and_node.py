@@ -151,7 +151,7 @@ def test_a_wait_and_a_watch_outlast_the_node(node: NodeProcess) -> None:
         assert kinds(seen) == ["queued", "processing", "requeued", "processing", "completed"]
 
 
-def test_what_is_published_may_all_be_lost(
+def test_a_client_gets_the_outcome_if_all_events_are_lost(
     tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The events' socket leads to somebody who says nothing: the outcome comes from the ledger."""
@@ -172,7 +172,7 @@ def test_what_is_published_may_all_be_lost(
         assert {event.job_id for event in itertools.islice(ended, 3)} == ids
 
 
-def test_cancelled_tasks_leave_the_others_their_answers(node: NodeProcess) -> None:
+def test_cancelling_a_task_does_not_affect_the_replies_of_others(node: NodeProcess) -> None:
     async def run() -> None:
         async with AsyncNodeClient(url_of(node), timeout=20) as client:
             job = (await client.submit(long_story())).job_id
@@ -314,7 +314,7 @@ def test_an_upstream_generator_feeds_a_node(node: NodeProcess) -> None:
         assert len(list(client.jobs(status="completed"))) == 3
 
 
-def test_a_client_that_is_killed_leaves_the_node_as_it_was(node: NodeProcess) -> None:
+def test_a_killed_client_changes_nothing_on_the_node(node: NodeProcess) -> None:
     script = (
         "import sys\nfrom video_pipeline.engine.jobs.client.client import NodeClient\n"
         "client = NodeClient(sys.argv[1])\nprint(client.ping().user, flush=True)\n"
@@ -335,7 +335,7 @@ def test_a_client_that_is_killed_leaves_the_node_as_it_was(node: NodeProcess) ->
     assert processes_of(node.config.state_dir())
 
 
-def test_the_guides_pipelines_do_on_a_node_what_they_do_here(node: NodeProcess) -> None:
+def test_the_high_level_pipelines_give_the_same_results_on_a_node(node: NodeProcess) -> None:
     # Sections that are the node's own are left to it; the others go with each job, under what the job says.
     config = {"video": {"fps": 30, "crf": 33}, "storage": {"output_path": "/nowhere"}}
     with VideoGenerationPipeline(config, connect=url_of(node), timeout=20) as pipeline:

@@ -153,14 +153,14 @@ def test_a_watch_of_all_shows_every_change_of_every_job_once(seed: int, loss: fl
     assert changes == [each.seq for each in node.events if each.kind != "progress"]
 
 
-def test_of_a_job_that_has_ended_only_what_comes_after_is_shown() -> None:
+def test_watching_an_ended_job_shows_only_events_after_the_given_number() -> None:
     node = Node(random.Random(1), loss=0.0)
     everything = list(node.watch(NAMES[0]))
     assert list(node.watch(NAMES[0], after=everything[-1].seq)) == []
     assert [each.kind for each in node.watch(NAMES[0], after=everything[-2].seq)] == [everything[-1].kind]
 
 
-def test_what_others_do_is_not_shown_to_a_user_that_hears_of_it() -> None:
+def test_events_of_other_users_jobs_are_not_shown() -> None:
     """The node publishes everything to everybody; only the ledger knows whose it is."""
     node = Node(random.Random(3), loss=0.0, user="ada", own=NAMES[:1])
     for each in node.watch(None, after=0):

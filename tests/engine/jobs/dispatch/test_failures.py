@@ -85,11 +85,11 @@ def test_a_file_over_the_limit_of_size_is_charged() -> None:
     assert "node.worker_disk_mb" in failure.message
 
 
-def test_want_of_memory_is_worth_another_attempt_wherever_it_came_from() -> None:
+def test_a_lack_of_memory_is_retryable_even_as_the_cause_of_another_error() -> None:
     failure = classify(caused(RenderingError("no frame"), MemoryError()))
     assert (failure.kind, failure.error_type) == ("retryable", "MemoryLimit")
 
 
-def test_an_error_that_says_itself_whether_it_is_permanent_is_believed() -> None:
+def test_an_error_decides_by_its_own_details_whether_it_is_permanent() -> None:
     assert classify(RenderingError("…", permanent=True)).kind == "permanent"
     assert classify(AssetError("the server did not answer", permanent=False)).kind == "retryable"

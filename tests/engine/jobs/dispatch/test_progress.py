@@ -44,7 +44,7 @@ def test_frames_from_the_cache_count_for_the_percent_and_not_for_the_speed() -> 
     assert [(fields["fps"], fields["eta_seconds"]) for fields in told] == [(None, None), (None, None), (5, 8)]
 
 
-def test_it_tells_twice_a_second_at_most_and_at_once_of_a_new_stage() -> None:
+def test_progress_is_reported_at_most_twice_a_second_and_at_once_for_a_new_stage() -> None:
     clock = FakeClock()
     tell, told = meter(clock)
     for frame in range(240):

@@ -83,7 +83,7 @@ def test_a_signal_that_a_service_manager_sends_to_everybody_does_not_end_it(
     assert talk.worker.exit_status() is None
 
 
-def test_it_ends_with_its_children_when_the_node_hangs_up(tmp_path: Path) -> None:
+def test_the_worker_ends_with_its_children_when_the_node_closes_its_pipe(tmp_path: Path) -> None:
     folders = Folders.of(node_config(tmp_path))
     folders.make()
     with talking(tmp_path) as talk:
@@ -141,7 +141,7 @@ def test_it_dies_with_the_thread_that_started_it(tmp_path: Path) -> None:
             node.kill()
 
 
-def test_it_ends_at_once_where_the_node_has_ended_before_it_looked(tmp_path: Path) -> None:
+def test_the_worker_ends_at_once_if_the_node_ended_before_it_started(tmp_path: Path) -> None:
     receive, send = os.pipe()
     try:
         done = subprocess.run(

@@ -217,7 +217,7 @@ def test_a_watermark_that_is_none_fails_for_good_or_is_left_out(node: NodeWithAs
     assert "there is no watermark" in node.replaces(story(), config)
 
 
-def test_a_file_that_is_gone_when_its_job_is_rendered_fails_for_good_or_is_replaced(
+def test_a_file_deleted_before_the_render_fails_the_job_or_is_replaced(
     node: NodeWithAssets,
 ) -> None:
     for config, status in (({}, "failed"), (LENIENT, "completed")):

@@ -11,7 +11,7 @@ from video_pipeline.engine.errors import AssetReferenceError, FetchError
 from video_pipeline.engine.story.asset_fields import AssetKind
 
 
-def test_urls_are_checked_at_the_door_and_fetched_once(root: Path) -> None:
+def test_urls_are_checked_when_they_are_submitted_and_fetched_once(root: Path) -> None:
     url = "https://example.com/a.jpg"
     found = check(
         story(
@@ -39,19 +39,19 @@ def test_urls_are_checked_at_the_door_and_fetched_once(root: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["http://user:word@example.com/", "https://2130706433/", "http://example.com:25/"]
 )
-def test_a_url_that_is_not_allowed_is_refused_at_the_door(root: Path, url: str) -> None:
+def test_a_url_that_is_not_allowed_is_refused_when_it_is_submitted(root: Path, url: str) -> None:
     with pytest.raises(AssetReferenceError, match="scene_id 's0'"):
         check(story({"image": url}), root)
 
 
-def test_a_node_may_fetch_no_urls(root: Path) -> None:
+def test_urls_are_refused_if_the_node_fetches_none(root: Path) -> None:
     with pytest.raises(AssetReferenceError, match="asset_urls"):
         check(story({"image": "https://example.com/a.jpg"}), root, asset_urls=False)
     with pytest.raises(AssetReferenceError, match="asset_urls"):
         check(story(), root, config={"scenes": {"text_font": "https://example.com/a"}}, asset_urls=False)
 
 
-def test_a_temporary_failure_is_marked_as_temporary(root: Path) -> None:
+def test_a_temporary_failure_is_marked_as_such(root: Path) -> None:
     found = check(story({"image": "https://example.com/a"}), root)
     with pytest.raises(FetchError, match=r"scene_id 's0'.*no luck") as caught:
         local(found, root, failing("transient"))

@@ -69,7 +69,9 @@ def test_parts_that_nothing_refers_to_are_an_error(root: Path) -> None:
         ("music", samples.picture(), "is JPEG"),
     ],
 )
-def test_an_inline_part_must_be_what_its_field_needs(root: Path, field: str, part: bytes, what: str) -> None:
+def test_an_inline_part_must_have_a_format_of_its_field(
+    root: Path, field: str, part: bytes, what: str
+) -> None:
     data = story(music="inline:0") if field == "music" else story({field: "inline:0"})
     with pytest.raises(AssetReferenceError, match=what):
         check(data, root, parts=(part,))
@@ -81,7 +83,7 @@ def test_an_inline_part_has_the_limit_of_assets(root: Path) -> None:
         check(story({"image": "inline:0"}), root, parts=(samples.picture(),), asset_max_mb=0.0001)
 
 
-def test_what_was_swept_from_the_inbox_fails_for_good(root: Path) -> None:
+def test_a_job_whose_part_was_swept_from_the_inbox_fails_permanently(root: Path) -> None:
     found = check(story({"image": "inline:0"}), root, parts=(samples.picture(),))
     (root.parent / "inbox" / found[0]["scenes"][0]["image"].removeprefix("inbox:")).unlink()
     with pytest.raises(AssetReferenceError, match=r"scene_id 's0'.*no longer in the inbox"):

@@ -49,7 +49,7 @@ def test_every_field_that_names_a_file_becomes_its_absolute_path(root: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["lighthouse.json", "voyage.yaml"])
-def test_a_story_stays_itself(name: str) -> None:
+def test_a_checked_story_is_still_the_same_story(name: str) -> None:
     given = load_story(EXAMPLES / name)
     checked, _ = check_references(given, {}, node=node(EXAMPLES), parts=(), inbox=Path("none"))
     again = parse_story(checked)
@@ -159,7 +159,7 @@ def test_a_path_that_leads_out_or_nowhere_is_refused(
 
 
 @pytest.mark.parametrize("name", ["a\0.jpg", "a\n.jpg", "a\ud800.jpg", "\udcff.jpg"])
-def test_a_path_that_is_no_text_is_refused(root: Path, name: str) -> None:
+def test_a_path_that_is_not_text_is_refused(root: Path, name: str) -> None:
     with pytest.raises((AssetReferenceError, StoryError)):
         check(story({"image": name}), root)
     for section, key in (("watermark", "image"), ("audio", "music")):
@@ -169,7 +169,7 @@ def test_a_path_that_is_no_text_is_refused(root: Path, name: str) -> None:
         check(story(), root, config={"scenes": {"text_font": f"{name}.ttf"}})
 
 
-def test_an_error_tells_nothing_of_what_is_outside(root: Path, tmp_path: Path) -> None:
+def test_an_error_does_not_reveal_files_outside_the_folders(root: Path, tmp_path: Path) -> None:
     words = []
     for name in ("secret.jpg", "nothing.jpg"):
         with pytest.raises(AssetReferenceError) as caught:
@@ -184,7 +184,7 @@ def test_without_roots_no_path_is_allowed(tmp_path: Path, root: Path) -> None:
             check_references(story({"image": name}), {}, node=Node(), parts=(), inbox=tmp_path)
 
 
-def test_other_spellings_of_a_field_do_not_pass_by(root: Path) -> None:
+def test_fields_in_other_spellings_are_checked_too(root: Path) -> None:
     outside = "/etc/hostname"
     bad: list[Any] = [
         story({"video": outside}),

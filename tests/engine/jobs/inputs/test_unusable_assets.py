@@ -54,7 +54,9 @@ def test_a_url_that_is_no_asset_is_under_the_lenient_policy_left_out_with_a_warn
 
 
 @pytest.mark.parametrize("number", range(len(INSTEAD)))
-def test_otherwise_it_is_an_error_wherever_it_is_named(root: Path, number: int) -> None:
+def test_a_url_that_is_no_asset_is_an_error_under_other_policies_in_every_field(
+    root: Path, number: int
+) -> None:
     data, config = json.loads(json.dumps(EVERYWHERE))
     found = check(data, root, config=config)
     place, _ = INSTEAD[number]
@@ -107,7 +109,7 @@ def test_a_part_of_another_format_is_kept_under_the_lenient_policy_for_the_worke
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "a\0b", "inline:3", "inbox:x", "ftp://x/y"])
-def test_what_a_job_may_not_name_is_an_error_under_each_policy(root: Path, name: str) -> None:
+def test_a_forbidden_asset_is_an_error_under_each_policy(root: Path, name: str) -> None:
     for policy in POLICIES.values():
         with pytest.raises((AssetReferenceError, StoryError)):
             check(story({"image": name}), root, policy=policy)

@@ -259,7 +259,7 @@ while True:
 """
 
 
-def test_nothing_that_was_acknowledged_is_lost_where_the_writer_is_killed(tmp_path: Path) -> None:
+def test_no_acknowledged_write_is_lost_if_the_writer_is_killed(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)

@@ -125,7 +125,7 @@ class TestKeys:
         ids |= {submit(ledger), submit(ledger)}
         assert len(ids) == 4
 
-    def test_a_known_key_is_answered_where_the_queue_is_full(self, ledger: Ledger) -> None:
+    def test_a_known_key_is_answered_if_the_queue_is_full(self, ledger: Ledger) -> None:
         job_id = submit(ledger, key="k", max_queued=1)
         with pytest.raises(QueueFull):
             submit(ledger, max_queued=1)
@@ -330,7 +330,7 @@ class TestFences:
         assert ledger.attempts.complete(job_id, fence, {})
         assert not ledger.attempts.complete(job_id, fence, {})
 
-    def test_after_an_end_nothing_can_be_said(self, ledger: Ledger) -> None:
+    def test_an_ended_attempt_accepts_no_progress_and_no_failure(self, ledger: Ledger) -> None:
         job_id = submit(ledger)
         attempt = claim(ledger)
         publish(ledger, attempt)
@@ -410,9 +410,7 @@ class TestQuestions:
         ledger.jobs.request_cancel(job_id)
         assert kinds(ledger, job_id) == ["queued", "processing", "requeued", "cancelled"]
 
-    def test_changed_tells_of_every_commit_here_and_elsewhere_once(
-        self, ledger: Ledger, clock: FakeClock
-    ) -> None:
+    def test_changed_reports_every_commit_of_any_process_once(self, ledger: Ledger, clock: FakeClock) -> None:
         with Ledger(ledger.file.path, clock=clock) as other:
             for one in (ledger, other):
                 assert one.file.changed()
@@ -434,7 +432,7 @@ class TestQuestions:
         assert full.value.details == {"retry_after": full.value.retry_after}
 
 
-def test_what_was_processing_is_given_back_when_a_node_starts(tmp_path: Path) -> None:
+def test_jobs_in_processing_are_queued_again_when_a_node_starts(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as before:
         ids = [submit(before) for _ in range(3)]
         attempts = [claim(before) for _ in range(2)]

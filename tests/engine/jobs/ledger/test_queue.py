@@ -226,7 +226,7 @@ def test_the_queue_length_is_counted_by_priority(ledger: Ledger, clock: FakeCloc
     assert ledger.queue.length_by_priority() == {"high": 0, "normal": 0, "low": 2}
 
 
-def test_a_restart_keeps_what_was_left_of_a_wait(tmp_path: Path) -> None:
+def test_a_wait_continues_after_a_restart(tmp_path: Path) -> None:
     """Without a reboot the monotonic clock goes on: such a wait is neither longer nor begun anew."""
     clock = FakeClock()
     with Ledger(tmp_path / "l", clock=clock) as before:
@@ -276,7 +276,7 @@ def test_the_queue_keeps_its_order_after_a_reboot(tmp_path: Path, clock: FakeClo
         assert claimed(after) == ["first", "second", "low", "too late"]
 
 
-def test_a_retrys_wait_is_never_longer_where_the_machine_was_started_anew(tmp_path: Path) -> None:
+def test_a_retry_never_waits_longer_after_a_reboot_of_the_machine(tmp_path: Path) -> None:
     long_up = FakeClock(monotonic=1_000_000.0)
     with Ledger(tmp_path / "l", clock=long_up) as before:
         job_id = submit(before)

@@ -110,7 +110,7 @@ def test_claims_of_a_large_ledger_come_in_order(large: Path) -> None:
 
 
 class TestPurge:
-    def test_what_ended_long_ago_goes_with_its_events_and_nothing_else(self, tmp_path: Path) -> None:
+    def test_only_old_ended_jobs_and_their_events_are_purged(self, tmp_path: Path) -> None:
         clock = FakeClock()
         with Ledger(tmp_path / "l", clock=clock) as ledger:
             old = [submit(ledger, key=f"k{number}") for number in range(3)]

@@ -56,7 +56,7 @@ def sample(port: int, name: str, **labels: str) -> float:
     return -1.0
 
 
-def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: Path) -> None:
+def test_a_node_reports_its_metrics_health_and_readiness(tmp_path: Path, session_cache: Path) -> None:
     port = free_port()
     with node_process(
         tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}", "drain_timeout": 20}

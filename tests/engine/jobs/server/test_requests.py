@@ -30,7 +30,7 @@ def test_ping_returns_the_supported_protocol(server: RunningServer, speaker: Spe
     assert pong["max_parts"] == 64
 
 
-def test_a_ping_that_goes_to_the_writer_is_answered_only_if_that_answers(tmp_path: Path) -> None:
+def test_a_ping_to_the_writer_is_answered_only_if_the_writer_answers(tmp_path: Path) -> None:
     with RunningServer(node_config(tmp_path)) as server, Speaker(server.requests, timeout=1.5) as speaker:
         assert speaker.ask("ping", {"writer": True}).keys() == speaker.ask("ping").keys()
         (writer,) = children_of(server.process.pid)
@@ -70,7 +70,7 @@ def test_stats_count_the_jobs(speaker: Speaker) -> None:
     assert (after["slots"], after["draining"], after["max_queued"]) == (2, False, 10_000)
 
 
-def test_what_is_acknowledged_is_in_the_ledger(server: RunningServer, speaker: Speaker) -> None:
+def test_an_acknowledged_job_is_in_the_ledger(server: RunningServer, speaker: Speaker) -> None:
     job_id = submit(speaker, key=f"acked-{speaker.mark!r}"[:20].replace("'", ""), max_attempts=7)
     with server.ledger() as ledger:
         job = ledger.jobs.get(job_id)
@@ -163,7 +163,7 @@ REFUSED: dict[str, tuple[list[bytes], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_request_is_refused_by_name(server: RunningServer, name: str) -> None:
+def test_a_malformed_request_is_refused_with_the_field(server: RunningServer, name: str) -> None:
     frames, code, words = REFUSED[name]
     with Speaker(server.requests) as speaker:
         speaker.socket.send_multipart(frames)
@@ -275,7 +275,7 @@ def test_a_full_queue_is_busy_and_high_priority_has_its_reserve(tmp_path: Path) 
         assert speaker.ask("stats")["queued"] == 12
 
 
-def test_a_client_over_its_rate_limit_is_told_when_to_retry(tmp_path: Path) -> None:
+def test_the_reply_to_a_client_over_its_rate_limit_gives_the_time_of_a_retry(tmp_path: Path) -> None:
     config = node_config(tmp_path, max_requests_per_second=20)
     with RunningServer(config) as server, Speaker(server.requests) as hasty, Speaker(server.requests) as calm:
         for _ in range(60):

@@ -43,7 +43,7 @@ def refused(check: SubmitCheck, *, parts: tuple[bytes, ...] = (), **fields: Any)
     return caught.value.reply
 
 
-def test_a_job_has_what_the_submit_says_and_what_it_leaves_to_the_node(
+def test_a_job_has_the_submitted_values_and_otherwise_the_defaults_of_the_node(
     check: SubmitCheck, config: Config
 ) -> None:
     job = prepare(check, story=WITH_ID)
@@ -103,7 +103,7 @@ class TestDigest:
         parts = [prepare(check, story=IMAGE_STORY, parts=(part,)).digest for part in (PNG, PNG + b"x", PNG)]
         assert parts[0] == parts[2] != parts[1]
 
-    def test_what_says_nothing_of_the_content_does_not_change_it(self, check: SubmitCheck) -> None:
+    def test_fields_other_than_the_content_do_not_change_the_digest(self, check: SubmitCheck) -> None:
         plain = prepare(check)
         assert prepare(check, key="k", max_attempts=9, config={}).digest == plain.digest
         assert check.prepare(Submit(story=STORY), "another", ()).digest == plain.digest
@@ -124,7 +124,7 @@ class TestAssets:
             ({"image": "http://127.0.0.1:22/x"}, "scenes[0].image"),
         ],
     )
-    def test_no_scene_names_what_is_not_the_client_s(
+    def test_a_scene_cannot_name_stored_parts_of_other_jobs(
         self, check: SubmitCheck, own_id: dict[str, str], scene: dict[str, str], field: str
     ) -> None:
         error = refused(check, story={"title": "T", "scenes": [{"scene_id": "a", **scene}], **own_id})
@@ -307,7 +307,7 @@ class TestStory:
             ({"title": "T", "scenes": [{"scene_id": "a", "text": "x"}] * 2}, "story"),
         ],
     )
-    def test_a_wrong_one_is_refused_by_the_field_as_it_was_written(
+    def test_the_error_names_the_field_in_the_spelling_of_the_story(
         self, check: SubmitCheck, story: dict[str, Any], field: str
     ) -> None:
         error = refused(check, story=story)
@@ -330,7 +330,7 @@ class TestStory:
         ("config: it is nested too deeply: allowed: less", "config"),
     ],
 )
-def test_only_a_key_is_taken_for_a_field(message: str, field: str) -> None:
+def test_only_a_key_becomes_the_field_of_an_error(message: str, field: str) -> None:
     assert submit_check._config_field(message) == field
 
 

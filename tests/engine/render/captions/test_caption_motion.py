@@ -98,7 +98,7 @@ def letters(frame: Frames) -> int:
 
 
 @needs_native
-def test_letters_are_typed_at_a_steady_pace_where_nothing_is_spoken(tmp_path: Path) -> None:
+def test_letters_are_typed_at_a_steady_pace_without_narration(tmp_path: Path) -> None:
     frames, _ = render(tmp_path, caption("LILTFLETIL", animation="typewriter"))
     whole = frames[STOP - 1]
     assert letters(whole) == 10
@@ -234,7 +234,7 @@ def test_words_that_are_not_spoken_are_not_highlighted(tmp_path: Path) -> None:
     assert (art.spoken, art.text) == (None, None)
 
 
-def test_parts_of_a_picture_never_overlap_and_cover_it_when_all_is_typed(tmp_path: Path) -> None:
+def test_typed_parts_of_a_caption_never_overlap_and_cover_it_at_the_end(tmp_path: Path) -> None:
     spoken = FrameRange(START + 5, STOP - 5)
     text = "Two lines of words, שלום and hello, one under the other"
     words = caption(text, style=ROUND, animation="typewriter", highlight=YELLOW, spoken=spoken)

@@ -255,7 +255,7 @@ def test_a_text_of_five_thousand_characters_stays_inside_the_frame(tmp_path: Pat
     assert lines[-1] <= SIZE_PX[1] * (1 - area.bottom) + 1
 
 
-def test_what_was_drawn_once_is_found_in_the_cache(tmp_path: Path) -> None:
+def test_a_caption_is_drawn_once_and_then_cached(tmp_path: Path) -> None:
     _, first = render(tmp_path, caption("raster"), caption("drawtext"))
     written = {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.*")}
     _, second = render(tmp_path, caption("raster"), caption("drawtext"))
@@ -268,7 +268,7 @@ def test_what_was_drawn_once_is_found_in_the_cache(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut off", "one bit", "no picture"])
 @pytest.mark.parametrize("form", ["raster", "drawtext", "typed"])
-def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, form: str, damage: str) -> None:
+def test_a_corrupt_cache_entry_is_made_again(tmp_path: Path, form: str, damage: str) -> None:
     given = caption("raster", animation="typewriter") if form == "typed" else caption(form)
     timeline = timeline_of([clip_of(flat(tmp_path / "grey.png", GREY, SIZE_PX), 0, FRAMES)])
     timeline, cache = replace(timeline, captions=(given,)), ContentCache(tmp_path / "cache")

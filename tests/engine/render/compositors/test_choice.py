@@ -18,7 +18,7 @@ def test_a_compositor_that_cannot_draw_here_is_an_error_that_lists_those_that_ca
     assert choose_compositor("ffmpeg").name == "ffmpeg"
 
 
-def test_the_native_compositor_is_taken_where_its_extension_was_built() -> None:
+def test_the_native_compositor_is_chosen_if_its_extension_was_built() -> None:
     chosen = choose_compositor("auto")
     assert chosen.name == ("native" if native.available() else "ffmpeg")
     if native.available():
