@@ -1,4 +1,4 @@
-"""What README and docs say is so."""
+"""The commands, keys, Python and links in README and docs are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class or function has a name of its own: whoever searches for one finds one."""
+"""A class or function has a name that no other has, so that a search finds one place."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def _constraints(annotation: Any) -> list[Any]:
     return [part for item in own for part in getattr(item, "metadata", None) or [item]] + inner
 
 
-def _bounds(detail: ErrorDetails, model: type[BaseModel], low: str, high: str) -> tuple[Any, Any]:
+def _bounds_at(detail: ErrorDetails, model: type[BaseModel], low: str, high: str) -> tuple[Any, Any]:
     """Return the bounds of the field at an error's location, as the attributes `low` and `high` of its constraints.
 
     A bound is None if the field has none, or if parts of the field have different ones.
@@ -79,8 +79,8 @@ def between(low: Any, high: Any, *, above: Any = None, below: Any = None, unit: 
 
 def _number_range(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """Return the range of numbers that the field at an error's location allows; empty if it has none."""
-    low, high = _bounds(detail, model, "ge", "le")
-    above, below = _bounds(detail, model, "gt", "lt")
+    low, high = _bounds_at(detail, model, "ge", "le")
+    above, below = _bounds_at(detail, model, "gt", "lt")
     return between(low, high, above=above, below=below)
 
 
@@ -200,7 +200,7 @@ def _allowed(detail: ErrorDetails, model: type[BaseModel], message: str) -> str:
     if kind.startswith(("greater_than", "less_than")):
         return f"; allowed: {_number_range(detail, model) or message.removeprefix('Input should be ')}"
     if kind in _LENGTHS:
-        low, high = _bounds(detail, model, "min_length", "max_length")
+        low, high = _bounds_at(detail, model, "min_length", "max_length")
         low, high = context.get("min_length", low), context.get("max_length", high)
         unit = "characters" if isinstance(detail["input"], str) else "items"
         return f"; allowed: {between(low, high, unit=unit)}"

@@ -126,7 +126,7 @@ def test_pythons_share_is_measured_on_the_same_segments_and_frames(plan: VideoPl
     assert 10 < found["python_us_a_frame"] < 20_000
 
 
-def test_contenders_take_turns_and_tell_their_own_seconds(tmp_path: Path) -> None:
+def test_contenders_take_turns_and_report_their_own_seconds(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = f"import json; open({str(log)!r}, 'a').write(%r); print(json.dumps({{'working_s': 0.5}}))"
     contenders = [

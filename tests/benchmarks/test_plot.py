@@ -1,4 +1,4 @@
-"""The chart: what it draws is what the results hold."""
+"""The chart shows the numbers of the results."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ def cameras(scenes: list[dict[str, Any]], **options: Any) -> list[Camera]:
 WHOLE = Rect(0, 0, 1, 1)
 
 
-def test_ken_burns_goes_in_and_out_in_turn() -> None:
+def test_ken_burns_zooms_in_and_out_alternately() -> None:
     one, two, three = cameras([{"duration": 4}] * 3)
     assert one.start == WHOLE
     assert one.end.width == pytest.approx(1 / 1.2)  # 5 % a second over 4 seconds
@@ -369,7 +369,7 @@ def test_letters_grow_with_the_frame(size: list[int], scale: float) -> None:
     assert (style.shadow.dx_px, style.shadow.dy_px, style.shadow.blur_px) == (2 * scale, 4 * scale, 8 * scale)
 
 
-def test_a_scene_s_look_beats_the_configuration_s() -> None:
+def test_the_look_of_a_scene_overrides_the_configuration() -> None:
     config = {
         "scenes": {
             "text_size": 30,
@@ -417,7 +417,7 @@ def test_a_relative_font_file_is_taken_from_the_story_s_folder() -> None:
     assert timeline.captions[0].font == "/stories/f/My.ttf"
 
 
-def test_music_lies_under_the_whole_at_its_level() -> None:
+def test_music_is_heard_throughout_at_its_level() -> None:
     music = sound(10, "m.mp3")
     (track,) = composed([{"duration": 3}, {"duration": 3}], music=music).timeline.audio
     assert (track.kind, track.at, track.duration, track.gain_db) == ("music", 0, Fraction(11, 2), 0)

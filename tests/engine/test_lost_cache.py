@@ -1,4 +1,4 @@
-"""A cache whose files disappear while they are used: renders give the same video, or go on without it."""
+"""A cache whose files disappear during a render: the video is the same."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_bound_of_a_cache_holds_during_a_render(tmp_path: Path, pictures: Pa
     finally:
         ended.set()
         thread.join()
-    # What is deleted and written while the files are listed may be counted twice.
+    # A file that is deleted and written again during the listing may be counted twice.
     assert 30_000 < most[0] < 80_000
     assert sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) < 60_100
 

@@ -101,7 +101,7 @@ def test_an_error_gives_every_length_in_seconds(scenes: list[tuple[int, int, boo
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 80), st.booleans()), min_size=1, max_size=8))
-def test_no_overlap_is_negative_or_longer_than_what_was_wanted_and_scenes_hold_their_own(
+def test_overlaps_are_not_negative_nor_longer_than_requested_and_fit_their_scenes(
     scenes: list[tuple[int, int, bool]],
 ) -> None:
     try:

@@ -38,7 +38,7 @@ FRAME_COUNT = 36
 
 
 def run(*arguments: str | Path) -> Any:
-    """Run the command and return what it did."""
+    """Run a command and return the finished process."""
     return subprocess.run(
         [sys.executable, "-m", "video_pipeline.engine.cli.main", *map(str, arguments)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What a start imports: commands that only print import nothing that draws, validates or encodes."""
+"""The modules that a start imports: commands that only print import no drawing, validation or encoding."""
 
 from __future__ import annotations
 

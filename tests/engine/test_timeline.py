@@ -186,7 +186,7 @@ def whole_inside_one(transition: Transition, segments: tuple[FrameRange, ...]) -
 
 
 def ends(timeline: Timeline) -> list[int]:
-    """Return the frame at which each clip is gone, its transition with it."""
+    """Return the first frame after each clip and its transition."""
     return [clip.frames.stop for clip in timeline.clips]
 
 
@@ -344,7 +344,7 @@ def test_a_segment_lasts_eight_seconds_at_any_rate() -> None:
     assert len(of((30, 0), fps=Fraction(1, 100)).segments()) == 30, "at least a frame"
 
 
-def test_a_chapter_ends_where_the_next_begins() -> None:
+def test_a_chapter_ends_when_the_next_begins() -> None:
     assert [
         (frames.start, frames.stop, name) for frames, name in of((60, 15), (60, 0), (30, 0)).chapters()
     ] == [

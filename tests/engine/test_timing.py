@@ -94,7 +94,7 @@ def test_frame_rates_are_exact_fractions(written: float | str, meant: Fraction) 
 
 
 @pytest.mark.parametrize("nominal", [24, 30, 48, 60])
-def test_a_rate_means_an_ntsc_rate_only_within_a_hundredth(nominal: int) -> None:
+def test_a_rate_is_read_as_an_ntsc_rate_only_within_a_hundredth(nominal: int) -> None:
     ntsc, near, away = (
         Fraction(nominal * 1000, 1001),
         Fraction(9, 1000) + Fraction(99, 100_000),

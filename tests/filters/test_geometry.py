@@ -1,4 +1,4 @@
-"""Rectangles, views and sizes as numbers: worked out by hand, or by the formula of `tests.support.camera`."""
+"""Rectangles, views and sizes as numbers, from known results or the formula of `tests.support.camera`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_camera_moves_if_its_start_and_end_differ() -> None:
     assert MOVE.easing == "linear"
 
 
-def test_the_bounds_hold_both_ends_and_no_more() -> None:
+def test_the_bounds_of_a_move_are_the_smallest_rectangle_around_both_ends() -> None:
     assert close(MOVE.bounds(), 0.1, 0.05, 0.8, 0.9)
     assert close(Camera(MOVE.end, MOVE.start).bounds(), 0.1, 0.05, 0.8, 0.9)
     assert close(Camera(Rect(0, 0.5, 0.2, 0.5), Rect(0.7, 0, 0.3, 0.1)).bounds(), 0, 0, 1, 1)
@@ -153,7 +153,9 @@ def test_a_rectangle_is_widened_about_its_middle_and_moved_inside(
         (Window(2, 4, 98, 56), True),
     ],
 )
-def test_a_window_lies_on_the_grid_if_each_edge_does_or_is_the_picture_s(window: Window, lies: bool) -> None:
+def test_a_window_is_on_the_grid_if_its_edges_are_on_it_or_are_those_of_the_picture(
+    window: Window, lies: bool
+) -> None:
     assert window.lies_on((2, 2), (100, 61)) == lies
 
 

@@ -1,4 +1,4 @@
-"""The graph module against the real ffmpeg: what a value says is what the filter gets."""
+"""The graph module with the real ffmpeg: a filter gets exactly the given values."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_an_option_without_a_value_is_a_flag(tmp_path: Path) -> None:
     assert at < command.index("-i")
 
 
-def test_sound_and_picture_of_a_file_are_told_apart(tmp_path: Path) -> None:
+def test_sound_and_picture_of_a_file_are_distinguished(tmp_path: Path) -> None:
     def mapped(stream: Stream) -> str:
         return filter_complex([stream.filter("null")])
 

@@ -147,7 +147,7 @@ def test_zoompan_puts_every_point_within_a_step_of_the_formula(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_both_filters_agree_about_which_frame_is_which(tmp_path: Path, move: str) -> None:
+def test_both_filters_number_frames_alike(tmp_path: Path, move: str) -> None:
     picture_px, camera = MOVES[move]
     first, _ = blob_compositor(tmp_path, picture_px, camera, "perspective")
     second, _ = blob_compositor(tmp_path, picture_px, camera, "zoompan")
@@ -328,7 +328,7 @@ def test_the_plane_is_never_smaller_than_the_canvas_nor_without_bound(
 
 
 def value(expression: str, **variables: float) -> float:
-    """Return what FFmpeg makes of an expression of these filters."""
+    """Return the value that FFmpeg computes for an expression of these filters."""
     known: dict[str, object] = {
         "clip": lambda x, low, high: min(max(x, low), high),
         "floor": math.floor,
@@ -362,7 +362,7 @@ CANVAS_PX = (180, 120)
 
 
 @pytest.mark.parametrize("first_frame", [0, 5])
-def test_perspective_reads_the_corners_of_the_view_from_a_window_that_goes_along(first_frame: int) -> None:
+def test_perspective_reads_the_corners_of_the_view_from_a_moving_window(first_frame: int) -> None:
     frames = 17
     plane = plane_px(CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX)
     assert plane == (210, 120)
@@ -381,7 +381,7 @@ def test_perspective_reads_the_corners_of_the_view_from_a_window_that_goes_along
         for name, same in (("x2", "x0"), ("x3", "x1"), ("y1", "y0"), ("y3", "y2")):
             assert corners[name] == corners[same]
         for axis, (near, far) in enumerate(((left, right), (top, bottom))):
-            # The view in pixels of the plane, by the formula: where u is 0, and where it is the canvas.
+            # The view in pixels of the plane, by the formula: its left end (u is 0) and its right one (u is the canvas).
             ends = [
                 place(CROSSING, (at, at), number + first_frame, frames, (1, 1))[axis] for at in (0.0, 1.0)
             ]

@@ -1,4 +1,4 @@
-"""Fades and overlays agree with float64 on every target, and are exact where nothing or everything is drawn."""
+"""Fades and overlays agree with float64 on every target, and are exact if nothing or everything is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the command line as a user does: a process of its own."""
+"""Run the command line as a user does, in another process."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from video_pipeline.engine.jobs.client.transport import (
     KEY_VARIABLES,
     Transport,
     TransportOptions,
-    check_url,
+    check_node_url,
 )
 from video_pipeline.engine.jobs.messages import Encoding
 
@@ -57,7 +57,7 @@ def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Transport:
         allowed = ", ".join(ConnectOptions.__annotations__)
         raise TypeError(f"{', '.join(sorted(unknown))}: is no option of a connection; allowed: {allowed}")
     if not url and (default := os.environ.get(URL_VARIABLE)):
-        check_url(default, f"environment variable {URL_VARIABLE}")
+        check_node_url(default, f"environment variable {URL_VARIABLE}")
         url = default
     for option, variable in KEY_VARIABLES.items():
         if options.get(option) is None:

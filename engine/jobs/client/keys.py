@@ -35,15 +35,17 @@ def client_keys(
     if not key_file or not node_key:
         missing = KEY_NAMES["node_key" if key_file else "key_file"]
         raise ConfigError(f"{missing}: is missing; give both keys or neither")
-    own = _read("key_file", key_file)
+    own = _read_named_key("key_file", key_file)
     assert own.secret is not None
     text = os.fspath(node_key)
     return ClientKeys(
-        own.secret, own.public, text.encode() if _is_key(text) else _read("node_key", node_key).public
+        own.secret,
+        own.public,
+        text.encode() if _is_key(text) else _read_named_key("node_key", node_key).public,
     )
 
 
-def _read(option: Literal["key_file", "node_key"], path: str | os.PathLike[str]) -> KeyPair:
+def _read_named_key(option: Literal["key_file", "node_key"], path: str | os.PathLike[str]) -> KeyPair:
     try:
         return read_key(Path(path), secret=option == "key_file")
     except ConfigError as error:

@@ -49,7 +49,7 @@ KEY_NAMES: Final[dict[str, str]] = {
 """How errors name a key: by the argument, the option and the environment variable that can give it."""
 
 
-def check_url(url: str, name: str) -> None:
+def check_node_url(url: str, name: str) -> None:
     """Raise ConfigError, which begins with `name`, if a text is not the URL of a node."""
     if not as_str(url, name).startswith(("tcp://", "ipc://")):
         raise ConfigError(f"{name}: got {url!r}; allowed: tcp://HOST:PORT or ipc://PATH")
@@ -71,7 +71,7 @@ class TransportOptions:
         for name, key in (("key_file", self.key_file), ("node_key", self.node_key)):
             if key is not None:
                 as_path(key, name)
-        check_url(self.connect, "connect")
+        check_node_url(self.connect, "connect")
         timeout = as_seconds(self.timeout, "timeout")
         if timeout is None or not 0 < timeout < math.inf:
             raise ConfigError(f"timeout: got {self.timeout!r}; allowed: more than 0 seconds")

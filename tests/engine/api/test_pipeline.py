@@ -49,7 +49,7 @@ def is_video(result: dict[str, Any]) -> bool:
 
 
 class StoryGenerator:
-    """Writes a story of its own, as the guide's does."""
+    """Writes a story, like the generator of the original design."""
 
     def __init__(self, config: Any = None) -> None:
         self.config = config
@@ -266,7 +266,7 @@ def test_the_orchestrator_takes_generators_and_pipelines_of_both_kinds(kind: str
 
 
 def job(job_id: str, **fields: Any) -> VideoJob:
-    """Return a job as the guide makes them."""
+    """Return a job in the original format."""
     return VideoJob(
         **{
             "job_id": job_id,

@@ -132,7 +132,7 @@ def test_a_download_whose_rest_is_zeros_holds_its_last_frame(
     assert clipped.warning is not None
 
 
-def test_a_whole_file_has_no_warning_and_ends_where_it_is_cut(whole: Path) -> None:
+def test_a_complete_file_has_no_warning_and_ends_at_its_cut(whole: Path) -> None:
     assert probed(whole).warning is None
     assert probed(whole).footage.last_frame == Fraction(FRAMES - 1, FPS)
     part = probed(whole, start=0.5, end=1.5)
@@ -163,7 +163,7 @@ def test_a_start_in_the_last_frame_shows_it(whole: Path, start: float) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts", "mp4"])
-def test_a_clip_is_measured_from_where_it_starts(whole: Path, tmp_path: Path, suffix: str) -> None:
+def test_the_length_of_a_clip_is_counted_from_its_start(whole: Path, tmp_path: Path, suffix: str) -> None:
     path = remuxed(whole, tmp_path / f"a.{suffix}", "-output_ts_offset", "100")
     clipped = probed(path)
     assert clipped.footage.duration == pytest.approx(3, abs=0.05)
@@ -225,7 +225,7 @@ def test_a_clip_whose_size_changes_is_shown_to_its_end(tmp_path: Path) -> None:
     for compositor in compositors(timeline):
         frames = draw_range(compositor)
         assert len(frames) == 60
-        assert frames[59, :30].max() <= 20  # the wide part stands on black
+        assert frames[59, :30].max() <= 20  # the wide part is on black
         assert frames[59, 90:100].max() > 100
 
 

@@ -160,7 +160,7 @@ def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(
     assert f"Host: asset.example:{server.port}\r\n".encode() in server.heads[0]
 
 
-def test_a_name_that_is_rebound_between_two_redirects_is_judged_anew(tmp_path: Path) -> None:
+def test_the_address_of_a_name_is_checked_again_after_a_redirect(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def rebinding(host: str, port: int) -> Sequence[Address]:
@@ -339,7 +339,7 @@ def test_more_than_was_announced_is_left_unread(tmp_path: Path) -> None:
     [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + PICTURE[:9]],
     ids=["no answer", "in the head", "in the body"],
 )
-def test_a_server_that_falls_silent_is_left(tmp_path: Path, before: bytes) -> None:
+def test_a_server_that_stops_sending_is_a_transient_failure(tmp_path: Path, before: bytes) -> None:
     done = threading.Event()
 
     def talk(wire: socket.socket, head: bytes) -> None:
@@ -439,7 +439,7 @@ def test_tls_is_checked_for_the_name(tmp_path: Path) -> None:
         error = failure(url, folder, resolver=_at_home, context=client_context)
         assert error.kind == "unusable"
         assert "certificate" in str(error)
-        # By default it is the system's authorities that are trusted, and nobody signed this one.
+        # By default only the system's authorities are trusted, and this certificate is self-signed.
         error = failure(f"https://asset.example:{server.port}/", folder, resolver=_at_home)
         assert error.kind == "unusable"
         assert "certificate" in str(error)

@@ -85,7 +85,7 @@ def test_the_sound_of_every_container_is_heard_in_its_place(tmp_path: Path, suff
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
-def test_a_clip_is_as_long_as_its_picture_however_long_its_sound_is(tmp_path: Path, suffix: str) -> None:
+def test_the_length_of_a_clip_is_that_of_its_pictures_not_of_its_sound(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     ffmpeg(*PICTURE, "-f", "lavfi", "-i", "sine=d=90:r=48000", path)
     clipped = probed(path)

@@ -28,7 +28,7 @@ SMALL = {"size": [216, 384]}
 
 
 def settings(folder: Path, **sections: Any) -> dict[str, Any]:
-    """Return a configuration that is quick (small pictures, nobody speaks) and keeps to its own cache."""
+    """Return a quick configuration: small pictures, no narration, a cache in the folder."""
     merged: dict[str, Any] = {
         "video": SMALL,
         "tts": {"service": "none"},
@@ -374,7 +374,7 @@ def test_a_clip_without_a_usable_picture_fails_in_the_asset_stage(tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", ["webp", "png"])
-def test_of_an_animated_picture_the_first_is_shown_with_a_warning(tmp_path: Path, suffix: str) -> None:
+def test_the_first_picture_of_an_animated_file_is_shown_with_a_warning(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (64, 96), colour) for colour in ("red", "green", "blue")]
     path = tmp_path / f"moving.{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)

@@ -42,6 +42,6 @@ def test_letters_of_the_packaged_fonts_are_not_missing(text: str) -> None:
     assert (missing.letters, missing.others) == ((), ())
 
 
-def test_characters_of_no_script_are_told_apart_from_letters() -> None:
+def test_characters_of_no_script_are_distinguished_from_letters() -> None:
     missing = find_missing("a \ue000 \U0010fffd 桃", fonts=FONTS)
     assert (missing.letters, missing.others) == (("桃",), ("\ue000", "\U0010fffd"))

@@ -81,7 +81,7 @@ def test_a_wav_is_as_long_as_its_samples(tmp_path: Path) -> None:
     assert probe_sound(path).duration == Fraction(24001, 24000)
 
 
-def test_a_header_that_promises_more_than_the_file_holds_is_not_believed(tmp_path: Path) -> None:
+def test_a_header_that_promises_more_sound_than_the_file_has_is_corrected(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "cut.wav", np.full(48000 * 4, 0.1), 48000)
     whole = path.read_bytes()
     path.write_bytes(whole[: 44 + 48000 * 2])

@@ -155,7 +155,7 @@ def test_other_ports_are_free_for_either_scheme(port: int) -> None:
         ("http://2606:4700::1111/", "ort"),
     ],
 )
-def test_each_refusal_says_what_is_wrong(text: str, words: str) -> None:
+def test_each_refusal_names_the_fault(text: str, words: str) -> None:
     assert words in refusal(text)
 
 

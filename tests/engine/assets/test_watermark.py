@@ -42,7 +42,7 @@ def prepared(path: Path, folder: Path, **settings: object) -> Watermark | None:
         ("bottom_right", (252, 568)),
     ],
 )
-def test_it_stands_in_its_corner_at_its_size(tmp_path: Path, corner: str, place: tuple[int, int]) -> None:
+def test_the_watermark_has_its_corner_and_size(tmp_path: Path, corner: str, place: tuple[int, int]) -> None:
     path = logo(tmp_path / "logo.png")
     mark = prepared(path, tmp_path, corner=corner, width=0.2, margin=0.1, opacity=0.5)
     assert mark is not None
@@ -67,7 +67,7 @@ def test_colours_under_transparency_do_not_show(tmp_path: Path, name: str) -> No
         assert pixels[:, :30, 3].max() == 0
 
 
-def test_one_that_is_higher_than_the_frame_becomes_narrower(tmp_path: Path) -> None:
+def test_a_watermark_higher_than_the_frame_becomes_narrower(tmp_path: Path) -> None:
     mark = prepared(logo(tmp_path / "tall.png", (20, 400)), tmp_path, width=0.5, margin=0.05)
     assert mark is not None
     assert mark.height_px == FRAME_PX[1] - 2 * 18

@@ -23,7 +23,7 @@ from tests.support.paths import ROOT
 from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.jobs.client.client import NodeClient
 
-NOBODY = "job-" + "0" * 24
+NO_JOB = "job-" + "0" * 24
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -182,7 +182,7 @@ def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     status, out, _ = run("watch", long)
     assert status == 130
     assert out.splitlines()[-1] == f"{long}  cancelled"
-    assert run("cancel", long)[0] == 0  # it is what was asked for
+    assert run("cancel", long)[0] == 0  # the picture is the one of the request
     status, _, err = run("cancel", failed)
     assert status == 1
     assert f"{failed} is failed" in err
@@ -208,9 +208,9 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["status", NOBODY], 1, f"there is no job {NOBODY}"),
-        (["watch", NOBODY], 1, f"there is no job {NOBODY}"),
-        (["cancel", NOBODY], 1, f"there is no job {NOBODY}"),
+        (["status", NO_JOB], 1, f"there is no job {NO_JOB}"),
+        (["watch", NO_JOB], 1, f"there is no job {NO_JOB}"),
+        (["cancel", NO_JOB], 1, f"there is no job {NO_JOB}"),
         (["status", "../ledger"], 2, "JOB: got '../ledger'; allowed: the id of a job"),
         (["list", "--limit", "-1"], 2, "--limit: got -1"),
         (["submit", "nowhere.json"], 2, "nowhere.json: cannot be read"),
@@ -265,7 +265,7 @@ def test_a_wrong_story_and_a_wrong_configuration_name_the_field(run: Command, tm
     assert "storage: is set by the node's operator" in err
 
 
-def test_watching_all_goes_on_until_it_is_interrupted(url: str, client: NodeClient) -> None:
+def test_watching_all_continues_until_it_is_interrupted(url: str, client: NodeClient) -> None:
     command = [
         sys.executable,
         "-m",

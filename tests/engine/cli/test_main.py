@@ -40,7 +40,7 @@ def test_quiet_prints_nothing(story: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_an_option_beats_the_environment_which_beats_the_file(story: Path, tmp_path: Path) -> None:
+def test_options_override_the_environment_which_overrides_the_file(story: Path, tmp_path: Path) -> None:
     config = write(
         tmp_path / "conf",
         "video_pipeline:\n  video: {fps: 25, preset: ultrafast}\n  storage: {output_path: /nowhere}\n",

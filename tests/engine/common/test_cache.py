@@ -147,7 +147,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     assert cache.prune() == 0
 
 
-def test_pruning_deletes_what_a_killed_process_has_left_and_spares_what_is_being_written(
+def test_pruning_deletes_files_of_killed_processes_and_keeps_files_being_written(
     tmp_path: Path,
 ) -> None:
     cache = ContentCache(tmp_path)
@@ -213,7 +213,7 @@ def test_a_cache_folder_is_made_and_one_that_cannot_be_written_is_named(tmp_path
 
 
 class TestOwn:
-    """A render's own folder: what it uses is there whatever happens to the cache."""
+    """The folder of a render keeps the files that it uses, whatever happens to the cache."""
 
     @pytest.fixture
     def cache(self, tmp_path: Path) -> ContentCache:
@@ -347,7 +347,7 @@ def test_a_cache_leaves_the_required_space_free(tmp_path: Path) -> None:
         assert len(files(cache.folder)) == kept
 
 
-def test_pruning_spares_what_is_being_written(tmp_path: Path) -> None:
+def test_pruning_keeps_files_being_written(tmp_path: Path) -> None:
     cache = ContentCache(tmp_path, max_bytes=100)
 
     def make(target: Path) -> None:
@@ -359,7 +359,7 @@ def test_pruning_spares_what_is_being_written(tmp_path: Path) -> None:
     assert path.read_text() == "x" * 90
 
 
-def test_without_a_folder_of_its_own_a_file_is_made_elsewhere_if_the_cache_cannot_be_written(
+def test_a_file_is_made_elsewhere_if_the_cache_cannot_be_written_and_the_render_has_no_folder(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no folder")

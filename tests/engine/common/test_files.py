@@ -222,7 +222,7 @@ def test_threads_that_write_one_file_at_once_never_mix_and_leave_nothing(tmp_pat
             for _ in range(40):
                 with whole_file(path) as partial:
                     partial.write_bytes(bytes([turn]) * 5000)
-        except BaseException as error:  # told by the test itself
+        except BaseException as error:  # reported by the test itself
             errors.append(error)
 
     threads = [threading.Thread(target=write, args=(turn,)) for turn in range(4)]

@@ -94,7 +94,7 @@ def test_bytes_that_are_changed_and_put_back_are_noticed(tmp_path: Path) -> None
             file.check()
 
 
-def test_without_descriptors_of_their_own_children_open_the_path_which_is_looked_at_again(
+def test_children_without_descriptors_open_the_path_which_is_checked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(input_files, "DESCRIPTORS", tmp_path / "none")

@@ -29,7 +29,7 @@ LETTERS = Family(
 
 
 @pytest.mark.parametrize(("family", "member"), MEMBERS, ids=lambda value: getattr(value, "name", ""))
-def test_every_implemented_member_has_a_record_of_its_own_name(family: Family, member: Member) -> None:
+def test_every_implemented_member_has_a_record_with_its_name(family: Family, member: Member) -> None:
     if member.record is None:
         with pytest.raises(UnavailableError, match="it is not part of this version"):
             family.load(member.name)
@@ -92,7 +92,7 @@ def test_auto_takes_the_first_that_works_and_says_why_others_were_left_out() -> 
         LETTERS.select("auto", _works_if())
 
 
-def test_one_asked_for_by_name_works_or_is_an_error_with_its_reason_its_log_and_the_others() -> None:
+def test_a_member_chosen_by_name_works_or_is_an_error_with_reason_log_and_alternatives() -> None:
     assert LETTERS.select("b", _works_if("b")).reason == "asked for by name"
     with pytest.raises(UnavailableError) as caught:
         LETTERS.select("a", _works_if("b"))

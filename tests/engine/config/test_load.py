@@ -117,7 +117,7 @@ def test_a_config_object_is_returned_unchanged(monkeypatch: pytest.MonkeyPatch) 
     assert load_config(config) is config
 
 
-def test_an_option_beats_the_environment_which_beats_the_file_which_beats_the_default(
+def test_options_override_the_environment_which_overrides_the_file_and_the_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path, "video_pipeline: {storage: {cache_path: /file, output_path: /file}}")

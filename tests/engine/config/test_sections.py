@@ -27,7 +27,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 class Number(NamedTuple):
-    """What a key allows, ends included; with `above` not the lower one. None is no bound."""
+    """The range of a key: both ends are included, or with `above` only the upper one. None means no bound."""
 
     least: float
     most: float | None
@@ -356,7 +356,7 @@ def test_a_configuration_does_not_change() -> None:
         ("error_handling.log_level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]),
     ],
 )
-def test_each_choice_is_taken_and_no_other(key: str, choices: list[str]) -> None:
+def test_only_the_listed_choices_are_accepted(key: str, choices: list[str]) -> None:
     for choice in choices:
         assert taken(key, choice)
     for other in ("", "other", choices[0] + "x", choices[0].upper() + "X", 1, None):

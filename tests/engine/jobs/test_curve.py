@@ -1,4 +1,4 @@
-"""Keys: made, checked, let in, revoked, and what each of them may see."""
+"""Keys: made, checked, accepted and revoked, and the jobs that each may see."""
 
 from __future__ import annotations
 

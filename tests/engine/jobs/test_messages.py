@@ -1,4 +1,4 @@
-"""What may be asked, in both encodings, and the JSON Schema that says so."""
+"""Requests and replies in both encodings, and their JSON Schema."""
 
 from __future__ import annotations
 

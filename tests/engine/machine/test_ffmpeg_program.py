@@ -24,7 +24,7 @@ from video_pipeline.engine.render.encoders.choice import probe_encoder
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Forget what was found, before and after."""
+    """Clear the cached programs before and after each test."""
     for function in (ffmpeg_programs, find_ffmpeg, probe_encoder):
         function.cache_clear()
     yield monkeypatch

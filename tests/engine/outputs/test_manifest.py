@@ -108,7 +108,7 @@ def test_every_input_is_there_once_under_the_name_the_user_wrote(made: Made) -> 
     )
 
 
-def test_the_watermark_is_an_input_of_its_own(made: Made) -> None:
+def test_the_watermark_is_a_separate_input(made: Made) -> None:
     path = put(made.folder / "cache/watermarks/ab/abc.png", b"mark")
     mark = Watermark(path, "logo.png", sha256(b"logo"), 4, 4, 10, 10, 0.6)
     inputs = gather_inputs(made.story, replace(made.timeline, watermark=mark))

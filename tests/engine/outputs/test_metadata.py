@@ -32,7 +32,7 @@ NOON = datetime(2026, 3, 1, 12, 30, 15, tzinfo=timezone(timedelta(hours=2)))
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a 9:16 video of 45 frames whose first second is darker, titled, with sound."""
+    """Return a 9:16 video of 45 frames with title and sound; its first second is darker."""
     path = tmp_path_factory.mktemp("video") / "tale.mp4"
     argv = [find_ffmpeg().path, "-v", "error", "-f", "lavfi", "-i", "testsrc=s=180x320:r=30:d=1.5"]
     argv += ["-f", "lavfi", "-i", "sine=d=1.5:r=48000", "-c:v", "libx264", "-pix_fmt", "yuv420p"]

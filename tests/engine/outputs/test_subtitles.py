@@ -51,7 +51,7 @@ def timeline(
 
 
 def columns(line: str) -> int:
-    """Count by character: 2 for a wide one, 0 for a mark; of text whose letters are not joined to emoji or flags."""
+    """Count columns: 2 for a wide character, 0 for a combining mark. Only for text without joined emoji or flags."""
     marks = ("Mn", "Me", "Cf")
     return sum(
         0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1
@@ -60,7 +60,7 @@ def columns(line: str) -> int:
 
 
 def cut(text: str, *, seconds: Fraction = Fraction(60)) -> list[str]:
-    """Return the texts of the cues of a narration; a sentence has no end in it but where `. ` is written."""
+    """Return the texts of a narration's cues; sentences end only at `. `."""
     return [
         cue.text
         for cue in cues(timeline(frames=3000, audio=(narrated(text, seconds=seconds),)), language="en")
@@ -225,7 +225,7 @@ def test_a_line_has_42_columns_and_a_cue_two_lines(text: str, texts: list[str]) 
         ("a" * 23, "b" * 5 + ",", "c" * 16, 1),
     ],
 )
-def test_two_lines_are_parted_at_a_clause_if_that_is_less_than_12_columns_worse(
+def test_two_lines_break_at_a_clause_if_that_is_less_than_12_columns_worse(
     first: str, second: str, third: str, after: int
 ) -> None:
     words = [first, second, third]

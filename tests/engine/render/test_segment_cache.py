@@ -160,7 +160,7 @@ class TestWithoutRendering:
         assert (folder, name[:2], path.suffix) == ("segments", prefix, ".segment")
         assert len(path.stem) == 64
 
-    def test_each_kind_has_its_own_folder(self, tmp_path: Path) -> None:
+    def test_each_kind_of_cached_segment_has_its_own_folder(self, tmp_path: Path) -> None:
         line = self.timeline(tmp_path)
         thumbnails = self.cache(tmp_path / "cache", line, kind="thumbnails")
         assert self.kept(thumbnails, self.FIRST) is not None
@@ -199,7 +199,7 @@ class TestWithoutRendering:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
         for frames in (self.FIRST, self.SECOND):
             self.kept(cache, frames)
-        # Later than now, which reading by itself leaves as it is (relatime).
+        # In the future, so that reading the file does not change it (relatime).
         made, used_at = time.time() - 7200, time.time() + 3600
         for path in entries(tmp_path / "cache"):
             os.utime(path, (used_at, made))
@@ -252,7 +252,7 @@ class TestWithoutRendering:
         assert entries(tmp_path / "cache") == []
         assert self.kept(cache, self.SECOND) is not None
 
-    def test_a_cache_that_cannot_be_read_is_warned_of_once_and_written_no_more(
+    def test_a_cache_that_cannot_be_read_is_one_warning_and_is_no_longer_written(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "cache").write_text("in the way")
@@ -310,7 +310,7 @@ def test_a_corrupt_entry_is_made_again_and_replaced(
     assert [record.message for record in caplog.records if str(first) in record.message]
 
 
-def test_a_cache_that_cannot_be_written_is_warned_of_once_and_the_render_goes_on(
+def test_a_cache_that_cannot_be_written_is_one_warning_and_the_render_continues(
     tmp_path: Path, compositor: FfmpegCompositor, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "cache"
@@ -357,7 +357,7 @@ def small_disk(tmp_path: Path) -> Any:
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_render_ends_well_when_the_disk_of_its_cache_fills_up(
+def test_a_render_completes_if_the_disk_of_its_cache_fills_up(
     tmp_path: Path, small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=8, length=30))
@@ -425,7 +425,7 @@ def test_watched_frames_are_judged_the_same_whether_drawn_or_cached(
     tmp_path: Path, compositor: FfmpegCompositor
 ) -> None:
     folder, everything = tmp_path / "cache", FrameRange(0, compositor.timeline.frame_count)
-    for numbers in ([7, 25], [7, 25], [9, 25, 40]):  # drawn; noted; two that nobody noted
+    for numbers in ([7, 25], [7, 25], [9, 25, 40]):  # drawn; noted; two without a note
         watch, again = FrameWatch(numbers), FrameWatch(numbers)
         render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor), on_frame=watch)
         report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor), on_frame=again)

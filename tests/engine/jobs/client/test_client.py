@@ -1,4 +1,4 @@
-"""The clients against a node whose manners the test decides, over real sockets."""
+"""The clients against a small node over real sockets, whose replies each test defines."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def accept(number: int, request: Request, parts: Sequence[bytes]) -> Message:
 
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
-def test_a_submit_carries_a_key_of_its_own_and_is_answered(encoding: Encoding) -> None:
+def test_a_submit_without_a_key_gets_a_random_one(encoding: Encoding) -> None:
     with SmallNode(accept) as node, NodeClient(node.url, encoding=encoding) as client:
         made = client.submit(STORY, {"video": {"fps": 24}}, priority="high")
         assert (made.job_id, made.created) == (JOB, True)

@@ -66,7 +66,7 @@ class Node:
                     self.dice.shuffle(self.published)
 
     def open(self, pong: Any, job_id: str | None) -> None:
-        """Listen: what was published before is not heard."""
+        """Subscribe; earlier events are not received."""
         self.published.clear()
 
     def take(self) -> list[EventView]:
@@ -161,7 +161,7 @@ def test_watching_an_ended_job_shows_only_events_after_the_given_number() -> Non
 
 
 def test_events_of_other_users_jobs_are_not_shown() -> None:
-    """The node publishes everything to everybody; only the ledger knows whose it is."""
+    """The node publishes the events of all users; only the ledger knows the owner of a job."""
     node = Node(random.Random(3), loss=0.0, user="ada", own=NAMES[:1])
     for each in node.watch(None, after=0):
         assert each.job_id == NAMES[0]

@@ -1,4 +1,4 @@
-"""What an exception means for the job."""
+"""The classes of failures: permanent, retryable, or a fault of the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard kills what a dead node has left, and nobody else."""
+"""The guard kills the processes that a dead node has left, and no others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process, se
 
 @contextmanager
 def family(**environ: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A session of a shell and two children, one of them in a group of its own."""
+    """A session with a shell and two children, one of them in another process group."""
     script = (
         "import subprocess, time; subprocess.Popen(['sleep', '60'], process_group=0); "
         "subprocess.Popen(['sleep', '60']); time.sleep(60)"

@@ -86,7 +86,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-def test_a_sync_that_fails_keeps_nothing_and_the_next_one_starts_anew(
+def test_a_failed_sync_stores_nothing_and_the_next_one_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(descriptor: int) -> None:
@@ -127,7 +127,7 @@ def test_discarded_files_leave_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
+def test_a_damaged_file_is_written_again(tmp_path: Path) -> None:
     box = Inbox(tmp_path)
     reference = box.keep(b"abc", ".jpg")
     box.sync()
@@ -161,7 +161,7 @@ def test_an_inbox_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         Inbox(tmp_path / "file" / "inbox").keep(b"abc", ".jpg")
 
 
-def test_one_part_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_a_failing_part_does_not_fail_others(tmp_path: Path) -> None:
     box = Inbox(tmp_path)
     reference = box.keep(b"abc", ".jpg")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -320,7 +320,7 @@ def test_a_synced_part_survives_a_sweep_at_the_same_time(tmp_path: Path) -> None
             reference = box.keep(b"abc", ".jpg")
             box.sync()
             path = box.path(reference)
-            if path is None:  # moved aside for the blink of an eye, to look at its age
+            if path is None:  # moved aside for a moment, to check its age
                 time.sleep(0.02)
                 path = box.path(reference)
             assert path is not None

@@ -17,7 +17,7 @@ from video_pipeline.engine.jobs.inputs.references import (
 )
 
 
-def test_inline_parts_are_kept_by_their_content(root: Path) -> None:
+def test_inline_parts_are_stored_by_their_content(root: Path) -> None:
     data = story(
         {"image": "inline:1"},
         {"image": "inline:1", "font": "inline:0"},

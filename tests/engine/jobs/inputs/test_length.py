@@ -1,4 +1,4 @@
-"""Videos that are too long and stories of too many scenes: refused by what is certain before anything is made."""
+"""Videos that are certainly too long and stories of too many scenes are refused before anything is made."""
 
 from __future__ import annotations
 

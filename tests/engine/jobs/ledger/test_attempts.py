@@ -1,4 +1,4 @@
-"""Attempts column by column and event by event: what each end leaves of a job, and what stays as it was."""
+"""The columns and events of a job after each way in which an attempt can end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ledger(clock: FakeClock) -> Iterator[Ledger]:
 
 
 def started(ledger: Ledger, **values: Any) -> Attempt:
-    """Return an attempt that has told how far it is."""
+    """Return an attempt that has reported progress."""
     submit(ledger, **values)
     attempt = claim(ledger)
     progress = Progress("render", 50.0, fps=100.0, eta_seconds=3.0)

@@ -84,7 +84,7 @@ def test_committed_data_is_found_when_the_file_is_opened_again(tmp_path: Path) -
         assert claim(second).story == {"text": "☃ \ud800 'quoted'; DROP TABLE jobs"}
 
 
-def test_ids_of_one_second_lie_together_and_differ(ledger: Ledger, clock: FakeClock) -> None:
+def test_ids_of_one_second_are_adjacent_and_differ(ledger: Ledger, clock: FakeClock) -> None:
     first = [submit(ledger) for _ in range(20)]
     clock.run(1)
     second = [submit(ledger) for _ in range(20)]
@@ -92,7 +92,7 @@ def test_ids_of_one_second_lie_together_and_differ(ledger: Ledger, clock: FakeCl
     assert max(first) < min(second)
 
 
-def test_text_that_utf8_cannot_hold_is_kept_as_far_as_it_goes(ledger: Ledger) -> None:
+def test_text_that_is_not_valid_unicode_is_stored_with_replacements(ledger: Ledger) -> None:
     job_id = submit(ledger, "half \udc80")
     attempt = claim(ledger)
     failure = Failure("permanent", "E\udc80", "bytes \udcff here", ("line \udcfe",))
@@ -167,9 +167,7 @@ class TestFailures:
         )
         assert job(ledger, job_id).status is JobStatus.FAILED
 
-    def test_a_failure_of_the_machine_is_not_charged_however_often(
-        self, ledger: Ledger, clock: FakeClock
-    ) -> None:
+    def test_failures_of_the_machine_are_never_charged(self, ledger: Ledger, clock: FakeClock) -> None:
         job_id = submit(ledger, max_attempts=1)
         for times in range(1, 60):
             attempt = claim(ledger)

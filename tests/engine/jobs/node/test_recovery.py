@@ -1,4 +1,4 @@
-"""What a node that starts makes of the jobs that were processing, beyond what `test_local` tells of publishing."""
+"""How a starting node treats jobs that were in processing; `test_local` has the tests of publishing."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ FILES = {
 
 
 class ScriptedDispatcher:
-    """A dispatcher whose attempts end as the test says."""
+    """A dispatcher whose attempts end as the test decides."""
 
     def __init__(self, folders: Folders, *, capacity: int = 2) -> None:
         self.folders, self.capacity = folders, capacity

@@ -29,7 +29,7 @@ from video_pipeline.engine.jobs.server.wire import IncomingRequest
 
 @dataclass
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that only the test moves."""
 
     now: float = 1000.0
 

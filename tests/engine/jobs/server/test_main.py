@@ -74,14 +74,14 @@ def test_an_ipc_socket_is_its_owner_s_alone_and_never_takes_a_file_s_place(tmp_p
     with RunningServer(config) as server, Speaker(server.requests) as speaker:
         assert speaker.ask("ping")
     path.unlink(missing_ok=True)
-    path.write_text("a file of somebody")
+    path.write_text("a file of the user")
     status, message = start_and_fail(tmp_path / "third", bind=f"ipc://{path}")
     assert status == 2
     assert "not a socket" in message
-    assert path.read_text() == "a file of somebody"
+    assert path.read_text() == "a file of the user"
 
 
-def test_it_ends_when_stdin_closes_and_not_by_signals(tmp_path: Path) -> None:
+def test_the_server_ends_when_its_input_closes_and_ignores_signals(tmp_path: Path) -> None:
     with RunningServer(node_config(tmp_path)) as server, Speaker(server.requests) as speaker:
         for number in (signal.SIGINT, signal.SIGTERM):
             server.process.send_signal(number)
@@ -92,7 +92,7 @@ def test_it_ends_when_stdin_closes_and_not_by_signals(tmp_path: Path) -> None:
         assert time.monotonic() - began < 3
 
 
-def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+def test_the_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
         "from tests.support.server import PNG, RunningServer, node_config\n"

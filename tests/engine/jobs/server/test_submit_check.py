@@ -1,4 +1,4 @@
-"""What a submit is checked for, without sockets and without a ledger."""
+"""The checks of a submit, without sockets and without a ledger."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class TestDigest:
             )
             assert one.digest == two.digest
 
-    def test_everything_that_changes_the_job_changes_it(self, check: SubmitCheck) -> None:
+    def test_every_change_of_the_job_changes_the_digest(self, check: SubmitCheck) -> None:
         when = datetime(2030, 1, 1, tzinfo=UTC)
         submits: list[dict[str, Any]] = [
             {},
@@ -132,7 +132,9 @@ class TestAssets:
         assert error.allowed
 
     @pytest.mark.parametrize("own_id", [{}, {"id": "mine"}])
-    def test_nor_does_the_music(self, check: SubmitCheck, own_id: dict[str, str]) -> None:
+    def test_the_music_cannot_be_a_stored_part_of_another_job(
+        self, check: SubmitCheck, own_id: dict[str, str]
+    ) -> None:
         error = refused(check, story={**STORY, **own_id, "music": "/etc/passwd"})
         assert (error.code, error.field) == ("INVALID_ASSET", "music.path")
 
@@ -146,7 +148,7 @@ class TestAssets:
             ({"video_pipeline": {"audio": {"music": "/etc/passwd"}}}, "audio.music"),
         ],
     )
-    def test_nor_does_the_configuration(
+    def test_the_configuration_cannot_name_stored_parts_of_other_jobs(
         self, check: SubmitCheck, own_id: dict[str, str], settings: dict[str, Any], field: str
     ) -> None:
         error = refused(check, story={**STORY, **own_id}, config=settings)
@@ -242,7 +244,7 @@ class TestConfig:
             error = refused(check, config=settings)
             assert (error.code, error.field) == ("INVALID_CONFIG", field)
 
-    def test_one_that_is_nested_too_deeply_is_refused(self, check: SubmitCheck) -> None:
+    def test_a_configuration_nested_too_deeply_is_refused(self, check: SubmitCheck) -> None:
         deep: dict[str, Any] = {}
         for _ in range(100_000):
             deep = {"a": deep}
@@ -250,7 +252,7 @@ class TestConfig:
         with pytest.raises(RequestError) as caught:
             check.prepare(submit, "anna", ())
         assert (caught.value.reply.code, caught.value.reply.field) == ("INVALID_CONFIG", "config")
-        while deep:  # taken apart by hand: freeing it at once would recurse
+        while deep:  # taken apart step by step: freeing it at once would recurse
             deep = deep.pop("a")
 
     def test_a_good_one_is_checked_once_and_a_bounded_number_is_remembered(

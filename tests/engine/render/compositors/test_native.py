@@ -179,7 +179,7 @@ def test_a_compositor_gets_its_captions_later(
     assert_frames_equal(draw_range(late, 60, 61), frames[60:61])
 
 
-def test_ranges_that_are_drawn_by_turns_have_frames_of_their_own(
+def test_ranges_drawn_alternately_do_not_share_frames(
     drawn: tuple[NativeCompositor, Frames, Frames],
 ) -> None:
     compositor, frames, _ = drawn
@@ -193,7 +193,7 @@ def test_ranges_that_are_drawn_by_turns_have_frames_of_their_own(
                 assert np.array_equal(frame, frames[at + number])
 
 
-# -- where points fall --------------------------------------------------------------------------------
+# -- positions of points --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("easing", EASINGS)

@@ -58,7 +58,7 @@ def opened(data: bytes) -> av.container.InputContainer:
 # -- settings -------------------------------------------------------------------------------------
 
 
-def test_crf_beats_bitrate() -> None:
+def test_crf_overrides_bitrate() -> None:
     assert settings_of(crf=21, bitrate="5000k").options["crf"] == "21"
     assert "b" not in settings_of(crf=21, bitrate="5000k").options
     assert settings_of(bitrate="5000k").options["b"] == "5000k"

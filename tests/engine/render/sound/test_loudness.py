@@ -1,4 +1,4 @@
-"""One constant gain to a loudness: how near it comes, what it never does, and how ffmpeg's end is told."""
+"""One constant gain to reach a loudness: its precision, its limits, and errors of ffmpeg."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def levelled(
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What ffmpeg was run for, in order; it is run all the same."""
+    """Record the purpose of each run of ffmpeg, in order; ffmpeg is still run."""
     seen: list[str] = []
     real = loudness.run_ffmpeg
 
@@ -97,7 +97,7 @@ def test_without_a_limiter_one_gain_is_enough(tmp_path: Path, runs: list[str]) -
     assert found.after.true_peak_db == pytest.approx(found.before.true_peak_db + found.gain_db, abs=0.11)
 
 
-def test_no_more_than_three_corrections_are_tried_and_no_peak_is_lowered_by_more_than_18_db(
+def test_at_most_three_corrections_are_tried_and_peaks_are_lowered_by_at_most_18_db(
     tmp_path: Path, runs: list[str]
 ) -> None:
     mix = mix_of(tmp_path, amplitude=0.0003, peaks=0.9)
@@ -110,7 +110,7 @@ def test_no_more_than_three_corrections_are_tried_and_no_peak_is_lowered_by_more
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, *measured: Loudness) -> tuple[list[list[str]], Path]:
-    """Let ffmpeg's meter say what a test wants; return the commands that were run."""
+    """Replace the readings of ffmpeg's meter by those of a test; return the commands that were run."""
     commands: list[list[str]] = []
     waiting = list(measured)
 
@@ -137,7 +137,7 @@ def limits_db(commands: list[list[str]]) -> list[float]:
 
 
 class TestSteps:
-    """The steps of the correction, by a meter that says what it is told: the arithmetic, not the sound."""
+    """The arithmetic of the correction, with given readings of the meter."""
 
     def run(self, path: Path, *, true_peak_db: float = -1) -> Levelled:
         return level(

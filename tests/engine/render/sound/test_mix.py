@@ -37,7 +37,7 @@ def render(folder: Path, line: Timeline, **options: object) -> tuple[AudioReport
 
 
 def measured(path: Path) -> tuple[float, float]:
-    """Integrated loudness and true peak, by an ffmpeg of its own."""
+    """Return integrated loudness and true peak, measured by a separate run of ffmpeg."""
     log = subprocess.run(
         [FFMPEG, "-nostdin", "-hide_banner", "-i", path, "-af", "ebur128=peak=true", "-f", "null", "-"],
         check=True,

@@ -1,4 +1,4 @@
-"""The sound as it goes into the video: encoded as it is mixed, with little on the disk however long it is."""
+"""The encoded sound of a video: it is mixed while it is encoded, with a bounded temporary file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node counts, as Prometheus reads it."""
+"""The metrics of a node in Prometheus' format."""
 
 from __future__ import annotations
 

@@ -99,12 +99,12 @@ def test_a_stalled_loop_is_reported(
 @pytest.mark.parametrize(
     "path", ["/", "/metrics/", "/metrics/..", "/../etc/passwd", "/readyz%00", "//readyz"]
 )
-def test_everything_else_is_not_found(server: HealthServer, path: str) -> None:
+def test_other_paths_are_not_found(server: HealthServer, path: str) -> None:
     assert ask(server, path)[0] == 404
 
 
 @pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_nothing_can_be_changed(server: HealthServer, verb: str) -> None:
+def test_only_get_and_head_are_allowed(server: HealthServer, verb: str) -> None:
     status, _, headers = ask(server, "/metrics", verb)
     assert status == 405
     assert headers["allow"] == "GET, HEAD"
