@@ -123,6 +123,8 @@ def render_story(
     }
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
         raise wrong_type(workers, "workers", "a whole number, or None")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: got {workers}; allowed: at least 1")
     on_event = as_callable(on_event, "on_event")
     stop = None if stop is None else as_instance(stop, threading.Event, "stop")
     outputs = OutputPaths(output)

@@ -160,13 +160,10 @@ def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
 def _render(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.progress import choose_reporter
-        from video_pipeline.engine.errors import ConfigError
         from video_pipeline.engine.pipeline import render_story
         from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ConfigError(f"--workers: got {arguments.workers}; allowed: at least 1")
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     output = arguments.output or config.storage.output_path / f"{arguments.story.stem}.mp4"

@@ -17,6 +17,7 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "crf": ("--crf", ("video.crf",)),
     "bitrate": ("--bitrate", ("video.bitrate",)),
     "bind": ("--bind", ("node.bind",)),
+    "workers": ("--workers", ("workers",)),
     "slots": ("--slots", ("processing.max_concurrent_jobs",)),
     "connect": ("--connect", ("connect",)),
     "timeout": ("--timeout", ("timeout",)),

@@ -76,10 +76,12 @@ class Config(Section):
             return self.node.state_path
         return _user_folder("XDG_STATE_HOME", "~/.local/state", key="node.state_path")
 
-    def override(self, section: str, **values: Any) -> Config:
+    def override(
+        self, section: str, *, origins: Mapping[str, str] = MappingProxyType({}), **values: Any
+    ) -> Config:
         """Return the configuration with some keys of one section replaced; None leaves a key as it is.
 
-        Raises ConfigError that names the key.
+        Raises ConfigError that names the key, or what `origins` calls it (`{"node.bind": "an argument"}`).
         """
         given = {key: value for key, value in values.items() if value is not None}
         if not given:
@@ -88,7 +90,7 @@ class Config(Section):
         if section not in data:
             raise ConfigError(f"option: got section {section!r}; allowed: {', '.join(data)}")
         data[section] = {**data[section], **given}
-        return validate(data, where="option")
+        return validate(data, where="option", origins=origins)
 
 
 def _user_folder(variable: str, default: str, *, key: str) -> Path:

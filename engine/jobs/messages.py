@@ -161,12 +161,19 @@ class Status(Message):
     job_id: JobId
 
 
+def _check_list_status(value: Any) -> Any:
+    known = (*JobStatus, "scheduled")
+    if value is not None and (not isinstance(value, str) or value not in known):
+        raise ValueError(f"allowed: {', '.join(known)}")
+    return value
+
+
 class List(Message):
     """Get jobs, the latest first."""
 
     VERB: ClassVar[str] = "list"
 
-    status: JobStatus | Literal["scheduled"] | None = Field(
+    status: Annotated[JobStatus | Literal["scheduled"] | None, BeforeValidator(_check_list_status)] = Field(
         None, description="Only jobs in this state; scheduled: queued jobs whose time has not come."
     )
     limit: Whole = Field(100, ge=1, le=LIST_MAX)

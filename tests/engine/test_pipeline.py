@@ -266,3 +266,8 @@ def test_a_watermark_is_in_the_manifest_and_simplified_captions_are_a_warning(tm
     with Image.open(result.outputs.thumbnail) as thumbnail:
         pixels = np.asarray(thumbnail.convert("RGB")).astype(int)
     assert not ((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=-1) < 60)).any()
+
+
+def test_fewer_workers_than_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^workers: got 0; allowed: at least 1$"):
+        render_story({"title": "T", "content": "Words."}, tmp_path / "v.mp4", workers=0)

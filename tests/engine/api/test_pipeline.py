@@ -385,3 +385,9 @@ def test_jobs_in_this_process_import_no_network_library(tmp_path: Path) -> None:
     video, refusal = done.stdout.splitlines()
     assert Path(video).is_file(), done.stderr
     assert "pip install 'video-pipeline[farm]'" in refusal
+
+
+@pytest.mark.parametrize("kind", [VideoGenerationPipeline, VideoGenerationQueue])
+def test_an_error_about_the_number_of_workers_names_the_argument(kind: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^max_workers: got 0; allowed: 1 to 1024$"):
+        kind(config={}, max_workers=0)

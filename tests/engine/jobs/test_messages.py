@@ -12,6 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from video_pipeline.engine.cli.schema import messages_schema
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.jobs.client.steps import call
 from video_pipeline.engine.jobs.messages import (
     BODY_MAX_BYTES,
     BODY_MAX_CONTAINERS,
@@ -223,3 +225,31 @@ def test_a_key_given_twice_is_refused_in_msgpack() -> None:
     with pytest.raises(ValueError, match="the key 'a' is given twice in one object"):
         decode(b"\x81\xa1b\x82\xa1a\x01\xa1a\x02", "msgpack")
     assert decode(b"\x82\xa1b\x81\xa1a\x01\xa1a\x02", "msgpack") == {"b": {"a": 1}, "a": 2}
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "message"),
+    [
+        ("list", {"status": "qued"}, "list: status: got 'qued'; allowed: queued, processing, completed, "),
+        ("list", {"limit": 0}, "list: limit: got 0; allowed: 1 to 1000"),
+        (
+            "status",
+            {"job_id": "x"},
+            "status: job_id: got 'x'; allowed: the id of a job as `submit` and `list`",
+        ),
+        (
+            "submit",
+            {"story": {}, "key": "a b"},
+            "submit: key: got 'a b'; allowed: 1 to 128 letters, digits and",
+        ),
+        ("submit", {"story": {}, "key": ""}, "submit: key: got ''; allowed: 1 to 128 "),
+        ("submit", {"story": {}, "max_attempts": 0}, "submit: max_attempts: got 0; allowed: 1 to 100"),
+    ],
+)
+def test_an_error_about_a_field_says_in_words_what_is_allowed(
+    verb: str, body: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        call(verb, **body)
+    assert str(caught.value).startswith(message)
+    assert "^" not in str(caught.value)
