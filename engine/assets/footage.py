@@ -146,7 +146,7 @@ def _cut_out(
     end = min(length, wanted_end) if wanted_end is not None else length
     if start >= length:
         raise AssetError(
-            f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
+            f"{path}: start {spec.start:g} s is past its end; allowed: at least 0, less than {float(length):.2f} s"
         )
     # If the video stream has no length, the picture may end before the sound.
     has_length = stream.duration or _tagged_duration(stream)

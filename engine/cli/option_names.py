@@ -24,6 +24,7 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "key_file": ("--key-file", (KEY_NAMES["key_file"], "key_file")),
     "node_key": ("--node-key", (KEY_NAMES["node_key"], "node_key")),
     "key": ("--key", ("submit: key", "key")),
+    "schedule": ("--schedule", ("submit: scheduled_for",)),
     "max_attempts": ("--max-attempts", ("submit: max_attempts",)),
     "job_id": ("JOB", ("status: job_id",)),
     "job_ids": ("JOB", ("cancel: job_id", "retry: job_id")),

@@ -8,6 +8,8 @@ import re
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -99,6 +101,15 @@ class _Short(reprlib.Repr):
 
     def repr_int(self, x: int, level: int) -> str:
         return repr(x) if x.bit_length() < 600 else f"an integer of {x.bit_length()} bits"
+
+    def repr_datetime(self, x: datetime.datetime, level: int) -> str:
+        return repr(x.isoformat())
+
+    def repr_Fraction(self, x: Fraction, level: int) -> str:  # noqa: N802 - reprlib looks for the class's name
+        return str(x)
+
+    def repr_PosixPath(self, x: Path, level: int) -> str:  # noqa: N802
+        return self.repr_str(str(x), level)
 
 
 _SHORT = _Short()

@@ -216,6 +216,11 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
         (["submit", "nowhere.json"], 2, "nowhere.json: cannot be read"),
         (["submit", "README.md"], 2, "README.md: not JSON"),
         (["submit", "examples/lighthouse.json", "--schedule", "tomorrow"], 2, "+30m"),
+        (
+            ["submit", "examples/lighthouse.json", "--schedule", "1960-01-01T00:00"],
+            2,
+            "--schedule: got '1960-01-01T00:00:00",
+        ),
         (["submit", "examples/lighthouse.json", "examples/voyage.yaml", "--key", "k"], 2, "allowed: one"),
         (
             ["submit", "examples/lighthouse.json", "--key", "a b"],

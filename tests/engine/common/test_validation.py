@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from video_pipeline.engine.common.validation import between, explain, path_text
+from video_pipeline.engine.common.validation import between, explain, path_text, show
 
 
 class Circle(BaseModel):
@@ -105,3 +108,17 @@ def test_a_path_shows_keys_with_dots_and_numbers_in_brackets() -> None:
     assert path_text(["scenes", 0, "effects", 1, "focus", 0]) == "scenes[0].effects[1].focus[0]"
     assert path_text([3, "a"]) == "[3].a"
     assert path_text([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (datetime(2030, 1, 2, tzinfo=UTC), "'2030-01-02T00:00:00+00:00'"),
+        (Fraction(30000, 1001), "30000/1001"),
+        (Path("a/b"), "'a/b'"),
+        ([Path("a")], "['a']"),
+        ("x" * 200, "'" + "x" * 78 + "…"),
+    ],
+)
+def test_a_value_is_shown_as_a_user_writes_it(value: object, text: str) -> None:
+    assert show(value) == text
