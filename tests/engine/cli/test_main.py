@@ -68,7 +68,7 @@ def test_a_bar_is_shown_on_a_terminal(story: Path, tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     child = subprocess.Popen(
-        [*COMMAND, "render", str(story), "-o", str(tmp_path / "v.mp4"), *SMALL],
+        [*COMMAND, "render", str(story), "-o", str(tmp_path / "v.mp4"), "--no-cache", *SMALL],
         stderr=slave,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
@@ -179,3 +179,13 @@ def test_errors_are_events_with_json(tmp_path: Path) -> None:
     assert event["type"] == "StoryError"
     assert event["exit_status"] == 2
     assert "the_scene" in event["message"]
+
+
+def test_a_render_from_the_cache_shows_no_frame_rate(story: Path, tmp_path: Path) -> None:
+    environment = {"CACHE_PATH": str(tmp_path / "cache")}
+    first = run("render", story, "-o", tmp_path / "1.mp4", *SMALL, environment=environment)
+    assert "rendered at " in first.stdout
+    again = run("render", story, "-o", tmp_path / "2.mp4", *SMALL, environment=environment)
+    assert " segments from the cache)" in again.stdout
+    assert "fps" not in again.stderr
+    assert again.stdout.count("fps") == 1  # the video's own rate
