@@ -77,7 +77,7 @@ def _render(plan: VideoPlan, target: Path, *, workers: int | None = None) -> tup
             plan.frames.compositor,
             plan.encoding.settings,
             writer,
-            progress=lambda done, total: None,
+            progress=lambda done, total, cached: None,
             on_frame=FrameWatch(()),
             workers=workers,
         )

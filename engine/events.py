@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Progress of a render: `done` of `total` units of a stage (frames, in the stage `render`)."""
+    """Progress of a render: `done` of `total` units of a stage (frames, in the stage `render`).
+
+    `cached` of the `done` frames were not drawn but came from the cache.
+    """
 
     stage: str
     done: int
     total: int
+    cached: int = 0
 
 
 OnEvent = Callable[[Event], None]

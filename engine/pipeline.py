@@ -124,6 +124,8 @@ def render_story(
     }
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
         raise wrong_type(workers, "workers", "a whole number, or None")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: got {workers}; allowed: at least 1")
     on_event = as_callable(on_event, "on_event")
     stop = None if stop is None else as_instance(stop, threading.Event, "stop")
     outputs = OutputPaths(output)
@@ -240,7 +242,7 @@ def _produce(
                     plan.encoding.settings,
                     writer,
                     before_first=mixing.result,
-                    progress=lambda done, total: report(Event("render", done, total)),
+                    progress=lambda done, total, cached: report(Event("render", done, total, cached)),
                     on_frame=watched,
                     workers=workers,
                     stop=cancelled,

@@ -66,15 +66,13 @@ def place_scenes(timings: Sequence[SceneTiming], *, fps: Fraction) -> Placement:
 def _too_long(timings: Sequence[SceneTiming], index: int, before: int, after: int, fps: Fraction) -> str:
     parts = []
     if before:
-        parts.append(
-            f"{timings[index - 1].transition!r} from scene {timings[index - 1].scene_id!r} ({float(before / fps):.2f} s)"
-        )
+        last = timings[index - 1]
+        parts.append(f"{last.transition!r} from scene {last.scene_id!r} takes {float(before / fps):.2f} s")
     if after:
-        parts.append(
-            f"{timings[index].transition!r} to scene {timings[index + 1].scene_id!r} ({float(after / fps):.2f} s)"
-        )
+        name, following = timings[index].transition, timings[index + 1].scene_id
+        parts.append(f"{name!r} to scene {following!r} takes {float(after / fps):.2f} s")
     return (
-        f"scene {timings[index].scene_id!r}: field 'transition': {' and '.join(parts)} "
-        f"{'take' if len(parts) > 1 else 'takes'} {float((before + after) / fps):.2f} s of a scene of "
-        f"{float(timings[index].frames / fps):.2f} s; allowed: transitions no longer than their scenes, or 'cut'"
+        f"scene {timings[index].scene_id!r}: field 'transition': the scene lasts "
+        f"{float(timings[index].frames / fps):.2f} s, but {' and '.join(parts)}; shorten "
+        f"{'the transitions' if len(parts) > 1 else 'the transition'}, make the scene longer, or use 'cut'"
     )

@@ -62,7 +62,7 @@ END_SECONDS = 600.0
 
 @dataclass
 class Book:
-    """What clients were told: the job of each key. Each key must always be given the same job.
+    """The job that clients got for each key. A key must always get the same job.
 
     `swapped` are the jobs whose files are swapped, `damaged` those whose row was overwritten, and with what.
     """
@@ -83,7 +83,7 @@ class Book:
 
 
 class Upstream(threading.Thread):
-    """A client that hands stories in, sometimes twice, and sometimes cancels one."""
+    """A client that submits stories, sometimes twice, and sometimes cancels one."""
 
     def __init__(
         self, url: str, book: Book, files: SwappedFiles, rng: random.Random, over: threading.Event
@@ -93,7 +93,7 @@ class Upstream(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Hand stories in until the soak is over."""
+        """Submit stories until the soak ends."""
         try:
             with NodeClient(self._url, timeout=30, retries=60) as client:
                 while not self._over.is_set():
@@ -126,7 +126,7 @@ class Upstream(threading.Thread):
 
 
 class Soak:
-    """A node, its clients, and whoever kills them."""
+    """A node, its clients, and the thread that kills them."""
 
     def __init__(
         self, folder: Path, *, seed: int, cache: Path | None = None, say: Callable[[str], None]
@@ -153,7 +153,7 @@ class Soak:
         self.kills: Counter[str] = Counter()
 
     def run(self, kills: int) -> dict[str, Any]:
-        """Kill so many times, let everything end, audit; return the figures. Raises AssertionError."""
+        """Kill the given number of times, let all jobs end, audit; return the figures. Raises AssertionError."""
         with small_disk(self.folders.state, STATE_DISK_MB) as self._small:
             if not self._small:
                 self._say("no small disk can be mounted here: the state disk is never full")

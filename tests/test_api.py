@@ -1,4 +1,4 @@
-"""The public names: what `video_pipeline` exports, when it imports it, and that nothing a caller needs is missing."""
+"""The public names of `video_pipeline`: complete, typed, and imported only when they are used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def module_of_top() -> Module:
 
 
 def for_the_type_checker(module: Module) -> list[Import]:
-    """Return what a module imports under `if TYPE_CHECKING`."""
+    """Return the names that a module imports under `if TYPE_CHECKING`."""
     tests = [node for node in module.tree.body if isinstance(node, ast.If)]
     bodies = [node.body for node in tests if ast.unparse(node.test) == "TYPE_CHECKING"]
     tree = ast.Module([statement for body in bodies for statement in body], [])

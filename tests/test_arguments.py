@@ -1,4 +1,4 @@
-"""Every public callable with wrong arguments: it says what is wrong; and with natural ones: they work."""
+"""Every public callable names a wrong argument, and accepts natural forms of right ones."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Generator:
 
 
 class Pipeline:
-    """A pipeline of somebody else's."""
+    """A pipeline that is not from this package."""
 
     def submit_job(self, story_data: Any, config: Any) -> VideoJob:
         """Return a job."""
@@ -174,7 +174,7 @@ def bound(callee: Callee, world: dict[str, Any]) -> Callable[..., Any]:
 
 
 def finish(value: Any) -> None:
-    """Run what a call returned to its end: a coroutine, or for a moment an iterator, which may have no end."""
+    """Run the coroutine that a call returned, or take a few items of its iterator, which may be endless."""
     if inspect.iscoroutine(value):
         asyncio.run(asyncio.wait_for(value, 20))
     elif inspect.isgenerator(value):
@@ -237,7 +237,7 @@ def test_a_wrong_argument_is_refused_in_words_or_works(name: str, world: dict[st
         if parameter == "timeout" and value in (None, 7):
             continue  # right, and long
         if parameter == "on_event" and callable(value):
-            continue  # right; what it raises is its own
+            continue  # right; other errors are the callable's own
         try:
             finish(bound(callee, world)(**good_arguments(callee, parameter, world) | wrong))
         except (PipelineError, TimeoutError, ValidationError):
@@ -295,7 +295,7 @@ def test_a_render_takes_paths_as_text_and_data(folder: Path) -> None:
     (folder / "in/voice.mp4").symlink_to("voice.wav")
     with pytest.raises(InputError, match=r"would replace in/voice\.wav, which is read \(voice_over\)"):
         render_story("in/story.json", "in/voice.mp4", voice_over="in/voice.wav")
-    with pytest.raises(InputError, match=r"voice_over: in/gone\.wav: cannot be read"):
+    with pytest.raises(InputError, match=r"voice_over: in/gone\.wav: does not exist"):
         render_story("in/story.json", "out/d.mp4", voice_over="in/gone.wav")
 
 

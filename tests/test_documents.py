@@ -1,4 +1,4 @@
-"""What README and docs say is so."""
+"""The commands, keys, Python and links in README and docs are right."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_python_in_the_readme_names_what_exists() -> None:
         compile(block, "README", "exec")
 
 
-def test_every_command_in_the_readme_is_one() -> None:
+def test_every_command_in_the_readme_exists() -> None:
     named = {
         line.split()[1] for line in "".join(blocks("sh")).splitlines() if line.startswith("video-pipeline")
     }

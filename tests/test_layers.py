@@ -102,7 +102,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         pytest.fail("\n".join(steps), pytrace=False)
 
 
-def test_nothing_in_the_package_takes_a_public_name_from_its_top() -> None:
+def test_no_module_imports_a_public_name_from_the_top_of_the_package() -> None:
     wrong = [
         f"{each.place}: {each.importer} imports {each.name} from {PACKAGE}; import it from where it is defined"
         for each in package_imports()
@@ -111,7 +111,7 @@ def test_nothing_in_the_package_takes_a_public_name_from_its_top() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_module_imports_what_is_private_to_another() -> None:
+def test_no_module_imports_a_private_name_of_another() -> None:
     core = f"{PACKAGE}.native._core"
     wrong = [
         f"{each.place}: {each.importer} imports {'.'.join(filter(None, (each.module, each.name)))}"

@@ -162,7 +162,7 @@ def rows(output: str) -> dict[str, list[int]]:
     return found
 
 
-def test_a_good_test_kills_what_a_bad_one_lets_live(project: Path) -> None:
+def test_a_mutant_survives_a_weak_test_and_not_a_strong_one(project: Path) -> None:
     good, bad = run(project, "good"), run(project, "bad")
     made = len(mutants_of(SAMPLE, "sample.py"))
     assert rows(good.stdout) == {"good": [made, made, 0, 0, 0, 100]}, good.stdout + good.stderr
@@ -189,7 +189,7 @@ def test_a_sample_is_the_same_for_the_same_seed_and_in_order() -> None:
     assert sample(made, 0, seed=1) == sample(made, 9999, seed=1) == made
 
 
-def test_tests_that_fail_unchanged_are_said(project: Path) -> None:
+def test_tests_that_fail_without_a_mutation_are_reported(project: Path) -> None:
     (project / "test_good.py").write_text("def test_it():\n    assert False\n")
     done = run(project, "good")
     assert done.returncode != 0

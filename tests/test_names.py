@@ -1,4 +1,4 @@
-"""A class or function has a name of its own: whoever searches for one finds one."""
+"""A class or function has a name that no other has, so that a search finds one place."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def test_no_class_or_function_is_defined_in_two_modules() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_exception_is_still_one() -> None:
+def test_every_listed_exception_is_needed() -> None:
     over = [name for name in SEVERAL if len(definitions().get(name, ())) < 2]
     assert not over, f"no longer defined twice; take out of SEVERAL: {', '.join(over)}"

@@ -1,4 +1,4 @@
-"""The wheel: what it holds, and that it works in a folder whose own packages are called as those of the checkout."""
+"""The wheel: its content, and that it works in a folder with packages named like those of the checkout."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FRAMES = 24
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The wheel in an environment of its own, and a user's folder to work in."""
+    """The wheel in a separate environment, and a user's folder to work in."""
 
     python: Path
     packages: Path
@@ -57,7 +57,7 @@ class Installation:
         return self.python.with_name("video-pipeline")
 
     def run(self, *command: str | Path) -> str:
-        """Run a program of it in the user's folder and return what it prints; it must succeed."""
+        """Run a program of the installation in the user's folder and return its output; it must succeed."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(
             command,
@@ -138,7 +138,9 @@ def test_the_wheel_brings_one_name_and_every_module_under_it(wheel: Path) -> Non
     assert extension == (["video_pipeline/native/_core"] if native.available() else [])
 
 
-def test_it_is_imported_beside_a_users_package_engine(installation: Installation, tmp_path: Path) -> None:
+def test_the_package_is_imported_beside_a_users_package_engine(
+    installation: Installation, tmp_path: Path
+) -> None:
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine/__init__.py").write_text("OWNER = 'user'\n")
     script = (
@@ -180,7 +182,7 @@ def test_it_renders(installation: Installation, tmp_path: Path) -> None:
     assert len(decode(output, SIZE_PX)) == FRAMES
 
 
-def test_a_render_node_of_it_starts_its_processes_and_renders(
+def test_an_installed_node_starts_its_processes_and_renders(
     installation: Installation, tmp_path: Path
 ) -> None:
     story = tmp_path / "story.json"

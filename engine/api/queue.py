@@ -43,7 +43,11 @@ class VideoGenerationQueue:
         self.active = False
         self._ids: dict[str, str] = {}
         self._temporary = None
-        loaded = load_any(config).override("processing", max_concurrent_jobs=max_workers)
+        loaded = load_any(config).override(
+            "processing",
+            max_concurrent_jobs=max_workers,
+            origins={"processing.max_concurrent_jobs": "max_workers"},
+        )
         if state_path is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="video-pipeline-queue-")
             state_path = self._temporary.name

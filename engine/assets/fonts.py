@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import re
@@ -16,7 +15,8 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
-from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, why_not_opened
+from video_pipeline.engine.common.similar import similar
 from video_pipeline.engine.story.asset_fields import FONT_SUFFIXES, is_font_file
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.filters.typeset import FontFace, FontStack
@@ -160,8 +160,7 @@ class FontCatalogue:
 
     def _close_names(self, query: str) -> list[str]:
         by_key = {_key(name): name for name in self.names()}
-        keys = difflib.get_close_matches(_without_style(query), by_key, n=3, cutoff=0.6)
-        return [by_key[key] for key in keys]
+        return [by_key[key] for key in similar(_without_style(query), by_key)]
 
     @cached_property
     def _extra(self) -> dict[str, list[_Entry]]:
@@ -210,10 +209,8 @@ def _read_font(name: str, files: InputFiles) -> bytes:
     try:
         with files.open(path) as file:
             data = file.read()
-    except (FileNotFoundError, IsADirectoryError, NotAFileError) as error:
-        raise UnknownFontError(name, close=[], reason="there is no such file") from error
     except OSError as error:
-        raise UnknownFontError(name, close=[], reason=f"it cannot be read: {error.strerror}") from error
+        raise UnknownFontError(name, close=[], reason=f"the file {why_not_opened(error)}") from error
     if not _entries_of(path, hb.Blob(data)):
         raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
     if _is_cut_short(data):

@@ -23,7 +23,13 @@ from video_pipeline.engine.assets.clip_frames import (
 )
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError, OpenFile
+from video_pipeline.engine.common.input_files import (
+    ANY_FILES,
+    InputFiles,
+    NotAFileError,
+    OpenFile,
+    why_not_opened,
+)
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
@@ -74,11 +80,9 @@ def _open(path: Path, files: InputFiles) -> OpenFile:
     try:
         return files.open(path)
     except NotAFileError as error:
-        raise NotVideoError(f"{path}: is not a regular file; give a file, not a pipe or a device") from error
-    except FileNotFoundError as error:
-        raise AssetError(f"{path}: does not exist") from error
+        raise NotVideoError(f"{path}: {why_not_opened(error)}") from error
     except OSError as error:
-        raise AssetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise AssetError(f"{path}: {why_not_opened(error)}") from error
 
 
 def _demuxer(file: OpenFile) -> str:
@@ -142,7 +146,7 @@ def _cut_out(
     end = min(length, wanted_end) if wanted_end is not None else length
     if start >= length:
         raise AssetError(
-            f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
+            f"{path}: start {spec.start:g} s is past its end; allowed: at least 0, less than {float(length):.2f} s"
         )
     # If the video stream has no length, the picture may end before the sound.
     has_length = stream.duration or _tagged_duration(stream)

@@ -230,7 +230,8 @@ def gather_assets(
         music = painters.submit(_music, job)
         pictures = [painters.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
         speeches = [voices.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
-        futures: list[Future[_Made]] = [*pictures, *speeches, music]
+        # An unusable file is reported before the narration, which may take minutes.
+        futures: list[Future[_Made]] = [*pictures, music, *speeches]
         try:
             for future in futures:
                 warnings += future.result().warnings

@@ -24,9 +24,9 @@ from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.input_files import (
     ANY_FILES,
     InputFiles,
-    NotAFileError,
     OpenFile,
     open_again,
+    why_not_opened,
 )
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.timing import Seconds
@@ -69,7 +69,7 @@ def open_sound(file: OpenFile) -> Iterator[tuple[av.container.InputContainer, av
     """
     path = file.path
     if file.size == 0:
-        raise AssetError(f"{path}: the file is empty (0 bytes)", path=str(path))
+        raise AssetError(f"{path}: is empty (0 bytes)", path=str(path))
     content = sniff(file.head(HEAD_BYTES))
     try:
         container = av.open(
@@ -84,12 +84,10 @@ def open_sound(file: OpenFile) -> Iterator[tuple[av.container.InputContainer, av
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
     except (av.FFmpegError, ValueError) as error:
-        raise AssetError(
-            f"{path}: not a sound file that can be opened; allowed: {ALLOWED['sound']}", path=str(path)
-        ) from error
+        raise AssetError(f"{path}: is not a sound; allowed: {ALLOWED['sound']}", path=str(path)) from error
     with container:
         if not container.streams.audio:
-            raise AssetError(f"{path}: no audio stream in it", path=str(path))
+            raise AssetError(f"{path}: has no audio stream", path=str(path))
         stream = container.streams.audio[0]
         for other in container.streams:
             if other is not stream:
@@ -102,10 +100,8 @@ def _readable(path: Path) -> Iterator[None]:
     """Convert an OSError from opening a file to an AssetError."""
     try:
         yield
-    except (IsADirectoryError, NotAFileError) as error:
-        raise AssetError(f"{path}: not a file; allowed: {ALLOWED['sound']}", path=str(path)) from error
     except OSError as error:
-        raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
+        raise AssetError(f"{path}: {why_not_opened(error)}", path=str(path)) from error
 
 
 def probe_sound(path: Path, *, files: InputFiles = ANY_FILES) -> Sound:

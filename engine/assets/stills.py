@@ -19,7 +19,7 @@ from video_pipeline.engine.assets.cicp import read_cicp
 from video_pipeline.engine.assets.formats import ALLOWED, contents_of
 from video_pipeline.engine.assets.srgb import CICP, GREY_IN_RGBA, foreign_profile, to_srgb
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
-from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, OpenFile
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, OpenFile, why_not_opened
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
 
@@ -57,12 +57,16 @@ def open_picture(
                     if any(tile.args == "LA;16B" for tile in image.tile):
                         image.info[GREY_IN_RGBA] = True
                 yield file, image
-    except FileNotFoundError as error:
-        raise ImageGenerationError(f"{path}: does not exist") from error
     except UnidentifiedImageError as error:
         raise ImageGenerationError(f"{path}: is not a picture; allowed: {ALLOWED['picture']}") from error
     except (OSError, ValueError, SyntaxError) as error:
-        raise ImageGenerationError(f"{path}: cannot be read: {error}") from error
+        # Pillow's own OSErrors have no number.
+        why = (
+            why_not_opened(error)
+            if isinstance(error, OSError) and error.errno
+            else f"cannot be read: {error}"
+        )
+        raise ImageGenerationError(f"{path}: {why}") from error
 
 
 def animation_warning(path: Path, still: Still) -> str | None:

@@ -16,9 +16,11 @@ from video_pipeline.engine.cli.job_display import (
     job_details,
     job_table,
     shown_end,
+    state_of,
     stats_table,
     watch_display,
 )
+from video_pipeline.engine.cli.option_names import name_options
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.client.client import NodeClient
@@ -75,15 +77,17 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
         except InputError as error:
             hint = "INVALID_ASSET" in error.details.values() and not arguments.send_assets
             more = "; --send-assets sends the files" if hint else ""
-            raise type(error)(
-                f"{story}: {str(error).removeprefix(f'{story}: ')}{more}", **error.details
-            ) from error
+            message = name_options(str(error), arguments)
+            if message == str(error):  # it is about the story, not about an option
+                message = f"{story}: {message.removeprefix(f'{story}: ')}{more}"
+            raise type(error)(message, **error.details) from error
         jobs[made.job_id] = story.stem
         if arguments.json:
             _print_json(made, story=str(story))
         else:
             again = "" if made.created else "  (the same job as before)"
-            print(f"{made.job_id}  {made.status.value}  {story}{again}", flush=True)
+            state = "scheduled" if made.created and _is_future(when) else made.status.value
+            print(f"{made.job_id}  {state}  {story}{again}", flush=True)
     return _follow(client, jobs, before, as_json=arguments.json) if arguments.wait else 0
 
 
@@ -154,7 +158,7 @@ def _ends(client: NodeClient, job_ids: Iterable[str], *, as_json: bool) -> int:
 
 def _list(client: NodeClient, arguments: argparse.Namespace) -> int:
     if arguments.limit < 0:
-        raise InputError(f"--limit: got {arguments.limit}; allowed: a whole number >= 0")
+        raise InputError(f"--limit: got {arguments.limit}; allowed: at least 0")
     jobs: Iterable[JobView] = itertools.islice(client.jobs(status=arguments.status), arguments.limit or None)
     if arguments.json:
         for job in jobs:
@@ -171,8 +175,7 @@ def _change(client: NodeClient, arguments: argparse.Namespace) -> int:
         if arguments.json:
             _print_json(job)
         else:
-            stopping = job.cancel_requested and not job.status.is_terminal
-            print(f"{job.job_id}  {'cancelling' if stopping else job.status.value}", flush=True)
+            print(f"{job.job_id}  {state_of(job)}", flush=True)
     return 0
 
 
@@ -197,6 +200,8 @@ _COMMANDS: dict[str, Callable[[NodeClient, argparse.Namespace], int]] = {
 
 
 def _print_json(message: Message, **more: Any) -> None:
+    if isinstance(message, JobView):
+        more["state"] = state_of(message)
     print(json.dumps({**message.model_dump(mode="json"), **more}, ensure_ascii=False), flush=True)
 
 
@@ -219,6 +224,10 @@ def _sections_of(path: Path) -> dict[str, Any]:
     from video_pipeline.engine.config.load import by_sections
 
     return by_sections(data or {}, str(path))
+
+
+def _is_future(when: datetime | None) -> bool:
+    return when is not None and when.astimezone() > datetime.now().astimezone()
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

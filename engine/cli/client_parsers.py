@@ -6,11 +6,24 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from video_pipeline.engine.cli.help_format import HelpFormatter
 from video_pipeline.engine.cli.options import add_policy_options
 from video_pipeline.engine.common.process import importing
 
+JOB_HELP = "the id of a job, as `submit` and `list` print it"
 STATUSES = ("queued", "scheduled", "processing", "completed", "failed", "cancelled")
 PRIORITIES = ("high", "normal", "low")
+EXIT_STATUS = """exit status:
+  0  done
+  1  the node cannot be reached or refused the request, or there is no such job
+  2  wrong usage, story or configuration
+  130, 143  interrupted, terminated"""
+EXIT_STATUS_OF_JOBS = """exit status:
+  0  {done}
+  1  a job failed, the node cannot be reached or refused the request, or there is no such job
+  2  wrong usage, story or configuration
+  130  a job was cancelled, or the command interrupted (the jobs continue)
+  143  terminated (the jobs continue)"""
 VERBS = ("submit", "status", "watch", "list", "cancel", "retry", "stats")
 
 
@@ -24,12 +37,20 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         "  video-pipeline submit examples/lighthouse.json --wait\n"
         "  video-pipeline submit examples/voyage.yaml --send-assets --priority high\n"
         "  video-pipeline submit story.json --schedule +2h --key episode-12 --json",
+        exit_status=EXIT_STATUS_OF_JOBS.format(done="the jobs are stored; with --wait: all are completed"),
     )
     submit.add_argument("stories", metavar="STORY", nargs="+", type=Path, help="story file, JSON or YAML")
-    submit.add_argument("--priority", choices=PRIORITIES, default="normal")
+    submit.add_argument(
+        "--priority",
+        choices=PRIORITIES,
+        default="normal",
+        help="jobs of higher priority start first (default normal)",
+    )
     submit.add_argument(
         "--key",
-        help="names the job of one story: the same story with the same key again returns the same job",
+        metavar="NAME",
+        help="a name of your choice for the job of one story: submitting the same story under the same name again "
+        "returns the same job instead of a second one",
     )
     submit.add_argument("--config", metavar="FILE", type=Path, help="configuration of these jobs (YAML)")
     submit.add_argument(
@@ -37,7 +58,12 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         metavar="TIME",
         help="start no earlier than this time: ISO 8601 (local time without a zone), or +90s, +30m, +2h, +1d",
     )
-    submit.add_argument("--max-attempts", metavar="N", type=int, help="default: processing.retry_attempts")
+    submit.add_argument(
+        "--max-attempts",
+        metavar="N",
+        type=int,
+        help="attempts of each job in all, 1 to 100; default: processing.retry_attempts of the node",
+    )
     submit.add_argument(
         "--send-assets", action="store_true", help="also send the local files that the stories name"
     )
@@ -46,17 +72,17 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     )
     add_policy_options(submit)
     status = _add(commands, "status", "show a job of a render node", "Show the details of a job.")
-    status.add_argument("job_id", metavar="JOB")
+    status.add_argument("job_id", metavar="JOB", help=JOB_HELP)
     watch = _add(
         commands,
         "watch",
         "watch a job of a render node until it ends",
-        "Show a job's progress until it ends: a bar on a terminal, lines elsewhere. Exit status: 0 completed, "
-        "1 failed, 130 cancelled or interrupted (the job continues).",
+        "Show a job's progress until it ends: a bar on a terminal, lines elsewhere.",
         "  video-pipeline watch job-0123456789abcdef01234567\n  video-pipeline watch --all --json",
+        exit_status=EXIT_STATUS_OF_JOBS.format(done="the job is completed"),
     )
     which = watch.add_mutually_exclusive_group(required=True)
-    which.add_argument("job_id", metavar="JOB", nargs="?")
+    which.add_argument("job_id", metavar="JOB", nargs="?", help=JOB_HELP)
     which.add_argument("--all", action="store_true", help="every job from now on, until interrupted")
     listing = _add(commands, "list", "list the jobs of a render node", "List jobs, the latest first.")
     listing.add_argument(
@@ -72,11 +98,12 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         (
             "retry",
             "queue failed jobs of a render node again",
-            "Queue failed or cancelled jobs again, with their full number of attempts.",
+            "Queue failed or cancelled jobs again, with their full number of attempts. A job that was scheduled for "
+            "a later time does not wait for that time: it may start at once.",
         ),
     ):
         parser = _add(commands, verb, words, description)
-        parser.add_argument("job_ids", metavar="JOB", nargs="+")
+        parser.add_argument("job_ids", metavar="JOB", nargs="+", help=JOB_HELP)
     _add(commands, "stats", "show a node's slots and queue", "Show a node's queue, jobs and slots.")
 
 
@@ -86,13 +113,15 @@ def _add(
     words: str,
     description: str,
     examples: str = "",
+    *,
+    exit_status: str = EXIT_STATUS,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
         help=words,
         description=description,
-        epilog=f"examples:\n{examples}" if examples else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter,
+        epilog="\n\n".join((f"examples:\n{examples}", exit_status)) if examples else exit_status,
+        formatter_class=HelpFormatter,
     )
     node = parser.add_argument_group("node")
     node.add_argument(
@@ -110,12 +139,12 @@ def _add(
     node.add_argument(
         "--key-file",
         metavar="FILE",
-        help="this client's secret key, if the node requires keys; default: VIDEO_PIPELINE_KEY_FILE",
+        help="file of this client's secret CURVE key, if the node requires keys; default: VIDEO_PIPELINE_KEY_FILE",
     )
     node.add_argument(
         "--node-key",
-        metavar="KEY",
-        help="the node's public key, a file or the text itself; default: VIDEO_PIPELINE_NODE_KEY",
+        metavar="FILE|TEXT",
+        help="the node's public CURVE key, as a file or the text itself; default: VIDEO_PIPELINE_NODE_KEY",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser

@@ -124,14 +124,18 @@ def as_text(found: dict[str, Any]) -> str:
     for card in found["gpus"]:
         lines.append(f"GPU           {card['name']}, driver {card['driver']}, {card['memory_mib']} MiB")
     if not found["gpus"]:
-        lines.append(f"GPU           none: {found['gpus_reason']}")
+        lines.append(f"GPU           {found['gpus_reason']}")
     for compositor in found["compositors"]:
         lines.append(
             f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
         )
     slots = found["slots"]
+    jobs = "one job" if slots["slots"] == 1 else f"{slots['slots']} jobs"
     each = f"{slots['cores']} {'core' if slots['cores'] == 1 else 'cores'} each"
-    lines.append(f"job slots     {slots['slots']}, {each}: {slots['reason']}")
+    lines.append(
+        f"job slots     {slots['slots']}, {each}: a node renders {jobs} at once ({slots['reason']});"
+    )
+    lines.append("              to change it, set processing.max_concurrent_jobs or serve --slots")
     for service in SPEECH_SERVICES.members:
         voices = ", ".join(found["voices"][service.name]) or "none"
         lines.append(f"voices        {voices} ({service.name}: {service.summary})")

@@ -163,7 +163,7 @@ def job_details(job: JobView) -> str:
     rows: dict[str, Any] = {
         "job": job.job_id,
         "story": job.story_id,
-        "status": _status_words(job),
+        "status": state_of(job),
         "priority": job.priority,
         "key": job.key,
         "attempts": f"{job.attempts} of {job.max_attempts}",
@@ -201,7 +201,7 @@ def job_table(jobs: list[JobView]) -> str:
         table.add_row(
             job.job_id,
             job.story_id,
-            _status_words(job),
+            state_of(job),
             job.priority,
             f"{job.attempts}/{job.max_attempts}",
             _local_time(job.created_at),
@@ -253,7 +253,8 @@ def _display_name(job_id: str, names: Mapping[str, str]) -> str:
     return f"{job_id} {names[job_id]}" if job_id in names else job_id
 
 
-def _status_words(job: JobView) -> str:
+def state_of(job: JobView) -> str:
+    """Return a job's state in one word: its status, `scheduled` before its time, or `cancelling`."""
     if job.cancel_requested and not job.status.is_terminal:
         return "cancelling"
     waits = job.scheduled_for is not None and job.scheduled_for > datetime.now(UTC)

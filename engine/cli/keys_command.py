@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from video_pipeline.engine.cli.help_format import HelpFormatter
 from video_pipeline.engine.common.process import importing
 
 if TYPE_CHECKING:
@@ -23,13 +24,24 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="make, list and revoke the keys of a node's clients",
         description="Make, list and revoke the CURVE keys of clients on other machines. Run it on the "
         "node's machine, with the node's configuration; a running node sees a change within a second.",
-        epilog="example:\n  video-pipeline keys node\n  video-pipeline keys client studio\n"
-        "  video-pipeline keys revoke studio",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n  video-pipeline keys node --config node.yaml\n"
+        "  video-pipeline keys client studio --config node.yaml\n"
+        "  video-pipeline keys list --config node.yaml\n"
+        "  video-pipeline keys revoke studio --config node.yaml",
+        formatter_class=HelpFormatter,
     )
-    verbs = keys.add_subparsers(dest="verb", metavar="VERB", required=True)
-    node = verbs.add_parser("node", help="show the node's own public key; make the key if there is none")
-    client = verbs.add_parser("client", help="make a client's key and allow it")
+    verbs = keys.add_subparsers(dest="verb", metavar="{node,client,list,revoke}", required=True)
+    node = verbs.add_parser(
+        "node",
+        help="show the node's own public key; make the key if there is none",
+        description="Show the file and the text of the node's public key, which every client needs. The key is made "
+        "if the node has none.",
+    )
+    client = verbs.add_parser(
+        "client",
+        help="make a client's key and allow it",
+        description="Make the secret key of a client and allow it to connect. Move the file to the client's machine.",
+    )
     client.add_argument(
         "name", metavar="NAME", help="the client's name; jobs submitted with the key belong to it"
     )
@@ -40,9 +52,17 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         type=Path,
         help="folder for the secret key; default: keys/issued",
     )
-    listing = verbs.add_parser("list", help="list the allowed clients")
-    revoke = verbs.add_parser("revoke", help="revoke a client's key and end its connections")
-    revoke.add_argument("name", metavar="NAME")
+    listing = verbs.add_parser(
+        "list",
+        help="list the allowed clients",
+        description="List the clients whose keys the node accepts, and the folder in which it looks for them.",
+    )
+    revoke = verbs.add_parser(
+        "revoke",
+        help="revoke a client's key and end its connections",
+        description="Revoke a client's key and end its connections. Its public key is kept in revoked/.",
+    )
+    revoke.add_argument("name", metavar="NAME", help="the client's name, as `keys list` shows it")
     for verb in (node, client, listing, revoke):
         verb.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML) of the node")
         verb.add_argument("--json", action="store_true", help="print one JSON object")
@@ -95,7 +115,9 @@ def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any]
     if arguments.verb == "list":
         names = curve.client_names(folder)
         faults = curve.AllowList(folder).faults
-        lines = [*names, *(f"error: {fault}" for fault in faults)]
-        return {"clients": names, "faults": faults}, "\n".join(lines) or "no client is allowed"
+        read = folder / "clients"
+        lines = [*(names or ["no client is allowed"]), *(f"error: {fault}" for fault in faults)]
+        text = "\n".join((f"clients with a key in {read}:", *lines))
+        return {"folder": str(read), "clients": names, "faults": faults}, text
     kept = curve.revoke_client(folder, arguments.name)
     return {"name": arguments.name, "revoked": str(kept)}, f"{arguments.name} is revoked ({kept})"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.cli import node_commands as jobs
+from video_pipeline.engine.cli.help_format import HelpFormatter
 from video_pipeline.engine.cli.options import add_story_options, configuration
 from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import (
@@ -42,11 +43,9 @@ EPILOG = """examples:
   video-pipeline compile story.json --as command
   video-pipeline doctor
   video-pipeline schema story > story.schema.json
+
+exit status: 0 done; 1 failed; 2 wrong usage, story or configuration; 130 interrupted; 143 terminated
 """
-
-
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    pass
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -55,16 +54,16 @@ def build_parser() -> argparse.ArgumentParser:
         prog="video-pipeline",
         description="Turn stories into finished short videos.",
         epilog=EPILOG,
-        formatter_class=_Formatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"video-pipeline {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     render = commands.add_parser(
         "render",
         help="render a story into a video",
         description="Render a story into OUT.mp4, with thumbnail, subtitles, metadata and manifest beside it.",
         epilog="example:\n  video-pipeline render examples/lighthouse.json -o lighthouse.mp4 --preset veryfast",
-        formatter_class=_Formatter,
+        formatter_class=HelpFormatter,
     )
     add_story_options(render)
     render.add_argument(
@@ -86,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         "long scenes last: the first call makes it, later ones use the cache.",
         epilog="example:\n  video-pipeline preview examples/lighthouse.json --at 3.2 -o frame.png\n"
         "  video-pipeline preview examples/lighthouse.json --frame 0 --proxy -o first.jpg",
-        formatter_class=_Formatter,
+        formatter_class=HelpFormatter,
     )
     add_story_options(preview, encodes=False)
     which = preview.add_mutually_exclusive_group(required=True)
@@ -105,10 +104,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="print the plan, the filter graphs or an ffmpeg command",
         description="Print what a render would do: its plan, its filter graphs, or one runnable ffmpeg command.",
         epilog="example:\n  video-pipeline compile examples/lighthouse.json --as command | sh",
-        formatter_class=_Formatter,
+        formatter_class=HelpFormatter,
     )
     add_story_options(compiling)
-    compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
+    compiling.add_argument(
+        "--as",
+        dest="form",
+        choices=("plan", "graph", "command"),
+        default="plan",
+        help="the plan as JSON (default), the filter graph of each segment, or one ffmpeg command",
+    )
     compiling.add_argument(
         "-o",
         "--output",
@@ -116,16 +121,29 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         help="output file of the ffmpeg command; default: the story file's name, .command.mp4",
     )
-    doctor = commands.add_parser("doctor", help="show what this machine can do, and what does not work")
+    doctor = commands.add_parser(
+        "doctor",
+        help="show what this machine can do, and what does not work",
+        description="Show what this machine can do: ffmpeg, encoders, compositors, GPUs, voices, fonts, the cache "
+        "and how many jobs a node would render at once. Exit status: 0 this machine can render, 1 it cannot.",
+        formatter_class=HelpFormatter,
+    )
     doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     schema = commands.add_parser(
         "schema",
         help="print a JSON Schema",
+        description="Print the JSON Schema (draft 2020-12) of story files, of configuration files, or of the "
+        "messages between clients and a render node.",
         epilog="example:\n  video-pipeline schema story > story.schema.json",
-        formatter_class=_Formatter,
+        formatter_class=HelpFormatter,
     )
-    schema.add_argument("what", choices=("story", "config", "messages"))
+    schema.add_argument(
+        "what",
+        metavar="{story,config,messages}",
+        choices=("story", "config", "messages"),
+        help="story files, configuration files, or the messages between clients and a node",
+    )
     jobs.add_commands(commands)
     return parser
 
@@ -142,13 +160,10 @@ def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
 def _render(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.progress import choose_reporter
-        from video_pipeline.engine.errors import ConfigError
         from video_pipeline.engine.pipeline import render_story
         from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ConfigError(f"--workers: got {arguments.workers}; allowed: a whole number >= 1")
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     output = arguments.output or config.storage.output_path / f"{arguments.story.stem}.mp4"
@@ -202,12 +217,13 @@ def _printed_result(result: RenderResult) -> dict[str, Any]:
 def _summary(result: RenderResult) -> str:
     info, outputs = result.info, result.outputs
     width, height = info.resolution
-    speed = info.frame_count / result.timings["render"]
-    cached = result.segments_from_cache
-    kept = f" ({cached} of {result.segments} segments from the cache)" if cached else ""
+    seconds, cached = result.timings["render"], result.segments_from_cache
+    made = f"rendered at {info.frame_count / seconds:.1f} fps"
+    if cached:  # frames from the cache have no speed
+        made = f"rendered in {seconds:.1f} s ({cached} of {result.segments} segments from the cache)"
     return (
         f"{outputs.video}: {info.duration:.2f} s, {width}x{height} at {float(info.fps):g} fps, "
-        f"{info.file_size / 1e6:.1f} MB, rendered at {speed:.1f} fps{kept}\n"
+        f"{info.file_size / 1e6:.1f} MB, {made}\n"
         f"beside it: {outputs.thumbnail.name}, {outputs.srt.name}, {outputs.vtt.name}, "
         f"{outputs.metadata.name}, {outputs.manifest.name}"
     )
@@ -351,7 +367,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     open_missing_streams()
     print_any_name()
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.error(f"a COMMAND is missing; allowed: {', '.join(COMMANDS)}")
     signal.signal(signal.SIGTERM, _on_sigterm)
     from video_pipeline.engine.errors import InputError, PipelineError
 
@@ -380,15 +399,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show_error(error: Exception, status: int, arguments: argparse.Namespace) -> None:
+    from video_pipeline.engine.cli.option_names import name_options
     from video_pipeline.engine.cli.progress import JsonLines, discarding
 
+    message = name_options(str(error), arguments)
     if getattr(arguments, "json", False):
         with discarding(sys.stdout):
             JsonLines().write(
-                "error", status="failed", type=type(error).__name__, message=str(error), exit_status=status
+                "error", status="failed", type=type(error).__name__, message=message, exit_status=status
             )
     with discarding(sys.stderr):
-        for line in str(error).splitlines():
+        for line in message.splitlines():
             print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_pipeline.engine.cli.client_parsers import CLIENT_COMMANDS, add_client_commands
+from video_pipeline.engine.cli.help_format import HelpFormatter
 from video_pipeline.engine.cli.keys_command import add_keys_command, run_keys
 from video_pipeline.engine.common.process import importing
 
@@ -26,7 +27,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         description="Run a render node: accept stories over ZeroMQ, store them durably, render them, and publish the "
         "videos in storage.output_path/JOB_ID. SIGTERM or Ctrl-C lets running jobs finish; a second one stops now.",
         epilog="example:\n  video-pipeline serve --bind tcp://127.0.0.1:5570 --config node.yaml --slots 2",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     serve.add_argument("--bind", metavar="URL", help="tcp://HOST:PORT or ipc://PATH; default: node.bind")
     serve.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
@@ -43,7 +44,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="delete a node's old jobs and free their space",
         description="Delete ended jobs that are older than node.keep_days, their logs and the assets that no job "
         "needs, and shrink the ledger's file. The node may be running.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     vacuum.add_argument("--json", action="store_true", help="print one JSON object")

@@ -45,7 +45,11 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
 
 def add_policy_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the error policy."""
-    policy = parser.add_argument_group("faults").add_mutually_exclusive_group()
+    group = parser.add_argument_group(
+        "error policy",
+        "what happens if a file is missing or unusable, or no font has a letter; default: it is an error",
+    )
+    policy = group.add_mutually_exclusive_group()
     for record in (LENIENT, STRICT):
         policy.add_argument(
             f"--{record.name}", dest="policy", action="store_const", const=record.name, help=record.summary

@@ -42,20 +42,22 @@ class Reporter(Protocol):
 
 
 class Pace:
-    """Speed and time left of the stage that is running."""
+    """Speed and time left of the stage that is running. What came from the cache does not count."""
 
     def __init__(self) -> None:
         self._stage, self._started = "", 0.0
 
-    def measure(self, event: Event) -> tuple[float, float | None]:
-        """Return the units per second since the stage began, and the seconds left if known."""
+    def measure(self, event: Event) -> tuple[float | None, float | None]:
+        """Return the units per second since the stage began, and the seconds left; None if not known."""
         now = time.monotonic()
         if event.stage != self._stage:
             self._stage, self._started = event.stage, now
         elapsed = now - self._started
-        speed = event.done / elapsed if elapsed > 0 else 0.0
-        left = (event.total - event.done) / speed if speed > 0 else None
-        return speed, left
+        made = event.done - event.cached
+        if elapsed <= 0 or made <= 0:
+            return None, None
+        speed = made / elapsed
+        return speed, (event.total - event.done) / speed
 
 
 class Quiet:
@@ -100,7 +102,10 @@ class JsonLines(Quiet):
         self._last = (now, event.stage)
         fields: dict[str, Any] = {"stage": event.stage, "done": event.done, "total": event.total}
         if event.stage == "render":
-            fields |= {"fps": round(speed, 2), "seconds_left": None if left is None else round(left, 1)}
+            fields |= {
+                "fps": None if speed is None else round(speed, 2),
+                "seconds_left": None if left is None else round(left, 1),
+            }
         self.write("progress", **fields)
 
     def finish(self, fields: Mapping[str, Any], text: str) -> None:
@@ -135,8 +140,9 @@ class LogLines(Text):
         if event.stage != "render":
             self._logger.info("%s: %d of %d", words, event.done, event.total)
             return
+        pace = "" if speed is None else f", {speed:.1f} fps"
         eta = "" if left is None else f", {left:.0f} s left"
-        self._logger.info("%s: frame %d of %d, %.1f fps%s", words, event.done, event.total, speed, eta)
+        self._logger.info("%s: frame %d of %d%s%s", words, event.done, event.total, pace, eta)
 
 
 class Bar(Text):
@@ -179,7 +185,7 @@ class Bar(Text):
             self._tasks[event.stage],
             completed=event.done,
             total=event.total,
-            speed=f"{speed:.1f} fps" if event.stage == "render" else "",
+            speed=f"{speed:.1f} fps" if event.stage == "render" and speed is not None else "",
         )
 
     def line(self, text: str) -> None:

@@ -11,6 +11,21 @@ from typing import Any, Literal
 
 DOCUMENT_MAX_BYTES = 16 * 1024 * 1024
 
+_JSON_WORDS = {
+    "Expecting property name enclosed in double quotes": 'a key in double quotes or a "}" is expected here',
+    "Illegal trailing comma before end of object": "a comma before the end of an object is not allowed",
+    "Illegal trailing comma before end of array": "a comma before the end of a list is not allowed",
+    "Expecting value": "a value is expected here",
+    "Expecting ',' delimiter": "a ',' or the end of the list or object is expected here",
+    "Expecting ':' delimiter": "a ':' is expected here, after the key",
+    "Extra data": "the file must end here; it has more",
+    "Unterminated string starting at": "the quotes that begin here are not closed",
+    "Invalid control character at": "a line break or control character in quotes; write \\n or \\u0000",
+    "Invalid \\escape": "\\ before this letter is no escape; write two backslashes",
+    "Invalid \\uXXXX escape": "four digits or letters from a to f must follow \\u",
+}
+"""What Python's parser of JSON reports, and the same in plain words."""
+
 
 class DocumentError(ValueError):
     """A file that cannot be parsed; the message begins with its name."""
@@ -61,6 +76,9 @@ def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
         return load_yaml(text)
     except RecursionError as error:
         raise DocumentError(f"{path}: nested too deeply") from error
-    except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
-        # PyYAML does not catch errors of its own conversions (a 13th month, an empty !!int).
+    except json.JSONDecodeError as error:
+        words = _JSON_WORDS.get(error.msg.removesuffix(": "), error.msg)
+        place = f"line {error.lineno}, column {error.colno}"
+        raise DocumentError(f"{path}: not JSON: {place}: {words}") from error
+    except ValueError as error:
         raise DocumentError(f"{path}: not {form.upper()}: {error}") from error

@@ -52,6 +52,17 @@ class NotAFileError(OSError):
     """The path leads to a pipe, a socket or a device."""
 
 
+def why_not_opened(error: OSError) -> str:
+    """Return in words, to follow the file's name, why opening it failed."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder; give a file"
+    if isinstance(error, NotAFileError):
+        return "is a pipe, a socket or a device; give a file"
+    return f"cannot be read: {error.strerror or error}"
+
+
 class OpenFile:
     """A file that was opened once. A context manager.
 

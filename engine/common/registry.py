@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.errors import UnavailableError
 
 PACKAGE = "video_pipeline.engine"
@@ -76,7 +77,9 @@ class Family:
         for member in self.members:
             if member.name == name:
                 return member
-        raise UnavailableError(f"{self.key}: got {name!r}; allowed: {', '.join(self.names)}")
+        raise UnavailableError(
+            f"{self.key}: got {name!r}{closest(name, self.names)}; allowed: {', '.join(self.names)}"
+        )
 
     def load(self, name: str) -> Any:
         """Import and return the record of a member.
@@ -115,6 +118,6 @@ class Family:
         ]
         detail = f"\n  {found.log.strip().splitlines()[0]}" if found.log.strip() else ""
         raise UnavailableError(
-            f"{self.kind} {wanted!r} is not usable here: {found.reason}; "
+            f"{self.key}: got {wanted!r}, which is not usable here: {found.reason}; "
             f"allowed on this machine: {', '.join(['auto', *usable])}{detail}"
         )

@@ -3,36 +3,87 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import math
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-
-def _model_at(model: type[BaseModel], path: Iterable[str | int]) -> type[BaseModel] | None:
-    """Follow a location through nested models and return the model at its end, if there is one."""
-    current: type[BaseModel] | None = model
-    for step in path:
-        if isinstance(step, int) or current is None:
-            continue
-        field = current.model_fields.get(step)
-        current = _find_model(field.annotation) if field else current
-    return current
+from video_pipeline.engine.common.similar import closest
 
 
-def _find_model(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation names, directly or as a member of a union or a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _find_model(argument)
-        if found:
-            return found
-    return None
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _models_at(models: list[type[BaseModel]], path: Iterable[str | int]) -> list[type[BaseModel]]:
+    """Follow a location through nested models; return the models that may be at its end."""
+    for step in path:
+        if isinstance(step, int):
+            continue
+        fields = [model.model_fields[step] for model in models if step in model.model_fields]
+        if fields:
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
+            continue
+        # The step is a tag: the value of the field that tells the members of a union apart.
+        models = [model for model in models if _has_tag(model, step)] or models
+    return models
+
+
+def _has_tag(model: type[BaseModel], tag: str) -> bool:
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _constraints(annotation: Any) -> list[Any]:
+    """Return the constraints of an annotation and of the members of its unions and lists, not of its models."""
+    own = list(getattr(annotation, "__metadata__", ()))
+    inner = [part for argument in get_args(annotation) for part in _constraints(argument)]
+    return [part for item in own for part in getattr(item, "metadata", None) or [item]] + inner
+
+
+def _bounds_at(detail: ErrorDetails, model: type[BaseModel], low: str, high: str) -> tuple[Any, Any]:
+    """Return the bounds of the field at an error's location, as the attributes `low` and `high` of its constraints.
+
+    A bound is None if the field has none, or if parts of the field have different ones.
+    """
+    path = list(detail["loc"])
+    while path and not any(path[-1] in inner.model_fields for inner in _models_at([model], path[:-1])):
+        path.pop()  # an index, or the tag of a union's member
+    found: list[set[Any]] = [set(), set()]
+    for inner in _models_at([model], path[:-1]) if path else ():
+        field = inner.model_fields.get(str(path[-1]))
+        for constraint in [*field.metadata, *_constraints(field.annotation)] if field else ():
+            for bounds, name in zip(found, (low, high), strict=True):
+                value = getattr(constraint, name, None)
+                bounds.update(() if value is None else (value,))
+    lowest, highest = (bounds.pop() if len(bounds) == 1 else None for bounds in found)
+    return lowest, highest
+
+
+def between(low: Any, high: Any, *, above: Any = None, below: Any = None, unit: str = "") -> str:
+    """Return a range in words: `0 to 51`, `at least 1`, `more than 0, at most 30`, each with its unit."""
+    unit = f" {unit}" if unit else ""
+    if low is not None and high is not None:
+        return f"{low} to {high}{unit}" if low != high else f"exactly {low}{unit}"
+    parts = (("at least", low), ("more than", above), ("at most", high), ("less than", below))
+    return ", ".join(f"{words} {number}" for words, number in parts if number is not None) + unit
+
+
+def _number_range(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return the range of numbers that the field at an error's location allows; empty if it has none."""
+    low, high = _bounds_at(detail, model, "ge", "le")
+    above, below = _bounds_at(detail, model, "gt", "lt")
+    return between(low, high, above=above, below=below)
 
 
 def known_fields(model: type[BaseModel]) -> list[str]:
@@ -50,6 +101,15 @@ class _Short(reprlib.Repr):
 
     def repr_int(self, x: int, level: int) -> str:
         return repr(x) if x.bit_length() < 600 else f"an integer of {x.bit_length()} bits"
+
+    def repr_datetime(self, x: datetime.datetime, level: int) -> str:
+        return repr(x.isoformat())
+
+    def repr_Fraction(self, x: Fraction, level: int) -> str:  # noqa: N802 - reprlib looks for the class's name
+        return str(x)
+
+    def repr_PosixPath(self, x: Path, level: int) -> str:  # noqa: N802
+        return self.repr_str(str(x), level)
 
 
 _SHORT = _Short()
@@ -110,45 +170,63 @@ _KINDS = {
     "list_type": "a list",
     "string_type": "text in quotes",
     "string_unicode": "valid Unicode (it holds half of a surrogate pair)",
-    "float_type": "a number",
     "finite_number": "a finite number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
     "bool_type": "true or false",
+    "bool_parsing": "true or false",
     "invalid_key": "keys that are text",
     "recursion_loop": "an object that does not hold itself",
 }
 """What is allowed, in plain words, by pydantic's error type."""
 
+_LENGTHS = frozenset({"too_short", "too_long", "string_too_short", "string_too_long"})
+"""pydantic's errors about a length."""
+
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind = detail["type"]
     if kind == "extra_forbidden":
-        name = str(detail["loc"][-1])[:64]
-        inner = _model_at(model, detail["loc"][:-1])
-        known = known_fields(inner) if inner else []
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        return f"unknown key{hint}; known keys: {', '.join(known)}"
+        inner = _models_at([model], detail["loc"][:-1])
+        known = known_fields(inner[0]) if inner else []
+        return f"unknown key{closest(str(detail['loc'][-1]), known)}; known keys: {', '.join(known)}"
     if kind == "missing":
         return "is missing; it is required"
     message = detail["msg"].removeprefix("Value error, ")
-    context = detail.get("ctx") or {}
     if kind == "value_error" and isinstance(detail["input"], Mapping):
         return message  # about several fields at once; the message contains their values
+    return f"got {show(detail['input'])}{_allowed(detail, model, message)}"
+
+
+def _allowed(detail: ErrorDetails, model: type[BaseModel], message: str) -> str:
+    """Return the end of an error's sentence: what is allowed, after a hint if the value is similar to a choice."""
+    kind, context = detail["type"], detail.get("ctx") or {}
+    if kind == "literal_error":
+        expected = str(context.get("expected", ""))
+        hint = closest(detail["input"], re.findall(r"'([^']*)'", expected))
+        return f"{hint}; allowed: {expected}"
+    if kind.startswith(("greater_than", "less_than")):
+        return f"; allowed: {_number_range(detail, model) or message.removeprefix('Input should be ')}"
+    if kind in _LENGTHS:
+        low, high = _bounds_at(detail, model, "min_length", "max_length")
+        low, high = context.get("min_length", low), context.get("max_length", high)
+        unit = "characters" if isinstance(detail["input"], str) else "items"
+        return f"; allowed: {between(low, high, unit=unit)}"
     if kind in _KINDS:
-        message = f"allowed: {_KINDS[kind]}"
-    elif kind == "literal_error":
-        message = f"allowed: {context.get('expected', '')}"
-    elif kind.startswith(("greater_than", "less_than")):
-        message = f"allowed: {message.removeprefix('Input should be ')}"
-    elif kind == "too_short":
-        message = f"allowed: at least {context.get('min_length')}"
-    elif kind in ("string_too_long", "too_long"):
-        message = f"allowed: at most {context.get('max_length')}"
-    elif kind == "string_pattern_mismatch":
-        message = f"allowed: text that matches {context.get('pattern')}"
-    elif message.startswith("Input should be"):
-        message = "allowed:" + message.removeprefix("Input should be")
-    return f"got {show(detail['input'])}; {message}"
+        numbers = _number_range(detail, model) if "number" in _KINDS[kind] else ""
+        return f"; allowed: {', '.join(filter(None, (_KINDS[kind], numbers)))}"
+    if message.startswith("Input should be"):
+        return f"; allowed:{message.removeprefix('Input should be')}"
+    return f"; {message}"
+
+
+def path_text(path: Iterable[str | int]) -> str:
+    """Return a location in words: `scenes[0].effects[1].focus`."""
+    parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(parts).removeprefix(".")
 
 
 def explain(
@@ -157,11 +235,13 @@ def explain(
     *,
     where: str,
     place: Callable[[ErrorDetails], str] | None = None,
+    origins: Mapping[str, str] = MappingProxyType({}),
     limit: int = 12,
 ) -> list[str]:
     """Return one line for each error: `where: place: what is wrong and what is allowed`.
 
-    `place` describes an error's location; by default its parts are joined with dots.
+    `place` describes an error's location, by default as `a.b[0]`. `origins` names the values that come from elsewhere
+    than `where`, such as `{"node.bind": "environment variable BIND"}`; the name replaces both.
     """
     found = error.errors(include_url=False)
     below = Counter(detail["loc"][:depth] for detail in found for depth in range(len(detail["loc"])))
@@ -171,8 +251,10 @@ def explain(
         if len(lines) == limit:
             lines[f"{where}: and {len(found) - number} more"] = None
             break
-        words = place(detail) if place else ".".join(str(part) for part in detail["loc"])
-        lines[": ".join(part for part in (where, words, _sentence(detail, model)) if part)] = None
+        words = place(detail) if place else path_text(detail["loc"])
+        origin = origins.get(path_text(detail["loc"][:2]))
+        named = (origin,) if origin else (where, words)
+        lines[": ".join(part for part in (*named, _sentence(detail, model)) if part)] = None
     return list(lines)
 
 

@@ -35,5 +35,7 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     merged = validate(data, where="config")
     limit, asked = config.images.max_megapixels, merged.images.max_megapixels
     if asked > limit:
-        raise ConfigError(f"config: images.max_megapixels: got {asked:g}; allowed here: at most {limit:g}")
+        raise ConfigError(
+            f"config: images.max_megapixels: got {asked:g}; allowed here: more than 0, at most {limit:g}"
+        )
     return merged

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -75,10 +76,12 @@ class Config(Section):
             return self.node.state_path
         return _user_folder("XDG_STATE_HOME", "~/.local/state", key="node.state_path")
 
-    def override(self, section: str, **values: Any) -> Config:
-        """Return the configuration with some keys of one section replaced; None keeps a key.
+    def override(
+        self, section: str, *, origins: Mapping[str, str] = MappingProxyType({}), **values: Any
+    ) -> Config:
+        """Return the configuration with some keys of one section replaced; None leaves a key as it is.
 
-        Raises ConfigError that names the key.
+        Raises ConfigError that names the key, or what `origins` calls it (`{"node.bind": "an argument"}`).
         """
         given = {key: value for key, value in values.items() if value is not None}
         if not given:
@@ -87,7 +90,7 @@ class Config(Section):
         if section not in data:
             raise ConfigError(f"option: got section {section!r}; allowed: {', '.join(data)}")
         data[section] = {**data[section], **given}
-        return validate(data, where="option")
+        return validate(data, where="option", origins=origins)
 
 
 def _user_folder(variable: str, default: str, *, key: str) -> Path:
@@ -119,12 +122,15 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
 }
 
 
-def validate(data: Any, *, where: str) -> Config:
-    """Return a Config from nested plain data; raise ConfigError naming each wrong key and its choices."""
+def validate(data: Any, *, where: str, origins: Mapping[str, str] = MappingProxyType({})) -> Config:
+    """Return a Config from nested plain data; raise ConfigError naming each wrong key and its choices.
+
+    `origins` maps keys (`section.key`) that do not come from `where` to the name of what they come from.
+    """
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(explain(error, Config, where=where))) from error
+        raise ConfigError("\n".join(explain(error, Config, where=where, origins=origins))) from error
 
 
 def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -154,16 +160,9 @@ def from_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         text = environ.get(variable)
         if not text:
             continue
-        value: Any = text
-        if key == "max_concurrent_jobs":
-            if not text.isdecimal():
-                raise ConfigError(
-                    f"environment variable {variable}: got {text!r}; allowed: a whole number >= 1"
-                )
-            value = int(text)
         target = merged.setdefault(section, {})
         if isinstance(target, dict):
-            target[key] = value
+            target[key] = text
     return merged
 
 
@@ -192,6 +191,11 @@ def load_config(
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: got {type(data).__name__}; allowed: a mapping of sections")
     nested = by_sections(data, where)
-    if environ:
-        nested = from_environment(nested, os.environ)
-    return validate(nested, where=where)
+    if not environ:
+        return validate(nested, where=where)
+    origins = {
+        f"{section}.{key}": f"environment variable {variable}"
+        for variable, (section, key) in ENVIRONMENT.items()
+        if os.environ.get(variable)
+    }
+    return validate(from_environment(nested, os.environ), where=where, origins=origins)

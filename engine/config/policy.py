@@ -49,7 +49,7 @@ STANDARD: Final = ErrorPolicy(
 )
 LENIENT: Final = ErrorPolicy(
     name="lenient",
-    summary="a missing or unreadable file, or a letter that no font has, is replaced or left out, with a warning",
+    summary="missing or unusable files, and letters that no font has, are replaced or left out, with a warning",
     replaces=True,
 )
 STRICT: Final = ErrorPolicy(name="strict", summary="every warning is an error", forbids_warnings=True)

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
@@ -70,8 +70,14 @@ def _size(value: Any) -> Any:
     return parse_size(value) if isinstance(value, str) else value
 
 
+def _even_sides(value: tuple[int, int]) -> tuple[int, int]:
+    if any(side % 2 for side in value):
+        raise ValueError("allowed: even sides, as H.264 with 4:2:0 chroma needs")
+    return value
+
+
 _FPS_ALLOWED = (
-    "a frame rate from 24 to 60 is allowed (24000/1001 too), as a number or a ratio such as '30000/1001'"
+    "allowed: 24 to 60 frames per second (24000/1001 too), as a number or a ratio such as '30000/1001'"
 )
 
 
@@ -102,8 +108,9 @@ FrameRate = Annotated[
 ]
 LocalPath = Annotated[Path, AfterValidator(expand_user)]
 Pixels = Annotated[int, Field(ge=16, le=CANVAS_MAX_PX)]
+Sides = Annotated[tuple[Pixels, Pixels], AfterValidator(_even_sides)]
 Size = Annotated[
-    tuple[Pixels, Pixels],
+    Sides,
     BeforeValidator(
         _size,
         json_schema_input_type=tuple[Pixels, Pixels]
@@ -294,12 +301,6 @@ class Video(Section):
         4, ge=1, le=8, description="Size of zoompan's input as a multiple of the frame's."
     )
 
-    @model_validator(mode="after")
-    def _even(self) -> Self:
-        if self.size and any(side % 2 for side in self.size):
-            raise ValueError(f"size {self.size[0]}x{self.size[1]}: both sides must be even for H.264 4:2:0")
-        return self
-
     def rate_control(self) -> RateControl:
         """Return the configured quality or bit rate, or the default quality with its cap."""
         cap = parse_bit_rate(self.max_bitrate) if self.max_bitrate is not None else None
@@ -330,17 +331,10 @@ class Video(Section):
 class Resolutions(Section):
     """The size of each aspect, [width, height]."""
 
-    portrait: tuple[Pixels, Pixels] = Field((1080, 1920), description="9:16")
-    square: tuple[Pixels, Pixels] = Field((1080, 1080), description="1:1")
-    landscape: tuple[Pixels, Pixels] = Field((1920, 1080), description="16:9")
-    feed: tuple[Pixels, Pixels] = Field((1080, 1350), description="4:5")
-
-    @model_validator(mode="after")
-    def _even(self) -> Self:
-        for name in ("portrait", "square", "landscape", "feed"):
-            if any(side % 2 for side in getattr(self, name)):
-                raise ValueError(f"{name}: both sides must be even for H.264 4:2:0")
-        return self
+    portrait: Sides = Field((1080, 1920), description="9:16")
+    square: Sides = Field((1080, 1080), description="1:1")
+    landscape: Sides = Field((1920, 1080), description="16:9")
+    feed: Sides = Field((1080, 1350), description="4:5")
 
 
 class Images(Section):

@@ -21,6 +21,7 @@ import zmq
 import zmq.auth
 from zmq.utils import z85
 
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError, InputError
@@ -133,8 +134,11 @@ def revoke_client(folder: Path, name: str) -> Path:
     check_name(name)
     public = folder / "clients" / f"{name}.key"
     if not public.exists():
-        known = ", ".join(client_names(folder)) or "none"
-        raise InputError(f"client name: got {name!r}, which is not a client of this node; allowed: {known}")
+        known = client_names(folder)
+        raise InputError(
+            f"client name: got {name!r}{closest(name, known)}, which is not a client of this node; "
+            f"allowed: {', '.join(known) or 'none'}"
+        )
     _folder(folder / "revoked")
     kept = folder / "revoked" / f"{name}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.key"
     public.replace(kept)

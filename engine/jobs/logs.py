@@ -12,6 +12,8 @@ from typing import Any
 
 KEPT = ("job_id", "attempt", "slot", "event")
 """Keys of `extra` that become fields of the line."""
+JSON_KEPT = (*KEPT, "node")
+"""Those of a JSON line; text lines say the same in their message."""
 
 
 def _record_time(record: logging.LogRecord) -> str:
@@ -47,7 +49,7 @@ class JsonFormatter(logging.Formatter):
             "time": _record_time(record),
             "level": record.levelname,
             "logger": record.name,
-            **_extra(record),
+            **_extra(record, JSON_KEPT),
             "message": record.getMessage(),
         }
         if record.exc_info:
@@ -55,5 +57,5 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False, default=str)
 
 
-def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in KEPT if hasattr(record, name)}
+def _extra(record: logging.LogRecord, names: tuple[str, ...] = KEPT) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names if hasattr(record, name)}

@@ -28,7 +28,14 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from video_pipeline.engine.jobs.model import JOB_ID_PATTERN, TIME_MAX, EventKind, JobStatus, Priority
+from video_pipeline.engine.jobs.model import (
+    JOB_ID_PATTERN,
+    JOB_ID_WORDS,
+    TIME_MAX,
+    EventKind,
+    JobStatus,
+    Priority,
+)
 
 PROTOCOL = b"VP1"
 REQUEST_ID_MAX_BYTES = 64
@@ -75,8 +82,33 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-JobId = Annotated[str, StringConstraints(strict=True, pattern=f"^{JOB_ID_PATTERN.pattern}$")]
-Key = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+KEY_PATTERN: Final = re.compile(r"[!-~]+")
+
+
+def _check_job_id(value: str) -> str:
+    if not JOB_ID_PATTERN.fullmatch(value):
+        raise ValueError(f"allowed: {JOB_ID_WORDS}")
+    return value
+
+
+def _check_key(value: str) -> str:
+    if not KEY_PATTERN.fullmatch(value):
+        raise ValueError("allowed: 1 to 128 letters, digits and signs of ASCII, without spaces")
+    return value
+
+
+JobId = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_check_job_id),
+    Field(json_schema_extra={"pattern": f"^{JOB_ID_PATTERN.pattern}$"}),
+]
+Key = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=128),
+    AfterValidator(_check_key),
+    Field(json_schema_extra={"pattern": f"^{KEY_PATTERN.pattern}$"}),
+]
 Whole = Annotated[int, Field(strict=True)]
 Seconds = Annotated[float, Field(strict=True)]
 
@@ -129,12 +161,19 @@ class Status(Message):
     job_id: JobId
 
 
+def _check_list_status(value: Any) -> Any:
+    known = (*JobStatus, "scheduled")
+    if value is not None and (not isinstance(value, str) or value not in known):
+        raise ValueError(f"allowed: {', '.join(known)}")
+    return value
+
+
 class List(Message):
     """Get jobs, the latest first."""
 
     VERB: ClassVar[str] = "list"
 
-    status: JobStatus | Literal["scheduled"] | None = Field(
+    status: Annotated[JobStatus | Literal["scheduled"] | None, BeforeValidator(_check_list_status)] = Field(
         None, description="Only jobs in this state; scheduled: queued jobs that wait for a scheduled time."
     )
     limit: Whole = Field(100, ge=1, le=LIST_MAX)

@@ -17,6 +17,7 @@ TIME_MAX = 253_370_764_800.0
 """9999-01-01, UTC, in seconds since 1970: later times exceed the last year of datetime in some time zones."""
 
 JOB_ID_PATTERN = re.compile(r"job-[0-9a-f]{24}")
+JOB_ID_WORDS = "the id of a job as `submit` and `list` print it: job- and 24 digits or letters from a to f"
 
 
 class JobStatus(StrEnum):

@@ -12,7 +12,7 @@ def limit_cores(count: int) -> None:
     """Limit how many processors this process uses, because several rendering processes share the machine."""
     global _most_cores  # noqa: PLW0603 - one limit for the process
     if count < 1:
-        raise ValueError(f"cores: got {count}; allowed: a whole number >= 1")
+        raise ValueError(f"cores: got {count}; allowed: at least 1")
     _most_cores = count
 
 

@@ -19,11 +19,11 @@ def gpus() -> tuple[tuple[Gpu, ...], str]:
     try:
         import pynvml
     except ImportError:
-        return (), "nvidia-ml-py is not installed (pip install 'video-pipeline[cuda]')"
+        return (), "not looked for; if there is an NVIDIA GPU: pip install 'video-pipeline[cuda]'"
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        return (), f"NVML: {error}"
+        return (), f"no NVIDIA driver answers ({error}); without an NVIDIA GPU none is needed"
     try:
         driver = str(pynvml.nvmlSystemGetDriverVersion())
         found = []
@@ -31,6 +31,6 @@ def gpus() -> tuple[tuple[Gpu, ...], str]:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) // 2**20
             found.append(Gpu(str(pynvml.nvmlDeviceGetName(handle)), driver, memory))
-        return tuple(found), "" if found else "the driver reports no GPU"
+        return tuple(found), "" if found else "the NVIDIA driver reports no GPU"
     finally:
         pynvml.nvmlShutdown()

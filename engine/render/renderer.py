@@ -25,7 +25,8 @@ from video_pipeline.engine.timing import FrameRange
 
 STOP_POLL_SECONDS = 0.1
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, int], None]
+"""Is called with the number of finished frames, of all frames, and of finished frames from the cache."""
 
 
 class OnFrame(Protocol):
@@ -76,7 +77,7 @@ class _SegmentRenderer:
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         """Held while progress is reported, so that the reported count never decreases."""
-        self._done = 0
+        self._done = self._cached = 0
         self.children = Children()
         self.waited_seconds = 0.0
         self.encoding_seconds = 0.0
@@ -105,7 +106,8 @@ class _SegmentRenderer:
             self._cache.put(frames, CachedSegment(cached.data, self._on_frame.notes(frames)))
         with self._lock:
             self.segments_from_cache += 1
-        self._count_frames(len(frames) - len(unseen))
+        kept = len(frames) - len(unseen)
+        self._count_frames(kept, cached=kept)
         return cached.data
 
     def _prepare(self, later: FrameRange | None) -> None:
@@ -122,11 +124,12 @@ class _SegmentRenderer:
             self.encoding_seconds += time.perf_counter() - started - waited[0]
         return data
 
-    def _count_frames(self, count: int) -> None:
+    def _count_frames(self, count: int, *, cached: int = 0) -> None:
         with self._counting:
             self._done += count
+            self._cached += cached
             if self._progress:
-                self._progress(self._done, self._compositor.timeline.frame_count)
+                self._progress(self._done, self._compositor.timeline.frame_count, self._cached)
 
     def _check_cancelled(self) -> None:
         if self._stop is not None and self._stop.is_set():

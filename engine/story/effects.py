@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.story.fields import EasingName, Fraction01, Number, StoryPart
 
@@ -93,10 +94,14 @@ _PLAIN_EFFECTS: dict[str, KenBurns | FadeEffect] = {
 def _effect(value: Any) -> Any:
     if isinstance(value, str):
         if value not in EFFECT_NAMES:
-            raise ValueError(f"unknown effect; allowed: {', '.join(EFFECT_NAMES)}")
+            raise ValueError(
+                f"unknown effect{closest(value, EFFECT_NAMES)}; allowed: {', '.join(EFFECT_NAMES)}"
+            )
         return _PLAIN_EFFECTS[value]
     if isinstance(value, Mapping) and value.get("type") not in EFFECT_NAMES:
-        raise ValueError(f"unknown effect type {show(value.get('type'))}; allowed: {', '.join(EFFECT_NAMES)}")
+        kind = value.get("type")
+        hint = closest(kind, EFFECT_NAMES)
+        raise ValueError(f"unknown effect type {show(kind)}{hint}; allowed: {', '.join(EFFECT_NAMES)}")
     return value
 
 

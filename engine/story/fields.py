@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.filters.geometry import Easing, Fit
 from video_pipeline.filters.transitions import TRANSITION_NAMES
 
@@ -32,7 +33,7 @@ def parse_colour(value: str) -> tuple[int, int, int, int]:
         bytes((red, green, blue, *alpha))  # Pillow lets rgb(999, 0, 0) pass
     except ValueError:
         raise ValueError(
-            "unknown colour; allowed: a CSS name such as 'white', '#RRGGBB', '#RRGGBBAA' or 'rgb(255, 255, 255)'"
+            f"unknown colour{closest(value, ImageColor.colormap)}; allowed: a CSS name such as 'white', '#RRGGBB', '#RRGGBBAA' or 'rgb(255, 255, 255)'"
         ) from None
     return red, green, blue, alpha[0] if alpha else 255
 
@@ -44,7 +45,9 @@ def _colour(value: str) -> str:
 
 def _check_transition(value: str) -> str:
     if value not in TRANSITION_NAMES:
-        raise ValueError(f"unknown transition; allowed: {', '.join(TRANSITION_NAMES)}")
+        raise ValueError(
+            f"unknown transition{closest(value, TRANSITION_NAMES)}; allowed: {', '.join(TRANSITION_NAMES)}"
+        )
     return value
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -21,7 +23,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
-from video_pipeline.engine.common.validation import explain, plain, show, written_path
+from video_pipeline.engine.common.similar import closest
+from video_pipeline.engine.common.validation import explain, path_text, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.story.effects import Effect
 from video_pipeline.engine.story.fields import (
@@ -173,8 +176,10 @@ class StoryScene(StoryPart):
         flat["text"] = text.pop("content", "")
         for key, value in text.items():
             if key not in CAPTION_FIELDS:
-                known = ", ".join(sorted(("content", *CAPTION_FIELDS, *SCENE_NAMES)))
-                raise ValueError(f"field 'text': unknown key {show(key)}; known keys: {known}")
+                known = sorted(("content", *CAPTION_FIELDS, *SCENE_NAMES))
+                raise ValueError(
+                    f"field 'text': unknown key {show(key)}{closest(key, known)}; known keys: {', '.join(known)}"
+                )
             if key in flat:
                 raise ValueError(f"{key!r} is given both in the scene and in its text object")
             flat[key] = value
@@ -231,13 +236,27 @@ class StoryScene(StoryPart):
         return (self.text if self.narration is None else self.narration).strip()
 
 
+LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def _check_language(value: str) -> str:
+    if not LANGUAGE_TAG.fullmatch(value):
+        raise ValueError("allowed: a BCP 47 tag such as 'en' or 'pt-BR'")
+    return value
+
+
+LanguageTag = Annotated[
+    str, AfterValidator(_check_language), Field(json_schema_extra={"pattern": f"^{LANGUAGE_TAG.pattern}$"})
+]
+
+
 class StoryMetadata(StoryPart):
     """Metadata of a story; further keys are kept and written to the metadata file."""
 
     model_config = ConfigDict(extra="allow")
 
     genre: SingleLine = "general"
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
+    language: LanguageTag | None = Field(
         None, description="BCP 47 tag such as 'en'; detected from the text if omitted."
     )
 
@@ -324,9 +343,8 @@ def _placer(data: Any) -> Callable[[ErrorDetails], str]:
                 inside = written_path(own, scene["text"], other_names=SCENE_NAMES)  # type: ignore[arg-type]
                 if inside and path[2:] in ([], ["text"]):
                     path = [*path[:2], "text", *inside]
-            tail = ".".join(str(part) for part in path[2:])
-            return f"{head}: field {tail!r}" if tail else head
-        return f"field {'.'.join(str(part) for part in path)!r}" if path else ""
+            return f"{head}: field {path_text(path[2:])!r}" if path[2:] else head
+        return f"field {path_text(path)!r}" if path else ""
 
     return words
 

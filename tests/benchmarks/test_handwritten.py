@@ -1,4 +1,4 @@
-"""The graphs written by hand: they make the frames that they are timed for."""
+"""The hand-written graphs of the benchmark make the same frames as the engine."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_motion_on_whole_pixels_has_the_jitter_of_its_rounding() -> None:
     assert result.backward_steps == 0  # rounding a steady way never turns it
 
 
-def test_a_zoom_whose_corner_is_cut_to_whole_pixels_steps_backward_as_often_as_it_should() -> None:
+def test_a_zoom_with_corners_cut_to_whole_pixels_has_the_expected_backward_steps() -> None:
     middle = np.array(SIZE_PX) / 2
     scale = 1 + 0.05 / 30 * np.arange(FRAMES)[:, None, None]
     corner = np.trunc(middle - middle / scale)  # zoompan's x and y
@@ -97,7 +97,7 @@ def test_blobs_that_are_never_seen_are_an_error() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.05, -0.05])
-def test_ffmpeg_filters_are_told_apart(tmp_path: Path, rate: float) -> None:
+def test_filters_of_ffmpeg_are_distinguished(tmp_path: Path, rate: float) -> None:
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     work = blob_workload(seconds=1.0, zoom_per_second=rate, size_px=SIZE_PX, folder=tmp_path)
     smooth = measure_frames(perspective_argv(ffmpeg, work, pix_fmt="yuv420p"), work)

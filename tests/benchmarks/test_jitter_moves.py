@@ -1,4 +1,4 @@
-"""The moves whose jitter is measured: all drawers show the same one."""
+"""The camera moves whose jitter is measured: every program draws the same move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timing of kernels: what is timed does the work that it is named for."""
+"""The timing of kernels: each timed function does the work that its name says."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_drawn_frames_can_be_kept_in_their_order(plan: VideoPlan, tmp_path: Path
     assert raw.read_bytes() == b"".join(frame.tobytes() for frame in drawn_frames(plan))
 
 
-def test_the_drawing_program_prints_what_it_took(work: Workload) -> None:
+def test_the_drawing_program_prints_its_time(work: Workload) -> None:
     argv = (sys.executable, "-m", "benchmarks.draw", str(work.story), "--size", SIZE)
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT)
     told = json.loads(done.stdout)
@@ -126,7 +126,7 @@ def test_pythons_share_is_measured_on_the_same_segments_and_frames(plan: VideoPl
     assert 10 < found["python_us_a_frame"] < 20_000
 
 
-def test_contenders_take_turns_and_tell_their_own_seconds(tmp_path: Path) -> None:
+def test_contenders_take_turns_and_report_their_own_seconds(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = f"import json; open({str(log)!r}, 'a').write(%r); print(json.dumps({{'working_s': 0.5}}))"
     contenders = [

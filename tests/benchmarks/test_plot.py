@@ -1,4 +1,4 @@
-"""The chart: what it draws is what the results hold."""
+"""The chart shows the numbers of the results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def drawn(found: dict[str, Any]) -> tuple[dict[str, tuple[float, float]], Elemen
     return bars, root
 
 
-def test_each_whole_render_has_a_bar_as_long_as_it_is_fast() -> None:
+def test_the_length_of_a_bar_is_the_speed_of_its_render() -> None:
     bars, _ = drawn(results())
     assert list(bars) == ["video-pipeline", "plain ffmpeg command"]  # the fastest first
     assert [number for _, number in bars.values()] == [50.0, 15.0]  # medians
@@ -69,7 +69,7 @@ def test_a_line_beyond_every_bar_stays_inside() -> None:
     assert bars["video-pipeline"][0] == pytest.approx((WIDTH_PX - LABEL_PX - NUMBER_PX) / 6, abs=0.1)
 
 
-def test_names_are_escaped_and_told_in_the_title() -> None:
+def test_names_are_escaped_and_shown_in_the_title() -> None:
     _, root = drawn(results(**{"<b> & co": contender([3.0])}))
     title = next(root.iter(f"{SVG}title")).text or ""
     assert "<b> & co 100.0, video-pipeline 50.0" in title

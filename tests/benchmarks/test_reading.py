@@ -6,7 +6,7 @@ from benchmarks.reading import MEDIA, WAYS, measure_reading
 from video_pipeline.engine.common.cache import file_sha256
 
 
-def test_both_ways_return_the_hash_of_the_file_and_are_measured() -> None:
+def test_every_way_of_reading_returns_the_hash_and_is_measured() -> None:
     path = MEDIA / "ridges.jpg"
     assert {read(path) for read in WAYS.values()} == {file_sha256(path)}
     found = measure_reading(path, repeats=3)

@@ -1,4 +1,4 @@
-"""The tables: ratios round by round, and each contender in the table where it belongs."""
+"""The tables of the report: ratios of each round, and each contender in its table."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_a_ratio_can_be_that_of_drawing_alone() -> None:
     assert ratio(SPEED, "video-pipeline", base, key="working_s") is None
 
 
-def test_a_ratio_counts_frames_where_one_made_fewer() -> None:
+def test_a_ratio_compares_frames_per_second() -> None:
     speed = {"a": contender([1.0], frames=50), "b": contender([1.0], frames=100)}
     assert ratio(speed, "a", "b") == pytest.approx(0.5)
 
 
-def test_renders_and_frames_without_encoding_have_tables_of_their_own() -> None:
+def test_renders_and_frames_without_encoding_have_separate_tables() -> None:
     renders, frames = speed_table(SPEED), frames_table(SPEED)
     assert "video-pipeline" in renders
     assert "no encoding" not in renders

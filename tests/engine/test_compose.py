@@ -103,7 +103,7 @@ def test_a_silent_scene_lasts_the_default_or_as_long_as_its_text_takes_to_read()
     assert len(long.frames) == (50 / 2.5 + 1) * 30
 
 
-def test_a_clip_lasts_as_long_as_it_is() -> None:
+def test_a_scene_lasts_as_long_as_its_clip() -> None:
     result = composed([{"video": "v.mp4"}], pictures=[footage(3.2)], config=CUTS)
     assert seconds_of(result) == [3.2]
     assert seconds_of(composed([{"video": "v.mp4", "duration": 2}], pictures=[footage(3.2)])) == [2.0]
@@ -125,7 +125,7 @@ def test_a_scene_whose_speech_failed_is_half_as_long_again() -> None:
     st.sampled_from([24, NTSC, 30, 60]),
     st.data(),
 )
-def test_neighbours_never_speak_at_once_and_nobody_is_cut_off(
+def test_narrations_of_neighbouring_scenes_neither_overlap_nor_are_cut_off(
     spoken: list[Fraction], transition: float, padding: float, fps: Any, data: st.DataObject
 ) -> None:
     durations = [data.draw(st.none() | st.floats(0.5, 8)) for _ in spoken]
@@ -227,7 +227,7 @@ def cameras(scenes: list[dict[str, Any]], **options: Any) -> list[Camera]:
 WHOLE = Rect(0, 0, 1, 1)
 
 
-def test_ken_burns_goes_in_and_out_in_turn() -> None:
+def test_ken_burns_zooms_in_and_out_alternately() -> None:
     one, two, three = cameras([{"duration": 4}] * 3)
     assert one.start == WHOLE
     assert one.end.width == pytest.approx(1 / 1.2)  # 5 % a second over 4 seconds
@@ -326,7 +326,7 @@ def test_a_caption_fades_with_its_scene() -> None:
     assert captions[0].frames.start == 0
 
 
-def test_fades_stand_only_where_no_transition_is() -> None:
+def test_a_transition_replaces_the_fades_beside_it() -> None:
     assert fades([{"duration": 4, "effects": ["fade_in", "fade_out"]}] * 3) == [(15, 0), (0, 0), (0, 15)]
     assert fades([{"duration": 4, "effects": []}]) == [(0, 0)]
     assert fades([{"duration": 4, "effects": [{"type": "fade_in", "duration": 1}]}]) == [(30, 0)]
@@ -369,7 +369,7 @@ def test_letters_grow_with_the_frame(size: list[int], scale: float) -> None:
     assert (style.shadow.dx_px, style.shadow.dy_px, style.shadow.blur_px) == (2 * scale, 4 * scale, 8 * scale)
 
 
-def test_a_scene_s_look_beats_the_configuration_s() -> None:
+def test_the_look_of_a_scene_overrides_the_configuration() -> None:
     config = {
         "scenes": {
             "text_size": 30,
@@ -417,7 +417,7 @@ def test_a_relative_font_file_is_taken_from_the_story_s_folder() -> None:
     assert timeline.captions[0].font == "/stories/f/My.ttf"
 
 
-def test_music_lies_under_the_whole_at_its_level() -> None:
+def test_music_is_heard_throughout_at_its_level() -> None:
     music = sound(10, "m.mp3")
     (track,) = composed([{"duration": 3}, {"duration": 3}], music=music).timeline.audio
     assert (track.kind, track.at, track.duration, track.gain_db) == ("music", 0, Fraction(11, 2), 0)
@@ -443,7 +443,7 @@ def test_a_video_longer_than_aimed_at_is_warned_of() -> None:
     assert result.warnings == ("the video lasts 61.0 s, longer than video.default_duration (60 s)",)
 
 
-def test_the_guide_s_composer_passes_the_guide_s_test() -> None:
+def test_the_scene_composer_passes_the_published_test() -> None:
     composer = SceneComposer({"default_scene_duration": 5.0})
     scenes = composer.compose_scenes(
         [{"scene_id": "scene_001", "text": "Scene 1 text", "duration": 5.0}],
@@ -471,7 +471,7 @@ def test_the_guide_s_composer_passes_the_guide_s_test() -> None:
     ]
 
 
-def test_the_guide_s_composer_counts_the_overlap_and_leaves_missing_pictures_out() -> None:
+def test_the_scene_composer_counts_overlaps_and_omits_missing_pictures() -> None:
     composer = SceneComposer({"default_scene_duration": 3.0, "transition_duration": 1.0})
     one, two = composer.compose_scenes(
         [{"scene_id": "a", "text": "x"}, {"scene_id": "b", "image": "b.png"}], {"images": {}}
@@ -482,6 +482,6 @@ def test_the_guide_s_composer_counts_the_overlap_and_leaves_missing_pictures_out
     assert (one["transition"], one["transition_duration"]) == ("fade", 1.0)
 
 
-def test_the_guide_s_composer_names_what_is_wrong() -> None:
+def test_the_scene_composer_names_wrong_fields() -> None:
     with pytest.raises(StoryError, match=r"scenes\[0\].*'scene_id': is missing"):
         SceneComposer().compose_scenes([{"text": "x"}], {})

@@ -1,4 +1,4 @@
-"""A cache whose files disappear while they are used: renders give the same video, or go on without it."""
+"""A cache whose files disappear during a render: the video is the same."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def config_of(cache: Path, pictures: Path, compositor: str, **storage: Any) -> C
 
 @pytest.mark.parametrize("folders_too", [False, True], ids=["files", "folders"])
 @pytest.mark.parametrize("compositor", ["native", "ffmpeg"])
-def test_a_render_uses_what_it_had_or_makes_it_again(
+def test_a_render_works_if_files_of_the_cache_are_deleted_meanwhile(
     tmp_path: Path, pictures: Path, compositor: str, folders_too: bool
 ) -> None:
     if compositor == "native":
@@ -99,7 +99,7 @@ def test_a_render_uses_what_it_had_or_makes_it_again(
     assert count[0] > 5
 
 
-def test_a_preview_uses_what_it_had_or_makes_it_again(tmp_path: Path, pictures: Path) -> None:
+def test_a_preview_works_if_files_of_the_cache_are_deleted_meanwhile(tmp_path: Path, pictures: Path) -> None:
     story, cache = story_of(pictures), tmp_path / "cache"
     config = config_of(cache, pictures, "ffmpeg")
     preview_story(story, tmp_path / "a.png", at=FrameAt(number=40), config=config)
@@ -131,7 +131,7 @@ def test_the_bound_of_a_cache_holds_during_a_render(tmp_path: Path, pictures: Pa
     finally:
         ended.set()
         thread.join()
-    # What is deleted and written while the files are listed may be counted twice.
+    # A file that is deleted and written again during the listing may be counted twice.
     assert 30_000 < most[0] < 80_000
     assert sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) < 60_100
 

@@ -77,7 +77,7 @@ def test_the_video_has_the_length_that_its_timeline_says(rendered: tuple[RenderR
     assert abs(len(sound) - frames * 2000) <= 2000
 
 
-def test_speech_is_where_the_manifest_says_and_nowhere_else(
+def test_narration_is_heard_exactly_at_the_times_in_the_manifest(
     rendered: tuple[RenderResult, list[Event]],
 ) -> None:
     result, _ = rendered
@@ -246,7 +246,7 @@ def test_a_title_is_drawn_with_the_font_of_the_captions_if_only_that_has_its_let
     assert pictures[0] != pictures[1]
 
 
-def test_a_watermark_is_recorded_and_what_the_compositor_leaves_out_is_warned_of(tmp_path: Path) -> None:
+def test_a_watermark_is_in_the_manifest_and_simplified_captions_are_a_warning(tmp_path: Path) -> None:
     Image.new("RGBA", (40, 20), (255, 0, 0, 255)).save(tmp_path / "logo.png")
     config = load_config(
         {
@@ -266,3 +266,8 @@ def test_a_watermark_is_recorded_and_what_the_compositor_leaves_out_is_warned_of
     with Image.open(result.outputs.thumbnail) as thumbnail:
         pixels = np.asarray(thumbnail.convert("RGB")).astype(int)
     assert not ((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=-1) < 60)).any()
+
+
+def test_fewer_workers_than_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^workers: got 0; allowed: at least 1$"):
+        render_story({"title": "T", "content": "Words."}, tmp_path / "v.mp4", workers=0)

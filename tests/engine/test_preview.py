@@ -38,7 +38,7 @@ FRAME_COUNT = 36
 
 
 def run(*arguments: str | Path) -> Any:
-    """Run the command and return what it did."""
+    """Run a command and return the finished process."""
     return subprocess.run(
         [sys.executable, "-m", "video_pipeline.engine.cli.main", *map(str, arguments)],
         capture_output=True,
@@ -161,7 +161,7 @@ def plan_of(story: Path, *options: str) -> dict[str, Any]:
     return plan
 
 
-def test_what_the_command_says_beats_the_proxy_which_beats_the_file(story: Path, tmp_path: Path) -> None:
+def test_options_override_the_proxy_which_overrides_the_file(story: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("video_pipeline: {video: {preset: slow, crf: 17, size: [180, 320]}}", encoding="utf-8")
     plain = plan_of(story, "--config", str(config))

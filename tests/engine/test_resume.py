@@ -140,7 +140,7 @@ def test_a_scene_that_grew_moves_the_later_ones_out_of_the_cache_to_their_new_pl
     same_files(result, without)
 
 
-def test_a_render_that_was_killed_goes_on_from_its_finished_segments(
+def test_a_killed_render_resumes_from_its_finished_segments(
     cold: tuple[RenderResult, Path], tmp_path: Path
 ) -> None:
     first, _ = cold

@@ -1,4 +1,4 @@
-"""What a start imports: commands that only print import nothing that draws, validates or encodes."""
+"""The modules that a start imports: commands that only print import no drawing, validation or encoding."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert modules.isdisjoint(HEAVY), sorted(modules.intersection(HEAVY))
 
 
-def test_a_plan_without_yaml_or_a_bar_imports_neither_nor_what_draws_backgrounds_anew(
+def test_a_plan_imports_neither_yaml_nor_rich_nor_backgrounds_if_it_needs_none(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     story = tmp_path_factory.mktemp("startup") / "story.json"

@@ -77,7 +77,7 @@ def any_timings(draw: st.DrawFn) -> list[SceneTiming]:
     ]
 
 
-def test_the_last_part_is_cut_finer_where_that_is_asked_for() -> None:
+def test_the_last_part_is_divided_further_on_request() -> None:
     timings = [timing("a", 60, 0), timing("b", 120, 0)]
     timeline = timeline_of(timings, place_scenes(timings, fps=FPS))
     assert [len(one) for one in timeline.segments(max_frames=60)] == [60, 60, 60]
@@ -152,15 +152,16 @@ def test_a_transition_longer_than_its_scene_is_an_error_that_names_the_scenes() 
     with pytest.raises(StoryError) as caught:
         place_scenes(timings, fps=FPS)
     assert str(caught.value) == (
-        "scene 'middle': field 'transition': 'fade' from scene 'opening' (2.00 s) takes 2.00 s of a scene of "
-        "1.50 s; allowed: transitions no longer than their scenes, or 'cut'"
+        "scene 'middle': field 'transition': the scene lasts 1.50 s, but 'fade' from scene 'opening' takes 2.00 s; "
+        "shorten the transition, make the scene longer, or use 'cut'"
     )
 
 
 def test_two_transitions_that_together_are_longer_than_their_scene_are_both_named() -> None:
     timings = [timing("a", 90, 30), timing("b", 45, 30), timing("c", 90, 0)]
     with pytest.raises(
-        StoryError, match=r"'b'.*'a' \(1\.00 s\) and .* to scene 'c' \(1\.00 s\) take 2\.00 s"
+        StoryError,
+        match=r"scene 'b': .*from scene 'a' takes 1\.00 s and .* to scene 'c' takes 1\.00 s; shorten",
     ):
         place_scenes(timings, fps=FPS)
 
@@ -185,7 +186,7 @@ def whole_inside_one(transition: Transition, segments: tuple[FrameRange, ...]) -
 
 
 def ends(timeline: Timeline) -> list[int]:
-    """Return the frame at which each clip is gone, its transition with it."""
+    """Return the first frame after each clip and its transition."""
     return [clip.frames.stop for clip in timeline.clips]
 
 
@@ -343,7 +344,7 @@ def test_a_segment_lasts_eight_seconds_at_any_rate() -> None:
     assert len(of((30, 0), fps=Fraction(1, 100)).segments()) == 30, "at least a frame"
 
 
-def test_a_chapter_ends_where_the_next_begins() -> None:
+def test_a_chapter_ends_when_the_next_begins() -> None:
     assert [
         (frames.start, frames.stop, name) for frames, name in of((60, 15), (60, 0), (30, 0)).chapters()
     ] == [

@@ -89,12 +89,12 @@ def test_seconds_that_are_not_finite_are_refused(value: float) -> None:
         (12.5, Fraction(25, 2)),
     ],
 )
-def test_frame_rates_are_what_they_stand_for(written: float | str, meant: Fraction) -> None:
+def test_frame_rates_are_exact_fractions(written: float | str, meant: Fraction) -> None:
     assert parse_fps(written) == meant
 
 
 @pytest.mark.parametrize("nominal", [24, 30, 48, 60])
-def test_a_rate_stands_for_an_ntsc_rate_only_within_a_hundredth_of_it(nominal: int) -> None:
+def test_a_rate_is_read_as_an_ntsc_rate_only_within_a_hundredth(nominal: int) -> None:
     ntsc, near, away = (
         Fraction(nominal * 1000, 1001),
         Fraction(9, 1000) + Fraction(99, 100_000),

@@ -44,7 +44,7 @@ def test_a_flat_still_comes_out_in_bt709(
     options = {"png": {}, "jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}[ending]
     Image.fromarray(pixels).save(path, **options)
     with Image.open(path) as coded:
-        seen = coded.convert("RGB").getpixel((50, 50))  # what the file itself says, after its own rounding
+        seen = coded.convert("RGB").getpixel((50, 50))  # the file's own values, rounded
     still = flat(tmp_path / "x.png", (0, 0, 0), (100, 100))
     demuxer = {"png": "png_pipe", "jpg": "jpeg_pipe", "webp": "webp_pipe"}[ending]
     source = type(still)(path, 100, 100, "", demuxer)
@@ -85,7 +85,7 @@ def test_footage_of_any_tagged_matrix_and_range_comes_out_in_bt709(
     assert_colour(middle_colour(frame), bt709(*colour))
 
 
-def test_an_untagged_clip_in_high_definition_is_taken_for_bt709(tmp_path: Path) -> None:
+def test_an_untagged_clip_in_high_definition_is_read_as_bt709(tmp_path: Path) -> None:
     path = tmp_path / "hd.mp4"
     run_ffmpeg(
         *("-i", flat(tmp_path / "c.png", (0, 0xC0, 0x40), (1280, 720)).path),
@@ -144,7 +144,7 @@ def pq(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def hlg(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the HLG signal of what a display of 1000 cd/m² shows as light, 1 for white (ITU-R BT.2100)."""
+    """Return the HLG signal for the light of a 1000 cd/m² display, 1 for white (ITU-R BT.2100)."""
     shown = light * WHITE_NITS / 1000
     scene = shown * ((shown @ BT2020_LUMA).clip(1e-9) ** (-0.2 / 1.2))[..., None]
     low, high = (

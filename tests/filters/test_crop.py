@@ -157,7 +157,7 @@ def assert_as_reference(frame: Frames, picture: Rgb, fit: Fit, what: str) -> Non
 
 @cache
 def clips(folder: Path, pix_fmt: str) -> tuple[Timeline, tuple[tuple[Rgb, Fit, str], ...]]:
-    """Return a timeline with a frame of every size, turn and fit, and what each has to show."""
+    """Return a timeline with a frame of every size, rotation and fit, and the expected picture of each."""
     made, expected = [], []
     for size_px in COARSE_SIZES_PX if pix_fmt in ("yuv410p", "yuv411p") else SIZES_PX:
         for turn in TURNS:
@@ -238,7 +238,7 @@ grids = st.sampled_from([(1, 1), (2, 1), (2, 2), (4, 1), (4, 4)])
 
 
 @given(picture=st.tuples(sides, sides), canvas=st.tuples(sides, sides), grid=grids)
-def test_a_window_lies_in_the_picture_near_its_rectangle(
+def test_a_window_is_inside_the_picture_near_its_rectangle(
     picture: tuple[int, int], canvas: tuple[int, int], grid: tuple[int, int]
 ) -> None:
     rect = largest_rect(picture[0] / picture[1], canvas[0] / canvas[1])
@@ -257,7 +257,7 @@ def test_a_window_lies_in_the_picture_near_its_rectangle(
 
 @pytest.mark.parametrize("size_px", [(1920, 1080), (1280, 720), (3840, 2160), (1080, 1350), (1440, 1080)])
 @pytest.mark.parametrize("canvas", [(1080, 1920), (1080, 1080), (1080, 1350)])
-def test_windows_of_usual_clips_lie_on_the_grid_of_their_chroma(
+def test_windows_of_usual_clips_are_on_the_grid_of_their_chroma(
     size_px: tuple[int, int], canvas: tuple[int, int]
 ) -> None:
     rect = largest_rect(size_px[0] / size_px[1], canvas[0] / canvas[1])

@@ -1,4 +1,4 @@
-"""Rectangles, views and sizes as numbers: worked out by hand, or by the formula of `tests.support.camera`."""
+"""Rectangles, views and sizes as numbers, from known results or the formula of `tests.support.camera`."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def test_an_easing_follows_its_formula(easing: Easing) -> None:
 
 @pytest.mark.parametrize("easing", EASINGS)
 @pytest.mark.parametrize("frames", [2, 3, 17])
-def test_a_view_shows_at_the_screen_s_corners_what_the_formula_puts_there(
-    easing: Easing, frames: int
-) -> None:
+def test_the_corners_of_a_view_are_those_of_the_formula(easing: Easing, frames: int) -> None:
     camera = Camera(MOVE.start, MOVE.end, easing)
     for frame in range(frames):
         view = camera.view(frame, frames)
@@ -71,13 +69,13 @@ def test_a_view_stays_at_the_ends_before_the_first_and_after_the_last_frame() ->
         assert close(MOVE.view(frame, frames), *expected), (frame, frames)
 
 
-def test_a_camera_moves_where_its_ends_differ() -> None:
+def test_a_camera_moves_if_its_start_and_end_differ() -> None:
     assert MOVE.moves
     assert not Camera(MOVE.start, MOVE.start).moves
     assert MOVE.easing == "linear"
 
 
-def test_the_bounds_hold_both_ends_and_no_more() -> None:
+def test_the_bounds_of_a_move_are_the_smallest_rectangle_around_both_ends() -> None:
     assert close(MOVE.bounds(), 0.1, 0.05, 0.8, 0.9)
     assert close(Camera(MOVE.end, MOVE.start).bounds(), 0.1, 0.05, 0.8, 0.9)
     assert close(Camera(Rect(0, 0.5, 0.2, 0.5), Rect(0.7, 0, 0.3, 0.1)).bounds(), 0, 0, 1, 1)
@@ -155,7 +153,9 @@ def test_a_rectangle_is_widened_about_its_middle_and_moved_inside(
         (Window(2, 4, 98, 56), True),
     ],
 )
-def test_a_window_lies_on_the_grid_if_each_edge_does_or_is_the_picture_s(window: Window, lies: bool) -> None:
+def test_a_window_is_on_the_grid_if_its_edges_are_on_it_or_are_those_of_the_picture(
+    window: Window, lies: bool
+) -> None:
     assert window.lies_on((2, 2), (100, 61)) == lies
 
 
@@ -213,7 +213,7 @@ def test_the_enclosing_window_is_the_pixels_that_are_touched(rect: Rect, window:
         (Rect(1, 1, 0, 0), (200, 100), (2, 2), Window(199, 99, 1, 1)),
     ],
 )
-def test_the_nearest_window_is_on_the_grid_where_that_is_not_seen(
+def test_the_nearest_window_is_aligned_to_the_grid_if_that_is_invisible(
     rect: Rect, size_px: tuple[int, int], grid_px: tuple[int, int], window: Window
 ) -> None:
     assert nearest_window(rect, size_px, grid_px) == window
@@ -237,7 +237,7 @@ def test_the_nearest_even_number_is_at_least_two(value: float, expected: int) ->
         ((400, 300), (40, 30), (40, 30)),
     ],
 )
-def test_a_picture_is_contained_as_large_as_it_fits(
+def test_contain_makes_a_picture_as_large_as_the_frame_allows(
     source: tuple[int, int], canvas: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     assert contained_size(source, canvas) == expected

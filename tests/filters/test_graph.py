@@ -1,4 +1,4 @@
-"""The graph module against the real ffmpeg: what a value says is what the filter gets."""
+"""The graph module with the real ffmpeg: a filter gets exactly the given values."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_file_of_any_name_is_read_as_textfile_and_as_input(name: str) -> None:
 @hostile_names
 @given(name=names)
 @settings(deadline=None, max_examples=40)
-def test_a_value_reaches_its_option_as_it_was_written(name: str) -> None:
+def test_a_value_reaches_its_option_unchanged(name: str) -> None:
     # metadata=print writes the value that it was given into a file that we name as well.
     with TemporaryDirectory() as folder:
         report = Path(folder) / name
@@ -96,7 +96,7 @@ def test_a_value_reaches_its_option_as_it_was_written(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_positional_value_reaches_its_option_as_it_was_written(tmp_path: Path, name: str) -> None:
+def test_a_positional_value_reaches_its_option_unchanged(tmp_path: Path, name: str) -> None:
     report = tmp_path / "report"
     stream = source(tmp_path).filter("metadata", "add", "mark", name)
     draw_stream(stream.filter("metadata", "print", file=report), SIZE_PX)
@@ -218,7 +218,7 @@ def test_an_option_without_a_value_is_a_flag(tmp_path: Path) -> None:
     assert at < command.index("-i")
 
 
-def test_sound_and_picture_of_a_file_are_told_apart(tmp_path: Path) -> None:
+def test_sound_and_picture_of_a_file_are_distinguished(tmp_path: Path) -> None:
     def mapped(stream: Stream) -> str:
         return filter_complex([stream.filter("null")])
 
@@ -242,7 +242,7 @@ def test_a_command_is_the_program_global_options_inputs_and_the_target(tmp_path:
     ]  # fmt: skip
 
 
-def test_concat_says_how_many_streams_of_what_it_joins(tmp_path: Path) -> None:
+def test_concat_names_the_number_and_kind_of_its_streams(tmp_path: Path) -> None:
     streams = [open_input(tmp_path / f"{name}.png", demuxer="png_pipe") for name in "abc"]
     assert filter_complex([concat(streams)]) == "[0:v][1:v][2:v]concat=a=0:n=3:v=1[s0]"
 

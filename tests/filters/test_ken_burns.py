@@ -118,9 +118,7 @@ def errors(frames: Frames, points: Points, camera: Camera) -> tuple[Points, int]
     ("move", "easing"),
     [*((move, "linear") for move in MOVES), *(("up and in", easing) for easing in EASINGS[1:])],
 )
-def test_perspective_puts_every_point_where_the_formula_does(
-    tmp_path: Path, move: str, easing: Easing
-) -> None:
+def test_perspective_maps_every_point_as_the_formula_does(tmp_path: Path, move: str, easing: Easing) -> None:
     picture_px, camera = MOVES[move]
     camera = eased(camera, easing)
     compositor, points = blob_compositor(tmp_path, picture_px, camera, "perspective")
@@ -149,7 +147,7 @@ def test_zoompan_puts_every_point_within_a_step_of_the_formula(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_both_filters_agree_about_which_frame_is_which(tmp_path: Path, move: str) -> None:
+def test_both_filters_number_frames_alike(tmp_path: Path, move: str) -> None:
     picture_px, camera = MOVES[move]
     first, _ = blob_compositor(tmp_path, picture_px, camera, "perspective")
     second, _ = blob_compositor(tmp_path, picture_px, camera, "zoompan")
@@ -278,7 +276,7 @@ def test_rectangles_have_the_aspect_of_the_canvas_and_stay_inside_the_picture(
 
 
 @given(picture=aspects, canvas=aspects, zoom=st.floats(min_value=1, max_value=4), x=fractions, y=fractions)
-def test_a_zoom_about_a_point_keeps_it_where_it_is_on_the_screen(
+def test_a_zoom_keeps_its_point_at_the_same_place_of_the_screen(
     picture: float, canvas: float, zoom: float, x: float, y: float
 ) -> None:
     outer = largest_rect(picture, canvas)
@@ -293,7 +291,7 @@ def test_a_zoom_about_a_point_keeps_it_where_it_is_on_the_screen(
     canvas=aspects,
     corners=st.tuples(fractions, fractions, fractions, fractions),
 )
-def test_a_widened_rectangle_holds_the_one_it_was_made_from_where_it_can(
+def test_a_widened_rectangle_contains_the_original_one_if_possible(
     picture: float, canvas: float, corners: tuple[float, float, float, float]
 ) -> None:
     x0, x1 = sorted(corners[:2])
@@ -330,7 +328,7 @@ def test_the_plane_is_never_smaller_than_the_canvas_nor_without_bound(
 
 
 def value(expression: str, **variables: float) -> float:
-    """Return what FFmpeg makes of an expression of these filters."""
+    """Return the value that FFmpeg computes for an expression of these filters."""
     known: dict[str, object] = {
         "clip": lambda x, low, high: min(max(x, low), high),
         "floor": math.floor,
@@ -364,7 +362,7 @@ CANVAS_PX = (180, 120)
 
 
 @pytest.mark.parametrize("first_frame", [0, 5])
-def test_perspective_reads_the_corners_of_the_view_from_a_window_that_goes_along(first_frame: int) -> None:
+def test_perspective_reads_the_corners_of_the_view_from_a_moving_window(first_frame: int) -> None:
     frames = 17
     plane = plane_px(CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX)
     assert plane == (210, 120)
@@ -383,7 +381,7 @@ def test_perspective_reads_the_corners_of_the_view_from_a_window_that_goes_along
         for name, same in (("x2", "x0"), ("x3", "x1"), ("y1", "y0"), ("y3", "y2")):
             assert corners[name] == corners[same]
         for axis, (near, far) in enumerate(((left, right), (top, bottom))):
-            # The view in pixels of the plane, by the formula: where u is 0, and where it is the canvas.
+            # The view in pixels of the plane, by the formula: its left end (u is 0) and its right one (u is the canvas).
             ends = [
                 place(CROSSING, (at, at), number + first_frame, frames, (1, 1))[axis] for at in (0.0, 1.0)
             ]
@@ -398,7 +396,7 @@ def test_perspective_reads_the_corners_of_the_view_from_a_window_that_goes_along
                 assert 3 < start * plane[axis] - crop[axis] <= 7, "the window begins a little before the view"
 
 
-def test_perspective_needs_no_window_where_the_plane_is_the_canvas() -> None:
+def test_perspective_needs_no_window_if_the_plane_is_the_canvas() -> None:
     camera = Camera(Rect(0, 0, 1, 1), Rect(0.1, 0.1, 0.8, 0.8))
     stream = perspective(
         opened(), camera, bounds=Rect(0, 0, 1, 1), canvas_px=CANVAS_PX, first_frame=0, frames=9,

@@ -1,4 +1,4 @@
-"""Where letters stand in a layout, in every direction."""
+"""Positions of letters in a layout, in every direction of writing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_letters_fill_their_words_without_a_gap_and_never_overlap(name: str) -> 
             assert before.right_px == pytest.approx(after.left_px, abs=0.01)
 
 
-def test_letters_come_from_the_right_where_a_text_runs_from_the_right() -> None:
+def test_letters_of_a_right_to_left_text_appear_from_the_right() -> None:
     def falls(letters: tuple[LetterBox, ...]) -> list[bool]:
         return [after.left_px < before.left_px for before, after in pairwise(letters)]
 
@@ -68,7 +68,7 @@ def test_letters_come_from_the_right_where_a_text_runs_from_the_right() -> None:
     assert [box.text for box in sorted(mixed, key=lambda box: box.left_px)] == [*"hello", *reversed("סירה")]
 
 
-def test_the_ink_of_a_letter_lies_in_its_place() -> None:
+def test_the_ink_of_a_letter_is_at_its_place() -> None:
     layout = layout_of("I I", 2000)
     raster = rasterise(layout)
     alpha = np.asarray(raster.image)[..., 3]

@@ -166,7 +166,7 @@ def test_positions_may_be_expressions(tmp_path: Path) -> None:
         ("glass", TextStyle(stroke_px=2, stroke_color=(0, 0, 0, 100))),
     ],
 )
-def test_what_drawtext_cannot_do_is_left_to_the_raster(text: str, style: TextStyle) -> None:
+def test_captions_that_drawtext_cannot_draw_are_rasterised(text: str, style: TextStyle) -> None:
     assert not drawtext_able(text, REGULAR, style)
 
 

@@ -236,7 +236,7 @@ def test_text_shrinks_until_it_fits_the_height_and_no_further() -> None:
     assert larger.height_px > 300
 
 
-def test_what_does_not_fit_at_the_least_size_ends_in_an_ellipsis() -> None:
+def test_text_that_does_not_fit_at_the_smallest_size_ends_in_an_ellipsis() -> None:
     layout = set_text("many words " * 200, width=400, height=100, min_size_px=20)
     assert layout.size_px == 20
     assert layout.truncated
@@ -245,7 +245,7 @@ def test_what_does_not_fit_at_the_least_size_ends_in_an_ellipsis() -> None:
     assert all(line.width_px <= 400 for line in layout.text_lines)
 
 
-def test_an_ellipsis_stands_at_the_left_of_a_right_to_left_line() -> None:
+def test_the_ellipsis_of_a_right_to_left_line_is_at_its_left() -> None:
     layout = set_text("מילים רבות " * 200, width=400, height=60, min_size_px=20)
     assert layout.lines[-1].endswith("…")
     line = [g for g in layout.glyphs if g.y_px == layout.text_lines[-1].baseline_px]
@@ -330,7 +330,7 @@ def test_a_box_is_round_and_padded() -> None:
     assert raster.image.getpixel((18, 0)) == (10, 20, 30, 200)
 
 
-def test_pixels_lie_where_the_offsets_say() -> None:
+def test_pixels_are_at_the_given_offsets() -> None:
     layout = set_text("HHH", align="left")
     raster = rasterise(layout)
     canvas = Image.new("RGBA", (layout.width_px, layout.height_px))
@@ -393,7 +393,7 @@ def test_long_and_hostile_texts_stay_in_their_box_and_are_quick(text: str) -> No
     height=st.integers(1, 300),
     size=st.integers(1, 90),
 )
-def test_any_text_fits_any_box_or_says_that_it_was_cut(text: str, width: int, height: int, size: int) -> None:
+def test_any_text_fits_any_box_or_is_marked_as_cut(text: str, width: int, height: int, size: int) -> None:
     layout = set_text(text, width=width, height=height, size_px=size)
     assert layout.size_px <= size
     assert layout.truncated or len(layout.lines) <= 1 or layout.height_px <= height + 1

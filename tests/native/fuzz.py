@@ -59,7 +59,7 @@ def draw_in_threads(rng: Rng, calls: list[Call]) -> None:
 
 
 def case(rng: Rng, *, verbose: bool = False) -> str:
-    """Do one thing; return what it was."""
+    """Make one random call; return its name."""
     kind = rng.random()
     if kind < 0.02:
         wrong_overlay(rng)
@@ -87,7 +87,7 @@ def case(rng: Rng, *, verbose: bool = False) -> str:
 
 
 def run(*, seconds: float, seed: int, first: int = 0, verbose: bool = False) -> Counter[str]:
-    """Go on for `seconds`; return how often each thing was done. Each case has a seed of its own."""
+    """Draw for `seconds`; return the number of calls by name. Each case has its own seed."""
     done: Counter[str] = Counter()
     end = time.monotonic() + seconds
     number = first

@@ -1,4 +1,4 @@
-"""Fades and overlays agree with float64 on every target, and are exact where nothing or everything is drawn."""
+"""Fades and overlays agree with float64 on every target, and are exact if nothing or everything is drawn."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_every_level_alpha_and_opacity_agrees_with_the_reference() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["alpha 0", "opacity 0", "outside", "empty part"])
-def test_what_cannot_be_seen_changes_nothing(nothing: str) -> None:
+def test_an_invisible_overlay_changes_nothing(nothing: str) -> None:
     rng = np.random.default_rng(seed_of(nothing))
     for x, y in ((0, 0), (3, 5), (-3, -1)):
         frame, rgba = GuardedFrame(rng, 41, 37), random_overlay(rng)

@@ -1,4 +1,4 @@
-"""Resampled planes lie where float64 puts them, on every target, and nothing else is written."""
+"""Resampled planes agree with float64 on every target, and nothing else is written."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def test_a_kernel_draws_what_its_twin_in_float64_draws(name: str) -> None:
             decibels = psnr_db(joined(found), joined(wanted))
             assert decibels >= TRANSITION_TWIN_DB, f"{size_px} at {at}: {decibels:.2f} dB"
             apart = np.abs(found[0].astype(np.int16) - wanted[0])
-            # Whether two colours are near is a yes or a no, and falls differently where they lie on the limit.
+            # Two colours are near or not; rounding may decide otherwise for colours at the limit.
             assert name == "distance" or apart.max() <= TRANSITION_TWIN_LEVELS, (
                 f"{size_px} at {at}: {apart.max()}"
             )
@@ -239,15 +239,13 @@ def test_wrong_input_is_an_error_that_says_what_is_allowed() -> None:
         _core.transition("fade", 0.5, first, second, second)
     memory = np.zeros((51, 120), np.uint8)
     y, u, v = empty(first)
-    with pytest.raises(
-        ValueError, match="target: shares memory"
-    ):  # the picture is wider than what it lies beside
+    with pytest.raises(ValueError, match="target: shares memory"):  # the picture is wider than its neighbour
         _core.transition("fade", 0.5, (memory[:, :77], u, v), second, (y, memory[:26, 60:99], v.copy()))
     _core.transition("fade", 0.5, (memory[:, :77], u, v), second, (y, memory[:26, 80:119], v.copy()))
 
 
 @pytest.mark.parametrize(("name", "size_px"), [("squeezev", (16384, 1)), ("squeezeh", (1, 16384))])
-def test_a_picture_pressed_to_nothing_is_gone_from_the_longest_lines_too(
+def test_a_picture_squeezed_to_nothing_is_invisible_in_the_longest_lines_too(
     name: str, size_px: tuple[int, int]
 ) -> None:
     first, second = picture(1, size_px), picture(2, size_px)

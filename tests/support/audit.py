@@ -80,7 +80,7 @@ def _all_jobs(ledger: Ledger) -> Iterable[Job]:
 
 
 def _faults_of_job(ledger: Ledger, job: Job, folders: Folders) -> list[str]:
-    """Return what is wrong with one job: its state, its history, its output."""
+    """Return the faults of one job: in its state, its history and its output."""
     name = job.job_id
     if not job.status.is_terminal:
         return [f"{name}: {job.status}, which is no end"]

@@ -44,7 +44,7 @@ class Callee:
 
     @property
     def parameters(self) -> list[inspect.Parameter]:
-        """What a caller passes."""
+        """The arguments of a call."""
         found = list(inspect.signature(self.function).parameters.values())
         return found[1:] if self.owner is not None else found
 

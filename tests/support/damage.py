@@ -144,7 +144,7 @@ def _sha256(path: Path) -> str:
 
 
 def damage_row(database: Path, job_id: str, rng: random.Random) -> str | None:
-    """Write a wrong value into a random column of a queued job; return what was written where, or None."""
+    """Write a wrong value into a random column of a queued job; return column and value, or None."""
     with closing(sqlite3.connect(database, timeout=10)) as connection, connection:
         tables = {
             "jobs": "job_id = ?1",

@@ -33,7 +33,7 @@ class Module:
     tree: ast.Module
 
     def place(self, node: ast.AST) -> str:
-        """Return where a node of the tree is, as FILE:LINE."""
+        """Return the place of a syntax tree's node, as FILE:LINE."""
         return f"{self.path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
 
     def imports(self) -> Iterator[Import]:
@@ -86,7 +86,7 @@ def package_modules() -> dict[str, Module]:
 
 @cache
 def package_imports() -> tuple[Import, ...]:
-    """Return the imports within the package; `module` is the deepest module, `name` what is taken from it."""
+    """Return the imports within the package; `module` is the deepest module, `name` the imported name."""
     modules = package_modules()
     found = []
     for module in modules.values():

@@ -1,4 +1,4 @@
-"""Run the tests of a module against its mutants, each in a process of its own."""
+"""Run the tests of a module against its mutants, each in a separate process."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class _Child:
     def end(self) -> int | str | None:
         """Return the exit status, TIMED_OUT if its time is over, or None while it runs."""
         over = time.monotonic() >= self._until
-        # Its number stays taken, and so its session is what is killed, until it has been waited for.
+        # Until it is waited for, its number is not reused, so the right session is killed.
         ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         if not ended and not over:
             return None
@@ -144,7 +144,7 @@ class _Child:
         return end
 
     def log(self) -> str:
-        """Return what it printed, and delete its files."""
+        """Return the output of the run, and delete its files."""
         text = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
         self.forget()
         return text
@@ -204,7 +204,7 @@ class _Server:
         self._target, self._outcomes, self._processes, self._answer = target, outcomes, processes, answer
 
     def pytest_runtestloop(self, session: Any) -> bool:
-        """Do everything in place of running the tests; write what was found to a file."""
+        """Run the tests in this process and write their outcome to a file."""
         items = {item.nodeid: item for item in session.items}
         path = source_path(self._target.module)
 

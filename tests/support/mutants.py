@@ -215,7 +215,7 @@ def _not_changed(node: ast.AST) -> bool:
 
 
 def _children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
-    """Yield field, index and child of what may be changed below a node."""
+    """Yield field, index and child of each part of a syntax tree's node that may be changed."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list") or (
             isinstance(node, ast.FormattedValue) and name == "format_spec"
@@ -235,7 +235,7 @@ def _children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change of a module: where it is, what it is, and the module's code with it."""
+    """One change of a module: its place, its text, and the changed code of the module."""
 
     line: int
     function: str

@@ -102,6 +102,6 @@ class SmallNode:
             answer = self._manners(len(self.asked) - 1, request, parts)
             if answer is not None:
                 outcome = b"error" if isinstance(answer, ErrorReply) else b"ok"
-                with contextlib.suppress(zmq.ZMQError):  # it has gone
+                with contextlib.suppress(zmq.ZMQError):  # the client has disconnected
                     router.send_multipart([routing, mark, request_id, outcome, encode(answer, encoding)])
         router.close()

@@ -1,4 +1,4 @@
-"""Sounds and timelines that tests mix, and the levels of what comes out."""
+"""Sounds and timelines for tests of mixing, and measurements of the result."""
 
 from __future__ import annotations
 

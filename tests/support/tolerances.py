@@ -93,7 +93,7 @@ def assert_frames_equal(actual: Frames, expected: Frames, *, min_psnr_db: float 
 
 
 def assert_colour(pixel: npt.ArrayLike, expected: tuple[float, float, float]) -> None:
-    """Compare one Y, U, V with what BT.709 limited range says."""
+    """Compare one Y, U, V with the value in BT.709 limited range."""
     difference = np.abs(np.asarray(pixel, np.float64) - expected)
     assert difference.max() <= COLOUR_LEVELS, f"{np.asarray(pixel).tolist()} is not {expected}"
 

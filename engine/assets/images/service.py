@@ -12,6 +12,7 @@ from PIL import Image
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.input_files import ANY_FILES
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import IMAGE_SERVICES
 from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import ConfigError
@@ -68,7 +69,8 @@ def choose_painter(settings: Images, *, fallback: bool) -> PainterChoice:
         return PainterChoice(load_image_service(settings.service).open(settings))
     offline = IMAGE_SERVICES.members[0].name
     message = (
-        f"images.service {settings.service!r} is not part of this version; "
+        f"images.service: got {settings.service!r}{closest(settings.service, IMAGE_SERVICES.names)}, "
+        "which is not part of this version; "
         f"allowed: {', '.join(IMAGE_SERVICES.names)}"
     )
     if not fallback:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from video_pipeline.engine.assets.speech.service import SpeechService
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
@@ -153,7 +154,8 @@ def open_hibari(settings: Tts) -> HibariNarrator:
     """Return the narrator; raise ConfigError for a voice that is not installed."""
     # Listing the voices imports the whole package, which cached narration does not need.
     if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):
-        raise ConfigError(f"tts.voice: got {settings.voice!r}; allowed offline: {', '.join(voices)}")
+        hint = closest(settings.voice, voices)
+        raise ConfigError(f"tts.voice: got {settings.voice!r}{hint}; allowed offline: {', '.join(voices)}")
     return HibariNarrator(settings.voice, settings.speech_rate, settings.pitch)
 
 

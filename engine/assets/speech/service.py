@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, cast
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
@@ -93,7 +94,8 @@ def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
         return NarratorChoice(load_speech_service(settings.service).open(settings))
     offline = load_speech_service(SPEECH_SERVICES.members[0].name)
     message = (
-        f"tts.service {settings.service!r} is not part of this version; "
+        f"tts.service: got {settings.service!r}{closest(settings.service, SPEECH_SERVICES.names)}, "
+        "which is not part of this version; "
         f"allowed: {', '.join(SPEECH_SERVICES.names)}"
     )
     if not fallback:

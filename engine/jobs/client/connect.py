@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 from video_pipeline.engine.common.arguments import wrong_type
 from video_pipeline.engine.errors import UnavailableError
-from video_pipeline.engine.jobs.client.transport import Transport, TransportOptions
+from video_pipeline.engine.jobs.client.transport import (
+    KEY_VARIABLES,
+    Transport,
+    TransportOptions,
+    check_node_url,
+)
 from video_pipeline.engine.jobs.messages import Encoding
 
 DEFAULT_URL: Final = "tcp://127.0.0.1:5570"
 URL_VARIABLE: Final = "VIDEO_PIPELINE_CONNECT"
-KEY_VARIABLES: Final[dict[Literal["key_file", "node_key"], str]] = {
-    "key_file": "VIDEO_PIPELINE_KEY_FILE",
-    "node_key": "VIDEO_PIPELINE_NODE_KEY",
-}
-"""Environment variables that set the default of an option."""
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -56,8 +56,10 @@ def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Transport:
     if unknown:
         allowed = ", ".join(ConnectOptions.__annotations__)
         raise TypeError(f"{', '.join(sorted(unknown))}: is no option of a connection; allowed: {allowed}")
-    url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    if not url and (default := os.environ.get(URL_VARIABLE)):
+        check_node_url(default, f"environment variable {URL_VARIABLE}")
+        url = default
     for option, variable in KEY_VARIABLES.items():
         if options.get(option) is None:
             options[option] = os.environ.get(variable)
-    return ZmqTransport(TransportOptions(connect=url, **options))
+    return ZmqTransport(TransportOptions(connect=url or DEFAULT_URL, **options))

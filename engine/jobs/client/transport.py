@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from video_pipeline.engine.common.arguments import as_path, as_seconds, as_str
 from video_pipeline.engine.errors import ConfigError
@@ -38,6 +38,23 @@ class Transport(Protocol):
         """Fail pending requests and release resources."""
 
 
+KEY_VARIABLES: Final[dict[Literal["key_file", "node_key"], str]] = {
+    "key_file": "VIDEO_PIPELINE_KEY_FILE",
+    "node_key": "VIDEO_PIPELINE_NODE_KEY",
+}
+"""Environment variables that set the default of an option."""
+KEY_NAMES: Final[dict[str, str]] = {
+    name: f"{name} (--{name.replace('_', '-')}, {variable})" for name, variable in KEY_VARIABLES.items()
+}
+"""How errors name a key: by the argument, the option and the environment variable that can give it."""
+
+
+def check_node_url(url: str, name: str) -> None:
+    """Raise ConfigError, which begins with `name`, if a text is not the URL of a node."""
+    if not as_str(url, name).startswith(("tcp://", "ipc://")):
+        raise ConfigError(f"{name}: got {url!r}; allowed: tcp://HOST:PORT or ipc://PATH")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportOptions:
     """The URL of a node and the options of the connection; see ConnectOptions."""
@@ -54,12 +71,11 @@ class TransportOptions:
         for name, key in (("key_file", self.key_file), ("node_key", self.node_key)):
             if key is not None:
                 as_path(key, name)
-        if not as_str(self.connect, "connect").startswith(("tcp://", "ipc://")):
-            raise ConfigError(f"connect: got {self.connect!r}; allowed: tcp://HOST:PORT or ipc://PATH")
+        check_node_url(self.connect, "connect")
         timeout = as_seconds(self.timeout, "timeout")
         if timeout is None or not 0 < timeout < math.inf:
-            raise ConfigError(f"timeout: got {self.timeout!r}; allowed: seconds above 0")
+            raise ConfigError(f"timeout: got {self.timeout!r}; allowed: more than 0 seconds")
         if type(self.retries) is not int or self.retries < 0:
-            raise ConfigError(f"retries: got {self.retries!r}; allowed: a whole number >= 0")
+            raise ConfigError(f"retries: got {self.retries!r}; allowed: a whole number, at least 0")
         if not isinstance(self.encoding, str) or self.encoding not in MARKS:
             raise ConfigError(f"encoding: got {self.encoding!r}; allowed: {', '.join(MARKS)}")

@@ -24,7 +24,7 @@ from video_pipeline.engine.errors import AccessError, NodeError
 from video_pipeline.engine.jobs.client.keys import ClientKeys, client_keys
 from video_pipeline.engine.jobs.client.pending import PendingRequest, PendingRequests
 from video_pipeline.engine.jobs.client.steps import Call
-from video_pipeline.engine.jobs.client.transport import Subscription, TransportOptions
+from video_pipeline.engine.jobs.client.transport import KEY_NAMES, Subscription, TransportOptions
 from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong, decode
 
 HEARTBEAT_MS = 2500
@@ -34,8 +34,9 @@ EVENTS_MAX = 10_000
 
 NOT_CONNECTED = "could not connect; is `video-pipeline serve` running there?"
 LOST = "the connection was lost"
-WRONG_NODE = "the handshake failed; check the node's public key"
-NO_KEYS = "the handshake failed; the node may require keys (CURVE)"
+_BOTH_KEYS = " and ".join(KEY_NAMES.values())
+WRONG_NODE = f"the handshake failed; check the node's public key, {KEY_NAMES['node_key']}"
+NO_KEYS = f"the handshake failed; the node may require keys (CURVE): {_BOTH_KEYS}"
 """libzmq often closes a connection without keys before it reports why; a later connection may get the reason."""
 
 
@@ -284,9 +285,9 @@ class _SocketLoop:
                 and value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
             ):
                 self._refuse_access(
-                    "the node does not use keys (CURVE); connect without key_file and node_key"
+                    f"the node does not use keys (CURVE); connect without {_BOTH_KEYS}"
                     if self._keys
-                    else "the node requires keys (CURVE): set key_file and node_key"
+                    else f"the node requires keys (CURVE): give {_BOTH_KEYS}"
                 )
             elif event == zmq.EVENT_DISCONNECTED and self._fault == "":
                 self._receive()  # replies that arrived before the connection ended

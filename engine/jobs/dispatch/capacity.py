@@ -60,18 +60,19 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
     wanted = config.processing.max_concurrent_jobs
     if wanted is not None:
         cores = machine.cores if machine else cpu_count()
-        return Capacity(wanted, max(1, cores // wanted), "processing.max_concurrent_jobs")
+        return Capacity(wanted, max(1, cores // wanted), "as processing.max_concurrent_jobs says")
     machine = machine or this_machine(config)
     memory_mb = machine.memory_bytes / 1e6
     of_memory = max(1, int((memory_mb - NODE_MEMORY_MB) / config.node.worker_memory_mb))
     words = [
-        f"{machine.cores} {'core' if machine.cores == 1 else 'cores'}, one a job",
-        f"memory of {memory_mb / 1000:.1f} GB for {of_memory} (node.worker_memory_mb {config.node.worker_memory_mb:g})",
+        f"{machine.cores} {'core allows' if machine.cores == 1 else 'cores allow'} {machine.cores}",
+        f"{memory_mb / 1000:.1f} GB of memory allow {of_memory} "
+        f"at node.worker_memory_mb {config.node.worker_memory_mb:g}",
     ]
     slots, sessions = min(machine.cores, of_memory), None
     if machine.nvenc is not None:
         sessions = nvenc_sessions(*machine.nvenc)
-        words.append(f"{machine.nvenc[0]} for {sessions} NVENC sessions")
+        words.append(f"the NVENC sessions of {machine.nvenc[0]} allow {sessions}")
         slots = min(slots, sessions)
     cores = max(1, machine.cores // slots)
     if sessions is not None:

@@ -27,7 +27,7 @@ class ProgressMeter:
         self._stage = ""
         self._began = self._stage_began = self._reported = now()
         self._percent = 0.0
-        self._first_done = 0
+        self._first_drawn = 0
 
     def __call__(self, event: Event) -> None:
         """Process an event of the render."""
@@ -37,17 +37,18 @@ class ProgressMeter:
         now = self._now()
         entered = event.stage != self._stage
         if entered:
-            self._stage, self._stage_began, self._first_done = event.stage, now, event.done
+            self._stage, self._stage_began = event.stage, now
+            self._first_drawn = event.done - event.cached
         elif now - self._reported < EVERY_SECONDS:
             return
         self._reported = now
         fps = None
         eta = None
         rendering = now - self._stage_began
-        if event.stage == "render" and rendering > 0.2:
-            fps = (event.done - self._first_done) / rendering
-            if fps > 0:
-                eta = (event.total - event.done) / fps
+        drawn = event.done - event.cached - self._first_drawn
+        if event.stage == "render" and rendering > 0.2 and drawn > 0:
+            fps = drawn / rendering
+            eta = (event.total - event.done) / fps
         self._report(
             {
                 "stage": event.stage,

@@ -29,7 +29,11 @@ class LocalJobs:
         root = Path(Path.cwd().anchor)
         state = as_path(state_path, "state_path") if state_path is not None else None
         config = config.override("node", asset_roots=(root,), state_path=state)
-        config = config.override("processing", max_concurrent_jobs=slots)
+        config = config.override(
+            "processing",
+            max_concurrent_jobs=slots,
+            origins={"processing.max_concurrent_jobs": "max_workers"},
+        )
         self._lock = threading.Lock()
         self._node = LocalNode(config)
         self.transport = LocalTransport(

@@ -397,7 +397,7 @@ def _resolve(slot: _Slot, node: Node) -> _Found:
         if not os.access(real, os.R_OK):
             raise slot.wrong("this node cannot read it", _local_ways(node), unusable=True)
         return _Found(real, root)
-    raise slot.wrong("there is no such file", _local_ways(node), unusable=True)
+    raise slot.wrong("the file does not exist", _local_ways(node), unusable=True)
 
 
 def _fault_in_path(value: str) -> str | None:

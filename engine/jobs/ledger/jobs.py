@@ -130,7 +130,7 @@ class LedgerJobs:
             return self._find(db, job_id)[1]
 
     def retry(self, job_id: str) -> Job:
-        """Queue a failed or cancelled job again, last in the queue and with all its attempts.
+        """Queue a failed or cancelled job again: last in the queue, with all its attempts, no longer scheduled.
 
         Return the changed job. Raise UnknownJob, WrongState if the job is in any other state, and DamagedJob.
         """
@@ -146,6 +146,7 @@ class LedgerJobs:
             if self._damage(db, position) is not None:
                 raise DamagedJob(job_id)
             values = {"status": "queued", "attempts": 0, "requeues": 0, "cancel_requested": 0}
+            values |= {"scheduled_for": None}  # it does not wait for its time again
             try:
                 self._queue.rejoin(db, position)
                 self._update(db, position, values | {"started_at": None, "finished_at": None} | NO_ERROR)

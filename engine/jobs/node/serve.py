@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import select
 import signal
 import sys
@@ -126,7 +127,16 @@ def _drain(node: RunningNode, server: ServerProcess, signals: StopSignals, monit
 
 def _log_ready(node: RunningNode, server: ServerProcess, ready: bool) -> None:
     if ready:
-        logger.info("the node is ready: %s; %d slots", dict(server.endpoints or {}), node.slots)
+        found = dict(server.endpoints or {})
+        own = {"pid": os.getpid(), "server_pid": found.pop("pid", None), "slots": node.slots}
+        http = f", HTTP at {node.config.node.http_bind}" if node.config.node.http_bind else ""
+        keys = "; clients need a key" if found.get("curve") else ""
+        logger.info(
+            "the node is ready: requests at %s, events at %s%s; %d %s%s; process %d",
+            *(found.get("requests"), found.get("events"), http),
+            *(node.slots, "slot" if node.slots == 1 else "slots", keys, os.getpid()),
+            extra={"node": found | own},
+        )
     else:
         logger.warning("the node is not ready: %s", node.trouble or server.trouble)
 

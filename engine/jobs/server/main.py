@@ -435,8 +435,10 @@ def main() -> int:
         server = Server(config, slots=int(setup.get("slots", 0)), node_key=setup.get("node_key"))
     except PipelineError as error:
         commands.send({"error": str(error)})
+        if isinstance(error, InputError):
+            return 2  # the node ends with this error
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
+        return 1
     public = server.key.public.decode() if server.key else None
     commands.send(
         {

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from video_pipeline.engine.common.validation import written_path
+from video_pipeline.engine.common.validation import path_text, written_path
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.config.policy import ErrorPolicy
@@ -144,4 +144,4 @@ def _story_field(error: StoryError, data: Any) -> str:
     if not isinstance(cause, ValidationError):
         return "story"
     path = written_path(cause.errors(include_url=False)[0], data, other_names=SCENE_NAMES)
-    return ".".join(["story", *(str(part) for part in path)])[:200]
+    return path_text(["story", *path])[:200]

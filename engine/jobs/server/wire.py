@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from video_pipeline.engine.common.validation import explain, show
+from video_pipeline.engine.common.validation import explain, path_text, show
 from video_pipeline.engine.jobs.messages import (
     MARKS,
     PROTOCOL,
@@ -200,7 +200,7 @@ def _read_body(frames: Sequence[bytes]) -> Request:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        field = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+        field = path_text(error.errors(include_url=False)[0]["loc"])
         raise RequestError(
             "BAD_REQUEST", "\n".join(explain(error, model, where=verb)), field=field[:200] or "body"
         ) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError
 
@@ -60,7 +61,9 @@ def quality_text(value: float) -> str:
 def check_option(key: str, value: str | None, allowed: tuple[str, ...], encoder: str) -> None:
     """Raise ConfigError if the encoder does not support the value of a key of `video`."""
     if value is not None and value not in allowed:
-        raise ConfigError(f"video.{key}: got {value!r}; allowed with {encoder}: {', '.join(allowed)}")
+        raise ConfigError(
+            f"video.{key}: got {value!r}{closest(value, allowed)}; allowed with {encoder}: {', '.join(allowed)}"
+        )
 
 
 def encoder_settings(encoder: Encoder, video: Video) -> EncoderSettings:

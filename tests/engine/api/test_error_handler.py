@@ -71,7 +71,7 @@ def test_a_scene_id_cannot_lead_out_of_the_folder(cache: Path) -> None:
     assert cache.resolve() in Path(path).resolve().parents
 
 
-def test_the_guides_text_object_and_a_scene_without_text_will_do() -> None:
+def test_a_text_object_and_a_scene_without_text_are_accepted() -> None:
     handler = ErrorHandler(SMALL)
     worded = handler.handle_image_generation_error(
         OSError("x"), {"scene_id": "a", "text": {"content": "Words here."}}

@@ -49,7 +49,7 @@ def is_video(result: dict[str, Any]) -> bool:
 
 
 class StoryGenerator:
-    """Writes a story of its own, as the guide's does."""
+    """Writes a story, like the generator of the original design."""
 
     def __init__(self, config: Any = None) -> None:
         self.config = config
@@ -99,7 +99,7 @@ def test_the_original_integration_example_runs_unchanged(tmp_path: Path) -> None
         video_pipeline.close()
 
 
-def test_what_is_queued_when_a_program_ends_is_rendered_by_the_next(tmp_path: Path) -> None:
+def test_jobs_left_queued_by_a_program_are_rendered_by_the_next(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
     with VideoGenerationPipeline(config) as first:
         jobs = [first.submit_job(tiny_story(f"T{number}")) for number in range(3)]
@@ -155,8 +155,8 @@ def test_a_missing_picture_is_replaced_unless_the_pipeline_or_the_job_says_other
                 pipeline.wait_for_job(pipeline.submit_job(story, own).id, timeout=60)
         (tmp_path / "torn.jpg").unlink()
         (warning,) = pipeline.wait_for_job(pipeline.submit_job(story).id, timeout=60)["warnings"]
-        assert "there is no such file" in warning
-        with pytest.raises(InputError, match="there is no such file"):
+        assert "the file does not exist" in warning
+        with pytest.raises(InputError, match="the file does not exist"):
             pipeline.submit_job(story, {"error_handling": {"policy": "strict"}})
 
 
@@ -266,7 +266,7 @@ def test_the_orchestrator_takes_generators_and_pipelines_of_both_kinds(kind: str
 
 
 def job(job_id: str, **fields: Any) -> VideoJob:
-    """Return a job as the guide makes them."""
+    """Return a job in the original format."""
     return VideoJob(
         **{
             "job_id": job_id,
@@ -315,7 +315,7 @@ def test_the_queue_renders_by_priority_and_then_in_order(tmp_path: Path) -> None
     asyncio.run(run())
 
 
-def test_a_stopped_queue_continues_where_it_was(tmp_path: Path) -> None:
+def test_a_stopped_queue_continues_at_its_next_job(tmp_path: Path) -> None:
     settings = tiny_config(tmp_path)
 
     async def run() -> None:
@@ -369,7 +369,7 @@ def test_no_thread_and_no_process_is_left_of_a_pipeline(tmp_path: Path) -> None:
     assert not processes_of(tmp_path)
 
 
-def test_jobs_of_this_process_need_nothing_of_what_nodes_speak_with(tmp_path: Path) -> None:
+def test_jobs_in_this_process_import_no_network_library(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "sys.modules.update(zmq=None, msgpack=None, prometheus_client=None)\n"
@@ -385,3 +385,9 @@ def test_jobs_of_this_process_need_nothing_of_what_nodes_speak_with(tmp_path: Pa
     video, refusal = done.stdout.splitlines()
     assert Path(video).is_file(), done.stderr
     assert "pip install 'video-pipeline[farm]'" in refusal
+
+
+@pytest.mark.parametrize("kind", [VideoGenerationPipeline, VideoGenerationQueue])
+def test_an_error_about_the_number_of_workers_names_the_argument(kind: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^max_workers: got 0; allowed: 1 to 1024$"):
+        kind(config={}, max_workers=0)

@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def test_the_guides_stages_work_one_after_the_other(tmp_path: Path) -> None:
+def test_the_high_level_stages_work_one_after_the_other(tmp_path: Path) -> None:
     story = {
         "id": "s1",
         "title": "Stages",
@@ -75,7 +75,7 @@ def test_scenes_without_transitions_are_cut_and_add_up(tmp_path: Path) -> None:
 
 
 def test_wrong_scenes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StoryError, match=r"scenes\[1\].*field 'duration'.*got -1.*greater than 0"):
+    with pytest.raises(StoryError, match=r"scenes\[1\].*field 'duration'.*got -1.*more than 0, at most 3600"):
         VideoRenderer(CONFIG).render_video(
             [{"image_path": "x.png", "duration": 1.0}, {"image_path": "x.png", "duration": -1}],
             tmp_path / "o.mp4",

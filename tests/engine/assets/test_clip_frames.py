@@ -132,7 +132,7 @@ def test_a_download_whose_rest_is_zeros_holds_its_last_frame(
     assert clipped.warning is not None
 
 
-def test_a_whole_file_has_no_warning_and_ends_where_it_is_cut(whole: Path) -> None:
+def test_a_complete_file_has_no_warning_and_ends_at_its_cut(whole: Path) -> None:
     assert probed(whole).warning is None
     assert probed(whole).footage.last_frame == Fraction(FRAMES - 1, FPS)
     part = probed(whole, start=0.5, end=1.5)
@@ -163,7 +163,7 @@ def test_a_start_in_the_last_frame_shows_it(whole: Path, start: float) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts", "mp4"])
-def test_a_clip_is_measured_from_where_it_starts(whole: Path, tmp_path: Path, suffix: str) -> None:
+def test_the_length_of_a_clip_is_counted_from_its_start(whole: Path, tmp_path: Path, suffix: str) -> None:
     path = remuxed(whole, tmp_path / f"a.{suffix}", "-output_ts_offset", "100")
     clipped = probed(path)
     assert clipped.footage.duration == pytest.approx(3, abs=0.05)
@@ -171,7 +171,7 @@ def test_a_clip_is_measured_from_where_it_starts(whole: Path, tmp_path: Path, su
     assert numbers(probed(path, start=1, end=2).footage, 40) == [*range(30, 60), *[59] * 10]
 
 
-def test_time_stamps_that_restart_go_on_where_they_were(whole: Path, tmp_path: Path) -> None:
+def test_restarting_time_stamps_are_continued(whole: Path, tmp_path: Path) -> None:
     once = remuxed(whole, tmp_path / "once.ts").read_bytes()
     path = tmp_path / "twice.ts"
     path.write_bytes(once * 2)
@@ -225,7 +225,7 @@ def test_a_clip_whose_size_changes_is_shown_to_its_end(tmp_path: Path) -> None:
     for compositor in compositors(timeline):
         frames = draw_range(compositor)
         assert len(frames) == 60
-        assert frames[59, :30].max() <= 20  # the wide part stands on black
+        assert frames[59, :30].max() <= 20  # the wide part is on black
         assert frames[59, 90:100].max() > 100
 
 
@@ -234,7 +234,7 @@ def test_a_size_that_changes_only_in_the_middle_is_seen(tmp_path: Path) -> None:
     assert not probed(sized(tmp_path / "b.ts", "90x160", "90x160")).footage.changes_size
 
 
-def test_where_ffmpeg_gives_fewer_frames_the_last_is_held_and_named(
+def test_the_last_frame_is_held_with_a_warning_if_ffmpeg_gives_fewer(
     whole: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     graph = scale_to_bt709(open_input(whole, demuxer="mov"), width_px=64, height_px=114)
@@ -255,7 +255,9 @@ def cover(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_cover_that_comes_first_is_not_what_a_clip_shows(whole: Path, cover: Path, tmp_path: Path) -> None:
+def test_a_cover_is_not_shown_even_if_it_is_the_first_stream(
+    whole: Path, cover: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "a.mp4"
     streams = ("-map", "1", "-map", "0", "-c", "copy", "-disposition:v:0", "attached_pic")
     run_ffmpeg("-i", whole, "-i", cover, *streams, path)

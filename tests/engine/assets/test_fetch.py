@@ -145,7 +145,7 @@ def test_a_redirect_to_nowhere_is_no_asset(tmp_path: Path) -> None:
         assert failure(f"http://127.0.0.1:{server.port}/", tmp_path).kind == "unusable"
 
 
-def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was_judged(
+def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(
     tmp_path: Path,
 ) -> None:
     asked: list[str] = []
@@ -160,7 +160,7 @@ def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was
     assert f"Host: asset.example:{server.port}\r\n".encode() in server.heads[0]
 
 
-def test_a_name_that_is_rebound_between_two_redirects_is_judged_anew(tmp_path: Path) -> None:
+def test_the_address_of_a_name_is_checked_again_after_a_redirect(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def rebinding(host: str, port: int) -> Sequence[Address]:
@@ -183,7 +183,7 @@ def test_one_bad_address_among_good_ones_refuses_the_name(tmp_path: Path) -> Non
     assert server.heads == []
 
 
-def test_the_next_address_is_tried_where_one_does_not_answer(tmp_path: Path) -> None:
+def test_the_next_address_is_tried_if_one_does_not_answer(tmp_path: Path) -> None:
     def two(host: str, port: int) -> Sequence[Address]:
         return (ipaddress.ip_address("127.0.0.3"), HERE)
 
@@ -282,7 +282,7 @@ def test_a_body_without_end_is_cut_off(tmp_path: Path, head: bytes) -> None:
     assert sent.is_set()
 
 
-def test_what_is_no_asset_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_download_that_is_no_asset_is_not_read_to_its_end(tmp_path: Path) -> None:
     sent: list[int] = []
 
     def talk(wire: socket.socket, head: bytes) -> None:
@@ -339,7 +339,7 @@ def test_more_than_was_announced_is_left_unread(tmp_path: Path) -> None:
     [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + PICTURE[:9]],
     ids=["no answer", "in the head", "in the body"],
 )
-def test_a_server_that_falls_silent_is_left(tmp_path: Path, before: bytes) -> None:
+def test_a_server_that_stops_sending_is_a_transient_failure(tmp_path: Path, before: bytes) -> None:
     done = threading.Event()
 
     def talk(wire: socket.socket, head: bytes) -> None:
@@ -393,14 +393,14 @@ def test_compressed_bodies_are_not_unpacked(tmp_path: Path) -> None:
     ],
     ids=["hls", "dash", "svg", "html", "ffconcat", "gif", "empty", "mp4"],
 )
-def test_what_poses_as_a_picture_is_refused(tmp_path: Path, body: bytes) -> None:
+def test_a_download_that_only_claims_to_be_a_picture_is_refused(tmp_path: Path, body: bytes) -> None:
     with origin(reply(body, Content_Type="image/jpeg")) as server:
         error = failure(f"http://127.0.0.1:{server.port}/a.jpg", tmp_path)
     assert error.kind == "unusable"
     assert "allowed: JPEG, PNG, WebP" in str(error)
 
 
-def test_clips_sounds_and_fonts_are_taken_where_they_belong(tmp_path: Path) -> None:
+def test_clips_sounds_and_fonts_are_accepted_in_their_fields(tmp_path: Path) -> None:
     for kind, body in (
         ("video", samples.clip(".webm")),
         ("sound", samples.sound(".mp3")),
@@ -439,7 +439,7 @@ def test_tls_is_checked_for_the_name(tmp_path: Path) -> None:
         error = failure(url, folder, resolver=_at_home, context=client_context)
         assert error.kind == "unusable"
         assert "certificate" in str(error)
-        # By default it is the system's authorities that are trusted, and nobody signed this one.
+        # By default only the system's authorities are trusted, and this certificate is self-signed.
         error = failure(f"https://asset.example:{server.port}/", folder, resolver=_at_home)
         assert error.kind == "unusable"
         assert "certificate" in str(error)

@@ -82,7 +82,7 @@ def test_every_listed_name_resolves() -> None:
         assert CATALOGUE.resolve(name).faces
 
 
-def test_a_file_is_used_as_it_is() -> None:
+def test_a_font_file_is_used_directly() -> None:
     path = FONTS / "NotoSansHebrew[wght].ttf"
     assert CATALOGUE.resolve(str(path)).faces[0] == FontFace(path, sha256=file_sha256(path))
 
@@ -94,7 +94,7 @@ def test_a_file_is_used_as_it_is() -> None:
         ("Noto Sanz Bold", "Did you mean Noto Sans"),
         ("no such family at all", "'no such family at all' is not known. Allowed:"),
         ("", "'' is not known"),
-        ("missing.ttf", "there is no such file"),
+        ("missing.ttf", "the file does not exist"),
     ],
 )
 def test_an_unknown_font_is_explained(name: str, message: str) -> None:
@@ -154,7 +154,7 @@ def inked(catalogue: FontCatalogue, path: Path, text: str = "Wafer") -> bytes:
     return rasterise(layout).image.tobytes()
 
 
-def test_a_font_that_was_replaced_is_drawn_as_it_is_now(tmp_path: Path) -> None:
+def test_a_replaced_font_is_drawn_in_its_new_form(tmp_path: Path) -> None:
     path, other = tmp_path / "own.ttf", tmp_path / "other.ttf"
     shutil.copy(UPRIGHT, path)
     shutil.copy(SLANTED, other)
@@ -164,7 +164,7 @@ def test_a_font_that_was_replaced_is_drawn_as_it_is_now(tmp_path: Path) -> None:
     assert inked(FontCatalogue(), path) == other_ink != before
 
 
-def test_a_font_of_a_folder_that_was_replaced_is_drawn_as_it_is_now(tmp_path: Path) -> None:
+def test_a_replaced_font_of_a_folder_is_drawn_in_its_new_form(tmp_path: Path) -> None:
     own = tmp_path / "own.ttf"
     faces = []
     for source in (UPRIGHT, SLANTED):
@@ -203,7 +203,7 @@ def test_the_hash_of_a_font_is_that_of_what_is_drawn_while_it_is_swapped(tmp_pat
     assert seen == set(known)
 
 
-def test_large_fonts_do_not_stay_when_nobody_uses_them(tmp_path: Path) -> None:
+def test_unused_large_fonts_are_released(tmp_path: Path) -> None:
     open_faces = []
     for number in range(4):
         path = tmp_path / f"{number}.ttf"
@@ -225,9 +225,9 @@ def test_a_face_whose_file_has_changed_is_refused(tmp_path: Path) -> None:
         load(FontFace(path, sha256="0" * 64))
 
 
-def test_a_pipe_is_no_font_and_nobody_waits(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_as_a_font_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ttf")
-    with pytest.raises(UnknownFontError, match="there is no such file"):
+    with pytest.raises(UnknownFontError, match="is a pipe, a socket or a device"):
         FontCatalogue().resolve(str(tmp_path / "pipe.ttf"))
 
 

@@ -28,7 +28,7 @@ SMALL = {"size": [216, 384]}
 
 
 def settings(folder: Path, **sections: Any) -> dict[str, Any]:
-    """Return a configuration that is quick (small pictures, nobody speaks) and keeps to its own cache."""
+    """Return a quick configuration: small pictures, no narration, a cache in the folder."""
     merged: dict[str, Any] = {
         "video": SMALL,
         "tts": {"service": "none"},
@@ -59,7 +59,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "truncated": ({"image": "half.jpg"}, "image", "cannot be decoded"),
     "bomb": ({"image": "bomb.png"}, "image", "30000 x 30000 is 900 megapixels; allowed: at most 200"),
     "another's home": ({"image": "~nobody-of-this-name/a.png"}, "image", "does not exist"),
-    "a folder": ({"image": "."}, "image", "cannot be read"),
+    "a folder": ({"image": "."}, "image", "is a folder; give a file"),
     "missing clip": ({"video": "gone.mp4"}, "video", "does not exist"),
     "empty clip": ({"video": "empty.png"}, "video", "is empty (0 bytes)"),
 }
@@ -108,7 +108,7 @@ def test_a_broken_picture_is_under_the_lenient_policy_a_warning_and_a_drawn_pict
 
 @pytest.mark.parametrize("policy", [None, "standard", "strict"])
 @pytest.mark.parametrize("name", BROKEN)
-def test_otherwise_it_is_an_error_that_names_scene_and_field(
+def test_a_broken_picture_is_an_error_under_other_policies_that_names_scene_and_field(
     folder: Path, name: str, policy: str | None
 ) -> None:
     fields, field, reason = BROKEN[name]
@@ -205,6 +205,27 @@ def test_a_story_in_another_language_is_silent(folder: Path) -> None:
     assert "(language 'de')" in assets.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"music": "gone.mp3"}, "field 'music'"),
+        ({"image": "gone.mp3"}, "scenes[0] (scene_id 'a'): field 'image'"),
+        ({"video": "gone.mp3"}, "scenes[0] (scene_id 'a'): field 'video'"),
+    ],
+)
+def test_missing_files_are_reported_alike_and_before_narration_that_fails(
+    folder: Path, fields: dict[str, str], place: str
+) -> None:
+    scene = {"scene_id": "a", "text": "Привет."}
+    data = {"title": "T", "metadata": {"language": "ru"}, "scenes": [scene]}
+    (data if "music" in fields else scene).update(fields)
+    tts = {"service": "hibari", "fallback_enabled": False}
+    story, config = parse_story(data), load_config(settings(folder, tts=tts), environ=False)
+    with pytest.raises(StoryError) as caught:
+        gather_assets(story, story_scenes(story), config=config, cache=open_asset_cache(config), base=folder)
+    assert str(caught.value) == f"{place}: {folder / 'gone.mp3'}: does not exist"
+
+
 @pytest.mark.parametrize("section", ["tts", "error_handling"])
 def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path, section: str) -> None:
     sections: dict[str, Any] = {"tts": {"service": "hibari"}}
@@ -215,14 +236,14 @@ def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path
         gathered(folder, [{"text": "Hello."}, {"text": "Привет."}], **sections)
 
 
-def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) -> None:
+def test_services_of_the_original_configuration_fall_back_with_a_warning_for_each(folder: Path) -> None:
     guide = load_config(GUIDE_CONFIG, environ=False)
     config = guide.override("storage", cache_path=folder / "cache").override("video", size=(216, 384))
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
     assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
     assert assets.warnings == (
-        "tts.service 'google_tts' is not part of this version; allowed: none, hibari; 'hibari' speaks instead",
-        "images.service 'stable_diffusion' is not part of this version; allowed: drawn; pictures are drawn instead",
+        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead",
+        "images.service: got 'stable_diffusion', which is not part of this version; allowed: drawn; pictures are drawn instead",
     )
     assert assets.scenes[0].narration is not None
     for section, message in (
@@ -235,7 +256,7 @@ def test_the_guide_s_services_fall_back_with_a_warning_for_each(folder: Path) ->
             gather_assets(story, story.scenes or (), config=strict, cache=open_asset_cache(strict))
 
 
-def test_an_image_service_is_not_missed_where_every_scene_brings_its_picture(folder: Path) -> None:
+def test_a_missing_image_service_is_no_fault_if_every_scene_has_a_picture(folder: Path) -> None:
     strict = {"service": "dalle", "fallback_enabled": False}
     assert gathered(folder, [{"image": "red.png"}], images=strict).warnings == ()
 
@@ -276,7 +297,7 @@ def test_progress_counts_up_to_the_whole(folder: Path) -> None:
     assert seen == [(number, 5) for number in range(1, 6)]
 
 
-def test_the_guide_s_generator_gives_paths_by_scene(folder: Path) -> None:
+def test_the_asset_generator_returns_paths_by_scene(folder: Path) -> None:
     generator = AssetGenerator(settings(folder, tts={"service": "hibari"}), base=folder)
     scenes = [
         {"scene_id": "a", "text": "Hello there."},
@@ -312,7 +333,7 @@ def test_the_event_loop_stays_free_while_assets_are_made(folder: Path) -> None:
     assert asyncio.run(ticks()) > 5
 
 
-def test_the_guide_s_generator_names_a_wrong_scene(folder: Path) -> None:
+def test_the_asset_generator_names_a_wrong_scene(folder: Path) -> None:
     with pytest.raises(StoryError, match=r"scenes\[0\].*'scene_id': is missing"):
         AssetGenerator(settings(folder)).generate([{"text": "x"}])
 
@@ -353,7 +374,7 @@ def test_a_clip_without_a_usable_picture_fails_in_the_asset_stage(tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", ["webp", "png"])
-def test_of_an_animated_picture_the_first_is_shown_with_a_warning(tmp_path: Path, suffix: str) -> None:
+def test_the_first_picture_of_an_animated_file_is_shown_with_a_warning(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (64, 96), colour) for colour in ("red", "green", "blue")]
     path = tmp_path / f"moving.{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)

@@ -37,11 +37,11 @@ def test_long_lists_are_cut() -> None:
 
 
 @pytest.mark.parametrize("text", ["Grüße, мир! ½ ① ☃", "नमस्ते שלום مرحبا สวัสดี", "", "\n\t", "e\u0301"])
-def test_what_the_packaged_fonts_have_is_not_missing(text: str) -> None:
+def test_letters_of_the_packaged_fonts_are_not_missing(text: str) -> None:
     missing = find_missing(text, fonts=FONTS)
     assert (missing.letters, missing.others) == ((), ())
 
 
-def test_characters_of_no_script_are_told_apart_from_letters() -> None:
+def test_characters_of_no_script_are_distinguished_from_letters() -> None:
     missing = find_missing("a \ue000 \U0010fffd 桃", fonts=FONTS)
     assert (missing.letters, missing.others) == (("桃",), ("\ue000", "\U0010fffd"))

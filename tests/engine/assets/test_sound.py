@@ -81,7 +81,7 @@ def test_a_wav_is_as_long_as_its_samples(tmp_path: Path) -> None:
     assert probe_sound(path).duration == Fraction(24001, 24000)
 
 
-def test_a_header_that_promises_more_than_the_file_holds_is_not_believed(tmp_path: Path) -> None:
+def test_a_header_that_promises_more_sound_than_the_file_has_is_corrected(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "cut.wav", np.full(48000 * 4, 0.1), 48000)
     whole = path.read_bytes()
     path.write_bytes(whole[: 44 + 48000 * 2])
@@ -125,7 +125,7 @@ def test_reading_starts_at_the_sample_asked_for(
     assert abs(int(np.argmax(np.abs(samples))) - click_at) <= 1
 
 
-def test_sound_that_was_lost_becomes_silence_and_what_follows_stays_in_time(tmp_path: Path) -> None:
+def test_lost_sound_becomes_silence_and_later_sound_stays_in_sync(tmp_path: Path) -> None:
     source = write_wav(tmp_path / "source.wav", clicks(4, 48000, 0.5, 3.0), 48000)
     path = tmp_path / "gap.mkv"
     select = "aselect=not(between(t\\,1\\,2)),asetnsamples=1024:p=0"
@@ -156,17 +156,19 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty file": (lambda path: path.touch(), "empty"),
     "prose": (
         lambda path: path.write_text("Once upon a time there was no sound. " * 200),
-        "not a sound file",
+        "is not a sound",
     ),
-    "a picture": (picture, "not a sound file"),
+    "a picture": (picture, "is not a sound"),
     "a video without sound": (silent_video, "no audio stream"),
     "a wav without samples": (lambda path: write_wav(path, np.zeros(0), 24000), "no sample"),
-    "a folder": (lambda path: path.mkdir(), "not a file"),
+    "a folder": (lambda path: path.mkdir(), "is a folder; give a file"),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_sound_is_refused_by_name_and_reason(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_is_not_a_sound_is_refused_with_its_name_and_the_reason(
+    tmp_path: Path, kind: str
+) -> None:
     make, reason = REFUSED[kind]
     path = tmp_path / "sound.mp3"
     make(path)
@@ -176,7 +178,7 @@ def test_what_is_no_sound_is_refused_by_name_and_reason(tmp_path: Path, kind: st
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AssetError, match=r"gone\.wav.*No such file"):
+    with pytest.raises(AssetError, match=r"gone\.wav.*does not exist"):
         probe_sound(tmp_path / "gone.wav")
 
 
@@ -194,5 +196,5 @@ def test_a_playlist_posing_as_mp3_is_refused_not_followed(tmp_path: Path, text: 
     assert probe_sound(secret).duration > 2
     path = tmp_path / "song.mp3"
     path.write_text(text.format(path=secret.name))
-    with pytest.raises(AssetError, match="not a sound file"):
+    with pytest.raises(AssetError, match="is not a sound"):
         probe_sound(path)

@@ -69,7 +69,7 @@ def picture(mode: str, colour: tuple[int, int, int]) -> Image.Image:
 @pytest.mark.parametrize("name", [b"none", b"sRGB"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "P+"])
 @pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
-def test_a_profile_counts_in_every_mode_whatever_it_is_called(
+def test_a_profile_is_applied_in_every_mode_whatever_its_name(
     tmp_path: Path, suffix: str, mode: str, name: bytes
 ) -> None:
     if suffix != "png" and mode != "RGB" and (suffix, mode) != ("webp", "RGBA"):
@@ -255,7 +255,7 @@ def grey_profile(gamma: float = 1.8) -> bytes:
 SRGB_CICP, P3_CICP = (b"cICP", bytes([1, 13, 0, 1])), (b"cICP", bytes([12, 13, 0, 1]))
 
 
-def test_a_png_s_cicp_goes_before_everything_else(tmp_path: Path) -> None:
+def test_a_pngs_cicp_overrides_its_other_colour_information(tmp_path: Path) -> None:
     p3 = in_p3()
     assert shown(raw_png(tmp_path / "a.png", p3, P3_CICP), tmp_path) == pytest.approx(COLOUR, abs=4)
     other = matrix_profile(1 / 1.8, SRGB_CHROMATICITY)
@@ -300,7 +300,7 @@ def test_a_profile_of_greys_counts_with_alpha_and_16_bits(tmp_path: Path) -> Non
     assert shown(path, tmp_path) == near((139,) * 3)
 
 
-def test_a_png_whose_profile_ffmpeg_refuses_is_given_to_it_without(tmp_path: Path) -> None:
+def test_a_profile_that_ffmpeg_refuses_is_removed_from_its_png(tmp_path: Path) -> None:
     path = raw_png(tmp_path / "a.png", COLOUR, (b"iCCP", b"x\0\0no zlib stream"))
     assert shown(path, tmp_path) == COLOUR
     still = prepare_still(path, cache=ContentCache(tmp_path / "cache"), max_megapixels=10, max_side_px=100)

@@ -61,7 +61,7 @@ def colour(still: Still) -> tuple[int, int, int]:
 
 
 def corners(width: int = 64, height: int = 48) -> Image.Image:
-    """Return a picture whose quarters tell which way up it is."""
+    """Return a picture whose four quarters differ, so that its orientation is visible."""
     image = Image.new("RGB", (width, height))
     for index, shade in enumerate((RED, GREEN, BLUE, WHITE)):
         left, top = (index % 2) * width // 2, (index // 2) * height // 2
@@ -102,7 +102,7 @@ def test_every_exif_orientation_comes_out_upright(
         assert np.abs(pixels[y, x] - shade).max() <= 8
 
 
-def test_a_plain_picture_is_used_as_it_is(tmp_path: Path, cache: ContentCache) -> None:
+def test_a_plain_picture_is_used_unchanged(tmp_path: Path, cache: ContentCache) -> None:
     for suffix, demuxer in ((".jpg", "jpeg_pipe"), (".png", "png_pipe"), (".webp", "webp_pipe")):
         path = tmp_path / f"plain{suffix}"
         corners().save(path)
@@ -207,7 +207,7 @@ def test_the_first_picture_of_an_animation_is_shown(tmp_path: Path, cache: Conte
 
 
 def swapped_profile() -> bytes:
-    """Return the sRGB profile with its red and blue primaries exchanged, under a name of its own."""
+    """Return the sRGB profile with red and blue exchanged, under another name."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     count = struct.unpack(">I", profile[128:132])[0]
     at = {bytes(profile[132 + 12 * n : 136 + 12 * n]): 132 + 12 * n for n in range(count)}
@@ -286,7 +286,7 @@ def test_a_prepared_still_that_is_damaged_in_the_cache_is_made_again(
         assert one.path.read_bytes() == whole
 
 
-def test_what_is_no_picture_is_refused_with_its_reason(tmp_path: Path, cache: ContentCache) -> None:
+def test_a_file_that_is_not_a_picture_is_refused_with_the_reason(tmp_path: Path, cache: ContentCache) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("not a picture")
     Image.new("RGB", (8, 8)).save(tmp_path / "bitmap.png", "BMP")
@@ -296,7 +296,7 @@ def test_what_is_no_picture_is_refused_with_its_reason(tmp_path: Path, cache: Co
     assert "is not a picture" in refusal(tmp_path / "bitmap.png", cache)
     assert "is not a picture" in refusal(tmp_path / "drawing.png", cache)
     assert "does not exist" in refusal(tmp_path / "gone.png", cache)
-    assert "cannot be read" in refusal(tmp_path, cache)
+    assert "is a folder; give a file" in refusal(tmp_path, cache)
 
 
 @pytest.mark.parametrize("part", [0.3, 0.9, 0.999])
@@ -315,7 +315,7 @@ def test_a_truncated_picture_is_refused(
 def test_a_picture_of_900_megapixels_is_refused_from_its_header(tmp_path: Path, cache: ContentCache) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png(30_000, 30_000, 8, 2, b""))
-    refusal(path, cache)  # what is loaded once is loaded before it is measured
+    refusal(path, cache)  # load modules before measuring
     peak_before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The fonts of a story: found, and with every letter that is drawn, or what the error policy says."""
+"""The fonts of a story: missing fonts and letters follow the error policy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_font_that_is_not_found_names_its_scene_or_its_key(tmp_path: Path) -> 
     assert checked(tmp_path, UNKNOWN[:1]).warnings == ()
     samples.font_at(tmp_path / "own.ttf")
     own = [{"scene_id": "a", "text": "x", "font": "own.ttf"}]
-    assert checked(tmp_path, own, scenes={"text_font": "Wingless Gothic"}).warnings == (), "nobody uses it"
+    assert checked(tmp_path, own, scenes={"text_font": "Wingless Gothic"}).warnings == (), "no scene uses it"
 
 
 def test_under_the_lenient_policy_the_default_font_replaces_it_with_a_warning(tmp_path: Path) -> None:

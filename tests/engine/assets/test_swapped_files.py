@@ -78,7 +78,7 @@ def heard(path: Path, cache: ContentCache) -> tuple[str, object]:
     [(picture, "png", shown), (picture, "png", marked), (sound, "wav", measured), (sound, "wav", heard)],
     ids=["picture", "watermark", "length of a sound", "sound"],
 )
-def test_nothing_is_kept_under_the_hash_of_other_bytes(
+def test_no_file_is_cached_under_the_hash_of_other_bytes(
     tmp_path: Path, make: Callable[..., None], suffix: str, read: Read, way: Way
 ) -> None:
     known: dict[str, object] = {}
@@ -106,7 +106,7 @@ def test_nothing_is_kept_under_the_hash_of_other_bytes(
     assert set(known) <= set(seen)
 
 
-def test_a_sound_that_is_not_what_it_was_is_not_read(tmp_path: Path) -> None:
+def test_a_changed_sound_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     sound(path, red=0)
     known = file_sha256(path)

@@ -155,7 +155,7 @@ def test_other_ports_are_free_for_either_scheme(port: int) -> None:
         ("http://2606:4700::1111/", "ort"),
     ],
 )
-def test_each_refusal_says_what_is_wrong(text: str, words: str) -> None:
+def test_each_refusal_names_the_fault(text: str, words: str) -> None:
     assert words in refusal(text)
 
 
@@ -183,17 +183,17 @@ def test_the_parts_are_those_that_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize("text", ["http:", "https:", "HTTP://x", "HttpS:/x", "http:x"])
-def test_what_begins_as_a_url_is_one(text: str) -> None:
+def test_text_that_begins_like_a_url_is_a_url(text: str) -> None:
     assert is_url(text)
 
 
 @pytest.mark.parametrize("text", ["", "http", "xhttp://a", "ftp://a", "httpss://a", "/http://a", "a.jpg"])
-def test_what_begins_otherwise_is_none(text: str) -> None:
+def test_other_text_is_not_a_url(text: str) -> None:
     assert not is_url(text)
 
 
 @pytest.mark.parametrize("text", ["2606:4700::1111%eth0", "2002:808:808::1%1", "64:ff9b::808:808%lo"])
-def test_an_address_with_a_scope_is_of_this_network_whatever_it_is(text: str) -> None:
+def test_an_address_with_a_scope_is_not_public(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
     assert is_public(ipaddress.ip_address(text.partition("%")[0]))
 

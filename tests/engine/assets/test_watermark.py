@@ -42,7 +42,7 @@ def prepared(path: Path, folder: Path, **settings: object) -> Watermark | None:
         ("bottom_right", (252, 568)),
     ],
 )
-def test_it_stands_in_its_corner_at_its_size(tmp_path: Path, corner: str, place: tuple[int, int]) -> None:
+def test_the_watermark_has_its_corner_and_size(tmp_path: Path, corner: str, place: tuple[int, int]) -> None:
     path = logo(tmp_path / "logo.png")
     mark = prepared(path, tmp_path, corner=corner, width=0.2, margin=0.1, opacity=0.5)
     assert mark is not None
@@ -67,14 +67,14 @@ def test_colours_under_transparency_do_not_show(tmp_path: Path, name: str) -> No
         assert pixels[:, :30, 3].max() == 0
 
 
-def test_one_that_is_higher_than_the_frame_becomes_narrower(tmp_path: Path) -> None:
+def test_a_watermark_higher_than_the_frame_becomes_narrower(tmp_path: Path) -> None:
     mark = prepared(logo(tmp_path / "tall.png", (20, 400)), tmp_path, width=0.5, margin=0.05)
     assert mark is not None
     assert mark.height_px == FRAME_PX[1] - 2 * 18
     assert mark.width_px == pytest.approx(mark.height_px / 20, abs=1)
 
 
-def test_none_is_drawn_where_none_is_named_or_seen(tmp_path: Path) -> None:
+def test_no_watermark_is_drawn_without_an_image_or_with_opacity_zero(tmp_path: Path) -> None:
     assert prepared(logo(tmp_path / "logo.png"), tmp_path, opacity=0) is None
     settings = load_config({}, environ=False).watermark
     assert (
@@ -108,8 +108,8 @@ def test_the_error_for_a_bad_file_has_key_path_and_what_is_allowed(tmp_path: Pat
     ("settings", "words"),
     [
         ({"corner": "middle"}, ["watermark.corner", "'middle'", "'bottom_left'"]),
-        ({"opacity": 1.5}, ["watermark.opacity", "1.5", "less than or equal to 1"]),
-        ({"width": 0}, ["watermark.width", "got 0", "greater than 0"]),
+        ({"opacity": 1.5}, ["watermark.opacity", "1.5", "allowed: 0 to 1"]),
+        ({"width": 0}, ["watermark.width", "got 0", "allowed: more than 0, at most 1"]),
         ({"margin": 0.5}, ["watermark.margin", "0.5", "0.45"]),
         ({"file": "a.png"}, ["watermark.file", "unknown key", "corner, image, margin"]),
     ],

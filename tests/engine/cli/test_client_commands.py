@@ -23,7 +23,7 @@ from tests.support.paths import ROOT
 from video_pipeline.engine.cli.main import main
 from video_pipeline.engine.jobs.client.client import NodeClient
 
-NOBODY = "job-" + "0" * 24
+NO_JOB = "job-" + "0" * 24
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -103,7 +103,7 @@ def test_a_story_is_submitted_watched_and_looked_at_in_words(
     assert "of 1 rendering" in out
 
 
-def test_the_same_in_json(run: Command, client: NodeClient, tmp_path: Path) -> None:
+def test_submit_watch_and_status_print_json(run: Command, client: NodeClient, tmp_path: Path) -> None:
     story = write(tmp_path / "tiny.json", tiny_story("in-json"))
     config = tmp_path / "config.yaml"
     config.write_text("video_pipeline: {video: {fps: 30}}")
@@ -182,7 +182,7 @@ def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     status, out, _ = run("watch", long)
     assert status == 130
     assert out.splitlines()[-1] == f"{long}  cancelled"
-    assert run("cancel", long)[0] == 0  # it is what was asked for
+    assert run("cancel", long)[0] == 0  # the picture is the one of the request
     status, _, err = run("cancel", failed)
     assert status == 1
     assert f"{failed} is failed" in err
@@ -194,6 +194,9 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
     other = objects(run("submit", story, "--schedule", "2090-01-01T10:00:00+02:00", "--json")[1])[0]
     assert objects(run("status", other["job_id"], "--json")[1])[0]["scheduled_for"] == "2090-01-01T08:00:00Z"
     assert "scheduled" in run("status", made["job_id"])[1]
+    listed = [job for job in objects(run("list", "--json")[1]) if job["job_id"] == made["job_id"]]
+    assert [(job["state"], job["status"]) for job in listed] == [("scheduled", "queued")]
+    assert run("submit", story, "--schedule", "+2h")[1].split()[1] == "scheduled"
     status, out, _ = run("cancel", made["job_id"], other["job_id"], "--json")
     assert status == 0
     assert [(job["job_id"], job["status"]) for job in objects(out)] == [
@@ -205,23 +208,39 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["status", NOBODY], 1, f"there is no job {NOBODY}"),
-        (["watch", NOBODY], 1, f"there is no job {NOBODY}"),
-        (["cancel", NOBODY], 1, f"there is no job {NOBODY}"),
-        (["status", "../ledger"], 2, "job_id: got '../ledger'"),
+        (["status", NO_JOB], 1, f"there is no job {NO_JOB}"),
+        (["watch", NO_JOB], 1, f"there is no job {NO_JOB}"),
+        (["cancel", NO_JOB], 1, f"there is no job {NO_JOB}"),
+        (["status", "../ledger"], 2, "JOB: got '../ledger'; allowed: the id of a job"),
         (["list", "--limit", "-1"], 2, "--limit: got -1"),
         (["submit", "nowhere.json"], 2, "nowhere.json: cannot be read"),
         (["submit", "README.md"], 2, "README.md: not JSON"),
         (["submit", "examples/lighthouse.json", "--schedule", "tomorrow"], 2, "+30m"),
+        (
+            ["submit", "examples/lighthouse.json", "--schedule", "1960-01-01T00:00"],
+            2,
+            "--schedule: got '1960-01-01T00:00:00",
+        ),
         (["submit", "examples/lighthouse.json", "examples/voyage.yaml", "--key", "k"], 2, "allowed: one"),
-        (["submit", "examples/lighthouse.json", "--key", "a b"], 2, "submit: key"),
-        (["stats", "--connect", "udp://x"], 2, "tcp://HOST:PORT"),
+        (
+            ["submit", "examples/lighthouse.json", "--key", "a b"],
+            2,
+            "--key: got 'a b'; allowed: 1 to 128 letters",
+        ),
+        (
+            ["submit", "examples/lighthouse.json", "--max-attempts", "0"],
+            2,
+            "--max-attempts: got 0; allowed: 1 to 100",
+        ),
+        (["stats", "--connect", "udp://x"], 2, "--connect: got 'udp://x'; allowed: tcp://HOST:PORT"),
+        (["stats", "--timeout", "0"], 2, "--timeout: got 0.0; allowed: more than 0 seconds"),
         (
             ["stats", "--connect", "tcp://127.0.0.1:1", "--timeout", "0.3"],
             1,
             "tcp://127.0.0.1:1: no reply to stats",
         ),
-        (["stats", "--key-file", "x"], 2, "node_key: is missing"),
+        (["stats", "--key-file", "x"], 2, "node_key (--node-key, VIDEO_PIPELINE_NODE_KEY): is missing"),
+        (["stats", "--key-file", "x", "--node-key", "y"], 2, "--key-file: x: cannot read the key"),
     ],
 )
 def test_errors_are_printed_and_set_the_exit_status(
@@ -251,7 +270,7 @@ def test_a_wrong_story_and_a_wrong_configuration_name_the_field(run: Command, tm
     assert "storage: is set by the node's operator" in err
 
 
-def test_watching_all_goes_on_until_it_is_interrupted(url: str, client: NodeClient) -> None:
+def test_watching_all_continues_until_it_is_interrupted(url: str, client: NodeClient) -> None:
     command = [
         sys.executable,
         "-m",

@@ -205,7 +205,7 @@ def test_the_plan_is_plain_data_that_agrees_with_the_timeline(plan: VideoPlan) -
     assert data["encoder"]["crf"] == "16"
 
 
-def test_every_segment_has_a_graph_of_its_own_in_the_printed_text(plan: VideoPlan) -> None:
+def test_the_printed_text_has_a_graph_for_every_segment(plan: VideoPlan) -> None:
     text = plan_as_graphs(plan.frames)
     segments = plan.frames.timeline.segments()
     assert len(segments) > 3
@@ -216,7 +216,7 @@ def test_every_segment_has_a_graph_of_its_own_in_the_printed_text(plan: VideoPla
     assert "overlay=" in text
 
 
-# --- the sound, kept by what it is made from -----------------------------------------------------------------
+# --- the cached sound and its key -----------------------------------------------------------------
 
 
 def with_track(plan: FramePlan, **fields: Any) -> FramePlan:

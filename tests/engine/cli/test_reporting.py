@@ -78,7 +78,7 @@ def test_a_render_is_finished_although_nothing_reads_its_reports(folder: Path, e
         ("doctor --config nothing.yaml --json", 2),
     ],
 )
-def test_an_error_keeps_its_status_although_nobody_reads_it(
+def test_an_error_keeps_its_status_if_its_message_cannot_be_written(
     folder: Path, command: str, status: int, ending: str
 ) -> None:
     done = shell(folder, f"{PROGRAM} {command} {ending}")
@@ -87,13 +87,13 @@ def test_an_error_keeps_its_status_although_nobody_reads_it(
     assert b"Exception ignored" not in done.stderr
 
 
-def test_what_a_command_prints_must_be_written(folder: Path) -> None:
+def test_a_command_fails_if_its_output_cannot_be_written(folder: Path) -> None:
     done = shell(folder, f"{PROGRAM} doctor --json > /dev/full")
     assert done.returncode == 1
     assert done.stderr.decode() == "error: [Errno 28] No space left on device\n"
 
 
-def test_nothing_that_is_printed_ends_in_a_file_of_a_process_without_standard_error(folder: Path) -> None:
+def test_a_process_without_standard_error_prints_into_no_other_file(folder: Path) -> None:
     done = shell(folder, f"{PROGRAM} render s.json -o v.mp4 --no-cache -v {SMALL} <&- 2>&-")
     assert done.returncode == 0
     manifest = json.loads((folder / "v.manifest.json").read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def test_a_user_without_a_home_renders_with_a_warning_about_the_cache(folder: Pa
     done = homeless(folder, "render", "s.json", "-o", "v.mp4", *SMALL.split(), TMPDIR=str(temp))
     assert done.returncode == 0, done.stderr
     assert "storage.cache_path: this user has no home folder; set the key or XDG_CACHE_HOME" in done.stderr
-    assert list(temp.iterdir()) == []  # the cache of the run is gone with it
+    assert list(temp.iterdir()) == []  # the temporary cache was deleted
 
 
 def test_a_default_cache_that_cannot_be_written_is_a_warning_and_one_asked_for_an_error(folder: Path) -> None:
@@ -138,7 +138,9 @@ def test_a_default_cache_that_cannot_be_written_is_a_warning_and_one_asked_for_a
 
 
 @pytest.mark.parametrize("command", ["doctor", "serve", "preview"])
-def test_commands_of_a_user_without_a_home_say_what_to_set_or_do_without(folder: Path, command: str) -> None:
+def test_commands_of_a_user_without_a_home_folder_work_or_name_the_key_to_set(
+    folder: Path, command: str
+) -> None:
     more = ["s.json", "--frame", "0", "-o", "f.png"] if command == "preview" else []
     done = homeless(folder, command, *more)
     assert "Traceback" not in done.stderr

@@ -140,13 +140,13 @@ REFUSED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_what_the_engine_takes_the_schema_takes(name: str) -> None:
+def test_the_schema_accepts_what_the_engine_accepts(name: str) -> None:
     parse_story(ACCEPTED[name])
     assert not [error.message for error in STORY.iter_errors(ACCEPTED[name])]
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_the_engine_refuses_the_schema_refuses(name: str) -> None:
+def test_the_schema_refuses_what_the_engine_refuses(name: str) -> None:
     with pytest.raises(StoryError):
         parse_story(REFUSED[name])
     assert not STORY.is_valid(REFUSED[name])
@@ -179,7 +179,7 @@ def test_a_story_that_was_read_and_written_again_is_valid() -> None:
         STORY.validate(json.loads(parse_story(data).model_dump_json()))
 
 
-def test_the_guide_s_configuration_is_valid() -> None:
+def test_the_original_configuration_is_valid() -> None:
     guide = yaml.safe_load((ROOT / "tests/support/guide_config.yaml").read_text(encoding="utf-8"))
     CONFIG.validate(guide)
 

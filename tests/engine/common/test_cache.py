@@ -36,7 +36,7 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in files(folder))
 
 
-def test_what_was_made_is_found_again(tmp_path: Path) -> None:
+def test_a_made_entry_is_found_again(tmp_path: Path) -> None:
     cache = ContentCache(tmp_path)
     path, hit = made(cache, "first")
     assert (path.read_text(), hit, path.suffix) == ("first", False, ".txt")
@@ -129,7 +129,7 @@ def test_use_does_not_make_a_file_younger(tmp_path: Path) -> None:
     assert made(cache, "new", ttl=99)[1] is False
 
 
-def test_no_time_at_all_makes_it_each_time(tmp_path: Path) -> None:
+def test_a_lifetime_of_zero_makes_the_entry_each_time(tmp_path: Path) -> None:
     cache = ContentCache(tmp_path)
     made(cache, "one", ttl=0)
     path, hit = made(cache, "two", ttl=0)
@@ -147,7 +147,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     assert cache.prune() == 0
 
 
-def test_pruning_deletes_what_a_killed_process_has_left_and_spares_what_is_being_written(
+def test_pruning_deletes_files_of_killed_processes_and_keeps_files_being_written(
     tmp_path: Path,
 ) -> None:
     cache = ContentCache(tmp_path)
@@ -213,7 +213,7 @@ def test_a_cache_folder_is_made_and_one_that_cannot_be_written_is_named(tmp_path
 
 
 class TestOwn:
-    """A render's own folder: what it uses is there whatever happens to the cache."""
+    """The folder of a render keeps the files that it uses, whatever happens to the cache."""
 
     @pytest.fixture
     def cache(self, tmp_path: Path) -> ContentCache:
@@ -328,7 +328,7 @@ def test_a_file_above_the_bound_is_not_kept_and_costs_no_other(tmp_path: Path) -
     assert [path.read_text() for path in files(cache.folder)] == ["small"]
 
 
-def test_files_that_others_have_deleted_are_not_counted_for_ever(tmp_path: Path) -> None:
+def test_files_deleted_by_other_programs_are_no_longer_counted(tmp_path: Path) -> None:
     cache = ContentCache(tmp_path / "cache", 1000, own=tmp_path / "own")
     for number in range(9):
         made(cache, "x" * 100, name=str(number))
@@ -339,7 +339,7 @@ def test_files_that_others_have_deleted_are_not_counted_for_ever(tmp_path: Path)
     assert size(cache.folder) == 800
 
 
-def test_a_cache_leaves_free_what_it_is_told_to(tmp_path: Path) -> None:
+def test_a_cache_leaves_the_required_space_free(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     for keep, kept in ((free * 2, 0), (free // 2, 1)):
         cache = ContentCache(tmp_path / str(kept), keep_free_bytes=keep, own=tmp_path / f"own{kept}")
@@ -347,7 +347,7 @@ def test_a_cache_leaves_free_what_it_is_told_to(tmp_path: Path) -> None:
         assert len(files(cache.folder)) == kept
 
 
-def test_pruning_spares_what_is_being_written(tmp_path: Path) -> None:
+def test_pruning_keeps_files_being_written(tmp_path: Path) -> None:
     cache = ContentCache(tmp_path, max_bytes=100)
 
     def make(target: Path) -> None:
@@ -359,7 +359,7 @@ def test_pruning_spares_what_is_being_written(tmp_path: Path) -> None:
     assert path.read_text() == "x" * 90
 
 
-def test_without_a_folder_of_its_own_a_file_is_made_elsewhere_if_the_cache_cannot_be_written(
+def test_a_file_is_made_elsewhere_if_the_cache_cannot_be_written_and_the_render_has_no_folder(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no folder")

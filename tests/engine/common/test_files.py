@@ -68,7 +68,7 @@ def test_nothing_appears_without_a_commit_or_after_an_error(tmp_path: Path) -> N
     assert names(tmp_path) == []
 
 
-def test_a_staged_file_that_was_never_written_keeps_the_others_back(tmp_path: Path) -> None:
+def test_no_file_is_published_if_a_staged_one_was_not_written(tmp_path: Path) -> None:
     with StagedFiles(tmp_path) as files:
         files.stage(tmp_path / "a").write_text("x")
         files.stage(tmp_path / "b")
@@ -82,7 +82,7 @@ def test_only_files_of_the_folder_can_be_staged(tmp_path: Path) -> None:
         files.stage(tmp_path / "inner" / "a")
 
 
-def test_what_a_killed_writer_left_is_swept_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
+def test_files_of_killed_writers_are_swept_and_those_of_live_ones_are_kept(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT
     ) as writer:
@@ -222,7 +222,7 @@ def test_threads_that_write_one_file_at_once_never_mix_and_leave_nothing(tmp_pat
             for _ in range(40):
                 with whole_file(path) as partial:
                     partial.write_bytes(bytes([turn]) * 5000)
-        except BaseException as error:  # told by the test itself
+        except BaseException as error:  # reported by the test itself
             errors.append(error)
 
     threads = [threading.Thread(target=write, args=(turn,)) for turn in range(4)]
@@ -253,7 +253,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-def test_what_cannot_be_opened_does_not_stop_the_sweeping(tmp_path: Path) -> None:
+def test_a_broken_link_does_not_stop_the_sweep(tmp_path: Path) -> None:
     (tmp_path / f"{STAGING_PREFIX}1").symlink_to(tmp_path / "nowhere")
     (tmp_path / f"{STAGING_PREFIX}2").mkdir()
     (tmp_path / "another").mkdir()

@@ -53,7 +53,7 @@ def test_the_hash_the_head_and_the_bytes_are_those_of_the_file(tmp_path: Path, d
         file.check()
 
 
-def test_a_small_file_stays_what_it_was_whatever_is_written_into_it(tmp_path: Path) -> None:
+def test_an_open_small_file_keeps_its_content_when_it_is_overwritten(tmp_path: Path) -> None:
     path = aged(tmp_path / "a", b"before")
     with ANY_FILES.open(path) as file:
         path.write_bytes(b"after")
@@ -94,7 +94,7 @@ def test_bytes_that_are_changed_and_put_back_are_noticed(tmp_path: Path) -> None
             file.check()
 
 
-def test_without_descriptors_of_their_own_children_open_the_path_which_is_looked_at_again(
+def test_children_without_descriptors_open_the_path_which_is_checked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(input_files, "DESCRIPTORS", tmp_path / "none")
@@ -128,7 +128,9 @@ def test_a_file_that_is_opened_again_must_be_the_same_to_its_end(tmp_path: Path)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
-def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path: Path, make: Callable[[Path], object]) -> None:
+def test_a_path_that_is_not_a_file_is_refused_without_waiting(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
     path = tmp_path / "a"
     make(path)
     for files in (ANY_FILES, InputFiles({path: tmp_path})):

@@ -29,7 +29,7 @@ LETTERS = Family(
 
 
 @pytest.mark.parametrize(("family", "member"), MEMBERS, ids=lambda value: getattr(value, "name", ""))
-def test_every_implemented_member_has_a_record_of_its_own_name(family: Family, member: Member) -> None:
+def test_every_implemented_member_has_a_record_with_its_name(family: Family, member: Member) -> None:
     if member.record is None:
         with pytest.raises(UnavailableError, match="it is not part of this version"):
             family.load(member.name)
@@ -66,7 +66,7 @@ def test_configuration_schema_and_help_take_their_names_from_the_table(
     assert all(member.summary in shown for member in family.members)
 
 
-def test_a_member_whose_package_is_missing_says_what_it_needs() -> None:
+def test_the_error_for_a_missing_package_says_what_the_member_needs() -> None:
     with pytest.raises(UnavailableError) as caught:
         LETTERS.load("a")
     assert str(caught.value) == "it needs a package that is not there"
@@ -92,12 +92,12 @@ def test_auto_takes_the_first_that_works_and_says_why_others_were_left_out() -> 
         LETTERS.select("auto", _works_if())
 
 
-def test_one_asked_for_by_name_works_or_is_an_error_with_its_reason_its_log_and_the_others() -> None:
+def test_a_member_chosen_by_name_works_or_is_an_error_with_reason_log_and_alternatives() -> None:
     assert LETTERS.select("b", _works_if("b")).reason == "asked for by name"
     with pytest.raises(UnavailableError) as caught:
         LETTERS.select("a", _works_if("b"))
     assert str(caught.value) == (
-        "letter 'a' is not usable here: a was tried; allowed on this machine: auto, b\n  log of a"
+        "alphabet.letter: got 'a', which is not usable here: a was tried; allowed on this machine: auto, b\n  log of a"
     )
 
 

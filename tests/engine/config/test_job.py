@@ -14,7 +14,7 @@ from video_pipeline.engine.errors import ConfigError
 NODE = load_config({"video": {"fps": 25, "crf": 30}, "storage": {"output_path": "/videos"}}, environ=False)
 
 
-def test_a_jobs_keys_stand_over_the_nodes_and_the_others_stay() -> None:
+def test_a_jobs_configuration_overrides_only_its_own_keys() -> None:
     merged = job_config(NODE, {"video": {"fps": 50}, "scenes": {"text_size": 60}})
     assert (merged.video.fps, merged.video.crf, merged.scenes.text_size) == (50, 30, 60)
     assert merged.storage.output_path == Path("/videos")
@@ -22,7 +22,7 @@ def test_a_jobs_keys_stand_over_the_nodes_and_the_others_stay() -> None:
 
 
 @pytest.mark.parametrize("shape", [{"fps": 50}, {"video_pipeline": {"video": {"fps": 50}}}])
-def test_the_guides_other_shapes_are_taken_too(shape: dict[str, Any]) -> None:
+def test_other_shapes_of_the_original_format_are_accepted(shape: dict[str, Any]) -> None:
     assert job_config(NODE, shape).video.fps == 50
 
 

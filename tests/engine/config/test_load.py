@@ -93,11 +93,11 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
         {"video": {}, "fps": 25, "add_title_to_thumbnail": True},
     ],
 )
-def test_the_guide_s_three_shapes_mean_the_same(data: dict[str, Any]) -> None:
+def test_the_three_shapes_of_a_configuration_mean_the_same(data: dict[str, Any]) -> None:
     assert load_config(data) == load_config({"video": {"fps": 25}})
 
 
-def test_the_flat_dictionaries_of_the_guide_s_classes_are_taken() -> None:
+def test_flat_dictionaries_of_the_original_format_are_accepted() -> None:
     renderer = load_config({"fps": 30, "codec": "libx264", "audio_codec": "aac", "bitrate": "8000k"})
     assert (renderer.video.fps, renderer.video.codec, renderer.video.bitrate) == (30, "libx264", "8000k")
     composer = load_config({"default_scene_duration": 7.0, "transition_duration": 0.25})
@@ -105,19 +105,19 @@ def test_the_flat_dictionaries_of_the_guide_s_classes_are_taken() -> None:
     assert not load_config({"fallback_enabled": False}).error_handling.fallback_enabled
 
 
-def test_a_dictionary_is_left_as_it_was() -> None:
+def test_loading_does_not_change_the_dictionary() -> None:
     data: dict[str, Any] = {"video": {"preset": "fast"}, "fps": 25}
     load_config(data)
     assert data == {"video": {"preset": "fast"}, "fps": 25}
 
 
-def test_a_configuration_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_object_is_returned_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config()
     monkeypatch.setenv("CACHE_PATH", "/elsewhere")
     assert load_config(config) is config
 
 
-def test_an_option_beats_the_environment_which_beats_the_file_which_beats_the_default(
+def test_options_override_the_environment_which_overrides_the_file_and_the_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path, "video_pipeline: {storage: {cache_path: /file, output_path: /file}}")
@@ -132,7 +132,7 @@ def test_an_option_beats_the_environment_which_beats_the_file_which_beats_the_de
     assert load_config(path, environ=False).storage.output_path == Path("/file")
 
 
-def test_every_variable_of_the_guide_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEO_OUTPUT_PATH", "/videos")
     monkeypatch.setenv("CACHE_PATH", "/cache")
     monkeypatch.setenv("MAX_CONCURRENT_JOBS", "7")
@@ -153,9 +153,8 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_variable_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MAX_CONCURRENT_JOBS", value)
     message = refusal(None)
-    assert "max_concurrent_jobs" in message.lower()
-    assert f"got {value!r}" in message or f"got {value}" in message
-    assert "allowed:" in message
+    assert message.startswith(f"environment variable MAX_CONCURRENT_JOBS: got {value!r}; allowed: ")
+    assert message.endswith("1 to 1024")
 
 
 def test_the_cache_is_in_the_user_s_folder_by_default(
@@ -181,8 +180,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"scenes": {"text_stroke": {"widht": 3}}}, ["scenes.text_stroke.widht", "did you mean 'width'?"]),
     ({"video": 5}, ["video: got 5", "an object"]),
     ({1: 2}, ["keys that are text"]),
-    ({"fps": "fast"}, ["video.fps: got 'fast'", "a frame rate from 24 to 60"]),
-    ({"fps": 12}, ["video.fps: got 12", "a frame rate from 24 to 60"]),
+    ({"fps": "fast"}, ["video.fps: got 'fast'", "allowed: 24 to 60 frames per second"]),
+    ({"fps": 12}, ["video.fps: got 12", "allowed: 24 to 60 frames per second"]),
     ({"fps": 61}, ["video.fps: got 61"]),
     ({"fps": 0}, ["video.fps: got 0"]),
     ({"fps": True}, ["video.fps: got True"]),
@@ -192,21 +191,27 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"bitrate": 0}, ["video.bitrate: got 0"]),
     ({"bitrate": "8000k; rm"}, ["video.bitrate"]),
     ({"codec": "h265"}, ["video.codec: got 'h265'", "'libx264'", "'h264_nvenc'"]),
-    ({"crf": 52}, ["video.crf: got 52", "less than or equal to 51"]),
+    ({"crf": 52}, ["video.crf: got 52", "allowed: 0 to 51"]),
     ({"crf": float("nan")}, ["video.crf: got nan", "a finite number"]),
-    ({"video": {"size": [1081, 1920]}}, ["video", "1081x1920", "both sides must be even"]),
+    ({"video": {"size": [1081, 1920]}}, ["video.size: got [1081, 1920]", "allowed: even sides"]),
     ({"video": {"size": "540*960"}}, ["video.size: got '540*960'", "allowed: WxH in pixels"]),
-    ({"video": {"size": "8x960"}}, ["video.size.0: got 8", "16"]),
-    ({"video": {"size": [8, 8]}}, ["video.size.0: got 8", "16"]),
-    ({"video": {"size": [1080, 100_000]}}, ["video.size.1: got 100000", "4096"]),
-    ({"video": {"resolutions": {"portrait": [1080, 1919]}}}, ["portrait: both sides must be even"]),
+    ({"video": {"size": "8x960"}}, ["video.size[0]: got 8", "16"]),
+    ({"video": {"size": [8, 8]}}, ["video.size[0]: got 8", "16"]),
+    ({"video": {"size": [1080, 100_000]}}, ["video.size[1]: got 100000", "4096"]),
+    (
+        {"video": {"resolutions": {"portrait": [1080, 1919]}}},
+        ["portrait: got [1080, 1919]", "allowed: even sides"],
+    ),
     ({"video": {"default_aspect_ratio": "3:2"}}, ["default_aspect_ratio: got '3:2'", "'9:16', '1:1'"]),
     ({"video": {"compositor": "magic"}}, ["video.compositor: got 'magic'", "'ffmpeg'"]),
     ({"scenes": {"text_color": "blurple"}}, ["scenes.text_color: got 'blurple'", "#RRGGBB"]),
     ({"scenes": {"transition": "wibble"}}, ["scenes.transition: got 'wibble'", "wipeleft"]),
-    ({"scenes": {"effects": ["wobble"]}}, ["scenes.effects.0: got 'wobble'", "'ken_burns'"]),
-    ({"scenes": {"default_duration": -5}}, ["scenes.default_duration: got -5", "greater than 0"]),
-    ({"tts": {"pitch": 99}}, ["tts.pitch: got 99", "less than or equal to 20"]),
+    ({"scenes": {"effects": ["wobble"]}}, ["scenes.effects[0]: got 'wobble'", "'ken_burns'"]),
+    (
+        {"scenes": {"default_duration": -5}},
+        ["scenes.default_duration: got -5", "allowed: more than 0, at most 3600"],
+    ),
+    ({"tts": {"pitch": 99}}, ["tts.pitch: got 99", "allowed: -20 to 20"]),
     ({"error_handling": {"log_level": "LOUD"}}, ["log_level: got 'LOUD'", "'WARNING'"]),
     ({"video": 5, "fps": 30}, ["video: got 5"]),
 ]
@@ -281,7 +286,7 @@ def test_the_frame_is_a_size_or_an_aspect(video: dict[str, Any], size: tuple[int
     assert load_config({"video": video}).video.canvas_px() == size
 
 
-def test_an_option_that_is_wrong_is_named() -> None:
+def test_an_error_about_an_option_names_its_key() -> None:
     with pytest.raises(ConfigError, match=r"option: video\.fps: got 7"):
         Config().override("video", fps=7)
     config = Config()

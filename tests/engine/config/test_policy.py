@@ -23,14 +23,14 @@ def test_every_name_has_a_policy_and_the_standard_one_is_the_default() -> None:
 
 
 @pytest.mark.parametrize("name", ["standard", "strict"])
-def test_a_fault_is_raised_as_it_is(name: PolicyName) -> None:
+def test_other_policies_raise_the_error_unchanged(name: PolicyName) -> None:
     fault = StoryError("field 'image': gone")
     with pytest.raises(StoryError) as caught:
         POLICIES[name].replace(fault, instead="it is drawn")
     assert caught.value is fault
 
 
-def test_the_lenient_policy_turns_it_into_a_warning() -> None:
+def test_the_lenient_policy_turns_an_error_into_a_warning() -> None:
     assert POLICIES["lenient"].replace(StoryError("gone"), instead="it is drawn") == "gone; it is drawn"
 
 

@@ -1,4 +1,4 @@
-"""Keys: made, checked, let in, revoked, and what each of them may see."""
+"""Keys: made, checked, accepted and revoked, and the jobs that each may see."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_secret_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
         read_key(secret, secret=True)
 
 
-def test_the_allow_list_follows_its_folder_and_names_what_is_wrong_in_it(tmp_path: Path) -> None:
+def test_the_allow_list_follows_its_folder_and_reports_faulty_keys(tmp_path: Path) -> None:
     make_client_key(tmp_path, "a")
     make_client_key(tmp_path, "b")
     allowed = AllowList(tmp_path)
@@ -138,7 +138,10 @@ def test_the_commands_make_list_and_revoke(
     assert len(made["public_key"]) == 40
     assert run("node") == made  # the first start of a node makes it too
     assert Path(run("client", "studio")["secret_key"]).exists()
-    assert run("list") == {"clients": ["studio"], "faults": []}
+    folder = tmp_path / "video-pipeline" / "keys" / "clients"
+    assert run("list") == {"folder": str(folder), "clients": ["studio"], "faults": []}
+    assert main(["keys", "list"]) == 0
+    assert capsys.readouterr().out == f"clients with a key in {folder}:\nstudio\n"
     assert Path(run("revoke", "studio")["revoked"]).exists()
     assert run("list")["clients"] == []
     assert main(["keys", "revoke", "studio"]) == 2
@@ -258,7 +261,7 @@ def test_a_revoked_client_is_disconnected_and_refused_without_a_restart(tmp_path
             assert hers.ask("ping")["user"] == "cid"
 
 
-def test_a_routing_id_of_one_s_own_choice_is_refused_where_clients_differ(tmp_path: Path) -> None:
+def test_a_routing_id_chosen_by_the_client_is_refused_if_clients_have_keys(tmp_path: Path) -> None:
     config = node_config(tmp_path, curve="on")
     pair = keys_of(make_client_key(keys_dir(config), "ann"))
     with RunningServer(config) as server:

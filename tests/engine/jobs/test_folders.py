@@ -73,9 +73,7 @@ def test_no_second_node_starts_after_the_lock_file_was_deleted(folders: Folders)
 
 
 @pytest.mark.parametrize("how", ["moved", "deleted", "replaced", "the folder moved"])
-def test_nothing_is_acknowledged_by_a_ledger_that_is_no_longer_in_its_place(
-    folders: Folders, how: str
-) -> None:
+def test_a_moved_ledger_acknowledges_nothing(folders: Folders, how: str) -> None:
     folders.make()
     with Ledger(folders.ledger) as ledger:
         submit(ledger, tiny_story("before"))

@@ -17,7 +17,7 @@ FOLDERS = ("node.state_path", "storage.output_path", "storage.temp_path")
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_each_of_the_three_folders_is_looked_at(tmp_path: Path, name: str) -> None:
+def test_the_free_space_of_each_of_the_three_folders_is_checked(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     section, key = name.split(".")
     config = node_config(tmp_path, **{section: {key: str(tmp_path / "file" / "inner")}})

@@ -1,4 +1,4 @@
-"""What may be asked, in both encodings, and the JSON Schema that says so."""
+"""Requests and replies in both encodings, and their JSON Schema."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from video_pipeline.engine.cli.schema import messages_schema
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.jobs.client.steps import call
 from video_pipeline.engine.jobs.messages import (
     BODY_MAX_BYTES,
     BODY_MAX_CONTAINERS,
@@ -110,7 +112,7 @@ def cases(table: dict[str, list[Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 @pytest.mark.parametrize(("verb", "body"), cases(TAKEN))
-def test_what_the_node_takes_the_schema_takes(verb: str, body: Any, encoding: Encoding) -> None:
+def test_the_schema_accepts_what_the_node_accepts(verb: str, body: Any, encoding: Encoding) -> None:
     packed = json.dumps(body).encode() if encoding == "json" else msgpack.packb(body)
     request = REQUESTS[verb].model_validate(decode(packed, encoding))
     assert not [error.message for error in validator(f"request.{verb}").iter_errors(body)]
@@ -119,7 +121,7 @@ def test_what_the_node_takes_the_schema_takes(verb: str, body: Any, encoding: En
 
 
 @pytest.mark.parametrize(("verb", "body"), cases(REFUSED))
-def test_what_the_node_refuses_the_schema_refuses(verb: str, body: Any) -> None:
+def test_the_schema_refuses_what_the_node_refuses(verb: str, body: Any) -> None:
     with pytest.raises(ValidationError):
         REQUESTS[verb].model_validate(body)
     assert not validator(f"request.{verb}").is_valid(body)
@@ -158,7 +160,7 @@ ANSWERS: dict[str, Message] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
-def test_what_the_node_says_the_schema_says(name: str, encoding: Encoding) -> None:
+def test_replies_of_the_node_match_the_schema(name: str, encoding: Encoding) -> None:
     data = decode(encode(ANSWERS[name], encoding), encoding)
     assert not [error.message for error in validator(name).iter_errors(data)]
     assert jsonschema.Draft202012Validator(SCHEMA).is_valid(data)
@@ -215,7 +217,7 @@ def test_a_key_given_twice_is_refused_in_json(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", ['{"a":"\\"b\\":"}', '{"a" : {"a" : 1}}', '[{"a":1},{"a":2}]', "1"])
-def test_what_only_looks_like_a_key_given_twice_is_read(body: str) -> None:
+def test_a_body_that_only_looks_like_a_duplicate_key_is_read(body: str) -> None:
     assert decode(body.encode(), "json") == json.loads(body)
 
 
@@ -223,3 +225,31 @@ def test_a_key_given_twice_is_refused_in_msgpack() -> None:
     with pytest.raises(ValueError, match="the key 'a' is given twice in one object"):
         decode(b"\x81\xa1b\x82\xa1a\x01\xa1a\x02", "msgpack")
     assert decode(b"\x82\xa1b\x81\xa1a\x01\xa1a\x02", "msgpack") == {"b": {"a": 1}, "a": 2}
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "message"),
+    [
+        ("list", {"status": "qued"}, "list: status: got 'qued'; allowed: queued, processing, completed, "),
+        ("list", {"limit": 0}, "list: limit: got 0; allowed: 1 to 1000"),
+        (
+            "status",
+            {"job_id": "x"},
+            "status: job_id: got 'x'; allowed: the id of a job as `submit` and `list`",
+        ),
+        (
+            "submit",
+            {"story": {}, "key": "a b"},
+            "submit: key: got 'a b'; allowed: 1 to 128 letters, digits and",
+        ),
+        ("submit", {"story": {}, "key": ""}, "submit: key: got ''; allowed: 1 to 128 "),
+        ("submit", {"story": {}, "max_attempts": 0}, "submit: max_attempts: got 0; allowed: 1 to 100"),
+    ],
+)
+def test_an_error_about_a_field_says_in_words_what_is_allowed(
+    verb: str, body: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        call(verb, **body)
+    assert str(caught.value).startswith(message)
+    assert "^" not in str(caught.value)

@@ -14,7 +14,7 @@ def test_the_processors_counted_are_those_that_may_be_used() -> None:
     assert 1 <= cpu_count() <= (os.cpu_count() or 1)
 
 
-def test_a_process_takes_no_more_cores_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_uses_at_most_its_limit_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "_most_cores", None)
     everything = cores.cpu_count()
     cores.limit_cores(1)

@@ -24,7 +24,7 @@ from video_pipeline.engine.render.encoders.choice import probe_encoder
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Forget what was found, before and after."""
+    """Clear the cached programs before and after each test."""
     for function in (ffmpeg_programs, find_ffmpeg, probe_encoder):
         function.cache_clear()
     yield monkeypatch
@@ -122,11 +122,11 @@ def test_every_filter_that_the_graphs_use_is_required() -> None:
     assert used - {"perspective", "zscale", "tonemap"} == set(REQUIRED_FILTERS) - {"split"}
 
 
-def test_what_is_no_ffmpeg_is_no_program(tmp_path: Path) -> None:
+def test_a_file_that_is_not_ffmpeg_is_not_a_program(tmp_path: Path) -> None:
     assert inspect_ffmpeg(tmp_path / "nothing", "test") is None
 
 
-def test_a_program_is_asked_again_only_when_it_has_changed_or_what_was_kept_is_damaged(
+def test_a_program_is_probed_again_only_if_it_changed_or_the_cached_answer_is_corrupt(
     tmp_path: Path,
 ) -> None:
     asked = tmp_path / "asked"

@@ -22,7 +22,7 @@ STORY = (
 )
 
 
-def test_tags_are_the_genre_and_what_the_story_speaks_of_most() -> None:
+def test_tags_are_the_genre_and_the_most_frequent_words_of_the_story() -> None:
     tags = extract_tags(STORY, genre="mystery", title="The Lighthouse Keeper", language="en")
     assert tags[0] == "mystery"
     assert tags[1] == "lighthouse"

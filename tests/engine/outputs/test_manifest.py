@@ -108,7 +108,7 @@ def test_every_input_is_there_once_under_the_name_the_user_wrote(made: Made) -> 
     )
 
 
-def test_the_watermark_is_an_input_of_its_own(made: Made) -> None:
+def test_the_watermark_is_a_separate_input(made: Made) -> None:
     path = put(made.folder / "cache/watermarks/ab/abc.png", b"mark")
     mark = Watermark(path, "logo.png", sha256(b"logo"), 4, 4, 10, 10, 0.6)
     inputs = gather_inputs(made.story, replace(made.timeline, watermark=mark))
@@ -140,7 +140,7 @@ def manifest_of(made: Made, **values: Any) -> dict[str, Any]:
     return build_manifest(**{**known, **values})
 
 
-def test_the_manifest_says_what_was_made_of_what_and_how(made: Made, tmp_path: Path) -> None:
+def test_the_manifest_lists_inputs_outputs_and_settings(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "tale.manifest.json"
     write_json(path, manifest_of(made))
     read = json.loads(path.read_text(encoding="utf-8"))

@@ -32,7 +32,7 @@ NOON = datetime(2026, 3, 1, 12, 30, 15, tzinfo=timezone(timedelta(hours=2)))
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a 9:16 video of 45 frames whose first second is darker, titled, with sound."""
+    """Return a 9:16 video of 45 frames with title and sound; its first second is darker."""
     path = tmp_path_factory.mktemp("video") / "tale.mp4"
     argv = [find_ffmpeg().path, "-v", "error", "-f", "lavfi", "-i", "testsrc=s=180x320:r=30:d=1.5"]
     argv += ["-f", "lavfi", "-i", "sine=d=1.5:r=48000", "-c:v", "libx264", "-pix_fmt", "yuv420p"]
@@ -56,7 +56,7 @@ def info(**values: object) -> VideoInfo:
     return VideoInfo(**{**known, **values})  # type: ignore[arg-type]
 
 
-def test_a_video_is_what_its_file_says(video: Path) -> None:
+def test_the_information_about_a_video_is_that_of_its_file(video: Path) -> None:
     found = probe_video(video)
     assert found.duration == pytest.approx(1.5, abs=0.03)
     assert found.resolution == (180, 320)
@@ -69,7 +69,7 @@ def test_a_video_is_what_its_file_says(video: Path) -> None:
     assert json.loads(json.dumps(found.as_dict()))["resolution"] == [180, 320]
 
 
-def test_frames_are_counted_where_the_header_does_not_say(tmp_path: Path) -> None:
+def test_frames_are_counted_if_the_header_has_no_length(tmp_path: Path) -> None:
     path = tmp_path / "v.mkv"
     argv = [
         find_ffmpeg().path,
@@ -90,14 +90,14 @@ def test_frames_are_counted_where_the_header_does_not_say(tmp_path: Path) -> Non
     assert found.aspect_ratio == "1:1"
 
 
-def test_what_is_no_video_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = tmp_path / "words.mp4"
     path.write_text("no video")
     with pytest.raises(RenderingError, match=r"words\.mp4"):
         probe_video(path)
 
 
-def test_metadata_has_the_keys_of_the_guide() -> None:
+def test_metadata_has_the_documented_keys() -> None:
     story = parse_story(
         {"title": "The Lighthouse Keeper", "content": CONTENT, "metadata": {"genre": "mystery"}}
     )
@@ -179,7 +179,7 @@ def test_a_description_of_any_text_is_one_line_and_short_enough(text: str) -> No
     assert "\n" not in description
 
 
-def test_the_generator_takes_the_guides_dictionaries() -> None:
+def test_the_generator_accepts_dictionaries_of_the_original_format() -> None:
     generator = MetadataGenerator({"add_title_to_thumbnail": True})
     found = generator.generate_metadata(
         {"id": "story_1", "title": "A Tale", "content": CONTENT, "metadata": {"genre": "mystery"}},
@@ -195,7 +195,7 @@ def test_the_generator_takes_the_guides_dictionaries() -> None:
     assert found["hashtags"][0] == "#mystery"
 
 
-def test_the_generator_takes_a_story_without_title_and_refuses_a_wrong_one() -> None:
+def test_the_generator_accepts_a_story_without_title_and_refuses_a_wrong_one() -> None:
     generator = MetadataGenerator(load_config({}))
     video_info = {"duration": 1.0, "resolution": [2, 2], "file_size": 1}
     assert generator.generate_metadata({}, video_info)["title"] == "Untitled Story"

@@ -99,7 +99,7 @@ def test_a_preview_does_not_replace_the_picture_that_it_shows(tmp_path: Path) ->
     assert contents(tmp_path) == before
 
 
-def test_a_video_named_after_its_story_stands_beside_it(tmp_path: Path) -> None:
+def test_a_video_named_after_its_story_is_beside_it(tmp_path: Path) -> None:
     name = story(tmp_path, name="mystory.json")
     before = (tmp_path / name).read_bytes()
     done = run(tmp_path, "render", name, "-o", "mystory.mp4", *SMALL)

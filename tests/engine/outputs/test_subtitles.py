@@ -51,7 +51,7 @@ def timeline(
 
 
 def columns(line: str) -> int:
-    """Count by character: 2 for a wide one, 0 for a mark; of text whose letters are not joined to emoji or flags."""
+    """Count columns: 2 for a wide character, 0 for a combining mark. Only for text without joined emoji or flags."""
     marks = ("Mn", "Me", "Cf")
     return sum(
         0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1
@@ -60,7 +60,7 @@ def columns(line: str) -> int:
 
 
 def cut(text: str, *, seconds: Fraction = Fraction(60)) -> list[str]:
-    """Return the texts of the cues of a narration; a sentence has no end in it but where `. ` is written."""
+    """Return the texts of a narration's cues; sentences end only at `. `."""
     return [
         cue.text
         for cue in cues(timeline(frames=3000, audio=(narrated(text, seconds=seconds),)), language="en")
@@ -128,7 +128,7 @@ def test_nothing_lasts_past_the_end_of_the_video() -> None:
     assert words_of(found) == "".join(LONG.split())
 
 
-def test_a_short_sentence_gets_a_second_where_there_is_time() -> None:
+def test_a_short_sentence_gets_a_second_if_there_is_time() -> None:
     text = f"Yes. {LONG[:80]}"
     found = cues(timeline(audio=(narrated(text, seconds=Fraction(9)),)), language="en")
     assert min(cue.stop - cue.start for cue in found) >= 1
@@ -149,7 +149,7 @@ def test_every_script_keeps_its_letters_and_its_line_length(language: str, text:
         assert max(map(columns, lines)) <= LINE_COLUMNS
 
 
-def test_the_language_is_found_where_it_is_not_given() -> None:
+def test_the_language_is_detected_if_it_is_not_given() -> None:
     line = timeline(
         audio=(narrated("Dr. Weber kam z. B. um 3 Uhr. Er ging früh nach Hause, weil es schneite."),)
     )
@@ -225,7 +225,7 @@ def test_a_line_has_42_columns_and_a_cue_two_lines(text: str, texts: list[str]) 
         ("a" * 23, "b" * 5 + ",", "c" * 16, 1),
     ],
 )
-def test_two_lines_are_parted_at_a_clause_if_that_is_less_than_12_columns_worse(
+def test_two_lines_break_at_a_clause_if_that_is_less_than_12_columns_worse(
     first: str, second: str, third: str, after: int
 ) -> None:
     words = [first, second, third]
@@ -235,7 +235,7 @@ def test_two_lines_are_parted_at_a_clause_if_that_is_less_than_12_columns_worse(
 @pytest.mark.parametrize(
     "mark", [*",;:…،؛、，；：—–", ",'", ',"', ",”", ",’", ",»", ",)", ",]", ",」", ",』"]
 )
-def test_every_mark_that_ends_a_clause_is_known_with_what_closes_behind_it(mark: str) -> None:
+def test_lines_break_after_every_mark_that_ends_a_clause(mark: str) -> None:
     assert cut(f"{'a' * 15}{mark} bbbb {'c' * 22}") == [f"{'a' * 15}{mark}\nbbbb {'c' * 22}"]
 
 
@@ -268,7 +268,7 @@ def test_a_clause_is_looked_for_from_a_quarter_to_three_quarters_of_the_way(word
     assert " ".join(words[:after]) in (found[0], " ".join(found[:-1]))
 
 
-def test_a_clause_near_the_end_is_not_where_a_sentence_is_parted() -> None:
+def test_a_sentence_is_not_split_at_a_clause_near_its_end() -> None:
     words = [*(letter * 9 for letter in "abcdefgh"), "i" * 9 + ",", "j" * 29]
     assert len(" ".join(words[:9]) + " ") == 91
     found = [text.replace("\n", " ") for text in cut(" ".join(words))]
@@ -301,7 +301,7 @@ def test_time_is_shared_by_columns_and_none_has_less_than_a_second_while_others_
     assert [cue.stop - cue.start for cue in found] == lengths
 
 
-def test_neighbours_that_are_too_short_to_be_read_are_joined_where_both_fit() -> None:
+def test_subtitles_too_short_to_be_read_are_joined_if_both_fit() -> None:
     assert cut("One. Two. Three.", seconds=Fraction(14, 5)) == ["One. Two.", "Three."]
     assert cut("One. Two. Three.", seconds=Fraction(60)) == ["One.", "Two.", "Three."]
     assert cut("One. Two. Three.", seconds=Fraction(1)) == ["One. Two. Three."]
@@ -351,7 +351,7 @@ def test_cues_are_in_the_order_of_their_times_whatever_the_order_of_the_scenes()
     assert [cue.text for cue in cues(timeline(captions=shown), language="en")] == ["Sooner.", "Later."]
 
 
-def test_only_narration_is_spoken_and_only_where_it_has_words() -> None:
+def test_only_narration_with_words_is_spoken() -> None:
     music = AudioTrack("music", Path("m.wav"), "", Fraction(0), Fraction(5), scene_id="s0", text="Not these.")
     blank = narrated(" \n ", scene="s0")
     shown = (captioned("These.", 0, 90),)

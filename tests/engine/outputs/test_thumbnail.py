@@ -127,7 +127,7 @@ def test_a_caption_in_the_frame_does_not_show_beneath_the_title(bold: FontStack)
 
 
 @pytest.mark.parametrize("title", [None, "", " \n"])
-def test_without_a_title_the_frame_is_left_as_it_is(
+def test_a_thumbnail_without_title_is_the_frame(
     video: MakeVideo, bold: FontStack, tmp_path: Path, title: str | None
 ) -> None:
     path = video(f"testsrc=s=180x320:r=30:d=1,{RGB_TO_YUV}")
@@ -152,7 +152,7 @@ def test_the_file_is_an_srgb_jpeg_without_chroma_subsampling_and_always_the_same
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "b.jpg", "v.mp4"]
 
 
-def test_what_is_no_video_is_an_error_that_names_the_file(bold: FontStack, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_an_error_that_names_it(bold: FontStack, tmp_path: Path) -> None:
     path = tmp_path / "words.mp4"
     path.write_text("no video")
     with pytest.raises(RenderingError, match=r"words\.mp4"):

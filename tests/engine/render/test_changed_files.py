@@ -82,7 +82,7 @@ def test_a_clip_that_changes_and_is_put_back_while_it_is_drawn_is_noticed(tmp_pa
 
 
 @pytest.mark.parametrize("name", COMPOSITORS)
-def test_no_frame_of_another_clip_is_taken_for_one_of_this(tmp_path: Path, name: str) -> None:
+def test_a_cached_frame_of_another_clip_is_never_used(tmp_path: Path, name: str) -> None:
     path, other = grey_clip(tmp_path / "a.mp4", 40), grey_clip(tmp_path / "b.mp4", 200)
     shutil.copy(path, tmp_path / "first.mp4")
     compositor = opened(name, clip_timeline(path))

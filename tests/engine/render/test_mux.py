@@ -149,7 +149,7 @@ def test_sound_and_pictures_end_within_a_frame(tmp_path: Path, count: int, fps: 
     )
     assert abs(len(heard) - seconds * 48000) <= 48000 / Fraction(fps)
     if count > 1:
-        # The encoder's delay is taken out again: the tone starts where it was put.
+        # The encoder's delay is removed: the tone starts at its own time.
         expected = 0.2 * np.sin(2 * np.pi * 440 * np.arange(4800) / 48000)
         lags = [float(np.dot(heard[lag : lag + 2400], expected[:2400])) for lag in range(40)]
         assert int(np.argmax(lags)) <= 1
@@ -174,7 +174,7 @@ def test_no_track_of_a_finished_file_has_an_edit_list(tmp_path: Path) -> None:
         assert [stream.start_time for stream in container.streams] == [0, 0, 0]
 
 
-def test_sound_and_pictures_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
+def test_sound_and_pictures_are_interleaved_in_the_file(tmp_path: Path) -> None:
     path = written(
         tmp_path / "v.mp4",
         ranges(60, 120, 180),
@@ -194,7 +194,7 @@ def test_sound_and_pictures_lie_side_by_side_in_the_file(tmp_path: Path) -> None
         assert abs(last["video"] - last["audio"]) < 2.5
 
 
-def test_the_index_stands_before_the_data(tmp_path: Path) -> None:
+def test_the_index_is_before_the_data(tmp_path: Path) -> None:
     path = written(tmp_path / "v.mp4", ranges(10, 20), settings=settings_of())
     names = boxes(path)
     assert names.index("moov") < names.index("mdat")

@@ -92,25 +92,25 @@ def test_the_bytes_are_the_same_for_any_number_of_workers_and_every_time(tmp_pat
 def test_the_file_shows_the_frames_of_the_compositor(tmp_path: Path) -> None:
     compositor = compositor_of(timeline(tmp_path))
     count = compositor.timeline.frame_count
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, int, int]] = []
     report = render(
         tmp_path / "v.mp4",
         compositor,
         settings_of(crf=14),
-        progress=lambda done, total: seen.append((done, total)),
+        progress=lambda done, total, cached: seen.append((done, total, cached)),
     )
     frames = decode(tmp_path / "v.mp4", SIZE_PX)
     assert_frames_equal(frames, draw(compositor), min_psnr_db=SAME_AFTER_CODING_DB)
     assert report.frames == len(frames) == count
     assert report.segments == compositor.timeline.segments()
-    assert sorted(done for done, _ in seen) == list(range(1, count + 1))
-    assert {total for _, total in seen} == {count}
+    assert sorted(done for done, *_ in seen) == list(range(1, count + 1))
+    assert {tuple(counts) for _, *counts in seen} == {(count, 0)}
     assert report.frame_wait_seconds > 0
     assert report.encode_seconds > 0
 
 
 @needs_proc
-def test_a_still_that_is_gone_is_an_error_with_the_words_of_ffmpeg_and_no_child_stays(tmp_path: Path) -> None:
+def test_a_deleted_still_is_an_error_with_ffmpegs_message_and_leaves_no_process(tmp_path: Path) -> None:
     compositor = compositor_of(timeline(tmp_path))
     (tmp_path / "2.png").unlink()
     with pytest.raises(
@@ -150,7 +150,7 @@ def test_stopping_ends_the_render_within_two_seconds_and_no_child_stays(
     stop = threading.Event()
     stopped_at = [0.0]
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, cached: int) -> None:
         if done > after_frames and not stop.is_set():
             stopped_at[0] = time.monotonic()
             stop.set()
@@ -191,7 +191,7 @@ def test_a_stop_that_was_set_before_starts_nothing(tmp_path: Path) -> None:
             compositor,
             settings_of(crf=22),
             stop=stop,
-            progress=lambda done, _: seen.append(done),
+            progress=lambda done, *_: seen.append(done),
         )
     assert seen == []
     assert not (tmp_path / "v.mp4").exists()
@@ -216,7 +216,7 @@ def test_at_most_two_segments_more_than_workers_are_ahead_of_the_writer(tmp_path
     first_ones = sum(len(segment) for segment in segments[: workers + 2])
     drawn, written, ahead = [0], [0], [0]
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, cached: int) -> None:
         drawn[0] = done
         ahead[0] = max(ahead[0], done - written[0])
 
@@ -259,7 +259,7 @@ def test_progress_is_reported_one_frame_at_a_time_and_never_decreases(tmp_path: 
     compositor = compositor_of(timeline(tmp_path, scenes=4, length=20))
     told, telling = [], threading.Lock()
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, cached: int) -> None:
         assert telling.acquire(blocking=False), "two threads at once"
         time.sleep(0.003)
         told.append(done)

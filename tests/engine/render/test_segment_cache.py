@@ -148,7 +148,7 @@ class TestWithoutRendering:
         cache.put(frames, CachedSegment(data, {1: 0.5}))
         return cache.get(frames)
 
-    def test_what_was_put_is_found_by_its_range_alone(self, tmp_path: Path) -> None:
+    def test_a_cached_segment_is_found_by_its_range(self, tmp_path: Path) -> None:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
         assert not cache.has(self.FIRST)
         assert self.kept(cache, self.FIRST) == CachedSegment(b"data", {1: 0.5})
@@ -160,7 +160,7 @@ class TestWithoutRendering:
         assert (folder, name[:2], path.suffix) == ("segments", prefix, ".segment")
         assert len(path.stem) == 64
 
-    def test_each_kind_has_its_own_folder(self, tmp_path: Path) -> None:
+    def test_each_kind_of_cached_segment_has_its_own_folder(self, tmp_path: Path) -> None:
         line = self.timeline(tmp_path)
         thumbnails = self.cache(tmp_path / "cache", line, kind="thumbnails")
         assert self.kept(thumbnails, self.FIRST) is not None
@@ -199,7 +199,7 @@ class TestWithoutRendering:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path))
         for frames in (self.FIRST, self.SECOND):
             self.kept(cache, frames)
-        # Later than now, which reading by itself leaves as it is (relatime).
+        # In the future, so that reading the file does not change it (relatime).
         made, used_at = time.time() - 7200, time.time() + 3600
         for path in entries(tmp_path / "cache"):
             os.utime(path, (used_at, made))
@@ -223,14 +223,14 @@ class TestWithoutRendering:
             "frames [10, 20): a source file changed while they were drawn; they are not cached"
         ]
 
-    def test_nor_is_one_that_is_gone(self, tmp_path: Path) -> None:
+    def test_a_segment_of_a_deleted_picture_is_not_cached(self, tmp_path: Path) -> None:
         gone = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
         assert gone.get(self.FIRST) is None
         (tmp_path / "0.png").unlink()
         gone.put(self.FIRST, CachedSegment(b"data"))
         assert entries(tmp_path / "cache") == []
 
-    def test_a_file_known_by_its_bytes_alone_is_kept_where_it_stays_as_it_is(self, tmp_path: Path) -> None:
+    def test_a_segment_of_an_unchanged_file_without_a_hash_is_cached(self, tmp_path: Path) -> None:
         cache = self.cache(tmp_path / "cache", self.timeline(tmp_path, sha256=""))
         assert self.kept(cache, self.FIRST) is not None
 
@@ -252,7 +252,7 @@ class TestWithoutRendering:
         assert entries(tmp_path / "cache") == []
         assert self.kept(cache, self.SECOND) is not None
 
-    def test_a_cache_that_cannot_be_read_is_warned_of_once_and_written_no_more(
+    def test_a_cache_that_cannot_be_read_is_one_warning_and_is_no_longer_written(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "cache").write_text("in the way")
@@ -310,7 +310,7 @@ def test_a_corrupt_entry_is_made_again_and_replaced(
     assert [record.message for record in caplog.records if str(first) in record.message]
 
 
-def test_a_cache_that_cannot_be_written_is_warned_of_once_and_the_render_goes_on(
+def test_a_cache_that_cannot_be_written_is_one_warning_and_the_render_continues(
     tmp_path: Path, compositor: FfmpegCompositor, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "cache"
@@ -357,7 +357,7 @@ def small_disk(tmp_path: Path) -> Any:
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_render_ends_well_when_the_disk_of_its_cache_fills_up(
+def test_a_render_completes_if_the_disk_of_its_cache_fills_up(
     tmp_path: Path, small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=8, length=30))
@@ -371,7 +371,7 @@ def test_a_render_ends_well_when_the_disk_of_its_cache_fills_up(
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
 
 
-def test_a_picture_that_changes_during_the_render_ends_it_and_poisons_nothing(tmp_path: Path) -> None:
+def test_a_picture_that_changes_during_the_render_ends_it_and_caches_nothing_wrong(tmp_path: Path) -> None:
     folder, plain = tmp_path / "cache", compositor_of(timeline(tmp_path, scenes=3, length=20))
     clips = tuple(
         replace(clip, source=replace(clip.source, sha256=file_sha256(clip.source.path)))
@@ -381,7 +381,7 @@ def test_a_picture_that_changes_during_the_render_ends_it_and_poisons_nothing(tm
     picture = tmp_path / "2.png"
     before = picture.read_bytes()
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, cached: int) -> None:
         if done == 1:
             Image.fromarray(np.zeros((427, 240, 3), np.uint8)).save(picture)
 
@@ -398,17 +398,20 @@ def test_a_picture_that_changes_during_the_render_ends_it_and_poisons_nothing(tm
 
 
 def test_cached_frames_count_as_progress(tmp_path: Path, compositor: FfmpegCompositor) -> None:
-    folder, seen = tmp_path / "cache", list[int]()
+    folder, seen = tmp_path / "cache", list[tuple[int, int]]()
     render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor))
     entries(folder)[0].unlink()
-    render(
+    report = render(
         tmp_path / "1.mp4",
         compositor,
         cache_of(folder, compositor),
-        progress=lambda done, total: seen.append(done),
+        progress=lambda done, total, cached: seen.append((done, cached)),
     )
-    assert max(seen) == compositor.timeline.frame_count
-    assert len(seen) == len(set(seen))
+    done, cached = max(seen)
+    assert done == compositor.timeline.frame_count
+    assert 0 < cached < done
+    assert report.segments_from_cache == len(report.segments) - 1
+    assert len({done for done, _ in seen}) == len(seen)
 
 
 def judged(compositor: FfmpegCompositor, numbers: list[int]) -> dict[int, float]:
@@ -422,7 +425,7 @@ def test_watched_frames_are_judged_the_same_whether_drawn_or_cached(
     tmp_path: Path, compositor: FfmpegCompositor
 ) -> None:
     folder, everything = tmp_path / "cache", FrameRange(0, compositor.timeline.frame_count)
-    for numbers in ([7, 25], [7, 25], [9, 25, 40]):  # drawn; noted; two that nobody noted
+    for numbers in ([7, 25], [7, 25], [9, 25, 40]):  # drawn; noted; two without a note
         watch, again = FrameWatch(numbers), FrameWatch(numbers)
         render(tmp_path / "0.mp4", compositor, cache_of(folder, compositor), on_frame=watch)
         report = render(tmp_path / "1.mp4", compositor, cache_of(folder, compositor), on_frame=again)

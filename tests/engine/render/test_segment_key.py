@@ -1,4 +1,4 @@
-"""The key of a segment: blind to what is not seen, changed by everything that is."""
+"""The key of a segment depends on everything that is visible, and on nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS = encoder_settings(
 
 
 def by_name(path: Path) -> str:
-    """Stand in for the hash of a file: its name."""
+    """Return the file's name in place of its hash."""
     return path.name
 
 
@@ -131,7 +131,7 @@ def test_letters_words_and_the_watermark_are_in_the_key() -> None:
     assert len({key(timeline, segment, captions=(art,)), *others}) == 1 + len(others)
 
 
-def test_what_is_not_seen_is_not_in_the_key() -> None:
+def test_invisible_fields_are_not_in_the_key() -> None:
     timeline, captions, segment = story()
     expected = key(timeline, segment, captions=captions)
     track = AudioTrack("music", Path("/m.mp3"), "hash", Fraction(0), Fraction(3))
@@ -164,7 +164,7 @@ CAPTION_CHANGES: tuple[dict[str, Any], ...] = (
 )
 
 
-def test_every_change_that_is_seen_has_a_key_of_its_own() -> None:
+def test_every_visible_change_has_its_own_key() -> None:
     timeline, captions, segment = story()
     footage = Footage(Path("/v.mp4"), 200, 300, "hash of v", "mov", Fraction(0), Fraction(3))
     timelines = [
@@ -211,7 +211,7 @@ def test_every_change_that_is_seen_has_a_key_of_its_own() -> None:
 
 
 @given(cut=st.integers(81, 149))
-def test_two_parts_of_a_scene_have_keys_of_their_own(cut: int) -> None:
+def test_two_parts_of_a_scene_have_different_keys(cut: int) -> None:
     timeline, captions, segment = story()
     parts = (FrameRange(segment.start, cut), FrameRange(cut, segment.stop))
     assert len({key(timeline, part, captions=captions) for part in (*parts, segment)}) == 3
@@ -263,7 +263,7 @@ def test_the_versions_of_the_encoder_are_known() -> None:
     ("name", "other"),
     [("__version__", "0.0.0"), ("FORMAT", 999), ("encoding_versions", lambda encoder: {"x264": "core 1"})],
 )
-def test_another_version_of_what_makes_the_bytes_has_other_keys(
+def test_the_keys_depend_on_the_versions_of_the_encoding_programs(
     monkeypatch: pytest.MonkeyPatch, name: str, other: Any
 ) -> None:
     timeline, captions, segment = story()
@@ -304,7 +304,7 @@ def test_a_font_is_in_the_key_by_its_content_and_not_by_its_path(tmp_path: Path)
 
 
 def parts_of(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **options: Any) -> dict[str, Any]:
-    """Return what a key is made from."""
+    """Return the parts of a key."""
     seen: list[dict[str, Any]] = []
     with monkeypatch.context() as patch:
         patch.setattr(module, "key_of", lambda parts: seen.append(dict(parts)) or "key")
@@ -398,7 +398,7 @@ def test_a_fade_reaches_exactly_its_frames(part: FrameRange, fade_in: bool, fade
     assert (key(timeline, part) != key(changed_clip(timeline, 0, fade_out_frames=0), part)) == fade_out
 
 
-def test_what_has_no_place_in_a_key_is_refused() -> None:
+def test_an_unknown_type_in_a_segments_key_is_an_error() -> None:
     timeline, _, segment = story()
     with pytest.raises(TypeError, match="object cannot be part of a segment's key"):
         key(timeline, segment, compositor={"name": object()})

@@ -70,7 +70,9 @@ def open_compositor(name: str, shown: Timeline, captions: tuple = ()) -> Composi
 
 @pytest.mark.parametrize("name", COMPOSITORS)
 @pytest.mark.parametrize("corner", CORNERS)
-def test_it_is_on_every_frame_in_its_corner_and_nowhere_else(tmp_path: Path, corner: str, name: str) -> None:
+def test_the_watermark_is_in_its_corner_of_every_frame_and_nowhere_else(
+    tmp_path: Path, corner: str, name: str
+) -> None:
     shown = timeline(tmp_path, corner=corner)
     frames = draw_range(open_compositor(name, shown))
     assert len(frames) == shown.frame_count == 20
@@ -97,7 +99,9 @@ def test_it_is_on_every_frame_in_its_corner_and_nowhere_else(tmp_path: Path, cor
 @pytest.mark.skipif(not native.available(), reason="the native extension was not built")
 @pytest.mark.parametrize("corner", CORNERS)
 @pytest.mark.parametrize("opacity", [0.25, 0.6, 1.0])
-def test_compositors_agree_where_it_is(tmp_path: Path, opacity: float, corner: str) -> None:
+def test_compositors_draw_the_watermark_at_the_same_place(
+    tmp_path: Path, opacity: float, corner: str
+) -> None:
     shown = timeline(tmp_path, corner=corner, opacity=opacity, width=0.31, margin=0.05)
     one, two = (draw_range(open_compositor(name, shown), 0, 1)[0] for name in ("ffmpeg", "native"))
     mark = shown.watermark
@@ -109,7 +113,7 @@ def test_compositors_agree_where_it_is(tmp_path: Path, opacity: float, corner: s
 
 
 @pytest.mark.parametrize("name", COMPOSITORS)
-def test_it_lies_over_captions_and_leaves_with_them_for_the_thumbnail(tmp_path: Path, name: str) -> None:
+def test_the_watermark_is_above_captions_and_not_on_the_thumbnail(tmp_path: Path, name: str) -> None:
     shown = timeline(tmp_path, corner="bottom_right", opacity=1.0, width=0.9, margin=0.05)
     words = Caption("s0", "HHHH", FrameRange(0, 20), TextStyle(size_px=40), "NotoSans-Bold", animation="none")
     captioned = replace(shown, captions=(words,))
@@ -125,7 +129,7 @@ def test_it_lies_over_captions_and_leaves_with_them_for_the_thumbnail(tmp_path: 
 
 
 @pytest.mark.parametrize("name", COMPOSITORS)
-def test_any_range_of_frames_has_it(tmp_path: Path, name: str) -> None:
+def test_any_range_of_frames_has_the_watermark(tmp_path: Path, name: str) -> None:
     compositor = open_compositor(name, timeline(tmp_path))
     whole = draw_range(compositor)
     for start, stop in ((0, 1), (7, 13), (19, 20)):

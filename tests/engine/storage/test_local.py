@@ -76,7 +76,7 @@ def test_a_whole_folder_moves_at_once_and_its_result_has_the_new_paths(tmp_path:
     assert "files" not in result
 
 
-def test_a_job_that_is_published_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_published_job_does_not_change(tmp_path: Path) -> None:
     target = publish(stage(tmp_path / "one"), tmp_path / "job")
     (target / "s.mp4").write_text("the first")
     second = stage(tmp_path / "two")
@@ -87,7 +87,7 @@ def test_a_job_that_is_published_stays_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("without", [RESULT, "s.mp4", "s.manifest.json"])
-def test_what_is_not_whole_is_not_published(tmp_path: Path, without: str) -> None:
+def test_incomplete_files_are_not_published(tmp_path: Path, without: str) -> None:
     with pytest.raises(NotStagedError):
         publish(stage(tmp_path / "staging", without=without), tmp_path / "job")
     assert not (tmp_path / "job").exists()
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_synced_is_not_published(
 
 
 @pytest.mark.parametrize("in_the_way", ["a full folder", "a file"])
-def test_what_is_in_the_way_counts_as_published(tmp_path: Path, in_the_way: str) -> None:
+def test_an_existing_target_counts_as_published(tmp_path: Path, in_the_way: str) -> None:
     target = tmp_path / "job"
     if in_the_way == "a file":
         target.write_text("x")
@@ -138,7 +138,7 @@ def test_what_is_in_the_way_counts_as_published(tmp_path: Path, in_the_way: str)
     assert (tmp_path / "staging").exists()
 
 
-def test_another_refusal_of_the_disk_is_raised_as_it_is(tmp_path: Path) -> None:
+def test_other_errors_of_the_disk_are_raised_unchanged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         publish(stage(tmp_path / "staging"), tmp_path / "no such folder" / "job")
     with pytest.raises(OSError, match="Invalid argument"):

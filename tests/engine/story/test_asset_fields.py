@@ -29,7 +29,7 @@ FILES = (FilePath, FontName, LocalPath)
 
 
 def parts_of(hint: Any) -> Iterator[Any]:
-    """Yield a type and what it is made of: the members of unions, the items of tuples."""
+    """Yield a type and its parts: the members of unions, the items of tuples."""
     yield hint
     if hint not in FILES:
         for part in get_args(hint):
@@ -88,7 +88,7 @@ def test_an_object_that_holds_a_path_may_be_written_as_the_path() -> None:
     assert (story.music.path, story.scenes[0].video.path) == ("music", "video")
 
 
-def test_each_place_has_its_name_in_the_job_and_its_owner() -> None:
+def test_each_asset_field_has_its_path_in_the_job_and_its_owner() -> None:
     story: dict[str, Any] = {
         "music": "m.mp3",
         "scenes": [
@@ -118,7 +118,7 @@ def test_each_place_has_its_name_in_the_job_and_its_owner() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"scenes": 7}, {"scenes": [7, None, {"text": [], "video": {}}]}, {}])
-def test_what_is_not_shaped_like_a_story_is_passed_over(wrong: dict[str, Any]) -> None:
+def test_data_not_shaped_like_a_story_is_skipped(wrong: dict[str, Any]) -> None:
     assert list(story_assets(wrong)) == []
     for config in ({"watermark": 7}, {"video_pipeline": 7}, {"watermark": {"image": None}}):
         assert list(config_assets(config)) == []

@@ -34,7 +34,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.json", "{", "not JSON: Expecting property name"),
+        ("a.json", "{", "not JSON: line 1, column 2: a key in double quotes"),
         ("a.json", "", "not JSON"),
         ("a.json", "title: T", "not JSON"),
         ("a.json", '{"title": "T", "title": "U", "content": "x"}', "the key 'title' is given twice"),
@@ -124,7 +124,7 @@ def test_yaml_may_share_parts_and_override_them(tmp_path: Path) -> None:
     assert story.metadata.model_extra == {"written": "2024-05-01"}
 
 
-def test_the_guides_text_object_is_the_scene_s_caption() -> None:
+def test_a_text_object_is_the_caption_of_its_scene() -> None:
     scene = scene_of(
         text={
             "content": "Scene 1",
@@ -168,7 +168,7 @@ def test_colours_are_css_names_and_codes(colour: str) -> None:
     assert scene_of(colour=colour).colour == colour
 
 
-def test_what_is_spoken_is_the_narration_or_the_text() -> None:
+def test_the_narration_or_else_the_text_is_spoken() -> None:
     assert scene_of(text=" Hello ").spoken == "Hello"
     assert scene_of(text="Hello", narration="Good day").spoken == "Good day"
     assert scene_of(text="Hello", narration="").spoken == ""

@@ -21,7 +21,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", ["story.yaml", "story.YML", "story.json", "story"])
-def test_the_ending_tells_the_format(tmp_path: Path, name: str) -> None:
+def test_the_format_follows_from_the_file_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("title: T" if "y" in name[5:].lower() else '{"title": "T"}')
     assert read_story(path) == {"title": "T"}

@@ -69,7 +69,7 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("name", SENTENCES)
-def test_sentences_end_where_the_language_ends_them(name: str) -> None:
+def test_sentences_end_by_the_rules_of_the_language(name: str) -> None:
     language, text, expected = SENTENCES[name]
     assert sentences(text, language=language) == expected
 
@@ -136,7 +136,7 @@ def test_letters_and_numbers_in_parentheses_begin_items() -> None:
     ]
 
 
-def test_items_of_a_list_are_sentences_on_lines_of_their_own() -> None:
+def test_items_of_a_list_are_sentences_on_separate_lines() -> None:
     text = "# To bake\nYou need:\n- 2 eggs\n- 1 cup\n  of milk\n\n1. Mix Dr. Smith's eggs. Well.\n2. Bake."
     assert split_into_scenes(text, language="en", limit=5000) == [
         "# To bake\nYou need:\n- 2 eggs\n- 1 cup of milk",
@@ -146,7 +146,7 @@ def test_items_of_a_list_are_sentences_on_lines_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("text", ["He came on the\n3. May", "5\n- 3 is 2", "#one of\n#many", "-x and\n- y"])
-def test_a_line_that_goes_on_is_no_item(text: str) -> None:
+def test_a_continued_line_is_not_an_item(text: str) -> None:
     assert paragraphs(text) == [[text.replace("\n", " ")]]
 
 
@@ -239,7 +239,7 @@ def test_the_language_is_found(language: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Ok.", "Hi", "42", "", "Gull Point"])
-def test_a_text_too_short_to_tell_is_taken_as_english(text: str) -> None:
+def test_a_text_too_short_for_detection_is_english(text: str) -> None:
     assert detect_language(text) == "en"
 
 

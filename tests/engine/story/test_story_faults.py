@@ -38,9 +38,12 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "boolean as a number": ({"duration": True}, ["'duration'", "got True", "a number"]),
     "NaN": ({"duration": float("nan")}, ["'duration'", "got nan", "a finite number"]),
     "infinity": ({"duration": float("inf")}, ["'duration'", "got inf", "a finite number"]),
-    "negative duration": ({"duration": -1}, ["'duration'", "got -1", "greater than 0"]),
-    "no duration at all": ({"duration": 0}, ["'duration'", "got 0", "greater than 0"]),
-    "duration of a day": ({"duration": 86400}, ["'duration'", "got 86400", "less than or equal to 3600"]),
+    "negative duration": ({"duration": -1}, ["'duration'", "got -1", "allowed: more than 0, at most 3600"]),
+    "no duration at all": ({"duration": 0}, ["'duration'", "got 0", "allowed: more than 0, at most 3600"]),
+    "duration of a day": (
+        {"duration": 86400},
+        ["'duration'", "got 86400", "allowed: more than 0, at most 3600"],
+    ),
     "an integer without end": ({"duration": 10**5000}, ["'duration'", "bits", "a number"]),
     "unknown transition": ({"transition": "wibble"}, ["'transition'", "got 'wibble'", "wipeleft"]),
     "unknown transition in an object": (
@@ -54,28 +57,28 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "transition as a number": ({"transition": 3}, ["'transition'", "got 3", "an object"]),
     "unknown effect": (
         {"effects": ["wobble"]},
-        ["'effects.0'", "got 'wobble'", "ken_burns, fade_in, fade_out"],
+        ["'effects[0]'", "got 'wobble'", "ken_burns, fade_in, fade_out"],
     ),
-    "unknown effect type": ({"effects": [{"type": "wobble"}]}, ["'effects.0'", "'wobble'", "ken_burns"]),
-    "effect without a type": ({"effects": [{"zoom": [1, 2]}]}, ["'effects.0'", "None", "ken_burns"]),
+    "unknown effect type": ({"effects": [{"type": "wobble"}]}, ["'effects[0]'", "'wobble'", "ken_burns"]),
+    "effect without a type": ({"effects": [{"zoom": [1, 2]}]}, ["'effects[0]'", "None", "ken_burns"]),
     "effects not in a list": ({"effects": "fade_in"}, ["'effects'", "got 'fade_in'", "a list"]),
-    "effect as a number": ({"effects": [7]}, ["'effects.0'", "got 7"]),
+    "effect as a number": ({"effects": [7]}, ["'effects[0]'", "got 7"]),
     "nine effects": ({"effects": ["fade_in"] * 9}, ["'effects'", "at most 8"]),
     "unknown field of an effect": (
         {"effects": [{"type": "ken_burns", "zom": [1, 2]}]},
-        ["'effects.0.zom'", "did you mean 'zoom'?"],
+        ["'effects[0].zom'", "did you mean 'zoom'?"],
     ),
     "zoom out of range": (
         {"effects": [{"type": "ken_burns", "zoom": [1, 99]}]},
-        ["'effects.0.zoom.1'", "got 99", "less than or equal to 10"],
+        ["'effects[0].zoom[1]'", "got 99", "allowed: 1 to 10"],
     ),
     "zoom of three numbers": (
         {"effects": [{"type": "ken_burns", "zoom": [1, 2, 3]}]},
-        ["'effects.0.zoom", "at most 2"],
+        ["'effects[0].zoom", "at most 2"],
     ),
     "focus outside": (
         {"effects": [{"type": "ken_burns", "focus": [0.5, 1.5]}]},
-        ["'effects.0.focus.1'", "got 1.5", "less than or equal to 1"],
+        ["'effects[0].focus[1]'", "got 1.5", "allowed: 0 to 1"],
     ),
     "rectangle over the right edge": (
         {
@@ -87,7 +90,7 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
                 }
             ]
         },
-        ["'effects.0.start'", "x + width is 1.1", "inside the picture"],
+        ["'effects[0].start'", "x + width is 1.1", "inside the picture"],
     ),
     "rectangle over the lower edge": (
         {
@@ -99,15 +102,15 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
                 }
             ]
         },
-        ["'effects.0.end'", "y + height is 1.25", "inside the picture"],
+        ["'effects[0].end'", "y + height is 1.25", "inside the picture"],
     ),
     "rectangle without a width": (
         {"effects": [{"type": "ken_burns", "start": {"x": 0, "y": 0}, "end": {"x": 0, "y": 0, "width": 1}}]},
-        ["'effects.0.start.width'", "is missing"],
+        ["'effects[0].start.width'", "is missing"],
     ),
     "start without end": (
         {"effects": [{"type": "ken_burns", "start": {"x": 0, "y": 0, "width": 1}}]},
-        ["'effects.0'", "both `start` and `end`"],
+        ["'effects[0]'", "both `start` and `end`"],
     ),
     "rectangles and zoom": (
         {
@@ -120,11 +123,11 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
                 }
             ]
         },
-        ["'effects.0'", "not both"],
+        ["'effects[0]'", "not both"],
     ),
     "unknown easing": (
         {"effects": [{"type": "ken_burns", "easing": "bouncy"}]},
-        ["'effects.0.easing'", "'ease_in_out'"],
+        ["'effects[0].easing'", "'ease_in_out'"],
     ),
     "unknown colour": ({"colour": "blurple"}, ["field 'colour'", "got 'blurple'", "#RRGGBB"]),
     "unknown colour, spelled as in CSS": (
@@ -138,7 +141,7 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"stroke": 0},
         ["'stroke'", "got 0", "true, false, a colour, or an object with width"],
     ),
-    "stroke too wide": ({"stroke": {"width": 41}}, ["'stroke.width'", "got 41", "less than or equal to 40"]),
+    "stroke too wide": ({"stroke": {"width": 41}}, ["'stroke.width'", "got 41", "allowed: 0 to 40"]),
     "unknown position": (
         {"text_position": "left"},
         ["'text_position'", "got 'left'", "'top', 'center' or 'bottom'"],
@@ -154,7 +157,7 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"highlight": True},
         ["field 'highlight'", "got True", "allowed: a colour, or false"],
     ),
-    "letters too small": ({"size": 3}, ["'size'", "got 3", "greater than or equal to 8"]),
+    "letters too small": ({"size": 3}, ["'size'", "got 3", "allowed: 8 to 400"]),
     "image and video": ({"image": "a.png", "video": "b.mp4"}, ["either an `image` or a `video`"]),
     "image that is no path": ({"image": ["a.png"]}, ["'image'", "got ['a.png']"]),
     "path with a control character": ({"image": "a\nb.png"}, ["'image'", "without control characters"]),
@@ -210,14 +213,14 @@ WRONG_STORIES: dict[str, tuple[Any, list[str]]] = {
     "null": (None, ["got NoneType"]),
     "text": ("story", ["got str"]),
     "no title": ({"content": "x"}, ["field 'title': is missing"]),
-    "empty title": ({"title": "", "content": "x"}, ["field 'title'", "at least 1"]),
+    "empty title": ({"title": "", "content": "x"}, ["field 'title'", "allowed: 1 to 300 characters"]),
     "title over two lines": (
         {"title": "a\nb", "content": "x"},
         ["field 'title'", "without control characters"],
     ),
     "nothing to tell": ({"title": "T"}, ["`content` (a text) or `scenes`"]),
     "blank text": ({"title": "T", "content": " \n "}, ["`content` (a text) or `scenes`"]),
-    "zero scenes": ({"title": "T", "scenes": []}, ["field 'scenes'", "got []", "at least 1"]),
+    "zero scenes": ({"title": "T", "scenes": []}, ["field 'scenes'", "got []", "allowed: 1 to 2000 items"]),
     "scenes not in a list": ({"title": "T", "scenes": {"scene_id": "a"}}, ["field 'scenes'", "a list"]),
     "a scene that is text": ({"title": "T", "scenes": ["x"]}, ["scenes[0]", "got 'x'", "an object"]),
     "a scene without id": (
@@ -253,7 +256,7 @@ WRONG_STORIES: dict[str, tuple[Any, list[str]]] = {
     ),
     "music louder than loud": (
         {"title": "T", "content": "x", "music": {"path": "a.mp3", "volume": 40}},
-        ["'music.volume'", "got 40", "less than or equal to 12"],
+        ["'music.volume'", "got 40", "allowed: -60 to 12"],
     ),
 }
 

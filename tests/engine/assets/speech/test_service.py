@@ -159,7 +159,7 @@ def test_pitch_moves_the_voice_and_not_its_pace(tmp_path: Path, semitones: int) 
         ("Смотритель.", "en"),
     ],
 )
-def test_what_is_not_english_is_not_spoken(tmp_path: Path, text: str, language: str) -> None:
+def test_text_that_is_not_english_is_not_spoken(tmp_path: Path, text: str, language: str) -> None:
     with pytest.raises(TTSError, match=r"the voice speaks English; the text is not \(language"):
         spoken(text, tmp_path, language=language)
     assert not list(tmp_path.rglob("*.wav"))
@@ -220,9 +220,11 @@ def test_a_service_that_is_not_built_falls_back_to_the_embedded_voice_or_is_an_e
     choice = choose_narrator(guide, fallback=True)
     assert choice.narrator == HibariNarrator("heart", 1.2, 2)
     assert choice.warning == (
-        "tts.service 'google_tts' is not part of this version; allowed: none, hibari; 'hibari' speaks instead"
+        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead"
     )
-    with pytest.raises(ConfigError, match=r"tts\.service 'google_tts' is not part of this version"):
+    with pytest.raises(
+        ConfigError, match=r"tts\.service: got 'google_tts', which is not part of this version"
+    ):
         choose_narrator(guide, fallback=False)
 
 

@@ -1,4 +1,4 @@
-"""The clients against a node whose manners the test decides, over real sockets."""
+"""The clients against a small node over real sockets, whose replies each test defines."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def accept(number: int, request: Request, parts: Sequence[bytes]) -> Message:
 
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
-def test_a_submit_carries_a_key_of_its_own_and_is_answered(encoding: Encoding) -> None:
+def test_a_submit_without_a_key_gets_a_random_one(encoding: Encoding) -> None:
     with SmallNode(accept) as node, NodeClient(node.url, encoding=encoding) as client:
         made = client.submit(STORY, {"video": {"fps": 24}}, priority="high")
         assert (made.job_id, made.created) == (JOB, True)
@@ -63,7 +63,7 @@ def test_a_submit_carries_a_key_of_its_own_and_is_answered(encoding: Encoding) -
     assert first.key != second.key
 
 
-def test_where_no_answer_comes_the_same_request_is_sent_again_on_a_new_connection() -> None:
+def test_an_unanswered_request_is_sent_again_on_a_new_connection() -> None:
     def manners(number: int, request: Request, parts: Sequence[bytes]) -> Message | None:
         return None if number < 2 else accept(number, request, parts)
 
@@ -95,7 +95,7 @@ def test_a_node_that_comes_back_gets_the_request_at_once_again() -> None:
     assert first.asked[0][2] == second.asked[0][2]
 
 
-def test_busy_is_waited_out_and_in_the_end_said() -> None:
+def test_a_client_waits_while_the_node_is_busy_and_reports_it_at_its_timeout() -> None:
     def manners(number: int, request: Request, parts: Sequence[bytes]) -> Message:
         if number < 2:
             return ErrorReply(code="BUSY", message="the queue is full", retry_after=0.1)
@@ -148,7 +148,7 @@ def test_the_error_without_a_server_has_the_url_and_the_seconds() -> None:
     assert "within 0.4 s" in str(raised.value)
 
 
-def test_where_a_node_is_connected_but_silent_the_error_says_so() -> None:
+def test_the_error_says_that_a_node_is_connected_but_does_not_answer() -> None:
     with SmallNode(lambda *asked: None) as node, NodeClient(node.url, timeout=0.4) as client:
         with pytest.raises(UnreachableError, match="connected, but the node did not answer"):
             client.ping()
@@ -216,7 +216,7 @@ def test_one_asyncio_client_serves_loops_one_after_another() -> None:
         asyncio.run(client.close())
 
 
-def test_a_closed_client_says_so_and_fails_what_is_under_way() -> None:
+def test_closing_a_client_fails_its_pending_requests() -> None:
     with SmallNode(lambda *asked: None) as node:
         client = NodeClient(node.url, timeout=30)
         failures: list[Exception] = []
@@ -270,10 +270,10 @@ def test_a_client_that_was_used_before_a_fork_says_so() -> None:
     ("options", "words"),
     [
         ({"connect": "http://x"}, "tcp://HOST:PORT or ipc://PATH"),
-        ({"timeout": 0}, "seconds above 0"),
+        ({"timeout": 0}, "allowed: more than 0 seconds"),
         ({"retries": -1}, "whole number"),
         ({"encoding": "pickle"}, "json, msgpack"),
-        ({"key_file": "a.key"}, "node_key: is missing"),
+        ({"key_file": "a.key"}, r"node_key \(--node-key, VIDEO_PIPELINE_NODE_KEY\): is missing"),
         ({"key_file": "/nowhere", "node_key": "x"}, "/nowhere: cannot read the key"),
     ],
 )

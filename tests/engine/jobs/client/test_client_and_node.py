@@ -151,10 +151,10 @@ def test_a_wait_and_a_watch_outlast_the_node(node: NodeProcess) -> None:
         assert kinds(seen) == ["queued", "processing", "requeued", "processing", "completed"]
 
 
-def test_what_is_published_may_all_be_lost(
+def test_a_client_gets_the_outcome_if_all_events_are_lost(
     tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The events' socket leads to somebody who says nothing: the outcome comes from the ledger."""
+    """The events' socket is connected to a silent server, so the outcome must come from the ledger."""
     with socket.create_server(("127.0.0.1", 0)) as requests_port:
         port = requests_port.getsockname()[1]
     with (
@@ -172,7 +172,7 @@ def test_what_is_published_may_all_be_lost(
         assert {event.job_id for event in itertools.islice(ended, 3)} == ids
 
 
-def test_cancelled_tasks_leave_the_others_their_answers(node: NodeProcess) -> None:
+def test_cancelling_a_task_does_not_affect_the_replies_of_others(node: NodeProcess) -> None:
     async def run() -> None:
         async with AsyncNodeClient(url_of(node), timeout=20) as client:
             job = (await client.submit(long_story())).job_id
@@ -186,7 +186,7 @@ def test_cancelled_tasks_leave_the_others_their_answers(node: NodeProcess) -> No
             made = await asyncio.gather(*submits, return_exceptions=True)
             answered = [each for each in made if not isinstance(each, BaseException)]
             assert len(answered) >= 30
-            # A cancelled submit may have made its job or not; its key tells which, and makes no second one.
+            # A cancelled submit may have made its job or not; submitting the key again never makes a second one.
             again = await asyncio.gather(
                 *(client.submit(tiny_story(f"t{n}"), key=f"t{n}") for n in range(40))
             )
@@ -230,7 +230,7 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
                 assert start > 0
         for wrong, timeout, error, words in (
             ({"key_file": stranger, "node_key": public}, 1, AccessError, "does not know this client's key"),
-            ({}, 15, AccessError, "requires keys"),  # it is told at one of several connections
+            ({}, 15, AccessError, "requires keys"),  # only one of several connections gets the reason
             (
                 *({"key_file": ada, "node_key": keys / "clients/bob.key"}, 1),
                 *(UnreachableError, "check the node.s public key"),
@@ -247,7 +247,7 @@ def test_keys_decide_who_gets_in(tmp_path: Path, session_cache: Path) -> None:
         client.ping()
 
 
-def test_every_client_finds_the_node_and_its_keys_in_the_environment_and_an_argument_beats_it(
+def test_every_client_reads_node_and_keys_from_the_environment_and_arguments_override_it(
     tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = tmp_path / "keys"
@@ -282,7 +282,7 @@ def test_every_client_finds_the_node_and_its_keys_in_the_environment_and_an_argu
         monkeypatch.setenv("VIDEO_PIPELINE_CONNECT", "nonsense")
         with NodeClient(url_of(node), node_key=public) as client:
             assert client.ping().user == "ada"
-    with pytest.raises(ConfigError, match="connect: got 'nonsense'"):
+    with pytest.raises(ConfigError, match="variable VIDEO_PIPELINE_CONNECT: got 'nonsense'"):
         NodeClient()
 
 
@@ -314,7 +314,7 @@ def test_an_upstream_generator_feeds_a_node(node: NodeProcess) -> None:
         assert len(list(client.jobs(status="completed"))) == 3
 
 
-def test_a_client_that_is_killed_leaves_the_node_as_it_was(node: NodeProcess) -> None:
+def test_a_killed_client_changes_nothing_on_the_node(node: NodeProcess) -> None:
     script = (
         "import sys\nfrom video_pipeline.engine.jobs.client.client import NodeClient\n"
         "client = NodeClient(sys.argv[1])\nprint(client.ping().user, flush=True)\n"
@@ -335,8 +335,8 @@ def test_a_client_that_is_killed_leaves_the_node_as_it_was(node: NodeProcess) ->
     assert processes_of(node.config.state_dir())
 
 
-def test_the_guides_pipelines_do_on_a_node_what_they_do_here(node: NodeProcess) -> None:
-    # Sections that are the node's own are left to it; the others go with each job, under what the job says.
+def test_the_high_level_pipelines_give_the_same_results_on_a_node(node: NodeProcess) -> None:
+    # Sections of the operator are not sent; the others are sent with each job, which may override them.
     config = {"video": {"fps": 30, "crf": 33}, "storage": {"output_path": "/nowhere"}}
     with VideoGenerationPipeline(config, connect=url_of(node), timeout=20) as pipeline:
         job = pipeline.submit_job(tiny_story("first"), {"video": {"fps": 25}}, "high", key="guide-1")

@@ -60,10 +60,10 @@ def test_every_file_is_sent_once_and_numbered_after_those_that_were_given(folder
         "scenes": {"text_font": "inline:6"},
         "video": {"crf": 30},
     }
-    assert STORY["scenes"][0]["image"] == "a.png"  # what was given stays as it was
+    assert STORY["scenes"][0]["image"] == "a.png"  # the arguments are unchanged
 
 
-def test_what_a_client_sends_is_what_a_node_looks_for(tmp_path: Path) -> None:
+def test_a_client_sends_every_file_that_a_node_looks_for(tmp_path: Path) -> None:
     files = {
         "picture": samples.picture("PNG"),
         "video": samples.clip(),
@@ -73,7 +73,7 @@ def test_what_a_client_sends_is_what_a_node_looks_for(tmp_path: Path) -> None:
     suffixes = {"picture": ".png", "video": ".mp4", "sound": ".mp3", "font": ".ttf"}
 
     def written(fields: tuple[AssetField, ...]) -> dict[str, Any]:
-        """Return each field with a file of its own, so that none can stand for another."""
+        """Return each field with a different file, so that none can be mistaken for another."""
         data: dict[str, Any] = {}
         for field in fields:
             path = tmp_path / f"{field.key}-{field.inner}{suffixes[field.kind]}"
@@ -124,7 +124,7 @@ def test_without_sending_paths_that_lead_somewhere_are_made_absolute(folder: Pat
     ]
 
 
-def test_what_is_no_story_is_left_for_the_node_to_refuse(folder: Path) -> None:
+def test_a_malformed_story_is_sent_unchanged_for_the_node_to_refuse(folder: Path) -> None:
     for wrong in ({"scenes": 7}, {"scenes": [7, None, {"image": 7, "text": []}]}, {"music": []}):
         assert pack_job(wrong, {"watermark": 7}, send_assets=True) == (wrong, {"watermark": 7}, ())
 

@@ -66,7 +66,7 @@ class Node:
                     self.dice.shuffle(self.published)
 
     def open(self, pong: Any, job_id: str | None) -> None:
-        """Listen: what was published before is not heard."""
+        """Subscribe; earlier events are not received."""
         self.published.clear()
 
     def take(self) -> list[EventView]:
@@ -153,15 +153,15 @@ def test_a_watch_of_all_shows_every_change_of_every_job_once(seed: int, loss: fl
     assert changes == [each.seq for each in node.events if each.kind != "progress"]
 
 
-def test_of_a_job_that_has_ended_only_what_comes_after_is_shown() -> None:
+def test_watching_an_ended_job_shows_only_events_after_the_given_number() -> None:
     node = Node(random.Random(1), loss=0.0)
     everything = list(node.watch(NAMES[0]))
     assert list(node.watch(NAMES[0], after=everything[-1].seq)) == []
     assert [each.kind for each in node.watch(NAMES[0], after=everything[-2].seq)] == [everything[-1].kind]
 
 
-def test_what_others_do_is_not_shown_to_a_user_that_hears_of_it() -> None:
-    """The node publishes everything to everybody; only the ledger knows whose it is."""
+def test_events_of_other_users_jobs_are_not_shown() -> None:
+    """The node publishes the events of all users; only the ledger knows the owner of a job."""
     node = Node(random.Random(3), loss=0.0, user="ada", own=NAMES[:1])
     for each in node.watch(None, after=0):
         assert each.job_id == NAMES[0]

@@ -52,10 +52,10 @@ def test_less_memory_a_job_makes_room_for_more() -> None:
     assert default_slots(config, machine=Machine(8, 6 * GB)).slots == 5
 
 
-def test_what_is_configured_is_taken() -> None:
+def test_configured_slots_are_used() -> None:
     config = load_config({"processing": {"max_concurrent_jobs": 4}}, environ=False)
     found = default_slots(config, machine=Machine(16, GB))
-    assert found == Capacity(4, 4, "processing.max_concurrent_jobs")
+    assert found == Capacity(4, 4, "as processing.max_concurrent_jobs says")
     assert default_slots(config).slots == 4
 
 

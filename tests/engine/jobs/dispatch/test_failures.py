@@ -1,4 +1,4 @@
-"""What an exception means for the job."""
+"""The classes of failures: permanent, retryable, or a fault of the machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FFMPEG_FULL = SubprocessError(
     "sound", argv=["ffmpeg"], returncode=228, stderr="av_interleaved_write_frame(): No space left on device"
 )
 NO_SESSIONS = UnavailableError(
-    "encoder 'h264_nvenc' is not usable here: every NVENC session that the driver allows is taken"
+    "video.codec: got 'h264_nvenc', which is not usable here: every NVENC session that the driver allows is taken"
 )
 LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
 
@@ -47,7 +47,9 @@ LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
         (AssetError("scene 'b': the picture is damaged"), "permanent"),
         (TTSError("scene 'b': …"), "permanent"),
         (
-            UnavailableError("encoder 'h264_nvenc' is not usable here: no NVIDIA driver on this machine"),
+            UnavailableError(
+                "video.codec: got 'h264_nvenc', which is not usable here: no NVIDIA driver on this machine"
+            ),
             "permanent",
         ),
         (RenderingError("the compositor drew too many frames"), "retryable"),
@@ -83,11 +85,11 @@ def test_a_file_over_the_limit_of_size_is_charged() -> None:
     assert "node.worker_disk_mb" in failure.message
 
 
-def test_want_of_memory_is_worth_another_attempt_wherever_it_came_from() -> None:
+def test_a_lack_of_memory_is_retryable_even_as_the_cause_of_another_error() -> None:
     failure = classify(caused(RenderingError("no frame"), MemoryError()))
     assert (failure.kind, failure.error_type) == ("retryable", "MemoryLimit")
 
 
-def test_an_error_that_says_itself_whether_it_is_permanent_is_believed() -> None:
+def test_an_error_decides_by_its_own_details_whether_it_is_permanent() -> None:
     assert classify(RenderingError("…", permanent=True)).kind == "permanent"
     assert classify(AssetError("the server did not answer", permanent=False)).kind == "retryable"

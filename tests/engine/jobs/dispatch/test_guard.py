@@ -1,4 +1,4 @@
-"""The guard kills what a dead node has left, and nobody else."""
+"""The guard kills the processes that a dead node has left, and no others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process, se
 
 @contextmanager
 def family(**environ: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A session of a shell and two children, one of them in a group of its own."""
+    """A session with a shell and two children, one of them in another process group."""
     script = (
         "import subprocess, time; subprocess.Popen(['sleep', '60'], process_group=0); "
         "subprocess.Popen(['sleep', '60']); time.sleep(60)"
@@ -57,7 +57,7 @@ def test_at_the_end_of_its_pipe_the_guard_kills_a_session_with_every_group_in_it
             assert len(session_members(other.pid)[other.pid]) == 3
 
 
-def test_a_guard_that_was_killed_is_started_again_and_knows_what_it_has_to_guard(tmp_path: Path) -> None:
+def test_a_killed_guard_is_restarted_with_the_processes_to_guard(tmp_path: Path) -> None:
     with family() as process:
         guard = Guard(tmp_path)
         guard.add(process.pid)
@@ -70,7 +70,7 @@ def test_a_guard_that_was_killed_is_started_again_and_knows_what_it_has_to_guard
         wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
 
 
-def test_a_guard_that_stands_still_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guard_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard_module, "SILENT_SECONDS", 1.0)
     with family() as process:
         guard = Guard(tmp_path)

@@ -35,7 +35,16 @@ def test_frames_a_second_and_time_left_are_of_the_rendering() -> None:
     assert (told[-1]["fps"], told[-1]["eta_seconds"]) == (20, 2.5)
 
 
-def test_it_tells_twice_a_second_at_most_and_at_once_of_a_new_stage() -> None:
+def test_frames_from_the_cache_count_for_the_percent_and_not_for_the_speed() -> None:
+    clock = FakeClock()
+    tell, told = meter(clock)
+    for done, cached in ((0, 0), (40, 40), (60, 40)):
+        tell(Event("render", done, 100, cached))
+        clock.run(2)
+    assert [(fields["fps"], fields["eta_seconds"]) for fields in told] == [(None, None), (None, None), (5, 8)]
+
+
+def test_progress_is_reported_at_most_twice_a_second_and_at_once_for_a_new_stage() -> None:
     clock = FakeClock()
     tell, told = meter(clock)
     for frame in range(240):

@@ -1,4 +1,4 @@
-"""A worker process by itself: what it says, what ends it, and what it leaves to the kernel."""
+"""A worker process without a node: its messages, its end, and its settings for the kernel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from video_pipeline.engine.jobs.processes import read_process, session_members
 
 
 class Talk:
-    """A worker and all that it has said."""
+    """A worker process and its messages so far."""
 
     def __init__(self, worker: WorkerProcess) -> None:
         self.worker = worker
@@ -55,14 +55,14 @@ def talk(tmp_path: Path) -> Iterator[Talk]:
         yield made
 
 
-def test_it_says_that_it_lives_before_and_after_it_is_warm(talk: Talk) -> None:
+def test_a_worker_sends_heartbeats_before_and_after_it_is_warm(talk: Talk) -> None:
     talk.wait_for("alive")
     assert talk.wait_for("ready") == {"ready": True}
     talk.said.clear()
     talk.wait_for("alive", seconds=5)
 
 
-def test_it_leads_a_session_of_its_own_and_goes_first_when_memory_runs_out(talk: Talk) -> None:
+def test_a_worker_leads_its_own_session_and_is_the_first_to_be_killed_without_memory(talk: Talk) -> None:
     talk.wait_for("ready")
     process = read_process(talk.worker.pid)
     assert process is not None
@@ -83,7 +83,7 @@ def test_a_signal_that_a_service_manager_sends_to_everybody_does_not_end_it(
     assert talk.worker.exit_status() is None
 
 
-def test_it_ends_with_its_children_when_the_node_hangs_up(tmp_path: Path) -> None:
+def test_the_worker_ends_with_its_children_when_the_node_closes_its_pipe(tmp_path: Path) -> None:
     folders = Folders.of(node_config(tmp_path))
     folders.make()
     with talking(tmp_path) as talk:
@@ -115,7 +115,7 @@ def test_it_ends_with_its_children_when_the_node_hangs_up(tmp_path: Path) -> Non
         )
 
 
-def test_it_dies_with_the_thread_that_started_it(tmp_path: Path) -> None:
+def test_the_process_dies_with_the_thread_that_started_it(tmp_path: Path) -> None:
     """The kernel binds PR_SET_PDEATHSIG to the thread: a node keeps the one that starts workers."""
     script = textwrap.dedent(f"""
         import pathlib, threading, time
@@ -141,7 +141,7 @@ def test_it_dies_with_the_thread_that_started_it(tmp_path: Path) -> None:
             node.kill()
 
 
-def test_it_ends_at_once_where_the_node_has_ended_before_it_looked(tmp_path: Path) -> None:
+def test_the_worker_ends_at_once_if_the_node_ended_before_it_started(tmp_path: Path) -> None:
     receive, send = os.pipe()
     try:
         done = subprocess.run(

@@ -12,7 +12,9 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.embedded.node import LocalNode
 
 
-def test_it_renders_what_is_submitted_while_it_is_started(tmp_path: Path, session_cache: Path) -> None:
+def test_a_node_renders_jobs_submitted_before_and_during_its_start(
+    tmp_path: Path, session_cache: Path
+) -> None:
     node = LocalNode(node_config(tmp_path, cache=session_cache))
     with node.ledger() as ledger:
         before = submit(ledger, tiny_story("before"))
@@ -26,7 +28,7 @@ def test_it_renders_what_is_submitted_while_it_is_started(tmp_path: Path, sessio
         assert_sound(node.folders, [before, meanwhile])
 
 
-def test_stopped_without_draining_it_queues_its_job_again_and_goes_on_when_started_again(
+def test_a_node_stopped_without_draining_queues_its_job_again_and_continues_after_a_restart(
     tmp_path: Path, session_cache: Path
 ) -> None:
     node = LocalNode(node_config(tmp_path, cache=session_cache))

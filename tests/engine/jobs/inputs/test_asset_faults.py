@@ -60,11 +60,11 @@ class NodeWithAssets:
     def render(
         self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, parts: tuple[bytes, ...] = ()
     ) -> Job:
-        """Hand in a job and return it when it has ended."""
+        """Submit a job and return it when it has ended."""
         return turn_until_ended(self.running, self.submit(data, config, parts), seconds=60)
 
     def fails(self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any) -> str:
-        """Hand in a job that must fail at its first attempt, and return why it did."""
+        """Submit a job that must fail at its first attempt, and return the reason."""
         job = self.render(data, config, **more)
         assert (job.status, job.attempts, job.fence) == ("failed", 1, 1), job
         assert job.error_type in PERMANENT
@@ -72,7 +72,7 @@ class NodeWithAssets:
         return str(job.error_message)
 
     def replaces(self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any) -> str:
-        """Hand in a job under the lenient policy, which must be rendered all the same; return its warnings."""
+        """Submit a job with the lenient policy, which must be rendered; return its warnings."""
         job = self.render(data, {**(config or {}), **LENIENT}, **more)
         assert job.status == "completed", job
         assert job.result is not None
@@ -217,7 +217,7 @@ def test_a_watermark_that_is_none_fails_for_good_or_is_left_out(node: NodeWithAs
     assert "there is no watermark" in node.replaces(story(), config)
 
 
-def test_a_file_that_is_gone_when_its_job_is_rendered_fails_for_good_or_is_replaced(
+def test_a_file_deleted_before_the_render_fails_the_job_or_is_replaced(
     node: NodeWithAssets,
 ) -> None:
     for config, status in (({}, "failed"), (LENIENT, "completed")):

@@ -19,7 +19,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_part_is_there_whole_once_it_is_synced(tmp_path: Path) -> None:
+def test_a_synced_part_is_complete(tmp_path: Path) -> None:
     box = Inbox(tmp_path / "inbox")
     reference = box.keep(b"abc", ".jpg")
     assert reference == f"inbox:{hashlib.sha256(b'abc').hexdigest()}.jpg"
@@ -86,7 +86,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-def test_a_sync_that_fails_keeps_nothing_and_the_next_one_starts_anew(
+def test_a_failed_sync_stores_nothing_and_the_next_one_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(descriptor: int) -> None:
@@ -119,7 +119,7 @@ def test_two_inboxes_of_one_folder_have_private_files(tmp_path: Path) -> None:
     assert names(tmp_path) == [path.name]
 
 
-def test_what_was_discarded_leaves_nothing(tmp_path: Path) -> None:
+def test_discarded_files_leave_nothing(tmp_path: Path) -> None:
     box = Inbox(tmp_path)
     box.keep(b"abc", ".jpg")
     box.discard()
@@ -127,7 +127,7 @@ def test_what_was_discarded_leaves_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
+def test_a_damaged_file_is_written_again(tmp_path: Path) -> None:
     box = Inbox(tmp_path)
     reference = box.keep(b"abc", ".jpg")
     box.sync()
@@ -142,7 +142,7 @@ def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "reference", ["inbox:x.jpg", "inbox:../ledger.sqlite3", "inbox:" + "0" * 64, "a.jpg"]
 )
-def test_a_reference_of_another_form_stands_for_nothing(tmp_path: Path, reference: str) -> None:
+def test_a_malformed_reference_has_no_file(tmp_path: Path, reference: str) -> None:
     (tmp_path / ("0" * 64)).write_bytes(b"x")
     (tmp_path / "a.jpg").write_bytes(b"x")
     assert Inbox(tmp_path / "inbox").path(reference) is None
@@ -161,7 +161,7 @@ def test_an_inbox_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         Inbox(tmp_path / "file" / "inbox").keep(b"abc", ".jpg")
 
 
-def test_one_part_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_a_failing_part_does_not_fail_others(tmp_path: Path) -> None:
     box = Inbox(tmp_path)
     reference = box.keep(b"abc", ".jpg")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -210,7 +210,7 @@ def test_only_old_files_that_no_job_needs_are_swept(tmp_path: Path) -> None:
     assert sweep_inbox(tmp_path / "not there", set(), 0) == 0
 
 
-def test_what_is_as_old_as_that_is_swept_and_what_is_younger_is_not(
+def test_files_of_the_given_age_are_swept_and_younger_ones_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = Inbox(tmp_path)
@@ -224,7 +224,7 @@ def test_what_is_as_old_as_that_is_swept_and_what_is_younger_is_not(
     assert names(tmp_path) == [names_[1]]
 
 
-def test_what_a_sweeper_that_was_killed_has_moved_aside_is_swept_too(tmp_path: Path) -> None:
+def test_files_moved_aside_by_a_killed_sweeper_are_swept_too(tmp_path: Path) -> None:
     old = tmp_path / f".swept-{'0' * 64}.jpg"
     old.write_bytes(b"x")
     young = tmp_path / f".swept-{'1' * 64}.jpg"
@@ -305,7 +305,7 @@ def test_a_part_handed_in_again_is_not_swept(tmp_path: Path) -> None:
     assert box.path(reference) is not None
 
 
-def test_a_part_is_there_whenever_it_was_synced_beside_a_sweeper(tmp_path: Path) -> None:
+def test_a_synced_part_survives_a_sweep_at_the_same_time(tmp_path: Path) -> None:
     done = threading.Event()
 
     def sweep() -> None:
@@ -320,7 +320,7 @@ def test_a_part_is_there_whenever_it_was_synced_beside_a_sweeper(tmp_path: Path)
             reference = box.keep(b"abc", ".jpg")
             box.sync()
             path = box.path(reference)
-            if path is None:  # moved aside for the blink of an eye, to look at its age
+            if path is None:  # moved aside for a moment, to check its age
                 time.sleep(0.02)
                 path = box.path(reference)
             assert path is not None

@@ -1,4 +1,4 @@
-"""Videos that are too long and stories of too many scenes: refused by what is certain before anything is made."""
+"""Videos that are certainly too long and stories of too many scenes are refused before anything is made."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_video_that_must_be_too_long_is_refused(
         {"content": "Words. " * 50},
     ],
 )
-def test_what_may_be_short_enough_is_accepted(story: dict[str, Any]) -> None:
+def test_a_story_that_may_be_short_enough_is_accepted(story: dict[str, Any]) -> None:
     checked(story)
 
 

@@ -1,84 +1,21 @@
-"""Where the assets of a job come from, checked by the server and again where it is rendered."""
+"""The paths that a job may name, checked by the server and again where the job is rendered."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import samples
 from tests.support.paths import EXAMPLES
-from video_pipeline.engine.config import load_config
-from video_pipeline.engine.config.policy import POLICIES, STANDARD, ErrorPolicy
+from tests.support.references import check, local, node, story
 from video_pipeline.engine.config.sections import Node
-from video_pipeline.engine.errors import AssetReferenceError, ConfigError, FetchError, StoryError
+from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
 from video_pipeline.engine.jobs.inputs.references import (
-    Inbox,
-    Localised,
     check_references,
-    inbox_names,
-    localise,
 )
 from video_pipeline.engine.story import load_story, parse_story
-from video_pipeline.engine.story.asset_fields import AssetKind
-
-
-def story(*scenes: dict[str, Any], **more: Any) -> dict[str, Any]:
-    named = [{"scene_id": f"s{number}", "narration": "", **scene} for number, scene in enumerate(scenes)]
-    return {"title": "A story", "scenes": named or [{"scene_id": "s0", "text": "Words."}], **more}
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "assets"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "a.jpg").write_bytes(samples.picture())
-    (folder / "deep" / "b.png").write_bytes(samples.picture("PNG"))
-    (folder / "clip.mp4").write_bytes(samples.clip())
-    (folder / "music.mp3").write_bytes(samples.sound(".mp3"))
-    samples.font_at(folder / "own.ttf")
-    (tmp_path / "secret.jpg").write_bytes(samples.picture())
-    return folder
-
-
-def node(*roots: Path, **more: Any) -> Node:
-    return Node(asset_roots=roots, **more)
-
-
-def check(
-    data: Any,
-    folder: Path,
-    *,
-    config: Any = None,
-    parts: tuple[bytes, ...] = (),
-    inbox: Path | None = None,
-    policy: ErrorPolicy = STANDARD,
-    **more: Any,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    inbox = inbox or folder.parent / "inbox"
-    return check_references(
-        data, config or {}, node=node(folder, **more), parts=parts, inbox=inbox, policy=policy
-    )
-
-
-def no_fetch(url: str, folder: Path, kind: AssetKind) -> Path:
-    raise AssertionError(f"{url} was fetched")
-
-
-def local(
-    found: tuple[dict[str, Any], dict[str, Any]], folder: Path, fetch: Any = no_fetch, **more: Any
-) -> Localised:
-    return localise(
-        *found,
-        node=node(folder),
-        inbox=folder.parent / "inbox",
-        temp=folder.parent / "temp",
-        fetch=fetch,
-        **more,
-    )
 
 
 def test_every_field_that_names_a_file_becomes_its_absolute_path(root: Path) -> None:
@@ -112,7 +49,7 @@ def test_every_field_that_names_a_file_becomes_its_absolute_path(root: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["lighthouse.json", "voyage.yaml"])
-def test_a_story_stays_itself(name: str) -> None:
+def test_a_checked_story_is_still_the_same_story(name: str) -> None:
     given = load_story(EXAMPLES / name)
     checked, _ = check_references(given, {}, node=node(EXAMPLES), parts=(), inbox=Path("none"))
     again = parse_story(checked)
@@ -222,7 +159,7 @@ def test_a_path_that_leads_out_or_nowhere_is_refused(
 
 
 @pytest.mark.parametrize("name", ["a\0.jpg", "a\n.jpg", "a\ud800.jpg", "\udcff.jpg"])
-def test_a_path_that_is_no_text_is_refused(root: Path, name: str) -> None:
+def test_a_path_that_is_not_text_is_refused(root: Path, name: str) -> None:
     with pytest.raises((AssetReferenceError, StoryError)):
         check(story({"image": name}), root)
     for section, key in (("watermark", "image"), ("audio", "music")):
@@ -232,7 +169,7 @@ def test_a_path_that_is_no_text_is_refused(root: Path, name: str) -> None:
         check(story(), root, config={"scenes": {"text_font": f"{name}.ttf"}})
 
 
-def test_an_error_tells_nothing_of_what_is_outside(root: Path, tmp_path: Path) -> None:
+def test_an_error_does_not_reveal_files_outside_the_folders(root: Path, tmp_path: Path) -> None:
     words = []
     for name in ("secret.jpg", "nothing.jpg"):
         with pytest.raises(AssetReferenceError) as caught:
@@ -247,7 +184,7 @@ def test_without_roots_no_path_is_allowed(tmp_path: Path, root: Path) -> None:
             check_references(story({"image": name}), {}, node=Node(), parts=(), inbox=tmp_path)
 
 
-def test_other_spellings_of_a_field_do_not_pass_by(root: Path) -> None:
+def test_fields_in_other_spellings_are_checked_too(root: Path) -> None:
     outside = "/etc/hostname"
     bad: list[Any] = [
         story({"video": outside}),
@@ -271,77 +208,6 @@ def test_other_spellings_of_a_field_do_not_pass_by(root: Path) -> None:
             check(story(), root, config=config)
 
 
-def test_inline_parts_are_kept_by_their_content(root: Path) -> None:
-    data = story(
-        {"image": "inline:1"},
-        {"image": "inline:1", "font": "inline:0"},
-        {"video": "inline:2"},
-        music="inline:3",
-    )
-    parts = (samples.font().read_bytes(), samples.picture("PNG"), samples.clip(), samples.sound(".flac"))
-    found = check(data, root, config={"watermark": {"image": "inline:1"}}, parts=parts)
-    scenes = found[0]["scenes"]
-    assert scenes[0]["image"] == scenes[1]["image"] == found[1]["watermark"]["image"]
-    assert scenes[0]["image"].startswith("inbox:")
-    names = inbox_names(json.dumps(found))
-    assert {Path(name).suffix for name in names} == {".ttf", ".png", ".mp4", ".flac"}
-    assert {path.name for path in (root.parent / "inbox").iterdir()} == names
-    rendered = local(found, root)
-    assert Path(rendered.story["scenes"][2]["video"]["path"]).read_bytes() == parts[2]
-    assert Path(rendered.story["scenes"][1]["font"]).suffix == ".ttf"
-    assert Path(rendered.story["music"]["path"]).read_bytes() == parts[3]
-    assert Path(rendered.config["watermark"]["image"]).read_bytes() == parts[1]
-
-
-def test_with_an_inbox_the_caller_syncs(root: Path) -> None:
-    box = Inbox(root.parent / "inbox")
-    found, _ = check_references(
-        story({"image": "inline:0"}), {}, node=node(root), parts=(samples.picture(),), inbox=box
-    )
-    assert box.path(found["scenes"][0]["image"]) is None
-    box.sync()
-    assert box.path(found["scenes"][0]["image"]) is not None
-
-
-def test_parts_that_nothing_refers_to_are_an_error(root: Path) -> None:
-    with pytest.raises(AssetReferenceError, match="got '0, 2'") as caught:
-        check(story({"image": "inline:1"}), root, parts=(samples.picture(),) * 3)
-    assert caught.value.field == "parts"
-    assert not (root.parent / "inbox").exists()
-
-
-@pytest.mark.parametrize(
-    ("field", "part", "what"),
-    [
-        ("image", b"", "is empty"),
-        ("image", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a known format"),
-        ("image", b"#EXTM3U\nhttp://127.0.0.1/", "not a known format"),
-        ("image", samples.picture("GIF"), "is GIF"),
-        ("video", samples.picture(), "is JPEG"),
-        ("video", b"#EXTM3U\nhttp://127.0.0.1/", "not a known format"),
-        ("font", samples.picture(), "is JPEG"),
-        ("music", samples.picture(), "is JPEG"),
-    ],
-)
-def test_an_inline_part_must_be_what_its_field_needs(root: Path, field: str, part: bytes, what: str) -> None:
-    data = story(music="inline:0") if field == "music" else story({field: "inline:0"})
-    with pytest.raises(AssetReferenceError, match=what):
-        check(data, root, parts=(part,))
-    assert not (root.parent / "inbox").exists()
-
-
-def test_an_inline_part_has_the_limit_of_assets(root: Path) -> None:
-    with pytest.raises(AssetReferenceError, match="asset_max_mb"):
-        check(story({"image": "inline:0"}), root, parts=(samples.picture(),), asset_max_mb=0.0001)
-
-
-def test_what_was_swept_from_the_inbox_fails_for_good(root: Path) -> None:
-    found = check(story({"image": "inline:0"}), root, parts=(samples.picture(),))
-    (root.parent / "inbox" / found[0]["scenes"][0]["image"].removeprefix("inbox:")).unlink()
-    with pytest.raises(AssetReferenceError, match=r"scene_id 's0'.*no longer in the inbox"):
-        local(found, root)
-
-
 def test_a_file_that_became_a_link_after_the_check_is_not_rendered(root: Path, tmp_path: Path) -> None:
     found = check(story({"image": "a.jpg"}), root)
     (root / "a.jpg").unlink()
@@ -356,183 +222,3 @@ def test_a_folder_that_became_a_link_after_the_check_is_not_rendered(root: Path,
     (root / "deep").symlink_to(tmp_path / "moved")
     with pytest.raises(AssetReferenceError, match="leads out"):
         local(found, root)
-
-
-def test_urls_are_checked_at_the_door_and_fetched_once(root: Path) -> None:
-    url = "https://example.com/a.jpg"
-    found = check(
-        story(
-            {"image": url}, {"image": url}, {"video": "https://example.com/v"}, music="https://example.com/m"
-        ),
-        root,
-    )
-    assert found[0]["scenes"][0]["image"] == url
-    asked: list[tuple[str, AssetKind]] = []
-
-    def fetch(url: str, folder: Path, kind: AssetKind) -> Path:
-        asked.append((url, kind))
-        return folder / f"{len(asked)}"
-
-    rendered = local(found, root, fetch)
-    assert sorted(asked) == [
-        ("https://example.com/a.jpg", "picture"),
-        ("https://example.com/m", "sound"),
-        ("https://example.com/v", "video"),
-    ]
-    assert rendered.story["scenes"][0]["image"] == rendered.story["scenes"][1]["image"]
-    assert Path(rendered.story["scenes"][0]["image"]).is_absolute()
-
-
-@pytest.mark.parametrize(
-    "url", ["http://user:word@example.com/", "https://2130706433/", "http://example.com:25/"]
-)
-def test_a_url_that_is_not_allowed_is_refused_at_the_door(root: Path, url: str) -> None:
-    with pytest.raises(AssetReferenceError, match="scene_id 's0'"):
-        check(story({"image": url}), root)
-
-
-def test_a_node_may_fetch_no_urls(root: Path) -> None:
-    with pytest.raises(AssetReferenceError, match="asset_urls"):
-        check(story({"image": "https://example.com/a.jpg"}), root, asset_urls=False)
-    with pytest.raises(AssetReferenceError, match="asset_urls"):
-        check(story(), root, config={"scenes": {"text_font": "https://example.com/a"}}, asset_urls=False)
-
-
-def _failing(kind: Any) -> Any:
-    def fetch(url: str, folder: Path, wanted: AssetKind) -> Path:
-        raise FetchError(f"{url}: no luck", url=url, kind=kind)
-
-    return fetch
-
-
-EVERYWHERE = (
-    story(
-        {"image": "https://example.com/a"},
-        {"video": "https://example.com/v"},
-        {"font": "https://example.com/f"},
-        music="https://example.com/m",
-    ),
-    {
-        "watermark": {"image": "https://example.com/w", "opacity": 0.5},
-        "audio": {"music": "https://example.com/m"},
-        "scenes": {"text_font": "https://example.com/t"},
-    },
-)
-INSTEAD = (
-    ("scenes[0] (scene_id 's0'): field 'image'", "a drawn picture is shown instead"),
-    ("scenes[1] (scene_id 's1'): field 'video'", "a drawn picture is shown instead"),
-    ("scenes[2] (scene_id 's2'): field 'font'", "the default font is used instead"),
-    ("field 'music'", "there is no music"),
-    ("watermark.image", "there is no watermark"),
-    ("audio.music", "there is no music"),
-    ("scenes.text_font", "the default font is used instead"),
-)
-LENIENT = load_config({"error_handling": {"policy": "lenient"}}, environ=False)
-
-
-def test_a_url_that_is_no_asset_is_under_the_lenient_policy_left_out_with_a_warning(root: Path) -> None:
-    found = check(EVERYWHERE[0], root, config=EVERYWHERE[1])
-    rendered = local(found, root, _failing("unusable"), settings=LENIENT)
-    assert [set(scene) for scene in rendered.story["scenes"]] == [{"scene_id", "narration"}] * 3
-    assert "music" not in rendered.story
-    assert rendered.config == {"watermark": {"opacity": 0.5}, "audio": {}, "scenes": {}}
-    parse_story(rendered.story)
-    assert len(rendered.warnings) == len(INSTEAD)
-    for warning, (place, instead) in zip(rendered.warnings, INSTEAD, strict=True):
-        assert warning.startswith(f"{place}: got 'https://example.com/")
-        assert warning.endswith(f"no luck; {instead}")
-
-
-@pytest.mark.parametrize("number", range(len(INSTEAD)))
-def test_otherwise_it_is_an_error_wherever_it_is_named(root: Path, number: int) -> None:
-    data, config = json.loads(json.dumps(EVERYWHERE))
-    found = check(data, root, config=config)
-    place, _ = INSTEAD[number]
-    for earlier in range(number):
-        _drop(*found, earlier)
-    for policy in (None, "standard", "strict"):
-        settings = load_config({"error_handling": {"policy": policy}}, environ=False)
-        with pytest.raises(AssetReferenceError) as caught:
-            local(found, root, _failing("unusable"), settings=settings)
-        assert str(caught.value).startswith(f"{place}: got ")
-        assert str(caught.value).endswith("no luck")
-
-
-def _drop(data: dict[str, Any], config: dict[str, Any], number: int) -> None:
-    """Delete the field of INSTEAD[number]."""
-    if number < 3:
-        del data["scenes"][number][("image", "video", "font")[number]]
-    else:
-        holder, key = ((data, "music"), (config, "watermark"), (config, "audio"))[number - 3]
-        del holder[key]
-
-
-@pytest.mark.parametrize("name", ["gone.jpg", "deep"])
-def test_a_file_that_is_missing_or_a_folder_is_left_out_under_the_lenient_policy_only(
-    root: Path, name: str
-) -> None:
-    data, config = story({"image": name}), {"watermark": {"image": name}}
-    for policy in (POLICIES["standard"], POLICIES["strict"]):
-        with pytest.raises(AssetReferenceError, match=r"scene_id 's0'\): field 'image': got"):
-            check(data, root, config=config, policy=policy)
-    found = check(data, root, config=config, policy=POLICIES["lenient"])
-    with pytest.raises(AssetReferenceError, match="scene_id 's0'"):
-        local(found, root)
-    rendered = local(found, root, settings=LENIENT)
-    assert "image" not in rendered.story["scenes"][0]
-    assert rendered.config == {"watermark": {}}
-    assert [warning.rpartition("; ")[2] for warning in rendered.warnings] == [INSTEAD[0][1], INSTEAD[4][1]]
-
-
-def test_a_part_of_another_format_is_kept_under_the_lenient_policy_for_the_worker_to_report(
-    root: Path,
-) -> None:
-    data, parts = story({"image": "inline:0"}, {"video": "inline:1"}), (b"words", samples.clip())
-    with pytest.raises(AssetReferenceError, match="is not a known format"):
-        check(data, root, parts=parts)
-    found = check(data, root, parts=parts, policy=POLICIES["lenient"])
-    rendered = local(found, root, settings=LENIENT)
-    assert Path(rendered.story["scenes"][0]["image"]).read_bytes() == parts[0]
-    assert Path(rendered.story["scenes"][1]["video"]["path"]).read_bytes() == parts[1]
-
-
-@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "a\0b", "inline:3", "inbox:x", "ftp://x/y"])
-def test_what_a_job_may_not_name_is_an_error_under_each_policy(root: Path, name: str) -> None:
-    for policy in POLICIES.values():
-        with pytest.raises((AssetReferenceError, StoryError)):
-            check(story({"image": name}), root, policy=policy)
-
-
-def test_a_refused_address_is_an_error_under_each_policy(root: Path) -> None:
-    found = check(story({"image": "https://example.com/a"}), root)
-    for settings in (None, LENIENT):
-        with pytest.raises(AssetReferenceError, match=r"scene_id 's0'.*no luck"):
-            local(found, root, _failing("refused"), settings=settings)
-
-
-def test_a_temporary_failure_is_marked_as_temporary(root: Path) -> None:
-    found = check(story({"image": "https://example.com/a"}), root)
-    with pytest.raises(FetchError, match=r"scene_id 's0'.*no luck") as caught:
-        local(found, root, _failing("transient"))
-    assert caught.value.kind == "transient"
-    assert caught.value.details["permanent"] is False
-
-
-def test_after_a_url_that_ends_the_attempt_no_other_is_fetched(root: Path) -> None:
-    scenes = [{"image": f"https://example.com/{number}"} for number in range(40)]
-    found = check(story(*scenes), root)
-    asked: list[str] = []
-
-    def fetch(url: str, folder: Path, kind: AssetKind) -> Path:
-        asked.append(url)
-        raise FetchError(f"{url}: no such page", url=url, kind="unusable")
-
-    with pytest.raises(AssetReferenceError, match=r"scene_id 's[0-3]'.*no such page"):
-        local(found, root, fetch)
-    assert len(asked) <= 8
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "[::1]", "169.254.169.254", "[::ffff:10.0.0.1]"])
-def test_a_url_with_an_address_that_is_not_public_is_refused_at_submit(root: Path, host: str) -> None:
-    with pytest.raises(AssetReferenceError, match="is not a public address"):
-        check(story({"image": f"http://{host}/a.jpg"}), root)

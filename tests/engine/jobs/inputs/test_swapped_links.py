@@ -1,4 +1,4 @@
-"""Jobs whose asset folder is swapped with a link all the time: no video shows what lies outside."""
+"""Jobs whose asset folder is swapped with a link all the time: no video shows a file from outside."""
 
 from __future__ import annotations
 

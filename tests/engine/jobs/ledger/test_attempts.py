@@ -1,4 +1,4 @@
-"""Attempts column by column and event by event: what each end leaves of a job, and what stays as it was."""
+"""The columns and events of a job after each way in which an attempt can end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ledger(clock: FakeClock) -> Iterator[Ledger]:
 
 
 def started(ledger: Ledger, **values: Any) -> Attempt:
-    """Return an attempt that has told how far it is."""
+    """Return an attempt that has reported progress."""
     submit(ledger, **values)
     attempt = claim(ledger)
     progress = Progress("render", 50.0, fps=100.0, eta_seconds=3.0)
@@ -52,7 +52,7 @@ def has_no_progress(ledger: Ledger, attempt: Attempt) -> bool:
     return columns(ledger, attempt, *NO_PROGRESS) == tuple(NO_PROGRESS.values())
 
 
-def test_an_attempt_has_what_was_submitted_and_counts_up(ledger: Ledger, clock: FakeClock) -> None:
+def test_an_attempt_has_the_submitted_job_and_the_next_number(ledger: Ledger, clock: FakeClock) -> None:
     clock.run(5)
     job_id = submit(ledger, "name", priority="low", story={"id": "x", "n": 1}, config={"video": {"fps": 25}})
     clock.run(7)
@@ -239,7 +239,7 @@ def test_interrupted_jobs_are_listed_in_the_order_of_their_submits_with_their_ri
 
 
 @pytest.mark.parametrize("stale", ["another fence", "another job", "an ended job"])
-def test_what_is_not_the_attempt_s_own_is_refused_by_every_call(ledger: Ledger, stale: str) -> None:
+def test_every_call_of_another_or_ended_attempt_is_refused(ledger: Ledger, stale: str) -> None:
     attempt = started(ledger)
     job_id, fence = attempt.job_id, attempt.fence
     if stale == "another fence":

@@ -1,4 +1,4 @@
-"""Rows whose bytes have changed on the disk: any value in any column of any table."""
+"""Rows that are corrupt on the disk: any value in any column of any table."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def use_everything(path: Path) -> None:
     clock = FakeClock()
     clock.run(3600)
     with Ledger(path, clock=clock) as ledger:
-        # Damaged counts are found by the first write that they break; the client is told to try again.
+        # The first write that needs a corrupt count finds it; the client gets an error that asks for a retry.
         with suppress(LedgerError):
             submit(ledger, "first")
         for status in (None, *JobStatus):
@@ -224,7 +224,7 @@ def test_every_column_takes_the_worst_values(folder: Path) -> None:
     assert kept > 300
 
 
-# -- what a damaged job is shown as ------------------------------------------------------------------
+# -- how a damaged job is shown ------------------------------------------------------------------
 
 
 def damaged(folder: Path, sql: str, *values: Any) -> Path:

@@ -1,4 +1,4 @@
-"""The ledger where the disk is full or broken, the file is damaged, or its writer is killed."""
+"""The ledger on a full or broken disk, with a damaged file, or with a killed writer."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ print(len(acknowledged), "acknowledged,", refused, "refused")
 
 
 def test_a_full_disk_acknowledges_nothing_and_room_mends_it(tmp_path: Path) -> None:
-    """On a file system of 3 MB of its own, in a mount namespace of its own."""
+    """Run on a separate file system of 3 MB, in a mount namespace."""
     if shutil.which("unshare") is None:
         pytest.skip("no unshare: a small file system cannot be mounted")
     mount = f"mount -t tmpfs -o size=3m tmpfs '{tmp_path}'"
@@ -259,7 +259,7 @@ while True:
 """
 
 
-def test_nothing_that_was_acknowledged_is_lost_where_the_writer_is_killed(tmp_path: Path) -> None:
+def test_no_acknowledged_write_is_lost_if_the_writer_is_killed(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)

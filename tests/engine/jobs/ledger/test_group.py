@@ -150,7 +150,7 @@ def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None
         submit(ledger)
 
 
-def test_a_busy_writer_lets_others_have_their_turn(tmp_path: Path) -> None:
+def test_a_busy_writer_leaves_turns_to_other_writers(tmp_path: Path) -> None:
     """The server commits group after group; the node's short writes come in between, each after one or two."""
     program = (
         "import sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import submit\n"

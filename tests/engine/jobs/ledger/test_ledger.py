@@ -84,7 +84,7 @@ def test_committed_data_is_found_when_the_file_is_opened_again(tmp_path: Path) -
         assert claim(second).story == {"text": "☃ \ud800 'quoted'; DROP TABLE jobs"}
 
 
-def test_ids_of_one_second_lie_together_and_differ(ledger: Ledger, clock: FakeClock) -> None:
+def test_ids_of_one_second_are_adjacent_and_differ(ledger: Ledger, clock: FakeClock) -> None:
     first = [submit(ledger) for _ in range(20)]
     clock.run(1)
     second = [submit(ledger) for _ in range(20)]
@@ -92,7 +92,7 @@ def test_ids_of_one_second_lie_together_and_differ(ledger: Ledger, clock: FakeCl
     assert max(first) < min(second)
 
 
-def test_text_that_utf8_cannot_hold_is_kept_as_far_as_it_goes(ledger: Ledger) -> None:
+def test_text_that_is_not_valid_unicode_is_stored_with_replacements(ledger: Ledger) -> None:
     job_id = submit(ledger, "half \udc80")
     attempt = claim(ledger)
     failure = Failure("permanent", "E\udc80", "bytes \udcff here", ("line \udcfe",))
@@ -125,7 +125,7 @@ class TestKeys:
         ids |= {submit(ledger), submit(ledger)}
         assert len(ids) == 4
 
-    def test_a_known_key_is_answered_where_the_queue_is_full(self, ledger: Ledger) -> None:
+    def test_a_known_key_is_answered_if_the_queue_is_full(self, ledger: Ledger) -> None:
         job_id = submit(ledger, key="k", max_queued=1)
         with pytest.raises(QueueFull):
             submit(ledger, max_queued=1)
@@ -167,9 +167,7 @@ class TestFailures:
         )
         assert job(ledger, job_id).status is JobStatus.FAILED
 
-    def test_a_failure_of_the_machine_is_not_charged_however_often(
-        self, ledger: Ledger, clock: FakeClock
-    ) -> None:
+    def test_failures_of_the_machine_are_never_charged(self, ledger: Ledger, clock: FakeClock) -> None:
         job_id = submit(ledger, max_attempts=1)
         for times in range(1, 60):
             attempt = claim(ledger)
@@ -280,6 +278,12 @@ class TestRetry:
         assert not ledger.jobs.retry(first).cancel_requested
         assert [claim(ledger).job_id, claim(ledger).job_id] == [second, first]
 
+    def test_a_retried_job_no_longer_waits_for_its_time(self, ledger: Ledger, clock: FakeClock) -> None:
+        job_id = submit(ledger, scheduled_for=clock.wall() + 3600)
+        ledger.jobs.request_cancel(job_id)
+        assert ledger.jobs.retry(job_id).scheduled_for is None
+        assert claim(ledger).job_id == job_id
+
     def test_a_job_that_has_not_ended_or_is_done_cannot_be_retried(self, ledger: Ledger) -> None:
         job_id = submit(ledger)
         with pytest.raises(WrongState, match="is queued: retry needs failed or cancelled"):
@@ -324,7 +328,7 @@ class TestFences:
         assert ledger.attempts.complete(job_id, fence, {})
         assert not ledger.attempts.complete(job_id, fence, {})
 
-    def test_after_an_end_nothing_can_be_said(self, ledger: Ledger) -> None:
+    def test_an_ended_attempt_accepts_no_progress_and_no_failure(self, ledger: Ledger) -> None:
         job_id = submit(ledger)
         attempt = claim(ledger)
         publish(ledger, attempt)
@@ -404,9 +408,7 @@ class TestQuestions:
         ledger.jobs.request_cancel(job_id)
         assert kinds(ledger, job_id) == ["queued", "processing", "requeued", "cancelled"]
 
-    def test_changed_tells_of_every_commit_here_and_elsewhere_once(
-        self, ledger: Ledger, clock: FakeClock
-    ) -> None:
+    def test_changed_reports_every_commit_of_any_process_once(self, ledger: Ledger, clock: FakeClock) -> None:
         with Ledger(ledger.file.path, clock=clock) as other:
             for one in (ledger, other):
                 assert one.file.changed()
@@ -428,7 +430,7 @@ class TestQuestions:
         assert full.value.details == {"retry_after": full.value.retry_after}
 
 
-def test_what_was_processing_is_given_back_when_a_node_starts(tmp_path: Path) -> None:
+def test_jobs_in_processing_are_queued_again_when_a_node_starts(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as before:
         ids = [submit(before) for _ in range(3)]
         attempts = [claim(before) for _ in range(2)]

@@ -24,7 +24,7 @@ SECONDS = st.sampled_from([0.25, 1.0, 8.0, 100.0])  # exact in binary: the model
 
 @dataclass
 class Known:
-    """A job as the model has it. `place` is by what it is ordered."""
+    """A job in the model. Jobs are ordered by `place`."""
 
     owner: str
     priority: Priority
@@ -63,7 +63,7 @@ class Known:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """The rules: what a server and a node do, in any order, each on either connection."""
+    """The operations of a server and a node in any order, each on either connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from(ids)) if ids else None
 
     def _attempt(self, data: st.DataObject) -> tuple[str, int, Known | None] | None:
-        """Return a job, a fence, and the job's model where the fence is the one that holds it."""
+        """Return a job, a fence, and the job's model if that fence holds the job."""
         processing = any(one.status is JobStatus.PROCESSING for one in self.known.values())
         among = [JobStatus.PROCESSING] if processing and data.draw(st.integers(0, 7)) else []
         job_id = self._pick(data, *among)
@@ -114,7 +114,7 @@ class LedgerMachine(RuleBasedStateMachine):
         held = fence == one.fence and one.status is JobStatus.PROCESSING
         return job_id, fence, one if held else None
 
-    # -- what clients do
+    # -- operations of clients
 
     @rule(
         which=st.integers(0, 1),
@@ -135,7 +135,7 @@ class LedgerMachine(RuleBasedStateMachine):
         later: float | None,
         max_attempts: int,
     ) -> None:
-        """Hand a job in; it may be known, in conflict or too much."""
+        """Submit a job; it may be known, in conflict, or refused by a full queue."""
         ledger = self.ledgers[which]
         scheduled_for = None if later is None else self.clock.wall() + later
         values: dict[str, Any] = {
@@ -205,7 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
         one.happened.append("queued")
         assert ledger.jobs.retry(job_id).status is JobStatus.QUEUED
 
-    # -- what a node does
+    # -- operations of a node
 
     @rule(which=st.integers(0, 1))
     def claim(self, which: int) -> None:
@@ -310,7 +310,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def promote(self, which: int) -> None:
-        """Let what is due come up."""
+        """Queue the jobs that are due."""
         wall, monotonic = self.clock.wall(), self.clock.monotonic()
         due = [one for one in self.known.values() if one.due_wall is not None and one.due_wall <= wall]
         for one in sorted(due, key=lambda one: (one.due_wall, one.place[1])):
@@ -350,10 +350,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([-3600.0, 3600.0]))
     def the_clock_jumps(self, seconds: float) -> None:
-        """Set the wall clock; only what is scheduled by it may notice."""
+        """Set the wall clock; it must affect only scheduled jobs."""
         self.clock.jump(seconds)
 
-    # -- what always holds
+    # -- invariants
 
     @invariant()
     def the_ledger_is_as_the_model_has_it(self) -> None:

@@ -1,4 +1,4 @@
-"""Which job is next, and when those that wait are due: also where the time of day jumps."""
+"""The order of the queue, and the times of waiting jobs, also if the clock jumps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ledger(clock: FakeClock) -> Iterator[Ledger]:
         assert_sound(folder / "l")
 
 
-def test_high_goes_before_normal_before_low_and_first_before_second(ledger: Ledger) -> None:
+def test_high_comes_before_normal_before_low_and_earlier_before_later(ledger: Ledger) -> None:
     for number in range(2):
         for priority in ("low", "normal", "high"):
             submit(ledger, f"{priority} {number}", priority=priority)
@@ -127,7 +127,7 @@ def test_a_scheduled_job_joins_the_queue_when_its_time_has_come(ledger: Ledger, 
 
 
 @pytest.mark.parametrize(("scheduled_in", "retry_in"), [(60, 30), (30, 60)])
-def test_of_a_scheduled_job_and_a_retry_the_next_due_is_waited_for(
+def test_the_queue_waits_for_the_next_due_of_scheduled_jobs_and_retries(
     ledger: Ledger, clock: FakeClock, scheduled_in: float, retry_in: float
 ) -> None:
     failed = submit(ledger, "retry")
@@ -226,7 +226,7 @@ def test_the_queue_length_is_counted_by_priority(ledger: Ledger, clock: FakeCloc
     assert ledger.queue.length_by_priority() == {"high": 0, "normal": 0, "low": 2}
 
 
-def test_a_restart_keeps_what_was_left_of_a_wait(tmp_path: Path) -> None:
+def test_a_wait_continues_after_a_restart(tmp_path: Path) -> None:
     """Without a reboot the monotonic clock goes on: such a wait is neither longer nor begun anew."""
     clock = FakeClock()
     with Ledger(tmp_path / "l", clock=clock) as before:
@@ -276,7 +276,7 @@ def test_the_queue_keeps_its_order_after_a_reboot(tmp_path: Path, clock: FakeClo
         assert claimed(after) == ["first", "second", "low", "too late"]
 
 
-def test_a_retrys_wait_is_never_longer_where_the_machine_was_started_anew(tmp_path: Path) -> None:
+def test_a_retry_never_waits_longer_after_a_reboot_of_the_machine(tmp_path: Path) -> None:
     long_up = FakeClock(monotonic=1_000_000.0)
     with Ledger(tmp_path / "l", clock=long_up) as before:
         job_id = submit(before)
@@ -371,7 +371,7 @@ class TestRoom:
             submit(ledger, max_queued=1)
         assert full.value.retry_after == 20
 
-    def test_without_a_reserve_high_priority_has_no_more_room(self, ledger: Ledger) -> None:
+    def test_high_priority_has_no_extra_places_without_a_reserve(self, ledger: Ledger) -> None:
         for submit_one in (
             ledger.queue.submit_all,
             lambda jobs, **options: ledger.queue.submit(*jobs, **options),

@@ -1,4 +1,4 @@
-"""The ledger stays quick with much in it, and small where what has ended is purged."""
+"""A large ledger stays fast, and purging ended jobs keeps it small."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_claims_of_a_large_ledger_come_in_order(large: Path) -> None:
 
 
 class TestPurge:
-    def test_what_ended_long_ago_goes_with_its_events_and_nothing_else(self, tmp_path: Path) -> None:
+    def test_only_old_ended_jobs_and_their_events_are_purged(self, tmp_path: Path) -> None:
         clock = FakeClock()
         with Ledger(tmp_path / "l", clock=clock) as ledger:
             old = [submit(ledger, key=f"k{number}") for number in range(3)]
@@ -176,7 +176,7 @@ def _memory_kb() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_memory_and_file_stay_as_they_are_over_twenty_thousand_jobs() -> None:
+def test_memory_and_file_do_not_grow_over_twenty_thousand_jobs() -> None:
     rounds, at_once = 40, 500
     sizes, memory = [], []
     with quick_folder() as folder:

@@ -1,4 +1,4 @@
-"""Jobs on a node whose cache is small, gone or no folder: none fails or waits for it."""
+"""Jobs on a node whose cache is small, deleted or not a folder neither fail nor wait."""
 
 from __future__ import annotations
 

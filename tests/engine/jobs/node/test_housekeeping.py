@@ -1,4 +1,4 @@
-"""What a node forgets, and `video-pipeline vacuum`."""
+"""Deleting old jobs: by a node once a day, and by `video-pipeline vacuum`."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests.support.server import children_of
 
 
 def free_port() -> int:
-    """Return a port below those that the system gives to connections: nobody else comes to be given it."""
+    """Return a free port below those that the system gives to outgoing connections."""
     while True:
         port = random.randrange(20_000, 30_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
-    """Return status and body of a page; status 0 where nobody listens."""
+    """Return status and body of a page; status 0 if no server listens."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -48,7 +48,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
 
 
 def sample(port: int, name: str, **labels: str) -> float:
-    """Return the value of one sample, -1 where it is not there."""
+    """Return the value of one sample, or -1 if it is missing."""
     for family in text_string_to_metric_families(ask(port, "/metrics")[1]):
         for found in family.samples:
             if found.name == name and labels.items() <= found.labels.items():
@@ -56,7 +56,7 @@ def sample(port: int, name: str, **labels: str) -> float:
     return -1.0
 
 
-def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: Path) -> None:
+def test_a_node_reports_its_metrics_health_and_readiness(tmp_path: Path, session_cache: Path) -> None:
     port = free_port()
     with node_process(
         tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}", "drain_timeout": 20}

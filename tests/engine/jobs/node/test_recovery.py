@@ -1,4 +1,4 @@
-"""What a node that starts makes of the jobs that were processing, beyond what `test_local` tells of publishing."""
+"""How a starting node treats jobs that were in processing; `test_local` has the tests of publishing."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def processing(ledger: Ledger) -> tuple[str, int]:
     return attempt.job_id, attempt.fence
 
 
-def test_what_is_published_already_is_kept_though_it_is_staged_once_more(
-    ledger: Ledger, folders: Folders
-) -> None:
+def test_a_published_job_is_kept_if_it_is_staged_again(ledger: Ledger, folders: Folders) -> None:
     job_id, fence = publishing(ledger)
     stage(folders.published(job_id), "first")
     stage(folders.staging(job_id, fence), "second")
@@ -67,7 +65,7 @@ def test_what_is_published_already_is_kept_though_it_is_staged_once_more(
 
 
 @pytest.mark.parametrize("in_the_way", ["a folder", "a full folder", "a file"])
-def test_what_is_in_the_way_and_no_published_job_stays_and_the_job_is_queued_again(
+def test_a_foreign_file_at_the_target_is_kept_and_the_job_queued_again(
     ledger: Ledger, folders: Folders, in_the_way: str
 ) -> None:
     job_id, fence = publishing(ledger)

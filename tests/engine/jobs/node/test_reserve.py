@@ -27,7 +27,7 @@ def test_an_eighth_of_the_free_space_that_is_required_is_held_until_it_is_given_
     assert blocks(path) >= 2_000_000
 
 
-def test_no_more_than_a_bound_is_held_and_what_an_earlier_node_held_counts(tmp_path: Path) -> None:
+def test_the_reserve_is_bounded_and_counts_that_of_an_earlier_node(tmp_path: Path) -> None:
     path = tmp_path / "reserve"
     LedgerReserve(path, min_free_mb=1000).hold()
     assert MOST_BYTES <= blocks(path) < MOST_BYTES + 10_000
@@ -35,7 +35,7 @@ def test_no_more_than_a_bound_is_held_and_what_an_earlier_node_held_counts(tmp_p
     assert blocks(path) < 2_010_000
 
 
-def test_nothing_is_held_of_a_disk_that_has_too_little(tmp_path: Path) -> None:
+def test_a_disk_with_too_little_space_has_no_reserve(tmp_path: Path) -> None:
     path = tmp_path / "reserve"
     LedgerReserve(path, min_free_mb=free_bytes(tmp_path) / 1e6 * 2).hold()
     assert not path.exists() or blocks(path) == 0

@@ -146,7 +146,7 @@ def test_wrong_input_fails_for_good_naming_its_scene(steady: RunningNode) -> Non
     sound(steady, job_id)
 
 
-def test_a_worker_killed_while_it_renders_costs_an_attempt_and_its_children_are_dead(
+def test_killing_a_rendering_worker_costs_an_attempt_and_ends_its_children(
     steady: RunningNode,
 ) -> None:
     job_id = submit(steady.ledger, long_story(), config={"video": {"compositor": "ffmpeg"}})

@@ -38,7 +38,7 @@ FILES = {
 
 
 class ScriptedDispatcher:
-    """A dispatcher whose attempts end as the test says."""
+    """A dispatcher whose attempts end as the test decides."""
 
     def __init__(self, folders: Folders, *, capacity: int = 2) -> None:
         self.folders, self.capacity = folders, capacity
@@ -263,7 +263,7 @@ def test_a_cancel_during_the_drain_is_a_cancel(bench: Bench) -> None:
     assert [ended.outcome for ended in bench.ended] == ["cancelled"]
 
 
-def test_no_job_begins_where_the_disk_has_too_little_room(tmp_path: Path) -> None:
+def test_no_job_starts_if_the_disk_has_too_little_space(tmp_path: Path) -> None:
     bench = Bench(tmp_path, node={"min_free_mb": 1e12})
     job_id = submit(bench.client, tiny_story())
     bench.step()
@@ -292,7 +292,7 @@ def test_no_job_begins_without_room_for_temporary_files_and_one_does_when_there_
     bench.client.close()
 
 
-def test_what_the_ledger_does_not_take_is_written_later_and_published_once(
+def test_a_result_that_the_ledger_cannot_store_is_written_later_and_published_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = submit(bench.client, tiny_story())

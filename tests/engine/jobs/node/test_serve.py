@@ -151,3 +151,13 @@ def test_a_worker_outlives_neither_the_node_nor_a_guard_that_was_killed_with_it(
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
         assert_sound(folders_of(node), [job_id])
+
+
+def test_a_ready_node_names_its_addresses_and_its_own_process(tmp_path: Path, session_cache: Path) -> None:
+    with node_process(tmp_path, cache=session_cache) as node:
+        node.wait_until_ready()
+        assert node.process is not None
+        line = next(line for line in node.log.read_text().splitlines() if "the node is ready" in line)
+        assert f"requests at {node.config.node.bind}, events at " in line
+        assert line.endswith(f"; process {node.process.pid}")
+        assert "{" not in line

@@ -70,7 +70,7 @@ def test_a_killed_server_accepts_requests_again_within_seconds(
 
 @pytest.mark.parametrize("curve", ["off", "on"])
 @pytest.mark.parametrize("stopped", ["server", "writer"])
-def test_a_server_that_stands_still_is_killed_with_its_writer_and_started_again(
+def test_a_server_that_hangs_is_killed_with_its_writer_and_restarted(
     tmp_path: Path, folders: Folders, guard: Guard, monkeypatch: pytest.MonkeyPatch, stopped: str, curve: str
 ) -> None:
     monkeypatch.setattr(server_process, "SILENT_SECONDS", 1.5)

@@ -1,4 +1,4 @@
-"""Sends a real server process what no client should, and sees that it lives, stays small and serves others meanwhile.
+"""Send a real server process malformed messages, and check that it survives, stays small and serves other clients.
 
     python -m tests.engine.jobs.server.fuzz_protocol --messages 100000 --seed 1
 
@@ -93,7 +93,7 @@ class Fuzzer:
 
     def _send(self, frames: list[bytes]) -> None:
         self._since += 1
-        if self._since > 2000:  # a connection ends with what it has not read
+        if self._since > 2000:  # a connection ends with unread bytes
             self._dealer.close(0)
             self._dealer, self._since = self._new_dealer(), 0
         self._dealer.send_multipart(frames)
@@ -201,7 +201,7 @@ class Fuzzer:
         """A request with parts that are too large together."""
         self._send([*self._request(), *[b"x" * 2_000_000] * self.random.randrange(1, 4)])
 
-    # --- by hand: connections -------------------------------------------------------------------------------
+    # --- hand-made connections -------------------------------------------------------------------------------
 
     def _raw(self, data: bytes, *, url: str | None = None) -> None:
         with socket.create_connection(address(url or self.server.requests), timeout=5) as sock:
@@ -260,7 +260,7 @@ class Fuzzer:
 
 
 class Steady:
-    """A well-behaved client in a process of its own: asks, waits for the answer, pauses; one in ten is a submit."""
+    """A well-behaved client in another process: it sends a request, waits for the reply, pauses; one in ten is a submit."""
 
     def __init__(self, server: RunningServer) -> None:
         spawn = multiprocessing.get_context("spawn")
@@ -272,7 +272,7 @@ class Steady:
         self._ours.recv()  # it has begun
 
     def result(self) -> tuple[dict[str, float], int, str | None]:
-        """Stop it; return latencies, the most memory that it saw the server process hold, and what went wrong."""
+        """Stop it; return latencies, the largest memory of the server process that it saw, and its errors."""
         self._ours.send("stop")
         latencies, memory, failure = (
             self._ours.recv() if self._ours.poll(3 * ANSWER_SECONDS) else ([], 0, "stuck")
@@ -312,7 +312,7 @@ def _be_steady(url: str, pid: int, pipe: Connection) -> None:
 
 
 def run(folder: Path, *, messages: int, seed: int, idle_seconds: float, rate: float = 0) -> dict[str, Any]:
-    """Flood a server process and return what was seen; `faults` is empty where everything held."""
+    """Flood a server process and return the measurements; `faults` is empty if every check passed."""
     config = node_config(folder, max_message_mb=4, max_queued=1_000_000, max_requests_per_second=1e6)
     with RunningServer(config) as server:
         with Speaker(server.requests) as speaker:

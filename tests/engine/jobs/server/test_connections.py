@@ -136,7 +136,7 @@ def test_a_descriptor_that_went_from_one_side_to_the_other_is_still_watched() ->
         watch = Connections(max_message=4 * MB, memory_budget=256 * MB)
         watch.add(requests, "requests")
         watch.add(events, "events")
-        told = list(watch._monitors)  # no thread: it is read by hand, the later news first
+        told = list(watch._monitors)  # no thread: the test reads, the later news first
         urls = []
         for sock in (requests, events):
             sock.bind("tcp://127.0.0.1:*")

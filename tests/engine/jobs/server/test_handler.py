@@ -29,7 +29,7 @@ from video_pipeline.engine.jobs.server.wire import IncomingRequest
 
 @dataclass
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that only the test moves."""
 
     now: float = 1000.0
 
@@ -103,7 +103,7 @@ def test_a_full_disk_acknowledges_nothing_of_the_batch_and_recovers(house: House
     assert codes(house.ask(("submit", {"story": wide}))) == ["ok"]
 
 
-def test_one_that_breaks_the_commit_does_not_take_the_others_with_it(
+def test_a_write_that_breaks_the_commit_fails_alone(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = house.ledger.queue.submit_all
@@ -258,7 +258,7 @@ def test_clients_on_other_machines_get_errors_without_logs_and_the_paths_of_the_
     assert seen["local"] == {("/srv/state/inbox/a.png: is cut short", ("Traceback …",))}
 
 
-def test_a_queued_job_tells_that_it_waits_for_disk_space(house: House) -> None:
+def test_a_queued_job_shows_that_it_waits_for_disk_space(house: House) -> None:
     job_id = house.submit()
     house.submit(scheduled_for="2099-01-01T00:00:00Z")
     house.handler.full = True

@@ -41,7 +41,7 @@ def wait_until_gone(pid: int) -> None:
         time.sleep(0.01)
 
 
-def test_when_the_writer_is_killed_the_server_exits_and_no_acknowledged_job_is_lost(tmp_path: Path) -> None:
+def test_killing_the_writer_ends_the_server_and_loses_no_acknowledged_job(tmp_path: Path) -> None:
     config = node_config(tmp_path)
     with RunningServer(config) as server, Speaker(server.requests, timeout=1) as speaker:
         kept = [speaker.ask("submit", {"story": STORY, "key": str(number)})["job_id"] for number in range(5)]
@@ -54,7 +54,7 @@ def test_when_the_writer_is_killed_the_server_exits_and_no_acknowledged_job_is_l
         assert not any(answer["created"] for answer in again)
 
 
-def test_the_writer_exits_with_the_server_however_that_ends(tmp_path: Path) -> None:
+def test_the_writer_exits_with_the_server_in_every_case(tmp_path: Path) -> None:
     config = node_config(tmp_path)
     with RunningServer(config) as server:
         pid = writer_of(server)

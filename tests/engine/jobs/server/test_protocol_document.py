@@ -1,4 +1,4 @@
-"""The bytes in docs/protocol.md are what a node takes and says."""
+"""The bytes in docs/protocol.md are those of a real node."""
 
 from __future__ import annotations
 

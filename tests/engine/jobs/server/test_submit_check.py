@@ -1,4 +1,4 @@
-"""What a submit is checked for, without sockets and without a ledger."""
+"""The checks of a submit, without sockets and without a ledger."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def refused(check: SubmitCheck, *, parts: tuple[bytes, ...] = (), **fields: Any)
     return caught.value.reply
 
 
-def test_a_job_has_what_the_submit_says_and_what_it_leaves_to_the_node(
+def test_a_job_has_the_submitted_values_and_otherwise_the_defaults_of_the_node(
     check: SubmitCheck, config: Config
 ) -> None:
     job = prepare(check, story=WITH_ID)
@@ -84,7 +84,7 @@ class TestDigest:
             )
             assert one.digest == two.digest
 
-    def test_everything_that_changes_the_job_changes_it(self, check: SubmitCheck) -> None:
+    def test_every_change_of_the_job_changes_the_digest(self, check: SubmitCheck) -> None:
         when = datetime(2030, 1, 1, tzinfo=UTC)
         submits: list[dict[str, Any]] = [
             {},
@@ -103,7 +103,7 @@ class TestDigest:
         parts = [prepare(check, story=IMAGE_STORY, parts=(part,)).digest for part in (PNG, PNG + b"x", PNG)]
         assert parts[0] == parts[2] != parts[1]
 
-    def test_what_says_nothing_of_the_content_does_not_change_it(self, check: SubmitCheck) -> None:
+    def test_fields_other_than_the_content_do_not_change_the_digest(self, check: SubmitCheck) -> None:
         plain = prepare(check)
         assert prepare(check, key="k", max_attempts=9, config={}).digest == plain.digest
         assert check.prepare(Submit(story=STORY), "another", ()).digest == plain.digest
@@ -124,7 +124,7 @@ class TestAssets:
             ({"image": "http://127.0.0.1:22/x"}, "scenes[0].image"),
         ],
     )
-    def test_no_scene_names_what_is_not_the_client_s(
+    def test_a_scene_cannot_name_stored_parts_of_other_jobs(
         self, check: SubmitCheck, own_id: dict[str, str], scene: dict[str, str], field: str
     ) -> None:
         error = refused(check, story={"title": "T", "scenes": [{"scene_id": "a", **scene}], **own_id})
@@ -132,7 +132,9 @@ class TestAssets:
         assert error.allowed
 
     @pytest.mark.parametrize("own_id", [{}, {"id": "mine"}])
-    def test_nor_does_the_music(self, check: SubmitCheck, own_id: dict[str, str]) -> None:
+    def test_the_music_cannot_be_a_stored_part_of_another_job(
+        self, check: SubmitCheck, own_id: dict[str, str]
+    ) -> None:
         error = refused(check, story={**STORY, **own_id, "music": "/etc/passwd"})
         assert (error.code, error.field) == ("INVALID_ASSET", "music.path")
 
@@ -146,7 +148,7 @@ class TestAssets:
             ({"video_pipeline": {"audio": {"music": "/etc/passwd"}}}, "audio.music"),
         ],
     )
-    def test_nor_does_the_configuration(
+    def test_the_configuration_cannot_name_stored_parts_of_other_jobs(
         self, check: SubmitCheck, own_id: dict[str, str], settings: dict[str, Any], field: str
     ) -> None:
         error = refused(check, story={**STORY, **own_id}, config=settings)
@@ -242,7 +244,7 @@ class TestConfig:
             error = refused(check, config=settings)
             assert (error.code, error.field) == ("INVALID_CONFIG", field)
 
-    def test_one_that_is_nested_too_deeply_is_refused(self, check: SubmitCheck) -> None:
+    def test_a_configuration_nested_too_deeply_is_refused(self, check: SubmitCheck) -> None:
         deep: dict[str, Any] = {}
         for _ in range(100_000):
             deep = {"a": deep}
@@ -250,7 +252,7 @@ class TestConfig:
         with pytest.raises(RequestError) as caught:
             check.prepare(submit, "anna", ())
         assert (caught.value.reply.code, caught.value.reply.field) == ("INVALID_CONFIG", "config")
-        while deep:  # taken apart by hand: freeing it at once would recurse
+        while deep:  # taken apart step by step: freeing it at once would recurse
             deep = deep.pop("a")
 
     def test_a_good_one_is_checked_once_and_a_bounded_number_is_remembered(
@@ -302,12 +304,12 @@ class TestStory:
         ("story", "field"),
         [
             ({}, "story.title"),
-            ({"title": "T", "scenes": [{"scene_id": "a", "duration": -1}]}, "story.scenes.0.duration"),
-            ({"title": "T", "scenes": [{"scene_id": "a", "position": 7}]}, "story.scenes.0.position"),
+            ({"title": "T", "scenes": [{"scene_id": "a", "duration": -1}]}, "story.scenes[0].duration"),
+            ({"title": "T", "scenes": [{"scene_id": "a", "position": 7}]}, "story.scenes[0].position"),
             ({"title": "T", "scenes": [{"scene_id": "a", "text": "x"}] * 2}, "story"),
         ],
     )
-    def test_a_wrong_one_is_refused_by_the_field_as_it_was_written(
+    def test_the_error_names_the_field_in_the_spelling_of_the_story(
         self, check: SubmitCheck, story: dict[str, Any], field: str
     ) -> None:
         error = refused(check, story=story)
@@ -330,7 +332,7 @@ class TestStory:
         ("config: it is nested too deeply: allowed: less", "config"),
     ],
 )
-def test_only_a_key_is_taken_for_a_field(message: str, field: str) -> None:
+def test_only_a_key_becomes_the_field_of_an_error(message: str, field: str) -> None:
     assert submit_check._config_field(message) == field
 
 

@@ -1,4 +1,4 @@
-"""What clients on other machines are not shown of a node."""
+"""The paths and logs that clients on other machines do not see."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ from video_pipeline.engine.jobs.server.views import without_paths
         ("media/a/b.jpg is missing", "media/a/b.jpg is missing"),
     ],
 )
-def test_of_absolute_paths_only_the_last_part_is_shown(text: str, shown: str) -> None:
+def test_only_the_last_part_of_an_absolute_path_is_shown(text: str, shown: str) -> None:
     assert without_paths(text) == shown

@@ -1,4 +1,4 @@
-"""Captions that are typed, that pop up, and whose words light up: what is seen on real frames."""
+"""Typed, popping and highlighted captions on real frames."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def render(folder: Path, words: Caption) -> tuple[Frames, CaptionArt]:
 
 
 def bright(frame: Frames) -> np.ndarray:
-    """Return where white or yellow letters are."""
+    """Return a mask of white or yellow letters."""
     return luma(frame) > GREY_Y + 60
 
 
@@ -89,7 +89,7 @@ def columns(mask: np.ndarray) -> tuple[int, int]:
 
 
 def letters(frame: Frames) -> int:
-    """Return the number of stretches of ink, which is that of letters where none touch."""
+    """Return the number of stretches of ink: the number of letters if none touch."""
     ink = bright(frame).any(axis=0)
     return int(np.count_nonzero(ink[1:] & ~ink[:-1]))
 
@@ -98,7 +98,7 @@ def letters(frame: Frames) -> int:
 
 
 @needs_native
-def test_letters_are_typed_at_a_steady_pace_where_nothing_is_spoken(tmp_path: Path) -> None:
+def test_letters_are_typed_at_a_steady_pace_without_narration(tmp_path: Path) -> None:
     frames, _ = render(tmp_path, caption("LILTFLETIL", animation="typewriter"))
     whole = frames[STOP - 1]
     assert letters(whole) == 10
@@ -106,7 +106,7 @@ def test_letters_are_typed_at_a_steady_pace_where_nothing_is_spoken(tmp_path: Pa
         frame = frames[START + at]
         count = sum(30 * letter // LETTERS_A_SECOND <= at for letter in range(10))
         assert letters(frame) == count, at
-        # What is there is at its place already: nothing moves.
+        # Letters that are shown are at their final place: nothing moves.
         assert not (bright(frame) & ~bright(whole)).any()
     assert letters(frames[START - 1]) == 0
     assert letters(frames[STOP]) == 0
@@ -133,7 +133,7 @@ def test_the_whole_text_ends_as_it_is_drawn_without_animation(tmp_path: Path) ->
         plain, _ = render(tmp_path, caption(text, style=style))
         assert (art.plate is not None) == (style.box is not None)
         difference = np.abs(typed[STOP - 1].astype(int) - plain[STOP - 1].astype(int))
-        # The box lies under the letters as a picture of its own: two roundings instead of one.
+        # The box is a separate picture under the letters: two roundings instead of one.
         assert difference.max() <= (2 if style.box else 0)
 
 
@@ -168,7 +168,7 @@ def test_words_of_both_directions_are_typed_in_the_order_they_are_read(tmp_path:
     left, right = columns(bright(frames[STOP - 1]))
     early, late = bright(frames[START + 18]), bright(frames[START + 30])
     assert columns(early)[0] > (left + right) / 2
-    # The Latin word stands on the left, and begins there.
+    # The Latin word is on the left.
     assert columns(late)[0] == left
     middle = late[:, (left + right) * 5 // 12 : (left + right) // 2]
     assert not middle.any()
@@ -178,7 +178,7 @@ def test_words_of_both_directions_are_typed_in_the_order_they_are_read(tmp_path:
 
 
 def lit(frame: Frames) -> np.ndarray:
-    """Return where chroma is that of the highlight, at luma's size."""
+    """Return a mask, of luma's size, of the pixels with the highlight's chroma."""
     _, u, _ = planes(frame)
     return np.repeat(np.repeat(u < 90, 2, axis=0), 2, axis=1)
 
@@ -234,7 +234,7 @@ def test_words_that_are_not_spoken_are_not_highlighted(tmp_path: Path) -> None:
     assert (art.spoken, art.text) == (None, None)
 
 
-def test_parts_of_a_picture_never_overlap_and_cover_it_when_all_is_typed(tmp_path: Path) -> None:
+def test_typed_parts_of_a_caption_never_overlap_and_cover_it_at_the_end(tmp_path: Path) -> None:
     spoken = FrameRange(START + 5, STOP - 5)
     text = "Two lines of words, שלום and hello, one under the other"
     words = caption(text, style=ROUND, animation="typewriter", highlight=YELLOW, spoken=spoken)

@@ -1,4 +1,4 @@
-"""Captions on real frames: where, when and in which colours they are seen."""
+"""Captions on real frames: their places, times and colours."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_caption_is_seen_in_exactly_its_frames(tmp_path: Path, form: str) -> N
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("animation", ["fade_in", "fade", "slide_up"])
-def test_an_animated_caption_comes_and_goes_over_its_frames(
+def test_an_animated_caption_appears_and_disappears_within_its_frames(
     tmp_path: Path, animation: CaptionAnimation, form: str
 ) -> None:
     frames, art = render(tmp_path, caption(form, animation=animation), size_px=(360, 640))
@@ -220,7 +220,7 @@ def test_the_colours_of_a_caption_are_bt709(
     assert_colour(pixel, bt709(*colour))
 
 
-def test_a_translucent_box_lets_its_share_of_the_picture_through(tmp_path: Path) -> None:
+def test_the_picture_shows_through_a_translucent_box(tmp_path: Path) -> None:
     for form in FORMS:
         style = replace(FORMS[form][1], size_px=24, box=Box(color=(0, 0, 0, 128), padding_px=20))
         frames, _ = render(tmp_path, caption(form, text="i", style=style), background=(200, 200, 200))
@@ -255,7 +255,7 @@ def test_a_text_of_five_thousand_characters_stays_inside_the_frame(tmp_path: Pat
     assert lines[-1] <= SIZE_PX[1] * (1 - area.bottom) + 1
 
 
-def test_what_was_drawn_once_is_found_in_the_cache(tmp_path: Path) -> None:
+def test_a_caption_is_drawn_once_and_then_cached(tmp_path: Path) -> None:
     _, first = render(tmp_path, caption("raster"), caption("drawtext"))
     written = {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.*")}
     _, second = render(tmp_path, caption("raster"), caption("drawtext"))
@@ -268,7 +268,7 @@ def test_what_was_drawn_once_is_found_in_the_cache(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut off", "one bit", "no picture"])
 @pytest.mark.parametrize("form", ["raster", "drawtext", "typed"])
-def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, form: str, damage: str) -> None:
+def test_a_corrupt_cache_entry_is_made_again(tmp_path: Path, form: str, damage: str) -> None:
     given = caption("raster", animation="typewriter") if form == "typed" else caption(form)
     timeline = timeline_of([clip_of(flat(tmp_path / "grey.png", GREY, SIZE_PX), 0, FRAMES)])
     timeline, cache = replace(timeline, captions=(given,)), ContentCache(tmp_path / "cache")

@@ -181,7 +181,7 @@ def test_many_scenes_make_one_graph(tmp_path: Path) -> None:
 # -- stills ---------------------------------------------------------------------------------------
 
 
-def test_a_camera_that_stands_still_shows_its_rectangle_from_the_first_frame_to_the_last(
+def test_a_still_camera_shows_its_rectangle_in_every_frame(
     tmp_path: Path,
 ) -> None:
     pixels = np.full((300, 300, 3), 40, np.uint8)

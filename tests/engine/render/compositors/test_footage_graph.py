@@ -250,7 +250,7 @@ def test_frames_that_only_their_container_calls_interlaced_are_deinterlaced(
 
 @pytest.mark.parametrize("suffix", ["gif", "mkv", "vp8.webm", "vp9.webm"])
 @pytest.mark.parametrize("fit", ["cover", "contain"])
-def test_a_transparent_clip_stands_on_black_as_a_still_does(tmp_path: Path, suffix: str, fit: str) -> None:
+def test_a_transparent_clip_is_flattened_on_black_like_a_still(tmp_path: Path, suffix: str, fit: str) -> None:
     picture, path = tmp_path / "p.png", tmp_path / f"f.{suffix}"
     pixels = np.zeros((96, 54, 4), np.uint8)
     pixels[:48] = (255, 255, 255, 0)

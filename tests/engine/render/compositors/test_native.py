@@ -179,7 +179,7 @@ def test_a_compositor_gets_its_captions_later(
     assert_frames_equal(draw_range(late, 60, 61), frames[60:61])
 
 
-def test_ranges_that_are_drawn_by_turns_have_frames_of_their_own(
+def test_ranges_drawn_alternately_do_not_share_frames(
     drawn: tuple[NativeCompositor, Frames, Frames],
 ) -> None:
     compositor, frames, _ = drawn
@@ -193,12 +193,14 @@ def test_ranges_that_are_drawn_by_turns_have_frames_of_their_own(
                 assert np.array_equal(frame, frames[at + number])
 
 
-# -- where points fall --------------------------------------------------------------------------------
+# -- positions of points --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("easing", EASINGS)
 @pytest.mark.parametrize("zoom", [1.2, 3.5])
-def test_points_fall_where_the_camera_says(tmp_path: Path, easing: Easing, zoom: float) -> None:
+def test_points_of_the_picture_are_drawn_where_the_camera_maps_them(
+    tmp_path: Path, easing: Easing, zoom: float
+) -> None:
     picture_px = (600, 1000)
     places = np.array([(250.3, 455.9), (350.6, 560.2)])
     source = still(tmp_path / "p.png", np.repeat(blobs(picture_px, places, 8)[..., None], 3, axis=2))
@@ -336,7 +338,7 @@ def test_clips_of_one_look_share_one_picture(tmp_path: Path) -> None:
     assert compositor.picture(clips[0]) is compositor.picture(clips[1])
 
 
-def test_a_still_that_is_gone_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_deleted_still_is_named(tmp_path: Path) -> None:
     source = textured(tmp_path / "t.png", 1)
     source.path.unlink()
     compositor = native_of(timeline_of([clip_of(source, 0, 5)], size_px=SIZE_PX))
@@ -361,7 +363,7 @@ sys.exit(3)
 """
 
 
-def test_a_process_that_ends_while_pictures_are_loaded_ends_as_it_means_to(tmp_path: Path) -> None:
+def test_a_process_that_ends_while_pictures_load_keeps_its_exit_status(tmp_path: Path) -> None:
     textured(tmp_path / "a.jpg", 1, (2400, 3200))
     for wait in np.linspace(0, 0.2, 11):
         command = [sys.executable, "-c", ENDS_WHILE_LOADING, str(tmp_path / "a.jpg"), str(wait)]

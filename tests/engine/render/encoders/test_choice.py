@@ -73,7 +73,10 @@ def test_libx264_is_probed_by_a_real_encode() -> None:
 def test_an_encoder_that_does_not_exist_is_reported_as_such() -> None:
     probe = probe_encoder("h264_nonsense")
     assert not probe.works
-    assert probe.reason == "video.codec: got 'h264_nonsense'; allowed: auto, h264_nvenc, libx264"
+    assert (
+        probe.reason
+        == "video.codec: got 'h264_nonsense' (did you mean 'h264_nvenc'?); allowed: auto, h264_nvenc, libx264"
+    )
 
 
 def test_probes_in_several_threads_all_read_the_same_log() -> None:
@@ -92,7 +95,7 @@ def test_asking_for_nvenc_works_or_says_why_not() -> None:
     with pytest.raises(UnavailableError) as caught:
         choose_encoder("h264_nvenc")
     text = str(caught.value)
-    assert "encoder 'h264_nvenc' is not usable here" in text
+    assert "video.codec: got 'h264_nvenc', which is not usable here" in text
     assert probe.reason in text
     assert probe.reason != "the probe encode failed"
     assert "allowed on this machine: auto, libx264" in text

@@ -58,7 +58,7 @@ def opened(data: bytes) -> av.container.InputContainer:
 # -- settings -------------------------------------------------------------------------------------
 
 
-def test_crf_beats_bitrate() -> None:
+def test_crf_overrides_bitrate() -> None:
     assert settings_of(crf=21, bitrate="5000k").options["crf"] == "21"
     assert "b" not in settings_of(crf=21, bitrate="5000k").options
     assert settings_of(bitrate="5000k").options["b"] == "5000k"
@@ -70,7 +70,7 @@ def test_crf_beats_bitrate() -> None:
 
 
 @pytest.mark.parametrize("preset", x264.PRESETS)
-def test_every_x264_preset_stands_for_one_of_nvenc(preset: str) -> None:
+def test_every_x264_preset_has_an_nvenc_preset(preset: str) -> None:
     assert settings_of(preset=preset).options["preset"] == preset
     assert settings_of("h264_nvenc", preset=preset).options["preset"] == nvenc.PRESET_FOR_X264[preset]
     assert nvenc.PRESET_FOR_X264[preset] in nvenc.PRESETS
@@ -132,7 +132,7 @@ def test_without_a_rate_the_quality_is_constant_and_capped_by_size(
     )
 
 
-def test_an_explicit_bit_rate_or_quality_is_kept_as_it_is() -> None:
+def test_an_explicit_bit_rate_or_quality_is_kept() -> None:
     average = settings_of(bitrate="8000k")
     assert (average.options["b"], vbv(average), "crf" in average.options) == ("8000k", {}, False)
     quality = settings_of(crf=18)
@@ -153,7 +153,7 @@ def test_gop_is_counted_in_seconds() -> None:
     assert settings_of(gop=0.001).gop_frames == 1
 
 
-def test_settings_are_the_same_in_words_for_the_manifest_and_for_ffmpeg() -> None:
+def test_settings_in_the_manifest_are_those_given_to_ffmpeg() -> None:
     settings = settings_of(bitrate="900k", tune="film")
     assert settings.describe()["tune"] == settings.ffmpeg_options()["tune"] == "film"
     assert settings.ffmpeg_options()["b:v"] == "900k"
@@ -281,7 +281,7 @@ def test_an_encoder_that_cannot_start_is_a_rendering_error_with_its_settings() -
     assert caught.value.details["options"]["preset"] == "nonsense"
 
 
-def test_an_error_of_the_frames_is_passed_on_as_it_is() -> None:
+def test_an_error_in_drawing_is_raised_unchanged() -> None:
     def broken() -> Iterator[Buffer]:
         yield from moving(3)
         raise RenderingError("no more pictures")

@@ -55,7 +55,7 @@ def test_a_sound_that_was_replaced_before_the_mix_is_named(
     assert not [*(tmp_path / "cache").rglob("*.*")]
 
 
-def test_a_sound_that_is_gone_before_the_mix_is_named(tmp_path: Path) -> None:
+def test_a_sound_that_is_deleted_before_the_mix_is_named(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", tone(400, 6))
     line = line_of(path)
     path.unlink()
@@ -94,7 +94,7 @@ def test_music_that_repeats_while_it_is_swapped_is_of_one_file_or_none(tmp_path:
     assert ended
 
 
-def test_a_track_without_a_hash_is_mixed_as_it_is(tmp_path: Path) -> None:
+def test_a_track_without_a_hash_is_mixed_unchecked(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", tone(400, 6))
     line = line_of(path)
     line = replace(line, audio=(replace(line.audio[0], sha256=""),))

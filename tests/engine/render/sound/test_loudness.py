@@ -1,4 +1,4 @@
-"""One constant gain to a loudness: how near it comes, what it never does, and how ffmpeg's end is told."""
+"""One constant gain to reach a loudness: its precision, its limits, and errors of ffmpeg."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def levelled(
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What ffmpeg was run for, in order; it is run all the same."""
+    """Record the purpose of each run of ffmpeg, in order; ffmpeg is still run."""
     seen: list[str] = []
     real = loudness.run_ffmpeg
 
@@ -97,7 +97,7 @@ def test_without_a_limiter_one_gain_is_enough(tmp_path: Path, runs: list[str]) -
     assert found.after.true_peak_db == pytest.approx(found.before.true_peak_db + found.gain_db, abs=0.11)
 
 
-def test_no_more_than_three_corrections_are_tried_and_no_peak_is_lowered_by_more_than_18_db(
+def test_at_most_three_corrections_are_tried_and_peaks_are_lowered_by_at_most_18_db(
     tmp_path: Path, runs: list[str]
 ) -> None:
     mix = mix_of(tmp_path, amplitude=0.0003, peaks=0.9)
@@ -110,7 +110,7 @@ def test_no_more_than_three_corrections_are_tried_and_no_peak_is_lowered_by_more
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, *measured: Loudness) -> tuple[list[list[str]], Path]:
-    """Let ffmpeg's meter say what a test wants; return the commands that were run."""
+    """Replace the readings of ffmpeg's meter by those of a test; return the commands that were run."""
     commands: list[list[str]] = []
     waiting = list(measured)
 
@@ -137,7 +137,7 @@ def limits_db(commands: list[list[str]]) -> list[float]:
 
 
 class TestSteps:
-    """The steps of the correction, by a meter that says what it is told: the arithmetic, not the sound."""
+    """The arithmetic of the correction, with given readings of the meter."""
 
     def run(self, path: Path, *, true_peak_db: float = -1) -> Levelled:
         return level(
@@ -152,13 +152,15 @@ class TestSteps:
         )
 
     @pytest.mark.parametrize("off", [0.2, -0.2, 0.1, 0.0])
-    def test_what_is_within_a_fifth_is_left(self, monkeypatch: pytest.MonkeyPatch, off: float) -> None:
+    def test_a_loudness_within_a_fifth_of_a_db_is_not_corrected(
+        self, monkeypatch: pytest.MonkeyPatch, off: float
+    ) -> None:
         commands, mix = scripted(monkeypatch, Loudness(-20, -12), Loudness(-14 + off, -6))
         found = self.run(mix)
         assert gains(commands) == [6]
         assert found == Levelled(Loudness(-20, -12), Loudness(-14 + off, -6), 6, limited=False)
 
-    def test_what_is_further_off_is_corrected_by_what_a_db_brought(
+    def test_a_larger_deviation_is_corrected_by_the_measured_effect_of_a_db(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         commands, mix = scripted(
@@ -206,7 +208,7 @@ class TestSteps:
         self.run(mix)
         assert limits_db(commands) == pytest.approx([-1, -1], abs=1e-6)
 
-    def test_where_the_gain_stayed_a_db_is_taken_to_bring_one_lu(
+    def test_a_correction_without_effect_is_followed_by_one_of_the_missing_lu(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         commands, mix = scripted(
@@ -222,16 +224,14 @@ class TestSteps:
         assert self.run(mix).gain_db == pytest.approx(gains(commands)[-1], abs=1e-4)
         assert len(set(gains(commands))) == 4
 
-    def test_after_three_corrections_it_ends_whatever_is_measured(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_levelling_ends_after_three_corrections(self, monkeypatch: pytest.MonkeyPatch) -> None:
         commands, mix = scripted(monkeypatch, Loudness(-20, -3), *[Loudness(-18, 0.5)] * 4)
         found = self.run(mix)
         assert len(commands) == 1 + 1 + 3
         assert found.gain_db == pytest.approx(gains(commands)[-1], abs=1e-4)
 
     @pytest.mark.parametrize(("peak_db", "limited"), [(-7.0, True), (-7.06, False), (-7.04, True)])
-    def test_the_limiter_works_where_the_gain_lifts_peaks_to_the_ceiling_less_the_meter_s_rounding(
+    def test_the_limiter_is_used_if_the_gain_lifts_peaks_to_the_ceiling_within_the_meters_rounding(
         self, monkeypatch: pytest.MonkeyPatch, peak_db: float, limited: bool
     ) -> None:
         commands, mix = scripted(monkeypatch, Loudness(-20, peak_db), Loudness(-14, -1))
@@ -240,7 +240,7 @@ class TestSteps:
         assert ("alimiter" in text) == limited
         assert ("whole_len=48000" in text) == limited
 
-    def test_what_cannot_be_measured_gets_no_gain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_sound_that_cannot_be_measured_gets_no_gain(self, monkeypatch: pytest.MonkeyPatch) -> None:
         commands, mix = scripted(monkeypatch, Loudness(-70, -30), Loudness(-70, -30))
         found = self.run(mix)
         assert gains(commands) == [0]
@@ -264,7 +264,7 @@ class TestSteps:
         assert commands[1][-1] == "out.wav"
         assert commands[1][commands[1].index("pcm_s24le") - 1] == "-acodec"
 
-    def test_a_log_without_measurement_names_what_was_done_and_the_command(
+    def test_the_error_for_a_log_without_measurement_names_the_step_and_the_command(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(loudness, "run_ffmpeg", lambda argv, **options: "nothing")
@@ -282,7 +282,7 @@ def python(program: str) -> list[str]:
     return [sys.executable, "-c", program]
 
 
-def test_the_log_is_what_was_written_to_stderr_and_stdin_is_empty() -> None:
+def test_the_log_is_standard_error_and_standard_input_is_empty() -> None:
     program = "import sys; print('out'); assert sys.stdin.read() == ''; sys.stderr.buffer.write(b'caf\\xff\\xc3\\xa9')"
     assert run_ffmpeg(python(program), what="a test", cancelled=lambda: False) == "caf\ufffdé"
 
@@ -327,7 +327,7 @@ def test_a_cancelled_run_is_killed_at_once() -> None:
     assert time.monotonic() - began < 30
 
 
-def test_cancelling_is_asked_for_often_and_a_run_that_goes_on_ends_well() -> None:
+def test_cancellation_is_polled_and_a_run_that_is_not_cancelled_completes() -> None:
     asked: list[float] = []
 
     def cancelled() -> bool:

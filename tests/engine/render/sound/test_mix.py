@@ -37,7 +37,7 @@ def render(folder: Path, line: Timeline, **options: object) -> tuple[AudioReport
 
 
 def measured(path: Path) -> tuple[float, float]:
-    """Integrated loudness and true peak, by an ffmpeg of its own."""
+    """Return integrated loudness and true peak, measured by a separate run of ffmpeg."""
     log = subprocess.run(
         [FFMPEG, "-nostdin", "-hide_banner", "-i", path, "-af", "ebur128=peak=true", "-f", "null", "-"],
         check=True,
@@ -184,7 +184,7 @@ def test_a_sound_too_short_to_measure_gets_no_gain_but_keeps_its_true_peak(tmp_p
     assert measured(report.path)[1] == pytest.approx(-1, abs=0.1)
 
 
-def test_the_summary_of_the_meter_is_read_whatever_stands_around_it() -> None:
+def test_the_summary_of_the_meter_is_found_among_other_lines() -> None:
     log = (
         "[Parsed_ebur128_0 @ 0x1] Summary:\n\n  Integrated loudness:\n    I:         -23.4 LUFS\n"
         "    Threshold: -33.5 LUFS\n\n  Loudness range:\n    LRA:         2.0 LU\n\n  True peak:\n"
@@ -240,7 +240,7 @@ def test_a_failing_ffmpeg_is_reported_and_leaves_what_was_there(tmp_path: Path) 
     assert target.read_bytes() == b"the last one"
 
 
-def test_a_sound_that_is_gone_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_deleted_sound_is_named_and_no_file_is_left(tmp_path: Path) -> None:
     line = timeline([track("narration", tmp_path / "gone.wav", 0, 1)], 30)
     folder = tmp_path / "out"
     folder.mkdir()

@@ -33,7 +33,7 @@ from video_pipeline.engine.render.sound.mixdown import (
 FFMPEG = Path(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def test_the_sound_of_a_clip_starts_where_its_pictures_start(tmp_path: Path) -> None:
+def test_the_sound_of_a_clip_starts_with_its_pictures(tmp_path: Path) -> None:
     sound = np.zeros(48000 * 5)
     sound[48000 * 3] = 0.9
     path = tmp_path / "clip.mp4"

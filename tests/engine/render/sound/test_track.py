@@ -1,4 +1,4 @@
-"""The sound as it goes into the video: encoded as it is mixed, with little on the disk however long it is."""
+"""The encoded sound of a video: it is mixed while it is encoded, with a bounded temporary file."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_failing_ffmpeg_is_reported_with_its_status(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_sound_that_is_gone_is_named_while_it_is_mixed_again(
+def test_a_sound_that_is_deleted_between_two_passes_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mix, "STORED_SECONDS", 1)
@@ -126,7 +126,9 @@ def test_a_sound_that_cannot_be_written_ends_the_mix(tmp_path: Path, monkeypatch
         produced(target, heard(tmp_path))
 
 
-def test_cancelling_stops_a_mix_that_nobody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelling_stops_a_mix_whose_output_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mix, "STORED_SECONDS", 1)
     slow = script(tmp_path / "ffmpeg", "exec sleep 60")
     asked = iter(range(1000))

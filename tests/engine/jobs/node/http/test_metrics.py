@@ -1,4 +1,4 @@
-"""What a node counts, as Prometheus reads it."""
+"""The metrics of a node in Prometheus' format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def values(metrics: Metrics) -> dict[str, float]:
     return found
 
 
-def test_the_names_of_the_guide_are_there_before_anything_happened() -> None:
+def test_the_original_counters_exist_before_the_first_job() -> None:
     found = values(PrometheusMetrics(slots=2))
     assert found["videos_generated_total"] == 0
     assert found["video_generation_duration_seconds_count"] == 0
@@ -96,7 +96,7 @@ def test_the_servers_counters_continue_after_a_restart() -> None:
     assert found["video_pipeline_frontend_starts_total"] == 2
 
 
-def test_totals_that_others_keep_are_taken_over() -> None:
+def test_totals_counted_by_the_server_process_are_adopted() -> None:
     metrics = PrometheusMetrics()
     for total in (3, 3, 7):
         metrics.commits(total=total, seconds=total / 100)
@@ -151,6 +151,6 @@ assert not {"prometheus_client", "zmq", "msgpack"} & set(sys.modules)
     assert done.returncode == 0, done.stderr
 
 
-def test_with_prometheus_it_is_used() -> None:
+def test_prometheus_is_used_if_it_is_installed() -> None:
     opened: Any = open_metrics(slots=3)
     assert values(opened)["video_pipeline_slots"] == 3

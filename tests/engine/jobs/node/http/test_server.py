@@ -99,12 +99,12 @@ def test_a_stalled_loop_is_reported(
 @pytest.mark.parametrize(
     "path", ["/", "/metrics/", "/metrics/..", "/../etc/passwd", "/readyz%00", "//readyz"]
 )
-def test_everything_else_is_not_found(server: HealthServer, path: str) -> None:
+def test_other_paths_are_not_found(server: HealthServer, path: str) -> None:
     assert ask(server, path)[0] == 404
 
 
 @pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_nothing_can_be_changed(server: HealthServer, verb: str) -> None:
+def test_only_get_and_head_are_allowed(server: HealthServer, verb: str) -> None:
     status, _, headers = ask(server, "/metrics", verb)
     assert status == 405
     assert headers["allow"] == "GET, HEAD"
@@ -123,7 +123,7 @@ def test_nothing_can_be_changed(server: HealthServer, verb: str) -> None:
         b"GET /metrics HTTP/1.1\r\n" + b"x" * (REQUEST_MAX_BYTES - 23),
     ],
 )
-def test_what_is_no_request_is_refused(server: HealthServer, data: bytes) -> None:
+def test_a_malformed_request_is_refused(server: HealthServer, data: bytes) -> None:
     assert raw(server, data).startswith(b"HTTP/1.1 400 ")
 
 
@@ -202,7 +202,7 @@ def test_a_bind_of_another_form_names_the_key(bind: str) -> None:
         parse_bind(bind)
 
 
-def test_a_closed_server_is_gone(health: Health) -> None:
+def test_a_closed_server_refuses_connections(health: Health) -> None:
     server = HealthServer("127.0.0.1:0", metrics=PrometheusMetrics(), health=health)
     server.close()
     with pytest.raises(OSError, match="refused"):

@@ -1,0 +1,42 @@
+"""Name the command-line option in an error about a value that an option gave."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from video_pipeline.engine.jobs.client.transport import KEY_NAMES
+
+OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "aspect": ("--aspect", ("video.default_aspect_ratio",)),
+    "size": ("--size", ("video.size",)),
+    "fps": ("--fps", ("video.fps",)),
+    "compositor": ("--compositor", ("video.compositor",)),
+    "encoder": ("--encoder", ("video.codec",)),
+    "preset": ("--preset", ("video.preset",)),
+    "crf": ("--crf", ("video.crf",)),
+    "bitrate": ("--bitrate", ("video.bitrate",)),
+    "bind": ("--bind", ("node.bind",)),
+    "workers": ("--workers", ("workers",)),
+    "slots": ("--slots", ("processing.max_concurrent_jobs",)),
+    "connect": ("--connect", ("connect",)),
+    "timeout": ("--timeout", ("timeout",)),
+    "key_file": ("--key-file", (KEY_NAMES["key_file"], "key_file")),
+    "node_key": ("--node-key", (KEY_NAMES["node_key"], "node_key")),
+    "key": ("--key", ("submit: key", "key")),
+    "schedule": ("--schedule", ("submit: scheduled_for",)),
+    "max_attempts": ("--max-attempts", ("submit: max_attempts",)),
+    "job_id": ("JOB", ("status: job_id",)),
+    "job_ids": ("JOB", ("cancel: job_id", "retry: job_id")),
+    "name": ("NAME", ("client name",)),
+}
+"""The option (or argument) of each attribute that argparse sets, and how an error about its value begins."""
+
+
+def name_options(message: str, arguments: argparse.Namespace) -> str:
+    """Return an error's message in which each line about the value of a given option begins with that option."""
+    for attribute, (option, beginnings) in OPTION_NAMES.items():
+        if getattr(arguments, attribute, None) is not None:
+            begins = "|".join(re.escape(beginning) for beginning in beginnings)
+            message = re.sub(rf"^(?:option: )?(?:{begins})(?:\[\d+\])?(?=:| \()", option, message, flags=re.M)
+    return "\n".join(dict.fromkeys(message.splitlines()))  # both sides of a size give the same line
