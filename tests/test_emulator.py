@@ -117,7 +117,7 @@ def test_a_lost_card_is_lost_for_later_processes_and_the_other_goes_on(driver: E
 
 def test_a_call_that_hangs_never_returns(driver: EmulatedDriver) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        driver.python(f'{ENCODE}\nencode("h264_nvenc", {{}})', faults="EncodePicture=hang:3", timeout=4)
+        driver.python(f'{ENCODE}\nencode("h264_nvenc", {{}})', faults="EncodePicture=hang:3", timeout=2)
     assert "hang EncodePicture" in driver.calls()
 
 

@@ -15,6 +15,8 @@ from video_pipeline.engine.errors import UnavailableError
 
 PACKAGE = "video_pipeline.engine"
 
+LOG_LINES = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -32,20 +34,33 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a member works on this machine, and why or why not. `log` holds program output that explains it."""
+    """Whether a member works on this machine, and why or why not. `log` holds program output that explains it.
+
+    With `machine` it may work later, such as when another program has ended.
+    """
 
     name: str
     works: bool
     reason: str
     log: str = ""
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The member that a render uses, and why. The selection is made once, before rendering."""
+    """The member that a render uses, and why. The selection is made once, before rendering.
+
+    `log` has the program output of preferred members that do not work here.
+    """
 
     name: str
     reason: str
+    log: tuple[str, ...] = ()
+
+
+def last_lines(log: str) -> list[str]:
+    """Return the last lines of a program's output that say anything."""
+    return [line.strip() for line in log.splitlines() if line.strip()][-LOG_LINES:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +114,14 @@ class Family:
         """
         if wanted == "auto":
             skipped: list[str] = []
+            log: list[str] = []
             for member in self.members:
                 found = probe(member.name)
                 if found.works:
-                    return Selection(found.name, "; ".join(skipped) or found.reason)
+                    return Selection(found.name, "; ".join(skipped) or found.reason, tuple(log))
                 if member.record is not None:
                     skipped.append(f"{member.name} is not usable: {found.reason}")
+                    log += [f"{member.name}: {line}" for line in last_lines(found.log)]
             raise UnavailableError(f"no {self.kind} is usable here: {'; '.join(skipped)}")
         self.member(wanted)
         found = probe(wanted)
@@ -113,8 +130,15 @@ class Family:
         usable = [
             member.name for member in self.members if member.name != wanted and probe(member.name).works
         ]
-        detail = f"\n  {found.log.strip().splitlines()[0]}" if found.log.strip() else ""
+        lines = last_lines(found.log)
         raise UnavailableError(
-            f"{self.kind} {wanted!r} is not usable here: {found.reason}; "
-            f"allowed on this machine: {', '.join(['auto', *usable])}{detail}"
+            "\n  ".join(
+                [
+                    f"{self.kind} {wanted!r} is not usable here: {found.reason}; "
+                    f"allowed on this machine: {', '.join(['auto', *usable])}",
+                    *lines,
+                ]
+            ),
+            log=lines,
+            machine=found.machine,
         )

@@ -109,11 +109,12 @@ class EmulatedDriver:
         }
 
     def run(
-        self, *argv: str | Path, timeout: float = 60, **settings: Any
+        self, *argv: str | Path, stdin: str | None = None, timeout: float = 60, **settings: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a program on the emulated machine."""
         return subprocess.run(
             argv,
+            input=stdin,
             env=self.environment(**settings),
             capture_output=True,
             text=True,

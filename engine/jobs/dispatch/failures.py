@@ -37,10 +37,22 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def classify(error: BaseException) -> Failure:
     """Return the kind of a failure, the class of the exception and its message."""
+    if _machine(error):  # before memory: FFmpeg reports that of the GPU by a MemoryError too
+        return Failure("machine", type(error).__name__, _message(error))
     if any(isinstance(cause, MemoryError) for cause in causes(error)):
         return Failure("retryable", "MemoryLimit", "the worker ran out of memory")
-    message = (str(error) or repr(error))[:MESSAGE_CHARACTERS]
-    return Failure(_kind(error), type(error).__name__, message)
+    return Failure(_kind(error), type(error).__name__, _message(error))
+
+
+def _message(error: BaseException) -> str:
+    return (str(error) or repr(error))[:MESSAGE_CHARACTERS]
+
+
+def _machine(error: BaseException) -> bool:
+    """Return whether an error says itself that the machine is at fault."""
+    return any(
+        isinstance(cause, PipelineError) and cause.details.get("machine") is True for cause in causes(error)
+    )
 
 
 def _kind(error: BaseException) -> FailureKind:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from functools import cache
+from typing import Any, Literal, cast
 
+import av
+
+from video_pipeline.engine.config.families import ENCODERS
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError
 
@@ -35,21 +40,69 @@ class EncoderSettings:
         return {"c:v": self.encoder, "g": str(self.gop_frames), **options}
 
 
+FaultKind = Literal["absent", "machine", "options"]
+"""absent: the machine does not have it. machine: it may work later. options: it cannot do what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of line in FFmpeg's log: a pattern, and what it means, in which `\\1` is the pattern's first group.
+
+    A `weak` one decides only if no other line does.
+    """
+
+    pattern: str
+    meaning: str
+    kind: FaultKind
+    weak: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
     """One encoder of FFmpeg, as ENCODERS lists it.
 
     `options` returns FFmpeg's options for a configuration and a GOP length in frames, or raises ConfigError
-    naming a wrong key. `versions` returns what its bytes depend on besides them. `explain_log` turns the log
-    of a failed encode into one sentence, or nothing if FFmpeg's own message says it. With `on_gpu` its
-    sessions are those of a GPU.
+    naming a wrong key. `versions` returns what its bytes depend on besides them. `faults` says what lines of
+    FFmpeg's log mean. With `on_gpu` its sessions are those of a GPU. `simpler` returns configurations to try if
+    the GPU cannot do what the encoder does by default, each with its reason.
     """
 
     name: str
     options: Callable[[Video, int], dict[str, str]]
     versions: Callable[[], dict[str, Any]]
-    explain_log: Callable[[str], str] = lambda log: ""
+    faults: tuple[Fault, ...] = ()
     on_gpu: bool = False
+    simpler: Callable[[Video], tuple[tuple[Video, str], ...]] = lambda video: ()
+
+
+def load_encoder(name: str) -> Encoder:
+    """Return the record of an encoder; raise UnavailableError for a name that ENCODERS lacks."""
+    return cast(Encoder, ENCODERS.load(name))
+
+
+def find_fault(lines: Sequence[str], faults: Sequence[Fault]) -> Fault | None:
+    """Return the first fault that a line of a log matches, with the meaning filled in."""
+    for weak in (False, True):
+        for line in lines:
+            for fault in faults:
+                if fault.weak == weak and (found := re.search(fault.pattern, line)):
+                    return replace(fault, meaning=found.expand(fault.meaning))
+    return None
+
+
+@cache
+def known_words(encoder: str, option: str) -> frozenset[str]:
+    """Return the words that FFmpeg's encoder takes for an option, or none if it takes any text or is not there."""
+    try:
+        context = av.CodecContext.create(encoder, "w")
+    except ValueError:
+        return frozenset()
+    return frozenset(
+        choice.name
+        for known in context.supported_options.private
+        if known.name == option
+        for choice in known.choices
+    )
 
 
 def quality_text(value: float) -> str:
@@ -58,7 +111,10 @@ def quality_text(value: float) -> str:
 
 
 def check_option(key: str, value: str | None, allowed: tuple[str, ...], encoder: str) -> None:
-    """Raise ConfigError if a key of `video` has a value that the encoder lacks."""
+    """Raise ConfigError if a key of `video` has a value that the encoder lacks, by its own list too."""
+    known = known_words(encoder, key)
+    if known:
+        allowed = tuple(word for word in allowed if word in known)
     if value is not None and value not in allowed:
         raise ConfigError(f"video.{key}: got {value!r}; allowed with {encoder}: {', '.join(allowed)}")
 

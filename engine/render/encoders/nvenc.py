@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.encoders.base import Encoder, check_option, quality_text
+from video_pipeline.engine.render.encoders.base import Encoder, Fault, check_option, quality_text
 
 PRESETS: Final = ("p1", "p2", "p3", "p4", "p5", "p6", "p7")
 TUNES: Final = ("hq", "uhq", "ll", "ull", "lossless")
@@ -26,36 +25,134 @@ PRESET_FOR_X264: Final = {
 }
 """The NVENC preset to use if the configuration names an x264 preset."""
 
-NO_DEVICE: Final = r"No NVENC capable devices found|No capable devices found"
-"""FFmpeg's last line after most faults; it explains nothing if an earlier line does."""
-
-FAULTS: Final[tuple[tuple[str, str], ...]] = (
-    (r"Cannot load libcuda\.so", "no NVIDIA driver on this machine"),
-    (r"Cannot load nvcuda\.dll", "no NVIDIA driver on this machine"),
-    (
+FAULTS: Final = (
+    Fault(r"Cannot load (libcuda\.so|nvcuda\.dll)", "no NVIDIA driver on this machine", "absent"),
+    Fault(
         r"Cannot load (libnvidia-encode\.so|nvEncodeAPI)",
         "the driver's encoder library is missing (in a container: the `video` driver capability)",
+        "absent",
     ),
-    (
-        r"Driver does not support the required nvenc API version",
-        "the NVIDIA driver is too old for this FFmpeg",
+    Fault(
+        r"Cannot load (cu\w+|[Nn]v\w+)",
+        r"the NVIDIA driver is too old for this FFmpeg: it has no \1",
+        "absent",
     ),
-    (r"unsupported device \(2\)", "this GPU has no NVENC"),
-    (r"incompatible client key \(21\)", "every NVENC session that the driver allows is taken"),
-    (r"out of memory \(10\)", "NVENC is out of sessions or memory"),
-    (r"cu(Init|DeviceGet\w*|Ctx\w+)\(.*failed", "CUDA could not be started"),
-    (r"less than the minimum", "the picture is smaller than NVENC encodes"),
+    Fault(
+        r"required nvenc API version\. Required: (\S+) Found: (\S+)",
+        r"the NVIDIA driver is too old for this FFmpeg: its NVENC API is \2, and \1 is needed",
+        "absent",
+    ),
+    Fault(
+        r"minimum required Nvidia driver for nvenc is (\S+)",
+        r"the NVIDIA driver is too old for this FFmpeg: \1 is needed",
+        "absent",
+    ),
+    Fault(
+        r"Failed to (query nvenc max version|create nvenc instance): (.*)",
+        r"the driver's encoder library does not start: \2",
+        "absent",
+    ),
+    Fault(r"OpenEncodeSessionEx failed: unsupported device \(2\)", "this GPU has no NVENC", "absent"),
+    Fault(
+        r"OpenEncodeSessionEx failed: incompatible client key \(21\)",
+        "every NVENC session that the driver allows is taken",
+        "machine",
+    ),
+    Fault(
+        r"OpenEncodeSessionEx failed: out of memory \(10\)", "NVENC is out of sessions or memory", "machine"
+    ),
+    Fault(r"OpenEncodeSessionEx failed: (.*)", r"NVENC opens no session: \1", "machine"),
+    Fault(r"Max B-frames \d+ exceed 0", "this GPU encodes no B-frames with this codec (video.bf)", "options"),
+    Fault(
+        r"Max B-frames (\d+) exceed (\d+)",
+        r"this GPU encodes at most \2 B-frames in a row (video.bf), not \1",
+        "options",
+    ),
+    Fault(
+        r"Width (\d+) exceeds (\d+)",
+        r"this GPU encodes pictures of at most \2 pixels width, not \1",
+        "options",
+    ),
+    Fault(
+        r"Height (\d+) exceeds (\d+)",
+        r"this GPU encodes pictures of at most \2 pixels height, not \1",
+        "options",
+    ),
+    Fault(
+        r"macroblock count (\d+) exceeds maximum of (\d+)",
+        r"the picture is larger than this GPU encodes: \1 macroblocks, at most \2",
+        "options",
+    ),
+    Fault(
+        r"Frame Dimension less than the minimum|less than the minimum supported",
+        "the picture is smaller than NVENC encodes",
+        "options",
+    ),
+    Fault(r"RC lookahead not supported", "this GPU has no lookahead (video.lookahead)", "options"),
+    Fault(r"Temporal AQ not supported", "this GPU has no temporal AQ (video.aq)", "options"),
+    Fault(
+        r"Multiple reference frames are not supported",
+        "this GPU has one reference frame only (video.refs)",
+        "options",
+    ),
+    Fault(r"Lossless encoding not supported", "this GPU encodes nothing lossless (video.tune)", "options"),
+    Fault(r"Codec not supported", "this GPU has no encoder for this codec", "absent"),
+    Fault(r"Requested GPU (\d+), but only (\d+)", r"there is no GPU \1: this machine has \2", "absent"),
+    Fault(
+        r"([A-Z][\w -]*) (?:is|are )?not supported|doesn't support required NVENC features",
+        r"this GPU cannot do what the options ask for: \g<0>",
+        "options",
+    ),
+    Fault(r"Value (\S+) for parameter '(\S+)' out of range (.*)", r"\2: got \1; allowed: \3", "options"),
+    Fault(
+        r'Unable to parse "(\S+)" option value "(.*)"', r"this FFmpeg's encoder has no \1 named \2", "options"
+    ),
+    Fault(r"Error setting option (\S+) to value (.*)\.", r"this FFmpeg's encoder takes no \1=\2", "options"),
+    Fault(
+        r"Cannot get the preset configuration: (.*)",
+        r"NVENC does not have this preset and tune: \1",
+        "options",
+    ),
+    Fault(r"InitializeEncoder failed: out of memory.*", "the GPU's memory is full", "machine"),
+    Fault(r"InitializeEncoder failed: (.*)", r"NVENC does not take these options: \1", "options"),
+    Fault(r"CUDA_ERROR_OUT_OF_MEMORY", "the GPU's memory is full", "machine"),
+    Fault(
+        r"cuInit\(.*CUDA_ERROR_NO_DEVICE|No CUDA capable devices found",
+        "CUDA could not be started: it sees no GPU (CUDA_VISIBLE_DEVICES, or a container without one)",
+        "absent",
+    ),
+    Fault(
+        r"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
+        "CUDA could not be started: the driver's libraries and its kernel module have different versions",
+        "absent",
+    ),
+    Fault(
+        r"cu(?:Init|DeviceGet\w*|DeviceComputeCapability|CtxCreate\w*|DevicePrimaryCtx\w*)\(.*failed"
+        r"(?: -> (\w+))?",
+        r"CUDA could not be started: \1",
+        "machine",
+    ),
+    Fault(r"(cu\w+)\(.*failed(?: -> (\w+))?", r"the GPU failed: \2 (\1)", "machine"),
+    Fault(
+        r"Primary context already active",
+        "another library of this process uses the GPU in a way that FFmpeg cannot share",
+        "machine",
+    ),
+    Fault(
+        r"(?:Create\w+Buffer|GetSequenceParams|CreateBitstreamBuffer) failed: out of memory.*",
+        "the GPU's memory is full",
+        "machine",
+    ),
+    Fault(
+        r"EncodePicture failed!: (.*)|Failed (?:un)?(?:locking|mapping|registering)\b.*|\w+ failed!?: .*\(\d+\).*"
+        r"|Error (?:registering|mapping) an input resource.*|Could not register an input HW frame.*",
+        r"the GPU stopped encoding: \g<0>",
+        "machine",
+    ),
+    # FFmpeg's last line after most faults.
+    Fault(r"No (NVENC )?capable devices found", "no GPU here can encode", "absent", weak=True),
 )
 """Lines of FFmpeg's log and what each means. The first line that matches decides."""
-
-
-def explain_log(log: str) -> str:
-    """Return the meaning of a failed encode's log: that of its first line that FAULTS knows."""
-    for line in log.splitlines():
-        for pattern, meaning in FAULTS:
-            if re.search(pattern, line):
-                return meaning
-    return "no GPU here can encode" if re.search(NO_DEVICE, log) else "the probe encode failed"
 
 
 def nvenc_options(video: Video, gop_frames: int) -> dict[str, str]:
@@ -88,5 +185,5 @@ def nvenc_versions() -> dict[str, Any]:
 
 
 H264_NVENC: Final = Encoder(
-    name="h264_nvenc", options=nvenc_options, versions=nvenc_versions, explain_log=explain_log, on_gpu=True
+    name="h264_nvenc", options=nvenc_options, versions=nvenc_versions, faults=FAULTS, on_gpu=True
 )

@@ -19,8 +19,8 @@ from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.config.sections import parse_bit_rate
 from video_pipeline.engine.errors import ConfigError, RenderingError
 from video_pipeline.engine.render.encoders import nvenc, x264
-from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.encoders.choice import load_encoder, probe_encoder
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
+from video_pipeline.engine.render.encoders.choice import probe_encoder
 from video_pipeline.engine.render.encoders.encode import encode_segment
 from video_pipeline.engine.render.planes import Buffer
 
