@@ -23,13 +23,14 @@ class Member:
     """One member of a family: its name in the configuration, what it does, and what it needs to work.
 
     `record` is the object that implements it, as `module:NAME` below `video_pipeline.engine`; None for a
-    name that is reserved and not implemented in this version.
+    name that is reserved and not implemented in this version. One that is `by_name_only` is never taken by `auto`.
     """
 
     name: str
     summary: str
     needs: str
     record: str | None
+    by_name_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ class Family:
             skipped: list[str] = []
             log: list[str] = []
             for member in self.members:
+                if member.by_name_only:
+                    continue
                 found = probe(member.name)
                 if found.works:
                     return Selection(found.name, "; ".join(skipped) or found.reason, tuple(log))
@@ -128,7 +131,9 @@ class Family:
         if found.works:
             return Selection(wanted, "asked for by name")
         usable = [
-            member.name for member in self.members if member.name != wanted and probe(member.name).works
+            member.name
+            for member in self.members
+            if member.name != wanted and not member.by_name_only and probe(member.name).works
         ]
         lines = last_lines(found.log)
         raise UnavailableError(

@@ -6,14 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
 from typing import Any, Literal, cast
-
-import av
 
 from video_pipeline.engine.config.families import ENCODERS
 from video_pipeline.engine.config.sections import Video
-from video_pipeline.engine.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +30,9 @@ class EncoderSettings:
     def ffmpeg_options(self) -> dict[str, str]:
         """Return the same settings as output options of the ffmpeg program."""
         options = dict(self.options)
+        tag = load_encoder(self.encoder).tag
+        if tag:
+            options["tag:v"] = tag
         bit_rate = options.pop("b", None)
         if bit_rate is not None:
             options["b:v"] = bit_rate
@@ -63,7 +62,7 @@ class Encoder:
 
     `options` returns FFmpeg's options for a configuration and a GOP length in frames, or raises ConfigError
     naming a wrong key. `versions` returns what its bytes depend on besides them. `faults` says what lines of
-    FFmpeg's log mean. With `on_gpu` its sessions are those of a GPU. `simpler` returns configurations to try if
+    FFmpeg's log mean. `tag` is the codec's name in MP4 files if FFmpeg would choose another. With `on_gpu` its sessions are those of a GPU. `simpler` returns configurations to try if
     the GPU cannot do what the encoder does by default, each with its reason.
     """
 
@@ -71,6 +70,7 @@ class Encoder:
     options: Callable[[Video, int], dict[str, str]]
     versions: Callable[[], dict[str, Any]]
     faults: tuple[Fault, ...] = ()
+    tag: str = ""
     on_gpu: bool = False
     simpler: Callable[[Video], tuple[tuple[Video, str], ...]] = lambda video: ()
 
@@ -90,40 +90,9 @@ def find_fault(lines: Sequence[str], faults: Sequence[Fault]) -> Fault | None:
     return None
 
 
-@cache
-def known_words(encoder: str, option: str) -> frozenset[str]:
-    """Return the words that FFmpeg's encoder takes for an option, or none if it takes any text or is not there."""
-    try:
-        context = av.CodecContext.create(encoder, "w")
-    except ValueError:
-        return frozenset()
-    return frozenset(
-        choice.name
-        for known in context.supported_options.private
-        if known.name == option
-        for choice in known.choices
-    )
-
-
-def quality_text(value: float) -> str:
-    """Return a crf or cq as FFmpeg reads it."""
-    return f"{value:g}"
-
-
-def check_option(key: str, value: str | None, allowed: tuple[str, ...], encoder: str) -> None:
-    """Raise ConfigError if a key of `video` has a value that the encoder lacks, by its own list too."""
-    known = known_words(encoder, key)
-    if known:
-        allowed = tuple(word for word in allowed if word in known)
-    if value is not None and value not in allowed:
-        raise ConfigError(f"video.{key}: got {value!r}; allowed with {encoder}: {', '.join(allowed)}")
-
-
 def encoder_settings(encoder: Encoder, video: Video) -> EncoderSettings:
     """Return the settings of an encoder from the configuration; raise ConfigError naming a wrong key."""
     width, height = video.canvas_px()
     gop_frames = max(1, round(video.gop * video.fps))
     options = encoder.options(video, gop_frames)
-    if video.tune is not None:
-        options["tune"] = video.tune
     return EncoderSettings(encoder.name, width, height, video.fps, gop_frames, options)

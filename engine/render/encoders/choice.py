@@ -34,16 +34,21 @@ class _Tried:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     outcomes: dict[str, tuple[Trial, float]] = field(default_factory=dict)
+    silent: tuple[Trial, float] | None = None
 
     def outcome(self, settings: EncoderSettings) -> Trial:
         """Return what comes of these settings."""
         key = json.dumps({**asdict(settings), "fps": str(settings.fps)}, sort_keys=True)
         with self.lock:
             known = self.outcomes.get(key)
+            if known is None and load_encoder(settings.encoder).on_gpu:
+                known = self.silent
             if known and (known[0].kind != "machine" or time.monotonic() - known[1] < AGAIN_SECONDS):
                 return known[0]
             found = try_settings(settings)
             self.outcomes[key] = found, time.monotonic()
+            if found.silent:
+                self.silent = self.outcomes[key]
             return found
 
 
@@ -54,6 +59,7 @@ def forget_trials() -> None:
     """Forget which encoders work, so that they are tried again."""
     with _TRIED.lock:
         _TRIED.outcomes.clear()
+        _TRIED.silent = None
 
 
 def _ways(name: str, video: Video) -> Iterator[tuple[EncoderSettings, str]]:

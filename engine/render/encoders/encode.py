@@ -93,6 +93,9 @@ def _encode(frames: Iterator[Buffer], settings: EncoderSettings, threads: int, w
 def _configure(context: av.VideoCodecContext, settings: EncoderSettings, threads: int) -> None:
     context.width, context.height = settings.width_px, settings.height_px
     context.pix_fmt = "yuv420p"
+    tag = load_encoder(settings.encoder).tag
+    if tag:
+        context.codec_tag = tag
     context.time_base = 1 / settings.fps
     context.gop_size = settings.gop_frames
     context.thread_count = threads

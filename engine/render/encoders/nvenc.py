@@ -1,29 +1,20 @@
-"""NVENC: the H.264 encoder of NVIDIA GPUs."""
+"""NVENC: the encoders of NVIDIA GPUs for H.264, HEVC and AV1."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from video_pipeline.engine.config.sections import Video
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.encoders.base import Encoder, Fault, check_option, quality_text
+from video_pipeline.engine.render.encoders.base import Encoder, Fault
+from video_pipeline.engine.render.encoders.options import quality_options, table_options
 
-PRESETS: Final = ("p1", "p2", "p3", "p4", "p5", "p6", "p7")
-TUNES: Final = ("hq", "uhq", "ll", "ull", "lossless")
+DEFAULTS: Final[dict[str, str | int]] = {"tune": "hq", "bf": 2, "aq": "spatial"}
+"""The encoders' values for keys that are null."""
 
-PRESET_FOR_X264: Final = {
-    "ultrafast": "p1",
-    "superfast": "p1",
-    "veryfast": "p2",
-    "faster": "p3",
-    "fast": "p4",
-    "medium": "p4",
-    "slow": "p5",
-    "slower": "p6",
-    "veryslow": "p7",
-    "placebo": "p7",
-}
-"""The NVENC preset to use if the configuration names an x264 preset."""
+LOSSLESS: Final = "lossless"
+"""The tune that has no rate."""
 
 FAULTS: Final = (
     Fault(r"Cannot load (libcuda\.so|nvcuda\.dll)", "no NVIDIA driver on this machine", "absent"),
@@ -155,27 +146,31 @@ FAULTS: Final = (
 """Lines of FFmpeg's log and what each means. The first line that matches decides."""
 
 
-def nvenc_options(video: Video, gop_frames: int) -> dict[str, str]:
-    """Return the options of NVENC; raise ConfigError naming a wrong key."""
-    del gop_frames  # the encoder's context has it
-    preset = PRESET_FOR_X264.get(video.preset, video.preset)
-    check_option("preset", preset, PRESETS, H264_NVENC.name)
-    check_option("tune", video.tune, TUNES, H264_NVENC.name)
-    options = {
-        "preset": preset,
-        "tune": "hq",
-        "rc": "vbr",
-        "spatial-aq": "1",
-        "bf": "2",
-        "forced-idr": "1",
-    }
+def _options_of(encoder: str, video: Video) -> dict[str, str]:
+    """Return the options of one of NVENC's encoders; raise ConfigError naming a wrong key."""
+    options = table_options(video, encoder, defaults=DEFAULTS) | {"forced-idr": "1"}
+    if options["tune"] == LOSSLESS:
+        for key in ("crf", "bitrate", "max_bitrate", "bufsize"):
+            if getattr(video, key) is not None:
+                raise ConfigError(
+                    f"video.{key}: got {getattr(video, key)!r}; leave it out: video.tune {LOSSLESS} has no rate"
+                )
+        return options
+    options["rc"] = "vbr"
     rate = video.rate_control()
-    if rate.bitrate is not None:
-        return options | {"b": rate.bitrate}
-    if rate.crf is not None:
-        options |= {"cq": quality_text(rate.crf), "b": "0"}
     if rate.max_bit_rate is not None:
-        options |= {"maxrate": str(rate.max_bit_rate), "bufsize": str(2 * rate.max_bit_rate)}
+        options["maxrate"] = str(rate.max_bit_rate)
+    if rate.bitrate is not None:
+        options["b"] = rate.bitrate
+        if rate.buffer_bits is not None or rate.max_bit_rate is not None:
+            options["bufsize"] = str(rate.buffer_bits or 2 * (rate.max_bit_rate or 0))
+    elif rate.crf is not None:
+        if rate.buffer_bits is not None:
+            raise ConfigError(
+                f"video.bufsize: got {video.bufsize!r}; {encoder} has a buffer only with video.bitrate and without "
+                "video.crf"
+            )
+        options |= quality_options(rate.crf, encoder) | {"b": "0"}
     return options
 
 
@@ -184,6 +179,26 @@ def nvenc_versions() -> dict[str, Any]:
     return {"gpus": [[gpu.name, gpu.driver] for gpu in gpus()[0]]}
 
 
-H264_NVENC: Final = Encoder(
-    name="h264_nvenc", options=nvenc_options, versions=nvenc_versions, faults=FAULTS, on_gpu=True
-)
+def _without_b_frames(video: Video) -> tuple[tuple[Video, str], ...]:
+    """Return the configuration for a GPU without B-frames, unless it asks for some itself."""
+    if video.bf is not None:
+        return ()
+    return ((video.model_copy(update={"bf": 0}), "without B-frames, which this GPU does not encode"),)
+
+
+def _encoder(name: str, *, tag: str = "") -> Encoder:
+    # The encoder's context has the GOP.
+    return Encoder(
+        name=name,
+        options=lambda video, gop_frames: _options_of(name, video),
+        versions=nvenc_versions,
+        faults=FAULTS,
+        tag=tag,
+        on_gpu=True,
+        simpler=_without_b_frames,
+    )
+
+
+H264_NVENC: Final = _encoder("h264_nvenc")
+HEVC_NVENC: Final = _encoder("hevc_nvenc", tag="hvc1")  # the tag that Apple's players take
+AV1_NVENC: Final = _encoder("av1_nvenc")

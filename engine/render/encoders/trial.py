@@ -37,12 +37,16 @@ TRIAL_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of a trial: whether it worked, why not, the kind of that, and FFmpeg's lines."""
+    """What came of a trial: whether it worked, why not, the kind of that, and FFmpeg's lines.
+
+    With `silent` the driver did not answer in time, and other trials would wait for it as long.
+    """
 
     works: bool
     reason: str
     kind: FaultKind | None = None
     log: tuple[str, ...] = ()
+    silent: bool = False
 
 
 def try_settings(settings: EncoderSettings) -> Trial:
@@ -98,7 +102,7 @@ def _try_apart(settings: EncoderSettings, *, seconds: float = TRIAL_SECONDS) -> 
         process.kill()
         # A process inside the kernel's driver is not ended by that, and is not waited for.
         threading.Thread(target=process.communicate, name="trial", daemon=True).start()
-        return Trial(False, f"the GPU's driver did not answer in {seconds:g} s", "machine")
+        return Trial(False, f"the GPU's driver did not answer in {seconds:g} s", "machine", silent=True)
     if process.returncode == 0:
         found = json.loads(out.splitlines()[-1])
         return Trial(**{**found, "log": tuple(found["log"])})

@@ -30,7 +30,10 @@ def test_libx264_is_probed_by_a_real_encode() -> None:
 def test_an_encoder_that_does_not_exist_is_reported_as_such() -> None:
     probe = probe_encoder("h264_nonsense")
     assert not probe.works
-    assert probe.reason == "video.codec: got 'h264_nonsense'; allowed: auto, h264_nvenc, libx264"
+    assert (
+        probe.reason
+        == "video.codec: got 'h264_nonsense'; allowed: auto, h264_nvenc, libx264, hevc_nvenc, av1_nvenc"
+    )
 
 
 def test_probes_in_several_threads_all_read_the_same_log() -> None:
@@ -117,3 +120,18 @@ def test_an_encoder_asked_for_by_name_that_lacks_something_is_an_error(driver: E
     assert uhq["message"] == "video.tune: got 'uhq'; allowed with h264_nvenc: hq, ll, ull, lossless"
     assert (small["error"], small["kind"]) == ("UnavailableError", "permanent")
     assert "Height 1920 exceeds 1024" in small["message"]
+
+
+def test_a_driver_that_does_not_answer_is_waited_for_once_by_all_encoders(driver: EmulatedDriver) -> None:
+    script = """
+import time
+from video_pipeline.engine.render.encoders import choice, trial
+real = trial._try_apart
+choice.try_settings = lambda settings: real(settings, seconds=2) if settings.encoder != "libx264" else trial._try_here(settings)
+started = time.monotonic()
+for encoder in ("h264_nvenc", "hevc_nvenc", "av1_nvenc"):
+    print(choice.probe_encoder(encoder).reason)
+print(time.monotonic() - started < 4)
+"""
+    done = driver.python(script, faults="cuInit=hang")
+    assert done.stdout.splitlines() == ["the GPU's driver did not answer in 2 s"] * 3 + ["True"], done.stderr
