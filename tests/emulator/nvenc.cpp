@@ -134,7 +134,26 @@ NVENCSTATUS failure(const char* call, void* encoder) {
     if (const NVENCSTATUS status = failure(call, encoder)) return status; \
   } while (0)
 
+// The sequence header of an AV1 temporal unit, whose OBUs all have their sizes (AV1 specification, 5.3).
+Bytes av1_header(const Bytes& unit) {
+  for (size_t at = 0; at + 1 < unit.size();) {
+    const size_t start = at;
+    const int type = unit[at] >> 3 & 15;
+    at += unit[at] & 4 ? 2 : 1;  // an extension is a byte more
+    size_t size = 0;
+    for (int shift = 0; at < unit.size(); shift += 7) {
+      const uint8_t byte = unit[at++];
+      size |= static_cast<size_t>(byte & 127) << shift;
+      if (!(byte & 128)) break;
+    }
+    at = std::min(at + size, unit.size());
+    if (type == 1) return Bytes(unit.begin() + start, unit.begin() + at);
+  }
+  return {};
+}
+
 void put_headers(Bytes& to, const Session& session) {
+  if (session.codec == Codec::kAv1) to = av1_header(session.av1);
   if (session.codec == Codec::kH264) put_h264_headers(to, session.format);
   if (session.codec == Codec::kHevc) put_hevc_headers(to, session.format);
 }
@@ -168,7 +187,7 @@ void read_planes(const Buffer& input, const Format& format, Bytes& pixels) {
 void code(Session& session, const Waiting& waiting, Output& output, bool reference) {
   output.data.clear();
   if (waiting.idr) {
-    put_headers(output.data, session);
+    if (session.codec != Codec::kAv1) put_headers(output.data, session);
     session.frame_num = 0;
     session.idr_shown = waiting.shown;
     session.idr_number++;

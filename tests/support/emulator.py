@@ -8,7 +8,8 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     lost="0:10"                                 card 0 is gone after ten pictures
     sessions=3                                  sessions of all processes together
     capabilities="NUM_MAX_BFRAMES=0,…"          what the cards can do
-    codecs="h264,hevc,av1"                      for av1, a picture that a real encoder made is returned
+    codecs="h264,hevc,av1"                      what the cards encode; for av1, which they cannot, each picture is
+    av1=PATH                                    that of this file, which `av1_picture` makes
     api=0xC2                                    the version of NVENC's API, here 12.2
     name="NVIDIA GeForce RTX 4090"              the cards' name, to which their number is added
     primary=1                                   the primary context is in use
@@ -23,8 +24,12 @@ import subprocess
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
+
+import av
+import numpy as np
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ROOT / "tests" / "emulator"
@@ -42,6 +47,19 @@ FLAGS: Final = (
     *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC"),
     *("-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
 )
+
+
+def av1_picture(path: Path, *, width: int, height: int) -> Path:
+    """Write one grey picture, encoded by a real AV1 encoder."""
+    context = av.CodecContext.create("libsvtav1", "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+    context.framerate, context.time_base = Fraction(30), Fraction(1, 30)
+    context.options = {"preset": "12"}
+    grey = av.VideoFrame.from_ndarray(np.full((height * 3 // 2, width), 128, np.uint8), format="yuv420p")
+    packets = [*context.encode(grey), *context.encode(None)]
+    path.write_bytes(bytes(packets[0]))
+    return path
 
 
 class NotBuiltError(Exception):
