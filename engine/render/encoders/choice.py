@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from video_pipeline.engine.common.registry import Probe, Selection
@@ -70,14 +70,22 @@ def _ways(name: str, video: Video) -> Iterator[tuple[EncoderSettings, str]]:
         yield encoder_settings(encoder, simpler), reason
 
 
-def _try_ways(name: str, video: Video) -> tuple[Probe, EncoderSettings | None]:
-    """Return whether an encoder works for a configuration, and the settings with which it does."""
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Settings with which an encoder works, and what they leave out."""
+
+    settings: EncoderSettings
+    left_out: str
+
+
+def _try_ways(name: str, video: Video) -> tuple[Probe, _Way | None]:
+    """Return whether an encoder works for a configuration, and how it does."""
     first: Trial | None = None
     for settings, left_out in _ways(name, video):
         trial = _TRIED.outcome(settings)
         if trial.works:
             reason = "; ".join(filter(None, (trial.reason, left_out)))
-            return Probe(name, True, reason), settings
+            return Probe(name, True, reason), _Way(settings, left_out)
         first = first or trial
         if trial.kind != "options":
             break
@@ -98,22 +106,22 @@ def choose_encoding(video: Video) -> Encoding:
 
     Raises ConfigError for a key that the encoder does not take, UnavailableError for one that does not work here.
     """
-    working: dict[str, EncoderSettings] = {}
+    working: dict[str, _Way] = {}
     refused: dict[str, str] = {}
     wrong: list[str] = []
 
     def probe(name: str) -> Probe:
         try:
-            found, settings = _try_ways(name, video)
+            found, way = _try_ways(name, video)
         except ConfigError as error:
             if name == video.codec:
                 raise
             wrong.append(str(error))
             return Probe(name, False, str(error))
-        if settings is None:
+        if way is None:
             refused[name] = found.reason
         else:
-            working[name] = settings
+            working[name] = way
         return found
 
     try:
@@ -123,4 +131,7 @@ def choose_encoding(video: Video) -> Encoding:
             others = [f"{name} is not usable: {reason}" for name, reason in refused.items()]
             raise ConfigError("\n  ".join([*wrong, *others])) from error
         raise
-    return Encoding(chosen, working[chosen.name])
+    way = working[chosen.name]
+    if way.left_out and way.left_out not in chosen.reason:
+        chosen = replace(chosen, reason=f"{chosen.reason}; {way.left_out}")
+    return Encoding(chosen, way.settings)

@@ -122,17 +122,19 @@ class Row:
         return self.x264 if encoder == "libx264" else self.nvenc
 
 
-def _words(option: str, *words: str) -> dict[str, dict[str, str]]:
+def _each_word(option: str, *words: str) -> dict[str, dict[str, str]]:
     return {word: {option: word} for word in words}
 
 
 OPTIONS: Final = (
     Row(
         key="preset",
-        x264=Words(_words("preset", *X264_PRESETS)),
-        nvenc=Words(_words("preset", *NVENC_PRESETS), NVENC_FOR_X264),
+        x264=Words(_each_word("preset", *X264_PRESETS)),
+        nvenc=Words(_each_word("preset", *NVENC_PRESETS), NVENC_FOR_X264),
     ),
-    Row(key="tune", x264=Words(_words("tune", *X264_TUNES)), nvenc=Words(_words("tune", *NVENC_TUNES))),
+    Row(
+        key="tune", x264=Words(_each_word("tune", *X264_TUNES)), nvenc=Words(_each_word("tune", *NVENC_TUNES))
+    ),
     # NVENC's cq 0 means that it chooses.
     Row(key="crf", x264=Amount("crf", 0, 51), nvenc=Amount("cq", 0, 51, above=True)),
     Row(key="bitrate", x264=Apart("b"), nvenc=Apart("b")),
@@ -154,7 +156,7 @@ OPTIONS: Final = (
             }
         ),
     ),
-    Row(key="multipass", x264=None, nvenc=Words(_words("multipass", "disabled", "qres", "fullres"))),
+    Row(key="multipass", x264=None, nvenc=Words(_each_word("multipass", "disabled", "qres", "fullres"))),
 )
 """Every key of `video` that is an encoder's option."""
 

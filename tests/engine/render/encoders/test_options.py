@@ -186,6 +186,7 @@ def test_a_gpu_without_b_frames_encodes_without_them_unless_they_are_asked_for(
         ],
     )
     assert (default["encoder"], default["options"]["bf"]) == ("hevc_nvenc", "0")
+    assert default["reason"] == "asked for by name; without B-frames, which this GPU does not encode"
     assert asked["error"] == "UnavailableError"
     assert "this GPU encodes no B-frames with this codec (video.bf)" in asked["message"]
     assert (auto["encoder"], auto["options"]["bf"]) == ("libx264", "2")
