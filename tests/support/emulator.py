@@ -68,7 +68,7 @@ class NotBuiltError(Exception):
 
 def build() -> Path:
     """Build the libraries, unless that was done, and return their folder; raise NotBuiltError."""
-    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+    compiler = shutil.which(os.environ.get("CXX") or "c++") or shutil.which("g++")
     if sys.platform != "linux" or compiler is None:
         raise NotBuiltError("the driver emulator needs Linux and a C++ compiler")
     if not HEADER.is_file():
