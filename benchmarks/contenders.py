@@ -1,7 +1,7 @@
-"""The contenders: this engine whole and in parts, the plain ffmpeg command, graphs written by hand, the encoder.
+"""Commands to compare: the engine and parts of it, a plain ffmpeg command, handwritten graphs, the encoder alone.
 
-Each is a command line, so that start-up, decoding of the pictures and writing of the file count for all of
-them alike, and all run the same ffmpeg program. The peers are in `peers.py`.
+Each contender is a command line, so start-up, picture decoding and file writing count for all of them. All
+use the same ffmpeg program. Other libraries (MoviePy, MovieLite) are in `peers.py`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.by_hand import zoompan_video_argv
+from benchmarks.handwritten import zoompan_video_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, Workload
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.render.encoders.base import encoder_settings, load_encoder
 
 GOP_SECONDS = 2
-"""The engine's default distance of keyframes, given to the others where they let it be chosen."""
+"""The engine's default keyframe interval; contenders that have such an option get it too."""
 
 READY_FRAMES_MAX_BYTES = 4 * 2**30
 SHARED_MEMORY = Path("/dev/shm")
 
 ReadyFrom = Literal["graph", "native"]
-"""Whose frames lie ready for the encoders."""
+"""Which contender draws the frames that the encode-only contenders read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Settings:
     bitrate: str | None = None
 
     def ffmpeg_options(self, fps: int) -> tuple[str, ...]:
-        """Return the engine's own settings, x264's parameters included, as output options of the ffmpeg program."""
+        """Return the engine's encoder settings, with its x264 parameters, as ffmpeg output options."""
         quality: dict[str, Any] = {"bitrate": self.bitrate} if self.bitrate else {"crf": self.crf}
         video = Video(fps=Fraction(fps), preset=self.preset, gop=GOP_SECONDS, **quality)
         options = encoder_settings(load_encoder("libx264"), video).ffmpeg_options()
@@ -64,10 +64,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A command that renders `frames` frames into `output`; `differs` says where its work is not the same.
+    """A command that renders `frames` frames into `output`.
 
-    Without an output it draws frames and keeps none. A command that `prints_seconds` prints JSON whose
-    `working_s` are its seconds without start-up.
+    `differs` describes how its work differs from the engine's. Without an output it draws the frames and
+    discards them. If `prints_seconds` is set, it prints JSON with its seconds without start-up as `working_s`.
     """
 
     name: str
@@ -88,7 +88,7 @@ def engine(
     compositor: str = "auto",
     options: tuple[str, ...] = (),
 ) -> Contender:
-    """Return this engine's own command, with nothing taken from its caches."""
+    """Return the engine's `render` command with its caches off."""
     named = compositor != "auto"
     output = folder / (f"engine-{compositor}.mp4" if named else "engine.mp4")
     return Contender(
@@ -121,9 +121,9 @@ def _shape(work: Workload) -> tuple[str, ...]:
 
 
 def compiled_command(work: Workload, settings: Settings, folder: Path) -> tuple[str, ...]:
-    """Return the one ffmpeg command line that makes the engine's pictures; its last argument is the output.
+    """Return the single ffmpeg command that draws the engine's pictures; its last argument is the output.
 
-    What it reads beside the photographs (captions, the mixed sound) is made here, so not in its time.
+    Its other inputs (captions, mixed sound) are made here, outside the measured time.
     """
     printed = measure(
         (
@@ -150,7 +150,7 @@ def compiled_command(work: Workload, settings: Settings, folder: Path) -> tuple[
 
 
 def plain_command(work: Workload, *, compiled: tuple[str, ...]) -> Contender:
-    """Return the compiled ffmpeg command as a contender."""
+    """Return the contender that runs the compiled ffmpeg command."""
     return Contender(
         name="plain ffmpeg command",
         argv=compiled,
@@ -162,32 +162,31 @@ def plain_command(work: Workload, *, compiled: tuple[str, ...]) -> Contender:
 
 
 def graph_only(work: Workload, *, compiled: tuple[str, ...]) -> Contender:
-    """Return the compiled command without its encoder: the frames are thrown away."""
+    """Return the compiled command without its encoder; the frames are discarded."""
     first_map = compiled.index("-map")
     return Contender(
         name="plain graph, no encoding",
         argv=(*compiled[: first_map + 2], "-f", "null", "-"),
         output=None,
         frames=work.frames,
-        differs="the plain command's filter graph, its frames thrown away",
+        differs="the plain command's filter graph, its frames discarded",
         slow=True,
     )
 
 
 def zoompan_graph(work: Workload, folder: Path, *, ffmpeg: str) -> Contender:
-    """Return the graph of zoompan, drawtext and xfade as it is written by hand, its frames thrown away."""
+    """Return the handwritten graph of zoompan, drawtext and xfade without an encoder; the frames are discarded."""
     return Contender(
         name="zoompan graph, no encoding",
         argv=(*zoompan_video_argv(ffmpeg, work, folder / "zoompan"), "-f", "null", "-"),
         output=None,
         frames=work.frames,
-        differs="zoompan over a picture of the frame's size, drawtext and xfade, as they are written by hand: "
-        "moves in whole pixels",
+        differs="handwritten graph: zoompan on a picture of the frame's size, drawtext and xfade; moves in whole pixels",
     )
 
 
 def native_frames(work: Workload, *, compositor: str = "native") -> Contender:
-    """Return the command that draws every frame and encodes none."""
+    """Return the command that draws every frame and encodes nothing."""
     return Contender(
         name=f"{compositor} frames, no encoding",
         argv=(
@@ -196,7 +195,7 @@ def native_frames(work: Workload, *, compositor: str = "native") -> Contender:
         ),
         output=None,
         frames=work.frames,
-        differs="the renderer's segments and threads, its frames thrown away; planning counts in the whole command",
+        differs="the renderer's segments and threads, its frames discarded; planning counts in the whole command",
         prints_seconds=True,
     )
 
@@ -205,10 +204,10 @@ def native_frames(work: Workload, *, compositor: str = "native") -> Contender:
 def ready_frames(
     work: Workload, *, compiled: tuple[str, ...], drawn_by: ReadyFrom = "graph"
 ) -> Iterator[tuple[Path, int]]:
-    """Make the workload's frames once, raw yuv420p, in memory where there is room; yield the file and the count.
+    """Draw the workload's frames once as raw yuv420p, in memory if they fit; yield the file and the frame count.
 
-    They are those of the compiled command or of the native compositor. If they are more than
-    READY_FRAMES_MAX_BYTES, the file holds the first ones only.
+    The compiled command or the native compositor draws them. If they exceed READY_FRAMES_MAX_BYTES, the file
+    holds only the first ones.
     """
     width, height = work.size_px
     frame_bytes = width * height * 3 // 2
@@ -230,7 +229,7 @@ def ready_frames(
 
 
 def _graphs_frames(raw: Path, *, compiled: tuple[str, ...], frames: int) -> None:
-    """Write the compiled command's frames: by a lossless encoding, since that command writes MP4."""
+    """Write the compiled command's frames, by way of a lossless encoding because that command writes MP4."""
     lossless = BUILD / "lossless.mp4"
     exact = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "0", "-profile:v", "high444")
     measure((*compiled[:-1], *exact, str(lossless)))
@@ -246,7 +245,7 @@ def _graphs_frames(raw: Path, *, compiled: tuple[str, ...], frames: int) -> None
 def encode_only(
     work: Workload, settings: Settings, folder: Path, *, ffmpeg: str, raw: Path, frames: int
 ) -> Contender:
-    """Return the command that only encodes ready frames, in one stream with x264's own threads."""
+    """Return the command that only encodes the drawn frames, as one stream with x264's own threads."""
     output = folder / "encode.mp4"
     width, height = work.size_px
     return Contender(
@@ -266,7 +265,7 @@ def encode_only(
 def segments_encoded_only(
     work: Workload, settings: Settings, folder: Path, *, raw: Path, frames: int
 ) -> Contender:
-    """Return the command that only encodes ready frames, in the renderer's segments, and stitches them."""
+    """Return the command that only encodes the drawn frames, in the renderer's segments, and joins them."""
     output = folder / "encode-segments.mp4"
     return Contender(
         name="segments encoded only",

@@ -1,7 +1,7 @@
-"""Draw every frame of a story as the renderer does, and encode none.
+"""Draw every frame of a story as the renderer does, without encoding.
 
-The timeline's segments are drawn side by side by as many threads as there are cores. Prints JSON: frames, the
-seconds of drawing (decoding the pictures is in them, planning is not) and of the whole program.
+One thread per core draws the timeline's segments in parallel. Prints JSON: frames, the seconds of drawing
+(with picture decoding, without planning) and of the whole program.
 
     python -m benchmarks.draw STORY [--size 1080x1920] [--fps 30] [--compositor native]
 """
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def draw_video(compositor: Compositor, *, workers: int, raw: Path | None = None) -> int:
-    """Draw every segment, `workers` of them at a time, and return the number of frames drawn.
+    """Draw all segments, `workers` at a time, and return the number of frames drawn.
 
-    With `raw` the frames are kept in that file, yuv420p, in their order.
+    If `raw` is given, the frames are written to that file in order, as yuv420p.
     """
     from video_pipeline.engine.render.compositors.raw_frames import Children
 
@@ -61,7 +61,7 @@ def draw_video(compositor: Compositor, *, workers: int, raw: Path | None = None)
 
 
 def main() -> int:
-    """Draw a story and print what it took."""
+    """Draw a story and print the seconds it took."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.draw",
         description=__doc__,
@@ -69,7 +69,7 @@ def main() -> int:
     )
     add_options(parser)
     parser.add_argument("--workers", type=int, default=cores(), help="segments at a time; default: the cores")
-    parser.add_argument("--raw", type=Path, metavar="FRAMES.yuv", help="keep the frames, raw yuv420p")
+    parser.add_argument("--raw", type=Path, metavar="FRAMES.yuv", help="write frames here, raw yuv420p")
     options = parser.parse_args()
     from video_pipeline.engine.common.process import return_freed_memory
 

@@ -1,6 +1,6 @@
-"""How long a story takes that was rendered before: unchanged, and with one caption changed.
+"""Time a second render of a story: unchanged, and with one caption changed.
 
-Each round starts with an empty cache folder and runs `render` three times, as a user does who edits a story.
+Each round starts with an empty cache folder and runs `render` three times, like a user who edits a story.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COLD, UNCHANGED, EDITED = "empty cache", "unchanged", "one caption changed"
 
 
 def edited(work: Workload) -> Workload:
-    """Return the workload with another caption in its middle scene; its story keeps its name."""
+    """Return the workload with a different caption in its middle scene; the story file keeps its name."""
     middle = len(work.captions) // 2
     captions = tuple(
         f"{caption} Again." if number == middle else caption for number, caption in enumerate(work.captions)
@@ -39,7 +39,7 @@ def measure_edits(
     repeats: int,
     source: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the wall seconds of each command, by round; raise RuntimeError for a wrong number of frames."""
+    """Return the wall seconds of each command in each round; raise RuntimeError if a frame count is wrong."""
     work = make_workload(scenes=scenes, scene_seconds=scene_seconds, source=source, report=say)
     output = folder / "edit.mp4"
     argv = (
@@ -79,5 +79,5 @@ def measure_edits(
 
 
 def share(walls: Sequence[float], cold: Sequence[float]) -> float:
-    """Return the median over the rounds of a command's time in parts of the cold one's of its round."""
+    """Return a command's time as a share of the cold render's time: the median over the rounds."""
     return statistics.median(wall / first for wall, first in zip(walls, cold, strict=True))

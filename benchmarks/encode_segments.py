@@ -1,7 +1,7 @@
-"""Encode ready raw frames as the renderer does: one-thread encoders on its own segments, stitched into one MP4.
+"""Encode raw frames from a file as the renderer does: one single-thread encoder per segment, joined into one MP4.
 
-What the renderer would take if drawing took nothing. Prints JSON: frames, the seconds of encoding and
-stitching (planning is not in them) and of the whole program.
+This is the time that a render would take if drawing cost nothing. Prints JSON: frames, the seconds of encoding
+and joining (without planning) and of the whole program.
 
     python -m benchmarks.encode_segments STORY FRAMES.yuv -o OUT.mp4 [--preset veryfast] [--crf 21 | --bitrate 8000k]
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadyFrames:
-    """A compositor whose frames lie ready in a file, yuv420p, the first of them or all."""
+    """A compositor that reads its frames from a yuv420p file, which may hold only the first ones."""
 
     drawn_by: Compositor
     raw: Path
@@ -41,44 +41,44 @@ class ReadyFrames:
 
     @property
     def timeline(self) -> Timeline:
-        """What the frames show."""
+        """The timeline that the frames show."""
         return self.drawn_by.timeline
 
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
-        """Return the compositor that can draw the frames with these captions."""
+        """Return the original compositor with these captions."""
         return self.drawn_by.with_captions(captions)
 
     def without_captions(self) -> Compositor:
-        """Return the compositor that can draw them bare."""
+        """Return the original compositor without captions."""
         return self.drawn_by.without_captions()
 
     @property
     def frame_bytes(self) -> int:
-        """The size of a frame."""
+        """The size of a frame in bytes."""
         return self.timeline.width_px * self.timeline.height_px * 3 // 2
 
     def identity(self) -> dict[str, Any]:
-        """Return what a cache would tell the frames by; they are never kept."""
+        """Return a cache key; it is never used because no segment is cached."""
         return {"name": self.name}
 
     def segments(self) -> tuple[FrameRange, ...]:
-        """Return the renderer's segments, cut where the file ends."""
+        """Return the renderer's segments, cut off at the end of the file."""
         from video_pipeline.engine.timing import FrameRange
 
         ready = FrameRange(0, self.raw.stat().st_size // self.frame_bytes)
         return tuple(seen for segment in self.drawn_by.segments() if (seen := segment.intersection(ready)))
 
     def motion_of(self, clip: Clip) -> str | None:
-        """Return what moved the camera of a clip when the frames were drawn."""
+        """Return the kind of motion that a clip's frames were drawn with."""
         return self.drawn_by.motion_of(clip)
 
     def prepare(self, frames: FrameRange) -> None:
-        """Do nothing: the frames are there."""
+        """Do nothing: the frames exist already."""
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
-        """Yield each frame of a range, read into one array."""
+        """Yield each frame of a range; all are read into the same array."""
         import numpy as np
 
         del threads, children
@@ -95,7 +95,7 @@ class ReadyFrames:
 
 
 def main() -> int:
-    """Encode ready frames and print what it took."""
+    """Encode the frames of a file and print the seconds it took."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.encode_segments",
         description=__doc__,

@@ -1,6 +1,6 @@
-"""Measure a render node: how fast jobs are taken and looked up, and what it costs to render through one.
+"""Measure a render node: how fast it accepts jobs and answers queries, and what it adds to a render.
 
-Every section starts a node of its own (`video-pipeline serve`, SQLite with synchronous=FULL) in a new folder.
+Every section starts its own node (`video-pipeline serve`, SQLite with synchronous=FULL) in a new folder.
 
     python -m benchmarks.farm                            every section, into benchmarks/results/farm.*
     python -m benchmarks.farm --sections submit queue    some of them
@@ -46,7 +46,7 @@ VIDEO = {"preset": "veryfast", "crf": 21}
 
 
 def _free_port() -> int:
-    """Return a port that is free, below those that the system gives to connections."""
+    """Return a free port below the range that the system uses for outgoing connections."""
     while True:
         port = random.randrange(20_000, 30_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ def _free_port() -> int:
 
 
 class Node:
-    """A node in a process of its own, with its folders below `folder`. A context manager."""
+    """A context manager that runs a node in its own process, with all its folders below `folder`."""
 
     def __init__(self, folder: Path, *, slots: int = 1, prefix: Sequence[str] = (), **node: Any) -> None:
         self.folder, self.slots, self._prefix = folder, slots, tuple(prefix)
@@ -82,7 +82,7 @@ class Node:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Start it; return the seconds until it answered, its workers being ready or not."""
+        """Start the node; return the seconds until it answered, whether or not its workers are ready."""
         started = time.perf_counter()
         with (self.folder / "node.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -101,7 +101,7 @@ class Node:
         return time.perf_counter() - started
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the node's main process with SIGKILL, as a power cut would."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
@@ -112,7 +112,7 @@ class Node:
 
     def __exit__(self, *ending: object) -> None:
         assert self._process is not None
-        for _ in range(2):  # the second one says: now
+        for _ in range(2):  # a second SIGTERM stops the node without waiting for its jobs
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
         try:
@@ -137,7 +137,7 @@ def _latencies(load: Load) -> dict[str, float]:
 
 
 def submit_section(folder: Path, *, quick: bool) -> dict[str, Any]:
-    """Submit as fast as sixteen clients can, then at half that pace; beside them the disk's own fsyncs."""
+    """Submit as fast as sixteen clients can, then at half that rate; measure the disk's fsyncs for comparison."""
     disk = fsync_ms(folder / "fsync")
     count = 4000 if quick else 20000
     with Node(folder / "submit") as node:
@@ -163,7 +163,7 @@ def submit_section(folder: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def queue_section(folder: Path, *, quick: bool) -> dict[str, Any]:
-    """With 10,000 jobs queued: look jobs up, and start again after a kill."""
+    """Queue 10,000 jobs, then time `status` requests and a restart after SIGKILL."""
     with Node(folder / "queue") as node:
         clients = Clients(node.url, CLIENTS)
         queued = clients.run(b"submit", _submits(10_000))
@@ -189,7 +189,7 @@ def queue_section(folder: Path, *, quick: bool) -> dict[str, Any]:
 
 
 class Subscribers:
-    """Sockets that count events and how late they come, and one that never reads."""
+    """Sockets that count events and measure their delay, and one socket that never reads."""
 
     def __init__(self, url: str, count: int) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -235,7 +235,7 @@ class Subscribers:
 
 
 def events_section(folder: Path, *, quick: bool) -> dict[str, Any]:
-    """Publish to a hundred subscribers, one of which never reads, while jobs are submitted."""
+    """Submit jobs while a hundred subscribers read the events and one more never reads."""
     count, rate = (500 if quick else 3000), 200.0
     with Node(folder / "events") as node:
         clients = Clients(node.url, CLIENTS)
@@ -263,7 +263,7 @@ def events_section(folder: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def _story(folder: Path, pictures: Sequence[Path], name: str) -> dict[str, Any]:
-    """Return a story of two photographs that nothing was rendered of before: its captions hold its name."""
+    """Return a story of two photographs; its name is in its captions, so no cache holds its segments."""
     return {
         "id": name,
         "title": name,
@@ -292,9 +292,9 @@ def _wait(client: NodeClient, job_id: str) -> None:
 
 
 def overhead_section(folder: Path, *, quick: bool, source: Path | None) -> dict[str, Any]:
-    """Render stories alike by the command and through a node, in turns: what the node adds to a job."""
+    """Measure what a node adds to a job: render similar stories in turn by the command and through a node."""
     pictures = _pictures(folder, source)
-    by_hand: list[float] = []
+    by_command: list[float] = []
     by_node: list[float] = []
     inside: list[float] = []
     home = folder / "overhead"
@@ -313,19 +313,19 @@ def overhead_section(folder: Path, *, quick: bool, source: Path | None) -> dict[
             submitted = client.submit(_story(folder, pictures, f"node-{turn}"), {"video": VIDEO})
             _wait(client, submitted.job_id)
             seconds = time.perf_counter() - started
-            if turn:  # the first of each fills the caches
-                by_hand.append(done.wall_s)
+            if turn:  # the first render of each kind fills the caches
+                by_command.append(done.wall_s)
                 by_node.append(seconds)
                 result = client.status(submitted.job_id).result or {}
                 inside.append(sum(result.get("timings", {}).get(name, 0.0) for name in TIMED))
-    extra = [node_s - hand_s for node_s, hand_s in zip(by_node, by_hand, strict=True)]
+    extra = [node_s - hand_s for node_s, hand_s in zip(by_node, by_command, strict=True)]
     return {
         "turns": len(extra),
-        "by_hand_s": [round(seconds, 3) for seconds in by_hand],
+        "by_hand_s": [round(seconds, 3) for seconds in by_command],
         "through_node_s": [round(seconds, 3) for seconds in by_node],
         "stages_inside_the_worker_s": [round(seconds, 3) for seconds in inside],
         "overhead_s": round(statistics.median(extra), 3),
-        "overhead_share": round(statistics.median(extra) / statistics.median(by_hand), 4),
+        "overhead_share": round(statistics.median(extra) / statistics.median(by_command), 4),
         "beyond_the_stages_s": round(
             statistics.median(a - b for a, b in zip(by_node, inside, strict=True)), 3
         ),
@@ -333,11 +333,11 @@ def overhead_section(folder: Path, *, quick: bool, source: Path | None) -> dict[
 
 
 TIMED = ("check", "assets", "compose", "captions", "render", "outputs")
-"""Stages of a render that follow one another."""
+"""Stages of a render that run one after another."""
 
 
 def slots_section(folder: Path, *, quick: bool, source: Path | None) -> dict[str, Any]:
-    """Render the same number of jobs with one slot on one core, one slot on both, and two slots, in turns."""
+    """Render the same number of jobs with one slot on one core, one slot on all cores, and two slots, in turn."""
     pictures = _pictures(folder, source)
     jobs = 4
     pinned = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
@@ -385,7 +385,7 @@ RENDERING = ("overhead", "slots")
 
 
 def _rows(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield what was measured, its figure, and what is aimed at."""
+    """Yield the report's rows: what was measured, the figure, and the target."""
     if found := results.get("submit"):
         fast, half, goal = (
             found[key] for key in ("as_fast_as_they_can", "at_half_of_that", "at_1000_a_second")
@@ -448,14 +448,14 @@ def report(results: Mapping[str, Any]) -> str:
 
 
 def main() -> int:
-    """Measure, print and keep."""
+    """Measure the chosen sections, print the report and write it to files."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.farm", description=(__doc__ or "").split("\n\n")[0]
     )
     parser.add_argument("--sections", nargs="+", choices=tuple(SECTIONS), default=tuple(SECTIONS))
     parser.add_argument("--quick", action="store_true", help="fewer requests and jobs")
-    parser.add_argument("--photographs", metavar="DIR", type=Path, help="photographs to render")
-    parser.add_argument("--keep", metavar="DIR", type=Path, default=RESULTS, help="where results go")
+    parser.add_argument("--photographs", metavar="DIR", type=Path, help="folder of photographs to render")
+    parser.add_argument("--keep", metavar="DIR", type=Path, default=RESULTS, help="folder for the results")
     options = parser.parse_args()
     import imageio_ffmpeg
 

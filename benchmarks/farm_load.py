@@ -1,4 +1,4 @@
-"""Clients of a render node as a load: sixteen sockets in one loop, so that the node is what is measured."""
+"""Load generator for a render node: sixteen client sockets in one loop, cheap enough that the node is the limit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MARK = MARKS["json"]
 _MORE = int(zmq.SNDMORE)
 SCENES = 10
 LATER = "2100-01-01T00:00:00Z"
-"""Jobs for then are kept and never rendered: what is measured is taking them."""
+"""Start time of every job, far in the future: only accepting jobs is measured, not rendering."""
 
 
 def story_of(size_bytes: int, number: int) -> dict[str, object]:
-    """Return a story of ten scenes whose JSON has about so many bytes: a minute of video."""
+    """Return a story of ten scenes, a minute of video, whose JSON has about `size_bytes` bytes."""
     words = "The keeper climbed the stairs, and the lamp was cold. "
     each = max(1, size_bytes // SCENES - 50)
     text = (words * (each // len(words) + 1))[:each]
@@ -32,7 +32,7 @@ def story_of(size_bytes: int, number: int) -> dict[str, object]:
 
 
 def submit_body(size_bytes: int, number: int) -> bytes:
-    """Return the body of a submit with a key of its own."""
+    """Return the body of a submit request with a unique idempotency key."""
     return json.dumps(
         {"story": story_of(size_bytes, number), "key": secrets.token_hex(12), "scheduled_for": LATER}
     ).encode()
@@ -40,7 +40,7 @@ def submit_body(size_bytes: int, number: int) -> bytes:
 
 @dataclass(slots=True)
 class Load:
-    """What became of the requests: seconds from sending to the answer of each, in the order of the answers."""
+    """Results of a load: the seconds from each request to its reply, in the order of the replies."""
 
     latencies_s: list[float] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
@@ -48,18 +48,18 @@ class Load:
     wall_s: float = 0.0
 
     def quantile_ms(self, share: float) -> float:
-        """Return the latency that `share` of the answers did not exceed, in milliseconds."""
+        """Return the latency quantile `share` (0 to 1) in milliseconds."""
         ordered = sorted(self.latencies_s)
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
     @property
     def per_second(self) -> float:
-        """Answers a second."""
+        """Replies a second."""
         return len(self.latencies_s) / self.wall_s
 
 
 class Clients:
-    """Connected sockets, each with one request under way at most, as a client that waits for its answer."""
+    """Connected sockets with at most one pending request each, like clients that wait for each reply."""
 
     def __init__(self, url: str, count: int) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -79,11 +79,11 @@ class Clients:
     def run(
         self, verb: bytes, bodies: Iterator[bytes] | Sequence[bytes], *, rate: float | None = None
     ) -> Load:
-        """Send every body and wait for every answer.
+        """Send every body and wait for every reply.
 
-        With `rate`, requests fall due so many a second whether or not a client is free, and their latency counts
-        from when they were due: waiting for a free client is part of it. Without, each client sends its next
-        request when it has its answer.
+        If `rate` is given, that many requests a second fall due whether or not a client is free, and latency
+        counts from the due time, with the wait for a free client. Otherwise each client sends its next request
+        as soon as it has a reply.
         """
         load = Load()
         free = deque(self._sockets)
@@ -116,7 +116,7 @@ class Clients:
 
 
 def fsync_ms(path: Path, *, size_bytes: int = 4096, count: int = 300) -> list[float]:
-    """Return the milliseconds of single appends that were brought to the disk, in order of size."""
+    """Return the milliseconds of single appends with fsync, sorted."""
     taken = []
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:

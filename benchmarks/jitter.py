@@ -1,9 +1,9 @@
 """Measure how steadily a renderer moves a picture.
 
-A still of white Gaussian blobs on a dark ground is moved; each blob's intensity centroid is followed through
-the decoded frames. A steady move has no second difference: the jitter is its RMS over blobs, frames and both
-axes, in px/frame². A backward step is one of more than 0.02 px along an axis against the way that the blob
-goes as a whole.
+The renderer moves a still of white Gaussian blobs on a dark ground, and each blob's intensity centroid is
+tracked through the decoded frames. A steady move has a second difference of zero; the jitter is the RMS of the
+second difference over blobs, frames and both axes, in px/frame². A backward step goes more than 0.02 px along
+an axis against the blob's overall direction.
 
     python -m benchmarks.jitter                        every renderer below
     python -m benchmarks.jitter perspective zoompan-4x --seconds 2
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.by_hand import RAW, perspective_argv, zoompan_argv
+from benchmarks.handwritten import RAW, perspective_argv, zoompan_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, PICTURE_PX, Workload, one_scene
 
@@ -36,14 +36,14 @@ BLOB_SEED = 1
 GROUND, PEAK = 16.0, 236.0
 BACKWARD_PX = 0.02
 ABOVE_GROUND = 5.0
-"""Luma steps above the ground where a blob begins: below it lies what coding and rounding leave behind."""
+"""Luma threshold above the ground; anything darker is coding or rounding noise."""
 STILL_PX = 0.5
-"""A blob that goes less than this along an axis in all has no way of its own there."""
+"""A blob that moves less than this along an axis over the whole video has no direction on that axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """The jitter of a move (px/frame², RMS) and the steps that went backward, out of `steps` in all."""
+    """The jitter of a move (px/frame², RMS) and its backward steps, out of `steps` in total."""
 
     rms_px: float
     backward_steps: int
@@ -52,9 +52,9 @@ class Jitter:
 
 
 def blob_centres(size_px: tuple[int, int] = PICTURE_PX) -> Points:
-    """Return the blobs' centres, (blobs, 2), x before y, in pixels of a picture of `size_px`.
+    """Return the blobs' centres, shape (blobs, 2), x before y, in pixels of a picture of `size_px`.
 
-    A loose grid off the whole pixels, which no move of the benchmark carries out of the frame.
+    They form a loose grid at fractional pixels, so far from the edges that no move of the benchmark crops one.
     """
     rng = np.random.default_rng(BLOB_SEED)
     width, height = size_px
@@ -85,10 +85,10 @@ def draw_blobs(centres: Points, *, size_px: tuple[int, int], sigma_px: float) ->
 
 
 def follow(frames: Iterable[Luma], starts: Points, *, window_px: int) -> Points:
-    """Return the blobs' centroids, (frames, blobs, 2); NaN from where a blob's window leaves the frame.
+    """Return the blobs' centroids, shape (frames, blobs, 2); NaN once a blob's window has left the frame.
 
-    The window, `window_px` square, goes with the blob. What is less than ABOVE_GROUND above the ground
-    counts as nothing, so that the window's place has no weight in the centroid.
+    The window, `window_px` square, moves with the blob. Pixels less than ABOVE_GROUND above the ground count as
+    zero, so the window's position does not affect the centroid.
     """
     half = window_px // 2
     coordinates = np.arange(2 * half) + 0.5
@@ -120,12 +120,12 @@ def follow(frames: Iterable[Luma], starts: Points, *, window_px: int) -> Points:
 
 
 def jitter_of(tracks: Points) -> Jitter:
-    """Return the jitter of `tracks`, (frames, blobs, 2) in pixels; raise ValueError if none can be told."""
+    """Return the jitter of `tracks`, shape (frames, blobs, 2) in pixels; ValueError if no blob is seen in 3."""
     frames = len(tracks)
     seen = ~np.isnan(tracks[:, :, 0]) if frames else np.zeros((0, 0), bool)
     if frames < 3 or not (seen.sum(axis=0) >= 3).any():
         raise ValueError(
-            f"{frames} frames with {int(seen.any(axis=0).sum())} blobs; allowed: 3 or more with a blob"
+            f"{frames} frames with {int(seen.any(axis=0).sum())} blobs; give at least 3 with a blob in each"
         )
     second = np.diff(tracks, 2, axis=0)
     steps = np.diff(tracks, axis=0)
@@ -169,7 +169,7 @@ def decode_argv(ffmpeg: str, video: Path) -> list[str]:
 
 
 def engine_argv(work: Workload, output: Path, *, options: tuple[str, ...] = ()) -> list[str]:
-    """Return the command with which this engine renders `work`, coded without loss."""
+    """Return the engine's command that renders `work` with lossless encoding."""
     return [
         *(
             sys.executable,
@@ -194,7 +194,7 @@ def blob_workload(
     size_px: tuple[int, int] = (1080, 1920),
     folder: Path = BUILD,
 ) -> Workload:
-    """Return a workload of one still of blobs, one and a half times the frame's size."""
+    """Return a workload with one still of blobs, 1.5 times the frame's size."""
     picture_px = (size_px[0] * 3 // 2, size_px[1] * 3 // 2)
     picture = folder / "pictures" / f"blobs-{picture_px[0]}x{picture_px[1]}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
@@ -211,9 +211,9 @@ def blob_workload(
 
 
 def measure_luma(frames: Iterable[Luma], work: Workload, *, start_zoom: float) -> Jitter:
-    """Return the jitter of frames of the blobs; raise RuntimeError where their count is wrong.
+    """Return the jitter of frames that show the blobs; raise RuntimeError if their count is wrong.
 
-    `start_zoom` is the scale of the first of them, about the middle of the picture.
+    `start_zoom` is the first frame's scale about the centre of the picture.
     """
     middle = np.array(work.size_px) / 2
     centres = blob_centres((work.size_px[0] * 3 // 2, work.size_px[1] * 3 // 2)) / 1.5
@@ -226,7 +226,7 @@ def measure_luma(frames: Iterable[Luma], work: Workload, *, start_zoom: float) -
 
 
 def measure_frames(argv: list[str], work: Workload) -> Jitter:
-    """Return the jitter of the frames that a command writes; raise RuntimeError where their count is wrong."""
+    """Return the jitter of the frames that a command writes; raise RuntimeError if their count is wrong."""
     return measure_luma(luma_frames(argv, size_px=work.size_px), work, start_zoom=work.start_zoom)
 
 
@@ -257,16 +257,16 @@ RENDERERS: dict[str, Callable[[str, Workload], Jitter]] = {
     "zoompan-4x": partial(_zoompan, oversample=4, pix_fmt="yuv420p"),
     "zoompan-4x-444": partial(_zoompan, oversample=4, pix_fmt="yuv444p"),
 }
-"""What renders the blobs, by name; the plain ffmpeg filters are measured before any coding."""
+"""The renderers by name; the frames of plain ffmpeg filters are measured before encoding."""
 
 
 def table_row(name: str, jitter: Jitter) -> str:
-    """Return one line for people."""
+    """Return a result as a line of text."""
     return f"{name:16} {jitter.rms_px:8.4f} px/frame²  {jitter.backward_steps:5d} of {jitter.steps} steps backward"
 
 
 def main() -> int:
-    """Measure the renderers that are named, or all."""
+    """Measure the named renderers, or all."""
     import imageio_ffmpeg
 
     parser = argparse.ArgumentParser(
@@ -280,7 +280,9 @@ def main() -> int:
         "--rate", type=float, default=0.05, help="zoom a second; negative zooms out (default 0.05)"
     )
     parser.add_argument(
-        "--moves", action="store_true", help="draw many moves, the native compositor's frames beside ffmpeg's"
+        "--moves",
+        action="store_true",
+        help="measure many moves, drawn by the native compositor and by ffmpeg filters",
     )
     options = parser.parse_args()
     if options.moves:

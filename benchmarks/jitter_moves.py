@@ -1,4 +1,4 @@
-"""The jitter of many moves: zooms in and out and slow pans, drawn by the native compositor and by ffmpeg's filters.
+"""Jitter of many moves (zooms in and out, slow pans), drawn by the native compositor and by FFmpeg filters.
 
 python -m benchmarks.jitter --moves
 """
@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.by_hand import Move, perspective_argv, zoompan_argv
+from benchmarks.handwritten import Move, perspective_argv, zoompan_argv
 from benchmarks.jitter import Jitter, Luma, blob_workload, luma_frames, measure_luma
 from benchmarks.workload import Workload
 from video_pipeline import native
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 ZOOMS = (0.01, 0.02, 0.05, 0.10)
 PANS_PX = (2.0, 5.0, 10.0)
 PAN_ZOOM = 1.2
-"""The scale of a pan, which leaves room at the sides."""
+"""The scale during a pan, large enough that the view stays inside the picture."""
 
 
 def moves(*, seconds: float) -> dict[str, Move]:
-    """Return the moves by name; a zoom out ends where 1 fills the frame."""
+    """Return the moves by name; a zoom out ends at scale 1, which fills the frame."""
     found = {}
     for rate in ZOOMS:
         found[f"zoom in {100 * rate:g} %/s"] = Move(1.0, rate)
@@ -40,9 +40,9 @@ def moves(*, seconds: float) -> dict[str, Move]:
 
 
 def native_frames(work: Workload, move: Move, *, ffmpeg: str) -> Iterator[Luma]:
-    """Yield the luma planes, (height, width), that the native compositor draws of a move over a still.
+    """Yield the luma planes, shape (height, width), that the native compositor draws for a move over a still.
 
-    The still has the frame's aspect; the planes are overwritten by the next.
+    The still has the frame's aspect ratio. Every plane is overwritten by the next one.
     """
     from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
     from video_pipeline.engine.render.compositors.native import NativeCompositor
@@ -64,7 +64,7 @@ def native_frames(work: Workload, move: Move, *, ffmpeg: str) -> Iterator[Luma]:
 
 
 def view(move: Move, time_s: float, *, width_px: int) -> Rect:
-    """Return the rectangle of the picture, in fractions of it, that is seen after some seconds of a move."""
+    """Return the visible rectangle after `seconds` of a move, in fractions of the picture."""
     from video_pipeline.filters.geometry import Rect
 
     size = 1 / (move.start_zoom + move.zoom_per_second * time_s)
@@ -96,7 +96,7 @@ def _zoompan(oversample: int) -> Draw:
 
 
 def drawers() -> dict[str, Draw]:
-    """Return what draws the moves, by name; the native compositor where its extension was built."""
+    """Return the functions that draw a move, by name; with the native compositor if its extension was built."""
     found: dict[str, Draw] = {}
     if native.available():
         found["native"] = lambda ffmpeg, work, move: native_frames(work, move, ffmpeg=ffmpeg)
@@ -110,7 +110,7 @@ def measure_moves(
     size_px: tuple[int, int] = (1080, 1920),
     report: Callable[[str], None] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return the jitter of each move by who draws it, before any coding."""
+    """Return the jitter of each move and each drawing function, measured before encoding."""
     work = blob_workload(seconds=seconds, size_px=size_px)
     rows: dict[str, dict[str, Any]] = {}
     for name, move in moves(seconds=seconds).items():

@@ -1,8 +1,7 @@
-"""Time every native kernel on every instruction set that this processor has, beside a copy and a named peer.
+"""Time every native kernel on each instruction set of this processor, next to a memory copy and other libraries.
 
-A frame is 1080x1920, 4:2:0. Seconds are processor time of the one thread that calls; the median and the best of
-many calls. The copy, `memcpy`, moves one frame's bytes in memory that is in use already: no kernel that reads a frame
-and writes a frame can be faster.
+A frame is 1080x1920, 4:2:0. Times are processor time of the calling thread: median and best of many calls. The
+copy, `memcpy`, copies one frame between touched buffers: no kernel that reads and writes a frame can be faster.
 
     python -m benchmarks.kernels             the cheapest, median and dearest transition
     python -m benchmarks.kernels --all       every transition, on every instruction set
@@ -38,7 +37,7 @@ SIZE_PX = (1080, 1920)
 STEPS = (0.83, 1.0, 1.2, 1.6)
 CAPTION_PX = (900, 300)
 PROGRESS = (0.9, 0.7, 0.5, 0.3, 0.1)
-"""Where a transition is taken; its time is the mean over them."""
+"""The points of progress at which a transition is timed; its time is their mean."""
 SEED = 1
 
 Bytes = npt.NDArray[np.uint8]
@@ -47,7 +46,7 @@ Planes = tuple[Bytes, Bytes, Bytes]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another library's way to the same picture."""
+    """Another library's call that draws the same picture."""
 
     name: str
     run: Callable[[], object]
@@ -55,7 +54,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A kernel's call: `run` makes `frames` frames."""
+    """A kernel to time: one call of `run` makes `frames` frames."""
 
     name: str
     run: Callable[[], object]
@@ -73,7 +72,7 @@ class Timing:
 
 
 def time_calls(run: Callable[[], object], *, calls: int, frames: int = 1) -> Timing:
-    """Call `run` once uncounted and then `calls` times; return the processor time of this thread for each frame."""
+    """Call `run` once as a warm-up, then `calls` times; return this thread's processor time a frame."""
     run()
     taken = []
     for _ in range(calls):
@@ -95,7 +94,7 @@ def new_planes(size_px: tuple[int, int]) -> tuple[Bytes, Planes]:
 
 
 def resample_case(step: float, target: Planes) -> Case:
-    """Return the resampling of a frame's planes, at so many pixels of the picture for one of the frame."""
+    """Return the case that resamples a frame's planes, with `step` picture pixels for each frame pixel."""
     from video_pipeline.native import kernels
 
     width, height = SIZE_PX
@@ -104,7 +103,7 @@ def resample_case(step: float, target: Planes) -> Case:
     inner = new_planes(source_px)[0]
     del frame
     peers = [Peer("Pillow bicubic, plane by plane", partial(_pillow_resize, planes, step))]
-    if source_px != SIZE_PX:  # of equal sizes swscale makes a copy
+    if source_px != SIZE_PX:  # if sizes are equal, swscale only copies
         video = av.VideoFrame.from_ndarray(inner, format="yuv420p")
         peers.insert(0, Peer("swscale bicubic, whole pixels", partial(_swscale_resize, video)))
     run = partial(kernels.resample_frame, planes, target, left=3.3, top=2.7, step_x=step, step_y=step)
@@ -143,7 +142,7 @@ def _numpy_mix(first: Planes, second: Planes, target: Planes) -> None:
 
 
 def transition_case(name: str, first: Planes, second: Planes, target: Planes) -> Case:
-    """Return a transition, taken at each of PROGRESS."""
+    """Return the case of a transition at each of PROGRESS."""
     from video_pipeline.native import kernels
 
     def run() -> None:
@@ -155,7 +154,7 @@ def transition_case(name: str, first: Planes, second: Planes, target: Planes) ->
 
 
 def plain_cases(target: Planes) -> list[Case]:
-    """Return every kernel but the transitions."""
+    """Return the cases of all kernels except the transitions."""
     from video_pipeline.native import kernels
 
     rng = np.random.default_rng(SEED)
@@ -191,7 +190,7 @@ def plain_cases(target: Planes) -> list[Case]:
 
 @contextmanager
 def forced(target: str) -> Iterator[None]:
-    """Use one instruction set inside the block, and the best again after it."""
+    """Use one instruction set inside the `with` block, and the best one again after it."""
     from video_pipeline.native import kernels
 
     kernels.force_target(target)
@@ -202,13 +201,13 @@ def forced(target: str) -> Iterator[None]:
 
 
 def cheapest_median_dearest(times: dict[str, float]) -> tuple[str, ...]:
-    """Return the names of the least, the middle and the greatest of some times."""
+    """Return the names with the shortest, the median and the longest time."""
     ordered = sorted(times, key=lambda name: times[name])
     return tuple(dict.fromkeys((ordered[0], ordered[len(ordered) // 2], ordered[-1])))
 
 
 def measure_case(case: Case, *, calls: int, copy_ms: float) -> list[dict[str, Any]]:
-    """Return one row for each instruction set."""
+    """Time a case; return one row for each instruction set."""
     from video_pipeline.native import kernels
 
     peers = {peer.name: time_calls(peer.run, calls=calls) for peer in case.peers}
@@ -233,7 +232,7 @@ def measure_case(case: Case, *, calls: int, copy_ms: float) -> list[dict[str, An
 
 
 def measure_kernels(*, calls: int, every_transition: bool) -> dict[str, Any]:
-    """Return the rows of every kernel, and the copy that they are held against."""
+    """Return the rows of all kernels and the time of the copy that they are compared with."""
     from video_pipeline.engine.render.planes import new_frame, planes_of
     from video_pipeline.native import kernels
 

@@ -1,4 +1,4 @@
-"""What a benchmark ran on: processor, memory, system and versions; no names of machines, no paths."""
+"""Describe the machine of a benchmark: processor, memory, system and versions, without host names or paths."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _system() -> str:
 
 
 def cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_machine(ffmpeg: str, *, peers: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the description of this machine; `peers` are further packages as 'name==version'."""
+    """Describe this machine; `peers` are additional packages as 'name==version'."""
     from video_pipeline import native
     from video_pipeline.engine import __version__
 

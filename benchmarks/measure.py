@@ -16,9 +16,9 @@ from pathlib import Path
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SAMPLE_SECONDS = 0.1
 TREE_SECONDS = 0.5
-"""How often the list of descendants is read anew; reading it is dearer than reading their sizes.
+"""Interval for listing the process tree, which costs more than reading the sizes of its processes.
 
-Twice as often, what measures took 2.6 % of a core, from contenders that leave no core idle.
+At half this interval the sampler took 2.6 % of a core from contenders that leave no core idle.
 """
 
 
@@ -26,11 +26,11 @@ COMPILED_KEPT = {
     "PYTHONDONTWRITEBYTECODE": "",
     "PYTHONPYCACHEPREFIX": str(Path(__file__).resolve().parent.parent / "build" / "bench" / "compiled"),
 }
-"""Compiled modules are kept between runs, as they are where a package is installed."""
+"""Environment that keeps compiled modules between runs, as an installed package does."""
 
 
 class CommandFailedError(RuntimeError):
-    """A measured command ended with another exit code than 0."""
+    """A measured command failed with a non-zero exit code."""
 
     def __init__(self, argv: Sequence[str], returncode: int, stderr: str) -> None:
         last = "\n".join(stderr.strip().splitlines()[-15:])
@@ -39,11 +39,11 @@ class CommandFailedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one run of a command took.
+    """Time and memory of one run of a command.
 
-    `cpu_s` is user and system time of the command and of all its descendants. `peak_rss_bytes` is the
-    greatest sum of the resident sizes of the tree at one moment, sampled ten times a second; pages that
-    processes share count once for each.
+    `cpu_s` is the user and system time of the command and its descendants. `peak_rss_bytes` is the largest
+    sum of resident sizes over the process tree, sampled ten times a second; memory shared by several processes
+    counts once for each.
     """
 
     wall_s: float
@@ -53,12 +53,12 @@ class Measurement:
 
 
 def _descendants(root: int) -> list[int]:
-    """Return the process ids of `root` and everything below it."""
+    """Return the process ids of `root` and its descendants."""
     parents: dict[int, int] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():
             try:
-                # The name in parentheses may itself hold spaces and parentheses.
+                # The process name in parentheses may itself contain spaces and parentheses.
                 stat = Path(entry.path, "stat").read_text()
             except OSError:
                 continue
@@ -70,7 +70,7 @@ def _descendants(root: int) -> list[int]:
 
 
 class _MemorySampler(threading.Thread):
-    """Follows the resident size of a process tree until it is told to stop."""
+    """Samples the resident size of a process tree until stop() is called."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
@@ -99,9 +99,9 @@ class _MemorySampler(threading.Thread):
 
 
 def measure(argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Measurement:
-    """Run `argv` and return what it took; raise CommandFailedError with its last lines where it fails.
+    """Run `argv` and return its measurement; raise CommandFailedError with its last lines if it fails.
 
-    `environment` is laid over this process's own.
+    `environment` is added to this process's environment.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()

@@ -1,8 +1,8 @@
 """Render a workload with MovieLite: `peer_movielite.py JOB.json`, run by the Python of the peers' environment.
 
-The job's keys are those of `benchmarks.peers.peer_job`. Each picture is brought to the frame's size and then
-zoomed by the library's own effect; the later scene fades in over the earlier one. The library's CrossFade
-fades both at once, which darkens the middle of the fade and costs it more, so it is not used.
+`benchmarks.peers.peer_job` defines the job's keys. Each picture is scaled to the frame's size and then zoomed
+by the library's own effect; the later scene fades in over the earlier one. The library's CrossFade is not used,
+because it fades both at once, which darkens the middle of the fade and costs more.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Render a workload with MoviePy 2: `peer_moviepy.py JOB.json`, run by the Python of the peers' environment.
 
-The job's keys are those of `benchmarks.peers.peer_job`. Each picture is brought to the frame's size and then
-scaled by a function of time, as MoviePy's documentation shows it; the scenes overlap and the later one
-fades in over the earlier one.
+`benchmarks.peers.peer_job` defines the job's keys. Each picture is scaled to the frame's size and then zoomed
+by a function of time, as in MoviePy's documentation; the scenes overlap and the later one fades in over the
+earlier one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def render(job: dict[str, Any]) -> None:
         clip = ImageClip(picture, duration=job["scene_seconds"]).resized((width, height))
         clip = clip.resized(zoom).with_position("center")
         if index and job["fade_seconds"]:
-            # The mask of CrossFadeIn does not grow with the picture, so the zoom is cropped to the frame before.
+            # The mask of CrossFadeIn does not grow with the picture, so the zoom is cropped to the frame first.
             clip = CompositeVideoClip([clip], size=(width, height), bg_color=(0, 0, 0))
             clip = clip.with_effects([vfx.CrossFadeIn(job["fade_seconds"])])
         layers.append(clip.with_start(index * step))

@@ -1,4 +1,4 @@
-"""The peers: MoviePy and MovieLite, in an environment of their own.
+"""Other libraries to compare with: MoviePy and MovieLite, installed in a separate environment.
 
 Each is a command line that renders a workload into a file, with the same ffmpeg program as the contenders.
 """
@@ -34,11 +34,11 @@ MOVIELITE_QUALITIES = {
     ("fast", 19.0): "HIGH",
     ("slow", 17.0): "VERY_HIGH",
 }
-"""The only pairs of x264 preset and crf that MovieLite has."""
+"""The only pairs of x264 preset and crf that MovieLite offers."""
 
 
 def peer_job(work: Workload, settings: Settings, output: Path, *, processes: int) -> dict[str, Any]:
-    """Return what a peer's script is told."""
+    """Return the job that a peer's script reads as JSON."""
     return {
         "pictures": [str(picture) for picture in work.pictures],
         "captions": list(work.captions),
@@ -63,7 +63,7 @@ def peer_job(work: Workload, settings: Settings, output: Path, *, processes: int
 
 
 def movielite_quality(settings: Settings) -> str:
-    """Return the MovieLite quality of these settings, MIDDLE (veryfast, crf 21) where it has none like them."""
+    """Return the MovieLite quality for these settings; MIDDLE (veryfast, crf 21) if none matches."""
     if settings.bitrate:
         return "MIDDLE"
     return MOVIELITE_QUALITIES.get((settings.preset, settings.crf), "MIDDLE")
@@ -97,7 +97,7 @@ def _peer(
 
 
 def moviepy(work: Workload, settings: Settings, folder: Path, *, ffmpeg: str) -> Contender:
-    """Return MoviePy's command."""
+    """Return the contender that renders with MoviePy."""
     differs = (
         "pictures brought to 1080x1920 first; whole-pixel sizes and places; RGB handed to ffmpeg, no BT.709"
     )
@@ -114,7 +114,7 @@ def moviepy(work: Workload, settings: Settings, folder: Path, *, ffmpeg: str) ->
 
 
 def movielite(work: Workload, settings: Settings, folder: Path, *, ffmpeg: str, processes: int) -> Contender:
-    """Return MovieLite's command, with as many processes as told."""
+    """Return the contender that renders with MovieLite in `processes` processes."""
     differs = (
         "pictures brought to 1080x1920 first; whole-pixel sizes and places; no BT.709; x264's default GOP"
     )
@@ -137,9 +137,9 @@ def movielite(work: Workload, settings: Settings, folder: Path, *, ffmpeg: str, 
 
 
 def linked_programs(ffmpeg: str) -> Path:
-    """Return a folder whose `ffmpeg` is the given program, for libraries that search PATH.
+    """Return a folder with a link `ffmpeg` to the given program, for libraries that search PATH.
 
-    MovieLite also asks for an `ffprobe`; it runs it on videos only, of which the workload has none.
+    MovieLite also requires an `ffprobe`, but runs it only on videos, and the workload has none.
     """
     folder = BUILD / "programs" / hashlib.sha256(ffmpeg.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,9 +150,9 @@ def linked_programs(ffmpeg: str) -> Path:
 
 
 def make_peers_venv(report: Callable[[str], None] | None = None) -> None:
-    """Make the peers' own environment under build/, or leave it where it is as wanted.
+    """Create the peers' environment under build/, unless it exists with the right versions.
 
-    It is apart from the project's, since MoviePy holds Pillow below the version that the engine may use.
+    It is separate because MoviePy limits Pillow to a version below the engine's.
     """
     stamp = PEERS_VENV / "installed.txt"
     wanted = "\n".join(PEER_PACKAGES) + "\n"

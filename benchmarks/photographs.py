@@ -1,4 +1,4 @@
-"""Photographs for benchmarks: Debian's `mate-backgrounds` where they are installed, drawn ones otherwise."""
+"""Photographs for benchmarks: Debian's `mate-backgrounds` if installed, otherwise drawn ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DRAWN = (
     ("mystery", "city_dusk"),
     ("nature", "dunes"),
 )
-"""Genre and style of each drawn picture."""
+"""Genre and style of each generated picture."""
 
 JPEG_QUALITY = 92
 GRAIN_SEED = 20240601
@@ -36,10 +36,10 @@ Source = Literal["mate-backgrounds", "drawn"]
 
 
 def find_source(folder: Path | None = None) -> tuple[Source, Path | None]:
-    """Return where the photographs come from: a folder with all of MATE_NAMES, or drawn ones.
+    """Return the source of the photographs: a folder with all of MATE_NAMES, or drawn ones.
 
-    `folder` is where an unpacked `mate-backgrounds` keeps its `abstract` and `nature`; raise
-    FileNotFoundError naming what it lacks.
+    `folder` is an unpacked `mate-backgrounds` with its subfolders `abstract` and `nature`; raise
+    FileNotFoundError with the missing file if it is incomplete.
     """
     looked_in = folder or MATE_FOLDER
     missing = [name for name in MATE_NAMES if not (looked_in / name).is_file()]
@@ -47,17 +47,17 @@ def find_source(folder: Path | None = None) -> tuple[Source, Path | None]:
         return "mate-backgrounds", looked_in
     if folder:
         raise FileNotFoundError(
-            f"{folder} lacks {', '.join(missing)}; allowed: the folder of mate-backgrounds"
+            f"{folder} lacks {', '.join(missing)}; give the folder of an unpacked mate-backgrounds"
         )
     return "drawn", None
 
 
 def _grain(picture: Image.Image, *, seed: int) -> Image.Image:
-    """Add detail of every scale, down to single pixels, so that a drawn picture compresses like a photograph."""
+    """Add detail at every scale, down to single pixels, to make a drawn picture compress like a photograph."""
     rng = np.random.default_rng(seed)
     width, height = picture.size
     detail: NDArray[np.float32] = np.zeros((height, width), np.float32)
-    # Amplitudes fall with the frequency, as the spectrum of photographs does.
+    # The amplitudes fall with frequency, as in the spectrum of a photograph.
     for cell_px, amplitude in ((16, 7.0), (6, 5.0), (3, 3.5), (1, 2.0)):
         coarse = rng.normal(0, amplitude, (-(-height // cell_px), -(-width // cell_px))).astype(np.float32)
         fine = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
@@ -78,7 +78,7 @@ def _original(index: int, size_px: tuple[int, int], folder: Path | None) -> Imag
 
 
 def _distinct(pixels: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
-    """Return another picture of the same kind: mirrored every other time and rolled by a part of its size."""
+    """Return a variant of a picture: mirrored for every other number and rolled by a part of its size."""
     if turn == 0:
         return pixels
     if turn % 2:
@@ -95,9 +95,9 @@ def photographs(
     source: Path | None = None,
     report: Callable[[str], None] | None = None,
 ) -> tuple[Path, ...]:
-    """Return `count` distinct JPEG files of `size_px` in `folder`; those made by an earlier run are kept.
+    """Return `count` distinct JPEG files of `size_px` in `folder`; files of an earlier run are reused.
 
-    The first four are the originals, the others are made from them.
+    The first four are the originals; the others are variants of them.
     """
     kind, found = find_source(source)
     folder = folder / f"{kind}-{size_px[0]}x{size_px[1]}-q{JPEG_QUALITY}"

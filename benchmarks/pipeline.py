@@ -1,4 +1,4 @@
-"""Time whole renders side by side, in one run: this engine, plain ffmpeg, the encoder alone, and the peers.
+"""Time whole renders in one run: this engine, plain ffmpeg, the encoder alone, MoviePy and MovieLite.
 
 python -m benchmarks.pipeline                          all of it, into benchmarks/results/pipeline.{json,md}
 python -m benchmarks.pipeline --quick                  a few minutes, into build/bench/results/
@@ -35,9 +35,9 @@ RESULTS = Path(__file__).resolve().parent / "results"
 SECTIONS = ("speed", "python", "edit", "memory", "jitter")
 MEMORY_SCENE_SECONDS, MEMORY_FADE_SECONDS = 1.0, 0.2
 EDIT_SCENES, EDIT_SCENE_SECONDS = 12, 5.5
-"""With fades of half a second, a minute."""
+"""With fades of half a second the video lasts a minute."""
 JITTER_PEER_SETTINGS = Settings(preset="slow", crf=17)
-"""The finest that MovieLite has."""
+"""The best quality that MovieLite offers."""
 
 
 def measure_memory(
@@ -70,7 +70,7 @@ def measure_memory(
 def measure_jitter(
     folder: Path, *, ffmpeg: str, peers: bool, seconds: float
 ) -> tuple[Workload, dict[str, Any]]:
-    """Return the workload and the jitter of the zoom by renderer."""
+    """Return the workload and the jitter of its zoom for each renderer."""
     work = blob_workload(seconds=seconds)
     rows: dict[str, Any] = {}
     for name, render in RENDERERS.items():
@@ -93,29 +93,31 @@ def measure_jitter(
 
 
 def parse_options() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.pipeline",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--quick", action="store_true", help="short scenes, one round: a check that all of it runs"
+        "--quick", action="store_true", help="short scenes, one round: only checks that everything runs"
     )
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION")
-    parser.add_argument("--scenes", type=int, default=4, help="scenes of 4 s of the workload (default 4)")
+    parser.add_argument(
+        "--scenes", type=int, default=4, help="number of 4 s scenes in the workload (default 4)"
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave MoviePy and MovieLite out")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of all (default 5)")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of all contenders (default 5)")
     parser.add_argument(
         "--slow-repeats",
         type=int,
         default=2,
-        help="rounds of MoviePy and of what filter graphs draw, which take the longest (default 2); 0 leaves them out",
+        help="rounds of the slowest contenders, MoviePy and the filter graphs (default 2); 0 leaves them out",
     )
     parser.add_argument("--memory-scenes", type=int, nargs="+", default=[10, 300], metavar="N")
     parser.add_argument("--preset", default="veryfast", help="x264 preset (default veryfast)")
     parser.add_argument("--crf", type=float, default=21.0, help="x264 crf (default 21)")
-    parser.add_argument("--bitrate", help="average bit rate in place of crf, such as 8000k")
+    parser.add_argument("--bitrate", help="average bit rate instead of crf, such as 8000k")
     parser.add_argument(
         "--photographs", type=Path, metavar="DIR", help="folder of an unpacked mate-backgrounds"
     )
@@ -123,8 +125,8 @@ def parse_options() -> argparse.Namespace:
         "--ready-frames",
         choices=get_args(ReadyFrom),
         default="native" if native.available() else "graph",
-        help="whose frames the encoders alone get: the native compositor's, which the engine encodes (default where "
-        "it is built), or the plain graph's",
+        help="frames for the encode-only contenders, drawn by: the native compositor, as in the engine (default if "
+        "it is built), or the plain graph",
     )
     parser.add_argument("--name", default="pipeline", help="name of the result files (default pipeline)")
     options = parser.parse_args()
@@ -134,13 +136,13 @@ def parse_options() -> argparse.Namespace:
 
 
 def shown_command(arguments: list[str]) -> str:
-    """Return the command line as it may be printed: without the folders of this machine."""
+    """Return the command line for the report, without this machine's folders."""
     shown = [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
     return shlex.join(["python", "-m", "benchmarks.pipeline", *shown])
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure what the options name and return it all."""
+    """Measure the sections that the options name and return all results."""
     import imageio_ffmpeg
 
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
@@ -212,7 +214,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print the tables and write them; return 1 with the last lines of a command that failed."""
+    """Measure, print the tables and write them; return 1 and print the last lines if a command failed."""
     options = parse_options()
     try:
         results = run(options)

@@ -1,4 +1,4 @@
-"""A story planned as `render --no-cache` plans it, for programs that measure a part of a render."""
+"""Plan a story as `render --no-cache` does, for programs that measure one part of a render."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what all programs on a planned story take: the story, its size, its rate and who draws it."""
+    """Add the options that all programs on a planned story share: story, size, frame rate, compositor."""
     parser.add_argument("story", type=Path, metavar="STORY", help="story file")
     parser.add_argument("--size", default="1080x1920", metavar="WxH", help="frame (default 1080x1920)")
     parser.add_argument("--fps", type=int, default=30, help="frames per second (default 30)")
@@ -24,15 +24,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
-    """Add the settings of x264."""
+    """Add the options for x264."""
     parser.add_argument("--preset", default="veryfast", help="x264 preset (default veryfast)")
-    parser.add_argument("--crf", type=float, help="x264 crf (default 21 where no bit rate is given)")
-    parser.add_argument("--bitrate", help="average bit rate in place of crf, such as 8000k")
+    parser.add_argument("--crf", type=float, help="x264 crf (default 21 without a bit rate)")
+    parser.add_argument("--bitrate", help="average bit rate instead of crf, such as 8000k")
 
 
 @contextmanager
 def planned(options: argparse.Namespace) -> Iterator[VideoPlan]:
-    """Yield the plan of a story, made with a cache that is empty before and gone after."""
+    """Yield the plan of a story, made with a temporary cache folder."""
     from video_pipeline.engine.common.cache import ContentCache
     from video_pipeline.engine.config import load_config
     from video_pipeline.engine.plan import plan_video

@@ -1,4 +1,4 @@
-"""Draw the speed of whole renders as a bar chart, from the results, in SVG for light and dark pages.
+"""Draw the speed of whole renders as an SVG bar chart for light and dark pages.
 
 python -m benchmarks.plot                                        benchmarks/results/pipeline.json to speed.svg
 python -m benchmarks.plot build/bench/results/pipeline.json -o build/bench/results/speed.svg
@@ -18,7 +18,7 @@ from benchmarks.report import ENCODE_ONLY
 RESULTS = Path(__file__).resolve().parent / "results"
 OWN = "video-pipeline"
 LEFT_OUT = ("segments encoded only",)
-"""A part of a render, which draws nothing: no bar beside whole ones."""
+"""Contender without a bar, because it draws nothing and so is no whole render."""
 
 WIDTH_PX, LABEL_PX, NUMBER_PX = 760, 236, 70
 BAR_PX, STEP_PX, TOP_PX, BOTTOM_PX = 20, 32, 70, 40
@@ -40,7 +40,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif;
 
 
 def speeds(speed: dict[str, Any]) -> dict[str, float]:
-    """Return the frames per second of each contender that writes a video, by the median of its wall times."""
+    """Return the frames per second (from the median wall time) of each contender that writes a video."""
     return {
         name: result["frames"] / statistics.median(result["wall_s"])
         for name, result in speed.items()
@@ -49,9 +49,11 @@ def speeds(speed: dict[str, Any]) -> dict[str, float]:
 
 
 def draw(results: dict[str, Any]) -> str:
-    """Return the chart as SVG; raise ValueError if the results hold no speeds."""
+    """Return the chart as SVG; raise ValueError if the results have no section `speed`."""
     if "speed" not in results:
-        raise ValueError(f"results {results.get('name')!r} hold no section 'speed'; allowed: results that do")
+        raise ValueError(
+            f"results {results.get('name')!r} has no section 'speed'; run benchmarks.pipeline with it first"
+        )
     found = speeds(results["speed"])
     limit = found.pop(ENCODE_ONLY, None)
     bars = sorted(found.items(), key=lambda item: -item[1])
@@ -63,7 +65,7 @@ def draw(results: dict[str, Any]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {bottom + BOTTOM_PX}" role="img"'
         f' width="{WIDTH_PX}" height="{bottom + BOTTOM_PX}">',
-        f"<title>{escape(_told(bars, limit))}</title>",
+        f"<title>{escape(_title(bars, limit))}</title>",
         f"<style>{STYLE}</style>",
         '<rect class="page" width="100%" height="100%" rx="6"/>',
         '<text class="title" x="12" y="24">Whole renders, frames per second</text>',
@@ -93,9 +95,9 @@ def draw(results: dict[str, Any]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _told(bars: list[tuple[str, float]], limit: float | None) -> str:
-    told = ", ".join(f"{name} {fps:.1f}" for name, fps in bars)
-    return f"Frames per second of whole renders: {told}" + (f"; encode only {limit:.1f}" if limit else "")
+def _title(bars: list[tuple[str, float]], limit: float | None) -> str:
+    listed = ", ".join(f"{name} {fps:.1f}" for name, fps in bars)
+    return f"Frames per second of whole renders: {listed}" + (f"; encode only {limit:.1f}" if limit else "")
 
 
 def main() -> int:

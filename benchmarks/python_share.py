@@ -1,17 +1,16 @@
-"""Python's share of a render: what the interpreter takes, in parts of the rendering stage's wall time.
+"""Measure the interpreter's share of the rendering stage's wall time.
 
-Only one thread at a time runs Python, so the processor time of all Python code together, over all threads, is
-the time for which the interpreter held its lock: its share of the wall time is that time divided by the wall
-time. It is bounded from above without any instrument in the code: the same story is rendered with frames of
-SMALL_PX and x264's SMALL_PRESET, through the same segments, kernels, encoder calls and stitching. Python does as
-much for a small frame as for a large one, while the work on pixels and bits nearly vanishes. All processor time
-of that render is counted as Python's: it holds what the kernels, x264 and the muxer take for a frame of any
-size too, so the true share is less. It runs on one thread, where no time goes to handing over the lock.
+Only one thread at a time runs Python, so the processor time of all Python code, over all threads, is the time for
+which the interpreter lock was held. This benchmark finds an upper bound for it without instrumenting the code: it
+renders the same story with frames of SMALL_PX and x264's SMALL_PRESET, through the same segments, kernels, encoder
+calls and joining. Python does as much for a small frame as for a large one, while the work on pixels and bits nearly
+vanishes. All processor time of that render counts as Python's; it includes the fixed cost per frame of the kernels,
+x264 and the muxer, so the true share is smaller. It runs on one thread, which spends no time on lock handover.
 
     share = processor seconds of the small render / wall seconds of the real one
 
-The pictures are decoded before either is timed: that is native work, in proportion to the photographs. Start-up
-and planning come before the stage and are in the table of stages.
+The pictures are decoded before both measurements, because that is native work which grows with the photographs.
+Start-up and planning come before the stage and appear in the table of stages.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ SMALL_PX, SMALL_PRESET = (16, 16), "ultrafast"
 
 
 def shrunk(plan: VideoPlan) -> VideoPlan:
-    """Return the plan of the same story with frames of SMALL_PX; captions stay as they are drawn."""
+    """Return the plan of the same story with frames of SMALL_PX and its captions unchanged."""
     from video_pipeline.engine.render.compositors.choice import load_compositor
 
     width, height = SMALL_PX
@@ -60,7 +59,7 @@ def shrunk(plan: VideoPlan) -> VideoPlan:
 
 
 def _render(plan: VideoPlan, target: Path, *, workers: int | None = None) -> tuple[float, float]:
-    """Render a plan without sound and return wall and processor seconds of the stage."""
+    """Render a plan without sound; return the stage's wall and processor seconds."""
     from video_pipeline.engine.outputs.thumbnail import FrameWatch
     from video_pipeline.engine.render.mux import Mp4Writer
     from video_pipeline.engine.render.renderer import render_segments
@@ -86,7 +85,7 @@ def _render(plan: VideoPlan, target: Path, *, workers: int | None = None) -> tup
 
 
 def measure_python(work: Workload, settings: Settings, *, repeats: int) -> dict[str, Any]:
-    """Return both times of each round, and the share by their medians."""
+    """Return both times of each round and the share computed from their medians."""
     options = argparse.Namespace(
         story=work.story,
         size=f"{work.size_px[0]}x{work.size_px[1]}",

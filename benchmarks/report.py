@@ -1,4 +1,4 @@
-"""Results as tables: for a terminal and as Markdown."""
+"""Show results as tables, for a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ZOOMPAN_GRAPH = "zoompan graph, no encoding"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, its cells padded so that it reads as text too; all but the first stand right."""
+    """Return a Markdown table with padded cells; all columns but the first are right-aligned."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -26,14 +26,14 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ratio(results: dict[str, Any], name: str, base: str, *, key: str = "wall_s") -> float | None:
-    """Return how many times as fast as `base` a contender is: the median over the rounds that both ran in.
+    """Return the speed of a contender relative to `base`: the median over the rounds that both ran in.
 
-    `key` says which of the contender's seconds count, against the wall time of `base`; None if it has none.
+    `key` names the contender's times to compare with the wall time of `base`; return None if it has none.
     """
     if base not in results or key not in results.get(name, {}):
         return None
     own, other = results[name], results[base]
-    pairs = zip(own[key], other["wall_s"], strict=False)  # a slow contender has fewer rounds
+    pairs = zip(own[key], other["wall_s"], strict=False)  # slow contenders run fewer rounds
     ratios: list[float] = [(own["frames"] / mine) / (other["frames"] / theirs) for mine, theirs in pairs]
     return statistics.median(ratios)
 
@@ -66,7 +66,7 @@ COSTS = ("wall s", "spread", "runs", "cpu s", "peak MiB")
 
 
 def speed_table(results: dict[str, Any]) -> str:
-    """Return the table of whole renders: of all contenders that write a video."""
+    """Return the table of whole renders, for all contenders that write a video."""
     rows = [
         [
             name,
@@ -81,7 +81,7 @@ def speed_table(results: dict[str, Any]) -> str:
 
 
 def frames_table(results: dict[str, Any]) -> str:
-    """Return the table of frames without encoding: whole commands, and their seconds without start-up."""
+    """Return the table of frames without encoding: times of whole commands and without start-up."""
     rows = [
         [
             name,
@@ -99,7 +99,7 @@ def frames_table(results: dict[str, Any]) -> str:
 
 
 def edit_table(edit: dict[str, Any]) -> str:
-    """Return the table of a story rendered again."""
+    """Return the table of second renders."""
     rows = [
         [
             name,
@@ -114,7 +114,7 @@ def edit_table(edit: dict[str, Any]) -> str:
 
 
 def stage_table(stages: dict[str, Any]) -> str:
-    """Return the table of the engine's stages: median seconds, and share of the whole command's wall time."""
+    """Return the table of the engine's stages: median seconds and share of the command's wall time."""
     rows = [
         [name, f"{stage['seconds']:.2f}", f"{100 * stage['share']:.1f} %"] for name, stage in stages.items()
     ]
@@ -122,7 +122,7 @@ def stage_table(stages: dict[str, Any]) -> str:
 
 
 def memory_table(memory: Sequence[dict[str, Any]]) -> str:
-    """Return the table of peak memory by length."""
+    """Return the table of peak memory by video length."""
     rows = [
         [
             str(row["scenes"]),
@@ -146,7 +146,7 @@ def jitter_table(jitter: dict[str, Any]) -> str:
 
 
 def moves_table(moves: dict[str, dict[str, Any]]) -> str:
-    """Return the table of many moves: px/frame² and, in parentheses, backward steps, by who draws them."""
+    """Return the table of many moves: px/frame² and (in parentheses) backward steps for each drawing function."""
     names = list(next(iter(moves.values())))
     rows = [
         [move, *(f"{row[name]['rms_px']:.4f} ({row[name]['backward_steps']})" for name in names)]
@@ -156,7 +156,7 @@ def moves_table(moves: dict[str, dict[str, Any]]) -> str:
 
 
 def machine_lines(machine: dict[str, Any]) -> str:
-    """Return the machine as a list."""
+    """Return the description of the machine as a Markdown list."""
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return "\n".join(
         [
@@ -185,20 +185,20 @@ def markdown(results: dict[str, Any]) -> str:
             f"## Whole renders\n\n{work['scenes']} scenes of {work['scene_seconds']:g} s, pictures "
             f"{work['picture_px'][0]}x{work['picture_px'][1]} ({work['source']}), zoom {work['zoom_percent']:g} %/s, "
             f"fades of {work['fade_seconds']:g} s, a caption each; {work['size_px'][0]}x{work['size_px'][1]} at "
-            f"{work['fps']} fps, {work['frames']} frames; {results['settings']}. Contenders take turns; the time of "
-            "a whole command counts, from start to finished file. Ratios are medians of the rounds' own ratios; "
-            "peak memory is the sum over the process tree. The ready frames of the encoders alone are the "
-            f"{'native compositor' if results['ready_frames'] == 'native' else 'plain graph'}'s.",
+            f"{work['fps']} fps, {work['frames']} frames; {results['settings']}. Contenders take turns; the "
+            "times are of whole commands, from start to finished file. Ratios are medians of the ratios of each "
+            "round; peak memory is the sum over the process tree. The encode-only contenders read frames drawn by "
+            f"the {'native compositor' if results['ready_frames'] == 'native' else 'plain graph'}.",
             speed_table(results["speed"]),
-            "## Frames without encoding\n\nFrames are drawn and thrown away. `drawing alone` leaves out the start-up "
-            "and planning of this engine's commands; the graph's time is that of its whole command in both ratios.",
+            "## Frames without encoding\n\nFrames are drawn and discarded. `drawing alone` excludes the start-up and "
+            "planning of this engine's commands; both ratios use the whole command's time for the graph.",
             frames_table(results["speed"]),
             f"What differs:\n\n{differs}",
         ]
     if "stages" in results:
         parts += [
-            "## Stages of video-pipeline\n\nWhat stands as `beside` runs during `render`, and adds up the time of "
-            "all workers.",
+            "## Stages of video-pipeline\n\nEntries marked `beside` run during `render`; they add up the time of all "
+            "workers.",
             stage_table(results["stages"]),
         ]
     if "python" in results:
@@ -206,7 +206,7 @@ def markdown(results: dict[str, Any]) -> str:
         parts += [
             f"## Python's share\n\nAt most {100 * python['share']:.2f} % of the rendering stage's "
             f"{statistics.median(python['wall_s']):.2f} s: {python['python_us_a_frame']:g} µs a frame, the processor time "
-            f"of all threads where the same frames are {python['small_px'][0]}x{python['small_px'][1]} pixels "
+            f"of all threads when the same frames have {python['small_px'][0]}x{python['small_px'][1]} pixels "
             f"({len(python['wall_s'])} rounds).",
         ]
     if "edit" in results:
@@ -240,7 +240,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def kernels_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the table of kernels: one line for each instruction set, the peers in its last columns."""
+    """Return the table of kernels: one row for each instruction set, with the peers in the last columns."""
     lines = []
     for row in rows:
         peers = row["peers"] or {"": None}
@@ -252,8 +252,8 @@ def kernels_table(rows: Sequence[dict[str, Any]]) -> str:
                 f"{row['best_ms']:.3f}",
                 f"{row['memcpy']:.1f}",
             ]
-            told = [name, f"{peer['median_ms']:.2f}", f"{peer['ratio']:.1f}"] if peer else ["", "", ""]
-            lines.append([*(own if number == 0 else [""] * len(own)), *told])
+            other = [name, f"{peer['median_ms']:.2f}", f"{peer['ratio']:.1f}"] if peer else ["", "", ""]
+            lines.append([*(own if number == 0 else [""] * len(own)), *other])
     header = ("kernel", "target", "median ms", "best ms", "x memcpy", "peer", "its ms", "times as fast")
     return markdown_table(header, lines)
 

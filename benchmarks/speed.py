@@ -1,4 +1,4 @@
-"""Whole renders and frames without encoding, side by side: this engine, plain ffmpeg, the encoder alone, peers."""
+"""Compare whole renders and drawing without encoding: this engine, plain ffmpeg, the encoder alone, peers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from benchmarks.workload import Workload
 from video_pipeline import native
 
 STAGES = ("check", "assets", "compose", "captions", "render", "outputs")
-"""The stages of a render that follow one another."""
+"""The stages of a render that run one after another."""
 
 
 def measure_speed(
@@ -41,7 +41,7 @@ def measure_speed(
     slow_repeats: int,
     ready: ReadyFrom = "graph",
 ) -> dict[str, Any]:
-    """Return the results of whole renders by contender; without `slow_repeats` the slow ones are left out."""
+    """Return the results by contender; if `slow_repeats` is 0, the slow ones are left out."""
     compiled = compiled_command(work, settings, folder)
     with ready_frames(work, compiled=compiled, drawn_by=ready) as (raw, frames):
         contenders = [
@@ -56,7 +56,7 @@ def measure_speed(
         if native.available():
             contenders.append(native_frames(work))
         else:
-            del contenders[1]  # the first is drawn by ffmpeg already
+            del contenders[1]  # ffmpeg draws the first one already
         if peers:
             counts = sorted({1, cores()})
             contenders += [
@@ -81,8 +81,8 @@ def measure_speed(
 def stage_shares(result: dict[str, Any]) -> dict[str, Any]:
     """Return each stage's median seconds and share of the command's wall time, from the runs' manifests.
 
-    'outside the stages' is start-up, imports and the end of the process: what the STAGES that follow one
-    another leave of the whole. The other entries run beside them, some in several workers at once.
+    'outside the stages' is the rest of the wall time after the sequential STAGES: start-up, imports and exit. The
+    other entries run during those stages, some in several workers at once.
     """
     timings: list[dict[str, float]] = result.pop("timings", [])
     if not timings:

@@ -1,8 +1,8 @@
-"""Measure what the command costs before it does anything useful.
+"""Measure the start-up cost of the command.
 
-Wall time of commands that do little, the time from the start of `render` to its first frame, and the fixed
-cost of a render with next to nothing in it, beside the interpreter alone and the two libraries that no render
-can do without. The cache is warm, and compiled modules are kept, as after an installation.
+Measures the wall time of short commands, the time from the start of `render` to its first frame, and the fixed
+cost of a nearly empty render; for comparison, the interpreter alone and with the two libraries that every render
+needs. The cache is warm and modules are compiled, as after an installation.
 
     python -m benchmarks.startup
     python -m benchmarks.startup --runs 9
@@ -40,10 +40,10 @@ STORY = {
 
 @dataclass(frozen=True, slots=True)
 class StartUp:
-    """What a start took, in seconds: the median of several runs, the least and the most.
+    """Start-up times in seconds: median, minimum and maximum of several runs.
 
-    `cpu_s` is the median of the processor time of the command and its children, which other work on the machine
-    hardly changes; None if it was not taken.
+    `cpu_s` is the median processor time of the command and its children, which hardly depends on other work on
+    the machine; None if not measured.
     """
 
     name: str
@@ -54,22 +54,22 @@ class StartUp:
 
 
 Once = Callable[[], tuple[float, float | None]]
-"""Runs a command once and returns its wall seconds and, where taken, its processor seconds."""
+"""Runs a command once; returns its wall seconds and its processor seconds, if measured."""
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return what is laid over this process's environment: a cache of its own, compiled modules kept."""
+    """Return additions to the environment: a separate cache folder, and compiled modules are kept."""
     return {**COMPILED_KEPT, "CACHE_PATH": str(folder / "cache")}
 
 
 def whole_run(argv: Sequence[str], folder: Path) -> tuple[float, float]:
-    """Return the wall and processor seconds of a command; raise CommandFailedError."""
+    """Return the wall and processor seconds of a command; raise CommandFailedError if it fails."""
     done = measure(argv, environment=environment(folder))
     return done.wall_s, done.cpu_s
 
 
 def seconds_to_first_frame(argv: Sequence[str], folder: Path) -> float:
-    """Return the time from the start of a render with --json to its first frame; raise CommandFailedError."""
+    """Return the seconds from the start of a render with --json to its first frame; raise CommandFailedError."""
     started = time.perf_counter()
     first: float | None = None
     with subprocess.Popen(
@@ -90,7 +90,7 @@ def seconds_to_first_frame(argv: Sequence[str], folder: Path) -> float:
 
 
 def commands(folder: Path) -> dict[str, Once]:
-    """Return what is measured, by name."""
+    """Return the measurements by name."""
     story = folder / "startup.json"
     story.parent.mkdir(parents=True, exist_ok=True)
     story.write_text(json.dumps(STORY), encoding="utf-8")
@@ -113,7 +113,7 @@ def commands(folder: Path) -> dict[str, Once]:
 
 
 def take(name: str, once: Once, runs: int) -> StartUp:
-    """Return the times of several runs, after one that fills the caches and does not count."""
+    """Return the times of several runs after one warm-up run that fills the caches."""
     once()
     taken = [once() for _ in range(runs)]
     walls = [wall for wall, _ in taken]
@@ -122,7 +122,7 @@ def take(name: str, once: Once, runs: int) -> StartUp:
 
 
 def table_row(taken: StartUp) -> str:
-    """Return one line for people."""
+    """Return a result as a line of text."""
     cpu = "" if taken.cpu_s is None else f"   {taken.cpu_s:.2f} s of processor time"
     return f"{taken.name:30} {taken.median_s:6.2f} s  ({taken.least_s:.2f} to {taken.most_s:.2f}){cpu}"
 
@@ -158,11 +158,11 @@ def keep(taken: Sequence[StartUp]) -> None:
 
 
 def main() -> int:
-    """Measure every start, print one table and keep it."""
+    """Run all measurements, print the table and write it."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.startup", description=(__doc__ or "").split("\n\n")[1]
     )
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs that count (default {RUNS})")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs after the warm-up (default {RUNS})")
     options = parser.parse_args()
     if options.runs < 1:
         parser.error(f"--runs: got {options.runs}; allowed: a whole number >= 1")

@@ -1,4 +1,4 @@
-"""Contenders take turns, so that what else the machine does falls on all of them alike."""
+"""Run contenders in turn, to spread other load on the machine evenly over them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def say(text: str) -> None:
 
 
 def count_frames(video: Path) -> int:
-    """Return how many video frames a file holds."""
+    """Return the number of video frames in a file."""
     import av
 
     with av.open(str(video)) as container:
         return sum(1 for packet in container.demux(video=0) if packet.size)
 
 
-def keep_what_it_left(contender: Contender, output: Path, result: dict[str, Any]) -> None:
-    """Note a finished file's size and its manifest's timings; raise RuntimeError for a wrong number of frames."""
+def record_output(contender: Contender, output: Path, result: dict[str, Any]) -> None:
+    """Record a video's size and its manifest's timings; raise RuntimeError if its frame count is wrong."""
     frames = count_frames(output)
     if frames != contender.frames:
         raise RuntimeError(f"{contender.name}: {frames} frames; expected {contender.frames}")
@@ -37,9 +37,10 @@ def keep_what_it_left(contender: Contender, output: Path, result: dict[str, Any]
 
 
 def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: int) -> dict[str, Any]:
-    """Run the contenders in turn, `repeats` rounds of all; slow ones drop out after `slow_repeats`.
+    """Run the contenders in turn for `repeats` rounds; slow ones drop out after `slow_repeats`.
 
-    Every second round goes backwards, so that none always follows the same one. Raise RuntimeError if one did not make the frames that it should.
+    Every second round runs in reverse order, so that no contender always follows the same one. Raise RuntimeError
+    if a frame count is wrong.
     """
     contenders = list(contenders)
     results: dict[str, Any] = {
@@ -65,7 +66,7 @@ def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: i
             result["cpu_s"].append(round(taken.cpu_s, 3))
             result["peak_rss_mib"].append(round(taken.peak_rss_bytes / 2**20, 1))
             if contender.output:
-                keep_what_it_left(contender, contender.output, result)
+                record_output(contender, contender.output, result)
             if contender.prints_seconds:
                 result.setdefault("working_s", []).append(json.loads(taken.stdout)["working_s"])
             fps = contender.frames / taken.wall_s
@@ -74,5 +75,5 @@ def take_turns(contenders: Iterable[Contender], *, repeats: int, slow_repeats: i
 
 
 def warm_up(contender: Contender) -> None:
-    """Run a contender once uncounted, so that compiled code (Python's, numba's) and files lie ready."""
+    """Run a contender once without counting it, to fill the caches of compiled code (Python, numba) and files."""
     measure(contender.argv, environment=contender.environment)

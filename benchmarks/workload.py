@@ -1,4 +1,4 @@
-"""The workload that every contender renders: photographs that zoom, cross-fade and carry a caption each."""
+"""The workload that every contender renders: photographs with a zoom, a cross-fade and a caption each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from benchmarks.photographs import Source, find_source, photographs
 
 BUILD = Path(__file__).resolve().parent.parent / "build" / "bench"
-"""Where pictures, stories and outputs are kept; git ignores it."""
+"""Folder for pictures, stories and outputs; ignored by git."""
 
 PICTURE_PX = (1620, 2880)
 LARGE_PICTURE_PX = (3000, 4000)
-"""Twelve megapixels, as telephones make them."""
+"""Twelve megapixels, like a phone's photograph."""
 
 CAPTIONS = (
     "The morning came up slowly.",
@@ -26,11 +26,11 @@ CAPTIONS = (
 
 
 CAPTION_SIZE_PX, CAPTION_STROKE_PX, CAPTION_TOP = 48, 4, 0.78
-"""How the contenders that set captions by hand set them: as this engine does, CAPTION_TOP of the height down."""
+"""Caption style for the contenders other than the engine, like the engine's; CAPTION_TOP is a share of the height."""
 
 
 def caption_font() -> Path:
-    """Return the font file that they set captions in."""
+    """Return the font file for the other contenders' captions."""
     import manimgx_fonts
 
     return Path(manimgx_fonts.__file__).parent / "NotoSans[wght].ttf"
@@ -40,8 +40,8 @@ def caption_font() -> Path:
 class Workload:
     """Scenes of equal length, each a picture with a caption, zoomed at a steady rate and cross-faded.
 
-    `fade_seconds` is how long two scenes overlap; `zoom_per_second` is what is added to the scale in a
-    second, less than nothing for a zoom out. A caption may be empty.
+    Two scenes overlap by `fade_seconds`; the scale grows by `zoom_per_second`, negative for a zoom out. A caption
+    may be empty.
     """
 
     story: Path
@@ -56,14 +56,14 @@ class Workload:
 
     @property
     def frames(self) -> int:
-        """The number of frames of the whole."""
+        """The number of frames of the whole video."""
         scene = round(self.scene_seconds * self.fps)
         fade = round(self.fade_seconds * self.fps)
         return len(self.pictures) * scene - (len(self.pictures) - 1) * fade
 
     @property
     def start_zoom(self) -> float:
-        """The scale at a scene's start, where 1 fills the frame; a zoom out ends at 1."""
+        """The scale at a scene's start; 1 fills the frame, and a zoom out ends at 1."""
         return 1 + max(0.0, -self.zoom_per_second * self.scene_seconds)
 
     @property
@@ -72,7 +72,7 @@ class Workload:
         return self.start_zoom + self.zoom_per_second * self.scene_seconds
 
     def as_story(self) -> dict[str, Any]:
-        """Return the workload as a story of the engine's format."""
+        """Return the workload as a story in the engine's format."""
         scenes: list[dict[str, Any]] = []
         for number, (picture, caption) in enumerate(zip(self.pictures, self.captions, strict=True), start=1):
             scene: dict[str, Any] = {
@@ -95,7 +95,7 @@ class Workload:
         }
 
     def write(self) -> Workload:
-        """Write the story file and return the workload."""
+        """Write the story file; return the workload itself."""
         self.story.parent.mkdir(parents=True, exist_ok=True)
         self.story.write_text(json.dumps(self.as_story(), indent=1) + "\n")
         return self
@@ -111,7 +111,7 @@ def make_workload(
     source: Path | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Workload:
-    """Make the pictures and the story of `scenes` scenes in `folder`; what an earlier run made is kept."""
+    """Create a workload of `scenes` scenes in `folder`, reusing the pictures of an earlier run."""
     pictures = photographs(
         folder / "pictures", count=scenes, size_px=picture_px, source=source, report=report
     )
@@ -135,7 +135,7 @@ def one_scene(
     size_px: tuple[int, int],
     folder: Path = BUILD,
 ) -> Workload:
-    """Return a workload of one picture without a caption, for what is measured on a single move."""
+    """Write and return a workload of one picture without a caption, to measure a single move."""
     return Workload(
         story=folder / "stories" / f"{name}.json",
         pictures=(picture,),

@@ -7,19 +7,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from video_pipeline.engine.assets.fonts import FontCatalogue, UnknownFontError
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
+from video_pipeline.engine.assets.story_fonts import font_name
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.placement import SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
-from video_pipeline.engine.story.asset_fields import is_font_file
 from video_pipeline.engine.story.effects import FadeEffect, KenBurns
 from video_pipeline.engine.story.fields import (
     BoxSpec,
     ShadowSpec,
     StrokeSpec,
-    expand_user,
     parse_colour,
 )
 from video_pipeline.engine.story.splitting import word_units
@@ -168,26 +165,6 @@ def _style(scene: StoryScene, config: Config, scale: float) -> TextStyle:
         if box
         else None,
     )
-
-
-def check_fonts(scenes: Sequence[StoryScene], config: Config, fonts: FontCatalogue, *, base: Path) -> None:
-    """Raise StoryError, naming the scene, or ConfigError for a font that cannot be found."""
-    for index, scene in enumerate(scenes):
-        name = scene.font or config.scenes.text_font
-        try:
-            fonts.resolve(font_name(name, base))
-        except UnknownFontError as error:
-            if scene.font is None:
-                raise ConfigError(f"scenes.text_font: {error}") from error
-            place = f"scenes[{index}] (scene_id {scene.scene_id!r}): field 'font'"
-            raise StoryError(f"{place}: {error}") from error
-
-
-def font_name(name: str, base: Path) -> str:
-    """Return a font's family name, or its file's path: a relative one starts at `base`, the story's folder."""
-    if is_font_file(name):
-        return str(base / expand_user(name))
-    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ PipelineError                  base of all; carries `details` for programs
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError
 │   ├── TTSError
-│   └── FetchError             an asset's URL could not be read
+│   ├── FetchError             an asset's URL could not be read
+│   └── FileChangedError       a file changed while a render used it
 ├── RenderingError             composing, encoding or writing failed
 │   ├── CancelledError         the render was asked to stop
 │   ├── SubprocessError        with argv, exit status and the last lines of a child process
@@ -49,16 +50,23 @@ class ConfigError(InputError):
 
 
 class AssetReferenceError(InputError):
-    """A job names an asset that is missing or not allowed; `field` and `value` say which."""
+    """A job names an asset that is missing or not allowed; `field` and `value` say which.
 
-    def __init__(self, place: str, *, field: str, value: str, reason: str, allowed: str = "") -> None:
+    `unusable` marks a file that the job may name, but that is missing or cannot be read.
+    """
+
+    def __init__(
+        self, place: str, *, field: str, value: str, reason: str, allowed: str = "", unusable: bool = False
+    ) -> None:
         shown = value if len(value) <= 200 else f"{value[:199]}…"
         shown = shown.encode("utf-8", "backslashreplace").decode()  # it may hold half of a surrogate pair
         message = f"{place}: got {shown!r}: {reason}" + (f"; allowed: {allowed}" if allowed else "")
         super().__init__(message, field=field, value=shown, allowed=allowed)
         self.field = field
         self.value = shown
+        self.reason = reason
         self.allowed = allowed
+        self.unusable = unusable
 
 
 class UnavailableError(InputError):
@@ -90,6 +98,13 @@ class FetchError(AssetError):
         self.kind = kind
 
 
+class FileChangedError(AssetError):
+    """A file changed while it was read, or between two reads of one render. A retry uses what it is then."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=False)
+
+
 class RenderingError(PipelineError):
     """The video could not be composed, encoded or written."""
 
@@ -102,8 +117,10 @@ class SubprocessError(RenderingError):
     """A child process failed; the message ends with its last lines."""
 
     def __init__(self, what: str, *, argv: Sequence[str], returncode: int, stderr: str) -> None:
-        tail = [line for line in stderr.strip().splitlines() if line.strip()][-12:]
-        message = f"{what}: {argv[0]} ended with status {returncode}"
+        if not isinstance(argv, Sequence):
+            raise TypeError(f"argv: got {argv!r}; allowed: a list of text")
+        tail = [line for line in str(stderr).strip().splitlines() if line.strip()][-12:]
+        message = f"{what}: {next(iter(argv), '?')} ended with status {returncode}"
         if tail:
             message += "\n  " + "\n  ".join(tail)
         super().__init__(message, argv=list(argv), returncode=returncode, stderr_tail=tail)
@@ -116,8 +133,10 @@ class EncoderError(RenderingError):
     """
 
     def __init__(self, what: str, *, log: Sequence[str], machine: bool = False, **details: Any) -> None:
-        tail = [line for line in log if line.strip()][-12:]
-        message = "\n  ".join([what, *tail])
+        if isinstance(log, str) or not isinstance(log, Sequence):
+            raise TypeError(f"log: got {log!r}; allowed: a list of text")
+        tail = [line for line in map(str, log) if line.strip()][-12:]
+        message = "\n  ".join([str(what), *tail])
         super().__init__(message, log=tail, machine=machine, **details)
         self.what = what
         self.log = tail

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import logging
-import tempfile
+import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from video_pipeline.engine.assets.generate import open_asset_cache, scratch_folder
 from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.sound import probe_sound
+from video_pipeline.engine.common.arguments import (
+    as_callable,
+    as_instance,
+    as_mapping,
+    as_path,
+    as_seconds,
+    wrong_type,
+)
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.files import StagedFiles
-from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import CancelledError, InputError, RenderingError
+from video_pipeline.engine.common.input_files import InputFiles
+from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import AssetError, CancelledError, InputError, RenderingError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
@@ -37,7 +47,7 @@ from video_pipeline.engine.render.renderer import render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
 from video_pipeline.engine.render.sound.track import produce_sound
-from video_pipeline.engine.story import Story
+from video_pipeline.engine.story import Story, load_story, parse_story
 from video_pipeline.engine.timing import frames_round
 
 logger = logging.getLogger(__name__)
@@ -67,61 +77,76 @@ class RenderResult:
         }
 
 
-@contextmanager
-def _scratch(config: Config) -> Iterator[Path]:
-    """Yield a private temporary folder; it is deleted when the block ends."""
-    parent = config.storage.temp_path
-    if parent is not None:
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"storage.temp_path: {parent} cannot be written: {error.strerror}") from error
-    with tempfile.TemporaryDirectory(prefix="video-pipeline-", dir=parent) as folder:
-        yield Path(folder)
-
-
 def render_story(
-    story: Story,
-    output: Path,
+    story: Story | Mapping[str, Any] | str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
-    config: Config,
-    base: Path = Path(),
-    voice_over: Sound | None = None,
-    sources: Mapping[str, Path] = MappingProxyType({}),
+    config: Config | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    base: str | os.PathLike[str] | None = None,
+    voice_over: Sound | str | os.PathLike[str] | None = None,
+    sources: Mapping[str, str | os.PathLike[str]] = MappingProxyType({}),
+    beneath: Mapping[Path, Path] = MappingProxyType({}),
     use_cache: bool = True,
+    cache_required: bool = True,
     workers: int | None = None,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     stop: threading.Event | None = None,
 ) -> RenderResult:
     """Turn a story into a finished video at `output` (.mp4) and the files beside it.
 
-    All files appear together when the last one is complete. The story's relative paths start at `base`;
-    `voice_over` is mixed under the whole video. `sources` maps descriptions to files that the caller has read,
+    `story` is a Story, its data or its file; `config` a Config, its data or its file (default: the defaults and the
+    environment). All files appear together when the last one is complete. The story's relative paths start at `base`,
+    by default the folder of its file; `voice_over`, a sound or its file, is mixed under the whole video. `sources` maps descriptions to files that the caller has read,
     such as the story file: an output that would replace one of them, or a file that the story names, is an
-    InputError. Setting `stop` ends the render with CancelledError. Without `use_cache` the cache is neither read
-    nor written. Raises InputError, AssetError or RenderingError; then the only new files are those in the cache,
-    from which the next render resumes.
+    InputError, and so is a video that would be longer than `max_seconds`. `beneath` maps files to the folder that each
+    must be in when it is opened. Setting `stop` ends the render with CancelledError. Without `use_cache` the cache is
+    neither read nor written; without `cache_required` one that cannot be written is a warning even if the
+    configuration names it. Raises InputError, AssetError or RenderingError; then the only new files are those in the
+    cache, from which the next render resumes. Raises TypeError naming an argument of a wrong type.
     """
     watch = Stopwatch()
+    output, read = as_path(output, "output"), _files_given(story, config, sources)
+    if not isinstance(story, Story | Mapping):
+        base = base if base is not None else as_path(story, "story").parent
+        story = load_story(story)
+    story = parse_story(story)
+    config = load_config(config)
+    base = as_path(base if base is not None else Path(), "base")
+    sound = _voice_over(voice_over)
+    max_seconds = as_seconds(max_seconds, "max_seconds")
+    kept_in = {
+        as_path(path, "beneath"): as_path(folder, "beneath")
+        for path, folder in as_instance(beneath, Mapping, "beneath").items()  # type: ignore[type-abstract]
+    }
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
+        raise wrong_type(workers, "workers", "a whole number, or None")
+    on_event = as_callable(on_event, "on_event")
+    stop = None if stop is None else as_instance(stop, threading.Event, "stop")
     outputs = OutputPaths(output)
     check_inputs_kept(
         outputs.by_role().values(),
         [
-            *sources.items(),
+            *read.items(),
             *files_read(story, config, base=base),
-            *([("voice_over", voice_over.path)] if voice_over else []),
+            *([("voice_over", sound.path)] if sound else []),
         ],
     )
     check_output(output)
-    with _scratch(config) as scratch:
-        cache = None if use_cache else ContentCache(scratch / "cache")
+    with scratch_folder(config) as scratch:
+        if use_cache:
+            cache = replace(open_asset_cache(config, required=cache_required), own=scratch / "used")
+        else:
+            cache = ContentCache(scratch / "cache")
         try:
             plan = plan_video(
                 story,
                 config=config,
                 base=base,
                 cache=cache,
-                voice_over=voice_over,
+                voice_over=sound,
+                files=InputFiles(kept_in),
+                max_seconds=max_seconds,
                 on_event=on_event,
                 watch=watch,
             )
@@ -150,6 +175,29 @@ def render_story(
         if use_cache:
             plan.frames.cache.prune_when_due()
     return result
+
+
+def _files_given(story: Any, config: Any, sources: Any) -> dict[str, Path]:
+    """Return the files that a caller has read, and those of story and configuration, by their descriptions."""
+    read = {
+        name: as_path(path, f"sources[{name!r}]") for name, path in as_mapping(sources, "sources").items()
+    }
+    for name, given in (("story", story), ("config", config)):
+        if isinstance(given, str | os.PathLike):
+            read.setdefault(name, as_path(given, name))
+    return read
+
+
+def _voice_over(given: Any) -> Sound | None:
+    """Return a voice-over, read from its file if it is given as a path."""
+    if given is None or isinstance(given, Sound):
+        return given
+    if not isinstance(given, str | os.PathLike):
+        raise wrong_type(given, "voice_over", "a Sound, the path of a sound file, or None")
+    try:
+        return probe_sound(as_path(given, "voice_over"))
+    except AssetError as error:
+        raise InputError(f"voice_over: {error}") from error
 
 
 def _produce(

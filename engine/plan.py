@@ -7,7 +7,7 @@ both, after `choose_encoding` has decided how frames are encoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +16,14 @@ from typing import TypeVar
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.story_fonts import check_fonts
 from video_pipeline.engine.assets.watermark import prepare_watermark
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.common.registry import Selection
-from video_pipeline.engine.compose import check_fonts, compose
+from video_pipeline.engine.compose import compose
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffmpeg
@@ -29,8 +32,10 @@ from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.choice import choose_compositor, load_compositor
 from video_pipeline.engine.render.encoders.choice import Encoding, choose_encoding
 from video_pipeline.engine.story import Story, story_scenes
-from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.story.asset_fields import NO_WATERMARK
+from video_pipeline.engine.timeline import Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.typeset import FontStack
 
 T = TypeVar("T")
 
@@ -47,6 +52,7 @@ class FramePlan:
     chosen_compositor: Selection
     ffmpeg: FfmpegProgram
     fonts: FontCatalogue
+    title_fonts: FontStack
     cache: ContentCache
     warnings: tuple[str, ...]
 
@@ -66,36 +72,36 @@ def plan_timeline(
     base: Path = Path(),
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
+    files: InputFiles = ANY_FILES,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
-    The story's relative paths start at `base`. Raises InputError for a wrong story or configuration, AssetError
-    for an asset that failed.
+    The story's relative paths start at `base`; `files` opens what it names. Raises InputError for a wrong story or
+    configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
     with watch.stage("check"):
-        ffmpeg_search = _start(find_ffmpeg, cache)
+        ffmpeg_search = _start(
+            find_ffmpeg, replace(cache, own=None)
+        )  # it may outlive this render's own files
         chosen = choose_compositor(config.video.compositor)
-        fonts = FontCatalogue()
-        scenes = story_scenes(story)
-        check_fonts(scenes, config, fonts, base=base)
+        fonts = FontCatalogue(files=files)
+        letters = check_fonts(story, story_scenes(story), config=config, catalogue=fonts, base=base)
+        scenes, config = letters.scenes, letters.config
     with watch.stage("assets"):
-        watermark = prepare_watermark(
-            config.watermark,
-            frame_px=config.video.canvas_px(),
-            cache=cache,
-            max_megapixels=config.images.max_megapixels,
-        )
+        watermark, unmarked = _watermark(config, cache, files)
         assets = gather_assets(
             story,
             scenes,
             config=config,
             cache=cache,
             base=base,
+            files=files,
             progress=lambda done, total: report(Event("assets", done, total)),
         )
     if voice_over is not None:
@@ -103,6 +109,10 @@ def plan_timeline(
     with watch.stage("compose"):
         composition = compose(story, scenes, assets, config=config, base=base)
     timeline = replace(composition.timeline, watermark=watermark)
+    if max_seconds is not None and timeline.duration > max_seconds:
+        raise StoryError(
+            f"the video would last {float(timeline.duration):.1f} s; node.max_video_seconds allows {max_seconds:g}"
+        )
     with watch.stage("check"):
         ffmpeg = ffmpeg_search.result()
     return FramePlan(
@@ -114,8 +124,9 @@ def plan_timeline(
         chosen_compositor=chosen,
         ffmpeg=ffmpeg,
         fonts=fonts,
+        title_fonts=letters.title,
         cache=cache,
-        warnings=(*assets.warnings, *composition.warnings),
+        warnings=(*letters.warnings, *unmarked, *assets.warnings, *composition.warnings),
     )
 
 
@@ -125,6 +136,7 @@ def plan_captions(
     """Return the plan with its captions drawn: all of them, or those seen in the frames `shown`.
 
     If a caption is not cached and must be drawn, the pictures of the frames `drawn_next` are loaded meanwhile.
+    Raises InputError if the plan has warnings and the error policy forbids them.
     """
     timeline = plan.timeline if shown is None else with_captions_in(plan.timeline, shown)
     cache = plan.cache
@@ -134,15 +146,10 @@ def plan_captions(
         cache = replace(cache, on_make=functools.cache(prepare))
     filtered = load_compositor(plan.compositor.name).filter_captions
     captions = draw_captions(timeline, fonts=plan.fonts, cache=cache, drawtext=filtered)
+    warnings = (*plan.warnings, *(plainer_captions(plan.timeline) if filtered else ()))
+    plan.config.error_policy.check(warnings)
     return replace(
-        plan,
-        captions=captions,
-        compositor=plan.compositor.with_captions(captions),
-        warnings=(
-            *plan.warnings,
-            *(plainer_captions(plan.timeline) if filtered else ()),
-            *_missing_letters(captions),
-        ),
+        plan, captions=captions, compositor=plan.compositor.with_captions(captions), warnings=warnings
     )
 
 
@@ -153,6 +160,8 @@ def plan_video(
     base: Path = Path(),
     cache: ContentCache | None = None,
     voice_over: Sound | None = None,
+    files: InputFiles = ANY_FILES,
+    max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> VideoPlan:
@@ -169,12 +178,31 @@ def plan_video(
         base=base,
         cache=cache,
         voice_over=voice_over,
+        files=files,
+        max_seconds=max_seconds,
         on_event=on_event,
         watch=watch,
     )
     with watch.stage("captions"):
         first = FrameRange(0, plan.compositor.segments()[: cpu_count()][-1].stop)
         return VideoPlan(plan_captions(plan, drawn_next=first), encoding)
+
+
+def _watermark(
+    config: Config, cache: ContentCache, files: InputFiles
+) -> tuple[Watermark | None, tuple[str, ...]]:
+    """Return the watermark of a video, and a warning if it is left out."""
+    try:
+        watermark = prepare_watermark(
+            config.watermark,
+            frame_px=config.video.canvas_px(),
+            cache=cache,
+            max_megapixels=config.images.max_megapixels,
+            files=files,
+        )
+    except ConfigError as error:
+        return None, (config.error_policy.replace(error, instead=NO_WATERMARK),)
+    return watermark, ()
 
 
 def _start(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
@@ -190,13 +218,3 @@ def with_captions_in(timeline: Timeline, frames: FrameRange) -> Timeline:
     """Return the timeline with only the captions that appear in a range."""
     seen = tuple(caption for caption in timeline.captions if caption.frames.intersection(frames))
     return replace(timeline, captions=seen)
-
-
-def _missing_letters(captions: Sequence[CaptionArt]) -> list[str]:
-    """Return a warning for each caption with characters that no font has."""
-    return [
-        f"scene {art.scene_id!r}: no font here has {' '.join(art.missing[:12])}"
-        f"{' …' if len(art.missing) > 12 else ''}; name a font file in `font`"
-        for art in captions
-        if art.missing
-    ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from video_pipeline.engine.assets.generate import open_asset_cache, scratch_folder
 from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError
@@ -90,12 +91,14 @@ def preview_story(
     """
     check_inputs_kept([output], [*sources.items(), *files_read(story, config, base=base)])
     check_picture(output)
-    plan = plan_timeline(story, config=config, base=base, on_event=on_event)
-    timeline = plan.timeline
-    frame = at.of(timeline)
-    wanted = FrameRange(frame, frame + 1)
-    plan = plan_captions(plan, shown=wanted, drawn_next=wanted)
-    picture = draw_frame(plan.compositor, frame)
+    with scratch_folder(config) as scratch:
+        cache = replace(open_asset_cache(config), own=scratch)
+        plan = plan_timeline(story, config=config, base=base, cache=cache, on_event=on_event)
+        timeline = plan.timeline
+        frame = at.of(timeline)
+        wanted = FrameRange(frame, frame + 1)
+        plan = plan_captions(plan, shown=wanted, drawn_next=wanted)
+        picture = draw_frame(plan.compositor, frame)
     try:
         with whole_file(output) as partial:
             if output.suffix.lower() == ".png":

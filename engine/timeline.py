@@ -13,13 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
 from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
 from video_pipeline.filters.text import Color, TextStyle
-
-CaptionPosition = Literal["top", "center", "bottom"]
-CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
 
 MAX_SEGMENT_SECONDS = 8
 """Longer scenes are cut into several segments: many cores then share a scene, and a segment's memory stays small."""
@@ -27,13 +25,19 @@ MAX_SEGMENT_SECONDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format."""
+    """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format.
+
+    `sha256` is the hash of the user's file. `is_copy` marks a file of the cache that was made from it. `pictures` is
+    how many the user's file holds; the first is shown.
+    """
 
     path: Path
     width_px: int
     height_px: int
     sha256: str
     demuxer: str = "png_pipe"
+    is_copy: bool = False
+    pictures: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Footage:
     stream's number in the file, None for the first. If `changes_size`, later frames differ in size from the
     first. A file that is not `seekable` is damaged and is read from its start. `color` describes its colours
     if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced. A `transparent`
-    clip is drawn on black.
+    clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that gives its transparency if the usual one does not.
     """
 
     path: Path
@@ -67,6 +71,7 @@ class Footage:
     color: ColorTags | None = None
     interlaced: bool = False
     transparent: bool = False
+    alpha_decoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Clip:
     fade_in_frames: int = 0
     fade_out_frames: int = 0
 
-    def standing_or_moving(self, canvas_aspect: float) -> Camera:
+    def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""
         if self.camera is not None:
             return self.camera

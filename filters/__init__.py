@@ -1,1 +1,1 @@
-"""Filters: each with its parameters and its FFmpeg form. Knows nothing of stories."""
+"""Filters with their parameters and FFmpeg forms, independent of stories and timelines."""

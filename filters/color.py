@@ -1,6 +1,6 @@
-"""Colour: everything that is seen is converted to BT.709, limited range, before it meets anything else.
+"""Convert pictures and clips to BT.709, limited range, before they are combined.
 
-FFmpeg converts RGB to YUV with BT.601 unless it is told otherwise, so every conversion says so here.
+FFmpeg converts RGB to YUV with BT.601 by default, so every conversion here names its matrix.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from video_pipeline.filters.graph import Stream
 SCALER_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
 
 TAGS = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "color_range": "tv"}
-"""Output options of the ffmpeg program that tag what the filters below converted; see `tag_bt709`."""
+"""Output options of the ffmpeg program that tag converted frames as BT.709; see `tag_bt709`."""
 
 
 def scale_to_bt709(stream: Stream, *, width_px: int, height_px: int, pix_fmt: str = "yuv420p") -> Stream:
@@ -42,23 +42,23 @@ FULL_CHROMA = "|".join(
         *("0rgb", "0bgr", "rgb0", "bgr0", "rgb48le", "rgba64le"),
     )
 )
-"""Pixel formats with as much chroma as luma. FFmpeg takes the one that loses least: same depth, same kind."""
+"""Pixel formats with full chroma, of which FFmpeg picks the one closest to its input in depth and kind."""
 
 REFERENCE_WHITE_NITS = 203
-"""How bright diffuse white is in HDR (ITU-R BT.2408); it becomes the white of BT.709."""
+"""Luminance of diffuse white in HDR (ITU-R BT.2408); it is mapped to the white of BT.709."""
 
 PEAK = 1000 / REFERENCE_WHITE_NITS
-"""The brightest highlight that is kept apart from white, in multiples of it; brighter ones clip."""
+"""Highlights above this are clipped, in multiples of diffuse white."""
 
 HDR_TRANSFERS = frozenset(["smpte2084", "arib-std-b67", "linear"])
 
 Converter = Literal["zscale", "scale", "none"]
-"""What changes primaries and transfer: zscale with tonemap, swscale (from FFmpeg 8 on), or nothing at hand."""
+"""Converter of primaries and transfer: zscale with tonemap, swscale (from FFmpeg 8 on), or none available."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """What a clip's colours are, by FFmpeg's names, where they are not BT.709."""
+    """The colour tags of a clip that is not BT.709, by FFmpeg's names."""
 
     primaries: str
     transfer: str
@@ -66,10 +66,10 @@ class ColorTags:
 
 
 def convert_to_bt709(stream: Stream, tags: ColorTags, *, converter: Converter) -> Stream:
-    """Bring colours of any primaries and transfer to BT.709, limited range.
+    """Convert colours of any primaries and transfer to BT.709, limited range; do nothing without a converter.
 
-    HDR is linearised with diffuse white at 1, clipped softly only above 0.9 of it. Without `agamma` zscale keeps
-    to the transfers' exact formulas; with it HLG's colours come out too saturated.
+    HDR is linearised with diffuse white at 1; only values above 0.9 of it are compressed. `agamma` is off, so that
+    zscale uses the exact formulas of the transfers; with it, the colours of HLG are too saturated.
     """
     if converter == "none":
         return stream
@@ -86,7 +86,7 @@ def convert_to_bt709(stream: Stream, tags: ColorTags, *, converter: Converter) -
             out_range="tv",
             intent="relative_colorimetric",
         ).filter("format", "yuv444p")
-    # zscale takes no odd sizes with subsampled chroma.
+    # zscale rejects odd sizes with subsampled chroma.
     stream = stream.filter("scale", flags=SCALER_FLAGS).filter("format", FULL_CHROMA)
     if tags.transfer not in HDR_TRANSFERS:
         return stream.filter("zscale", p="bt709", t="bt709", m="bt709", r="tv")
@@ -97,28 +97,28 @@ def convert_to_bt709(stream: Stream, tags: ColorTags, *, converter: Converter) -
 
 
 def on_black(stream: Stream) -> Stream:
-    """Lay frames with transparency over black."""
+    """Composite frames with transparency over black."""
     stream = stream.filter("scale", flags=SCALER_FLAGS).filter(
         "format", "gbrap|gbrap10le|gbrap12le|gbrap16le"
     )
-    # Packed formats: FFmpeg 8 loses the end of the last rows between gbrap10le and gbrp10le.
+    # Packed formats, because FFmpeg 8 loses the ends of the last rows from gbrap10le to gbrp10le.
     return stream.filter("premultiply", inplace=1).filter("format", "rgb24|rgb48le")
 
 
 def scale_each(stream: Stream, *, width_px: int, height_px: int) -> Stream:
-    """Bring frames of changing sizes to one, each whole, on black."""
+    """Scale frames of changing sizes to fit one size, uncropped, on black."""
     return stream.filter(
         "scale", width_px, height_px, flags=SCALER_FLAGS, force_original_aspect_ratio="decrease", eval="frame"
     ).filter("pad", width_px, height_px, -1, -1, eval="frame")
 
 
 def to_pix_fmt(stream: Stream, pix_fmt: str) -> Stream:
-    """Change the chroma grid of a stream that is BT.709 already."""
+    """Change the pixel format of a stream that is already BT.709."""
     return stream.filter("format", pix_fmt)
 
 
 def tag_bt709(stream: Stream) -> Stream:
-    """Tag the frames themselves: FFmpeg 7 and later believe them and not the output's options."""
+    """Tag the frames as BT.709: FFmpeg 7 and later use the frames' tags, not the output options."""
     return stream.filter(
         "setparams", colorspace="bt709", color_primaries="bt709", color_trc="bt709", range="tv"
     )

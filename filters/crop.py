@@ -1,4 +1,4 @@
-"""Cutting frames of any pixel format at any whole pixel."""
+"""Crop frames of any pixel format at any whole pixel."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from video_pipeline.filters.geometry import Window
 from video_pipeline.filters.graph import Stream
 
 COARSEST_GRID_PX = (4, 4)
-"""The grid of 4:1:0: windows on it may be cut out of every pixel format."""
+"""The chroma grid of 4:1:0; windows on it can be cropped in every pixel format."""
 
 
 def crop(
     stream: Stream, window: Window, *, size_px: tuple[int, int], chroma_grid_px: tuple[int, int]
 ) -> Stream:
-    """Cut a window out of frames of `size_px`.
+    """Crop frames of `size_px` to a window.
 
-    `chroma_grid_px` is how many pixels of luma share one of chroma, across and down. FFmpeg's crop takes wrong
-    bytes at places off that grid in formats of more than 8 bits or with interleaved chroma, and shifts the
-    chroma of all others: there the frames are given full chroma first, at their depth.
+    `chroma_grid_px` is the number of luma pixels per chroma pixel, across and down. Off that grid, FFmpeg's crop reads
+    wrong bytes in formats of more than 8 bits or with interleaved chroma, and shifts the chroma of all others, so
+    the frames are converted to full chroma first, at their depth.
     """
     if window == Window(0, 0, *size_px):
         return stream

@@ -1,4 +1,4 @@
-"""Fades of a scene from and to black, and of a caption's opacity."""
+"""Fade scenes from and to black, and captions by their opacity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitting a picture of one aspect into a canvas of another."""
+"""Fit a picture into a canvas of another aspect ratio."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def compose_fit(
     pixels_px: tuple[int, int],
     canvas_px: tuple[int, int],
 ) -> Stream:
-    """Place the whole picture on a canvas: on black (`contain`) or on itself, enlarged and blurred (`blur`).
+    """Place the whole picture on a canvas: on black (`contain`) or on an enlarged, blurred copy (`blur`).
 
-    `source_px` is the size that the picture is shown in, `pixels_px` the number of its pixels, which need not
-    be square. The result is BT.709 limited range 4:2:0 of exactly `canvas_px` (even).
+    `source_px` is the display size of the picture, `pixels_px` its size in pixels, which need not be square.
+    The result is BT.709 limited range 4:2:0 of exactly `canvas_px` (even).
     """
     width, height = canvas_px
     inner_width, inner_height = contained_size(source_px, canvas_px)
@@ -33,10 +33,10 @@ def compose_fit(
     small, sigma = blurred_copy(canvas_px)
     shown = largest_rect(source_px[0] / source_px[1], width / height)
     window = nearest_window(shown, pixels_px, (1, 1))
-    # Without `exact` crop keeps to the grid of chroma: good enough for what is blurred.
+    # Without `exact`, crop rounds to the chroma grid, which is precise enough for a blurred picture.
     back = behind.filter("crop", window.width, window.height, window.x, window.y)
     back = scale_to_bt709(back, width_px=small[0], height_px=small[1], pix_fmt="yuv444p")
     back = back.filter("gblur", sigma=sigma).filter("eq", brightness=-0.06)
     back = scale_to_bt709(back, width_px=width, height_px=height)
-    # FFmpeg 8 keeps the flag of `premultiply` when the alpha is dropped, and overlay obeys it.
+    # alpha=straight, because FFmpeg 8 keeps the `premultiply` flag when alpha is dropped, and overlay obeys the flag.
     return merge("overlay", (back, inner), x=x, y=y, format="yuv420", alpha="straight")

@@ -20,7 +20,7 @@ EASING_FUNCTIONS: dict[Easing, Callable[[float], float]] = {
     "ease_in_out": lambda p: p * p * (3 - 2 * p),
     "cubic": lambda p: 4 * p**3 if p < 0.5 else 1 - 4 * (1 - p) ** 3,
 }
-"""The same in Python."""
+"""Eased progress as a function of linear progress, both 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Window:
     height: int
 
     def lies_on(self, grid_px: tuple[int, int], size_px: tuple[int, int]) -> bool:
-        """Return whether each edge is on the grid or on the edge of a picture of `size_px`."""
+        """Return whether each edge is on the grid, or on the edge of a picture of `size_px`."""
         edges = ((self.x, self.x + self.width), (self.y, self.y + self.height))
         return all(
             start % step == 0 and (stop % step == 0 or stop == length)
@@ -71,11 +71,11 @@ def enclosing_window(rect: Rect, size_px: tuple[int, int]) -> Window:
 
 
 UNSEEN_SHIFT = 1 / 1000
-"""An edge may lie this far from its place, in parts of the picture's side, to be on the grid of chroma."""
+"""Most that an edge may move to reach the chroma grid, as a fraction of the picture's side."""
 
 
 def nearest_window(rect: Rect, size_px: tuple[int, int], grid_px: tuple[int, int]) -> Window:
-    """Return the whole pixels of a picture nearest to `rect`, on the grid of its chroma if that is as good."""
+    """Return the whole pixels nearest to `rect`, on the chroma grid if no edge moves by more than UNSEEN_SHIFT."""
 
     def axis(start: float, stop: float, length: int, step: int) -> tuple[int, int]:
         slack = max(0.5, UNSEEN_SHIFT * length)
@@ -95,7 +95,7 @@ def nearest_window(rect: Rect, size_px: tuple[int, int], grid_px: tuple[int, int
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A move from the rectangle `start` to the rectangle `end`, both of the canvas's aspect."""
+    """A camera move from the rectangle `start` to the rectangle `end`, both of the canvas's aspect."""
 
     start: Rect
     end: Rect
@@ -103,11 +103,11 @@ class Camera:
 
     @property
     def moves(self) -> bool:
-        """Whether the two ends differ."""
+        """Whether `start` and `end` differ."""
         return self.start != self.end
 
     def view(self, frame: int, frames: int) -> Rect:
-        """Return what is seen at frame number `frame` of a move over `frames` frames."""
+        """Return the visible rectangle at frame number `frame` of a move over `frames` frames."""
         s = EASING_FUNCTIONS[self.easing](min(max(frame / max(1, frames - 1), 0.0), 1.0))
         start, end = self.start, self.end
 
@@ -121,7 +121,7 @@ class Camera:
         return Rect(x, y, width, height)
 
     def bounds(self) -> Rect:
-        """Return the smallest rectangle that holds both ends."""
+        """Return the smallest rectangle that contains `start` and `end`."""
         x, y = min(self.start.x, self.end.x), min(self.start.y, self.end.y)
         right = max(self.start.x + self.start.width, self.end.x + self.end.width)
         bottom = max(self.start.y + self.start.height, self.end.y + self.end.height)
@@ -143,9 +143,9 @@ def largest_rect(
 
 
 def zoom_about(outer: Rect, *, zoom: float, focus: tuple[float, float]) -> Rect:
-    """Return `outer` divided by `zoom` so that the point `focus` keeps its place on the screen.
+    """Return `outer` divided by `zoom`, so that the point `focus` stays at its place on the screen.
 
-    `focus` is in fractions of the picture and is drawn into `outer` first.
+    `focus` is in fractions of the picture; a point outside `outer` is moved to its edge.
     """
     fx = min(max(focus[0], outer.x), outer.x + outer.width)
     fy = min(max(focus[1], outer.y), outer.y + outer.height)
@@ -158,7 +158,7 @@ def zoom_about(outer: Rect, *, zoom: float, focus: tuple[float, float]) -> Rect:
 def widen_to_aspect(rect: Rect, picture_aspect: float, canvas_aspect: float) -> Rect:
     """Return the smallest rectangle of the canvas's aspect around `rect`, moved inside the picture.
 
-    If such a rectangle is larger than the picture, the largest that fits is returned.
+    If it is larger than the picture, return the largest that fits.
     """
     ratio = canvas_aspect / picture_aspect  # width / height in fractions of the picture
     width = max(rect.width, rect.height * ratio)
@@ -177,11 +177,11 @@ FITS: tuple[Fit, ...] = get_args(Fit)
 
 
 MAX_STAGE = 8
-"""A picture composed for a camera that goes close is at most so many times larger than the frame."""
+"""Largest size of a composed picture for a camera that zooms in, in multiples of the frame's."""
 
 
 def even(value: float) -> int:
-    """Return the even integer nearest to `value`, at least 2: the grid of 4:2:0 chroma."""
+    """Return the even integer nearest to `value`, at least 2, as 4:2:0 chroma requires."""
     return max(2, 2 * round(value / 2))
 
 
@@ -193,10 +193,10 @@ def contained_size(source: tuple[int, int], canvas: tuple[int, int]) -> tuple[in
 
 
 def blurred_copy(canvas: tuple[int, int]) -> tuple[tuple[int, int], float]:
-    """Return the size in pixels of the copy that is blurred behind a picture, and the Gaussian's sigma there.
+    """Return the size in pixels of the small copy to blur behind a picture, and the Gaussian's sigma at that size.
 
-    Blurring an eighth-size copy gives the look of a radius eight times as large at a sixty-fourth the cost. Its
-    sides are at least 32: ffmpeg's gblur draws planes of 16 columns and fewer wrongly where it uses AVX-512.
+    Blurring a copy of an eighth the size looks like a radius eight times as large, at a sixty-fourth of the cost. Its
+    sides are at least 32, because ffmpeg's gblur with AVX-512 draws planes of 16 columns or fewer wrongly.
     """
     share = min(8.0, min(canvas) / 32)
     width, height = even(canvas[0] / share), even(canvas[1] / share)

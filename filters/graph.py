@@ -1,7 +1,7 @@
-"""FFmpeg filter graphs, typed. The one place where filter strings and ffmpeg argument lists are made.
+"""Typed FFmpeg filter graphs: the only module that makes filter strings and ffmpeg argument lists.
 
-Built on ffmpeg-python, with nodes of our own where its escaping of values and its notion of equal inputs fall
-short. Text that a user wrote never becomes a value here: it travels in files (`textfile`).
+It is built on ffmpeg-python, with its own nodes because that library escapes some values wrongly and merges equal
+inputs. Text that a user wrote is never a value here; it is passed in files (`textfile`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from ffmpeg.nodes import FilterNode, InputNode
 Value = str | int | float | Fraction | Path
 
 PROTOCOLS = "file,pipe"
-"""The only protocols that an input may use: a playlist posing as a picture opens nothing on the network."""
+"""The only protocols that an input may use, so that a playlist disguised as a picture opens no network connection."""
+
+STANDARD_INPUT = Path("pipe:0")
+"""Instead of a file: what the program's caller writes to it."""
 
 
 def _text(value: Value) -> str:
     if isinstance(value, float):
-        return f"{Decimal(f'{value:.10g}'):f}"  # no exponent: FFmpeg's times have none
+        return f"{Decimal(f'{value:.10g}'):f}"  # no exponent, because FFmpeg's time syntax has none
     return str(value)
 
 
@@ -38,9 +41,9 @@ def _escape(text: str, special: str) -> str:
 
 
 class _Filter(FilterNode):  # type: ignore[misc]
-    """A filter whose values all come out as they went in.
+    """A filter whose values reach FFmpeg unchanged.
 
-    ffmpeg-python escapes positional values once too often, and no spaces: FFmpeg drops those at the ends.
+    ffmpeg-python escapes positional values twice, and does not escape spaces, which FFmpeg strips from the ends.
     """
 
     def _get_filter(self, outgoing_edges: list[Any]) -> str:
@@ -50,7 +53,7 @@ class _Filter(FilterNode):  # type: ignore[misc]
 
 
 class _Input(InputNode):  # type: ignore[misc]
-    """An input that equals no other: a file opened twice is two streams, each read at its own pace."""
+    """An input that equals no other: a file opened twice is two inputs, read independently."""
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -66,7 +69,7 @@ class Stream:
     node: Any
 
     def filter(self, name: str, /, *positional: Value, **options: Value) -> Stream:
-        """Append the filter `name`; options keep FFmpeg's own names (`from` and `in` end in an underscore)."""
+        """Append the filter `name`; options have FFmpeg's names (with an underscore after `from` and `in`)."""
         return merge(name, (self,), *positional, **options)
 
     def split(self, count: int) -> tuple[Stream, ...]:
@@ -85,14 +88,15 @@ def open_input(
     stream_index: int | None = None,
     **options: Value | None,
 ) -> Stream:
-    """Open a file with a pinned demuxer and the protocols that are allowed.
+    """Open a file, or STANDARD_INPUT, with a fixed demuxer and only the protocols of PROTOCOLS.
 
-    The stream is the first of its kind, or number `stream_index` of the file.
-    Options go before `-i`; None is the value of a flag such as `noaccurate_seek`.
+    The stream is the first of kind `media`, or number `stream_index` of the file.
+    Options are written before `-i`; a flag such as `noaccurate_seek` has the value None.
     """
     plain = {key: None if value is None else _text(value) for key, value in options.items()}
-    # An absolute path: `cache:x/1.png` would name a protocol.
-    given = {"filename": str(path.absolute()), "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
+    # An absolute path, because `cache:x/1.png` would name a protocol.
+    name = str(path) if path is STANDARD_INPUT else str(path.absolute())
+    given = {"filename": name, "format": demuxer, "protocol_whitelist": PROTOCOLS, **plain}
     stream = _Input("input", kwargs=given).stream()
     if stream_index is not None:
         return Stream(stream[str(stream_index)])
@@ -108,7 +112,7 @@ def merge(name: str, streams: Sequence[Stream], /, *positional: Value, **options
 
 
 def concat(streams: Sequence[Stream]) -> Stream:
-    """Play video streams one after the other."""
+    """Join video streams one after the other."""
     if len(streams) == 1:
         return streams[0]
     return merge("concat", streams, n=len(streams), v=1, a=0)
@@ -130,7 +134,7 @@ def argv(
 
 
 def filter_complex(outputs: Sequence[Stream]) -> str:
-    """Return the text of the filter graph behind `outputs`; empty if streams are passed as they are."""
+    """Return the text of the filter graph of `outputs`, or "" if it has no filters."""
     command = argv("ffmpeg", outputs, "-")
     if "-filter_complex" not in command:
         return ""

@@ -1,10 +1,10 @@
 """Ken Burns: a camera that moves over a still picture.
 
-A camera goes from one rectangle of the picture to another. Both have the canvas's aspect. On its way every
+A camera moves from one rectangle of the picture to another, both of the canvas's aspect. During the move, every
 point of the picture moves over the screen in proportion to the eased time: with u the position on the
 screen, P the position in the picture, z the zoom and o the offset, u = z P - o, and z and o are both
-interpolated linearly in the eased progress s. So a zoom is steady to the eye, and since the rectangle's
-sides are weighted means of those at the two ends, it never leaves the picture that holds both ends.
+interpolated linearly in the eased progress s. So a zoom looks steady, and since the rectangle's sides are
+weighted means of those at the two ends, it never leaves a picture that contains both ends.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MotionFilter = Literal["perspective", "zoompan"]
 
 MAX_PLANE = 40
 MAX_PLANE_SIDE_PX = 32768
-"""Limits of a picture that the camera goes along: its area, in canvases, and its longer side."""
+"""Limits of the picture that a camera moves along: its area, in multiples of the canvas, and its longer side."""
 
 WINDOW_MARGIN_PX = 8
-"""How much larger than the canvas the window is: two even pixels of rounding, the rest for the cubic's reach."""
+"""Margin of the window around the canvas: two even pixels for rounding, the rest for the cubic filter's width."""
 
 ZOOMPAN_MAX_ZOOM = 10.0
 
@@ -58,10 +58,10 @@ def _between(start: float, end: float, progress: str) -> str:
 
 
 def plane_px(camera: Camera, *, bounds: Rect, canvas_px: tuple[int, int]) -> tuple[int, int]:
-    """Return the size, in even pixels, at which `perspective` wants to see `bounds`.
+    """Return the size, in even pixels, to which `bounds` must be scaled for `perspective`.
 
-    The camera's widest view is then as large as the canvas. Along a very long way the picture is made
-    smaller, but never smaller than the canvas.
+    The camera's widest view is then as large as the canvas. For a very long move the picture is smaller, but
+    never smaller than the canvas.
     """
     sides = (
         canvas_px[0] * bounds.width / max(camera.start.width, camera.end.width),
@@ -87,16 +87,16 @@ def perspective(
 ) -> Stream:
     """Move the camera with the perspective filter: subpixel positions, cubic resampling.
 
-    The stream shows `bounds` at the size of `plane_px`, one frame for each frame to come; frame 0 of it is
-    frame `first_frame` of a move over `frames` frames. If the plane is larger than the canvas, a window
-    a little larger than the canvas goes along in even pixels, and perspective does the rest.
+    The stream shows `bounds` at the size of `plane_px`, one frame for each output frame; its frame 0 is frame
+    `first_frame` of a move over `frames` frames. If the plane is larger than the canvas, a window slightly
+    larger than the canvas is cropped, moving by even pixels, and perspective adds the rest of the move.
     """
     plane = plane_px(camera, bounds=bounds, canvas_px=canvas_px)
     start, end = _relative(camera.start, bounds), _relative(camera.end, bounds)
     window = (min(plane[0], canvas_px[0] + WINDOW_MARGIN_PX), min(plane[1], canvas_px[1] + WINDOW_MARGIN_PX))
 
     def axis(counter: str, ends: tuple[float, float, float, float], index: int) -> tuple[str, str, str]:
-        """Return the window's corner, and where its first and last edge show the picture, in its pixels."""
+        """Return the window's corner in the plane, and the first and last edge of the view in the window, in pixels."""
         near, near_size, far, far_size = ends
         first = first_frame - 1 if counter == "on" else first_frame  # perspective's `on` starts at 1
         s = _eased_progress(camera.easing, counter, first, frames)
@@ -105,7 +105,7 @@ def perspective(
         left = f"{plane[index]}*{_between(near / near_size, far / far_size, s)}/{zoom}"
         room = plane[index] - window[index]
         corner = f"clip(2*floor({left}/2)-{WINDOW_MARGIN_PX // 2 // 2 * 2},0,{room})" if room else "0"
-        # perspective counts places from the middle of the first pixel, on the screen as in the picture.
+        # perspective counts positions from the centre of the first pixel, in its output and its input.
         step = f"{plane[index] / canvas_px[index]:.12g}/{zoom}"
         edge = f"{left}-{corner}+0.5*{step}-0.5"
         return corner, edge, f"{edge}+{window[index]}*{step}"
@@ -134,7 +134,7 @@ def perspective(
 
 
 def zoompan_zoom(camera: Camera, *, bounds: Rect) -> float:
-    """Return the largest zoom that `zoompan` would need for a move in `bounds`; it can do ZOOMPAN_MAX_ZOOM."""
+    """Return the largest zoom that `zoompan` needs for a move in `bounds`; it supports up to ZOOMPAN_MAX_ZOOM."""
     return max(bounds.width / camera.start.width, bounds.width / camera.end.width)
 
 
@@ -149,9 +149,9 @@ def zoompan(
     canvas_px: tuple[int, int],
     fps: Fraction,
 ) -> Stream:
-    """Move the camera with the zoompan filter: `count` frames out of one.
+    """Move the camera with the zoompan filter: `count` frames from one.
 
-    zoompan cuts positions to whole pixels of its input (of the chroma grid), so the stream should show
+    zoompan truncates positions to whole pixels (of chroma) of its input, so the stream should show
     `bounds`, padded to the canvas's aspect at the right and bottom, several times larger than the canvas.
     """
     start, end = _relative(camera.start, bounds), _relative(camera.end, bounds)

@@ -1,11 +1,12 @@
-"""Text as FFmpeg's drawtext draws it: when it gives the look of our own raster, and with which options.
+"""Text for FFmpeg's drawtext: which texts it draws like `filters.typeset`, and with which options.
 
-Text comes in two forms. `filters.typeset` draws every script and style; drawtext draws what is left to right,
-simple and hard-edged. The texts here are plain: escaping is the graph's business.
+`filters.typeset` draws every script and style; drawtext draws simple left-to-right text with hard edges. The texts
+here are not escaped; the graph does that.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from video_pipeline.filters.typeset import (
@@ -43,10 +44,10 @@ _OPAQUE: Final = 255
 
 
 def drawtext_able(text: str, fonts: FontStack, style: TextStyle) -> bool:
-    """Say whether drawtext gives the same look as our own raster for this text.
+    """Return whether drawtext draws this text like `filters.typeset`.
 
     It does for one simple left-to-right script in one face at its default weight (see `static_instance`), without
-    soft shadow or round corners. Translucent strokes are out, since drawtext paints neighbours' overlaps twice.
+    soft shadows or round corners. Translucent strokes differ, because drawtext paints overlaps of neighbours twice.
     """
     face = load(fonts.faces[0])
     if fonts.faces[0].index != 0 or not face.is_default_instance or not _style_able(style):
@@ -73,18 +74,19 @@ def _style_able(style: TextStyle) -> bool:
 
 
 def drawtext_options(
-    layout: TextLayout, *, x_px: float | str, y_px: float | str
+    layout: TextLayout, *, font: Path | None = None, x_px: float | str, y_px: float | str
 ) -> list[dict[str, str | int | float]]:
-    """Return the options of one drawtext for each line (before them one for the box), to be applied in order.
+    """Return the options of one drawtext for the box, if any, then one for each line, in drawing order.
 
-    `x_px` and `y_px` place the layout's top-left corner; they may be drawtext expressions. `text` is to be
-    written to a file without a newline at its end and given as `textfile`, or escaped by the graph.
+    `font` is the file of the first face (default: the one that the face names). `x_px` and `y_px` are the layout's
+    top-left corner; they may be drawtext expressions. The caller writes `text` to a file without a newline at its end
+    and passes it as `textfile`, or lets the graph escape it.
     Positions agree with `rasterise` to about a pixel.
     """
     style = layout.style
     common: dict[str, str | int | float] = {
         "expansion": "none",
-        "fontfile": str(layout.fonts.faces[0].path),
+        "fontfile": str(font or layout.fonts.faces[0].path),
         "fontsize": layout.size_px,
     }
     drawn: list[dict[str, str | int | float]] = []
@@ -107,8 +109,8 @@ def drawtext_options(
         "fontcolor": _color(style.color),
         "ft_load_flags": "no_hinting",
         "y_align": "baseline",
-        # drawtext cuts glyphs that reach out of their advance width, such as a leading j. A box that cannot be
-        # seen widens the area that it draws in.
+        # drawtext clips glyphs that reach beyond their advance width, such as a leading j; an invisible box
+        # enlarges the area that it draws in.
         "box": 1,
         "boxcolor": "black@0",
         "boxborderw": layout.size_px + round(style.stroke_px),

@@ -10,7 +10,7 @@ from fractions import Fraction
 from video_pipeline.filters.graph import Stream, merge
 
 CUT = "cut"
-"""The name of no transition at all: the next scene starts when the last has ended."""
+"""The name for no transition: the next scene starts when the one before ends."""
 
 XFADE_NAMES: tuple[str, ...] = (
     *("fade", "fadefast", "fadeslow", "fadeblack", "fadewhite", "fadegrays"),
@@ -33,15 +33,15 @@ TRANSITION_NAMES: tuple[str, ...] = (CUT, *XFADE_NAMES)
 
 
 def progress(frame: int, frames: int) -> float:
-    """Return what frame 0 to `frames` of a transition shows: 1 (the first scene alone) to 0, in float32 as xfade has it."""
-    import numpy as np  # the names alone are needed by many that need no numpy
+    """Return a transition's progress at frame 0 to `frames`: 1 (the first scene alone) to 0, float32 as in xfade."""
+    import numpy as np  # imported here, because most importers need only the names
 
     return float(np.float32(1) - np.float32(frame) / np.float32(frames))
 
 
 def xfade(first: Stream, second: Stream, *, name: str, frames: int, fps: Fraction) -> Stream:
-    """Join two streams of exactly `frames` frames each into the transition between them."""
+    """Blend two streams of exactly `frames` frames each by a transition; raise ValueError for an unknown name."""
     if name not in XFADE_NAMES:
-        raise ValueError(f"transition {name!r}: allowed are {', '.join(TRANSITION_NAMES)}")
+        raise ValueError(f"transition: got {name!r}; allowed: {', '.join(TRANSITION_NAMES)}")
     seconds = float(frames / fps)
     return merge("xfade", (first, second), transition=name, duration=seconds, offset=0)

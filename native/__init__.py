@@ -1,6 +1,7 @@
-"""The native pixel kernels: C++ rows for this processor, where the extension was built.
+"""Native pixel kernels in C++, compiled for several instruction sets; optional.
 
-`available()` says whether it was. `native.kernels` holds the kernels, `native.reference` their twins in float64.
+`available()` reports whether the extension was built. `native.kernels` has the kernels, `native.reference` the same
+formulas in float64.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from functools import cache
 
 @cache
 def available() -> bool:
-    """Say whether the extension was built with this installation."""
+    """Return whether this installation includes the native extension."""
     return importlib.util.find_spec("video_pipeline.native._core") is not None
 
 
 def target() -> str:
-    """Return the instruction set whose rows are in use: `baseline`, `avx2` or `avx512`."""
+    """Return the instruction set in use: `baseline`, `avx2` or `avx512`."""
     from video_pipeline.native import kernels
 
     return kernels.active_target()

@@ -1,4 +1,4 @@
-"""Say in one line whether the native compositor was built: `python -m video_pipeline.native`."""
+"""Print whether the native compositor was built: `python -m video_pipeline.native`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from video_pipeline import native
 
 
 def main() -> None:
-    """Print the line."""
+    """Print one line about the native compositor."""
     if native.available():
         print(f"native compositor: built, with {native.target()} rows")
     else:
-        print("native compositor: left out, no C++ compiler was found; the ffmpeg compositor draws instead")
+        print(
+            "native compositor: not built, since no C++ compiler was found; the ffmpeg compositor draws instead"
+        )
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""The extension's own words; see native/*.cpp."""
+"""Types of the native extension module; see native/*.cpp."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 MAX_STEP: float
-"""How many pixels of a plane a pixel of the frame may span: what the kernels' taps reach over."""
+"""Largest step of `resample`, in source pixels for each output pixel; the taps cover no more."""
 
 FEWEST_TAPS_STEP: float
-"""The step up to which the kernels take four taps."""
+"""Largest step at which the kernels use four taps."""
 
 _Plane = NDArray[np.uint8]
 _Frame = tuple[_Plane, _Plane, _Plane]
 
 class Overlay:
-    """A picture with transparency, premultiplied, on luma's and chroma's grid."""
+    """A picture with transparency, converted to premultiplied luma and chroma planes."""
 
     def __init__(self, rgba: _Plane) -> None: ...
     @property

@@ -1,4 +1,4 @@
-// Fades, colour and overlays as Python sees them.
+// Python bindings of fades, colour conversion and overlays.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -66,7 +66,7 @@ void fade(const Frame<Plane>& frame, int amount, bool to_white) {
   }
 }
 
-// Two rows of an RGB picture as planes of bytes; each line goes on for one pixel at both ends.
+// Two rows of an RGB picture as byte planes; each line repeats its first and last pixel once.
 class SplitRows {
  public:
   explicit SplitRows(const Pixels& rgb) : rgb_(rgb), line_(rgb.width + 2), bytes_(6 * static_cast<size_t>(line_)) {}

@@ -1,4 +1,4 @@
-// Transitions, by name, on planes of 4:2:0.
+// Python bindings of the transitions, by name, on 4:2:0 planes.
 #include <tuple>
 
 #include <nanobind/stl/string.h>
@@ -28,7 +28,7 @@ std::string size_of(const PlaneType& plane) {
   return "(" + std::to_string(plane.height) + ", " + std::to_string(plane.width) + ")";
 }
 
-// Chroma is half of luma, rounded up, and every plane of `other` is of the size of first's luma.
+// Chroma is half of luma, rounded up, and the planes of `other` match those of `first` in size.
 template <typename PlaneType>
 void check_sizes(const char* name, const PlaneType (&planes)[3], const ConstPlane& luma) {
   const char* letters[3] = {"Y", "U", "V"};

@@ -1,4 +1,4 @@
-"""The kernels of the extension, under one name. Importing this fails where the extension was not built."""
+"""The extension's kernels. Importing this module fails if the extension was not built."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ void bind_resample(nb::module_& module) {
         }
         nb::gil_scoped_release unlocked;
         resample(&from.planes[0], &to.planes[0], 1, left, top, step_x, step_y);
-        // A chroma sample lies on its even luma column, and between its two rows (H.264's default): with luma
-        // columns at x + 1/2 the sample of column i is at 2 i + 1/2, in the source as in the target.
+        // A chroma sample lies on an even luma column, halfway between two rows (H.264's default): with luma
+        // columns at x + 1/2, sample i is at 2 i + 1/2, in the source as in the target.
         resample(&from.planes[1], &to.planes[1], 2, left / 2 + (1 - step_x) / 4, top / 2, step_x, step_y);
       },
       nb::arg("source").noconvert(), nb::arg("target").noconvert(), nb::kw_only(), nb::arg("left"), nb::arg("top"),

@@ -21,7 +21,7 @@ struct ChromaSample {
   uint8_t alpha;
 };
 
-// From sums of 8 pixels in each channel, R, G, B times alpha.
+// Takes sums over 8 pixels of each channel, R, G, B times alpha.
 ChromaSample chroma_sample(uint32_t red_sum, uint32_t green_sum, uint32_t blue_sum, uint32_t alpha_sum) {
   if (alpha_sum == 0) return {0, 0, 0};
   const auto red = static_cast<uint16_t>((red_sum + 127) / 255);
@@ -31,12 +31,12 @@ ChromaSample chroma_sample(uint32_t red_sum, uint32_t green_sum, uint32_t blue_s
           static_cast<int8_t>(vp_chroma_v(red, green, blue) - 128), static_cast<uint8_t>((alpha_sum + 4) >> 3)};
 }
 
-// The sums 1 2 1 along one row of R, G, B times alpha and of alpha, for the columns -1 to width.
+// Sums with weights 1 2 1 along one row of R, G, B times alpha and of alpha, for the columns -1 to width.
 class ChromaLine {
  public:
   explicit ChromaLine(int width) : width_(width), pixels_(4 * (width + 4)), sums_(4 * (width + 2)) {}
 
-  // `rgba` is a row of the overlay, or null outside; `span` says where it can be seen.
+  // `rgba` is a row of the overlay, or null outside it; `span` is its visible range.
   void fill(const uint8_t* rgba, const Span& span) {
     std::fill(pixels_.begin(), pixels_.end(), 0);
     seen_ = {0, 0};
@@ -55,7 +55,7 @@ class ChromaLine {
     const int count = 4 * (width_ + 2);
     for (int at = 0; at < count; ++at) sums_[at] = from[at] + 2 * from[at + 4] + from[at + 8];
   }
-  // Columns whose sums are not nothing.
+  // The columns with non-zero sums.
   const Span& seen() const { return seen_; }
   const uint32_t* sums(int x) const { return sums_.data() + 4 * (x + 1); }
   const uint32_t* pixel(int x) const { return pixels_.data() + 4 * (x + 2); }
@@ -68,7 +68,7 @@ class ChromaLine {
 
 ChromaPlanes empty_planes(int width, int height, int x_odd, int y_odd) {
   ChromaPlanes planes;
-  // Up to the last column that a sample reaches: the one past the overlay's end counts a quarter of the end.
+  // Include the column past the overlay's end, whose sample contains a quarter of the last column.
   planes.width = (width + x_odd) / 2 + 1;
   planes.height = (height + y_odd + 1) / 2;
   const size_t count = static_cast<size_t>(planes.width) * planes.height;
@@ -86,8 +86,8 @@ Overlay::Overlay(const uint8_t* rgba, ptrdiff_t stride, int width, int height) :
   make_chroma(rgba, stride);
 }
 
-// Each pair of neighbouring rows makes one row of samples, for the parity of its upper row; odd and even columns of
-// it belong to the two parities across.
+// Each pair of adjacent rows makes one row of samples for the parity of its upper row; its even and odd columns
+// belong to the two horizontal parities.
 void Overlay::make_chroma(const uint8_t* rgba, ptrdiff_t stride) {
   for (int odd = 0; odd < 4; ++odd) {
     chroma_[odd / 2][odd % 2] = empty_planes(width_, height_, odd % 2, odd / 2);
@@ -166,7 +166,7 @@ void Overlay::blend(const Plane (&target)[3], int x, int y, int opacity, const P
 
   const int x_odd = x & 1, y_odd = y & 1;
   const ChromaPlanes& planes = chroma_[y_odd][x_odd];
-  // Where the planes' first sample lies in the frame's chroma.
+  // Position of the planes' first sample in the frame's chroma.
   const int left = (x - x_odd) / 2, top = (y - y_odd) / 2;
   // Samples outside the overlay belong to the part at that edge.
   const int first_column = part.left == 0 ? 0 : (part.left + x_odd + 1) / 2;

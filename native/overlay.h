@@ -1,4 +1,4 @@
-// A picture with transparency, ready to be laid over frames.
+// A picture with transparency, prepared for blending over frames.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +9,22 @@
 namespace vp {
 
 struct Span {
-  int begin, end;  // columns of a row that are not wholly transparent
+  int begin, end;  // columns of a row that are not fully transparent
 };
 
 struct LumaPlane {
   std::vector<uint8_t> picture, alpha;
-  std::vector<Span> spans;  // one a row
+  std::vector<Span> spans;  // one for each row
 };
 
-// Chroma for one parity of the place in the frame. A frame's chroma samples lie on its even columns, so the first
-// sample of an overlay at an odd column lies one column before the overlay; rows likewise.
+// Chroma for one parity of the position in the frame. A frame's chroma samples lie on even columns, so the first
+// sample of an overlay at an odd column lies one column before the overlay; likewise for rows.
 struct ChromaPlanes {
   int width = 0, height = 0;
   std::vector<int8_t> u, v;
   std::vector<uint8_t> alpha;
   std::vector<Span> spans;
-  // The first column of an overlay that begins at the frame's left edge, beyond which the frame repeats it.
+  // The first column for an overlay at the frame's left edge, beyond which the edge is repeated.
   std::vector<int8_t> edge_u, edge_v;
   std::vector<uint8_t> edge_alpha;
 };
@@ -38,8 +38,8 @@ class Overlay {
   // `rgba`: rows of straight-alpha RGBA, `stride` bytes apart.
   Overlay(const uint8_t* rgba, ptrdiff_t stride, int width, int height);
 
-  // Lay `part` over the frame where the overlay's own corner is at (x, y); what lies outside is left out.
-  // Parts that tile the overlay draw what the whole draws: a chroma sample belongs to the part that holds its
+  // Blend `part` over the frame, with the overlay's top left corner at (x, y); pixels outside the frame are skipped.
+  // Parts that tile the overlay draw the same as the whole: a chroma sample belongs to the part that contains its
   // column and the upper of its rows.
   void blend(const Plane (&target)[3], int x, int y, int opacity, const Part& part) const;
 

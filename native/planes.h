@@ -1,4 +1,4 @@
-// NumPy arrays as planes of pixels: rows of bytes that lie one after another, any distance apart.
+// NumPy arrays as planes of pixels: rows of contiguous bytes with any stride.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -16,7 +16,7 @@ namespace vp {
 
 namespace nb = nanobind;
 
-constexpr int kLongestSide = 1000000;  // rows and columns; places and plans of this many fit 32 bits
+constexpr int kLongestSide = 1000000;  // limit of rows and columns, so that positions and plans fit 32 bits
 
 using SourceArray = nb::ndarray<const uint8_t, nb::ndim<2>, nb::device::cpu>;
 using TargetArray = nb::ndarray<uint8_t, nb::ndim<2>, nb::device::cpu>;
@@ -41,7 +41,7 @@ PlaneType as_plane(const Array& array, const char* name) {
 inline ConstPlane source_plane(const SourceArray& array, const char* name) {
   return as_plane<ConstPlane>(array, name);
 }
-// A target's rows lie beside each other: what is drawn does not depend on the order of drawing.
+// A target's rows may not overlap, so that the result does not depend on the drawing order.
 inline Plane target_plane(const TargetArray& array, const char* name) {
   const Plane plane = as_plane<Plane>(array, name);
   if (plane.height > 1 && plane.stride < plane.width && plane.stride > -plane.width) {
@@ -52,7 +52,7 @@ inline Plane target_plane(const TargetArray& array, const char* name) {
   return plane;
 }
 
-// Whether two planes may have a byte in common. Planes that lie side by side in one array share a span but no byte.
+// Whether two planes may share a byte. Planes side by side in one array share a span of memory but no byte.
 template <typename One, typename Other>
 bool share_bytes(const One& one, const Other& other) {
   const auto apart = [](const auto& plane) { return plane.stride < 0 ? -plane.stride : plane.stride; };
@@ -64,7 +64,7 @@ bool share_bytes(const One& one, const Other& other) {
   if (first >= second + length_of(other) || second >= first + length_of(one)) return false;
   const intptr_t stride = one.height > 1 ? apart(one) : apart(other);
   if (stride == 0 || (other.height > 1 && apart(other) != stride)) return true;
-  const intptr_t after = ((second - first) % stride + stride) % stride;  // columns from a row of one to one of other
+  const intptr_t after = ((second - first) % stride + stride) % stride;  // from a row of `one` to one of `other`
   return after < one.width || stride - after < other.width;
 }
 
@@ -86,7 +86,7 @@ struct Frame {
   int height() const { return planes[0].height; }
 };
 
-// Three arrays as a frame of 4:2:0: the sides of U and V are half of Y's, rounded up.
+// Three arrays as a 4:2:0 frame: the sides of U and V are half of Y's, rounded up.
 template <typename PlaneType, typename Arrays, typename Make>
 Frame<PlaneType> as_frame(const Arrays& arrays, const char* name, const Make& make) {
   const std::string text(name);

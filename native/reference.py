@@ -1,7 +1,7 @@
-"""The kernels of `native._core` in float64, as their formulas stand: what tests compare with, written for reading.
+"""Readable float64 versions of the kernels in `native._core`, for tests to compare with.
 
-Planes are (Y, U, V) of 4:2:0 in BT.709, limited range; U and V hold half the columns and rows of Y, rounded up.
-Nothing here is rounded or clipped to bytes, so that a comparison shows what the kernels' own rounding does.
+Planes are (Y, U, V) in 4:2:0, BT.709, limited range; U and V have half the columns and rows of Y, rounded up.
+Nothing here is rounded or clipped to bytes, so a comparison shows the rounding of the kernels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float64]
 Planes = tuple[Plane, Plane, Plane]
 Part = tuple[int, int, int, int]
-"""Left, top, width and height in pixels of an overlay."""
+"""Left, top, width and height of a part of an overlay, in its pixels."""
 
 LEVELS: dict[str, tuple[int, int, int]] = {"black": (16, 128, 128), "white": (235, 128, 128)}
 
@@ -26,10 +26,10 @@ _GREEN = 1 - _RED - _BLUE
 def resample(
     plane: Pixels, *, shape: tuple[int, int], left: float, top: float, step_x: float, step_y: float
 ) -> Plane:
-    """Draw the part of `plane` that begins at (left, top), `step` source pixels an output pixel.
+    """Resample the part of `plane` that begins at (left, top), with `step` source pixels for each output pixel.
 
-    Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 29, 1981), stretched by step / 1.1 where that is over 1.
-    Taps outside the plane are laid on its edge.
+    Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 29, 1981), stretched by step / 1.1 if that exceeds 1.
+    Taps outside the plane read its edge.
     """
     height, width = plane.shape
     down = _taps(shape[0], height, top, step_y)
@@ -38,7 +38,7 @@ def resample(
 
 
 def _taps(count: int, length: int, start: float, step: float) -> Plane:
-    """Return the weights (count, length) of a line's pixels in each output."""
+    """Return the weights, shape (count, length), of a line's pixels for each output pixel."""
     stretch = max(1.0, step / 1.1)
     weights = np.zeros((count, length))
     reach = int(np.ceil(2 * stretch))
@@ -60,7 +60,7 @@ def _cubic(x: Plane) -> Plane:
 def fade(
     target: tuple[Pixels, Pixels, Pixels], *, amount: float, level: Literal["black", "white"] = "black"
 ) -> Planes:
-    """Mix a frame towards black or white; amount 0 leaves it, 1 fills it."""
+    """Fade a frame towards black or white; amount 0 changes nothing, 1 fills the frame."""
     y, u, v = (
         plane + (aim - plane.astype(np.float64)) * amount
         for plane, aim in zip(target, LEVELS[level], strict=True)
@@ -69,10 +69,10 @@ def fade(
 
 
 def rgb_to_yuv(rgb: Pixels) -> Planes:
-    """Convert RGB (height, width, 3) to planes.
+    """Convert RGB, shape (height, width, 3), to planes.
 
-    Chroma lies on the even columns, between two rows (H.264's default place): weights 1 2 1 across, the mean of
-    two rows down. The picture's edges go on outward.
+    Chroma samples lie on even columns, between two rows (H.264's default position): weights 1 2 1 across, the mean
+    of two rows down. The picture's edges are repeated outward.
     """
     y, u, v = _colours(rgb)
     return y, _edge_chroma(u), _edge_chroma(v)
@@ -105,11 +105,11 @@ def blend(
     opacity: float = 1.0,
     part: Part | None = None,
 ) -> Planes:
-    """Lay straight-alpha RGBA (height, width, 4) over a frame, its corner at (x, y).
+    """Blend straight-alpha RGBA, shape (height, width, 4), over a frame with its top left corner at (x, y).
 
-    Beyond the overlay there is nothing, but an overlay that begins at the frame's left edge goes on past it, as
-    the frame does. A chroma sample belongs to the part that holds its column and the upper of its rows; samples
-    outside the overlay belong to the part at that edge.
+    Outside the overlay alpha is 0, except that an overlay at the frame's left edge is repeated beyond it, like the
+    frame. A chroma sample belongs to the part that contains its column and the upper of its rows; samples outside
+    the overlay belong to the part at that edge.
     """
     height, width = rgba.shape[:2]
     left, top, part_width, part_height = part or (0, 0, width, height)
@@ -140,7 +140,7 @@ def _within(places: npt.NDArray[np.int_], start: int, count: int) -> npt.NDArray
 
 
 def _taken(plane: Plane, rows: npt.NDArray[np.int_], columns: npt.NDArray[np.int_]) -> Plane:
-    """Return the values at rows and columns, 0 outside the plane."""
+    """Return the values at `rows` and `columns`, with 0 outside the plane."""
     height, width = plane.shape
     around: Plane = np.pad(plane, 1)
     return around[np.clip(rows + 1, 0, height + 1)][:, np.clip(columns + 1, 0, width + 1)]

@@ -1,9 +1,9 @@
-"""The transitions in float64: each formula as it is defined, on the full grid of pixels.
+"""Float64 versions of the transitions, evaluated for every pixel.
 
-The formulas are those of FFmpeg's xfade filter, tested against that filter. Chroma is defined through luma's grid: each
-chroma sample is repeated over the luma pixels that it covers, the formula is applied there, and the mean is taken.
-`p` is the progress, from 1 (the first scene alone) to 0. Whole-pixel thresholds are float32 products cut to whole
-numbers, as xfade computes them.
+The formulas are those of FFmpeg's xfade filter, and tests compare them with it. Chroma is computed on the luma grid:
+each chroma sample is repeated over the luma pixels that it covers, the formula is applied, and the mean is taken. `p`
+is the progress, from 1 (only the first picture) to 0. Whole-pixel thresholds are float32 products truncated to
+integers, as in xfade.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WHITE = np.array([255.0, 128.0, 128.0])[:, None, None]
 
 
 def transition(name: str, progress: float, first: Planes, second: Planes) -> Planes:
-    """Return Y, U, V of a transition; Y is (h, w), U and V (ceil(h/2), ceil(w/2))."""
+    """Return the planes Y, U, V of a transition; Y has shape (h, w), U and V (ceil(h/2), ceil(w/2))."""
     height, width = first[0].shape
     p = float(np.float32(progress))
     drawn = np.broadcast_to(FORMULAS[name](_full(first), _full(second), p, width, height), (3, height, width))
@@ -63,12 +63,12 @@ def _grid(width: int, height: int) -> tuple[Values, Values]:
 
 
 def _mix(a: Values, b: Values, weight: Values | float) -> Values:
-    """Return `a` where the weight is 1, `b` where it is 0, and the line between."""
+    """Interpolate linearly: weight 1 gives `a`, weight 0 gives `b`."""
     return np.asarray(a * weight + b * (1 - np.asarray(weight)))
 
 
 def _step(low: float, high: float, value: Values | float) -> Values:
-    """Return the smoothstep 3t² - 2t³ of the value's place between low and high."""
+    """Return the smoothstep 3t² - 2t³, with t = 0 at `low` and 1 at `high`."""
     t = ((np.asarray(value, np.float64) - low) / (high - low)).clip(0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
@@ -79,7 +79,7 @@ Soft = Callable[[Values, Values, int, int], Values]
 
 
 def _weighted(weight: Weight) -> Formula:
-    """The first picture by a weight of place and progress, the second by the rest."""
+    """Mix the pictures with a weight for the first that depends on position and progress."""
 
     def formula(a: Values, b: Values, p: float, w: int, h: int) -> Values:
         return _mix(a, b, weight(*_grid(w, h), p, w, h))
@@ -88,7 +88,7 @@ def _weighted(weight: Weight) -> Formula:
 
 
 def _wipe(first_left: bool | None, first_top: bool | None) -> Formula:
-    """The first picture on one side of an edge that moves across, down, or both."""
+    """Show the first picture on one side of an edge that moves across, down, or both."""
 
     def weight(x: Values, y: Values, p: float, w: int, h: int) -> Values:
         shown = np.ones((h, w), bool)
@@ -102,7 +102,7 @@ def _wipe(first_left: bool | None, first_top: bool | None) -> Formula:
 
 
 def _soft(place: Soft) -> Formula:
-    """A soft edge: the second picture by the smoothstep of 1 + place - 2p."""
+    """Mix along a soft edge: the weight of the second picture is the smoothstep of 1 + place - 2p."""
     return _weighted(lambda x, y, p, w, h: 1 - _step(0, 1, 1 + place(x, y, w, h) - 2 * p))
 
 
@@ -128,7 +128,7 @@ def _radial(x: Values, y: Values, p: float, w: int, h: int) -> Values:
 
 
 def _slice(across: bool, turned: bool) -> Formula:
-    """Ten bands, each of which opens after the one before it."""
+    """Open ten bands one after another."""
 
     def weight(x: Values, y: Values, p: float, w: int, h: int) -> Values:
         line, length = (x, w) if across else (y, h)
@@ -143,14 +143,14 @@ ROW_FREQUENCY, COLUMN_FREQUENCY = 78.233, 12.9898
 
 
 def noise(count: int, frequency: float) -> Values:
-    """Return xfade's pseudo-random number of each of `count` lines: the fraction of 43758.545 sin(f n), in float32."""
+    """Return xfade's pseudo-random number for each of `count` lines: the fraction of 43758.545 sin(f n), in float32."""
     angle = (np.arange(count, dtype=np.float32) * np.float32(frequency)).astype(np.float64)
     value = np.sin(angle).astype(np.float32) * np.float32(43758.545)
     return np.asarray(value - np.floor(value), np.float64)
 
 
 def _wind(across: bool, turned: bool) -> Formula:
-    """A soft edge that lies elsewhere on each line."""
+    """Mix along a soft edge whose position differs from line to line."""
 
     def weight(x: Values, y: Values, p: float, w: int, h: int) -> Values:
         place = 1 - (x / w if across else y / h) if turned else (x / w if across else y / h)
@@ -161,7 +161,7 @@ def _wind(across: bool, turned: bool) -> Formula:
 
 
 def chance(width: int, height: int) -> Values:
-    """Return a number in [0, 1) for each pixel: 16 bits of a hash of its place."""
+    """Return a number in [0, 1) for each pixel: 16 bits of a hash of its position."""
     x, y = np.arange(width, dtype=np.uint32)[None, :], np.arange(height, dtype=np.uint32)[:, None]
     value = x * np.uint32(0x9E3779B1) + y * np.uint32(0x85EBCA77)
     value ^= value >> np.uint32(15)
@@ -189,7 +189,7 @@ def _rect_crop(a: Values, b: Values, p: float, w: int, h: int) -> Values:
 
 
 def _through(level: Values | None) -> Formula:
-    """Out of the first picture into a level (None: the picture without its colour) and from there to the second."""
+    """Fade from the first picture to a level (None: to the picture without colour), then to the second picture."""
 
     def formula(a: Values, b: Values, p: float, w: int, h: int) -> Values:
         out, into = (level, level) if level is not None else (a.copy(), b.copy())
@@ -201,7 +201,7 @@ def _through(level: Values | None) -> Formula:
 
 
 def _moved(direction: str, *, first_moves: bool, second_moves: bool) -> Formula:
-    """The second picture comes in, the first goes out; either may lie still."""
+    """Slide the second picture in and the first out; either may stay still."""
 
     def formula(a: Values, b: Values, p: float, w: int, h: int) -> Values:
         axis, length = (2, w) if direction in ("left", "right") else (1, h)
@@ -219,7 +219,7 @@ def _moved(direction: str, *, first_moves: bool, second_moves: bool) -> Formula:
 
 
 def _squeeze(axis: int) -> Formula:
-    """The first picture pressed flat towards its middle, over the second; its ends by float32, as they often tie."""
+    """Squeeze the first picture towards its centre, over the second; the ends are float32, since they often tie."""
 
     def formula(a: Values, b: Values, p: float, w: int, h: int) -> Values:
         length = a.shape[axis]
@@ -245,7 +245,7 @@ def _zoom_in(a: Values, b: Values, p: float, w: int, h: int) -> Values:
 
 
 def _zoom_in_chroma(a: Plane, b: Plane, p: float, w: int, h: int) -> Values:
-    """Chroma of the zoom: between samples, at the mean place of the luma pixels that a sample covers."""
+    """Interpolate the zoom's chroma at the mean position of the luma pixels that each sample covers."""
 
     def lines(length: int, count: int) -> Values:
         places = _zoom_places(length, p)
@@ -258,7 +258,7 @@ def _zoom_in_chroma(a: Plane, b: Plane, p: float, w: int, h: int) -> Values:
 
 
 def _pixelize(a: Values, b: Values, p: float, w: int, h: int) -> Values:
-    """Blocks of 2/20 of the smaller side times the part of the way to the middle, in steps of a fiftieth; float32."""
+    """Draw blocks of 2/20 of the smaller side times min(p, 1 - p), rounded up to a fiftieth; float32."""
     f = np.float32
     part = np.ceil(f(min(p, _rest(p))) * f(50)) / f(50)
     block = f(2) * part * f(min(w, h)) / f(20)
@@ -274,7 +274,7 @@ def _pixelize(a: Values, b: Values, p: float, w: int, h: int) -> Values:
 
 
 def _by_difference(slow: bool) -> Formula:
-    """A fade whose speed depends on how far the pictures lie apart."""
+    """Fade at a speed that depends on the difference of the pictures."""
 
     def formula(a: Values, b: Values, p: float, w: int, h: int) -> Values:
         apart = np.abs(a - b) / 255
@@ -284,7 +284,7 @@ def _by_difference(slow: bool) -> Formula:
 
 
 def chroma_between(plane: Values) -> Values:
-    """Return a plane of repeated chroma samples read between them: a cubic (a = -0.6) cut to 32 parts."""
+    """Interpolate a plane of repeated chroma samples with a cubic (a = -0.6) whose weights are rounded to 1/32."""
     for axis in (0, 1):
         line, last = np.arange(plane.shape[axis]), plane.shape[axis] - 1
         sample, towards = line // 2, np.where(line % 2, 1, -1)
@@ -296,7 +296,7 @@ def chroma_between(plane: Values) -> Values:
 
 
 def _distance(a: Values, b: Values, p: float, w: int, h: int) -> Values:
-    """The first picture's share where the two differ by no more than p."""
+    """Mix with weight p where the pictures differ by at most p; show the second elsewhere."""
     apart = a - b
     apart = np.stack([apart[0], chroma_between(apart[1]), chroma_between(apart[2])]) / 255
     near = np.sqrt((apart**2).sum(axis=0)) <= p * (1 + 5e-7)

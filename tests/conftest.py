@@ -1,4 +1,4 @@
-"""What every test shares: a cache of its own, never the user's."""
+"""Fixtures of all tests; none uses the user's cache."""
 
 from __future__ import annotations
 

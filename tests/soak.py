@@ -3,11 +3,13 @@
     python -m tests.soak --kills 200               also: make soak
     python -m tests.soak --kills 20 --seed 7 --folder /tmp/soak
 
-A node renders short stories that several clients hand in; some they hand in twice, some they cancel. Meanwhile the
-node, its front end, its guard and its workers are killed at random moments, and workers are stopped for longer than
-their lease. In the end every job that was acknowledged must be in exactly one terminal state with at most one
-published output, each key must stand for one job, and no process or temporary folder may be left. Exit status 1
-where that does not hold.
+A node renders short stories that several clients submit; some they submit twice, some they cancel. Meanwhile the node,
+its server, its guard and its workers are killed at random moments or stopped for longer than their lease; the cache is
+emptied; pictures, fonts and folders that stories name are replaced all the time, once in a while with a link out of
+the asset root; rows of queued jobs are overwritten; and the state disk, a small one if this machine can mount it, is
+full for seconds. In the end every acknowledged job must be in exactly one terminal state with at most one published
+output, each key must have one job, each video must show the files that its manifest names, and no process or temporary
+folder may be left. Exit status 1 if that does not hold.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.audit import assert_sound, processes_of
+from tests.support.damage import SwappedFiles, damage_row, full_disk, small_disk
 from tests.support.jobs import NodeProcess, node_settings, tiny_story, wait_until
 from video_pipeline.engine.errors import PipelineError
 from video_pipeline.engine.jobs.client.client import NodeClient
@@ -37,12 +40,19 @@ from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 PARTS = {
-    "front end": "video_pipeline.engine.jobs.server.main",
+    "server": "video_pipeline.engine.jobs.server.main",
     "guard": "video_pipeline.engine.jobs.dispatch.guard",
     "worker": "video_pipeline.engine.jobs.dispatch.worker",
 }
-VICTIMS = ("node", "node", "front end", "front end", "guard", "worker", "worker", "worker", "stopped worker")
+VICTIMS = (
+    *("node", "node", "server", "server", "guard", "worker", "worker", "worker"),
+    *("stopped worker", "stopped server", "stopped guard", "cache", "row", "row", "full disk"),
+)
 """Chosen from evenly: named more than once, more often."""
+STATE_DISK_MB = 128
+FULL_SECONDS = (0.5, 3.0)
+SWAPPED_SHARE = 0.3
+"""Share of the stories that use files which are swapped."""
 LEASE_SECONDS = 3.0
 CLIENTS = 3
 QUEUE = 24
@@ -52,9 +62,14 @@ END_SECONDS = 600.0
 
 @dataclass
 class Book:
-    """What clients were told: the job of each key. Each key must always be given the same job."""
+    """What clients were told: the job of each key. Each key must always be given the same job.
+
+    `swapped` are the jobs whose files are swapped, `damaged` those whose row was overwritten, and with what.
+    """
 
     jobs: dict[str, str] = field(default_factory=dict)
+    swapped: set[str] = field(default_factory=set)
+    damaged: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,9 +85,11 @@ class Book:
 class Upstream(threading.Thread):
     """A client that hands stories in, sometimes twice, and sometimes cancels one."""
 
-    def __init__(self, url: str, book: Book, rng: random.Random, over: threading.Event) -> None:
+    def __init__(
+        self, url: str, book: Book, files: SwappedFiles, rng: random.Random, over: threading.Event
+    ) -> None:
         super().__init__(daemon=True)
-        self._url, self._book, self._rng, self._over = url, book, rng, over
+        self._url, self._book, self._files, self._rng, self._over = url, book, files, rng, over
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -91,11 +108,17 @@ class Upstream(threading.Thread):
             self._over.wait(0.3)
             return
         key = f"key-{secrets.token_hex(8)}"
-        story = tiny_story(f"s-{key[-6:]}", seconds=self._rng.choice((0.3, 0.8, 2.0)), text=key[-6:])
+        swapped = self._rng.random() < SWAPPED_SHARE
+        if swapped:
+            story = self._files.story(f"s-{key[-6:]}")
+        else:
+            story = tiny_story(f"s-{key[-6:]}", seconds=self._rng.choice((0.3, 0.8, 2.0)), text=key[-6:])
         options: dict[str, Any] = {"key": key, "priority": self._rng.choice(("high", "normal", "low"))}
         for _ in range(self._rng.choice((1, 1, 2, 3))):
             told = client.submit(story, **options)
             self._book.acknowledged(key, told.job_id)
+            if swapped:
+                self._book.swapped.add(told.job_id)
         if self._rng.random() < 0.15:
             self._over.wait(self._rng.uniform(0, 2))
             client.cancel(told.job_id)
@@ -114,7 +137,15 @@ class Soak:
             folder,
             cache=cache,
             processing={"max_concurrent_jobs": 2, "retry_attempts": 6, "job_timeout": 60},
-            node={"lease": LEASE_SECONDS, "bind": f"ipc://{folder / 'node.sock'}"},
+            node={
+                "lease": LEASE_SECONDS,
+                "bind": f"ipc://{folder / 'node.sock'}",
+                "asset_roots": [str(folder / "assets")],
+            },
+        )
+        self._over = threading.Event()
+        self._files = SwappedFiles(
+            folder / "assets", folder / "outside", seed=self._rng.randrange(1 << 32), over=self._over
         )
         self.node = NodeProcess(folder, settings)
         self.folders = Folders.of(self.node.config)
@@ -123,11 +154,20 @@ class Soak:
 
     def run(self, kills: int) -> dict[str, Any]:
         """Kill so many times, let everything end, audit; return the figures. Raises AssertionError."""
-        began = time.monotonic()
-        over = threading.Event()
+        with small_disk(self.folders.state, STATE_DISK_MB) as self._small:
+            if not self._small:
+                self._say("no small disk can be mounted here: the state disk is never full")
+            return self._run(kills)
+
+    def _run(self, kills: int) -> dict[str, Any]:
+        began, over = time.monotonic(), self._over
         self.node.start()
+        self._files.start()
         url = self.node.config.node.bind
-        clients = [Upstream(url, self.book, random.Random(self._rng.random()), over) for _ in range(CLIENTS)]
+        clients = [
+            Upstream(url, self.book, self._files, random.Random(self._rng.random()), over)
+            for _ in range(CLIENTS)
+        ]
         try:
             with NodeClient(url, timeout=60, retries=100) as client:
                 client.ping()
@@ -137,6 +177,7 @@ class Soak:
                 time.sleep(self._rng.uniform(0.1, 4.0))
                 self._kill_one()
             over.set()
+            self._files.join(60)
             for client_thread in clients:
                 client_thread.join(60)
                 assert client_thread.error is None, client_thread.error
@@ -152,11 +193,21 @@ class Soak:
             over.set()
             self.node.kill()
         assert not self.book.faults, "\n".join(self.book.faults)
-        assert_sound(self.folders, self.book.jobs.values(), settle=15)
+        assert_sound(self.folders, self.book.jobs.values(), damaged=self.book.damaged, settle=15)
+        shown = [
+            (job_id, self.folders.published(job_id))
+            for job_id in sorted(self.book.swapped)
+            if self.folders.published(job_id).is_dir()
+        ]
+        faults = self._files.faults(iter(shown))
+        assert not faults, "\n".join(faults)
         return {
             "kills": dict(self.kills),
             "acknowledged_jobs": len(self.book.jobs),
             **self.book.counts,
+            "swaps": self._files.swaps,
+            "videos of swapped files": len(shown),
+            "damaged rows": self.book.damaged,
             "states": dict(states),
             "fences": {str(fence): count for fence, count in sorted(attempts.items())},
             "seconds": round(time.monotonic() - began, 1),
@@ -176,6 +227,18 @@ class Soak:
             self.node.kill()
             time.sleep(self._rng.choice((0.0, 0.0, 0.3)))
             self.node.start()
+        elif victim == "cache":
+            for path in self.node.config.cache_dir().rglob("*"):
+                with suppress(OSError):
+                    path.unlink()
+        elif victim == "row":
+            if not self._damage_row():
+                return
+        elif victim == "full disk":
+            if not self._small:
+                return
+            with full_disk(self.folders.state):
+                time.sleep(self._rng.uniform(*FULL_SECONDS))
         else:
             part = PARTS[victim.removeprefix("stopped ")]
             found = [pid for pid, command in processes_of(self.folders.state).items() if part in command]
@@ -189,6 +252,16 @@ class Soak:
                 return
         self.kills[victim] += 1
         self._say(f"{sum(self.kills.values())}: {victim}; {len(self.book.jobs)} jobs acknowledged")
+
+    def _damage_row(self) -> bool:
+        with self.book.lock:
+            open_jobs = sorted(set(self.book.jobs.values()) - self.book.damaged.keys())
+        self._rng.shuffle(open_jobs)
+        for job_id in open_jobs:
+            if what := damage_row(self.folders.ledger, job_id, self._rng):
+                self.book.damaged[job_id] = what
+                return True
+        return False
 
 
 def main() -> int:

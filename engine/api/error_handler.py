@@ -6,19 +6,20 @@ import hashlib
 import logging
 import math
 import tempfile
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from PIL import Image, ImageEnhance
 
+from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.backgrounds import draw_background
 from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.common.arguments import as_instance, as_mapping, as_mappings, wrong_type
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.compose import SILENT_FACTOR
-from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import (
     ConfigError,
     ImageGenerationError,
@@ -41,8 +42,8 @@ LOGGED_CHARACTERS: Final = 2000
 class ErrorHandler:
     """Fallbacks for failed assets if the configuration allows them, otherwise errors."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: AnyConfig = None) -> None:
+        self.config = load_any(config)
         self.fallback_enabled = self.config.error_handling.fallback_enabled
 
     def handle_image_generation_error(self, error: Exception, scene_data: Mapping[str, Any]) -> str:
@@ -51,7 +52,8 @@ class ErrorHandler:
         The picture's name is the hash of its content, so jobs never overwrite each other's. Raises
         ImageGenerationError if fallbacks are off.
         """
-        scene_id = str(scene_data.get("scene_id", "?"))
+        scene_id = str(as_mapping(scene_data, "scene_data").get("scene_id", "?"))
+        as_instance(error, Exception, "error")
         if not (self.fallback_enabled and self.config.images.fallback_enabled):
             raise ImageGenerationError(
                 f"scene {scene_id!r}: image generation failed: {error}", scene_id=scene_id
@@ -66,10 +68,12 @@ class ErrorHandler:
 
         A scene without a duration gets 1.5 times the default one. Raises TTSError if fallbacks are off.
         """
+        as_instance(error, Exception, "error")
+        changed = list(_changeable(scenes))
         if not (self.fallback_enabled and self.config.tts.fallback_enabled):
             raise TTSError(f"speech failed: {error}") from error
         logger.warning("speech failed: %s; the video is silent and its scenes 1.5 times longer", error)
-        for scene in scenes:
+        for scene in changed:
             given = scene.get("duration")
             known = isinstance(given, int | float) and not isinstance(given, bool)
             seconds = float(given) if known and math.isfinite(given) and given > 0 else None  # type: ignore[arg-type,operator]
@@ -81,7 +85,8 @@ class ErrorHandler:
         The error's details contain those of the cause, the job's id, and `permanent`: whether the input is wrong, so
         that a retry cannot help.
         """
-        job_id = job_data.get("job_id", job_data.get("id"))
+        as_instance(error, Exception, "error")
+        job_id = as_mapping(job_data, "job_data").get("job_id", job_data.get("id"))
         level = logging.CRITICAL if self.config.error_handling.alert_on_failure else logging.ERROR
         logger.log(level, "job %s: video rendering failed: %s", job_id, error)
         logger.error("job %s: job data: %s", job_id, show(dict(job_data), limit=LOGGED_CHARACTERS))
@@ -99,7 +104,8 @@ class ErrorHandler:
             "genre": genre,
             "seed": seed,
             "size_px": size_px,
-            "font": font,
+            # The font's bytes, if they may change; the packaged ones come with their version.
+            "font": (FontCatalogue().resolve(font).faces[0].sha256 if text.strip() else "") or font,
             "versions": [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")],
         }
 
@@ -120,6 +126,13 @@ class ErrorHandler:
             return ContentCache(Path(folder))
 
 
+def _changeable(scenes: Any) -> Iterator[MutableMapping[str, Any]]:
+    for index, scene in enumerate(as_mappings(scenes, "scenes")):
+        if not isinstance(scene, MutableMapping):
+            raise wrong_type(scene, f"scenes[{index}]", "a dictionary that can be changed")
+        yield scene
+
+
 def write_words(image: Image.Image, text: str, *, font: str) -> Image.Image:
     """Return a darkened picture with a text wrapped and fitted in its middle; with a blank text, the picture unchanged."""
     if not text.strip():
@@ -127,9 +140,10 @@ def write_words(image: Image.Image, text: str, *, font: str) -> Image.Image:
     width, height = image.size
     size_px = max(8, round(min(width, height) / 16))
     shadow = Shadow(dx_px=0, dy_px=max(1, size_px // 20), blur_px=size_px / 4, color=(0, 0, 0, 190))
+    catalogue = FontCatalogue()  # keeps the font open
     layout = layout_text(
         text,
-        fonts=FontCatalogue().resolve(font),
+        fonts=catalogue.resolve(font),
         style=TextStyle(size_px=size_px, shadow=shadow, line_height=1.35),
         max_width_px=max(8, round(width * 0.82)),
         max_height_px=max(8, round(height * 0.6)),

@@ -9,8 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from video_pipeline.engine.api.tracking import JobTracker
+from video_pipeline.engine.common.arguments import wrong_type
 
 logger = logging.getLogger(__name__)
+
+GENERATES = ("generate", "generate_story")
+RENDERS = ("submit_job", "wait_for_job")
 
 
 class ContentGenerationOrchestrator:
@@ -22,6 +26,10 @@ class ContentGenerationOrchestrator:
     """
 
     def __init__(self, story_generator: Any, video_pipeline: Any) -> None:
+        if not any(callable(getattr(story_generator, name, None)) for name in GENERATES):
+            raise wrong_type(story_generator, "story_generator", f"an object with {' or '.join(GENERATES)}")
+        if not all(callable(getattr(video_pipeline, name, None)) for name in RENDERS):
+            raise wrong_type(video_pipeline, "video_pipeline", f"an object with {' and '.join(RENDERS)}")
         self.story_generator = story_generator
         self.video_pipeline = video_pipeline
         self.job_tracker = JobTracker()

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from video_pipeline.engine.api.configuration import AnyConfig, job_sections, load_any
 from video_pipeline.engine.api.tracking import VideoJob, result_of, status_fields, submittable_story
-from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import NODE_SECTIONS
-from video_pipeline.engine.config.load import by_sections
 from video_pipeline.engine.errors import ConfigError, InputError, JobNotFoundError
 from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
 from video_pipeline.engine.jobs.client.client import NodeClient
@@ -25,8 +25,6 @@ from video_pipeline.engine.jobs.model import Priority
 
 if TYPE_CHECKING:
     from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
-
-AnyConfig = Mapping[str, Any] | Config | str | os.PathLike[str] | None
 
 
 class _PipelineBase:
@@ -85,9 +83,8 @@ class _PipelineBase:
         """Return the story and the configuration of a job."""
         if (story is None) == (story_data is None):
             raise InputError("story: give either `story` or `story_data`")
-        given = config.model_dump(mode="json", exclude_unset=True) if isinstance(config, Config) else config
         merged = dict(self._own)
-        for section, values in by_sections(given or {}, "config").items():
+        for section, values in job_sections(config).items():
             before = merged.get(section)
             both = isinstance(before, Mapping) and isinstance(values, Mapping)
             merged[section] = {**before, **values} if both else values  # type: ignore[dict-item]
@@ -236,15 +233,6 @@ class AsyncVideoGenerationPipeline(_PipelineBase):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def load_any(config: AnyConfig) -> Config:
-    """Return a configuration from any accepted form; beside a key `video_pipeline`, a mapping's other keys are ignored."""
-    if isinstance(config, Mapping) and "video_pipeline" in config:
-        config = {"video_pipeline": config["video_pipeline"]}
-    if isinstance(config, str | os.PathLike):
-        config = Path(config)
-    return load_config(config)
 
 
 def _base(local: LocalJobs | None) -> Path | None:

@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.api.pipeline import AnyConfig, load_any
+from video_pipeline.engine.api.configuration import AnyConfig, job_sections, load_any
 from video_pipeline.engine.api.tracking import VideoJob, status_fields, submittable_story
+from video_pipeline.engine.common.arguments import as_instance, as_seconds, as_str
 from video_pipeline.engine.errors import JobConflictError, JobNotFoundError
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.embedded.local_jobs import LocalJobs
@@ -42,10 +43,11 @@ class VideoGenerationQueue:
         self.active = False
         self._ids: dict[str, str] = {}
         self._temporary = None
+        loaded = load_any(config).override("processing", max_concurrent_jobs=max_workers)
         if state_path is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="video-pipeline-queue-")
             state_path = self._temporary.name
-        self._local = LocalJobs(load_any(config), state_path=state_path, slots=max_workers)
+        self._local = LocalJobs(loaded, state_path=state_path, slots=max_workers)
         self._client = NodeClient(transport=self._local.transport)
 
     def submit_job(self, job: VideoJob) -> str:
@@ -53,11 +55,13 @@ class VideoGenerationQueue:
 
         Raises StoryError or ConfigError if it can never be rendered, JobConflictError if its id belongs to another job.
         """
+        as_instance(job, VideoJob, "job")
+        as_str(job.job_id, "job.job_id")
         key = job.job_id if _KEY.fullmatch(job.job_id) else hashlib.sha256(job.job_id.encode()).hexdigest()
         try:
             submitted = self._client.submit(
                 submittable_story(job.story_data),
-                job.config,
+                job_sections(job.config),
                 priority=job.priority,
                 key=key,
                 max_attempts=job.max_attempts,
@@ -73,11 +77,11 @@ class VideoGenerationQueue:
 
     def get_job_status(self, job_id: str) -> dict[str, Any] | None:
         """Return job_id, status, attempts, error_message, result and more of a job, or None if there is none."""
-        return self._refresh(job_id) if job_id in self._ids else None
+        return self._refresh(job_id) if as_str(job_id, "job_id") in self._ids else None
 
     def cancel_job(self, job_id: str) -> bool:
         """Cancel a job; return whether it had not ended."""
-        if job_id not in self._ids:
+        if as_str(job_id, "job_id") not in self._ids:
             return False
         try:
             self._client.cancel(self._ids[job_id])
@@ -87,9 +91,10 @@ class VideoGenerationQueue:
 
     async def wait_for_job(self, job_id: str, timeout: float | None = None) -> dict[str, Any] | None:
         """Wait for a job's end, at most `timeout` seconds, and return its status."""
-        if job_id not in self._ids:
+        seconds = as_seconds(timeout, "timeout")
+        if as_str(job_id, "job_id") not in self._ids:
             return None
-        await asyncio.to_thread(self._client.wait, self._ids[job_id], timeout)
+        await asyncio.to_thread(self._client.wait, self._ids[job_id], seconds)
         return self.get_job_status(job_id)
 
     async def start_workers(self) -> None:

@@ -10,10 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from video_pipeline.engine.errors import JobError, StoryError
+from video_pipeline.engine.common.arguments import as_mapping, as_path, as_str, wrong_type
+from video_pipeline.engine.common.validation import show
+from video_pipeline.engine.errors import InputError, JobError, StoryError
 from video_pipeline.engine.jobs.messages import JobView
 from video_pipeline.engine.jobs.model import JobStatus, Priority
 from video_pipeline.engine.story import Story
+
+STATUS_FIELDS = ("status", "attempts", "error_message", "result")
 
 
 @dataclass
@@ -40,11 +44,22 @@ class VideoJob:
         return self.job_id
 
     def update(self, status: Mapping[str, Any]) -> None:
-        """Update from the result of `get_job_status`."""
-        self.status = JobStatus(status["status"])
+        """Update from the result of `get_job_status`; raise InputError naming a field that is wrong or missing."""
+        missing = [key for key in STATUS_FIELDS if key not in as_mapping(status, "status")]
+        if missing:
+            raise InputError(f"status: {', '.join(missing)}: is missing; give what get_job_status returned")
+        self.status = _status_of(status["status"])
         self.attempts = status["attempts"]
         self.error_message = status["error_message"]
         self.result = status["result"]
+
+
+def _status_of(value: Any) -> JobStatus:
+    try:
+        return JobStatus(value)
+    except ValueError:
+        allowed = ", ".join(status.value for status in JobStatus)
+        raise InputError(f"status: got {show(value)}; allowed: {allowed}") from None
 
 
 class JobTracker:
@@ -52,36 +67,45 @@ class JobTracker:
 
     def __init__(self, jobs: Iterable[VideoJob] = ()) -> None:
         self._lock = threading.Lock()
-        self._jobs: dict[str, VideoJob] = {job.job_id: job for job in jobs}
+        self._jobs: dict[str, VideoJob] = {}
+        if not isinstance(jobs, Iterable) or isinstance(jobs, str | bytes | Mapping):
+            raise wrong_type(jobs, "jobs", "a list of VideoJob")
+        for job in jobs:
+            self.add_job(job)
 
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._jobs
+    def __contains__(self, job_id: object) -> bool:
+        return isinstance(job_id, str) and job_id in self._jobs
 
     def add_job(self, job: VideoJob) -> None:
         """Keep a job."""
+        if not isinstance(
+            getattr(job, "job_id", None), str
+        ):  # other pipelines have jobs of their own classes
+            raise wrong_type(job, "job", "a VideoJob")
         with self._lock:
             self._jobs[job.job_id] = job
 
     def remove_job(self, job_id: str) -> VideoJob | None:
         """Forget a job and return it."""
         with self._lock:
-            return self._jobs.pop(job_id, None)
+            return self._jobs.pop(as_str(job_id, "job_id"), None)
 
     def get_job(self, job_id: str) -> VideoJob | None:
         """Return a job, or None if it was not added."""
-        return self._jobs.get(job_id)
+        return self._jobs.get(as_str(job_id, "job_id"))
 
     def get_jobs(self, status: JobStatus | None = None) -> list[VideoJob]:
         """Return all jobs, or those of a status, in the order in which they were added."""
+        wanted = None if status is None else _status_of(status)
         with self._lock:
-            return [job for job in self._jobs.values() if status in (None, job.status)]
+            return [job for job in self._jobs.values() if wanted in (None, job.status)]
 
     def get_status(self, job_id: str) -> JobStatus | None:
         """Return a job's status, or None if it was not added."""
-        job = self._jobs.get(job_id)
+        job = self.get_job(job_id)
         return job.status if job else None
 
     def get_statuses(self) -> dict[str, JobStatus]:
@@ -95,7 +119,7 @@ class JobTracker:
 
     def update_job(self, job_id: str, status: Mapping[str, Any]) -> None:
         """Update a job from the result of `get_job_status`; do nothing if the job was not added."""
-        job = self._jobs.get(job_id)
+        job = self.get_job(job_id)
         if job is not None:
             job.update(status)
 
@@ -109,6 +133,8 @@ def submittable_story(story: Any) -> dict[str, Any] | Story | os.PathLike[str]:
     """
     if isinstance(story, Story | os.PathLike):
         return story
+    if isinstance(story, str):
+        return as_path(story, "story")
     if isinstance(story, Mapping):
         return dict(story)
     if hasattr(story, "model_dump"):

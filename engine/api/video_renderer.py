@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.sound import probe_sound
-from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.common.arguments import as_mappings, as_path
 from video_pipeline.engine.errors import AssetError, StoryError
 from video_pipeline.engine.pipeline import render_story
 from video_pipeline.engine.story import Story, parse_story
@@ -20,7 +21,7 @@ PLACED_KEYS = ("start_time", "end_time")
 def story_from_scenes(scenes: Sequence[Mapping[str, Any]], *, title: str) -> Story:
     """Return composed scenes as a story; raise StoryError naming the scene and the field."""
     converted = []
-    for number, scene in enumerate(scenes, start=1):
+    for number, scene in enumerate(as_mappings(scenes, "scenes"), start=1):
         data = {key: value for key, value in scene.items() if key not in PLACED_KEYS}
         data.setdefault("scene_id", f"scene_{number:03d}")
         image = data.pop("image_path", None)
@@ -38,14 +39,14 @@ def story_from_scenes(scenes: Sequence[Mapping[str, Any]], *, title: str) -> Sto
 class VideoRenderer:
     """Renders composed scenes into a video."""
 
-    def __init__(self, config: Mapping[str, Any] | Config | None = None) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: AnyConfig = None) -> None:
+        self.config = load_any(config)
 
     def render_video(
         self,
         scenes: Sequence[Mapping[str, Any]],
-        output_path: str | Path,
-        audio_path: str | Path | None = None,
+        output_path: str | os.PathLike[str],
+        audio_path: str | os.PathLike[str] | None = None,
     ) -> dict[str, Any]:
         """Render scenes into `output_path` and return `status`, `output_path` and `video_info`.
 
@@ -54,12 +55,12 @@ class VideoRenderer:
         transition it is followed by a cut. `audio_path` is mixed under the whole video; if it is longer than the
         scenes, the last scene is held. Raises StoryError for wrong scenes, and RenderingError.
         """
-        output = Path(output_path)
+        output = as_path(output_path, "output_path")
         story = story_from_scenes(scenes, title=output.stem or "video")
         sound = None
         if audio_path is not None:
             try:
-                sound = probe_sound(Path(audio_path))
+                sound = probe_sound(as_path(audio_path, "audio_path"))
             except AssetError as error:
                 raise StoryError(f"audio_path: {error}") from error
         result = render_story(story, output, config=self.config, voice_over=sound)

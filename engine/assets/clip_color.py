@@ -1,4 +1,4 @@
-"""What a clip's colours are, by the tags of its frames."""
+"""Find the colour space of a clip from the tags of its frames."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ UNSPECIFIED: Final = 2
 
 PRIMARIES: Final = {
     4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
-    11: "smpte431", 12: "smpte432", 22: "jedec-p22",
+    11: "smpte432", 12: "smpte432", 22: "jedec-p22",
 }  # fmt: skip
-"""FFmpeg's names of primaries by their numbers in ISO 23091-2, without those of BT.709."""
+"""FFmpeg's names of primaries by their numbers in ISO 23091-2, without those of BT.709.
+
+P3 with the white of cinemas (11) is shown with a screen's white, as everything is: FFmpeg would leave it greenish.
+"""
 
 TRANSFERS: Final = {8: "linear", 16: "smpte2084", 18: "arib-std-b67"}
-"""The same of transfers. The others are taken for BT.709's: screens show them so."""
+"""FFmpeg's names of transfers by number; all others are treated as BT.709, as screens show them."""
 
 MATRICES: Final = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c",
     14: "ictcp",
 }  # fmt: skip
-"""The same of matrices."""
+"""FFmpeg's names of matrices by number."""
 
 BT2020_MATRICES: Final = (9, 10, 14)
 
 
 def color_of(stream: av.VideoStream, frame: av.VideoFrame) -> ColorTags | None:
-    """Return what a clip's colours are, or None if they are BT.709's but for matrix and range.
+    """Return a clip's colour tags, or None if its primaries and transfer are those of BT.709.
 
-    A clip with a matrix of BT.2020 and no primaries is taken to have those of BT.2020.
+    A frame without a tag has the tag of its stream. A clip without primaries has those of BT.2020 if its matrix is
+    BT.2020 or its transfer HDR.
     """
     context = stream.codec_context
 

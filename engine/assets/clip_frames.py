@@ -16,10 +16,8 @@ import av
 import av.container
 from av.stream import Disposition
 
+from video_pipeline.engine.assets.formats import INDEXED_DEMUXERS
 from video_pipeline.engine.timing import Seconds
-
-INDEXED: Final = frozenset(["mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"])
-"""PyAV's names of the containers in which a seek finds a keyframe; others are read from the start."""
 
 NO_MOVING_PICTURE: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 
@@ -106,20 +104,24 @@ def find_last_frame(
 
     `near` is its time according to the header (None: unknown). A file without an index is read completely.
     """
-    if near is None or container.format.name not in INDEXED:
-        rewind(container)
-        return _Search(container, stream, until).decode_end(packets_of(container))
     stop = until
-    for back in STEPS_BACK_S:
-        at = max(Fraction(0), near - back)
-        container.seek(int((at + axis_start(container)) / (stream.time_base or Fraction(1))), stream=stream)
+    indexed = near is not None and container.format.name in INDEXED_DEMUXERS
+    for back in STEPS_BACK_S if indexed else ():
+        at = max(Fraction(0), (near or 0) - back)
+        try:
+            container.seek(
+                int((at + axis_start(container)) / (stream.time_base or Fraction(1))), stream=stream
+            )
+        except av.FFmpegError:  # such as a stream whose only packet is a cover picture
+            break
         search = _Search(container, stream, stop)
         if found := search.decode(packets_of(container)):
             return found
         if at == 0:
             return None
         stop = search.first if search.first is not None else stop
-    return None
+    rewind(container)
+    return _Search(container, stream, until).decode_end(packets_of(container))
 
 
 def rewind(container: av.container.InputContainer) -> None:
@@ -138,11 +140,13 @@ class _Search:
     ) -> None:
         self._stream, self._until = stream, until
         self._origin = axis_start(container)
-        self._restarts = container.format.name not in INDEXED
+        self._restarts = container.format.name not in INDEXED_DEMUXERS
         self._offset = Fraction(0)
         self._due: Seconds | None = None
         self._times: dict[int, tuple[Seconds, Seconds]] = {}
         """The start and end of each frame, by the time stamps of its packet."""
+        self._stamped = False
+        """Whether the stream's packets have time stamps; those of a cover picture have none."""
         self._others_end = Fraction(0)
         self._sizes_px: set[tuple[int, int]] = set()
         self.first: Seconds | None = None
@@ -155,6 +159,7 @@ class _Search:
                 continue  # an incomplete frame
             own, tick = packet.stream.index == self._stream.index, packet.time_base
             stamp = packet.dts if packet.dts is not None else packet.pts
+            self._stamped |= own and stamp is not None
             if stamp is None or tick is None:
                 if own:
                     yield packet  # a cover picture has no time stamp
@@ -207,7 +212,7 @@ class _Search:
         last: tuple[Seconds, Seconds] | None = None
         for frame in decoded(packets, self._stream):
             stamps = [stamp for stamp in (frame.pts, frame.dts) if stamp in self._times]
-            if self._times and not stamps:
+            if self._stamped and not stamps:
                 continue  # it begins at `until` or later
             time = self._times[stamps[0]] if stamps else (Fraction(0), Fraction(0))
             last = time if last is None else max(last, time)

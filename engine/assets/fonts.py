@@ -1,24 +1,26 @@
-"""Find fonts by name: the Noto faces of the `manimgx-fonts` wheel, and files that the user has."""
+"""Find fonts by name: the Noto faces of the `manimgx-fonts` wheel, the user's files and the system's fonts."""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 import struct
 import sys
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError
 from video_pipeline.engine.story.asset_fields import FONT_SUFFIXES, is_font_file
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.filters.typeset import FontFace, FontStack
-from video_pipeline.filters.typeset.face import FontError, load
+from video_pipeline.filters.typeset.face import FontError, Loaded, load
 
 WEIGHTS: Final[dict[str, int]] = {
     "thin": 100,
@@ -63,12 +65,14 @@ _ALIASES: Final = (
     "Verdana",
 )
 _DEFAULT_FAMILY: Final = "Noto Sans"
-# The other packaged faces follow by name. Emoji come before symbols, whose emoji are plainer.
+TITLE_FONT: Final = "NotoSans-Bold"
+"""The font of the title on the thumbnail."""
+# These come after all other packaged faces. Emoji come before symbols, whose own emoji are plainer.
 _LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols")
 
 
 class UnknownFontError(ValueError):
-    """A font name matches no font."""
+    """A font name that matches no usable font."""
 
     def __init__(self, name: str, *, close: list[str], reason: str = "") -> None:
         self.name = name
@@ -76,14 +80,14 @@ class UnknownFontError(ValueError):
         because = f" ({reason})" if reason else ""
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         super().__init__(
-            f"font {name!r} is not known{because}.{hint} Allowed are a family, optionally with a weight "
+            f"font {name!r} is not known{because}.{hint} Allowed: a family, optionally with a weight "
             "(Noto Sans, Arial-Bold, sans SemiBold Italic), "
-            f"and the path of a file ending in {', '.join(FONT_SUFFIXES)}."
+            f"or the path of a file ending in {', '.join(FONT_SUFFIXES)}."
         )
 
 
 class _Entry(NamedTuple):
-    """One face of a family; `weights` is the range of its wght axis, or its one weight twice."""
+    """A face of a family; `weights` is the range of its wght axis, or a single weight twice."""
 
     family: str
     path: Path
@@ -102,27 +106,52 @@ class _Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class FontCatalogue:
-    """Turn font names into stacks of faces; folders are read when a name first needs them.
+    """A catalogue that turns font names into stacks of faces; it reads folders when they are first needed.
 
-    `extra_dirs` are searched before everything else, the system's font folders after everything else.
+    `extra_dirs` are searched first, then the packaged fonts, then the system's font folders. `files` opens the files
+    that are named. A file is read once, when its name is first resolved, and stays open as long as the catalogue: a
+    render has one catalogue, so it never draws two versions of a font.
     """
 
     extra_dirs: tuple[Path, ...] = ()
+    files: InputFiles = ANY_FILES
+    _resolved: dict[str, tuple[FontStack, Loaded | None]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def resolve(self, name: str) -> FontStack:
-        """Return the stack for a family name or a font file's path. Raise UnknownFontError, FontError.
+        """Return the stack of faces for a family name or the path of a font file.
 
-        After the named face the stack continues with Noto Sans, faces of other scripts at the same weight, emoji and symbols.
+        After the named face come Noto Sans, faces of other scripts at the same weight, emoji and symbols. Raises
+        UnknownFontError, FontError.
         """
+        if name not in self._resolved:
+            self._resolved[name] = self._find(name)
+        return self._resolved[name][0]
+
+    def _find(self, name: str) -> tuple[FontStack, Loaded | None]:
         if is_font_file(name):
-            return _with_fallbacks(_face_of_file(name), _REGULAR)
+            data = _read_font(name, self.files)
+            return self._opened(FontFace(expand_user(name)), _REGULAR, data, name)
         query = _key(name)
-        found = _match(query, self._extra) or _match_packaged(query)
+        found = _match(query, self._extra)
+        if not found and query and (packaged := _match_packaged(query)):
+            return _with_fallbacks(*packaged), None
         if not found and query:
             found = _match(query, self._system)
         if not found or not query:
             raise UnknownFontError(name, close=self._close_names(query))
-        return _with_fallbacks(*found)
+        face, weight = found
+        return self._opened(face, weight, _read_font(str(face.path), ANY_FILES), name)
+
+    @staticmethod
+    def _opened(face: FontFace, weight: int, data: bytes, name: str) -> tuple[FontStack, Loaded]:
+        """Return the stack of a face that is named by its bytes, and the open face."""
+        face = replace(face, sha256=hashlib.sha256(data).hexdigest())
+        try:
+            return _with_fallbacks(face, weight), load(face, data)
+        except FontError as error:
+            raise UnknownFontError(name, close=[], reason=f"the file cannot be used: {error}") from error
 
     def names(self) -> tuple[str, ...]:
         """Return the packaged families and those of `extra_dirs`, sorted."""
@@ -148,7 +177,7 @@ def _key(name: str) -> str:
 
 
 def _without_style(query: str) -> str:
-    """Cut weights and slants off the end of a key."""
+    """Remove weights and slants from the end of a key."""
     words = sorted([*WEIGHTS, *_SLANTS], key=len, reverse=True)
     while True:
         word = next((w for w in words if query.endswith(w) and query != w), None)
@@ -158,7 +187,7 @@ def _without_style(query: str) -> str:
 
 
 def _match(query: str, known: dict[str, list[_Entry]]) -> tuple[FontFace, int] | None:
-    """Return the face and weight that a key names: weights and slants are cut off its end until a family is left."""
+    """Return the face and weight that a key names; remove weights and slants from its end until a family is left."""
     weight, italic = _REGULAR, False
     words = sorted([*WEIGHTS, *_SLANTS], key=len, reverse=True)
     while query not in known:
@@ -175,20 +204,21 @@ def _match(query: str, known: dict[str, list[_Entry]]) -> tuple[FontFace, int] |
     return best.face(weight), weight
 
 
-def _face_of_file(name: str) -> FontFace:
+def _read_font(name: str, files: InputFiles) -> bytes:
+    """Return the bytes of a font file; raise UnknownFontError."""
     path = expand_user(name)
-    if not path.is_file():
-        raise UnknownFontError(name, close=[], reason="there is no such file")
-    if not _entries_of(path):
-        raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
-    if _is_cut_short(path.read_bytes()):
-        raise UnknownFontError(name, close=[], reason="the file is cut short: it ends before its tables do")
-    face = FontFace(path)
     try:
-        load(face)
-    except FontError as error:
-        raise UnknownFontError(name, close=[], reason=f"the file cannot be used: {error}") from error
-    return face
+        with files.open(path) as file:
+            data = file.read()
+    except (FileNotFoundError, IsADirectoryError, NotAFileError) as error:
+        raise UnknownFontError(name, close=[], reason="there is no such file") from error
+    except OSError as error:
+        raise UnknownFontError(name, close=[], reason=f"it cannot be read: {error.strerror}") from error
+    if not _entries_of(path, hb.Blob(data)):
+        raise UnknownFontError(name, close=[], reason="the file is not a font with outlines")
+    if _is_cut_short(data):
+        raise UnknownFontError(name, close=[], reason="the file is cut short: it ends before its tables do")
+    return data
 
 
 def _is_cut_short(data: bytes) -> bool:
@@ -211,23 +241,23 @@ def _is_cut_short(data: bytes) -> bool:
 
 @cache
 def _packaged() -> dict[str, list[_Entry]]:
-    """Return the names of the packaged fonts, read once per process."""
+    """Return the packaged fonts by family key, read once per process."""
     spec = find_spec("manimgx_fonts")
     if spec is None or spec.origin is None:
-        raise RuntimeError("the package manimgx-fonts is not installed: it holds the fonts")
+        raise RuntimeError("the package manimgx-fonts, which contains the fonts, is not installed")
     return _scan((Path(spec.origin).parent,))
 
 
-@cache
+@lru_cache(maxsize=256)
 def _match_packaged(query: str) -> tuple[FontFace, int] | None:
-    """Return the packaged face that a key names by family, alias or style alone."""
+    """Return the packaged face and weight that a key names, by family, by alias or by style alone."""
     default = _key(_DEFAULT_FAMILY)
     aliases = {_key(alias): _packaged()[default] for alias in _ALIASES}
     # A weight or slant alone, such as "bold", means the default family.
     return _match(query, _packaged()) or _match(query, aliases) or _match(default + query, _packaged())
 
 
-@cache
+@lru_cache(maxsize=64)
 def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
     """Return the stack of a face, followed by every packaged family, upright and at the same weight."""
     main, last = _key(_DEFAULT_FAMILY), [_key(name) for name in _LAST_FALLBACKS]
@@ -240,7 +270,7 @@ def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
 
 
 def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:
-    """Read the names of all fonts below some folders; skip files that are not fonts."""
+    """Return all fonts below some folders by family key; skip files that are not fonts."""
     families: dict[str, list[_Entry]] = {}
     for directory in filter(Path.is_dir, directories):
         for path in sorted(p for p in directory.rglob("*") if p.suffix.lower() in FONT_SUFFIXES):
@@ -249,9 +279,9 @@ def _scan(directories: tuple[Path, ...]) -> dict[str, list[_Entry]]:
     return dict(sorted(families.items()))
 
 
-def _entries_of(path: Path) -> list[_Entry]:
+def _entries_of(path: Path, blob: hb.Blob | None = None) -> list[_Entry]:
     try:
-        blob = hb.Blob.from_file_path(str(path))
+        blob = blob or hb.Blob.from_file_path(str(path))
         faces = [hb.Face(blob, index) for index in range(hb.Face(blob, 0).count)]
     except (OSError, ValueError, hb.HarfBuzzError):
         return []
@@ -269,7 +299,7 @@ def _entries_of(path: Path) -> list[_Entry]:
 
 
 def _without_style_words(family: str) -> str:
-    """Cut a weight off a family's own name, as in "Noto Sans Hebrew Light"."""
+    """Remove weights and slants from a family's own name, as in "Noto Sans Hebrew Light"."""
     words = family.split()
     while len(words) > 1 and words[-1].lower() in (*WEIGHTS, *_SLANTS):
         words.pop()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import stat
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 
@@ -22,72 +23,92 @@ from video_pipeline.engine.assets.clip_frames import (
 )
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError, OpenFile
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
 
+READ_BYTES = 256 * 1024
+"""How much of a clip is read at once."""
+
 HD_LONG_SIDE_PX = 1280
 
+ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that give the alpha channel, which WebM stores beside each frame; FFmpeg's own leave it out."""
+
 WITHOUT_HEADER = frozenset(["mpegts", "mpeg"])
-"""PyAV's names of the containers that store no length; FFmpeg estimates it from time stamps."""
+"""PyAV's names of containers that store no length, so FFmpeg estimates it from time stamps."""
+
+TAGGED_DURATION: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)", re.ASCII)
 
 MISSED_S = Fraction(1, 4)
-"""Seconds by which a header may be off without a lost frame: rounding, and sound that ends a little later."""
+"""Seconds by which a header's end may differ without a missing frame: rounding, and sound that ends slightly later."""
 
 
 class NotVideoError(AssetError):
-    """The file is not a video or has no decodable picture. Fallbacks never replace such a file."""
+    """A file that is not a video or has no decodable picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """A clip's picture, its sound if wanted and present, and a warning about the file if there is one."""
+    """A clip's picture, its sound (None if unwanted or absent), and a warning about the file, if any."""
 
     footage: Footage
     sound: Sound | None
     warning: str | None = None
 
 
-def _demuxer(path: Path) -> str:
+def _open(path: Path, files: InputFiles) -> OpenFile:
     try:
-        mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise NotVideoError(f"{path}: is no regular file; allowed: a file, not a pipe or a device")
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+        return files.open(path)
+    except NotAFileError as error:
+        raise NotVideoError(f"{path}: is not a regular file; give a file, not a pipe or a device") from error
     except FileNotFoundError as error:
         raise AssetError(f"{path}: does not exist") from error
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _demuxer(file: OpenFile) -> str:
+    head = file.head(HEAD_BYTES)
     if not head:
-        raise AssetError(f"{path}: is empty (0 bytes)")
+        raise AssetError(f"{file.path}: is empty (0 bytes)")
     content = sniff(head)
     if content is None or "video" not in content.kinds:
-        raise NotVideoError(f"{path}: is not a video; allowed: {ALLOWED['video']}")
+        raise NotVideoError(f"{file.path}: is not a video; allowed: {ALLOWED['video']}")
     return content.demuxer
 
 
-def probe_footage(path: Path, spec: VideoSpec) -> Clipped:
-    """Return the clip that `spec` cuts out of a file.
+def probe_footage(path: Path, spec: VideoSpec, *, files: InputFiles = ANY_FILES) -> Clipped:
+    """Return the clip that `spec` selects from a file.
 
-    The first bytes decide the container and fix the demuxer, so a playlist is refused, not followed. Raises AssetError naming the file and the reason.
+    The demuxer is chosen by the first bytes of the file, so a playlist is rejected. Raises AssetError naming the file
+    and the reason.
     """
-    demuxer = _demuxer(path)
-    try:
-        with av.open(
-            str(path.absolute()),  # a relative name may look like a protocol
-            format=demuxer,
-            options={"protocol_whitelist": "file,pipe"},
-            metadata_errors="replace",  # accept clips with titles in Latin-1
-        ) as container:
-            return _cut_out(container, path, spec, demuxer)
-    except av.FFmpegError as error:
-        raise AssetError(f"{path}: cannot be decoded: {error.strerror}") from error
+    with _open(path, files) as file:
+        try:
+            demuxer = _demuxer(file)
+            with av.open(
+                file.stream,
+                mode="r",
+                format=demuxer,
+                options={"protocol_whitelist": "file,pipe"},
+                metadata_errors="replace",  # accept clips with titles in Latin-1
+                buffer_size=READ_BYTES,
+            ) as container:
+                clipped = _cut_out(container, file, spec, demuxer)
+        except (av.FFmpegError, OSError) as error:
+            file.check()
+            raise AssetError(f"{path}: cannot be decoded: {error.strerror}") from error
+        file.check()
+        return clipped
 
 
-def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec, demuxer: str) -> Clipped:
+def _cut_out(
+    container: av.container.InputContainer, file: OpenFile, spec: VideoSpec, demuxer: str
+) -> Clipped:
+    path = file.path
     stream, frame = _first_frame(container, path)
     turned = abs(frame.rotation) % 180 == 90
     pixels = (frame.height, frame.width) if turned else (frame.width, frame.height)
@@ -95,7 +116,7 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
     ratio = stream.sample_aspect_ratio or Fraction(1)
     if ratio > 0 and ratio != 1:
         width, height = (width, round(height * ratio)) if turned else (round(width * ratio), height)
-    # Players treat large untagged video as BT.709, FFmpeg's scaler treats all of it as BT.601.
+    # Players treat large untagged video as BT.709, but FFmpeg's scaler treats all untagged video as BT.601.
     untagged = stream.codec_context.colorspace == UNSPECIFIED
     matrix = "bt709" if untagged and max(width, height) >= HD_LONG_SIDE_PX else None
     grid = _chroma_grid_px(frame.format, turned=turned)
@@ -113,21 +134,23 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
             f"{path}: start {spec.start:g} s is past its end; allowed: less than {float(length):.2f} s"
         )
     # If the video stream has no length, the picture may end before the sound.
-    reached = last.end if stream.duration else max(last.end, last.others_end)
+    has_length = stream.duration or _tagged_duration(stream)
+    reached = last.end if has_length else max(last.end, last.others_end)
     warning, seekable = None, end - reached <= MISSED_S
     if is_cover(stream):
-        warning = f"{path}: its only picture is a cover picture, which is held"
+        warning = f"{path}: its only picture is its cover, which is held"
     elif not seekable:
         warning = (
             f"{path}: its frames end at {float(last.end):.2f} s, not at {float(end):.2f} s as its header says; "
             f"the last one is held"
         )
-    digest = file_sha256(path)
+    codec = stream.codec_context.name
+    alpha_decoder = ALPHA_DECODERS.get(codec) if stream.metadata.get("alpha_mode") == "1" else None
     footage = Footage(
-        path=path.resolve(),
+        path=path.absolute(),
         width_px=max(2, width),
         height_px=max(2, height),
-        sha256=digest,
+        sha256=file.sha256,
         demuxer=demuxer,
         start=start,
         duration=end - start,
@@ -140,9 +163,10 @@ def _cut_out(container: av.container.InputContainer, path: Path, spec: VideoSpec
         seekable=seekable,
         color=color_of(stream, frame),
         interlaced=bool(frame.interlaced_frame),
-        transparent=stream.codec_context.name != "rawvideo" and _has_alpha(frame.format),
+        transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
+        alpha_decoder=alpha_decoder,
     )
-    sound = Sound(path.resolve(), digest, length) if has_sound and spec.sound else None
+    sound = Sound(path.absolute(), file.sha256, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
 
 
@@ -174,22 +198,38 @@ def _has_alpha(pix_fmt: av.VideoFormat) -> bool:
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """Return when the picture ends according to the file's header, or None if the header does not say."""
+    """Return the end of the picture in seconds according to the file's header, or None if it has none."""
     origin = axis_start(container)
     if container.format.name in WITHOUT_HEADER:
         return None
+    tagged = _tagged_duration(stream)
+    if tagged is not None and tagged > origin:
+        return tagged - origin
     if stream.duration and stream.time_base:
         begins = (stream.start_time or 0) * stream.time_base - origin if stream.start_time else Fraction(0)
         return begins + stream.duration * stream.time_base
     if not container.duration:
         return None
-    # Matroska writers count the length from time stamp 0 or from the first one.
+    # Some Matroska writers count the length from time stamp 0, others from the first time stamp.
     whole = Fraction(container.duration, av.time_base)
     return whole - origin if whole > origin else whole
 
 
+def _tagged_duration(stream: av.VideoStream) -> Fraction | None:
+    """Return when a track ends by its tag DURATION, which Matroska writers add: the file's own length is its sound's, too.
+
+    None for a track of one frame, which is a cover or a picture that is held while the sound goes on.
+    """
+    found = TAGGED_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    tagged = (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
+    return tagged if tagged * (stream.average_rate or 25) >= 2 else None
+
+
 def _length(promised: Fraction | None, last: LastFrame, until: Fraction | None) -> Fraction:
-    """Return the length of a clip: the header's, unless a frame ends after it."""
+    """Return the length of a clip in seconds: the header's, unless a frame ends after that."""
     if promised is None or (until is None and last.end - promised > MISSED_S):
         return last.end if until is None or last.end < until else until
     return promised

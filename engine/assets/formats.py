@@ -17,6 +17,12 @@ HEAD_BYTES: Final = 4096
 TS_PACKETS_BYTES: Final = (188, 204)
 """The lengths of an MPEG-TS packet in bytes, without and with error correction."""
 
+M2TS_PACKET_BYTES: Final = 192
+"""The length of an MPEG-TS packet behind four bytes of arrival time, as cameras (AVCHD) and Blu-ray discs write it."""
+
+INDEXED_DEMUXERS: Final = frozenset(["mov", "matroska", "avi"])
+"""Containers in which a seek finds the keyframe before a time; others are read from their start."""
+
 Signature = tuple[tuple[int, bytes], ...]
 """Offsets, and the bytes that must all be at them."""
 
@@ -50,9 +56,11 @@ def _is_no_text(head: bytes) -> bool:
 
 
 def _is_ts(head: bytes) -> bool:
+    layouts = [*((0, size) for size in TS_PACKETS_BYTES), (4, M2TS_PACKET_BYTES)]
     return any(
-        len(head) > size and all(head[at] == ord("G") for at in range(0, min(len(head), HEAD_BYTES), size))
-        for size in TS_PACKETS_BYTES
+        len(head) > size
+        and all(head[at] == ord("G") for at in range(first, min(len(head), HEAD_BYTES), size))
+        for first, size in layouts
     )
 
 

@@ -7,25 +7,36 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.assets.footage import NotVideoError, probe_footage
+from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.assets.sound import probe_sound
+from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Images
-from video_pipeline.engine.errors import AssetError, ConfigError, StoryError, TTSError
+from video_pipeline.engine.errors import (
+    AssetError,
+    ConfigError,
+    FileChangedError,
+    InputError,
+    StoryError,
+    TTSError,
+)
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
+from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
 from video_pipeline.engine.story.fields import expand_user
+from video_pipeline.engine.story.model import place_of
 from video_pipeline.engine.timeline import Still
 
 logger = logging.getLogger(__name__)
@@ -35,10 +46,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """One scene's asset, and a warning about it if there is one."""
+    """One scene's asset, and the warnings about it."""
 
     value: Any
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +63,11 @@ class AssetJob:
     language: str
     narrator: Narrator | None
     painter: Painter
+    files: InputFiles
 
     def path(self, name: str) -> Path:
         """Return the path of a file that the story names; relative paths start at `base`."""
         return self.base / expand_user(name)
-
-
-def place_of(index: int, scene: StoryScene, field: str) -> str:
-    """Return a scene's field as errors name it."""
-    return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"
 
 
 def _seed(job: AssetJob, index: int) -> int:
@@ -82,25 +89,36 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Still, or its Footage with sound; a drawn picture if the story names none."""
     if scene.image is None and scene.video is None:
         return _Made((_drawn(job, index, scene), None))
+    place = place_of(index, scene, "video" if scene.video is not None else "image")
+    policy = job.config.error_policy
     try:
         if scene.video is not None:
-            clipped = probe_footage(job.path(scene.video.path), scene.video)
-            place = place_of(index, scene, "video")
-            return _Made((clipped.footage, clipped.sound), clipped.warning and f"{place}: {clipped.warning}")
-        assert scene.image is not None
+            path = job.path(scene.video.path)
+            clipped = probe_footage(path, scene.video, files=job.files)
+            warnings = [f"{place}: {clipped.warning}"] if clipped.warning else []
+            sound = clipped.sound
+            try:
+                if sound is not None:
+                    check_decodable(path, files=job.files)
+            except AssetError as error:
+                sound = None
+                warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))
+            return _Made((clipped.footage, sound), tuple(warnings))
+        path = job.path(scene.image or "")
         still = prepare_still(
-            job.path(scene.image),
+            path,
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
             max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
+            files=job.files,
         )
-        animated = animation_warning(job.path(scene.image))
-        return _Made((still, None), animated and f"{place_of(index, scene, 'image')}: {animated}")
+        animated = animation_warning(path, still)
+        return _Made((still, None), (f"{place}: {animated}",) if animated else ())
+    except FileChangedError as error:
+        raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
-        place = place_of(index, scene, "video" if scene.video is not None else "image")
-        if isinstance(error, NotVideoError) or not job.config.fallback_images:
-            raise StoryError(f"{place}: {error}") from error
-        return _Made((_drawn(job, index, scene), None), f"{place}: {error}; a drawn picture is shown instead")
+        warning = policy.replace(StoryError(f"{place}: {error}"), instead=DRAWN_PICTURE)
+        return _Made((_drawn(job, index, scene), None), (warning,))
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -120,7 +138,7 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
-        return _Made(False, f"{place}: {error}; the scene is silent and 1.5 times longer")
+        return _Made(False, (f"{place}: {error}; the scene is silent and 1.5 times longer",))
 
 
 def _music(job: AssetJob) -> _Made:
@@ -130,29 +148,45 @@ def _music(job: AssetJob) -> _Made:
     place = "field 'music'" if spec is not None else "audio.music"
     path = job.path(spec.path) if spec is not None else Path(job.config.audio.music or "")
     try:
-        return _Made(probe_sound(path))
+        return _Made(probe_sound(path, files=job.files))
+    except FileChangedError as error:
+        raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
-        if not job.config.error_handling.fallback_enabled:
-            raise (StoryError if spec is not None else ConfigError)(f"{place}: {error}") from error
-        return _Made(None, f"{place}: {error}; there is no music")
+        fault = (StoryError if spec is not None else ConfigError)(f"{place}: {error}")
+        return _Made(None, (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
 
 
-def open_asset_cache(config: Config) -> ContentCache:
+def open_asset_cache(config: Config, *, required: bool = True) -> ContentCache:
     """Return the content cache that the configuration names.
 
     If storage.cache_path is not set and the user's cache folder is not writable, it is a temporary folder that
-    is deleted when the process ends. Raises ConfigError if storage.cache_path cannot be written.
+    is deleted when the process ends. Raises ConfigError if storage.cache_path cannot be written. Without `required`,
+    as on a node, that is a warning too, and the cache leaves node.min_free_mb of its disk free.
     """
     max_bytes = int(config.storage.max_storage_gb * 1e9)
+    free = 0 if required else int(config.node.min_free_mb * 1e6)
     try:
-        return open_cache(config.cache_dir(), max_bytes=max_bytes)
+        return open_cache(config.cache_dir(), max_bytes=max_bytes, keep_free_bytes=free)
     except ConfigError as error:
-        if config.storage.cache_path is not None:
+        if required and config.storage.cache_path is not None:
             raise
         folder = Path(tempfile.mkdtemp(prefix="video-pipeline-cache-", dir=config.storage.temp_path))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         logger.warning("%s; nothing is cached beyond this run", error)
         return ContentCache(folder, max_bytes)
+
+
+@contextmanager
+def scratch_folder(config: Config) -> Iterator[Path]:
+    """Yield a private temporary folder; it is deleted when the block ends."""
+    parent = config.storage.temp_path
+    if parent is not None:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"storage.temp_path: {parent} cannot be written: {error.strerror}") from error
+    with tempfile.TemporaryDirectory(prefix="video-pipeline-", dir=parent) as folder:
+        yield Path(folder)
 
 
 def gather_assets(
@@ -163,10 +197,13 @@ def gather_assets(
     cache: ContentCache,
     base: Path = Path(),
     progress: Progress | None = None,
+    files: InputFiles = ANY_FILES,
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration; the others load pictures and music.
 
-    Raises StoryError (naming scene and field) for a broken asset if fallbacks are off.
+    An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
+    warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
+    is read.
     """
     choice = choose_narrator(config.tts, fallback=config.fallback_speech)
     warnings = [choice.warning] if choice.warning else []
@@ -176,7 +213,14 @@ def gather_assets(
         warnings.append(painter.warning)
     speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)
     job = AssetJob(
-        story, config, cache, base, story.language if speaks else "en", choice.narrator, painter.painter
+        story=story,
+        config=config,
+        cache=cache,
+        base=base,
+        language=story.language if speaks else "en",
+        narrator=choice.narrator,
+        painter=painter.painter,
+        files=files,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
@@ -189,9 +233,7 @@ def gather_assets(
         futures: list[Future[_Made]] = [*pictures, *speeches, music]
         try:
             for future in futures:
-                warning = future.result().warning
-                if warning:
-                    warnings.append(warning)
+                warnings += future.result().warnings
                 done += 1
                 if progress:
                     progress(done, total)

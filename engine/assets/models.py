@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.timeline import Footage, Still
 from video_pipeline.engine.timing import Seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A sound file and its length in seconds."""
+    """A sound file, its hash, and its length in seconds. The path may also be given as text."""
 
     path: Path
     sha256: str
     duration: Seconds
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", as_path(self.path, "path"))
+        as_str(self.sha256, "sha256")
+        if isinstance(self.duration, bool) or not isinstance(self.duration, int | float | Fraction):
+            raise wrong_type(self.duration, "duration", "seconds")
+        try:
+            object.__setattr__(self, "duration", Fraction(self.duration))
+        except (ValueError, OverflowError):
+            raise InputError(f"duration: got {self.duration!r}; allowed: finite seconds") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ opens no other file. So a playlist named `.mp3` is refused, not followed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -20,7 +21,13 @@ from av.stream import Discard
 
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, contents_of, sniff
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.common.input_files import (
+    ANY_FILES,
+    InputFiles,
+    NotAFileError,
+    OpenFile,
+    open_again,
+)
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.timing import Seconds
 from video_pipeline.filters.graph import PROTOCOLS
@@ -30,8 +37,14 @@ SAMPLE_RATE_HZ: Final = 48_000
 DEMUXERS: Final = tuple(content.demuxer for content in contents_of("sound"))
 """The accepted containers."""
 
+READ_BYTES: Final = 256 * 1024
+"""How much of a file is read at once."""
+
 COUNTED_BYTES: Final = 64 * 2**20
 """Up to this size a file's length is measured by decoding, because headers of MP3, AAC and truncated files are inexact."""
+
+COUNTED_SECONDS: Final = 1800
+"""Longer sound, by its header, is not measured: hours of music take minutes to decode, and a video uses a part of it."""
 
 GAP_TOLERANCE_S: Final = 0.05
 """Time stamps that jump by more mean lost sound, which becomes silence; smaller jumps are the container's rounding."""
@@ -48,25 +61,25 @@ Samples = npt.NDArray[np.float32]
 """Sound of shape (samples, 2)."""
 
 
-def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]:
-    """Open a file and its first audio stream; raise AssetError that names the file and the reason."""
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
-    if not path.is_file():
-        raise AssetError(f"{path}: not a file; allowed: {ALLOWED['sound']}", path=str(path))
-    if size == 0:
+@contextmanager
+def open_sound(file: OpenFile) -> Iterator[tuple[av.container.InputContainer, av.AudioStream]]:
+    """Yield an open file's container and its first audio stream.
+
+    Raises AssetError that names the file and the reason.
+    """
+    path = file.path
+    if file.size == 0:
         raise AssetError(f"{path}: the file is empty (0 bytes)", path=str(path))
+    content = sniff(file.head(HEAD_BYTES))
     try:
-        with path.open("rb") as file:
-            content = sniff(file.read(HEAD_BYTES))
         container = av.open(
-            str(path.absolute()),
+            file.stream,
+            mode="r",
             # The picture and the sound of a clip must be read with the same demuxer.
             format=content.demuxer if content is not None and "video" in content.kinds else None,
             options={"protocol_whitelist": PROTOCOLS, "format_whitelist": ",".join(DEMUXERS)},
             metadata_errors="replace",  # accept old tags in Latin-1
+            buffer_size=READ_BYTES,
         )
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
@@ -74,34 +87,68 @@ def open_sound(path: Path) -> tuple[av.container.InputContainer, av.AudioStream]
         raise AssetError(
             f"{path}: not a sound file that can be opened; allowed: {ALLOWED['sound']}", path=str(path)
         ) from error
-    if not container.streams.audio:
-        container.close()
-        raise AssetError(f"{path}: no audio stream in it", path=str(path))
-    stream = container.streams.audio[0]
-    for other in container.streams:
-        if other is not stream:
-            other.discard = Discard.all
-    return container, stream
+    with container:
+        if not container.streams.audio:
+            raise AssetError(f"{path}: no audio stream in it", path=str(path))
+        stream = container.streams.audio[0]
+        for other in container.streams:
+            if other is not stream:
+                other.discard = Discard.all
+        yield container, stream
 
 
-def probe_sound(path: Path) -> Sound:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise AssetError where opening a file raises OSError."""
+    try:
+        yield
+    except (IsADirectoryError, NotAFileError) as error:
+        raise AssetError(f"{path}: not a file; allowed: {ALLOWED['sound']}", path=str(path)) from error
+    except OSError as error:
+        raise AssetError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
+
+
+def probe_sound(path: Path, *, files: InputFiles = ANY_FILES) -> Sound:
     """Return a sound file with its hash and exact length; long files have the length in their header.
 
     Raises AssetError that names the file and the reason: missing, empty, not a sound file, no audio stream,
-    nothing in it that can be decoded.
+    nothing in it that can be decoded. Raises FileChangedError if it changes meanwhile.
     """
-    container, stream = open_sound(path)
-    with container:
-        frames = _frames(container, stream, path)
-        first = next(frames, None)
-        if first is None:
-            raise AssetError(f"{path}: the audio stream is empty: no sample could be decoded", path=str(path))
-        duration = _header_duration(container, stream) if container.size > COUNTED_BYTES else None
-        if duration is None:
-            duration = Fraction(first.samples, first.sample_rate)
-            for frame in frames:
-                duration += Fraction(frame.samples, frame.sample_rate)
-    return Sound(path=path, sha256=file_sha256(path), duration=duration)
+    with _readable(path), files.open(path) as file:
+        with open_sound(file) as (container, stream):
+            duration = _duration(container, stream, file)
+        file.check()
+        return Sound(path=path, sha256=file.sha256, duration=duration)
+
+
+def _duration(container: av.container.InputContainer, stream: av.AudioStream, file: OpenFile) -> Seconds:
+    path = file.path
+    frames = _frames(container, stream, path)
+    first = next(frames, None)
+    if first is None:
+        raise AssetError(f"{path}: the audio stream is empty: no sample could be decoded", path=str(path))
+    told = _header_duration(container, stream)
+    if told is not None and file.size > COUNTED_BYTES:
+        return told
+    if told is not None and told > COUNTED_SECONDS and stream.time_base is not None:
+        packets = container.demux(stream)
+        return sum((Fraction(packet.duration or 0) for packet in packets), Fraction(0)) * stream.time_base
+    duration = Fraction(first.samples, first.sample_rate)
+    for frame in frames:
+        duration += Fraction(frame.samples, frame.sample_rate)
+    return duration
+
+
+def check_decodable(path: Path, *, files: InputFiles = ANY_FILES) -> None:
+    """Raise AssetError if a file has sound of which nothing can be decoded; a stream without packets is silent."""
+    with _readable(path), files.open(path, in_memory=False) as file:
+        with open_sound(file) as (container, stream):
+            if next(_frames(container, stream, path), None) is not None:
+                return
+        file.stream.seek(0)
+        with open_sound(file) as (container, stream):
+            if any(packet.size for packet in container.demux(stream)):
+                raise AssetError(f"{path}: nothing of its sound can be decoded", path=str(path))
 
 
 def _header_duration(container: av.container.InputContainer, stream: av.AudioStream) -> Seconds | None:
@@ -135,14 +182,14 @@ def _frames(
                 yield frame
 
 
-def read_sound(path: Path, *, start: Seconds = Fraction(0)) -> Iterator[Samples]:
+def read_sound(path: Path, *, start: Seconds = Fraction(0), sha256: str = "") -> Iterator[Samples]:
     """Yield a sound from `start` on at 48 kHz stereo, in small pieces, to its end.
 
     Sound is placed by its time stamps, with silence in gaps. Mono is copied to both sides; more than two
-    channels are mixed down. Close the iterator to close the file.
+    channels are mixed down. Close the iterator to close the file. Raises FileChangedError if the file does not
+    have the hash `sha256` (empty: any) when it is opened and until it is closed.
     """
-    container, stream = open_sound(path)
-    with container:
+    with _readable(path), open_again(path, sha256=sha256) as file, open_sound(file) as (container, stream):
         origin = max(Fraction(0), Fraction(container.start_time or 0, av.time_base))
         sought = start >= SEEK_FROM_S and _seek(container, stream, origin + start)
         frames = _frames(container, stream, path)

@@ -6,14 +6,20 @@ it. The size limit is checked in the header before a pixel is decoded.
 
 from __future__ import annotations
 
+import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from video_pipeline.engine.assets.cicp import read_cicp
 from video_pipeline.engine.assets.formats import ALLOWED, contents_of
-from video_pipeline.engine.assets.srgb import foreign_profile, to_srgb
-from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.assets.srgb import CICP, GREY_IN_RGBA, foreign_profile, to_srgb
+from video_pipeline.engine.common.cache import ContentCache, DamagedError
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, OpenFile
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
 
@@ -21,42 +27,51 @@ DEMUXERS = {content.name.upper(): content.demuxer for content in contents_of("pi
 """FFmpeg's demuxer for each accepted format, by Pillow's name."""
 
 FLATTEN_COLOUR = (0, 0, 0)
+FOR_FFMPEG, FOR_PILLOW = "ffmpeg", "pillow"
+"""What reads a plain picture; see `_ffmpeg_decodes`."""
+
 ORIENTATION_TAG = 0x0112
 
 # `max_megapixels` replaces Pillow's limit, which only warns.
 Image.MAX_IMAGE_PIXELS = None
 
 
-def open_picture(path: Path, *, max_megapixels: float) -> Image.Image:
+@contextmanager
+def open_picture(
+    path: Path, *, files: InputFiles, max_megapixels: float
+) -> Iterator[tuple[OpenFile, Image.Image]]:
     """Open a picture and check its format and size by its header; raise ImageGenerationError naming the file."""
     try:
-        if path.stat().st_size == 0:
-            raise ImageGenerationError(f"{path}: is empty (0 bytes)")
-        image = Image.open(path, formats=tuple(DEMUXERS))
+        with files.open(path) as file:
+            if file.size == 0:
+                raise ImageGenerationError(f"{path}: is empty (0 bytes)")
+            with Image.open(file.stream, formats=tuple(DEMUXERS)) as image:
+                pixels = image.width * image.height
+                if pixels > max_megapixels * 1e6:
+                    raise ImageGenerationError(
+                        f"{path}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; "
+                        f"allowed: at most {max_megapixels:g} (images.max_megapixels)"
+                    )
+                if image.format == "PNG":
+                    image.info[CICP] = read_cicp(file.stream)
+                    if any(tile.args == "LA;16B" for tile in image.tile):
+                        image.info[GREY_IN_RGBA] = True
+                yield file, image
     except FileNotFoundError as error:
         raise ImageGenerationError(f"{path}: does not exist") from error
     except UnidentifiedImageError as error:
         raise ImageGenerationError(f"{path}: is not a picture; allowed: {ALLOWED['picture']}") from error
     except (OSError, ValueError, SyntaxError) as error:
         raise ImageGenerationError(f"{path}: cannot be read: {error}") from error
-    pixels = image.width * image.height
-    if pixels > max_megapixels * 1e6:
-        image.close()
-        raise ImageGenerationError(
-            f"{path}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; "
-            f"allowed: at most {max_megapixels:g} (images.max_megapixels)"
-        )
-    return image
 
 
-def animation_warning(path: Path) -> str | None:
+def animation_warning(path: Path, still: Still) -> str | None:
     """Return the warning that only the first picture of an animated file is shown, or None if it holds one."""
-    try:
-        with Image.open(path, formats=tuple(DEMUXERS)) as image:
-            count = getattr(image, "n_frames", 1)
-    except (OSError, ValueError, SyntaxError):
-        return None
-    return f"{path}: is animated ({count} pictures); only the first is shown" if count > 1 else None
+    return (
+        f"{path}: is animated ({still.pictures} pictures); only the first is shown"
+        if still.pictures > 1
+        else None
+    )
 
 
 def check_png(path: Path) -> None:
@@ -99,49 +114,73 @@ def _usable_unchanged(image: Image.Image) -> bool:
     )
 
 
-def prepare_still(path: Path, *, cache: ContentCache, max_megapixels: float, max_side_px: int) -> Still:
+def _ffmpeg_decodes(file: OpenFile, demuxer: str, size_px: tuple[int, int]) -> bool:
+    """Return whether FFmpeg decodes a picture too: it refuses some, such as a PNG with a damaged profile."""
+    try:
+        with av.open(io.BytesIO(file.read()), "r", format=demuxer) as opened:
+            frame = next(opened.decode(video=0), None)
+            return frame is not None and (frame.width, frame.height) == size_px
+    except (av.FFmpegError, EOFError, ValueError, IndexError):
+        return False
+
+
+def prepare_still(
+    path: Path,
+    *,
+    cache: ContentCache,
+    max_megapixels: float,
+    max_side_px: int,
+    files: InputFiles = ANY_FILES,
+) -> Still:
     """Return a user's picture as a still that FFmpeg can read.
 
     The whole picture is decoded, so that a truncated file fails here and not in the middle of a render.
     Pictures with a side over `max_side_px` are scaled down. Raises ImageGenerationError with the file and
-    the reason.
+    the reason, and FileChangedError.
     """
+    made: list[Image.Image] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which is not used
-        image = open_picture(path, max_megapixels=max_megapixels)
-        with image:
+        with open_picture(path, files=files, max_megapixels=max_megapixels) as (file, image):
             try:
-                made: list[Image.Image] = []
                 width, height = image.size
+                count = getattr(image, "n_frames", 1)
 
                 def note_decoded(target: Path) -> None:
                     if image.format == "JPEG":
                         image.draft("RGB", (1, 1))  # reads every byte but produces few pixels
                     image.load()
-                    target.write_text(f"{width}x{height}", encoding="ascii")
+                    decodes = _ffmpeg_decodes(file, DEMUXERS[str(image.format)], (width, height))
+                    file.check()
+                    target.write_text(FOR_FFMPEG if decodes else FOR_PILLOW, encoding="ascii")
 
                 unchanged = _usable_unchanged(image) and max(image.size) <= max_side_px
-                digest = file_sha256(path)
                 if unchanged:
                     # Decoding proves that the file is whole; the result holds for every file of the same bytes.
-                    cache.get_or_make("whole", {"sha256": digest, "pillow": 1}, ".txt", note_decoded)
-                    return Still(path.resolve(), width, height, digest, DEMUXERS[str(image.format)])
+                    parts = {"sha256": file.sha256, "pillow": 1, "ffmpeg": 1}
+                    note, _ = cache.get_or_make("whole", parts, ".txt", note_decoded)
+                    unchanged = note.read_text(encoding="ascii", errors="replace") != FOR_PILLOW
+                if unchanged:
+                    return Still(path.absolute(), width, height, file.sha256, DEMUXERS[str(image.format)])
 
                 def make(target: Path) -> None:
                     if image.format == "JPEG":
                         image.draft("RGB", (max_side_px, max_side_px))
                     flat = flatten(image)
                     flat.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
+                    file.check()
                     flat.save(target, "PNG", compress_level=1)
                     made.append(flat)
 
-                parts = {"sha256": digest, "max_side_px": max_side_px, "pillow": 2}
+                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 3}
                 target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+                file.check()
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
+            digest = file.sha256
     if made:
         width, height = made[0].size
     else:
         with Image.open(target) as ready:
             width, height = ready.size
-    return Still(target, width, height, digest, "png_pipe")
+    return Still(target, width, height, digest, "png_pipe", is_copy=True, pictures=count)

@@ -112,6 +112,16 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
     return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
 
 
+def check_written_address(url: Url) -> None:
+    """Raise FetchError, of kind refused, if a URL's host is written as an address that is not public."""
+    try:
+        address = ipaddress.ip_address(url.host)
+    except ValueError:
+        return
+    if not is_public(address):
+        raise FetchError(f"{url.host} is not a public address", url=url.host, kind="refused")
+
+
 def is_public(address: Address) -> bool:
     """Return whether an address belongs to the public internet.
 

@@ -10,28 +10,37 @@ from PIL import Image, ImageOps
 from video_pipeline.engine.assets.formats import ALLOWED
 from video_pipeline.engine.assets.srgb import to_srgb
 from video_pipeline.engine.assets.stills import check_png, open_picture
-from video_pipeline.engine.common.cache import ContentCache, file_sha256
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config.sections import WatermarkSettings
-from video_pipeline.engine.errors import ConfigError, ImageGenerationError
+from video_pipeline.engine.errors import ConfigError, FileChangedError, ImageGenerationError
 from video_pipeline.engine.timeline import Watermark
 
-WATERMARK_VERSION = 2
+WATERMARK_VERSION = 3
 """Increase it when the scaling changes, so that cached watermarks are not used."""
 
 
 def prepare_watermark(
-    settings: WatermarkSettings, *, frame_px: tuple[int, int], cache: ContentCache, max_megapixels: float
+    settings: WatermarkSettings,
+    *,
+    frame_px: tuple[int, int],
+    cache: ContentCache,
+    max_megapixels: float,
+    files: InputFiles = ANY_FILES,
 ) -> Watermark | None:
     """Return the watermark of a frame, scaled by Lanczos with its transparency, or None if there is none.
 
     Its aspect is kept: one that would be taller than the frame becomes narrower. Its position is even, to align
-    with 4:2:0 chroma. Raises ConfigError that names the key, the file and what is allowed.
+    with 4:2:0 chroma. Raises ConfigError that names the key, the file and what is allowed, and
+    FileChangedError.
     """
     if settings.image is None or settings.opacity == 0:
         return None
     path = settings.image
     try:
-        digest, size, scaled = _scaled(path, settings, frame_px, cache, max_megapixels)
+        digest, size, scaled = _scaled(path, settings, frame_px, cache, max_megapixels, files)
+    except FileChangedError as error:
+        raise FileChangedError(f"watermark.image: {error}") from error
     except ImageGenerationError as error:
         allowed = "" if "allowed:" in str(error) else f"; allowed: a file of {ALLOWED['picture']}"
         raise ConfigError(f"watermark.image: {error}{allowed}") from error
@@ -57,15 +66,18 @@ def _scaled(
     frame_px: tuple[int, int],
     cache: ContentCache,
     max_megapixels: float,
+    files: InputFiles,
 ) -> tuple[str, tuple[int, int], Path]:
     """Return the file's hash, and the size and the file of the scaled picture; raise ImageGenerationError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which is not used
-        with open_picture(path, max_megapixels=max_megapixels) as image:
+        with open_picture(path, files=files, max_megapixels=max_megapixels) as (file, image):
             try:
                 upright = to_srgb(ImageOps.exif_transpose(image)).convert("RGBA")
-                digest = file_sha256(path)
+                digest = file.sha256
+                file.check()
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+                file.check()
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
     width, height = (
         settings.width * frame_px[0],

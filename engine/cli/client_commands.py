@@ -28,6 +28,15 @@ from video_pipeline.engine.jobs.model import JobStatus
 EXIT_STATUS = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.CANCELLED: 130}
 
 
+INTERRUPTED = {
+    "submit": "; submitted jobs continue",
+    "watch": "; submitted jobs continue",
+    "cancel": "; some jobs may have been cancelled",
+    "retry": "; some jobs may have been queued again",
+}
+"""What an interruption leaves, for commands that change jobs or wait for them."""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run a command and return its exit status; raises what NodeClient raises."""
     with NodeClient(
@@ -39,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             return _COMMANDS[arguments.command](client, arguments)
         except KeyboardInterrupt as error:
-            print("interrupted; submitted jobs continue", file=sys.stderr)
+            print(f"interrupted{INTERRUPTED.get(arguments.command, '')}", file=sys.stderr)
             return 130 if type(error) is KeyboardInterrupt else 143  # the other is SIGTERM
 
 
@@ -48,7 +57,7 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--key: got {len(arguments.stories)} stories; allowed: one, because a key names one job"
         )
-    config = _job_config(arguments.config)
+    config = _job_config(arguments.config, arguments.policy)
     when = _parse_time(arguments.schedule)
     before = client.ping().last_event if arguments.wait else 0
     jobs: dict[str, str] = {}
@@ -191,10 +200,16 @@ def _print_json(message: Message, **more: Any) -> None:
     print(json.dumps({**message.model_dump(mode="json"), **more}, ensure_ascii=False), flush=True)
 
 
-def _job_config(path: Path | None) -> dict[str, Any]:
-    """Return the sections of a configuration file; the node checks which of them a job may set."""
-    if path is None:
-        return {}
+def _job_config(path: Path | None, policy: str | None) -> dict[str, Any]:
+    """Return the sections of a configuration file with an error policy; the node checks which a job may set."""
+    sections = {} if path is None else _sections_of(path)
+    if policy is not None:
+        handling = sections.get("error_handling")
+        sections["error_handling"] = {**(handling if isinstance(handling, dict) else {}), "policy": policy}
+    return sections
+
+
+def _sections_of(path: Path) -> dict[str, Any]:
     try:
         data = read_document(path, "yaml")
     except DocumentError as error:

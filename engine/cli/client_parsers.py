@@ -1,4 +1,4 @@
-"""The parsers of the commands that talk to a render node. A command's code is imported when it runs."""
+"""Parsers of the client commands for a render node. A command's code is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from video_pipeline.engine.cli.options import add_policy_options
 from video_pipeline.engine.common.process import importing
 
-STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
+STATUSES = ("queued", "scheduled", "processing", "completed", "failed", "cancelled")
 PRIORITIES = ("high", "normal", "low")
 VERBS = ("submit", "status", "watch", "list", "cancel", "retry", "stats")
 
@@ -43,6 +44,7 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     submit.add_argument(
         "--wait", action="store_true", help="watch the jobs until they end and exit with their status"
     )
+    add_policy_options(submit)
     status = _add(commands, "status", "show a job of a render node", "Show the details of a job.")
     status.add_argument("job_id", metavar="JOB")
     watch = _add(
@@ -57,7 +59,11 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     which.add_argument("job_id", metavar="JOB", nargs="?")
     which.add_argument("--all", action="store_true", help="every job from now on, until interrupted")
     listing = _add(commands, "list", "list the jobs of a render node", "List jobs, the latest first.")
-    listing.add_argument("--status", choices=STATUSES, help="only jobs of this status")
+    listing.add_argument(
+        "--status",
+        choices=STATUSES,
+        help="only jobs in this state; scheduled: queued ones whose time has not come",
+    )
     listing.add_argument(
         "--limit", metavar="N", type=int, default=50, help="list at most N jobs (default 50); 0 lists all"
     )

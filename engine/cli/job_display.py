@@ -262,7 +262,7 @@ def _status_words(job: JobView) -> str:
 
 def _progress_text(job: JobView) -> str:
     if job.status is not JobStatus.PROCESSING or job.percent is None:
-        return ""
+        return (job.stage or "") if job.status is JobStatus.QUEUED else ""
     details = {"stage": job.stage}
     speed, left = _number(job.fps, "{:.1f} fps"), _number(job.eta_seconds, "{:.0f} s left")
     return ", ".join(part for part in (_stage(details), f"{job.percent:.0f} %", speed, left) if part)

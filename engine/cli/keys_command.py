@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = keys.add_subparsers(dest="verb", metavar="VERB", required=True)
-    node = verbs.add_parser("node", help="make the node's own key; done once")
+    node = verbs.add_parser("node", help="show the node's own public key; make the key if there is none")
     client = verbs.add_parser("client", help="make a client's key and allow it")
     client.add_argument(
         "name", metavar="NAME", help="the client's name; jobs submitted with the key belong to it"
@@ -57,17 +58,31 @@ def run_keys(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _disown(config: Config, name: str) -> None:
+    """Keep the jobs of an earlier client of this name from the new one; operators still see them, as NAME~TIME."""
+    from video_pipeline.engine.jobs.folders import Folders
+    from video_pipeline.engine.jobs.ledger.ledger import Ledger
+
+    path = Folders.of(config).ledger
+    if path.exists():
+        with Ledger(path) as ledger:
+            ledger.jobs.disown(name, new_owner=f"{name}~{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+
+
 def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from video_pipeline.engine.jobs import curve
 
     folder = curve.keys_dir(config)
     if arguments.verb == "node":
-        made = curve.make_node_key(folder)
+        made = folder / "node.key"
+        if not made.exists():
+            curve.make_node_key(folder)
         public = curve.read_key(made).public.decode()
         text = f"{made}: the node's public key, {public}; every client needs a copy of this file"
         return {"node_key": str(made), "public_key": public}, text
     if arguments.verb == "client":
         secret = curve.make_client_key(folder, arguments.name, into=arguments.output)
+        _disown(config, arguments.name)
         node = folder / "node.key"
         text = (
             f"{secret}: the secret key of {arguments.name}; move it to the client's machine (mode 0600),\n"

@@ -108,7 +108,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_story_options(compiling)
     compiling.add_argument("--as", dest="form", choices=("plan", "graph", "command"), default="plan")
     compiling.add_argument(
-        "-o", "--output", metavar="OUT.mp4", type=Path, help="output file of the ffmpeg command"
+        "-o",
+        "--output",
+        metavar="OUT.mp4",
+        type=Path,
+        help="output file of the ffmpeg command; default: the story file's name, .command.mp4",
     )
     doctor = commands.add_parser("doctor", help="show what this machine can do, and what does not work")
     doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
@@ -286,7 +290,8 @@ def _compile(arguments: argparse.Namespace) -> int:
     elif arguments.form == "graph":
         print(plan_as_graphs(frames))
     else:
-        output = arguments.output or Path(f"{arguments.story.stem}.mp4")
+        # Not the name of a render's video: the command overwrites its output, and makes no files beside it.
+        output = arguments.output or Path(f"{arguments.story.stem}.command.mp4")
         print(as_shell(plan_as_command(VideoPlan(frames, encoding), output)))
     return 0
 
@@ -319,6 +324,15 @@ COMMANDS = {
 }
 
 
+INTERRUPTED = {
+    "render": "; every output file is complete or unchanged",
+    "preview": "; the picture is complete or unchanged",
+    "vacuum": "; some old jobs may have been deleted",
+    "keys": "; the change may have been made: see `video-pipeline keys list`",
+}
+"""What an interruption leaves, for commands that write something."""
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM arrived; it ends a render like Ctrl-C."""
 
@@ -343,7 +357,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show_error(error, status, arguments)
         return status
     except KeyboardInterrupt as error:
-        print("interrupted: nothing was written", file=sys.stderr)
+        print(f"interrupted{INTERRUPTED.get(arguments.command, '')}", file=sys.stderr)
         return 143 if isinstance(error, _Terminated) else 130
     except BrokenPipeError:
         from video_pipeline.engine.cli.progress import discard_output

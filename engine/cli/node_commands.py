@@ -1,4 +1,4 @@
-"""The commands of a render node. Heavy modules are imported when a command runs, so that `--help` is fast."""
+"""Commands that run and maintain a render node. Heavy modules are imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Subparsers = argparse._SubParsersAction  # the type has no public name
 
 
 def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    """Add the job commands to a parser's subparsers."""
+    """Add serve, vacuum, keys and the client commands to a parser's subparsers."""
     serve = commands.add_parser(
         "serve",
         help="run a render node that accepts jobs over ZeroMQ",

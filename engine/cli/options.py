@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
+from video_pipeline.engine.config.policy import LENIENT, STRICT
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
@@ -36,9 +37,19 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
         rate = encoding.add_mutually_exclusive_group()
         rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")
         rate.add_argument("--bitrate", metavar="RATE", help="average bit rate, such as 8000k")
+    add_policy_options(parser)
     talk = parser.add_argument_group("output")
     talk.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     talk.add_argument("-v", "--verbose", action="store_true", help="print debug messages too")
+
+
+def add_policy_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose the error policy."""
+    policy = parser.add_argument_group("faults").add_mutually_exclusive_group()
+    for record in (LENIENT, STRICT):
+        policy.add_argument(
+            f"--{record.name}", dest="policy", action="store_const", const=record.name, help=record.summary
+        )
 
 
 def configuration(arguments: argparse.Namespace) -> Config:
@@ -67,6 +78,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
         compositor=arguments.compositor,
         proxy=arguments.proxy or None,
     )
+    config = config.override("error_handling", policy=arguments.policy)
     return _encoding(config, arguments) if hasattr(arguments, "encoder") else config
 
 

@@ -1,4 +1,4 @@
-"""The formats as JSON Schema (draft 2020-12)."""
+"""JSON Schemas (draft 2020-12) of stories, configurations and messages, and the table of configuration keys."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "config": config_schema,
     "messages": messages_schema,
 }
-"""The schemas that `video-pipeline schema` prints."""
+"""The schemas that `video-pipeline schema` can print, by name."""
 
 
 def config_table() -> str:

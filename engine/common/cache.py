@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import hashlib
 import json
 import logging
 import os
 import secrets
+import shutil
+import tempfile
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.common.files import PARTIAL_PREFIX, whole_file
+from video_pipeline.engine.common.cache_room import CacheRoom
+from video_pipeline.engine.common.files import link_or_copy, private_file, sync_file, sync_folder, whole_file
 from video_pipeline.engine.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
 PRUNE_EVERY_SECONDS = 3600
-ABANDONED_SECONDS = 86400
-"""No write takes this long: older private files belong to killed processes."""
+PROBE_BYTES = 4096
+PROBES = 5
+FAULTS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
+)
+"""Errors of a cache's disk or folder, not of what is put there."""
+
+
+SETTLED_NS = 2 * 10**9
+"""The coarsest time stamps of a file system, FAT's, in nanoseconds."""
+
+DIGESTS_KEPT = 4096
 
 
 class DamagedError(ValueError):
@@ -34,24 +51,45 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_mark(file: BufferedReader) -> tuple[int, ...]:
+    """Return what the system tells of an open file: another mark means that it is another file, or was changed."""
+    status = os.fstat(file.fileno())
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 class FileDigests:
-    """SHA-256 of files; a file is read again only if its inode, size or modification time changed. Thread-safe."""
+    """SHA-256 of files by their marks, so that an unchanged file is read once. Thread-safe and bounded.
+
+    Time stamps are coarse: a file that was written just now could change once more and keep its mark, so its hash is
+    not remembered.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
+        self._known: OrderedDict[tuple[int, ...], str] = OrderedDict()
 
     def __call__(self, path: Path) -> str:
         """Return the SHA-256 of a file's bytes in hex; raise OSError."""
-        status = path.stat()
-        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with path.open("rb") as file:
+            return self.of(file)
+
+    def of(self, file: BufferedReader) -> str:
+        """Return the SHA-256 of an open file's bytes in hex; its position stays. Raise OSError."""
+        mark, now = file_mark(file), time.time_ns()
         with self._lock:
-            known = self._known.get(path)
-        if known is None or known[0] != mark:
-            known = (mark, file_sha256(path))
+            if mark in self._known:
+                self._known.move_to_end(mark)
+                return self._known[mark]
+        at = file.tell()
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(at)
+        if now - mark[-1] > SETTLED_NS and file_mark(file) == mark:
             with self._lock:
-                self._known[path] = known
-        return known[1]
+                self._known[mark] = digest
+                while len(self._known) > DIGESTS_KEPT:
+                    self._known.popitem(last=False)
+        return digest
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
@@ -66,11 +104,17 @@ class ContentCache:
 
     Several processes may share it: a file is written under a private name, synced and renamed, so a reader
     finds a whole file or none. `on_make` is called before a file is made.
+
+    Anybody may delete files of the cache at any time. A render therefore names a folder of its `own`: it gets hard
+    links or copies in there, and goes on without a cache that cannot be read or written.
     """
 
     folder: Path
     max_bytes: int = 500 * 10**9
     on_make: Callable[[], object] | None = None
+    keep_free_bytes: int = 0
+    own: Path | None = field(default=None, compare=False)
+    _told: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def path(self, kind: str, parts: Mapping[str, Any], suffix: str) -> Path:
         """Return the path of the file for `parts`, whether it exists or not."""
@@ -80,7 +124,12 @@ class ContentCache:
     @staticmethod
     def touch(path: Path) -> None:
         """Set a file's time of last use, for `prune`; the time it was made, for the ttl, stays."""
-        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+        try:
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return  # a read-only cache
 
     def get_or_make(
         self,
@@ -94,25 +143,127 @@ class ContentCache:
     ) -> tuple[Path, bool]:
         """Return the file for `parts` and whether it was cached; if not, `make` writes it to the path it receives.
 
-        A file older than `ttl` seconds is made again; with 0 it is made each time. If `check` raises DamagedError, the file is made again, with a warning.
+        The path is in the `own` folder if there is one. A file older than `ttl` seconds is made again; with 0 it is
+        made each time. If `check` raises DamagedError, the file is made again, with a warning.
         """
         path = self.path(kind, parts, suffix)
-        if self._fresh(path, ttl):
-            try:
+        if self.own is None:
+            return self._get_or_make_here(path, make, ttl=ttl, check=check)
+        mine = self.own / kind / path.name
+        if mine.exists():
+            return mine, True
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        with private_file(mine) as partial:
+            if self._taken(path, partial, ttl=ttl, check=check):
+                partial.replace(mine)
+                return mine, True
+        if self.on_make is not None:
+            self.on_make()
+        with private_file(mine) as partial:
+            make(partial)
+            partial.replace(mine)
+        self.keep(path, mine)
+        return mine, False
+
+    def keep(self, path: Path, source: Path | bytes) -> None:
+        """Store a file or bytes under `path` if there is room; if the cache cannot be written, warn once."""
+        try:
+            self.store(path, source)
+        except OSError as error:
+            self._tell(error)
+
+    def store(self, path: Path, source: Path | bytes) -> bool:
+        """Store a file or bytes under `path`; return False if there is no room. Raises OSError."""
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with private_file(path) as partial:
+            with self._room.taken(size) as fits:
+                if fits and isinstance(source, bytes):
+                    partial.write_bytes(source)
+                elif fits and isinstance(source, Path):
+                    link_or_copy(source, partial)
+            if fits:
+                sync_file(partial)
+                self._room.rename(partial, path)
+                sync_folder(path.parent)
+        return fits
+
+    @property
+    def _room(self) -> CacheRoom:
+        return CacheRoom(self.folder, self.max_bytes, self.keep_free_bytes)
+
+    def _taken(
+        self,
+        path: Path,
+        target: Path,
+        *,
+        ttl: float | None,
+        check: Callable[[Path], object] | None,
+    ) -> bool:
+        """Link or copy a cached file to `target`; return False if it is missing, too old or corrupt."""
+        try:
+            if not self._fresh(path, ttl):
+                return False
+            link_or_copy(path, target)
+            if check is not None:
+                check(target)
+            self.touch(path)
+        except FileNotFoundError:
+            return target.exists()  # another process pruned it just now
+        except DamagedError as error:
+            logger.warning("cached file %s is made again: %s", path, error)
+            target.unlink(missing_ok=True)
+            return False
+        except OSError as error:
+            self._tell(error)
+            target.unlink(missing_ok=True)
+            return False
+        return True
+
+    def _get_or_make_here(
+        self,
+        path: Path,
+        make: Callable[[Path], None],
+        *,
+        ttl: float | None,
+        check: Callable[[Path], object] | None,
+    ) -> tuple[Path, bool]:
+        """Return the file in the cache itself, or in a temporary folder if the cache cannot be written."""
+        try:
+            if self._fresh(path, ttl):
                 if check is not None:
                     check(path)
                 self.touch(path)
                 return path, True
-            except FileNotFoundError:  # another process pruned it just now
-                pass
-            except DamagedError as error:
-                logger.warning("cached file %s is made again: %s", path, error)
+        except FileNotFoundError:  # another process pruned it just now
+            pass
+        except DamagedError as error:
+            logger.warning("cached file %s is made again: %s", path, error)
+        except OSError as error:
+            self._tell(error)
         if self.on_make is not None:
             self.on_make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial:
-            make(partial)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as partial:
+                make(partial)
+            self._room.add(path)
+        except OSError as error:
+            if error.errno not in FAULTS:
+                raise
+            self._tell(error)
+            folder = Path(tempfile.mkdtemp(prefix="video-pipeline-cache-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            path = folder / path.name
+            make(path)
         return path, False
+
+    def _tell(self, error: OSError) -> None:
+        """Warn of a fault of the cache, once for each reason."""
+        reason = error.strerror or str(error)
+        if reason not in self._told:
+            self._told.add(reason)
+            logger.warning("storage.cache_path: %s: %s; going on without the cache", self.folder, reason)
 
     @staticmethod
     def _fresh(path: Path, ttl: float | None) -> bool:
@@ -123,48 +274,62 @@ class ContentCache:
         return status.st_size > 0 and (ttl is None or 0 <= time.time() - status.st_mtime <= ttl > 0)
 
     def prune_when_due(self) -> int:
-        """Prune unless some process did so within the hour: scanning a large cache takes a while."""
+        """Prune unless some process did so within the hour; a fault of the cache is a warning.
+
+        Writes keep the bound themselves. This deletes what killed processes left, and counts again.
+        """
         stamp = self.folder / ".pruned"
         try:
-            if time.time() - stamp.stat().st_mtime < PRUNE_EVERY_SECONDS:
-                return 0
-        except FileNotFoundError:
-            pass
-        stamp.touch()
-        return self.prune()
+            try:
+                if time.time() - stamp.stat().st_mtime < PRUNE_EVERY_SECONDS:
+                    return 0
+            except FileNotFoundError:
+                pass
+            stamp.touch()
+            return self.prune()
+        except OSError as error:
+            self._tell(error)
+            return 0
 
     def prune(self) -> int:
         """Delete the least recently used files until the cache is within `max_bytes`; return the bytes freed."""
-        files: list[tuple[float, int, Path]] = []
-        abandoned = time.time() - ABANDONED_SECONDS
-        for path in self.folder.rglob("*"):
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            if path.name.startswith(PARTIAL_PREFIX) and status.st_mtime < abandoned:
-                path.unlink(missing_ok=True)  # left by a killed process
-            elif path.is_file():
-                files.append((status.st_atime, status.st_size, path))
-        total = sum(size for _, size, _ in files)
-        freed = 0
-        for _, size, path in sorted(files):
-            if total - freed <= self.max_bytes:
-                break
-            path.unlink(missing_ok=True)
-            freed += size
-        return freed
+        return self._room.prune() if self.folder.is_dir() else 0
 
 
-def open_cache(folder: Path, *, max_bytes: int) -> ContentCache:
-    """Return the cache in `folder`, created if needed; raise ConfigError if it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{os.getpid()}.{secrets.token_hex(4)}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
+def cache_fault(folder: Path) -> str | None:
+    """Return why a folder cannot hold a cache, or None if it can; the folder is created if needed."""
+    error = _probe(folder, bytes(PROBE_BYTES))
+    return None if error is None else f"cannot be written: {error.strerror}"
+
+
+def open_cache(folder: Path, *, max_bytes: int, keep_free_bytes: int = 0) -> ContentCache:
+    """Return the cache in `folder`, created if needed; raise ConfigError if it cannot be written.
+
+    A full disk is no error: what is there can be used.
+    """
+    error = _probe(folder, b"")
+    if error is not None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise ConfigError(
             f"storage.cache_path: {folder} cannot be written: {error.strerror}; name a writable folder"
         ) from error
-    return ContentCache(folder, max_bytes)
+    return ContentCache(folder, max_bytes, keep_free_bytes=keep_free_bytes)
+
+
+def _probe(folder: Path, data: bytes) -> OSError | None:
+    """Write a file into a folder and delete it; return the error if that fails."""
+    fault: OSError | None = None
+    for _ in range(PROBES):
+        probe = folder / f".probe.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                probe.write_bytes(data)
+            finally:
+                probe.unlink(missing_ok=True)
+        except FileNotFoundError as error:  # the folder may have been deleted just now
+            fault = error
+        except OSError as error:
+            return error
+        else:
+            return None
+    return fault

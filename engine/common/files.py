@@ -104,15 +104,37 @@ def whole_file(path: Path) -> Iterator[Path]:
     The file is synced before it is renamed, so `path` is never incomplete, and deleted if the block raises. The
     private name keeps the suffix, from which writers infer the format.
     """
+    with private_file(path) as partial:
+        yield partial
+        sync_file(partial)
+        partial.replace(path)
+        sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Write a file to its disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[Path]:
+    """Yield an unused path beside `path`, with its suffix; delete the file at the end if it exists."""
     partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
     try:
         yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name that outlives its first, or copy it if its file system has no hard links."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def sync_folder(folder: Path) -> None:

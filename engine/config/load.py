@@ -12,8 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from video_pipeline.engine.common.arguments import as_path
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain
+from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.sections import (
     Audio,
     ErrorHandling,
@@ -47,13 +49,18 @@ class Config(Section):
     error_handling: ErrorHandling = ErrorHandling()
 
     @property
+    def error_policy(self) -> ErrorPolicy:
+        """What becomes of faults that a video could be made in spite of."""
+        return POLICIES[self.error_handling.policy or "standard"]
+
+    @property
     def fallback_images(self) -> bool:
-        """Whether a drawn picture may replace an unusable one."""
+        """Whether pictures may be drawn if an image service fails or is missing."""
         return self.error_handling.fallback_enabled and self.images.fallback_enabled
 
     @property
     def fallback_speech(self) -> bool:
-        """Whether a scene may be silent if its speech fails."""
+        """Whether a scene may be silent if its speech fails or its service is missing."""
         return self.error_handling.fallback_enabled and self.tts.fallback_enabled
 
     def cache_dir(self) -> Path:
@@ -77,6 +84,8 @@ class Config(Section):
         if not given:
             return self
         data = self.model_dump()
+        if section not in data:
+            raise ConfigError(f"option: got section {section!r}; allowed: {', '.join(data)}")
         data[section] = {**data[section], **given}
         return validate(data, where="option")
 
@@ -158,7 +167,9 @@ def from_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     return merged
 
 
-def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, environ: bool = True) -> Config:
+def load_config(
+    source: str | os.PathLike[str] | Mapping[str, Any] | Config | None = None, *, environ: bool = True
+) -> Config:
     """Return the configuration from a YAML file, a dictionary, or the defaults.
 
     A dictionary has any accepted shape: nested, by sections, or flat keys. With `environ`, environment variables
@@ -168,7 +179,8 @@ def load_config(source: Path | Mapping[str, Any] | Config | None = None, *, envi
         return source
     where = "configuration"
     data: Any = {}
-    if isinstance(source, Path):
+    if isinstance(source, str | os.PathLike):
+        source = as_path(source, "configuration")
         where = str(source)
         try:
             data = read_document(source, "yaml")

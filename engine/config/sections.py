@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
+from video_pipeline.engine.config.policy import POLICIES, PolicyName
 from video_pipeline.engine.story.fields import (
     CANVAS_MAX_PX,
-    Animation,
     BoxSpec,
     Colour,
     FitName,
     FontName,
-    Position,
     ShadowSpec,
     StrokeSpec,
     TransitionName,
@@ -36,10 +36,20 @@ else:  # a type checker cannot evaluate the tables
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 
 
+BIT_RATE_MIN, BIT_RATE_MAX = 8_000, 1_000_000_000
+_BIT_RATE = r"^([89]\d{3}|[1-9]\d{4,8}|1000000000|([89]|[1-9]\d{1,5}|1000000)[kK]|([1-9]\d{0,2}|1000)[mM])$"
+
+
 def _bitrate(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value // 1000}k" if value >= 1000 else str(value)
-    return value
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return value
+    if isinstance(value, str):
+        is_allowed = re.search(_BIT_RATE, value, re.ASCII) is not None
+    else:
+        is_allowed = BIT_RATE_MIN <= value <= BIT_RATE_MAX
+    if not is_allowed:
+        raise ValueError("allowed: 8k to 1000M, in bits per second (8000, 8k, 8M)")
+    return f"{value // 1000}k" if isinstance(value, int) else value
 
 
 def parse_bit_rate(text: str) -> int:
@@ -77,10 +87,13 @@ def _frame_rate(value: Any) -> Fraction:
     return fps
 
 
-BitrateText = Annotated[str, Field(pattern=r"^[1-9][0-9]*[kKmM]?$")]
+BitrateText = Annotated[str, Field(pattern=_BIT_RATE)]
 Bitrate = Annotated[
     BitrateText,
-    BeforeValidator(_bitrate, json_schema_input_type=BitrateText | Annotated[int, Field(ge=1)]),
+    BeforeValidator(
+        _bitrate,
+        json_schema_input_type=BitrateText | Annotated[int, Field(ge=BIT_RATE_MIN, le=BIT_RATE_MAX)],
+    ),
 ]
 FrameRate = Annotated[
     Fraction,
@@ -203,14 +216,26 @@ class Node(Section):
         5000, gt=0, description="Requests per second of one client; more are rejected with RATE_LIMITED."
     )
     lease: float = Field(
-        7.5, gt=0, le=600, description="Seconds without a heartbeat after which a worker is killed."
+        7.5,
+        gt=0,
+        le=600,
+        description="Seconds without a sign of life after which a worker or the server is killed.",
     )
+    max_video_seconds: float = Field(
+        3600, gt=0, le=86400, description="Length of a job's video in seconds; longer ones are refused."
+    )
+    max_scenes: int = Field(2000, ge=1, le=2000, description="Scenes of a job's story; more are refused.")
     drain_timeout: float = Field(
         120,
         ge=0,
         description="Seconds that running jobs get to finish after SIGTERM; then they are queued again.",
     )
     worker_memory_mb: float = Field(2048, ge=128, description="Memory of one job's processes in MB.")
+    worker_disk_mb: float = Field(
+        10_000,
+        gt=0,
+        description="Temporary files and output of one attempt in MB; one that takes more is killed.",
+    )
     jobs_per_worker: int = Field(100, ge=1, description="Jobs after which a worker process is replaced.")
     min_free_mb: float = Field(
         512,
@@ -407,7 +432,7 @@ class Scenes(Section):
         ("ken_burns", "fade_in", "fade_out"),
         description="Effects of a scene that names none. The first scene then has no fade_in, the last no fade_out.",
     )
-    text_position: Position = Field("bottom", description="Caption position: top, center, bottom.")
+    text_position: CaptionPosition = Field("bottom", description="Caption position: top, center, bottom.")
     text_size: float = Field(48, ge=8, le=400, description="Caption size in px on a 1080 px wide frame.")
     text_color: Colour = Field("#FFFFFF", description="Caption colour: CSS name, #RRGGBB or #RRGGBBAA.")
     text_font: FontName = Field("Arial-Bold", description="Caption font: family and weight, or a file.")
@@ -418,7 +443,7 @@ class Scenes(Section):
         ShadowSpec(x=0, y=3, blur=6, colour="#000000A0"), description="Shadow of captions, or null."
     )
     text_box: BoxSpec | None = Field(None, description="Box behind captions, or null.")
-    text_animation: Animation = Field(
+    text_animation: CaptionAnimation = Field(
         "fade_in", description="none, fade_in, fade, slide_up, pop or typewriter."
     )
     text_highlight: Colour | None = Field(None, description="Colour of the word being spoken, or null.")
@@ -487,9 +512,16 @@ class Storage(Section):
 
 
 class ErrorHandling(Section):
-    """Fallbacks and logging."""
+    """Error policy, fallbacks and logging."""
 
-    fallback_enabled: bool = Field(True, description="Off: every failed asset is an error.")
+    policy: PolicyName | None = Field(
+        None,
+        description=f"{'; '.join(f'{policy.name}: {policy.summary}' for policy in POLICIES.values())}. null: "
+        "standard, but lenient in the high-level API.",
+    )
+    fallback_enabled: bool = Field(
+        True, description="Off: a speech or image service that fails or is missing is an error."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="Lowest level that is logged."
     )

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import zmq
 import zmq.auth
@@ -26,6 +27,8 @@ from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NODE_CLIENT = "node/health"
+"""The user as which a node asks its own server whether it answers; no key file can have this name."""
 KEY_CHARACTERS = 40
 _LINE = re.compile(r'^\s*(public-key|secret-key)\s*=\s*"([^"\n]*)"\s*$', re.MULTILINE)
 
@@ -171,10 +174,12 @@ def _write(path: Path, text: str) -> None:
 class AllowList:
     """The clients with access, read from the folder of their keys."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, always: Mapping[bytes, str] = MappingProxyType({})) -> None:
+        """Read the keys below `folder`; `always` has further clients, by public key as text."""
         self._folder = folder / "clients"
+        self._always = {z85.decode(key): name for key, name in always.items()}
         self._seen: object = None
-        self._names: dict[bytes, str] = {}
+        self._names: dict[bytes, str] = dict(self._always)
         self.faults: list[str] = []
         self.reload()
 
@@ -190,7 +195,7 @@ class AllowList:
             return set()
         self._seen = seen
         before = self._names
-        self._names, self.faults = {}, []
+        self._names, self.faults = dict(self._always), []
         for path in sorted(self._folder.glob("*.key")):
             try:
                 if not CLIENT_NAME.fullmatch(path.stem) or path.stem == LOCAL_USER:

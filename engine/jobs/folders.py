@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class Folders:
     def lock(self) -> Path:
         """The lock file of the running node."""
         return self.state / "node.lock"
+
+    @property
+    def reserve(self) -> Path:
+        """The file that holds disk space for the ledger."""
+        return self.state / "reserve"
 
     @property
     def inbox(self) -> Path:
@@ -73,7 +79,6 @@ class Folders:
 
     def make(self) -> None:
         """Create all folders; raise ConfigError naming the one that cannot be created."""
-        made = not self.state.exists()
         for folder, key in (
             (self.state, "node.state_path"),
             (self.inbox, "node.state_path"),
@@ -88,8 +93,29 @@ class Folders:
                 raise ConfigError(
                     f"{key}: cannot create {folder}: {error.strerror}; choose a writable folder"
                 ) from error
-        if made:
-            self.state.chmod(0o700)  # stories and keys are private
+        self._close_to_others()
+
+    def _close_to_others(self) -> None:
+        """Let no other user read stories, assets and logs; raise ConfigError if the state folder is another user's."""
+        for path in (
+            self.state,
+            self.inbox,
+            self.logs,
+            self.works,
+            self.lock,
+            *self.state.glob("ledger.sqlite3*"),
+        ):
+            try:
+                mode = stat.S_IMODE(path.stat().st_mode)
+                if mode & 0o077:
+                    path.chmod(mode & 0o700)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise ConfigError(
+                    f"node.state_path: others may read {path}, and its rights cannot be changed: {error.strerror}; "
+                    "choose a folder of the node's own user"
+                ) from error
 
     def remove_work(self, job_id: str, fence: int) -> None:
         """Delete the temporary folder of an attempt."""

@@ -12,14 +12,23 @@ request id is up to 64 bytes that the client chooses; the reply repeats it. docs
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, NoReturn
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic_core import from_json
 
-from video_pipeline.engine.jobs.model import JOB_ID_PATTERN, EventKind, JobStatus, Priority
+from video_pipeline.engine.jobs.model import JOB_ID_PATTERN, TIME_MAX, EventKind, JobStatus, Priority
 
 PROTOCOL = b"VP1"
 REQUEST_ID_MAX_BYTES = 64
@@ -71,16 +80,28 @@ Key = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128
 Whole = Annotated[int, Field(strict=True)]
 Seconds = Annotated[float, Field(strict=True)]
 
-_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$"
+_YEAR = r"(19[7-9]\d|[2-8]\d{3}|9[0-8]\d{2}|99[0-8]\d|999[0-8])"
+_TIME = rf"^{_YEAR}-\d{{2}}-\d{{2}}T\d{{2}}:\d{{2}}(:\d{{2}}(\.\d+)?)?(Z|[+-]\d{{2}}:\d{{2}})$"
 
 
 def _written_time(value: Any) -> Any:
     if isinstance(value, datetime) or (isinstance(value, str) and re.search(_TIME, value, re.ASCII)):
         return value
-    raise ValueError("allowed: a time with its zone, such as '2027-01-31T18:00:00Z'")
+    raise ValueError("allowed: a time from 1970 to 9998 with its zone, such as '2027-01-31T18:00:00Z'")
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_written_time), Field(json_schema_extra={"pattern": _TIME})]
+def _in_range(value: datetime) -> datetime:
+    if not 0 <= value.timestamp() < TIME_MAX:
+        raise ValueError("allowed: a time from 1970 to 9998, UTC")
+    return value
+
+
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_time),
+    AfterValidator(_in_range),
+    Field(json_schema_extra={"pattern": _TIME}),
+]
 
 
 class Submit(Message):
@@ -113,7 +134,9 @@ class List(Message):
 
     VERB: ClassVar[str] = "list"
 
-    status: JobStatus | None = None
+    status: JobStatus | Literal["scheduled"] | None = Field(
+        None, description="Only jobs in this state; scheduled: queued jobs whose time has not come."
+    )
     limit: Whole = Field(100, ge=1, le=LIST_MAX)
     before: JobId | None = Field(None, description="Only jobs that were submitted before this one.")
 
@@ -163,6 +186,12 @@ class Ping(Message):
     """Get the node's version, protocols and limits."""
 
     VERB: ClassVar[str] = "ping"
+
+    writer: bool = Field(
+        False,
+        strict=True,
+        description="Reply only after the process that writes the ledger has answered too.",
+    )
 
 
 Request = Submit | Status | List | Cancel | Retry | Wait | Events | Stats | Ping
@@ -307,21 +336,48 @@ def decode(body: bytes, encoding: Encoding) -> Any:
         if encoding == "json":
             if len(body) > BODY_MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > BODY_MAX_CONTAINERS:
                 raise ValueError(_TOO_MANY)
-            return from_json(body, allow_inf_nan=False)
+            decoded = from_json(body, allow_inf_nan=False)
+            # Usually each key, and nothing else, ends with `":`. If more or fewer of these were read than keys are left,
+            # a key may have been given twice: the slow decoder knows.
+            if _keys_in(decoded) != body.count(b'":'):
+                json.loads(body, object_pairs_hook=_without_duplicates)
+            return decoded
         return _unpack(body)
     except (ValueError, TypeError, RecursionError) as error:
         reason = str(error) or type(error).__name__
         raise ValueError(f"body: invalid {encoding}: {reason[:200]}") from error
 
 
+def _keys_in(value: Any) -> int:
+    """Return the number of keys of all objects in plain data."""
+    count, left = 0, [value]
+    while left:
+        item = left.pop()
+        if type(item) is dict:
+            count += len(item)
+            left += [inner for inner in item.values() if type(inner) is dict or type(inner) is list]
+        elif type(item) is list:
+            left += item
+    return count
+
+
+def _without_duplicates(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {str(twice)[:100]!r} is given twice in one object")
+    return made
+
+
 def _unpack(body: bytes) -> Any:
     import msgpack
 
-    hooks: dict[str, Any] = {}
+    hooks: dict[str, Any] = {"object_pairs_hook": _without_duplicates}
     if len(body) > BODY_MAX_CONTAINERS:
         count = _Containers()
         hooks = {
-            "object_hook": count,
+            "object_pairs_hook": lambda pairs: count(_without_duplicates(pairs)),
             "list_hook": count,
             "max_array_len": BODY_MAX_CONTAINERS,
             "max_map_len": BODY_MAX_CONTAINERS,

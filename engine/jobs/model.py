@@ -13,6 +13,9 @@ Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 """From the most to the least urgent; the rank of a priority is its index here."""
 
+TIME_MAX = 253_370_764_800.0
+"""9999-01-01, UTC, in seconds since 1970: later times, in some time zones, are in a year that datetime lacks."""
+
 JOB_ID_PATTERN = re.compile(r"job-[0-9a-f]{24}")
 
 
@@ -128,8 +131,8 @@ follows, and the failed one is not charged."""
 class Failure:
     """Why an attempt failed.
 
-    `error_type`: the exception's class, or WorkerKilled, WorkerLost, JobTimeout or MemoryLimit. `log_tail`: the last
-    lines of the attempt's log.
+    `error_type`: the exception's class, or WorkerKilled, WorkerLost, JobTimeout, MemoryLimit, DiskLimit or
+    DiskFull. `log_tail`: the last lines of the attempt's log.
     """
 
     kind: FailureKind

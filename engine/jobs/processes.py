@@ -71,6 +71,18 @@ def session_members(*sessions: int) -> dict[int, list[Process]]:
     return found
 
 
+def waits_for_disk(session: int) -> bool:
+    """Return whether a process of a session is in an uninterruptible wait, as for a slow disk."""
+    for member in session_members(session)[session]:
+        try:
+            text = Path(f"/proc/{member.pid}/stat").read_bytes()
+        except OSError:
+            continue
+        if text[text.rindex(b")") + 2 :].split()[0] == b"D":
+            return True
+    return False
+
+
 def signal_process(process: Process, number: signal.Signals) -> None:
     """Send a signal to exactly this process, never to another one that reuses its id."""
     try:
@@ -127,6 +139,14 @@ def die_with_parent(parent: int) -> None:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         sys.exit(1)
+
+
+def limit_file_size(megabytes: float) -> None:
+    """Let neither this process nor its children write a file of more than so many MB."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    wanted = int(megabytes * 1e6)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
 
 
 def set_worker_limits() -> None:

@@ -58,14 +58,19 @@ PROGRAM_SECONDS = 86400.0
 """How long an inspection is cached; the program may be a script that calls another ffmpeg later."""
 
 
+ANSWER_VERSION = 2
+"""Increase it if an inspection asks more, so that cached ones are not used."""
+
+
 @dataclass(frozen=True, slots=True)
 class FfmpegProgram:
-    """An ffmpeg program: where it is, its version line and its filters."""
+    """An ffmpeg program: where it is, its version line, its filters, and where it comes from; its decoders."""
 
     path: Path
     version: str
     filters: frozenset[str]
     origin: str
+    decoders: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> frozenset[str]:
@@ -102,7 +107,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
 
 
 def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) -> FfmpegProgram | None:
-    """Return the version and filters of an ffmpeg program, or None if it does not run.
+    """Return the version, filters and decoders of an ffmpeg program, or None if it does not run.
 
     They are cached in `memory` for a day, under the program's path, size and modification time.
     """
@@ -111,14 +116,20 @@ def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) 
             answer = _ask_ffmpeg(path)
         else:
             status = path.stat()
-            parts = {"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+            parts = {
+                "path": str(path),
+                "size": status.st_size,
+                "mtime_ns": status.st_mtime_ns,
+                "version": ANSWER_VERSION,
+            }
 
             def keep(target: Path) -> None:
                 target.write_text(json.dumps(_ask_ffmpeg(path)), encoding="utf-8")
 
             kept, _ = memory.get_or_make("programs", parts, ".json", keep, ttl=PROGRAM_SECONDS)
             answer = json.loads(kept.read_text(encoding="utf-8"))
-        return FfmpegProgram(path, answer["version"], frozenset(answer["filters"]), origin)
+        filters, decoders = frozenset(answer["filters"]), frozenset(answer["decoders"])
+        return FfmpegProgram(path, answer["version"], filters, origin, decoders)
     except subprocess.SubprocessError:
         return None
     except (
@@ -131,15 +142,16 @@ def inspect_ffmpeg(path: Path, origin: str, memory: ContentCache | None = None) 
 
 
 def _ask_ffmpeg(path: Path) -> dict[str, Any]:
-    """Return the version line and the filters of an ffmpeg program."""
-    version, listing = (
+    """Return the version line, the filters and the decoders of an ffmpeg program."""
+    version, listing, decoders = (
         subprocess.run(
             [path, "-hide_banner", question], capture_output=True, text=True, timeout=30, check=True
         ).stdout
-        for question in ("-version", "-filters")
+        for question in ("-version", "-filters", "-decoders")
     )
     names = re.findall(r"^ [T.][S.]?[C.]? +(\w+) +\S+->\S+", listing, re.M)
-    return {"version": version.partition("\n")[0], "filters": names}
+    known = re.findall(r"^ [VAS][F.][S.][X.][B.][D.] (\S+) ", decoders, re.M)
+    return {"version": version.partition("\n")[0], "filters": names, "decoders": known}
 
 
 @cache

@@ -25,6 +25,7 @@ from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.story import Story, story_scenes
 from video_pipeline.engine.timeline import Still, Timeline
 from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.typeset import FontFace
 
 SCHEMA_VERSION: Final = 1
 DISTRIBUTIONS: Final = {
@@ -75,7 +76,7 @@ def story_sha256(story: Story) -> str:
 
 
 def gather_inputs(
-    story: Story, timeline: Timeline, *, fonts: Iterable[Path] = (), overlays: Iterable[Path] = ()
+    story: Story, timeline: Timeline, *, fonts: Iterable[FontFace] = (), overlays: Iterable[Path] = ()
 ) -> tuple[InputFile, ...]:
     """Return every file that a timeline is made from, each once, in order of role and first use.
 
@@ -87,9 +88,10 @@ def gather_inputs(
         scenes = found.setdefault((role, path), (name, digest, []))[2]
         if scene is not None and scene not in scenes:
             scenes.append(scene)
-    for role, paths in (("font", fonts), ("overlay", overlays)):
-        for path in paths:
-            found.setdefault((role, path), (path.name, None, []))
+    for face in fonts:
+        found.setdefault(("font", face.path), (face.path.name, face.sha256 or None, []))
+    for path in overlays:
+        found.setdefault(("overlay", path), (path.name, None, []))
     return tuple(
         InputFile(role, name, digest or file_sha256(path), path.stat().st_size, tuple(scenes))
         for (role, path), (name, digest, scenes) in found.items()

@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 DESCRIPTION_CHARACTERS: Final = 200
 SOURCE: Final = "story_generator"
-TITLE_FONT: Final = "NotoSans-Bold"
 
 
 def build_metadata(story: Story, info: VideoInfo, *, created_at: datetime | None = None) -> dict[str, Any]:

@@ -6,15 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from video_pipeline.engine.common.arguments import as_path
+from video_pipeline.engine.errors import InputError
+
 ROLES: Final = ("video", "thumbnail", "srt", "vtt", "metadata", "manifest")
 """The roles of the output files; each is a property of `OutputPaths`."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputPaths:
-    """The output files of a render, named after the video."""
+    """The output files of a render, named after the video, whose path may also be given as text."""
 
     video: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "video", as_path(self.video, "video"))
+        if not self.video.name:
+            raise InputError(f"video: got {str(self.video)!r}; allowed: the path of a file")
 
     def _beside(self, ending: str) -> Path:
         return self.video.with_name(self.video.stem + ending)

@@ -20,13 +20,23 @@ import numpy.typing as npt
 from av.video.reformatter import Colorspace, Interpolation
 from PIL import Image, ImageCms, ImageFilter
 
+from video_pipeline.engine.assets.scripts import find_missing, shortened
+from video_pipeline.engine.common.cache import FileDigests
 from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.planes import video_frame
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
-from video_pipeline.filters.typeset import FontStack, Shadow, TextLayout, TextStyle, layout_text, rasterise
+from video_pipeline.filters.typeset import (
+    FontFace,
+    FontStack,
+    Shadow,
+    TextLayout,
+    TextStyle,
+    layout_text,
+    rasterise,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +60,7 @@ HD_HEIGHT_PX: Final = 720
 """Height from which a video without a matrix tag counts as BT.709; below, BT.601."""
 
 Plane = npt.NDArray[np.float32]
+_digest = FileDigests()
 _LUMA: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of BT.709
 
 
@@ -184,11 +195,19 @@ class FrameWatch:
         return None if best[0] == UNUSABLE else -best[1]
 
 
+def _named_faces(fonts: FontStack) -> list[FontFace]:
+    """Return the title's face and those of the user's files; the others come with the packaged fonts' version."""
+    packaged = fonts.faces[0].path.parent
+    return [fonts.faces[0], *(face for face in fonts.faces if face.path.parent != packaged)]
+
+
 def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
     """Return everything that a thumbnail depends on besides its picture and title, for its cache key."""
     return {
         "thumbnail": THUMBNAIL_VERSION,
-        "fonts": [[face.path, face.weight, face.index] for face in fonts.faces[:1]],
+        "fonts": [
+            [face.path.name, face.weight, face.index, _digest(face.path)] for face in _named_faces(fonts)
+        ],
         "versions": [
             version(name) for name in ("Pillow", "numpy", "uharfbuzz", "freetype-py", "manimgx-fonts")
         ],
@@ -409,9 +428,9 @@ def draw_title(
     picture = picture.convert("RGB")
     width, height = picture.size
     place = _place_title(title, fonts, width, height)
-    lacking = [part for part in place.layout.missing if any(map(str.isalpha, part))]
+    lacking = find_missing(title, fonts=fonts).letters
     if lacking:
-        logger.warning("no font has the letters %s: the thumbnail has no title", " ".join(lacking[:8]))
+        logger.warning("no font has the letters %s: the thumbnail has no title", shortened(lacking))
         return picture
     bottom_px = place.top_px + place.layout.height_px
     _lay_scrim(picture, top_px=place.top_px, bottom_px=bottom_px, blur=hide_captions)

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.common.files import StagedFiles, sweep_staging, write_text
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.errors import InputError
@@ -19,7 +18,7 @@ from video_pipeline.engine.outputs.manifest import (
     versions,
     write_json,
 )
-from video_pipeline.engine.outputs.metadata import TITLE_FONT, build_metadata
+from video_pipeline.engine.outputs.metadata import build_metadata
 from video_pipeline.engine.outputs.paths import OutputPaths
 from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt
 from video_pipeline.engine.outputs.thumbnail import (
@@ -96,7 +95,7 @@ def _write_thumbnail(plan: VideoPlan, target: Path, frame: int) -> None:
     """Write a frame with the story's title as the thumbnail, cached if possible."""
     # The frame is drawn again without captions, so that only the title is on it.
     bare = plan.frames.compositor.without_captions()
-    fonts = FontCatalogue().resolve(TITLE_FONT)
+    fonts = plan.frames.title_fonts
     frame = min(frame, plan.frames.timeline.frame_count - 1)
     frames = FrameRange(frame, frame + 1)
     cache = SegmentCache(
@@ -126,8 +125,8 @@ def describe_render(
 ) -> dict[str, Any]:
     """Return the manifest of a video whose files are staged."""
     encoder = plan.encoding.chosen_encoder
-    catalogue = FontCatalogue()
-    fonts = {catalogue.resolve(caption.font).faces[0].path for caption in plan.frames.timeline.captions}
+    names = {caption.font for caption in plan.frames.timeline.captions}
+    fonts = [plan.frames.fonts.resolve(name).faces[0] for name in names]
     # Times with `worker` are sums over the workers; the others are wall seconds.
     timings = {
         **watch.seconds,
@@ -143,7 +142,7 @@ def describe_render(
         inputs=gather_inputs(
             plan.frames.story,
             plan.frames.timeline,
-            fonts=sorted(fonts),
+            fonts=sorted(fonts, key=lambda face: face.path),
             overlays=[path for art in plan.frames.captions for path in art.pictures],
         ),
         versions=versions(ffmpeg=plan.frames.ffmpeg.version, video=files.path(outputs.video)),

@@ -1,4 +1,4 @@
-"""Join segments and sound into one MP4 by moving packets; nothing is encoded again."""
+"""Join segments and sound into one MP4 by copying packets, without encoding again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.timing import FrameRange
 
 PACKETS_ONLY = {"codec_whitelist": "none"}
-"""Options without decoders: otherwise FFmpeg decodes a frame of every segment to learn what its header says (20 ms)."""
+"""Options without decoders: otherwise FFmpeg decodes a frame of each segment (20 ms) to learn what the header says."""
 
 WITH_EDIT_LIST: Final = {"movflags": "+faststart"}
 WITHOUT_EDIT_LIST: Final = {"movflags": "+faststart+negative_cts_offsets", "use_editlist": "0"}
@@ -37,11 +37,11 @@ class Chapter:
 
 
 class Mp4Writer:
-    """Writes one MP4, faststart, to a path that its caller has staged. A context manager.
+    """A writer of one MP4 with its index first (faststart); a context manager.
 
-    `audio` is an MP4 whose one stream becomes the sound. It is opened when the first segment is added. Without
-    `edit_list` every track starts at 0 by itself: composition offsets are signed, and the packet that only primes the
-    AAC decoder is left out, so the first 1024 samples are decoded without the ones before them and fade in.
+    The caller publishes or removes `target`. `audio` is an MP4 with one stream, the sound of the video; it is opened
+    when the first segment is added. Without `edit_list` every track starts at 0 by itself: composition offsets are
+    signed, and the packet that only primes the AAC decoder is left out, so the first 1024 samples fade in.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Mp4Writer:
         self._target, self._fps = target, fps
         self._title, self._chapters = title, chapters
         self._audio_path, self._edit_list = audio, edit_list
-        self._container: Any = None  # PyAV types its output streams too loosely to be of use here
+        self._container: Any = None  # PyAV's types of output streams are too loose to check anything
         self._video: Any = None
         self._audio: Any = None
         self._sound: Iterator[av.Packet[av.AudioStream]] = iter(())
@@ -107,8 +107,8 @@ class Mp4Writer:
         )
 
     def _write_sound(self, until: Fraction | None) -> None:
-        """Write sound up to a time in seconds, or to its end."""
-        # In ticks: a Fraction for each of fifty packets a second would cost more than moving them.
+        """Write sound up to the time `until` in seconds, or to the end if it is None."""
+        # In ticks: a Fraction for each of fifty packets a second would cost more than copying them.
         stop = None if until is None else math.ceil(until / self._sound_tick)
         while stop is None or self._sound_at < stop:
             packet = next(self._sound, None)
@@ -120,7 +120,7 @@ class Mp4Writer:
             self._container.mux(packet)
 
     def add_segment(self, data: bytes, frames: FrameRange) -> None:
-        """Append an encoded segment that shows `frames`; segments come in order and without gaps."""
+        """Append the encoded segment of `frames`, the next in order, without a gap. Raises RenderingError."""
         if frames.start != self._frames:
             raise RenderingError(f"segment {frames} does not follow frame {self._frames}")
         try:
@@ -158,7 +158,7 @@ class Mp4Writer:
             raise RenderingError(f"{self._target}: cannot be written: {_reason(error)}") from error
 
     def finish(self) -> None:
-        """Write the rest of the sound and close the file."""
+        """Write the rest of the sound and close the file; raise RenderingError."""
         try:
             self._write_sound(None)
             self._container.close()

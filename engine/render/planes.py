@@ -9,11 +9,11 @@ import numpy.typing as npt
 Buffer = npt.NDArray[np.uint8]
 
 Planes = tuple[Buffer, Buffer, Buffer]
-"""Y of shape (height, width), U and V of half of each: 4:2:0, BT.709 limited range."""
+"""Y of shape (height, width), U and V of half that height and width: 4:2:0, BT.709 limited range."""
 
 
 def new_frame(width_px: int, height_px: int) -> Buffer:
-    """Return a frame, shape (height * 3 / 2, width), of even sides; with undefined pixels."""
+    """Return a frame, shape (height * 3 / 2, width), with undefined pixels; both sides are even."""
     return np.empty((height_px * 3 // 2, width_px), np.uint8)
 
 
@@ -28,7 +28,7 @@ def video_frame(array: Buffer) -> av.VideoFrame:
 
 
 def planes_of(frame: Buffer) -> Planes:
-    """Return the planes of a frame, which lie one under the other; they share its memory."""
+    """Return views of the Y, U and V planes of a frame, which are stacked in its array."""
     rows, width = frame.shape
     height = rows * 2 // 3
     flat = frame.reshape(-1)

@@ -29,16 +29,16 @@ Progress = Callable[[int, int], None]
 
 
 class OnFrame(Protocol):
-    """Observes every drawn frame, on a worker's thread, and makes notes of some, which the cache stores."""
+    """An observer of every drawn frame, on a worker's thread; the cache stores its notes of some frames."""
 
     def __call__(self, number: int, planes: Buffer, /) -> None:
-        """Observe a frame before it is encoded: its number on the timeline, its planes."""
+        """Observe a frame before it is encoded, given its number on the timeline and its planes."""
 
     def notes(self, frames: FrameRange, /) -> Mapping[int, float]:
-        """Return the notes of a range that was drawn, by the frame's number in the range."""
+        """Return the notes of a drawn range by frame number, counted from the start of the range."""
 
     def recall(self, frames: FrameRange, notes: Mapping[int, float], /) -> Sequence[int]:
-        """Use cached notes of a range; return the numbers on the timeline of frames without one."""
+        """Use the cached notes of a range; return the timeline numbers of frames whose note is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class RenderReport:
     segments_from_cache: int = 0
 
 
-class _Workshop:
-    """Draws and encodes segments on several threads, with statistics."""
+class _SegmentRenderer:
+    """The drawing and encoding of segments, called on several threads, with statistics."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class _Workshop:
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
         self._counting = threading.Lock()
-        """Held during progress reports, so that threads report in turn and progress never goes back."""
+        """Held while progress is reported, so that the reported count never decreases."""
         self._done = 0
         self.children = Children()
         self.waited_seconds = 0.0
@@ -81,7 +81,7 @@ class _Workshop:
         self.segments_from_cache = 0
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
-        """Return a segment as MP4 in memory, from the cache if it is there; `later` is drawn soon after it."""
+        """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
         if self._cache is None:
             self._prepare(later)
             return self.encode(frames)
@@ -132,7 +132,7 @@ class _Workshop:
             raise CancelledError("the render was stopped")
 
     def _frames(self, frames: FrameRange, waited: list[float]) -> Iterator[Buffer]:
-        """Yield the frames of a segment; the array is overwritten by the next one."""
+        """Yield the frames of a segment; each frame overwrites the array of the one before."""
         drawn = self._compositor.frames(frames, threads=self._threads, children=self.children)
         with contextlib.closing(drawn):
             for number in range(frames.start, frames.stop):
@@ -141,13 +141,17 @@ class _Workshop:
                 waited[0] += time.perf_counter() - started
                 self._check_cancelled()
                 if array is None:
-                    raise RenderingError(f"frames [{frames.start}, {frames.stop}): none at {number}")
+                    raise RenderingError(
+                        f"frames [{frames.start}, {frames.stop}): the compositor drew no frame {number}"
+                    )
                 if self._on_frame:
                     self._on_frame(number, array)
                 yield array
                 self._count_frames(1)
-            for _ in drawn:  # lets the compositor finish and raise its errors
-                raise RenderingError(f"frames [{frames.start}, {frames.stop}): the compositor drew one more")
+            for _ in drawn:  # a last step lets the compositor finish and raise its errors
+                raise RenderingError(
+                    f"frames [{frames.start}, {frames.stop}): the compositor drew too many frames"
+                )
 
 
 def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
@@ -172,15 +176,15 @@ def render_segments(
 ) -> RenderReport:
     """Draw and encode every segment and pass them to `writer` in order.
 
-    At most two segments more than there are workers are in memory. `before_first` is called before the first
-    segment is written, and waits for the sound. `on_frame` observes each drawn frame.
+    At most `workers` + 2 segments are in memory. `before_first` is called before the first
+    segment is written; callers use it to wait for the sound. `on_frame` observes each drawn frame.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
     stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`.
     """
     segments = compositor.segments()
     cores = cpu_count()
     workers = max(1, min(workers or cores, len(segments)))
-    workshop = _Workshop(
+    renderer = _SegmentRenderer(
         compositor,
         settings,
         threads=max(1, cores // workers),
@@ -195,14 +199,14 @@ def render_segments(
         rest = zip_longest(segments, segments[workers:])
         try:
             for frames, later in islice(rest, workers + 2):
-                waiting.append((frames, pool.submit(workshop.segment, frames, later)))
+                waiting.append((frames, pool.submit(renderer.segment, frames, later)))
             if before_first is not None:
                 before_first()
             while waiting:
                 frames, future = waiting.popleft()
                 data = _result(future, stop)
                 for following, later in islice(rest, 1):
-                    waiting.append((following, pool.submit(workshop.segment, following, later)))
+                    waiting.append((following, pool.submit(renderer.segment, following, later)))
                 started = time.perf_counter()
                 writer.add_segment(data, frames)
                 muxing += time.perf_counter() - started
@@ -210,7 +214,7 @@ def render_segments(
             writer.finish()
             muxing += time.perf_counter() - started
         except BaseException:
-            workshop.children.stop()
+            renderer.children.stop()
             for _, future in waiting:
                 future.cancel()
             raise
@@ -218,8 +222,8 @@ def render_segments(
         compositor.timeline.frame_count,
         segments,
         workers,
-        workshop.waited_seconds,
-        workshop.encoding_seconds,
+        renderer.waited_seconds,
+        renderer.encoding_seconds,
         muxing,
-        workshop.segments_from_cache,
+        renderer.segments_from_cache,
     )

@@ -1,4 +1,4 @@
-"""The cache of encoded segments, under the hash of all that they depend on."""
+"""The cache of encoded segments; its keys hash everything that a segment depends on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests
-from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.segment_key import segment_key
@@ -24,12 +23,12 @@ logger = logging.getLogger(__name__)
 
 MAGIC: Final = b"VPSEG\0\0\1"
 HEADER: Final = struct.Struct(">8s32s32sQQ")
-"""Magic, key, SHA-256 of what follows the header, bytes of the notes, bytes of the segment."""
+"""Magic, key, SHA-256 of the data after the header, size of the notes and of the segment in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedSegment:
-    """A segment as MP4, and notes of some of its frames, counted from its first."""
+    """A segment as MP4, and notes of some of its frames by number, counted from its first frame."""
 
     data: bytes
     notes: Mapping[int, float] = field(default_factory=dict)
@@ -45,19 +44,19 @@ def pack(key: str, segment: CachedSegment) -> bytes:
 
 
 def unpack(key: str, packed: bytes) -> CachedSegment:
-    """Return the segment of a file; raise DamagedError if the file is corrupt."""
+    """Return the segment in a file's content; raise DamagedError if it is corrupt or belongs to another key."""
     if len(packed) < HEADER.size:
-        raise DamagedError(f"{len(packed)} bytes, less than its header of {HEADER.size}")
+        raise DamagedError(f"{len(packed)} bytes, less than the header of {HEADER.size}")
     magic, own_key, digest, notes_bytes, data_bytes = HEADER.unpack_from(packed)
     body = memoryview(packed)[HEADER.size :]
     if magic != MAGIC:
-        raise DamagedError("it is not a segment of this version")
+        raise DamagedError("not a segment file of this version")
     if own_key.hex() != key:
-        raise DamagedError(f"it holds the segment of another key, {own_key.hex()}")
+        raise DamagedError(f"the segment has another key, {own_key.hex()}")
     if len(body) != notes_bytes + data_bytes:
-        raise DamagedError(f"{len(body)} bytes after its header, not {notes_bytes + data_bytes}")
+        raise DamagedError(f"{len(body)} bytes after the header, not {notes_bytes + data_bytes}")
     if hashlib.sha256(body).digest() != digest:
-        raise DamagedError("its SHA-256 is not the one it was written with")
+        raise DamagedError("the SHA-256 in the header does not match the data")
     notes = json.loads(bytes(body[:notes_bytes]))
     return CachedSegment(
         bytes(body[notes_bytes:]), {int(number): float(note) for number, note in notes.items()}
@@ -67,10 +66,10 @@ def unpack(key: str, packed: bytes) -> CachedSegment:
 class SegmentCache:
     """The segments of one render in a content cache; safe between threads and between processes.
 
-    A segment is written under a private name, synced and renamed, and its hash is verified when it is read:
+    A segment is written to a temporary file, synced and renamed, and its hash is verified when it is read:
     a corrupt entry counts as missing and is replaced. If the cache cannot be read or written, the render goes
-    on without it, with one warning. `kind` is the folder in the cache; other data that depends on
-    a range of frames, such as the thumbnail, has its own.
+    on without it, with one warning. `kind` names the folder in the cache; other data of
+    a range of frames, such as the thumbnail, has a folder of its own.
     """
 
     def __init__(
@@ -110,31 +109,32 @@ class SegmentCache:
         try:
             return unpack(key, packed)
         except DamagedError as error:
-            logger.warning("cached segment %s is made again: %s", path, error)
+            logger.warning("cached segment %s is corrupt and rendered again: %s", path, error)
             return None
 
     def has(self, frames: FrameRange) -> bool:
         """Return whether a range has a file, corrupt or not."""
         key = self._key(frames)
-        return key is not None and self._path(key).exists()
+        try:
+            return key is not None and self._path(key).exists()
+        except OSError:
+            return False
 
     def put(self, frames: FrameRange, segment: CachedSegment) -> None:
         """Store the segment of a range, unless a file changed while it was drawn."""
         key = self._keys.get(frames)
         if key is None or not self._usable:
             return
-        if self._key(frames) != key or not self._sources_unchanged(frames):
+        if self._key(frames) != key:
             logger.warning(
-                "frames [%d, %d): a file changed while they were drawn; they are not kept",
+                "frames [%d, %d): a source file changed while they were drawn; they are not cached",
                 frames.start,
                 frames.stop,
             )
             return
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as partial:
-                partial.write_bytes(pack(key, segment))
+            self._store.store(path, pack(key, segment))
         except OSError as error:
             self._give_up(path, error)
 
@@ -142,7 +142,7 @@ class SegmentCache:
         return self._store.folder / self._kind / key[:2] / f"{key}.segment"
 
     def _key(self, frames: FrameRange) -> str | None:
-        """Return the key of a range, or None if a file cannot be read: drawing will report it."""
+        """Return the key of a range, or None if a file cannot be read: drawing will report the error."""
         try:
             return segment_key(
                 self._timeline,
@@ -154,21 +154,6 @@ class SegmentCache:
             )
         except OSError:
             return None
-
-    def _sources_unchanged(self, frames: FrameRange) -> bool:
-        """Return whether the user's files still have the hashes in the timeline.
-
-        Files of the cache never change.
-        """
-        try:
-            return all(
-                clip.source.path.is_relative_to(self._store.folder)
-                or clip.source.sha256 in ("", self._digests(clip.source.path))
-                for clip in self._timeline.clips
-                if clip.frames.intersection(frames)
-            )
-        except OSError:
-            return False
 
     def _give_up(self, path: Path, error: OSError) -> None:
         with self._lock:

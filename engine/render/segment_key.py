@@ -1,8 +1,8 @@
 """The cache key of a segment: equal keys mean equal bytes.
 
 Frames are counted from the segment's start and files are represented by their content, so a segment that only
-moved in time, or whose files only moved on the disk, keeps its key. Every field of what is shown is in the key
-unless it is listed here as having no effect on the picture, so a new field is in the key by default.
+moved in time, or whose files only moved on the disk, keeps its key. Every field of the timeline is in the key
+unless it is listed here as having no effect on the picture, so new fields are included by default.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 
 FORMAT: Final = 2
-"""Increase it when the bytes for equal keys change, so that cached segments are not used."""
+"""Increase it when the bytes for equal keys change, so that no older cached segment is used."""
 
-WITHOUT_EFFECT: Final = frozenset(["scene_id", "missing"])
-"""Fields of clips and captions that do not change the picture."""
+WITHOUT_EFFECT: Final = frozenset(["scene_id", "is_copy", "pictures"])
+"""Fields of clips, stills and captions that do not change the picture."""
 
 PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])
-"""Fields of a timeline that are left out of the key, or that enter it only for the range."""
+"""Fields of a timeline that are left out of the key, or of which it has only the part in the range."""
 
 Digest = Callable[[Path], str]
 
 
 @cache
 def encoding_versions(encoder: str) -> dict[str, Any]:
-    """Return the versions that encoded bytes depend on: of PyAV, its libraries and the encoder itself."""
+    """Return the versions of PyAV, its libraries and the encoder, on which the encoded bytes depend."""
     known: dict[str, Any] = {
         "pyav": av.__version__,
         "libraries": {name: list(numbers) for name, numbers in library_versions.items()},
@@ -59,8 +59,8 @@ def segment_key(
 ) -> str:
     """Return the key, in hex, of the encoded frames of a range.
 
-    `compositor` is the compositor's identity. `digest` gives the SHA-256 of a file that is
-    not in the timeline by its hash. Raises OSError if such a file cannot be read.
+    `compositor` is the compositor's identity. `digest` returns the SHA-256 of a file whose hash
+    is not in the timeline. Raises OSError if such a file cannot be read.
     """
     # A transition is drawn from its first frame, even if the range begins inside it.
     joins = [join for join in timeline.transitions if join.frames.intersection(frames)]
@@ -95,7 +95,7 @@ def segment_key(
 def _with_seen_fades(
     drawing: Clip | CaptionArt, drawn: FrameRange, plain: Callable[[Any], Any]
 ) -> dict[str, Any]:
-    """Return a clip or caption as plain values; fades that the range does not reach are left out."""
+    """Return a clip or caption as JSON data; fades that the range does not reach are zero."""
     values: dict[str, Any] = plain(drawing)
     if drawing.frames.start + drawing.fade_in_frames <= drawn.start:
         values["fade_in_frames"] = 0
@@ -123,7 +123,7 @@ def _plain(value: Any, origin: int, digest: Digest) -> Any:
     if isinstance(value, bytes):
         return {"sha256": hashlib.sha256(value).hexdigest()}
     if isinstance(value, Mapping):
-        # A font is named by its path, which the filter's options hold as text.
+        # The filter's options hold the path of a font as text.
         return {
             str(key): _plain(Path(item) if key == "fontfile" else item, origin, digest)
             for key, item in value.items()
@@ -139,4 +139,4 @@ def _plain(value: Any, origin: int, digest: Digest) -> Any:
         }
     if isinstance(value, list | tuple):
         return [_plain(item, origin, digest) for item in value]
-    raise TypeError(f"{value!r}: a {type(value).__name__} has no place in the key of a segment")
+    raise TypeError(f"{value!r}: a {type(value).__name__} cannot be part of a segment's key")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.common.files import sync_folder
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.outputs.paths import ROLES
@@ -25,7 +26,7 @@ class NotStagedError(RenderingError):
 
 
 class AlreadyPublishedError(RenderingError):
-    """The job's folder already exists; it is not changed."""
+    """The job's folder already exists; it is not changed, and cannot be adopted because it is not whole."""
 
 
 def read_staged(folder: Path) -> Mapping[str, Any]:
@@ -57,6 +58,26 @@ def publish(staged: Path, target: Path) -> Path:
     sync_folder(target.parent)
     sync_folder(staged.parent)
     return target
+
+
+def check_whole(folder: Path) -> None:
+    """Raise AlreadyPublishedError unless every file of a published job is as its manifest says, by size and SHA-256."""
+    try:
+        files = read_staged(folder)["files"]
+        outputs = json.loads((folder / files["manifest"]).read_text(encoding="utf-8"))["outputs"]
+        listed = {str(entry["name"]): (entry["size"], entry["sha256"]) for entry in outputs}
+        for name in files.values():
+            if name == files["manifest"]:
+                continue
+            if name not in listed:
+                raise ValueError(f"{name} is not in its manifest")
+            size, sha256 = listed[name]
+            if (folder / name).stat().st_size != size or file_sha256(folder / name) != sha256:
+                raise ValueError(f"{name} is not the file that its manifest names")
+    except (NotStagedError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise AlreadyPublishedError(
+            f"{folder}: exists and is not a whole video: {error}; move it away and retry the job"
+        ) from error
 
 
 def published_result(folder: Path) -> dict[str, Any]:

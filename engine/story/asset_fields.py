@@ -16,28 +16,37 @@ FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
 PATH: Final = "path"
 """An object that holds only this key may be written as the file name alone."""
 
+DRAWN_PICTURE: Final = "a drawn picture is shown instead"
+NO_MUSIC: Final = "there is no music"
+NO_WATERMARK: Final = "there is no watermark"
+DEFAULT_FONT: Final = "the default font is used instead"
+
 
 @dataclass(frozen=True, slots=True)
 class AssetField:
-    """A field that names a file, or with `inner` an object that holds one under that key."""
+    """A field that names a file, or with `inner` an object that holds one under that key.
+
+    `instead` says what a video has if the field is left out because its file is unusable.
+    """
 
     key: str
     kind: AssetKind
+    instead: str
     inner: str = ""
 
 
-STORY_FIELDS: Final = (AssetField("music", "sound", PATH),)
+STORY_FIELDS: Final = (AssetField("music", "sound", NO_MUSIC, PATH),)
 SCENE_FIELDS: Final = (
-    AssetField("image", "picture"),
-    AssetField("video", "video", PATH),
-    AssetField("font", "font"),
+    AssetField("image", "picture", DRAWN_PICTURE),
+    AssetField("video", "video", DRAWN_PICTURE, PATH),
+    AssetField("font", "font", DEFAULT_FONT),
 )
-TEXT_FIELDS: Final = (AssetField("text", "font", "font"),)
+TEXT_FIELDS: Final = (AssetField("text", "font", DEFAULT_FONT, "font"),)
 """Fields of a caption that a scene may give inside its text object; the model moves them to the scene."""
 CONFIG_FIELDS: Final = (
-    AssetField("watermark", "picture", "image"),
-    AssetField("audio", "sound", "music"),
-    AssetField("scenes", "font", "text_font"),
+    AssetField("watermark", "picture", NO_WATERMARK, "image"),
+    AssetField("audio", "sound", NO_MUSIC, "music"),
+    AssetField("scenes", "font", DEFAULT_FONT, "text_font"),
 )
 
 
@@ -46,7 +55,7 @@ class AssetPlace:
     """A place in plain data that names a file or a font: `holder[key]`. `field` is its path in the job.
 
     `owner[entry]` is the object that contains it, such as a scene's `video`; `within` is the owner's path if it
-    is a scene.
+    is a scene. `instead` is that of its AssetField.
     """
 
     holder: dict[str, Any]
@@ -55,6 +64,7 @@ class AssetPlace:
     kind: AssetKind
     owner: dict[str, Any]
     entry: str
+    instead: str
     within: str = ""
 
     @property
@@ -95,7 +105,7 @@ def _places(data: Any, fields: tuple[AssetField, ...], within: str = "") -> Iter
         if value is not None:
             names = (within, field.key, key if holder is not data else "")
             name = ".".join(filter(None, names))
-            yield AssetPlace(holder, key, name, field.kind, data, field.key, within)
+            yield AssetPlace(holder, key, name, field.kind, data, field.key, field.instead, within)
 
 
 def is_font_file(name: str) -> bool:

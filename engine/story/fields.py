@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from PIL import ImageColor
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
@@ -23,8 +23,6 @@ SCENE_MAX_SECONDS = 3600
 
 FitName = Fit
 EasingName = Easing
-Position = Literal["top", "center", "bottom"]
-Animation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
 
 
 def parse_colour(value: str) -> tuple[int, int, int, int]:

@@ -20,13 +20,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.common.validation import explain, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.story.effects import Effect
 from video_pipeline.engine.story.fields import (
     SCENE_MAX_SECONDS,
     TEXT_MAX_CHARACTERS,
-    Animation,
     BoxSpec,
     Colour,
     FilePath,
@@ -34,7 +34,6 @@ from video_pipeline.engine.story.fields import (
     FontName,
     Identifier,
     Number,
-    Position,
     ShadowSpec,
     SingleLine,
     StoryPart,
@@ -138,7 +137,7 @@ class StoryScene(StoryPart):
         None, description="How the scene leads into the next: an xfade name or 'cut'."
     )
     fit: FitName | None = None
-    text_position: Position | None = Field(None, description="Vertical position of the caption.")
+    text_position: CaptionPosition | None = Field(None, description="Vertical position of the caption.")
     size: Annotated[Number, Field(ge=8, le=400)] | None = Field(
         None, description="Caption size in px on a 1080 px wide frame."
     )
@@ -153,7 +152,7 @@ class StoryScene(StoryPart):
         _switch(ShadowSpec),
     ] = None
     box: Annotated[BoxSpec | Literal[False] | None, _switch(BoxSpec)] = None
-    animation: Animation | None = None
+    animation: CaptionAnimation | None = None
     highlight: Annotated[Colour | Literal[False] | None, BeforeValidator(_colour_or_false)] = Field(
         None, description="Colour of the word that is being spoken, or false for none."
     )
@@ -362,3 +361,8 @@ def story_scenes(story: Story) -> tuple[StoryScene, ...]:
     return tuple(
         StoryScene(scene_id=f"scene_{number:03d}", text=text) for number, text in enumerate(texts, start=1)
     )
+
+
+def place_of(index: int, scene: StoryScene, field: str) -> str:
+    """Return a scene's field as errors name it."""
+    return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"

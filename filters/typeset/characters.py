@@ -1,4 +1,4 @@
-"""Characters before they are glyphs: made safe, cut into clusters, given a script and a direction."""
+"""Sanitise characters, split them into clusters, and find their scripts and directions, before shaping."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bidi import get_display
 from icu4py.breakers import CharacterBreaker, LineBreaker
 
 MAX_CHARACTERS: Final = 20_000
-"""No frame shows more; what follows is cut before any work is done on it."""
+"""Longest text that is set, more than a frame can show; the rest is cut off first."""
 
 _MAX_CLUSTER: Final = 24  # the longest emoji sequences have 10 code points
 _MAX_MARKS: Final = 5  # Hebrew with points and accents needs 4
 
 _NEWLINES: Final = re.compile("\r\n|\u2028|\u2029")
 _BLANKS: Final = re.compile("\t")
-# Soft hyphens, explicit directions (the base direction is the first strong character's), deprecated format
+# Soft hyphens, explicit directions (the first strong character sets the base direction), deprecated format
 # characters, byte order marks, annotations, language tags.
 _DROPPED: Final = re.compile("[\u00ad\u202a-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0001]")
 _CONTROLS: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-# Three invisible characters in a row have meaning in no script; more of them only cost time.
+# No script gives a meaning to three invisible characters in a row; more only cost time.
 _INVISIBLE_RUN: Final = re.compile(
     "([\u034f\u061c\u180b-\u180f\u200b-\u200f\u2060-\u2065]{3})[\u034f\u061c\u180b-\u180f\u200b-\u200f\u2060-\u2065]+"
 )
@@ -37,15 +37,15 @@ _BREAKING_BLANKS: Final = (
 )
 _LEVELS: Final = re.compile(r"\n    levels: \[\n(.*?)\n    \]", re.DOTALL)
 
-# The breaker's locale only tailors how strictly Japanese breaks; a fixed one keeps results equal everywhere.
+# The locale only affects how strictly Japanese lines break; a fixed one gives equal results on every machine.
 _LOCALE: Final = "en"
 
 
 def sanitise(text: str, *, has_glyph: Callable[[str], bool]) -> str:
-    """Return `text` with every character either drawable or a newline; nothing in it can steer a renderer.
+    """Return `text` with only drawable characters and newlines, without any that control a renderer.
 
-    Control characters become their pictures (U+2400 block) where `has_glyph` says so, else U+FFFD, as do lone
-    surrogates; tabs become spaces; direction overrides vanish; floods of marks and joiners are thinned.
+    Control characters become their pictures (U+2400 block) if `has_glyph` is true for these, otherwise U+FFFD, as do
+    lone surrogates; tabs become spaces; direction overrides are removed; long runs of marks and joiners are cut.
     """
     text = _NEWLINES.sub("\n", text[:MAX_CHARACTERS])
     text = _BLANKS.sub(" ", text)
@@ -78,12 +78,12 @@ def _thin_cluster(cluster: str) -> str:
 
 
 def clusters(text: str) -> list[str]:
-    """Split into grapheme clusters (UAX #29): what a reader takes for one character."""
+    """Split into grapheme clusters (UAX #29), which readers see as one character each."""
     return list(text) if text.isascii() else list(CharacterBreaker(text, _LOCALE))
 
 
 def break_units(paragraph: str) -> list[tuple[str, str]]:
-    """Split where a line may break (UAX #14; dictionaries for Thai, Lao, Khmer, Burmese): (word, blanks after)."""
+    """Split at allowed line breaks (UAX #14; dictionaries for Thai, Lao, Khmer, Burmese) into (word, blanks after)."""
     units = []
     for unit in LineBreaker(paragraph, _LOCALE):
         word = unit.rstrip(_BREAKING_BLANKS)
@@ -93,7 +93,7 @@ def break_units(paragraph: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=8192)
 def script_of(character: str) -> str | None:
-    """Return the ISO 15924 script, or None for characters that all scripts share."""
+    """Return the ISO 15924 script of a character, or None if several scripts share it."""
     buffer = hb.Buffer()
     buffer.add_str(character)
     buffer.guess_segment_properties()
@@ -105,11 +105,11 @@ def bidi_levels(paragraph: str) -> tuple[int, tuple[int, ...]]:
     """Return the base level and each character's embedding level (UAX #9); odd levels run right to left."""
     if not _RIGHT_TO_LEFT.search(paragraph):
         return 0, (0,) * len(paragraph)
-    # The library hands out levels only in its report: one for each byte of UTF-8, under a heading that a text
+    # The library returns levels only in its debug report: one for each byte of UTF-8, under a heading that a text
     # cannot fake, because its own newlines are escaped there.
     report = _LEVELS.search(get_display(paragraph, debug=True))
     if report is None:
-        raise RuntimeError("python-bidi: the report of get_display(debug=True) has no levels")
+        raise RuntimeError("python-bidi: the output of get_display(debug=True) has no levels")
     by_byte = [int(number) for number in re.findall(r"\d+", report.group(1))]
     starts = accumulate((len(c.encode()) for c in paragraph[:-1]), initial=0)
     levels = tuple(by_byte[start] for start in starts)
@@ -127,7 +127,7 @@ def _base_level(paragraph: str) -> int:
 
 
 def visual_order(levels: Sequence[int]) -> list[int]:
-    """Return indices in the order they are drawn from left to right (UAX #9, rule L2)."""
+    """Return the indices of `levels` in drawing order from left to right (UAX #9, rule L2)."""
     order = list(range(len(levels)))
     odd = [level for level in levels if level % 2]
     if not odd:
@@ -144,13 +144,13 @@ def visual_order(levels: Sequence[int]) -> list[int]:
 
 
 def runs_of(keys: Sequence[object]) -> list[tuple[int, int]]:
-    """Return the half-open ranges in which neighbouring keys are equal."""
+    """Return the half-open ranges of consecutive equal keys."""
     cuts = [0, *(i for i in range(1, len(keys)) if keys[i] != keys[i - 1]), len(keys)]
     return list(pairwise(cuts)) if keys else []
 
 
 def columns(text: str) -> int:
-    """Return the columns a text takes in a fixed grid: two for wide letters, none for marks."""
+    """Return the columns that a text takes in a fixed grid: two for a wide letter, none for a mark."""
     return sum(
         2 if any(unicodedata.east_asian_width(c) in "WF" for c in part) else 1 for part in clusters(text)
     )

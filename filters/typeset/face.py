@@ -1,4 +1,4 @@
-"""Font files: which face, at which weight, and what it covers."""
+"""Faces of font files: their weight, metrics and coverage."""
 
 from __future__ import annotations
 
@@ -8,49 +8,62 @@ import os
 import tempfile
 import threading
 import unicodedata
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
 
 import freetype
 import uharfbuzz as hb
 
 FREETYPE_LOCK = threading.Lock()
-"""FreeType faces and their library are not thread-safe: hold this around every use of `Loaded.outlines`."""
+"""Hold this around every use of `Loaded.outlines`: FreeType's faces and library are not thread-safe."""
+
+
+KEPT_BYTES: Final = 64 * 2**20
+"""Enough for the packaged fonts in four weights."""
 
 
 class FontError(ValueError):
-    """A font file is missing or is not a font."""
+    """A font file that is missing or is not a font."""
 
 
 @dataclass(frozen=True, slots=True)
 class FontFace:
-    """Name one face of a font file; `weight` sets the `wght` axis (100 to 900) where the font is variable."""
+    """A face of a font file; `weight` sets the `wght` axis (1 to 1000) if the font is variable.
+
+    A face of a file that may change is also identified by the SHA-256 of its bytes, so that nothing cached for one
+    version serves another.
+    """
 
     path: Path
     weight: int | None = None
     index: int = 0
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.weight is not None and not 1 <= self.weight <= 1000:
-            raise ValueError(f"weight: {self.weight!r} is not a number from 1 to 1000")
+            raise ValueError(f"weight: got {self.weight!r}; give a number from 1 to 1000")
 
 
 @dataclass(frozen=True, slots=True)
 class FontStack:
-    """Hold faces in order of preference: each cluster of a text is drawn by the first face that covers it."""
+    """Faces in order of preference: the first face that covers a cluster of text draws it."""
 
     faces: tuple[FontFace, ...]
 
     def __post_init__(self) -> None:
         if not self.faces:
-            raise ValueError("faces: a font stack needs at least one face")
+            raise ValueError("faces: got none; give at least one face")
 
 
 class Loaded:
-    """Hold an opened face: HarfBuzz for shaping and metrics, FreeType for outlines. Metrics are in ems."""
+    """An open face: HarfBuzz for shaping and metrics (in ems), FreeType for outlines."""
 
     __slots__ = (
+        "__weakref__",
         "ascent",
         "codepoints",
         "descent",
@@ -58,14 +71,14 @@ class Loaded:
         "hb_font",
         "is_default_instance",
         "outlines",
+        "size_bytes",
         "upem",
     )
 
-    def __init__(self, face: FontFace) -> None:
-        try:
-            data = face.path.read_bytes()
-        except OSError as error:
-            raise FontError(f"font {str(face.path)!r} cannot be read: {error.strerror or error}") from error
+    def __init__(self, face: FontFace, data: bytes | None = None) -> None:
+        if data is None:
+            data = _font_bytes(face)
+        self.size_bytes = 2 * len(data)  # HarfBuzz copies it
         try:
             with FREETYPE_LOCK:
                 self.outlines = freetype.Face(io.BytesIO(data), index=face.index)
@@ -92,27 +105,56 @@ class Loaded:
         self.ascent: float = extents.ascender / self.upem
         self.descent: float = -extents.descender / self.upem
 
+    def data(self) -> bytes:
+        """Return the bytes of the font file."""
+        return bytes(self.hb_face.blob.data)
+
     def covers(self, text: str) -> bool:
-        """Say whether every visible character of `text` has a glyph, composed or decomposed."""
+        """Return whether every visible character of `text` has a glyph, composed or decomposed."""
         return any(
             all(ord(c) in self.codepoints for c in form if not is_ignorable(c))
             for form in (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
         )
 
     def has_variation(self, base: str, selector: str) -> bool:
-        """Say whether the font names a glyph for this base character followed by this variation selector."""
+        """Return whether the font has a glyph for this base character with this variation selector."""
         return bool(self.hb_font.get_variation_glyph(ord(base), ord(selector)))
 
 
-@lru_cache(maxsize=256)
-def load(face: FontFace) -> Loaded:
-    """Open a face once for the life of the process."""
-    return Loaded(face)
+def _font_bytes(face: FontFace) -> bytes:
+    try:
+        data = face.path.read_bytes()
+    except OSError as error:
+        raise FontError(f"font {str(face.path)!r} cannot be read: {error.strerror or error}") from error
+    if face.sha256 and hashlib.sha256(data).hexdigest() != face.sha256:
+        raise FontError(f"font {str(face.path)!r}: the file has changed since it was first read")
+    return data
+
+
+_loaded: WeakValueDictionary[FontFace, Loaded] = WeakValueDictionary()
+_kept: OrderedDict[FontFace, Loaded] = OrderedDict()
+_keeping = threading.Lock()
+
+
+def load(face: FontFace, data: bytes | None = None) -> Loaded:
+    """Return an opened face; `data` is the content of its file (default: it is read).
+
+    A face stays open while anything refers to it. The latest faces stay open up to KEPT_BYTES in all.
+    """
+    loaded = _loaded.get(face)
+    if loaded is not None:
+        return loaded
+    loaded = Loaded(face, data)
+    with _keeping:
+        _loaded[face] = _kept[face] = loaded
+        while sum(kept.size_bytes for kept in _kept.values()) > KEPT_BYTES:
+            _kept.popitem(last=False)
+    return loaded
 
 
 @lru_cache(maxsize=65536)
 def ink_extent(face: FontFace, glyph_id: int) -> tuple[float, float]:
-    """Return how far a glyph's ink reaches above and below the baseline, in ems (both positive outwards)."""
+    """Return the extent of a glyph's ink above and below the baseline, in ems (both positive outwards)."""
     loaded = load(face)
     extents = loaded.hb_font.get_glyph_extents(glyph_id)
     if extents is None or extents.height == 0:
@@ -122,7 +164,7 @@ def ink_extent(face: FontFace, glyph_id: int) -> tuple[float, float]:
 
 @lru_cache(maxsize=8192)
 def is_ignorable(character: str) -> bool:
-    """Say whether a face need not have a glyph for this character: joiners, selectors, blanks."""
+    """Return whether a character needs no glyph: a joiner, a selector, a blank."""
     code = ord(character)
     return (
         unicodedata.category(character) in ("Cf", "Zs")
@@ -133,15 +175,15 @@ def is_ignorable(character: str) -> bool:
 
 
 def static_instance(face: FontFace, *, directory: Path) -> FontFace:
-    """Return a static font file of a variable face at its weight, written to `directory` if it is not there yet.
+    """Return a static font file of a variable face at its weight, written to `directory` unless it exists.
 
-    FFmpeg's drawtext cannot set a weight; it draws such a file as we draw the variable face. The file is named
-    by its content and written whole. A face that needs no instancing is returned as it is.
+    FFmpeg's drawtext cannot set a weight, but draws this file as `rasterise` draws the variable face. The file is named
+    by its content and never half-written. For a face that is already static, return its own file.
     """
     loaded = load(face)
     if face.index == 0 and loaded.is_default_instance:
         return face
-    source = hashlib.sha256(face.path.read_bytes()).hexdigest()[:16]
+    source = (face.sha256 or hashlib.sha256(face.path.read_bytes()).hexdigest())[:16]
     target = directory / f"{face.path.stem.split('[')[0]}-{face.weight}-{face.index}-{source}.ttf"
     if not target.exists():
         request = hb.SubsetInput()
@@ -161,4 +203,4 @@ def static_instance(face: FontFace, *, directory: Path) -> FontFace:
         except BaseException:
             Path(draft).unlink(missing_ok=True)
             raise
-    return replace(face, path=target, weight=None, index=0)
+    return replace(face, path=target, weight=None, index=0, sha256="")

@@ -1,4 +1,4 @@
-"""From a text to placed glyphs: wrap, balance, shrink to fit, align. Works in ems until the size is settled."""
+"""Turn a text into placed glyphs: wrap, balance, shrink to fit, align. Lengths are in ems until the size is known."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from video_pipeline.filters.typeset.style import TextStyle
 
 _ELLIPSIS: Final = "\u2026"
 _WHOLE_WORD_SHRINK: Final = (
-    0.6  # down to this share of the size, a long word shrinks the text rather than break
+    0.6  # down to this fraction of the size, a long word shrinks the text before it is broken
 )
 _MAX_BALANCED_LINES: Final = 12
 _MAX_PITCH_EM: Final = 2.2
-_LINE_GAP_EM: Final = 0.04  # least distance between the ink of two lines
+_LINE_GAP_EM: Final = 0.04  # smallest distance between the ink of two lines
 _EPSILON_EM: Final = 1e-6
 
 
 class PlacedGlyph(NamedTuple):
-    """A glyph with its origin on the baseline, in pixels from the layout's top-left corner, y downwards."""
+    """A glyph and its origin on the baseline, in pixels from the layout's top-left corner, y downwards."""
 
     face: FontFace
     glyph_id: int
@@ -50,7 +50,7 @@ class PlacedGlyph(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """Hold one line: its logical text, its left edge, its baseline and its advance width."""
+    """A line: its text in logical order, left edge, baseline and advance width."""
 
     text: str
     left_px: float
@@ -60,10 +60,10 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class TextLayout:
-    """Hold a text set at its final size; the box is as wide as the widest line.
+    """A text at its final size; the layout is as wide as the widest line.
 
-    `words` and `letters` are in logical order, blanks left out. `truncated` says that the text ended in an ellipsis for want of room, `missing`
-    names the clusters that no face covers.
+    `words` and `letters` are in logical order, without blanks. `truncated` is true if the text was too long and ends
+    in an ellipsis; `missing` lists the clusters that no face covers.
     """
 
     style: TextStyle
@@ -81,7 +81,7 @@ class TextLayout:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Return the logical text of each line."""
+        """The text of each line, in logical order."""
         return tuple(line.text for line in self.text_lines)
 
 
@@ -109,11 +109,11 @@ def layout_text(
     max_height_px: int,
     min_size_px: int = 12,
 ) -> TextLayout:
-    """Set `text` inside a box: at `style.size_px`, or the largest size from `min_size_px` up at which it fits.
+    """Lay out `text` inside a box: at `style.size_px`, or at the largest size from `min_size_px` up that fits.
 
-    Lines are wrapped where Unicode allows it and balanced. A word wider than a line shrinks the text a little,
-    then breaks between clusters. Text that does not fit at the least size ends in an ellipsis. Stroke, shadow and
-    box are not counted in the limits. Raise ValueError for limits that are not positive, FontError for a bad font.
+    Lines are wrapped at the breaks that Unicode allows, and balanced. A word wider than a line first shrinks the text
+    a little, then is broken between clusters. Text that does not fit at the smallest size ends in an ellipsis. Stroke,
+    shadow and box do not count. Raises ValueError for limits that are not positive, FontError for a bad font.
     """
     for field, value in (
         ("max_width_px", max_width_px),
@@ -121,8 +121,8 @@ def layout_text(
         ("min_size_px", min_size_px),
     ):
         if value < 1:
-            raise ValueError(f"{field}: {value!r} is not a positive number of pixels")
-    safe = sanitise(text, has_glyph=lambda c: any(load(face).covers(c) for face in fonts.faces))
+            raise ValueError(f"{field}: got {value!r}; give a positive number of pixels")
+    safe = _safe(text, fonts)
     paragraphs = _paragraphs(safe, fonts)
     fitter = _Fitter(paragraphs, fonts, style, max_width_px, max_height_px)
     size_px = fitter.best_size_px(min(min_size_px, style.size_px))
@@ -140,6 +140,15 @@ def layout_text(
     return _place_lines(
         lines, fonts, style, size_px, _pitch_em(lines, style), truncated, missing_characters(safe, fonts)
     )
+
+
+def missing_letters(text: str, fonts: FontStack) -> tuple[str, ...]:
+    """Return the clusters of a text that no face covers, each once, in order, without setting the text."""
+    return missing_characters(_safe(text, fonts), fonts)
+
+
+def _safe(text: str, fonts: FontStack) -> str:
+    return sanitise(text, has_glyph=lambda c: any(load(face).covers(c) for face in fonts.faces))
 
 
 def _paragraphs(text: str, fonts: FontStack) -> list[_Paragraph]:
@@ -192,7 +201,7 @@ def _fill(pieces: Sequence[TextPiece], max_em: float) -> list[list[TextPiece]]:
 
 
 def _pitch_em(lines: Sequence[_Line], style: TextStyle) -> float:
-    """Return the distance of baselines: the style's, or more where the ink of neighbouring lines would touch."""
+    """Return the distance of baselines in ems: the style's, or more if the ink of adjacent lines would touch."""
     above = [max((p.ink_above_em for p in line.pieces), default=0.0) for line in lines]
     below = [max((p.ink_below_em for p in line.pieces), default=0.0) for line in lines]
     needed = max((down + up + _LINE_GAP_EM for down, up in zip(below, above[1:], strict=False)), default=0.0)
@@ -200,7 +209,7 @@ def _pitch_em(lines: Sequence[_Line], style: TextStyle) -> float:
 
 
 class _Fitter:
-    """Find lines for a size, and the largest size whose lines fit the box."""
+    """A search for the lines of each size, and for the largest size whose lines fit the box."""
 
     def __init__(
         self,
@@ -249,7 +258,7 @@ class _Fitter:
 
 
 def _balanced(lines: list[_Line], max_em: float) -> list[_Line]:
-    """Make the lines of each paragraph about equally long, without adding a line."""
+    """Make the lines of each paragraph about equally long, without more lines."""
     if not 1 < len(lines) <= _MAX_BALANCED_LINES:
         return lines
     result: list[_Line] = []
@@ -262,9 +271,9 @@ def _balanced(lines: list[_Line], max_em: float) -> list[_Line]:
 
 
 def _even_cuts(pieces: Sequence[TextPiece], count: int, max_em: float) -> list[tuple[int, int]]:
-    """Cut pieces into exactly `count` lines of at most `max_em`, with the least sum of squared widths.
+    """Cut pieces into exactly `count` lines of at most `max_em`, with the smallest sum of squared widths.
 
-    `count` must be enough for the greedy filling. The sum is least when the lines are alike.
+    That sum is smallest if the lines are equally wide. `count` must be at least that of greedy filling.
     """
     total = len(pieces)
     best = [0.0] + [math.inf] * total  # best[j]: cost of the first j pieces on the lines so far
@@ -298,7 +307,7 @@ def _with_ellipsis(line: _Line, max_em: float, fonts: FontStack) -> _Line:
     while pieces:
         last = pieces.pop()
         parts = clusters(last.text)
-        # Whole words go first; only a word alone on its line is cut inside.
+        # Remove whole words first; cut inside a word only if it is alone on its line.
         for kept in range(len(parts), len(parts) - 1 if pieces else -1, -1):
             text = "".join(parts[:kept])
             if not text and not pieces:
@@ -384,7 +393,7 @@ def _place_lines(
 
 
 def _items(pieces: Sequence[TextPiece]) -> list[tuple[Run, int | None]]:
-    """List a line's runs in logical order, each with its piece's number, None for blanks; those at the end hang."""
+    """List a line's runs in logical order, without trailing blanks, each with its piece's number (None: blanks)."""
     items: list[tuple[Run, int | None]] = []
     for number, piece in enumerate(pieces):
         items += [(run, number) for run in piece.runs]

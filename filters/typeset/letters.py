@@ -1,4 +1,4 @@
-"""Where words and letters stand in a layout: what animations cut a text along."""
+"""The boxes of words and letters in a layout, by which animations cut a text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from video_pipeline.filters.typeset.shaping import Run, TextPiece
 
 @dataclass(frozen=True, slots=True)
 class WordBox:
-    """Bound one word, or the part of it on one line; parts of a broken word share their `index`."""
+    """The box of a word, or of its part on one line; the parts of a broken word have the same `index`."""
 
     index: int
     text: str
@@ -26,9 +26,9 @@ class WordBox:
 
 @dataclass(frozen=True, slots=True)
 class LetterBox:
-    """Bound one letter (grapheme cluster), from where the pen comes to where it goes; `word` is its word's index.
+    """The box of one letter (grapheme cluster), as wide as its advance; `word` is the index of its word.
 
-    Letters that a font draws as one share its width.
+    Letters of a ligature share its width evenly.
     """
 
     text: str
@@ -39,7 +39,7 @@ class LetterBox:
 
 
 class Drawn(NamedTuple):
-    """The stretch of a line that a shaped cluster takes, and whether it runs right to left."""
+    """The part of a line that a shaped cluster takes, and whether it runs right to left."""
 
     left_px: float
     right_px: float
@@ -47,7 +47,7 @@ class Drawn(NamedTuple):
 
 
 def drawn_clusters(run: Run, *, left_px: float, size_px: int) -> dict[int, Drawn]:
-    """Return the stretch of each cluster of a run, by the index of its first character in the piece."""
+    """Return the part of the line of each cluster of a run, by the index of its first character in the piece."""
     rtl = bool(run.level % 2)
     found: dict[int, Drawn] = {}
     pen = left_px
@@ -65,7 +65,7 @@ def drawn_clusters(run: Run, *, left_px: float, size_px: int) -> dict[int, Drawn
 
 
 def letter_boxes(piece: TextPiece, drawn: Mapping[int, Drawn], *, line: int) -> list[LetterBox]:
-    """Return the letters of a piece in logical order; a cluster of several is shared among them evenly."""
+    """Return the letters of a piece in logical order; those of one cluster share its width evenly."""
     parts = clusters(piece.text)
     starts = list(accumulate((len(part) for part in parts[:-1]), initial=0)) if parts else []
     keys = sorted(drawn)
@@ -73,7 +73,7 @@ def letter_boxes(piece: TextPiece, drawn: Mapping[int, Drawn], *, line: int) -> 
     for key, end in zip(keys, [*keys[1:], len(piece.text)], strict=True):
         inside = [number for number, start in enumerate(starts) if key <= start < end]
         left, right, rtl = drawn[key]
-        if not inside and boxes:  # the rest of a letter that began in the cluster before
+        if not inside and boxes:  # the end of a letter that began in the cluster before
             last = boxes[-1]
             low, high = min(last.left_px, left), max(last.right_px, right)
             boxes[-1] = LetterBox(last.text, last.word, line, low, high)

@@ -1,4 +1,4 @@
-"""From placed glyphs to pixels: fills, strokes, shadow and box, as one picture with straight alpha."""
+"""Draw placed glyphs: fills, strokes, shadow and box, in one picture with straight alpha."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ from video_pipeline.filters.typeset.style import Box, Color
 Coverage = npt.NDArray[np.uint8]
 """Rows of coverage, 0 (outside) to 255 (inside)."""
 
-_SUBPIXELS: Final = 4  # glyphs stand on quarters of a pixel horizontally, as in drawtext
+_SUBPIXELS: Final = 4  # glyphs are placed on quarters of a pixel horizontally, as in drawtext
+
+_REMEMBERED_PX: Final = 160
+"""Larger glyphs are drawn each time: a thousand of them would take half a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """Hold an RGBA picture (straight alpha) and its place relative to the layout's top-left corner."""
+    """An RGBA picture (straight alpha) and its position relative to the layout's top-left corner."""
 
     image: Image.Image
     left_px: int
@@ -64,10 +67,10 @@ class _Frame(NamedTuple):
 
 
 def rasterise(layout: TextLayout) -> Raster:
-    """Paint a layout: box, shadow, strokes, then fills, so that no stroke covers a neighbour's fill.
+    """Paint a layout: box, shadow, strokes, then fills, so that no stroke covers the fill of another glyph.
 
-    The picture is cut to what is visible. Transparent pixels carry the colour of the outermost layer, so that
-    scaling or chroma subsampling brings no dark fringe. An empty layout gives one transparent pixel.
+    The picture is cropped to its visible part. Transparent pixels have the colour of the outermost layer, so that
+    scaling and chroma subsampling make no dark fringe. An empty layout gives one transparent pixel.
     """
     style = layout.style
     fills = _masks(layout, stroke_px=0.0)
@@ -102,7 +105,7 @@ def rasterise(layout: TextLayout) -> Raster:
 
 
 def rasterise_box(layout: TextLayout) -> Raster:
-    """Paint the box behind a layout and nothing else; one transparent pixel where its style has none."""
+    """Paint only the box behind a layout; return one transparent pixel if its style has none."""
     box = layout.style.box
     if box is None or not layout.text_lines:
         return Raster(Image.new("RGBA", (1, 1), (*layout.style.color[:3], 0)), 0, 0)
@@ -112,9 +115,10 @@ def rasterise_box(layout: TextLayout) -> Raster:
 
 def _masks(layout: TextLayout, *, stroke_px: float) -> list[_Mask]:
     masks = []
+    draw = _glyph_mask if layout.size_px <= _REMEMBERED_PX else _glyph_mask.__wrapped__
     for glyph in layout.glyphs:
         quarters = round(glyph.x_px * _SUBPIXELS)
-        mask = _glyph_mask(glyph.face, glyph.glyph_id, layout.size_px, quarters % _SUBPIXELS, stroke_px)
+        mask = draw(glyph.face, glyph.glyph_id, layout.size_px, quarters % _SUBPIXELS, stroke_px)
         if mask is not None:
             masks.append(
                 _Mask(mask.left + quarters // _SUBPIXELS, mask.top + round(glyph.y_px), mask.coverage)
@@ -124,8 +128,8 @@ def _masks(layout: TextLayout, *, stroke_px: float) -> list[_Mask]:
 
 @lru_cache(maxsize=1024)
 def _glyph_mask(face: FontFace, glyph_id: int, size_px: int, quarter: int, stroke_px: float) -> _Mask | None:
-    """Draw one glyph with its origin at (quarter / 4, 0), grown by a round stroke; None if it has no ink."""
-    outlines = load(face).outlines  # before the lock, which opening a face takes too
+    """Draw one glyph with its origin at (quarter / 4, 0), widened by a round stroke; return None if it has no ink."""
+    outlines = load(face).outlines  # opened before the lock is taken, because opening a face takes it too
     with FREETYPE_LOCK:
         outlines.set_pixel_sizes(0, size_px)
         try:
@@ -177,7 +181,7 @@ def _union(frames: list[_Frame]) -> _Frame:
 
 
 def _blit(masks: Iterable[_Mask], frame: _Frame) -> Coverage:
-    """Gather masks on one canvas; where they overlap the greater coverage counts, so joins do not darken."""
+    """Combine masks on one canvas; overlaps have the greater coverage, so that joins do not darken."""
     canvas = np.zeros((frame.bottom - frame.top, frame.right - frame.left), np.uint8)
     for left, top, coverage in masks:
         height, width = coverage.shape
@@ -202,7 +206,7 @@ def _box_coverage(layout: TextLayout, box: Box, frame: _Frame) -> Coverage:
 
 
 def _over(layers: list[tuple[Coverage, Color]]) -> npt.NDArray[np.uint8]:
-    """Composite layers from the bottom up with the over operator; returns RGBA rows with straight alpha."""
+    """Composite layers from the bottom up with the over operator; return RGBA rows with straight alpha."""
     shape = layers[0][0].shape
     alpha = np.zeros(shape, np.float32)
     premultiplied = np.zeros((*shape, 3), np.float32)

@@ -1,4 +1,4 @@
-"""From characters to glyphs: choose faces, split into runs, shape each run with HarfBuzz."""
+"""Turn characters into glyphs: choose faces, split into runs, shape each run with HarfBuzz."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from video_pipeline.filters.typeset.face import FontFace, FontStack, ink_extent,
 
 EMOJI_SELECTOR: Final = "\ufe0f"
 
-# Scripts whose words are not separated by blanks, so each unit of line breaking counts as a word.
+# Scripts without blanks between words, so each unit of line breaking counts as a word.
 UNSPACED_SCRIPTS: Final = frozenset(
     {"Thai", "Laoo", "Khmr", "Mymr", "Hani", "Hira", "Kana", "Bopo", "Lana", "Tale"}
 )
 
 
 class Glyph(NamedTuple):
-    """One shaped glyph, in ems, y upwards; `cluster` is the index of its first character in the run's text."""
+    """A shaped glyph, in ems, y upwards; `cluster` is the index of its first character in the run's text."""
 
     glyph_id: int
     cluster: int
@@ -31,7 +31,7 @@ class Glyph(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Hold glyphs of one face and one direction, in the order they are drawn from left to right."""
+    """Glyphs of one face and one direction, in drawing order from left to right."""
 
     face: FontFace
     level: int
@@ -42,7 +42,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """Hold what stays on one line, and the blanks after it. `word` numbers the word that it is (part) of."""
+    """Text that stays on one line, and the blanks after it; `word` is the number of the word that it belongs to."""
 
     text: str
     levels: tuple[int, ...]
@@ -112,7 +112,7 @@ def _shape_run(text: str, face: FontFace, script: str, rtl: bool) -> tuple[Glyph
     buffer.add_codepoints([ord(c) for c in text])
     buffer.direction = "rtl" if rtl else "ltr"
     buffer.script = script
-    # No language: HarfBuzz would otherwise take the machine's locale, and glyphs may depend on it.
+    # No language: HarfBuzz would use the machine's locale, on which glyphs may depend.
     hb.shape(loaded.hb_font, buffer)
     em = loaded.upem
     return tuple(
@@ -122,7 +122,7 @@ def _shape_run(text: str, face: FontFace, script: str, rtl: bool) -> tuple[Glyph
 
 
 def _choose_scripts(parts: list[str]) -> list[str]:
-    """Give shared characters (digits, points, blanks) the script before them, else the one after them."""
+    """Give characters without a script (digits, points, blanks) the one before them, or else the one after them."""
     found = [next((s for s in map(script_of, part) if s), None) for part in parts]
     current = next((s for s in found if s), "Latn")
     scripts = []
@@ -164,7 +164,7 @@ def missing_characters(text: str, fonts: FontStack) -> tuple[str, ...]:
 
 
 def split_piece(piece: TextPiece, *, max_em: float, fonts: FontStack) -> list[TextPiece]:
-    """Break a piece that is wider than a line at cluster boundaries; the last part keeps the blanks."""
+    """Break a piece that is wider than a line between clusters; the last part keeps the blanks."""
     if piece.width_em <= max_em:
         return [piece]
     parts = clusters(piece.text)
@@ -195,7 +195,7 @@ def split_piece(piece: TextPiece, *, max_em: float, fonts: FontStack) -> list[Te
             )
             if part.width_em <= max_em or last == first + 1:
                 break
-            last -= 1  # letters at the cut took another, wider form
+            last -= 1  # letters at the cut changed to a wider form
             end -= len(parts[last])
         result.append(part)
         first, start = last, end

@@ -1,4 +1,4 @@
-"""How a text looks: size, colours, stroke, shadow, box, alignment."""
+"""The style of a text: size, colours, stroke, shadow, box, alignment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_SIZE_PX: Final = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
-    """Describe a shadow; `blur_px` is the reach of the softness as in CSS (twice the Gaussian's sigma)."""
+    """A shadow; `blur_px` is the blur radius as in CSS (twice the Gaussian's sigma)."""
 
     dx_px: int = 0
     dy_px: int = 4
@@ -35,7 +35,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """Describe the plate behind the text, `padding_px` larger than the layout on every side."""
+    """The box behind the text, `padding_px` larger than the layout on every side."""
 
     color: Color = (0, 0, 0, 160)
     padding_px: int = 16
@@ -49,7 +49,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextStyle:
-    """Describe how a text is drawn; `line_height` is the distance of baselines as a ratio of the size."""
+    """The style of a text; `line_height` is the distance of baselines as a ratio of the size."""
 
     size_px: int = 64
     color: Color = WHITE
@@ -67,16 +67,16 @@ class TextStyle:
         _check_color("color", self.color)
         _check_color("stroke_color", self.stroke_color)
         if self.align not in get_args(Align):
-            raise ValueError(f"align: {self.align!r} is not one of {', '.join(get_args(Align))}")
+            raise ValueError(f"align: got {self.align!r}; allowed: {', '.join(get_args(Align))}")
 
 
 def _check_range(field: str, value: float, *, low: float, high: float) -> None:
     if not math.isfinite(value) or not low <= value <= high:
-        raise ValueError(f"{field}: {value!r} is not a number from {low} to {high}")
+        raise ValueError(f"{field}: got {value!r}; give a number from {low} to {high}")
 
 
 def _check_color(field: str, value: Color) -> None:
     if len(value) != 4 or not all(isinstance(c, int) and 0 <= c <= 255 for c in value):
         raise ValueError(
-            f"{field}: {value!r} is not (red, green, blue, alpha), each a whole number from 0 to 255"
+            f"{field}: got {value!r}; give (red, green, blue, alpha), each a whole number from 0 to 255"
         )

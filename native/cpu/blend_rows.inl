@@ -1,4 +1,4 @@
-// Rows of fades and overlays; the formulas are in pixel/blend.h, and the vectors do the same to many.
+// Rows of fades and overlays: the formulas of pixel/blend.h, on vectors.
 #include "cpu/vector.inl"
 #include "pixel/blend.h"
 
@@ -7,11 +7,11 @@ namespace {
 
 #if defined(VP_VECTOR)
 
-// Draws all columns in place, `drawn(x)` being those from x on; false for fewer than a vector holds.
+// Draws all columns in place; `drawn(x)` draws a vector at x. Returns false if a row is narrower than a vector.
 template <typename Drawn>
 bool draw_columns(uint8_t* target, int width, Drawn drawn) {
   if (width < VP_VECTOR) return false;
-  // The rest together with some of what comes before it, while that is still as it was.
+  // The last vector overlaps the one before, so it is computed before that one is stored.
   const Vector last = drawn(width - VP_VECTOR);
   for (int x = 0; x + VP_VECTOR <= width; x += VP_VECTOR) store(target + x, drawn(x));
   store(target + width - VP_VECTOR, last);
@@ -43,7 +43,7 @@ void mix_level_row(uint8_t* target, int width, int level, int amount) {
 
 #if defined(VP_VECTOR)
 
-// Sixteen bits of level, picture and alpha in, and of the blended level out.
+// Takes level, picture and alpha as 16-bit values; returns the blended level.
 inline Vector blend_words(Vector level, Vector picture, Vector alpha, Vector opacity) {
   const Vector left = subtract(words(-1), high(alpha, opacity));
   return shift<8>(add(add(high(picture, opacity), high(level, left)), words(128)));

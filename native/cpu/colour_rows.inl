@@ -7,7 +7,7 @@ namespace {
 
 #if defined(__AVX2__)
 
-// The bytes 3 * place + channel of 48, out of each of three loads.
+// For each of three loads: shuffle masks that pick bytes 3 * place + channel out of 48.
 struct SplitTable {
   uint8_t bytes[3][3][16];
   constexpr SplitTable() : bytes() {

@@ -1,4 +1,4 @@
-// One table of rows for the whole process: the best that this processor runs, unless another is forced.
+// Chooses the process's table of row functions: the best for this processor, unless another is forced.
 #include <atomic>
 #include <cstring>
 
@@ -25,7 +25,7 @@ bool runs_avx512() {
 }
 #endif
 
-// From the plainest on.
+// Ordered from the most basic instruction set up.
 constexpr Target kTargets[] = {
     {"baseline", baseline_rows, always},
 #if defined(VP_HAS_AVX2)

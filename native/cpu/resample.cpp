@@ -11,23 +11,23 @@
 namespace vp {
 namespace {
 
-// std::floor without the call that it is on a processor of the plainest kind.
+// std::floor would be a function call on the baseline target.
 inline int whole_below(double x) {
   const int whole = static_cast<int>(x);
   return whole - (whole > x);
 }
 
-// How much wider the kernel is than for a step of 1, so that what a step passes over is averaged. It stays a tenth
-// behind the step: sharper, and pictures have little at that end of their band.
+// How much wider the kernel is than for a step of 1, so that it averages all pixels in a step. It stays a tenth
+// below the step, which is sharper, and pictures have little energy at the frequencies that alias.
 double stretch_of(double step) { return std::max(1.0, step / kFewestTapsStep); }
 
-// An even number of taps that holds the kernel: 4, 6 or 8.
+// The smallest even number of taps that covers the kernel: 4, 6 or 8.
 int tap_count(double step) { return 2 * static_cast<int>(std::ceil(2 * stretch_of(step) - 1e-9)); }
 
 // Keys' cubic convolution with a = -1/2 (Catmull-Rom). Keys, "Cubic convolution interpolation for digital image
 // processing", IEEE Trans. ASSP 29 (1981).
-inline float cubic_near(float x) { return (1.5f * x - 2.5f) * x * x + 1; }        // up to 1
-inline float cubic_far(float x) { return ((-0.5f * x + 2.5f) * x - 4) * x + 2; }  // from 1 to 2
+inline float cubic_near(float x) { return (1.5f * x - 2.5f) * x * x + 1; }        // for x <= 1
+inline float cubic_far(float x) { return ((-0.5f * x + 2.5f) * x - 4) * x + 2; }  // for 1 <= x <= 2
 inline float cubic(float x) { return x < 1 ? cubic_near(x) : x < 2 ? cubic_far(x) : 0.0f; }
 
 inline int nearest(float x) {
@@ -35,17 +35,17 @@ inline int nearest(float x) {
   return static_cast<int>(x + (kBelow + 0.5f)) - kBelow;
 }
 
-// The taps of the outputs along a line. The first of output i is at first[i], outside the line too.
+// The taps of each output along a line. Output i's first tap is at first[i], which may be outside the line.
 struct Line {
   int taps = 0;
   std::vector<int32_t> first;
-  std::vector<int16_t> weights;  // [blocks][taps][kBlock]; the weights of an output sum to exactly one
+  std::vector<int16_t> weights;  // [blocks][taps][kBlock]; the weights of each output sum to exactly one
 
   void plan(int count, int length, double start, double step);
   const int16_t* of_block(int block) const { return weights.data() + static_cast<size_t>(block) * taps * kBlock; }
 };
 
-// Loops go over the outputs of a block, so that compilers make vectors of them.
+// The inner loops run over the outputs of a block, so that compilers vectorize them.
 template <int kTaps>
 void plan_block(int32_t* first, int16_t* weights, int begin, int count, int length, double start, double step) {
   [[maybe_unused]] const auto unstretched = static_cast<float>(1 / stretch_of(step));
@@ -55,9 +55,9 @@ void plan_block(int32_t* first, int16_t* weights, int begin, int count, int leng
     const double centre = start + (x + 0.5) * step - 0.5;
     const int whole = whole_below(centre);
     part[output] = static_cast<float>(centre - whole);
-    first[output] = std::clamp(whole - kTaps / 2 + 1, -kTaps, length);  // further out, all is the line's end
+    first[output] = std::clamp(whole - kTaps / 2 + 1, -kTaps, length);  // beyond that every tap reads the line's end
   }
-  // At the largest step rounding may carry an output to the next whole place; from the one before it is one further.
+  // At the largest step rounding may move an output to the next whole position; start it one position earlier.
   for (int output = 0; output < kBlock; ++output) {
     const int over = std::max(0, first[output] - first[output / kLane * kLane] - furthest_place(kTaps));
     first[output] -= over;
@@ -68,7 +68,7 @@ void plan_block(int32_t* first, int16_t* weights, int begin, int count, int leng
   for (int tap = 0; tap < kTaps; ++tap) {
     for (int output = 0; output < kBlock; ++output) {
       const float away = std::abs(static_cast<float>(tap - kTaps / 2 + 1) - part[output]);
-      if constexpr (kTaps == 4) {  // never stretched
+      if constexpr (kTaps == 4) {  // four taps are never stretched
         of_tap[tap][output] = tap == 1 || tap == 2 ? cubic_near(away) : cubic_far(away);
       } else {
         of_tap[tap][output] = cubic(away * unstretched);
@@ -80,7 +80,7 @@ void plan_block(int32_t* first, int16_t* weights, int begin, int count, int leng
     scale[output] = kTaps == 4 ? 1 << kWeightBits : (1 << kWeightBits) / total[output];
     left[output] = 1 << kWeightBits;
   }
-  // Rounding is carried from tap to tap; what is left then, a step at most, goes to the first, which is small.
+  // Rounding errors carry from tap to tap; the remainder, at most one step, goes to the first tap, which is small.
   for (int tap = 0; tap < kTaps; ++tap) {
     for (int output = 0; output < kBlock; ++output) {
       const float wanted = of_tap[tap][output] * scale[output] + carried[output];
@@ -108,9 +108,9 @@ void Line::plan(int count, int length, double start, double step) {
 }
 
 constexpr int kLoadBytes = 16;
-constexpr int kBefore = kMaxTaps;  // bytes that a plan may read before a row, and after it
+constexpr int kBefore = kMaxTaps;  // bytes that may be read before a row; kAfter: after it
 constexpr int kAfter = kMaxTaps + kLoadBytes;
-constexpr int kAligned = 32;  // values of a row between passes in a cache line
+constexpr int kAligned = 32;  // 16-bit values per cache line
 
 int16_t* aligned(int16_t* values) {
   const auto address = reinterpret_cast<uintptr_t>(values);
@@ -137,8 +137,8 @@ class Resampler {
   std::vector<uint16_t> places_;
   std::vector<int16_t> lines_;
   std::vector<uint8_t> margin_;
-  bool inside_ = false;  // no load goes past a source row
-  int lost_ = 0;         // in half steps of the last sum's fraction
+  bool inside_ = false;  // no load reads past a source row
+  int lost_ = 0;         // in half units of the last sum's fraction
 };
 
 void Resampler::plan(const ConstPlane& source, const Plane& target, double left, double top, double step_x,
@@ -148,7 +148,7 @@ void Resampler::plan(const ConstPlane& source, const Plane& target, double left,
   const int blocks = static_cast<int>(across_.first.size()) / kBlock;
   base_.resize(static_cast<size_t>(blocks) * (kBlock / kLane));
   places_.resize(across_.first.size());
-  // The loads of a lane reach so far. Near the row's end they begin earlier, as long as every tap is still in them.
+  // How many bytes a lane's loads cover. Near the row's end they begin earlier, while they still cover every tap.
   const int reach = (across_.taps - 1) / taps_a_load(across_.taps) * taps_a_load(across_.taps) + kLoadBytes;
   inside_ = across_.first.front() >= 0;
   for (size_t lane = 0; lane < base_.size(); ++lane) {
@@ -163,14 +163,14 @@ void Resampler::plan(const ConstPlane& source, const Plane& target, double left,
       places[output] = static_cast<uint16_t>((first[output] - base) << 8 | 0x80);
     }
   }
-  // Both passes keep the upper half of each product. What is cut off is half a step in the mean, for each of the taps
-  // that the kernel covers; a step down is two across. Half a step less, since sums lie on whole steps, and so do the
-  // thresholds that round them.
+  // Both passes keep the upper half of each product, which loses half a unit on average for each tap that the
+  // kernel covers; a unit of the vertical pass is two of the horizontal. Subtract half a unit, because sums and
+  // rounding thresholds are whole units.
   lost_ = static_cast<int>(std::lrint(4 * stretch_of(step_y) + 2 * stretch_of(step_x) - 1));
   plan_ = AcrossPlan{blocks, across_.taps, base_.data(), places_.data(), across_.weights.data()};
 }
 
-// Source rows that loads may go past the ends of: themselves where none does, or copies whose ends go on.
+// Rows that are safe to read past the ends: the source itself if no load does so, or copies with repeated ends.
 ConstPlane Resampler::readable(const ConstPlane& source, int row, int count) {
   const uint8_t* line = source.data + row * source.stride;
   if (inside_) return {line, source.stride, source.width, count};
@@ -188,13 +188,13 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
   const Rows& table = rows();
   if (!inside_) margin_.resize(static_cast<size_t>(kBefore + source.width + kAfter) * kRowBatch);
   const int line_length = (plan_.blocks * kBlock + kAligned - 1) / kAligned * kAligned;
-  // Rows kept: what an output needs, and the batch that is made ahead.
+  // Enough rows for one output and for the batch that is made ahead.
   const int kept = down_.taps + kRowBatch <= 8 ? 8 : 16;
   lines_.resize(static_cast<size_t>(kept) * line_length + kAligned);
   int16_t* const lines = aligned(lines_.data());
   const auto line_of = [&](int row) { return lines + static_cast<ptrdiff_t>(row & (kept - 1)) * line_length; };
   const int taps = down_.taps, last_row = source.height - 1;
-  int made_to = 0;  // the rows before this one that are still needed are in their slots
+  int made_to = 0;  // all rows before this one that are still needed are made
   for (int y = 0; y < target.height; ++y) {
     const int first = down_.first[y];
     const int last = std::clamp(first + taps - 1, 0, last_row);
@@ -221,7 +221,7 @@ void Resampler::run(const ConstPlane& source, const Plane& target) {
 
 void resample(const ConstPlane* sources, const Plane* targets, int count, double left, double top, double step_x,
               double step_y) {
-  // Kept from frame to frame, but for pictures so large that they are rare.
+  // Buffers are kept from frame to frame, except for very large pictures, which are rare.
   constexpr size_t kMostKept = 4 << 20;
   thread_local Resampler resampler;
   resampler.plan(sources[0], targets[0], left, top, step_x, step_y);

@@ -1,4 +1,4 @@
-// A plane of bytes seen through a rectangle that lies anywhere between its pixels.
+// Resampling of a plane of bytes at a rectangle with subpixel position.
 #pragma once
 
 #include <cstddef>
@@ -18,12 +18,12 @@ struct Plane {
   int width, height;
 };
 
-constexpr double kMaxStep = 2.0;  // source pixels an output pixel may be apart, across and down
-constexpr double kFewestTapsStep = 1.1;  // up to this step the fewest taps, four, are taken
+constexpr double kMaxStep = 2.0;  // largest step: source pixels for each output pixel, in both directions
+constexpr double kFewestTapsStep = 1.1;  // up to this step four taps, the smallest number, are enough
 
-// Draw the part of a plane that begins at (left, top) and goes `step_x`, `step_y` source pixels an output pixel.
-// Edges of the source are continued outward. Steps lie in (0, kMaxStep]. `count` sources of one size are drawn into
-// as many targets of one size.
+// Resample the part of a plane that begins at (left, top), with `step_x`, `step_y` source pixels per output pixel.
+// The source's edges are repeated outward. Steps are in (0, kMaxStep]. `count` sources of one size are drawn into
+// `count` targets of one size.
 void resample(const ConstPlane* sources, const Plane* targets, int count, double left, double top, double step_x,
               double step_y);
 

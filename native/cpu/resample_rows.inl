@@ -4,7 +4,7 @@
 namespace vp {
 namespace {
 
-constexpr int kByteShift = 8;  // of a source byte, which counts from 128, before it meets its weight
+constexpr int kByteShift = 8;  // source bytes, minus 128, are shifted left by this before the multiplication
 static_assert(kByteShift + kWeightBits - 16 == kFractionBits);
 constexpr int kDownBits = kFractionBits + kWeightBits - 16;
 
@@ -45,7 +45,7 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t sour
     const int32_t* const base = plan.base + static_cast<ptrdiff_t>(block) * kLanes;
     const uint16_t* const first = plan.places + static_cast<ptrdiff_t>(block) * kBlock;
     const int16_t* const weights = plan.weights + static_cast<ptrdiff_t>(block) * kTaps * kBlock;
-    // The last block may be alone: then it is drawn twice, and one of them is kept.
+    // An unpaired last block is computed twice, and one result is kept.
     const int other = kTogether == 2 && block + 1 < plan.blocks ? 1 : 0;
     const Vector first_places = load_blocks(first, first + other * kBlock);
     Vector sums[kCount];
@@ -81,8 +81,8 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t sour
 
 #elif defined(__SSE2__)
 
-// There is no byte shuffle here, so each output loads four taps, which lie side by side. Even and odd taps are then the
-// lower and the upper bytes of words, beside weights that are laid in the same way.
+// This target has no byte shuffle, so each output loads four adjacent taps. Even and odd taps are the lower and upper
+// bytes of words, and the weights are arranged alike.
 inline Vector load_four_outputs(const uint8_t* source, const int32_t* places) {
   int32_t taps[4];
   for (int output = 0; output < 4; ++output) __builtin_memcpy(&taps[output], source + places[output], sizeof taps[0]);
@@ -105,7 +105,7 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t sour
     Vector sums[kCount];
     for (int row = 0; row < kCount; ++row) sums[row] = zero();
     for (int begin = 0; begin < kTaps; begin += 4) {
-      // The last load of six taps begins two taps early, and those have no weight in it.
+      // The last load of six taps begins two taps early; the repeated taps have weight 0 there.
       const int first = begin + 4 <= kTaps ? begin : kTaps - 4;
       Vector of_tap[4];
       for (int tap = 0; tap < 4; ++tap) {
@@ -171,9 +171,9 @@ void resample_across_rows(const AcrossPlan& plan, const uint8_t* source, ptrdiff
   draw(plan, source, source_stride, target, target_stride, count);
 }
 
-// What is added before the fraction is cut off: the thresholds of a 2x2 ordered dither, 1/8 to 7/8 of a level. Plain
-// rounding errs alike over a whole slope, which a slow move shows as a tremble of its shapes (and a fade as bands).
-// Values without a fraction stay as they are.
+// Added before the fraction is truncated: thresholds of a 2x2 ordered dither, 1/8 to 7/8 of a level. Plain rounding
+// has the same error over a whole gradient, which makes shapes tremble in a slow move (and shows bands in a fade).
+// Values without a fraction do not change.
 inline int threshold(int row, int column) {
   constexpr int kEighths[4] = {1, 5, 7, 3};
   return kEighths[row % 2 * 2 + column % 2] << (kDownBits - 3);
@@ -202,7 +202,7 @@ void down_columns(const int16_t* const* sources, const int16_t* weights, int los
     const Vector round = pairs(even, odd);
     int column = 0;
     for (; column + VP_VECTOR <= width; column += VP_VECTOR) draw(column, of_tap, round);
-    // The rest together with some of what is drawn already.
+    // The last vector redraws some outputs of the one before.
     if (column < width) draw(width - VP_VECTOR, of_tap, width % 2 ? pairs(odd, even) : round);
     return;
   }

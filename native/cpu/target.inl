@@ -1,5 +1,5 @@
-// The rows of one target. A file that defines VP_TARGET (its name) and VP_TABLE (the table's function) includes
-// this once; everything but that function stays inside the file.
+// The row functions of one target. A file that defines VP_TARGET (its name) and VP_TABLE (the table's function)
+// includes this once; everything except that function has internal linkage.
 #include "cpu/rows.h"
 
 #include "cpu/blend_rows.inl"

@@ -11,11 +11,11 @@ namespace {
 
 constexpr int kOpen = 1, kClose = 0;                // VP_MIDDLE, VP_CIRCLE
 constexpr int kCrop = 1;                            // VP_EDGE
-constexpr int kSlide = 0, kCover = 1, kReveal = 2;  // VP_SPANS: which pictures move: both, the second, the first
+constexpr int kSlide = 0, kCover = 1, kReveal = 2;  // VP_SPANS: both pictures move, only the second, only the first
 constexpr int kBlack = 0, kWhite = 1, kGrey = 2;    // VP_THROUGH
 constexpr int kFast = 0, kSlow = 1;                 // VP_BY_DIFFERENCE
 
-// xfade's levels: the whole range of a byte, and chroma without colour.
+// xfade's levels: full byte range, neutral chroma.
 constexpr int kBlackLuma = 0, kWhiteLuma = 255, kNeutral = 128;
 
 }  // namespace
@@ -100,7 +100,7 @@ int32_t as_weight(double value) { return static_cast<int32_t>(std::lround(value 
 int64_t as_place(double value) { return std::llround(value * 4294967296.0); }
 int whole(int length, float part) { return static_cast<int>(static_cast<float>(length) * part); }
 
-// The part [low, high) of a line of which the first picture is shown; one that reaches the end covers its last sample.
+// The range [low, high) of a line that shows the first picture; if it reaches the end, it includes the last sample.
 void set_part(int32_t& low, int32_t& high, int from, int to, int length) {
   low = std::clamp(from, 0, length);
   high = std::clamp(to, 0, length);
@@ -125,7 +125,7 @@ void prepare_edge(TransitionFrame& frame, const TransitionRecord& record, float 
   side(frame.low_y, frame.high_y, record.y, height);
 }
 
-// A soft edge: the second picture by the smoothstep of 1 + place - 2p, place 0 to 1.
+// A soft edge: the second picture's weight is the smoothstep of 1 + place - 2p, place 0 to 1.
 void prepare_soft(TransitionFrame& frame, const TransitionRecord& record, double p, int width, int height) {
   double base = 1 - 2 * p;
   const auto side = [&base](int towards, int length) {
@@ -148,7 +148,7 @@ void prepare_middle(TransitionFrame& frame, const TransitionRecord& record, doub
   frame.opposite = 1;
 }
 
-// Places counted from the side that the transition moves to, in half pixels (or pixels, for bands).
+// Measure positions from the side that the transition moves to, in half pixels (for bands: in pixels).
 void set_sides(TransitionFrame& frame, const TransitionRecord& record, int last_x, int last_y) {
   frame.start_x = record.x > 0 ? last_x : 0;
   frame.sign_x = record.x > 0 ? -1 : 1;
@@ -219,7 +219,7 @@ void prepare_spans(TransitionFrame& frame, const TransitionRecord& record, float
   const int length = record.x ? width : height;
   const int moved = whole(length, p);
   frame.varies = record.x ? VP_ACROSS : VP_DOWN;
-  const bool backward = record.x + record.y < 0;  // the first picture lies before the second
+  const bool backward = record.x + record.y < 0;  // the first picture is left of or above the second
   frame.split = backward ? moved : length - moved;
   frame.near_picture = backward ? 0 : 1;
   frame.far_picture = 1 - frame.near_picture;
@@ -232,7 +232,7 @@ void prepare_spans(TransitionFrame& frame, const TransitionRecord& record, float
 void prepare_squeeze(TransitionFrame& frame, const TransitionRecord& record, float p, int width, int height) {
   const int length = record.x ? width : height;
   int low = 0, high = 0;
-  // The ends, in float as xfade has them: they often fall on a line.
+  // The ends are computed in float, as in xfade, because they often fall exactly on a line.
   for (int line = 0; line < length; ++line) {
     const float place = 0.5f + (static_cast<float>(line) / static_cast<float>(length) - 0.5f) / p;
     if (place >= 0 && place <= 1) {
@@ -246,7 +246,7 @@ void prepare_squeeze(TransitionFrame& frame, const TransitionRecord& record, flo
   (record.x ? frame.high_x : frame.high_y) = high;
   const double part = std::max<double>(p, 1e-6);
   frame.place_x = as_place(0.5 * (length - 1));
-  // Where nothing is shown of it, no place counts, and a step that grows without end would not fit.
+  // If nothing of it is shown the step is unused, and would overflow as p approaches 0.
   frame.step_x = high == 0 ? 0 : as_place((length - 1) / (2 * length * part));
 }
 
@@ -323,7 +323,7 @@ TransitionFrame prepare_transition(const TransitionRecord& record, float p, int 
 
 namespace {
 
-// xfade's number of each line: the fraction of a large multiple of its sine, in float.
+// xfade's number for each line: the fraction of a large multiple of its sine, in float.
 void make_noise(std::vector<int32_t>& noise, int count, float frequency) {
   noise.resize(count);
   for (int line = 0; line < count; ++line) {

@@ -1,5 +1,5 @@
-// Rows of the transitions; the formulas are those of pixel/transitions.h. Columns are taken kColumns at a time, so that
-// what does not differ from row to row is made once for all rows.
+// Rows of the transitions, with the formulas of pixel/transitions.h. Columns are drawn kColumns at a time, so that
+// values that are equal in all rows are computed once.
 #include "cpu/vector.inl"
 
 namespace vp {
@@ -8,12 +8,12 @@ namespace {
 constexpr int kColumns = 1024;
 
 struct Rectangle {
-  int left, columns, top, rows;  // of the plane; target is its first row
+  int left, columns, top, rows;  // in the plane; target points at its first row
   uint8_t* target;
   ptrdiff_t stride;
 };
 
-// vp_mix of two rows: each column with a weight of its own, or all with the first.
+// vp_mix of two rows, with a weight for each column or (kOne) the same weight for all.
 template <bool kOne>
 void mix_columns(uint8_t* target, const uint8_t* first, const uint8_t* second, const int16_t* weights, int count) {
 #if defined(VP_VECTOR)
@@ -30,7 +30,7 @@ void mix_columns(uint8_t* target, const uint8_t* first, const uint8_t* second, c
   };
   if (count >= VP_VECTOR) {
     for (int x = 0; x + VP_VECTOR <= count; x += VP_VECTOR) draw(x);
-    // The rest together with some of what is drawn already.
+    // The last vector redraws some columns of the one before.
     if (count % VP_VECTOR) draw(count - VP_VECTOR);
     return;
   }
@@ -90,7 +90,7 @@ void fill_weights(const TransitionFrame& frame, const TransitionPlane& plane, in
                                     : (frame.shift_x ? fill_wind<0, 1> : fill_wind<0, 0>);
     fill(frame, plane, left, row, count, weights);
   } else if ((kFormula == VP_DISSOLVE || kFormula == VP_DISC) && frame.shift_x == 0) {
-    // A sample of luma is one pixel.
+    // A luma sample covers one pixel.
     for (int x = 0; x < count; ++x) {
       const bool shown = kFormula == VP_DISC ? vp_in_disc(&frame, left + x, row)
                                              : vp_chance(left + x, row) >= frame.limit;
@@ -157,7 +157,7 @@ void by_difference(const TransitionFrame& frame, const TransitionPlane& plane, c
   }
 }
 
-// The difference of a chroma plane on a row of luma, for samples start - 2 to start + count + 1.
+// The pictures' difference in a chroma plane on a luma row, for samples start - 2 to start + count + 1.
 void chroma_differences(const TransitionFrame& frame, const TransitionPlane& plane, int index, int luma_row, int start,
                         int count, int16_t* differences) {
   const int last_row = (frame.luma_height - 1) / 2, last_column = (frame.luma_width - 1) / 2;
@@ -180,7 +180,7 @@ void chroma_differences(const TransitionFrame& frame, const TransitionPlane& pla
   for (int x = 0; x < count; ++x) differences[2 + x] = at(start + x);
 }
 
-// For luma pixels 2 * start on, of `count` chroma samples: 1 where the pictures lie near one another.
+// For the luma pixels of `count` chroma samples, from 2 * start: 1 if the pictures are close to each other.
 void near_row(const TransitionFrame& frame, const TransitionPlane& plane, int luma_row, int start, int count,
               int16_t* near) {
   alignas(64) int16_t u[kColumns + 4], v[kColumns + 4];
@@ -223,8 +223,8 @@ void distance(const TransitionFrame& frame, const TransitionPlane& plane, const 
   }
 }
 
-// Whole rows: sums of the mix up to each luma pixel, and from their differences the means. A chroma row is taken with
-// each sample over the luma pixels that it covers.
+// Whole rows: prefix sums of the mix over luma pixels, whose differences give the means. In a chroma row each
+// sample counts for the luma pixels that it covers.
 template <int kShift>
 void blur(const TransitionFrame& frame, const TransitionPlane& plane, const Rectangle& part) {
   const int width = frame.luma_width, size = frame.size;
@@ -264,7 +264,7 @@ void blur(const TransitionFrame& frame, const TransitionPlane& plane, const Rect
 
 // -- places ---------------------------------------------------------------------------------------
 
-// A row of samples from two rows of one or two pictures (of luma: from one).
+// A row of samples from two rows of one or two pictures (luma: from one row).
 inline void mean_row(uint8_t* target, const uint8_t* one, const uint8_t* two, int count) {
   if (one == two) {
     __builtin_memcpy(target, one, count);
@@ -273,7 +273,7 @@ inline void mean_row(uint8_t* target, const uint8_t* one, const uint8_t* two, in
   }
 }
 
-// Slide, cover, reveal and squeeze, where whole rows move.
+// Slide, cover, reveal and squeeze when whole rows move.
 void moved_down(const TransitionFrame& frame, const TransitionPlane& plane, const Rectangle& part) {
   for (int row = 0; row < part.rows; ++row) {
     const int y = part.top + row;
@@ -285,7 +285,7 @@ void moved_down(const TransitionFrame& frame, const TransitionPlane& plane, cons
   }
 }
 
-// The same, where whole columns move: runs of neighbours that stay neighbours are copied, the rest is taken one by one.
+// The same when whole columns move: runs that stay contiguous are copied, other pixels are read one by one.
 void moved_across(const TransitionFrame& frame, const TransitionPlane& plane, const Rectangle& part) {
   int32_t ones[kColumns + 1], twos[kColumns + 1];
   for (int x = 0; x < part.columns; ++x) {
@@ -342,7 +342,7 @@ void zoom(const TransitionFrame& frame, const TransitionPlane& plane, const Rect
                                                  frame.luma_width, plane.width)
                               : vp_zoom_place(frame.place_x, frame.step_x, one, frame.luma_width);
   }
-  int made = -1;  // the place of the row in `enlarged`
+  int made = -1;  // the row's position in `enlarged`
   for (int row = 0; row < part.rows; ++row) {
     const int y = part.top + row;
     const int32_t one = y << frame.shift_y;

@@ -1,5 +1,5 @@
-// The widest vector of bytes that a target knows, and the few things done with it. Halves made by `low_words` and
-// `high_words` are put together again by `pack`, in whatever order the instructions lay them.
+// A target's widest byte vector and the operations on it. Halves made by `low_words` and `high_words` are joined
+// by `pack`, in the order that the instructions of the target use.
 #pragma once
 
 #if defined(__AVX2__)
@@ -45,12 +45,12 @@ inline Vector exclusive_or(Vector one, Vector other) { return _mm_xor_si128(one,
 #endif
 
 inline Vector words(int value) { return VP_VECTOR_OF(set1_epi16)(static_cast<int16_t>(value)); }
-// `even` and `odd` in turns.
+// `even` and `odd` interleaved.
 inline Vector pairs(int even, int odd) {
   return VP_VECTOR_OF(set1_epi32)((even & 0xFFFF) | static_cast<int32_t>(static_cast<uint32_t>(odd) << 16));
 }
 inline Vector bytes(int value) { return VP_VECTOR_OF(set1_epi8)(static_cast<char>(value)); }
-// Words of which `above` is the upper byte and `below` the lower.
+// Words with `above` as the upper byte and `below` as the lower.
 inline Vector low_words(Vector above, Vector below) { return VP_VECTOR_OF(unpacklo_epi8)(below, above); }
 inline Vector high_words(Vector above, Vector below) { return VP_VECTOR_OF(unpackhi_epi8)(below, above); }
 inline Vector add(Vector one, Vector other) { return VP_VECTOR_OF(add_epi16)(one, other); }
@@ -71,7 +71,7 @@ inline Vector share_of(Vector one, Vector other) {
   return add(high_signed(four, other), shift<15>(_mm_mullo_epi16(four, other)));
 #endif
 }
-// Half a vector of bytes as words in their order.
+// Half a vector of bytes as words, in order.
 inline Vector load_words(const uint8_t* from) {
 #if defined(__AVX512BW__)
   return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
@@ -81,7 +81,7 @@ inline Vector load_words(const uint8_t* from) {
   return low_words(zero(), _mm_loadl_epi64(reinterpret_cast<const Vector*>(from)));
 #endif
 }
-// Words as bytes in their order; less than 0 becomes 0, more than 255 becomes 255.
+// Words as bytes, in order, clamped to 0 to 255.
 inline Vector pack_in_order(Vector one, Vector two) {
 #if defined(__AVX512BW__)
   return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), pack(one, two));

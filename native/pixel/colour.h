@@ -4,11 +4,11 @@
 
 #include "pixel/fixed.h"
 
-// Weights in 1/65536 of a level for each level of R, G, B. The chroma weights sum to 0, so that grey has no colour.
+// Weights in 1/65536 of a level for each level of R, G, B. The chroma weights sum to 0, so grey has no colour.
 #define VP_LUMA_RED 11966
 #define VP_LUMA_GREEN 40254
 #define VP_LUMA_BLUE 4064
-#define VP_CHROMA_MOST 28784  // of B in U, of R in V
+#define VP_CHROMA_MOST 28784  // weight of B in U and of R in V
 #define VP_U_RED 6596
 #define VP_U_GREEN 22188
 #define VP_V_GREEN 26145
@@ -25,11 +25,11 @@ VP_PIXEL uint8_t vp_luma(uint8_t red, uint8_t green, uint8_t blue) {
   return static_cast<uint8_t>(static_cast<uint16_t>(vp_luma_256(red, green, blue) + 128) >> 8);
 }
 
-// A chroma sample of 4:2:0 lies on an even column (H.264's default place: left), halfway between two rows. These
-// are its weights along a row; they and the two rows make a sum of 8.
+// A 4:2:0 chroma sample lies on an even column (H.264's default position: left), halfway between two rows. These
+// are its weights along a row; over two rows they sum to 8.
 VP_PIXEL int32_t vp_chroma_sum(int32_t left, int32_t middle, int32_t right) { return left + 2 * middle + right; }
 
-// Chroma of such sums, 0 to 8 * 255 in each channel.
+// Chroma from such sums, 0 to 8 * 255 in each channel.
 VP_PIXEL uint8_t vp_chroma(uint16_t most, uint16_t one, uint16_t weight_one, uint16_t other, uint16_t weight_other) {
   const uint16_t colour = static_cast<uint16_t>(vp_high(static_cast<uint16_t>(most << 5), VP_CHROMA_MOST) -
                                                 vp_high(static_cast<uint16_t>(one << 5), weight_one) -

@@ -1,4 +1,4 @@
-// Whole-number arithmetic that the CPU rows and the CUDA kernels share word for word.
+// Integer arithmetic in plain C, for the CPU rows and for CUDA kernels.
 #pragma once
 
 #include <stdint.h>
@@ -15,7 +15,7 @@ VP_PIXEL int32_t vp_min(int32_t a, int32_t b) { return a < b ? a : b; }
 VP_PIXEL int32_t vp_max(int32_t a, int32_t b) { return a > b ? a : b; }
 VP_PIXEL int32_t vp_clamp(int32_t value, int32_t low, int32_t high) { return vp_min(vp_max(value, low), high); }
 
-// The high half of a product of 16 bits. The casts are what lets a compiler take the multiplier that makes no more.
+// The high half of a product of 16-bit values. The casts let compilers use a multiplier that returns only that half.
 VP_PIXEL uint16_t vp_high(uint16_t one, uint16_t other) {
   return static_cast<uint16_t>((static_cast<uint32_t>(one) * other) >> 16);
 }

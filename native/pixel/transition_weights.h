@@ -1,9 +1,9 @@
-// Transitions that show the first picture by a weight of place and progress, and the second by the rest.
+// Transitions that mix the pictures with a weight that depends on place and progress.
 #pragma once
 
 #include "pixel/transitions.h"
 
-// The smoothstep 3t² - 2t³ of a value with VP_LINE_BITS, cut to 0 to 1; 30 fraction bits.
+// The smoothstep 3t² - 2t³ of a value with VP_LINE_BITS, clamped to 0 to 1; 30 fraction bits.
 VP_PIXEL int32_t vp_smooth_fine(int32_t value) {
   const int32_t t = vp_clamp(value, 0, 1 << VP_LINE_BITS) >> (VP_LINE_BITS - 15);
   return ((t * t) >> 15) * (3 * 32768 - 2 * t);
@@ -13,7 +13,7 @@ VP_PIXEL int32_t vp_smooth(int32_t value) { return (vp_smooth_fine(value) + (1 <
 
 VP_PIXEL int32_t vp_abs(int32_t value) { return value < 0 ? -value : value; }
 
-// The middle of the luma pixels that a sample covers, in half pixels; a picture of odd size ends inside a sample.
+// The centre of the luma pixels that a sample covers, in half pixels; a picture of odd size ends inside a sample.
 VP_PIXEL int32_t vp_middle_x(const TransitionFrame* frame, int32_t x) {
   return vp_min(x * frame->unit_x + frame->offset_x, 2 * (frame->luma_width - 1));
 }
@@ -21,7 +21,7 @@ VP_PIXEL int32_t vp_middle_y(const TransitionFrame* frame, int32_t y) {
   return vp_min(y * frame->unit_y + frame->offset_y, 2 * (frame->luma_height - 1));
 }
 
-// The last luma pixels that a sample covers.
+// The last luma pixel that a sample covers.
 VP_PIXEL int32_t vp_last_x(const TransitionFrame* frame, int32_t x) {
   return vp_min((x << frame->shift_x) + (1 << frame->shift_x), frame->luma_width) - 1;
 }
@@ -29,7 +29,7 @@ VP_PIXEL int32_t vp_last_y(const TransitionFrame* frame, int32_t y) {
   return vp_min((y << frame->shift_y) + (1 << frame->shift_y), frame->luma_height) - 1;
 }
 
-// How much of a sample lies in [low, high).
+// The share of a sample that lies in [low, high).
 VP_PIXEL int32_t vp_covered(int32_t place, int32_t shift, int32_t low, int32_t high) {
   const int32_t start = place << shift;
   const int32_t stop = start + (1 << shift);
@@ -58,8 +58,8 @@ VP_PIXEL int32_t vp_weight_diagonal(const TransitionFrame* frame, int32_t x, int
   return vp_smooth(frame->base + slope * (frame->start_x + frame->sign_x * vp_middle_x(frame, x)));
 }
 
-// Whether the first picture shows on a line of `length` lines. Both sides are often equal, so that the smoothstep must
-// be finer here: 40 fraction bits.
+// Whether the first picture shows on one of `length` lines. Both sides are often equal, so the smoothstep must be
+// finer here: 40 fraction bits.
 VP_PIXEL int32_t vp_slice_shows(const TransitionFrame* frame, int32_t line, int32_t slope, int32_t length) {
   const int64_t t = vp_clamp(frame->base + slope * line, 0, 1 << VP_LINE_BITS);
   const int64_t opened = ((t * t >> VP_LINE_BITS) * (((int64_t)3 << VP_LINE_BITS) - 2 * t) >> 16) | (t > 0);
@@ -79,7 +79,7 @@ VP_PIXEL int32_t vp_weight_slice(const TransitionFrame* frame, int32_t x, int32_
   return shown * (VP_WEIGHT_ONE / 2);
 }
 
-// A line of luma has a shift of its own; a sample of chroma takes the mean of the two that it covers.
+// Each luma line has its own shift; a chroma sample takes the mean of the two lines that it covers.
 VP_PIXEL int32_t vp_weight_wind(const TransitionFrame* frame, const TransitionPlane* plane, int32_t x, int32_t y,
                                 int32_t across, int32_t shift) {
   const int32_t line =
@@ -90,7 +90,7 @@ VP_PIXEL int32_t vp_weight_wind(const TransitionFrame* frame, const TransitionPl
   return (vp_smooth(line - plane->noise[one]) + vp_smooth(line - plane->noise[two]) + 1) >> 1;
 }
 
-// A number of 16 bits for each pixel of luma.
+// A 16-bit hash for each luma pixel.
 VP_PIXEL int32_t vp_chance(int32_t x, int32_t y) {
   uint32_t value = (uint32_t)x * 0x9E3779B1u + (uint32_t)y * 0x85EBCA77u;
   value ^= value >> 15;
@@ -124,8 +124,8 @@ VP_PIXEL int32_t vp_weight_disc(const TransitionFrame* frame, int32_t x, int32_t
 #define VP_HALF_PI 421657428  // VP_LINE_BITS
 
 // -- around the middle ----------------------------------------------------------------------------
-// Length and angle of (across, down) come from the ratio of the smaller to the larger. Only that ratio needs a
-// division, and it is a product with the reciprocal of a column or of a row.
+// Length and angle of (across, down) come from the ratio of the smaller to the larger. Only the ratio needs a
+// division, done as a product with the reciprocal of a column or a row.
 
 VP_PIXEL int32_t vp_reciprocal(int32_t place) { return place == 0 ? 0 : (1 << 30) / vp_abs(place); }
 
@@ -162,11 +162,11 @@ VP_PIXEL int32_t vp_weight_circle(const TransitionFrame* frame, int32_t across, 
   across = vp_abs(across);
   down = vp_abs(down);
   const int32_t stretch = vp_stretch(vp_ratio(across, down, of_across, of_down));
-  const int32_t larger = (vp_max(across, down) * frame->slope_x) >> 14;  // of the reach, 15 fraction bits
+  const int32_t larger = (vp_max(across, down) * frame->slope_x) >> 14;  // relative to the reach, 15 fraction bits
   return vp_smooth(frame->base + ((larger * stretch) >> (30 - VP_LINE_BITS)));
 }
 
-// The angle from straight down, counted towards the right: -pi to pi.
+// The angle from straight down towards the right: -pi to pi.
 VP_PIXEL int32_t vp_weight_radial(const TransitionFrame* frame, int32_t across, int32_t down, int32_t of_across,
                                   int32_t of_down) {
   const int32_t right = vp_abs(across), below = vp_abs(down);
@@ -174,11 +174,11 @@ VP_PIXEL int32_t vp_weight_radial(const TransitionFrame* frame, int32_t across, 
   angle = right > below ? VP_HALF_PI - angle : angle;
   angle = down < 0 ? 2 * VP_HALF_PI - angle : angle;
   const int32_t weight = vp_smooth(frame->base + (across < 0 ? -angle : angle));
-  // The angle jumps from -pi to pi inside a chroma sample that lies half a pixel left of the middle.
+  // The angle jumps from -pi to pi inside a chroma sample half a pixel left of the centre.
   return across == -1 ? (weight + vp_smooth(frame->base + angle) + 1) >> 1 : weight;
 }
 
-// The weight of the first picture in one sample of a plane.
+// The weight of the first picture for one sample of a plane.
 VP_PIXEL int32_t vp_weight(int32_t formula, const TransitionFrame* frame, const TransitionPlane* plane, int32_t x,
                            int32_t y) {
   const int32_t across = vp_middle_x(frame, x) - frame->centre_x;

@@ -8,7 +8,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from benchmarks.by_hand import perspective_argv, zoompan_argv
+from benchmarks.handwritten import perspective_argv, zoompan_argv
 from benchmarks.jitter import (
     BACKWARD_PX,
     Points,
@@ -87,7 +87,7 @@ def test_a_blob_counts_until_its_window_leaves_the_frame() -> None:
 
 @pytest.mark.parametrize("frames", [0, 2])
 def test_too_few_frames_are_an_error(frames: int) -> None:
-    with pytest.raises(ValueError, match="3 or more"):
+    with pytest.raises(ValueError, match="at least 3"):
         jitter_of(np.zeros((frames, 4, 2)))
 
 

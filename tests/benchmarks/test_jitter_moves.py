@@ -8,7 +8,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from benchmarks.by_hand import Move
+from benchmarks.handwritten import Move
 from benchmarks.jitter import Points, blob_centres, blob_workload, follow, measure_luma
 from benchmarks.jitter_moves import drawers, moves, view
 from benchmarks.report import moves_table

@@ -74,7 +74,7 @@ def test_the_peer_of_the_resampling_draws_the_same_picture() -> None:
     assert scaled.std() == pytest.approx(target[0].std(), rel=0.1)
 
 
-def test_all_kernels_are_measured_and_told() -> None:
+def test_all_kernels_are_measured_and_reported() -> None:
     found = measure_kernels(calls=1, every_transition=False)
     names = {row["kernel"] for row in found["rows"]}
     assert {"resample_frame, step 1.2", "rgb_to_yuv", "fade", "transition fade"} <= names

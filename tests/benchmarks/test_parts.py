@@ -59,7 +59,7 @@ def drawn_frames(plan: VideoPlan) -> list[np.ndarray]:
     return [frame.copy() for frame in plan.frames.compositor.frames(whole, threads=1, children=Children())]
 
 
-def test_a_plan_is_made_as_told(plan: VideoPlan, work: Workload) -> None:
+def test_a_plan_follows_the_options(plan: VideoPlan, work: Workload) -> None:
     assert plan.frames.timeline.frame_count == work.frames
     assert (plan.encoding.settings.width_px, plan.encoding.settings.height_px) == (180, 320)
     assert plan.encoding.settings.options["crf"] == "21"

@@ -77,5 +77,5 @@ def test_names_are_escaped_and_told_in_the_title() -> None:
 
 
 def test_results_without_speeds_are_an_error() -> None:
-    with pytest.raises(ValueError, match="'memory' hold no section 'speed'"):
+    with pytest.raises(ValueError, match="'memory' has no section 'speed'"):
         draw({"name": "memory"})

@@ -12,11 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from video_pipeline.engine.api.stages import SceneComposer
-from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.compose import Composition, check_fonts, compose
+from video_pipeline.engine.compose import Composition, compose
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.errors import ConfigError, StoryError
+from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.story import parse_story
 from video_pipeline.engine.timeline import AudioTrack, Footage, Still
 from video_pipeline.filters.geometry import Camera, Rect
@@ -403,19 +402,6 @@ def test_a_relative_font_file_is_taken_from_the_story_s_folder() -> None:
     assets = StoryAssets((SceneAssets("a", STILL),))
     timeline = compose(story, story.scenes or (), assets, config=Config(), base=Path("/stories")).timeline
     assert timeline.captions[0].font == "/stories/f/My.ttf"
-
-
-def test_an_unknown_font_names_its_scene_or_its_key(tmp_path: Path) -> None:
-    story = parse_story(
-        {"title": "T", "scenes": [{"scene_id": "a"}, {"scene_id": "b", "font": "Wingless Gothic"}]}
-    )
-    fonts = FontCatalogue()
-    with pytest.raises(StoryError, match=r"scenes\[1\] \(scene_id 'b'\): field 'font': .*Wingless Gothic"):
-        check_fonts(story.scenes or (), Config(), fonts, base=tmp_path)
-    config = load_config({"scenes": {"text_font": "Wingless Gothic"}}, environ=False)
-    with pytest.raises(ConfigError, match=r"scenes\.text_font: .*Wingless Gothic"):
-        check_fonts((story.scenes or ())[:1], config, fonts, base=tmp_path)
-    check_fonts((story.scenes or ())[:1], Config(), fonts, base=tmp_path)
 
 
 def test_music_lies_under_the_whole_at_its_level() -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import samples
 from tests.support.jobs import RESULT_FIELDS
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.errors import ConfigError, InputError, StoryError
 from video_pipeline.engine.events import Event
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.outputs.paths import OutputPaths
@@ -208,11 +209,41 @@ def test_output_names_are_all_of_one_family() -> None:
     assert outputs.manifest == Path("folder/My Story.manifest.json")
 
 
-def test_letters_that_no_font_has_are_warned_of_with_the_scene(tmp_path: Path) -> None:
+def test_letters_that_no_font_has_are_an_error_before_anything_is_made(tmp_path: Path) -> None:
     config = load_config({**SMALL, "tts": {"service": "none"}})
-    scene = {"scene_id": "far", "text": "Tea is \u8336 there", "duration": 0.5}
-    result = render_story(parse_story({"title": "T", "scenes": [scene]}), tmp_path / "a.mp4", config=config)
-    assert any("scene 'far': no font here has \u8336" in warning for warning in result.warnings)
+    story = parse_story(
+        {"title": "T", "scenes": [{"scene_id": "far", "text": "Tea is \u8336 there", "duration": 0.5}]}
+    )
+    seen: list[Event] = []
+    with pytest.raises(StoryError, match=r"scene_id 'far'\): field 'text': no font here has \u8336 \(Han\)"):
+        render_story(story, tmp_path / "a.mp4", config=config, on_event=seen.append)
+    assert seen == []
+    lenient = config.override("error_handling", policy="lenient")
+    (warning,) = render_story(story, tmp_path / "a.mp4", config=lenient).warnings
+    assert warning.endswith("an empty box is drawn for each")
+
+
+def test_a_watermark_that_cannot_be_read_is_an_error_or_left_out(tmp_path: Path) -> None:
+    config = load_config({**SMALL, "watermark": {"image": str(tmp_path / "gone.png")}})
+    story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "duration": 0.5}]})
+    with pytest.raises(ConfigError, match=r"watermark\.image: .*gone\.png: does not exist"):
+        render_story(story, tmp_path / "a.mp4", config=config)
+    lenient = config.override("error_handling", policy="lenient")
+    (warning,) = render_story(story, tmp_path / "a.mp4", config=lenient).warnings
+    assert warning.endswith("; there is no watermark")
+
+
+def test_a_title_is_drawn_with_the_font_of_the_captions_if_only_that_has_its_letters(tmp_path: Path) -> None:
+    own = samples.font_with("\u8336", tmp_path / "own.ttf")
+    scene = {"scene_id": "a", "duration": 0.5}
+    story = parse_story({"title": "\u8336", "scenes": [scene]})
+    pictures = []
+    for font in ("Arial-Bold", str(own)):
+        config = load_config({**SMALL, "scenes": {"text_font": font}})
+        result = render_story(story, tmp_path / "a.mp4", config=config)
+        assert bool(result.warnings) is (font == "Arial-Bold")
+        pictures.append(result.outputs.thumbnail.read_bytes())
+    assert pictures[0] != pictures[1]
 
 
 def test_a_watermark_is_recorded_and_what_the_compositor_leaves_out_is_warned_of(tmp_path: Path) -> None:
@@ -227,7 +258,7 @@ def test_a_watermark_is_recorded_and_what_the_compositor_leaves_out_is_warned_of
     )
     scene = {"scene_id": "one", "text": "Go", "duration": 0.5, "animation": "pop"}
     result = render_story(parse_story({"title": "T", "scenes": [scene]}), tmp_path / "a.mp4", config=config)
-    assert "animation 'pop' of scene 'one' is drawn by the native compositor only; fade_in is drawn" in (
+    assert "animation 'pop' of scene 'one' needs the native compositor; fade_in is drawn instead" in (
         result.warnings
     )
     manifest = json.loads(result.outputs.manifest.read_text())

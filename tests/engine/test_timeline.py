@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,8 +18,6 @@ from video_pipeline.engine.timeline import (
     MAX_SEGMENT_SECONDS,
     AudioTrack,
     Caption,
-    CaptionAnimation,
-    CaptionPosition,
     Clip,
     Footage,
     Still,
@@ -133,7 +131,7 @@ def test_neighbours_share_their_transition_and_no_frame_shows_three_clips(timing
 
 @settings(deadline=None)
 @given(any_timings())
-def test_only_default_transitions_are_shortened_and_each_time_it_is_said(timings: list[SceneTiming]) -> None:
+def test_only_default_transitions_are_shortened_each_with_a_warning(timings: list[SceneTiming]) -> None:
     try:
         placement = place_scenes(timings, fps=FPS)
     except StoryError:
@@ -355,25 +353,20 @@ def test_a_chapter_ends_where_the_next_begins() -> None:
     ]
 
 
-def test_a_clip_without_a_camera_stands_on_as_much_as_the_canvas_shows() -> None:
+def test_a_clip_without_a_camera_shows_the_largest_part_that_fills_the_canvas() -> None:
     wide = Still(Path("a.png"), 2000, 1000, "")
 
-    def standing(**options: Any) -> Camera:
-        return Clip("a", FrameRange(0, 9), wide, **options).standing_or_moving(1.0)
+    def camera_of(**options: Any) -> Camera:
+        return Clip("a", FrameRange(0, 9), wide, **options).effective_camera(1.0)
 
     half, whole = Rect(0.25, 0, 0.5, 1), Rect(0, 0, 1, 1)
-    assert standing() == standing(fit="cover") == Camera(half, half)
-    assert standing(fit="contain") == standing(fit="blur") == Camera(whole, whole)
+    assert camera_of() == camera_of(fit="cover") == Camera(half, half)
+    assert camera_of(fit="contain") == camera_of(fit="blur") == Camera(whole, whole)
     moving = Camera(half, whole, "cubic")
-    assert standing(camera=moving) == moving
+    assert camera_of(camera=moving) == moving
 
 
-def test_positions_and_animations_are_those_of_the_story_format() -> None:
-    assert get_args(CaptionPosition) == ("top", "center", "bottom")
-    assert get_args(CaptionAnimation) == ("none", "fade_in", "fade", "slide_up", "pop", "typewriter")
-
-
-def test_what_is_not_said_is_plain() -> None:
+def test_the_defaults_are_plain() -> None:
     clip = Clip("a", FrameRange(0, 9), STILL)
     assert (clip.fit, clip.camera, clip.fade_in_frames, clip.fade_out_frames) == ("cover", None, 0, 0)
     assert STILL.demuxer == "png_pipe"

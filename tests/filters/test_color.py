@@ -215,6 +215,21 @@ def test_a_clip_of_any_primaries_and_transfer_comes_out_in_bt709(
             assert np.abs(seen - patch).max() <= (6 if kind in ("hlg", "pq") else 3), f"{patch}: {seen}"
 
 
+@pytest.mark.parametrize("primaries", ["smpte431", "smpte432", "bt2020", "smpte170m"])
+@pytest.mark.parametrize("fit", ["cover", "blur"])
+def test_greys_stay_grey_whatever_white_the_primaries_have(tmp_path: Path, primaries: str, fit: str) -> None:
+    path = tmp_path / "c.mkv"
+    tags = f"setparams=color_primaries={primaries}:color_trc=bt709:colorspace=bt709:range=tv"
+    grey = "color=0xC0C0C0:s=64x64:d=0.2,format=yuv444p10le"
+    run_ffmpeg("-f", "lavfi", "-i", grey, "-vf", tags, "-c:v", "ffv1", path)
+    footage = probe_footage(path, VideoSpec(path="c.mkv")).footage
+    for size in ((64, 64), (64, 62)):
+        timeline = timeline_of([clip_of(footage, 0, 1, fit=fit)], size_px=size)
+        _, u, v = planes(draw(compositor_of(timeline))[0])
+        assert np.abs(u[8:-8, 8:-8].astype(int) - 128).max() <= 1
+        assert np.abs(v[8:-8, 8:-8].astype(int) - 128).max() <= 1
+
+
 def test_a_plain_clip_gets_no_filter_for_its_colours(tmp_path: Path) -> None:
     path = tmp_path / "c.mp4"
     tags = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")

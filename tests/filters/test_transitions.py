@@ -53,5 +53,5 @@ def test_a_transition_goes_from_the_first_scene_to_the_second_in_its_frames(
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(tmp_path: Path) -> None:
     stream = open_input(tmp_path / "a.png", demuxer="png_pipe")
-    with pytest.raises(ValueError, match="'custom': allowed are cut, fade, fadefast"):
+    with pytest.raises(ValueError, match="got 'custom'; allowed: cut, fade, fadefast"):
         xfade(stream, stream, name="custom", frames=6, fps=Fraction(30))

@@ -24,6 +24,7 @@ from video_pipeline.filters.typeset import (
     TextLayout,
     TextStyle,
     layout_text,
+    raster,
     rasterise,
 )
 from video_pipeline.filters.typeset.characters import bidi_levels, clusters, sanitise, visual_order
@@ -431,11 +432,11 @@ def test_a_weight_changes_the_stems() -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (TextStyle, {"size_px": 0}, "size_px: 0"),
-        (TextStyle, {"stroke_px": -1}, "stroke_px: -1"),
-        (TextStyle, {"line_height": float("nan")}, "line_height: nan"),
+        (TextStyle, {"size_px": 0}, "size_px: got 0"),
+        (TextStyle, {"stroke_px": -1}, "stroke_px: got -1"),
+        (TextStyle, {"line_height": float("nan")}, "line_height: got nan"),
         (TextStyle, {"color": (256, 0, 0, 255)}, "color: "),
-        (TextStyle, {"align": "middle"}, "'middle' is not one of left, center, right"),
+        (TextStyle, {"align": "middle"}, "align: got 'middle'; allowed: left, center, right"),
         (Shadow, {"blur_px": -2}, "shadow.blur_px"),
         (Box, {"padding_px": -1}, "box.padding_px"),
     ],
@@ -457,3 +458,12 @@ def test_a_file_that_is_not_a_font_is_named(tmp_path: Path) -> None:
                 max_width_px=100,
                 max_height_px=100,
             )
+
+
+def test_large_glyphs_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    raster._glyph_mask.cache_clear()
+    large = rasterise(set_text("Wide", size_px=raster._REMEMBERED_PX + 20)).image
+    assert raster._glyph_mask.cache_info().currsize == 0
+    monkeypatch.setattr(raster, "_REMEMBERED_PX", 1000)
+    assert rasterise(set_text("Wide", size_px=180)).image.tobytes() == large.tobytes()
+    assert raster._glyph_mask.cache_info().currsize > 0

@@ -1,1 +1,1 @@
-"""What several tests share: real programs run, real pictures decoded, and every tolerance."""
+"""Helpers that several tests share: real programs, real pictures, and all tolerances."""

@@ -1,4 +1,4 @@
-"""The same program in two processes, let go at the same moment."""
+"""Start the same program in several processes at the same moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a camera puts a point, by the formula u = z P - o and independent of the engine's own."""
+"""The position of a point on screen by the camera formula u = z P - o, independent of the engine's code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EASED: dict[str, Callable[[float], float]] = {
 def place(
     camera: Camera, point: Sequence[float], frame: int, frames: int, size_px: tuple[int, int]
 ) -> tuple[float, float]:
-    """Return where a point, in fractions of the picture, is on a screen of this size, in its pixels."""
+    """Return the screen position, in pixels, of a point given in fractions of the picture."""
     s = EASED[camera.easing](frame / (frames - 1))
     seen = []
     for axis, (near, near_size, far, far_size) in enumerate(

@@ -1,4 +1,4 @@
-"""What a writer asks of the disk, in order: which file was synced when, and when it was given its name."""
+"""Record the order in which a writer syncs and renames files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 @contextmanager
 def disk_calls(folder: Path) -> Iterator[list[str]]:
-    """Record syncs and renames below a folder while they are made.
+    """Record syncs and renames below a folder during the `with` block.
 
-    `sync FILE SIZE`, `sync FOLDER/` and `rename OLD -> NEW`; private names, which are random, are shortened to their
-    beginning: `.partial-*.json`.
+    Entries are `sync FILE SIZE`, `sync FOLDER/` and `rename OLD -> NEW`; the random part of private names is left
+    out: `.partial-*.json`.
     """
     calls: list[str] = []
     real_sync, real_replace, real_rename = os.fsync, os.replace, os.rename
@@ -54,5 +54,5 @@ def _public(name: str) -> str:
 
 
 def open_descriptors() -> int:
-    """Return how many descriptors this process has open."""
+    """Return the number of open file descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a listing of paths would open one more)

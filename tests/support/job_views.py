@@ -1,4 +1,4 @@
-"""Jobs as clients see them, made by hand."""
+"""Build jobs and events as clients see them."""
 
 from __future__ import annotations
 

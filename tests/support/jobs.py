@@ -1,4 +1,4 @@
-"""Nodes, jobs and clocks for tests of the job front end."""
+"""Nodes, jobs and clocks for tests of render nodes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from video_pipeline.engine.jobs.model import Job, NewJob, Priority
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 FAST_SECONDS = 30.0
-"""What anything may take that is done in a second or two on an idle machine."""
+"""Timeout for anything that takes a second or two on an idle machine."""
 
 RESULT_FIELDS = ("video_info", "warnings", "segments", "segments_from_cache", "timings")
-"""What a command and a job tell of a finished video, beside its files."""
+"""Fields that a command and a job report about a finished video, besides its files."""
 
 
 def node_settings(
     folder: Path, *, cache: Path | None = None, **sections: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the settings of a node that has everything in a folder, and renders small and quickly."""
+    """Return the settings of a node that keeps everything in a folder and renders small videos quickly."""
     settings: dict[str, Any] = {
         "video": {"size": [160, 284], "fps": 24, "preset": "ultrafast", "crf": 30},
         "tts": {"service": "none"},
@@ -68,7 +68,7 @@ def tiny_story(name: str = "tiny", *, seconds: float = 0.5, text: str = "Words")
 
 
 def long_story(name: str = "long", *, seconds: float = 240) -> dict[str, Any]:
-    """Return a story of twice so many seconds: no frame of it is in a cache, and a fast core draws 3000 a second."""
+    """Return a story of twice `seconds`, with no frame in any cache; a fast core draws 3000 frames a second."""
     return tiny_story(name, seconds=seconds, text=f"{name} {os.urandom(4).hex()}")
 
 
@@ -104,7 +104,7 @@ def job_of(ledger: Ledger, job_id: str) -> Job:
 def turn_until(
     node: RunningNode, condition: Callable[[], object], *, seconds: float = FAST_SECONDS, what: str = ""
 ) -> float:
-    """Turn a node's loop until something holds; return the seconds it took."""
+    """Run a node's loop until a condition holds; return the seconds it took."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what or condition}"
@@ -113,7 +113,7 @@ def turn_until(
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = FAST_SECONDS, what: str = "") -> float:
-    """Wait until something holds; return the seconds it took."""
+    """Wait until a condition holds; return the seconds it took."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what or condition}"
@@ -122,13 +122,13 @@ def wait_until(condition: Callable[[], object], *, seconds: float = FAST_SECONDS
 
 
 def turn_until_ended(node: RunningNode, job_id: str, *, seconds: float = FAST_SECONDS) -> Job:
-    """Turn a node's loop until a job has ended, and return it."""
+    """Run a node's loop until a job has ended, and return the job."""
     turn_until(node, lambda: job_of(node.ledger, job_id).status.is_terminal, seconds=seconds, what="ended")
     return job_of(node.ledger, job_id)
 
 
 def is_rendering(ledger: Ledger, job_id: str) -> bool:
-    """Whether some frames of a job have been rendered."""
+    """Return whether some frames of a job have been rendered."""
     job = job_of(ledger, job_id)
     return job.status == "processing" and job.stage == "render" and (job.percent or 0) > 17
 
@@ -170,27 +170,27 @@ class NodeProcess:
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until it takes jobs and renders them; from then on it hears signals."""
+        """Wait until the node is ready for jobs and handles signals."""
         wait_until(lambda: b"the node is ready" in self.log.read_bytes()[self._log_begins :], what="a node")
 
     def ledger(self) -> Ledger:
-        """Return a connection to its ledger, which it has made."""
+        """Open the ledger that the node has created."""
         path = self.config.state_dir() / "ledger.sqlite3"
         wait_until(path.exists, what="a ledger")
         return Ledger(path)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the node."""
         assert self.process is not None
         self.process.send_signal(number)
 
     def wait(self, *, seconds: float = FAST_SECONDS) -> int:
-        """Wait until it has ended and return its exit status."""
+        """Wait until the node has ended; return its exit status."""
         assert self.process is not None
         return self.process.wait(timeout=seconds)
 
     def kill(self) -> None:
-        """Kill it without a word."""
+        """Kill the node with SIGKILL."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -206,7 +206,7 @@ def node_process(
     cwd: Path = ROOT,
     **sections: Mapping[str, Any],
 ) -> Iterator[NodeProcess]:
-    """Run `video-pipeline serve` while the block runs; its log is shown where the block fails."""
+    """Run `video-pipeline serve` during the `with` block; print its log if the block fails."""
     settings = node_settings(folder, cache=cache, **sections)
     node = NodeProcess(folder, settings, environ=environ, python=python, cwd=cwd)
     node.start()

@@ -1,4 +1,4 @@
-"""Right calls of the native kernels, drawn at random: odd sizes, strides and places."""
+"""Random valid calls of the native kernels: odd sizes, strides and positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = [name for name, _ in core.transition_records()]
 
 
 class Room:
-    """A picture in a larger array: alone, with margins, upside down, or on every second row."""
+    """A picture inside a larger array: contiguous, with margins, upside down, or on every second row."""
 
     def __init__(self, rng: Rng, height: int, width: int, *channels: int) -> None:
         step = int(rng.choice([1, 1, -1, 2, -2]))
@@ -41,11 +41,11 @@ class Room:
         return self.around[self._place]
 
     def reset(self) -> None:
-        """Bring back the bytes it was made with."""
+        """Restore the original bytes."""
         self.around[:] = self._before
 
     def check(self, *, drawn: bool) -> None:
-        """Raise where bytes around the picture changed, or any at all unless `drawn`."""
+        """Raise if bytes around the picture changed; unless `drawn`, also if any byte of it did."""
         expected = self._before.copy()
         if drawn:
             expected[self._place] = self.view
@@ -54,7 +54,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A right call of a kernel, the pictures that it draws and those that it reads."""
+    """A valid call of a kernel, with the pictures that it writes and those that it reads."""
 
     kernel: str
     arguments: dict[str, Any]
@@ -66,24 +66,24 @@ class Call:
         getattr(core, self.kernel)(**self.arguments)
 
     def reset(self) -> None:
-        """Bring back the targets' bytes."""
+        """Restore the original bytes of the targets."""
         for room in self.targets:
             room.reset()
 
     def check(self, *, drawn: bool) -> None:
-        """Raise where it wrote what it must not."""
+        """Raise if the call wrote outside its targets."""
         for room in self.targets:
             room.check(drawn=drawn)
         for room in self.sources:
             room.check(drawn=False)
 
     def drawn(self) -> list[Array]:
-        """Copies of what the targets hold."""
+        """Return copies of the targets' contents."""
         return [room.view.copy() for room in self.targets]
 
 
 def describe(value: Any) -> str:
-    """An argument in a few words."""
+    """Return a short description of an argument."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{value.shape} strides {value.strides}"
     if isinstance(value, tuple):
@@ -92,12 +92,12 @@ def describe(value: Any) -> str:
 
 
 def describe_call(call: Call) -> str:
-    """A call in a line."""
+    """Return the call as one line of text."""
     return f"{call.kernel}({', '.join(f'{key}={describe(value)}' for key, value in call.arguments.items())})"
 
 
 def size(rng: Rng) -> tuple[int, int]:
-    """Rows and columns: 1 to 130, now and then a long thin picture."""
+    """Return rows and columns: 1 to 130, sometimes a long thin picture."""
     height, width = (int(n) for n in rng.integers(1, 131, 2))
     if rng.random() < 0.06:
         height, width = int(rng.integers(1, 4)), int(rng.choice([1023, 1024, 1025, 5001, 16384]))
@@ -113,18 +113,18 @@ def frame(rng: Rng, height: int, width: int) -> tuple[Room, Room, Room]:
 
 
 def views(rooms: tuple[Room, ...]) -> tuple[Array, ...]:
-    """What a kernel takes."""
+    """Return three planes as arrays, the form that kernels accept."""
     return tuple(room.view for room in rooms)
 
 
 def share(rng: Rng) -> float:
-    """0 to 1, often an end or close to it."""
+    """Return a number from 0 to 1, often 0 or 1 or close to it."""
     ends = [0.0, 1.0, 0.5, 5e-324, 1e-7, float(np.nextafter(1, 0)), float(np.nextafter(0.5, 1))]
     return float(rng.choice(ends)) if rng.random() < 0.4 else float(rng.random())
 
 
 def place(rng: Rng) -> float:
-    """A place for `resample`, in or far outside the picture."""
+    """Return a position for `resample`, inside or far outside the picture."""
     kinds = [
         rng.uniform(-200, 200),
         float(rng.integers(-99, 99)),
@@ -136,12 +136,12 @@ def place(rng: Rng) -> float:
 
 
 def step(rng: Rng) -> float:
-    """A step for `resample`."""
+    """Return a step for `resample`."""
     return float(rng.choice([rng.uniform(0.01, 2), 1.0, 2.0, 1.5, float(np.nextafter(2, 0)), 1e-9, 5e-324]))
 
 
 def rectangle(rng: Rng) -> dict[str, float]:
-    """The part of a source that is drawn."""
+    """Return a call that resamples a part of a source."""
     return {"left": place(rng), "top": place(rng), "step_x": step(rng), "step_y": step(rng)}
 
 
@@ -160,21 +160,21 @@ def resample_frame(rng: Rng) -> Call:
 
 
 def fade(rng: Rng) -> Call:
-    """To black or white."""
+    """Return a call that fades to black or white."""
     target = frame(rng, *size(rng))
     arguments = {"target": views(target), "amount": share(rng), "level": str(rng.choice(["black", "white"]))}
     return Call("fade", arguments, target, ())
 
 
 def rgb_to_yuv(rng: Rng) -> Call:
-    """A picture into a frame."""
+    """Return a call that converts an RGB picture to a frame."""
     shape = size(rng)
     rgb, target = Room(rng, *shape, 3), frame(rng, *shape)
     return Call("rgb_to_yuv", {"rgb": rgb.view, "target": views(target)}, target, (rgb,))
 
 
 def blend(rng: Rng) -> Call:
-    """An overlay or a part of it, anywhere."""
+    """Return a call that blends an overlay or a part of it, at any position."""
     target, rgba = frame(rng, *size(rng)), Room(rng, *size(rng), 4)
     overlay = core.Overlay(rgba.view)
     overlay.planes(x_odd=bool(rng.random() < 0.5), y_odd=bool(rng.random() < 0.5))
@@ -204,7 +204,7 @@ def blend(rng: Rng) -> Call:
 
 
 def transition(rng: Rng) -> Call:
-    """Any of them."""
+    """Return a call of any kernel."""
     shape = size(rng)
     first, second, target = (frame(rng, *shape) for _ in range(3))
     arguments = {

@@ -1,4 +1,4 @@
-"""What the tests of the native kernels share: every target in turn, and planes with guarded bytes around them."""
+"""Helpers for tests of the native kernels: run every target in turn, and planes surrounded by guard bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MISSING = "the extension native._core was not built with this installation"
 
 
 class Guarded:
-    """A plane of random bytes inside a larger array, whose other bytes must stay as they are."""
+    """A plane of random bytes inside a larger array whose other bytes must not change."""
 
     def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
         above, below, left, right = (int(n) for n in rng.integers(1, 40, 4))
@@ -25,7 +25,7 @@ class Guarded:
 
     @property
     def plane(self) -> Bytes:
-        """The plane itself; its rows lie further apart than they are long."""
+        """The plane itself; its stride is larger than its width."""
         return self.around[self._place]
 
     def reset(self) -> None:
@@ -33,7 +33,7 @@ class Guarded:
         self.around[:] = self._before
 
     def check(self) -> None:
-        """Raise where a byte around the plane changed."""
+        """Raise if a byte around the plane changed."""
         expected = self._before.copy()
         expected[self._place] = self.plane
         assert np.array_equal(self.around, expected), "bytes around the target were written"
@@ -53,7 +53,7 @@ class GuardedFrame:
         return y, u, v
 
     def copies(self) -> tuple[Bytes, Bytes, Bytes]:
-        """Y, U and V as they are now."""
+        """Return copies of Y, U and V."""
         y, u, v = (guarded.plane.copy() for guarded in self._guarded)
         return y, u, v
 
@@ -63,14 +63,14 @@ class GuardedFrame:
             guarded.reset()
 
     def check(self) -> None:
-        """Raise where a byte around a plane changed."""
+        """Raise if a byte around any plane changed."""
         for guarded in self._guarded:
             guarded.check()
 
 
 @contextmanager
 def forced(core: Any, name: str) -> Iterator[None]:
-    """Use one target inside the block, and the best again after it."""
+    """Use one target inside the `with` block, and the best one again after it."""
     core.force_target(name)
     try:
         yield
@@ -79,7 +79,7 @@ def forced(core: Any, name: str) -> Iterator[None]:
 
 
 def draw_on_every_target(core: Any, guarded: Guarded | GuardedFrame, draw: Callable[[], None]) -> list[Bytes]:
-    """Draw with each target; return the planes, which must be the same from all, byte for byte."""
+    """Draw with each target, assert that the results are identical, and return the planes."""
     first: list[Bytes] = []
     for name in core.usable_targets():
         guarded.reset()
@@ -95,13 +95,13 @@ def draw_on_every_target(core: Any, guarded: Guarded | GuardedFrame, draw: Calla
 
 
 def seed_of(what: str) -> int:
-    """Return a new seed, printed so that a failure can be drawn again."""
+    """Return a new seed and print it, so that a failure can be reproduced."""
     seed = int(np.random.SeedSequence().generate_state(1)[0])
     print(f"{what}: seed {seed}")
     return seed
 
 
 def bytes_of(rng: np.random.Generator, *shape: int) -> Bytes:
-    """Return random bytes; half of the time only the darkest and brightest."""
+    """Return random bytes; in half of the cases only 0 and 255."""
     drawn = rng.integers(0, 256, shape, np.uint8)
     return drawn if rng.random() < 0.5 else np.where(drawn > 127, 255, 0).astype(np.uint8)

@@ -30,20 +30,20 @@ class FakeClock:
         self.seconds = monotonic
 
     def wall(self) -> float:
-        """Return the time of day that was set."""
+        """Return the time of day."""
         return self.wall_seconds
 
     def monotonic(self) -> float:
-        """Return the seconds that were let pass."""
+        """Return the monotonic seconds."""
         return self.seconds
 
     def run(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance both clocks."""
         self.seconds += seconds
         self.wall_seconds += seconds
 
     def jump(self, seconds: float) -> None:
-        """Set the time of day forward, or back, as NTP or a person does."""
+        """Set the time of day forward or back without advancing the monotonic clock, as NTP does."""
         self.wall_seconds += seconds
 
 
@@ -78,12 +78,12 @@ def submit_fully(
     ageing: float = AGEING,
     **values: Any,
 ) -> AcceptedJob:
-    """Submit a job and return what the ledger answers."""
+    """Submit a job and return the ledger's result."""
     return ledger.queue.submit(new_job(name, **values), ageing=ageing, max_queued=max_queued, reserve=reserve)
 
 
 def claim(ledger: Ledger) -> Attempt:
-    """Begin an attempt that must be there."""
+    """Begin an attempt and return it; assert that there is one."""
     attempt = ledger.attempts.claim()
     assert attempt is not None
     return attempt
@@ -97,7 +97,7 @@ def job(ledger: Ledger, job_id: str) -> Job:
 
 
 def claimed(ledger: Ledger) -> list[str]:
-    """Claim all that is ready; return the names of the stories in that order."""
+    """Claim all ready jobs; return the names of their stories in order."""
     names = []
     while (attempt := ledger.attempts.claim()) is not None:
         names.append(attempt.story_id)
@@ -105,19 +105,19 @@ def claimed(ledger: Ledger) -> list[str]:
 
 
 def publish(ledger: Ledger, attempt: Attempt, **result: Any) -> bool:
-    """Take an attempt to its good end; return whether it counts."""
+    """Complete an attempt; return whether the ledger accepts it."""
     return ledger.attempts.begin_publishing(attempt.job_id, attempt.fence) and ledger.attempts.complete(
         attempt.job_id, attempt.fence, result
     )
 
 
 def kinds(ledger: Ledger, job_id: str) -> list[str]:
-    """Return what happened to a job."""
+    """Return the kinds of a job's events."""
     return [event.kind for event in ledger.events.page(after=0, limit=10_000, job_id=job_id)]
 
 
 def assert_sound(path: Path) -> None:
-    """Check the file and what must be true of every ledger; no Ledger may be open on it in this process."""
+    """Check the invariants of a ledger's file; no Ledger may be open on it in this process."""
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         tallies = db.execute("SELECT status, owner, priority, n FROM tallies WHERE n <> 0").fetchall()
@@ -137,14 +137,14 @@ def assert_sound(path: Path) -> None:
 
 @contextmanager
 def quick_folder() -> Iterator[Path]:
-    """Give a folder in memory where there is one: for tests of thousands of commits that are not about disks."""
+    """Yield a folder in memory if possible, for tests with thousands of commits that are not about disks."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
 
 
 def run_python(program: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a Python program whose standard output is read here."""
+    """Start a Python program with its standard output connected to a pipe."""
     return subprocess.Popen(
         [sys.executable, "-u", "-c", program, *arguments],
         stdout=subprocess.PIPE,

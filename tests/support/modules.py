@@ -1,4 +1,4 @@
-"""The modules of the package as their source has them: names, top-level definitions and imports."""
+"""Read the package's modules from source: names, top-level definitions and imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDERS = ("engine", "filters", "native")
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One name that a module imports. `name` is None where a whole module is imported: `import a.b`."""
+    """One name that a module imports. `name` is None if a whole module is imported: `import a.b`."""
 
     importer: str
     module: str

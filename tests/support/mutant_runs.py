@@ -28,7 +28,7 @@ from tests.support.paths import ROOT
 
 LEAST_SECONDS: Final = 8.0
 SLOWER: Final = 4.0
-"""With a mutant a test has this many times the seconds that it takes without, and LEAST_SECONDS more."""
+"""A test of a mutant may take this many times its normal seconds, plus LEAST_SECONDS."""
 MEMORY_BYTES: Final = 8 << 30
 KILLED: Final = "killed"
 TIMED_OUT: Final = "timed out"
@@ -45,7 +45,7 @@ class Target:
 
 
 class _Finder:
-    """Imports one module from given code, and lets others be imported as ever."""
+    """Imports one module from given code; other imports are not affected."""
 
     def __init__(self, module: str, code: CodeType) -> None:
         self._module, self._code = module, code
@@ -84,14 +84,14 @@ class _Watch:
             self.entered[self._at].add(frame.f_code.co_firstlineno)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Count what is entered before the test itself, by fixtures, for all tests of its file."""
+        """Record functions that fixtures enter before the test, for all tests of its file."""
         self._at = nodeid.partition("::")[0]
         if self._path is not None:
             threading.setprofile(self._profile)
             sys.setprofile(self._profile)
 
     def pytest_runtest_call(self, item: Any) -> None:
-        """Count what is entered from here for this test."""
+        """Record functions entered from now on for this test."""
         self._at = item.nodeid
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -102,7 +102,7 @@ class _Watch:
 
 
 class _Child:
-    """A forked process in a session of its own, with a folder for its files."""
+    """A forked process in its own session, with a folder for its files."""
 
     def __init__(self, work: Callable[[Path], int], seconds: float) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mutate-"))
@@ -138,7 +138,7 @@ class _Child:
         return os.waitstatus_to_exitcode(status) if ended else TIMED_OUT
 
     def wait(self) -> int | str:
-        """Return how it ended, once it has."""
+        """Wait for the end and return the exit status or TIMED_OUT."""
         while (end := self.end()) is None:
             time.sleep(0.02)
         return end
@@ -177,7 +177,7 @@ class _Limits:
         self._seconds = seconds
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Begin the test's time."""
+        """Start the test's timer."""
         signal.setitimer(signal.ITIMER_REAL, LEAST_SECONDS + SLOWER * self._seconds[nodeid])
 
 
@@ -188,7 +188,7 @@ class _Order:
         self._place = {name: place for place, name in enumerate(tests)}
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Leave the tests that are wanted."""
+        """Keep only the wanted tests."""
         items[:] = sorted(
             (item for item in items if item.nodeid in self._place), key=lambda item: self._place[item.nodeid]
         )
@@ -254,7 +254,7 @@ def _run_items(session: Any, items: Sequence[Any], watch: _Watch, *others: objec
 
 @dataclass(slots=True, eq=False)
 class Outcome:
-    """A mutant and what became of it."""
+    """A mutant and the outcome of its tests."""
 
     mutant: Mutant
     end: str = SURVIVED
@@ -326,7 +326,7 @@ def judge(target: Target, mutants: Sequence[Mutant], *, processes: int) -> list[
 
 
 def _import_all_but(module: str, names: Sequence[str]) -> None:
-    """Import modules that do without a module, so that not every mutant's process does."""
+    """Import the modules that do not need a module once, so that not every mutant's process imports them."""
 
     class Barrier:
         def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> None:

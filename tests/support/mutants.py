@@ -15,7 +15,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 Change = Callable[[ast.AST], Iterator[ast.AST | None]]
-"""Yields what may stand in a node's place; None removes it from the list that it stands in."""
+"""Yields replacements for a node; None removes the node from its list."""
 
 _COMPARISONS: Final[dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]]] = {
     ast.Lt: (ast.LtE, ast.Gt),
@@ -248,7 +248,7 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What the mutant is called in the list of those allowed; it holds wherever lines move to."""
+        """The mutant's name in the list of allowed ones; it does not depend on line numbers."""
         return self.function, self.old, self.new
 
     def functions(self) -> list[tuple[FunctionType, CodeType]]:
@@ -267,7 +267,7 @@ class Mutant:
         ]
 
     def put_in_place(self) -> None:
-        """Give the functions in memory the mutant's code."""
+        """Replace the code of the functions in memory by the mutant's."""
         for function, code in self.functions():
             function.__code__ = code
 
@@ -346,14 +346,14 @@ def _differing(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
 
 
 def _alike(one: str, other: str) -> int:
-    """Return how many letters are the same from the start on."""
+    """Return the length of the common beginning of two texts."""
     return next(
         (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
 
 
 def _trimmed(old: str, new: str) -> tuple[str, str]:
-    """Return what differs in two long lines, with some letters before and after it."""
+    """Return the difference of two long lines, with some characters before and after it."""
     start = _alike(old, new)
     end = _alike(old[start:][::-1], new[start:][::-1])
     cut = [
@@ -366,7 +366,7 @@ def _trimmed(old: str, new: str) -> tuple[str, str]:
 
 
 def sample(mutants: Sequence[Mutant], count: int, *, seed: int) -> list[Mutant]:
-    """Return so many of the mutants in their order, always the same ones for a seed; 0 is all."""
+    """Return a sample of the mutants in order, the same for the same seed; size 0 returns all."""
     if not 0 < count < len(mutants):
         return list(mutants)
     return [mutants[index] for index in sorted(random.Random(seed).sample(range(len(mutants)), count))]

@@ -1,4 +1,4 @@
-"""A web server for tests: real sockets on 127.0.0.1 that say exactly what they are told to, TLS if wanted."""
+"""A web server for tests: real sockets on 127.0.0.1 that send exactly the given bytes, optionally over TLS."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 Talk = Callable[[socket.socket, bytes], None]
-"""Answers a request, whose head it gets, on its connection."""
+"""Answers a request on its connection; gets the request's head."""
 
 
 def reply(body: bytes = b"", *, status: str = "200 OK", **headers: str | int) -> bytes:
-    """Return an HTTP response with its length; underscores in names of headers stand for hyphens."""
+    """Return an HTTP response with its length; underscores in header names become hyphens."""
     given = {
         "Content-Length": len(body),
         **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -29,7 +29,7 @@ def reply(body: bytes = b"", *, status: str = "200 OK", **headers: str | int) ->
 
 
 class Origin:
-    """A server. `heads` are the requests that came."""
+    """A web server; `heads` are the heads of the requests that it received."""
 
     def __init__(self, talk: Talk, context: ssl.SSLContext | None = None) -> None:
         self._talk = talk
@@ -54,7 +54,7 @@ class Origin:
             thread.start()
 
     def _serve(self, wire: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # the fetcher hangs up on what it has seen enough of
+        with contextlib.suppress(OSError):  # the fetcher may close the connection early
             if self._context is not None:
                 wire = self._context.wrap_socket(wire, server_side=True)
                 self._open.append(wire)
@@ -69,7 +69,7 @@ class Origin:
         wire.close()
 
     def close(self) -> None:
-        """End it and every connection."""
+        """Stop the server and close every connection."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -84,7 +84,7 @@ class Origin:
 
 @contextmanager
 def origin(answer: bytes | Talk, *, context: ssl.SSLContext | None = None) -> Iterator[Origin]:
-    """Run a server that answers every request with the same bytes, or as a function does."""
+    """Run a server that answers every request with the same bytes or by a function."""
     talk: Talk = answer if callable(answer) else lambda wire, head: wire.sendall(answer)
     server = Origin(talk, context)
     try:

@@ -1,9 +1,10 @@
-"""Small real files of the kinds that jobs bring: pictures, clips, sounds and fonts."""
+"""Small real files of the kinds that jobs use: pictures, clips, sounds and fonts."""
 
 from __future__ import annotations
 
 import io
 import shutil
+import struct
 import zlib
 from functools import cache
 from importlib.util import find_spec
@@ -32,7 +33,7 @@ def _png(width: int, height: int, packed: bytes) -> bytes:
 
 @cache
 def bomb(width: int, height: int) -> bytes:
-    """Return a PNG of a few kilobytes that unpacks to width x height black pixels."""
+    """Return a PNG of a few kilobytes that decodes to width x height black pixels."""
     packer = zlib.compressobj(9)
     row = bytes(width + 1)
     packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
@@ -40,7 +41,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return a PNG whose header promises width x height pixels, and that has hardly any."""
+    """Return a PNG whose header claims width x height pixels but that has almost none."""
     return _png(width, height, zlib.compress(bytes(1000)))
 
 
@@ -66,7 +67,7 @@ def sound(suffix: str = ".wav") -> bytes:
 
 
 def empty_wav() -> bytes:
-    """Return a WAV file with a header and not one sample."""
+    """Return a WAV file with a header and no samples."""
     return (
         b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x44\xac\x00\x00\x88\x58\x01\x00\x02\x00"
         b"\x10\x00data\x00\x00\x00\x00"
@@ -74,7 +75,7 @@ def empty_wav() -> bytes:
 
 
 def font() -> Path:
-    """Return a font file of the packaged ones."""
+    """Return one of the packaged font files."""
     spec = find_spec("manimgx_fonts")
     assert spec is not None
     assert spec.origin is not None
@@ -85,4 +86,17 @@ def font_at(path: Path) -> Path:
     """Copy a font file to a path and return it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(font(), path)
+    return path
+
+
+def font_with(letters: str, path: Path) -> Path:
+    """Write a font that has `letters` alone, all drawn as one of a packaged font's, and return its path."""
+    data = bytearray(font().read_bytes())
+    groups = [struct.pack(">III", code, code, 36) for code in sorted(map(ord, letters))]
+    table = struct.pack(">HHIII", 12, 0, 16 + 12 * len(groups), 0, len(groups)) + b"".join(groups)
+    cmap = struct.pack(">HHHHI", 0, 1, 3, 10, 12) + table
+    entry = data.index(b"cmap", 12)
+    data += bytes(-len(data) % 4)
+    data[entry + 8 : entry + 16] = struct.pack(">II", len(data), len(cmap))
+    path.write_bytes(data + cmap)
     return path

@@ -1,4 +1,4 @@
-"""The smallest thing that answers requests: a real ROUTER and PUB whose manners a test decides."""
+"""A minimal node: a real ROUTER socket whose replies a test defines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from video_pipeline.engine.jobs.messages import (
 
 Answer = Message | None
 Manners = Callable[[int, Request, Sequence[bytes]], Answer]
-"""Takes the number of the request, the request and its parts; returns the answer, or None to keep silent."""
+"""Gets the number of the request, the request and its parts; returns the reply, or None for no reply."""
 
 
 def pong(events: str = "0", **fields: Any) -> Pong:
@@ -47,7 +47,7 @@ def pong(events: str = "0", **fields: Any) -> Pong:
 
 
 class SmallNode:
-    """Binds, answers as `manners` say, and notes what was asked. It can be stopped and started again."""
+    """Binds, replies by `manners` and records the requests. It can be stopped and started again."""
 
     def __init__(self, manners: Manners, *, port: int = 0) -> None:
         self._manners, self.port = manners, port
@@ -57,7 +57,7 @@ class SmallNode:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of its socket."""
         return f"tcp://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
@@ -78,7 +78,7 @@ class SmallNode:
         return self
 
     def stop(self) -> None:
-        """Close the socket: every connection is lost, and when this returns, the port is free."""
+        """Close the socket and wait until the port is free; every connection is lost."""
         self._stop.set()
         self._thread.join()
         self._context.term()  # a closed socket's port is given up by another thread, some time later: this waits

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Frames = npt.NDArray[np.uint8]
 
 SAME_PICTURE_DB = 50.0
-"""PSNR above which two drawings of a frame count as the same picture: rounding here and there."""
+"""PSNR above which two drawings of a frame count as the same picture, up to rounding."""
 
 SAME_AFTER_CODING_DB = 38.0
 """PSNR of a picture coded at crf 16 against another coding of it."""
@@ -29,7 +29,10 @@ TRANSITION_TWIN_LEVELS = 1
 """How far luma of a native transition may lie from its float64 twin."""
 
 DISSOLVE_SHARE = 0.02
-"""How far the share of the pixels that show the first scene may lie from the progress."""
+"""Largest difference between the share of pixels that show the first scene and the progress."""
+
+SAME_PICTURE_LEVELS = 8
+"""How far the mean colour of a frame at a low bit rate may lie from its flat picture's, in RGB."""
 
 AAC_ERROR = 0.02
 """How far samples of a tone at 0.2 of full scale may lie from it after AAC at the default bit rate."""
@@ -50,7 +53,7 @@ COMPOSITORS_DB = 40.0
 """PSNR of a frame drawn by one compositor against the same frame drawn by another."""
 
 BLURRED_FILL_DB = 33.0
-"""The same where a picture stands on itself, blurred: two ways to a Gaussian of a few pixels."""
+"""The same for a picture over its own blurred copy: the blurs are different Gaussians of a few pixels."""
 
 SUBPIXEL_PX = 0.1
 """How far the native compositor may place a point from the camera's formula: Lanczos, which makes the plane, does not

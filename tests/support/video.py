@@ -37,7 +37,7 @@ def catalogue() -> FontCatalogue:
 
 
 def run_ffmpeg(*arguments: str | Path) -> bytes:
-    """Run ffmpeg quietly and return what it wrote to its output; raise with its log where it fails."""
+    """Run ffmpeg quietly and return its standard output; raise with its log if it fails."""
     command = [find_ffmpeg().path, "-v", "error", "-nostdin", "-y", *arguments]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
@@ -78,7 +78,7 @@ def draw_stream(stream: Stream, size_px: tuple[int, int]) -> Frames:
 
 
 def decode(path: Path, size_px: tuple[int, int]) -> Frames:
-    """Return every frame of a file as it is coded, none doubled or dropped."""
+    """Return every coded frame of a file, with none duplicated or dropped."""
     return as_frames(
         run_ffmpeg(
             "-i",
@@ -112,7 +112,7 @@ def luma(frames: Frames) -> Frames:
 
 
 def middle_colour(frame: Frames) -> tuple[int, int, int]:
-    """Return Y, U, V in the middle of one frame."""
+    """Return Y, U, V at the centre of one frame."""
     y, u, v = planes(frame)
     return tuple(int(plane[plane.shape[0] // 2, plane.shape[1] // 2]) for plane in (y, u, v))  # type: ignore[return-value]
 
@@ -160,7 +160,7 @@ def blobs(size_px: tuple[int, int], centres: Points, sigma_px: float) -> npt.NDA
 def centroid(
     frame: Frames, near: tuple[float, float], reach_px: int, floor: float = 20.0
 ) -> tuple[float, float]:
-    """Return the centre of light around a place in a luma plane, with the first pixel's middle at 0.5."""
+    """Return the centroid of light around a position in a luma plane; the first pixel's centre is at 0.5."""
     left, top = max(0, round(near[0]) - reach_px), max(0, round(near[1]) - reach_px)
     part = frame[top : top + 2 * reach_px, left : left + 2 * reach_px].astype(np.float64)
     light = np.maximum(part - floor, 0)
@@ -253,9 +253,15 @@ def timeline_of(
 def compositor_of(
     timeline: Timeline, *, captions: Sequence[CaptionArt] = (), motion: str = "auto", oversample: int = 4
 ) -> FfmpegCompositor:
-    """Return a compositor over the ffmpeg that a render would take."""
+    """Return a compositor that uses the same ffmpeg as a render."""
+    program = find_ffmpeg()
     return FfmpegCompositor(
-        timeline, tuple(captions), find_ffmpeg().path, motion=motion, oversample=oversample
+        timeline,
+        tuple(captions),
+        program.path,
+        motion=motion,
+        oversample=oversample,
+        decoders=program.decoders,
     )
 
 

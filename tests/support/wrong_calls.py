@@ -1,4 +1,4 @@
-"""Wrong calls of the native kernels: right ones with one argument that must be refused."""
+"""Invalid calls of the native kernels: valid ones with one argument that must be refused."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 
 def strange_strides(array: Array, strides: tuple[int, ...]) -> Array:
-    """The same picture's first bytes, laid out so that the kernels cannot take it."""
+    """Return an array of the same shape in a layout that the kernels do not support."""
     ours = np.zeros((array.shape[0] + 2, *(n + 2 for n in array.shape[1:])), np.uint8)
     return np.lib.stride_tricks.as_strided(ours, array.shape, strides)
 
 
 def wrong_array(rng: Rng, array: Array, *, target: bool) -> Any:
-    """Something like `array` that no kernel takes in its place."""
+    """Return something like `array` that no kernel accepts instead."""
     height, width = array.shape[:2]
     wrongs: list[Callable[[], Any]] = [
         lambda: None,
@@ -80,7 +80,7 @@ def wrong_array(rng: Rng, array: Array, *, target: bool) -> Any:
 
 
 def wrong_planes(rng: Rng, planes: tuple[Array, ...], *, target: bool) -> Any:
-    """A frame that no kernel takes in place of `planes`."""
+    """Return a frame that no kernel accepts instead of `planes`."""
     index = int(rng.integers(0, 3))
     changed: list[Any] = list(planes)
     kind = int(rng.integers(0, 5))
@@ -98,7 +98,7 @@ def wrong_planes(rng: Rng, planes: tuple[Array, ...], *, target: bool) -> Any:
 
 
 def spoil(rng: Rng, call: Call) -> Call:
-    """The same call with one argument that is wrong."""
+    """Return the same call with one wrong argument."""
     key = str(rng.choice(list(call.arguments)))
     value = call.arguments[key]
     changed: Any
@@ -119,7 +119,7 @@ def spoil(rng: Rng, call: Call) -> Call:
 
 
 def wrong_overlay(rng: Rng) -> None:
-    """Make an overlay of what is no picture of RGBA."""
+    """Make an overlay from something that is no RGBA picture."""
     room = Room(rng, *size(rng), 4)
     wrong = wrong_array(rng, room.view, target=False)
     with refused(f"Overlay of {describe(wrong)}"):
@@ -129,7 +129,7 @@ def wrong_overlay(rng: Rng) -> None:
 
 @contextmanager
 def refused(what: str) -> Iterator[None]:
-    """Raise unless the block raises what a wrong argument must."""
+    """Assert that the `with` block raises the error for a wrong argument."""
     try:
         yield
     except (TypeError, ValueError):

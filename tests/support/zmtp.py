@@ -1,4 +1,4 @@
-"""ZMTP 3 by hand: what a client that keeps to no rules sends."""
+"""Raw ZMTP 3 frames, to play a client that breaks the protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def address(url: str) -> tuple[str, int]:
 
 
 def frame(body: bytes, *, more: bool = False, command: bool = False) -> bytes:
-    """Return a frame as it goes over the wire."""
+    """Return a frame as encoded on the wire."""
     flags = (1 if more else 0) | (4 if command else 0)
     if len(body) > 255:
         return bytes([flags | 2]) + struct.pack(">Q", len(body)) + body
@@ -29,7 +29,7 @@ def ready(kind: bytes = b"DEALER") -> bytes:
 
 
 def greeted(url: str, *, kind: bytes = b"DEALER") -> socket.socket:
-    """Return a connection whose handshake is done."""
+    """Return a connection with a finished handshake."""
     sock = socket.create_connection(address(url), timeout=10)
     sock.sendall(GREETING + ready(kind))
     got = b""

@@ -10,7 +10,8 @@ from typing import Any, Protocol, cast
 from PIL import Image
 
 from video_pipeline.engine.assets.stills import check_png
-from video_pipeline.engine.common.cache import ContentCache, file_sha256
+from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.input_files import ANY_FILES
 from video_pipeline.engine.config.families import IMAGE_SERVICES
 from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import ConfigError
@@ -86,6 +87,5 @@ def painted(request: PictureRequest, *, painter: Painter, cache: ContentCache, s
         ttl=ttl,
         check=check_png,
     )
-    with Image.open(path) as ready:
-        width, height = ready.size
-    return Still(path, width, height, file_sha256(path), "png_pipe")
+    with ANY_FILES.open(path) as file, Image.open(file.stream) as ready:
+        return Still(path, *ready.size, file.sha256, "png_pipe", is_copy=True)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from video_pipeline.engine.assets.models import Sound
-from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256
+from video_pipeline.engine.common.cache import ContentCache, DamagedError
+from video_pipeline.engine.common.input_files import ANY_FILES
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
+
+SEAL_HEAD: Final = b"sha2" + struct.pack("<I", hashlib.sha256().digest_size)
+"""The name and the length of the chunk that holds a WAV file's SHA-256."""
+
+SEAL_BYTES: Final = len(SEAL_HEAD) + hashlib.sha256().digest_size
 
 
 class Narrator(Protocol):
@@ -44,15 +52,21 @@ class SpeechService:
     voices: Callable[[], tuple[str, ...]]
 
 
+def seal_wav(path: Path) -> None:
+    """Append the SHA-256 of a WAV file's bytes, in a chunk that players skip."""
+    data = bytearray(path.read_bytes())
+    data[4:8] = struct.pack("<I", len(data) + SEAL_BYTES - 8)  # RIFF: the length of all chunks
+    path.write_bytes(data + SEAL_HEAD + hashlib.sha256(data).digest())
+
+
 def check_wav(path: Path) -> None:
-    """Raise DamagedError for a WAV file that is truncated or not a WAV file."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            promised = file.getnframes() * file.getnchannels() * file.getsampwidth()
-    except (wave.Error, EOFError) as error:
-        raise DamagedError(str(error) or "it ends in its header") from error
-    if path.stat().st_size < promised:
-        raise DamagedError(f"{path.stat().st_size} bytes; its header promises {promised} of sound")
+    """Raise DamagedError for a WAV file whose bytes are not those that were sealed."""
+    data = memoryview(path.read_bytes())
+    sealed, seal = data[:-SEAL_BYTES], bytes(data[-SEAL_BYTES:])
+    if not seal.startswith(SEAL_HEAD):
+        raise DamagedError("it does not end with its SHA-256")
+    if seal.removeprefix(SEAL_HEAD) != hashlib.sha256(sealed).digest():
+        raise DamagedError("its SHA-256 is not the one it was written with")
 
 
 def load_speech_service(name: str) -> SpeechService:
@@ -95,7 +109,11 @@ def narrate(
     refusal = narrator.refusal(text, language=language)
     if refusal is not None:
         raise TTSError(refusal)
-    make: Callable[[Path], None] = lambda target: narrator.speak(text, target)  # noqa: E731
+
+    def make(target: Path) -> None:
+        narrator.speak(text, target)
+        seal_wav(target)
+
     path, _ = cache_folder.get_or_make(
         "narration",
         {**narrator.identity, "text": text},
@@ -104,6 +122,6 @@ def narrate(
         ttl=settings.cache_ttl if settings.cache_enabled else 0,
         check=check_wav,
     )
-    with wave.open(str(path), "rb") as file:
-        duration = Fraction(file.getnframes(), file.getframerate())
-    return Sound(path, file_sha256(path), duration)
+    with ANY_FILES.open(path) as file, wave.open(file.stream, "rb") as sound:
+        duration = Fraction(sound.getnframes(), sound.getframerate())
+        return Sound(path, file.sha256, duration)

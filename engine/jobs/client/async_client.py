@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from video_pipeline.engine.errors import PipelineError
-from video_pipeline.engine.jobs.client.connect import ConnectOptions, connect_to
+from video_pipeline.engine.jobs.client.connect import ConnectOptions, checked_transport, connect_to
+from video_pipeline.engine.jobs.client.pack import JobConfig, StoryLike
 from video_pipeline.engine.jobs.client.steps import (
     Pause,
     Show,
     Steps,
-    StoryLike,
     SubmitOptions,
     call,
     changing_steps,
@@ -47,7 +47,9 @@ class AsyncNodeClient:
     def __init__(
         self, connect: str = "", *, transport: Transport | None = None, **options: Unpack[ConnectOptions]
     ) -> None:
-        self._transport: Transport = transport or connect_to(connect, **options)
+        self._transport = (
+            checked_transport(transport) if transport is not None else connect_to(connect, **options)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,7 +72,7 @@ class AsyncNodeClient:
         return await self._run(one(call("stats"), StatsReply))
 
     async def submit(
-        self, story: StoryLike, config: Mapping[str, Any] | None = None, **options: Unpack[SubmitOptions]
+        self, story: StoryLike, config: JobConfig = None, **options: Unpack[SubmitOptions]
     ) -> Submitted:
         """Submit a story (data, a Story or a file) and return its job once it is on the node's disk.
 
@@ -96,7 +98,7 @@ class AsyncNodeClient:
         return await self._run(changing_steps("retry", job_id))
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobView:
-        """Wait until a job has ended, at most `timeout` seconds, and return its state."""
+        """Wait until a job has ended, at most `timeout` seconds, and return its state; see NodeClient."""
         return await self._run(wait_steps(job_id, timeout))
 
     async def events(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from video_pipeline.engine.errors import PipelineError
-from video_pipeline.engine.jobs.client.connect import ConnectOptions, connect_to
+from video_pipeline.engine.jobs.client.connect import ConnectOptions, checked_transport, connect_to
+from video_pipeline.engine.jobs.client.pack import JobConfig, StoryLike
 from video_pipeline.engine.jobs.client.steps import (
     Call,
     Pause,
     Show,
     Steps,
-    StoryLike,
     SubmitOptions,
     call,
     changing_steps,
@@ -47,7 +47,9 @@ class NodeClient:
     def __init__(
         self, connect: str = "", *, transport: Transport | None = None, **options: Unpack[ConnectOptions]
     ) -> None:
-        self._transport: Transport = transport or connect_to(connect, **options)
+        self._transport = (
+            checked_transport(transport) if transport is not None else connect_to(connect, **options)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +72,7 @@ class NodeClient:
         return self._run(one(call("stats"), StatsReply))
 
     def submit(
-        self, story: StoryLike, config: Mapping[str, Any] | None = None, **options: Unpack[SubmitOptions]
+        self, story: StoryLike, config: JobConfig = None, **options: Unpack[SubmitOptions]
     ) -> Submitted:
         """Submit a story (data, a Story or a file) and return its job once it is on the node's disk.
 
@@ -95,7 +97,11 @@ class NodeClient:
         return self._run(changing_steps("retry", job_id))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
-        """Wait until a job has ended, at most `timeout` seconds, and return its state."""
+        """Wait until a job has ended, at most `timeout` seconds, and return its state.
+
+        After `timeout` seconds the job's state is returned as it is then: the state says that the job has not ended.
+        `VideoGenerationPipeline.wait_for_job`, which returns a result, raises TimeoutError instead.
+        """
         return self._run(wait_steps(job_id, timeout))
 
     def events(self, after: int = 0, *, job_id: str | None = None, limit: int | None = None) -> EventsReply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final, Literal, TypedDict, Unpack
 
+from video_pipeline.engine.common.arguments import wrong_type
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.jobs.client.transport import Transport, TransportOptions
 from video_pipeline.engine.jobs.messages import Encoding
@@ -33,6 +34,13 @@ class ConnectOptions(TypedDict, total=False):
     """The node's public key, a file or its 40 characters; default: VIDEO_PIPELINE_NODE_KEY, "" for none."""
 
 
+def checked_transport(transport: Transport) -> Transport:
+    """Return a transport; raise TypeError if it is none."""
+    if not all(callable(getattr(transport, name, None)) for name in ("ask", "subscribe", "close")):
+        raise wrong_type(transport, "transport", "a Transport, or None")
+    return transport
+
+
 def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Transport:
     """Return a transport to the node at a URL; it connects at the first request.
 
@@ -44,6 +52,10 @@ def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Transport:
         raise UnavailableError(
             f"{error.name}: is not installed; clients of a render node need: pip install 'video-pipeline[farm]'"
         ) from error
+    unknown = options.keys() - ConnectOptions.__annotations__.keys()
+    if unknown:
+        allowed = ", ".join(ConnectOptions.__annotations__)
+        raise TypeError(f"{', '.join(sorted(unknown))}: is no option of a connection; allowed: {allowed}")
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     for option, variable in KEY_VARIABLES.items():
         if options.get(option) is None:

@@ -6,20 +6,30 @@ import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import BaseModel
 
 from video_pipeline.engine.assets.urls import is_url
+from video_pipeline.engine.common.arguments import as_path
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.messages import INLINE_PREFIX
 from video_pipeline.engine.story.asset_fields import AssetPlace, config_assets, is_font_file, story_assets
-from video_pipeline.engine.story.reading import read_story
+from video_pipeline.engine.story.reading import not_a_story, read_story
 
 if TYPE_CHECKING:
+    from video_pipeline.engine.config import Config
     from video_pipeline.engine.story import Story
+
+    JobConfig: TypeAlias = Mapping[str, Any] | Config | None
+    StoryLike: TypeAlias = Mapping[str, Any] | Story | str | os.PathLike[str]
+else:  # importing these takes longer than a request, and typing.get_type_hints evaluates the aliases
+    JobConfig = Mapping[str, Any] | BaseModel | None
+    StoryLike = Mapping[str, Any] | BaseModel | str | os.PathLike[str]
 
 
 def pack_job(
-    story: Mapping[str, Any] | Story | str | os.PathLike[str],
+    story: StoryLike,
     config: Mapping[str, Any],
     *,
     base: Path | None = None,
@@ -36,7 +46,10 @@ def pack_job(
     if isinstance(story, Mapping):
         data = deepcopy(dict(story))
     elif isinstance(story, str | os.PathLike):
-        data, base = read_story(Path(story)), Path(story).parent
+        path = as_path(story, "story")
+        data, base = read_story(path), path.parent
+    elif not hasattr(story, "model_dump"):
+        raise not_a_story(story, where="story")
     else:
         data = story.model_dump(mode="json", exclude_none=True, exclude_unset=True)
     settings = deepcopy(dict(config))

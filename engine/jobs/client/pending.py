@@ -81,9 +81,15 @@ class PendingRequests:
         return len(self._pending)
 
     def prepare(self, call: Call, now: float) -> PendingRequest:
-        """Return a framed request with an id of its own; pass it to `add`. Thread-safe."""
+        """Return a framed request with an id of its own; pass it to `add`. Thread-safe.
+
+        Raises InputError for a story or configuration that cannot be written.
+        """
         request_id = f"{self._prefix}-{next(self._numbers)}".encode()
-        body = encode(call.request, self._encoding)
+        try:
+            body = encode(call.request, self._encoding)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{call.request.VERB}: {error}; allowed: what JSON can hold") from error
         frames = (MARKS[self._encoding], request_id, call.request.VERB.encode(), body, *call.parts)
         extra = call.holds + sum(map(len, frames)) / BYTES_PER_SECOND
         return PendingRequest(

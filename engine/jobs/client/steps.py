@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from video_pipeline.engine.common.arguments import as_instance, as_mapping, as_path, as_seconds, wrong_type
 from video_pipeline.engine.common.validation import explain
 from video_pipeline.engine.errors import InputError, JobConflictError, UnreachableError
-from video_pipeline.engine.jobs.client.pack import pack_job, read_parts
+from video_pipeline.engine.jobs.client.pack import JobConfig, StoryLike, pack_job, read_parts
 from video_pipeline.engine.jobs.messages import (
     REPLIES,
     REQUESTS,
@@ -33,12 +34,8 @@ from video_pipeline.engine.jobs.messages import (
 )
 from video_pipeline.engine.jobs.model import JobStatus, Priority
 
-if TYPE_CHECKING:
-    from video_pipeline.engine.story import Story
-
 Answer = TypeVar("Answer")
 LIST_PAGE = 100
-StoryLike: TypeAlias = "Mapping[str, Any] | Story | str | os.PathLike[str]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class JobOptions(TypedDict, total=False):
     """Files to send, which the story names `inline:0`, `inline:1` …"""
     send_assets: bool
     """Whether to send the local files that story and config name."""
-    base: Path | None
+    base: str | os.PathLike[str] | None
     """Folder that relative paths refer to, if the story is data."""
 
 
@@ -107,22 +104,29 @@ class SubmitOptions(JobOptions, total=False):
     """high, normal (default) or low."""
 
 
-def submit_call(
-    story: StoryLike, config: Mapping[str, Any] | None = None, **options: Unpack[SubmitOptions]
-) -> Call:
+def submit_call(story: StoryLike, config: JobConfig = None, **options: Unpack[SubmitOptions]) -> Call:
     """Return a submit request with a key, so that sending it again makes no second job.
 
-    A story may be data, a Story or a file. Raises StoryError or InputError if it or an asset cannot be read.
+    A story may be data, a Story or a file, a configuration data or a Config. Raises StoryError or InputError if story
+    or asset cannot be read, TypeError for an argument of a wrong type.
     """
-    parts = read_parts([Path(path) for path in options.get("assets", ())])
+    unknown = options.keys() - SubmitOptions.__annotations__.keys()
+    if unknown:
+        allowed = ", ".join(SubmitOptions.__annotations__)
+        raise TypeError(f"{', '.join(sorted(unknown))}: is no option of a job; allowed: {allowed}")
+    if isinstance(config, BaseModel):
+        config = config.model_dump(mode="json", exclude_unset=True)
+    base, when = options.get("base"), options.get("scheduled_for")
+    if when is not None:
+        as_instance(when, datetime, "scheduled_for")
+    parts = read_parts(_paths(options.get("assets", ())))
     data, settings, sent = pack_job(
         story,
-        config or {},
-        base=options.get("base"),
+        as_mapping(config or {}, "config"),
+        base=None if base is None else as_path(base, "base"),
         first_part=len(parts),
         send_assets=options.get("send_assets", False),
     )
-    when = options.get("scheduled_for")
     return call(
         "submit",
         parts=(*parts, *sent),
@@ -133,6 +137,12 @@ def submit_call(
         scheduled_for=when.astimezone() if when and when.tzinfo is None else when,
         max_attempts=options.get("max_attempts"),
     )
+
+
+def _paths(assets: Any) -> list[Path]:
+    if isinstance(assets, str | bytes | Mapping) or not isinstance(assets, Iterable):
+        raise wrong_type(assets, "assets", "a list of paths")
+    return [as_path(path, f"assets[{number}]") for number, path in enumerate(assets)]
 
 
 def one(request: Call, kind: type[Answer]) -> Steps[Answer]:
@@ -196,7 +206,8 @@ def wait_steps(job_id: str, timeout: float | None) -> Steps[JobView]:
 
     Raises UnreachableError only if the node has never answered; a later outage is waited out.
     """
-    end = None if timeout is None else time.monotonic() + timeout
+    seconds = as_seconds(timeout, "timeout")
+    end = None if seconds is None else time.monotonic() + seconds
     view: JobView | None = None
     while True:
         left = WAIT_MAX_SECONDS if end is None else min(WAIT_MAX_SECONDS, max(0.0, end - time.monotonic()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from video_pipeline.engine.common.arguments import as_path, as_seconds, as_str
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.client.steps import Call
 from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong
@@ -49,11 +51,15 @@ class TransportOptions:
 
     def check(self) -> None:
         """Raise ConfigError if an option is wrong."""
-        if not self.connect.startswith(("tcp://", "ipc://")):
+        for name, key in (("key_file", self.key_file), ("node_key", self.node_key)):
+            if key is not None:
+                as_path(key, name)
+        if not as_str(self.connect, "connect").startswith(("tcp://", "ipc://")):
             raise ConfigError(f"connect: got {self.connect!r}; allowed: tcp://HOST:PORT or ipc://PATH")
-        if not self.timeout > 0:
+        timeout = as_seconds(self.timeout, "timeout")
+        if timeout is None or not 0 < timeout < math.inf:
             raise ConfigError(f"timeout: got {self.timeout!r}; allowed: seconds above 0")
-        if self.retries < 0:
+        if type(self.retries) is not int or self.retries < 0:
             raise ConfigError(f"retries: got {self.retries!r}; allowed: a whole number >= 0")
-        if self.encoding not in MARKS:
+        if not isinstance(self.encoding, str) or self.encoding not in MARKS:
             raise ConfigError(f"encoding: got {self.encoding!r}; allowed: {', '.join(MARKS)}")

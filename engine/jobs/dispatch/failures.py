@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 
@@ -23,6 +24,8 @@ GPU_WORDS = re.compile(
     r"|GPU is lost|GPU has fallen off the bus"
 )
 MESSAGE_CHARACTERS = 4000
+DISK_LIMIT = "DiskLimit"
+"""The error type of an attempt that is charged for the disk space it took."""
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -41,7 +44,14 @@ def classify(error: BaseException) -> Failure:
         return Failure("machine", type(error).__name__, _message(error))
     if any(isinstance(cause, MemoryError) for cause in causes(error)):
         return Failure("retryable", "MemoryLimit", "the worker ran out of memory")
-    return Failure(_kind(error), type(error).__name__, _message(error))
+    message = _message(error)
+    numbers = {getattr(cause, "errno", None) for cause in causes(error)}
+    if errno.EFBIG in numbers:
+        return Failure("retryable", DISK_LIMIT, f"{message}: node.worker_disk_mb allows no larger file")
+    for number in {errno.ENOSPC, errno.EDQUOT} & numbers:
+        if os.strerror(number) not in message:
+            message = f"{message}: {os.strerror(number)}"
+    return Failure(_kind(error), type(error).__name__, message)
 
 
 def _message(error: BaseException) -> str:

@@ -1,12 +1,13 @@
 """The guard: a small process that kills the node's child sessions when the node ends, even by a crash.
 
 Its standard input is a pipe from the node: `+ PID STARTED` adds a session, `- PID` removes one. When the pipe
-closes, the guard kills the remaining sessions.
+closes, the guard kills the remaining sessions. It repeats each `? NUMBER`, so that the node knows that it runs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from video_pipeline.engine.jobs.processes import read_process, session_members, 
 
 KILL_SECONDS = 10.0
 POLL_SECONDS = 0.02
+READ_BYTES = 65536
+SILENT_SECONDS = 10.0
+"""A guard that has not repeated a number for this long is killed."""
 
 
 class Guard:
@@ -25,6 +29,8 @@ class Guard:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._sessions: dict[int, int] = {}
+        self._asked = 0
+        self._asked_at = self._answered_at = time.monotonic()
         self._process = self._spawn()
 
     @property
@@ -35,14 +41,19 @@ class Guard:
     def _spawn(self) -> subprocess.Popen[bytes]:
         from video_pipeline.engine.jobs.dispatch.worker_process import child_environment, module_command
 
-        return subprocess.Popen(
+        process = subprocess.Popen(
             module_command("video_pipeline.engine.jobs.dispatch.guard"),
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             start_new_session=True,
             env=child_environment(self._state),
             bufsize=0,
         )
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+        self._answered_at = time.monotonic()
+        return process
 
     def add(self, session: int) -> None:
         """Add a session, to be killed when the node ends."""
@@ -57,10 +68,13 @@ class Guard:
             self._send(f"- {session}")
 
     def restart_if_dead(self) -> bool:
-        """Restart the guard if it has died; return whether it had."""
+        """Restart the guard if it has died or does not answer; return whether it had to be."""
         if self._process.poll() is None:
-            return False
-        self._close_pipe()
+            if self._answers():
+                return False
+            self._process.kill()
+            self._process.wait()
+        self._close_pipes()
         self._process = self._spawn()
         for session, started in self._sessions.items():
             self._send(f"+ {session} {started}")
@@ -68,22 +82,40 @@ class Guard:
 
     def close(self) -> None:
         """Stop the guard; it kills the remaining sessions."""
-        self._close_pipe()
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
         try:
             self._process.wait(timeout=KILL_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._close_pipes()
+
+    def _answers(self) -> bool:
+        """Ask the guard to repeat a number; return whether it has done so lately."""
+        now = time.monotonic()
+        if now - self._asked_at > SILENT_SECONDS / 2:
+            self._answered_at = now  # the node itself was paused
+        self._asked_at = now
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            if os.read(self._process.stdout.fileno(), READ_BYTES):
+                self._answered_at = now
+        self._asked += 1
+        self._send(f"? {self._asked}")
+        return now - self._answered_at < SILENT_SECONDS
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # `restart_if_dead` repeats it to a new guard
-            self._process.stdin.write(line.encode() + b"\n")
+            os.write(self._process.stdin.fileno(), line.encode() + b"\n")
 
-    def _close_pipe(self) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def kill_sessions(sessions: dict[int, int], *, seconds: float = KILL_SECONDS) -> bool:
@@ -135,6 +167,9 @@ def main() -> None:
                 sessions[int(session)] = int(started)
             case [b"-", session]:
                 sessions.pop(int(session), None)
+            case [b"?", asked]:
+                with contextlib.suppress(OSError):  # the node has ended
+                    os.write(sys.stdout.fileno(), asked + b"\n")
     sys.exit(0 if kill_sessions(sessions) else 1)
 
 

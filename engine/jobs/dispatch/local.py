@@ -11,6 +11,7 @@ import selectors
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from video_pipeline.engine.jobs.dispatch.base import (
     Report,
     StoppedReport,
 )
+from video_pipeline.engine.jobs.dispatch.disk_use import DiskUse
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.slots import Running, Slot
 from video_pipeline.engine.jobs.dispatch.worker_process import WorkerProcess, read_failure, read_progress
@@ -51,6 +53,7 @@ STUCK_SECONDS = 10.0
 
 POLL_SECONDS = 0.01
 MEMORY_SECONDS = 0.5
+DISK_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 """If a turn is later than this, this process itself was paused, and workers are not blamed for silence."""
 
@@ -76,11 +79,12 @@ class LocalDispatcher:
             "cores": self._cores,
             "heartbeat": config.node.lease / 3,
         }
+        self._disk = DiskUse(config, folders)
         self._selector = selectors.DefaultSelector()
         self._slots = [Slot(number) for number in range(slots)]
         self._reports: list[Report] = []
         self._last_turn = clock.monotonic()
-        self._memory_checked = self._last_turn
+        self._memory_checked = self._disk_checked = self._last_turn
         self._closed = False
         for slot in self._slots:
             self._spawn(slot)
@@ -155,6 +159,11 @@ class LocalDispatcher:
             elif running.ended_by is None:
                 running.ended_by, running.kill_at = "stop", self._clock.monotonic() + STOP_SECONDS
 
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when a worker has something to say."""
+        return self._selector.fileno()
+
     def reports(self, timeout: float) -> Sequence[Report]:
         """Return the next reports, waiting up to `timeout` seconds for one."""
         deadline = time.monotonic() + timeout
@@ -207,6 +216,10 @@ class LocalDispatcher:
             self._check_memory()
             # Check less often if there are so many processes that a check takes long.
             self._memory_checked = self._clock.monotonic() + 20 * (self._clock.monotonic() - now)
+        now = self._clock.monotonic()
+        if now - self._disk_checked >= DISK_SECONDS:
+            self._check_disk()
+            self._disk_checked = self._clock.monotonic() + 20 * (self._clock.monotonic() - now)
 
     def _read_messages(self, slot: Slot, worker: WorkerProcess) -> None:
         for message in worker.messages():
@@ -331,13 +344,26 @@ class LocalDispatcher:
         failure = Failure(kind, error_type, message, tail(slot.running.log))
         return FailedReport(attempt.job_id, attempt.fence, failure)
 
-    def _check_memory(self) -> None:
-        """Kill workers whose processes together use more memory than node.worker_memory_mb."""
-        busy = {
-            slot.worker.pid: slot
+    def _busy(self) -> list[tuple[Slot, WorkerProcess, Running]]:
+        """Return the slots in which an attempt is under way."""
+        return [
+            (slot, slot.worker, slot.running)
             for slot in self._slots
             if slot.worker is not None and slot.running is not None and not slot.dying and not slot.settling
-        }
+        ]
+
+    def _check_disk(self) -> None:
+        """Kill attempts whose files take more than node.worker_disk_mb, or that leave a disk too little."""
+        busy = {(running.attempt.job_id, running.attempt.fence): slot for slot, _, running in self._busy()}
+        excess = self._disk.excess(list(busy))
+        if excess is not None:
+            key, failure = excess
+            report = self._failed_report(busy[key], failure.kind, failure.error_type, failure.message)
+            self._kill(busy[key], report)
+
+    def _check_memory(self) -> None:
+        """Kill workers whose processes together use more memory than node.worker_memory_mb."""
+        busy = {worker.pid: slot for slot, worker, _ in self._busy()}
         if not busy:
             return
         most = self._config.node.worker_memory_mb
@@ -397,7 +423,7 @@ class LocalDispatcher:
         slot.worker, slot.dying = None, False
         slot.spawn_at = self._clock.monotonic() + slot.start_wait
         if slot.report is not None:
-            self._report_end(slot, slot.report)
+            self._report_end(slot, slot.report, judge=True)
 
     def _settle(self, slot: Slot) -> None:
         """Pass on the report of an attempt once its worker is the only process of the session."""
@@ -405,12 +431,19 @@ class LocalDispatcher:
         if slot.worker.kill_strays() and slot.report is not None:
             self._report_end(slot, slot.report)
 
-    def _report_end(self, slot: Slot, report: Report) -> None:
-        """Delete the work folder of an attempt, and its staging folder unless it finished, and queue its report."""
+    def _report_end(self, slot: Slot, report: Report, *, judge: bool = False) -> None:
+        """Delete the work folder of an attempt, and its staging folder unless it finished, and queue its report.
+
+        With `judge`, a full disk is charged to an attempt whose own files had filled it.
+        """
         assert slot.running is not None
         attempt = slot.running.attempt
         self._folders.remove_work(attempt.job_id, attempt.fence)
         if not isinstance(report, FinishedReport):
             self._folders.remove_staging(attempt.job_id, attempt.fence)
+        key = attempt.job_id, attempt.fence
+        if judge and isinstance(report, FailedReport):
+            report = replace(report, failure=self._disk.judged(key, report.failure))
+        self._disk.forget(key)
         slot.running, slot.report, slot.settling = None, None, False
         self._reports.append(report)

@@ -27,7 +27,12 @@ from typing import TYPE_CHECKING, Any
 
 from video_pipeline.engine.jobs.dispatch.failures import classify
 from video_pipeline.engine.jobs.logs import LineFormatter
-from video_pipeline.engine.jobs.processes import die_with_parent, set_worker_limits, signal_session
+from video_pipeline.engine.jobs.processes import (
+    die_with_parent,
+    limit_file_size,
+    set_worker_limits,
+    signal_session,
+)
 from video_pipeline.engine.storage.local import RESULT
 
 if TYPE_CHECKING:
@@ -170,11 +175,14 @@ def _render_attempt(
     from video_pipeline.engine.common.files import write_text
     from video_pipeline.engine.config.job import job_config
     from video_pipeline.engine.jobs.dispatch.progress import ProgressMeter
+    from video_pipeline.engine.jobs.inputs.length import check_length
     from video_pipeline.engine.jobs.inputs.references import localise
     from video_pipeline.engine.pipeline import render_story
     from video_pipeline.engine.story import parse_story
 
     temp, staging = Path(description["temp"]), Path(description["staging"])
+    settings = job_config(config, description["config"])
+    check_length(parse_story(description["story"]), config=settings, node=config.node)
     local = localise(
         description["story"],
         description["config"],
@@ -182,7 +190,7 @@ def _render_attempt(
         inbox=Path(description["inbox"]),
         temp=temp,
         fetch=Fetcher.of(config.node),
-        settings=job_config(config, description["config"]),
+        settings=settings,
     )
     for warning in local.warnings:
         logger.warning(warning)
@@ -191,6 +199,9 @@ def _render_attempt(
         staging / f"{description['story_id']}.mp4",
         config=job_config(config, local.config).override("storage", temp_path=temp),
         base=temp,
+        beneath=local.beneath,
+        cache_required=False,
+        max_seconds=config.node.max_video_seconds,
         on_event=ProgressMeter(lambda progress: pipe.send(progress=progress)),
         stop=stop,
     )
@@ -263,6 +274,7 @@ def _warm_up(setup: dict[str, Any]) -> Config:
         import video_pipeline.engine.assets.fetch
         import video_pipeline.engine.config.job
         import video_pipeline.engine.jobs.dispatch.progress
+        import video_pipeline.engine.jobs.inputs.length
         import video_pipeline.engine.jobs.inputs.references
         import video_pipeline.engine.pipeline  # noqa: F401
         from video_pipeline.engine.config import load_config
@@ -270,6 +282,7 @@ def _warm_up(setup: dict[str, Any]) -> Config:
         from video_pipeline.engine.render.compositors.choice import choose_compositor
         from video_pipeline.engine.render.encoders.choice import choose_encoding
     config = load_config(setup["config"], environ=False)
+    limit_file_size(config.node.worker_disk_mb)
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them reports it
         choose_encoding(config.video)

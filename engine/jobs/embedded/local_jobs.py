@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+from video_pipeline.engine.common.arguments import as_path
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.embedded.node import LocalNode
 from video_pipeline.engine.jobs.embedded.transport import LocalTransport
@@ -26,7 +27,7 @@ class LocalJobs:
         slots: int | None = None,
     ) -> None:
         root = Path(Path.cwd().anchor)
-        state = Path(state_path) if state_path is not None else None
+        state = as_path(state_path, "state_path") if state_path is not None else None
         config = config.override("node", asset_roots=(root,), state_path=state)
         config = config.override("processing", max_concurrent_jobs=slots)
         self._lock = threading.Lock()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, suffix_as
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, contents_of, suffix_as
 from video_pipeline.engine.assets.urls import ALLOWED as URL_ALLOWED
-from video_pipeline.engine.assets.urls import check_url, is_url
+from video_pipeline.engine.assets.urls import check_url, check_written_address, is_url
 from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config.policy import STANDARD, ErrorPolicy
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import AssetReferenceError, ConfigError, FetchError
 from video_pipeline.engine.jobs.inputs.inbox import INBOX_PREFIX, Inbox, InboxError, inbox_names, sweep_inbox
@@ -62,11 +64,16 @@ Fetch = Callable[[str, Path, AssetKind], Path]
 
 
 class Localised(NamedTuple):
-    """A job with local, absolute paths only. `warnings`: which assets were replaced or left out, and why."""
+    """A job with local, absolute paths only.
+
+    `warnings`: which assets were replaced or left out, and why. `beneath`: the asset folder that each file of one is
+    in, and must still be in when it is opened.
+    """
 
     story: dict[str, Any]
     config: dict[str, Any]
     warnings: tuple[str, ...]
+    beneath: Mapping[Path, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +82,8 @@ class _Slot:
 
     at: AssetPlace
     place: str
-    drop: tuple[dict[str, Any], str] | None
-    """Mapping and key to delete if the asset is unusable (a scene's picture, music); None: it is required."""
+    drop: tuple[dict[str, Any], str]
+    """Mapping and key to delete if the asset is left out."""
 
     @property
     def kind(self) -> AssetKind:
@@ -86,10 +93,15 @@ class _Slot:
     def value(self) -> str:
         return str(self.at.value)
 
-    def wrong(self, reason: str, allowed: str = "") -> AssetReferenceError:
+    def wrong(self, reason: str, allowed: str = "", *, unusable: bool = False) -> AssetReferenceError:
         """Return the error that names this field."""
         return AssetReferenceError(
-            self.place, field=self.at.field, value=self.value, reason=reason, allowed=allowed
+            self.place,
+            field=self.at.field,
+            value=self.value,
+            reason=reason,
+            allowed=allowed,
+            unusable=unusable,
         )
 
 
@@ -110,13 +122,15 @@ def check_references(
     node: Node,
     parts: Sequence[bytes],
     inbox: Inbox | Path,
+    policy: ErrorPolicy = STANDARD,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check every asset reference of a job; return its story and config as plain data to store.
 
     Paths are resolved, inline parts written to the inbox, the syntax of URLs checked. The story gets its id, which
     then no longer depends on paths. If `inbox` is an `Inbox`, the caller must sync it before accepting the job; if it
-    is a folder, it is synced on return. Raises StoryError or ConfigError for invalid data, AssetReferenceError naming
-    scene and field, InboxError if the disk is full.
+    is a folder, it is synced on return. A file that is missing or unreadable is accepted if the job's error policy
+    replaces it. Raises StoryError or ConfigError for invalid data, AssetReferenceError naming scene and field,
+    InboxError if the disk is full.
     """
     data, settings = _plain_story(story), _plain_config(config)
     slots = list(_slots(data, settings))
@@ -125,11 +139,18 @@ def check_references(
     for slot in slots:
         if slot.value.startswith(INLINE_PREFIX):
             number = _inline_number(slot, parts)
-            used[number] = _suffix_of_part(slot, parts[number], node)
+            try:
+                used[number] = _suffix_of_part(slot, parts[number], node)
+            except AssetReferenceError as error:
+                _only_unusable(error, policy)
+                used.setdefault(number, contents_of(slot.kind)[0].suffix)
         elif is_url(slot.value):
             _check_url(slot, node)
         elif slot.value not in resolved:
-            resolved[slot.value] = str(_resolve(slot, node))
+            try:
+                resolved[slot.value] = str(_resolve(slot, node).path)
+            except AssetReferenceError as error:
+                _only_unusable(error, policy)
     unused = [number for number in range(len(parts)) if number not in used]
     if unused:
         raise AssetReferenceError(
@@ -163,15 +184,17 @@ def localise(
 ) -> Localised:
     """Return a job that `check_references` stored, with every asset as a local absolute path.
 
-    All references are checked again. Each URL is fetched once, into `temp`. If its content is unusable, the fallback
-    settings of `settings`, the job's whole configuration (default: that of `config`), decide: a drawn picture replaces
-    a picture, music is left out, each with a warning. Raises AssetReferenceError, which is permanent, and FetchError
-    of kind transient, both naming scene and field.
+    All references are checked again. Each URL is fetched once, into `temp`. If a file is missing or unreadable, or
+    the content of a URL unusable, the error policy of `settings`, the job's whole configuration (default: that of
+    `config`), decides whether it is left out with a warning. Raises AssetReferenceError, which is permanent, and
+    FetchError of kind transient, both naming scene and field.
     """
+    policy = (settings or load_config(config, environ=False)).error_policy
     data, own = _plain_story(story), _plain_config(config)
     slots = list(_slots(data, own))
     box = Inbox(inbox)
-    local: dict[_Wanted, str | FetchError] = {}
+    local: dict[_Wanted, str | FetchError | AssetReferenceError | None] = {}
+    beneath: dict[Path, Path] = {}
     for slot in slots:
         wanted = _Wanted(slot.value, slot.kind)
         if wanted in local:
@@ -186,18 +209,24 @@ def localise(
         elif is_url(slot.value):
             _check_url(slot, node)
         else:
-            local[wanted] = str(_resolve(slot, node))
+            try:
+                found_at = _resolve(slot, node)
+            except AssetReferenceError as error:
+                _only_unusable(error, policy)
+                local[wanted] = error
+            else:
+                local[wanted] = str(found_at.path)
+                beneath[found_at.path] = found_at.root
     urls = dict.fromkeys(_Wanted(slot.value, slot.kind) for slot in slots if is_url(slot.value))
-    local |= _fetch_all(urls, temp, fetch)
+    local |= _fetch_all(urls, temp, fetch, policy)
     warnings: list[str] = []
     for slot in slots:
         found = local[_Wanted(slot.value, slot.kind)]
-        if isinstance(found, FetchError):
-            settings = settings or load_config(own, environ=False)
-            warnings.append(_fall_back(slot, found, settings))
-        else:
+        if isinstance(found, str):
             slot.at.put(found)
-    return Localised(data, own, tuple(warnings))
+        elif found is not None:  # else another URL's error, which ends the attempt, comes in this loop
+            warnings.append(_leave_out(slot, found, policy))
+    return Localised(data, own, tuple(warnings), beneath)
 
 
 class _Wanted(NamedTuple):
@@ -205,34 +234,52 @@ class _Wanted(NamedTuple):
     kind: AssetKind
 
 
-def _fetch_all(urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch) -> dict[_Wanted, str | FetchError]:
-    """Fetch URLs in parallel; return the file or the error of each."""
+def _fetch_all(
+    urls: Mapping[_Wanted, None], folder: Path, fetch: Fetch, policy: ErrorPolicy
+) -> dict[_Wanted, str | FetchError | None]:
+    """Fetch URLs in parallel; return the file or the error of each.
+
+    Once one has failed in a way that ends the attempt, no further fetch begins: the rest are None.
+    """
     if not urls:
         return {}
     folder.mkdir(parents=True, exist_ok=True)
+    is_over = threading.Event()
 
-    def one(wanted: _Wanted) -> str | FetchError:
+    def one(wanted: _Wanted) -> str | FetchError | None:
+        if is_over.is_set():
+            return None
         try:
             return str(fetch(wanted.value, folder, wanted.kind).absolute())
         except FetchError as error:
+            if error.kind != "unusable" or not policy.replaces:
+                is_over.set()
             return error
 
     with ThreadPoolExecutor(min(FETCHED_AT_ONCE, len(urls)), "fetch") as pool:
         return dict(zip(urls, pool.map(one, urls), strict=True))
 
 
-def _fall_back(slot: _Slot, error: FetchError, settings: Config) -> str:
-    """Remove a reference from the job and return a warning; raise if the settings do not allow that."""
-    if error.kind == "transient":
+def _only_unusable(error: AssetReferenceError, policy: ErrorPolicy) -> None:
+    """Raise an error again unless it is about a file that the policy replaces."""
+    if not (error.unusable and policy.replaces):
+        raise error
+
+
+def _leave_out(slot: _Slot, error: FetchError | AssetReferenceError, policy: ErrorPolicy) -> str:
+    """Remove a reference from the job and return a warning; raise if that is not allowed."""
+    if isinstance(error, FetchError) and error.kind == "transient":
         raise FetchError(f"{slot.place}: {error}", url=error.url, kind=error.kind) from error
-    is_picture = slot.kind != "sound"
-    allowed = settings.fallback_images if is_picture else settings.error_handling.fallback_enabled
-    if slot.drop is None or error.kind != "unusable" or not allowed:
-        raise slot.wrong(str(error)) from error
+    if isinstance(error, FetchError):
+        fault = slot.wrong(str(error), unusable=error.kind == "unusable")
+    else:
+        fault = slot.wrong(error.reason, error.allowed, unusable=error.unusable)
+    if not fault.unusable:
+        raise fault from error
+    warning = policy.replace(fault, instead=slot.at.instead)
     holder, key = slot.drop
     del holder[key]
-    instead = "a drawn picture is shown instead" if is_picture else "there is no music"
-    return f"{slot.place}: {error}; {instead}"
+    return warning
 
 
 def _plain_story(story: Story | Mapping[str, Any]) -> dict[str, Any]:
@@ -258,13 +305,12 @@ def _slots(story: dict[str, Any], config: dict[str, Any]) -> Iterator[_Slot]:
     for at in story_assets(story):
         if at.kind != "font" or _is_font_file(at.value):
             scene = f"{at.within} (scene_id {at.owner['scene_id']!r}): " if at.within else ""
-            drop = (at.owner, at.entry) if at.kind != "font" else None
-            yield _Slot(at, f"{scene}field {at.entry!r}", drop)
+            yield _Slot(at, f"{scene}field {at.entry!r}", (at.owner, at.entry))
     for at in config_assets(config):
         if not isinstance(at.value, str):
             raise ConfigError(f"{at.field}: got {type(at.value).__name__}; allowed: text")
         if at.kind != "font" or _is_font_file(at.value):
-            yield _Slot(at, at.field, (at.holder, at.key) if at.kind == "sound" else None)
+            yield _Slot(at, at.field, (at.holder, at.key))
 
 
 def _is_font_file(name: str) -> bool:
@@ -294,14 +340,14 @@ def _suffix_of_part(slot: _Slot, part: bytes, node: Node) -> str:
     try:
         return suffix_as(slot.kind, bytes(part[:HEAD_BYTES]))
     except ValueError as error:
-        raise slot.wrong(str(error), ALLOWED[slot.kind]) from error
+        raise slot.wrong(str(error), ALLOWED[slot.kind], unusable=True) from error
 
 
 def _check_url(slot: _Slot, node: Node) -> None:
     if not node.asset_urls:
         raise slot.wrong("this node does not fetch URLs (node.asset_urls)", _local_ways(node))
     try:
-        check_url(slot.value)
+        check_written_address(check_url(slot.value))
     except FetchError as error:
         raise slot.wrong(str(error), URL_ALLOWED) from error
 
@@ -312,8 +358,15 @@ def _local_ways(node: Node) -> str:
     return f"a file under {', '.join(str(root) for root in node.asset_roots)}, or an inline part ({INLINE_PREFIX}0)"
 
 
-def _resolve(slot: _Slot, node: Node) -> Path:
-    """Return the real path, with symlinks resolved, of a file under one of the roots.
+class _Found(NamedTuple):
+    """A file's real path, and the asset folder that it is in, both without symlinks."""
+
+    path: Path
+    root: Path
+
+
+def _resolve(slot: _Slot, node: Node) -> _Found:
+    """Return a file under one of the roots.
 
     Paths outside the roots are not accessed, so errors reveal nothing about them.
     """
@@ -333,17 +386,18 @@ def _resolve(slot: _Slot, node: Node) -> Path:
     for candidate in candidates:
         try:
             real = Path(os.path.realpath(candidate, strict=True))
-            if not any(real.is_relative_to(root) for _, root in roots):
+            root = next((root for _, root in roots if real.is_relative_to(root)), None)
+            if root is None:
                 raise slot.wrong("leads out of the asset folders", _local_ways(node))
             status = real.stat()
         except (OSError, ValueError):
             continue
         if not stat.S_ISREG(status.st_mode):
-            raise slot.wrong("is not a file", _local_ways(node))
+            raise slot.wrong("is not a file", _local_ways(node), unusable=True)
         if not os.access(real, os.R_OK):
-            raise slot.wrong("this node cannot read it", _local_ways(node))
-        return real
-    raise slot.wrong("there is no such file", _local_ways(node))
+            raise slot.wrong("this node cannot read it", _local_ways(node), unusable=True)
+        return _Found(real, root)
+    raise slot.wrong("there is no such file", _local_ways(node), unusable=True)
 
 
 def _fault_in_path(value: str) -> str | None:

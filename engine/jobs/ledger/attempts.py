@@ -12,18 +12,22 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from video_pipeline.engine.common.clock import Clock
+from video_pipeline.engine.jobs.ledger.damage import DAMAGE_ERRORS, fail_damaged, find_damaged
 from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.queue import LedgerQueue
 from video_pipeline.engine.jobs.ledger.rows import (
     JOB_COLUMNS,
     NO_ERROR,
+    DamagedValueError,
     InterruptedJob,
+    damage_of,
     encodable_text,
     job_from_row,
     json_of,
 )
-from video_pipeline.engine.jobs.model import PRIORITIES, Attempt, EventKind, Failure, Progress
+from video_pipeline.engine.jobs.ledger.schema import recount
+from video_pipeline.engine.jobs.model import Attempt, EventKind, Failure, Progress
 
 MAX_REQUEUES = 20
 """Requeues after which a job fails: a job that so often was running when its node ended may be the cause."""
@@ -67,24 +71,32 @@ class LedgerAttempts:
         if not self._file.rows(ready):
             return None
         with self._file.writing() as db:
-            found = db.execute(ready).fetchone()
-            if found is None:
-                return None
-            position = found[0]
-            db.execute(
-                "UPDATE jobs SET status = 'processing', fence = fence + 1, attempts = attempts + 1, "
-                "started_at = ? WHERE position = ?",
-                (self._clock.wall(), position),
-            )
-            job_id, fence, number, owner, story_id, rank, story, config = db.execute(
-                "SELECT job_id, fence, attempts, owner, story_id, priority, story, config "
-                "FROM jobs JOIN payloads USING (position) WHERE position = ?",
-                (position,),
-            ).fetchone()
-            self._events.record(db, position, owner, "processing", number)
-        return Attempt(
-            job_id, fence, number, story_id, json.loads(story), json.loads(config), PRIORITIES[rank]
+            while (found := db.execute(ready).fetchone()) is not None:
+                try:
+                    return self._begin(db, found[0])
+                except DAMAGE_ERRORS as error:
+                    fail_damaged(db, self._events, self._clock, position=found[0], what=str(error))
+            return None
+
+    def _begin(self, db: sqlite3.Connection, position: int) -> Attempt:
+        """Begin an attempt; raise one of DAMAGE_ERRORS if the job's row or payload is damaged."""
+        payload = db.execute("SELECT story, config FROM payloads WHERE position = ?", (position,)).fetchone()
+        if payload is None:
+            raise DamagedValueError("its story is missing")
+        story, config = (
+            _payload(column, text) for column, text in zip(("story", "config"), payload, strict=True)
         )
+        row = db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE position = ?", (position,)).fetchone()
+        if what := damage_of(row):
+            raise DamagedValueError(what)
+        job = job_from_row(row)
+        fence, number = job.fence + 1, job.attempts + 1
+        db.execute(
+            "UPDATE jobs SET status = 'processing', fence = ?, attempts = ?, started_at = ? WHERE position = ?",
+            (fence, number, self._clock.wall(), position),
+        )
+        self._events.record(db, position, job.owner, "processing", number)
+        return Attempt(job.job_id, fence, number, job.story_id, story, config, job.priority)
 
     def cancel_requests(self) -> tuple[tuple[str, int], ...]:
         """Return job id and fence of each attempt to stop, except those whose output is being published."""
@@ -190,9 +202,12 @@ class LedgerAttempts:
         """Return the jobs that were processing when the node ended, and restart the waits that a reboot has spoiled.
 
         A node calls it once when it starts, holding the lock of its state folder. The caller then ends each job's
-        attempt by its fence: complete, requeue or fail.
+        attempt by its fence: complete, requeue or fail. Unfinished jobs with a damaged row fail here.
         """
         with self._file.writing() as db:
+            recount(db)
+            for position, what in find_damaged(db):
+                fail_damaged(db, self._events, self._clock, position=position, what=what)
             self._queue.restart_waits(db)
         rows = self._file.rows(
             f"SELECT publishing, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_processing "
@@ -212,10 +227,14 @@ class LedgerAttempts:
     def _update(self, db: sqlite3.Connection, job: _ProcessingJob, values: Mapping[str, Any]) -> bool:
         """Change columns of a job; return whether the attempt still holds it."""
         columns = ", ".join(f"{column} = ?" for column in values)
-        changed = db.execute(
-            f"UPDATE jobs SET {columns} WHERE job_id = ? AND fence = ? AND status = 'processing'",
-            (*values.values(), job.job_id, job.fence),
-        ).rowcount
+        try:
+            changed = db.execute(
+                f"UPDATE jobs SET {columns} WHERE job_id = ? AND fence = ? AND status = 'processing'",
+                (*values.values(), job.job_id, job.fence),
+            ).rowcount
+        except DAMAGE_ERRORS as error:
+            fail_damaged(db, self._events, self._clock, position=job.position, what=str(error))
+            return False
         return changed == 1
 
     def _end(
@@ -247,5 +266,13 @@ class LedgerAttempts:
         return True
 
 
+def _payload(column: str, text: object) -> dict[str, Any]:
+    """Return a payload, which may hold lone surrogates, as JSON's escapes can."""
+    loaded = json.loads(text) if isinstance(text, str) else None
+    if not isinstance(loaded, dict):
+        raise DamagedValueError(f"{column}: is not a JSON object")
+    return loaded
+
+
 def _uncharged(job: _ProcessingJob) -> dict[str, Any]:
-    return {"attempts": job.attempts - 1, "interruptions": job.interruptions + 1}
+    return {"attempts": max(0, job.attempts - 1), "interruptions": job.interruptions + 1}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from video_pipeline.engine.jobs.ledger.rows import encodable_text
+from video_pipeline.engine.jobs.ledger.rows import DamagedValueError, encodable_text, status_of
 from video_pipeline.engine.jobs.model import PRIORITIES, JobStatus, NewJob
 
 ROWS_AT_ONCE = 32
@@ -37,7 +37,7 @@ def find_by_keys(db: sqlite3.Connection, jobs: Sequence[NewJob]) -> dict[tuple[s
         some = keys[start : start + ROWS_AT_ONCE]
         values = [value for pair in some for value in pair]
         for owner, key, job_id, status, digest in db.execute(_find_keys(len(some)), values):
-            found[owner, key] = JobWithKey(job_id, JobStatus(status), digest)
+            found[owner, key] = JobWithKey(job_id, _status_or_failed(status), digest)
     return found
 
 
@@ -65,7 +65,7 @@ def insert_jobs(
             rows += (rank * ageing_us, order_us + rank * ageing_us, new.scheduled_for if waits else None)
             rows += (new.max_attempts, now, new.scheduled_for)
             order_us += 1
-        # Positions are consecutive: the transaction lets nobody else insert, and AUTOINCREMENT adds 1 to the last.
+        # Positions are consecutive: no other connection can insert in this transaction, and AUTOINCREMENT adds 1 to the last.
         last = db.execute(_insert_into(_JOBS, len(some)), rows).lastrowid
         assert last is not None
         first = last - len(some) + 1
@@ -76,6 +76,13 @@ def insert_jobs(
             events += (now, position, new.owner, "queued", "queued", 0, "{}")
         db.execute(_insert_into(_PAYLOADS, len(some)), payloads)
         db.execute(_insert_into(_EVENTS, len(some)), events)
+
+
+def _status_or_failed(value: object) -> JobStatus:
+    try:
+        return status_of(value)
+    except DamagedValueError:
+        return JobStatus.FAILED
 
 
 @cache

@@ -6,9 +6,11 @@ PipelineError
     │   ├── KeyConflict        the key was used for a job with other content
     │   ├── QueueFull          the queue has no place for a job of this priority
     │   ├── WrongState         the job's state does not allow the call
+    │   ├── DamagedJob         the job's row is damaged, so it cannot run again
     │   └── UnknownJob         there is no job of that id
     ├── LedgerFull             the disk is full, read-only or failing; try again later
     ├── LedgerBusy             another process holds the write lock for too long; try again
+    ├── LedgerMoved            the file is no longer at its path; move it back or restart the node
     └── LedgerCorrupt          the file is damaged, or not a ledger; a person must look at it
 """
 
@@ -57,6 +59,16 @@ class WrongState(LedgerRefusal):
         self.status = status
 
 
+class DamagedJob(LedgerRefusal):
+    """A job's row is damaged."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"{job_id} cannot be retried: its row in the ledger is damaged; submit the story again"
+        )
+        self.job_id = job_id
+
+
 class UnknownJob(LedgerRefusal):
     """There is no job of that id."""
 
@@ -71,6 +83,10 @@ class LedgerFull(LedgerError):  # noqa: N818
 
 class LedgerBusy(LedgerError):  # noqa: N818
     """Another process held the write lock for longer than the timeout."""
+
+
+class LedgerMoved(LedgerError):  # noqa: N818
+    """The file was moved, deleted or replaced while it was open."""
 
 
 class LedgerCorrupt(LedgerError):  # noqa: N818

@@ -33,7 +33,7 @@ class LedgerEvents:
     def page(
         self, *, after: int, limit: int, owner: str | None = None, job_id: str | None = None
     ) -> tuple[JobEvent, ...]:
-        """Return the first `limit` events whose `seq` is above `after`, in order."""
+        """Return the first `limit` events whose `seq` is above `after`, in order, without damaged ones."""
         terms: list[str] = ["seq > ?"]
         values: list[str | int] = [after]
         if job_id is not None:
@@ -43,12 +43,16 @@ class LedgerEvents:
             # `+` keeps SQLite from the owner's index: the few events of a job are found faster by the job.
             terms.append("events.owner = ?" if job_id is None else "+events.owner = ?")
             values.append(owner)
-        rows = self._file.rows(
-            f"SELECT {EVENT_COLUMNS} FROM events JOIN jobs USING (position) WHERE {' AND '.join(terms)} "
-            "ORDER BY seq LIMIT ?",
-            (*values, limit),
-        )
-        return tuple(map(event_from_row, rows))
+        while True:
+            rows = self._file.rows(
+                f"SELECT {EVENT_COLUMNS} FROM events JOIN jobs USING (position) WHERE {' AND '.join(terms)} "
+                "ORDER BY seq LIMIT ?",
+                (*values, limit),
+            )
+            events = tuple(event for event in map(event_from_row, rows) if event is not None)
+            if events or len(rows) < limit:
+                return events
+            values[0] = rows[-1][0]  # all of them are damaged
 
     def last_seq(self) -> int:
         """Return the highest `seq` ever given to an event, 0 if there was none."""

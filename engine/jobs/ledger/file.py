@@ -10,11 +10,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.jobs.ledger.errors import LedgerBusy, LedgerError, LedgerRefusal, ledger_error
+from video_pipeline.engine.jobs.ledger.errors import (
+    LedgerBusy,
+    LedgerError,
+    LedgerMoved,
+    LedgerRefusal,
+    ledger_error,
+)
 from video_pipeline.engine.jobs.ledger.local_disk import network_type
 from video_pipeline.engine.jobs.ledger.lock import WriteLock
 from video_pipeline.engine.jobs.ledger.rows import Row
-from video_pipeline.engine.jobs.ledger.schema import BUSY_TIMEOUT_SECONDS, connect, is_current, migrate
+from video_pipeline.engine.jobs.ledger.schema import (
+    BUSY_TIMEOUT_SECONDS,
+    connect,
+    is_current,
+    migrate,
+    recount,
+)
 
 _VACUUM_PAGES = 4000
 """Pages that one transaction frees: about 16 MB, so that no other writer waits long."""
@@ -26,6 +38,7 @@ class LedgerFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._grouped = False
+        self._miscounted = False
         self._group_error: LedgerError | None = None
         self._seen_version: int | None = None
         self._committed = True
@@ -42,6 +55,7 @@ class LedgerFile:
             raise ledger_error(error, self.path) from error
         try:
             self._db = self._open()
+            self._identity = _identity(self.path)
         except BaseException:
             self._lock.close()
             raise
@@ -103,6 +117,7 @@ class LedgerFile:
                 yield self._db
                 self._commit()
             except sqlite3.Error as error:
+                self._look_at(error)
                 raise ledger_error(error, self.path) from error
             finally:
                 self._rollback()
@@ -117,6 +132,7 @@ class LedgerFile:
         except LedgerRefusal:
             raise
         except sqlite3.Error as error:
+            self._look_at(error)
             self._group_error = ledger_error(error, self.path)
             raise self._group_error from error
         except LedgerError as error:
@@ -127,9 +143,33 @@ class LedgerFile:
                 self._group_error = LedgerError(f"a call of the group failed half-way: {error!r}")
             raise
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the open file is the one at the ledger's path: it may have been moved, deleted or replaced."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def _check_place(self) -> None:
+        if not self.in_place:
+            raise LedgerMoved(
+                f"the ledger {self.path} was moved, deleted or replaced while the node was running: move it back, "
+                "or restart the node"
+            )
+
     def _begin(self) -> None:
+        self._check_place()
         self._take_lock()
         self._db.execute("BEGIN IMMEDIATE")
+        if self._miscounted:
+            recount(self._db)
+            self._miscounted = False
+
+    def _look_at(self, error: sqlite3.Error) -> None:
+        """Count the jobs anew in the next transaction if this one failed because of damaged counts."""
+        self._miscounted |= isinstance(error, sqlite3.IntegrityError) and "tallies" in str(error)
 
     def _commit(self) -> None:
         began = time.perf_counter()
@@ -137,6 +177,8 @@ class LedgerFile:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise ledger_error(error, self.path) from error
+        # Writes to a file that was moved away succeed but are never read again, so they are not acknowledged.
+        self._check_place()
         self.commits += 1
         self.commit_seconds += time.perf_counter() - began
         self._committed = True
@@ -189,6 +231,14 @@ class LedgerFile:
             self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise ledger_error(error, path) from error
+    return found.st_dev, found.st_ino
 
 
 def _create(path: Path) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from video_pipeline.engine.common.clock import Clock
-from video_pipeline.engine.jobs.ledger.errors import UnknownJob, WrongState
+from video_pipeline.engine.jobs.ledger.damage import DAMAGE_ERRORS, fail_damaged, find_damaged
+from video_pipeline.engine.jobs.ledger.errors import DamagedJob, UnknownJob, WrongState
 from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.queue import LedgerQueue
-from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, NO_ERROR, job_from_row
+from video_pipeline.engine.jobs.ledger.rows import JOB_COLUMNS, NO_ERROR, damage_of, job_from_row
+from video_pipeline.engine.jobs.ledger.schema import recount
 from video_pipeline.engine.jobs.model import Job, JobStatus
 
 PAYLOADS_PAGE = 200
@@ -39,10 +41,11 @@ class LedgerJobs:
         *,
         owner: str | None = None,
         status: JobStatus | None = None,
+        scheduled: bool = False,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[Job, ...]:
-        """Return up to `limit` jobs, the latest submitted first.
+        """Return up to `limit` jobs, the latest submitted first; with `scheduled` only those whose time has not come.
 
         `before` is a job id: only jobs that were submitted before that job are returned. Raise UnknownJob if there
         is no such job.
@@ -55,6 +58,7 @@ class LedgerJobs:
             where["position < ?"] = found[0][0]
         terms = [term for term, value in where.items() if value is not None]
         values = [value for value in where.values() if value is not None]
+        terms += ["due_wall IS NOT NULL"] if scheduled else []
         rows = self._file.rows(
             f"SELECT {JOB_COLUMNS} FROM jobs {'WHERE ' if terms else ''}{' AND '.join(terms)} "
             "ORDER BY position DESC LIMIT ?",
@@ -62,11 +66,20 @@ class LedgerJobs:
         )
         return tuple(map(job_from_row, rows))
 
+    def disown(self, owner: str, *, new_owner: str) -> int:
+        """Give the jobs of an owner, with their events, to another name; return how many."""
+        with self._file.writing() as db:
+            moved = db.execute("UPDATE jobs SET owner = ? WHERE owner = ?", (new_owner, owner)).rowcount
+            db.execute("UPDATE events SET owner = ? WHERE owner = ?", (new_owner, owner))
+            recount(db)
+        return moved
+
     def counts(self, owner: str | None = None) -> dict[JobStatus, int]:
         """Return the number of jobs in each state, 0 included."""
         terms, values = ("WHERE owner = ?", (owner,)) if owner is not None else ("", ())
         rows = self._file.rows(f"SELECT status, sum(n) FROM tallies {terms} GROUP BY status", values)
-        return dict.fromkeys(JobStatus, 0) | {JobStatus(status): n for status, n in rows}
+        known = {status: n for status, n in rows if status in set(JobStatus)}
+        return dict.fromkeys(JobStatus, 0) | {JobStatus(status): n for status, n in known.items()}
 
     def payloads_containing(self, text: str) -> Iterator[str]:
         """Yield the story and the configuration, as JSON text, of each uncompleted job that has `text` in either."""
@@ -87,10 +100,13 @@ class LedgerJobs:
     def request_cancel(self, job_id: str) -> Job:
         """Cancel a queued job, or ask for the end of a processing one; do nothing if that was done before.
 
-        Return the job as it then is. Raise UnknownJob, and WrongState if the job has completed or failed.
+        Return the job as it then is; an unfinished job with a damaged row fails. Raise UnknownJob, and WrongState if
+        the job has completed or failed.
         """
         with self._file.writing() as db:
             position, job = self._find(db, job_id)
+            if self._end_if_damaged(db, position):
+                return self._find(db, job_id)[1]
             if job.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
                 raise WrongState(
                     job_id=job_id,
@@ -100,7 +116,11 @@ class LedgerJobs:
                 )
             if job.status is JobStatus.QUEUED:
                 values = {"status": "cancelled", "cancel_requested": 1, "finished_at": self._clock.wall()}
-                self._update(db, position, values | _NO_WAIT)
+                try:
+                    self._update(db, position, values | _NO_WAIT)
+                except DAMAGE_ERRORS as error:
+                    fail_damaged(db, self._events, self._clock, position=position, what=str(error))
+                    return self._find(db, job_id)[1]
                 self._events.delete_progress(db, position)
                 self._events.record(db, position, job.owner, "cancelled", job.attempts)
             elif job.status is JobStatus.PROCESSING and not job.cancel_requested:
@@ -111,7 +131,7 @@ class LedgerJobs:
     def retry(self, job_id: str) -> Job:
         """Queue a failed or cancelled job again, last in the queue and with all its attempts.
 
-        Return the job as it then is. Raise UnknownJob, and WrongState if the job is in any other state.
+        Return the job as it then is. Raise UnknownJob, WrongState if the job is in any other state, and DamagedJob.
         """
         with self._file.writing() as db:
             position, job = self._find(db, job_id)
@@ -122,9 +142,14 @@ class LedgerJobs:
                     verb="retry",
                     allowed=(JobStatus.FAILED, JobStatus.CANCELLED),
                 )
-            self._queue.rejoin(db, position)
+            if self._damage(db, position) is not None:
+                raise DamagedJob(job_id)
             values = {"status": "queued", "attempts": 0, "requeues": 0, "cancel_requested": 0}
-            self._update(db, position, values | {"started_at": None, "finished_at": None} | NO_ERROR)
+            try:
+                self._queue.rejoin(db, position)
+                self._update(db, position, values | {"started_at": None, "finished_at": None} | NO_ERROR)
+            except DAMAGE_ERRORS as error:
+                raise DamagedJob(job_id) from error
             self._events.record(db, position, job.owner, "queued", 0)
             return self._find(db, job_id)[1]
 
@@ -153,6 +178,17 @@ class LedgerJobs:
         if row is None:
             raise UnknownJob(job_id)
         return row[0], job_from_row(row[1:])
+
+    def _damage(self, db: sqlite3.Connection, position: int) -> str | None:
+        row = db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE position = ?", (position,)).fetchone()
+        return damage_of(row)
+
+    def _end_if_damaged(self, db: sqlite3.Connection, position: int) -> bool:
+        """End an unfinished job whose row is damaged; return whether it was one."""
+        for damaged, what in find_damaged(db, position):
+            fail_damaged(db, self._events, self._clock, position=damaged, what=what)
+            return True
+        return False
 
     def _update(self, db: sqlite3.Connection, position: int, values: Mapping[str, Any]) -> None:
         columns = ", ".join(f"{column} = ?" for column in values)

@@ -9,7 +9,10 @@ It is composed of parts, each a table or a role; they share one connection, the 
     ledger.attempts   claim jobs and report what became of them, for the scheduler
     ledger.events     the events of all jobs, in order
 
-    jobs, attempts  →  queue, events  →  file
+    jobs, attempts  →  queue  →  events  →  file
+
+A row whose bytes have changed on the disk holds up nothing: its job is shown as failed, with the reason, and fails
+when its turn comes or the node starts (`damage.py`).
 
 A method that writes opens a transaction of the file and hands its connection to methods of the other parts, so that
 a job's change and its event are one commit. Inside `file.group()` it joins the transaction of the group instead.
@@ -53,8 +56,8 @@ class Ledger:
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.file = LedgerFile(path)
-        self.queue = LedgerQueue(self.file, clock)
         self.events = LedgerEvents(self.file, clock)
+        self.queue = LedgerQueue(self.file, clock, self.events)
         self.jobs = LedgerJobs(self.file, clock, self.queue, self.events)
         self.attempts = LedgerAttempts(self.file, clock, self.queue, self.events)
 

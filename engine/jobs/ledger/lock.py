@@ -2,8 +2,8 @@
 
 SQLite's own lock makes a second writer sleep 1, 2, 5 … 100 ms between its tries, and lets the first one start its next
 write in between: beside a busy server, a node would wait a second for each write. Here the writer that waits holds a
-second lock, the turn. Every writer must take the turn before it takes the lock, so whoever has just written queues
-behind whoever waits.
+second lock, the turn. Every writer must take the turn before it takes the lock, so a process that has just written
+queues behind one that waits.
 
 The lock also keeps a checkpoint of one process apart from a write of another, which SQLite before 3.51.3 needs
 (https://www.sqlite.org/wal.html#walresetbug).

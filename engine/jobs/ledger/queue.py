@@ -16,13 +16,18 @@ from collections.abc import Sequence
 
 from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.jobs.ledger.bulk import JobWithKey, find_by_keys, insert_jobs
+from video_pipeline.engine.jobs.ledger.damage import DAMAGE_ERRORS, fail_damaged
 from video_pipeline.engine.jobs.ledger.errors import KeyConflict, LedgerRefusal, QueueFull
+from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.rows import AcceptedJob
 from video_pipeline.engine.jobs.model import PRIORITIES, JobStatus, NewJob, Priority, new_job_id
 
 AGEING_MAX_SECONDS = 10 * 366 * 86400.0
 """The bound keeps order keys within 64 bits; with an `ageing` that long, priority alone decides."""
+
+_QUEUE_US_MAX = 2**60
+"""Past this, and before 0, the queue's time is a damaged one."""
 
 _PROMOTE_PAGE = 1000
 """Jobs that one commit promotes, so that no other writer waits long."""
@@ -33,8 +38,8 @@ SubmitResult = AcceptedJob | KeyConflict | QueueFull
 class LedgerQueue:
     """The queued jobs: those that are ready, and those that wait for a time."""
 
-    def __init__(self, file: LedgerFile, clock: Clock) -> None:
-        self._file, self._clock = file, clock
+    def __init__(self, file: LedgerFile, clock: Clock, events: LedgerEvents) -> None:
+        self._file, self._clock, self._events = file, clock, events
 
     def submit(self, new: NewJob, *, ageing: float, max_queued: int, reserve: float = 0.0) -> AcceptedJob:
         """Queue a job, or find the job that its key was used for, as `submit_all` does.
@@ -67,7 +72,8 @@ class LedgerQueue:
         rows = self._file.rows(
             "SELECT priority, sum(n) FROM tallies WHERE status = 'queued' GROUP BY priority"
         )
-        return dict.fromkeys(PRIORITIES, 0) | {PRIORITIES[rank]: n for rank, n in rows}
+        known = {PRIORITIES[rank]: n for rank, n in rows if rank in (0, 1, 2)}
+        return dict.fromkeys(PRIORITIES, 0) | known
 
     def promote_due(self) -> float | None:
         """Make jobs ready whose time has come; return the seconds until the next one's, or None if none waits."""
@@ -142,8 +148,9 @@ class LedgerQueue:
         """
         now_us = int(self._clock.monotonic() * 1_000_000)
         db.execute(
-            "UPDATE queue_clock SET queue_us = queue_us + max(1, ? - monotonic_us) + ?, monotonic_us = ?",
-            (now_us, jobs - 1, now_us),
+            "UPDATE queue_clock SET queue_us = min(max(queue_us, 0), ?1) + "
+            "min(max(1, ?2 - max(monotonic_us, 0)), ?1) + ?3, monotonic_us = ?2",
+            (_QUEUE_US_MAX, now_us, jobs - 1),
         )
         last: int = db.execute("SELECT queue_us FROM queue_clock").fetchone()[0]
         return last - jobs + 1
@@ -156,10 +163,13 @@ class LedgerQueue:
             (self._clock.wall(), _PROMOTE_PAGE),
         ).fetchall()
         for (position,) in scheduled:
-            db.execute(
-                "UPDATE jobs SET due_wall = NULL, order_key = ? + ageing_us WHERE position = ?",
-                (self._join(db), position),
-            )
+            try:
+                db.execute(
+                    "UPDATE jobs SET due_wall = NULL, order_key = ? + ageing_us WHERE position = ?",
+                    (self._join(db), position),
+                )
+            except DAMAGE_ERRORS as error:
+                fail_damaged(db, self._events, self._clock, position=position, what=str(error))
         db.execute(
             "UPDATE jobs SET due_monotonic = NULL, retry_in = NULL WHERE position IN "
             "(SELECT position FROM jobs INDEXED BY jobs_due_monotonic WHERE due_monotonic <= ? "

@@ -12,6 +12,7 @@ A migration is a tuple of statements; `PRAGMA user_version` counts the migration
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt, LedgerError
@@ -120,6 +121,8 @@ def connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, cached_statements=256
     )
+    # One damaged byte in a text must not make the row unreadable.
+    database.text_factory = partial(str, encoding="utf-8", errors="replace")
     try:
         if database.execute("PRAGMA page_count").fetchone()[0] == 0:
             database.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -160,6 +163,16 @@ def migrate(database: sqlite3.Connection, path: Path) -> None:
             database.execute(statement)
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def recount(database: sqlite3.Connection) -> None:
+    """Count the jobs by state, priority and owner anew; call it in a transaction. The queue's time is there again too."""
+    database.execute("INSERT INTO queue_clock SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM queue_clock)")
+    database.execute("DELETE FROM tallies")
+    database.execute(
+        "INSERT INTO tallies SELECT status, priority, owner, count(*) FROM jobs "
+        "WHERE typeof(owner) = 'text' AND typeof(priority) = 'integer' AND typeof(status) = 'text' GROUP BY 1, 2, 3"
+    )
 
 
 def is_current(database: sqlite3.Connection) -> bool:

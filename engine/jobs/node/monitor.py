@@ -9,8 +9,10 @@ from typing import Self
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.cache_check import CacheCheck
 from video_pipeline.engine.jobs.node.http.metrics import Metrics
 from video_pipeline.engine.jobs.node.http.server import Health, HealthServer, Readiness
 from video_pipeline.engine.jobs.node.running_node import RunningNode
@@ -32,6 +34,9 @@ class Monitor:
         self._node: RunningNode | None = None
         self.metrics = open_metrics()
         self.health = Health()
+        self._cache: CacheCheck | None = None
+        with contextlib.suppress(ConfigError):  # no home folder: jobs have no cache
+            self._cache = CacheCheck(config.cache_dir())
         bind = config.node.http_bind
         self.server = HealthServer(bind, metrics=self.metrics, health=self.health) if bind else None
 
@@ -41,6 +46,8 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._cache is not None:
+            self._cache.close()
         if self.server is not None:
             self.server.close()
 
@@ -77,14 +84,17 @@ class Monitor:
             reasons.append("the node is shutting down and accepts no new jobs")
         if node.trouble is not None:
             reasons.append(node.trouble)
-        if not server.ready:
-            reasons.append("the server process is not running")
-        self.health.update(Readiness(tuple(reasons)))
+        if server.trouble is not None:
+            reasons.append(server.trouble)
+        fault = self._cache.fault if self._cache is not None else None
+        warnings = () if fault is None else (f"{fault}; jobs are rendered without it",)
+        self.health.update(Readiness(tuple(reasons), warnings))
         now = self._clock.monotonic()
         if now < self._count_at:
             return
         self._count_at = now + COUNT_SECONDS
         self.metrics.ready(not reasons)
+        self.metrics.cache_writable(self._cache is not None and fault is None)
         self.metrics.slots(total=node.slots, warm=node.dispatcher.capacity)
         self.metrics.worker_starts(node.dispatcher.started_workers)
         self.metrics.commits(total=node.ledger.file.commits, seconds=node.ledger.file.commit_seconds)

@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,25 +31,48 @@ STOP_SECONDS = 10.0
 
 
 class NodeLock:
-    """The lock of a state folder: one node at a time."""
+    """The lock of a state folder: one node at a time.
+
+    Both the folder and `node.lock` in it are locked: the file can be deleted while a node runs, and older versions
+    lock the file only. The file holds the node's process id.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._path = path
+        self._descriptors: list[int] = []
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            self._lock_file()
         except OSError as error:
-            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._descriptor)
+            holder = path.read_text("ascii", "replace").strip() if path.is_file() else ""
+            self.close()
             raise ConfigError(
                 f"node.state_path: {path.parent} is another node's (process {holder or 'unknown'}); "
                 "stop it or choose another folder"
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def _lock(self, descriptor: int) -> None:
+        self._descriptors.append(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _lock_file(self) -> None:
+        self._lock(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.ftruncate(self._descriptors[-1], 0)
+        os.pwrite(self._descriptors[-1], f"{os.getpid()}\n".encode(), 0)
+
+    def restore(self) -> bool:
+        """Make the lock file again if it was deleted or replaced; return whether it was."""
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(self._descriptors[-1]), self._path.stat()):
+                return False
+        with suppress(OSError):
+            self._lock_file()
+        return True
 
     def close(self) -> None:
         """Release the lock."""
-        os.close(self._descriptor)
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
 
 class RunningNode:
@@ -72,7 +95,8 @@ class RunningNode:
         self._clock = clock
         self.folders.make()
         with ExitStack() as opened:
-            opened.callback(NodeLock(self.folders.lock).close)
+            self._lock = NodeLock(self.folders.lock)
+            opened.callback(self._lock.close)
             swept = sweep(self.folders.state)
             if swept:
                 logger.warning("killed %d processes that an earlier node had left", swept)
@@ -107,9 +131,16 @@ class RunningNode:
     @property
     def trouble(self) -> str | None:
         """Why the node cannot render now, None if it can."""
+        if not self.ledger.file.in_place:
+            return "the ledger was moved, deleted or replaced; move it back or restart the node"
         if self.dispatcher.capacity == 0:
             return self.dispatcher.trouble or "the workers are not warm yet"
         return None if self.scheduler.healthy else "the disk is full or the ledger cannot be written"
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing runs and every worker is warm: then only a pipe or a due job needs a turn."""
+        return self.scheduler.idle and self.dispatcher.capacity == self.slots
 
     def turn(self, timeout: float = TURN_SECONDS) -> None:
         """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
@@ -119,6 +150,8 @@ class RunningNode:
             self._guard_at = now + GUARD_SECONDS
             if self.guard.restart_if_dead():
                 logger.warning("the guard had died; restarted it")
+            if self._lock.restore():
+                logger.warning("%s had been deleted or replaced; made it again", self.folders.lock)
 
     def finish(self, *, seconds: float, go_on: Callable[[], bool] = lambda: True) -> bool:
         """Start no more jobs and let running ones finish; return whether they did.

@@ -6,9 +6,9 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK, Clock
 from video_pipeline.engine.config import Config
@@ -22,12 +22,14 @@ from video_pipeline.engine.jobs.dispatch.base import (
 )
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.free_space import FreeSpace
-from video_pipeline.engine.jobs.ledger.errors import LedgerError
+from video_pipeline.engine.jobs.ledger.errors import LedgerError, LedgerFull
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt, Failure, JobStatus
+from video_pipeline.engine.jobs.node.reserve import LedgerReserve
 from video_pipeline.engine.storage.local import (
     AlreadyPublishedError,
     NotStagedError,
+    check_whole,
     publish,
     published_result,
 )
@@ -39,6 +41,8 @@ RETRY_MOST_SECONDS = 300.0
 JITTER = 0.25
 LEDGER_PAUSE_SECONDS = 1.0
 """Pause after the ledger could not be written."""
+
+TIMEOUT: Final = "JobTimeout"
 
 POLL_SECONDS = 1.0
 """Polling interval while the ledger is unchanged."""
@@ -100,12 +104,14 @@ class Scheduler:
         self._config, self._clock = config, clock
         self._on_started, self._on_ended = on_started, on_ended
         self._space = FreeSpace(config, clock=clock)
+        self._reserve = LedgerReserve(folders.reserve, min_free_mb=config.node.min_free_mb)
         self._rng = rng or random.Random()
         self._started: dict[tuple[str, int], _Started] = {}
         self._backlog: deque[Report] = deque()
         self._machine_failures: dict[str, int] = {}
         self._draining = False
         self._full = False
+        self._ledger_full = False
         self._paused_until = 0.0
         self._next_poll = 0.0
         self._free = 0
@@ -119,6 +125,16 @@ class Scheduler:
     def idle(self) -> bool:
         """Whether no attempt runs and all reports are in the ledger."""
         return not self._started and not self._backlog and self._dispatcher.running == 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no job starts because a disk of the node has too little space."""
+        return self._full
+
+    @property
+    def seconds_to_check(self) -> float:
+        """Seconds until the ledger must be checked even if nothing has been written: a waiting job may be due then."""
+        return max(self._next_poll, self._paused_until) - self._clock.monotonic()
 
     @property
     def healthy(self) -> bool:
@@ -148,8 +164,14 @@ class Scheduler:
             if self._ledger.file.changed() or now >= self._next_poll or free > self._free:
                 self._check_ledger(now)
             self._free = free
+            self._ledger_full = False
         except LedgerError as error:
             logger.error("the ledger failed, retrying in %g s: %s", LEDGER_PAUSE_SECONDS, error)
+            if (
+                self._ledger_full
+            ):  # during the pause, an attempt that had filled the disk would have been killed
+                self._reserve.release()
+            self._ledger_full = isinstance(error, LedgerFull)
             self._paused_until = self._clock.monotonic() + LEDGER_PAUSE_SECONDS
 
     # -- work ---------------------------------------------------------------------------------
@@ -177,10 +199,15 @@ class Scheduler:
     def _begin(self, attempt: Attempt) -> None:
         fields = {"job_id": attempt.job_id, "attempt": f"{attempt.number}.{attempt.fence}"}
         logger.info("the attempt begins", extra=fields)
-        self._started[attempt.job_id, attempt.fence] = _Started(attempt, self._clock.monotonic())
-        self._dispatcher.start(attempt)
+        key = attempt.job_id, attempt.fence
+        self._started[key] = _Started(attempt, self._clock.monotonic())
         if self._on_started is not None:
             self._on_started(attempt)
+        if self._folders.published(attempt.job_id).exists():
+            # A ledger restored from a backup does not know the jobs that ended after the backup was made.
+            self._backlog.append(FinishedReport(*key, self._folders.staging(*key), {}))
+        else:
+            self._dispatcher.start(attempt)
 
     def _has_room(self) -> bool:
         """Return whether the node's folders have enough free space to start a job."""
@@ -190,6 +217,8 @@ class Scheduler:
         elif self._full and not shortage:
             logger.info("there is enough free space again; starting jobs")
         self._full = bool(shortage)
+        if not shortage:
+            self._reserve.hold()
         return not shortage
 
     # -- reports -------------------------------------------------------------------------------
@@ -253,13 +282,18 @@ class Scheduler:
             self._folders.remove_staging(job_id, fence)
             return self._fail(job_id, fence, started, started.published)
         self._ledger.attempts.complete(job_id, fence, started.published)
+        self._folders.remove_staging(job_id, fence)  # there still is one if the video was published before
         return self._ended(started, result=started.published)
 
     @staticmethod
     def _publish(staged: Path, target: Path) -> dict[str, Any] | Failure:
-        """Publish a video; return its result, or the failure."""
+        """Publish a video, or adopt one that was published before; return its result, or the failure."""
         try:
-            return published_result(publish(staged, target))
+            if target.exists():
+                check_whole(target)
+            else:
+                publish(staged, target)
+            return published_result(target)
         except AlreadyPublishedError as error:
             return Failure("permanent", type(error).__name__, str(error))
         except NotStagedError as error:
@@ -269,6 +303,10 @@ class Scheduler:
 
     def _fail(self, job_id: str, fence: int, started: _Started, failure: Failure) -> EndedAttempt:
         number = started.attempt.number
+        before = self._ledger.jobs.get(job_id)
+        if failure.error_type == TIMEOUT and before is not None and before.error_type == TIMEOUT:
+            # The same input took too long twice: a third attempt would only take a slot for as long again.
+            failure = replace(failure, kind="permanent", message=f"{failure.message}, as the one before did")
         if failure.kind == "machine":
             number = self._machine_failures[job_id] = self._machine_failures.get(job_id, 0) + 1
         wait = retry_wait(

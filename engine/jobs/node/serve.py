@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import select
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
@@ -19,6 +21,9 @@ from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.node.server_process import ServerProcess
 
 logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 0.25
+"""Longest turn of a node that has nothing to do; other programs may write to the ledger too."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -72,17 +77,34 @@ def _run_until_signalled(
     """Run the loop until a signal arrives, then drain."""
     ready = False
     purge_at = 0.0
+    commits = 0
     while signals.count == 0:
-        node.turn()
+        if node.is_quiet:
+            _sleep(node, server)
+            node.turn(0)
+        else:
+            node.turn()
+        if node.ledger.file.commits != commits:
+            commits = node.ledger.file.commits
+            server.changed()
+        server.tell_full(node.scheduler.is_full)
         server.poll()
         monitor.update(node, server)
-        if ready != (server.ready and node.trouble is None):
+        if ready != (server.trouble is None and node.trouble is None):
             ready = not ready
             _say_ready(node, server, ready)
         if SYSTEM_CLOCK.monotonic() >= purge_at:
             purge_at = SYSTEM_CLOCK.monotonic() + EVERY_SECONDS
             _purge(node)
     return _drain(node, server, signals, monitor)
+
+
+def _sleep(node: RunningNode, server: ServerProcess) -> None:
+    """Wait until a worker or the server has something to say, or a waiting job is due."""
+    pipes = [node.dispatcher.descriptor, *([server.descriptor] if server.descriptor is not None else [])]
+    seconds = min(QUIET_SECONDS, node.scheduler.seconds_to_check)
+    with suppress(OSError):
+        select.select(pipes, [], [], max(0.0, seconds))
 
 
 def _drain(node: RunningNode, server: ServerProcess, signals: StopSignals, monitor: Monitor) -> int:
@@ -106,7 +128,7 @@ def _say_ready(node: RunningNode, server: ServerProcess, ready: bool) -> None:
     if ready:
         logger.info("the node is ready: %s; %d slots", dict(server.endpoints or {}), node.slots)
     else:
-        logger.warning("the node is not ready: %s", node.trouble or "the server process is not running")
+        logger.warning("the node is not ready: %s", node.trouble or server.trouble)
 
 
 def _purge(node: RunningNode) -> None:

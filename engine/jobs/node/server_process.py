@@ -1,12 +1,18 @@
 """The node's side of the server process, which is restarted if it crashes.
 
-    node → server    {"setup": {…}}      once: configuration, slots, the node's process id, log format
+    node → server    {"setup": {…}}      once: configuration, slots, the node's process id and key, log format
                      {"drain": true}     answer submits with DRAINING; end of file: stop
+                     {"changed": true}   the node has written to the ledger
+                     {"full": true}      no job starts because a disk is full; false: that is over
     server → node    {"ready": {…}}      its endpoints
                      {"counters": {…}}   every second, for the metrics
+                     {"changed": true}   the ledger has accepted writes of clients
                      {"error": TEXT}     why it cannot start, then exit status 2
 
 Messages are JSON, one per line, on its standard input and output. It logs to the standard error of the node.
+
+Once a second the node pings the server through its socket, and the process that writes the ledger answers too. A
+server that does not answer is killed and started again, together with that process.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.jobs.dispatch.guard import Guard
 from video_pipeline.engine.jobs.dispatch.worker_process import child_environment, module_command
 from video_pipeline.engine.jobs.folders import Folders
-from video_pipeline.engine.jobs.processes import signal_session
+from video_pipeline.engine.jobs.processes import signal_session, waits_for_disk
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +40,20 @@ STEADY_SECONDS = 5.0
 
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 END_SECONDS = 2.0
+
+PROBE_SECONDS = 1.0
+LATE_SECONDS = 3.0
+"""A server without an answer for this long is not ready."""
+
+SILENT_SECONDS = 5.0
+"""Least time without a sign of life after which a server is killed; node.lease if that is longer."""
+
+DISK_SECONDS = 60.0
+"""The same for one that waits for its disk, that is still starting, or that works but cannot be reached."""
+
+PAUSE_SECONDS = 1.0
+"""If the node's own turn is later than this, the node was paused, and the server is not blamed for silence."""
+
 READ_BYTES = 1 << 16
 BROKEN_STATUS = 2
 
@@ -58,7 +78,18 @@ class ServerProcess:
             "parent": os.getpid(),
             "json_log": json_log,
         }
-        self._draining = False
+        from video_pipeline.engine.jobs.node.probe import (
+            ServerProbe,  # needs pyzmq, whose absence `serve` explains
+        )
+
+        self._lease = max(config.node.lease, SILENT_SECONDS)
+        self._probe = ServerProbe()
+        self._setup["node_key"] = self._probe.key.public.decode()
+        # Monotonic times: of the last turn, of the server's last answer, of its last report, of its writer's last
+        # progress, and of the next ping.
+        self._turned = self._answered = self._told = self._wrote = self._ask_at = 0.0
+        self._writes, self._killed = 0, False
+        self._draining = self._full = False
         self._was_ready = False
         self._failures = 0
         self._start_at = 0.0
@@ -75,12 +106,20 @@ class ServerProcess:
         return self.endpoints is not None
 
     @property
+    def trouble(self) -> str | None:
+        """Why requests are not answered, None if they are."""
+        if self.endpoints is None:
+            return "the server process is not running"
+        silent = self._clock.monotonic() - min(self._answered, self._told, self._wrote)
+        return f"the server has not answered for {silent:.0f} s" if silent > LATE_SECONDS else None
+
+    @property
     def pid(self) -> int | None:
         """Process id, None while it is not running."""
         return self._process.pid if self._process else None
 
     def poll(self) -> None:
-        """Read its messages, and restart it if it has died.
+        """Read its messages, and restart it if it has died or does not answer.
 
         Raises ConfigError with its reason if it cannot start at all.
         """
@@ -93,6 +132,7 @@ class ServerProcess:
         self._read_messages(self._process)
         status = self._process.poll()
         if status is None:
+            self._check_alive(self._process, now)
             return
         self._read_messages(self._process)
         self._close_process(self._process)
@@ -109,6 +149,21 @@ class ServerProcess:
             wait,
         )
 
+    @property
+    def descriptor(self) -> int | None:
+        """The pipe that becomes readable when the server has something to say; None while it is not running."""
+        return self._process.stdout.fileno() if self._process and self._process.stdout else None
+
+    def changed(self) -> None:
+        """Say that the node has written to the ledger: there are events to publish."""
+        self._send(changed=True)
+
+    def tell_full(self, full: bool) -> None:
+        """Say whether no job starts because a disk is full, so that clients learn it."""
+        if full != self._full:
+            self._full = full
+            self._send(full=full)
+
     def drain(self) -> None:
         """Make it refuse new jobs."""
         self._draining = True
@@ -117,6 +172,7 @@ class ServerProcess:
     def close(self) -> None:
         """Stop it: close its input, kill it if it does not exit."""
         process = self._process
+        self._probe.close()
         if process is None:
             return
         assert process.stdin is not None
@@ -127,6 +183,40 @@ class ServerProcess:
             signal_session(process.pid, signal.SIGKILL)
             process.wait()
         self._close_process(process)
+
+    def _check_alive(self, process: subprocess.Popen[bytes], now: float) -> None:
+        """Ping the server, and kill it if it or its writer stands still."""
+        paused, self._turned = now - self._turned > PAUSE_SECONDS, now
+        if paused:
+            self._answered = self._told = self._wrote = now
+        if self._probe.answered():
+            self._answered = now
+        if self.ready and now >= self._ask_at:
+            self._ask_at = now + PROBE_SECONDS
+            self._probe.ask()
+        if self.ready:
+            fault = self._standstill(now)
+        else:
+            fault = "it has not started" if now - self._spawned > DISK_SECONDS else None
+        if fault is None:
+            self._killed = False
+        elif not self._killed:
+            self._killed = True
+            logger.error("killing the server process: %s", fault)
+            signal_session(process.pid, signal.SIGKILL)
+
+    def _standstill(self, now: float) -> str | None:
+        """Return why a server that was ready is to be killed, or None."""
+        fault = None
+        if now - self._told > self._lease:
+            fault = f"its loop stands still for {now - self._told:.0f} s"
+        elif now - self._wrote > self._lease:
+            fault = f"the process that writes the ledger stands still for {now - self._wrote:.0f} s"
+        longest = max(DISK_SECONDS, self._lease)
+        if now - min(self._told, self._wrote, self._answered) > longest:
+            return fault or f"it has not answered for {now - self._answered:.0f} s"
+        assert self._process is not None
+        return None if fault is None or waits_for_disk(self._process.pid) else fault
 
     def _spawn(self) -> None:
         process = subprocess.Popen(
@@ -141,17 +231,23 @@ class ServerProcess:
         assert process.stdout is not None
         os.set_blocking(process.stdin.fileno(), False)
         os.set_blocking(process.stdout.fileno(), False)
-        self._process, self._buffer, self._spawned = process, b"", self._clock.monotonic()
+        now = self._clock.monotonic()
+        self._process, self._buffer, self._spawned = process, b"", now
+        self._turned = self._answered = self._told = self._wrote = self._ask_at = now
+        self._writes, self._killed = 0, False
         self._guard.add(process.pid)
         self._send(setup=self._setup)
         if self._draining:
             self._send(drain=True)
+        if self._full:
+            self._send(full=True)
 
     def _close_process(self, process: subprocess.Popen[bytes]) -> None:
         self._guard.remove(process.pid)
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             pipe.close()
+        self._probe.disconnect()
         self._process, self.endpoints = None, None
 
     def _send(self, **message: Any) -> None:
@@ -160,6 +256,9 @@ class ServerProcess:
         assert self._process.stdin is not None
         try:
             os.write(self._process.stdin.fileno(), json.dumps(message).encode() + b"\n")
+        except BlockingIOError:  # it is behind, and looks at the ledger by itself when it goes on
+            if "changed" not in message:
+                logger.warning("cannot send to the server process: its pipe is full")
         except OSError as error:  # it has died or is stuck; `poll` or `close` handles that
             logger.warning("cannot send to the server process: %s", error)
 
@@ -179,8 +278,21 @@ class ServerProcess:
             if not isinstance(message, dict):
                 continue
             if "ready" in message:
-                self.endpoints, self._was_ready = message["ready"], True
+                self._start_probe(message["ready"])
             elif "counters" in message:
-                self.counters = message["counters"]
+                self._note_counters(message["counters"])
             elif "error" in message:
                 self._error = str(message["error"])
+
+    def _start_probe(self, endpoints: Mapping[str, Any]) -> None:
+        self.endpoints, self._was_ready = endpoints, True
+        self._probe.connect(endpoints)
+        self._answered = self._told = self._wrote = self._clock.monotonic()
+
+    def _note_counters(self, counters: Mapping[str, Any]) -> None:
+        """Note that the server's loop runs, and whether its writer has nothing to do or has done something."""
+        now = self._clock.monotonic()
+        self.counters, self._told = counters, now
+        writes = int(counters.get("writes", 0))
+        if writes != self._writes or not counters.get("writes_waiting"):
+            self._writes, self._wrote = writes, now

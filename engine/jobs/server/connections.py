@@ -29,6 +29,13 @@ from zmq.utils.monitor import recv_monitor_message
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.02
+QUIET_TICK_SECONDS = 0.1
+"""How often byte counts are checked: while anything arrives; and while little does, on few connections. A fast local
+sender fills less than the memory budget in a quiet tick."""
+
+QUIET_CONNECTIONS = 8
+BUSY_SECONDS = 2.0
+
 SLACK_BYTES = 1 << 20
 EVENTS_ALLOWANCE_BYTES = 256 * 1024
 """Bytes that a subscriber may send at once, for subscriptions and heartbeats."""
@@ -81,6 +88,7 @@ class Connections:
         self._quiet_rss = self._quiet_most = 0
         self._over_since: float | None = None
         self._trim_at = float("inf")
+        self._busy_until = 0.0
         self.counters: Counter[str] = Counter()
 
     def add(self, sock: zmq.Socket[bytes], side: Side) -> None:
@@ -142,11 +150,13 @@ class Connections:
         due = 0.0
         while not self._stop.is_set():
             try:
-                for monitor, _ in poller.poll(int(TICK_SECONDS * 1000)):
+                quiet = len(self._open) <= QUIET_CONNECTIONS and time.monotonic() >= self._busy_until
+                tick = QUIET_TICK_SECONDS if quiet else TICK_SECONDS
+                for monitor, _ in poller.poll(int(tick * 1000)):
                     self._read(monitor)
                 now = time.monotonic()
                 if now >= due:
-                    due = now + TICK_SECONDS
+                    due = now + tick
                     self._check(now)
                     if now >= self._trim_at:
                         self._trim_at = float("inf")
@@ -187,12 +197,13 @@ class Connections:
             self._end(connection, f"more than {CONNECTIONS_MAX} connections")
 
     def _check(self, now: float) -> None:
-        pending = 0
+        pending = arrived = 0
         largest: Connection | None = None
         for connection in list(self._open.values()):
             counts = self._count(connection)
             if counts is None:
                 continue
+            arrived += counts[1] - connection.received
             out, connection.received = counts
             if connection.side == "events":
                 age = now - connection.since
@@ -215,6 +226,8 @@ class Connections:
             pending += undelivered
             if largest is None or undelivered > largest.undelivered:
                 largest = connection
+        if pending or arrived > SMALL_BYTES:
+            self._busy_until = now + BUSY_SECONDS
         self._check_memory(now, pending, largest)
 
     def _check_memory(self, now: float, pending: int, largest: Connection | None) -> None:

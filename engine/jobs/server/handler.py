@@ -51,6 +51,10 @@ Reply = tuple[ReplyRoute, m.Message | Encoded]
 """The route of a reply, and the reply."""
 
 
+WAITS_FOR_DISK = "waits for disk space"
+"""The `stage` of queued jobs while a disk of the node is full."""
+
+
 class RequestHandler:
     """Answers requests from the ledger. Not thread-safe; `begin` leaves writes to another process."""
 
@@ -70,7 +74,7 @@ class RequestHandler:
         self._space = FreeSpace(config, clock=clock)
         self._started = clock.monotonic()
         self.limits = Limits(int(config.node.max_message_mb * 1e6), config.node.max_parts)
-        self.draining = False
+        self.draining = self.full = False
         self.counters: Counter[str] = Counter()
 
     # --- a batch ------------------------------------------------------------------------------------------
@@ -99,6 +103,8 @@ class RequestHandler:
         replies = []
         for work in works:
             if work.reply is not None:
+                if work.write is not None and isinstance(work.request, m.Ping) and not _is_error(work.reply):
+                    self._guarded(work, self._look_up)  # the writer's own answer to a ping is empty
                 self._count(work.reply)
                 replies.append((work.route, work.reply))
         return replies
@@ -141,7 +147,8 @@ class RequestHandler:
                 )
             request, parts = read_request(frames, incoming.size, self.limits)
             self.counters[f"requests_{request.VERB}"] += 1
-            if busy and isinstance(request, m.Submit | m.Cancel | m.Retry):
+            writes = isinstance(request, m.Submit | m.Cancel | m.Retry)
+            if busy and (writes or (isinstance(request, m.Ping) and request.writer)):
                 raise RequestError("BUSY", "the write queue is full", retry_after=1.0)
             if isinstance(request, m.Submit):
                 self._may_submit()
@@ -153,6 +160,8 @@ class RequestHandler:
                 work.write = Change("retry", request.job_id, incoming.user)
             else:
                 work.request = request
+                if isinstance(request, m.Ping) and request.writer:
+                    work.write = Change("ping", "", incoming.user)
 
         self._guarded(work, read)
         return work
@@ -191,7 +200,7 @@ class RequestHandler:
     def _look_up(self, work: Work) -> None:
         request, user = work.request, work.user
         if isinstance(request, m.Status):
-            work.reply = job_view(self._job(request.job_id, user))
+            work.reply = self._view(self._job(request.job_id, user), user)
         elif isinstance(request, m.Wait):
             work.reply = self._wait(request, work)
         elif isinstance(request, m.List):
@@ -206,15 +215,20 @@ class RequestHandler:
     def _sees_all(self, user: str) -> bool:
         return sees_all(self._node, user)
 
+    def _view(self, job: Job, user: str) -> m.JobView:
+        view = job_view(job, in_full=self._sees_all(user))
+        is_ready = job.status is JobStatus.QUEUED and (job.scheduled_for or 0) <= self._clock.wall()
+        return view.model_copy(update={"stage": WAITS_FOR_DISK}) if self.full and is_ready else view
+
     def _job(self, job_id: str, user: str) -> Job:
         return visible_job(self._ledger, self._node, job_id, user)
 
     def _wait(self, request: m.Wait, work: Work) -> m.Message | None:
         job = self._job(request.job_id, work.user)
         if job.status in TERMINAL or request.timeout == 0:
-            return job_view(job)
+            return self._view(job, work.user)
         until = self._clock.monotonic() + request.timeout
-        if not self._waits.add(HeldWait(request.job_id, work.client, work.route, until)):
+        if not self._waits.add(HeldWait(request.job_id, work.client, work.route, until, work.user)):
             raise RequestError(
                 "BUSY", "too many wait requests are held; use the verb status", retry_after=1.0
             )
@@ -225,7 +239,11 @@ class RequestHandler:
         if request.before is not None:
             self._job(request.before, user)
         jobs = self._ledger.jobs.page(
-            owner=owner, status=request.status, limit=request.limit + 1, before=request.before
+            owner=owner,
+            status=JobStatus.QUEUED if request.status == "scheduled" else request.status,
+            scheduled=request.status == "scheduled",
+            limit=request.limit + 1,
+            before=request.before,
         )
         views: list[m.JobView] = []
         size = 0
@@ -233,7 +251,7 @@ class RequestHandler:
             size += 600 + _text_bytes(job)
             if views and size > PAGE_MAX_BYTES:
                 break
-            views.append(job_view(job))
+            views.append(self._view(job, user))
         more = len(views) < len(jobs)
         return m.Jobs.model_construct(jobs=tuple(views), before=views[-1].job_id if more and views else None)
 
@@ -253,7 +271,7 @@ class RequestHandler:
             size += 250 + sum(len(str(value)) for value in event.details.values())
             if views and size > PAGE_MAX_BYTES:
                 break
-            views.append(event_view(event))
+            views.append(event_view(event, in_full=self._sees_all(user)))
         return m.EventsReply.model_construct(
             events=tuple(views), last=max(last, views[-1].seq if views else 0), more=len(views) < len(found)
         )
@@ -306,19 +324,23 @@ class RequestHandler:
     def _release(self, held: Iterable[HeldWait]) -> list[Reply]:
         replies = []
         for one in held:
-            work = Work("", one.client, one.route)
+            work = Work(one.user, one.client, one.route)
 
             def read(work: Work, job_id: str = one.job_id) -> None:
                 job = self._ledger.jobs.get(job_id)
                 if job is None:
                     raise not_found(job_id)
-                work.reply = job_view(job)
+                work.reply = self._view(job, work.user)
 
             self._guarded(work, read)
             assert work.reply is not None
             self._count(work.reply)
             replies.append((one.route, work.reply))
         return replies
+
+
+def _is_error(reply: m.Message | Encoded) -> bool:
+    return isinstance(reply, m.ErrorReply | Encoded) and bool(reply.code)
 
 
 def _text_bytes(job: Job) -> int:

@@ -51,6 +51,7 @@ class HeldWait:
     client: str | bytes
     route: ReplyRoute
     until: float
+    user: str = ""
     open: bool = True
 
 

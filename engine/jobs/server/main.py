@@ -2,7 +2,8 @@
 
     python -m video_pipeline.engine.jobs.server.main        started by the node; they exchange JSON, one object per line
 
-    stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log
+    stdin    {"setup": {…}}                first: config (plain data), slots, parent (pid), json_log, and the
+                                           public key with which the node itself asks whether the server answers
              {"drain": true}               answer submits with DRAINING from now on
              end of file                   stop
     stdout   {"ready": {"requests": URL, "events": URL, "curve": false, "public_key": null, "pid": 1}}
@@ -34,6 +35,7 @@ from video_pipeline.engine.common.process import return_freed_memory
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, InputError, PipelineError
 from video_pipeline.engine.jobs.curve import (
+    NODE_CLIENT,
     AllowList,
     Authenticator,
     KeyPair,
@@ -63,6 +65,9 @@ from video_pipeline.engine.jobs.server.wire import IncomingRequest
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.02
+QUIET_POLL_SECONDS = 0.25
+"""How often the ledger is looked at: after a change, or while clients wait; and otherwise."""
+
 BATCH_MESSAGES = 256
 BATCH_SECONDS = 0.002
 SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
@@ -85,7 +90,7 @@ FRAMES_READ_MAX: Final = 5000
 class Server:
     """Answers requests and publishes events in one loop, between the sockets and the ledger."""
 
-    def __init__(self, config: Config, *, slots: int = 0) -> None:
+    def __init__(self, config: Config, *, slots: int = 0, node_key: str | None = None) -> None:
         node = config.node
         requests = parse_endpoint(node.bind, field="node.bind")
         events = events_endpoint(node, requests)
@@ -101,7 +106,8 @@ class Server:
         most = int(node.max_message_mb * 1e6)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 64)
-        self._allowed = AllowList(self._keys) if self.curve else None
+        own = {} if node_key is None else {node_key.encode(): NODE_CLIENT}
+        self._allowed = AllowList(self._keys, always=own) if self.curve else None
         self._zap = Authenticator(self._context, self._allowed) if self._allowed else None
         self._router = self._context.socket(zmq.ROUTER)
         self._router.router_mandatory = True
@@ -123,7 +129,7 @@ class Server:
         self._handler = RequestHandler(self._ledger, config, slots=slots, events=port)
         self._last_event = self._ledger.events.last_seq()
         self._ledger.file.changed()
-        self._subscribed = False
+        self._subscribed = self._wrote = False
         self._logged_faults: list[str] = []
         self.counters: Counter[str] = Counter()
 
@@ -154,25 +160,35 @@ class Server:
         if self._zap is not None:
             poller.register(self._zap.socket, zmq.POLLIN)
         poller.register(commands.descriptor, zmq.POLLIN)
-        next_poll = next_second = 0.0
+        next_poll = next_second = last_poll = 0.0
         while not commands.ended:
             poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_write else zmq.POLLIN)
             ready = dict(poller.poll(max(0, int((next_poll - time.monotonic()) * 1000) + 1)))
             if commands.descriptor in ready:
                 for command in commands.read():
                     self._command(command)
+                next_poll = min(next_poll, last_poll + POLL_SECONDS)
             if self._zap is not None and self._zap.socket in ready:
                 self._zap.answer()
             if self._events in ready:
                 self._subscriptions()
             if self._writer.descriptor in ready:
                 self._writer.flush()
-                self._send_all(self._handler.replies(self._writer.answered()))
+                answered = self._writer.answered()
+                self.counters["writes"] += len(answered)
+                self._wrote |= bool(answered)
+                next_poll = min(next_poll, last_poll + POLL_SECONDS)
+                self._send_all(self._handler.replies(answered))
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
             if now >= next_poll:
-                next_poll = now + POLL_SECONDS
+                last_poll = now
+                # The node and the writer say when there is something new; other programs may write, too.
+                next_poll = now + (POLL_SECONDS if self._handler.holds_replies else QUIET_POLL_SECONDS)
+                if self._wrote:
+                    self._wrote = not commands.send({"changed": True})
+                    next_poll = now + POLL_SECONDS if self._wrote else next_poll
                 self._publish()
                 self._send_all(self._handler.expired())
             if now >= next_second:
@@ -184,6 +200,7 @@ class Server:
         """Return all counters."""
         total = self.counters + self._handler.counters + self._connections.counters
         total["connections_open"] = len(self._connections)
+        total["writes_waiting"] = self._writer.pending
         if self._zap is not None:
             total["keys_refused"] = self._zap.refused
         return dict(total)
@@ -191,6 +208,8 @@ class Server:
     def _command(self, command: Any) -> None:
         if isinstance(command, dict) and command.get("drain"):
             self._handler.draining = True
+        if isinstance(command, dict) and "full" in command:
+            self._handler.full = bool(command["full"])
 
     # --- requests -----------------------------------------------------------------------------------------
 
@@ -364,13 +383,15 @@ class Commands:
                 found.append(json.loads(line))
         return found
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message to the node; drop it if the pipe is full or closed."""
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send a message to the node and return True; drop it if the pipe is full or closed."""
         line = json.dumps(message).encode() + b"\n"
         _, writable, _ = select.select([], [self._out], [], 0)
         if writable and len(line) <= select.PIPE_BUF:  # a pipe takes that many bytes whole
             with suppress(BrokenPipeError):
                 os.write(self._out, line)
+                return True
+        return False
 
 
 def _start_logging(*, as_json: bool) -> None:
@@ -388,7 +409,10 @@ def _set_limits(config: Config) -> None:
     # ZeroMQ reserves the size of a frame when its first bytes arrive, so this bounds address space; Connections bounds
     # the memory in use.
     space = 4_000_000_000 + int(64 * config.node.max_message_mb * 1e6)
-    resource.setrlimit(resource.RLIMIT_AS, (space, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(
+        resource.RLIMIT_AS, (min(space, hard) if hard != resource.RLIM_INFINITY else space, hard)
+    )
 
 
 def main() -> int:
@@ -408,7 +432,7 @@ def main() -> int:
         _start_logging(as_json=bool(setup.get("json_log")))
         config = load_config(setup["config"], environ=False)
         _set_limits(config)
-        server = Server(config, slots=int(setup.get("slots", 0)))
+        server = Server(config, slots=int(setup.get("slots", 0)), node_key=setup.get("node_key"))
     except PipelineError as error:
         commands.send({"error": str(error)})
         print(f"error: {error}", file=sys.stderr)

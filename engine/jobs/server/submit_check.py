@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from video_pipeline.engine.common.validation import written_path
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.config.policy import ErrorPolicy
 from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
 from video_pipeline.engine.jobs.inputs.inbox import Inbox, InboxError
+from video_pipeline.engine.jobs.inputs.length import check_length
 from video_pipeline.engine.jobs.inputs.references import check_references, names_assets
 from video_pipeline.engine.jobs.ledger.rows import json_of
 from video_pipeline.engine.jobs.messages import Submit
@@ -32,15 +34,19 @@ class SubmitCheck:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._inbox = Inbox(config.state_dir() / "inbox")
-        self._good_configs: set[str] = set()
+        self._good_configs: dict[str, Config] = {}
         self._inbox_error: InboxError | None = None
 
     def prepare(self, submit: Submit, owner: str, parts: Sequence[bytes]) -> NewJob:
         """Return the job that a submit asks for; raise RequestError if the submit is invalid."""
         story = self._story(submit.story)
-        if submit.config:
-            self._check_config(submit.config)
-        stored_story, stored_config = self._to_store(submit, story, parts)
+        config = self._job_config(submit.config) if submit.config else self._config
+        try:
+            check_length(story, config=config, node=self._config.node)
+        except StoryError as error:
+            field = "story.content" if story.scenes is None else "story.scenes"
+            raise RequestError("INVALID_STORY", f"story: {error}", field=field) from error
+        stored_story, stored_config = self._to_store(submit, story, parts, config.error_policy)
         when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
         attempts = submit.max_attempts or self._config.processing.retry_attempts
         # Of the story as its model writes it, so that the order of keys in the request makes no difference.
@@ -76,33 +82,41 @@ class SubmitCheck:
         except StoryError as error:
             raise RequestError("INVALID_STORY", str(error), field=_story_field(error, data)) from error
 
-    def _check_config(self, sections: Mapping[str, Any]) -> None:
+    def _job_config(self, sections: Mapping[str, Any]) -> Config:
+        """Return the job's whole configuration; raise RequestError if it is invalid."""
         try:
             text = json.dumps(sections, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise RequestError(
                 "INVALID_CONFIG", f"config: {error}; allowed: what JSON can hold", field="config"
             ) from error
-        if text in self._good_configs:
-            return
+        known = self._good_configs.get(text)
+        if known is not None:
+            return known
         try:
-            job_config(self._config, sections)
+            config = job_config(self._config, sections)
         except ConfigError as error:
             raise RequestError("INVALID_CONFIG", str(error), field=_config_field(str(error))) from error
         if len(self._good_configs) >= CONFIGS_KEPT:
             self._good_configs.clear()
         if len(text) < 16_384:
-            self._good_configs.add(text)
+            self._good_configs[text] = config
+        return config
 
     def _to_store(
-        self, submit: Submit, story: Story, parts: Sequence[bytes]
+        self, submit: Submit, story: Story, parts: Sequence[bytes], policy: ErrorPolicy
     ) -> tuple[str, Mapping[str, Any]]:
         """Return the story (JSON, with its id) and the configuration to store, with every asset checked."""
         if story.id is not None and not parts and not names_assets(story, submit.config):
             return story.model_dump_json(exclude_unset=True), submit.config
         try:
             data, config = check_references(
-                story, submit.config, node=self._config.node, parts=parts, inbox=self._inbox
+                story,
+                submit.config,
+                node=self._config.node,
+                parts=parts,
+                inbox=self._inbox,
+                policy=policy,
             )
         except AssetReferenceError as error:
             raise RequestError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from video_pipeline.engine.jobs.messages import EventView, JobView
 from video_pipeline.engine.jobs.model import Job, JobEvent
 
 PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in"})
 """Details that are published to every subscriber: none that reveals a job's content, messages or paths."""
+
+_PATH: Final = re.compile(r"(?<![\w.:/-])(?:/[^/\s:'\",;)\]]+){2,}")
 
 
 def moment(seconds: float) -> datetime:
@@ -21,8 +24,16 @@ def _optional_moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else moment(seconds)
 
 
-def job_view(job: Job) -> JobView:
-    """Return a job in the form that its owner gets."""
+def without_paths(text: str) -> str:
+    """Return a text in which each absolute path is only its last part."""
+    return _PATH.sub(lambda match: "…/" + match.group().rpartition("/")[2], text)
+
+
+def job_view(job: Job, *, in_full: bool = True) -> JobView:
+    """Return a job in the form that its owner gets.
+
+    `in_full`: with the log and the server's paths in the error, for local users and operators.
+    """
     return JobView.model_construct(
         job_id=job.job_id,
         story_id=job.story_id,
@@ -41,17 +52,24 @@ def job_view(job: Job) -> JobView:
         fps=job.fps,
         eta_seconds=job.eta_seconds,
         error_type=job.error_type,
-        error_message=job.error_message,
-        log_tail=job.log_tail,
+        error_message=job.error_message if in_full else without_paths(job.error_message or "") or None,
+        log_tail=job.log_tail if in_full else (),
         result=None if job.result is None else dict(job.result),
     )
 
 
-def event_view(event: JobEvent, *, public: bool = False) -> EventView:
-    """Return an event in the form that its job's owner gets, or with `public` the form for every subscriber."""
+def event_view(event: JobEvent, *, public: bool = False, in_full: bool = True) -> EventView:
+    """Return an event in the form that its job's owner gets, or with `public` the form for every subscriber.
+
+    `in_full` as in `job_view`.
+    """
     details: dict[str, Any] = dict(event.details)
     if public:
         details = {key: value for key, value in details.items() if key in PUBLIC_DETAILS}
+    if not in_full:
+        details = {
+            key: without_paths(value) if isinstance(value, str) else value for key, value in details.items()
+        }
     return EventView.model_construct(
         seq=event.seq,
         at=moment(event.at),

@@ -10,6 +10,7 @@ from typing import Literal
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.jobs import messages as m
 from video_pipeline.engine.jobs.ledger.errors import (
+    DamagedJob,
     KeyConflict,
     LedgerError,
     QueueFull,
@@ -33,9 +34,9 @@ INTERNAL = m.ErrorReply(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a job that a user asks for."""
+    """A change of a job that a user asks for; `ping` changes nothing and has no job."""
 
-    verb: Literal["cancel", "retry"]
+    verb: Literal["cancel", "retry", "ping"]
     job_id: str
     user: str
 
@@ -85,12 +86,14 @@ class LedgerWriter:
         return [_submitted(result) for result in results]
 
     def _change(self, change: Change) -> m.Message:
+        if change.verb == "ping":
+            return m.Message()
         try:
             visible_job(self._ledger, self._node, change.job_id, change.user)
             jobs = self._ledger.jobs
             do = jobs.request_cancel if change.verb == "cancel" else jobs.retry
-            return job_view(do(change.job_id))
-        except WrongState as error:
+            return job_view(do(change.job_id), in_full=sees_all(self._node, change.user))
+        except (WrongState, DamagedJob) as error:
             return RequestError("CONFLICT", str(error), field="job_id").reply
         except UnknownJob:
             return not_found(change.job_id).reply

@@ -1,1 +1,1 @@
-"""Captions: laid out, drawn, animated."""
+"""Captions: layout, drawing, animation."""

@@ -1,4 +1,4 @@
-"""Draw captions: laid out once, then drawn by drawtext or rasterised and overlaid."""
+"""Lay captions out and prepare them for drawing, as lines for drawtext or as pictures to overlay."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from PIL import Image
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.render.captions.lettering import Lettering, lettering, parts_at, typing_frames
 from video_pipeline.engine.render.captions.pictures import (
     Room,
+    caption_picture,
+    font_file,
     has_ink,
     part_picture,
-    set_whole,
     text_file,
 )
-from video_pipeline.engine.timeline import Caption, CaptionAnimation, CaptionPosition, Timeline
+from video_pipeline.engine.timeline import Caption, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.fade import light
 from video_pipeline.filters.graph import Value
@@ -28,23 +30,23 @@ from video_pipeline.filters.text import drawtext_able, drawtext_options
 from video_pipeline.filters.typeset import Raster, TextLayout, rasterise, rasterise_box
 
 ANIMATION_SECONDS = 0.4
-"""Seconds of a caption's entrance, and of the exit of `fade`."""
+"""Seconds that a caption's entrance lasts, and the exit of `fade`."""
 
 NATIVE_ANIMATIONS: frozenset[CaptionAnimation] = frozenset(["pop", "typewriter"])
-"""Animations that filter graphs cannot draw; they draw `fade_in` instead."""
+"""Animations that only the native compositor draws; filter graphs draw `fade_in` instead."""
 
 POP_FROM = 0.6
-"""Size at which `pop` begins, as a share of the caption's."""
+"""Size at the start of `pop`, as a fraction of the caption's size."""
 
 MIN_SIZE_PX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class SafeArea:
-    """Margins, in fractions of the frame, that captions keep clear of.
+    """Margins without captions, in fractions of the frame.
 
-    Tall frames are shown under the buttons and captions of Reels, Shorts and TikTok, which cover about a
-    tenth at the top and a fifth at the bottom.
+    Reels, Shorts and TikTok cover about a tenth of a tall frame at the top and a fifth at the bottom with
+    their buttons and texts.
     """
 
     side: float
@@ -58,9 +60,10 @@ def safe_area(width_px: int, height_px: int) -> SafeArea:
 
 
 class CaptionPiece(NamedTuple):
-    """A piece of a caption on one frame: a part (left, top, width, height; None: all) of a picture.
+    """A piece of a caption on one frame: a part of a picture, and where and how it is drawn.
 
-    The part is in pixels of the picture, which is scaled about its middle and moved down by `rise_px`.
+    `part` is (left, top, width, height) in pixels of the picture, None for all of it. The picture is scaled about its
+    middle and moved down by `rise_px`.
     """
 
     picture: Path
@@ -77,9 +80,9 @@ class CaptionArt:
     """A caption ready to be drawn: lines for drawtext, or transparent pictures.
 
     `x_px`, `y_px` is the top-left corner of the picture; drawtext lines have their own positions. `text`
-    gives the place and time of each letter. `spoken` is the same picture with the letters in the highlight's
-    colour, `plate` the box behind letters that are typed; all are of one size. `missing` holds characters that no
-    font here has. `fade_in_frames` and `fade_out_frames` are the fades of the clip below, with which it fades.
+    gives the position and time of each letter. `spoken` is the same picture with letters in the highlight
+    colour, `plate` the box behind typed letters; all pictures have one size. `fade_in_frames` and `fade_out_frames`
+    are the fades of the clip below, with which the caption fades.
     """
 
     scene_id: str
@@ -90,7 +93,6 @@ class CaptionArt:
     y_px: int
     lines: tuple[dict[str, Value], ...]
     rise_px: int
-    missing: tuple[str, ...] = ()
     text: Lettering | None = None
     spoken: Path | None = None
     plate: Path | None = None
@@ -98,11 +100,11 @@ class CaptionArt:
     fade_out_frames: int = 0
 
     def entrance_frames(self, fps: Fraction) -> int:
-        """Return the length of the entrance; half of the caption's at most."""
+        """Return the length of the entrance in frames, at most half of the caption's."""
         return min(max(1, round(ANIMATION_SECONDS * fps)), max(1, len(self.frames) // 2))
 
     def entrance(self, at: int, *, fps: Fraction) -> tuple[float, float]:
-        """Return opacity (0 to 1) and how far below its place (px) it is, at its frame number `at`."""
+        """Return the opacity (0 to 1) and the distance below the final position (px) at frame `at` of the caption."""
         length = self.entrance_frames(fps)
         progress = min(at / length, 1.0)
         rise = self.rise_px * (1 - progress) ** 3 if self.animation == "slide_up" else 0.0
@@ -117,9 +119,9 @@ class CaptionArt:
         return light(at, len(self.frames), self.fade_in_frames, self.fade_out_frames)
 
     def scale(self, at: int, *, fps: Fraction) -> float:
-        """Return its size at its frame number `at`, relative to its final size.
+        """Return the size at frame `at` of the caption, relative to its final size.
 
-        `pop` grows from POP_FROM to a little over 1 and back (Penner's back easing, whose overshoot is a tenth).
+        `pop` grows from POP_FROM to slightly over 1 and shrinks to 1 (Penner's back easing, with a tenth of overshoot).
         """
         left = 1 - min(at / self.entrance_frames(fps), 1.0)
         if self.animation != "pop" or left == 0:
@@ -127,7 +129,7 @@ class CaptionArt:
         return 1 + (1 - POP_FROM) * (1.70158 * left**2 - 2.70158 * left**3)
 
     def pieces(self, at: int, *, fps: Fraction) -> Iterator[CaptionPiece]:
-        """Yield the pieces of frame number `at` of the caption, in drawing order; it must be made of pictures."""
+        """Yield the pieces of frame `at` of a caption that is drawn as pictures, in drawing order."""
         assert self.picture is not None
         opacity, rise = self.entrance(at, fps=fps)
         if self.plate is not None:
@@ -151,12 +153,12 @@ class CaptionArt:
 
     @property
     def pictures(self) -> tuple[Path, ...]:
-        """The files of its pictures."""
+        """The caption's picture files."""
         return tuple(path for path in (self.plate, self.picture, self.spoken) if path is not None)
 
     @property
     def drawn_by(self) -> str:
-        """How it is drawn: `drawtext` or `raster`."""
+        """How the caption is drawn: `drawtext` or `raster`."""
         return "raster" if self.picture else "drawtext"
 
 
@@ -169,7 +171,7 @@ def _top(position: CaptionPosition, height_px: int, block_px: int, area: SafeAre
 
 
 def _on_grid(x_px: int, y_px: int) -> tuple[int, int]:
-    """Return a position on the 4:2:0 grid, as ffmpeg's overlay rounds it, so that every compositor draws the same."""
+    """Round a position to the 4:2:0 grid as ffmpeg's overlay does, so that all compositors draw the same."""
     return x_px // 2 * 2, y_px // 2 * 2
 
 
@@ -178,8 +180,8 @@ def draw_caption(
 ) -> CaptionArt | None:
     """Lay a caption out in the safe area and write its files into the cache; return None if nothing is visible.
 
-    With `drawtext` it is made for filter graphs: lines for that filter if it can draw them, and only animations
-    that a graph can draw. Without, every caption is made of pictures.
+    With `drawtext` the caption is prepared for filter graphs: as lines for drawtext if that filter can draw them,
+    and only with animations that a graph can draw. Without it, every caption is drawn as pictures.
     """
     width, height = timeline.width_px, timeline.height_px
     area = safe_area(width, height)
@@ -212,17 +214,18 @@ def draw_caption(
             return None
         left, top = placed((layout.width_px, layout.height_px))
         lines: list[dict[str, Value]] = []
-        for options in drawtext_options(layout, x_px=left, y_px=top):
+        font = font_file(stack.faces[0], cache)
+        for options in drawtext_options(layout, font=font, x_px=left, y_px=top):
             text = str(options.pop("text"))
             lines.append({**options, "textfile": text_file(text, cache)})
-        return replace(art, x_px=left, y_px=top, lines=tuple(lines), missing=layout.missing)
+        return replace(art, x_px=left, y_px=top, lines=tuple(lines))
     if drawtext or (caption.animation != "typewriter" and caption.highlight is None):
-        setting = set_whole(caption, stack, box, cache)
-        if setting is None:
+        whole = caption_picture(caption, stack, box, cache)
+        if whole is None:
             return None
-        left, top = placed(setting.size_px)
-        x, y = _on_grid(left + setting.left_px, top + setting.top_px)
-        return replace(art, picture=setting.picture, x_px=x, y_px=y, missing=setting.missing)
+        left, top = placed(whole.size_px)
+        x, y = _on_grid(left + whole.left_px, top + whole.top_px)
+        return replace(art, picture=whole.picture, x_px=x, y_px=y)
     layout = box.lay_out(caption, stack)
     if not has_ink(layout):
         return None
@@ -231,7 +234,7 @@ def draw_caption(
     x, y = _on_grid(left + raster.left_px, top + raster.top_px)
     plate = None
     if art.animation == "typewriter" and caption.style.box:
-        # The box appears before its letters: two pictures of one size.
+        # The box appears before its letters, so it needs a picture of its own.
         plate = part_picture(
             _framed(rasterise_box(layout), like=raster),
             layout,
@@ -242,7 +245,7 @@ def draw_caption(
         layout = replace(layout, style=replace(layout.style, box=None))
         raster = _framed(rasterise(layout), like=raster)
     picture = part_picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
-    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate, missing=layout.missing)
+    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate)
     return _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
 
 
@@ -275,7 +278,7 @@ def _lettered(
 
 
 def _framed(raster: Raster, *, like: Raster) -> Raster:
-    """Return a picture padded to the edges of a larger one of the same layout."""
+    """Pad a picture to the size and position of `like`, a larger picture of the same layout."""
     if (raster.left_px, raster.top_px, raster.image.size) == (like.left_px, like.top_px, like.image.size):
         return raster
     canvas = Image.new("RGBA", like.image.size, (0, 0, 0, 0))
@@ -295,12 +298,12 @@ def draw_captions(
 
 
 def in_range(captions: Sequence[CaptionArt], frames: FrameRange) -> list[CaptionArt]:
-    """Return the captions that are seen in a range."""
+    """Return the captions that are visible in a range."""
     return [art for art in captions if art.frames.intersection(frames)]
 
 
 def plainer_captions(timeline: Timeline) -> list[str]:
-    """Return a warning for each kind of motion or colour that captions lose in a filter graph."""
+    """Return a warning for each kind of animation or highlight that filter graphs cannot draw."""
     lost: dict[str, list[str]] = {}
     for caption in timeline.captions:
         if caption.animation in NATIVE_ANIMATIONS:
@@ -308,7 +311,7 @@ def plainer_captions(timeline: Timeline) -> list[str]:
         if caption.highlight is not None and caption.spoken is not None:
             lost.setdefault("highlight", []).append(repr(caption.scene_id))
     return [
-        f"{what} of scene{'s' if len(scenes) > 1 else ''} {', '.join(scenes)} is drawn by the native compositor "
-        f"only; {'plain words are' if what == 'highlight' else 'fade_in is'} drawn"
+        f"{what} of scene{'s' if len(scenes) > 1 else ''} {', '.join(scenes)} needs the native compositor; "
+        f"{'its words are drawn in one colour' if what == 'highlight' else 'fade_in is drawn instead'}"
         for what, scenes in lost.items()
     ]

@@ -1,6 +1,6 @@
 """The letters of a caption: when each appears, and which parts of a picture show them.
 
-Frames are counted from the caption's first, pixels from the picture's top-left corner.
+Frames are counted from the caption's first frame, pixels from the picture's top-left corner.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from video_pipeline.filters.typeset import Raster, TextLayout
 from video_pipeline.filters.typeset.characters import columns
 
 LETTERS_A_SECOND: Final = 20
-"""Speed of the typewriter without speech."""
+"""Typing speed of a caption without speech."""
 
 TYPED_SHARE: Final = Fraction(4, 5)
-"""A typewriter that would take longer than this share of its caption types faster."""
+"""Largest part of a caption's time that typing may take; long texts are typed faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter's extent on a line, and its first frame."""
+    """The columns of a letter on its line, and the frame in which it appears."""
 
     line: int
     left_px: int
@@ -36,7 +36,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word's extent on a line, and the frames in which it is spoken, exclusive of `stop_frame`."""
+    """The columns of a word on its line, and the frames in which it is spoken, exclusive of `stop_frame`."""
 
     line: int
     left_px: int
@@ -47,10 +47,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """The letters of a picture: `rows` are the edges of its lines, one more than there are lines.
+    """The lines, letters and words of a caption's picture.
 
-    `letters` are in the order in which they are typed (none: all appear at once), `words` those that are
-    coloured while they are spoken.
+    `rows` are the edges of the lines, one more than there are lines. `letters` are in typing order (none: all
+    appear at once); `words` are coloured while they are spoken.
     """
 
     width_px: int
@@ -60,7 +60,7 @@ class Lettering:
 
 
 class PicturePart(NamedTuple):
-    """A rectangle of a picture, half-open; `spoken` marks the word being spoken."""
+    """A half-open rectangle of a picture; `spoken` is true for a word that is being spoken."""
 
     left: int
     top: int
@@ -70,7 +70,7 @@ class PicturePart(NamedTuple):
 
 
 def typing_frames(letters: int, *, length_frames: int, fps: Fraction) -> FrameRange:
-    """Return the frames in which a caption's letters are typed without speech."""
+    """Return the frames in which the letters of a caption without speech are typed."""
     steady = round(letters * fps / LETTERS_A_SECOND)
     return FrameRange(0, min(steady, int(length_frames * TYPED_SHARE)))
 
@@ -80,7 +80,7 @@ def lettering(
 ) -> Lettering:
     """Return the letters of a layout's picture, typed during `typed`, its words spoken during `spoken`.
 
-    Time is divided by the columns that letters take, as in subtitles.
+    Each letter gets time in proportion to the columns that it takes, as in subtitles.
     """
     width = raster.image.width
     rows = _line_edges(layout, raster)
@@ -115,7 +115,7 @@ def lettering(
 
 
 def _line_edges(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
-    """Return the edges of a picture's lines: between two baselines, the row with the least ink."""
+    """Return the edges of a picture's lines: 0, the row with the least ink between each two baselines, the height."""
     alpha = np.asarray(raster.image)[..., 3]
     ink = alpha.sum(axis=1, dtype=np.int64)
     height = len(ink)
@@ -129,7 +129,7 @@ def _line_edges(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
 
 
 def _widen_words(words: Sequence[Word], width_px: int) -> Iterator[Word]:
-    """Widen words to the middle of the blanks beside them, since letters may overhang."""
+    """Widen words to the middle of the blanks beside them, because letters may overhang."""
     for word in words:
         line = [other for other in words if other.line == word.line]
         before = [other.right_px for other in line if other.right_px <= word.left_px]
@@ -157,24 +157,24 @@ def parts_at(text: Lettering, frame: int) -> list[PicturePart]:
 
 
 def _typed(text: Lettering, line: int, frame: int) -> list[tuple[int, int]]:
-    """Return the extents of a line whose letters are visible, including blanks between two of them."""
+    """Return the column ranges of a line's visible letters, including the blanks between them."""
     letters = sorted(
         (letter for letter in text.letters if letter.line == line), key=lambda letter: letter.left_px
     )
     if not letters:
-        # All at once, or a blank line; a blank line shows nothing before the letters do.
+        # No letters: the whole caption appears at once, or this line is blank while others are typed.
         return [] if text.letters else [(0, text.width_px)]
     stretches: list[tuple[int, int]] = []
     joined = False
     for number, letter in enumerate(letters):
-        there = letter.first_frame <= frame
-        if there:
+        visible = letter.first_frame <= frame
+        if visible:
             left = 0 if number == 0 else letter.left_px
             right = text.width_px if number == len(letters) - 1 else letter.right_px
             if joined:
                 left, _ = stretches.pop()
             stretches.append((left, right))
-        joined = there
+        joined = visible
     return [(left, right) for left, right in stretches if left < right]
 
 

@@ -1,4 +1,4 @@
-"""The pictures of captions, typeset once and cached under the hash of their inputs."""
+"""Typeset the pictures of captions, and cache them under the hash of their inputs."""
 
 from __future__ import annotations
 
@@ -13,51 +13,53 @@ from PIL.PngImagePlugin import PngInfo
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.stills import check_png
-from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests
+from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests, file_sha256
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.timeline import Caption
-from video_pipeline.filters.typeset import FontStack, Raster, TextLayout, layout_text, rasterise
+from video_pipeline.filters.typeset import FontFace, FontStack, Raster, TextLayout, layout_text, rasterise
+from video_pipeline.filters.typeset.face import load
 
 PLACE = "place"
-"""The PNG text key with a picture's offset in its layout."""
+"""Name of the PNG text that holds a picture's offset in its layout."""
 
 PNG_LEVEL = 1
-"""zlib level: a caption is written in a third of the time of the usual 6."""
+"""zlib level: a caption is written in a third of the time of the default, 6."""
 
-_digest = FileDigests()  # captions mostly share one font
+_digest = FileDigests()  # shared, because most captions have the same font
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The room that a caption's text is fitted into."""
+    """The space into which a caption's text is fitted."""
 
     max_width_px: int
     max_height_px: int
     min_size_px: int
 
     def lay_out(self, caption: Caption, fonts: FontStack) -> TextLayout:
-        """Return the caption's text, fitted."""
+        """Lay out the caption's text, no larger than the room."""
         return layout_text(caption.text, fonts=fonts, style=caption.style, **asdict(self))
 
 
 def has_ink(layout: TextLayout) -> bool:
-    """Return whether anything is visible."""
+    """Return whether a layout has anything visible."""
     return any(line.strip() for line in layout.lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """A caption's picture, the size of its layout, the picture's offset in it, and characters that no font has."""
+class CaptionPicture:
+    """A caption as one picture, the size of its layout, and the picture's offset in it."""
 
     picture: Path
     size_px: tuple[int, int]
     left_px: int
     top_px: int
-    missing: tuple[str, ...]
 
 
-def set_whole(caption: Caption, fonts: FontStack, room: Room, cache: ContentCache) -> Setting | None:
-    """Return a caption as one picture, or None if nothing is visible; a cached one is neither laid out nor drawn."""
+def caption_picture(
+    caption: Caption, fonts: FontStack, room: Room, cache: ContentCache
+) -> CaptionPicture | None:
+    """Return a caption as one picture, from the cache if possible, or None if nothing is visible."""
 
     def draw(path: Path) -> None:
         layout = room.lay_out(caption, fonts)
@@ -67,7 +69,6 @@ def set_whole(caption: Caption, fonts: FontStack, room: Room, cache: ContentCach
             raster = rasterise(layout)
             image = raster.image
             note |= {"size": [layout.width_px, layout.height_px], "at": [raster.left_px, raster.top_px]}
-            note["missing"] = layout.missing
         notes = PngInfo()
         notes.add_text(PLACE, json.dumps(note))
         image.save(path, "PNG", pnginfo=notes, compress_level=PNG_LEVEL)
@@ -79,13 +80,13 @@ def set_whole(caption: Caption, fonts: FontStack, room: Room, cache: ContentCach
     if not note["ink"]:
         return None
     (width, height), (left, top) = note["size"], note["at"]
-    return Setting(path, (width, height), left, top, tuple(note["missing"]))
+    return CaptionPicture(path, (width, height), left, top)
 
 
 def part_picture(
     raster: Raster, layout: TextLayout, caption: Caption, cache: ContentCache, *, part: str
 ) -> Path:
-    """Return the file of a part of a layout's picture in the cache."""
+    """Return the cached file of one part of a layout's picture, such as its letters or its box."""
     parts = {**_picture_key(layout, caption), "part": part}
     path, _ = cache.get_or_make(
         "captions",
@@ -98,12 +99,12 @@ def part_picture(
 
 
 def _fonts_and_style(caption: Caption, fonts: FontStack) -> dict[str, Any]:
-    """Return the inputs of a caption's letters, independent of position."""
+    """Return everything that the look of a caption's letters depends on, apart from position."""
     return {
         "text": caption.text,
         "style": asdict(caption.style),
-        # The first face may be a file of the user's; the others come with the packaged fonts' version.
-        "font_sha256": _digest(fonts.faces[0].path),
+        # The first face may be the user's own file; the others are identified by the version of the packaged fonts.
+        "font_sha256": fonts.faces[0].sha256 or _digest(fonts.faces[0].path),
         "faces": [[face.path.name, face.weight, face.index] for face in fonts.faces],
         "versions": _versions(),
     }
@@ -125,8 +126,25 @@ def _versions() -> list[str]:
     return [__version__, *(version(name) for name in names)]
 
 
+def font_file(face: FontFace, cache: ContentCache) -> Path:
+    """Return a file of a face's font for drawtext: the packaged one, or a copy of one that may change."""
+    if not face.sha256:
+        return face.path
+
+    def write(target: Path) -> None:
+        target.write_bytes(load(face).data())
+
+    def check(target: Path) -> None:
+        if file_sha256(target) != face.sha256:
+            raise DamagedError("it does not hold the font")
+
+    suffix = face.path.suffix.lower()
+    path, _ = cache.get_or_make("fonts", {"sha256": face.sha256}, suffix, write, check=check)
+    return path
+
+
 def text_file(text: str, cache: ContentCache) -> Path:
-    """Return a file that holds a text, for drawtext."""
+    """Return a cached file that holds a text, for drawtext."""
     path, _ = cache.get_or_make(
         "captions", {"text": text}, ".txt", partial(_write_text, text), check=partial(_check_text, text)
     )
@@ -139,4 +157,4 @@ def _write_text(text: str, path: Path) -> None:
 
 def _check_text(text: str, path: Path) -> None:
     if path.read_bytes() != text.encode():
-        raise DamagedError("it does not hold the caption's text")
+        raise DamagedError("its content is not the caption's text")

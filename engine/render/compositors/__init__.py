@@ -1,1 +1,1 @@
-"""Compositors: they turn a range of a timeline into frames."""
+"""Compositors, which turn a range of a timeline into frames."""

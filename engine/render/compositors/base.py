@@ -1,4 +1,4 @@
-"""The protocol of compositors: they turn a range of a timeline into frames."""
+"""The protocol of compositors, which turn a range of a timeline into frames."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from video_pipeline.engine.timing import FrameRange
 
 
 class Compositor(Protocol):
-    """Draws any frame range of a timeline, on any thread."""
+    """A compositor draws any frame range of its timeline, on any thread."""
 
     @property
     def name(self) -> str:
-        """Its name in the configuration."""
+        """The compositor's name in the configuration."""
 
     @property
     def timeline(self) -> Timeline:
-        """The timeline that it draws."""
+        """The timeline to draw."""
 
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
         """Return a compositor of the same timeline and pictures that draws these captions."""
@@ -34,29 +34,30 @@ class Compositor(Protocol):
         """Return a compositor of the same timeline that draws neither captions nor the watermark."""
 
     def identity(self) -> dict[str, Any]:
-        """Return all that frames depend on besides timeline and captions, for the key of a segment."""
+        """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment."""
 
     def segments(self) -> tuple[FrameRange, ...]:
-        """Return the segments of the timeline, which are the same for every number of workers."""
+        """Return the segments of the timeline; they do not depend on the number of workers."""
 
     def motion_of(self, clip: Clip) -> str | None:
-        """Return what moves the camera of a clip, or None if the camera stands still."""
+        """Return the name of the method that moves a clip's camera, or None if the camera is fixed."""
 
     def prepare(self, frames: FrameRange) -> None:
-        """Start loading, in the background, what a range needs that is drawn soon. The call is optional."""
+        """Start loading, in the background, the files of a range that is drawn soon. The call is optional."""
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
-        """Yield each frame of a range: planes Y, U, V one under the other, shape (height * 3 / 2, width).
+        """Yield each frame of a range as stacked planes Y, U, V, shape (height * 3 / 2, width).
 
-        4:2:0, BT.709 limited range. The array is overwritten by the next frame, and by another range once
-        this one has ended. `threads` is what one range may use; programs that are started belong to `children`. Raises RenderingError.
+        4:2:0, BT.709 limited range. The array is reused for the next frame, and for other ranges once this one
+        has ended. `threads` is the number of threads that one range may use; the range's child processes are
+        started through `children`. Raises RenderingError.
         """
 
 
 class OpenCompositor(Protocol):
-    """Opens a compositor."""
+    """A function that opens a compositor."""
 
     def __call__(
         self,
@@ -66,22 +67,22 @@ class OpenCompositor(Protocol):
         ffmpeg: FfmpegProgram,
         config: Config,
     ) -> Compositor:
-        """Return a compositor of a timeline; `captions` were drawn for it."""
+        """Return a compositor of a timeline and its drawn captions."""
 
 
 class ProbeCompositor(Protocol):
-    """Finds out whether a compositor can draw on this machine."""
+    """A function that finds out whether a compositor can draw on this machine."""
 
     def __call__(self) -> Probe:
-        """Return whether it can, and why or why not."""
+        """Return whether the compositor can draw, and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompositorBackend:
-    """One compositor, as COMPOSITORS lists it.
+    """The record of a compositor in COMPOSITORS.
 
-    With `filter_captions` captions are made for filter graphs: text for drawtext, and only the animations
-    that a graph can draw. Otherwise every caption is made of pictures.
+    With `filter_captions`, captions are prepared for filter graphs: text for drawtext, and only the animations
+    that a graph can draw. Without it, every caption is drawn as pictures.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which compositors can draw on this machine, and which of them a render uses."""
+"""Find the compositors that can draw on this machine and choose one for a render."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def probe_compositor(name: str) -> Probe:
 
 
 def choose_compositor(wanted: str) -> Selection:
-    """Return the compositor to use; raise UnavailableError if one asked for by name cannot draw here."""
+    """Return the compositor to use; raise UnavailableError if the one named in `wanted` cannot draw here."""
     return COMPOSITORS.select(wanted, probe_compositor)

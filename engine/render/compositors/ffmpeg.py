@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from video_pipeline.engine.assets.formats import INDEXED_DEMUXERS
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
@@ -53,25 +54,22 @@ from video_pipeline.filters.transitions import xfade
 
 PIX_FMT = "yuv420p"
 PERSPECTIVE_MAX_ZOOM = 1.8
-"""perspective enlarges a picture of the frame's size for its widest view; beyond this zoom it would look soft."""
-
-INDEXED_DEMUXERS = frozenset(["mov", "matroska", "avi"])
-"""Containers in which a seek finds the keyframe before a time; others are read from their start."""
+"""Largest zoom of the perspective filter, which enlarges a frame-sized picture: beyond it, the result looks soft."""
 
 SCALE_CONVERTS_FROM = (8,)
-"""The release of FFmpeg from which scale changes primaries and transfers."""
+"""The first FFmpeg release whose scale filter converts primaries and transfers."""
 
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", "1")
-"""A clip of which hardly a frame can be decoded is no reason to fail: its last one is held."""
+"""With a maximum error rate of 1, a clip with few decodable frames does not fail: its last frame is held."""
 
 
 @dataclass(frozen=True, slots=True)
 class FfmpegCompositor:
-    """Draws any frame range of a timeline with FFmpeg filters.
+    """A compositor that draws any frame range of a timeline with FFmpeg filters.
 
-    `motion` is the filter that moves the camera: `auto` takes perspective (subpixel) if it keeps the
-    picture sharp, and otherwise an oversampled zoompan, within zoompan's largest zoom. `version` is the
-    program's version line.
+    `motion` is the filter that moves the camera: `auto` uses perspective (subpixel) if it keeps the
+    picture sharp, otherwise an oversampled zoompan, within zoompan's largest zoom. `version` is the
+    version line of the ffmpeg program.
     """
 
     max_segment_seconds: ClassVar[int] = MAX_SEGMENT_SECONDS
@@ -83,6 +81,7 @@ class FfmpegCompositor:
     oversample: int = 4
     has_perspective: bool = True
     converter: Converter = "zscale"
+    decoders: frozenset[str] = frozenset()
     version: str = ""
     name: ClassVar[str] = "ffmpeg"
 
@@ -95,7 +94,7 @@ class FfmpegCompositor:
         return replace(self, captions=(), timeline=replace(self.timeline, watermark=None))
 
     def identity(self) -> dict[str, Any]:
-        """Return all that frames depend on besides timeline and captions, for the key of a segment."""
+        """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment."""
         return {
             "name": self.name,
             "version": self.version,
@@ -106,24 +105,23 @@ class FfmpegCompositor:
         }
 
     def segments(self) -> tuple[FrameRange, ...]:
-        """Return the ranges in which the timeline is drawn, one program each."""
+        """Return the ranges in which the timeline is drawn, each by an ffmpeg process of its own."""
         return self.timeline.segments(max_frames=max(1, int(self.max_segment_seconds * self.timeline.fps)))
 
     def prepare(self, frames: FrameRange) -> None:
-        """Do nothing: a program of its own draws each range."""
+        """Do nothing: the ffmpeg process of a range loads its own files."""
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
-        """Yield each frame of a range; the array is overwritten by the next. Raises SubprocessError."""
+        """Yield each frame of a range; each overwrites the array of the one before. Raises SubprocessError."""
         size_px = (self.timeline.width_px, self.timeline.height_px)
         argv = self.frames_command(wanted, threads=threads)
         clips = [clip for clip in self.timeline.clips if clip.frames.intersection(wanted)]
-        footage = _footage_names(clips)
-        yield from read_frames(argv, wanted, size_px=size_px, children=children, footage=footage)
+        yield from read_frames(argv, wanted, size_px=size_px, children=children, clips=clips)
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
-        """Return the filter that moves a clip's camera, or None if it stands still."""
+        """Return the filter that moves a clip's camera, or None if the camera is fixed."""
         if not isinstance(clip.source, Still) or clip.camera is None or not clip.camera.moves:
             return None
         if not self.has_perspective:
@@ -156,8 +154,7 @@ class FfmpegCompositor:
         """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
         argv = self._raw_command(self._clip(clip, span), span, threads=threads)
         size_px = (self.timeline.width_px, self.timeline.height_px)
-        footage = _footage_names([clip])
-        yield from read_frames(argv, span, size_px=size_px, children=children, footage=footage)
+        yield from read_frames(argv, span, size_px=size_px, children=children, clips=[clip])
 
     def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
         return argv(
@@ -172,14 +169,14 @@ class FfmpegCompositor:
         )
 
     def whole(self) -> Stream:
-        """Return one graph of the whole timeline, made of the same segments that a render encodes."""
+        """Return one graph of the whole timeline, joined from the segments that a render encodes."""
         parts = [self._retimed(self.compose(segment)) for segment in self.segments()]
         return tag_bt709(self._retimed(concat(parts)))
 
     # -- pieces ---------------------------------------------------------------------------------
 
     def _base(self, frames: FrameRange) -> Stream:
-        """Return clips and transitions of a range, without captions."""
+        """Return the clips and transitions of a range, without captions."""
         timeline = self.timeline
         wanted: dict[int, list[FrameRange]] = {}
         order: list[tuple[int, Transition | None, FrameRange]] = []
@@ -215,7 +212,7 @@ class FfmpegCompositor:
         return self._retimed(concat(parts))
 
     def _cut(self, clip: Clip, pieces: Sequence[FrameRange]) -> list[Stream]:
-        """Return one stream for each piece of a clip, all from one chain that draws their span."""
+        """Return one stream for each piece of a clip, all split from one chain that draws their common span."""
         first = min(piece.start for piece in pieces)
         last = max(piece.stop for piece in pieces)
         span = FrameRange(first - clip.frames.start, last - clip.frames.start)
@@ -231,7 +228,7 @@ class FfmpegCompositor:
         return self._retimed(stream.filter("trim", start_frame=start, end_frame=stop))
 
     def _retimed(self, stream: Stream, offset: int = 0) -> Stream:
-        """Number frames from `offset` at the timeline's rate, so that filters' rounding cannot add up."""
+        """Number frames from `offset` at the timeline's rate, so that rounding in filters cannot accumulate."""
         expression = f"N+{offset}" if offset else "N"
         return stream.filter("settb", 1 / self.timeline.fps).filter("setpts", expression)
 
@@ -263,7 +260,7 @@ class FfmpegCompositor:
         width, height = self.timeline.width_px, self.timeline.height_px
         stream = open_input(still.path, demuxer=still.demuxer, framerate=self.timeline.fps)
         motion = self.motion_of(clip)
-        camera = clip.standing_or_moving(width / height)
+        camera = clip.effective_camera(width / height)
         bounds = camera.bounds()
         stage = self._stage(clip, still)
         if clip.fit != "cover":
@@ -297,7 +294,7 @@ class FfmpegCompositor:
         return even(self.timeline.width_px * closer), even(self.timeline.height_px * closer)
 
     def _padded(self, bounds: Rect, stage: tuple[int, int]) -> Rect:
-        """Return `bounds` extended at the right or bottom to the canvas's aspect, which zoompan's input needs."""
+        """Return `bounds` extended at the right or bottom to the canvas's aspect, which zoompan requires."""
         ratio = self.timeline.width_px / self.timeline.height_px * stage[1] / stage[0]
         return Rect(
             bounds.x,
@@ -307,7 +304,7 @@ class FfmpegCompositor:
         )
 
     def _crop(self, stream: Stream, bounds: Rect, stage: tuple[int, int]) -> tuple[Stream, Rect]:
-        """Cut a picture to the whole pixels around `bounds`; return it and the rectangle that is left."""
+        """Crop a picture to the whole pixels around `bounds`; return it and the cropped rectangle."""
         window = enclosing_window(bounds, stage)
         stream = crop(stream, window, size_px=stage, chroma_grid_px=COARSEST_GRID_PX)
         return stream, Rect(
@@ -332,7 +329,7 @@ class FfmpegCompositor:
         width, height = self.timeline.width_px, self.timeline.height_px
         padded = self._padded(bounds, stage)
         large = (width * self.oversample, height * self.oversample)
-        # Rounded up with repeated edge pixels, because zoompan rounds too and must not show what lies beyond.
+        # Rounded up with repeated edge pixels, because zoompan rounds too and must not show pixels beyond the crop.
         inner_width = min(large[0], 2 * math.ceil(large[0] * bounds.width / padded.width / 2 - 1e-6))
         inner_height = min(large[1], 2 * math.ceil(large[1] * bounds.height / padded.height / 2 - 1e-6))
         stream = scale_to_bt709(stream, width_px=inner_width, height_px=inner_height, pix_fmt="yuv444p")
@@ -355,7 +352,7 @@ class FfmpegCompositor:
         return self._retimed(moved)
 
     def _footage(self, clip: Clip, footage: Footage, span: FrameRange) -> Stream:
-        """Return frames of a video file: sought in whole seconds, so that the frame grid never shifts."""
+        """Return frames of a video file; seek by whole seconds, so that the frame grid never shifts."""
         fps = self.timeline.fps
         step = fps.denominator  # this many seconds hold a whole number of frames
         skipped_seconds = max(0, int(frame_time(span.start, fps)) - 1) // step * step
@@ -366,14 +363,16 @@ class FfmpegCompositor:
         first = span.start - int(skipped_seconds * fps)
         wanted = footage.start + skipped_seconds
         if footage.last_frame is not None:
-            wanted = min(wanted, footage.last_frame)  # the frame that is held where no other comes
+            wanted = min(wanted, footage.last_frame)  # do not seek past the frame that is held
         options: dict[str, Any] = {}
-        # An accurate seek would drop the frame that is on screen at the start. It stays, before time 0, for fps.
+        # An accurate seek would drop the frame on screen at the start; the fps filter needs it, before time 0.
         seeks = footage.demuxer in INDEXED_DEMUXERS and footage.seekable
         if seeks:
             options |= {"ss": float(wanted), "noaccurate_seek": None}
         if footage.changes_size:
             options["reinit_filter"] = 0
+        if footage.alpha_decoder in self.decoders:
+            options["c:v"] = footage.alpha_decoder
         stream = open_input(
             footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
         )
@@ -382,16 +381,16 @@ class FfmpegCompositor:
         if footage.interlaced:
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         if not footage.seekable:
-            # Where nobody knows when the frames end, the last one goes on before they are counted.
+            # The number of frames is unknown, so repeat the last one before the trim.
             stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         if footage.changes_size:
-            # ffmpeg would begin the graph anew, and its counting of frames with it.
+            # Otherwise ffmpeg would rebuild the graph and restart its frame count.
             upright = footage.pixels_px or (footage.width_px, footage.height_px)
             stream = scale_each(stream, width_px=upright[0], height_px=upright[1])
         stream = stream.filter("trim", end=float(footage.duration - skipped_seconds))
         if footage.color_matrix:
             stream = stream.filter("setparams", colorspace=footage.color_matrix)
-        # A last frame of which less than half an output frame is left is shown, too.
+        # eof_action=pass keeps a last frame that lasts less than half an output frame.
         stream = stream.filter("fps", fps=fps, start_time=0, eof_action="pass")
         stream = stream.filter("tpad", stop=-1, stop_mode="clone")
         stream = self._trim(stream, first, first + len(span))
@@ -419,15 +418,14 @@ class FfmpegCompositor:
     # -- captions and watermark ---------------------------------------------------------------------
 
     def _caption(self, base: Stream, art: CaptionArt, frames: FrameRange) -> Stream:
-        """Draw a caption on a range; both of its forms are enabled for exactly its frames."""
+        """Draw a caption, as drawtext lines or pictures, on the frames of a range that show it."""
         seen = art.frames.intersection(frames)
         assert seen is not None
-        offset = (
-            frames.start - art.frames.start
-        )  # added to a frame's number in the range, gives its number in the caption
+        # Added to a frame's number in the range, it gives the frame's number in the caption.
+        offset = frames.start - art.frames.start
         enable = f"between(n,{seen.start - frames.start},{seen.stop - frames.start - 1})"
         entrance = art.entrance_frames(self.timeline.fps)
-        # overlay's n is one ahead of the frame that it draws on; t is not.
+        # overlay's n is one ahead of the frame being drawn; its t is not.
         now = "n" if art.picture is None else f"t*{self.timeline.fps}"
         progress = f"clip(({now}+{offset})/{entrance},0,1)"
         rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""
@@ -485,13 +483,6 @@ class FfmpegCompositor:
         )
 
 
-def _footage_names(clips: Sequence[Clip]) -> str:
-    """Return the scenes and files of the video clips among some clips, for messages."""
-    return ", ".join(
-        f"scene {clip.scene_id!r} ({clip.source.path})" for clip in clips if isinstance(clip.source, Footage)
-    )
-
-
 __all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]
 
 
@@ -502,7 +493,7 @@ def open_graphs(
     ffmpeg: FfmpegProgram,
     config: Config,
 ) -> FfmpegCompositor:
-    """Return the filter graphs of a timeline."""
+    """Return the FFmpeg compositor of a timeline."""
     return FfmpegCompositor(
         timeline=timeline,
         captions=captions,
@@ -511,6 +502,7 @@ def open_graphs(
         oversample=config.video.zoompan_oversample,
         has_perspective="perspective" in ffmpeg.filters,
         converter=_converter(ffmpeg),
+        decoders=ffmpeg.decoders,
         version=ffmpeg.version,
     )
 
@@ -522,8 +514,8 @@ def _converter(ffmpeg: FfmpegProgram) -> Converter:
 
 
 def probe_graphs() -> Probe:
-    """Return that filter graphs work everywhere: the ffmpeg program is found later or is an error."""
-    return Probe("ffmpeg", True, "it needs the ffmpeg program only")
+    """Report that filter graphs work everywhere; a missing ffmpeg program is an error found later."""
+    return Probe("ffmpeg", True, "needs only the ffmpeg program")
 
 
 BACKEND: Final = CompositorBackend(name="ffmpeg", probe=probe_graphs, open=open_graphs, filter_captions=True)

@@ -19,6 +19,7 @@ import numpy as np
 import PIL
 
 from video_pipeline import native
+from video_pipeline.engine.common.input_files import of_scene
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.cores import cpu_count
@@ -37,21 +38,21 @@ from video_pipeline.filters.transitions import progress
 from video_pipeline.native import kernels
 
 MAX_SEGMENT_SECONDS = 4
-"""Ranges cost nothing to begin, so one long scene can use every core. With two seconds, 12 scenes of 4 s took 6 % more
-processor time, because the system clears the memory of each segment's encoder."""
+"""Short enough for one long scene to use every core. With two seconds, 12 scenes of 4 s took 6 % more CPU time, because
+the system clears the memory of each segment's encoder."""
 
 FORMAT = 3
-"""Increase it when the drawn bytes of a timeline change, so that cached segments are not used."""
+"""Increase it when the same timeline is drawn as other bytes, so that no older cached segment is used."""
 
 PICTURE_BYTES_A_CORE = 24 * 2**20
 OVERLAYS = 16
-"""Bounds of what is kept for later segments: bytes of pictures, number of captions."""
+"""Limits of the memory kept for later segments: bytes of pictures for each core, and number of captions."""
 
 T = TypeVar("T")
 
 
 class _SharedItems(Generic[T]):
-    """A cache shared by threads: each item is made once, and the least recently used is dropped beyond a bound."""
+    """A cache for several threads that makes each item once and drops the least recently used beyond a bound."""
 
     def __init__(self, bound: int, weight: Callable[[T], int]) -> None:
         self._bound, self._weight = bound, weight
@@ -59,7 +60,7 @@ class _SharedItems(Generic[T]):
         self._made: OrderedDict[Hashable, Future[T]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the item of a key; one thread makes it while the others wait."""
+        """Return the item of a key; the first thread makes it while others wait."""
         with self._lock:
             future = self._made.get(key)
             mine = future is None
@@ -90,9 +91,9 @@ class _SharedItems(Generic[T]):
 
 
 class NativeCompositor:
-    """Draws any frame range of a timeline with the native kernels.
+    """A compositor that draws any frame range of a timeline with the native kernels.
 
-    `graphs` draws the frames of video clips. Captions are pictures; the watermark is drawn over them.
+    `graphs` draws the frames of video clips. Captions are drawn as pictures, below the watermark.
     """
 
     name = "native"
@@ -105,10 +106,10 @@ class NativeCompositor:
         self._pictures: _SharedItems[Picture] = _SharedItems(
             PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
         )
-        # A photograph takes much memory while it is decoded.
+        # Limits memory: a photograph needs much of it while it is decoded.
         self._loading = threading.BoundedSemaphore(cpu_count())
         self._spare: list[Buffer] = []
-        """Unused frames for reuse: the system would have to clear each page of a new one."""
+        """Frames to reuse: for a new one the system would clear every page."""
         self._overlays: _SharedItems[kernels.Overlay] = _SharedItems(OVERLAYS, lambda overlay: 1)
 
     def without_captions(self) -> Self:
@@ -125,9 +126,9 @@ class NativeCompositor:
         return other
 
     def identity(self) -> dict[str, Any]:
-        """Return all that frames depend on besides timeline and captions, for the key of a segment.
+        """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment.
 
-        Not the instruction set: every one draws the same bytes.
+        The instruction set is left out, because every one draws the same bytes.
         """
         footage = any(isinstance(clip.source, Footage) for clip in self.timeline.clips)
         return {
@@ -148,13 +149,13 @@ class NativeCompositor:
         return self.name if moves else None
 
     def prepare(self, frames: FrameRange) -> None:
-        """Load the pictures of a range: two ranges of one scene then need not both wait for it."""
+        """Load the pictures of a range on a thread, so that two ranges of one scene need not both wait for it."""
         clips = [
             clip
             for clip in self.timeline.clips
             if isinstance(clip.source, Still) and clip.frames.intersection(frames)
         ]
-        # Not a daemon: when Python ends it would cut the thread off inside a kernel, which aborts the process.
+        # Not a daemon thread: Python would end it inside a kernel at exit, which aborts the process.
         threading.Thread(target=self._try_pictures, args=(clips,)).start()
 
     def _try_pictures(self, clips: Sequence[Clip]) -> None:
@@ -167,8 +168,8 @@ class NativeCompositor:
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
-        """Yield each frame of a range; the array is overwritten by the next one. Raises RenderingError."""
-        del threads  # a range is drawn by the thread that asks for it
+        """Yield each frame of a range; each overwrites the array of the one before. Raises RenderingError."""
+        del threads  # the calling thread draws the range
         with contextlib.ExitStack() as stack:
             stage = _Stage(self, wanted, children, stack)
             for frame in range(wanted.start, wanted.stop):
@@ -176,7 +177,7 @@ class NativeCompositor:
 
     @contextlib.contextmanager
     def canvases(self, count: int) -> Generator[list[Buffer], None, None]:
-        """Lend frames for drawing."""
+        """Lend `count` frames for drawing, with undefined pixels."""
         lent: list[Buffer] = []
         while len(lent) < count:
             try:
@@ -196,10 +197,11 @@ class NativeCompositor:
             with self._loading:
                 return load_picture(look)
 
-        return self._pictures.get(look.key, load)
+        with of_scene(clip.scene_id):
+            return self._pictures.get(look.key, load)
 
     def overlay(self, path: Path) -> kernels.Overlay:
-        """Return a picture with transparency, ready to be blended."""
+        """Return a picture with transparency, ready for blending."""
         return self._overlays.get(path, lambda: kernels.Overlay(read_rgba(path)))
 
     def moved_overlay(self, path: Path, placing: Placing) -> kernels.Overlay:
@@ -212,7 +214,7 @@ class NativeCompositor:
 
 
 class _Stage:
-    """The state of a range being drawn."""
+    """The state of a range while it is drawn."""
 
     def __init__(
         self, owner: NativeCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
@@ -266,7 +268,7 @@ class _Stage:
             for drawn, plane in zip(target, planes_of(next(self._footage[index])), strict=True):
                 np.copyto(drawn, plane)
         else:
-            # A transition's second picture is loaded when the transition begins, so that it does not delay the range's start.
+            # Load a transition's second picture only when needed, so that it does not delay the range's start.
             if index not in self._pictures:
                 self._pictures[index] = self._owner.picture(clip)
             picture = self._pictures[index]
@@ -308,7 +310,7 @@ def open_native(
 
 
 def probe_native() -> Probe:
-    """Return that the kernels work: importing this module needed their extension."""
+    """Report that the kernels work, since this module could be imported only with their extension."""
     return Probe("native", True, f"its extension was built; {native.target()} rows")
 
 

@@ -1,4 +1,4 @@
-"""Overlay pictures: read from files, and scaled or moved by fractions of a pixel."""
+"""Read overlay pictures from files, and scale or move them by fractions of a pixel."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Rgba = npt.NDArray[np.uint8]
 """Rows of red, green, blue and straight alpha, shape (height, width, 4)."""
 
 _MARGIN_PX = 2
-"""Transparent margin in pixels around a picture that moves by fractions of one."""
+"""Transparent margin in pixels around a picture that moves by fractions of a pixel."""
 
 
 def read_rgba(path: Path) -> Rgba:
-    """Return the pixels of a picture."""
+    """Return the pixels of a picture file."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGBA"))
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """The placement of a picture on a frame: `scale` about its middle, `down_px` below its position."""
+    """The placement of a picture on a frame: scaled by `scale` about its middle, then moved down by `down_px`."""
 
     width_px: int
     height_px: int
@@ -43,15 +43,15 @@ class Placing:
 
     @property
     def still(self) -> bool:
-        """Whether the picture is drawn unchanged."""
+        """Whether the picture is drawn unscaled at its own position."""
         return self.scale == 1 and self.down_px == 0
 
     def x(self, at: float) -> float:
-        """Return a column of the picture on the frame."""
+        """Return the x on the frame of column `at` of the picture, in pixels."""
         return self.x_px + self.width_px / 2 + self.scale * (at - self.width_px / 2)
 
     def y(self, at: float) -> float:
-        """Return a row of the picture on the frame."""
+        """Return the y on the frame of row `at` of the picture, in pixels."""
         return self.y_px + self.height_px / 2 + self.scale * (at - self.height_px / 2) + self.down_px
 
     @property
@@ -65,9 +65,9 @@ class Placing:
         )
 
     def part(self, part: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
-        """Return a part (left, top, width, height) of the picture in pixels of the result of `drawn`.
+        """Convert a part (left, top, width, height) of the picture to pixels of the result of `drawn`.
 
-        Parts that tile the picture still tile the result.
+        Adjacent parts stay adjacent.
         """
         if part is None or self.still:
             return part
@@ -83,7 +83,7 @@ class Placing:
         return column(left), row(top), column(right) - column(left), row(bottom) - row(top)
 
     def drawn(self, rgba: Rgba) -> Rgba:
-        """Return the pixels of `box`: the picture by Lanczos, its colours weighted by their opacity."""
+        """Return the pixels of `box`: the picture resampled by Lanczos, its colours weighted by their opacity."""
         if self.still:
             return rgba
         left, top, right, bottom = self.box

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from video_pipeline.engine.common.input_files import open_again
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.planes import Planes, new_frame, planes_of
 from video_pipeline.engine.timeline import Clip, Still
@@ -24,18 +25,18 @@ from video_pipeline.native import kernels
 from video_pipeline.native.kernels import FEWEST_TAPS_STEP, MAX_STEP
 
 MAX_PLANE_PIXELS = 24_000_000
-"""Pixels of the largest plane; a camera that goes closer shows a softer picture."""
+"""Pixels of the largest plane; a camera that goes closer shows an enlarged, softer picture."""
 
 STRIP_ROWS = 128
-"""Rows converted to planes at once; even, so that no chroma row is shared with the next strip."""
+"""Rows converted to planes at once; even, so that no chroma row spans two strips."""
 
 BLUR_DARKER = 18
-"""RGB levels by which the blurred fill is darkened, so that the picture stands out."""
+"""RGB levels by which the blurred background is darkened, so that the picture stands out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The part of a still that a clip shows, and how close. Clips with equal looks share one picture."""
+    """A still as a clip shows it: how it fits and where the camera moves. Clips with equal looks share one picture."""
 
     still: Still
     fit: str
@@ -44,7 +45,7 @@ class Look:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The inputs of the planes: the still's hash and its camera's views."""
+        """Everything that the planes depend on, with the camera's two views in a fixed order."""
         ends = sorted((self.camera.start, self.camera.end), key=lambda rect: (rect.width, rect.x, rect.y))
         return (self.still.sha256, self.still.path, self.fit, tuple(ends), self.canvas_px)
 
@@ -52,24 +53,24 @@ class Look:
 def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
     """Return the look of a clip that shows a still."""
     assert isinstance(clip.source, Still)
-    camera = clip.standing_or_moving(canvas_px[0] / canvas_px[1])
+    camera = clip.effective_camera(canvas_px[0] / canvas_px[1])
     return Look(clip.source, clip.fit, camera, canvas_px)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The part `bounds` of a picture (in fractions of it), finest first, each level half the one before."""
+    """The part `bounds` of a picture (in fractions of it) as planes, finest first, each level half the one before."""
 
     bounds: Rect
     levels: tuple[Planes, ...]
 
     @property
     def size_bytes(self) -> int:
-        """The memory of its planes."""
+        """The size of all planes in bytes."""
         return sum(plane.nbytes for level in self.levels for plane in level)
 
     def draw(self, view: Rect, target: Planes) -> None:
-        """Draw the rectangle `view` of the picture over all of `target`."""
+        """Draw the rectangle `view` of the picture (in fractions of it) over all of `target`."""
         height, width = target[0].shape
         for level in self.levels:
             rows, columns = level[0].shape
@@ -92,12 +93,12 @@ class Picture:
 
 
 def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int, int]:
-    """Return the size of the finest plane: as fine as the closest view needs, at most as fine as the picture."""
+    """Return the size of the finest plane: as large as the closest view needs, but no larger than the picture."""
     start, end = look.camera.start, look.camera.end
     if not look.camera.moves:
         return look.canvas_px
     closest, widest = sorted((start.width, end.width))
-    # A slight zoom needs the fewest taps if its plane's size lies between its two views.
+    # A slight zoom needs the fewest taps if the size of its plane lies between the sizes for its two views.
     zoom = widest / closest
     coarser = max(1.0, zoom / FEWEST_TAPS_STEP) if zoom <= FEWEST_TAPS_STEP**2 else 1.0
     width = look.canvas_px[0] * bounds.width / closest / coarser
@@ -108,14 +109,17 @@ def _plane_px(look: Look, stage: tuple[float, float], bounds: Rect) -> tuple[int
 
 
 def _open_still(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
-    """Return a still in RGB; a JPEG is decoded at no more than `wanted_px` needs."""
-    image = Image.open(still.path)
-    if image.format == "JPEG":
-        image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
-    if image.mode != "RGB":
-        return image.convert("RGB")
-    image.load()  # convert() would copy it
-    return image
+    """Return a still in RGB; a JPEG is decoded at the smallest of its sizes that covers `wanted_px`."""
+    with (
+        open_again(still.path, sha256="" if still.is_copy else still.sha256) as file,
+        Image.open(file.stream) as image,
+    ):
+        if image.format == "JPEG":
+            image.draft("RGB", (math.ceil(wanted_px[0]), math.ceil(wanted_px[1])))
+        if image.mode != "RGB":
+            return image.convert("RGB")
+        image.load()  # convert() would copy an RGB image
+        return image
 
 
 def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
@@ -124,7 +128,7 @@ def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
     width, height = right - left, bottom - top
     half = ((height + 1) // 2, (width + 1) // 2)
     luma, blue, red = np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8)
-    # Strip by strip: a whole photograph would be copied three times, a hundred megabytes.
+    # Strip by strip, because converting a whole photograph copies it three times, a hundred megabytes.
     for first in range(0, height, STRIP_ROWS):
         last = min(height, first + STRIP_ROWS)
         strip = np.asarray(image.crop((left, top + first, right, top + last)))
@@ -134,14 +138,14 @@ def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
 
 
 def _crop_and_scale(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
-    """Return the part `box` (in fractions) of an image at a size.
+    """Return the part `box` (in fractions) of an image, scaled to `size_px`.
 
-    Cubic, stretched when shrinking; below half the size, whole blocks are averaged first.
+    The filter is cubic, widened when it shrinks; below half the size, whole blocks are averaged first.
     """
     left, top = box.x * image.width, box.y * image.height
     width, height = box.width * image.width, box.height * image.height
     block = max(1, int(min(width / size_px[0], height / size_px[1])))
-    # A margin for the reach of the cubic.
+    # The margin is the width of the cubic filter.
     margin = 4 * block
     near = (max(0, int(left - margin) // block * block), max(0, int(top - margin) // block * block))
     far = (
@@ -177,11 +181,11 @@ def _halve_planes(planes: Planes) -> Planes:
 
 
 def _compose(look: Look) -> Image.Image:
-    """Return the whole picture on a canvas of the frame's aspect: on black or on itself, blurred."""
+    """Return the whole picture on a canvas of the frame's aspect: on black, or on a blurred copy of itself."""
     camera, still = look.camera, look.still
     closer = min(MAX_STAGE, 1 / min(camera.start.width, camera.end.width))
     inner_px = contained_size((still.width_px, still.height_px), look.canvas_px)
-    # No larger than the picture itself allows, no smaller than the frame.
+    # No smaller than the frame, and larger only if the picture has the pixels.
     closer = max(1.0, min(closer, still.width_px / inner_px[0]))
     width, height = even(look.canvas_px[0] * closer), even(look.canvas_px[1] * closer)
     inner_px = contained_size((still.width_px, still.height_px), (width, height))
@@ -202,7 +206,7 @@ def _compose(look: Look) -> Image.Image:
 
 
 def load_picture(look: Look) -> Picture:
-    """Decode a still and make the planes that its camera needs; raise RenderingError."""
+    """Decode a still and make the planes that its camera needs; raise RenderingError or FileChangedError."""
     bounds = look.camera.bounds()
     try:
         if look.fit == "cover":

@@ -1,22 +1,26 @@
-"""Raw frames from ffmpeg programs that run as children."""
+"""Read raw frames from ffmpeg child processes."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import logging
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 
+from video_pipeline.engine.common.input_files import DESCRIPTORS, OpenFile, of_scene, reopen
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.timeline import Clip, Footage, Still
 from video_pipeline.engine.timing import FrameRange
 
 logger = logging.getLogger(__name__)
@@ -27,7 +31,7 @@ ENDING_SECONDS = 5
 
 
 class Children:
-    """The ffmpeg programs that are running, so that all can be stopped at once."""
+    """The running ffmpeg child processes, which can be stopped together."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,8 +39,13 @@ class Children:
         self.cancelled = threading.Event()
 
     @contextlib.contextmanager
-    def run(self, argv: Sequence[str], stderr: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-        """Start a program in a process group of its own; it is killed when the block ends."""
+    def run(
+        self, argv: Sequence[str], stderr: IO[bytes], *, descriptors: Sequence[int] = ()
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a program in a process group of its own; kill it when the block ends.
+
+        It inherits `descriptors` under their numbers.
+        """
         with self._lock:
             if self.cancelled.is_set():
                 raise CancelledError("the render was stopped")
@@ -47,6 +56,7 @@ class Children:
                 stderr=stderr,
                 bufsize=0,
                 process_group=0,
+                pass_fds=descriptors,
             )
             self._running.add(child)
         try:
@@ -61,7 +71,7 @@ class Children:
                 self._running.discard(child)
 
     def stop(self) -> None:
-        """Stop every running program; no new one can start."""
+        """Stop every running program and refuse to start new ones."""
         self.cancelled.set()
         with self._lock:
             for child in self._running:
@@ -70,7 +80,7 @@ class Children:
 
 
 def _widen_pipe(pipe: IO[bytes]) -> None:
-    """Enlarge a pipe's buffer to a megabyte, if the system allows, for fewer context switches."""
+    """Enlarge a pipe's buffer to a megabyte if the system allows it, for fewer context switches."""
     if sys.platform == "linux":
         import fcntl
 
@@ -84,61 +94,136 @@ def read_frames(
     *,
     size_px: tuple[int, int],
     children: Children,
-    footage: str = "",
+    clips: Sequence[Clip] = (),
 ) -> Generator[Buffer, None, None]:
-    """Run an ffmpeg command that writes raw yuv420p and yield its frames; the array is overwritten by the next.
+    """Run an ffmpeg command that writes raw yuv420p and yield its frames, each in the same array.
 
-    `frames` says how many there are to be, and what to call them where something goes wrong; `footage` names
-    the scenes and files of clips among them. If ffmpeg ends well before all of a clip's frames are there, the
-    last is held, with a warning. Raises SubprocessError if there are none, or more, or ffmpeg fails.
+    `frames` sets the number of frames and names them in messages; `clips` are those that the command reads. If there
+    are video clips and ffmpeg exits with 0 after too few frames, the last one is held, with a warning. Raises
+    SubprocessError if there are no frames, too many or too few, or if ffmpeg fails, and FileChangedError if a clip's
+    file is not, or does not stay, the one that the timeline names.
     """
+    with contextlib.ExitStack() as stack:
+        opened = {clip.scene_id: _open_source(clip, stack) for clip in clips if _is_users_file(clip)}
+        command = _Command.of(argv, opened.values())
+        try:
+            yield from _frames_of(command, frames, size_px=size_px, children=children, clips=clips)
+        finally:
+            if not children.cancelled.is_set():
+                for scene_id, file in opened.items():
+                    with of_scene(scene_id):
+                        file.check()
+
+
+def _is_users_file(clip: Clip) -> bool:
+    """Return whether a clip shows a file that is not the cache's, and whose hash is known."""
+    return bool(clip.source.sha256) and not (isinstance(clip.source, Still) and clip.source.is_copy)
+
+
+def _open_source(clip: Clip, stack: contextlib.ExitStack) -> OpenFile:
+    path = clip.source.path
+    try:
+        with of_scene(clip.scene_id):
+            return stack.enter_context(reopen(path, sha256=clip.source.sha256, in_memory=False))
+    except OSError as error:
+        raise RenderingError(f"scene {clip.scene_id!r}: {path}: cannot be read: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A command whose program inherits its inputs, and the path of each by the name that the program sees."""
+
+    argv: tuple[str, ...]
+    descriptors: tuple[int, ...]
+    paths: Mapping[str, str]
+
+    @classmethod
+    def of(cls, argv: Sequence[str], files: Iterable[OpenFile]) -> _Command:
+        """Return a command that reads files through their descriptors, so that no path is opened again."""
+        numbers = {
+            str(file.path.absolute()): file.descriptor for file in files if file.descriptor is not None
+        }
+        names = {path: str(DESCRIPTORS / str(number)) for path, number in numbers.items()}
+        before = ("", *argv[:-1])
+        return cls(
+            tuple(
+                names.get(part, part) if option == "-i" else part
+                for option, part in zip(before, argv, strict=True)
+            ),
+            tuple(numbers.values()),
+            {name: path for path, name in names.items()},
+        )
+
+    def failure(
+        self, child: subprocess.Popen[bytes], stderr: IO[bytes], clips: Sequence[Clip], what: str
+    ) -> RenderingError:
+        """Return the error of a program that ended or is to end; its message names files by their paths."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=ENDING_SECONDS)
+        child.kill()
+        child.wait()
+        stderr.seek(0)
+        log = stderr.read().decode("utf-8", "replace")
+        for name, path in self.paths.items():
+            log = re.sub(rf"{re.escape(name)}(?!\d)", path.replace("\\", r"\\"), log)
+        footage = _footage_names(clips)
+        return SubprocessError(
+            f"{footage}{': ' if footage else ''}{what}",
+            argv=[self.paths.get(part, part) for part in self.argv],
+            returncode=child.returncode,
+            stderr=log,
+        )
+
+
+def _footage_names(clips: Sequence[Clip]) -> str:
+    """Return the scenes and files of the video clips among some clips, for messages."""
+    return ", ".join(
+        f"scene {clip.scene_id!r} ({clip.source.path})" for clip in clips if isinstance(clip.source, Footage)
+    )
+
+
+def _frames_of(
+    command: _Command,
+    frames: FrameRange,
+    *,
+    size_px: tuple[int, int],
+    children: Children,
+    clips: Sequence[Clip],
+) -> Generator[Buffer, None, None]:
     width, height = size_px
     array = np.empty((height * 3 // 2, width), np.uint8)
-    with tempfile.TemporaryFile() as stderr, children.run(argv, stderr) as child:
+    what = f"frames [{frames.start}, {frames.stop}): ffmpeg"
+    with (
+        tempfile.TemporaryFile() as stderr,
+        children.run(command.argv, stderr, descriptors=command.descriptors) as child,
+    ):
         assert child.stdout is not None
         _widen_pipe(child.stdout)
         for number in range(len(frames)):
             if not _read_into(child.stdout, array):
                 if children.cancelled.is_set():
                     raise CancelledError("the render was stopped")
-                if number and footage and _ended_well(child):
+                if number and _footage_names(clips) and _ended_well(child):
                     logger.warning(
-                        "%s: only %d of frames [%d, %d) could be read; the last of them is held",
-                        *(footage, number, frames.start, frames.stop),
+                        "%s: only %d of frames [%d, %d) could be read; the last one is held",
+                        *(_footage_names(clips), number, frames.start, frames.stop),
                     )
                     yield from itertools.repeat(array, len(frames) - number)
                     return
-                raise _failure(
-                    child, stderr, frames, footage, f"ended after {number} of {len(frames)} frames"
-                )
+                ended = f"{what} ended after {number} of {len(frames)} frames"
+                raise command.failure(child, stderr, clips, ended)
             yield array
         surplus = child.stdout.read(1)
         if surplus:
-            child.kill()  # it may be blocked on its output
+            child.kill()  # the child may be blocked on its output
         if child.wait() != 0 or surplus:
-            raise _failure(child, stderr, frames, footage, "did not end well after the last frame")
+            raise command.failure(child, stderr, clips, f"{what} failed or wrote more after the last frame")
 
 
 def _ended_well(child: subprocess.Popen[bytes]) -> bool:
     with contextlib.suppress(subprocess.TimeoutExpired):
         return child.wait(timeout=ENDING_SECONDS) == 0
     return False
-
-
-def _failure(
-    child: subprocess.Popen[bytes], stderr: IO[bytes], frames: FrameRange, footage: str, what: str
-) -> RenderingError:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=ENDING_SECONDS)
-    child.kill()
-    child.wait()
-    stderr.seek(0)
-    return SubprocessError(
-        f"{footage}{': ' if footage else ''}frames [{frames.start}, {frames.stop}): ffmpeg {what}",
-        argv=[str(part) for part in child.args] if isinstance(child.args, list) else [],
-        returncode=child.returncode,
-        stderr=stderr.read().decode("utf-8", "replace"),
-    )
 
 
 def _read_into(pipe: IO[bytes], array: Buffer) -> bool:

@@ -1,4 +1,4 @@
-"""One frame of a timeline as a picture."""
+"""Draw one frame of a timeline as a picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from video_pipeline.engine.timing import FrameRange
 
 
 def draw_frame(compositor: Compositor, frame: int) -> Image.Image:
-    """Return frame number `frame` as RGB; raise RenderingError."""
+    """Return frame number `frame` of the compositor's timeline as RGB; raise RenderingError."""
     (drawn,) = (
         av.VideoFrame.from_ndarray(array, format="yuv420p")
         for array in compositor.frames(FrameRange(frame, frame + 1), threads=1, children=Children())

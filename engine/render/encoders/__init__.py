@@ -1,1 +1,1 @@
-"""Video encoders: one file each, with its options, its presets and what its errors mean."""
+"""Video encoders: each file has the options, presets and explained errors of one encoder."""

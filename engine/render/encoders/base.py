@@ -1,4 +1,4 @@
-"""What an encoder is: its record, and the settings that a segment's bytes depend on."""
+"""The record of an encoder, and the settings that a segment's bytes depend on."""
 
 from __future__ import annotations
 
@@ -58,12 +58,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
-    """One encoder of FFmpeg, as ENCODERS lists it.
+    """The record of an FFmpeg encoder in ENCODERS.
 
     `options` returns FFmpeg's options for a configuration and a GOP length in frames, or raises ConfigError
-    naming a wrong key. `versions` returns what its bytes depend on besides them. `faults` says what lines of
-    FFmpeg's log mean. `tag` is the codec's name in MP4 files if FFmpeg would choose another. With `on_gpu` its sessions are those of a GPU. `simpler` returns configurations to try if
-    the GPU cannot do what the encoder does by default, each with its reason.
+    naming a wrong key. `versions` returns what the encoded bytes depend on besides the options. `faults` gives the
+    meaning of lines of FFmpeg's log. `tag` is the codec's name in MP4 files if FFmpeg would choose another. `on_gpu`
+    means that each encode takes an encoder session of a GPU. `simpler` returns configurations to try if the GPU cannot
+    do what the encoder does by default, each with its reason.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Encoder:
 
 
 def load_encoder(name: str) -> Encoder:
-    """Return the record of an encoder; raise UnavailableError for a name that ENCODERS lacks."""
+    """Return the record of an encoder; raise UnavailableError if ENCODERS has none of that name."""
     return cast(Encoder, ENCODERS.load(name))
 
 

@@ -1,4 +1,4 @@
-"""Which encoders work on this machine, each tried with the render's own settings, and which of them a render uses."""
+"""Find the encoders that work on this machine, by an encode with the render's own settings, and choose one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encode frames: one closed segment at a time."""
+"""Encode frames into closed segments."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ and its decoding times would then overlap those of the next."""
 def encode_segment(frames: Iterator[Buffer], settings: EncoderSettings, *, threads: int = 1) -> bytes:
     """Encode 4:2:0 frames into an MP4 in memory: one closed segment that starts with an IDR frame.
 
-    `frames` yields arrays of shape (height * 3 / 2, width), planes Y, U, V one under the other, BT.709
-    limited range. x264 with another number of threads makes other bytes, so it is part of the settings and
-    one by default. Raises EncoderError, also if a GPU's driver does not return from a call.
+    `frames` yields arrays of shape (height * 3 / 2, width): stacked planes Y, U, V, BT.709 limited range.
+    The bytes of x264 depend on the number of threads, which is one by default. Raises EncoderError, also if a GPU's
+    driver does not return from a call.
     """
     if not load_encoder(settings.encoder).on_gpu:
         return _encode(frames, settings, threads, contextlib.nullcontext)

@@ -76,7 +76,7 @@ FAULTS: Final = (
     ),
     Fault(
         r"Frame Dimension less than the minimum|less than the minimum supported",
-        "the picture is smaller than NVENC encodes",
+        "the picture is smaller than NVENC supports",
         "options",
     ),
     Fault(r"RC lookahead not supported", "this GPU has no lookahead (video.lookahead)", "options"),
@@ -143,7 +143,7 @@ FAULTS: Final = (
     # FFmpeg's last line after most faults.
     Fault(r"No (NVENC )?capable devices found", "no GPU here can encode", "absent", weak=True),
 )
-"""Lines of FFmpeg's log and what each means. The first line that matches decides."""
+"""Patterns of FFmpeg's log lines and their meaning; the first log line that matches one is used."""
 
 
 def _options_of(encoder: str, video: Video) -> dict[str, str]:
@@ -175,7 +175,7 @@ def _options_of(encoder: str, video: Video) -> dict[str, str]:
 
 
 def nvenc_versions() -> dict[str, Any]:
-    """Return the GPUs and their driver, on which the bytes depend."""
+    """Return the GPUs and their driver version, on which the encoded bytes depend."""
     return {"gpus": [[gpu.name, gpu.driver] for gpu in gpus()[0]]}
 
 

@@ -1,4 +1,4 @@
-"""libx264: H.264 on the processor, the same bytes on every machine."""
+"""libx264: H.264 on the CPU, with the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _BUILD: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 def x264_options(video: Video, gop_frames: int) -> dict[str, str]:
     """Return the options of libx264; raise ConfigError naming a wrong key."""
     options = table_options(video, LIBX264.name)
-    # stitchable: headers depend on the settings alone, so segments share them. A fixed keyint, no open GOP.
-    # cpu-independent: the same bytes from every processor. Without it x264 (core 165) decides by what its
-    # memory held before, in mbtree with AVX-512: a segment encoded twice came out in two ways.
+    # stitchable: headers depend on the settings alone, so all segments share them; keyint is fixed, without open GOP.
+    # cpu-independent: the same bytes from every CPU. Without it, mbtree of x264 (core 165) with AVX-512 depends on the
+    # earlier content of its memory: one segment encoded twice could differ.
     params = f"stitchable=1:cpu-independent=1:open-gop=0:keyint={gop_frames}"
     rate = video.rate_control()
     if rate.buffer_bits is not None and rate.max_bit_rate is None:
@@ -42,7 +42,7 @@ def x264_options(video: Video, gop_frames: int) -> dict[str, str]:
 
 
 def x264_versions() -> dict[str, Any]:
-    """Return the build of x264 in PyAV, which x264 writes into its output."""
+    """Return the version of the x264 in PyAV, which x264 writes into its output."""
     context = av.CodecContext.create("libx264", "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt = 32, 32, "yuv420p"

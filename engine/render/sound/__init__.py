@@ -1,1 +1,1 @@
-"""The sound of a video: mixed, levelled, encoded."""
+"""The sound of a video: mixing, loudness, encoding."""

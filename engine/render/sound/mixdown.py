@@ -1,4 +1,4 @@
-"""The mix of a timeline's sound, made block by block, so that memory depends on neither length nor scenes."""
+"""Mix a timeline's sound block by block, so that memory depends on neither its length nor the number of scenes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from video_pipeline.engine.assets.sound import SAMPLE_RATE_HZ, Samples, read_sound
 from video_pipeline.engine.config.sections import Audio
-from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.errors import AssetError, FileChangedError
 from video_pipeline.engine.timeline import AudioTrack, Timeline
 from video_pipeline.engine.timing import Seconds
 
@@ -22,31 +22,31 @@ BLOCK: Final = SAMPLE_RATE_HZ
 """Samples mixed at once."""
 
 EDGE: Final = SAMPLE_RATE_HZ * 8 // 1000
-"""Samples over which every track fades at its ends, so that a cut in the sound is no click."""
+"""Samples over which every track fades at its ends, so that cuts do not click."""
 
 CROSSFADE: Final = SAMPLE_RATE_HZ * 50 // 1000
-"""Samples in which the end of repeated music turns into its beginning."""
+"""Samples of the crossfade from the end of repeated music to its beginning."""
 
 DUCK_ATTACK: Final = Fraction(1, 4)
-"""Seconds before speech in which the music goes down."""
+"""Seconds before speech over which the music is lowered."""
 
 DUCK_RELEASE: Final = Fraction(3, 5)
-"""Seconds after speech in which the music comes back."""
+"""Seconds after speech over which the music is raised again."""
 
 MERGE_GAP: Final = DUCK_ATTACK + DUCK_RELEASE
-"""Pauses that are shorter leave no time to come back and go down: the music stays low."""
+"""In shorter pauses, in seconds, the music stays low: there is no time to raise and lower it."""
 
 Interval = tuple[Seconds, Seconds]
 Curve = npt.NDArray[np.float64]
 
 
 def sample_at(time: Seconds) -> int:
-    """Return the index of the sample nearest to a time."""
+    """Return the index of the sample nearest to a time in seconds."""
     return round(time * SAMPLE_RATE_HZ)
 
 
 def speech_intervals(timeline: Timeline) -> tuple[Interval, ...]:
-    """Return when someone speaks, in order, half-open; pauses under `MERGE_GAP` count as speech."""
+    """Return the half-open intervals of speech in order; pauses shorter than `MERGE_GAP` count as speech."""
     merged: list[Interval] = []
     spoken = sorted(
         (max(track.at, Fraction(0)), min(track.at + track.duration, timeline.duration))
@@ -64,10 +64,10 @@ def speech_intervals(timeline: Timeline) -> tuple[Interval, ...]:
 
 
 class Envelope:
-    """How low other sound is held under speech: 0 where no one speaks, 1 under speech, cosine ramps between.
+    """The depth of ducking over time: 0 without speech, 1 under speech, with cosine ramps between.
 
-    It follows from the plan of who speaks when, so it is down before the first word; a compressor that
-    listens is late by its attack. Blocks are asked for in order.
+    It is computed from the timeline, so the music is low before the first word; a compressor, which reacts to
+    the sound, would be late by its attack. Blocks must be requested in order.
     """
 
     def __init__(self, speech: tuple[Interval, ...]) -> None:
@@ -94,12 +94,12 @@ class Envelope:
 
 
 def _rise(linear: Curve) -> Curve:
-    """Return a cosine ramp: 0 up to 0, 1 from 1 on."""
+    """Map a linear ramp to a cosine ramp: 0 for 0 and less, 1 for 1 and more."""
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(linear, 0.0, 1.0))
 
 
 class Reader:
-    """Hands out a sound in blocks of any size and knows `ahead` whether it ends soon."""
+    """A reader of a sound in blocks of any size that can decode ahead to find its end."""
 
     def __init__(self, pieces: Iterator[Samples]) -> None:
         self._pieces = pieces
@@ -118,7 +118,7 @@ class Reader:
                 self.buffered += len(piece)
 
     def take(self, count: int) -> Samples:
-        """Return the next `count` samples, fewer if the sound ends."""
+        """Return the next `count` samples, or fewer at the end of the sound."""
         self.ahead(count)
         if not self._ready:
             return np.zeros((0, 2), np.float32)
@@ -129,20 +129,20 @@ class Reader:
         return joined[:count]
 
     def close(self) -> None:
-        """Close the file behind the sound."""
+        """Close the file that the sound is read from."""
         close = getattr(self._pieces, "close", None)
         if close is not None:
             close()
 
 
 def repeated(open_pass: Callable[[], Iterator[Samples]], *, name: str) -> Iterator[Samples]:
-    """Yield a sound again and again, without end; each end is crossfaded into the next beginning.
+    """Repeat a sound without end, with a crossfade from each end to the next beginning.
 
-    Raises AssetError naming the sound when there is nothing in it.
+    Raises AssetError naming the sound if it is empty.
     """
     reader = Reader(open_pass())
     reader.ahead(BLOCK)
-    if reader.ended:  # a sound of less than a block is kept, not opened many times a second
+    if reader.ended:  # keep a sound shorter than a block, rather than open it many times a second
         kept = reader.take(reader.buffered)
         if not len(kept):
             raise AssetError(f"{name}: the music is empty: no sample could be decoded", path=name)
@@ -173,7 +173,7 @@ def _once(sound: Samples) -> Iterator[Samples]:
 
 
 def _crossfade(tail: Samples, head: Samples) -> Samples:
-    """Turn one sound into another at constant power."""
+    """Crossfade two sounds at constant power."""
     angle = (np.arange(len(tail), dtype=np.float32)[:, None] + 0.5) / len(tail) * np.float32(math.pi / 2)
     blended: Samples = tail * np.cos(angle) + head * np.sin(angle)
     return blended
@@ -181,7 +181,7 @@ def _crossfade(tail: Samples, head: Samples) -> Samples:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A track in samples: heard in [begin, end), `start` seconds into its file."""
+    """A track in samples: it plays in [begin, end), from `start` seconds into its file."""
 
     track: AudioTrack
     begin: int
@@ -193,7 +193,7 @@ class Placed:
 
 
 def place(timeline: Timeline, settings: Audio) -> list[Placed]:
-    """Return the tracks that are heard in order of their beginnings, cut to the timeline."""
+    """Return the audible tracks, cut to the timeline and sorted by their first sample."""
     total = sample_at(timeline.duration)
     placed: list[Placed] = []
     for track in timeline.audio:
@@ -221,26 +221,35 @@ def place(timeline: Timeline, settings: Audio) -> list[Placed]:
     return sorted(placed, key=lambda item: item.begin)
 
 
+def _read_track(track: AudioTrack, start: Seconds) -> Iterator[Samples]:
+    """Yield a track's sound; raise FileChangedError that names its scene."""
+    try:
+        yield from read_sound(track.path, start=start, sha256=track.sha256)
+    except FileChangedError as error:
+        scene = f"scene {track.scene_id!r}" if track.scene_id else track.kind
+        raise FileChangedError(f"{scene}: {error}") from error
+
+
 class Voice:
-    """A track that is sounding."""
+    """A track that is being mixed."""
 
     def __init__(self, placed: Placed) -> None:
         self.placed = placed
         track, start = placed.track, placed.start
         if track.kind == "music":
-            pieces = repeated(lambda: read_sound(track.path, start=start), name=str(track.path))
+            pieces = repeated(lambda: _read_track(track, start), name=str(track.path))
         else:
-            pieces = read_sound(track.path, start=start)
+            pieces = _read_track(track, start)
         self._reader = Reader(pieces)
         self._at = placed.begin
         self._end = placed.end
 
     def add_to(self, block: Samples, begin: int, depth: Curve | None) -> bool:
-        """Add the voice to the block that starts at sample `begin`; return whether it goes on after it."""
+        """Add the track to the block that starts at sample `begin`; return whether it continues after the block."""
         placed = self.placed
         first = self._at - begin
         count = min(len(block) - first, self._end - self._at)
-        # The file may be shorter than the stretch: then the fade ends where the file does.
+        # If the file is shorter than the track, the fade ends with the file.
         self._reader.ahead(count + EDGE)
         if self._reader.ended:
             self._end = min(self._end, self._at + self._reader.buffered)
@@ -263,15 +272,15 @@ class Voice:
         return gain
 
     def close(self) -> None:
-        """Close the file behind the voice."""
+        """Close the file of the track."""
         self._reader.close()
 
 
 def mixed_samples(timeline: Timeline, *, settings: Audio, speech: tuple[Interval, ...]) -> Iterator[Samples]:
     """Yield the whole mix in order as float32 of shape (samples, 2), at 48 kHz.
 
-    Sums above full scale are kept as they are. In all round(duration · 48000) samples; only the files that
-    sound are open. Raises AssetError if a file cannot be read.
+    The mix has round(duration · 48000) samples; sums above full scale are not clipped. Only the files that are
+    playing are open. Raises AssetError if a file cannot be read.
     """
     total = sample_at(timeline.duration)
     waiting = place(timeline, settings)

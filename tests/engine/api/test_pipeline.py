@@ -69,7 +69,7 @@ class Written:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def test_the_guides_integration_runs_as_it_stands(tmp_path: Path) -> None:
+def test_the_original_integration_example_runs_unchanged(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
     story_generator = StoryGenerator(config)
     video_pipeline = VideoGenerationPipeline(config)
@@ -110,7 +110,7 @@ def test_what_is_queued_when_a_program_ends_is_rendered_by_the_next(tmp_path: Pa
             assert is_video(second.wait_for_job(job.id, timeout=60))
 
 
-def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
+def test_failures_and_wrong_input_are_distinguished(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     config = tiny_config(tmp_path) | {"error_handling": {"fallback_enabled": False}}
     story = {
@@ -140,6 +140,24 @@ def test_failures_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
         pipeline.cancel_job(long.id)
         with pytest.raises(JobError, match="was cancelled"):
             pipeline.wait_for_job(long.id, timeout=10)
+
+
+def test_a_missing_picture_is_replaced_unless_the_pipeline_or_the_job_says_otherwise(tmp_path: Path) -> None:
+    scene = {"scene_id": "a", "image": str(tmp_path / "torn.jpg"), "narration": "", "duration": 0.5}
+    story = {"title": "T", "scenes": [scene]}
+    (tmp_path / "torn.jpg").write_bytes(b"no picture")
+    with VideoGenerationPipeline(tiny_config(tmp_path)) as pipeline:
+        job = pipeline.submit_job(story)
+        (warning,) = pipeline.wait_for_job(job.id, timeout=60)["warnings"]
+        assert warning.endswith("a drawn picture is shown instead")
+        for own in ({"error_handling": {"policy": "standard"}}, {"fallback_enabled": False}):
+            with pytest.raises(JobError, match="is not a picture"):
+                pipeline.wait_for_job(pipeline.submit_job(story, own).id, timeout=60)
+        (tmp_path / "torn.jpg").unlink()
+        (warning,) = pipeline.wait_for_job(pipeline.submit_job(story).id, timeout=60)["warnings"]
+        assert "there is no such file" in warning
+        with pytest.raises(InputError, match="there is no such file"):
+            pipeline.submit_job(story, {"error_handling": {"policy": "strict"}})
 
 
 def test_relative_pictures_are_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +315,7 @@ def test_the_queue_renders_by_priority_and_then_in_order(tmp_path: Path) -> None
     asyncio.run(run())
 
 
-def test_a_stopped_queue_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_a_stopped_queue_continues_where_it_was(tmp_path: Path) -> None:
     settings = tiny_config(tmp_path)
 
     async def run() -> None:

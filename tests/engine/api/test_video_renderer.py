@@ -12,6 +12,7 @@ import pytest
 
 from video_pipeline import (
     AssetGenerator,
+    InputError,
     MetadataGenerator,
     SceneComposer,
     StoryError,
@@ -80,3 +81,40 @@ def test_wrong_scenes_are_named(tmp_path: Path) -> None:
             tmp_path / "o.mp4",
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("handling", "images", "replaced"),
+    [
+        ({}, {}, True),
+        ({"fallback_enabled": False}, {}, False),
+        ({}, {"fallback_enabled": False}, False),
+        ({"policy": "standard"}, {}, False),
+        ({"policy": "strict"}, {}, False),
+        ({"policy": "lenient", "fallback_enabled": False}, {}, True),
+    ],
+)
+def test_a_missing_picture_is_replaced_if_fallbacks_are_on_or_the_policy_says_so(
+    tmp_path: Path, handling: dict[str, Any], images: dict[str, Any], replaced: bool
+) -> None:
+    config = {**CONFIG, "error_handling": handling, "images": images}
+    scenes = [{"image_path": "/nowhere/a.png", "duration": 0.5}]
+    target = tmp_path / "o.mp4"
+    if replaced:
+        (warning,) = VideoRenderer(config).render_video(scenes, target)["warnings"]
+        assert warning.endswith("a drawn picture is shown instead")
+        (warning,) = AssetGenerator(config).generate([{"scene_id": "a", "image": "/nowhere/a.png"}])[
+            "warnings"
+        ]
+        assert warning.endswith("a drawn picture is shown instead")
+    else:
+        with pytest.raises(StoryError, match="does not exist"):
+            VideoRenderer(config).render_video(scenes, target)
+        with pytest.raises(StoryError, match="does not exist"):
+            AssetGenerator(config).generate([{"scene_id": "a", "image": "/nowhere/a.png"}])
+
+
+def test_the_strict_policy_forbids_warnings_of_the_asset_stage(tmp_path: Path) -> None:
+    config = {**CONFIG, "error_handling": {"policy": "strict"}}
+    with pytest.raises(InputError, match="the voice speaks English"):
+        AssetGenerator(config).generate([{"scene_id": "a", "text": "Привет, мир."}])

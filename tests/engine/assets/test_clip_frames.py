@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
+import av.container
 import pytest
 from PIL import Image
 
@@ -19,6 +23,8 @@ from tests.support.video import (
     timeline_of,
 )
 from video_pipeline import native
+from video_pipeline.engine.assets import clip_frames
+from video_pipeline.engine.assets.clip_frames import packets_of
 from video_pipeline.engine.assets.footage import Clipped, NotVideoError, probe_footage
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.render.compositors.base import Compositor
@@ -170,6 +176,32 @@ def sized(path: Path, *sizes: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_pause_in_a_file_with_an_index_is_no_restart(tmp_path: Path, suffix: str) -> None:
+    times = [Fraction(number, FPS) + (20 if number >= 15 else 0) for number in range(30)]
+    clipped = probed(numbered_clip(tmp_path / f"pause.{suffix}", times=times, last_frame=Fraction(1, FPS)))
+    assert clipped.warning is None
+    assert float(clipped.footage.duration) == pytest.approx(21, abs=0.05)
+    assert clipped.footage.last_frame == pytest.approx(times[-1], abs=0.001)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_only_the_end_of_a_file_with_an_index_is_read(
+    whole: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = remuxed(whole, tmp_path / f"a.{suffix}")
+    read: list[int] = []
+
+    def counted(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:
+        for packet in packets_of(container):
+            read.append(packet.size)
+            yield packet
+
+    monkeypatch.setattr(clip_frames, "packets_of", counted)
+    assert probed(path).footage.last_frame == pytest.approx(Fraction(FRAMES - 1, FPS), abs=0.01)
+    assert len(read) <= FRAMES / 2
+
+
 def test_a_clip_whose_size_changes_is_shown_to_its_end(tmp_path: Path) -> None:
     footage = probed(sized(tmp_path / "a.ts", "90x160", "160x90")).footage
     assert footage.changes_size
@@ -191,11 +223,10 @@ def test_where_ffmpeg_gives_fewer_frames_the_last_is_held_and_named(
 ) -> None:
     graph = scale_to_bt709(open_input(whole, demuxer="mov"), width_px=64, height_px=114)
     command = argv(find_ffmpeg().path, [graph], "pipe:1", f="rawvideo", **{"frames:v": 5})
-    frames = read_frames(
-        command, FrameRange(0, 8), size_px=(64, 114), children=Children(), footage="scene 'a' (a.mp4)"
-    )
+    clip = clip_of(probed(whole).footage, 0, 8)
+    frames = read_frames(command, FrameRange(0, 8), size_px=(64, 114), children=Children(), clips=[clip])
     assert [number_of(frame) for frame in frames] == [0, 1, 2, 3, 4, 4, 4, 4]
-    assert "scene 'a' (a.mp4): only 5 of frames [0, 8) could be read" in caplog.text
+    assert f"scene 's0' ({whole}): only 5 of frames [0, 8) could be read" in caplog.text
 
 
 # -- which stream ----------------------------------------------------------------------------------

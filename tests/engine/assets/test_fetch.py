@@ -220,7 +220,7 @@ def test_this_machine_is_known_by_name() -> None:
     assert HERE in resolve("localhost", 80)
 
 
-def test_nobody_there_may_be_tried_again(tmp_path: Path) -> None:
+def test_a_refused_connection_may_be_retried(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert failure(f"http://127.0.0.1:{port}/", tmp_path).kind == "transient"

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import shutil
+import time
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import manimgx_fonts
 import pytest
 
+from tests.support.swapping import swapping
 from video_pipeline.engine.assets.fonts import WEIGHTS, FontCatalogue, UnknownFontError
-from video_pipeline.filters.typeset import FontFace, TextStyle, layout_text, static_instance
+from video_pipeline.engine.common.cache import ContentCache, file_sha256
+from video_pipeline.engine.common.input_files import InputFiles
+from video_pipeline.engine.errors import FileChangedError
+from video_pipeline.engine.render.captions.pictures import font_file
+from video_pipeline.filters.typeset import FontFace, TextStyle, layout_text, rasterise, static_instance
+from video_pipeline.filters.typeset.face import FontError, load
 
 FONTS = Path(manimgx_fonts.__file__).parent
 CATALOGUE = FontCatalogue()
@@ -73,15 +84,15 @@ def test_every_listed_name_resolves() -> None:
 
 def test_a_file_is_used_as_it_is() -> None:
     path = FONTS / "NotoSansHebrew[wght].ttf"
-    assert CATALOGUE.resolve(str(path)).faces[0] == FontFace(path)
+    assert CATALOGUE.resolve(str(path)).faces[0] == FontFace(path, sha256=file_sha256(path))
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Ariel", "'Ariel' is not known. Did you mean Arial.*Allowed are"),
+        ("Ariel", "'Ariel' is not known. Did you mean Arial.*Allowed:"),
         ("Noto Sanz Bold", "Did you mean Noto Sans"),
-        ("no such family at all", "'no such family at all' is not known. Allowed are"),
+        ("no such family at all", "'no such family at all' is not known. Allowed:"),
         ("", "'' is not known"),
         ("missing.ttf", "there is no such file"),
     ],
@@ -105,14 +116,14 @@ def test_a_folder_of_ones_own_comes_first(tmp_path: Path) -> None:
     shutil.copy(FONTS / "NotoSansHebrew[wght].ttf", own)
     (tmp_path / "broken.otf").write_bytes(b"\0" * 100)
     catalogue = FontCatalogue(extra_dirs=(tmp_path, tmp_path / "not there"))
-    assert catalogue.resolve("Noto Sans Hebrew Bold").faces[0] == FontFace(own, 700)
+    assert catalogue.resolve("Noto Sans Hebrew Bold").faces[0] == FontFace(own, 700, sha256=file_sha256(own))
     assert "Noto Sans Hebrew" in catalogue.names()
 
 
 def test_a_static_file_in_a_folder_is_found_by_its_weight(tmp_path: Path) -> None:
     static = static_instance(FontFace(FONTS / "NotoSans[wght].ttf", 700), directory=tmp_path)
     first = FontCatalogue(extra_dirs=(tmp_path,)).resolve("Noto Sans Bold").faces[0]
-    assert first == static
+    assert first == replace(static, sha256=file_sha256(static.path))
 
 
 @pytest.mark.parametrize("kept", [0.05, 0.4, 0.8, 0.99])
@@ -129,3 +140,115 @@ def test_a_font_without_a_table_that_drawing_needs_is_refused_by_name(tmp_path: 
     path.write_bytes((FONTS / "NotoSans[wght].ttf").read_bytes().replace(b"loca", b"lost", 1))
     with pytest.raises(UnknownFontError, match=r"odd\.ttf' is not known \(the file cannot be used: "):
         CATALOGUE.resolve(str(path))
+
+
+# -- fonts that change -----------------------------------------------------------------------------
+
+UPRIGHT, SLANTED = (FONTS / f"NotoSans{slant}[wght].ttf" for slant in ("", "-Italic"))
+
+
+def inked(catalogue: FontCatalogue, path: Path, text: str = "Wafer") -> bytes:
+    layout = layout_text(
+        text, fonts=catalogue.resolve(str(path)), style=TextStyle(), max_width_px=2000, max_height_px=200
+    )
+    return rasterise(layout).image.tobytes()
+
+
+def test_a_font_that_was_replaced_is_drawn_as_it_is_now(tmp_path: Path) -> None:
+    path, other = tmp_path / "own.ttf", tmp_path / "other.ttf"
+    shutil.copy(UPRIGHT, path)
+    shutil.copy(SLANTED, other)
+    before = inked(FontCatalogue(), path)
+    other_ink = inked(FontCatalogue(), other)
+    shutil.copy(other, path)
+    assert inked(FontCatalogue(), path) == other_ink != before
+
+
+def test_a_font_of_a_folder_that_was_replaced_is_drawn_as_it_is_now(tmp_path: Path) -> None:
+    own = tmp_path / "own.ttf"
+    faces = []
+    for source in (UPRIGHT, SLANTED):
+        shutil.copy(source, own)
+        catalogue = FontCatalogue(extra_dirs=(tmp_path,))
+        face = catalogue.resolve("Noto Sans").faces[0]
+        assert face.sha256 == file_sha256(source)
+        faces.append(load(face).codepoints)
+    assert faces[0] != faces[1]
+
+
+def test_one_catalogue_never_draws_two_versions_of_a_font(tmp_path: Path) -> None:
+    path, catalogue = tmp_path / "own.ttf", FontCatalogue()
+    shutil.copy(UPRIGHT, path)
+    before = inked(catalogue, path)
+    path.write_bytes(b"no font at all")
+    assert inked(catalogue, path) == before
+    path.unlink()
+    assert inked(catalogue, path, "Others") != before
+
+
+def test_the_hash_of_a_font_is_that_of_what_is_drawn_while_it_is_swapped(tmp_path: Path) -> None:
+    path, files = tmp_path / "own.ttf", [tmp_path / "1.ttf", tmp_path / "2.ttf"]
+    for source, copy in zip((UPRIGHT, SLANTED), files, strict=True):
+        shutil.copy(source, copy)
+    known = {file_sha256(copy): inked(FontCatalogue(), copy) for copy in files}
+    shutil.copy(UPRIGHT, path)
+    seen = set()
+    with swapping("replace", path, *files, pause_s=0.02):
+        ends = time.monotonic() + 2
+        while time.monotonic() < ends:
+            catalogue = FontCatalogue()
+            digest = catalogue.resolve(str(path)).faces[0].sha256
+            assert inked(catalogue, path) == known[digest]
+            seen.add(digest)
+    assert seen == set(known)
+
+
+def test_large_fonts_do_not_stay_when_nobody_uses_them(tmp_path: Path) -> None:
+    open_faces = []
+    for number in range(4):
+        path = tmp_path / f"{number}.ttf"
+        path.write_bytes(UPRIGHT.read_bytes() + bytes([number]) * 45_000_000)
+        catalogue = FontCatalogue()
+        stack = catalogue.resolve(str(path))
+        loaded = load(stack.faces[0])
+        assert load(stack.faces[0]) is loaded
+        open_faces.append(weakref.ref(loaded))
+        del loaded, catalogue
+    gc.collect()
+    assert [face() for face in open_faces] == [None] * 4
+
+
+def test_a_face_whose_file_has_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.ttf"
+    shutil.copy(UPRIGHT, path)
+    with pytest.raises(FontError, match=r"own\.ttf': the file has changed since it was first read"):
+        load(FontFace(path, sha256="0" * 64))
+
+
+def test_a_pipe_is_no_font_and_nobody_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ttf")
+    with pytest.raises(UnknownFontError, match="there is no such file"):
+        FontCatalogue().resolve(str(tmp_path / "pipe.ttf"))
+
+
+def test_a_font_does_not_lead_out_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    path = tmp_path / "root" / "own.ttf"
+    path.symlink_to(UPRIGHT)
+    catalogue = FontCatalogue(files=InputFiles({path: tmp_path / "root"}))
+    with pytest.raises(FileChangedError, match="a link took its place after it was checked"):
+        catalogue.resolve(str(path))
+
+
+def test_drawtext_gets_a_copy_of_a_font_that_may_change(tmp_path: Path) -> None:
+    path, catalogue, cache = tmp_path / "own.ttf", FontCatalogue(), ContentCache(tmp_path / "cache")
+    shutil.copy(UPRIGHT, path)
+    face = catalogue.resolve(str(path)).faces[0]
+    path.write_bytes(b"another")
+    for damage in (b"", b"x"):
+        copy = font_file(face, cache)
+        assert copy.is_relative_to(cache.folder)
+        assert copy.read_bytes() == UPRIGHT.read_bytes()
+        copy.write_bytes(copy.read_bytes() + damage)
+    packaged = CATALOGUE.resolve("Noto Sans").faces[0]
+    assert font_file(packaged, cache) == packaged.path

@@ -53,7 +53,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_every_container_is_told_by_its_bytes_and_measured(tmp_path: Path, suffix: str) -> None:
+def test_every_container_is_detected_from_its_bytes_and_measured(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip.{suffix}"
     ffmpeg(*PICTURE, path)
     renamed = path.rename(tmp_path / "clip.bin")
@@ -82,6 +82,26 @@ def test_the_sound_of_every_container_is_heard_in_its_place(tmp_path: Path, suff
         samples = np.concatenate(list(read_sound(sound.path, start=Fraction(start))))[: 3 * SAMPLE_RATE_HZ]
         loudest = int(np.argmax(np.abs(samples[:, 0]))) / SAMPLE_RATE_HZ
         assert loudest == pytest.approx(click, abs=0.03)  # MP3 in AVI and FLV begins with its encoder's delay
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_a_clip_is_as_long_as_its_picture_however_long_its_sound_is(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    ffmpeg(*PICTURE, "-f", "lavfi", "-i", "sine=d=90:r=48000", path)
+    clipped = probed(path)
+    assert clipped.warning is None
+    assert float(clipped.footage.duration) == pytest.approx(1, abs=0.05)
+
+
+def test_a_camera_s_mpeg_ts_with_arrival_times_is_a_clip(tmp_path: Path) -> None:
+    path = tmp_path / "camera.mts"
+    ffmpeg(*PICTURE, *TONE, "-f", "mpegts", "-mpegts_m2ts_mode", "1", path)
+    assert path.read_bytes()[4::192][:8] == b"G" * 8
+    clipped = probed(path)
+    assert clipped.footage.demuxer == "mpegts"
+    assert clipped.footage.duration == pytest.approx(1, abs=0.05)
+    assert clipped.sound is not None
+    assert probe_sound(path).duration == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270, -90])
@@ -206,5 +226,5 @@ def test_damaged_clips_are_read_or_refused_and_nothing_else(clips: Path, tmp_pat
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     for path in (tmp_path / "pipe.mp4", Path("/dev/zero")):
-        with pytest.raises(NotVideoError, match="is no regular file"):
+        with pytest.raises(NotVideoError, match="is not a regular file"):
             probed(path)

@@ -17,7 +17,7 @@ from video_pipeline.engine.assets.formats import CONTENTS, HEAD_BYTES, SUFFIXES,
     ],
     ids=["jpeg", "png", "webp"],
 )
-def test_a_picture_is_told_by_its_bytes(data: bytes, suffix: str) -> None:
+def test_a_picture_is_detected_from_its_bytes(data: bytes, suffix: str) -> None:
     found = sniff(data[:HEAD_BYTES])
     assert found is not None
     assert found.suffix == suffix
@@ -25,7 +25,7 @@ def test_a_picture_is_told_by_its_bytes(data: bytes, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".flv", ".gif", ".ts"])
-def test_every_container_that_scenes_may_show_is_told(suffix: str) -> None:
+def test_every_container_for_clips_is_detected(suffix: str) -> None:
     found = sniff(samples.clip(suffix)[:HEAD_BYTES])
     assert found is not None
     assert "video" in found.kinds
@@ -33,13 +33,13 @@ def test_every_container_that_scenes_may_show_is_told(suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".mp3", ".flac", ".ogg", ".m4a", ".mka", ".aac", ".aiff", ".w64"])
-def test_every_sound_that_is_opened_is_told(suffix: str) -> None:
+def test_every_supported_sound_is_detected(suffix: str) -> None:
     found = sniff(samples.sound(suffix)[:HEAD_BYTES])
     assert found is not None
     assert "sound" in found.kinds
 
 
-def test_a_transport_stream_with_error_correction_is_told() -> None:
+def test_a_transport_stream_with_error_correction_is_detected() -> None:
     packets = samples.clip(".ts")
     longer = b"".join(packets[at : at + 188] + bytes(16) for at in range(0, len(packets), 188))
     found = sniff(longer[:HEAD_BYTES])
@@ -47,7 +47,7 @@ def test_a_transport_stream_with_error_correction_is_told() -> None:
     assert found.suffix == ".ts"
 
 
-def test_a_film_whose_first_box_is_longer_than_half_a_gigabyte_is_told() -> None:
+def test_an_mp4_with_a_first_box_above_half_a_gigabyte_is_detected() -> None:
     found = sniff(b"\x41\x42\x43\x44mdat" + bytes(100))
     assert found is not None
     assert found.suffix == ".mp4"
@@ -61,7 +61,7 @@ def test_ffmpeg_has_the_demuxer_of_every_format_but_fonts(content: Content) -> N
         assert ContainerFormat(content.demuxer, "r").is_input
 
 
-def test_an_mp3_without_a_tag_is_told_by_its_frame() -> None:
+def test_an_mp3_without_a_tag_is_detected_by_its_frame() -> None:
     data = samples.sound(".mp3")
     size = data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9]
     assert data.startswith(b"ID3")
@@ -70,7 +70,7 @@ def test_an_mp3_without_a_tag_is_told_by_its_frame() -> None:
     assert found.suffix == ".mp3"
 
 
-def test_a_font_is_told_by_its_bytes() -> None:
+def test_a_font_is_detected_from_its_bytes() -> None:
     found = sniff(samples.font().read_bytes()[:HEAD_BYTES])
     assert found is not None
     assert found.suffix == ".ttf"

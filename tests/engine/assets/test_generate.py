@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,7 +50,7 @@ def gathered(
     )
 
 
-STRICT = {"images": {"fallback_enabled": False}}
+LENIENT = {"error_handling": {"policy": "lenient"}}
 
 BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "missing": ({"image": "gone.png"}, "image", "does not exist"),
@@ -88,11 +89,11 @@ def test_a_drawn_picture_that_is_damaged_in_the_cache_is_drawn_again(tmp_path: P
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_picture_is_a_warning_that_names_the_scene_and_a_drawn_picture(
+def test_a_broken_picture_is_under_the_lenient_policy_a_warning_and_a_drawn_picture(
     folder: Path, name: str
 ) -> None:
     fields, field, reason = BROKEN[name]
-    assets = gathered(folder, [{"image": "red.png"}, fields])
+    assets = gathered(folder, [{"image": "red.png"}, fields], **LENIENT)
     (warning,) = assets.warnings
     assert warning.startswith(f"scenes[1] (scene_id 's1'): field '{field}': {folder}")
     assert reason in warning
@@ -105,25 +106,35 @@ def test_a_broken_picture_is_a_warning_that_names_the_scene_and_a_drawn_picture(
         assert np.asarray(image.convert("L")).std() > 5, "the drawn picture is not blank"
 
 
-@pytest.mark.parametrize(
-    "sections", [STRICT, {"error_handling": {"fallback_enabled": False}}], ids=["images", "all"]
-)
+@pytest.mark.parametrize("policy", [None, "standard", "strict"])
 @pytest.mark.parametrize("name", BROKEN)
-def test_without_fallback_it_is_an_error_that_names_scene_and_field(
-    folder: Path, name: str, sections: dict[str, Any]
+def test_otherwise_it_is_an_error_that_names_scene_and_field(
+    folder: Path, name: str, policy: str | None
 ) -> None:
     fields, field, reason = BROKEN[name]
     with pytest.raises(StoryError) as caught:
-        gathered(folder, [{"image": "red.png"}, fields], **sections)
+        gathered(folder, [{"image": "red.png"}, fields], error_handling={"policy": policy})
     assert str(caught.value).startswith(f"scenes[1] (scene_id 's1'): field '{field}': ")
     assert reason in str(caught.value)
     assert "drawn" not in str(caught.value)
 
 
-def test_a_clip_without_video_is_an_error_even_with_fallback(folder: Path) -> None:
+def test_fallbacks_are_for_services_and_neither_allow_nor_forbid_a_drawn_picture(folder: Path) -> None:
+    off = {"images": {"fallback_enabled": False}}
+    handling = {"policy": "lenient", "fallback_enabled": False}
+    (warning,) = gathered(folder, [{"image": "gone.png"}], error_handling=handling, **off).warnings
+    assert warning.endswith("; a drawn picture is shown instead")
+    with pytest.raises(StoryError, match="does not exist"):
+        gathered(folder, [{"image": "gone.png"}], error_handling={"fallback_enabled": True})
+
+
+def test_a_clip_without_video_is_replaced_under_the_lenient_policy_only(folder: Path) -> None:
     (folder / "list.mp4").write_text("#EXTM3U\n/etc/hostname\n")
     with pytest.raises(StoryError, match=r"scenes\[0\] \(scene_id 's0'\): field 'video': .*is not a video"):
         gathered(folder, [{"video": "list.mp4"}])
+    assets = gathered(folder, [{"video": "list.mp4"}], **LENIENT)
+    assert isinstance(assets.scenes[0].picture, Still)
+    assert "is not a video" in assets.warnings[0]
 
 
 def test_pictures_are_taken_from_the_story_s_folder(folder: Path) -> None:
@@ -229,17 +240,25 @@ def test_an_image_service_is_not_missed_where_every_scene_brings_its_picture(fol
     assert gathered(folder, [{"image": "red.png"}], images=strict).warnings == ()
 
 
-def test_missing_music_is_a_warning_or_an_error(folder: Path) -> None:
-    story = parse_story({"title": "T", "scenes": [{"scene_id": "a"}], "music": "gone.mp3"})
-    config = load_config(settings(folder), environ=False)
+@pytest.mark.parametrize("where", ["story", "configuration"])
+def test_missing_music_is_an_error_or_under_the_lenient_policy_a_warning(folder: Path, where: str) -> None:
+    data: dict[str, Any] = {"title": "T", "scenes": [{"scene_id": "a"}]}
+    path, place, error = folder / "gone.mp3", "field 'music'", StoryError
+    sections: dict[str, Any] = {}
+    if where == "story":
+        data["music"] = "gone.mp3"
+    else:
+        place, error, sections = "audio.music", ConfigError, {"audio": {"music": str(path)}}
+    story = parse_story(data)
+    config = load_config(settings(folder, **sections), environ=False)
     cache = open_asset_cache(config)
-    assets = gather_assets(story, story.scenes or (), config=config, cache=cache, base=folder)
+    with pytest.raises(error) as caught:
+        gather_assets(story, story.scenes or (), config=config, cache=cache, base=folder)
+    assert str(caught.value).startswith(f"{place}: {path}: ")
+    lenient = config.override("error_handling", policy="lenient")
+    assets = gather_assets(story, story.scenes or (), config=lenient, cache=cache, base=folder)
     assert assets.music is None
-    assert assets.warnings[0].startswith(f"field 'music': {folder / 'gone.mp3'}")
-    assert assets.warnings[0].endswith("there is no music")
-    strict = config.override("error_handling", fallback_enabled=False)
-    with pytest.raises(StoryError, match="field 'music': "):
-        gather_assets(story, story.scenes or (), config=strict, cache=cache, base=folder)
+    assert assets.warnings == (f"{caught.value}; there is no music",)
 
 
 def test_progress_counts_up_to_the_whole(folder: Path) -> None:
@@ -313,7 +332,7 @@ def test_a_clip_that_was_cut_short_is_held_with_a_warning_that_names_scene_and_f
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x96:d=4:r=25", "-movflags", "+faststart", "-g", "5", made)
     data = made.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 2])
-    assets = gathered(tmp_path, [{"video": "cut.mp4"}], **STRICT)
+    assets = gathered(tmp_path, [{"video": "cut.mp4"}])
     assert isinstance(assets.scenes[0].picture, Footage)
     (warning,) = assets.warnings
     assert warning.startswith(
@@ -321,9 +340,7 @@ def test_a_clip_that_was_cut_short_is_held_with_a_warning_that_names_scene_and_f
     )
 
 
-def test_a_clip_without_a_usable_picture_fails_in_the_asset_stage_whatever_the_fallback(
-    tmp_path: Path,
-) -> None:
+def test_a_clip_without_a_usable_picture_fails_in_the_asset_stage(tmp_path: Path) -> None:
     made = tmp_path / "made.mp4"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x96:d=1:r=25", "-movflags", "+faststart", made)
     data = made.read_bytes()
@@ -340,8 +357,38 @@ def test_of_an_animated_picture_the_first_is_shown_with_a_warning(tmp_path: Path
     frames = [Image.new("RGB", (64, 96), colour) for colour in ("red", "green", "blue")]
     path = tmp_path / f"moving.{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
-    assets = gathered(tmp_path, [{"image": path.name}], **STRICT)
+    assets = gathered(tmp_path, [{"image": path.name}])
     place = f"scenes[0] (scene_id 's0'): field 'image': {path}"
     assert assets.warnings == (f"{place}: is animated (3 pictures); only the first is shown",)
     frames[0].save(path)
-    assert gathered(tmp_path, [{"image": path.name}], **STRICT).warnings == ()
+    assert gathered(tmp_path, [{"image": path.name}]).warnings == ()
+
+
+def test_sound_of_a_clip_that_cannot_be_decoded_follows_the_policy(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    picture, tone = ("-f", "lavfi", "-i", "testsrc2=s=64x96:d=1"), ("-f", "lavfi", "-i", "sine=d=1")
+    run_ffmpeg(*picture, *tone, "-c:a", "aac", path)
+    assert gathered(tmp_path, [{"video": {"path": "clip.mp4", "sound": True}}]).warnings == ()
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(audio=0):
+            if packet.pos is not None and packet.size:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    scene = {"video": {"path": "clip.mp4", "sound": True}}
+    place = f"scenes[0] (scene_id 's0'): field 'video': {path}: "
+    with pytest.raises(StoryError) as caught:
+        gathered(tmp_path, [scene])
+    assert str(caught.value).startswith(place)
+    assets = gathered(tmp_path, [scene], **LENIENT)
+    assert isinstance(assets.scenes[0].picture, Footage)
+    assert assets.scenes[0].footage_sound is None
+    assert assets.warnings == (f"{caught.value}; the clip is silent",)
+    silent = {"video": {"path": "clip.mp4", "sound": False}}
+    assert gathered(tmp_path, [silent]).warnings == ()
+
+
+def test_a_clip_whose_sound_track_holds_nothing_is_silent_without_a_word(tmp_path: Path) -> None:
+    picture, tone = ("-f", "lavfi", "-i", "testsrc2=s=64x96:d=1"), ("-f", "lavfi", "-i", "sine=d=1")
+    run_ffmpeg(*picture, *tone, "-af", "atrim=end=0", tmp_path / "clip.mkv")
+    assert gathered(tmp_path, [{"video": {"path": "clip.mkv", "sound": True}}]).warnings == ()

@@ -112,7 +112,7 @@ def test_a_plain_picture_is_used_as_it_is(tmp_path: Path, cache: ContentCache) -
     assert not (cache.folder / "stills").exists()
 
 
-def test_the_format_is_told_by_the_bytes_and_not_by_the_name(tmp_path: Path, cache: ContentCache) -> None:
+def test_the_format_is_detected_from_the_bytes_and_not_the_name(tmp_path: Path, cache: ContentCache) -> None:
     path = tmp_path / "really-a-jpeg.png"
     corners().save(path, "JPEG")
     still = prepared(path, cache)

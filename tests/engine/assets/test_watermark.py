@@ -83,7 +83,7 @@ def test_none_is_drawn_where_none_is_named_or_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["missing", "empty", "text", "truncated", "gif", "folder", "huge"])
-def test_a_bad_file_is_told_with_its_key_its_path_and_what_is_allowed(tmp_path: Path, fault: str) -> None:
+def test_the_error_for_a_bad_file_has_key_path_and_what_is_allowed(tmp_path: Path, fault: str) -> None:
     path = tmp_path / "mark.png"
     if fault == "empty":
         path.touch()
@@ -114,7 +114,9 @@ def test_a_bad_file_is_told_with_its_key_its_path_and_what_is_allowed(tmp_path: 
         ({"file": "a.png"}, ["watermark.file", "unknown key", "corner, image, margin"]),
     ],
 )
-def test_a_bad_setting_is_told_with_what_is_allowed(settings: dict[str, object], words: list[str]) -> None:
+def test_the_error_for_a_bad_setting_says_what_is_allowed(
+    settings: dict[str, object], words: list[str]
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config({"watermark": settings}, environ=False)
     for word in words:

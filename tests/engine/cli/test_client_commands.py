@@ -159,11 +159,9 @@ def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     Image.effect_noise((160, 284), 90).save(tmp_path / "noise.png")
     broken = tmp_path / "broken.png"
     broken.write_bytes((tmp_path / "noise.png").read_bytes()[:3000])
-    config = tmp_path / "config.yaml"
-    config.write_text("error_handling: {fallback_enabled: false}")
     scene = {"scene_id": "torn", "narration": "", "duration": 0.5, "image": "broken.png"}
     story = write(tmp_path / "torn.json", {"id": "torn", "title": "Torn", "scenes": [scene]})
-    status, out, _ = run("submit", story, "--config", config, "--send-assets", "--wait")
+    status, out, _ = run("submit", story, "--send-assets", "--wait")
     assert status == 1
     failed = out.split()[0]
     assert f"{failed}  failed" in out
@@ -172,6 +170,13 @@ def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     status, out, _ = run("retry", failed)
     assert (status, out) == (0, f"{failed}  queued\n")
     assert run("watch", failed, "--json")[0] == 1
+    config = tmp_path / "config.yaml"
+    config.write_text("error_handling: {policy: strict}")
+    status, out, _ = run(
+        "submit", story, "--config", config, "--lenient", "--send-assets", "--wait", "--json"
+    )
+    assert status == 0
+    assert "a drawn picture is shown instead" in out
     long = client.submit(long_story()).job_id
     threading.Timer(0.5, lambda: client.cancel(long)).start()
     status, out, _ = run("watch", long)
@@ -219,7 +224,7 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
         (["stats", "--key-file", "x"], 2, "node_key: is missing"),
     ],
 )
-def test_what_is_wrong_is_said_and_shown_by_the_exit_status(
+def test_errors_are_printed_and_set_the_exit_status(
     run: Command, arguments: list[str], status: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)

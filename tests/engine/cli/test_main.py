@@ -247,31 +247,73 @@ BROKEN_PICTURES = {
 
 
 @pytest.mark.parametrize("case", BROKEN_PICTURES)
-@pytest.mark.parametrize("fallback", [True, False])
-def test_broken_pictures_follow_the_fallback_setting(case: str, fallback: bool, tmp_path: Path) -> None:
+def test_broken_pictures_are_errors_unless_the_policy_is_lenient(case: str, tmp_path: Path) -> None:
     data, message = BROKEN_PICTURES[case]
     story = write(tmp_path / "in", scene(image="picture.png"))
     if data is not None:
         (tmp_path / "in/picture.png").write_bytes(data)
-    config = write(
-        tmp_path / "in",
-        f"video_pipeline: {{error_handling: {{fallback_enabled: {str(fallback).lower()}}}}}",
-        "c.yaml",
-    )
-    done = run("render", story, "-o", tmp_path / "out/v.mp4", "--config", config, *SMALL)
+    done = run("render", story, "-o", tmp_path / "out/v.mp4", *SMALL)
+    assert done.returncode == 2
+    assert f"error: {story}: scenes[0] (scene_id 'the_scene'): field 'image'" in done.stderr
     assert message in done.stderr
-    assert "scenes[0] (scene_id 'the_scene'): field 'image'" in done.stderr
     assert "Traceback" not in done.stderr
-    if fallback:
-        assert done.returncode == 0
-        assert "a drawn picture is shown instead" in done.stderr
-        assert (tmp_path / "out/v.mp4").exists()
-    else:
-        assert done.returncode == 2
-        assert not list((tmp_path / "out").iterdir())
+    assert not list((tmp_path / "out").iterdir())
+    done = run("render", story, "-o", tmp_path / "out/v.mp4", "--lenient", *SMALL)
+    assert done.returncode == 0
+    assert message in done.stderr
+    assert "a drawn picture is shown instead" in done.stderr
+    assert (tmp_path / "out/v.mp4").exists()
 
 
-def test_a_clip_without_video_is_always_refused(tmp_path: Path) -> None:
+FAULTS: dict[str, dict[str, Any]] = {
+    "picture": {"scenes": [{"scene_id": "a", "image": "gone.png"}]},
+    "clip": {"scenes": [{"scene_id": "a", "video": "empty.mp4"}]},
+    "music": {"scenes": [{"scene_id": "a"}], "music": "gone.mp3"},
+    "font": {"scenes": [{"scene_id": "a", "text": "x", "narration": "", "font": "gone.ttf"}]},
+    "letters": {"content": "むかしむかし、あるところに。", "metadata": {"language": "ja"}},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("command", ["preview", "compile"])
+def test_a_preview_and_a_plan_have_the_policy_of_a_render(command: str, fault: str, tmp_path: Path) -> None:
+    story = write(tmp_path, {"title": "T", **FAULTS[fault]})
+    (tmp_path / "empty.mp4").touch()
+    size = ("--size", "180x320")
+    more = ("--at", "0", "-o", tmp_path / "frame.png") if command == "preview" else ()
+    refused = run(command, story, *size, *more)
+    assert (refused.returncode, refused.stderr.count("error: ")) == (2, 1)
+    assert run(command, story, *size, *more, "--strict").returncode == 2
+    drawn = run(command, story, *size, *more, "--lenient")
+    assert drawn.returncode == 0, drawn.stderr
+    assert refused.stderr.removeprefix(f"error: {story}: ").strip() in drawn.stderr
+
+
+def test_options_override_the_policy_of_the_file(tmp_path: Path) -> None:
+    story = write(tmp_path, {"title": "T", **FAULTS["picture"]})
+    for policy, option, status in (
+        ("lenient", "--strict", 2),
+        ("strict", "--lenient", 0),
+        ("lenient", None, 0),
+    ):
+        config = write(tmp_path, f"error_handling: {{policy: {policy}}}", "c.yaml")
+        options = [option] if option else []
+        done = run("compile", story, "--config", config, "--size", "180x320", *options)
+        assert done.returncode == status, done.stderr
+
+
+def test_under_the_strict_policy_every_warning_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
+    story = write(tmp_path / "in", scene(narration="Привет, мир.", duration=1.0))
+    done = run("render", story, "-o", tmp_path / "out/v.mp4", "--strict", *SMALL)
+    assert done.returncode == 2
+    assert "error: error_handling.policy is strict, so warnings are errors:" in done.stderr
+    assert "  scenes[0] (scene_id 'the_scene'): field 'narration': the voice speaks English" in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+    quiet = write(tmp_path / "in", scene(duration=1.0))
+    assert run("render", quiet, "-o", tmp_path / "out/v.mp4", "--strict", *SMALL).returncode == 0
+
+
+def test_a_clip_without_video_is_refused(tmp_path: Path) -> None:
     story = write(tmp_path / "in", scene(video="sound.mp4"))
     import av
 
@@ -396,9 +438,46 @@ def test_an_interrupted_render_leaves_nothing(
         assert child.wait(timeout=20) == status
         assert time.monotonic() - started < 10
         assert child.stderr is not None
-        assert "Traceback" not in child.stderr.read()
+        assert child.stderr.read() == "interrupted; every output file is complete or unchanged\n"
     assert list(target.parent.iterdir()) == []
     assert not any(alive(pid) for pid in programs)
+
+
+def opened_by_a_reader(pipe: Path, child: subprocess.Popen[str]) -> int:
+    """Wait until a process opens a named pipe to read it; return a descriptor that keeps it waiting for data."""
+    while child.poll() is None:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # no reader yet
+            time.sleep(0.01)
+    raise AssertionError(f"the command ended: {child.communicate()}")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe holds the command")
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        (["render", "STORY"], "; every output file is complete or unchanged"),
+        (["preview", "STORY", "--at", "0"], "; the picture is complete or unchanged"),
+        (["compile", "STORY"], ""),
+        (["doctor"], ""),
+        (["vacuum"], "; some old jobs may have been deleted"),
+        (["keys", "node"], "; the change may have been made: see `video-pipeline keys list`"),
+        (["submit", "STORY", "--connect", "tcp://127.0.0.1:9"], "; submitted jobs continue"),
+    ],
+)
+def test_an_interrupted_command_says_what_it_leaves(
+    tmp_path: Path, story: Path, arguments: list[str], left: str
+) -> None:
+    config = tmp_path / "config.yaml"
+    os.mkfifo(config)
+    command = [*COMMAND, *(str(story) if each == "STORY" else each for each in arguments)]
+    with subprocess.Popen([*command, "--config", str(config)], stderr=subprocess.PIPE, text=True) as child:
+        pipe = opened_by_a_reader(config, child)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=20)
+        os.close(pipe)
+        assert (child.returncode, err) == (130, f"interrupted{left}\n")
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")

@@ -89,7 +89,7 @@ def homeless(folder: Path, *arguments: str, **variables: str) -> subprocess.Comp
     )
 
 
-def test_a_user_without_a_home_renders_and_is_told_that_nothing_is_cached(folder: Path) -> None:
+def test_a_user_without_a_home_renders_with_a_warning_about_the_cache(folder: Path) -> None:
     temp = folder / "temp"
     temp.mkdir()
     done = homeless(folder, "render", "s.json", "-o", "v.mp4", *SMALL.split(), TMPDIR=str(temp))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.at_once import ROOT, run_at_once
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, file_sha256, key_of, open_cache
+from video_pipeline.engine.common.cache_room import COUNT
 from video_pipeline.engine.errors import ConfigError
 
 
@@ -24,7 +28,12 @@ def _write(target: Path, text: str) -> None:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the files of a cache, without the count of their bytes."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != COUNT)
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in files(folder))
 
 
 def test_what_was_made_is_found_again(tmp_path: Path) -> None:
@@ -37,7 +46,7 @@ def test_what_was_made_is_found_again(tmp_path: Path) -> None:
     assert (other.read_text(), hit) == ("other", False)
 
 
-def test_whoever_asks_is_told_before_a_file_is_made(tmp_path: Path) -> None:
+def test_the_callback_runs_before_a_file_is_made(tmp_path: Path) -> None:
     told: list[list[str]] = []
     cache = ContentCache(tmp_path, on_make=lambda: told.append([path.name for path in files(tmp_path)]))
     path, _ = made(cache, "first")
@@ -128,8 +137,8 @@ def test_no_time_at_all_makes_it_each_time(tmp_path: Path) -> None:
 
 
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+    paths = {name: made(ContentCache(tmp_path), "x" * 100, name=name)[0] for name in "abcd"}
     cache = ContentCache(tmp_path, max_bytes=250)
-    paths = {name: made(cache, "x" * 100, name=name)[0] for name in "abcd"}
     for age, name in enumerate("dcba"):
         os.utime(paths[name], (time.time() - 1000 * (age + 1), time.time() - 5))
     made(cache, "", name="a")  # the oldest was used just now
@@ -201,3 +210,192 @@ def test_a_cache_folder_is_made_and_one_that_cannot_be_written_is_named(tmp_path
         ConfigError, match=r"storage\.cache_path: .*file/cache cannot be written.*name a writable"
     ):
         open_cache(blocked / "cache", max_bytes=5)
+
+
+class TestOwn:
+    """A render's own folder: what it uses is there whatever happens to the cache."""
+
+    @pytest.fixture
+    def cache(self, tmp_path: Path) -> ContentCache:
+        return ContentCache(tmp_path / "cache", own=tmp_path / "own")
+
+    def test_a_file_that_is_made_or_found_outlives_the_cache(
+        self, tmp_path: Path, cache: ContentCache
+    ) -> None:
+        mine, hit = made(cache, "first")
+        assert (mine.is_relative_to(tmp_path / "own"), hit) == (True, False)
+        other = replace(cache, own=tmp_path / "other")
+        found, hit = made(other, "second")
+        assert (found.read_text(), hit) == ("first", True)
+        shutil.rmtree(cache.folder)
+        assert mine.read_text() == found.read_text() == "first"
+        assert made(other, "third") == (found, True)
+        assert made(replace(cache, own=tmp_path / "later"), "fourth")[1] is False
+        assert [path.read_text() for path in files(cache.folder)] == ["fourth"]
+
+    @pytest.mark.parametrize("links", [True, False], ids=["linked", "copied"])
+    def test_a_corrupt_or_empty_entry_is_made_again_and_replaced(
+        self, tmp_path: Path, cache: ContentCache, monkeypatch: pytest.MonkeyPatch, links: bool
+    ) -> None:
+        if not links:
+            monkeypatch.setattr(os, "link", _no_links)
+
+        def check(path: Path) -> None:
+            if path.read_text() != "whole":
+                raise DamagedError("it is not whole")
+
+        def ask(name: str) -> tuple[str, bool]:
+            path, hit = replace(cache, own=tmp_path / name).get_or_make(
+                "notes", {}, ".txt", lambda target: _write(target, "whole"), check=check
+            )
+            return path.read_text(), hit
+
+        assert ask("a") == ("whole", False)
+        for damage in ("who", ""):
+            (entry,) = files(cache.folder)
+            entry.unlink()
+            entry.write_text(damage)
+            assert ask(f"{damage}1") == ("whole", False)
+            assert ask(f"{damage}2") == ("whole", True)
+        assert not [path for path in files(tmp_path) if path.name.startswith(".partial-")]
+
+    @pytest.mark.parametrize("fault", ["a file", "a file in it", "read-only"])
+    def test_a_cache_that_cannot_be_written_is_warned_of_once(
+        self, tmp_path: Path, cache: ContentCache, caplog: pytest.LogCaptureFixture, fault: str
+    ) -> None:
+        if fault == "a file":
+            cache.folder.write_text("no folder")
+        elif fault == "a file in it":
+            cache.folder.mkdir()
+            (cache.folder / "notes").write_text("no folder")
+        elif (
+            os.geteuid() != 0
+            or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(_folder(cache.folder))], check=False
+            ).returncode
+        ):
+            pytest.skip("mounting needs root")
+        try:
+            for name in "abc":
+                path, hit = made(cache, name, name=name)
+                assert (path.read_text(), hit) == (name, False)
+            cache.prune_when_due()
+        finally:
+            if fault == "read-only":
+                subprocess.run(["umount", "--lazy", str(cache.folder)], check=True)
+        (message,) = [record.message for record in caplog.records]
+        assert message.startswith(f"storage.cache_path: {cache.folder}: ")
+        assert message.endswith("; going on without the cache")
+
+    def test_a_maker_that_fails_leaves_nothing(self, tmp_path: Path, cache: ContentCache) -> None:
+        def fail(target: Path) -> None:
+            target.write_text("half")
+            raise RuntimeError("broken maker")
+
+        with pytest.raises(RuntimeError, match="broken maker"):
+            cache.get_or_make("notes", {"name": "a"}, ".txt", fail)
+        assert files(tmp_path) == []
+
+
+def _no_links(source: object, target: object) -> None:
+    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own copies", "in the cache"])
+def test_the_bound_holds_after_each_write(tmp_path: Path, own: bool) -> None:
+    cache = ContentCache(tmp_path / "cache", 1000, own=tmp_path / "own" if own else None)
+    for number in range(40):
+        assert made(cache, "x" * 90, name=str(number))[0].exists()
+        assert size(cache.folder) <= 1000
+    assert size(cache.folder) >= 700
+    kept = {path.name for path in files(cache.folder)}
+    assert cache.path("notes", {"name": "39"}, ".txt").name in kept
+    cache.store(cache.folder / "notes" / "bytes", b"y" * 300)
+    assert size(cache.folder) <= 1000
+    assert (cache.folder / "notes" / "bytes").exists()
+
+
+def test_a_file_above_the_bound_is_not_kept_and_costs_no_other(tmp_path: Path) -> None:
+    cache = ContentCache(tmp_path / "cache", 1000, own=tmp_path / "own")
+    made(cache, "small", name="small")
+    path, _ = made(cache, "x" * 1001, name="large")
+    assert path.read_text() == "x" * 1001
+    assert [path.read_text() for path in files(cache.folder)] == ["small"]
+
+
+def test_files_that_others_have_deleted_are_not_counted_for_ever(tmp_path: Path) -> None:
+    cache = ContentCache(tmp_path / "cache", 1000, own=tmp_path / "own")
+    for number in range(9):
+        made(cache, "x" * 100, name=str(number))
+    for path in files(cache.folder):
+        path.unlink()
+    for number in range(10, 18):
+        made(cache, "x" * 100, name=str(number))
+    assert size(cache.folder) == 800
+
+
+def test_a_cache_leaves_free_what_it_is_told_to(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    for keep, kept in ((free * 2, 0), (free // 2, 1)):
+        cache = ContentCache(tmp_path / str(kept), keep_free_bytes=keep, own=tmp_path / f"own{kept}")
+        assert made(cache, "text")[0].read_text() == "text"
+        assert len(files(cache.folder)) == kept
+
+
+def test_pruning_spares_what_is_being_written(tmp_path: Path) -> None:
+    cache = ContentCache(tmp_path, max_bytes=100)
+
+    def make(target: Path) -> None:
+        target.write_text("x" * 90)
+        made(cache, "y" * 90, name="other")  # prunes
+        assert target.exists()
+
+    path, _ = cache.get_or_make("notes", {"name": "a"}, ".txt", make)
+    assert path.read_text() == "x" * 90
+
+
+def test_without_a_folder_of_its_own_a_file_is_made_elsewhere_if_the_cache_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    cache = ContentCache(tmp_path / "file")
+    path, hit = made(cache, "text")
+    assert (path.read_text(), hit) == ("text", False)
+    assert not path.is_relative_to(tmp_path)
+    assert cache.prune_when_due() == 0
+    assert len(caplog.records) == 1
+
+
+BOUNDED = """
+import fcntl, sys
+from pathlib import Path
+from video_pipeline.engine.common.cache import ContentCache
+folder, name = Path(sys.argv[1]), sys.argv[2]
+cache = ContentCache(folder, 200_000)
+print("ready", flush=True)
+sys.stdin.readline()
+most = 0
+for number in range(60):
+    cache.store(folder / "big" / f"{name}{number}", bytes(9_000))
+    with (folder / ".size").open() as count:
+        fcntl.flock(count, fcntl.LOCK_EX)  # nothing is deleted meanwhile, but private files may get their names
+        total = {}
+        for path in folder.glob("big/*"):
+            try:
+                total[path.stat().st_ino] = path.stat().st_size
+            except OSError:
+                pass
+    most = max(most, sum(total.values()))
+print(most, flush=True)
+"""
+
+
+def test_the_bound_holds_while_several_processes_write(tmp_path: Path) -> None:
+    told = run_at_once(BOUNDED, [(str(tmp_path), name) for name in "abc"])
+    assert all(0 < int(most) <= 200_000 for most in told)
+    assert size(tmp_path) >= 150_000

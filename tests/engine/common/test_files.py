@@ -276,7 +276,7 @@ def test_folders_that_cannot_be_locked_are_written_in_all_the_same(
     assert open_descriptors() == before
 
 
-def test_a_hidden_folder_that_somebody_has_deleted_is_no_error(tmp_path: Path) -> None:
+def test_a_hidden_folder_deleted_by_another_process_is_no_error(tmp_path: Path) -> None:
     with StagedFiles(tmp_path) as files:
         files.path(tmp_path / "a").parent.rmdir()
     assert names(tmp_path) == []

@@ -33,7 +33,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_guide_s_yaml_loads_as_it_stands() -> None:
+def test_the_original_yaml_loads_unchanged() -> None:
     config = load_config(GUIDE_CONFIG)
     assert config.processing.model_dump() == {
         "max_concurrent_jobs": 4,
@@ -69,6 +69,7 @@ def test_the_guide_s_yaml_loads_as_it_stands() -> None:
     assert storage.temp_path == Path("/tmp/video_pipeline")
     assert storage.max_storage_gb == 500
     assert config.error_handling.model_dump() == {
+        "policy": None,
         "fallback_enabled": True,
         "log_level": "INFO",
         "alert_on_failure": True,
@@ -187,8 +188,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"fps": True}, ["video.fps: got True"]),
     ({"fps": "1/0"}, ["video.fps: got '1/0'"]),
     ({"fps": float("nan")}, ["video.fps: got nan"]),
-    ({"bitrate": "fast"}, ["video.bitrate: got 'fast'", "kKmM"]),
-    ({"bitrate": 0}, ["video.bitrate: got '0'"]),
+    ({"bitrate": "fast"}, ["video.bitrate: got 'fast'", "8k to 1000M"]),
+    ({"bitrate": 0}, ["video.bitrate: got 0"]),
     ({"bitrate": "8000k; rm"}, ["video.bitrate"]),
     ({"codec": "h265"}, ["video.codec: got 'h265'", "'libx264'", "'h264_nvenc'"]),
     ({"crf": 52}, ["video.crf: got 52", "less than or equal to 51"]),
@@ -259,7 +260,7 @@ def test_frame_rates_from_film_to_sixty_are_taken(written: Any, meant: Fraction)
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"), [(8_000_000, "8000k"), ("8M", "8M"), (500, "500"), ("192K", "192K")]
+    ("written", "meant"), [(8_000_000, "8000k"), ("8M", "8M"), (64_000, "64k"), ("192K", "192K")]
 )
 def test_bit_rates_are_numbers_or_ffmpeg_s_words(written: Any, meant: str) -> None:
     assert load_config({"bitrate": written}).video.bitrate == meant

@@ -59,6 +59,9 @@ BOUNDS: dict[str, Number | Whole] = {
     "node.max_parts": Whole(0, 1000),
     "node.max_requests_per_second": Number(0, None, above=True),
     "node.lease": Number(0, 600, above=True),
+    "node.max_video_seconds": Number(0, 86_400, above=True),
+    "node.max_scenes": Whole(1, 2000),
+    "node.worker_disk_mb": Number(0, None, above=True),
     "node.drain_timeout": Number(0, None),
     "node.worker_memory_mb": Number(128, None),
     "node.jobs_per_worker": Whole(1, None),
@@ -260,10 +263,12 @@ def test_bit_rates_are_whole_numbers_and_may_be_in_thousands_or_millions(key: st
         assert taken(key, value)
         return str(getattr(getattr(load_config(written(key, value), environ=False), section), name))
 
-    assert [kept(value) for value in (1, 999, 1000, 1999, 8_000_000)] == ["1", "999", "1k", "1k", "8000k"]
-    for text in ("1", "192k", "8M", "8m", "192K"):
+    assert [kept(value) for value in (8000, 8999, 8_000_000)] == ["8k", "8k", "8000k"]
+    for text in ("8000", "192k", "8M", "8m", "192K", "1000M"):
         assert kept(text) == text
     for wrong in (0, -1, True, 1.5, "", "0", "0k", "k", "-1k", "1.5M", "8G", "8kk", "8 k", []):
+        assert not taken(key, wrong)
+    for wrong in (1, 7999, 1_000_000_001, "1", "7k", "1001M", "9" * 5000, f"{'9' * 5000}k"):
         assert not taken(key, wrong)
 
 

@@ -13,10 +13,14 @@ import pytest
 import zmq
 import zmq.auth
 
-from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
+from tests.support.ledgers import submit
+from tests.support.server import STORY, RunningServer, Speaker, node_config
 from video_pipeline.engine.cli.main import main
+from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.curve import (
+    CLIENT_NAME,
+    NODE_CLIENT,
     AllowList,
     client_names,
     keys_dir,
@@ -25,6 +29,8 @@ from video_pipeline.engine.jobs.curve import (
     read_key,
     revoke_client,
 )
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
 
 
 def test_key_files_are_private_and_in_the_format_of_zmq_auth(tmp_path: Path) -> None:
@@ -108,6 +114,16 @@ def test_the_allow_list_follows_its_folder_and_names_what_is_wrong_in_it(tmp_pat
     assert "b" in allowed.reload()  # another key under the same name: who had the old one is out
 
 
+def test_a_client_that_has_access_always_needs_no_file(tmp_path: Path) -> None:
+    key = zmq.curve_keypair()[0]
+    allowed = AllowList(tmp_path, always={key: NODE_CLIENT})
+    make_client_key(tmp_path, "a")
+    assert allowed.reload() == set()
+    assert sorted(allowed.names.values()) == ["a", NODE_CLIENT]
+    assert allowed.faults == []
+    assert not CLIENT_NAME.fullmatch(NODE_CLIENT)
+
+
 def test_the_commands_make_list_and_revoke(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +134,9 @@ def test_the_commands_make_list_and_revoke(
         found: dict[str, Any] = json.loads(capsys.readouterr().out)
         return found
 
-    assert len(run("node")["public_key"]) == 40
+    made = run("node")
+    assert len(made["public_key"]) == 40
+    assert run("node") == made  # the first start of a node makes it too
     assert Path(run("client", "studio")["secret_key"]).exists()
     assert run("list") == {"clients": ["studio"], "faults": []}
     assert Path(run("revoke", "studio")["revoked"]).exists()
@@ -127,15 +145,35 @@ def test_the_commands_make_list_and_revoke(
     assert "which is not a client of this node" in capsys.readouterr().err
 
 
+def test_a_new_client_of_an_old_name_does_not_see_the_jobs_of_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    folders = Folders.of(load_config(environ=False))
+    folders.make()
+    with Ledger(folders.ledger) as ledger:
+        old = submit(ledger, "old", owner="studio")
+        others = submit(ledger, "others", owner="bob")
+        for verb in ("client", "revoke", "client"):
+            (folders.state / "keys" / "issued" / "studio.key_secret").unlink(missing_ok=True)
+            assert main(["keys", verb, "studio"]) == 0
+        assert ledger.jobs.page(owner="studio") == ()
+        assert ledger.jobs.get(old).owner.startswith("studio~")  # type: ignore[union-attr]
+        assert ledger.events.page(after=0, limit=10, owner="studio") == ()
+        assert [job.job_id for job in ledger.jobs.page(owner="bob")] == [others]
+        assert sum(ledger.jobs.counts().values()) == 2
+        assert sum(ledger.jobs.counts("studio").values()) == 0
+
+
 def keys_of(secret: Path) -> tuple[bytes, bytes]:
     pair = read_key(secret, secret=True)
     assert pair.secret is not None
     return pair.public, pair.secret
 
 
-def is_refused(front: FrontEndProcess, **options: Any) -> bool:
-    """Say whether a client gets no answer for as long as others would need to get one."""
-    with Speaker(front.requests, timeout=1.0, **options) as speaker:
+def is_refused(running: RunningServer, **options: Any) -> bool:
+    """Return whether a client gets no reply within a second."""
+    with Speaker(running.requests, timeout=1.0, **options) as speaker:
         speaker.send("ping")
         try:
             speaker.receive()
@@ -144,16 +182,16 @@ def is_refused(front: FrontEndProcess, **options: Any) -> bool:
     return False
 
 
-def test_only_clients_that_are_let_in_are_answered_and_see_only_their_own(tmp_path: Path) -> None:
+def test_only_allowed_clients_get_replies_and_see_only_their_own_jobs(tmp_path: Path) -> None:
     config = node_config(tmp_path, curve="on", operators=("boss",))
     keys = keys_dir(config)
     make_node_key(keys)
     pairs = {name: keys_of(make_client_key(keys, name)) for name in ("ann", "bob", "boss")}
-    with FrontEndProcess(config) as front:
-        server = front.public_key
+    with RunningServer(config) as server:
+        public = server.public_key
 
         def speaker(name: str) -> Speaker:
-            return Speaker(front.requests, keys=pairs[name], server=server)
+            return Speaker(server.requests, keys=pairs[name], server=public)
 
         with speaker("ann") as ann, speaker("bob") as bob, speaker("boss") as boss:
             assert [one.ask("ping")["user"] for one in (ann, bob, boss)] == ["ann", "bob", "boss"]
@@ -173,28 +211,28 @@ def test_only_clients_that_are_let_in_are_answered_and_see_only_their_own(tmp_pa
             assert boss.ask("cancel", {"job_id": job_id})["status"] == "cancelled"
 
         stranger = zmq.curve_keypair()
-        assert is_refused(front, keys=stranger, server=server)
-        assert is_refused(front)  # no keys at all
-        assert is_refused(front, keys=pairs["ann"], server=zmq.curve_keypair()[0])  # for another node
-        assert front.counters()["keys_refused"] >= 1
+        assert is_refused(server, keys=stranger, server=public)
+        assert is_refused(server)  # no keys at all
+        assert is_refused(server, keys=pairs["ann"], server=zmq.curve_keypair()[0])  # for another node
+        assert server.counters()["keys_refused"] >= 1
 
 
-def test_a_revoked_client_is_put_out_and_stays_out_without_a_restart(tmp_path: Path) -> None:
+def test_a_revoked_client_is_disconnected_and_refused_without_a_restart(tmp_path: Path) -> None:
     config = node_config(tmp_path, curve="on")
     keys = keys_dir(config)
     ann, bob = (keys_of(make_client_key(keys, name)) for name in ("ann", "bob"))
-    with FrontEndProcess(config) as front:
-        assert front.public_key == read_key(keys / "node.key").public.decode()  # it made its own
+    with RunningServer(config) as server:
+        assert server.public_key == read_key(keys / "node.key").public.decode()  # it made its own
         with (
-            Speaker(front.requests, keys=ann, server=front.public_key, timeout=1) as hers,
-            Speaker(front.requests, keys=bob, server=front.public_key) as his,
+            Speaker(server.requests, keys=ann, server=server.public_key, timeout=1) as hers,
+            Speaker(server.requests, keys=bob, server=server.public_key) as his,
         ):
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             events = context.socket(zmq.SUB)
             events.linger = 0
             events.curve_publickey, events.curve_secretkey = ann
-            events.curve_serverkey = (front.public_key or "").encode()
-            events.connect(front.events)
+            events.curve_serverkey = (server.public_key or "").encode()
+            events.connect(server.events)
             events.subscribe(b"")
             hers.ask("ping")
             assert hers.ask("submit", {"story": STORY})
@@ -202,35 +240,35 @@ def test_a_revoked_client_is_put_out_and_stays_out_without_a_restart(tmp_path: P
             events.recv_multipart()
             revoke_client(keys, "ann")
             until = time.monotonic() + 5
-            while front.counters().get("connections_ended", 0) < 2 and time.monotonic() < until:
+            while server.counters().get("connections_ended", 0) < 2 and time.monotonic() < until:
                 pass
             hers.send("ping")
             with pytest.raises(zmq.Again):
                 hers.receive()
             his.ask("submit", {"story": STORY})
             assert not events.poll(500)
-            assert is_refused(front, keys=ann, server=front.public_key)
+            assert is_refused(server, keys=ann, server=server.public_key)
             assert his.ask("ping")["user"] == "bob"
             context.destroy(0)
         new = keys_of(make_client_key(keys, "cid"))
         until = time.monotonic() + 5
-        while time.monotonic() < until and is_refused(front, keys=new, server=front.public_key):
+        while time.monotonic() < until and is_refused(server, keys=new, server=server.public_key):
             pass
-        with Speaker(front.requests, keys=new, server=front.public_key) as hers:
+        with Speaker(server.requests, keys=new, server=server.public_key) as hers:
             assert hers.ask("ping")["user"] == "cid"
 
 
 def test_a_routing_id_of_one_s_own_choice_is_refused_where_clients_differ(tmp_path: Path) -> None:
     config = node_config(tmp_path, curve="on")
     pair = keys_of(make_client_key(keys_dir(config), "ann"))
-    with FrontEndProcess(config) as front:
+    with RunningServer(config) as server:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         with context.socket(zmq.DEALER) as sock:
             sock.linger, sock.rcvtimeo = 0, 5000
             sock.routing_id = b"bob"
             sock.curve_publickey, sock.curve_secretkey = pair
-            sock.curve_serverkey = (front.public_key or "").encode()
-            sock.connect(front.requests)
+            sock.curve_serverkey = (server.public_key or "").encode()
+            sock.connect(server.requests)
             sock.send_multipart([b"VP1J", b"1", b"ping", b"{}"])
             frames = sock.recv_multipart()
             assert frames[2] == b"error"
@@ -239,21 +277,21 @@ def test_a_routing_id_of_one_s_own_choice_is_refused_where_clients_differ(tmp_pa
 
 
 def test_curve_is_on_wherever_others_can_connect(tmp_path: Path) -> None:
-    with FrontEndProcess(node_config(tmp_path, bind="tcp://*:*")) as front:
-        assert front.public_key is not None
-        assert is_refused(front)
-        warnings = "".join(front.errors)
+    with RunningServer(node_config(tmp_path, bind="tcp://*:*")) as server:
+        assert server.public_key is not None
+        assert is_refused(server)
+        warnings = "".join(server.errors)
         assert "created" in warnings
     config = node_config(tmp_path / "b", bind="tcp://127.0.0.1:*", events_bind="tcp://0.0.0.0:*")
-    with FrontEndProcess(config) as front:
-        assert front.public_key is not None
+    with RunningServer(config) as server:
+        assert server.public_key is not None
 
 
 def test_curve_off_for_everybody_is_warned_of(tmp_path: Path) -> None:
-    with FrontEndProcess(node_config(tmp_path, bind="tcp://0.0.0.0:*", curve="off")) as front:
-        with Speaker(front.requests.replace("0.0.0.0", "127.0.0.1")) as speaker:
+    with RunningServer(node_config(tmp_path, bind="tcp://0.0.0.0:*", curve="off")) as server:
+        with Speaker(server.requests.replace("0.0.0.0", "127.0.0.1")) as speaker:
             assert speaker.ask("ping")["user"] == "local"
-        assert "node.curve is off: anyone who can reach" in "".join(front.errors)
+        assert "node.curve is off: anyone who can reach" in "".join(server.errors)
 
 
 def test_a_broken_node_key_ends_the_start_with_its_reason(tmp_path: Path) -> None:
@@ -261,7 +299,7 @@ def test_a_broken_node_key_ends_the_start_with_its_reason(tmp_path: Path) -> Non
     make_node_key(keys_dir(config))
     secret = keys_dir(config) / "node.key_secret"
     secret.write_text("nothing")
-    process = FrontEndProcess(config)
+    process = RunningServer(config)
     try:
         assert (
             process.wait_for("error")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.jobs import node_config
 from tests.support.ledgers import FakeClock
-from video_pipeline.engine.jobs.free_space import CHECK_SECONDS, FreeSpace
+from video_pipeline.engine.jobs.free_space import CHECK_SECONDS, FreeSpace, free_inodes, used_bytes
 
 FOLDERS = ("node.state_path", "storage.output_path", "storage.temp_path")
 
@@ -21,7 +24,7 @@ def test_each_of_the_three_folders_is_looked_at(tmp_path: Path, name: str) -> No
     assert FreeSpace(config).shortage() == f"{name}: Not a directory"
 
 
-def test_too_little_room_is_told_with_what_is_required(tmp_path: Path) -> None:
+def test_too_little_free_space_is_reported_with_the_required_amount(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     shortage = FreeSpace(node_config(tmp_path, node={"min_free_mb": 1e12})).shortage()
     assert shortage.startswith("storage.output_path: ")
@@ -44,3 +47,36 @@ def test_the_disks_are_asked_once_a_second(tmp_path: Path) -> None:
     assert space.shortage() != ""
     clock.run(CHECK_SECONDS / 2)
     assert space.shortage() == ""
+
+
+def test_a_disk_without_a_free_inode_is_a_shortage(tmp_path: Path) -> None:
+    small = tmp_path / "out"
+    small.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=8", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        space = FreeSpace(node_config(tmp_path, node={"min_free_mb": 0}))
+        assert space.shortage_now() == ""
+        for number in range(7):
+            (small / str(number)).touch()
+        assert not free_inodes(small)
+        assert (
+            space.shortage_now() == "storage.output_path: no inode is free; delete files of its file system"
+        )
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
+
+
+def test_the_files_of_an_attempt_are_counted_but_not_those_that_the_cache_has_too(tmp_path: Path) -> None:
+    work, kept = tmp_path / "work", tmp_path / "kept"
+    (work / "inner").mkdir(parents=True)
+    (work / "inner" / "own").write_bytes(bytes(100_000))
+    kept.write_bytes(bytes(500_000))
+    os.link(kept, work / "shared")
+    (work / "link").symlink_to(kept)
+    log = tmp_path / "log"
+    log.write_bytes(bytes(8192))
+    assert 108_192 <= used_bytes(work, log, tmp_path / "gone") < 130_000

@@ -67,6 +67,10 @@ REFUSED: dict[str, list[Any]] = {
         {"story": STORY, "key": 7},
         {"story": STORY, "scheduled_for": "2027-01-31T18:00:00"},
         {"story": STORY, "scheduled_for": "tomorrow"},
+        {"story": STORY, "scheduled_for": "9999-12-31T23:59:59-12:00"},
+        {"story": STORY, "scheduled_for": "9999-01-01T00:00:00Z"},
+        {"story": STORY, "scheduled_for": "0001-01-01T00:00:00+14:00"},
+        {"story": STORY, "scheduled_for": "1969-12-31T23:59:59Z"},
         {"story": STORY, "scheduled_for": 1800000000},
         {"story": STORY, "max_attempts": 0},
         {"story": STORY, "max_attempts": "3"},
@@ -199,3 +203,23 @@ def test_a_malformed_body_is_one_error_and_nothing_else(name: str) -> None:
     with pytest.raises(ValueError, match="body: ") as caught:
         decode(body, encoding)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"a": 1, "a": 2}', '{"a":{"b" : 1, "b" : 2}}', '[{"a":1,"\\u0061":2}]', '{"t":"\\"a\\":","t":1}'],
+)
+def test_a_key_given_twice_is_refused_in_json(body: str) -> None:
+    with pytest.raises(ValueError, match="is given twice in one object"):
+        decode(body.encode(), "json")
+
+
+@pytest.mark.parametrize("body", ['{"a":"\\"b\\":"}', '{"a" : {"a" : 1}}', '[{"a":1},{"a":2}]', "1"])
+def test_what_only_looks_like_a_key_given_twice_is_read(body: str) -> None:
+    assert decode(body.encode(), "json") == json.loads(body)
+
+
+def test_a_key_given_twice_is_refused_in_msgpack() -> None:
+    with pytest.raises(ValueError, match="the key 'a' is given twice in one object"):
+        decode(b"\x81\xa1b\x82\xa1a\x01\xa1a\x02", "msgpack")
+    assert decode(b"\x82\xa1b\x81\xa1a\x01\xa1a\x02", "msgpack") == {"b": {"a": 1}, "a": 2}

@@ -140,6 +140,7 @@ def test_a_program_is_asked_again_only_when_it_has_changed_or_what_was_kept_is_d
         found = inspect_ffmpeg(program, "test", memory)
         assert found is not None
         assert found.filters == find_ffmpeg().filters
+        assert found.decoders == find_ffmpeg().decoders >= {"h264", "vp9"}
         return len(asked.read_text(encoding="utf-8").split())
 
     first = times_asked()

@@ -30,6 +30,7 @@ from video_pipeline.engine.outputs.manifest import (
 from video_pipeline.engine.story import Story, load_story, parse_story
 from video_pipeline.engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.typeset import FontFace
 
 FPS = Fraction(30000, 1001)
 STORY: dict[str, Any] = {
@@ -94,7 +95,7 @@ def made(tmp_path: Path) -> Made:
 
 def test_every_input_is_there_once_under_the_name_the_user_wrote(made: Made) -> None:
     font = put(made.folder / "fonts/Own.ttf", b"font")
-    inputs = gather_inputs(made.story, made.timeline, fonts=[font, font])
+    inputs = gather_inputs(made.story, made.timeline, fonts=[FontFace(font), FontFace(font, 700)])
     assert inputs == (
         InputFile("still", "pictures/one.jpg", sha256(b"pictures/one.jpg"), 16, ("a", "d")),
         InputFile("footage", "clips/two.mp4", sha256(b"clip"), 4, ("b",)),

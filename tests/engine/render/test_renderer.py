@@ -129,7 +129,7 @@ def test_a_still_that_is_gone_is_an_error_with_the_words_of_ffmpeg_and_no_child_
 def test_a_program_that_writes_too_much_or_too_little_is_an_error(tmp_path: Path) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=1))
     for name, script, message in (
-        ("more", "exec head -c 90000000 /dev/zero", "did not end well after the last frame"),
+        ("more", "exec head -c 90000000 /dev/zero", "failed or wrote more after the last frame"),
         ("less", "head -c 100000 /dev/zero", "ended after 4 of 30 frames"),
     ):
         program = tmp_path / name
@@ -254,7 +254,7 @@ def test_the_result_is_playable_to_its_last_frame(tmp_path: Path) -> None:
         assert frames == list(range(compositor.timeline.frame_count))
 
 
-def test_progress_is_told_one_frame_at_a_time_and_never_goes_back(tmp_path: Path) -> None:
+def test_progress_is_reported_one_frame_at_a_time_and_never_decreases(tmp_path: Path) -> None:
     compositor = compositor_of(timeline(tmp_path, scenes=4, length=20))
     told, telling = [], threading.Lock()
 

@@ -183,7 +183,7 @@ WRONG_RESULTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", WRONG_RESULTS)
-def test_any_result_that_cannot_be_read_is_said_to_be_so(tmp_path: Path, name: str) -> None:
+def test_every_unreadable_result_is_reported(tmp_path: Path, name: str) -> None:
     folder = stage(tmp_path / "staging")
     (folder / RESULT).write_bytes(WRONG_RESULTS[name])
     with pytest.raises(NotStagedError, match="its result cannot be read"):
@@ -191,14 +191,14 @@ def test_any_result_that_cannot_be_read_is_said_to_be_so(tmp_path: Path, name: s
     assert not is_published(folder)
 
 
-def test_a_result_in_a_folder_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_result_in_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / RESULT).mkdir()
     with pytest.raises(NotStagedError, match="its result cannot be read"):
         read_staged(tmp_path / "folder")
 
 
-def test_a_published_result_is_what_clients_are_told(tmp_path: Path) -> None:
+def test_clients_get_the_published_result(tmp_path: Path) -> None:
     folder = stage(tmp_path / "job")
     expected: dict[str, Any] = {
         "video_path": str(folder / "s.mp4"),

@@ -299,7 +299,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("kind", HUGE)
-def test_a_wrong_value_of_any_size_is_told_in_a_short_line(kind: str) -> None:
+def test_a_wrong_value_of_any_size_gets_a_short_error(kind: str) -> None:
     value = HUGE[kind]()
     assert len(refusal({"title": value, "scenes": [{"scene_id": "a"}]})) < 500
     assert len(refusal({"title": "T", "content": "x", "metadata": {"genre": value, "deep": value}})) < 1000

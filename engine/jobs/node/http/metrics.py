@@ -49,6 +49,9 @@ class Metrics:
     def ready(self, ready: bool) -> None:
         """Set whether the node accepts and renders jobs."""
 
+    def cache_writable(self, writable: bool) -> None:
+        """Set whether the cache can be written."""
+
     def render(self) -> tuple[bytes, str]:
         """Return all metrics as text, and its content type. Thread-safe."""
         return b"", TEXT

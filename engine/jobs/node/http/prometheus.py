@@ -22,7 +22,7 @@ STAGE_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 18
 ERROR_TYPES_MAX = 64
 """Most error types with a label value of their own; others are counted as `other`."""
 
-GAUGES = frozenset({"connections_open"})
+GAUGES = frozenset({"connections_open", "writes_waiting"})
 """The server's numbers that can also fall."""
 
 
@@ -108,6 +108,9 @@ class PrometheusMetrics(Metrics):
         self._server_seen: dict[str, float] = {}
         self._ready = Gauge(
             "video_pipeline_ready", "1 if the node accepts and renders jobs.", registry=registry
+        )
+        self._cache = Gauge(
+            "video_pipeline_cache_writable", "1 if the cache can be written.", registry=registry
         )
         Info("video_pipeline", "This engine.", registry=registry).info({"version": __version__})
         registry.register(_GpuCollector())
@@ -200,6 +203,10 @@ class PrometheusMetrics(Metrics):
     def ready(self, ready: bool) -> None:
         """Set whether the node accepts and renders jobs."""
         self._ready.set(ready)
+
+    def cache_writable(self, writable: bool) -> None:
+        """Set whether the cache can be written."""
+        self._cache.set(writable)
 
     def render(self) -> tuple[bytes, str]:
         """Return all metrics in Prometheus' text format."""

@@ -1,7 +1,8 @@
 """The HTTP server of a node: /metrics, /healthz and /readyz.
 
-It runs in threads beside the node's loop. It reads one short request per connection, within a deadline, and accepts
-a bounded number of connections at once, so slow or hostile clients do no harm.
+It runs in threads beside the node's loop. It reads one short request per connection, within a deadline, and serves a
+bounded number of connections at once. At the bound a new connection replaces the oldest one whose request is still
+incomplete, so clients that open connections and send nothing do not keep probes out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CONNECTIONS_MAX: Final = 16
 REQUEST_MAX_BYTES: Final = 8192
 REQUEST_SECONDS: Final = 5.0
 REPLY_SECONDS: Final = 10.0
+DROP_SECONDS: Final = 1.0
 STUCK_SECONDS: Final = 30.0
 """A loop without a turn for this long counts as dead."""
 
@@ -42,9 +44,10 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The reasons why a node accepts no jobs; none if it does."""
+    """The reasons why a node accepts no jobs; none if it does. `warnings` name what it works without."""
 
     reasons: Sequence[str] = ("the node is starting",)
+    warnings: Sequence[str] = ()
 
 
 class Health:
@@ -70,6 +73,11 @@ class Health:
         stuck = () if self.alive else ("the node's loop is stuck",)
         return (*stuck, *self._readiness.reasons)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the node works without."""
+        return tuple(self._readiness.warnings)
+
 
 class HealthServer:
     """Serves GET and HEAD of /metrics, /healthz and /readyz. A context manager.
@@ -89,6 +97,9 @@ class HealthServer:
         self._metrics, self._health = metrics, health
         self._request_seconds = request_seconds
         self._free = threading.BoundedSemaphore(connections_max)
+        self._lock = threading.Lock()
+        self._reading: dict[socket.socket, None] = {}
+        """Connections whose request is not complete, the oldest first."""
         host, port = parse_bind(bind)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
@@ -128,18 +139,35 @@ class HealthServer:
                 time.sleep(0.1)  # probably no descriptors are left
                 continue
             if not self._free.acquire(blocking=False):
-                connection.close()
-                continue
+                self._drop_oldest()
+                if not self._free.acquire(timeout=DROP_SECONDS):
+                    connection.close()
+                    continue
+            with self._lock:
+                self._reading[connection] = None
             try:
                 threading.Thread(target=self._serve, args=(connection,), name="health", daemon=True).start()
             except RuntimeError:  # cannot start a thread
+                with self._lock:
+                    self._reading.pop(connection, None)
                 self._free.release()
                 connection.close()
+
+    def _drop_oldest(self) -> None:
+        """Wake the thread of the oldest connection whose request is not complete: it ends."""
+        with self._lock:
+            oldest = next(iter(self._reading), None)
+            if oldest is not None:
+                del self._reading[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection, contextlib.suppress(OSError):
                 head = self._head(connection)
+                with self._lock:
+                    self._reading.pop(connection, None)
                 if head is not None:
                     connection.settimeout(REPLY_SECONDS)
                     connection.sendall(self._reply(head))
@@ -147,6 +175,8 @@ class HealthServer:
         except Exception:  # no request may stop the node
             logger.exception("a request at node.http_bind failed")
         finally:
+            with self._lock:
+                self._reading.pop(connection, None)
             self._free.release()
 
     def _head(self, connection: socket.socket) -> bytes | None:
@@ -182,8 +212,10 @@ class HealthServer:
             alive = self._health.alive
             return (200 if alive else 503), _json(alive=alive), "application/json"
         if path == b"/readyz":
-            reasons = self._health.reasons
-            return (503 if reasons else 200), _json(ready=not reasons, reasons=reasons), "application/json"
+            reasons, warnings = self._health.reasons, self._health.warnings
+            more = {"warnings": warnings} if warnings else {}
+            body = _json(ready=not reasons, reasons=reasons, **more)
+            return (503 if reasons else 200), body, "application/json"
         return 404, b"allowed: /metrics, /healthz, /readyz\n", _TEXT
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.sound import probe_sound
 from video_pipeline.engine.assets.speech.hibari import (
     EMBEDDED_VOICE,
     HibariNarrator,
@@ -96,6 +98,33 @@ def test_a_voice_that_is_cut_off_in_the_cache_is_spoken_again(tmp_path: Path) ->
         assert first.path.read_bytes() == whole
 
 
+def test_a_voice_with_one_wrong_bit_in_the_cache_is_spoken_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sound, _ = spoken("One bit.", tmp_path)
+    right = sound.path.read_bytes()
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    places = [0, 20, 43, len(right) - 41, len(right) - 40, len(right) - 1, chance.randrange(len(right))]
+    for at in places:
+        damaged = bytearray(right)
+        damaged[at] ^= 1 << chance.randrange(8)
+        sound.path.write_bytes(damaged)
+        assert spoken("One bit.", tmp_path) == (sound, False), f"byte {at}"
+        assert sound.path.read_bytes() == right
+    assert caplog.text.count("is made again: ") == len(places)
+
+
+def test_the_hash_at_the_end_of_a_voice_is_no_sound(tmp_path: Path) -> None:
+    sound, _ = spoken("No sound.", tmp_path)
+    data = sound.path.read_bytes()
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    samples, rate_hz = read(sound.path)
+    probed = probe_sound(sound.path)
+    assert (probed.duration, probed.sha256) == (Fraction(len(samples), rate_hz), sound.sha256)
+
+
 def test_without_the_cache_it_is_spoken_each_time(tmp_path: Path) -> None:
     settings = Tts(cache_enabled=False)
     assert spoken("Hello.", tmp_path, settings=settings)[1] is False
@@ -174,7 +203,7 @@ def test_odd_texts_are_spoken_or_refused_and_nothing_else(tmp_path: Path, text: 
         assert len(read(target)[0]) > 0
 
 
-def test_latin_is_told_by_most_of_the_letters() -> None:
+def test_latin_is_detected_by_the_majority_of_letters() -> None:
     assert is_latin("Hello, Мир and welcome")
     assert not is_latin("Здравствуй, world")
     assert not is_latin("123")

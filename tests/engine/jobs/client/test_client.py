@@ -136,7 +136,7 @@ def test_refusals_become_the_exceptions_of_the_engine(code: str, kind: type[Exce
     assert raised.value.details["field"] == "x"  # type: ignore[attr-defined]
 
 
-def test_where_nobody_listens_the_error_has_the_url_and_the_seconds() -> None:
+def test_the_error_without_a_server_has_the_url_and_the_seconds() -> None:
     with SmallNode(accept) as node:
         url = node.url
     with NodeClient(url, timeout=0.4) as client:

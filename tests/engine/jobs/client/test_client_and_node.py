@@ -55,7 +55,7 @@ def url_of(node: NodeProcess) -> str:
     return node.config.node.bind
 
 
-def front_end_of(node: NodeProcess) -> int:
+def server_pid_of(node: NodeProcess) -> int:
     """Return the process of a node's server, once it runs."""
     found: list[int] = []
 
@@ -63,7 +63,7 @@ def front_end_of(node: NodeProcess) -> int:
         found[:] = [
             pid
             for pid in map(int, filter(str.isdigit, os.listdir("/proc")))  # noqa: PTH208
-            if is_front_end(pid, node)
+            if is_server_of(pid, node)
         ]
         return bool(found)
 
@@ -71,7 +71,7 @@ def front_end_of(node: NodeProcess) -> int:
     return found[0]
 
 
-def is_front_end(pid: int, node: NodeProcess) -> bool:
+def is_server_of(pid: int, node: NodeProcess) -> bool:
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         environment = Path(f"/proc/{pid}/environ").read_bytes()
@@ -88,11 +88,11 @@ def kinds(events: list[EventView]) -> list[str]:
     return [event.kind for event in events if event.kind != "progress"]
 
 
-def test_a_submit_whose_front_end_is_killed_before_the_answer_makes_one_job(node: NodeProcess) -> None:
+def test_a_submit_whose_server_is_killed_before_the_reply_makes_one_job(node: NodeProcess) -> None:
     with NodeClient(url_of(node), timeout=30) as client:
         client.ping()
         for round_ in range(4):
-            victim = front_end_of(node)
+            victim = server_pid_of(node)
             os.kill(victim, signal.SIGSTOP)  # it takes the request, or not, and never answers
             with ThreadPoolExecutor(1) as pool:
                 asking = pool.submit(client.submit, tiny_story(f"s{round_}"), key=f"k{round_}")
@@ -109,7 +109,7 @@ def test_a_submit_whose_front_end_is_killed_before_the_answer_makes_one_job(node
             client.submit(tiny_story("other"), key="k0")
 
 
-def test_a_job_is_watched_to_its_end_though_its_front_end_dies(node: NodeProcess) -> None:
+def test_a_job_is_watched_to_its_end_although_the_server_dies(node: NodeProcess) -> None:
     with NodeClient(url_of(node), timeout=20) as client:
         job = client.submit(long_story()).job_id
         events: list[EventView] = []
@@ -117,7 +117,7 @@ def test_a_job_is_watched_to_its_end_though_its_front_end_dies(node: NodeProcess
             events.append(event)
             if event.details.get("stage") == "render" and event.details["percent"] > 20:
                 break
-        os.kill(front_end_of(node), signal.SIGKILL)
+        os.kill(server_pid_of(node), signal.SIGKILL)
         events += client.watch(job, after=events[-1].seq)
         assert kinds(events) == ["queued", "processing", "completed"]
         numbers = [event.seq for event in events]
@@ -343,7 +343,7 @@ def test_the_guides_pipelines_do_on_a_node_what_they_do_here(node: NodeProcess) 
         result = pipeline.wait_for_job(job.id, timeout=60)
         assert Path(result["video_path"]).is_relative_to(node.config.storage.output_path)
         assert result["video_info"]["fps"] == 25
-        assert job.config == {"video": {"fps": 25, "crf": 33}}
+        assert job.config == {"video": {"fps": 25, "crf": 33}, "error_handling": {"policy": "lenient"}}
         status = pipeline.get_job_status(job.id)
         assert status is not None
         assert (status["status"], status["priority"], job.status) == ("completed", "high", "completed")

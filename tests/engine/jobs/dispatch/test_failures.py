@@ -10,6 +10,7 @@ import pytest
 from video_pipeline.engine.errors import (
     AssetError,
     ConfigError,
+    FileChangedError,
     InputError,
     RenderingError,
     StoryError,
@@ -49,7 +50,8 @@ LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
             UnavailableError("encoder 'h264_nvenc' is not usable here: no NVIDIA driver on this machine"),
             "permanent",
         ),
-        (RenderingError("the compositor drew one more"), "retryable"),
+        (RenderingError("the compositor drew too many frames"), "retryable"),
+        (FileChangedError("scene 'b': /assets/b.mp4: the file changed during the render"), "retryable"),
         (RuntimeError("?"), "retryable"),
         (KeyError("x"), "retryable"),
         (no_space(), "machine"),
@@ -61,11 +63,24 @@ LOST_GPU = RenderingError("h264_nvenc: CUDA_ERROR_ILLEGAL_ADDRESS")
         (LOST_GPU, "machine"),
     ],
 )
-def test_each_kind_of_failure_is_told_from_the_others(error: BaseException, kind: str) -> None:
+def test_each_kind_of_failure_is_distinguished(error: BaseException, kind: str) -> None:
     failure = classify(error)
     assert failure.kind == kind
     assert failure.error_type == type(error).__name__
     assert failure.message
+
+
+def test_a_full_disk_is_named_even_by_an_error_that_only_has_it_as_its_cause() -> None:
+    failure = classify(caused(InputError("output folder /out: cannot be written"), no_space()))
+    assert failure.message == "output folder /out: cannot be written: No space left on device"
+    assert classify(no_space()).message.count("No space left") == 1
+
+
+def test_a_file_over_the_limit_of_size_is_charged() -> None:
+    error = OSError(errno.EFBIG, os.strerror(errno.EFBIG), "/out/v.mp4")
+    failure = classify(caused(RenderingError("/out/v.mp4: cannot be written: File too large"), error))
+    assert (failure.kind, failure.error_type) == ("retryable", "DiskLimit")
+    assert "node.worker_disk_mb" in failure.message
 
 
 def test_want_of_memory_is_worth_another_attempt_wherever_it_came_from() -> None:

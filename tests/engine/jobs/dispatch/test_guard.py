@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.support.jobs import ROOT, wait_until
+from video_pipeline.engine.jobs.dispatch import guard as guard_module
 from video_pipeline.engine.jobs.dispatch.guard import Guard, kill_sessions, sweep
 from video_pipeline.engine.jobs.processes import NODE_VARIABLE, read_process, session_members, started_for
 
@@ -62,6 +66,26 @@ def test_a_guard_that_was_killed_is_started_again_and_knows_what_it_has_to_guard
         os.kill(first, signal.SIGKILL)
         wait_until(guard.restart_if_dead, what="another guard")
         assert guard.pid != first
+        guard.close()
+        wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
+
+
+def test_a_guard_that_stands_still_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard_module, "SILENT_SECONDS", 1.0)
+    with family() as process:
+        guard = Guard(tmp_path)
+        guard.add(process.pid)
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            assert not guard.restart_if_dead()
+            time.sleep(0.05)
+        first = guard.pid
+        os.kill(first, signal.SIGSTOP)
+        seconds = wait_until(guard.restart_if_dead, seconds=5, what="another guard")
+        assert seconds > 0.5
+        assert guard.pid != first
+        assert read_process(first) is None
+        assert len(session_members(process.pid)[process.pid]) == 3
         guard.close()
         wait_until(lambda: not session_members(process.pid)[process.pid], seconds=5)
 

@@ -1,6 +1,6 @@
 """Broken and hostile assets and texts, through the real check of the server and a real worker.
 
-Each job either fails at once, for good, with an error that names the scene, or falls back as configured.
+Each job fails at once, for good, with an error that names the scene, or replaces the asset if its policy is lenient.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tests.support import samples
 from tests.support.audit import assert_sound
 from tests.support.jobs import node_config, submit, turn_until_ended
 from tests.support.origin import origin, reply
+from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.errors import AssetReferenceError, StoryError
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.inputs.references import check_references
@@ -25,8 +26,8 @@ from video_pipeline.engine.jobs.model import Job
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.story import parse_story
 
-STRICT = {"images": {"fallback_enabled": False}, "error_handling": {"fallback_enabled": False}}
-PERMANENT = {"StoryError", "ConfigError", "AssetReferenceError"}
+LENIENT = {"error_handling": {"policy": "lenient"}}
+PERMANENT = {"StoryError", "ConfigError", "AssetReferenceError", "InputError"}
 
 
 class NodeWithAssets:
@@ -45,7 +46,12 @@ class NodeWithAssets:
     ) -> str:
         """Check a job as the server process does, and queue it."""
         story, sections = check_references(
-            data, config or {}, node=self.config.node, parts=parts, inbox=self.folders.inbox
+            data,
+            config or {},
+            node=self.config.node,
+            parts=parts,
+            inbox=self.folders.inbox,
+            policy=job_config(self.config, config or {}).error_policy,
         )
         job_id = submit(self.running.ledger, story, config=sections)
         self.jobs.append(job_id)
@@ -65,11 +71,9 @@ class NodeWithAssets:
         assert job.log_tail
         return str(job.error_message)
 
-    def falls_back(
-        self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any
-    ) -> str:
-        """Hand in a job that must be rendered all the same, and return its warnings."""
-        job = self.render(data, config, **more)
+    def replaces(self, data: Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any) -> str:
+        """Hand in a job under the lenient policy, which must be rendered all the same; return its warnings."""
+        job = self.render(data, {**(config or {}), **LENIENT}, **more)
         assert job.status == "completed", job
         assert job.result is not None
         return "\n".join(job.result["warnings"])
@@ -115,9 +119,9 @@ def test_a_broken_picture_fails_for_good_or_is_drawn(node: NodeWithAssets, name:
     path = node.assets / f"{name.replace(' ', '-')}.jpg"
     path.write_bytes(BROKEN_PICTURES[name])
     data = story(image=path.name)
-    message = node.fails(data, STRICT)
+    message = node.fails(data)
     assert "scenes[1] (scene_id 'bad'): field 'image'" in message
-    warnings = node.falls_back(data)
+    warnings = node.replaces(data)
     assert "scenes[1] (scene_id 'bad'): field 'image'" in warnings
     assert "a drawn picture is shown instead" in warnings
 
@@ -127,33 +131,34 @@ def test_a_broken_picture_fails_for_good_or_is_drawn(node: NodeWithAssets, name:
 )
 def test_a_job_cannot_pass_its_fault_off_as_the_machines(node: NodeWithAssets, words: str) -> None:
     (node.assets / f"{words}.jpg").write_bytes(BROKEN_PICTURES["text"])
-    assert words in node.fails(story(image=f"{words}.jpg"), STRICT)
+    assert words in node.fails(story(image=f"{words}.jpg"))
 
 
 def test_a_broken_inline_picture_fails_for_good_or_is_drawn(node: NodeWithAssets) -> None:
     data = story(image="inline:0")
     part = BROKEN_PICTURES["truncated"]
-    assert "scene_id 'bad'" in node.fails(data, STRICT, parts=(part,))
-    assert "a drawn picture is shown instead" in node.falls_back(data, parts=(part,))
+    assert "scene_id 'bad'" in node.fails(data, parts=(part,))
+    assert "a drawn picture is shown instead" in node.replaces(data, parts=(part,))
     for hostile in ("empty", "text", "svg", "html", "a clip"):
         with pytest.raises(AssetReferenceError, match="scene_id 'bad'"):
             node.submit(data, parts=(BROKEN_PICTURES[hostile],))
+        assert "a drawn picture is shown instead" in node.replaces(data, parts=(BROKEN_PICTURES[hostile],))
 
 
 def test_a_picture_over_the_limit_is_refused_by_its_header(node: NodeWithAssets) -> None:
     (node.assets / "large.png").write_bytes(samples.bomb(10_001, 10_000))
     data = story(image="large.png")
     small = {"images": {"max_megapixels": 99}}
-    message = node.fails(data, {**STRICT, "images": {**STRICT["images"], **small["images"]}})
+    message = node.fails(data, small)
     assert "10001 x 10000 is 100 megapixels; allowed: at most 99" in message
     assert "scene_id 'bad'" in message
-    assert "100 megapixels" in node.falls_back(data, small)
+    assert "100 megapixels" in node.replaces(data, small)
 
 
 def test_a_picture_of_100_megapixels_under_the_limit_is_shown(node: NodeWithAssets) -> None:
     (node.assets / "bomb.png").write_bytes(samples.bomb(10_000, 10_000))
     assert (node.assets / "bomb.png").stat().st_size < 200_000
-    assert "bad" not in node.falls_back(story(image="bomb.png"))
+    assert "bad" not in node.replaces(story(image="bomb.png"))
 
 
 @pytest.mark.parametrize("name", ["no samples", "0 bytes", "no sound", "playlist"])
@@ -167,9 +172,9 @@ def test_music_that_is_none_fails_for_good_or_is_left_out(node: NodeWithAssets, 
     path = node.assets / f"{name.replace(' ', '-')}.mp3"
     path.write_bytes(data)
     told = {**story(), "music": path.name}
-    assert "field 'music'" in node.fails(told, STRICT)
-    assert "there is no music" in node.falls_back(told)
-    assert "audio.music" in node.fails(story(), {**STRICT, "audio": {"music": path.name}})
+    assert "field 'music'" in node.fails(told)
+    assert "there is no music" in node.replaces(told)
+    assert "audio.music" in node.fails(story(), {"audio": {"music": path.name}})
 
 
 @pytest.mark.parametrize("name", ["HLS", "DASH", "ffconcat", "text that begins with G"])
@@ -185,22 +190,58 @@ def test_a_playlist_that_poses_as_an_asset_is_opened_nowhere(node: NodeWithAsset
         stem = name.replace(" ", "-")
         for suffix in (".jpg", ".mp4", ".m3u8", ".ts"):
             (node.assets / f"{stem}{suffix}").write_text(text)
-        assert "scene_id 'bad'" in node.fails(story(image=f"{stem}.jpg"), STRICT)
+        assert "scene_id 'bad'" in node.fails(story(image=f"{stem}.jpg"))
         for suffix in (".mp4", ".m3u8", ".ts"):
-            assert "scene_id 'bad'): field 'video'" in node.fails(story(video=f"{stem}{suffix}"), STRICT)
+            assert "scene_id 'bad'): field 'video'" in node.fails(story(video=f"{stem}{suffix}"))
         assert server.heads == []
 
 
 def test_a_clip_that_is_broken_fails_for_good_or_is_drawn(node: NodeWithAssets) -> None:
     (node.assets / "cut.mp4").write_bytes(samples.clip()[:300])
     data = story(video="cut.mp4")
-    assert "scene_id 'bad'): field 'video'" in node.fails(data, STRICT)
-    assert "a drawn picture is shown instead" in node.falls_back(data)
+    assert "scene_id 'bad'): field 'video'" in node.fails(data)
+    assert "a drawn picture is shown instead" in node.replaces(data)
 
 
-def test_a_font_that_is_none_fails_for_good(node: NodeWithAssets) -> None:
+def test_a_font_that_is_none_fails_for_good_or_is_replaced(node: NodeWithAssets) -> None:
     (node.assets / "none.ttf").write_bytes(b"\x00\x01\x00\x00" + os.urandom(500))
-    assert "scene_id 'bad'): field 'font'" in node.fails(story(text="Words.", font="none.ttf"))
+    data = story(text="Words.", font="none.ttf")
+    assert "scene_id 'bad'): field 'font'" in node.fails(data)
+    assert "the default font is used instead" in node.replaces(data)
+
+
+def test_a_watermark_that_is_none_fails_for_good_or_is_left_out(node: NodeWithAssets) -> None:
+    (node.assets / "none.png").write_bytes(BROKEN_PICTURES["truncated"])
+    config = {"watermark": {"image": "none.png"}}
+    assert node.fails(story(), config).startswith("watermark.image: ")
+    assert "there is no watermark" in node.replaces(story(), config)
+
+
+def test_a_file_that_is_gone_when_its_job_is_rendered_fails_for_good_or_is_replaced(
+    node: NodeWithAssets,
+) -> None:
+    for config, status in (({}, "failed"), (LENIENT, "completed")):
+        victim = node.assets / "fleeting.jpg"
+        victim.write_bytes(JPEG)
+        job_id = node.submit(story(image="fleeting.jpg"), config)
+        victim.unlink()
+        job = turn_until_ended(node.running, job_id)
+        assert (job.status, job.attempts) == (status, 1)
+    assert "a drawn picture is shown instead" in node.replaces(story(image="never-there.jpg"))
+
+
+def test_letters_that_no_font_has_fail_for_good_or_are_boxes(node: NodeWithAssets) -> None:
+    data = story(text="桃太郎")
+    message = node.fails(data)
+    assert "scenes[1] (scene_id 'bad'): field 'text': no font here has 桃 太 郎 (Han)" in message
+    assert "an empty box is drawn for each" in node.replaces(data)
+
+
+def test_under_the_strict_policy_a_warning_fails_a_job_for_good(node: NodeWithAssets) -> None:
+    data = story(narration="Привет, мир.")
+    message = node.fails(data, {"error_handling": {"policy": "strict"}, "tts": {"service": "hibari"}})
+    assert "error_handling.policy is strict" in message
+    assert "field 'narration'" in message
 
 
 def test_a_file_that_became_a_link_out_of_the_roots_fails_for_good(
@@ -230,13 +271,28 @@ def test_a_job_that_got_past_the_check_reads_nothing_outside_the_roots(
         assert "scene_id 'bad'" in str(job.error_message)
 
 
+def refused_twice(node: NodeWithAssets, url: str) -> str:
+    """Return the message with which a URL is refused at submit; a job that got past that check fails for good."""
+    with pytest.raises(AssetReferenceError) as caught:
+        node.submit(story(image=url))
+    job_id = submit(node.running.ledger, story(image=url))
+    node.jobs.append(job_id)
+    job = turn_until_ended(node.running, job_id)
+    assert (job.status, job.attempts, job.error_type) == ("failed", 1, "AssetReferenceError")
+    assert str(caught.value) in str(job.error_message)
+    return str(caught.value)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
 def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(node: NodeWithAssets, host: str) -> None:
     with origin(reply(JPEG)) as server:
-        message = node.fails(story(image=f"http://{host}:{server.port}/a.jpg"))
+        url = f"http://{host}:{server.port}/a.jpg"
+        message = node.fails(story(image=url)) if host == "localhost" else refused_twice(node, url)
         assert server.heads == []
     assert "scenes[1] (scene_id 'bad'): field 'image'" in message
-    assert "addresses of the public internet" in message
+    assert (
+        "addresses of the public internet" if host == "localhost" else "is not a public address"
+    ) in message
 
 
 @pytest.mark.parametrize(
@@ -244,7 +300,7 @@ def test_a_url_of_this_machine_fails_for_good_and_is_not_asked(node: NodeWithAss
 )
 def test_a_url_of_a_private_network_fails_for_good_at_once(node: NodeWithAssets, url: str) -> None:
     socket.setdefaulttimeout(None)
-    assert "public internet" in node.fails(story(image=url))
+    assert "is not a public address" in refused_twice(node, url)
 
 
 def test_ids_with_paths_in_them_are_no_stories(node: NodeWithAssets) -> None:
@@ -303,9 +359,9 @@ def test_after_all_of_that_the_node_renders_as_before(node: NodeWithAssets) -> N
     (node.assets / "good.wav").write_bytes(samples.sound())
     samples.font_at(node.assets / "good.ttf")
     data = {**story(image="good.jpg", text="Words.", font="good.ttf"), "music": "good.wav"}
-    assert node.falls_back(data, {"watermark": {"image": "good.jpg"}}) == ""
+    assert node.replaces(data, {"watermark": {"image": "good.jpg"}}) == ""
     parts = (JPEG, samples.clip(), samples.sound(".flac"))
     data = {**story(image="inline:0"), "music": "inline:2"}
     data["scenes"][0]["video"] = "inline:1"
-    assert node.falls_back(data, {"watermark": {"image": "inline:0"}}, parts=parts) == ""
+    assert node.replaces(data, {"watermark": {"image": "inline:0"}}, parts=parts) == ""
     assert list(node.folders.works.iterdir()) == []

@@ -286,7 +286,7 @@ def test_a_file_found_again_while_it_is_swept_is_put_back(
     def moved(self: Path, target: Path) -> Path:
         result = real(self, target)
         if self == path:
-            os.utime(target)  # as the front end does that opened it just before
+            os.utime(target)  # as the server does when it opens the file again
         return result
 
     monkeypatch.setattr(Path, "replace", moved)

@@ -12,6 +12,7 @@ import pytest
 from tests.support import samples
 from tests.support.paths import EXAMPLES
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.policy import POLICIES, STANDARD, ErrorPolicy
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import AssetReferenceError, ConfigError, FetchError, StoryError
 from video_pipeline.engine.jobs.inputs.references import (
@@ -54,10 +55,13 @@ def check(
     config: Any = None,
     parts: tuple[bytes, ...] = (),
     inbox: Path | None = None,
+    policy: ErrorPolicy = STANDARD,
     **more: Any,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     inbox = inbox or folder.parent / "inbox"
-    return check_references(data, config or {}, node=node(folder, **more), parts=parts, inbox=inbox)
+    return check_references(
+        data, config or {}, node=node(folder, **more), parts=parts, inbox=inbox, policy=policy
+    )
 
 
 def no_fetch(url: str, folder: Path, kind: AssetKind) -> Path:
@@ -102,7 +106,9 @@ def test_every_field_that_names_a_file_becomes_its_absolute_path(root: Path) -> 
     assert settings["watermark"] == {"image": str(root / "deep" / "b.png"), "opacity": 0.5}
     assert data["music"] == "music.mp3", "the caller's data is not touched"
     assert config["watermark"]["image"] == "deep/b.png"
-    assert local((checked, settings), root) == (checked, settings, ())
+    assert local((checked, settings), root)[:3] == (checked, settings, ())
+    files = ("a.jpg", "own.ttf", "clip.mp4", "deep/b.png", "music.mp3")
+    assert local((checked, settings), root).beneath == {root / name: root for name in files}
 
 
 @pytest.mark.parametrize("name", ["lighthouse.json", "voyage.yaml"])
@@ -399,36 +405,112 @@ def _failing(kind: Any) -> Any:
     return fetch
 
 
-def test_a_url_that_is_no_asset_follows_the_fallback_setting(root: Path) -> None:
-    found = check(
-        story(
-            {"image": "https://example.com/a"},
-            {"video": "https://example.com/v"},
-            music="https://example.com/m",
-        ),
-        root,
-    )
-    rendered = local(found, root, _failing("unusable"))
-    assert "image" not in rendered.story["scenes"][0]
-    assert "video" not in rendered.story["scenes"][1]
+EVERYWHERE = (
+    story(
+        {"image": "https://example.com/a"},
+        {"video": "https://example.com/v"},
+        {"font": "https://example.com/f"},
+        music="https://example.com/m",
+    ),
+    {
+        "watermark": {"image": "https://example.com/w", "opacity": 0.5},
+        "audio": {"music": "https://example.com/m"},
+        "scenes": {"text_font": "https://example.com/t"},
+    },
+)
+INSTEAD = (
+    ("scenes[0] (scene_id 's0'): field 'image'", "a drawn picture is shown instead"),
+    ("scenes[1] (scene_id 's1'): field 'video'", "a drawn picture is shown instead"),
+    ("scenes[2] (scene_id 's2'): field 'font'", "the default font is used instead"),
+    ("field 'music'", "there is no music"),
+    ("watermark.image", "there is no watermark"),
+    ("audio.music", "there is no music"),
+    ("scenes.text_font", "the default font is used instead"),
+)
+LENIENT = load_config({"error_handling": {"policy": "lenient"}}, environ=False)
+
+
+def test_a_url_that_is_no_asset_is_under_the_lenient_policy_left_out_with_a_warning(root: Path) -> None:
+    found = check(EVERYWHERE[0], root, config=EVERYWHERE[1])
+    rendered = local(found, root, _failing("unusable"), settings=LENIENT)
+    assert [set(scene) for scene in rendered.story["scenes"]] == [{"scene_id", "narration"}] * 3
     assert "music" not in rendered.story
+    assert rendered.config == {"watermark": {"opacity": 0.5}, "audio": {}, "scenes": {}}
     parse_story(rendered.story)
-    assert len(rendered.warnings) == 3
-    assert "scene_id 's0'" in rendered.warnings[0]
-    assert "no luck; a drawn picture is shown instead" in rendered.warnings[0]
-    for section in ("images", "error_handling"):
-        strict = load_config({section: {"fallback_enabled": False}}, environ=False)
-        with pytest.raises(AssetReferenceError, match=r"scene_id 's0'.*no luck"):
-            local(found, root, _failing("unusable"), settings=strict)
+    assert len(rendered.warnings) == len(INSTEAD)
+    for warning, (place, instead) in zip(rendered.warnings, INSTEAD, strict=True):
+        assert warning.startswith(f"{place}: got 'https://example.com/")
+        assert warning.endswith(f"no luck; {instead}")
 
 
-def test_a_refused_address_is_never_fallen_back_on(root: Path) -> None:
+@pytest.mark.parametrize("number", range(len(INSTEAD)))
+def test_otherwise_it_is_an_error_wherever_it_is_named(root: Path, number: int) -> None:
+    data, config = json.loads(json.dumps(EVERYWHERE))
+    found = check(data, root, config=config)
+    place, _ = INSTEAD[number]
+    for earlier in range(number):
+        _drop(*found, earlier)
+    for policy in (None, "standard", "strict"):
+        settings = load_config({"error_handling": {"policy": policy}}, environ=False)
+        with pytest.raises(AssetReferenceError) as caught:
+            local(found, root, _failing("unusable"), settings=settings)
+        assert str(caught.value).startswith(f"{place}: got ")
+        assert str(caught.value).endswith("no luck")
+
+
+def _drop(data: dict[str, Any], config: dict[str, Any], number: int) -> None:
+    """Delete the field of INSTEAD[number]."""
+    if number < 3:
+        del data["scenes"][number][("image", "video", "font")[number]]
+    else:
+        holder, key = ((data, "music"), (config, "watermark"), (config, "audio"))[number - 3]
+        del holder[key]
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "deep"])
+def test_a_file_that_is_missing_or_a_folder_is_left_out_under_the_lenient_policy_only(
+    root: Path, name: str
+) -> None:
+    data, config = story({"image": name}), {"watermark": {"image": name}}
+    for policy in (POLICIES["standard"], POLICIES["strict"]):
+        with pytest.raises(AssetReferenceError, match=r"scene_id 's0'\): field 'image': got"):
+            check(data, root, config=config, policy=policy)
+    found = check(data, root, config=config, policy=POLICIES["lenient"])
+    with pytest.raises(AssetReferenceError, match="scene_id 's0'"):
+        local(found, root)
+    rendered = local(found, root, settings=LENIENT)
+    assert "image" not in rendered.story["scenes"][0]
+    assert rendered.config == {"watermark": {}}
+    assert [warning.rpartition("; ")[2] for warning in rendered.warnings] == [INSTEAD[0][1], INSTEAD[4][1]]
+
+
+def test_a_part_of_another_format_is_kept_under_the_lenient_policy_for_the_worker_to_report(
+    root: Path,
+) -> None:
+    data, parts = story({"image": "inline:0"}, {"video": "inline:1"}), (b"words", samples.clip())
+    with pytest.raises(AssetReferenceError, match="is not a known format"):
+        check(data, root, parts=parts)
+    found = check(data, root, parts=parts, policy=POLICIES["lenient"])
+    rendered = local(found, root, settings=LENIENT)
+    assert Path(rendered.story["scenes"][0]["image"]).read_bytes() == parts[0]
+    assert Path(rendered.story["scenes"][1]["video"]["path"]).read_bytes() == parts[1]
+
+
+@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "a\0b", "inline:3", "inbox:x", "ftp://x/y"])
+def test_what_a_job_may_not_name_is_an_error_under_each_policy(root: Path, name: str) -> None:
+    for policy in POLICIES.values():
+        with pytest.raises((AssetReferenceError, StoryError)):
+            check(story({"image": name}), root, policy=policy)
+
+
+def test_a_refused_address_is_an_error_under_each_policy(root: Path) -> None:
     found = check(story({"image": "https://example.com/a"}), root)
-    with pytest.raises(AssetReferenceError, match=r"scene_id 's0'.*no luck"):
-        local(found, root, _failing("refused"))
+    for settings in (None, LENIENT):
+        with pytest.raises(AssetReferenceError, match=r"scene_id 's0'.*no luck"):
+            local(found, root, _failing("refused"), settings=settings)
 
 
-def test_a_passing_trouble_is_told_as_such(root: Path) -> None:
+def test_a_temporary_failure_is_marked_as_temporary(root: Path) -> None:
     found = check(story({"image": "https://example.com/a"}), root)
     with pytest.raises(FetchError, match=r"scene_id 's0'.*no luck") as caught:
         local(found, root, _failing("transient"))
@@ -436,14 +518,21 @@ def test_a_passing_trouble_is_told_as_such(root: Path) -> None:
     assert caught.value.details["permanent"] is False
 
 
-def test_a_watermark_or_font_that_cannot_be_fetched_is_an_error(root: Path) -> None:
-    for config in (
-        {"watermark": {"image": "https://example.com/a"}},
-        {"scenes": {"text_font": "https://example.com/a"}},
-    ):
-        found = check(story(), root, config=config)
-        with pytest.raises(AssetReferenceError, match="no luck"):
-            local(found, root, _failing("unusable"))
-    found = check(story({"font": "https://example.com/f"}), root)
-    with pytest.raises(AssetReferenceError, match=r"scene_id 's0'\): field 'font'.*no luck"):
-        local(found, root, _failing("unusable"))
+def test_after_a_url_that_ends_the_attempt_no_other_is_fetched(root: Path) -> None:
+    scenes = [{"image": f"https://example.com/{number}"} for number in range(40)]
+    found = check(story(*scenes), root)
+    asked: list[str] = []
+
+    def fetch(url: str, folder: Path, kind: AssetKind) -> Path:
+        asked.append(url)
+        raise FetchError(f"{url}: no such page", url=url, kind="unusable")
+
+    with pytest.raises(AssetReferenceError, match=r"scene_id 's[0-3]'.*no such page"):
+        local(found, root, fetch)
+    assert len(asked) <= 8
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "[::1]", "169.254.169.254", "[::ffff:10.0.0.1]"])
+def test_a_url_with_an_address_that_is_not_public_is_refused_at_submit(root: Path, host: str) -> None:
+    with pytest.raises(AssetReferenceError, match="is not a public address"):
+        check(story({"image": f"http://{host}/a.jpg"}), root)

@@ -68,7 +68,7 @@ def test_an_attempt_has_what_was_submitted_and_counts_up(ledger: Ledger, clock: 
     assert last_event(ledger, attempt) == ("processing", "processing", 1, {})
 
 
-def test_progress_is_told_and_its_text_made_storable(ledger: Ledger) -> None:
+def test_progress_is_recorded_and_its_text_made_storable(ledger: Ledger) -> None:
     attempt = started(ledger)
     assert columns(ledger, attempt, *NO_PROGRESS) == ("render", 50.0, 100.0, 3.0)
     assert last_event(ledger, attempt) == (

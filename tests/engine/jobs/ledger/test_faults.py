@@ -141,7 +141,7 @@ def test_a_full_disk_acknowledges_nothing_and_room_mends_it(tmp_path: Path) -> N
     assert int(found[2]) >= 6
 
 
-def test_a_read_only_ledger_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_read_only_ledger_is_reported(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
         ledger.file._db.execute("PRAGMA query_only = ON")
         with pytest.raises(LedgerFull, match="read-only"):
@@ -204,7 +204,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         Ledger(tmp_path / "file" / "state" / "l")
 
 
-def test_a_failing_system_call_is_told_apart_from_a_full_disk(tmp_path: Path) -> None:
+def test_a_failing_system_call_is_distinguished_from_a_full_disk(tmp_path: Path) -> None:
     assert isinstance(ledger_error(OSError(28, "No space left on device"), tmp_path), LedgerFull)
     assert type(ledger_error(OSError(13, "Permission denied"), tmp_path)) is LedgerError
 
@@ -287,7 +287,7 @@ def test_nothing_that_was_acknowledged_is_lost_where_the_writer_is_killed(tmp_pa
     assert completed
 
 
-def test_a_writer_that_is_killed_between_rename_and_complete_can_be_told(tmp_path: Path) -> None:
+def test_a_writer_killed_between_rename_and_complete_can_be_detected(tmp_path: Path) -> None:
     path = tmp_path / "l"
     program = (
         "import os, sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import claim, submit\n"

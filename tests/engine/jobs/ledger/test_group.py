@@ -110,14 +110,14 @@ def test_a_group_in_a_group_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_group_that_only_reads_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_group_that_only_reads_delays_no_writer(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger, Ledger(tmp_path / "l") as other, ledger.file.group():
         assert ledger.queue.length() == 0
         assert not ledger.file._db.in_transaction
         submit(other)
 
 
-def test_who_waits_for_too_long_is_told_and_has_changed_nothing(
+def test_a_writer_that_waits_too_long_gets_an_error_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_file, "BUSY_TIMEOUT_SECONDS", 0.05)
@@ -151,7 +151,7 @@ def test_a_writer_that_was_killed_leaves_the_ledger_free(tmp_path: Path) -> None
 
 
 def test_a_busy_writer_lets_others_have_their_turn(tmp_path: Path) -> None:
-    """The front end commits group after group; the node's short writes come in between, each after one or two."""
+    """The server commits group after group; the node's short writes come in between, each after one or two."""
     program = (
         "import sys; from video_pipeline.engine.jobs.ledger.ledger import Ledger; from tests.support.ledgers import submit\n"
         "ledger = Ledger(sys.argv[1])\n"

@@ -75,7 +75,7 @@ def test_a_job_goes_from_its_submit_to_its_result(ledger: Ledger, clock: FakeClo
     assert ledger.attempts.claim() is None
 
 
-def test_what_is_kept_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
+def test_committed_data_is_found_when_the_file_is_opened_again(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as first:
         job_id = submit(first, "ünï ☃ \x00 text", story={"text": "☃ \ud800 'quoted'; DROP TABLE jobs"})
         before = job(first, job_id)

@@ -63,7 +63,7 @@ class Known:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """The rules: what a front end and a node do, in any order, each on either connection."""
+    """The rules: what a server and a node do, in any order, each on either connection."""
 
     def __init__(self) -> None:
         super().__init__()

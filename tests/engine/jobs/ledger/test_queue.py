@@ -215,7 +215,7 @@ def test_a_key_used_twice_in_one_batch_is_one_job_and_another_content_a_conflict
         ledger.queue.submit(jobs[2], ageing=AGEING, max_queued=100)
 
 
-def test_the_length_is_told_by_priority(ledger: Ledger, clock: FakeClock) -> None:
+def test_the_queue_length_is_counted_by_priority(ledger: Ledger, clock: FakeClock) -> None:
     assert ledger.queue.length_by_priority() == {"high": 0, "normal": 0, "low": 0}
     submit(ledger, priority="high")
     for _ in range(2):
@@ -264,9 +264,7 @@ def test_a_retry_comes_up_at_its_old_place(ledger: Ledger, clock: FakeClock) -> 
     assert claimed(ledger) == ["first", "second"]
 
 
-def test_the_queue_goes_on_in_order_where_the_machine_was_started_anew(
-    tmp_path: Path, clock: FakeClock
-) -> None:
+def test_the_queue_keeps_its_order_after_a_reboot(tmp_path: Path, clock: FakeClock) -> None:
     with Ledger(tmp_path / "l", clock=clock) as before:
         submit(before, "low", priority="low")
         submit(before, "first")

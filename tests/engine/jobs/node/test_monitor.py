@@ -6,15 +6,16 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.front_end import children_of
 from tests.support.jobs import (
     is_rendering,
     job_of,
@@ -24,6 +25,7 @@ from tests.support.jobs import (
     tiny_story,
     wait_until,
 )
+from tests.support.server import children_of
 
 
 def free_port() -> int:
@@ -96,23 +98,67 @@ def test_a_node_tells_what_it_does_and_how_it_is(tmp_path: Path, session_cache: 
         assert ask(port, "/healthz")[0] == 0
 
 
-def test_a_front_end_that_dies_is_told_and_counted(tmp_path: Path, session_cache: Path) -> None:
+def test_a_restarted_server_is_counted(tmp_path: Path, session_cache: Path) -> None:
     port = free_port()
     with node_process(tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}"}) as node:
         wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
         wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 1)
         for starts, writer_alone in ((2, False), (3, True)):
-            (front,) = [pid for pid in _front_ends(tmp_path) if children_of(pid)]
-            (writer,) = children_of(front)
-            os.kill(writer if writer_alone else front, signal.SIGKILL)
+            (server,) = [pid for pid in _server_processes(tmp_path) if children_of(pid)]
+            (writer,) = children_of(server)
+            os.kill(writer if writer_alone else server, signal.SIGKILL)
             wait_until(lambda starts=starts: sample(port, "video_pipeline_frontend_starts_total") == starts)
             wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
-            assert not {front, writer} & set(_front_ends(tmp_path))
+            assert not {server, writer} & set(_server_processes(tmp_path))
         node.signal(signal.SIGTERM)
         assert node.wait() == 0
 
 
-def _front_ends(folder: Path) -> list[int]:
+@pytest.mark.parametrize("writer_alone", [False, True], ids=["server", "writer"])
+def test_a_server_that_hangs_is_reported_and_replaced(
+    tmp_path: Path, session_cache: Path, writer_alone: bool
+) -> None:
+    port = free_port()
+    with node_process(
+        tmp_path, cache=session_cache, node={"http_bind": f"127.0.0.1:{port}", "lease": 1}
+    ) as node:
+        wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
+        (first,) = [pid for pid in _server_processes(tmp_path) if children_of(pid)]
+        (writer,) = children_of(first)
+        os.kill(writer if writer_alone else first, signal.SIGSTOP)
+        seconds = wait_until(lambda: ask(port, "/readyz")[0] == 503, seconds=10, what="not ready")
+        assert seconds < 6
+        assert "the server has not answered" in ask(port, "/readyz")[1]
+        wait_until(lambda: sample(port, "video_pipeline_frontend_starts_total") == 2, seconds=20)
+        wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready again")
+        assert not {first, writer} & set(_server_processes(tmp_path))
+        assert "killing the server process" in node.log.read_text()
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    port, cache = free_port(), tmp_path / "file"
+    with node_process(
+        tmp_path, environ={"CACHE_PATH": str(cache)}, node={"http_bind": f"127.0.0.1:{port}"}
+    ) as node:
+        wait_until(lambda: ask(port, "/readyz")[0] == 200, what="ready")
+        wait_until(lambda: sample(port, "video_pipeline_cache_writable") == 1)
+        shutil.rmtree(cache)
+        cache.write_text("no folder")
+        wait_until(lambda: "warnings" in ask(port, "/readyz")[1], what="a warning")
+        status, page = ask(port, "/readyz")
+        assert status == 200
+        (warning,) = json.loads(page)["warnings"]
+        assert warning.startswith(f"storage.cache_path: {cache} cannot be written: ")
+        wait_until(lambda: sample(port, "video_pipeline_cache_writable") == 0)
+        cache.unlink()
+        wait_until(lambda: "warnings" not in ask(port, "/readyz")[1], what="no warning")
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+
+
+def _server_processes(folder: Path) -> list[int]:
     """Return the server process of a node and the one that writes its ledger."""
     return [
         int(path.parent.name)

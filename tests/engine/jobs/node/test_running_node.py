@@ -194,7 +194,7 @@ def test_a_job_that_kills_its_worker_each_time_is_a_dead_letter_and_the_node_ren
     sound(steady, poison, healthy)
 
 
-def test_a_worker_that_stands_still_past_its_lease_is_killed_and_publishes_nothing(
+def test_a_stopped_worker_is_killed_after_its_lease_and_publishes_nothing(
     tmp_path: Path, session_cache: Path
 ) -> None:
     with running(tmp_path, session_cache, node={"lease": 1.5}) as node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -77,10 +78,10 @@ class ScriptedDispatcher:
             (staging / RESULT).write_text(json.dumps({"files": FILES}))
             self._reports.append(FinishedReport(job_id, fence, staging, {}))
 
-    def fail(self, kind: FailureKind = "retryable") -> None:
+    def fail(self, kind: FailureKind = "retryable", error_type: str = "SomeError") -> None:
         for job_id, fence in self._take():
             self._reports.append(
-                FailedReport(job_id, fence, Failure(kind, "SomeError", "it failed", ("a line",)))
+                FailedReport(job_id, fence, Failure(kind, error_type, "it failed", ("a line",)))
             )
 
     def confirm_stops(self) -> None:
@@ -327,3 +328,74 @@ def test_an_output_that_is_not_whole_is_rendered_again(bench: Bench) -> None:
     job = job_of(bench.client, job_id)
     assert (job.status, job.attempts, job.error_type) == ("queued", 1, "NotStagedError")
     assert list(bench.folders.stagings.iterdir()) == []
+
+
+def test_the_second_timeout_in_a_row_is_permanent(bench: Bench) -> None:
+    job_id = submit(bench.client, tiny_story(), max_attempts=5)
+    for error_type, status in (("JobTimeout", "queued"), ("WorkerLost", "queued"), ("JobTimeout", "queued")):
+        bench.step(400)
+        bench.dispatcher.fail(error_type=error_type)
+        bench.step()
+        assert job_of(bench.client, job_id).status == status
+    bench.step(400)
+    bench.dispatcher.fail(error_type="JobTimeout")
+    bench.step()
+    failed = job_of(bench.client, job_id)
+    assert (failed.status, failed.attempts) == ("failed", 4)
+    assert failed.error_message == "it failed, as the one before did"
+
+
+# -- a ledger that was restored from a backup ---------------------------------------------------------
+
+
+def published_folder(bench: Bench, job_id: str) -> Path:
+    """Publish a job's files, as a node did after the ledger's backup was made."""
+    folder = bench.folders.published(job_id)
+    folder.mkdir()
+    outputs = []
+    for role, name in FILES.items():
+        (folder / name).write_text(name)
+        if role != "manifest":
+            sha256 = hashlib.sha256(name.encode()).hexdigest()
+            outputs.append({"role": role, "name": name, "size": len(name), "sha256": sha256})
+    (folder / FILES["manifest"]).write_text(json.dumps({"outputs": outputs}))
+    (folder / RESULT).write_text(json.dumps({"files": FILES}))
+    return folder
+
+
+def test_a_job_whose_whole_video_is_published_already_is_adopted_without_rendering(bench: Bench) -> None:
+    job_id = submit(bench.client, tiny_story())
+    folder = published_folder(bench, job_id)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    bench.step()
+    assert bench.dispatcher.attempts == {}
+    bench.step()
+    done = job_of(bench.client, job_id)
+    assert (done.status, done.error_message) == ("completed", None)
+    assert done.result is not None
+    assert done.result["video_path"] == str(folder / "s.mp4")
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert [ended.outcome for ended in bench.ended] == ["completed"]
+    assert bench.scheduler.idle
+
+
+@pytest.mark.parametrize("fault", ["cut", "changed", "gone", "not in the manifest", "no manifest"])
+def test_a_published_folder_that_is_not_whole_is_left_alone_and_named(bench: Bench, fault: str) -> None:
+    job_id = submit(bench.client, tiny_story())
+    folder = published_folder(bench, job_id)
+    if fault == "cut":
+        (folder / "s.mp4").write_text("s.m")
+    elif fault == "changed":
+        (folder / "s.mp4").write_text("x.mp4")
+    elif fault == "gone":
+        (folder / "s.mp4").unlink()
+    elif fault == "not in the manifest":
+        (folder / FILES["manifest"]).write_text('{"outputs": []}')
+    else:
+        (folder / FILES["manifest"]).write_text("{")
+    bench.step()
+    bench.step()
+    failed = job_of(bench.client, job_id)
+    assert (failed.status, failed.error_type) == ("failed", "AlreadyPublishedError")
+    assert f"{folder}: exists and is not a whole video" in str(failed.error_message)
+    assert folder.is_dir()

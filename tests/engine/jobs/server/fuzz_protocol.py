@@ -28,7 +28,7 @@ from typing import Any
 import msgpack
 import zmq
 
-from tests.support.front_end import STORY, FrontEndProcess, Speaker, memory_of, node_config
+from tests.support.server import STORY, RunningServer, Speaker, memory_of, node_config
 from tests.support.zmtp import GREETING, address, frame, greeted, ready
 
 MEMORY_BOUND = 400 << 20
@@ -49,8 +49,8 @@ BODIES: tuple[dict[str, Any], ...] = (
 class Fuzzer:
     """Makes wrong messages and sends them. `sent` counts them by kind."""
 
-    def __init__(self, front: FrontEndProcess, seed: int) -> None:
-        self.front = front
+    def __init__(self, server: RunningServer, seed: int) -> None:
+        self.server = server
         self.random = random.Random(seed)
         self.sent: Counter[str] = Counter()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -88,7 +88,7 @@ class Fuzzer:
     def _new_dealer(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)
         dealer.linger, dealer.sndtimeo, dealer.sndhwm, dealer.rcvhwm = 0, 2000, 200, 200
-        dealer.connect(self.front.requests)
+        dealer.connect(self.server.requests)
         return dealer
 
     def _send(self, frames: list[bytes]) -> None:
@@ -204,7 +204,7 @@ class Fuzzer:
     # --- by hand: connections -------------------------------------------------------------------------------
 
     def _raw(self, data: bytes, *, url: str | None = None) -> None:
-        with socket.create_connection(address(url or self.front.requests), timeout=5) as sock:
+        with socket.create_connection(address(url or self.server.requests), timeout=5) as sock:
             sock.sendall(data)
             if self.random.random() < 0.3:
                 sock.setsockopt(
@@ -243,7 +243,7 @@ class Fuzzer:
         """A message without end."""
         data = frame(b"x" * self.random.choice((0, 1, 300, 60_000)), more=True)
         data *= max(1, 65_536 // len(data))
-        with greeted(self.front.requests) as sock:
+        with greeted(self.server.requests) as sock:
             sock.settimeout(0.5)
             for _ in range(self.random.choice((10, 100, 3000))):
                 sock.sendall(data)
@@ -256,17 +256,17 @@ class Fuzzer:
     def odd_subscriber(self) -> None:
         """A subscriber that says anything."""
         said = b"".join(frame(self._bytes(40), more=self.random.random() < 0.5) for _ in range(50))
-        self._raw(GREETING + ready(b"SUB") + said, url=self.front.events)
+        self._raw(GREETING + ready(b"SUB") + said, url=self.server.events)
 
 
 class Steady:
     """A well-behaved client in a process of its own: asks, waits for the answer, pauses; one in ten is a submit."""
 
-    def __init__(self, front: FrontEndProcess) -> None:
+    def __init__(self, server: RunningServer) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._ours, theirs = spawn.Pipe()
         self._process = spawn.Process(
-            target=_be_steady, args=(front.requests, front.process.pid, theirs), daemon=True
+            target=_be_steady, args=(server.requests, server.process.pid, theirs), daemon=True
         )
         self._process.start()
         self._ours.recv()  # it has begun
@@ -314,20 +314,20 @@ def _be_steady(url: str, pid: int, pipe: Connection) -> None:
 def run(folder: Path, *, messages: int, seed: int, idle_seconds: float, rate: float = 0) -> dict[str, Any]:
     """Flood a server process and return what was seen; `faults` is empty where everything held."""
     config = node_config(folder, max_message_mb=4, max_queued=1_000_000, max_requests_per_second=1e6)
-    with FrontEndProcess(config) as front:
-        with Speaker(front.requests) as speaker:
+    with RunningServer(config) as server:
+        with Speaker(server.requests) as speaker:
             speaker.ask("submit", {"story": STORY})
-        before = front.memory
-        idle = Steady(front)
+        before = server.memory
+        idle = Steady(server)
         time.sleep(idle_seconds)
         calm, _, failure = idle.result()
         faults = [failure] if failure else []
-        steady = Steady(front)
-        fuzzer = Fuzzer(front, seed)
+        steady = Steady(server)
+        fuzzer = Fuzzer(server, seed)
         began = time.monotonic()
         for number in range(messages):
             fuzzer.send_one()
-            if front.process.poll() is not None:
+            if server.process.poll() is not None:
                 break
             if rate:
                 time.sleep(max(0.0, began + number / rate - time.monotonic()))
@@ -335,13 +335,13 @@ def run(folder: Path, *, messages: int, seed: int, idle_seconds: float, rate: fl
         flooded, highest, failure = steady.result()
         fuzzer.close()
         faults += [failure] if failure else []
-        if front.process.poll() is not None:
-            faults.append(f"the server process ended with status {front.process.poll()}")
+        if server.process.poll() is not None:
+            faults.append(f"the server process ended with status {server.process.poll()}")
         grown = highest - before
         if grown > MEMORY_BOUND:
             faults.append(f"the server process grew by {grown >> 20} MB")
-        faults += [line.strip() for line in front.errors if "Error" in line and "Traceback" not in line][:5]
-        counters = {} if faults else front.counters()
+        faults += [line.strip() for line in server.errors if "Error" in line and "Traceback" not in line][:5]
+        counters = {} if faults else server.counters()
         return {
             "seed": seed,
             "messages": sum(fuzzer.sent.values()),
@@ -350,7 +350,7 @@ def run(folder: Path, *, messages: int, seed: int, idle_seconds: float, rate: fl
             "idle": calm,
             "flooded": flooded,
             "grown_mb": grown >> 20,
-            "grown_afterwards_mb": 0 if faults else (front.memory - before) >> 20,
+            "grown_afterwards_mb": 0 if faults else (server.memory - before) >> 20,
             "internal_errors": counters.get("errors_INTERNAL", 0),
             "connections_ended": counters.get("connections_ended", 0),
             "faults": faults,

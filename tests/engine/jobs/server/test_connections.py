@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from tests.support.front_end import STORY, FrontEndProcess, Speaker, node_config
+from tests.support.server import STORY, RunningServer, Speaker, node_config
 from tests.support.zmtp import frame, greeted
 from video_pipeline.engine.jobs.server import connections
 from video_pipeline.engine.jobs.server.connections import Connections
@@ -23,9 +23,9 @@ MAX_MESSAGE = 4 * MB
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEndProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     config = node_config(tmp_path_factory.mktemp("node"), max_message_mb=4, max_requests_per_second=1e6)
-    with FrontEndProcess(config) as process, Speaker(process.requests) as speaker:
+    with RunningServer(config) as process, Speaker(process.requests) as speaker:
         speaker.ask("ping")
         yield process
 
@@ -41,14 +41,12 @@ def send_until_ended(sock: socket.socket, data: bytes, *, most: int) -> int:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 100_000])
-def test_a_message_without_end_ends_its_connection_and_nobody_else_s(
-    front: FrontEndProcess, size: int
-) -> None:
-    before = front.memory
+def test_an_endless_message_closes_only_its_own_connection(server: RunningServer, size: int) -> None:
+    before = server.memory
     highest = 0
     data = frame(b"x" * size, more=True)
     data *= max(1, 65_536 // len(data))
-    with Speaker(front.requests) as speaker, greeted(front.requests) as sock:
+    with Speaker(server.requests) as speaker, greeted(server.requests) as sock:
         sock.settimeout(0.2)
         sent = 0
         until = time.monotonic() + 60
@@ -58,77 +56,77 @@ def test_a_message_without_end_ends_its_connection_and_nobody_else_s(
                     sock.sendall(data)
                 sent += len(data)
                 if sent % (1 << 21) < len(data):
-                    highest = max(highest, front.memory)
+                    highest = max(highest, server.memory)
                     speaker.ask("ping")
         assert sent < 200 * MB, "it was not ended"
         assert highest - before < 400 * MB
         assert speaker.ask("submit", {"story": STORY})["created"]
     time.sleep(0.6)
-    assert front.memory - before < 100 * MB
-    assert front.process.poll() is None
+    assert server.memory - before < 100 * MB
+    assert server.process.poll() is None
 
 
 @pytest.mark.parametrize("size", [MAX_MESSAGE + 1, 1 << 31, 1 << 62])
 def test_a_frame_that_is_too_large_ends_its_connection_at_its_first_bytes(
-    front: FrontEndProcess, size: int
+    server: RunningServer, size: int
 ) -> None:
-    before = front.memory
-    with greeted(front.requests) as sock:
+    before = server.memory
+    with greeted(server.requests) as sock:
         sock.sendall(b"\x02" + struct.pack(">Q", size) + b"x" * 1000)
         sock.settimeout(5)
         with suppress(ConnectionError):
             while sock.recv(4096):
                 pass
-    with Speaker(front.requests) as speaker:
+    with Speaker(server.requests) as speaker:
         assert speaker.ask("ping")
-    assert front.memory - before < 16 * MB
+    assert server.memory - before < 16 * MB
 
 
-def test_frames_that_say_they_are_large_take_no_memory(front: FrontEndProcess) -> None:
-    before = front.memory
+def test_frames_that_say_they_are_large_take_no_memory(server: RunningServer) -> None:
+    before = server.memory
     held = []
     for _ in range(100):
-        sock = greeted(front.requests)
+        sock = greeted(server.requests)
         sock.sendall(b"\x03" + struct.pack(">Q", MAX_MESSAGE) + b"x" * 100)
         held.append(sock)
-    with Speaker(front.requests) as speaker:
+    with Speaker(server.requests) as speaker:
         assert speaker.ask("submit", {"story": STORY})["created"]
-    assert front.memory - before < 64 * MB
+    assert server.memory - before < 64 * MB
     for sock in held:
         sock.close()
 
 
-def test_the_largest_message_is_taken(front: FrontEndProcess) -> None:
-    with Speaker(front.requests) as speaker:
+def test_the_largest_message_is_taken(server: RunningServer) -> None:
+    with Speaker(server.requests) as speaker:
         error = speaker.refused("submit", {"story": STORY}, [b"x" * (MAX_MESSAGE - 500_000)])
         assert error["code"] == "INVALID_ASSET"  # it was read, and nothing in the story refers to the part
         error = speaker.refused("submit", {"story": STORY}, [b"x" * (MAX_MESSAGE // 2)] * 3)
         assert error["code"] == "TOO_LARGE"
 
 
-def test_a_client_that_never_reads_its_replies_is_let_go(front: FrontEndProcess) -> None:
-    with Speaker(front.requests) as speaker:
+def test_a_client_that_never_reads_its_replies_is_disconnected(server: RunningServer) -> None:
+    with Speaker(server.requests) as speaker:
         for _ in range(300):
             speaker.send("submit", {"story": STORY})
         for _ in range(300):
             speaker.receive()
-        before = front.memory
-        ended = front.counters().get("connections_ended", 0)
+        before = server.memory
+        ended = server.counters().get("connections_ended", 0)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         with context.socket(zmq.DEALER) as deaf:
             deaf.linger, deaf.rcvhwm, deaf.sndhwm, deaf.sndtimeo = 0, 1, 1, 2000
             deaf.rcvbuf = 4096
-            deaf.connect(front.requests)
+            deaf.connect(server.requests)
             with suppress(zmq.Again):
                 for number in range(500):
                     deaf.send_multipart([b"VP1J", b"%d" % number, b"list", b'{"limit":1000}'])
             until = time.monotonic() + 10
-            while front.counters().get("connections_ended", 0) == ended and time.monotonic() < until:
+            while server.counters().get("connections_ended", 0) == ended and time.monotonic() < until:
                 pass
-            assert front.counters()["connections_ended"] > ended
+            assert server.counters()["connections_ended"] > ended
             assert speaker.ask("ping")
         context.destroy(0)
-        assert front.memory - before < 100 * MB
+        assert server.memory - before < 100 * MB
 
 
 def test_a_descriptor_that_went_from_one_side_to_the_other_is_still_watched() -> None:
@@ -172,33 +170,33 @@ def test_memory_that_no_connection_explains_ends_the_process(monkeypatch: pytest
     assert ended[0] == connections.EXIT_MEMORY
 
 
-def test_a_subscriber_that_subscribes_without_end_is_let_go(front: FrontEndProcess) -> None:
-    before = front.memory
-    with greeted(front.events, kind=b"SUB") as sock:
+def test_a_subscriber_that_subscribes_endlessly_is_disconnected(server: RunningServer) -> None:
+    before = server.memory
+    with greeted(server.events, kind=b"SUB") as sock:
         data = b"".join(frame(b"\x01%020d" % number) for number in range(1000))
         assert send_until_ended(sock, data, most=64 * MB) < 64 * MB
-    assert front.memory - before < 64 * MB
-    with Speaker(front.requests) as speaker:
+    assert server.memory - before < 64 * MB
+    with Speaker(server.requests) as speaker:
         assert speaker.ask("ping")
 
 
 def test_a_slow_subscriber_misses_events_sees_the_gap_and_gets_them_replayed(tmp_path: Path) -> None:
-    with FrontEndProcess(node_config(tmp_path, max_requests_per_second=1e6, max_queued=100_000)) as front:
+    with RunningServer(node_config(tmp_path, max_requests_per_second=1e6, max_queued=100_000)) as server:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         good = [context.socket(zmq.SUB) for _ in range(5)]
         for sock in good:
             sock.linger, sock.rcvtimeo, sock.rcvhwm = 0, 10_000, 0
-            sock.connect(front.events)
+            sock.connect(server.events)
             sock.subscribe(b"")
         with (
-            Speaker(front.requests, encoding="msgpack") as speaker,
-            greeted(front.events, kind=b"SUB") as stalled,
+            Speaker(server.requests, encoding="msgpack") as speaker,
+            greeted(server.events, kind=b"SUB") as stalled,
         ):
             stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             stalled.sendall(frame(b"\x01"))  # subscribes to all, and never reads
-            while front.counters().get("subscriptions", 0) < 6:
+            while server.counters().get("subscriptions", 0) < 6:
                 pass
-            before = front.memory
+            before = server.memory
             count = 3000
             made = []
             for _ in range(count // 100):
@@ -209,7 +207,7 @@ def test_a_slow_subscriber_misses_events_sees_the_gap_and_gets_them_replayed(tmp
                 seen = [json_seq(sock.recv_multipart()) for _ in range(count)]
                 assert [seq for seq, _ in seen] == list(range(1, count + 1))
                 assert [job_id for _, job_id in seen] == made
-            assert front.memory - before < 64 * MB
+            assert server.memory - before < 64 * MB
             after, replayed = 0, []
             while True:
                 page = speaker.ask("events", {"after": after})

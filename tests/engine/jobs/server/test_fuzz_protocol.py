@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.engine.jobs.server.fuzz_protocol import run
 
 
-def test_wrong_messages_neither_end_nor_swell_the_front_end_and_others_are_served(tmp_path: Path) -> None:
+def test_wrong_messages_do_not_stop_or_swell_the_server_and_other_clients_are_served(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**31)
     print(f"seed {seed}")
     found = run(tmp_path, messages=4000, seed=seed, idle_seconds=1)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.front_end import PNG, STORY, node_config
+from tests.support.server import PNG, STORY, node_config
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
+from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted, encode
 from video_pipeline.engine.jobs.model import Failure, JobStatus, NewJob
 from video_pipeline.engine.jobs.server.handler import RequestHandler
 from video_pipeline.engine.jobs.server.limits import (
@@ -218,3 +218,54 @@ def test_no_job_is_taken_without_room_for_temporary_files(tmp_path: Path) -> Non
         (answer,) = House(config, ledger, handler, Clock()).ask(("submit", {"story": STORY}))
     assert isinstance(answer, ErrorReply)
     assert (answer.code, answer.message) == ("STORAGE", "storage.temp_path: Not a directory")
+
+
+def test_scheduled_jobs_are_listed_by_that_name(house: House) -> None:
+    later = house.submit(scheduled_for="2099-01-01T00:00:00Z")
+    now = house.submit()
+    listed = {}
+    for status in ("scheduled", "queued", "completed"):
+        (answer,) = house.ask(("list", {"status": status}))
+        assert isinstance(answer, Jobs)
+        listed[status] = [job.job_id for job in answer.jobs]
+    assert listed == {"scheduled": [later], "queued": [now, later], "completed": []}
+
+
+def test_clients_on_other_machines_get_errors_without_logs_and_the_paths_of_the_server(house: House) -> None:
+    job_ids = {}
+    for user in ("ann", "local"):
+        (answer,) = house.ask(("submit", {"story": STORY}), user=user)
+        assert isinstance(answer, Submitted)
+        job_ids[user] = answer.job_id
+        attempt = house.ledger.attempts.claim()
+        assert attempt is not None
+        failure = Failure("permanent", "AssetError", "/srv/state/inbox/a.png: is cut short", ("Traceback …",))
+        house.ledger.attempts.fail(attempt.job_id, attempt.fence, failure, retry_in=None)
+    seen = {}
+    for user, job_id in job_ids.items():
+        verbs = (
+            ("status", {"job_id": job_id}),
+            ("wait", {"job_id": job_id, "timeout": 5}),
+            ("list", {"limit": 1}),
+        )
+        for answer in house.ask(*verbs, user=user):
+            job = answer.jobs[0] if isinstance(answer, Jobs) else answer
+            assert isinstance(job, JobView)
+            seen.setdefault(user, set()).add((job.error_message, job.log_tail))
+        (events,) = house.ask(("events", {"job_id": job_id}), user=user)
+        assert (b"/srv/state" in encode(events, "json")) == (user == "local")
+    assert seen["ann"] == {("…/a.png: is cut short", ())}
+    assert seen["local"] == {("/srv/state/inbox/a.png: is cut short", ("Traceback …",))}
+
+
+def test_a_queued_job_tells_that_it_waits_for_disk_space(house: House) -> None:
+    job_id = house.submit()
+    house.submit(scheduled_for="2099-01-01T00:00:00Z")
+    house.handler.full = True
+    (answer,) = house.ask(("list", {}))
+    assert isinstance(answer, Jobs)
+    assert [job.stage for job in answer.jobs] == [None, "waits for disk space"]
+    house.handler.full = False
+    (job,) = house.ask(("status", {"job_id": job_id}))
+    assert isinstance(job, JobView)
+    assert job.stage is None

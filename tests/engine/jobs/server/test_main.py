@@ -18,22 +18,20 @@ from typing import Any
 import pytest
 import zmq
 
-from tests.support.front_end import PNG, ROOT, STORY, FrontEndProcess, Speaker, node_config
+from tests.support.server import PNG, ROOT, STORY, RunningServer, Speaker, children_of, node_config
 from video_pipeline.engine.jobs.messages import REQUESTS
 from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEndProcess]:
-    with FrontEndProcess(
-        node_config(tmp_path_factory.mktemp("node"), max_requests_per_second=1e6)
-    ) as process:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with RunningServer(node_config(tmp_path_factory.mktemp("node"), max_requests_per_second=1e6)) as process:
         yield process
 
 
 @pytest.fixture(params=["json", "msgpack"])
-def speaker(front: FrontEndProcess, request: pytest.FixtureRequest) -> Iterator[Speaker]:
-    with Speaker(front.requests, encoding=request.param) as one:
+def speaker(server: RunningServer, request: pytest.FixtureRequest) -> Iterator[Speaker]:
+    with Speaker(server.requests, encoding=request.param) as one:
         yield one
 
 
@@ -42,13 +40,27 @@ def submit(speaker: Speaker, **fields: Any) -> str:
     return job_id
 
 
-def test_ping_says_what_is_spoken(front: FrontEndProcess, speaker: Speaker) -> None:
+def test_ping_returns_the_supported_protocol(server: RunningServer, speaker: Speaker) -> None:
     pong = speaker.ask("ping")
     assert pong["protocols"] == ["VP1"]
     assert pong["encodings"] == ["json", "msgpack"]
     assert pong["user"] == "local"
-    assert front.events.endswith(f":{pong['events']}")
+    assert server.events.endswith(f":{pong['events']}")
     assert pong["max_parts"] == 64
+
+
+def test_a_ping_that_goes_to_the_writer_is_answered_only_if_that_answers(tmp_path: Path) -> None:
+    with RunningServer(node_config(tmp_path)) as server, Speaker(server.requests, timeout=1.5) as speaker:
+        assert speaker.ask("ping", {"writer": True}).keys() == speaker.ask("ping").keys()
+        (writer,) = children_of(server.process.pid)
+        os.kill(writer, signal.SIGSTOP)
+        assert speaker.ask("ping")["node"] == "video-pipeline"
+        with pytest.raises(zmq.Again):
+            speaker.ask("ping", {"writer": True})
+        assert server.counters()["writes_waiting"] == 1
+        os.kill(writer, signal.SIGCONT)
+        assert speaker.socket.recv_multipart()[2] == b"ok"
+        assert server.counters()["writes"] == 2
 
 
 def test_a_job_is_submitted_listed_cancelled_and_retried(speaker: Speaker) -> None:
@@ -77,9 +89,9 @@ def test_stats_count_the_jobs(speaker: Speaker) -> None:
     assert (after["slots"], after["draining"], after["max_queued"]) == (2, False, 10_000)
 
 
-def test_what_is_acknowledged_is_in_the_ledger(front: FrontEndProcess, speaker: Speaker) -> None:
+def test_what_is_acknowledged_is_in_the_ledger(server: RunningServer, speaker: Speaker) -> None:
     job_id = submit(speaker, key=f"acked-{speaker.mark!r}"[:20].replace("'", ""), max_attempts=7)
-    with front.ledger() as ledger:
+    with server.ledger() as ledger:
         job = ledger.jobs.get(job_id)
         assert job is not None
         assert (job.owner, job.status, job.max_attempts) == ("local", JobStatus.QUEUED, 7)
@@ -93,10 +105,10 @@ def test_a_page_of_jobs_leads_to_the_next(speaker: Speaker) -> None:
     assert [job["job_id"] for job in second["jobs"]] == made[1::-1]
 
 
-def test_wait_is_answered_when_the_job_ends(front: FrontEndProcess, speaker: Speaker) -> None:
+def test_wait_is_answered_when_the_job_ends(server: RunningServer, speaker: Speaker) -> None:
     job_id = submit(speaker)
     speaker.send("wait", {"job_id": job_id, "timeout": 20})
-    with Speaker(front.requests) as other:
+    with Speaker(server.requests) as other:
         time.sleep(0.1)
         other.ask("cancel", {"job_id": job_id})
     began = time.monotonic()
@@ -123,8 +135,8 @@ def test_requests_of_one_client_may_overlap(speaker: Speaker) -> None:
     assert len({body["job_id"] for _, _, body in answers}) == len(sent)
 
 
-def test_the_same_key_at_once_from_two_clients_is_one_job(front: FrontEndProcess) -> None:
-    with Speaker(front.requests) as one, Speaker(front.requests, encoding="msgpack") as two:
+def test_the_same_key_at_once_from_two_clients_is_one_job(server: RunningServer) -> None:
+    with Speaker(server.requests) as one, Speaker(server.requests, encoding="msgpack") as two:
         for number in range(50):
             body = {"story": STORY, "key": f"both-{number}"}
             for speaker in (one, two):
@@ -170,9 +182,9 @@ REFUSED: dict[str, tuple[list[bytes], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_request_is_refused_by_name(front: FrontEndProcess, name: str) -> None:
+def test_what_is_no_request_is_refused_by_name(server: RunningServer, name: str) -> None:
     frames, code, words = REFUSED[name]
-    with Speaker(front.requests) as speaker:
+    with Speaker(server.requests) as speaker:
         speaker.socket.send_multipart(frames)
         _, outcome, error = speaker.receive()
         assert outcome == b"error"
@@ -220,29 +232,29 @@ def test_a_wrong_submit_names_field_value_and_what_is_allowed(speaker: Speaker, 
     assert words in error["message"]
 
 
-def test_an_inline_asset_is_kept_before_the_answer(front: FrontEndProcess, speaker: Speaker) -> None:
+def test_an_inline_asset_is_kept_before_the_answer(server: RunningServer, speaker: Speaker) -> None:
     story = {"title": "T", "scenes": [{"scene_id": "a", "image": "inline:0"}]}
     speaker.ask("submit", {"story": story}, [PNG])
-    inbox = front.config.state_dir() / "inbox"
+    inbox = server.config.state_dir() / "inbox"
     assert [path.read_bytes() for path in inbox.glob("*.png")] == [PNG]
 
 
-def test_a_req_socket_gets_its_empty_frame_back(front: FrontEndProcess) -> None:
+def test_a_req_socket_gets_its_empty_frame_back(server: RunningServer) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with context.socket(zmq.REQ) as sock:
         sock.linger, sock.rcvtimeo = 0, 5000
-        sock.connect(front.requests)
+        sock.connect(server.requests)
         sock.send_multipart([b"VP1J", b"7", b"ping", b"{}"])
         assert sock.recv_multipart()[:3] == [b"VP1J", b"7", b"ok"]
     context.destroy(0)
 
 
-def test_replies_to_clients_that_are_gone_hold_nobody_up(front: FrontEndProcess) -> None:
-    with Speaker(front.requests) as steady:
+def test_replies_to_disconnected_clients_delay_no_other_client(server: RunningServer) -> None:
+    with Speaker(server.requests) as steady:
         job_id = submit(steady)
-        dropped = front.counters().get("replies_dropped", 0)
+        dropped = server.counters().get("replies_dropped", 0)
         for _ in range(20):
-            with Speaker(front.requests) as fleeting:
+            with Speaker(server.requests) as fleeting:
                 fleeting.ask("ping")
                 fleeting.send("wait", {"job_id": job_id, "timeout": 0.5})
         began = time.monotonic()
@@ -250,18 +262,18 @@ def test_replies_to_clients_that_are_gone_hold_nobody_up(front: FrontEndProcess)
         assert time.monotonic() - began < 0.5
         time.sleep(0.8)
         steady.ask("ping")
-        assert front.counters()["replies_dropped"] > dropped
+        assert server.counters()["replies_dropped"] > dropped
 
 
-def test_waits_of_one_client_are_bounded(front: FrontEndProcess) -> None:
-    with Speaker(front.requests) as speaker:
+def test_waits_of_one_client_are_bounded(server: RunningServer) -> None:
+    with Speaker(server.requests) as speaker:
         job_id = submit(speaker)
         for _ in range(260):
             speaker.send("wait", {"job_id": job_id, "timeout": 3})
         refused = [speaker.receive()[2] for _ in range(4)]
         assert {error["code"] for error in refused} == {"BUSY"}
         assert all(error["retry_after"] > 0 for error in refused)
-        with Speaker(front.requests) as other:
+        with Speaker(server.requests) as other:
             assert other.ask("wait", {"job_id": job_id, "timeout": 0.1})["status"] == "queued"
 
 
@@ -270,7 +282,7 @@ def test_waits_of_one_client_are_bounded(front: FrontEndProcess) -> None:
 
 def test_a_full_queue_is_busy_and_high_priority_has_its_reserve(tmp_path: Path) -> None:
     config = node_config(tmp_path, max_queued=10, high_reserve=0.2)
-    with FrontEndProcess(config) as front, Speaker(front.requests) as speaker:
+    with RunningServer(config) as server, Speaker(server.requests) as speaker:
         for _ in range(10):
             submit(speaker)
         busy = speaker.refused("submit", {"story": STORY})
@@ -282,9 +294,9 @@ def test_a_full_queue_is_busy_and_high_priority_has_its_reserve(tmp_path: Path) 
         assert speaker.ask("stats")["queued"] == 12
 
 
-def test_a_client_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+def test_a_client_over_its_rate_limit_is_told_when_to_retry(tmp_path: Path) -> None:
     config = node_config(tmp_path, max_requests_per_second=20)
-    with FrontEndProcess(config) as front, Speaker(front.requests) as hasty, Speaker(front.requests) as calm:
+    with RunningServer(config) as server, Speaker(server.requests) as hasty, Speaker(server.requests) as calm:
         for _ in range(60):
             hasty.send("ping")
         answers = [hasty.receive() for _ in range(60)]
@@ -298,9 +310,9 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) 
 
 
 def test_a_node_that_drains_takes_no_jobs_and_answers_the_rest(tmp_path: Path) -> None:
-    with FrontEndProcess(node_config(tmp_path)) as front, Speaker(front.requests) as speaker:
+    with RunningServer(node_config(tmp_path)) as server, Speaker(server.requests) as speaker:
         job_id = submit(speaker)
-        front.tell({"drain": True})
+        server.tell({"drain": True})
         until = time.monotonic() + 5
         while not speaker.ask("stats")["draining"] and time.monotonic() < until:
             time.sleep(0.01)
@@ -311,7 +323,7 @@ def test_a_node_that_drains_takes_no_jobs_and_answers_the_rest(tmp_path: Path) -
 
 
 def test_too_little_free_space_is_refused_before_it_is_accepted(tmp_path: Path) -> None:
-    with FrontEndProcess(node_config(tmp_path, min_free_mb=1e9)) as front, Speaker(front.requests) as speaker:
+    with RunningServer(node_config(tmp_path, min_free_mb=1e9)) as server, Speaker(server.requests) as speaker:
         error = speaker.refused("submit", {"story": STORY})
         assert error["code"] == "STORAGE"
         assert "node.state_path" in error["message"]
@@ -322,7 +334,7 @@ def test_too_little_free_space_is_refused_before_it_is_accepted(tmp_path: Path) 
 
 
 def start_and_fail(tmp_path: Path, **node: Any) -> tuple[int, str]:
-    process = FrontEndProcess(node_config(tmp_path, **node))
+    process = RunningServer(node_config(tmp_path, **node))
     try:
         message = process.wait_for("error")
         return process.process.wait(10), message
@@ -330,10 +342,10 @@ def start_and_fail(tmp_path: Path, **node: Any) -> tuple[int, str]:
         process.stop()
 
 
-def test_an_address_in_use_is_said_and_ends_with_status_2(front: FrontEndProcess, tmp_path: Path) -> None:
-    status, message = start_and_fail(tmp_path, bind=front.requests, events_bind="tcp://127.0.0.1:*")
+def test_an_address_in_use_is_reported_and_ends_with_status_2(server: RunningServer, tmp_path: Path) -> None:
+    status, message = start_and_fail(tmp_path, bind=server.requests, events_bind="tcp://127.0.0.1:*")
     assert status == 2
-    assert message == f"node.bind: {front.requests}: is in use by another process"
+    assert message == f"node.bind: {server.requests}: is in use by another process"
 
 
 @pytest.mark.parametrize(
@@ -350,9 +362,7 @@ def test_an_address_in_use_is_said_and_ends_with_status_2(front: FrontEndProcess
         ("tcp://127.0.0.1:65535", "no next port"),
     ],
 )
-def test_an_address_that_cannot_be_is_said_and_ends_with_status_2(
-    tmp_path: Path, bind: str, words: str
-) -> None:
+def test_an_invalid_address_is_reported_and_ends_with_status_2(tmp_path: Path, bind: str, words: str) -> None:
     status, message = start_and_fail(tmp_path, bind=bind, curve="off")
     assert status == 2
     assert message.startswith("node.bind")
@@ -365,16 +375,16 @@ def test_an_ipc_socket_is_its_owner_s_alone_and_never_takes_a_file_s_place(tmp_p
     if len(str(path)) > 90:
         pytest.skip(f"the temporary folder has too long a name for a socket: {short}")
     config = node_config(tmp_path, bind=f"ipc://{path}")
-    with FrontEndProcess(config) as front, Speaker(front.requests) as speaker:
+    with RunningServer(config) as server, Speaker(server.requests) as speaker:
         assert speaker.ask("ping")["events"] == f"{path}.events"
         for sock in (path, Path(f"{path}.events")):
             assert stat.S_IMODE(sock.stat().st_mode) == 0o600
         status, message = start_and_fail(tmp_path / "second", bind=f"ipc://{path}")
         assert (status, message) == (2, f"node.bind: {path}: is in use by another process")
         assert speaker.ask("ping")
-        front.process.kill()  # leaves its sockets behind
-        front.process.wait()
-    with FrontEndProcess(config) as front, Speaker(front.requests) as speaker:
+        server.process.kill()  # leaves its sockets behind
+        server.process.wait()
+    with RunningServer(config) as server, Speaker(server.requests) as speaker:
         assert speaker.ask("ping")
     path.unlink(missing_ok=True)
     path.write_text("a file of somebody")
@@ -385,22 +395,22 @@ def test_an_ipc_socket_is_its_owner_s_alone_and_never_takes_a_file_s_place(tmp_p
 
 
 def test_it_ends_when_stdin_closes_and_not_by_signals(tmp_path: Path) -> None:
-    with FrontEndProcess(node_config(tmp_path)) as front, Speaker(front.requests) as speaker:
+    with RunningServer(node_config(tmp_path)) as server, Speaker(server.requests) as speaker:
         for number in (signal.SIGINT, signal.SIGTERM):
-            front.process.send_signal(number)
+            server.process.send_signal(number)
         time.sleep(0.1)
         assert speaker.ask("ping")
         began = time.monotonic()
-        assert front.stop() == 0
+        assert server.stop() == 0
         assert time.monotonic() - began < 3
 
 
 def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from tests.support.front_end import PNG, FrontEndProcess, node_config\n"
-        "with FrontEndProcess(node_config(Path(sys.argv[2]))) as front:\n"
-        "    print(front.process.pid, flush=True); time.sleep(60)\n"
+        "from tests.support.server import PNG, RunningServer, node_config\n"
+        "with RunningServer(node_config(Path(sys.argv[2]))) as server:\n"
+        "    print(server.process.pid, flush=True); time.sleep(60)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", script, str(ROOT), str(tmp_path)], stdout=subprocess.PIPE
@@ -422,45 +432,45 @@ def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     raise AssertionError(f"{pid} lives")
 
 
-def test_a_killed_front_end_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+def test_a_killed_server_loses_no_acknowledged_job(tmp_path: Path) -> None:
     config = node_config(tmp_path)
     acknowledged: dict[str, str] = {}
     for turn in range(3):
-        with FrontEndProcess(config) as front, Speaker(front.requests, timeout=1) as speaker:
-            killer = threading.Timer(0.05 + 0.05 * turn, front.process.kill)
+        with RunningServer(config) as server, Speaker(server.requests, timeout=1) as speaker:
+            killer = threading.Timer(0.05 + 0.05 * turn, server.process.kill)
             killer.start()
             with suppress(zmq.Again):
                 for number in range(100_000):
                     key = f"{turn}-{number}"
                     acknowledged[key] = submit(speaker, key=key)
-            assert front.process.wait(5) == -signal.SIGKILL
+            assert server.process.wait(5) == -signal.SIGKILL
             killer.join()
     assert len(acknowledged) > 20
-    with FrontEndProcess(config) as front, Speaker(front.requests) as speaker:
+    with RunningServer(config) as server, Speaker(server.requests) as speaker:
         for key, job_id in acknowledged.items():
             again = speaker.ask("submit", {"story": STORY, "key": key})
             assert (again["job_id"], again["created"]) == (job_id, False)
 
 
-def test_what_it_counts_is_told_each_second(front: FrontEndProcess) -> None:
-    with Speaker(front.requests) as speaker:
-        before = front.counters()
+def test_the_counters_are_reported_each_second(server: RunningServer) -> None:
+    with Speaker(server.requests) as speaker:
+        before = server.counters()
         speaker.ask("ping")
-        after = front.counters()
+        after = server.counters()
         assert after["requests_ping"] >= before.get("requests_ping", 0) + 1
         assert after["connections_open"] >= 1
 
 
-def test_every_verb_is_answered_by_the_process(front: FrontEndProcess) -> None:
-    with Speaker(front.requests) as speaker:
+def test_every_verb_is_answered_by_the_process(server: RunningServer) -> None:
+    with Speaker(server.requests) as speaker:
         for verb in REQUESTS:
             speaker.send(verb, {})
             assert speaker.receive()[1] in (b"ok", b"error")
 
 
-def test_a_job_that_failed_shows_why(front: FrontEndProcess, speaker: Speaker) -> None:
+def test_a_job_that_failed_shows_why(server: RunningServer, speaker: Speaker) -> None:
     job_id = submit(speaker, priority="high", max_attempts=1)
-    with front.ledger() as ledger:
+    with server.ledger() as ledger:
         attempt = ledger.attempts.claim()
         while attempt is not None and attempt.job_id != job_id:
             ledger.attempts.requeue(attempt.job_id, attempt.fence, reason="not this one")
@@ -478,23 +488,23 @@ def test_a_job_that_failed_shows_why(front: FrontEndProcess, speaker: Speaker) -
     assert view["log_tail"] == ["last line"]
 
 
-def test_half_open_connections_by_the_hundred_hold_nobody_up(front: FrontEndProcess) -> None:
-    host, _, port = front.requests.removeprefix("tcp://").rpartition(":")
+def test_hundreds_of_half_open_connections_delay_no_client(server: RunningServer) -> None:
+    host, _, port = server.requests.removeprefix("tcp://").rpartition(":")
     open_sockets = []
-    before = front.memory
+    before = server.memory
     try:
         for number in range(400):
             sock = socket.create_connection((host, int(port)))
             if number % 2:
                 sock.sendall(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03")  # the first bytes of a greeting
             open_sockets.append(sock)
-        with Speaker(front.requests) as speaker:
+        with Speaker(server.requests) as speaker:
             began = time.monotonic()
             assert speaker.ask("ping")
             assert time.monotonic() - began < 2
-        assert front.memory - before < 64 << 20
+        assert server.memory - before < 64 << 20
         time.sleep(6)  # HANDSHAKE_MS
-        assert front.counters()["connections_open"] < 50
+        assert server.counters()["connections_open"] < 50
     finally:
         for sock in open_sockets:
             sock.close()

@@ -9,7 +9,7 @@ from typing import get_args
 import msgpack
 import zmq
 
-from tests.support.front_end import ROOT, FrontEndProcess, node_config
+from tests.support.server import ROOT, RunningServer, node_config
 from video_pipeline.engine.jobs.messages import REQUESTS, ErrorCode
 from video_pipeline.engine.jobs.server.views import PUBLIC_DETAILS
 
@@ -37,9 +37,9 @@ def test_every_example_is_answered_as_the_page_says(tmp_path: Path) -> None:
     assert [kind for kind, _ in blocks] == ["request", "reply"] * 7
     jobs: set[str] = set()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    with FrontEndProcess(node_config(tmp_path)) as front, context.socket(zmq.DEALER) as sock:
+    with RunningServer(node_config(tmp_path)) as server, context.socket(zmq.DEALER) as sock:
         sock.linger, sock.rcvtimeo = 0, 10_000
-        sock.connect(front.requests)
+        sock.connect(server.requests)
         for (_, request), (_, expected) in zip(blocks[::2], blocks[1::2], strict=True):
             sock.send_multipart(request)
             reply = sock.recv_multipart()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.durability import disk_calls
-from tests.support.front_end import PNG, STORY, node_config
+from tests.support.server import PNG, STORY, node_config
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.jobs.messages import ErrorReply, Submit
@@ -152,6 +152,28 @@ class TestAssets:
         error = refused(check, story={**STORY, **own_id}, config=settings)
         assert (error.code, error.field) == ("INVALID_ASSET", field)
 
+    @pytest.mark.parametrize("where", ["job", "node"])
+    @pytest.mark.parametrize("name", ["gone.png", "folder"])
+    def test_a_file_that_is_not_there_is_refused_unless_the_policy_is_lenient(
+        self, tmp_path: Path, name: str, where: str
+    ) -> None:
+        (tmp_path / "root/folder").mkdir(parents=True)
+        config = node_config(tmp_path).override("node", asset_roots=(tmp_path / "root",))
+        story = {"title": "T", "scenes": [{"scene_id": "a", "image": name}]}
+        for policy in (None, "standard", "strict"):
+            error = refused(SubmitCheck(config), story=story, config={"error_handling": {"policy": policy}})
+            assert (error.code, error.field) == ("INVALID_ASSET", "scenes[0].image")
+        lenient: dict[str, Any] = {}
+        if where == "job":
+            lenient = {"config": {"error_handling": {"policy": "lenient"}}}
+        else:
+            config = config.override("error_handling", policy="lenient")
+        check = SubmitCheck(config)
+        for _ in range(2):
+            assert json.loads(prepare(check, story=story, **lenient).story)["scenes"][0]["image"] == name
+        outside = {"title": "T", "scenes": [{"scene_id": "a", "image": "/etc/passwd"}]}
+        assert "outside" in refused(check, story=outside, **lenient).message
+
     @pytest.mark.parametrize("story", [STORY, WITH_ID, IMAGE_STORY, {"id": "mine", **IMAGE_STORY}])
     def test_a_part_that_nothing_refers_to_is_refused_and_not_kept(
         self, check: SubmitCheck, config: Config, story: dict[str, Any]
@@ -178,7 +200,7 @@ class TestAssets:
             "sync ./",
         ]
 
-    def test_an_asset_that_cannot_be_kept_is_said_again_at_the_sync_once(
+    def test_an_asset_that_cannot_be_stored_is_reported_once_more_at_the_sync(
         self, check: SubmitCheck, config: Config
     ) -> None:
         inbox = config.state_dir() / "inbox"
@@ -191,7 +213,7 @@ class TestAssets:
         assert (caught.value.reply.code, caught.value.reply.retry_after) == ("STORAGE", 10.0)
         check.sync()
 
-    def test_an_inbox_that_cannot_be_synced_is_said(self, check: SubmitCheck, config: Config) -> None:
+    def test_an_inbox_that_cannot_be_synced_is_reported(self, check: SubmitCheck, config: Config) -> None:
         prepare(check, story=IMAGE_STORY, parts=(PNG,))
         for partial in (config.state_dir() / "inbox").iterdir():
             partial.unlink()
@@ -260,7 +282,13 @@ class TestConfig:
 
     def test_a_large_one_is_not_remembered(self, check: SubmitCheck, monkeypatch: pytest.MonkeyPatch) -> None:
         checked: list[Any] = []
-        monkeypatch.setattr(submit_check, "job_config", lambda config, sections: checked.append(sections))
+        real = submit_check.job_config
+
+        def counted(config: Config, sections: Any) -> Any:
+            checked.append(sections)
+            return real(config, sections)
+
+        monkeypatch.setattr(submit_check, "job_config", counted)
         empty = len(json.dumps({"video": {"tune": ""}}))
         for size, again in ((16_383, 1), (16_384, 2)):
             checked.clear()
@@ -308,3 +336,23 @@ def test_only_a_key_is_taken_for_a_field(message: str, field: str) -> None:
 
 def test_a_fault_of_the_whole_story_is_the_story_s() -> None:
     assert submit_check._story_field(StoryError("it is nested too deeply"), {}) == "story"
+
+
+def test_a_story_that_is_too_long_is_refused_naming_its_field(tmp_path: Path) -> None:
+    check = SubmitCheck(node_config(tmp_path, max_video_seconds=10, max_scenes=2))
+    two = [{"scene_id": name, "duration": 5} for name in "ab"]
+    prepare(check, story={"title": "T", "scenes": two})
+    reply = refused(check, story={"title": "T", "scenes": [*two, {"scene_id": "c", "duration": 1}]})
+    assert (reply.code, reply.field) == ("INVALID_STORY", "story.scenes")
+    assert "node.max_scenes allows 2" in reply.message
+    reply = refused(check, story={"title": "T", "content": "words " * 100})
+    assert (reply.code, reply.field) == ("INVALID_STORY", "story.content")
+    assert "node.max_scenes allows 2" in reply.message
+    reply = refused(check, story={"title": "T", "scenes": [{"scene_id": "a", "duration": 11}]})
+    assert "node.max_video_seconds allows 10" in reply.message
+    # The job's own configuration decides how long its scenes are, also when it is known already.
+    short = {"title": "T", "scenes": [{"scene_id": "a", "text": "", "narration": ""}]}
+    for _ in range(2):
+        prepare(check, story=short, config={"scenes": {"default_duration": 9}})
+        reply = refused(check, story=short, config={"scenes": {"default_duration": 11}})
+        assert "at least 11 s" in reply.message

@@ -229,7 +229,7 @@ def test_a_word_is_lit_while_it_is_typed(tmp_path: Path) -> None:
     assert not lit(frames[START + 41]).any()
 
 
-def test_words_that_nobody_speaks_are_not_lit(tmp_path: Path) -> None:
+def test_words_that_are_not_spoken_are_not_highlighted(tmp_path: Path) -> None:
     art = art_of(tmp_path, caption(highlight=YELLOW))
     assert (art.spoken, art.text) == (None, None)
 
@@ -325,7 +325,7 @@ def test_ffmpeg_draws_fade_in_and_plain_words_instead(
     assert_frames_equal(*drawn)
 
 
-def test_what_ffmpeg_leaves_out_is_told_once_for_each_kind(tmp_path: Path) -> None:
+def test_a_warning_names_each_kind_of_thing_that_ffmpeg_leaves_out_once(tmp_path: Path) -> None:
     spoken = FrameRange(START, STOP)
     words = (
         replace(caption(animation="pop"), scene_id="a"),
@@ -336,7 +336,7 @@ def test_what_ffmpeg_leaves_out_is_told_once_for_each_kind(tmp_path: Path) -> No
     source = flat(tmp_path / "grey.png", GREY, SIZE_PX)
     timeline = replace(timeline_of([clip_of(source, 0, FRAMES)], size_px=SIZE_PX), captions=words)
     assert plainer_captions(timeline) == [
-        "animation 'pop' of scenes 'a', 'c' is drawn by the native compositor only; fade_in is drawn",
-        "animation 'typewriter' of scene 'b' is drawn by the native compositor only; fade_in is drawn",
-        "highlight of scene 'b' is drawn by the native compositor only; plain words are drawn",
+        "animation 'pop' of scenes 'a', 'c' needs the native compositor; fade_in is drawn instead",
+        "animation 'typewriter' of scene 'b' needs the native compositor; fade_in is drawn instead",
+        "highlight of scene 'b' needs the native compositor; its words are drawn in one colour",
     ]

@@ -26,6 +26,7 @@ from tests.support.video import (
     timeline_of,
 )
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.render.captions.draw import (
     ANIMATION_SECONDS,
     CaptionArt,
@@ -33,7 +34,7 @@ from video_pipeline.engine.render.captions.draw import (
     in_range,
     safe_area,
 )
-from video_pipeline.engine.timeline import Caption, CaptionAnimation, CaptionPosition
+from video_pipeline.engine.timeline import Caption
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.text import Box, Shadow, TextStyle
 

@@ -402,7 +402,7 @@ def test_frames_flagged_interlaced_are_deinterlaced(tmp_path: Path) -> None:
     assert combing(frames[7]) < combing(woven[7]) / 5
 
 
-@pytest.mark.parametrize("suffix", ["gif", "mkv"])
+@pytest.mark.parametrize("suffix", ["gif", "mkv", "vp8.webm", "vp9.webm"])
 @pytest.mark.parametrize("fit", ["cover", "contain"])
 def test_a_transparent_clip_stands_on_black_as_a_still_does(tmp_path: Path, suffix: str, fit: str) -> None:
     picture, path = tmp_path / "p.png", tmp_path / f"f.{suffix}"
@@ -415,6 +415,9 @@ def test_a_transparent_clip_stands_on_black_as_a_still_does(tmp_path: Path, suff
         image.save(path, save_all=True, append_images=[image] * 9, duration=100, disposal=2)
     else:
         coding = ("-c:v", "ffv1", "-pix_fmt", "bgra")
+        if suffix.endswith("webm"):
+            encoder = "libvpx" if suffix.startswith("vp8") else "libvpx-vp9"
+            coding = ("-c:v", encoder, "-b:v", "2M", "-auto-alt-ref", "0", "-pix_fmt", "yuva420p")
         run_ffmpeg("-loop", "1", "-framerate", "10", "-t", "1", "-i", picture, *coding, path)
     footage = footage_of(path)
     assert footage.transparent

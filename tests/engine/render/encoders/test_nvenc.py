@@ -63,7 +63,7 @@ CARD_FAULTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("SUPPORT_WEIGHTED_PREDICTION=0", {"options": {"weighted_pred": "1"}}, "Weighted Prediction not"),
     ("SUPPORT_CABAC=0", {"options": {"coder": "cabac"}}, "CABAC entropy coding not supported"),
     ("", {"codecs": "hevc"}, "this GPU has no encoder for this codec"),
-    ("", {"size": (96, 32)}, "the picture is smaller than NVENC encodes"),
+    ("", {"size": (96, 32)}, "the picture is smaller than NVENC supports"),
     ("", {"size": (4100, 64)}, "pictures of at most 4096 pixels width, not 4100"),
     ("", {"options": {"tune": "uhq"}}, "this FFmpeg's encoder has no tune named uhq"),
     ("", {"options": {"preset": "p9"}}, "this FFmpeg's encoder has no preset named p9"),

@@ -92,7 +92,7 @@ def test_the_loudness_is_within_a_fifth_of_a_lu_and_the_peak_under_its_ceiling(
 
 def test_without_a_limiter_one_gain_is_enough(tmp_path: Path, runs: list[str]) -> None:
     found = levelled(tmp_path, mix_of(tmp_path, amplitude=0.02), target_lufs=-23)
-    assert runs == ["measuring the mix", "bringing the mix to its loudness"]
+    assert runs == ["measuring the mix", "adjusting the loudness of the mix"]
     assert found.gain_db == pytest.approx(-23 - found.before.integrated_lufs)
     assert found.after.true_peak_db == pytest.approx(found.before.true_peak_db + found.gain_db, abs=0.11)
 

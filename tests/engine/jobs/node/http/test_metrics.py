@@ -81,7 +81,7 @@ def test_error_types_without_end_share_a_line() -> None:
     assert found['video_generation_errors_total{error_type="other"}'] == 10
 
 
-def test_the_front_ends_counts_go_on_when_it_is_started_again() -> None:
+def test_the_servers_counters_continue_after_a_restart() -> None:
     metrics = PrometheusMetrics()
     metrics.server_counters({"requests_submit": 5, "errors_BUSY": 1, "bytes_in": 100, "connections_open": 3})
     metrics.server_counters({"requests_submit": 8, "errors_BUSY": 1, "bytes_in": 150, "connections_open": 2})

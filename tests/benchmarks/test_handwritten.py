@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.by_hand import RAW, Move, quoted, zoompan_video_argv
+from benchmarks.handwritten import RAW, Move, quoted, zoompan_video_argv
 from benchmarks.workload import Workload
 
 SIZE_PX = (270, 480)

@@ -1,4 +1,4 @@
-"""A real server process, and somebody who speaks to it frame by frame."""
+"""A real server process, and a client that sends raw frames to it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
     "53de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
 )
-"""A picture of one pixel."""
+"""A picture of one pixel, as PNG."""
 STORY: dict[str, Any] = {"title": "A light", "scenes": [{"scene_id": "a", "text": "The lamp is lit."}]}
 
 
 def node_config(folder: Path, **node: Any) -> Config:
-    """Return the configuration of a node whose files are all in a folder, at ports that are free."""
+    """Return the configuration of a node with free ports that keeps all its files in a folder."""
     (folder / "out").mkdir(parents=True, exist_ok=True)
     defaults = {"bind": "tcp://127.0.0.1:*", "state_path": str(folder / "state"), "min_free_mb": 0}
     return load_config(
@@ -44,13 +44,13 @@ def node_config(folder: Path, **node: Any) -> Config:
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the processes that a process has started: of a server process, the one that writes its ledger."""
+    """Return the child processes of a process; a server's only child writes the ledger."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
 
 
 def memory_of(pid: int) -> int:
-    """Return the bytes that a process and its children hold (VmRSS), what they share in each."""
+    """Return the resident bytes (VmRSS) of a process and its children; shared memory counts in each."""
     held = 0
     for one in (pid, *children_of(pid)):
         status = Path(f"/proc/{one}/status").read_text(encoding="ascii")
@@ -58,8 +58,8 @@ def memory_of(pid: int) -> int:
     return held
 
 
-class FrontEndProcess:
-    """`python -m video_pipeline.engine.jobs.server.main` as the node starts it. A context manager."""
+class RunningServer:
+    """A context manager that runs `python -m video_pipeline.engine.jobs.server.main` as a node does."""
 
     def __init__(self, config: Config, *, slots: int = 2, profile: Path | None = None) -> None:
         self.config = config
@@ -74,7 +74,7 @@ class FrontEndProcess:
         )
         self.errors: deque[str] = deque(maxlen=5000)
         self.lines: deque[dict[str, Any]] = deque(maxlen=100)
-        self._told = threading.Condition()
+        self._changed = threading.Condition()
         reads = (self._read_lines, self._read_errors)
         self._readers = [threading.Thread(target=read, daemon=True) for read in reads]
         for reader in self._readers:
@@ -93,12 +93,12 @@ class FrontEndProcess:
     def _read_lines(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            with self._told:
+            with self._changed:
                 self.lines.append(json.loads(line))
-                self._told.notify_all()
-        with self._told:
+                self._changed.notify_all()
+        with self._changed:
             self.lines.append({"end": True})
-            self._told.notify_all()
+            self._changed.notify_all()
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None
@@ -106,21 +106,21 @@ class FrontEndProcess:
             self.errors.append(line.decode())
 
     def wait_for(self, name: str, *, timeout: float = 20) -> Any:
-        """Return what the process next says under a name."""
+        """Return the value of the next line from the process that has this name."""
         until = time.monotonic() + timeout
-        with self._told:
+        with self._changed:
             while True:
                 for line in self.lines:
                     if name in line:
                         return line[name]
                     if "end" in line:
                         raise AssertionError(f"the server process ended: {self.lines} {''.join(self.errors)}")
-                if not self._told.wait(until - time.monotonic()):
+                if not self._changed.wait(until - time.monotonic()):
                     raise AssertionError(f"no {name} within {timeout} s: {''.join(self.errors)}")
 
     def counters(self) -> dict[str, int]:
-        """Return the counters as they are a moment from now."""
-        with self._told:
+        """Wait for the next report of the counters and return it."""
+        with self._changed:
             self.lines.clear()
         found: dict[str, int] = self.wait_for("counters", timeout=10)
         return found
@@ -148,7 +148,7 @@ class FrontEndProcess:
         self.stop()
 
     def stop(self) -> int:
-        """Close stdin, wait for the end and return the exit status."""
+        """Close stdin, wait until the process exits and return its exit status."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -166,7 +166,7 @@ class FrontEndProcess:
 
     @property
     def memory(self) -> int:
-        """Bytes that the process and its child hold (VmRSS)."""
+        """Resident bytes (VmRSS) of the process and its child."""
         return memory_of(self.process.pid)
 
     def ledger(self) -> Ledger:
@@ -175,7 +175,7 @@ class FrontEndProcess:
 
 
 class Speaker:
-    """A DEALER that says what it is told to, frame by frame. A context manager."""
+    """A context manager with a DEALER socket that sends any frames, valid or not."""
 
     def __init__(
         self,
@@ -235,7 +235,7 @@ class Speaker:
         return reply
 
     def refused(self, verb: str, body: Any = None, parts: Sequence[bytes] = ()) -> Any:
-        """Send a request and return the error that it is answered with."""
+        """Send a request that must be refused and return the error."""
         request_id = self.send(verb, body, parts)
         got, outcome, reply = self.receive()
         assert (got, outcome) == (request_id, b"error"), reply

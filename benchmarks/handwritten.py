@@ -1,6 +1,6 @@
-"""Filter graphs as they are written by hand in the field, which this engine is measured against.
+"""Handwritten FFmpeg filter graphs, the common way to make such videos, as a baseline for the engine.
 
-They are on purpose not made by `filters`, which is what is measured.
+They do not use `filters`, because `filters` is part of what is measured.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ RAW = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1")
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A steady move that starts in the middle of the picture.
+    """A steady camera move that starts at the centre of the picture.
 
-    The scale is `start_zoom`, where 1 fills the frame, and grows by `zoom_per_second` about the middle; the
-    view goes `pan_px_per_second` pixels of the frame to the right.
+    The scale starts at `start_zoom` (1 fills the frame) and grows by `zoom_per_second` about the centre; the
+    view moves right by `pan_px_per_second` frame pixels a second.
     """
 
     start_zoom: float = 1.0
@@ -28,19 +28,19 @@ class Move:
 
     @classmethod
     def of(cls, work: Workload) -> Move:
-        """Return the zoom of a workload's scenes."""
+        """Return the zoom that every scene of a workload has."""
         return cls(work.start_zoom, work.zoom_per_second)
 
     def zoom(self, fps: int, *, counter: str = "on") -> str:
-        """Return the expression of the scale at a frame."""
+        """Return the FFmpeg expression for the scale at a frame."""
         return f"({self.start_zoom}+{self.zoom_per_second}*{counter}/{fps})"
 
     def pan(self, fps: int, *, counter: str = "on") -> str:
-        """Return the expression of the way gone at a frame, to be added to a sum; empty for a pure zoom."""
+        """Return the FFmpeg term, with its sign, for the pan at a frame; empty for a pure zoom."""
         return f"+{self.pan_px_per_second}*{counter}/{fps}" if self.pan_px_per_second else ""
 
     def left(self, time_s: float, *, width_px: int) -> float:
-        """Return the left edge of what is seen after some seconds, in fractions of the picture's width."""
+        """Return the view's left edge after `seconds`, as a fraction of the picture's width."""
         zoom = self.start_zoom + self.zoom_per_second * time_s
         return 0.5 - 0.5 / zoom + self.pan_px_per_second * time_s / (width_px * zoom)
 
@@ -57,7 +57,7 @@ def _zoompan(move: Move, *, frames: int, size_px: tuple[int, int], fps: int, ove
 def zoompan_argv(
     ffmpeg: str, work: Workload, *, oversample: int, pix_fmt: str, move: Move | None = None
 ) -> list[str]:
-    """Return the command that moves with zoompan over a picture `oversample` times the frame's size."""
+    """Return the command that draws a move with zoompan on a picture `oversample` times the frame's size."""
     width, height = work.size_px
     zoompan = _zoompan(
         move or Move.of(work), frames=work.frames, size_px=work.size_px, fps=work.fps, oversample=oversample
@@ -67,7 +67,7 @@ def zoompan_argv(
 
 
 def perspective_argv(ffmpeg: str, work: Workload, *, pix_fmt: str, move: Move | None = None) -> list[str]:
-    """Return the command that moves with perspective, cubic, over a picture of the frame's size."""
+    """Return the command that draws a move with the perspective filter (cubic) on a picture of the frame's size."""
     move = move or Move.of(work)
     width, height = work.size_px
     zoom = move.zoom(work.fps)
@@ -87,15 +87,15 @@ def _filter_argv(ffmpeg: str, work: Workload, graph: str) -> list[str]:
 
 
 def quoted(value: object) -> str:
-    """Return a value for a filter's option: escaped for the option, then quoted for the graph."""
+    """Escape a value for a filter option, then quote it for the filter graph."""
     return "'" + re.sub(r"([\\':])", r"\\\1", str(value)).replace("'", r"'\''") + "'"
 
 
 def zoompan_video_argv(ffmpeg: str, work: Workload, folder: Path) -> tuple[str, ...]:
-    """Return the command, up to its output, that makes a workload's frames with zoompan, drawtext and xfade.
+    """Return the command, without its output, that draws a workload with zoompan, drawtext and xfade.
 
-    Each photograph is brought to the frame's size, moved, and its caption drawn on every frame. The captions'
-    files are written into `folder`.
+    Each photograph is scaled to the frame's size and moved, and its caption is drawn on every frame. The
+    caption files are written into `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     width, height = work.size_px

@@ -1,0 +1,59 @@
+"""Check how long a job's video will be and how many scenes it has, before anything is made."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.sections import Node
+from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.story import Story, StoryScene, story_scenes
+from video_pipeline.filters.transitions import CUT
+
+CHARACTERS_A_SECOND: Final = 40
+"""More than any voice speaks at its fastest, or than any caption is shown for."""
+
+
+def check_length(story: Story, *, config: Config, node: Node) -> None:
+    """Raise StoryError if a story has too many scenes, or if its video must be too long.
+
+    `config` is the job's whole configuration. The length is a lower bound, since narration and clips may take
+    longer than the story says: the renderer checks the exact one.
+    """
+    field = "content" if story.scenes is None else "scenes"
+    # A scene has at least one character: short texts need not be split.
+    if story.scenes is not None or len(story.content) > node.max_scenes:
+        count = len(story.scenes if story.scenes is not None else story_scenes(story))
+        if count > node.max_scenes:
+            raise StoryError(f"field {field!r}: has {count} scenes; node.max_scenes allows {node.max_scenes}")
+    seconds = _least_seconds(story, config)
+    if seconds > node.max_video_seconds:
+        raise StoryError(
+            f"field {field!r}: the video lasts at least {seconds:.0f} s; "
+            f"node.max_video_seconds allows {node.max_video_seconds:g}"
+        )
+
+
+def _least_seconds(story: Story, config: Config) -> float:
+    """Return a time that the video cannot be shorter than, in seconds."""
+    if story.scenes is None:
+        return len(story.content) / CHARACTERS_A_SECOND
+    lengths = sum(_least_scene_seconds(scene, config) for scene in story.scenes)
+    return lengths - sum(_transition_seconds(scene, config) for scene in story.scenes[:-1])
+
+
+def _least_scene_seconds(scene: StoryScene, config: Config) -> float:
+    if scene.duration is not None:
+        return scene.duration
+    if scene.spoken and config.tts.service != "none":
+        return len(scene.spoken) / CHARACTERS_A_SECOND
+    if scene.video is not None:
+        return 0.0
+    return max(config.scenes.default_duration, len(scene.text) / CHARACTERS_A_SECOND)
+
+
+def _transition_seconds(scene: StoryScene, config: Config) -> float:
+    spec = scene.transition
+    if (spec.name if spec else config.scenes.transition) == CUT:
+        return 0.0
+    return spec.duration if spec and spec.duration is not None else config.scenes.transition_duration

@@ -1,0 +1,236 @@
+"""Rows whose bytes have changed on the disk: any value in any column of any table."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.ledgers import FakeClock, claim, job, kinds, publish, quick_folder, submit
+from video_pipeline.engine.jobs.ledger.errors import DamagedJob, LedgerError, LedgerRefusal, WrongState
+from video_pipeline.engine.jobs.ledger.ledger import Ledger
+from video_pipeline.engine.jobs.ledger.rows import DAMAGED
+from video_pipeline.engine.jobs.model import Failure, JobStatus, Progress
+from video_pipeline.engine.jobs.server.views import event_view, job_view
+
+TABLES = ("jobs", "payloads", "events", "tallies", "queue_clock")
+FAILURE = Failure("retryable", "RenderingError", "no picture", ("a line",))
+FULL_OF_KINDS = 8
+
+
+def write_everything(path: Path) -> None:
+    """Make a ledger with a job in every state."""
+    with Ledger(path, clock=FakeClock()) as ledger:
+        submit(ledger, "completed")
+        publish(ledger, claim(ledger), video_path="/v.mp4")
+        submit(ledger, "failed", max_attempts=1)
+        failed = claim(ledger)
+        ledger.attempts.fail(failed.job_id, failed.fence, FAILURE, retry_in=None)
+        submit(ledger, "retrying")
+        retrying = claim(ledger)
+        ledger.attempts.fail(retrying.job_id, retrying.fence, FAILURE, retry_in=5.0)
+        submit(ledger, "processing")
+        running = claim(ledger)
+        ledger.attempts.progress(running.job_id, running.fence, Progress("render", 40.0, 30.0, 2.0))
+        submit(ledger, "publishing")
+        publishing = claim(ledger)
+        ledger.attempts.begin_publishing(publishing.job_id, publishing.fence)
+        submit(ledger, "scheduled", scheduled_for=1_800_000_060.0)
+        cancelled = submit(ledger, "cancelled")
+        ledger.jobs.request_cancel(cancelled)
+        submit(ledger, "queued", key="key", digest="d")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with quick_folder() as folder:
+        write_everything(folder / "template.sqlite3")
+        yield folder
+
+
+def columns_of(path: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(path)) as db:
+        # A changed primary key is a damaged tree, which SQLite finds itself (LedgerCorrupt).
+        return [
+            (table, row[1])
+            for table in TABLES
+            for row in db.execute(f"PRAGMA table_info({table})")
+            if row[1] != "seq" and (table, row[1]) not in (("jobs", "position"), ("payloads", "position"))
+        ]
+
+
+def overwrite(path: Path, table: str, column: str, value: Any, row: int) -> bool:
+    """Write a value into a row, past all checks; return whether SQLite keeps such a value in this table at all."""
+    target = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
+    with closing(sqlite3.connect(path)) as db, suppress(sqlite3.IntegrityError):
+        db.execute("PRAGMA ignore_check_constraints = 1")
+        places = db.execute(f"SELECT {'rowid' if table != 'tallies' else 'status'} FROM {table}").fetchall()
+        place = places[row % len(places)][0]
+        where = "rowid = ?" if table != "tallies" else "status = ?"
+        db.execute(f"UPDATE {table} SET {column} = {target} WHERE {where}", (value, place))
+        db.commit()
+        return True
+    return False
+
+
+def use_everything(path: Path) -> None:
+    """Read and change everything, as a node and its clients do; only refusals may be raised."""
+    clock = FakeClock()
+    clock.run(3600)
+    with Ledger(path, clock=clock) as ledger:
+        # Damaged counts are found by the first write that they break; the client is told to try again.
+        with suppress(LedgerError):
+            submit(ledger, "first")
+        for status in (None, *JobStatus):
+            for found in ledger.jobs.page(status=status):
+                job_view(found).model_dump_json()
+        known = [found.job_id for found in ledger.jobs.page()]
+        for event in ledger.events.page(after=0, limit=FULL_OF_KINDS):
+            event_view(event).model_dump_json()
+        ledger.events.last_seq()
+        assert set(ledger.jobs.counts()) == set(JobStatus)
+        ledger.queue.length()
+        ledger.queue.length_by_priority()
+        list(ledger.jobs.payloads_containing("story"))
+        for left in ledger.attempts.recover():
+            if left.publishing:
+                ledger.attempts.complete(left.job.job_id, left.job.fence, {})
+            else:
+                ledger.attempts.requeue(left.job.job_id, left.job.fence, reason="the node ended")
+        ledger.queue.promote_due()
+        ledger.attempts.cancel_requests()
+        with suppress(LedgerRefusal):
+            submit(ledger, "queued", key="key", digest="d")
+        healthy = submit(ledger, "healthy")
+        begun = []
+        while (attempt := ledger.attempts.claim()) is not None:
+            begun.append(attempt.job_id)
+            assert len(begun) < 20
+            ledger.attempts.progress(attempt.job_id, attempt.fence, Progress("render", 1.0))
+            ledger.attempts.fail(attempt.job_id, attempt.fence, FAILURE, retry_in=1.0)
+        assert healthy in begun
+        for job_id in known:
+            for change in (ledger.jobs.request_cancel, ledger.jobs.retry):
+                with suppress(LedgerRefusal):
+                    job_view(change(job_id)).model_dump_json()
+        ledger.jobs.purge(0.0)
+
+
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.binary(max_size=20)
+    | st.sampled_from(["{", "{}", "[1]", "null", '{"a": 1e999}', '{"a": "\\ud800"}', "[" * 5000, "queued"])
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.integers(0, 10_000), value=VALUES, row=st.integers(0, 20))
+@example(where=0, value=None, row=0)
+def test_no_value_in_any_column_stops_the_ledger(folder: Path, where: int, value: Any, row: int) -> None:
+    template, path = folder / "template.sqlite3", folder / "damaged.sqlite3"
+    for old in folder.glob("damaged.sqlite3*"):
+        old.unlink()
+    shutil.copy(template, path)
+    columns = columns_of(path)
+    if overwrite(path, *columns[where % len(columns)], value, row):
+        use_everything(path)
+
+
+def test_every_column_takes_the_worst_values(folder: Path) -> None:
+    template, path = folder / "template.sqlite3", folder / "damaged.sqlite3"
+    kept = 0
+    for table, column in columns_of(template):
+        for value in (2**63 - 1, -(2**63), 1e308, float("inf"), "", "\0", b"\xff\xfe", None):
+            for row in (0, 3, 7):
+                for old in folder.glob("damaged.sqlite3*"):
+                    old.unlink()
+                shutil.copy(template, path)
+                if overwrite(path, table, column, value, row):
+                    kept += 1
+                    try:
+                        use_everything(path)
+                    except BaseException as error:
+                        error.add_note(f"{table}.{column} = {value!r} in row {row}")
+                        raise
+    assert kept > 300
+
+
+# -- what a damaged job is shown as ------------------------------------------------------------------
+
+
+def damaged(folder: Path, sql: str, *values: Any) -> Path:
+    path = folder / "l.sqlite3"
+    with Ledger(path, clock=FakeClock()) as ledger:
+        submit(ledger, "story")
+        submit(ledger, "other")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(sql, values)
+        db.commit()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("UPDATE jobs SET created_at = 1e308 WHERE position = 1", "created_at: got 1e+308"),
+        (
+            "UPDATE jobs SET scheduled_for = 253402300799.0 WHERE position = 1",
+            "scheduled_for: got 253402300799.0",
+        ),
+        ("UPDATE jobs SET log_tail = '{' WHERE position = 1", "log_tail: got '{'"),
+        ("UPDATE jobs SET fence = -1 WHERE position = 1", "fence: got -1"),
+    ],
+)
+def test_a_damaged_job_is_shown_as_failed_with_the_column_and_the_value(
+    tmp_path: Path, sql: str, what: str
+) -> None:
+    with Ledger(damaged(tmp_path, sql), clock=FakeClock()) as ledger:
+        other, shown = ledger.jobs.page()
+        assert (shown.status, shown.error_type, other.status) == ("failed", DAMAGED, "queued")
+        assert what in str(shown.error_message)
+        assert ledger.attempts.claim().job_id == other.job_id  # type: ignore[union-attr]
+        assert ledger.jobs.counts()[JobStatus.FAILED] == 1
+        assert kinds(ledger, shown.job_id) == ["queued", "failed"]
+        assert job(ledger, shown.job_id).error_type == DAMAGED
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE payloads SET story = 'x'", "DELETE FROM payloads", "UPDATE payloads SET config = '1'"]
+)
+def test_a_job_without_a_readable_payload_fails_when_its_turn_comes(tmp_path: Path, sql: str) -> None:
+    with Ledger(damaged(tmp_path, f"{sql} WHERE position = 1"), clock=FakeClock()) as ledger:
+        assert claim(ledger).story_id == "other"
+        failed = ledger.jobs.page(status=JobStatus.FAILED)[0]
+        assert failed.error_type == DAMAGED
+        assert ledger.attempts.claim() is None
+
+
+def test_an_unfinished_damaged_job_can_be_cancelled_and_not_retried(tmp_path: Path) -> None:
+    path = damaged(tmp_path, "UPDATE jobs SET scheduled_for = 1e300, due_wall = 1e300 WHERE position = 1")
+    with Ledger(path, clock=FakeClock()) as ledger:
+        job_id = ledger.jobs.page()[-1].job_id
+        assert ledger.jobs.counts()[JobStatus.QUEUED] == 2
+        assert ledger.jobs.request_cancel(job_id).status is JobStatus.FAILED
+        assert ledger.jobs.counts()[JobStatus.QUEUED] == 1
+        with pytest.raises(WrongState):
+            ledger.jobs.request_cancel(job_id)
+        with pytest.raises(DamagedJob, match="submit the story again"):
+            ledger.jobs.retry(job_id)
+
+
+def test_a_start_of_the_node_ends_damaged_jobs_that_wait(tmp_path: Path) -> None:
+    path = damaged(tmp_path, "UPDATE jobs SET scheduled_for = 1e300, due_wall = 1e300 WHERE position = 1")
+    with Ledger(path, clock=FakeClock()) as ledger:
+        ledger.attempts.recover()
+        assert ledger.jobs.counts()[JobStatus.FAILED] == 1
