@@ -291,6 +291,13 @@ class Video(Section):
     multipass: Literal["disabled", "qres", "fullres"] | None = Field(
         None, description="Passes over each frame, the first one at a quarter of its size or whole (NVENC)."
     )
+    session_wait: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds to wait for an NVENC session that the driver refuses; then auto takes the CPU, and an "
+        "encoder that is named fails (a node tries the job again, uncharged).",
+    )
     gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
     edit_list: bool = Field(
         False,

@@ -11,7 +11,8 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     codecs="h264,hevc,av1"                      what the cards encode; for av1, which they cannot, each picture is
     av1=PATH                                    that of this file, which `av1_picture` makes
     api=0xC2                                    the version of NVENC's API, here 12.2
-    name="NVIDIA GeForce RTX 4090"              the cards' name, to which their number is added
+    name="NVIDIA L4;NVIDIA T4"                  the cards' names; the last one is that of all further cards
+    busy="90,0"                                 the load of each card's encoders in percent, by NVML
     primary=1                                   the primary context is in use
 """
 
@@ -46,6 +47,7 @@ LIBRARIES: Final = {
 FLAGS: Final = (
     *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC"),
     *("-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
+    "-Wl,-z,nodelete",  # FFmpeg closes a library after each session, and the counts of its calls would begin again
 )
 
 
