@@ -74,17 +74,17 @@ class PrometheusMetrics(Metrics):
             registry=registry,
         )
         self._refused = Counter(
-            "video_pipeline_nvenc_refused_sessions_total",
+            "video_pipeline_encoder_refused_sessions_total",
             "NVENC sessions that the driver refused to finished videos.",
             registry=registry,
         )
         self._session_wait = Counter(
-            "video_pipeline_nvenc_wait_seconds_total",
+            "video_pipeline_encoder_session_wait_seconds_total",
             "Seconds that segments of finished videos waited for a session.",
             registry=registry,
         )
         self._lost_gpus = Counter(
-            "video_pipeline_nvenc_lost_gpus_total",
+            "video_pipeline_encoder_lost_gpus_total",
             "GPUs that failed during finished videos, whose segments others encoded.",
             registry=registry,
         )

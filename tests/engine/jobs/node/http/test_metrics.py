@@ -165,7 +165,7 @@ def test_sessions_and_gpus_of_finished_videos_are_counted() -> None:
             outcome="completed", seconds=1, encoder=encoder, encoder_fallback=fallback, encoder_sessions=given
         )
     found = values(metrics)
-    assert found["video_pipeline_nvenc_refused_sessions_total"] == 3
-    assert found["video_pipeline_nvenc_wait_seconds_total"] == 1.5
-    assert found["video_pipeline_nvenc_lost_gpus_total"] == 1
+    assert found["video_pipeline_encoder_refused_sessions_total"] == 3
+    assert found["video_pipeline_encoder_session_wait_seconds_total"] == 1.5
+    assert found["video_pipeline_encoder_lost_gpus_total"] == 1
     assert found['video_pipeline_encoder_fallbacks_total{kind="refused"}'] == 1
