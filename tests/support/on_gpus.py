@@ -32,7 +32,9 @@ def outcomes(driver: EmulatedDriver, cases: list[dict[str, Any]], **settings: An
 
 @contextmanager
 def _emulator(settings: dict[str, Any]) -> Iterator[None]:
-    names = {f"EMULATOR_{key.upper()}": str(value) for key, value in settings.items()}
+    names = {
+        key if key.isupper() else f"EMULATOR_{key.upper()}": str(value) for key, value in settings.items()
+    }
     os.environ.update(names)
     try:
         yield

@@ -26,7 +26,12 @@ import numpy as np
 
 import video_pipeline
 from video_pipeline.engine.errors import EncoderError
-from video_pipeline.engine.machine.cuda_devices import CudaDevice, driver_is_here, list_devices
+from video_pipeline.engine.machine.cuda_devices import (
+    NO_DEVICE,
+    CudaDevice,
+    driver_is_here,
+    list_devices,
+)
 from video_pipeline.engine.machine.gpus import nvenc_engines
 from video_pipeline.engine.render.encoders.base import EncoderSettings, FaultKind, find_fault, load_encoder
 from video_pipeline.engine.render.encoders.encode import encode_frames
@@ -78,7 +83,13 @@ def try_settings(settings: EncoderSettings) -> Trial:
     if found.silent:
         return Trial(False, found.reason, "machine", silent=True)
     if not found.devices:
-        return _try_apart(settings)  # FFmpeg says why
+        trial = _try_apart(settings)  # FFmpeg says why
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if not trial.works and visible is not None and NO_DEVICE in found.reason:
+            return replace(
+                trial, reason=f"CUDA_VISIBLE_DEVICES: got {visible!r}, which names no GPU of this machine"
+            )
+        return trial
     with ThreadPoolExecutor(TRIALS_AT_ONCE, "trial") as pool:
         trials = pool.map(lambda device: _try_apart(settings, gpu=device.index), found.devices)
         return _of_devices(tuple(zip(found.devices, trials, strict=True)))

@@ -179,6 +179,31 @@ def test_every_card_of_the_model_with_the_most_engines_encodes_and_the_others_ar
     )
 
 
+def test_whatever_is_missing_is_told_in_one_line_where_nvenc_was_asked_for_and_auto_goes_on(
+    driver: EmulatedDriver,
+) -> None:
+    faults = {
+        "CUDA could not be started: it sees no GPU": {"cards": 0},
+        "CUDA_VISIBLE_DEVICES: got '9', which names no GPU of this machine": {"CUDA_VISIBLE_DEVICES": "9"},
+        "the NVIDIA driver is too old for this FFmpeg: its NVENC API is 12.2": {"api": 0xC2},
+        "this GPU has no NVENC": {"faults": "OpenEncodeSessionEx=2"},
+        "CUDA could not be started: the driver's libraries and its kernel module": {"faults": "cuInit=803"},
+    }
+    cases = [
+        {"video": {"codec": codec, "session_wait": 0}, "emulator": settings}
+        for settings in faults.values()
+        for codec in ("h264_nvenc", "auto")
+    ]
+    found = outcomes(driver, cases)
+    for words, named, auto in zip(faults, found[::2], found[1::2], strict=True):
+        assert named["error"] == "UnavailableError", named
+        assert (
+            named["message"].splitlines()[0].startswith(f"encoder 'h264_nvenc' is not usable here: {words}")
+        ), named["message"]
+        assert auto["encoder"] == "libx264"
+        assert auto["reason"].startswith(f"h264_nvenc is not usable: {words}")
+
+
 @contextlib.contextmanager
 def session_taken(driver: EmulatedDriver) -> Iterator[subprocess.Popen[str]]:
     """Hold the only session that the driver allows, in another program, until it is killed."""
