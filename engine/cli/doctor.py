@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,16 +14,17 @@ from typing import Any
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.speech.service import load_speech_service
+from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.common.cache import open_cache
+from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import ffmpeg_programs, find_ffmpeg
-from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.compositors.choice import probe_compositor
-from video_pipeline.engine.render.encoders.choice import probe_encoder
+from video_pipeline.engine.render.compositors.choice import choose_compositor, probe_compositor
+from video_pipeline.engine.render.encoders.choice import choose_encoding, probe_encoder
 
 PACKAGES = (
     "av",
@@ -44,10 +46,12 @@ def examine(config: Config) -> dict[str, Any]:
     except InputError as error:
         chosen = None
         problems.append(str(error))
-    encoders = [probe_encoder(member.name) for member in ENCODERS.members]
+    encoders = [probe_encoder(member.name, config.video) for member in ENCODERS.members]
     if not any(probe.works for probe in encoders):
         problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
-    cards, why_none = gpus()
+    cards, why_none = examine_gpus(config.video)
+    auto, faults = _auto(config)
+    problems += faults
     cache: dict[str, Any] = {"folder": None}
     try:
         folder = config.cache_dir()
@@ -80,7 +84,8 @@ def examine(config: Config) -> dict[str, Any]:
         "encoders": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason} for probe in encoders
         ],
-        "gpus": [{"name": card.name, "driver": card.driver, "memory_mib": card.memory_mib} for card in cards],
+        "auto": auto,
+        "gpus": cards,
         "gpus_reason": why_none,
         "slots": asdict(default_slots(config)),
         "compositors": [
@@ -94,6 +99,28 @@ def examine(config: Config) -> dict[str, Any]:
         "cache": cache,
         "problems": problems,
     }
+
+
+def _auto(config: Config) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Return what `auto` takes, and what is wrong with a compositor or encoder that the configuration names."""
+    found: dict[str, dict[str, str]] = {}
+    faults: list[str] = []
+
+    def note(family: str, wanted: str, choose: Callable[[str], Selection]) -> None:
+        try:
+            chosen = choose("auto")
+            found[family] = {"name": chosen.name, "reason": chosen.reason}
+            if wanted != "auto":
+                choose(wanted)
+        except InputError as error:
+            faults.append(str(error))
+
+    def encoder(name: str) -> Selection:
+        return choose_encoding(config.video.model_copy(update={"codec": name}), session_wait=0).chosen_encoder
+
+    note("compositor", config.video.compositor, choose_compositor)
+    note("encoder", config.video.codec, encoder)
+    return found, faults
 
 
 def _version(package: str) -> str | None:
@@ -122,13 +149,15 @@ def as_text(found: dict[str, Any]) -> str:
     for encoder in found["encoders"]:
         lines.append(f"encoder       {mark(encoder['works'])} {encoder['name']}: {encoder['reason']}")
     for card in found["gpus"]:
-        lines.append(f"GPU           {card['name']}, driver {card['driver']}, {card['memory_mib']} MiB")
+        lines += gpu_lines(card)
     if not found["gpus"]:
         lines.append(f"GPU           {found['gpus_reason']}")
     for compositor in found["compositors"]:
         lines.append(
             f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
         )
+    for family, choice in found["auto"].items():
+        lines.append(f"auto          {family} {choice['name']}: {choice['reason']}")
     slots = found["slots"]
     jobs = "one job" if slots["slots"] == 1 else f"{slots['slots']} jobs"
     each = f"{slots['cores']} {'core' if slots['cores'] == 1 else 'cores'} each"

@@ -129,6 +129,11 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=HelpFormatter,
     )
     doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    doctor.add_argument(
+        "--probe",
+        action="store_true",
+        help="render one second with everything that works, and print its speed",
+    )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     schema = commands.add_parser(
         "schema",
@@ -290,7 +295,8 @@ def _compile(arguments: argparse.Namespace) -> int:
             plan_as_graphs,
         )
         from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
-        from video_pipeline.engine.plan import VideoPlan, choose_encoding, plan_captions, plan_timeline
+        from video_pipeline.engine.plan import VideoPlan, plan_captions, plan_timeline
+        from video_pipeline.engine.render.encoders.choice import choose_encoding
         from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)
@@ -321,10 +327,22 @@ def _compile(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.doctor import as_text, examine
+        from video_pipeline.engine.cli.doctor_probe import path_line, probe_paths
 
-    found = examine(configuration(arguments))
-    print(json.dumps(found, indent=2) if arguments.json else as_text(found))
-    return 1 if found["problems"] else 0
+    config = configuration(arguments)
+    found = examine(config)
+    if not arguments.json:
+        print(as_text(found), flush=True)
+    if arguments.probe:
+        found["probes"] = []
+        for path in probe_paths(found, config):
+            found["probes"].append(path)
+            if not arguments.json:
+                print(path_line(path), flush=True)
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    failed = any(not path["works"] for path in found.get("probes", ()))
+    return 1 if found["problems"] or failed else 0
 
 
 def _schema(arguments: argparse.Namespace) -> int:

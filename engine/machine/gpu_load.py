@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from video_pipeline.engine.machine.nvml import NVML_SECONDS, NvmlError, ask_nvml
+
 T = TypeVar("T")
 
 
@@ -14,6 +16,7 @@ class GpuLoad:
     """A GPU's current load. Ratios are 0 to 1; None is a value that this GPU does not report."""
 
     index: int
+    uuid: str | None
     name: str
     utilization: float | None
     encoder: float | None
@@ -22,40 +25,32 @@ class GpuLoad:
     memory_bytes: int | None
 
 
-def gpu_loads() -> tuple[GpuLoad, ...]:
-    """Return the load of every NVIDIA GPU; empty if NVML, its driver or a GPU is missing."""
+def gpu_loads(*, seconds: float = NVML_SECONDS) -> tuple[GpuLoad, ...]:
+    """Return the load of every NVIDIA GPU; empty if NVML, its driver or a GPU is missing or silent."""
     try:
-        import pynvml
-    except ImportError:
+        return ask_nvml(
+            lambda pynvml: tuple(_load(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())),
+            seconds=seconds,
+        )
+    except NvmlError:
         return ()
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        return tuple(_load(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError:
-        return ()
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def _load(pynvml: Any, index: int) -> GpuLoad:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-
-    def reported(query: Callable[[], T]) -> T | None:
+    def reported(query: Callable[[Any], T]) -> T | None:
         try:
-            return query()
-        except pynvml.NVMLError:  # not supported by this GPU
+            return query(pynvml.nvmlDeviceGetHandleByIndex(index))
+        except pynvml.NVMLError:  # not supported by this GPU, or the GPU is lost
             return None
 
-    memory = reported(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
+    memory = reported(pynvml.nvmlDeviceGetMemoryInfo)
     return GpuLoad(
         index=index,
-        name=str(reported(lambda: pynvml.nvmlDeviceGetName(handle)) or "unknown"),
-        utilization=reported(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
-        encoder=reported(lambda: pynvml.nvmlDeviceGetEncoderUtilization(handle)[0] / 100),
-        sessions=reported(lambda: int(pynvml.nvmlDeviceGetEncoderStats(handle)[0])),
+        uuid=reported(lambda handle: str(pynvml.nvmlDeviceGetUUID(handle))),
+        name=str(reported(pynvml.nvmlDeviceGetName) or "unknown"),
+        utilization=reported(lambda handle: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
+        encoder=reported(lambda handle: pynvml.nvmlDeviceGetEncoderUtilization(handle)[0] / 100),
+        sessions=reported(lambda handle: int(pynvml.nvmlDeviceGetEncoderStats(handle)[0])),
         memory_used_bytes=None if memory is None else int(memory.used),
         memory_bytes=None if memory is None else int(memory.total),
     )

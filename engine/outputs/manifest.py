@@ -57,11 +57,20 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice, its reason and its options."""
+    """A choice, its reason and its options; `log` is what FFmpeg says of preferred ones that do not work."""
 
     name: str
     reason: str
     options: Mapping[str, str | int | float] = field(default_factory=dict)
+    log: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderChoice(Choice):
+    """The encoder, and what happened to its sessions on GPUs; `fallback` as in Encoding."""
+
+    fallback: str | None = None
+    sessions: Mapping[str, Any] | None = None
 
 
 def story_sha256(story: Story) -> str:

@@ -15,6 +15,7 @@ from video_pipeline.engine.events import Stopwatch
 from video_pipeline.engine.outputs.frame_choice import FrameWatch, pick_frame
 from video_pipeline.engine.outputs.manifest import (
     Choice,
+    EncoderChoice,
     build_manifest,
     gather_inputs,
     versions,
@@ -153,7 +154,14 @@ def describe_render(
             overlays=[path for art in plan.frames.captions for path in art.pictures],
         ),
         versions=versions(ffmpeg=plan.frames.ffmpeg.version, video=files.path(outputs.video)),
-        encoder=Choice(encoder.name, encoder.reason, plan.encoding.settings.describe()),
+        encoder=EncoderChoice(
+            encoder.name,
+            encoder.reason,
+            plan.encoding.settings.describe(),
+            encoder.log,
+            fallback=plan.encoding.fallback,
+            sessions=rendered.sessions.as_dict() if plan.encoding.settings.gpu else None,
+        ),
         compositor=Choice(
             plan.frames.compositor.name, plan.frames.chosen_compositor.reason, {"workers": rendered.workers}
         ),

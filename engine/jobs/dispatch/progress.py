@@ -35,19 +35,20 @@ class ProgressMeter:
         part = event.done / event.total if event.total > 0 else 1.0
         self._percent = max(self._percent, low + (high - low) * min(1.0, part))
         now = self._now()
-        entered = event.stage != self._stage
+        drawn = event.done - event.cached
+        entered = event.stage != self._stage or drawn < self._first_drawn  # a render can begin again
         if entered:
             self._stage, self._stage_began = event.stage, now
-            self._first_drawn = event.done - event.cached
+            self._first_drawn = drawn
         elif now - self._reported < EVERY_SECONDS:
             return
         self._reported = now
         fps = None
         eta = None
         rendering = now - self._stage_began
-        drawn = event.done - event.cached - self._first_drawn
-        if event.stage == "render" and rendering > 0.2 and drawn > 0:
-            fps = drawn / rendering
+        count = drawn - self._first_drawn
+        if event.stage == "render" and rendering > 0.2 and count > 0:
+            fps = count / rendering
             eta = (event.total - event.done) / fps
         self._report(
             {

@@ -130,7 +130,10 @@ def test_help_has_examples_for_every_command() -> None:
     ("options", "message"),
     [
         (["--encoder", "h264_nvenc"], "--encoder: got 'h264_nvenc', which is not usable here: "),
-        (["--encoder", "x265"], "--encoder: got 'x265'; allowed: 'auto', 'h264_nvenc' or 'libx264'"),
+        (
+            ["--encoder", "x265"],
+            "--encoder: got 'x265'; allowed: 'auto', 'h264_nvenc', 'libx264', 'hevc_nvenc' or 'av1_nvenc'",
+        ),
         (
             ["--compositor", "cuda"],
             "--compositor: got 'cuda', which is not usable here: it is not part of this version; allowed on this machine: auto, ",
