@@ -60,7 +60,10 @@ def test_a_gpu_that_has_no_encoder_for_a_codec_is_told_by_the_codecs_name(
 ) -> None:
     done = rendered(driver, tmp_path, "--encoder", "av1_nvenc", "--no-cache")
     assert done.returncode == 2, done.stderr
-    assert "encoder 'av1_nvenc' is not usable here: this GPU has no encoder for this codec" in done.stderr
+    assert (
+        "--encoder: got 'av1_nvenc', which is not usable here: this GPU has no encoder for this codec"
+        in done.stderr
+    )
     assert "Codec not supported" in done.stderr
 
 

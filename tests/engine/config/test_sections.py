@@ -72,6 +72,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "video.bf": Whole(0, 16),
     "video.refs": Whole(1, 16),
     "video.lookahead": Whole(0, 250),
+    "video.session_wait": Number(0, 3600),
     "video.default_duration": Number(0, 36_000, above=True),
     "video.zoompan_oversample": Whole(1, 8),
     "images.max_retries": Whole(0, 100),

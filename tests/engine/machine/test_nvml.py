@@ -37,9 +37,9 @@ def test_every_gpu_is_listed_but_one_that_is_lost(driver: EmulatedDriver) -> Non
 
 
 def test_the_reason_is_said_where_there_is_none(driver: EmulatedDriver) -> None:
-    assert listed(driver, cards=0) == ([], "the driver reports no GPU")
+    assert listed(driver, cards=0) == ([], "the NVIDIA driver reports no GPU")
     assert "Driver Not Loaded" in listed(driver, faults="nvmlInitWithFlags=9")[1]
-    assert listed(driver, without=["libnvidia-ml.so.1"])[1].startswith("NVML: ")
+    assert listed(driver, without=["libnvidia-ml.so.1"])[1].startswith("no NVIDIA driver answers (NVML ")
 
 
 def test_nvml_that_hangs_is_asked_once_and_waited_for_no_longer_than_the_bound(

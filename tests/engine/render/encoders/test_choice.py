@@ -125,7 +125,10 @@ def test_an_encoder_asked_for_by_name_that_lacks_something_is_an_error(driver: E
     assert "every NVENC session" in lost["message"]
     assert "OpenEncodeSessionEx failed: incompatible client key (21)" in lost["message"]
     assert (uhq["error"], uhq["kind"]) == ("ConfigError", "permanent")
-    assert uhq["message"] == "video.tune: got 'uhq'; allowed with h264_nvenc: hq, ll, ull, lossless"
+    assert (
+        uhq["message"]
+        == "video.tune: got 'uhq' (did you mean 'hq'?); allowed with h264_nvenc: hq, ll, ull, lossless"
+    )
     assert (small["error"], small["kind"]) == ("UnavailableError", "permanent")
     assert "Height 1920 exceeds 1024" in small["message"]
 
@@ -198,7 +201,9 @@ def test_whatever_is_missing_is_told_in_one_line_where_nvenc_was_asked_for_and_a
     for words, named, auto in zip(faults, found[::2], found[1::2], strict=True):
         assert named["error"] == "UnavailableError", named
         assert (
-            named["message"].splitlines()[0].startswith(f"encoder 'h264_nvenc' is not usable here: {words}")
+            named["message"]
+            .splitlines()[0]
+            .startswith(f"video.codec: got 'h264_nvenc', which is not usable here: {words}")
         ), named["message"]
         assert auto["encoder"] == "libx264"
         assert auto["reason"].startswith(f"h264_nvenc is not usable: {words}")

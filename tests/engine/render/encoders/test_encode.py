@@ -86,7 +86,11 @@ def test_slower_x264_presets_never_stand_for_faster_ones_of_nvenc() -> None:
     ("encoder", "video", "message"),
     [
         ("libx264", {"preset": "p4"}, r"video\.preset: got 'p4'; allowed with libx264: ultrafast, .*placebo"),
-        ("libx264", {"preset": "fastest"}, r"video\.preset: got 'fastest'; allowed with libx264: ultrafast"),
+        (
+            "libx264",
+            {"preset": "fastest"},
+            r"video\.preset: got 'fastest' \(did you mean 'faster'\?\); allowed with libx264: ultrafast",
+        ),
         ("libx264", {"tune": "hq"}, r"video\.tune: got 'hq'; allowed with libx264: film, animation"),
         ("h264_nvenc", {"preset": "p8"}, r"video\.preset: got 'p8'; allowed with h264_nvenc: p1, .*p7"),
         ("h264_nvenc", {"tune": "film"}, r"video\.tune: got 'film'; allowed with h264_nvenc: hq"),
