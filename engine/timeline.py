@@ -53,7 +53,8 @@ class Footage:
     if they are not BT.709. In an `interlaced` clip, the frames with the interlaced flag are deinterlaced. If only the
     container marks the clip as interlaced, `first_field` is the field that comes first, and all frames are
     deinterlaced. A `transparent` clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that returns its
-    transparency if the usual one does not. ffmpeg starts the clip's time at `ffmpeg_zero` on that axis.
+    transparency if the usual one does not. ffmpeg starts the clip's time at `ffmpeg_zero` on that axis. `exact_pix_fmt` is
+    the pixel format if a GPU's decoder gives the same pixels as the CPU's.
     """
 
     path: Path
@@ -76,6 +77,7 @@ class Footage:
     transparent: bool = False
     alpha_decoder: str | None = None
     ffmpeg_zero: Seconds = Fraction(0)
+    exact_pix_fmt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from video_pipeline.engine.common.input_files import (
     why_not_opened,
 )
 from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.machine.hwaccel import EXACT_CODECS, EXACT_FORMATS
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
@@ -182,6 +183,7 @@ def _cut_out(
         transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
         alpha_decoder=alpha_decoder,
         ffmpeg_zero=_ffmpeg_zero(container, stream, demuxer),
+        exact_pix_fmt=_exact_pix_fmt(codec, frame, plain=seekable and len(last.sizes_px) <= 1),
     )
     sound = Sound(path.absolute(), file.sha256, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
@@ -221,6 +223,12 @@ def _first_as_last(container: av.container.InputContainer, frame: av.VideoFrame)
     if frame.pts is not None and frame.time_base:
         begins = max(begins, frame.pts * frame.time_base - axis_start(container))
     return LastFrame(begins, begins)
+
+
+def _exact_pix_fmt(codec: str, frame: av.VideoFrame, *, plain: bool) -> str | None:
+    """Return a clip's pixel format if every decoder gives the same pixels: for `plain` clips of some codecs."""
+    exact = plain and codec in EXACT_CODECS and frame.format.name in EXACT_FORMATS
+    return frame.format.name if exact else None
 
 
 def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]:

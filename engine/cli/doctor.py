@@ -23,6 +23,7 @@ from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import ffmpeg_programs, find_ffmpeg
+from video_pipeline.engine.machine.hwaccel import try_hwaccel
 from video_pipeline.engine.render.compositors.choice import choose_compositor, probe_compositor
 from video_pipeline.engine.render.encoders.choice import choose_encoding, probe_encoder
 
@@ -84,6 +85,7 @@ def examine(config: Config) -> dict[str, Any]:
         "encoders": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason} for probe in encoders
         ],
+        "hwaccel": asdict(try_hwaccel(chosen)) if chosen else None,
         "auto": auto,
         "gpus": cards,
         "gpus_reason": why_none,
@@ -148,6 +150,9 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"              {program['version'].split(' Copyright')[0]}")
     for encoder in found["encoders"]:
         lines.append(f"encoder       {mark(encoder['works'])} {encoder['name']}: {encoder['reason']}")
+    if found["hwaccel"]:
+        decoding = found["hwaccel"]
+        lines.append(f"decoder       {mark(decoding['works'])} cuda (video clips): {decoding['reason']}")
     for card in found["gpus"]:
         lines += gpu_lines(card)
     if not found["gpus"]:

@@ -327,6 +327,11 @@ class Video(Section):
     proxy: bool = Field(
         False, description="Render at half the width and height; --proxy sets it, with the fastest preset."
     )
+    hwaccel: Literal["auto", "cuda", "none"] = Field(
+        "auto",
+        description="Decode video clips on an NVIDIA GPU (NVDEC): auto if that gives the CPU's pixels, cuda: an error if "
+        "it does not work, none: never.",
+    )
     motion: Literal["auto", "perspective", "zoompan"] = Field(
         "auto", description="FFmpeg filter that moves the camera; auto prefers subpixel perspective."
     )

@@ -65,13 +65,17 @@ ANSWER_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class FfmpegProgram:
-    """An ffmpeg program: its path, version line, filters and decoders, and how it was found (`origin`)."""
+    """An ffmpeg program: its path, version line, filters and decoders, and how it was found (`origin`).
+
+    `hwaccel` is FFmpeg's name of the acceleration with which it decodes video clips, or None.
+    """
 
     path: Path
     version: str
     filters: frozenset[str]
     origin: str
     decoders: frozenset[str] = frozenset()
+    hwaccel: str | None = None
 
     @property
     def missing(self) -> frozenset[str]:

@@ -163,7 +163,9 @@ def describe_render(
             sessions=rendered.sessions.as_dict() if plan.encoding.settings.gpu else None,
         ),
         compositor=Choice(
-            plan.frames.compositor.name, plan.frames.chosen_compositor.reason, {"workers": rendered.workers}
+            plan.frames.compositor.name,
+            plan.frames.chosen_compositor.reason,
+            {"workers": rendered.workers, "hwaccel": plan.frames.ffmpeg.hwaccel or "none"},
         ),
         audio=_sound_fields(plan, sound),
         warnings=(*plan.frames.warnings, *rendered.warnings),

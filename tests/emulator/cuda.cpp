@@ -91,8 +91,9 @@ API Result cuDeviceComputeCapability(int* major, int* minor, int card) {
   return kOk;
 }
 API Result cuDeviceGetAttribute(int* value, int attribute, int) {
-  constexpr int kMajor = 75, kMinor = 76, kUnified = 41;
-  *value = attribute == kMajor ? 8 : attribute == kMinor ? 9 : attribute == kUnified ? 1 : 0;
+  constexpr int kMajor = 75, kMinor = 76, kUnified = 41, kTextureAlignment = 14;
+  *value = attribute == kMajor ? 8 : attribute == kMinor ? 9 : attribute == kUnified ? 1
+           : attribute == kTextureAlignment ? 512 : 0;
   return kOk;
 }
 API Result cuDeviceGetUuid(void* uuid, int card) {

@@ -40,6 +40,7 @@ LIBRARIES: Final = {
     "libcuda.so.1": ("cuda.cpp",),
     "libnvidia-encode.so.1": ("nvenc.cpp",),
     "libnvidia-ml.so.1": ("nvml.cpp",),
+    "libnvcuvid.so.1": ("cuvid.cpp",),
     "old/libcuda.so.1": ("cuda.cpp", "-DEMULATE_OLD_DRIVER"),
 }
 """What each library is built from; the old one lacks a name that FFmpeg looks for."""

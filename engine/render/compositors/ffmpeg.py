@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +12,15 @@ from typing import Any, ClassVar, Final
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
+from video_pipeline.engine.machine.hwaccel import try_hwaccel
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.footage_graph import draw_footage
-from video_pipeline.engine.render.compositors.raw_frames import Children, read_frames
+from video_pipeline.engine.render.compositors.raw_frames import (
+    Children,
+    read_frames,
+    read_frames_of_gpu,
+)
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import (
     MAX_SEGMENT_SECONDS,
@@ -79,6 +84,10 @@ class FfmpegCompositor:
     converter: Converter = "zscale"
     decoders: frozenset[str] = frozenset()
     version: str = ""
+    hwaccel: str | None = None
+    """FFmpeg's acceleration for decoding video clips; the graphs that `compile` prints have none."""
+    on_gpu: bool = False
+    """Whether this object's graphs use it."""
     name: ClassVar[str] = "ffmpeg"
 
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> FfmpegCompositor:
@@ -111,10 +120,35 @@ class FfmpegCompositor:
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
         """Yield each frame of a range; each overwrites the array of the one before. Raises SubprocessError."""
-        size_px = (self.timeline.width_px, self.timeline.height_px)
-        argv = self.frames_command(wanted, threads=threads)
         clips = [clip for clip in self.timeline.clips if clip.frames.intersection(wanted)]
-        yield from read_frames(argv, wanted, size_px=size_px, children=children, clips=clips)
+
+        def command(compositor: FfmpegCompositor) -> list[str]:
+            return compositor.frames_command(wanted, threads=threads)
+
+        yield from self._read(command, wanted, clips, children)
+
+    def _read(
+        self,
+        command: Callable[[FfmpegCompositor], list[str]],
+        wanted: FrameRange,
+        clips: Sequence[Clip],
+        children: Children,
+    ) -> Generator[Buffer, None, None]:
+        """Yield the frames of a command; if decoding on the GPU fails, of the same command without it."""
+        size_px = (self.timeline.width_px, self.timeline.height_px)
+        drawn = read_frames(command(self), wanted, size_px=size_px, children=children, clips=clips)
+        if any(isinstance(clip.source, Footage) and self._accelerates(clip.source) for clip in clips):
+            on_gpu = command(replace(self, on_gpu=True))
+            drawn = read_frames_of_gpu(
+                on_gpu, wanted, size_px=size_px, children=children, clips=clips, otherwise=drawn
+            )
+        yield from drawn
+
+    def _accelerates(self, footage: Footage) -> bool:
+        """Return whether a clip's frames are decoded on the GPU."""
+        return (
+            self.hwaccel is not None and footage.exact_pix_fmt is not None and try_hwaccel(self.program).works
+        )
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
         """Return the filter that moves a clip's camera, or None if the camera is fixed."""
@@ -148,16 +182,20 @@ class FfmpegCompositor:
         self, clip: Clip, span: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
         """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
-        argv = self._raw_command(self._clip(clip, span), span, threads=threads)
-        size_px = (self.timeline.width_px, self.timeline.height_px)
-        yield from read_frames(argv, span, size_px=size_px, children=children, clips=[clip])
+
+        def command(compositor: FfmpegCompositor) -> list[str]:
+            return compositor._raw_command(compositor._clip(clip, span), span, threads=threads)
+
+        yield from self._read(command, span, [clip], children)
 
     def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
+        # Without xerror, the frames that a lost GPU does not decode would show the one before them.
+        strict = ("-xerror",) if self.on_gpu else ()
         return argv(
             self.program,
             [stream],
             "pipe:1",
-            global_options=(*GLOBAL_OPTIONS, "-filter_complex_threads", str(threads)),
+            global_options=(*GLOBAL_OPTIONS, *strict, "-filter_complex_threads", str(threads)),
             f="rawvideo",
             pix_fmt=PIX_FMT,
             fps_mode="passthrough",
@@ -239,6 +277,7 @@ class FfmpegCompositor:
                 fps=self.timeline.fps,
                 converter=self.converter,
                 decoders=self.decoders,
+                hwaccel=self.hwaccel if self.on_gpu and self._accelerates(clip.source) else None,
             )
         else:
             stream = self._still(clip, clip.source, span)
@@ -442,6 +481,7 @@ def open_graphs(
         converter=_converter(ffmpeg),
         decoders=ffmpeg.decoders,
         version=ffmpeg.version,
+        hwaccel=ffmpeg.hwaccel,
     )
 
 

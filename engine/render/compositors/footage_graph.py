@@ -9,7 +9,14 @@ from typing import Any
 from video_pipeline.engine.assets.formats import INDEXED_DEMUXERS
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import FrameRange, frame_time
-from video_pipeline.filters.color import Converter, convert_to_bt709, on_black, scale_each, scale_to_bt709
+from video_pipeline.filters.color import (
+    Converter,
+    convert_to_bt709,
+    on_black,
+    scale_each,
+    scale_to_bt709,
+    to_pix_fmt,
+)
 from video_pipeline.filters.crop import crop
 from video_pipeline.filters.fit import compose_fit
 from video_pipeline.filters.frames import trim
@@ -26,10 +33,11 @@ def draw_footage(
     fps: Fraction,
     converter: Converter,
     decoders: frozenset[str],
+    hwaccel: str | None = None,
 ) -> Stream:
     """Return frames `span` of a clip's footage, counted from the clip's first frame, fitted into the canvas.
 
-    `decoders` are those of the ffmpeg program. The file is sought by whole seconds, so that the frame grid never
+    `decoders` are those of the ffmpeg program, and `hwaccel` is its acceleration for decoding this clip. The file is sought by whole seconds, so that the frame grid never
     shifts.
     """
     step = fps.denominator  # this many seconds hold a whole number of frames
@@ -42,7 +50,7 @@ def draw_footage(
     wanted = footage.start + skipped_seconds
     if footage.last_frame is not None:
         wanted = min(wanted, footage.last_frame)  # do not seek past the frame that is held
-    stream = _seek_to(footage, wanted, decoders)
+    stream = _seek_to(footage, wanted, decoders, hwaccel)
     if footage.first_field is not None:
         stream = stream.filter("setfield", footage.first_field)
     if footage.interlaced or footage.first_field is not None:
@@ -79,7 +87,7 @@ def draw_footage(
     return scale_to_bt709(stream, width_px=canvas_px[0], height_px=canvas_px[1])
 
 
-def _seek_to(footage: Footage, wanted: Fraction, decoders: frozenset[str]) -> Stream:
+def _seek_to(footage: Footage, wanted: Fraction, decoders: frozenset[str], hwaccel: str | None) -> Stream:
     """Open a clip and make `wanted` its time 0."""
     options: dict[str, Any] = {}
     # An accurate seek would drop the frame on screen at the start; the fps filter needs it, before time 0.
@@ -90,7 +98,13 @@ def _seek_to(footage: Footage, wanted: Fraction, decoders: frozenset[str]) -> St
         options["reinit_filter"] = 0
     if footage.alpha_decoder in decoders:
         options["c:v"] = footage.alpha_decoder
+    if hwaccel is not None:
+        options["hwaccel"] = hwaccel
     stream = open_input(footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options)
+    if hwaccel is not None and footage.exact_pix_fmt is not None:
+        stream = to_pix_fmt(
+            stream, footage.exact_pix_fmt
+        )  # a GPU's decoder gives the same pixels in another layout
     if not seeks:
         shift = float(wanted - footage.ffmpeg_zero)
         stream = stream.filter("setpts", f"PTS{'+' if shift < 0 else '-'}{abs(shift):.9f}/TB")
