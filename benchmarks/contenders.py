@@ -22,8 +22,7 @@ from benchmarks.handwritten import zoompan_video_argv
 from benchmarks.measure import measure
 from benchmarks.workload import BUILD, Workload
 from video_pipeline.engine.config.sections import Video
-from video_pipeline.engine.render.encoders.base import encoder_settings
-from video_pipeline.engine.render.encoders.choice import load_encoder
+from video_pipeline.engine.render.encoders.base import encoder_settings, load_encoder
 
 GOP_SECONDS = 2
 """The engine's default keyframe interval; contenders that have such an option get it too."""

@@ -13,7 +13,8 @@ PipelineError                  base of all; carries `details` for programs
 │   └── FileChangedError       a file changed while a render used it
 ├── RenderingError             composing, encoding or writing failed
 │   ├── CancelledError         the render was asked to stop
-│   └── SubprocessError        with argv, exit status and the last lines of a child process
+│   ├── SubprocessError        with argv, exit status and the last lines of a child process
+│   └── EncoderError           with FFmpeg's last lines
 ├── NodeError                  a render node refused a request; `code` is the protocol's word for why
 │   ├── UnreachableError       no answer in time
 │   ├── AccessError            the node rejected this client's keys, or has another key than expected
@@ -123,6 +124,23 @@ class SubprocessError(RenderingError):
         if tail:
             message += "\n  " + "\n  ".join(tail)
         super().__init__(message, argv=list(argv), returncode=returncode, stderr_tail=tail)
+
+
+class EncoderError(RenderingError):
+    """An encoder failed: `what` says how, and the message ends with FFmpeg's last lines, which `log` holds.
+
+    With `machine` the fault is the machine's, such as a lost GPU, and the same settings may work later.
+    """
+
+    def __init__(self, what: str, *, log: Sequence[str], machine: bool = False, **details: Any) -> None:
+        if isinstance(log, str) or not isinstance(log, Sequence):
+            raise TypeError(f"log: got {log!r}; allowed: a list of text")
+        tail = [line for line in map(str, log) if line.strip()][-12:]
+        message = "\n  ".join([str(what), *tail])
+        super().__init__(message, log=tail, machine=machine, **details)
+        self.what = what
+        self.log = tail
+        self.machine = machine
 
 
 class NodeError(PipelineError):

@@ -154,6 +154,8 @@ def render_story(
                 logger.warning(warning)
             chosen = plan.encoding.chosen_encoder
             logger.info("encoder %s (%s)", chosen.name, chosen.reason)
+            for line in chosen.log:
+                logger.info("%s", line)
             result = _produce(
                 plan,
                 outputs,

@@ -1,7 +1,7 @@
 """Decide everything before a frame is drawn.
 
-`plan_timeline` makes the assets and lays them out in time, `plan_captions` draws the captions, and
-`choose_encoding` decides how frames are encoded. `plan_video` is all three.
+`plan_timeline` makes the assets and lays them out in time, and `plan_captions` draws the captions. `plan_video` is
+both, after `choose_encoding` has decided how frames are encoded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.compose import compose
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
@@ -31,8 +30,7 @@ from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffm
 from video_pipeline.engine.render.captions.draw import CaptionArt, draw_captions, plainer_captions
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.choice import choose_compositor, load_compositor
-from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.encoders.choice import choose_encoder, load_encoder
+from video_pipeline.engine.render.encoders.choice import Encoding, choose_encoding
 from video_pipeline.engine.story import Story, story_scenes
 from video_pipeline.engine.story.asset_fields import NO_WATERMARK
 from video_pipeline.engine.timeline import Timeline, Watermark
@@ -60,25 +58,11 @@ class FramePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
-    """How frames are encoded: the encoder, why it was chosen, and its settings."""
-
-    chosen_encoder: Selection
-    settings: EncoderSettings
-
-
-@dataclass(frozen=True, slots=True)
 class VideoPlan:
     """Everything that is decided before a frame is drawn and encoded."""
 
     frames: FramePlan
     encoding: Encoding
-
-
-def choose_encoding(video: Video) -> Encoding:
-    """Return the encoder and its settings; raise UnavailableError or ConfigError naming what is wrong."""
-    chosen = choose_encoder(video.codec)
-    return Encoding(chosen, encoder_settings(load_encoder(chosen.name), video))
 
 
 def plan_timeline(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.emulator import EmulatedDriver, NotBuiltError, build
+
 
 def pytest_configure() -> None:
     """Take Ctrl-C as a terminal gives it: a run begun with `&` in a script ignores it, and so would its children."""
@@ -24,3 +26,20 @@ def _own_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("VIDEO_OUTPUT_PATH", "MAX_CONCURRENT_JOBS", "REDIS_URL", "VIDEO_PIPELINE_FFMPEG"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("CACHE_PATH", str(session_cache))
+
+
+@pytest.fixture(scope="session")
+def driver_libraries() -> Path:
+    """The folder of the emulated driver's libraries, built at first use."""
+    try:
+        return build()
+    except NotBuiltError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def driver(driver_libraries: Path, tmp_path: Path) -> EmulatedDriver:
+    """An emulated machine with NVIDIA GPUs, for child processes."""
+    state = tmp_path / "emulated"
+    state.mkdir()
+    return EmulatedDriver(driver_libraries, state)

@@ -44,7 +44,7 @@ def examine(config: Config) -> dict[str, Any]:
     except InputError as error:
         chosen = None
         problems.append(str(error))
-    encoders = [probe_encoder(member.name) for member in ENCODERS.members]
+    encoders = [probe_encoder(member.name, config.video) for member in ENCODERS.members]
     if not any(probe.works for probe in encoders):
         problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
     cards, why_none = gpus()

@@ -271,7 +271,8 @@ def _compile(arguments: argparse.Namespace) -> int:
             plan_as_data,
             plan_as_graphs,
         )
-        from video_pipeline.engine.plan import VideoPlan, choose_encoding, plan_captions, plan_timeline
+        from video_pipeline.engine.plan import VideoPlan, plan_captions, plan_timeline
+        from video_pipeline.engine.render.encoders.choice import choose_encoding
         from video_pipeline.engine.story import load_story
 
     config = configuration(arguments)

@@ -15,37 +15,53 @@ from video_pipeline.engine.errors import UnavailableError
 
 PACKAGE = "video_pipeline.engine"
 
+LOG_LINES = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One member of a family: its name in the configuration, what it does, and what it needs to work.
 
     `record` is the object that implements it, as `module:NAME` below `video_pipeline.engine`; None for a
-    name that is reserved and not implemented in this version.
+    name that is reserved and not implemented in this version. One that is `by_name_only` is never taken by `auto`.
     """
 
     name: str
     summary: str
     needs: str
     record: str | None
+    by_name_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a member works on this machine, and why or why not. `log` holds program output that explains it."""
+    """Whether a member works on this machine, and why or why not. `log` holds program output that explains it.
+
+    With `machine` it may work later, such as when another program has ended.
+    """
 
     name: str
     works: bool
     reason: str
     log: str = ""
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The member that a render uses, and why. The selection is made once, before rendering."""
+    """The member that a render uses, and why. The selection is made once, before rendering.
+
+    `log` has the program output of preferred members that do not work here.
+    """
 
     name: str
     reason: str
+    log: tuple[str, ...] = ()
+
+
+def last_lines(log: str) -> list[str]:
+    """Return the last lines of a program's output that say anything."""
+    return [line.strip() for line in log.splitlines() if line.strip()][-LOG_LINES:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +115,35 @@ class Family:
         """
         if wanted == "auto":
             skipped: list[str] = []
+            log: list[str] = []
             for member in self.members:
+                if member.by_name_only:
+                    continue
                 found = probe(member.name)
                 if found.works:
-                    return Selection(found.name, "; ".join(skipped) or found.reason)
+                    return Selection(found.name, "; ".join(skipped) or found.reason, tuple(log))
                 if member.record is not None:
                     skipped.append(f"{member.name} is not usable: {found.reason}")
+                    log += [f"{member.name}: {line}" for line in last_lines(found.log)]
             raise UnavailableError(f"no {self.kind} is usable here: {'; '.join(skipped)}")
         self.member(wanted)
         found = probe(wanted)
         if found.works:
             return Selection(wanted, "asked for by name")
         usable = [
-            member.name for member in self.members if member.name != wanted and probe(member.name).works
+            member.name
+            for member in self.members
+            if member.name != wanted and not member.by_name_only and probe(member.name).works
         ]
-        detail = f"\n  {found.log.strip().splitlines()[0]}" if found.log.strip() else ""
+        lines = last_lines(found.log)
         raise UnavailableError(
-            f"{self.kind} {wanted!r} is not usable here: {found.reason}; "
-            f"allowed on this machine: {', '.join(['auto', *usable])}{detail}"
+            "\n  ".join(
+                [
+                    f"{self.kind} {wanted!r} is not usable here: {found.reason}; "
+                    f"allowed on this machine: {', '.join(['auto', *usable])}",
+                    *lines,
+                ]
+            ),
+            log=lines,
+            machine=found.machine,
         )

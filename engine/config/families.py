@@ -38,6 +38,20 @@ ENCODERS: Final = Family(
             "render.encoders.nvenc:H264_NVENC",
         ),
         Member("libx264", "H.264 on the processor", "PyAV only", "render.encoders.x264:LIBX264"),
+        Member(
+            "hevc_nvenc",
+            "an NVIDIA GPU's HEVC encoder",
+            "a GPU with NVENC",
+            "render.encoders.nvenc:HEVC_NVENC",
+            by_name_only=True,
+        ),
+        Member(
+            "av1_nvenc",
+            "an NVIDIA GPU's AV1 encoder",
+            "a GPU with NVENC for AV1",
+            "render.encoders.nvenc:AV1_NVENC",
+            by_name_only=True,
+        ),
     ),
 )
 

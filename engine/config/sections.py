@@ -121,11 +121,15 @@ CAP_MIN = 400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateControl:
-    """Either a constant quality, `crf`, with an optional cap in bits per second, or an average `bitrate`."""
+    """Either a constant quality, `crf`, or an average `bitrate`, each with an optional cap in bits per second.
+
+    `buffer_bits` is the size of the buffer over which the cap holds, if it was asked for.
+    """
 
     crf: float | None = None
     bitrate: str | None = None
     max_bit_rate: int | None = None
+    buffer_bits: int | None = None
 
 
 class Section(BaseModel):
@@ -246,7 +250,7 @@ class Video(Section):
 
     fps: FrameRate = Field(Fraction(30), description="Frames per second, 24 to 60.")
     codec: EncoderName = Field(
-        "auto", description=f"Encoder: {ENCODERS.summary()}; auto takes the first that works."
+        "auto", description=f"Encoder: {ENCODERS.summary()}; auto takes the first H.264 one that works."
     )
     audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
     bitrate: Bitrate | None = Field(
@@ -260,11 +264,33 @@ class Video(Section):
     )
     max_bitrate: Bitrate | None = Field(
         None,
-        description="Cap on constant quality; null: none with an explicit crf, otherwise 8 Mbit/s at "
+        description="Cap on the bit rate; null: none with an explicit crf or bitrate, otherwise 8 Mbit/s at "
         "1080x1920 and 30 fps, in proportion for other sizes and rates.",
+    )
+    bufsize: Bitrate | None = Field(
+        None, description="Bits of the buffer over which max_bitrate holds; null: those of two seconds."
     )
     preset: str = Field("veryfast", description="x264 preset, or p1 … p7 for NVENC.")
     tune: str | None = Field(None, description="x264 or NVENC tune.")
+    bf: int | None = Field(
+        None,
+        ge=0,
+        le=16,
+        description="B-frames in a row; null: the preset's, 2 for NVENC if the GPU has them.",
+    )
+    refs: int | None = Field(None, ge=1, le=16, description="Reference frames; null: the preset's.")
+    lookahead: int | None = Field(
+        None,
+        ge=0,
+        le=250,
+        description="Frames that the rate control looks ahead; null: the preset's, none for NVENC.",
+    )
+    aq: Literal["none", "spatial", "temporal", "both"] | None = Field(
+        None, description="Adaptive quantisation; null: the preset's, spatial for NVENC."
+    )
+    multipass: Literal["disabled", "qres", "fullres"] | None = Field(
+        None, description="Passes over each frame, the first one at a quarter of its size or whole (NVENC)."
+    )
     gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
     edit_list: bool = Field(
         False,
@@ -300,16 +326,27 @@ class Video(Section):
             raise ValueError(f"size {self.size[0]}x{self.size[1]}: both sides must be even for H.264 4:2:0")
         return self
 
+    @model_validator(mode="after")
+    def _cap_above_average(self) -> Self:
+        if self.crf is not None or self.bitrate is None or self.max_bitrate is None:
+            return self
+        if parse_bit_rate(self.max_bitrate) < parse_bit_rate(self.bitrate):
+            raise ValueError(
+                f"max_bitrate: got {self.max_bitrate!r}; it must not be below bitrate, {self.bitrate!r}"
+            )
+        return self
+
     def rate_control(self) -> RateControl:
         """Return the configured quality or bit rate, or the default quality with its cap."""
         cap = parse_bit_rate(self.max_bitrate) if self.max_bitrate is not None else None
+        buffer = parse_bit_rate(self.bufsize) if self.bufsize is not None else None
         if self.crf is not None:
-            return RateControl(crf=self.crf, max_bit_rate=cap)
+            return RateControl(crf=self.crf, max_bit_rate=cap, buffer_bits=buffer)
         if self.bitrate is not None:
-            return RateControl(bitrate=self.bitrate)
+            return RateControl(bitrate=self.bitrate, max_bit_rate=cap, buffer_bits=buffer)
         width, height = self.canvas_px()
         by_size = max(CAP_MIN, round(width * height * self.fps * CAP_BITS_PER_PIXEL))
-        return RateControl(crf=DEFAULT_CRF, max_bit_rate=cap or by_size)
+        return RateControl(crf=DEFAULT_CRF, max_bit_rate=cap or by_size, buffer_bits=buffer)
 
     def canvas_px(self) -> tuple[int, int]:
         """Return the frame's width and height in pixels, both even; a proxy's are half the video's."""

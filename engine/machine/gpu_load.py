@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from video_pipeline.engine.machine.nvml import NvmlError, ask_nvml
+
 T = TypeVar("T")
 
 
@@ -23,21 +25,13 @@ class GpuLoad:
 
 
 def gpu_loads() -> tuple[GpuLoad, ...]:
-    """Return the load of every NVIDIA GPU; empty if NVML, its driver or a GPU is missing."""
+    """Return the load of every NVIDIA GPU; empty if NVML, its driver or a GPU is missing or silent."""
     try:
-        import pynvml
-    except ImportError:
+        return ask_nvml(
+            lambda pynvml: tuple(_load(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+        )
+    except NvmlError:
         return ()
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        return tuple(_load(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError:
-        return ()
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def _load(pynvml: Any, index: int) -> GpuLoad:

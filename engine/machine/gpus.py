@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from video_pipeline.engine.machine.nvml import NvmlError, ask_nvml
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +20,24 @@ class Gpu:
 def gpus() -> tuple[tuple[Gpu, ...], str]:
     """Return the NVIDIA GPUs, and if there are none, the reason."""
     try:
-        import pynvml
-    except ImportError:
-        return (), "nvidia-ml-py is not installed (pip install 'video-pipeline[cuda]')"
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return (), f"NVML: {error}"
-    try:
-        driver = str(pynvml.nvmlSystemGetDriverVersion())
-        found = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
+        found = ask_nvml(_list_gpus)
+    except NvmlError as error:
+        return (), str(error)
+    return found, "" if found else "the driver reports no GPU"
+
+
+def _list_gpus(pynvml: Any) -> tuple[Gpu, ...]:
+    """Return the GPUs that answer: one that is lost is left out, unless none is left."""
+    driver = str(pynvml.nvmlSystemGetDriverVersion())
+    found: list[Gpu] = []
+    silent: list[Exception] = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) // 2**20
             found.append(Gpu(str(pynvml.nvmlDeviceGetName(handle)), driver, memory))
-        return tuple(found), "" if found else "the driver reports no GPU"
-    finally:
-        pynvml.nvmlShutdown()
+        except pynvml.NVMLError as error:
+            silent.append(error)
+    if silent and not found:
+        raise silent[0]
+    return tuple(found)

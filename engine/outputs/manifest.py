@@ -57,11 +57,12 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice, its reason and its options."""
+    """A choice, its reason and its options; `log` is what FFmpeg says of preferred ones that do not work."""
 
     name: str
     reason: str
     options: Mapping[str, str | int | float] = field(default_factory=dict)
+    log: Sequence[str] = ()
 
 
 def story_sha256(story: Story) -> str:

@@ -146,7 +146,7 @@ def describe_render(
             overlays=[path for art in plan.frames.captions for path in art.pictures],
         ),
         versions=versions(ffmpeg=plan.frames.ffmpeg.version, video=files.path(outputs.video)),
-        encoder=Choice(encoder.name, encoder.reason, plan.encoding.settings.describe()),
+        encoder=Choice(encoder.name, encoder.reason, plan.encoding.settings.describe(), encoder.log),
         compositor=Choice(
             plan.frames.compositor.name, plan.frames.chosen_compositor.reason, {"workers": rendered.workers}
         ),

@@ -25,6 +25,9 @@ WITHOUT_EDIT_LIST: Final = {"movflags": "+faststart+negative_cts_offsets", "use_
 """Options of FFmpeg's MP4 writer."""
 
 
+CODEC_TITLES: Final = {"h264": "H.264", "hevc": "HEVC", "av1": "AV1"}
+
+
 @dataclass(frozen=True, slots=True)
 class Chapter:
     """A named range of the video."""
@@ -77,7 +80,10 @@ class Mp4Writer:
     def _start(self, template: av.VideoStream) -> None:
         options = WITH_EDIT_LIST if self._edit_list else WITHOUT_EDIT_LIST
         self._container = av.open(str(self._target), "w", format="mp4", options=options)
-        self._video = self._container.add_stream_from_template(template)
+        # PyAV looks for an encoder of the decoder's name, which AV1's decoder does not share; opaque, it looks for none.
+        opaque = template.codec_context.codec.canonical_name == "av1"
+        self._video = self._container.add_stream_from_template(template, opaque=opaque)
+        self._video.codec_context.codec_tag = template.codec_context.codec_tag
         if self._audio_path is not None:
             source = self._open_files.enter_context(av.open(str(self._audio_path), format="mp4"))
             sound = source.streams.audio[0]
@@ -124,8 +130,9 @@ class Mp4Writer:
                     self._start(stream)
                     self._extradata = stream.codec_context.extradata
                 elif stream.codec_context.extradata != self._extradata:
+                    codec = CODEC_TITLES[stream.codec_context.codec.canonical_name]
                     raise RenderingError(
-                        f"segment {frames}: its H.264 headers differ from the first segment's"
+                        f"segment {frames}: its {codec} headers differ from the first segment's"
                     )
                 assert stream.time_base is not None
                 ticks = 1 / (self._fps * stream.time_base)

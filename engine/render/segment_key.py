@@ -22,8 +22,7 @@ from av import library_versions
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.cache import file_sha256, key_of
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
-from video_pipeline.engine.render.encoders.base import EncoderSettings
-from video_pipeline.engine.render.encoders.choice import load_encoder
+from video_pipeline.engine.render.encoders.base import EncoderSettings, load_encoder
 from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 

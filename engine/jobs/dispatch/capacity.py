@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import UnavailableError
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.encoders.choice import choose_encoder, load_encoder
+from video_pipeline.engine.render.encoders.base import load_encoder
+from video_pipeline.engine.render.encoders.choice import choose_encoding
 
 NODE_MEMORY_MB = 768
 """Memory of node, server process and guard, and a useful amount of file cache."""
@@ -91,9 +92,9 @@ def this_machine(config: Config) -> Machine:
     nvenc = None
     if cards:
         try:
-            if load_encoder(choose_encoder(config.video.codec).name).on_gpu:
+            if load_encoder(choose_encoding(config.video).settings.encoder).on_gpu:
                 nvenc = cards[0].name, cards[0].memory_mib
-        except UnavailableError:
+        except InputError:
             pass  # every job will report it
     return Machine(cpu_count(), memory_bytes(), nvenc)
 

@@ -40,9 +40,11 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def classify(error: BaseException) -> Failure:
     """Return the kind of a failure, the class of the exception and its message."""
+    if _machine(error):  # before memory: FFmpeg reports that of the GPU by a MemoryError too
+        return Failure("machine", type(error).__name__, _message(error))
     if any(isinstance(cause, MemoryError) for cause in causes(error)):
         return Failure("retryable", "MemoryLimit", "the worker ran out of memory")
-    message = (str(error) or repr(error))[:MESSAGE_CHARACTERS]
+    message = _message(error)
     numbers = {getattr(cause, "errno", None) for cause in causes(error)}
     if errno.EFBIG in numbers:
         return Failure("retryable", DISK_LIMIT, f"{message}: node.worker_disk_mb allows no larger file")
@@ -50,6 +52,17 @@ def classify(error: BaseException) -> Failure:
         if os.strerror(number) not in message:
             message = f"{message}: {os.strerror(number)}"
     return Failure(_kind(error), type(error).__name__, message)
+
+
+def _message(error: BaseException) -> str:
+    return (str(error) or repr(error))[:MESSAGE_CHARACTERS]
+
+
+def _machine(error: BaseException) -> bool:
+    """Return whether an error says itself that the machine is at fault."""
+    return any(
+        isinstance(cause, PipelineError) and cause.details.get("machine") is True for cause in causes(error)
+    )
 
 
 def _kind(error: BaseException) -> FailureKind:

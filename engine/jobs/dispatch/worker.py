@@ -280,12 +280,12 @@ def _warm_up(setup: dict[str, Any]) -> Config:
         from video_pipeline.engine.config import load_config
         from video_pipeline.engine.machine.cores import limit_cores
         from video_pipeline.engine.render.compositors.choice import choose_compositor
-        from video_pipeline.engine.render.encoders.choice import choose_encoder
+        from video_pipeline.engine.render.encoders.choice import choose_encoding
     config = load_config(setup["config"], environ=False)
     limit_file_size(config.node.worker_disk_mb)
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them reports it
-        choose_encoder(config.video.codec)
+        choose_encoding(config.video)
         choose_compositor(config.video.compositor)
     return config
 

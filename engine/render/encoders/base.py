@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, cast
 
+from video_pipeline.engine.config.families import ENCODERS
 from video_pipeline.engine.config.sections import Video
-from video_pipeline.engine.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,30 @@ class EncoderSettings:
     def ffmpeg_options(self) -> dict[str, str]:
         """Return the same settings as output options of the ffmpeg program."""
         options = dict(self.options)
+        tag = load_encoder(self.encoder).tag
+        if tag:
+            options["tag:v"] = tag
         bit_rate = options.pop("b", None)
         if bit_rate is not None:
             options["b:v"] = bit_rate
         return {"c:v": self.encoder, "g": str(self.gop_frames), **options}
+
+
+FaultKind = Literal["absent", "machine", "options"]
+"""absent: the machine does not have it. machine: it may work later. options: it cannot do what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of line in FFmpeg's log: a pattern, and what it means, in which `\\1` is the pattern's first group.
+
+    A `weak` one decides only if no other line does.
+    """
+
+    pattern: str
+    meaning: str
+    kind: FaultKind
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,27 +61,34 @@ class Encoder:
     """The record of an FFmpeg encoder in ENCODERS.
 
     `options` returns FFmpeg's options for a configuration and a GOP length in frames, or raises ConfigError
-    naming a wrong key. `versions` returns what the encoded bytes depend on besides the options. `explain_log` turns
-    the log of a failed encode into one sentence, or "" if FFmpeg's own message is clear. `on_gpu` means that each
-    encode takes an encoder session of a GPU.
+    naming a wrong key. `versions` returns what the encoded bytes depend on besides the options. `faults` gives the
+    meaning of lines of FFmpeg's log. `tag` is the codec's name in MP4 files if FFmpeg would choose another. `on_gpu`
+    means that each encode takes an encoder session of a GPU. `simpler` returns configurations to try if the GPU cannot
+    do what the encoder does by default, each with its reason.
     """
 
     name: str
     options: Callable[[Video, int], dict[str, str]]
     versions: Callable[[], dict[str, Any]]
-    explain_log: Callable[[str], str] = lambda log: ""
+    faults: tuple[Fault, ...] = ()
+    tag: str = ""
     on_gpu: bool = False
+    simpler: Callable[[Video], tuple[tuple[Video, str], ...]] = lambda video: ()
 
 
-def quality_text(value: float) -> str:
-    """Return a crf or cq as an FFmpeg option value."""
-    return f"{value:g}"
+def load_encoder(name: str) -> Encoder:
+    """Return the record of an encoder; raise UnavailableError if ENCODERS has none of that name."""
+    return cast(Encoder, ENCODERS.load(name))
 
 
-def check_option(key: str, value: str | None, allowed: tuple[str, ...], encoder: str) -> None:
-    """Raise ConfigError if the encoder does not support the value of a key of `video`."""
-    if value is not None and value not in allowed:
-        raise ConfigError(f"video.{key}: got {value!r}; allowed with {encoder}: {', '.join(allowed)}")
+def find_fault(lines: Sequence[str], faults: Sequence[Fault]) -> Fault | None:
+    """Return the first fault that a line of a log matches, with the meaning filled in."""
+    for weak in (False, True):
+        for line in lines:
+            for fault in faults:
+                if fault.weak == weak and (found := re.search(fault.pattern, line)):
+                    return replace(fault, meaning=found.expand(fault.meaning))
+    return None
 
 
 def encoder_settings(encoder: Encoder, video: Video) -> EncoderSettings:
@@ -68,6 +96,4 @@ def encoder_settings(encoder: Encoder, video: Video) -> EncoderSettings:
     width, height = video.canvas_px()
     gop_frames = max(1, round(video.gop * video.fps))
     options = encoder.options(video, gop_frames)
-    if video.tune is not None:
-        options["tune"] = video.tune
     return EncoderSettings(encoder.name, width, height, video.fps, gop_frames, options)

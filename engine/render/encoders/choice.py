@@ -1,82 +1,137 @@
-"""Find the encoders that work on this machine, by a real encode each, and choose one for a render."""
+"""Find the encoders that work on this machine, by an encode with the render's own settings, and choose one."""
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from fractions import Fraction
-from functools import cache
-from typing import Final, cast
-
-import av
-import numpy as np
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final
 
 from video_pipeline.engine.common.registry import Probe, Selection
 from video_pipeline.engine.config.families import ENCODERS
-from video_pipeline.engine.errors import UnavailableError
-from video_pipeline.engine.render.encoders.base import Encoder
+from video_pipeline.engine.config.sections import Video
+from video_pipeline.engine.errors import ConfigError, UnavailableError
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
+from video_pipeline.engine.render.encoders.trial import Trial, try_settings
 
-PROBE_PX = (320, 256)
-"""Large enough for NVENC, which refuses very small pictures."""
-
-_LOG_LOCK: Final = threading.Lock()
-"""Held while PyAV's log settings are changed, because they apply to the whole process."""
-
-
-def load_encoder(name: str) -> Encoder:
-    """Return the record of an encoder; raise UnavailableError if ENCODERS has none of that name."""
-    return cast(Encoder, ENCODERS.load(name))
+AGAIN_SECONDS: Final = 30.0
+"""After what time an encoder is tried again if the machine was at fault, such as with every session taken."""
 
 
-@contextmanager
-def ffmpeg_errors() -> Iterator[list[tuple[int, str, str]]]:
-    """Collect the error lines that FFmpeg logs in this thread, as tuples of level, source and message."""
-    with _LOG_LOCK:
-        level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
-        av.logging.set_level(av.logging.ERROR)
-        # Otherwise PyAV drops a line that equals the one before it, even that of another probe.
-        av.logging.set_skip_repeated(False)
-        try:
-            with av.logging.Capture() as lines:
-                yield lines
-        finally:
-            av.logging.set_skip_repeated(skips)
-            av.logging.set_level(level)
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How frames are encoded: the encoder, why it was chosen, and its settings."""
+
+    chosen_encoder: Selection
+    settings: EncoderSettings
 
 
-@cache
-def probe_encoder(name: str) -> Probe:
-    """Report whether an encoder works, by encoding three frames with PyAV's FFmpeg, as a render does."""
+@dataclass(slots=True)
+class _Tried:
+    """The outcomes of trials in this process, with their times."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    outcomes: dict[str, tuple[Trial, float]] = field(default_factory=dict)
+    silent: tuple[Trial, float] | None = None
+
+    def outcome(self, settings: EncoderSettings) -> Trial:
+        """Return what comes of these settings."""
+        key = json.dumps({**asdict(settings), "fps": str(settings.fps)}, sort_keys=True)
+        with self.lock:
+            known = self.outcomes.get(key)
+            if known is None and load_encoder(settings.encoder).on_gpu:
+                known = self.silent
+            if known and (known[0].kind != "machine" or time.monotonic() - known[1] < AGAIN_SECONDS):
+                return known[0]
+            found = try_settings(settings)
+            self.outcomes[key] = found, time.monotonic()
+            if found.silent:
+                self.silent = self.outcomes[key]
+            return found
+
+
+_TRIED: Final = _Tried()
+
+
+def forget_trials() -> None:
+    """Forget which encoders work, so that they are tried again."""
+    with _TRIED.lock:
+        _TRIED.outcomes.clear()
+        _TRIED.silent = None
+
+
+def _ways(name: str, video: Video) -> Iterator[tuple[EncoderSettings, str]]:
+    """Yield an encoder's settings for a configuration, then simpler ones, each with what is left out."""
+    encoder = load_encoder(name)
+    yield encoder_settings(encoder, video), ""
+    for simpler, reason in encoder.simpler(video):
+        yield encoder_settings(encoder, simpler), reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Settings with which an encoder works, and what they leave out."""
+
+    settings: EncoderSettings
+    left_out: str
+
+
+def _try_ways(name: str, video: Video) -> tuple[Probe, _Way | None]:
+    """Return whether an encoder works for a configuration, and how it does."""
+    first: Trial | None = None
+    for settings, left_out in _ways(name, video):
+        trial = _TRIED.outcome(settings)
+        if trial.works:
+            reason = "; ".join(filter(None, (trial.reason, left_out)))
+            return Probe(name, True, reason), _Way(settings, left_out)
+        first = first or trial
+        if trial.kind != "options":
+            break
+    assert first is not None
+    return Probe(name, False, first.reason, "\n".join(first.log), machine=first.kind == "machine"), None
+
+
+def probe_encoder(name: str, video: Video | None = None) -> Probe:
+    """Encode a few frames with an encoder of PyAV's FFmpeg, as a render with this configuration would."""
     try:
-        encoder = load_encoder(name)
-    except UnavailableError as error:
+        return _try_ways(name, video or Video())[0]
+    except (UnavailableError, ConfigError) as error:
         return Probe(name, False, str(error))
-    width, height = PROBE_PX
-    with ffmpeg_errors() as lines:
+
+
+def choose_encoding(video: Video) -> Encoding:
+    """Return the encoder to use and its settings; with `auto` the first that can do what the configuration asks for.
+
+    Raises ConfigError for a key that the encoder does not take, UnavailableError for one that does not work here.
+    """
+    working: dict[str, _Way] = {}
+    refused: dict[str, str] = {}
+    wrong: list[str] = []
+
+    def probe(name: str) -> Probe:
         try:
-            context = av.CodecContext.create(name, "w")
-            assert isinstance(context, av.VideoCodecContext)
-            context.width, context.height = width, height
-            context.pix_fmt = "yuv420p"
-            context.framerate = Fraction(30)
-            packets = 0
-            for value in (16, 128, 235):
-                frame = av.VideoFrame.from_ndarray(
-                    np.full((height * 3 // 2, width), value, np.uint8), format="yuv420p"
-                )
-                packets += len(context.encode(frame))
-            packets += len(context.encode(None))
-        except av.FFmpegError as error:
-            log = "\n".join(line[2].strip() for line in lines)
-            return Probe(name, False, encoder.explain_log(log) or str(error), log)
-        except ValueError:
-            return Probe(name, False, f"PyAV {av.__version__} was built without it")
-    if packets < 3:
-        return Probe(name, False, f"{packets} of 3 probe frames were encoded")
-    return Probe(name, True, "a probe encode succeeded")
+            found, way = _try_ways(name, video)
+        except ConfigError as error:
+            if name == video.codec:
+                raise
+            wrong.append(str(error))
+            return Probe(name, False, str(error))
+        if way is None:
+            refused[name] = found.reason
+        else:
+            working[name] = way
+        return found
 
-
-def choose_encoder(wanted: str) -> Selection:
-    """Return the encoder to use; raise UnavailableError if the one named in `wanted` does not work."""
-    return ENCODERS.select(wanted, probe_encoder)
+    try:
+        chosen = ENCODERS.select(video.codec, probe)
+    except UnavailableError as error:
+        if video.codec == "auto" and wrong:
+            others = [f"{name} is not usable: {reason}" for name, reason in refused.items()]
+            raise ConfigError("\n  ".join([*wrong, *others])) from error
+        raise
+    way = working[chosen.name]
+    if way.left_out and way.left_out not in chosen.reason:
+        chosen = replace(chosen, reason=f"{chosen.reason}; {way.left_out}")
+    return Encoding(chosen, way.settings)

@@ -1,84 +1,176 @@
-"""NVENC: the H.264 encoder of NVIDIA GPUs."""
+"""NVENC: the encoders of NVIDIA GPUs for H.264, HEVC and AV1."""
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from video_pipeline.engine.config.sections import Video
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.encoders.base import Encoder, check_option, quality_text
+from video_pipeline.engine.render.encoders.base import Encoder, Fault
+from video_pipeline.engine.render.encoders.options import quality_options, table_options
 
-PRESETS: Final = ("p1", "p2", "p3", "p4", "p5", "p6", "p7")
-TUNES: Final = ("hq", "uhq", "ll", "ull", "lossless")
+DEFAULTS: Final[dict[str, str | int]] = {"tune": "hq", "bf": 2, "aq": "spatial"}
+"""The encoders' values for keys that are null."""
 
-PRESET_FOR_X264: Final = {
-    "ultrafast": "p1",
-    "superfast": "p1",
-    "veryfast": "p2",
-    "faster": "p3",
-    "fast": "p4",
-    "medium": "p4",
-    "slow": "p5",
-    "slower": "p6",
-    "veryslow": "p7",
-    "placebo": "p7",
-}
-"""The NVENC preset to use if the configuration names an x264 preset."""
+LOSSLESS: Final = "lossless"
+"""The tune that has no rate."""
 
-NO_DEVICE: Final = r"No NVENC capable devices found|No capable devices found"
-"""FFmpeg's last line after most faults, ignored if an earlier line explains the fault."""
-
-FAULTS: Final[tuple[tuple[str, str], ...]] = (
-    (r"Cannot load libcuda\.so", "no NVIDIA driver on this machine"),
-    (r"Cannot load nvcuda\.dll", "no NVIDIA driver on this machine"),
-    (
+FAULTS: Final = (
+    Fault(r"Cannot load (libcuda\.so|nvcuda\.dll)", "no NVIDIA driver on this machine", "absent"),
+    Fault(
         r"Cannot load (libnvidia-encode\.so|nvEncodeAPI)",
         "the driver's encoder library is missing (in a container: the `video` driver capability)",
+        "absent",
     ),
-    (
-        r"Driver does not support the required nvenc API version",
-        "the NVIDIA driver is too old for this FFmpeg",
+    Fault(
+        r"Cannot load (cu\w+|[Nn]v\w+)",
+        r"the NVIDIA driver is too old for this FFmpeg: it has no \1",
+        "absent",
     ),
-    (r"unsupported device \(2\)", "this GPU has no NVENC"),
-    (r"incompatible client key \(21\)", "every NVENC session that the driver allows is taken"),
-    (r"out of memory \(10\)", "NVENC is out of sessions or memory"),
-    (r"cu(Init|DeviceGet\w*|Ctx\w+)\(.*failed", "CUDA could not be started"),
-    (r"less than the minimum", "the picture is smaller than NVENC supports"),
+    Fault(
+        r"required nvenc API version\. Required: (\S+) Found: (\S+)",
+        r"the NVIDIA driver is too old for this FFmpeg: its NVENC API is \2, and \1 is needed",
+        "absent",
+    ),
+    Fault(
+        r"minimum required Nvidia driver for nvenc is (\S+)",
+        r"the NVIDIA driver is too old for this FFmpeg: \1 is needed",
+        "absent",
+    ),
+    Fault(
+        r"Failed to (query nvenc max version|create nvenc instance): (.*)",
+        r"the driver's encoder library does not start: \2",
+        "absent",
+    ),
+    Fault(r"OpenEncodeSessionEx failed: unsupported device \(2\)", "this GPU has no NVENC", "absent"),
+    Fault(
+        r"OpenEncodeSessionEx failed: incompatible client key \(21\)",
+        "every NVENC session that the driver allows is taken",
+        "machine",
+    ),
+    Fault(
+        r"OpenEncodeSessionEx failed: out of memory \(10\)", "NVENC is out of sessions or memory", "machine"
+    ),
+    Fault(r"OpenEncodeSessionEx failed: (.*)", r"NVENC opens no session: \1", "machine"),
+    Fault(r"Max B-frames \d+ exceed 0", "this GPU encodes no B-frames with this codec (video.bf)", "options"),
+    Fault(
+        r"Max B-frames (\d+) exceed (\d+)",
+        r"this GPU encodes at most \2 B-frames in a row (video.bf), not \1",
+        "options",
+    ),
+    Fault(
+        r"Width (\d+) exceeds (\d+)",
+        r"this GPU encodes pictures of at most \2 pixels width, not \1",
+        "options",
+    ),
+    Fault(
+        r"Height (\d+) exceeds (\d+)",
+        r"this GPU encodes pictures of at most \2 pixels height, not \1",
+        "options",
+    ),
+    Fault(
+        r"macroblock count (\d+) exceeds maximum of (\d+)",
+        r"the picture is larger than this GPU encodes: \1 macroblocks, at most \2",
+        "options",
+    ),
+    Fault(
+        r"Frame Dimension less than the minimum|less than the minimum supported",
+        "the picture is smaller than NVENC supports",
+        "options",
+    ),
+    Fault(r"RC lookahead not supported", "this GPU has no lookahead (video.lookahead)", "options"),
+    Fault(r"Temporal AQ not supported", "this GPU has no temporal AQ (video.aq)", "options"),
+    Fault(
+        r"Multiple reference frames are not supported",
+        "this GPU has one reference frame only (video.refs)",
+        "options",
+    ),
+    Fault(r"Lossless encoding not supported", "this GPU encodes nothing lossless (video.tune)", "options"),
+    Fault(r"Codec not supported", "this GPU has no encoder for this codec", "absent"),
+    Fault(r"Requested GPU (\d+), but only (\d+)", r"there is no GPU \1: this machine has \2", "absent"),
+    Fault(
+        r"([A-Z][\w -]*) (?:is|are )?not supported|doesn't support required NVENC features",
+        r"this GPU cannot do what the options ask for: \g<0>",
+        "options",
+    ),
+    Fault(r"Value (\S+) for parameter '(\S+)' out of range (.*)", r"\2: got \1; allowed: \3", "options"),
+    Fault(
+        r'Unable to parse "(\S+)" option value "(.*)"', r"this FFmpeg's encoder has no \1 named \2", "options"
+    ),
+    Fault(r"Error setting option (\S+) to value (.*)\.", r"this FFmpeg's encoder takes no \1=\2", "options"),
+    Fault(
+        r"Cannot get the preset configuration: (.*)",
+        r"NVENC does not have this preset and tune: \1",
+        "options",
+    ),
+    Fault(r"InitializeEncoder failed: out of memory.*", "the GPU's memory is full", "machine"),
+    Fault(r"InitializeEncoder failed: (.*)", r"NVENC does not take these options: \1", "options"),
+    Fault(r"CUDA_ERROR_OUT_OF_MEMORY", "the GPU's memory is full", "machine"),
+    Fault(
+        r"cuInit\(.*CUDA_ERROR_NO_DEVICE|No CUDA capable devices found",
+        "CUDA could not be started: it sees no GPU (CUDA_VISIBLE_DEVICES, or a container without one)",
+        "absent",
+    ),
+    Fault(
+        r"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
+        "CUDA could not be started: the driver's libraries and its kernel module have different versions",
+        "absent",
+    ),
+    Fault(
+        r"cu(?:Init|DeviceGet\w*|DeviceComputeCapability|CtxCreate\w*|DevicePrimaryCtx\w*)\(.*failed"
+        r"(?: -> (\w+))?",
+        r"CUDA could not be started: \1",
+        "machine",
+    ),
+    Fault(r"(cu\w+)\(.*failed(?: -> (\w+))?", r"the GPU failed: \2 (\1)", "machine"),
+    Fault(
+        r"Primary context already active",
+        "another library of this process uses the GPU in a way that FFmpeg cannot share",
+        "machine",
+    ),
+    Fault(
+        r"(?:Create\w+Buffer|GetSequenceParams|CreateBitstreamBuffer) failed: out of memory.*",
+        "the GPU's memory is full",
+        "machine",
+    ),
+    Fault(
+        r"EncodePicture failed!: (.*)|Failed (?:un)?(?:locking|mapping|registering)\b.*|\w+ failed!?: .*\(\d+\).*"
+        r"|Error (?:registering|mapping) an input resource.*|Could not register an input HW frame.*",
+        r"the GPU stopped encoding: \g<0>",
+        "machine",
+    ),
+    # FFmpeg's last line after most faults.
+    Fault(r"No (NVENC )?capable devices found", "no GPU here can encode", "absent", weak=True),
 )
 """Patterns of FFmpeg's log lines and their meaning; the first log line that matches one is used."""
 
 
-def explain_log(log: str) -> str:
-    """Return the meaning of a failed encode's log, by its first line that matches one of FAULTS."""
-    for line in log.splitlines():
-        for pattern, meaning in FAULTS:
-            if re.search(pattern, line):
-                return meaning
-    return "no GPU here can encode" if re.search(NO_DEVICE, log) else "the probe encode failed"
-
-
-def nvenc_options(video: Video, gop_frames: int) -> dict[str, str]:
-    """Return the options of NVENC; raise ConfigError naming a wrong key."""
-    del gop_frames  # set on the encoder's context
-    preset = PRESET_FOR_X264.get(video.preset, video.preset)
-    check_option("preset", preset, PRESETS, H264_NVENC.name)
-    check_option("tune", video.tune, TUNES, H264_NVENC.name)
-    options = {
-        "preset": preset,
-        "tune": "hq",
-        "rc": "vbr",
-        "spatial-aq": "1",
-        "bf": "2",
-        "forced-idr": "1",
-    }
+def _options_of(encoder: str, video: Video) -> dict[str, str]:
+    """Return the options of one of NVENC's encoders; raise ConfigError naming a wrong key."""
+    options = table_options(video, encoder, defaults=DEFAULTS) | {"forced-idr": "1"}
+    if options["tune"] == LOSSLESS:
+        for key in ("crf", "bitrate", "max_bitrate", "bufsize"):
+            if getattr(video, key) is not None:
+                raise ConfigError(
+                    f"video.{key}: got {getattr(video, key)!r}; leave it out: video.tune {LOSSLESS} has no rate"
+                )
+        return options
+    options["rc"] = "vbr"
     rate = video.rate_control()
-    if rate.bitrate is not None:
-        return options | {"b": rate.bitrate}
-    if rate.crf is not None:
-        options |= {"cq": quality_text(rate.crf), "b": "0"}
     if rate.max_bit_rate is not None:
-        options |= {"maxrate": str(rate.max_bit_rate), "bufsize": str(2 * rate.max_bit_rate)}
+        options["maxrate"] = str(rate.max_bit_rate)
+    if rate.bitrate is not None:
+        options["b"] = rate.bitrate
+        if rate.buffer_bits is not None or rate.max_bit_rate is not None:
+            options["bufsize"] = str(rate.buffer_bits or 2 * (rate.max_bit_rate or 0))
+    elif rate.crf is not None:
+        if rate.buffer_bits is not None:
+            raise ConfigError(
+                f"video.bufsize: got {video.bufsize!r}; {encoder} has a buffer only with video.bitrate and without "
+                "video.crf"
+            )
+        options |= quality_options(rate.crf, encoder) | {"b": "0"}
     return options
 
 
@@ -87,6 +179,26 @@ def nvenc_versions() -> dict[str, Any]:
     return {"gpus": [[gpu.name, gpu.driver] for gpu in gpus()[0]]}
 
 
-H264_NVENC: Final = Encoder(
-    name="h264_nvenc", options=nvenc_options, versions=nvenc_versions, explain_log=explain_log, on_gpu=True
-)
+def _without_b_frames(video: Video) -> tuple[tuple[Video, str], ...]:
+    """Return the configuration for a GPU without B-frames, unless it asks for some itself."""
+    if video.bf is not None:
+        return ()
+    return ((video.model_copy(update={"bf": 0}), "without B-frames, which this GPU does not encode"),)
+
+
+def _encoder(name: str, *, tag: str = "") -> Encoder:
+    # The encoder's context has the GOP.
+    return Encoder(
+        name=name,
+        options=lambda video, gop_frames: _options_of(name, video),
+        versions=nvenc_versions,
+        faults=FAULTS,
+        tag=tag,
+        on_gpu=True,
+        simpler=_without_b_frames,
+    )
+
+
+H264_NVENC: Final = _encoder("h264_nvenc")
+HEVC_NVENC: Final = _encoder("hevc_nvenc", tag="hvc1")  # the tag that Apple's players take
+AV1_NVENC: Final = _encoder("av1_nvenc")

@@ -10,34 +10,34 @@ import av
 import numpy as np
 
 from video_pipeline.engine.config.sections import Video
-from video_pipeline.engine.render.encoders.base import Encoder, check_option, quality_text
-
-PRESETS: Final = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
-    *("medium", "slow", "slower", "veryslow", "placebo"),
-)
-TUNES: Final = ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency")
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.render.encoders.base import Encoder
+from video_pipeline.engine.render.encoders.options import quality_options, table_options
 
 _BUILD: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 
 
 def x264_options(video: Video, gop_frames: int) -> dict[str, str]:
     """Return the options of libx264; raise ConfigError naming a wrong key."""
-    check_option("preset", video.preset, PRESETS, LIBX264.name)
-    check_option("tune", video.tune, TUNES, LIBX264.name)
+    options = table_options(video, LIBX264.name)
     # stitchable: headers depend on the settings alone, so all segments share them; keyint is fixed, without open GOP.
     # cpu-independent: the same bytes from every CPU. Without it, mbtree of x264 (core 165) with AVX-512 depends on the
     # earlier content of its memory: one segment encoded twice could differ.
     params = f"stitchable=1:cpu-independent=1:open-gop=0:keyint={gop_frames}"
     rate = video.rate_control()
+    if rate.buffer_bits is not None and rate.max_bit_rate is None:
+        raise ConfigError(
+            f"video.bufsize: got {video.bufsize!r}; {LIBX264.name} has a buffer only with video.max_bitrate"
+        )
     if rate.max_bit_rate is not None:
         kilobits = max(1, rate.max_bit_rate // 1000)
-        params += f":vbv-maxrate={kilobits}:vbv-bufsize={2 * kilobits}"
-    options = {"preset": video.preset, "x264-params": params}
+        buffer = 2 * kilobits if rate.buffer_bits is None else max(1, rate.buffer_bits // 1000)
+        params += f":vbv-maxrate={kilobits}:vbv-bufsize={buffer}"
+    options["x264-params"] = params
     if rate.bitrate is not None:
         options["b"] = rate.bitrate
     elif rate.crf is not None:
-        options["crf"] = quality_text(rate.crf)
+        options |= quality_options(rate.crf, LIBX264.name)
     return options
 
 

@@ -335,7 +335,10 @@ def test_a_clip_without_video_is_refused(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--encoder", "h264_nvenc"], "encoder 'h264_nvenc' is not usable here: "),
-        (["--encoder", "x265"], "video.codec: got 'x265'; allowed: 'auto', 'h264_nvenc' or 'libx264'"),
+        (
+            ["--encoder", "x265"],
+            "video.codec: got 'x265'; allowed: 'auto', 'h264_nvenc', 'libx264', 'hevc_nvenc' or 'av1_nvenc'",
+        ),
         (
             ["--compositor", "cuda"],
             "compositor 'cuda' is not usable here: it is not part of this version; allowed on this machine: auto, ",

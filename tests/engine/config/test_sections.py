@@ -69,6 +69,9 @@ BOUNDS: dict[str, Number | Whole] = {
     "node.keep_days": Number(0, None, above=True),
     "video.crf": Number(0, 51),
     "video.gop": Number(0, 30, above=True),
+    "video.bf": Whole(0, 16),
+    "video.refs": Whole(1, 16),
+    "video.lookahead": Whole(0, 250),
     "video.default_duration": Number(0, 36_000, above=True),
     "video.zoompan_oversample": Whole(1, 8),
     "images.max_retries": Whole(0, 100),
@@ -101,7 +104,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "audio.true_peak": Number(-9, 0),
     "storage.max_storage_gb": Number(0, None, above=True),
 }
-OF_THEIR_OWN = {"video.fps", "video.bitrate", "video.max_bitrate", "audio.bitrate"}
+OF_THEIR_OWN = {"video.fps", "video.bitrate", "video.max_bitrate", "video.bufsize", "audio.bitrate"}
 """Keys that are numbers or text, tested below."""
 
 
@@ -252,7 +255,7 @@ def test_other_frame_rates_are_refused(rate: Any) -> None:
         load_config({"video": {"fps": rate}}, environ=False)
 
 
-@pytest.mark.parametrize("key", ["video.bitrate", "video.max_bitrate", "audio.bitrate"])
+@pytest.mark.parametrize("key", ["video.bitrate", "video.max_bitrate", "video.bufsize", "audio.bitrate"])
 def test_bit_rates_are_whole_numbers_and_may_be_in_thousands_or_millions(key: str) -> None:
     section, _, name = key.partition(".")
 
@@ -348,7 +351,7 @@ def test_a_configuration_does_not_change() -> None:
     [
         ("node.curve", ["auto", "on", "off"]),
         ("video.audio_codec", ["aac"]),
-        ("video.codec", ["auto", "h264_nvenc", "libx264"]),
+        ("video.codec", ["auto", "h264_nvenc", "libx264", "hevc_nvenc", "av1_nvenc"]),
         ("video.compositor", ["auto", "cuda", "native", "ffmpeg"]),
         ("video.default_aspect_ratio", ["9:16", "1:1", "16:9", "4:5"]),
         ("video.motion", ["auto", "perspective", "zoompan"]),
@@ -360,6 +363,20 @@ def test_each_choice_is_taken_and_no_other(key: str, choices: list[str]) -> None
     for choice in choices:
         assert taken(key, choice)
     for other in ("", "other", choices[0] + "x", choices[0].upper() + "X", 1, None):
+        assert not taken(key, other)
+
+
+@pytest.mark.parametrize(
+    ("key", "choices"),
+    [
+        ("video.aq", ["none", "spatial", "temporal", "both"]),
+        ("video.multipass", ["disabled", "qres", "fullres"]),
+    ],
+)
+def test_an_optional_choice_may_be_null_too(key: str, choices: list[str]) -> None:
+    for choice in (*choices, None):
+        assert taken(key, choice)
+    for other in ("", "other", choices[0] + "x", choices[0].upper(), 1, True):
         assert not taken(key, other)
 
 

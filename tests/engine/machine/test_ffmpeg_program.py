@@ -19,18 +19,18 @@ from video_pipeline.engine.machine.ffmpeg_program import (
     find_ffmpeg,
     inspect_ffmpeg,
 )
-from video_pipeline.engine.render.encoders.choice import probe_encoder
+from video_pipeline.engine.render.encoders.choice import forget_trials
 
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Forget what was found, before and after."""
-    for function in (ffmpeg_programs, find_ffmpeg, probe_encoder):
-        function.cache_clear()
+    for forget in (ffmpeg_programs.cache_clear, find_ffmpeg.cache_clear, forget_trials):
+        forget()
     yield monkeypatch
     monkeypatch.undo()
-    for function in (ffmpeg_programs, find_ffmpeg, probe_encoder):
-        function.cache_clear()
+    for forget in (ffmpeg_programs.cache_clear, find_ffmpeg.cache_clear, forget_trials):
+        forget()
 
 
 def test_an_ffmpeg_with_every_filter_is_found() -> None:

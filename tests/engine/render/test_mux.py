@@ -18,8 +18,7 @@ from tests.support.video import as_frames, luma, run_ffmpeg
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.sections import Audio
 from video_pipeline.engine.errors import RenderingError
-from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.encoders.choice import load_encoder
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
 from video_pipeline.engine.render.encoders.encode import encode_segment
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.planes import Buffer

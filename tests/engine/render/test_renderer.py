@@ -19,8 +19,7 @@ from tests.support.video import clip_of, compositor_of, decode, draw, textured, 
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor
-from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.encoders.choice import load_encoder
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.renderer import RenderReport, render_segments
 from video_pipeline.engine.timeline import Still, Timeline, Transition

@@ -20,8 +20,7 @@ from video_pipeline.engine.config import load_config
 from video_pipeline.engine.render import segment_key as module
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.captions.lettering import Letter, Lettering, Word
-from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings
-from video_pipeline.engine.render.encoders.choice import load_encoder
+from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
 from video_pipeline.engine.render.segment_key import encoding_versions, segment_key
 from video_pipeline.engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition, Watermark
 from video_pipeline.engine.timing import FrameRange

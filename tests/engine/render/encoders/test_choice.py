@@ -3,65 +3,22 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from video_pipeline.engine.errors import UnavailableError
-from video_pipeline.engine.render.encoders.choice import choose_encoder, probe_encoder
-from video_pipeline.engine.render.encoders.nvenc import explain_log
-
-NO_DEVICE = "[h264_nvenc @ 0x55d] No capable devices found"
-
-
-# Logs of failed encodes as FFmpeg writes them, by the first line that decides.
-NVENC_LOGS = {
-    "no driver": ("Cannot load libcuda.so.1\n" + NO_DEVICE, "no NVIDIA driver"),
-    "no driver on Windows": ("Cannot load nvcuda.dll\n" + NO_DEVICE, "no NVIDIA driver"),
-    "no video capability": (
-        "Loaded lib: libcuda.so.1\nCannot load libnvidia-encode.so.1\nThe minimum required Nvidia driver for nvenc is 570.0 or newer",
-        "encoder library is missing",
-    ),
-    "old driver": (
-        "Driver does not support the required nvenc API version. Required: 13.0 Found: 12.1\n"
-        "The minimum required Nvidia driver for nvenc is 570.0 or newer",
-        "driver is too old",
-    ),
-    "a GPU without NVENC": (
-        "OpenEncodeSessionEx failed: unsupported device (2): (no details)\n" + NO_DEVICE,
-        "this GPU has no NVENC",
-    ),
-    "session limit of current drivers": (
-        "OpenEncodeSessionEx failed: incompatible client key (21): (no details)\n" + NO_DEVICE,
-        "every NVENC session",
-    ),
-    "session limit of old drivers": (
-        "OpenEncodeSessionEx failed: out of memory (10): (no details)\n" + NO_DEVICE,
-        "out of sessions or memory",
-    ),
-    "a small probe": (
-        "InitializeEncoder failed: invalid param (8): Frame Dimension less than the minimum supported value.",
-        "smaller than NVENC supports",
-    ),
-    "CUDA does not start": (
-        "dl_fn->cuda_dl->cuInit(0) failed -> CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected\n"
-        + NO_DEVICE,
-        "CUDA could not be started",
-    ),
-    "nothing else is said": (NO_DEVICE, "no GPU here can encode"),
-    "an unknown fault": ("something new happened", "the probe encode failed"),
-    "silence": ("", "the probe encode failed"),
-}
+from tests.support.emulator import EmulatedDriver
+from tests.support.on_gpus import outcomes
+from video_pipeline.engine.common.registry import Probe, Selection
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import ConfigError, UnavailableError
+from video_pipeline.engine.render.encoders.choice import choose_encoding, forget_trials, probe_encoder
 
 
-@pytest.mark.parametrize("case", NVENC_LOGS)
-def test_a_failed_nvenc_probe_is_explained_by_its_first_decisive_line(case: str) -> None:
-    log, meaning = NVENC_LOGS[case]
-    assert meaning in explain_log(log)
-
-
-def test_a_line_that_decides_nothing_does_not_hide_the_one_that_follows() -> None:
-    log = f"{NO_DEVICE}\nOpenEncodeSessionEx failed: unsupported device (2): (no details)"
-    assert explain_log(log) == "this GPU has no NVENC"
+def chosen(codec: str, **video: Any) -> Selection:
+    return choose_encoding(
+        load_config({"video": {"codec": codec, **video}}, environ=False).video
+    ).chosen_encoder
 
 
 def test_libx264_is_probed_by_a_real_encode() -> None:
@@ -73,11 +30,17 @@ def test_libx264_is_probed_by_a_real_encode() -> None:
 def test_an_encoder_that_does_not_exist_is_reported_as_such() -> None:
     probe = probe_encoder("h264_nonsense")
     assert not probe.works
-    assert probe.reason == "video.codec: got 'h264_nonsense'; allowed: auto, h264_nvenc, libx264"
+    assert (
+        probe.reason
+        == "video.codec: got 'h264_nonsense'; allowed: auto, h264_nvenc, libx264, hevc_nvenc, av1_nvenc"
+    )
 
 
 def test_probes_in_several_threads_all_read_the_same_log() -> None:
-    probe = probe_encoder.__wrapped__
+    def probe(name: str) -> Probe:
+        forget_trials()
+        return probe_encoder(name)
+
     first = probe("h264_nvenc")
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(probe, ["h264_nvenc"] * 32)) == {first}
@@ -87,16 +50,88 @@ def test_probes_in_several_threads_all_read_the_same_log() -> None:
 def test_asking_for_nvenc_works_or_says_why_not() -> None:
     probe = probe_encoder("h264_nvenc")
     if probe.works:
-        assert choose_encoder("h264_nvenc").name == choose_encoder("auto").name == "h264_nvenc"
+        assert chosen("h264_nvenc").name == chosen("auto").name == "h264_nvenc"
         return
     with pytest.raises(UnavailableError) as caught:
-        choose_encoder("h264_nvenc")
+        chosen("h264_nvenc")
     text = str(caught.value)
     assert "encoder 'h264_nvenc' is not usable here" in text
     assert probe.reason in text
     assert probe.reason != "the probe encode failed"
     assert "allowed on this machine: auto, libx264" in text
     assert probe.log.splitlines()[0].strip() in text
-    auto = choose_encoder("auto")
+    auto = chosen("auto")
     assert auto.name == "libx264"
     assert probe.reason in auto.reason
+    assert any(line.startswith("h264_nvenc: ") for line in auto.log)
+
+
+def test_what_no_encoder_takes_is_an_error_that_lists_what_each_has() -> None:
+    with pytest.raises(ConfigError) as caught:
+        chosen("auto", tune="nonsense")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("video.tune: got 'nonsense'; allowed with h264_nvenc: hq, ll, ull, lossless")
+    assert lines[1].strip().startswith("video.tune: got 'nonsense'; allowed with libx264: film, animation")
+
+
+def test_the_probe_encodes_with_the_options_and_the_size_of_the_render(driver: EmulatedDriver) -> None:
+    video = {"codec": "h264_nvenc", "size": [400, 300], "preset": "p6", "fps": 60, "gop": 1, "crf": 30}
+    (found,) = outcomes(driver, [{"video": video}])
+    assert found["encoder"] == "h264_nvenc"
+    (given,) = driver.configured()
+    assert (given["size"], given["fps"], given["gop"], given["bf"], given["cq"]) == (
+        *("400x300", "60/1", "60", "2", "30.00"),
+    )
+
+
+def test_auto_takes_what_the_card_can_do_and_says_why_it_takes_another(driver: EmulatedDriver) -> None:
+    def case(lacks: str = "", **video: Any) -> dict[str, Any]:
+        return {"video": {"codec": "auto", **video}, "emulator": {"capabilities": lacks}}
+
+    small, film, plain, wide = outcomes(
+        driver,
+        [
+            case("WIDTH_MAX=1024"),
+            case(tune="film"),
+            case(),
+            case("WIDTH_MAX=1024", size=[640, 360]),
+        ],
+    )
+    assert small["encoder"] == film["encoder"] == "libx264"
+    assert "pictures of at most 1024 pixels width, not 1080" in small["reason"]
+    assert "h264_nvenc: Width 1080 exceeds 1024" in small["log"]
+    assert "video.tune: got 'film'; allowed with h264_nvenc: hq, ll, ull, lossless" in film["reason"]
+    assert plain["encoder"] == wide["encoder"] == "h264_nvenc"
+
+
+def test_an_encoder_asked_for_by_name_that_lacks_something_is_an_error(driver: EmulatedDriver) -> None:
+    lost, uhq, small = outcomes(
+        driver,
+        [
+            {"video": {"codec": "h264_nvenc"}, "emulator": {"faults": "OpenEncodeSessionEx=21"}},
+            {"video": {"codec": "h264_nvenc", "tune": "uhq"}},
+            {"video": {"codec": "h264_nvenc"}, "emulator": {"capabilities": "HEIGHT_MAX=1024"}},
+        ],
+    )
+    assert (lost["error"], lost["kind"]) == ("UnavailableError", "machine")
+    assert "every NVENC session" in lost["message"]
+    assert "OpenEncodeSessionEx failed: incompatible client key (21)" in lost["message"]
+    assert (uhq["error"], uhq["kind"]) == ("ConfigError", "permanent")
+    assert uhq["message"] == "video.tune: got 'uhq'; allowed with h264_nvenc: hq, ll, ull, lossless"
+    assert (small["error"], small["kind"]) == ("UnavailableError", "permanent")
+    assert "Height 1920 exceeds 1024" in small["message"]
+
+
+def test_a_driver_that_does_not_answer_is_waited_for_once_by_all_encoders(driver: EmulatedDriver) -> None:
+    script = """
+import time
+from video_pipeline.engine.render.encoders import choice, trial
+real = trial._try_apart
+choice.try_settings = lambda settings: real(settings, seconds=2) if settings.encoder != "libx264" else trial._try_here(settings)
+started = time.monotonic()
+for encoder in ("h264_nvenc", "hevc_nvenc", "av1_nvenc"):
+    print(choice.probe_encoder(encoder).reason)
+print(time.monotonic() - started < 4)
+"""
+    done = driver.python(script, faults="cuInit=hang")
+    assert done.stdout.splitlines() == ["the GPU's driver did not answer in 2 s"] * 3 + ["True"], done.stderr

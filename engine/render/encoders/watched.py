@@ -1,0 +1,67 @@
+"""Calls into a GPU's driver, which may never return."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+Watch = Callable[[], AbstractContextManager[None]]
+
+CALL_SECONDS: Final = 7.0
+"""Time for one call into an encoder; less than a worker's lease by default, and far more than a frame takes."""
+
+POLL_SECONDS: Final = 0.25
+
+
+class StalledError(Exception):
+    """A call did not return in time."""
+
+
+class _Calls:
+    """The number of the call that a thread is in, None between calls."""
+
+    def __init__(self) -> None:
+        self.current: int | None = None
+        self._next = 0
+
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[None]:
+        self._next += 1
+        self.current = self._next
+        try:
+            yield
+        finally:
+            self.current = None
+
+
+def call_watched(work: Callable[[Watch], T], *, seconds: float) -> T:
+    """Return what `work` returns; raise what it raises, or StalledError if a call that it watches takes too long.
+
+    It runs in a thread of its own, which is left behind if it stalls: no thread can be ended from outside. It does
+    not keep the process from ending.
+    """
+    calls = _Calls()
+    result: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work(calls.watch))
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="encoder", daemon=True).start()
+    # Polls are counted, not seconds: a process that was stopped for a while has made none.
+    polls, seen = 0, None
+    while True:
+        if wait([result], timeout=POLL_SECONDS).done:
+            return result.result()
+        current = calls.current
+        polls = polls + 1 if current is not None and current == seen else 0
+        seen = current
+        if polls * POLL_SECONDS >= seconds:
+            raise StalledError(f"the GPU's driver did not return from a call for {seconds:g} s")

@@ -1,0 +1,317 @@
+// libcuda.so.1 without a GPU: device memory is host memory, and everything is done when the call returns. It has every
+// name that FFmpeg's loader wants; what an encode of host frames does not use answers CUDA_ERROR_NOT_SUPPORTED.
+#include <cstdint>
+
+#include "driver.h"
+
+using emulator::cards;
+using emulator::fault;
+using emulator::lost;
+using emulator::number;
+
+namespace {
+
+using Result = int;
+using Pointer = uint64_t;
+using Stream = void*;
+
+constexpr Result kOk = 0, kInvalidValue = 1, kOutOfMemory = 2, kNoDevice = 100, kInvalidDevice = 101,
+                 kInvalidContext = 201, kNotSupported = 801, kUnknown = 999;
+constexpr int kMaxCards = 16, kMaxDepth = 64;
+
+struct Context {
+  int card;  // first: the emulated NVENC reads it
+  bool primary;
+  int users;
+  unsigned flags;
+};
+
+Context primary_contexts[kMaxCards];
+thread_local Context* current[kMaxDepth];
+thread_local int depth = 0;
+
+int visible_cards() {
+  const char* only = getenv("CUDA_VISIBLE_DEVICES");
+  if (!only) return cards();
+  int named = 0;
+  for (const char* at = only; *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : "") {
+    char* end;
+    const long card = strtol(at, &end, 10);
+    if (end == at || card < 0 || card >= cards()) break;  // as CUDA: nothing from the first wrong one on
+    named++;
+  }
+  return named;
+}
+
+int here() { return depth ? current[depth - 1]->card : -1; }
+
+}  // namespace
+
+#define FAULT(card)                                       \
+  do {                                                    \
+    if (const int status = fault(__func__, card)) return status; \
+    if (lost(card)) return kUnknown;                      \
+  } while (0)
+
+API Result cuInit(unsigned) {
+  FAULT(-1);
+  return visible_cards() ? kOk : kNoDevice;
+}
+API Result cuDriverGetVersion(int* version) {
+  *version = 13000;
+  return kOk;
+}
+API Result cuDeviceGetCount(int* count) {
+  FAULT(-1);
+  *count = visible_cards();
+  return kOk;
+}
+API Result cuDeviceGet(int* card, int index) {
+  FAULT(index);
+  if (index < 0 || index >= visible_cards()) return kInvalidDevice;
+  *card = index;
+  return kOk;
+}
+API Result cuDeviceGetName(char* name, int size, int card) {
+  FAULT(card);
+  const char* given = emulator::text("EMULATOR_NAME");
+  snprintf(name, size, "%s %d", given ? given : "Emulated GPU", card);
+  return kOk;
+}
+API Result cuDeviceComputeCapability(int* major, int* minor, int card) {
+  FAULT(card);
+  *major = 8;
+  *minor = 9;
+  return kOk;
+}
+API Result cuDeviceGetAttribute(int* value, int attribute, int) {
+  constexpr int kMajor = 75, kMinor = 76, kUnified = 41;
+  *value = attribute == kMajor ? 8 : attribute == kMinor ? 9 : attribute == kUnified ? 1 : 0;
+  return kOk;
+}
+API Result cuDeviceGetUuid(void* uuid, int card) {
+  memset(uuid, card, 16);
+  return kOk;
+}
+API Result cuDevicePrimaryCtxRetain(Context** context, int card) {
+  FAULT(card);
+  primary_contexts[card].card = card;
+  primary_contexts[card].primary = true;
+  primary_contexts[card].users++;
+  *context = &primary_contexts[card];
+  return kOk;
+}
+API Result cuDevicePrimaryCtxRelease(int card) {
+  primary_contexts[card].users--;
+  return kOk;
+}
+API Result cuDevicePrimaryCtxSetFlags(int card, unsigned flags) {
+  primary_contexts[card].flags = flags;
+  return kOk;
+}
+API Result cuDevicePrimaryCtxGetState(int card, unsigned* flags, int* active) {
+  // With EMULATOR_PRIMARY another user of the process has it active, without the flags that FFmpeg wants.
+  *flags = primary_contexts[card].flags;
+  *active = primary_contexts[card].users > 0 || number("EMULATOR_PRIMARY", 0);
+  return kOk;
+}
+API Result cuDevicePrimaryCtxReset(int) { return kOk; }
+API Result cuCtxCreate_v2(Context** context, unsigned flags, int card) {
+  FAULT(card);
+  if (depth == kMaxDepth) return kInvalidValue;
+  *context = new Context{card, false, 1, flags};
+  current[depth++] = *context;
+  return kOk;
+}
+API Result cuCtxDestroy_v2(Context* context) {
+  if (depth && current[depth - 1] == context) depth--;
+  if (!context->primary) delete context;
+  return kOk;
+}
+API Result cuCtxPushCurrent_v2(Context* context) {
+  FAULT(context->card);
+  if (depth == kMaxDepth) return kInvalidValue;
+  current[depth++] = context;
+  return kOk;
+}
+API Result cuCtxPopCurrent_v2(Context** context) {
+  if (!depth) return kInvalidContext;
+  depth--;
+  if (context) *context = current[depth];
+  return kOk;
+}
+API Result cuCtxGetCurrent(Context** context) {
+  *context = depth ? current[depth - 1] : nullptr;
+  return kOk;
+}
+API Result cuCtxGetDevice(int* card) {
+  if (!depth) return kInvalidContext;
+  *card = here();
+  return kOk;
+}
+API Result cuCtxSetLimit(int, size_t) { return kOk; }
+API Result cuCtxSynchronize() {
+  FAULT(here());
+  return kOk;
+}
+
+API Result cuMemAlloc_v2(Pointer* pointer, size_t size) {
+  FAULT(here());
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 512, size ? size : 1)) return kOutOfMemory;
+  *pointer = reinterpret_cast<Pointer>(memory);
+  return kOk;
+}
+API Result cuMemAllocManaged(Pointer* pointer, size_t size, unsigned) { return cuMemAlloc_v2(pointer, size); }
+API Result cuMemAllocPitch_v2(Pointer* pointer, size_t* pitch, size_t width, size_t height, unsigned) {
+  *pitch = (width + 511) & ~size_t{511};
+  return cuMemAlloc_v2(pointer, *pitch * height);
+}
+API Result cuMemAllocAsync(Pointer* pointer, size_t size, Stream) { return cuMemAlloc_v2(pointer, size); }
+API Result cuMemFree_v2(Pointer pointer) {
+  free(reinterpret_cast<void*>(pointer));
+  return kOk;
+}
+API Result cuMemFreeAsync(Pointer pointer, Stream) { return cuMemFree_v2(pointer); }
+API Result cuMemHostAlloc(void** pointer, size_t size, unsigned) {
+  *pointer = malloc(size ? size : 1);
+  return *pointer ? kOk : kOutOfMemory;
+}
+API Result cuMemFreeHost(void* pointer) {
+  free(pointer);
+  return kOk;
+}
+API Result cuMemcpy(Pointer target, Pointer source, size_t size) {
+  FAULT(here());
+  memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), size);
+  return kOk;
+}
+API Result cuMemcpyAsync(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyHtoD_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyHtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoH_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoHAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoD_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemsetD8Async(Pointer target, unsigned char value, size_t size, Stream) {
+  memset(reinterpret_cast<void*>(target), value, size);
+  return kOk;
+}
+
+struct Copy2D {
+  size_t source_x, source_y;
+  int source_type;
+  const char* source_host;
+  Pointer source_device;
+  void* source_array;
+  size_t source_pitch;
+  size_t target_x, target_y;
+  int target_type;
+  char* target_host;
+  Pointer target_device;
+  void* target_array;
+  size_t target_pitch;
+  size_t width, height;
+};
+API Result cuMemcpy2D_v2(const Copy2D* copy) {
+  constexpr int kHost = 1;
+  FAULT(here());
+  const char* source = copy->source_type == kHost ? copy->source_host : reinterpret_cast<const char*>(copy->source_device);
+  char* target = copy->target_type == kHost ? copy->target_host : reinterpret_cast<char*>(copy->target_device);
+  for (size_t row = 0; row < copy->height; row++) {
+    memcpy(target + (copy->target_y + row) * copy->target_pitch + copy->target_x,
+           source + (copy->source_y + row) * copy->source_pitch + copy->source_x, copy->width);
+  }
+  return kOk;
+}
+API Result cuMemcpy2DAsync_v2(const Copy2D* copy, Stream) { return cuMemcpy2D_v2(copy); }
+
+API Result cuStreamCreate(Stream* stream, unsigned) {
+  *stream = calloc(1, 8);
+  return kOk;
+}
+API Result cuStreamCreateWithPriority(Stream* stream, unsigned flags, int) { return cuStreamCreate(stream, flags); }
+API Result cuStreamDestroy_v2(Stream stream) {
+  free(stream);
+  return kOk;
+}
+API Result cuStreamQuery(Stream) { return kOk; }
+API Result cuStreamSynchronize(Stream) {
+  FAULT(here());
+  return kOk;
+}
+API Result cuStreamWaitEvent(Stream, void*, unsigned) { return kOk; }
+API Result cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+  *least = *greatest = 0;
+  return kOk;
+}
+API Result cuEventCreate(void** event, unsigned) {
+  *event = calloc(1, 8);
+  return kOk;
+}
+API Result cuEventDestroy_v2(void* event) {
+  free(event);
+  return kOk;
+}
+API Result cuEventSynchronize(void*) { return kOk; }
+API Result cuEventQuery(void*) { return kOk; }
+API Result cuEventRecord(void*, Stream) { return kOk; }
+API Result cuLaunchHostFunc(Stream, void (*call)(void*), void* data) {
+  call(data);
+  return kOk;
+}
+
+API Result cuGetErrorName(int status, const char** name) {
+  switch (status) {
+    case kOk: *name = "CUDA_SUCCESS"; break;
+    case kInvalidValue: *name = "CUDA_ERROR_INVALID_VALUE"; break;
+    case kOutOfMemory: *name = "CUDA_ERROR_OUT_OF_MEMORY"; break;
+    case kNoDevice: *name = "CUDA_ERROR_NO_DEVICE"; break;
+    case kInvalidDevice: *name = "CUDA_ERROR_INVALID_DEVICE"; break;
+    case kInvalidContext: *name = "CUDA_ERROR_INVALID_CONTEXT"; break;
+    case 700: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
+    case 719: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
+    case kNotSupported: *name = "CUDA_ERROR_NOT_SUPPORTED"; break;
+    case 803: *name = "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"; break;
+    default: *name = "CUDA_ERROR_UNKNOWN"; break;
+  }
+  return kOk;
+}
+API Result cuGetErrorString(int, const char** words) {
+  *words = "emulated error";
+  return kOk;
+}
+
+#define NOT_EMULATED(name) \
+  API Result name() { return kNotSupported; }
+NOT_EMULATED(cuStreamAddCallback)
+NOT_EMULATED(cuLaunchKernel)
+NOT_EMULATED(cuLinkCreate)
+NOT_EMULATED(cuLinkAddData)
+NOT_EMULATED(cuLinkComplete)
+NOT_EMULATED(cuLinkDestroy)
+NOT_EMULATED(cuModuleLoadData)
+NOT_EMULATED(cuModuleUnload)
+NOT_EMULATED(cuModuleGetFunction)
+NOT_EMULATED(cuModuleGetGlobal)
+NOT_EMULATED(cuTexObjectCreate)
+NOT_EMULATED(cuTexObjectDestroy)
+NOT_EMULATED(cuGLGetDevices_v2)
+NOT_EMULATED(cuGraphicsGLRegisterImage)
+NOT_EMULATED(cuGraphicsUnregisterResource)
+NOT_EMULATED(cuGraphicsMapResources)
+NOT_EMULATED(cuGraphicsUnmapResources)
+NOT_EMULATED(cuGraphicsSubResourceGetMappedArray)
+NOT_EMULATED(cuGraphicsResourceGetMappedPointer_v2)
+NOT_EMULATED(cuArrayCreate_v2)
+NOT_EMULATED(cuArray3DCreate_v2)
+NOT_EMULATED(cuArray3DGetDescriptor_v2)
+NOT_EMULATED(cuArrayGetPlane)
+NOT_EMULATED(cuMemsetD16Async)
+NOT_EMULATED(cuMemsetD32Async)
+NOT_EMULATED(cuMemsetD2D8Async)
+NOT_EMULATED(cuMemsetD2D16Async)
+NOT_EMULATED(cuMemsetD2D32Async)
+#ifndef EMULATE_OLD_DRIVER  // which lacks this name
+NOT_EMULATED(cuArrayDestroy)
+#endif

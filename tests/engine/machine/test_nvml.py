@@ -1,0 +1,62 @@
+"""NVML beneath the real pynvml, on emulated GPUs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.support.emulator import EmulatedDriver
+
+pytest.importorskip("pynvml")
+
+LIST = """
+import json
+from video_pipeline.engine.machine.gpus import gpus
+found, why = gpus()
+print(json.dumps([[gpu.name for gpu in found], why]))
+"""
+
+
+def listed(driver: EmulatedDriver, **settings: Any) -> tuple[list[str], str]:
+    done = driver.python(LIST, **settings)
+    assert done.returncode == 0, done.stderr
+    names, why = json.loads(done.stdout)
+    return names, why
+
+
+def test_every_gpu_is_listed_but_one_that_is_lost(driver: EmulatedDriver) -> None:
+    assert listed(driver, cards=2) == (["Emulated GPU 0", "Emulated GPU 1"], "")
+    (driver.state / "lost.0").touch()
+    assert listed(driver, cards=2) == (["Emulated GPU 1"], "")
+    names, why = listed(driver, cards=1)
+    assert (names, "GPU is lost" in why) == ([], True)
+
+
+def test_the_reason_is_said_where_there_is_none(driver: EmulatedDriver) -> None:
+    assert listed(driver, cards=0) == ([], "the driver reports no GPU")
+    assert "Driver Not Loaded" in listed(driver, faults="nvmlInitWithFlags=9")[1]
+    assert listed(driver, without=["libnvidia-ml.so.1"])[1].startswith("NVML: ")
+
+
+def test_nvml_that_hangs_is_asked_once_and_waited_for_no_longer_than_the_bound(
+    driver: EmulatedDriver,
+) -> None:
+    script = """
+import time
+from video_pipeline.engine.machine.nvml import NvmlError, ask_nvml
+for _ in range(3):
+    started = time.monotonic()
+    try:
+        ask_nvml(lambda pynvml: pynvml.nvmlDeviceGetCount(), seconds=1)
+    except NvmlError as error:
+        print(round(time.monotonic() - started), error)
+"""
+    started = time.monotonic()
+    done = driver.python(script, faults="nvmlDeviceGetCount_v2=hang")
+    assert done.stdout.splitlines() == [f"{s} NVML does not answer (waited 1 s)" for s in (1, 0, 0)], (
+        done.stderr
+    )
+    assert time.monotonic() - started < 10

@@ -1,0 +1,161 @@
+"""NVIDIA GPUs without a GPU: libraries of `tests/emulator` that FFmpeg's real NVENC encoders call in child processes.
+
+They are built with the C++ compiler and Debian's package libffmpeg-nvenc-dev, once for each content of the sources.
+What they do is set by environment variables, here keywords of `EmulatedDriver.environment`:
+
+    cards=2                                     that many cards
+    faults="CALL[@CARD]=STATUS[:AFTER],…"       a call fails, or never returns if its STATUS is `hang`
+    lost="0:10"                                 card 0 is gone after ten pictures
+    sessions=3                                  sessions of all processes together
+    capabilities="NUM_MAX_BFRAMES=0,…"          what the cards can do
+    codecs="h264,hevc,av1"                      what the cards encode; for av1, which they cannot, each picture is
+    av1=PATH                                    that of this file, which `av1_picture` makes
+    api=0xC2                                    the version of NVENC's API, here 12.2
+    name="NVIDIA GeForce RTX 4090"              the cards' name, to which their number is added
+    primary=1                                   the primary context is in use
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCES: Final = ROOT / "tests" / "emulator"
+HEADER: Final = Path("/usr/include/ffnvcodec/nvEncodeAPI.h")
+
+LIBRARIES: Final = {
+    "libcuda.so.1": ("cuda.cpp",),
+    "libnvidia-encode.so.1": ("nvenc.cpp",),
+    "libnvidia-ml.so.1": ("nvml.cpp",),
+    "old/libcuda.so.1": ("cuda.cpp", "-DEMULATE_OLD_DRIVER"),
+}
+"""What each library is built from; the old one lacks a name that FFmpeg looks for."""
+
+FLAGS: Final = (
+    *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC"),
+    *("-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
+)
+
+
+def av1_picture(path: Path, *, width: int, height: int) -> Path:
+    """Write one grey picture, encoded by a real AV1 encoder."""
+    context = av.CodecContext.create("libsvtav1", "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+    context.framerate, context.time_base = Fraction(30), Fraction(1, 30)
+    context.options = {"preset": "12"}
+    grey = av.VideoFrame.from_ndarray(np.full((height * 3 // 2, width), 128, np.uint8), format="yuv420p")
+    packets = [*context.encode(grey), *context.encode(None)]
+    path.write_bytes(bytes(packets[0]))
+    return path
+
+
+class NotBuiltError(Exception):
+    """The emulator cannot be built here; the message says what is missing."""
+
+
+def build() -> Path:
+    """Build the libraries, unless that was done, and return their folder; raise NotBuiltError."""
+    compiler = shutil.which(os.environ.get("CXX") or "c++") or shutil.which("g++")
+    if sys.platform != "linux" or compiler is None:
+        raise NotBuiltError("the driver emulator needs Linux and a C++ compiler")
+    if not HEADER.is_file():
+        raise NotBuiltError("the driver emulator needs NVENC's header: apt-get install libffmpeg-nvenc-dev")
+    content = hashlib.sha256(repr((compiler, FLAGS, LIBRARIES)).encode() + HEADER.read_bytes())
+    for source in sorted(SOURCES.iterdir()):
+        content.update(source.read_bytes())
+    folder = ROOT / "build" / "emulator" / content.hexdigest()[:16]
+    if folder.is_dir():
+        return folder
+    made = folder.with_name(f"{folder.name}.{os.getpid()}")
+    (made / "old").mkdir(parents=True)
+    running = [
+        subprocess.Popen(
+            [compiler, *FLAGS, f"-Wl,-soname,{Path(name).name}", "-o", made / name, SOURCES / source, *more],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, (source, *more) in LIBRARIES.items()
+    ]
+    errors = [process.communicate()[1] for process in running]
+    if any(process.returncode for process in running):
+        raise AssertionError("the driver emulator does not compile:\n" + "\n".join(errors))
+    try:
+        made.rename(folder)
+    except OSError:  # another run was faster
+        shutil.rmtree(made)
+    return folder
+
+
+@dataclass(frozen=True)
+class EmulatedDriver:
+    """Cards for child processes. `state` is a folder that the processes of one emulated machine share."""
+
+    libraries: Path
+    state: Path
+
+    def environment(
+        self, *, without: Collection[str] = (), old: bool = False, **settings: Any
+    ) -> dict[str, str]:
+        """Return the environment of a process on the emulated machine, whose driver lacks some libraries."""
+        chosen = self.state / f"lib{'.old' if old else ''}.{'.'.join(sorted(without))}"
+        if not chosen.is_dir():
+            chosen.mkdir(parents=True)
+            for library in LIBRARIES:
+                if "/" not in library and library not in without:
+                    part = "old" if old and library == "libcuda.so.1" else ""
+                    (chosen / library).symlink_to(self.libraries / part / library)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("EMULATOR_")}
+        kept.pop("CUDA_VISIBLE_DEVICES", None)
+        return {
+            **kept,
+            "LD_LIBRARY_PATH": str(chosen),
+            "EMULATOR_STATE": str(self.state),
+            **{f"EMULATOR_{key.upper()}": str(value) for key, value in settings.items()},
+        }
+
+    def run(
+        self, *argv: str | Path, stdin: str | None = None, timeout: float = 60, **settings: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program on the emulated machine."""
+        return subprocess.run(
+            argv,
+            input=stdin,
+            env=self.environment(**settings),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=ROOT,
+        )
+
+    def python(
+        self, code: str, *argv: str, timeout: float = 60, **settings: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python code on the emulated machine."""
+        return self.run(sys.executable, "-c", code, *argv, timeout=timeout, **settings)
+
+    def calls(self) -> list[str]:
+        """Return the lines that the libraries noted: sessions, what they were configured with, calls that hang."""
+        log = self.state / "calls.log"
+        return log.read_text().splitlines() if log.is_file() else []
+
+    def configured(self) -> list[dict[str, str]]:
+        """Return what reached the driver for each session that was configured."""
+        return [
+            dict(part.split("=", 1) for part in line.split()[1:])
+            for line in self.calls()
+            if line.startswith("init ")
+        ]
