@@ -85,7 +85,7 @@ def examine(config: Config) -> dict[str, Any]:
         "slots": asdict(default_slots(config)),
         "compositors": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
-            for probe in (probe_compositor(member.name) for member in COMPOSITORS.members)
+            for probe in (probe_compositor(member.name, config) for member in COMPOSITORS.members)
         ],
         "voices": {
             member.name: list(load_speech_service(member.name).voices()) for member in SPEECH_SERVICES.members

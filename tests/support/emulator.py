@@ -13,6 +13,8 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     api=0xC2                                    the version of NVENC's API, here 12.2
     name="NVIDIA GeForce RTX 4090"              the cards' name, to which their number is added
     primary=1                                   the primary context is in use
+    kernels=PATH                                the library that `build_kernels` made, run in place of a CUBIN
+    capability=89, cuda=13000, memory=BYTES     compute capability, the driver's CUDA, memory of a process
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ LIBRARIES: Final = {
 """What each library is built from; the old one lacks a name that FFmpeg looks for."""
 
 FLAGS: Final = (
-    *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC"),
+    *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC", "-ldl"),
     *("-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
 )
 

@@ -286,7 +286,7 @@ def _warm_up(setup: dict[str, Any]) -> Config:
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them reports it
         choose_encoding(config.video)
-        choose_compositor(config.video.compositor)
+        choose_compositor(config)
     return config
 
 
