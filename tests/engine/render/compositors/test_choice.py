@@ -11,7 +11,6 @@ from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.render.compositors.choice import choose_compositor, probe_compositor
 
-
 NO_DRIVER = shutil.which("nvidia-smi") is None
 
 
