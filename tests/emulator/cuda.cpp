@@ -160,6 +160,7 @@ API Result cuCtxGetDevice(int* card) {
 API Result cuCtxSetLimit(int, size_t) { return kOk; }
 API Result cuCtxSynchronize() {
   FAULT(here());
+  emulator::run_all();
   return kOk;
 }
 
@@ -191,6 +192,7 @@ API Result cuMemFree_v2(Pointer pointer) {
   const std::lock_guard<std::mutex> guard(memory_lock);
   const auto found = allocations.find(pointer);
   if (found == allocations.end()) return kInvalidValue;
+  emulator::run_all();
   allocated -= found->second;
   allocations.erase(found);
   free(reinterpret_cast<void*>(pointer));
@@ -202,21 +204,35 @@ API Result cuMemHostAlloc(void** pointer, size_t size, unsigned) {
   return *pointer ? kOk : kOutOfMemory;
 }
 API Result cuMemFreeHost(void* pointer) {
+  emulator::run_all();
   free(pointer);
   return kOk;
 }
 API Result cuMemcpy(Pointer target, Pointer source, size_t size) {
   FAULT(here());
+  emulator::run_all();
   memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), size);
   return kOk;
 }
-API Result cuMemcpyAsync(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyAsync(Pointer target, Pointer source, size_t size, Stream stream) {
+  FAULT(here());
+  emulator::put(stream, [=] {
+    memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), size);
+  });
+  return kOk;
+}
 API Result cuMemcpyHtoD_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
-API Result cuMemcpyHtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyHtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
+  return cuMemcpyAsync(target, source, size, stream);
+}
 API Result cuMemcpyDtoH_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
-API Result cuMemcpyDtoHAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoHAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
+  return cuMemcpyAsync(target, source, size, stream);
+}
 API Result cuMemcpyDtoD_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
-API Result cuMemcpyDtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
+  return cuMemcpyAsync(target, source, size, stream);
+}
 API Result cuMemsetD8Async(Pointer target, unsigned char value, size_t size, Stream) {
   memset(reinterpret_cast<void*>(target), value, size);
   return kOk;
@@ -256,12 +272,14 @@ API Result cuStreamCreate(Stream* stream, unsigned) {
 }
 API Result cuStreamCreateWithPriority(Stream* stream, unsigned flags, int) { return cuStreamCreate(stream, flags); }
 API Result cuStreamDestroy_v2(Stream stream) {
+  emulator::run(stream);
   free(stream);
   return kOk;
 }
 API Result cuStreamQuery(Stream) { return kOk; }
-API Result cuStreamSynchronize(Stream) {
+API Result cuStreamSynchronize(Stream stream) {
   FAULT(here());
+  emulator::run(stream);
   return kOk;
 }
 API Result cuStreamWaitEvent(Stream, void*, unsigned) { return kOk; }

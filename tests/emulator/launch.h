@@ -6,6 +6,8 @@
 #include <dlfcn.h>
 
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "driver.h"
 
@@ -13,6 +15,35 @@ namespace emulator {
 
 constexpr int kNotFound = 500, kInvalidImage = 200, kInvalidValue = 1;
 constexpr unsigned kMostThreads = 1024;
+
+// With EMULATOR_LAZY what is put into a stream is done only when somebody waits for it, as late as a GPU may.
+inline bool is_lazy() { return number("EMULATOR_LAZY", 0) != 0; }
+
+inline std::mutex streams_lock;
+inline std::map<void*, std::vector<std::function<void()>>> streams;
+
+inline void put(void* stream, std::function<void()> work) {
+  if (!is_lazy()) {
+    work();
+    return;
+  }
+  const std::lock_guard<std::mutex> guard(streams_lock);
+  streams[stream].push_back(std::move(work));
+}
+
+inline void run(void* stream) {
+  const std::lock_guard<std::mutex> guard(streams_lock);
+  for (const auto& work : streams[stream]) work();
+  streams[stream].clear();
+}
+
+inline void run_all() {
+  const std::lock_guard<std::mutex> guard(streams_lock);
+  for (auto& [stream, list] : streams) {
+    for (const auto& work : list) work();
+    list.clear();
+  }
+}
 
 using Launch = void (*)(unsigned x, unsigned y, unsigned z, const void* argument);
 
@@ -53,12 +84,13 @@ API int cuModuleGetFunction(void** function, void* module, const char* name) {
   return *function ? 0 : emulator::kNotFound;
 }
 API int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned threads_y,
-                       unsigned threads_z, unsigned, void*, void** arguments, void**) {
+                       unsigned threads_z, unsigned, void* stream, void** arguments, void**) {
   if (const int status = emulator::fault("cuLaunchKernel")) return status;
   // What a GPU would refuse.
   if (!x || !y || !z || y > 65535 || z > 65535 || !threads) return emulator::kInvalidValue;
   if (threads * threads_y * threads_z > emulator::kMostThreads) return emulator::kInvalidValue;
   emulator::note("launch " + std::to_string(x) + " " + std::to_string(y) + " " + std::to_string(z));
-  reinterpret_cast<emulator::Launch>(function)(x, y, z, *static_cast<void**>(arguments[0]));
+  const void* const argument = *static_cast<void**>(arguments[0]);
+  emulator::put(stream, [=] { reinterpret_cast<emulator::Launch>(function)(x, y, z, argument); });
   return 0;
 }

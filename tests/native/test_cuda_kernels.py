@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.cuda_build import compile_cpp
 from tests.support.cuda_kernels import (
     Drawing,
     Kernels,
@@ -16,8 +17,6 @@ from tests.support.cuda_kernels import (
     Layer,
     Side,
     View,
-    build_kernels,
-    compile_cpp,
     differing,
     draw_native,
     half,
@@ -39,10 +38,10 @@ SEED = int(os.environ.get("CUDA_SEED") or np.random.SeedSequence().generate_stat
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+def library(cuda_kernels: Path) -> Kernels:
     """The kernels on the CPU."""
     print(f"CUDA_SEED={SEED}")
-    return Kernels.load(build_kernels(tmp_path_factory.mktemp("kernels")))
+    return Kernels.load(cuda_kernels)
 
 
 @pytest.fixture

@@ -1,52 +1,19 @@
-"""The CUDA kernels without a GPU: their text compiled as C++, and frames drawn by it and by the native rows."""
+"""Frames drawn by the CUDA kernels, which were compiled as C++, and by the native rows."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from tests.support.paths import ROOT
 from video_pipeline.engine.render.planes import Buffer, Planes
 from video_pipeline.native import kernels
 
 LAYERS = 32
 """The most layers of a test's frame."""
-
-SOURCE = ROOT / "tests/native/cuda_kernels.cpp"
-
-
-def compiler() -> str:
-    """Return the C++ compiler; skip the test if there is none, except in CI."""
-    found = shutil.which(os.environ.get("CXX", "g++"))
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no C++ compiler")
-        pytest.skip("the CUDA kernels are compiled as C++ here, and there is no compiler")
-    return found
-
-
-def compile_cpp(sources: Sequence[Path], target: Path, *options: str) -> Path:
-    """Compile C++ files that include the kernels."""
-    command = [compiler(), "-std=c++17", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ffp-contract=off"]
-    command += [f"-I{ROOT / 'native'}", f"-I{ROOT / 'tests/native'}", *options, *map(str, sources)]
-    done = subprocess.run(
-        [*command, "-o", str(target)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return target
-
-
-def build_kernels(folder: Path) -> Path:
-    """Return a shared library that runs the kernels on the CPU."""
-    return compile_cpp([SOURCE], folder / "cuda_kernels.so", "-O2", "-fPIC", "-shared")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class GpuFullError(RenderingError):
         super().__init__(message, machine=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pinned:
     """Host memory that the GPU reads and writes by itself: `bytes` is an array over it."""
 

@@ -26,8 +26,8 @@ DRIVER: Final = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 EXTRA: Final = "pip install 'video-pipeline[cuda]'"
 
-OPEN_SECONDS: Final = 60.0
-"""Time for opening a GPU, which takes seconds if no program uses it, and for compiling the kernels."""
+OPEN_SECONDS: Final = 20.0
+"""Time for opening a GPU, which takes seconds if no program uses it, and for the first frames."""
 
 GPU_NUMBER: Final = 0
 """The first that the process sees; CUDA_VISIBLE_DEVICES chooses another."""
@@ -61,12 +61,14 @@ def ready(cache: Callable[[], ContentCache]) -> Device:
 def _open_in(
     watch: Callable[[], contextlib.AbstractContextManager[None]], cache: Callable[[], ContentCache]
 ) -> Device:
+    _find_driver()
     with watch():
-        _find_driver()
         device = find_device(GPU_NUMBER)
-        device.load(cached_cubin(Compiler(), device.capability, cache()))
+    cubin = cached_cubin(Compiler(), device.capability, cache())
+    with watch():
+        device.load(cubin)
         check_frames(device)
-        return device
+    return device
 
 
 def _find_driver() -> None:
