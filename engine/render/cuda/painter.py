@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
+from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.cuda.device import CudaError, Device, Pinned
 from video_pipeline.engine.render.cuda.memory import GpuMemory
+from video_pipeline.engine.render.encoders.watched import CALL_SECONDS, StalledError, Watch, call_watched
 from video_pipeline.engine.render.planes import Buffer, Planes
 from video_pipeline.native import kernels
+
+T = TypeVar("T")
 
 BLOCK_THREADS: Final = 256
 MOST_FRAMES: Final = 8
@@ -72,6 +76,19 @@ class _Slot:
     plan: Pinned | None = None
 
 
+def watched(work: Callable[[], T]) -> T:
+    """Return what calls to the driver return; raise RenderingError if they do not in time."""
+
+    def run(watch: Watch) -> T:
+        with watch():
+            return work()
+
+    try:
+        return call_watched(run, seconds=CALL_SECONDS)
+    except StalledError as error:
+        raise RenderingError(str(error), machine=True) from error
+
+
 class Batch:
     """Frames that are being drawn; `finish` waits for them. It may be called on any thread, more than once."""
 
@@ -81,7 +98,11 @@ class Batch:
         self._error: CudaError | None = None
 
     def finish(self) -> None:
-        """Wait until the frames are drawn; raise CudaError."""
+        """Wait until the frames are drawn; raise CudaError, or RenderingError if the driver does not return."""
+        watched(self.finish_here)
+
+    def finish_here(self) -> None:
+        """Do the same on the calling thread, however long it takes."""
         if not self._done:
             try:
                 self._painter.device.synchronise(self._slot.stream)
@@ -134,24 +155,25 @@ class Painter:
 
     @contextlib.contextmanager
     def pinned_frames(self) -> Iterator[Pinned]:
-        """Lend pinned memory for a batch of frames."""
-        with self._lock:
-            if self._spare:
-                memory = self._spare.pop()
-            else:
-                memory = self.device.pin(self.batch_frames * self.frame_bytes)
-                self._pinned.append(memory)
+        """Lend pinned memory for a batch of frames. It takes no lock, which a call that hangs may hold."""
+        try:
+            memory = self._spare.pop()
+        except IndexError:
+            memory = watched(lambda: self.device.pin(self.batch_frames * self.frame_bytes))
+            self._pinned.append(memory)
         try:
             yield memory
         finally:
-            with self._lock:
-                self._spare.append(memory)
+            self._spare.append(memory)
 
     def draw(self, frames: Sequence[FrameSpec], target: Pinned, *, clips: Sequence[Buffer] = ()) -> Batch:
         """Begin to draw frames into pinned memory, one after another; `clips` is the pinned memory of ClipSide.
 
-        Raises CudaError, and GpuFullError if the memory does not suffice.
+        Raises CudaError, GpuFullError if the memory does not suffice, and RenderingError if the driver does not return.
         """
+        return watched(lambda: self._draw(frames, target, clips))
+
+    def _draw(self, frames: Sequence[FrameSpec], target: Pinned, clips: Sequence[Buffer]) -> Batch:
         with self._lock:
             slot = self._borrow()
             used: list[Hashable] = []
@@ -161,7 +183,7 @@ class Painter:
             except BaseException:
                 # What was put into the stream may still use the memory.
                 with contextlib.suppress(CudaError):
-                    batch.finish()
+                    batch.finish_here()
                 raise
             self._under_way.append(batch)
             return batch
@@ -195,7 +217,7 @@ class Painter:
                 return True
         for batch in self._under_way:
             with contextlib.suppress(CudaError):  # its own thread hears of it
-                batch.finish()
+                batch.finish_here()
             return True
         return False
 

@@ -31,13 +31,14 @@ SMALL = "--size=134x134"
 
 
 def rendered(
-    driver: EmulatedDriver, folder: Path, *options: str, **settings: Any
+    driver: EmulatedDriver, folder: Path, *options: str, code: str = "", **settings: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run `video-pipeline render` of a short story on an emulated machine."""
     folder.mkdir(exist_ok=True)
     story = folder / "story.json"
     story.write_text(json.dumps(tiny_story(seconds=0.8)), encoding="utf-8")
-    command = (sys.executable, "-m", "video_pipeline", "render", story, "-o", folder / "video.mp4")
+    program = ("-c", code) if code else ("-m", "video_pipeline")
+    command = (sys.executable, *program, "render", story, "-o", folder / "video.mp4")
     return driver.run(*command, SMALL, "--encoder", "libx264", *options, **settings)
 
 
@@ -245,6 +246,31 @@ def test_a_card_that_is_lost_ends_the_render_with_the_call_that_failed(
     )
     assert done.returncode == 1
     assert "Emulated GPU 0 (GPU 0): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED" in done.stderr
+    assert not (tmp_path / "video.mp4").exists()
+
+
+def test_a_driver_that_does_not_return_while_drawing_ends_the_render(
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
+) -> None:
+    code = """
+import runpy, sys
+from video_pipeline.engine.render.cuda import painter
+painter.CALL_SECONDS = 1.0
+sys.argv = ["video-pipeline", *sys.argv[1:]]
+runpy.run_module("video_pipeline", run_name="__main__")
+"""
+    done = rendered(
+        driver,
+        tmp_path,
+        "--compositor",
+        "cuda",
+        "--no-cache",
+        code=code,
+        kernels=cuda_kernels,
+        faults="cuLaunchKernel=hang:16",
+    )
+    assert done.returncode == 1, done.stderr
+    assert "the GPU's driver did not return from a call for 1 s" in done.stderr
     assert not (tmp_path / "video.mp4").exists()
 
 
