@@ -26,7 +26,7 @@ from video_pipeline.engine.render.captions.draw import draw_captions
 from video_pipeline.engine.render.compositors.cuda import open_cuda
 from video_pipeline.engine.render.compositors.native import open_native
 from video_pipeline.engine.render.compositors.raw_frames import Children
-from video_pipeline.engine.render.cuda.painter import Painter
+from video_pipeline.engine.render.cuda.painter import GpuPainter
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Caption, Still, Timeline, Transition, Watermark
 from video_pipeline.engine.timing import FrameRange
@@ -123,7 +123,7 @@ def main(folder: Path, megabytes: float) -> dict[str, Any]:
     cuda = open_cuda(timeline, art, ffmpeg=find_ffmpeg(), config=config)
     if megabytes < config.video.gpu_memory_mb:  # also less than the configuration allows
         width, height = SIZE_PX
-        cuda.painter = Painter(cuda.painter.device, width=width, height=height, bound=int(megabytes * 1e6))
+        cuda.painter = GpuPainter(cuda.painter.device, width=width, height=height, bound=int(megabytes * 1e6))
     native = open_native(timeline, art, ffmpeg=find_ffmpeg(), config=config)
 
     def differing(frames: FrameRange) -> list[int]:

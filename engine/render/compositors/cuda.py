@@ -22,7 +22,7 @@ from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, open_graphs
-from video_pipeline.engine.render.compositors.native import NativeCompositor, Shown, Stage
+from video_pipeline.engine.render.compositors.native import NativeCompositor, Shown, ShownRange
 from video_pipeline.engine.render.compositors.picture import look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.cuda.device import Device, Pinned
@@ -31,8 +31,8 @@ from video_pipeline.engine.render.cuda.painter import (
     Batch,
     ClipSide,
     FrameSpec,
+    GpuPainter,
     OverlaySpec,
-    Painter,
     StillSide,
 )
 from video_pipeline.engine.render.planes import Buffer
@@ -52,7 +52,7 @@ class CudaCompositor(NativeCompositor):
         timeline: Timeline,
         captions: tuple[CaptionArt, ...],
         graphs: FfmpegCompositor,
-        painter: Painter,
+        painter: GpuPainter,
     ) -> None:
         super().__init__(timeline=timeline, captions=captions, graphs=graphs)
         self.painter = painter
@@ -71,7 +71,7 @@ class CudaCompositor(NativeCompositor):
             for start in range(wanted.start, wanted.stop, count)
         ]
         with contextlib.ExitStack() as stack:
-            stage = _CudaStage(self, wanted, children, stack)
+            stage = _CudaRange(self, wanted, children, stack)
             rooms = itertools.cycle([stage.room() for _ in parts[:2]])
             drawn: deque[tuple[Batch, Buffer]] = deque()
             try:
@@ -100,7 +100,7 @@ class _Room(NamedTuple):
     clips: tuple[Pinned, ...]
 
 
-class _CudaStage(Stage):
+class _CudaRange(ShownRange):
     """A stage that draws its frames on the GPU."""
 
     def __init__(
@@ -165,7 +165,7 @@ def open_cuda(
     config: Config,
 ) -> CudaCompositor:
     """Return the cuda compositor of a timeline; raise UnavailableError if the GPU cannot be used."""
-    painter = Painter(
+    painter = GpuPainter(
         ready_device(config),
         width=timeline.width_px,
         height=timeline.height_px,

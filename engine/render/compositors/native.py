@@ -176,7 +176,7 @@ class NativeCompositor:
         """Yield each frame of a range; each overwrites the array of the one before. Raises RenderingError."""
         del threads  # the calling thread draws the range
         with contextlib.ExitStack() as stack:
-            stage = _NativeStage(self, wanted, children, stack)
+            stage = _NativeRange(self, wanted, children, stack)
             for frame in range(wanted.start, wanted.stop):
                 yield stage.draw(frame)
 
@@ -237,7 +237,7 @@ class Shown(NamedTuple):
     fade: float
 
 
-class Stage:
+class ShownRange:
     """What the frames of a range show. Frames must be requested in order."""
 
     def __init__(
@@ -313,7 +313,7 @@ class Stage:
         return Layer((piece.picture, placing), overlay, x, y, piece.opacity, placing.part(piece.part))
 
 
-class _NativeStage(Stage):
+class _NativeRange(ShownRange):
     """A stage that draws its frames with the native kernels."""
 
     def __init__(

@@ -58,7 +58,7 @@ def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class FramePlace:
     """Where a frame lies in one level of a picture: its top left corner, and source pixels for each of its own.
 
     With `copied`, the level is the frame.
@@ -84,7 +84,7 @@ class Picture:
         """The size of all planes in bytes."""
         return sum(plane.nbytes for level in self.levels for plane in level)
 
-    def place(self, view: Rect, size_px: tuple[int, int]) -> Placed:
+    def place(self, view: Rect, size_px: tuple[int, int]) -> FramePlace:
         """Return where a frame of `size_px` that shows the rectangle `view` of the picture (in fractions) lies."""
         width, height = size_px
         for number, level in enumerate(self.levels):
@@ -98,7 +98,7 @@ class Picture:
         copied = (rows, columns) == (height, width) and (
             max(abs(left), abs(top), abs(step_x - 1), abs(step_y - 1)) < 1e-6
         )
-        return Placed(chosen, left, top, min(step_x, MAX_STEP), min(step_y, MAX_STEP), copied)
+        return FramePlace(chosen, left, top, min(step_x, MAX_STEP), min(step_y, MAX_STEP), copied)
 
     def draw(self, view: Rect, target: Planes) -> None:
         """Draw the rectangle `view` of the picture (in fractions of it) over all of `target`."""

@@ -29,7 +29,7 @@ class _Kept:
 
 
 class GpuMemory:
-    """Memory of a GPU, at most `bound` bytes of it. Not thread-safe: `Painter` calls it under its lock.
+    """Memory of a GPU, at most `bound` bytes of it. Not thread-safe: `GpuPainter` calls it under its lock.
 
     Pictures stay until their room is needed, the least recently used going first. `relieve` is asked for room that is
     otherwise in use; it returns False if it has none. All memory is given back when this object is no longer used.
@@ -42,7 +42,7 @@ class GpuMemory:
         self._stream = device.open_stream()
         self._staging = device.pin(STAGING_BYTES)
         # Not at exit: the process gives everything back, and a driver may hang.
-        weakref.finalize(self, _give_back, device, self._sizes, self._staging, self._stream).atexit = False
+        weakref.finalize(self, _free_memory, device, self._sizes, self._staging, self._stream).atexit = False
 
     @property
     def used_bytes(self) -> int:
@@ -121,7 +121,7 @@ class GpuMemory:
             address += array.nbytes
 
 
-def _give_back(device: Device, sizes: dict[int, int], staging: Pinned, stream: int) -> None:
+def _free_memory(device: Device, sizes: dict[int, int], staging: Pinned, stream: int) -> None:
     with contextlib.suppress(CudaError):  # a lost card has nothing left to give
         for address in sizes:
             device.free(address)

@@ -17,6 +17,8 @@ from video_pipeline.engine.render.planes import Buffer, Planes
 from video_pipeline.native import kernels
 
 T = TypeVar("T")
+Launch = tuple[str, tuple[int, int, int], int]
+"""A kernel, its grid of blocks, and the address of its frames."""
 
 BLOCK_THREADS: Final = 256
 MOST_FRAMES: Final = 8
@@ -68,7 +70,7 @@ class FrameSpec(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Slot:
+class _BatchMemory:
     """What one batch is drawn in: regions of the GPU's memory, the plan's pinned copy, a stream."""
 
     stream: int
@@ -92,7 +94,7 @@ def watched(work: Callable[[], T]) -> T:
 class Batch:
     """Frames that are being drawn; `finish` waits for them. It may be called on any thread, more than once."""
 
-    def __init__(self, painter: Painter, slot: _Slot, used: list[Hashable]) -> None:
+    def __init__(self, painter: GpuPainter, slot: _BatchMemory, used: list[Hashable]) -> None:
         self._painter, self._slot, self._used = painter, slot, used
         self._done = False
         self._error: CudaError | None = None
@@ -123,12 +125,12 @@ class Batch:
         return self._used
 
     @property
-    def slot(self) -> _Slot:
+    def slot(self) -> _BatchMemory:
         """What it is drawn in."""
         return self._slot
 
 
-class Painter:
+class GpuPainter:
     """A GPU's frames of one size, from any number of threads. Its memory is given back when it is no longer used."""
 
     def __init__(self, device: Device, *, width: int, height: int, bound: int) -> None:
@@ -139,7 +141,7 @@ class Painter:
         self.batch_frames = max(1, min(MOST_FRAMES, fitting))
         self._lock = threading.RLock()
         self._under_way: list[Batch] = []
-        self._idle: list[_Slot] = []
+        self._idle: list[_BatchMemory] = []
         self._spare: list[Pinned] = []
         self._pinned: list[Pinned] = []
         self._streams: list[int] = []
@@ -151,7 +153,7 @@ class Painter:
             return painter is not None and painter._relieve()
 
         self._memory = GpuMemory(device, bound, relieve=relieve)
-        weakref.finalize(self, _give_back, device, self._pinned, self._streams).atexit = False
+        weakref.finalize(self, _free_pinned, device, self._pinned, self._streams).atexit = False
 
     @contextlib.contextmanager
     def pinned_frames(self) -> Iterator[Pinned]:
@@ -188,6 +190,24 @@ class Painter:
             self._under_way.append(batch)
             return batch
 
+    @contextlib.contextmanager
+    def repeated(self, frames: Sequence[FrameSpec]) -> Iterator[Callable[[int], None]]:
+        """Plan and upload frames once; lend a function that draws them a number of times, for measuring."""
+        with self._lock:
+            slot = self._borrow()
+            used: list[Hashable] = []
+            launches = self._put(slot, used, frames, ())
+
+            def launch(times: int) -> None:
+                for _ in range(times):
+                    self._launch(launches, slot.stream)
+                self.device.synchronise(slot.stream)
+
+            try:
+                yield launch
+            finally:
+                self.take_back(Batch(self, slot, used))
+
     def take_back(self, batch: Batch) -> None:
         """Take back what a batch was drawn in."""
         with self._lock:
@@ -200,12 +220,12 @@ class Painter:
                 self._under_way.remove(batch)
             self._idle.append(batch.slot)
 
-    def _borrow(self) -> _Slot:
+    def _borrow(self) -> _BatchMemory:
         if self._idle:
             return self._idle.pop()
         stream = self.device.open_stream()
         self._streams.append(stream)
-        return _Slot(stream)
+        return _BatchMemory(stream)
 
     def _relieve(self) -> bool:
         """Give up memory: that of slots without a batch, or of the batch that was begun first, once it is drawn."""
@@ -221,7 +241,7 @@ class Painter:
             return True
         return False
 
-    def _region(self, slot: _Slot, name: str, size: int) -> int:
+    def _region(self, slot: _BatchMemory, name: str, size: int) -> int:
         address, has = slot.regions.get(name, (0, 0))
         if has >= size:
             return address
@@ -232,7 +252,7 @@ class Painter:
         slot.regions[name] = (address, size)
         return address
 
-    def _plan_memory(self, slot: _Slot, size: int) -> Pinned:
+    def _plan_memory(self, slot: _BatchMemory, size: int) -> Pinned:
         if slot.plan is None or slot.plan.bytes.nbytes < size:
             if slot.plan is not None:
                 self._pinned.remove(slot.plan)
@@ -243,12 +263,25 @@ class Painter:
 
     def _issue(
         self,
-        slot: _Slot,
+        slot: _BatchMemory,
         used: list[Hashable],
         frames: Sequence[FrameSpec],
         target: Pinned,
         clips: Sequence[Buffer],
     ) -> None:
+        launches = self._put(slot, used, frames, clips)
+        self._launch(launches, slot.stream)
+        size = len(frames) * self.frame_bytes
+        self.device.download(target.bytes[:size], slot.regions["frames"][0], slot.stream)
+
+    def _launch(self, launches: Sequence[Launch], stream: int) -> None:
+        for kernel, grid, address in launches:
+            self.device.launch(kernel, grid, threads=BLOCK_THREADS, argument=address, stream=stream)
+
+    def _put(
+        self, slot: _BatchMemory, used: list[Hashable], frames: Sequence[FrameSpec], clips: Sequence[Buffer]
+    ) -> list[Launch]:
+        """Upload all that frames need, and return the launches that draw them into the slot's region `frames`."""
         device, stream, each = self.device, slot.stream, self.frame_bytes
         size = sum(
             kernels.CudaPlan.frame_bytes(width=self.width, height=self.height, layers=len(frame.layers))
@@ -278,9 +311,7 @@ class Painter:
         for place, clip in enumerate(clips):
             device.upload(clip_frames + place * each, clip, stream)
         device.upload(on_gpu, pinned.bytes[: plan.used_bytes], stream)
-        for kernel, grid, address in launches:
-            device.launch(kernel, grid, threads=BLOCK_THREADS, argument=address, stream=stream)
-        device.download(target.bytes[: len(frames) * each], drawn, stream)
+        return launches
 
     def _add_still(self, plan: kernels.CudaPlan, side: StillSide, used: list[Hashable]) -> None:
         address = self._memory.use(side.key, lambda: side.planes, "a picture")
@@ -309,7 +340,7 @@ class Painter:
         plan.layer(address, overlay, x=x, y=y, opacity=opacity, part=part)
 
 
-def _give_back(device: Device, pinned: list[Pinned], streams: list[int]) -> None:
+def _free_pinned(device: Device, pinned: list[Pinned], streams: list[int]) -> None:
     with contextlib.suppress(CudaError):
         for memory in pinned:
             device.unpin(memory)

@@ -8,7 +8,7 @@ import numpy as np
 
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.render.cuda.device import Device
-from video_pipeline.engine.render.cuda.painter import FrameSpec, OverlaySpec, Painter, StillSide
+from video_pipeline.engine.render.cuda.painter import FrameSpec, GpuPainter, OverlaySpec, StillSide
 from video_pipeline.engine.render.planes import Buffer, Planes, new_frame, planes_of
 from video_pipeline.native import kernels
 
@@ -22,9 +22,9 @@ def check_frames(device: Device) -> None:
     """Draw a frame of every transition; raise UnavailableError if one is not that of the native kernels."""
     width, height = SIZE_PX
     rng = np.random.default_rng(11)
-    pictures = [_picture(rng, 190 + 40 * number, 90) for number in range(2)]
+    pictures = [_random_picture(rng, 190 + 40 * number, 90) for number in range(2)]
     overlay = kernels.Overlay(rng.integers(0, 256, (20, 90, 4), np.uint8))
-    painter = Painter(device, width=width, height=height, bound=BOUND)
+    painter = GpuPainter(device, width=width, height=height, bound=BOUND)
     specs = [
         _spec(name, pictures, overlay, 0.1 + 0.8 * number / len(kernels.transition_records()))
         for number, (name, _) in enumerate(kernels.transition_records())
@@ -38,7 +38,7 @@ def check_frames(device: Device) -> None:
                 _compare(device, spec, frame)
 
 
-def _picture(rng: np.random.Generator, width: int, height: int) -> Planes:
+def _random_picture(rng: np.random.Generator, width: int, height: int) -> Planes:
     frame = new_frame(width, height)
     frame[:] = rng.integers(0, 256, frame.shape, np.uint8)
     return planes_of(frame)
