@@ -25,13 +25,17 @@ def compiler() -> str:
     return found
 
 
+def run_program(*argv: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program without the sanitizer that `make sanitize` loads into every one."""
+    environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, env=environ)
+
+
 def compile_cpp(sources: Sequence[Path], target: Path, *options: str, native: Path = ROOT / "native") -> Path:
     """Compile C++ files that include the kernels of the folder `native`."""
     command = [compiler(), "-std=c++17", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ffp-contract=off"]
     command += [f"-I{native}", f"-I{ROOT / 'tests/native'}", *options, *map(str, sources)]
-    done = subprocess.run(
-        [*command, "-o", str(target)], capture_output=True, text=True, timeout=300, check=False
-    )
+    done = run_program(*command, "-o", str(target))
     assert done.returncode == 0, done.stderr
     return target
 
