@@ -129,18 +129,22 @@ class SubprocessError(RenderingError):
 class EncoderError(RenderingError):
     """An encoder failed: `what` says how, and the message ends with FFmpeg's last lines, which `log` holds.
 
-    With `machine` the fault is the machine's, such as a lost GPU, and the same settings may work later.
+    With `machine` the fault is the machine's, such as a lost GPU, and the same settings may work later; with `refused`
+    they work when another program has ended its session.
     """
 
-    def __init__(self, what: str, *, log: Sequence[str], machine: bool = False, **details: Any) -> None:
+    def __init__(
+        self, what: str, *, log: Sequence[str], machine: bool = False, refused: bool = False, **details: Any
+    ) -> None:
         if isinstance(log, str) or not isinstance(log, Sequence):
             raise TypeError(f"log: got {log!r}; allowed: a list of text")
         tail = [line for line in map(str, log) if line.strip()][-12:]
         message = "\n  ".join([str(what), *tail])
-        super().__init__(message, log=tail, machine=machine, **details)
+        super().__init__(message, log=tail, machine=machine, refused=refused, **details)
         self.what = what
         self.log = tail
         self.machine = machine
+        self.refused = refused
 
 
 class NodeError(PipelineError):

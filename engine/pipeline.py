@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -27,7 +28,13 @@ from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.files import StagedFiles
 from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.errors import AssetError, CancelledError, InputError, RenderingError
+from video_pipeline.engine.errors import (
+    AssetError,
+    CancelledError,
+    EncoderError,
+    InputError,
+    RenderingError,
+)
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.outputs.manifest import write_json
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
@@ -42,6 +49,7 @@ from video_pipeline.engine.outputs.write import (
     write_subtitles,
 )
 from video_pipeline.engine.plan import VideoPlan, plan_video
+from video_pipeline.engine.render.encoders.choice import choose_encoding
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.renderer import render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
@@ -156,16 +164,26 @@ def render_story(
             logger.info("encoder %s (%s)", chosen.name, chosen.reason)
             for line in chosen.log:
                 logger.info("%s", line)
-            result = _produce(
-                plan,
-                outputs,
-                scratch,
-                watch,
+            produce = functools.partial(
+                _produce,
+                outputs=outputs,
+                scratch=scratch,
+                watch=watch,
                 use_cache=use_cache,
                 workers=workers,
                 on_event=on_event,
                 stop=stop,
             )
+            try:
+                result = produce(plan)
+            except EncoderError as error:
+                if not error.machine or config.video.codec != "auto":
+                    raise
+                failed = {chosen.name: error}
+                plan = replace(plan, encoding=choose_encoding(config.video, failed=failed))
+                other = plan.encoding.chosen_encoder
+                logger.warning("%s; the video is encoded again with %s", error.what, other.name)
+                result = produce(plan)
         except (RenderingError, OSError) as error:
             if config.error_handling.alert_on_failure and not isinstance(error, CancelledError):
                 logger.critical("the render of story %s failed", story.story_id)
@@ -200,12 +218,24 @@ def _voice_over(given: Any) -> Sound | None:
         raise InputError(f"voice_over: {error}") from error
 
 
+class _Stop(threading.Event):
+    """An event that is set by itself or by another one, which it leaves alone."""
+
+    def __init__(self, other: threading.Event | None) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        """Return whether either event is set."""
+        return super().is_set() or (self._other is not None and self._other.is_set())
+
+
 def _produce(
     plan: VideoPlan,
+    *,
     outputs: OutputPaths,
     scratch: Path,
     watch: Stopwatch,
-    *,
     use_cache: bool,
     workers: int | None,
     on_event: OnEvent | None,
@@ -214,7 +244,7 @@ def _produce(
     """Mix, draw, encode and mux, then write the files beside the video and publish all of them."""
     report = on_event or (lambda event: None)
     sound = scratch / "sound.m4a"
-    cancelled = stop or threading.Event()
+    cancelled = _Stop(stop)
     fps = plan.frames.timeline.fps
     # Every scene is scored, so that a segment's cache entry does not depend on the rest of the story.
     times = candidate_times(plan.frames.timeline, limit=len(plan.frames.timeline.clips))
@@ -244,6 +274,7 @@ def _produce(
                     workers=workers,
                     stop=cancelled,
                     cache=_segment_cache(plan) if use_cache else None,
+                    session_wait=plan.encoding.session_wait,
                 )
             except BaseException:
                 cancelled.set()  # the mix stops too

@@ -27,13 +27,14 @@ from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram, find_ffmpeg
+from video_pipeline.engine.machine.hwaccel import with_hwaccel
 from video_pipeline.engine.render.captions.draw import CaptionArt, draw_captions, plainer_captions
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.choice import choose_compositor, load_compositor
 from video_pipeline.engine.render.encoders.choice import Encoding, choose_encoding
 from video_pipeline.engine.story import Story, story_scenes
 from video_pipeline.engine.story.asset_fields import NO_WATERMARK
-from video_pipeline.engine.timeline import Timeline, Watermark
+from video_pipeline.engine.timeline import Footage, Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import FontStack
 
@@ -114,7 +115,8 @@ def plan_timeline(
             f"the video would last {float(timeline.duration):.1f} s; node.max_video_seconds allows {max_seconds:g}"
         )
     with watch.stage("check"):
-        ffmpeg = ffmpeg_search.result()
+        clips = any(isinstance(clip.source, Footage) and clip.source.exact_pix_fmt for clip in timeline.clips)
+        ffmpeg = with_hwaccel(ffmpeg_search.result(), config.video.hwaccel, clips=clips)
     return FramePlan(
         story=story,
         config=config,

@@ -52,6 +52,7 @@ class Footage:
     first. A file that is not `seekable` is damaged and is read from its start. `color` describes its colours
     if they are not BT.709. Frames of an `interlaced` clip with the interlaced flag are deinterlaced. A `transparent`
     clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that gives its transparency if the usual one does not.
+    `exact_pix_fmt` is the pixel format if a GPU's decoder gives the same pixels as the CPU's.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Footage:
     interlaced: bool = False
     transparent: bool = False
     alpha_decoder: str | None = None
+    exact_pix_fmt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

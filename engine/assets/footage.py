@@ -25,6 +25,7 @@ from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, sniff
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, NotAFileError, OpenFile
 from video_pipeline.engine.errors import AssetError
+from video_pipeline.engine.machine.hwaccel import EXACT_CODECS, EXACT_FORMATS
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import exact_seconds
@@ -165,6 +166,7 @@ def _cut_out(
         interlaced=bool(frame.interlaced_frame),
         transparent=alpha_decoder is not None or (codec != "rawvideo" and _has_alpha(frame.format)),
         alpha_decoder=alpha_decoder,
+        exact_pix_fmt=_exact_pix_fmt(codec, frame, plain=seekable and len(last.sizes_px) <= 1),
     )
     sound = Sound(path.absolute(), file.sha256, length) if has_sound and spec.sound else None
     return Clipped(footage, sound, warning)
@@ -182,6 +184,12 @@ def _first_frame(container: av.container.InputContainer, path: Path) -> tuple[av
         if frame is not None:
             return stream, frame
     raise NotVideoError(f"{path}: has no frame that can be decoded")
+
+
+def _exact_pix_fmt(codec: str, frame: av.VideoFrame, *, plain: bool) -> str | None:
+    """Return a clip's pixel format if every decoder gives the same pixels: for `plain` clips of some codecs."""
+    exact = plain and codec in EXACT_CODECS and frame.format.name in EXACT_FORMATS
+    return frame.format.name if exact else None
 
 
 def _chroma_grid_px(pix_fmt: av.VideoFormat, *, turned: bool) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,16 +14,18 @@ from typing import Any
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.speech.service import load_speech_service
+from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.common.cache import open_cache
+from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import ffmpeg_programs, find_ffmpeg
-from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.compositors.choice import probe_compositor
-from video_pipeline.engine.render.encoders.choice import probe_encoder
+from video_pipeline.engine.machine.hwaccel import try_hwaccel
+from video_pipeline.engine.render.compositors.choice import choose_compositor, probe_compositor
+from video_pipeline.engine.render.encoders.choice import choose_encoding, probe_encoder
 
 PACKAGES = (
     "av",
@@ -47,7 +50,9 @@ def examine(config: Config) -> dict[str, Any]:
     encoders = [probe_encoder(member.name, config.video) for member in ENCODERS.members]
     if not any(probe.works for probe in encoders):
         problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
-    cards, why_none = gpus()
+    cards, why_none = examine_gpus(config.video)
+    auto, faults = _auto(config)
+    problems += faults
     cache: dict[str, Any] = {"folder": None}
     try:
         folder = config.cache_dir()
@@ -80,7 +85,9 @@ def examine(config: Config) -> dict[str, Any]:
         "encoders": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason} for probe in encoders
         ],
-        "gpus": [{"name": card.name, "driver": card.driver, "memory_mib": card.memory_mib} for card in cards],
+        "hwaccel": asdict(try_hwaccel(chosen)) if chosen else None,
+        "auto": auto,
+        "gpus": cards,
         "gpus_reason": why_none,
         "slots": asdict(default_slots(config)),
         "compositors": [
@@ -94,6 +101,32 @@ def examine(config: Config) -> dict[str, Any]:
         "cache": cache,
         "problems": problems,
     }
+
+
+def _auto(config: Config) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Return what `auto` takes, and what is wrong with a compositor or encoder that the configuration names."""
+    found: dict[str, dict[str, str]] = {}
+    faults: list[str] = []
+
+    def note(family: str, wanted: str, choose: Callable[[str], Selection]) -> None:
+        try:
+            chosen = choose("auto")
+            found[family] = {"name": chosen.name, "reason": chosen.reason}
+            if wanted != "auto":
+                choose(wanted)
+        except InputError as error:
+            faults.append(str(error))
+
+    def encoder(name: str) -> Selection:
+        return choose_encoding(config.video.model_copy(update={"codec": name}), session_wait=0).chosen_encoder
+
+    note(
+        "compositor",
+        config.video.compositor,
+        lambda wanted: choose_compositor(config.override("video", compositor=wanted)),
+    )
+    note("encoder", config.video.codec, encoder)
+    return found, faults
 
 
 def _version(package: str) -> str | None:
@@ -121,14 +154,19 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"              {program['version'].split(' Copyright')[0]}")
     for encoder in found["encoders"]:
         lines.append(f"encoder       {mark(encoder['works'])} {encoder['name']}: {encoder['reason']}")
+    if found["hwaccel"]:
+        decoding = found["hwaccel"]
+        lines.append(f"decoder       {mark(decoding['works'])} cuda (video clips): {decoding['reason']}")
     for card in found["gpus"]:
-        lines.append(f"GPU           {card['name']}, driver {card['driver']}, {card['memory_mib']} MiB")
+        lines += gpu_lines(card)
     if not found["gpus"]:
         lines.append(f"GPU           none: {found['gpus_reason']}")
     for compositor in found["compositors"]:
         lines.append(
             f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
         )
+    for family, choice in found["auto"].items():
+        lines.append(f"auto          {family} {choice['name']}: {choice['reason']}")
     slots = found["slots"]
     each = f"{slots['cores']} {'core' if slots['cores'] == 1 else 'cores'} each"
     lines.append(f"job slots     {slots['slots']}, {each}: {slots['reason']}")

@@ -116,6 +116,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     doctor = commands.add_parser("doctor", help="show what this machine can do, and what does not work")
     doctor.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    doctor.add_argument(
+        "--probe",
+        action="store_true",
+        help="render one second with everything that works, and print its speed",
+    )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     schema = commands.add_parser(
         "schema",
@@ -299,10 +304,22 @@ def _compile(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.cli.doctor import as_text, examine
+        from video_pipeline.engine.cli.doctor_probe import path_line, probe_paths
 
-    found = examine(configuration(arguments))
-    print(json.dumps(found, indent=2) if arguments.json else as_text(found))
-    return 1 if found["problems"] else 0
+    config = configuration(arguments)
+    found = examine(config)
+    if not arguments.json:
+        print(as_text(found), flush=True)
+    if arguments.probe:
+        found["probes"] = []
+        for path in probe_paths(found, config):
+            found["probes"].append(path)
+            if not arguments.json:
+                print(path_line(path), flush=True)
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    failed = any(not path["works"] for path in found.get("probes", ()))
+    return 1 if found["problems"] or failed else 0
 
 
 def _schema(arguments: argparse.Namespace) -> int:

@@ -291,6 +291,13 @@ class Video(Section):
     multipass: Literal["disabled", "qres", "fullres"] | None = Field(
         None, description="Passes over each frame, the first one at a quarter of its size or whole (NVENC)."
     )
+    session_wait: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds to wait for an NVENC session that the driver refuses; then auto takes the CPU, and an "
+        "encoder that is named fails (a node tries the job again, uncharged).",
+    )
     gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
     edit_list: bool = Field(
         False,
@@ -318,6 +325,11 @@ class Video(Section):
     )
     proxy: bool = Field(
         False, description="Render at half the width and height; --proxy sets it, with the fastest preset."
+    )
+    hwaccel: Literal["auto", "cuda", "none"] = Field(
+        "auto",
+        description="Decode video clips on an NVIDIA GPU (NVDEC): auto if that gives the CPU's pixels, cuda: an error if "
+        "it does not work, none: never.",
     )
     motion: Literal["auto", "perspective", "zoompan"] = Field(
         "auto", description="FFmpeg filter that moves the camera; auto prefers subpixel perspective."

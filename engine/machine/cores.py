@@ -16,8 +16,11 @@ def limit_cores(count: int) -> None:
     _most_cores = count
 
 
-def cpu_count() -> int:
-    """Return the number of processors that this process may use (affinity, cgroup quota and limit counted)."""
+def cpu_count(*, limited: bool = True) -> int:
+    """Return the number of processors that this process may use (affinity, cgroup quota and limit counted).
+
+    Without `limited`, return those that it shares with other rendering processes.
+    """
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
@@ -25,4 +28,4 @@ def cpu_count() -> int:
             count = min(count, max(1, int(quota) // int(period)))
     except (OSError, ValueError):
         pass
-    return max(1, min(count, _most_cores or count))
+    return max(1, min(count, (_most_cores if limited else None) or count))

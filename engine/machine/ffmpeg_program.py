@@ -64,13 +64,17 @@ ANSWER_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class FfmpegProgram:
-    """An ffmpeg program: where it is, its version line, its filters, and where it comes from; its decoders."""
+    """An ffmpeg program: where it is, its version line, its filters, and where it comes from; its decoders.
+
+    `hwaccel` is FFmpeg's name of the acceleration with which it decodes video clips, if any.
+    """
 
     path: Path
     version: str
     filters: frozenset[str]
     origin: str
     decoders: frozenset[str] = frozenset()
+    hwaccel: str | None = None
 
     @property
     def missing(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from video_pipeline.engine.machine.nvml import NvmlError, ask_nvml
+from video_pipeline.engine.machine.nvml import NVML_SECONDS, NvmlError, ask_nvml
 
 T = TypeVar("T")
 
@@ -16,6 +16,7 @@ class GpuLoad:
     """A GPU's current load. Ratios are 0 to 1; None is a value that this GPU does not report."""
 
     index: int
+    uuid: str | None
     name: str
     utilization: float | None
     encoder: float | None
@@ -24,32 +25,32 @@ class GpuLoad:
     memory_bytes: int | None
 
 
-def gpu_loads() -> tuple[GpuLoad, ...]:
+def gpu_loads(*, seconds: float = NVML_SECONDS) -> tuple[GpuLoad, ...]:
     """Return the load of every NVIDIA GPU; empty if NVML, its driver or a GPU is missing or silent."""
     try:
         return ask_nvml(
-            lambda pynvml: tuple(_load(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+            lambda pynvml: tuple(_load(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())),
+            seconds=seconds,
         )
     except NvmlError:
         return ()
 
 
 def _load(pynvml: Any, index: int) -> GpuLoad:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-
-    def reported(query: Callable[[], T]) -> T | None:
+    def reported(query: Callable[[Any], T]) -> T | None:
         try:
-            return query()
-        except pynvml.NVMLError:  # not supported by this GPU
+            return query(pynvml.nvmlDeviceGetHandleByIndex(index))
+        except pynvml.NVMLError:  # not supported by this GPU, or the GPU is lost
             return None
 
-    memory = reported(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
+    memory = reported(pynvml.nvmlDeviceGetMemoryInfo)
     return GpuLoad(
         index=index,
-        name=str(reported(lambda: pynvml.nvmlDeviceGetName(handle)) or "unknown"),
-        utilization=reported(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
-        encoder=reported(lambda: pynvml.nvmlDeviceGetEncoderUtilization(handle)[0] / 100),
-        sessions=reported(lambda: int(pynvml.nvmlDeviceGetEncoderStats(handle)[0])),
+        uuid=reported(lambda handle: str(pynvml.nvmlDeviceGetUUID(handle))),
+        name=str(reported(pynvml.nvmlDeviceGetName) or "unknown"),
+        utilization=reported(lambda handle: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
+        encoder=reported(lambda handle: pynvml.nvmlDeviceGetEncoderUtilization(handle)[0] / 100),
+        sessions=reported(lambda handle: int(pynvml.nvmlDeviceGetEncoderStats(handle)[0])),
         memory_used_bytes=None if memory is None else int(memory.used),
         memory_bytes=None if memory is None else int(memory.total),
     )

@@ -65,6 +65,14 @@ class Choice:
     log: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderChoice(Choice):
+    """The encoder, and what happened to its sessions on GPUs; `fallback` as in Encoding."""
+
+    fallback: str | None = None
+    sessions: Mapping[str, Any] | None = None
+
+
 def story_sha256(story: Story) -> str:
     """Return the hash of a story as normalised JSON: defaults omitted, keys sorted, no whitespace, UTF-8.
 

@@ -13,6 +13,7 @@ from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.events import Stopwatch
 from video_pipeline.engine.outputs.manifest import (
     Choice,
+    EncoderChoice,
     build_manifest,
     gather_inputs,
     versions,
@@ -146,9 +147,18 @@ def describe_render(
             overlays=[path for art in plan.frames.captions for path in art.pictures],
         ),
         versions=versions(ffmpeg=plan.frames.ffmpeg.version, video=files.path(outputs.video)),
-        encoder=Choice(encoder.name, encoder.reason, plan.encoding.settings.describe(), encoder.log),
+        encoder=EncoderChoice(
+            encoder.name,
+            encoder.reason,
+            plan.encoding.settings.describe(),
+            encoder.log,
+            fallback=plan.encoding.fallback,
+            sessions=rendered.sessions.as_dict() if plan.encoding.settings.gpu else None,
+        ),
         compositor=Choice(
-            plan.frames.compositor.name, plan.frames.chosen_compositor.reason, {"workers": rendered.workers}
+            plan.frames.compositor.name,
+            plan.frames.chosen_compositor.reason,
+            {"workers": rendered.workers, "hwaccel": plan.frames.ffmpeg.hwaccel or "none"},
         ),
         audio=_sound_fields(plan, sound),
         warnings=plan.frames.warnings,

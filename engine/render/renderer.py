@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import Protocol
 
-from video_pipeline.engine.errors import CancelledError, RenderingError
+from video_pipeline.engine.errors import CancelledError, EncoderError, RenderingError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.encoders.encode import encode_segment
+from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
@@ -26,6 +28,8 @@ from video_pipeline.engine.timing import FrameRange
 STOP_POLL_SECONDS = 0.1
 
 Progress = Callable[[int, int], None]
+
+logger = logging.getLogger(__name__)
 
 
 class OnFrame(Protocol):
@@ -52,6 +56,15 @@ class RenderReport:
     encode_seconds: float
     mux_seconds: float
     segments_from_cache: int = 0
+    sessions: SessionReport = field(default_factory=SessionReport)
+
+
+@dataclass(slots=True)
+class _Drawing:
+    """The drawing of a range: seconds waited for frames, and frames reported as progress."""
+
+    waited_seconds: float = 0.0
+    reported: int = 0
 
 
 class _SegmentRenderer:
@@ -67,8 +80,9 @@ class _SegmentRenderer:
         on_frame: OnFrame | None,
         stop: threading.Event | None,
         cache: SegmentCache | None,
+        session_wait: float,
     ) -> None:
-        self._cache = cache
+        self._cache, self._session_wait = cache, session_wait
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
@@ -79,6 +93,7 @@ class _SegmentRenderer:
         self.waited_seconds = 0.0
         self.encoding_seconds = 0.0
         self.segments_from_cache = 0
+        self.sessions = SessionReport()
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
@@ -96,7 +111,7 @@ class _SegmentRenderer:
             return data
         unseen = self._on_frame.recall(frames, cached.notes) if self._on_frame else ()
         for number in unseen:
-            for _ in self._frames(FrameRange(number, number + 1), [0.0]):
+            for _ in self._frames(FrameRange(number, number + 1), _Drawing()):
                 pass
         if self._on_frame and unseen:
             self._cache.put(frames, CachedSegment(cached.data, self._on_frame.notes(frames)))
@@ -110,13 +125,27 @@ class _SegmentRenderer:
             self._compositor.prepare(later)
 
     def encode(self, frames: FrameRange) -> bytes:
-        """Draw and encode a segment."""
-        waited = [0.0]
+        """Draw and encode a segment, again on another GPU if the one that encodes it is lost."""
+        drawing = _Drawing()
         started = time.perf_counter()
-        data = encode_segment(self._frames(frames, waited), self._settings)
+        while True:
+            try:
+                data = encode_segment(
+                    self._frames(frames, drawing),
+                    self._settings,
+                    session_wait=self._session_wait,
+                    sessions=self.sessions,
+                    check=self._check_cancelled,
+                )
+                break
+            except EncoderError as error:
+                if error.refused or not error.machine or not SESSIONS.usable(self._settings.gpu):
+                    raise
+                again = "encoded again on another GPU"
+                logger.warning("frames [%d, %d): %s; %s", frames.start, frames.stop, error.what, again)
         with self._lock:
-            self.waited_seconds += waited[0]
-            self.encoding_seconds += time.perf_counter() - started - waited[0]
+            self.waited_seconds += drawing.waited_seconds
+            self.encoding_seconds += time.perf_counter() - started - drawing.waited_seconds
         return data
 
     def _count_frames(self, count: int) -> None:
@@ -131,14 +160,14 @@ class _SegmentRenderer:
         if self.children.cancelled.is_set():
             raise CancelledError("the render was stopped")
 
-    def _frames(self, frames: FrameRange, waited: list[float]) -> Iterator[Buffer]:
+    def _frames(self, frames: FrameRange, drawing: _Drawing) -> Iterator[Buffer]:
         """Yield the frames of a segment; each frame overwrites the array of the one before."""
         drawn = self._compositor.frames(frames, threads=self._threads, children=self.children)
         with contextlib.closing(drawn):
             for number in range(frames.start, frames.stop):
                 started = time.perf_counter()
                 array = next(drawn, None)
-                waited[0] += time.perf_counter() - started
+                drawing.waited_seconds += time.perf_counter() - started
                 self._check_cancelled()
                 if array is None:
                     raise RenderingError(
@@ -147,7 +176,9 @@ class _SegmentRenderer:
                 if self._on_frame:
                     self._on_frame(number, array)
                 yield array
-                self._count_frames(1)
+                if number - frames.start >= drawing.reported:
+                    drawing.reported += 1
+                    self._count_frames(1)
             for _ in drawn:  # a last step lets the compositor finish and raise its errors
                 raise RenderingError(
                     f"frames [{frames.start}, {frames.stop}): the compositor drew too many frames"
@@ -162,6 +193,13 @@ def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
     return future.result()
 
 
+def _engines(settings: EncoderSettings) -> int:
+    """Return the GPU encoders for this process, which shares them with others as it shares the processors."""
+    if not settings.gpu:
+        return 0
+    return -(-SESSIONS.engines(settings.gpu) * cpu_count() // cpu_count(limited=False))
+
+
 def render_segments(
     compositor: Compositor,
     settings: EncoderSettings,
@@ -173,17 +211,19 @@ def render_segments(
     workers: int | None = None,
     stop: threading.Event | None = None,
     cache: SegmentCache | None = None,
+    session_wait: float = 0.0,
 ) -> RenderReport:
     """Draw and encode every segment and pass them to `writer` in order.
 
     At most `workers` + 2 segments are in memory. `before_first` is called before the first
     segment is written; callers use it to wait for the sound. `on_frame` observes each drawn frame.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
-    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`.
+    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. A GPU's session that
+    is refused is tried again for `session_wait` seconds.
     """
     segments = compositor.segments()
     cores = cpu_count()
-    workers = max(1, min(workers or cores, len(segments)))
+    workers = max(1, min(workers or max(cores, _engines(settings)), len(segments)))
     renderer = _SegmentRenderer(
         compositor,
         settings,
@@ -192,6 +232,7 @@ def render_segments(
         on_frame=on_frame,
         stop=stop,
         cache=cache,
+        session_wait=session_wait,
     )
     muxing = 0.0
     with ThreadPoolExecutor(workers, "segment") as pool:
@@ -226,4 +267,5 @@ def render_segments(
         renderer.encoding_seconds,
         muxing,
         renderer.segments_from_cache,
+        renderer.sessions,
     )

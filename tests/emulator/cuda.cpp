@@ -31,14 +31,20 @@ Context primary_contexts[kMaxCards];
 thread_local Context* current[kMaxDepth];
 thread_local int depth = 0;
 
-int visible_cards() {
+// The cards that CUDA_VISIBLE_DEVICES shows, in its order; their number is returned.
+int visible_cards(int* shown = nullptr) {
   const char* only = getenv("CUDA_VISIBLE_DEVICES");
-  if (!only) return cards();
+  if (!only) {
+    for (int card = 0; shown && card < cards(); card++) shown[card] = card;
+    return cards();
+  }
   int named = 0;
   for (const char* at = only; *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : "") {
     char* end;
     const long card = strtol(at, &end, 10);
     if (end == at || card < 0 || card >= cards()) break;  // as CUDA: nothing from the first wrong one on
+    if (named == kMaxCards) break;
+    if (shown) shown[named] = static_cast<int>(card);
     named++;
   }
   return named;
@@ -68,15 +74,15 @@ API Result cuDeviceGetCount(int* count) {
   return kOk;
 }
 API Result cuDeviceGet(int* card, int index) {
-  FAULT(index);
-  if (index < 0 || index >= visible_cards()) return kInvalidDevice;
-  *card = index;
+  int shown[kMaxCards];
+  if (index < 0 || index >= visible_cards(shown)) return kInvalidDevice;
+  FAULT(shown[index]);
+  *card = shown[index];
   return kOk;
 }
 API Result cuDeviceGetName(char* name, int size, int card) {
   FAULT(card);
-  const char* given = emulator::text("EMULATOR_NAME");
-  snprintf(name, size, "%s %d", given ? given : "Emulated GPU", card);
+  snprintf(name, size, "%s", emulator::card_name(card).c_str());
   return kOk;
 }
 API Result cuDeviceComputeCapability(int* major, int* minor, int card) {
@@ -86,13 +92,14 @@ API Result cuDeviceComputeCapability(int* major, int* minor, int card) {
   return kOk;
 }
 API Result cuDeviceGetAttribute(int* value, int attribute, int) {
-  constexpr int kMajor = 75, kMinor = 76, kUnified = 41;
+  constexpr int kMajor = 75, kMinor = 76, kUnified = 41, kTextureAlignment = 14;
   const int capability = number("EMULATOR_CAPABILITY", 89);
-  *value = attribute == kMajor ? capability / 10 : attribute == kMinor ? capability % 10 : attribute == kUnified;
+  *value = attribute == kMajor ? capability / 10 : attribute == kMinor ? capability % 10
+           : attribute == kUnified ? 1 : attribute == kTextureAlignment ? 512 : 0;
   return kOk;
 }
 API Result cuDeviceGetUuid(void* uuid, int card) {
-  memset(uuid, card, 16);
+  memset(uuid, card, 16);  // as in NVML
   return kOk;
 }
 API Result cuDevicePrimaryCtxRetain(Context** context, int card) {

@@ -31,6 +31,20 @@ inline std::string shared(const std::string& name) {
   return std::string(folder ? folder : "/nonexistent") + "/" + name;
 }
 
+// A card's name: EMULATOR_NAME, or of several with ; between them its own.
+inline std::string card_name(int card) {
+  const std::string names = text("EMULATOR_NAME") ? text("EMULATOR_NAME") : "Emulated GPU";
+  size_t start = 0;
+  for (size_t end; card > 0 && (end = names.find(';', start)) != std::string::npos; card--) start = end + 1;
+  return names.substr(start, names.find(';', start) - start);
+}
+
+// The file whose lock is held by each session that is open on a card; kMostSessions places for each card.
+constexpr int kMostSessions = 64;
+inline std::string session_file(int card, int place) {
+  return shared("session." + std::to_string(card) + "." + std::to_string(place));
+}
+
 // Add a line to the log of calls, whole even where several processes write.
 inline void note(const std::string& line) {
   const int log = open(shared("calls.log").c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);

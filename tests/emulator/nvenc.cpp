@@ -64,26 +64,33 @@ int capability(NV_ENC_CAPS wanted) {
 }
 
 // EMULATOR_SESSIONS is how many sessions all processes have together, as a driver counts them: a lock for each, which
-// ends with its process.
+// ends with its process. Every session also has a lock of its card, which NVML counts.
 class SessionLock {
  public:
-  bool take() {
-    const int all = number("EMULATOR_SESSIONS", 0);
-    if (!all) return true;
-    for (int place = 0; place < all; place++) {
-      file_ = open(shared("session." + std::to_string(place)).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-      if (file_ >= 0 && flock(file_, LOCK_EX | LOCK_NB) == 0) return true;
-      if (file_ >= 0) close(file_);
-      file_ = -1;
+  bool take(int card) {
+    for (int place = 0; place < emulator::kMostSessions && of_card_ < 0; place++) {
+      of_card_ = locked(emulator::session_file(card, place));
     }
-    return false;
+    const int all = number("EMULATOR_SESSIONS", 0);
+    for (int place = 0; place < all && of_all_ < 0; place++) {
+      of_all_ = locked(shared("session." + std::to_string(place)));
+    }
+    return !all || of_all_ >= 0;
   }
   ~SessionLock() {
-    if (file_ >= 0) close(file_);
+    for (const int file : {of_card_, of_all_}) {
+      if (file >= 0) close(file);
+    }
   }
 
  private:
-  int file_ = -1;
+  static int locked(const std::string& name) {
+    const int file = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0) return file;
+    if (file >= 0) close(file);
+    return -1;
+  }
+  int of_card_ = -1, of_all_ = -1;
 };
 
 struct Buffer {
@@ -228,7 +235,7 @@ NVENCSTATUS NVENCAPI OpenEncodeSessionEx(NV_ENC_OPEN_ENCODE_SESSION_EX_PARAMS* g
   if (lost(card)) return NV_ENC_ERR_DEVICE_NOT_EXIST;
   auto* session = new Session;
   session->card = card;
-  if (!session->lock.take()) {
+  if (!session->lock.take(card)) {
     delete session;
     note("refused card=" + std::to_string(card));
     return NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY;

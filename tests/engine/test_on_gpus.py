@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,13 +101,112 @@ def test_a_card_lost_in_the_middle_ends_the_render_with_ffmpegs_lines(
     assert not (tmp_path / "video.mp4").exists()
 
 
+def hashes_of(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the hashes of video and thumbnail."""
+    found = {output["role"]: output["sha256"] for output in manifest["outputs"]}
+    return {role: found[role] for role in ("video", "thumbnail")}
+
+
+def test_segments_are_spread_over_two_cards_and_make_the_video_of_one(
+    driver: EmulatedDriver, tmp_path: Path
+) -> None:
+    (tmp_path / "one").mkdir()
+    options = ("--encoder", "h264_nvenc", "--no-cache")
+    assert rendered(driver, tmp_path / "one", *options, seconds=6, cards=1).returncode == 0
+    done = rendered(driver, tmp_path, *options, seconds=6, cards=2)
+    assert done.returncode == 0, done.stderr
+    encoder = manifest_of(tmp_path)["encoder"]
+    assert encoder["options"]["gpu"] == "Emulated GPU, driver 580.00"
+    assert set(encoder["sessions"]["by_gpu"]) == {"0", "1"}
+    assert sum(encoder["sessions"]["by_gpu"].values()) == len(manifest_of(tmp_path)["segments"])
+    assert hashes_of(manifest_of(tmp_path)) == hashes_of(manifest_of(tmp_path / "one"))
+    # One of them is lost in the middle.
+    (tmp_path / "lost").mkdir()
+    done = rendered(driver, tmp_path / "lost", *options, seconds=6, cards=2, lost="0:30")
+    assert done.returncode == 0, done.stderr
+    assert "encoded again on another GPU" in done.stderr
+    lost = manifest_of(tmp_path / "lost")
+    assert list(lost["encoder"]["sessions"]["lost_gpus"]) == ["0"]
+    assert "h264_nvenc: " in lost["encoder"]["sessions"]["lost_gpus"]["0"]
+    assert hashes_of(lost) == hashes_of(manifest_of(tmp_path))
+
+
+def test_more_segments_than_sessions_wait_for_each_other(driver: EmulatedDriver, tmp_path: Path) -> None:
+    done = rendered(driver, tmp_path, "--encoder", "h264_nvenc", "--no-cache", seconds=5, sessions=1)
+    assert done.returncode == 0, done.stderr
+    sessions = manifest_of(tmp_path)["encoder"]["sessions"]
+    assert sessions["refused"] > 0
+    assert sessions["waited_seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("faults", "kind"),
+    [("EncodePicture=20:12", "machine"), ("OpenEncodeSessionEx=21:1", "refused")],
+    ids=["fails", "refuses"],
+)
+def test_auto_encodes_again_on_the_processor_where_the_only_card_fails_or_refuses(
+    driver: EmulatedDriver, tmp_path: Path, faults: str, kind: str
+) -> None:
+    # A probe makes fewer calls.
+    wait = tmp_path / "config.yaml"
+    wait.write_text("video: {session_wait: 0.5}", encoding="utf-8")
+    done = rendered(driver, tmp_path, "--no-cache", "--config", str(wait), seconds=3, faults=faults)
+    assert done.returncode == 0, done.stderr
+    assert "the video is encoded again with libx264" in done.stderr
+    manifest = manifest_of(tmp_path)
+    assert (manifest["encoder"]["name"], manifest["encoder"]["fallback"]) == ("libx264", kind)
+    assert manifest["encoder"]["reason"].startswith("h264_nvenc is not usable: h264_nvenc: ")
+    assert any(line.startswith("h264_nvenc: ") for line in manifest["encoder"]["log"])
+    with av.open(str(tmp_path / "video.mp4"), "r") as container:
+        assert sum(1 for _ in container.decode(video=0)) == manifest["frame_count"]
+
+
+def test_a_node_with_two_cards_finishes_every_job_under_kills_and_a_lost_card(
+    driver: EmulatedDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in driver.environment(cards=2, sessions=3).items():
+        monkeypatch.setenv(name, value)
+    video = {"codec": "h264_nvenc", "size": [320, 256]}
+    config = node_config(tmp_path, video=video, processing={"max_concurrent_jobs": 2})
+    with RunningNode(config) as node:
+        jobs = [submit(node.ledger, tiny_story(f"story{n}", seconds=8, text=f"{n}")) for n in range(4)]
+
+        def ended() -> int:
+            return sum(job_of(node.ledger, job_id).status.is_terminal for job_id in jobs)
+
+        def drawn() -> str | None:
+            return next((job_id for job_id in jobs if job_of(node.ledger, job_id).stage == "render"), None)
+
+        for _ in range(2):
+            turn_until(node, drawn, what="a render")
+            victim = drawn()
+            assert victim is not None
+            (worker,) = [
+                slot.worker
+                for slot in node.dispatcher._slots
+                if slot.running and slot.running.attempt.job_id == victim
+            ]
+            assert worker is not None
+            os.kill(worker.pid, signal.SIGKILL)
+            turn_until(node, lambda victim=victim: drawn() != victim, what="its worker's death is seen")
+        turn_until(node, drawn, what="a render")
+        (driver.state / "lost.0").touch()
+        turn_until(node, lambda: ended() == len(jobs), seconds=90, what="every job has ended")
+        done = [job_of(node.ledger, job_id) for job_id in jobs]
+    assert [job.status for job in done] == ["completed"] * len(jobs), [job.error_message for job in done]
+    # The kills are charged, the lost card is not.
+    assert sum(job.attempts - 1 for job in done) <= 2
+    assert all((job.result or {})["encoder"] == "h264_nvenc" for job in done)
+    assert {given["card"] for given in driver.configured()} == {"0", "1"}
+
+
 # A probe makes fewer calls of EncodePicture and opens one session; the job's worker makes more.
 @pytest.mark.parametrize(
-    ("faults", "words", "uncharged"),
+    ("faults", "words"),
     [
-        ("EncodePicture=20:12", "\n  EncodePicture failed!: generic error (20)", True),
-        ("EncodePicture=hang:12", "h264_nvenc: the GPU's driver did not return from a call for 7 s", True),
-        ("InitializeEncoder=hang:1", "no heartbeat for 3 s", False),
+        ("EncodePicture=20:12", "\n  EncodePicture failed!: generic error (20)"),
+        ("EncodePicture=hang:12", "h264_nvenc: the GPU's driver did not return from a call for 7 s"),
+        ("InitializeEncoder=hang:1", "the GPU's driver did not open an encoder for 3 s"),
     ],
     ids=["fails", "does not return", "stands still"],
 )
@@ -115,7 +216,6 @@ def test_a_job_on_a_broken_card_ends_in_time_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
     faults: str,
     words: str,
-    uncharged: bool,
 ) -> None:
     for name, value in driver.environment(faults=faults).items():
         monkeypatch.setenv(name, value)
@@ -126,5 +226,5 @@ def test_a_job_on_a_broken_card_ends_in_time_and_says_why(
         turn_until(node, lambda: job_of(node.ledger, job_id).error_message, what="a failed attempt")
         job = job_of(node.ledger, job_id)
     assert words in (job.error_message or ""), job.error_message
-    assert (job.attempts, job.interruptions) == ((0, 1) if uncharged else (1, 0))
+    assert (job.attempts, job.interruptions) == (0, 1)
     assert job.status == "queued"

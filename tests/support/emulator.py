@@ -11,7 +11,8 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     codecs="h264,hevc,av1"                      what the cards encode; for av1, which they cannot, each picture is
     av1=PATH                                    that of this file, which `av1_picture` makes
     api=0xC2                                    the version of NVENC's API, here 12.2
-    name="NVIDIA GeForce RTX 4090"              the cards' name, to which their number is added
+    name="NVIDIA L4;NVIDIA T4"                  the cards' names; the last one is that of all further cards
+    busy="90,0"                                 the load of each card's encoders in percent, by NVML
     primary=1                                   the primary context is in use
     kernels=PATH                                the library that `build_kernels` made, run in place of a CUBIN
     capability=89, cuda=13000, memory=BYTES     compute capability, the driver's CUDA, memory of a process
@@ -42,6 +43,7 @@ LIBRARIES: Final = {
     "libcuda.so.1": ("cuda.cpp",),
     "libnvidia-encode.so.1": ("nvenc.cpp",),
     "libnvidia-ml.so.1": ("nvml.cpp",),
+    "libnvcuvid.so.1": ("cuvid.cpp",),
     "old/libcuda.so.1": ("cuda.cpp", "-DEMULATE_OLD_DRIVER"),
 }
 """What each library is built from; the old one lacks a name that FFmpeg looks for."""
@@ -49,6 +51,7 @@ LIBRARIES: Final = {
 FLAGS: Final = (
     *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC", "-ldl"),
     *("-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
+    "-Wl,-z,nodelete",  # FFmpeg closes a library after each session, and the counts of its calls would begin again
 )
 
 

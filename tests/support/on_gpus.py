@@ -32,7 +32,9 @@ def outcomes(driver: EmulatedDriver, cases: list[dict[str, Any]], **settings: An
 
 @contextmanager
 def _emulator(settings: dict[str, Any]) -> Iterator[None]:
-    names = {f"EMULATOR_{key.upper()}": str(value) for key, value in settings.items()}
+    names = {
+        key if key.isupper() else f"EMULATOR_{key.upper()}": str(value) for key, value in settings.items()
+    }
     os.environ.update(names)
     try:
         yield
@@ -44,10 +46,15 @@ def _emulator(settings: dict[str, Any]) -> Iterator[None]:
 def _choose(video: dict[str, Any]) -> dict[str, Any]:
     from video_pipeline.engine.config import load_config
     from video_pipeline.engine.render.encoders.choice import choose_encoding, forget_trials
+    from video_pipeline.engine.render.encoders.sessions import SESSIONS
 
     forget_trials()
     chosen = choose_encoding(load_config({"video": video}, environ=False).video)
+    gpu = chosen.settings.gpu
     return {
+        "gpu": gpu,
+        "cards": [device.index for device in SESSIONS.usable(gpu)],
+        "fallback": chosen.fallback,
         "encoder": chosen.settings.encoder,
         "reason": chosen.chosen_encoder.reason,
         "log": chosen.chosen_encoder.log,

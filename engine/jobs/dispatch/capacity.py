@@ -13,8 +13,9 @@ sessions that the GPU's driver allows.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.gpus import gpus
-from video_pipeline.engine.render.encoders.base import load_encoder
 from video_pipeline.engine.render.encoders.choice import choose_encoding
+from video_pipeline.engine.render.encoders.sessions import SESSIONS
 
 NODE_MEMORY_MB = 768
 """Memory of node, server process and guard, and a useful amount of file cache."""
@@ -40,11 +41,11 @@ UNLIMITED_BYTES = 1 << 60
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The resources that limit the slots. `nvenc` is the encoding GPU, if any, as (name, memory in MiB)."""
+    """The resources that limit the slots. `nvenc` are the GPUs that encode, as (name, memory in MiB)."""
 
     cores: int
     memory_bytes: int
-    nvenc: tuple[str, int] | None = None
+    nvenc: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,10 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
         f"memory of {memory_mb / 1000:.1f} GB for {of_memory} (node.worker_memory_mb {config.node.worker_memory_mb:g})",
     ]
     slots, sessions = min(machine.cores, of_memory), None
-    if machine.nvenc is not None:
-        sessions = nvenc_sessions(*machine.nvenc)
-        words.append(f"{machine.nvenc[0]} for {sessions} NVENC sessions")
+    if machine.nvenc:
+        sessions = nvenc_sessions(machine.nvenc)
+        count = f"{len(machine.nvenc)} x " if len(machine.nvenc) > 1 else ""
+        words.append(f"{count}{machine.nvenc[0][0]} for {sessions} NVENC sessions")
         slots = min(slots, sessions)
     cores = max(1, machine.cores // slots)
     if sessions is not None:
@@ -80,22 +82,21 @@ def default_slots(config: Config, *, machine: Machine | None = None) -> Capacity
     return Capacity(slots, cores, "; ".join(words))
 
 
-def nvenc_sessions(name: str, memory_mib: int) -> int:
-    """Return the number of NVENC sessions that a GPU can have open at once."""
-    of_memory = max(1, memory_mib // SESSION_MEMORY_MIB)
-    return min(of_memory, GEFORCE_SESSIONS) if "GeForce" in name else of_memory
+def nvenc_sessions(cards: Sequence[tuple[str, int]]) -> int:
+    """Return the number of NVENC sessions that GPUs can have open at once, given their names and memory in MiB."""
+    of_memory = sum(max(1, memory_mib // SESSION_MEMORY_MIB) for _, memory_mib in cards)
+    return min(of_memory, GEFORCE_SESSIONS) if any("GeForce" in name for name, _ in cards) else of_memory
 
 
 def this_machine(config: Config) -> Machine:
     """Return the resources of this machine. The encoder is tried only if there is a GPU."""
     cards, _ = gpus()
-    nvenc = None
+    nvenc: tuple[tuple[str, int], ...] = ()
     if cards:
-        try:
-            if load_encoder(choose_encoding(config.video).settings.encoder).on_gpu:
-                nvenc = cards[0].name, cards[0].memory_mib
-        except InputError:
-            pass  # every job will report it
+        with contextlib.suppress(InputError):  # every job will report it
+            model = choose_encoding(config.video, session_wait=0).settings.gpu
+            used = {device.uuid for device in SESSIONS.usable(model)}
+            nvenc = tuple((card.name, card.memory_mib) for card in cards if card.uuid in used)
     return Machine(cpu_count(), memory_bytes(), nvenc)
 
 

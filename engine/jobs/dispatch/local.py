@@ -246,7 +246,9 @@ class LocalDispatcher:
         if running is None or slot.settling:
             return
         job_id, fence = running.attempt.job_id, running.attempt.fence
-        if "progress" in message:
+        if "opening" in message:
+            running.opening = message["opening"] is True
+        elif "progress" in message:
             self._reports.append(ProgressReport(job_id, fence, read_progress(message["progress"])))
         elif message.get("fence") == fence:
             self._handle_outcome(slot, running, message)
@@ -285,8 +287,7 @@ class LocalDispatcher:
             self._kill(slot, None)
         elif now - slot.seen > (lease := self._lease(slot)):
             logger.error("no heartbeat for %g s: killing the worker", lease, extra={"slot": slot.number})
-            lost = self._lost_report(slot, running, f"no heartbeat for {lease:g} s") if running else None
-            self._kill(slot, slot.report or lost)
+            self._kill(slot, slot.report or self._silent_report(slot, running, lease))
         elif running is not None and not slot.settling:
             if running.kill_at is not None and now >= running.kill_at:
                 stopped = StoppedReport(running.attempt.job_id, running.attempt.fence)
@@ -328,6 +329,15 @@ class LocalDispatcher:
         if running.ended_by == "timeout":
             return self._timeout_report(slot)
         return self._failed_report(slot, "retryable", "WorkerKilled" if killed else "WorkerLost", how)
+
+    def _silent_report(self, slot: Slot, running: Running | None, lease: float) -> Report | None:
+        """Return the end of an attempt without a heartbeat: if its worker opens an encoder, the GPU's driver hangs."""
+        if running is None:
+            return None
+        if running.opening and running.ended_by is None:
+            message = f"the GPU's driver did not open an encoder for {lease:g} s"
+            return self._failed_report(slot, "machine", "WorkerLost", message)
+        return self._lost_report(slot, running, f"no heartbeat for {lease:g} s")
 
     def _timeout_report(self, slot: Slot) -> Report:
         seconds = self._config.processing.job_timeout

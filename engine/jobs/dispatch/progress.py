@@ -35,7 +35,7 @@ class ProgressMeter:
         part = event.done / event.total if event.total > 0 else 1.0
         self._percent = max(self._percent, low + (high - low) * min(1.0, part))
         now = self._now()
-        entered = event.stage != self._stage
+        entered = event.stage != self._stage or event.done < self._first_done  # a render can begin again
         if entered:
             self._stage, self._stage_began, self._first_done = event.stage, now, event.done
         elif now - self._reported < EVERY_SECONDS:

@@ -16,7 +16,7 @@ BACKOFF_SECONDS = (0.1, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 @dataclass(slots=True)
 class Running:
-    """A running attempt. Times are monotonic seconds."""
+    """A running attempt. Times are monotonic seconds. `opening`: its worker opens an encoder of a GPU."""
 
     attempt: Attempt
     staging: Path
@@ -24,6 +24,7 @@ class Running:
     deadline: float
     kill_at: float | None = None
     ended_by: Literal["stop", "timeout"] | None = None
+    opening: bool = False
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
     node → worker    {"setup": {…}}      once: configuration, cores, seconds between heartbeats
                      {"attempt": PATH}   render the attempt that this file describes
                      {"stop": FENCE}     stop that attempt; end of file: exit at once
-    worker → node    {"ready": true}  {"alive": true}  {"progress": {…}}
+    worker → node    {"ready": true}  {"alive": true}  {"progress": {…}}  {"opening": true|false}
                      {"finished": {…}}  {"failed": {…}}  {"stopped": true}
 
 Messages are JSON, one per line. The output of an attempt goes to its log.
@@ -164,6 +164,8 @@ def _attempt_result(result: RenderResult) -> dict[str, Any]:
         "files": {role: Path(path).name for role, path in fields["files"].items()},
         "metadata": result.metadata,
         "encoder": manifest["encoder"]["name"],
+        "encoder_fallback": manifest["encoder"]["fallback"],
+        "encoder_sessions": manifest["encoder"]["sessions"],
     }
 
 
@@ -258,14 +260,14 @@ def main() -> None:
     threading.Thread(
         target=_send_heartbeats, args=(pipe, setup["heartbeat"]), name="alive", daemon=True
     ).start()
-    config = _warm_up(setup)
+    config = _warm_up(setup, pipe)
     pipe.send(ready=True)
     while True:
         _run_attempt(*commands.next(), config, pipe)
         gc.collect()
 
 
-def _warm_up(setup: dict[str, Any]) -> Config:
+def _warm_up(setup: dict[str, Any], pipe: NodePipe) -> Config:
     """Import and look up in advance what every attempt needs."""
     from video_pipeline.engine.common.process import importing, return_freed_memory
 
@@ -281,11 +283,13 @@ def _warm_up(setup: dict[str, Any]) -> Config:
         from video_pipeline.engine.machine.cores import limit_cores
         from video_pipeline.engine.render.compositors.choice import choose_compositor
         from video_pipeline.engine.render.encoders.choice import choose_encoding
+        from video_pipeline.engine.render.encoders.watched import OPENINGS
     config = load_config(setup["config"], environ=False)
+    OPENINGS.listen(lambda opening: pipe.send(opening=opening))
     limit_file_size(config.node.worker_disk_mb)
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them reports it
-        choose_encoding(config.video)
+        choose_encoding(config.video, session_wait=0)
         choose_compositor(config)
     return config
 

@@ -72,6 +72,8 @@ class Monitor:
             error_type=ended.error_type,
             stages=result.get("timings"),
             encoder=result.get("encoder"),
+            encoder_fallback=result.get("encoder_fallback"),
+            encoder_sessions=result.get("encoder_sessions"),
             segments=result.get("segments", 0),
             segments_from_cache=result.get("segments_from_cache", 0),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +13,14 @@ from video_pipeline.engine.assets.formats import INDEXED_DEMUXERS
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
+from video_pipeline.engine.machine.hwaccel import try_hwaccel
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
-from video_pipeline.engine.render.compositors.raw_frames import Children, read_frames
+from video_pipeline.engine.render.compositors.raw_frames import (
+    Children,
+    read_frames,
+    read_frames_of_gpu,
+)
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import (
     MAX_SEGMENT_SECONDS,
@@ -83,6 +88,10 @@ class FfmpegCompositor:
     converter: Converter = "zscale"
     decoders: frozenset[str] = frozenset()
     version: str = ""
+    hwaccel: str | None = None
+    """FFmpeg's acceleration for decoding video clips; the graphs that `compile` prints have none."""
+    on_gpu: bool = False
+    """Whether this object's graphs use it."""
     name: ClassVar[str] = "ffmpeg"
 
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> FfmpegCompositor:
@@ -115,10 +124,35 @@ class FfmpegCompositor:
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
         """Yield each frame of a range; each overwrites the array of the one before. Raises SubprocessError."""
-        size_px = (self.timeline.width_px, self.timeline.height_px)
-        argv = self.frames_command(wanted, threads=threads)
         clips = [clip for clip in self.timeline.clips if clip.frames.intersection(wanted)]
-        yield from read_frames(argv, wanted, size_px=size_px, children=children, clips=clips)
+
+        def command(compositor: FfmpegCompositor) -> list[str]:
+            return compositor.frames_command(wanted, threads=threads)
+
+        yield from self._read(command, wanted, clips, children)
+
+    def _read(
+        self,
+        command: Callable[[FfmpegCompositor], list[str]],
+        wanted: FrameRange,
+        clips: Sequence[Clip],
+        children: Children,
+    ) -> Generator[Buffer, None, None]:
+        """Yield the frames of a command; if decoding on the GPU fails, of the same command without it."""
+        size_px = (self.timeline.width_px, self.timeline.height_px)
+        drawn = read_frames(command(self), wanted, size_px=size_px, children=children, clips=clips)
+        if any(isinstance(clip.source, Footage) and self._accelerates(clip.source) for clip in clips):
+            on_gpu = command(replace(self, on_gpu=True))
+            drawn = read_frames_of_gpu(
+                on_gpu, wanted, size_px=size_px, children=children, clips=clips, otherwise=drawn
+            )
+        yield from drawn
+
+    def _accelerates(self, footage: Footage) -> bool:
+        """Return whether a clip's frames are decoded on the GPU."""
+        return (
+            self.hwaccel is not None and footage.exact_pix_fmt is not None and try_hwaccel(self.program).works
+        )
 
     def motion_of(self, clip: Clip) -> MotionFilter | None:
         """Return the filter that moves a clip's camera, or None if the camera is fixed."""
@@ -152,16 +186,20 @@ class FfmpegCompositor:
         self, clip: Clip, span: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
         """Yield frames `span` of one clip, counted from its first, without transitions and captions."""
-        argv = self._raw_command(self._clip(clip, span), span, threads=threads)
-        size_px = (self.timeline.width_px, self.timeline.height_px)
-        yield from read_frames(argv, span, size_px=size_px, children=children, clips=[clip])
+
+        def command(compositor: FfmpegCompositor) -> list[str]:
+            return compositor._raw_command(compositor._clip(clip, span), span, threads=threads)
+
+        yield from self._read(command, span, [clip], children)
 
     def _raw_command(self, stream: Stream, frames: FrameRange, *, threads: int) -> list[str]:
+        # Without xerror, the frames that a lost GPU does not decode would show the one before them.
+        strict = ("-xerror",) if self.on_gpu else ()
         return argv(
             self.program,
             [stream],
             "pipe:1",
-            global_options=(*GLOBAL_OPTIONS, "-filter_complex_threads", str(threads)),
+            global_options=(*GLOBAL_OPTIONS, *strict, "-filter_complex_threads", str(threads)),
             f="rawvideo",
             pix_fmt=PIX_FMT,
             fps_mode="passthrough",
@@ -351,6 +389,25 @@ class FfmpegCompositor:
         )
         return self._retimed(moved)
 
+    def _open_footage(self, footage: Footage, *, seek: float | None) -> Stream:
+        """Open a video file, at the last keyframe before `seek` if that is given."""
+        options: dict[str, Any] = {}
+        if seek is not None:
+            # An accurate seek would drop the frame on screen at the start; the fps filter needs it, before time 0.
+            options |= {"ss": seek, "noaccurate_seek": None}
+        if footage.changes_size:
+            options["reinit_filter"] = 0
+        if footage.alpha_decoder in self.decoders:
+            options["c:v"] = footage.alpha_decoder
+        accelerated = self.on_gpu and self._accelerates(footage)
+        if accelerated:
+            options["hwaccel"] = self.hwaccel
+        stream = open_input(
+            footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
+        )
+        # A GPU's decoder gives the same pixels in another layout.
+        return to_pix_fmt(stream, footage.exact_pix_fmt or "") if accelerated else stream
+
     def _footage(self, clip: Clip, footage: Footage, span: FrameRange) -> Stream:
         """Return frames of a video file; seek by whole seconds, so that the frame grid never shifts."""
         fps = self.timeline.fps
@@ -364,18 +421,8 @@ class FfmpegCompositor:
         wanted = footage.start + skipped_seconds
         if footage.last_frame is not None:
             wanted = min(wanted, footage.last_frame)  # do not seek past the frame that is held
-        options: dict[str, Any] = {}
-        # An accurate seek would drop the frame on screen at the start; the fps filter needs it, before time 0.
         seeks = footage.demuxer in INDEXED_DEMUXERS and footage.seekable
-        if seeks:
-            options |= {"ss": float(wanted), "noaccurate_seek": None}
-        if footage.changes_size:
-            options["reinit_filter"] = 0
-        if footage.alpha_decoder in self.decoders:
-            options["c:v"] = footage.alpha_decoder
-        stream = open_input(
-            footage.path, demuxer=footage.demuxer, stream_index=footage.stream_index, **options
-        )
+        stream = self._open_footage(footage, seek=float(wanted) if seeks else None)
         if not seeks:
             stream = stream.filter("setpts", f"PTS-{float(wanted):.9f}/TB")
         if footage.interlaced:
@@ -504,6 +551,7 @@ def open_graphs(
         converter=_converter(ffmpeg),
         decoders=ffmpeg.decoders,
         version=ffmpeg.version,
+        hwaccel=ffmpeg.hwaccel,
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import logging
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import numpy as np
 
 from video_pipeline.engine.common.input_files import DESCRIPTORS, OpenFile, of_scene, reopen
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
+from video_pipeline.engine.machine.hwaccel import stop_hwaccel
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import Clip, Footage, Still
 from video_pipeline.engine.timing import FrameRange
@@ -26,6 +28,9 @@ from video_pipeline.engine.timing import FrameRange
 logger = logging.getLogger(__name__)
 
 PIPE_BYTES = 1 << 20
+GPU_SECONDS = 20.0
+"""Time for a frame of a clip that a GPU decodes; its driver may not return from a call."""
+
 ENDING_SECONDS = 5
 """Seconds that an ffmpeg may take to exit after closing its output."""
 
@@ -95,24 +100,56 @@ def read_frames(
     size_px: tuple[int, int],
     children: Children,
     clips: Sequence[Clip] = (),
+    on_gpu: bool = False,
 ) -> Generator[Buffer, None, None]:
     """Run an ffmpeg command that writes raw yuv420p and yield its frames, each in the same array.
 
     `frames` sets the number of frames and names them in messages; `clips` are those that the command reads. If there
     are video clips and ffmpeg exits with 0 after too few frames, the last one is held, with a warning. Raises
     SubprocessError if there are no frames, too many or too few, or if ffmpeg fails, and FileChangedError if a clip's
-    file is not, or does not stay, the one that the timeline names.
+    file is not, or does not stay, the one that the timeline names. A command that decodes `on_gpu` must give every
+    frame, and may take GPU_SECONDS for each.
     """
     with contextlib.ExitStack() as stack:
         opened = {clip.scene_id: _open_source(clip, stack) for clip in clips if _is_users_file(clip)}
         command = _Command.of(argv, opened.values())
         try:
-            yield from _frames_of(command, frames, size_px=size_px, children=children, clips=clips)
+            yield from _frames_of(
+                command, frames, size_px=size_px, children=children, clips=clips, on_gpu=on_gpu
+            )
         finally:
             if not children.cancelled.is_set():
                 for scene_id, file in opened.items():
                     with of_scene(scene_id):
                         file.check()
+
+
+def read_frames_of_gpu(
+    argv: Sequence[str],
+    frames: FrameRange,
+    *,
+    size_px: tuple[int, int],
+    children: Children,
+    clips: Sequence[Clip],
+    otherwise: Generator[Buffer, None, None],
+) -> Generator[Buffer, None, None]:
+    """Yield frames of a command that decodes clips on a GPU; when it fails, those of `otherwise`, which are equal.
+
+    Then no clip of this process is decoded on the GPU any more.
+    """
+    drawn = read_frames(argv, frames, size_px=size_px, children=children, clips=clips, on_gpu=True)
+    read = 0
+    with contextlib.closing(otherwise):
+        try:
+            with contextlib.closing(drawn):
+                for array in drawn:
+                    yield array
+                    read += 1
+            return
+        except SubprocessError as error:
+            stop_hwaccel(f"decoding on the GPU failed: {str(error).splitlines()[-1].strip()}")
+            logger.warning("%s; its clips are decoded on the CPU", error)
+        yield from itertools.islice(otherwise, read, None)
 
 
 def _is_users_file(clip: Clip) -> bool:
@@ -189,6 +226,7 @@ def _frames_of(
     size_px: tuple[int, int],
     children: Children,
     clips: Sequence[Clip],
+    on_gpu: bool,
 ) -> Generator[Buffer, None, None]:
     width, height = size_px
     array = np.empty((height * 3 // 2, width), np.uint8)
@@ -200,10 +238,10 @@ def _frames_of(
         assert child.stdout is not None
         _widen_pipe(child.stdout)
         for number in range(len(frames)):
-            if not _read_into(child.stdout, array):
+            if not _read_into(child.stdout, array, seconds=GPU_SECONDS if on_gpu else None):
                 if children.cancelled.is_set():
                     raise CancelledError("the render was stopped")
-                if number and _footage_names(clips) and _ended_well(child):
+                if number and not on_gpu and _footage_names(clips) and _ended_well(child):
                     logger.warning(
                         "%s: only %d of frames [%d, %d) could be read; the last one is held",
                         *(_footage_names(clips), number, frames.start, frames.stop),
@@ -226,11 +264,13 @@ def _ended_well(child: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _read_into(pipe: IO[bytes], array: Buffer) -> bool:
-    """Fill an array from a pipe; return False if the pipe ends first."""
+def _read_into(pipe: IO[bytes], array: Buffer, *, seconds: float | None = None) -> bool:
+    """Fill an array from a pipe; return False if the pipe ends first, or if nothing comes for some seconds."""
     view = memoryview(array.data).cast("B")
     at = 0
     while at < len(view):
+        if seconds is not None and not select.select([pipe], [], [], seconds)[0]:
+            return False
         count = pipe.readinto(view[at:])  # type: ignore[attr-defined]
         if not count:
             return False

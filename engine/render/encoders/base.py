@@ -22,10 +22,13 @@ class EncoderSettings:
     fps: Fraction
     gop_frames: int
     options: dict[str, str] = field(default_factory=dict)
+    gpu: str = ""
+    """The name and driver of the GPUs that encode; all segments of a video come from GPUs of one model."""
 
     def describe(self) -> dict[str, str | int]:
         """Return the settings as plain values, for the manifest."""
-        return {"encoder": self.encoder, "gop_frames": self.gop_frames, **self.options}
+        gpu = {"gpu": self.gpu} if self.gpu else {}
+        return {"encoder": self.encoder, "gop_frames": self.gop_frames, **gpu, **self.options}
 
     def ffmpeg_options(self) -> dict[str, str]:
         """Return the same settings as output options of the ffmpeg program."""
@@ -39,8 +42,9 @@ class EncoderSettings:
         return {"c:v": self.encoder, "g": str(self.gop_frames), **options}
 
 
-FaultKind = Literal["absent", "machine", "options"]
-"""absent: the machine does not have it. machine: it may work later. options: it cannot do what was asked for."""
+FaultKind = Literal["absent", "machine", "refused", "options"]
+"""absent: the machine does not have it. machine: it may work later. refused: it works when another session has ended.
+options: it cannot do what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from video_pipeline.engine.common.registry import Probe, Selection
 from video_pipeline.engine.config.families import ENCODERS
 from video_pipeline.engine.config.sections import Video
-from video_pipeline.engine.errors import ConfigError, UnavailableError
-from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
+from video_pipeline.engine.errors import ConfigError, EncoderError, UnavailableError
+from video_pipeline.engine.machine.cuda_devices import CudaDevice
+from video_pipeline.engine.render.encoders.base import (
+    EncoderSettings,
+    FaultKind,
+    encoder_settings,
+    load_encoder,
+)
+from video_pipeline.engine.render.encoders.sessions import SESSIONS
 from video_pipeline.engine.render.encoders.trial import Trial, try_settings
+
+WAIT_STEP_SECONDS: Final = 2.0
+"""Time between two trials while a session is waited for; each is a program."""
 
 AGAIN_SECONDS: Final = 30.0
 """After what time an encoder is tried again if the machine was at fault, such as with every session taken."""
@@ -22,10 +33,15 @@ AGAIN_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How frames are encoded: the encoder, why it was chosen, and its settings."""
+    """How frames are encoded: the encoder, why it was chosen, its settings, and how long it waits for a session.
+
+    `fallback` is the kind of fault for which `auto` passed over a GPU that may encode at another time.
+    """
 
     chosen_encoder: Selection
     settings: EncoderSettings
+    session_wait: float = 0.0
+    fallback: FaultKind | None = None
 
 
 @dataclass(slots=True)
@@ -38,18 +54,38 @@ class _Tried:
 
     def outcome(self, settings: EncoderSettings) -> Trial:
         """Return what comes of these settings."""
-        key = json.dumps({**asdict(settings), "fps": str(settings.fps)}, sort_keys=True)
+        key = _settings_key(settings)
         with self.lock:
             known = self.outcomes.get(key)
             if known is None and load_encoder(settings.encoder).on_gpu:
                 known = self.silent
-            if known and (known[0].kind != "machine" or time.monotonic() - known[1] < AGAIN_SECONDS):
+            if known and self._holds(*known):
                 return known[0]
             found = try_settings(settings)
+            SESSIONS.use(found.devices)
+            for device, trial in found.by_device:
+                if trial.kind in ("absent", "machine"):
+                    SESSIONS.lose(device, trial.reason)
             self.outcomes[key] = found, time.monotonic()
             if found.silent:
                 self.silent = self.outcomes[key]
             return found
+
+    def forget(self, settings: EncoderSettings) -> None:
+        """Try these settings again when they are asked for."""
+        with self.lock:
+            self.outcomes.pop(_settings_key(settings), None)
+
+    @staticmethod
+    def _holds(found: Trial, at: float) -> bool:
+        """Return whether an outcome of some time ago still stands."""
+        if found.works:
+            return all(device in SESSIONS.usable(device.model) for device in found.devices)
+        return found.kind not in ("machine", "refused") or time.monotonic() - at < AGAIN_SECONDS
+
+
+def _settings_key(settings: EncoderSettings) -> str:
+    return json.dumps({**asdict(settings), "fps": str(settings.fps)}, sort_keys=True)
 
 
 _TRIED: Final = _Tried()
@@ -72,57 +108,100 @@ def _ways(name: str, video: Video) -> Iterator[tuple[EncoderSettings, str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Settings with which an encoder works, and what they leave out."""
+    """Settings with which an encoder works, and what they leave out or do without."""
 
     settings: EncoderSettings
-    left_out: str
+    notes: str
 
 
-def _try_ways(name: str, video: Video) -> tuple[Probe, _Way | None]:
-    """Return whether an encoder works for a configuration, and how it does."""
+def _try_ways(name: str, video: Video, session_wait: float) -> tuple[Trial, _Way | None]:
+    """Return what came of an encoder for a configuration, and how it works if it does."""
     first: Trial | None = None
     for settings, left_out in _ways(name, video):
-        trial = _TRIED.outcome(settings)
+        trial = _wait_for_session(settings, session_wait)
         if trial.works:
-            reason = "; ".join(filter(None, (trial.reason, left_out)))
-            return Probe(name, True, reason), _Way(settings, left_out)
+            gpu = trial.devices[0].model if trial.devices else ""
+            notes = "; ".join(filter(None, (left_out, *trial.notes)))
+            return trial, _Way(replace(settings, gpu=gpu), notes)
         first = first or trial
         if trial.kind != "options":
             break
     assert first is not None
-    return Probe(name, False, first.reason, "\n".join(first.log), machine=first.kind == "machine"), None
+    return first, None
+
+
+def _wait_for_session(settings: EncoderSettings, seconds: float) -> Trial:
+    """Try settings, again for some seconds if the driver allows no more sessions."""
+    started = time.monotonic()
+    while True:
+        trial = _TRIED.outcome(settings)
+        waited = time.monotonic() - started
+        if trial.kind != "refused" or seconds <= 0:
+            return trial
+        if waited >= seconds:
+            return replace(trial, reason=f"{trial.reason} (waited {waited:.0f} s, video.session_wait)")
+        time.sleep(min(WAIT_STEP_SECONDS, seconds))
+        _TRIED.forget(settings)
+
+
+def _probe_of(name: str, trial: Trial, way: _Way | None) -> Probe:
+    if way is not None:
+        return Probe(name, True, "; ".join(filter(None, (trial.reason, way.notes))))
+    return Probe(
+        name, False, trial.reason, "\n".join(trial.log), machine=trial.kind in ("machine", "refused")
+    )
 
 
 def probe_encoder(name: str, video: Video | None = None) -> Probe:
     """Encode a few frames with an encoder of PyAV's FFmpeg, as a render with this configuration would."""
     try:
-        return _try_ways(name, video or Video())[0]
+        return _probe_of(name, *_try_ways(name, video or Video(), 0))
     except (UnavailableError, ConfigError) as error:
         return Probe(name, False, str(error))
 
 
-def choose_encoding(video: Video) -> Encoding:
+def probe_gpus(name: str, video: Video) -> tuple[tuple[CudaDevice, Trial], ...]:
+    """Return what comes of an encoder on each GPU that CUDA shows."""
+    return _try_ways(name, video, 0)[0].by_device
+
+
+def choose_encoding(
+    video: Video,
+    *,
+    session_wait: float | None = None,
+    failed: Mapping[str, EncoderError] = MappingProxyType({}),
+) -> Encoding:
     """Return the encoder to use and its settings; with `auto` the first that can do what the configuration asks for.
 
-    Raises ConfigError for a key that the encoder does not take, UnavailableError for one that does not work here.
+    A refused session is tried again for `session_wait` seconds, by default those of the configuration. Encoders that
+    have `failed` are not taken. Raises ConfigError for a key that the encoder does not take, UnavailableError for one
+    that does not work here.
     """
+    seconds = video.session_wait if session_wait is None else session_wait
     working: dict[str, _Way] = {}
     refused: dict[str, str] = {}
+    kinds: list[FaultKind] = []
     wrong: list[str] = []
 
     def probe(name: str) -> Probe:
+        if name in failed:
+            error = failed[name]
+            kinds.append("refused" if error.refused else "machine")
+            return Probe(name, False, error.what, "\n".join(error.log), machine=True)
         try:
-            found, way = _try_ways(name, video)
+            trial, way = _try_ways(name, video, seconds)
         except ConfigError as error:
             if name == video.codec:
                 raise
             wrong.append(str(error))
             return Probe(name, False, str(error))
         if way is None:
-            refused[name] = found.reason
+            refused[name] = trial.reason
+            if trial.kind is not None:
+                kinds.append(trial.kind)
         else:
             working[name] = way
-        return found
+        return _probe_of(name, trial, way)
 
     try:
         chosen = ENCODERS.select(video.codec, probe)
@@ -132,6 +211,7 @@ def choose_encoding(video: Video) -> Encoding:
             raise ConfigError("\n  ".join([*wrong, *others])) from error
         raise
     way = working[chosen.name]
-    if way.left_out and way.left_out not in chosen.reason:
-        chosen = replace(chosen, reason=f"{chosen.reason}; {way.left_out}")
-    return Encoding(chosen, way.settings)
+    if way.notes and way.notes not in chosen.reason:
+        chosen = replace(chosen, reason=f"{chosen.reason}; {way.notes}")
+    fallback = next((kind for kind in kinds if kind in ("refused", "machine")), None)
+    return Encoding(chosen, way.settings, seconds, fallback)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import av
@@ -15,7 +17,14 @@ from video_pipeline.engine.config.sections import parse_bit_rate
 from video_pipeline.engine.errors import EncoderError
 from video_pipeline.engine.render.encoders.base import EncoderSettings, find_fault, load_encoder
 from video_pipeline.engine.render.encoders.log import FfmpegLog, ffmpeg_log
-from video_pipeline.engine.render.encoders.watched import CALL_SECONDS, StalledError, Watch, call_watched
+from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
+from video_pipeline.engine.render.encoders.watched import (
+    CALL_SECONDS,
+    OPENINGS,
+    StalledError,
+    Watch,
+    call_watched,
+)
 from video_pipeline.engine.render.planes import Buffer, video_frame
 
 REORDERED_FRAMES: Final = 2
@@ -23,15 +32,65 @@ REORDERED_FRAMES: Final = 2
 and its decoding times would then overlap those of the next."""
 
 
-def encode_segment(frames: Iterator[Buffer], settings: EncoderSettings, *, threads: int = 1) -> bytes:
+def encode_segment(
+    frames: Iterator[Buffer],
+    settings: EncoderSettings,
+    *,
+    threads: int = 1,
+    session_wait: float = 0.0,
+    sessions: SessionReport | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> bytes:
     """Encode 4:2:0 frames into an MP4 in memory: one closed segment that starts with an IDR frame.
 
     `frames` yields arrays of shape (height * 3 / 2, width): stacked planes Y, U, V, BT.709 limited range.
-    The bytes of x264 depend on the number of threads, which is one by default. Raises EncoderError, also if a GPU's
-    driver does not return from a call.
+    The bytes of x264 depend on the number of threads, which is one by default. If `settings` names a GPU, the least
+    loaded one of that model encodes. A session that its driver refuses is tried again for `session_wait` seconds, and
+    longer while this process has others; `check` is called meanwhile and may raise. `sessions` counts what happens.
+    Raises EncoderError, also if a GPU's driver does not return from a call; then that GPU is used no more.
     """
+    if not settings.gpu:
+        return encode_frames(frames, settings, threads=threads)
+    report = sessions or SessionReport()
+    first = list(itertools.islice(frames, 1))  # kept while its session is refused
+    waited = 0.0
+    while True:
+        check()
+        with SESSIONS.session(settings.gpu) as device:
+            try:
+                data = encode_frames(
+                    itertools.chain(first, frames), settings, threads=threads, gpu=device.index
+                )
+            except EncoderError as error:
+                if not error.refused:
+                    if error.machine:
+                        SESSIONS.lose(device, error.what)
+                        report.lose(device.index, error.what)
+                    raise
+                SESSIONS.refuse(device)
+                refusal = error
+            else:
+                report.count(gpu=device.index)
+                return data
+        report.count(refused=1)
+        held = SESSIONS.held(settings.gpu)
+        if waited >= session_wait and not held:
+            raise refusal
+        started = time.monotonic()
+        SESSIONS.wait()
+        taken = time.monotonic() - started
+        waited = 0.0 if held else waited + taken
+        report.count(waited_seconds=taken)
+
+
+def encode_frames(
+    frames: Iterator[Buffer], settings: EncoderSettings, *, threads: int = 1, gpu: int | None = None
+) -> bytes:
+    """Encode a segment as encode_segment does, on a GPU by CUDA's count or on the one that FFmpeg finds first."""
     if not load_encoder(settings.encoder).on_gpu:
         return _encode(frames, settings, threads, contextlib.nullcontext)
+    if gpu is not None:
+        settings = replace(settings, options={**settings.options, "gpu": str(gpu)})
     try:
         return call_watched(lambda watch: _encode(frames, settings, threads, watch), seconds=CALL_SECONDS)
     except StalledError as error:
@@ -43,6 +102,7 @@ def _encode(frames: Iterator[Buffer], settings: EncoderSettings, threads: int, w
     """Encode frames as encode_segment does; calls into the encoder are made in the context that `watch` returns."""
     buffer = io.BytesIO()
     opening = FfmpegLog()
+    opening_call = OPENINGS.call() if load_encoder(settings.encoder).on_gpu else contextlib.nullcontext()
     with ffmpeg_log() as log:
         try:
             with av.open(buffer, "w", format="mp4") as container:
@@ -68,7 +128,7 @@ def _encode(frames: Iterator[Buffer], settings: EncoderSettings, threads: int, w
                         encode(frame)
                         continue
                     # The first call opens the encoder, which says in warnings what a GPU cannot do.
-                    with ffmpeg_log(av.logging.WARNING) as opening:
+                    with ffmpeg_log(av.logging.WARNING) as opening, opening_call:
                         encode(frame)
                     if context.options:  # what the encoder has not taken
                         unknown = ", ".join(context.options)
@@ -84,7 +144,8 @@ def _encode(frames: Iterator[Buffer], settings: EncoderSettings, threads: int, w
             raise EncoderError(
                 f"{settings.encoder}: {fault.meaning if fault else error.strerror or error}",
                 log=lines,
-                machine=fault is not None and fault.kind == "machine",
+                machine=fault is not None and fault.kind in ("machine", "refused"),
+                refused=fault is not None and fault.kind == "refused",
                 options=settings.describe(),
             ) from error
     return buffer.getvalue()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.machine.gpus import gpus
 from video_pipeline.engine.render.encoders.base import Encoder, Fault
 from video_pipeline.engine.render.encoders.options import quality_options, table_options
 
@@ -47,10 +46,10 @@ FAULTS: Final = (
     Fault(
         r"OpenEncodeSessionEx failed: incompatible client key \(21\)",
         "every NVENC session that the driver allows is taken",
-        "machine",
+        "refused",
     ),
     Fault(
-        r"OpenEncodeSessionEx failed: out of memory \(10\)", "NVENC is out of sessions or memory", "machine"
+        r"OpenEncodeSessionEx failed: out of memory \(10\)", "NVENC is out of sessions or memory", "refused"
     ),
     Fault(r"OpenEncodeSessionEx failed: (.*)", r"NVENC opens no session: \1", "machine"),
     Fault(r"Max B-frames \d+ exceed 0", "this GPU encodes no B-frames with this codec (video.bf)", "options"),
@@ -174,11 +173,6 @@ def _options_of(encoder: str, video: Video) -> dict[str, str]:
     return options
 
 
-def nvenc_versions() -> dict[str, Any]:
-    """Return the GPUs and their driver version, on which the encoded bytes depend."""
-    return {"gpus": [[gpu.name, gpu.driver] for gpu in gpus()[0]]}
-
-
 def _without_b_frames(video: Video) -> tuple[tuple[Video, str], ...]:
     """Return the configuration for a GPU without B-frames, unless it asks for some itself."""
     if video.bf is not None:
@@ -191,7 +185,7 @@ def _encoder(name: str, *, tag: str = "") -> Encoder:
     return Encoder(
         name=name,
         options=lambda video, gop_frames: _options_of(name, video),
-        versions=nvenc_versions,
+        versions=dict,  # the settings name GPU and driver
         faults=FAULTS,
         tag=tag,
         on_gpu=True,

@@ -18,6 +18,40 @@ CALL_SECONDS: Final = 7.0
 POLL_SECONDS: Final = 0.25
 
 
+class Openings:
+    """The calls that open an encoder. FFmpeg's binding keeps Python's lock meanwhile: one that hangs stops all threads.
+
+    `listen` sets what is told of the first one that begins and of the last one that ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._listener: Callable[[bool], None] = lambda opening: None
+
+    def listen(self, listener: Callable[[bool], None]) -> None:
+        """Call `listener` with True when a call begins, with False when none is under way."""
+        self._listener = listener
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """Tell of a call."""
+        with self._lock:
+            self._count += 1
+            if self._count == 1:
+                self._listener(True)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+                if self._count == 0:
+                    self._listener(False)
+
+
+OPENINGS: Final = Openings()
+
+
 class StalledError(Exception):
     """A call did not return in time."""
 

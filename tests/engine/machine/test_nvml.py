@@ -28,9 +28,10 @@ def listed(driver: EmulatedDriver, **settings: Any) -> tuple[list[str], str]:
 
 
 def test_every_gpu_is_listed_but_one_that_is_lost(driver: EmulatedDriver) -> None:
-    assert listed(driver, cards=2) == (["Emulated GPU 0", "Emulated GPU 1"], "")
+    two = {"cards": 2, "name": "NVIDIA L4;NVIDIA T4"}
+    assert listed(driver, **two) == (["NVIDIA L4", "NVIDIA T4"], "")
     (driver.state / "lost.0").touch()
-    assert listed(driver, cards=2) == (["Emulated GPU 1"], "")
+    assert listed(driver, **two) == (["NVIDIA T4"], "")
     names, why = listed(driver, cards=1)
     assert (names, "GPU is lost" in why) == ([], True)
 

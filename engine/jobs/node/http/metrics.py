@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 Outcome = Literal["completed", "failed", "cancelled", "retrying", "requeued"]
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,6 +23,8 @@ class Metrics:
         error_type: str | None = None,
         stages: Mapping[str, float] | None = None,
         encoder: str | None = None,
+        encoder_fallback: str | None = None,
+        encoder_sessions: Mapping[str, Any] | None = None,
         segments: int = 0,
         segments_from_cache: int = 0,
     ) -> None:

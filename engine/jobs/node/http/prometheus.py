@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -64,6 +65,27 @@ class PrometheusMetrics(Metrics):
             "video_pipeline_videos_encoded_total",
             "Finished videos by encoder.",
             ["encoder"],
+            registry=registry,
+        )
+        self._fallbacks = Counter(
+            "video_pipeline_encoder_fallbacks_total",
+            "Finished videos that the CPU encoded since a GPU refused a session or failed.",
+            ["kind"],
+            registry=registry,
+        )
+        self._refused = Counter(
+            "video_pipeline_encoder_refused_sessions_total",
+            "NVENC sessions that the driver refused to finished videos.",
+            registry=registry,
+        )
+        self._session_wait = Counter(
+            "video_pipeline_encoder_session_wait_seconds_total",
+            "Seconds that segments of finished videos waited for a session.",
+            registry=registry,
+        )
+        self._lost_gpus = Counter(
+            "video_pipeline_encoder_lost_gpus_total",
+            "GPUs that failed during finished videos, whose segments others encoded.",
             registry=registry,
         )
         self._segments = Counter(
@@ -133,6 +155,8 @@ class PrometheusMetrics(Metrics):
         error_type: str | None = None,
         stages: Mapping[str, float] | None = None,
         encoder: str | None = None,
+        encoder_fallback: str | None = None,
+        encoder_sessions: Mapping[str, Any] | None = None,
         segments: int = 0,
         segments_from_cache: int = 0,
     ) -> None:
@@ -152,6 +176,12 @@ class PrometheusMetrics(Metrics):
             self._stages.labels(stage).observe(taken)
         if encoder:
             self._encoders.labels(encoder).inc()
+        if encoder_fallback:
+            self._fallbacks.labels(encoder_fallback).inc()
+        if encoder_sessions:
+            self._refused.inc(encoder_sessions["refused"])
+            self._session_wait.inc(encoder_sessions["waited_seconds"])
+            self._lost_gpus.inc(len(encoder_sessions["lost_gpus"]))
         self._segments.labels("cache").inc(segments_from_cache)
         self._segments.labels("drawn").inc(max(0, segments - segments_from_cache))
 

@@ -32,10 +32,11 @@ DEFAULTS = load_config({}, environ=False)
         (Machine(2, 1 * GB), 1, 2),
         (Machine(2, 512 * 10**6), 1, 2),
         (Machine(16, 10 * GB), 4, 4),
-        (Machine(16, 64 * GB, ("NVIDIA GeForce RTX 4090", 24564)), 8, 1),
-        (Machine(16, 64 * GB, ("NVIDIA L4", 23034)), 16, 1),
-        (Machine(16, 10 * GB, ("NVIDIA GeForce RTX 4090", 24564)), 4, 2),
-        (Machine(64, 256 * GB, ("NVIDIA T400", 2048)), 5, 1),
+        (Machine(16, 64 * GB, (("NVIDIA GeForce RTX 4090", 24564),)), 8, 1),
+        (Machine(16, 64 * GB, (("NVIDIA L4", 23034),)), 16, 1),
+        (Machine(16, 10 * GB, (("NVIDIA GeForce RTX 4090", 24564),)), 4, 2),
+        (Machine(64, 256 * GB, (("NVIDIA T400", 2048),)), 5, 1),
+        (Machine(64, 256 * GB, (("NVIDIA T400", 2048), ("NVIDIA T400", 2048))), 10, 1),
     ],
 )
 def test_slots_follow_from_cores_memory_and_nvenc(machine: Machine, slots: int, cores: int) -> None:
@@ -44,7 +45,7 @@ def test_slots_follow_from_cores_memory_and_nvenc(machine: Machine, slots: int, 
     assert found.slots * found.cores <= machine.cores
     assert f"{machine.cores} core" in found.reason
     assert "node.worker_memory_mb 2048" in found.reason
-    assert ("NVENC" in found.reason) == (machine.nvenc is not None)
+    assert ("NVENC" in found.reason) == bool(machine.nvenc)
 
 
 def test_less_memory_a_job_makes_room_for_more() -> None:
@@ -60,9 +61,9 @@ def test_what_is_configured_is_taken() -> None:
 
 
 def test_only_drivers_of_geforce_cards_count_sessions() -> None:
-    assert nvenc_sessions("NVIDIA GeForce RTX 3060", 12288) == 8
-    assert nvenc_sessions("NVIDIA RTX A6000", 49140) > 100
-    assert nvenc_sessions("NVIDIA Tiny", 100) == 1
+    assert nvenc_sessions([("NVIDIA GeForce RTX 3060", 12288)] * 2) == 8
+    assert nvenc_sessions([("NVIDIA RTX A6000", 49140)]) > 100
+    assert nvenc_sessions([("NVIDIA Tiny", 100)]) == 1
 
 
 def test_this_machine_has_slots() -> None:

@@ -94,7 +94,7 @@ def test_auto_takes_a_gpu_that_works_and_says_which(
     assert done.returncode == 0, done.stderr
     chosen = manifest_of(tmp_path)["compositor"]
     assert chosen["name"] == "cuda"
-    assert chosen["reason"] == "Emulated GPU 0 (GPU 0), compute capability 8.9"
+    assert chosen["reason"] == "Emulated GPU (GPU 0), compute capability 8.9"
 
 
 PROBES = """
@@ -146,20 +146,20 @@ def test_what_keeps_a_gpu_from_drawing_is_told_in_one_line(
         ),
         (
             {"EMULATOR_FAULTS": "cuDevicePrimaryCtxRetain=2"},
-            "Emulated GPU 0 (GPU 0): cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY",
+            "Emulated GPU (GPU 0): cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY",
         ),
         (
             {"EMULATOR_CAPABILITY": "210"},
-            "Emulated GPU 0 (GPU 0): NVRTC 12.9 does not know its compute capability 21.0; "
+            "Emulated GPU (GPU 0): NVRTC 12.9 does not know its compute capability 21.0; "
             "it knows 5.0 to 12.1",
         ),
         (
             {"EMULATOR_FAULTS": "cuModuleLoadData=209"},
-            "Emulated GPU 0 (GPU 0): cuModuleLoadData: CUDA_ERROR_NO_BINARY_FOR_GPU",
+            "Emulated GPU (GPU 0): cuModuleLoadData: CUDA_ERROR_NO_BINARY_FOR_GPU",
         ),
         (
             {"EMULATOR_FAULTS": "cuLaunchKernel=719"},
-            "Emulated GPU 0 (GPU 0): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED",
+            "Emulated GPU (GPU 0): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED",
         ),
         (
             {"EMULATOR_FAULTS": "cuDeviceGetCount=hang"},
@@ -206,7 +206,7 @@ def test_a_gpu_that_draws_other_bytes_is_not_used(driver: EmulatedDriver, tmp_pa
     assert done.returncode == 0, done.stderr
     chosen = manifest_of(tmp_path / "video")["compositor"]
     assert chosen["name"] == "native"
-    assert "Emulated GPU 0 (GPU 0) draws other frames than the processor: " in chosen["reason"]
+    assert "Emulated GPU (GPU 0) draws other frames than the processor: " in chosen["reason"]
 
 
 def test_a_full_card_is_one_line(driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_full_card_is_one_line(driver: EmulatedDriver, cuda_kernels: Path, tmp
     )
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if "memory is full" in line]
-    assert "Emulated GPU 0 (GPU 0): its memory is full: " in line
+    assert "Emulated GPU (GPU 0): its memory is full: " in line
     assert line.endswith("and the GPU has no more free")
     assert not (tmp_path / "video.mp4").exists()
 
@@ -245,7 +245,7 @@ def test_a_card_that_is_lost_ends_the_render_with_the_call_that_failed(
         faults="cuLaunchKernel=719:16",
     )
     assert done.returncode == 1
-    assert "Emulated GPU 0 (GPU 0): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED" in done.stderr
+    assert "Emulated GPU (GPU 0): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED" in done.stderr
     assert not (tmp_path / "video.mp4").exists()
 
 
@@ -306,4 +306,4 @@ def test_a_missing_package_is_named(
 
 def test_doctor_shows_the_compositor_and_its_gpu(driver: EmulatedDriver, cuda_kernels: Path) -> None:
     done = driver.run(sys.executable, "-m", "video_pipeline", "doctor", kernels=cuda_kernels)
-    assert "compositor    yes cuda: Emulated GPU 0 (GPU 0), compute capability 8.9" in done.stdout
+    assert "compositor    yes cuda: Emulated GPU (GPU 0), compute capability 8.9" in done.stdout

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -108,7 +113,10 @@ def test_an_encoder_asked_for_by_name_that_lacks_something_is_an_error(driver: E
     lost, uhq, small = outcomes(
         driver,
         [
-            {"video": {"codec": "h264_nvenc"}, "emulator": {"faults": "OpenEncodeSessionEx=21"}},
+            {
+                "video": {"codec": "h264_nvenc", "session_wait": 0},
+                "emulator": {"faults": "OpenEncodeSessionEx=21"},
+            },
             {"video": {"codec": "h264_nvenc", "tune": "uhq"}},
             {"video": {"codec": "h264_nvenc"}, "emulator": {"capabilities": "HEIGHT_MAX=1024"}},
         ],
@@ -135,3 +143,111 @@ print(time.monotonic() - started < 4)
 """
     done = driver.python(script, faults="cuInit=hang")
     assert done.stdout.splitlines() == ["the GPU's driver did not answer in 2 s"] * 3 + ["True"], done.stderr
+
+
+def test_every_card_of_the_model_with_the_most_engines_encodes_and_the_others_are_named(
+    driver: EmulatedDriver,
+) -> None:
+    def case(names: str, cards: int, **emulator: str) -> dict[str, Any]:
+        return {
+            "video": {"codec": "h264_nvenc", "session_wait": 0},
+            "emulator": {"cards": cards, "name": names, **emulator},
+        }
+
+    equal, mixed, half, none = outcomes(
+        driver,
+        [
+            case("NVIDIA T4", 2),
+            case("NVIDIA T4;NVIDIA L40S;NVIDIA T4", 3),
+            case("NVIDIA T4", 2, faults="OpenEncodeSessionEx@0=2"),
+            case("NVIDIA T4", 2, faults="OpenEncodeSessionEx@0=2,OpenEncodeSessionEx@1=21"),
+        ],
+    )
+    assert (equal["gpu"], equal["cards"]) == ("NVIDIA T4, driver 580.00", [0, 1])
+    assert (mixed["gpu"], mixed["cards"]) == ("NVIDIA L40S, driver 580.00", [1])
+    assert mixed["reason"] == (
+        "asked for by name; without GPU 0: another model, NVIDIA T4; without GPU 2: another model, NVIDIA T4"
+    )
+    assert (half["cards"], half["reason"]) == (
+        [1],
+        "asked for by name; without GPU 0: this GPU has no NVENC",
+    )
+    assert (none["error"], none["kind"]) == ("UnavailableError", "machine")
+    assert (
+        "GPU 0: this GPU has no NVENC; GPU 1: every NVENC session that the driver allows is taken"
+        in none["message"]
+    )
+
+
+def test_whatever_is_missing_is_told_in_one_line_where_nvenc_was_asked_for_and_auto_goes_on(
+    driver: EmulatedDriver,
+) -> None:
+    faults = {
+        "CUDA could not be started: it sees no GPU": {"cards": 0},
+        "CUDA_VISIBLE_DEVICES: got '9', which names no GPU of this machine": {"CUDA_VISIBLE_DEVICES": "9"},
+        "the NVIDIA driver is too old for this FFmpeg: its NVENC API is 12.2": {"api": 0xC2},
+        "this GPU has no NVENC": {"faults": "OpenEncodeSessionEx=2"},
+        "CUDA could not be started: the driver's libraries and its kernel module": {"faults": "cuInit=803"},
+    }
+    cases = [
+        {"video": {"codec": codec, "session_wait": 0}, "emulator": settings}
+        for settings in faults.values()
+        for codec in ("h264_nvenc", "auto")
+    ]
+    found = outcomes(driver, cases)
+    for words, named, auto in zip(faults, found[::2], found[1::2], strict=True):
+        assert named["error"] == "UnavailableError", named
+        assert (
+            named["message"].splitlines()[0].startswith(f"encoder 'h264_nvenc' is not usable here: {words}")
+        ), named["message"]
+        assert auto["encoder"] == "libx264"
+        assert auto["reason"].startswith(f"h264_nvenc is not usable: {words}")
+
+
+@contextlib.contextmanager
+def session_taken(driver: EmulatedDriver) -> Iterator[subprocess.Popen[str]]:
+    """Hold the only session that the driver allows, in another program, until it is killed."""
+    holding = """
+import sys
+from fractions import Fraction
+import av
+context = av.CodecContext.create("h264_nvenc", "w")
+context.width, context.height, context.pix_fmt, context.framerate = 320, 256, "yuv420p", Fraction(30)
+context.encode(av.VideoFrame(320, 256, "yuv420p"))
+print("open", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", holding],
+        env=driver.environment(sessions=1),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+def test_a_refused_session_is_waited_for_as_long_as_configured_and_then_auto_takes_the_processor(
+    driver: EmulatedDriver,
+) -> None:
+    video = {"codec": "auto", "size": [320, 256]}
+    with session_taken(driver) as holder:
+        at_once, later = outcomes(
+            driver,
+            [{"video": {**video, "session_wait": seconds}} for seconds in (0, 1)],
+            sessions=1,
+        )
+        assert (at_once["encoder"], at_once["fallback"]) == ("libx264", "refused")
+        assert at_once["reason"].endswith("every NVENC session that the driver allows is taken")
+        assert (later["encoder"], later["fallback"]) == ("libx264", "refused")
+        assert "(waited" in later["reason"]
+        ending = threading.Timer(3, holder.kill)
+        ending.start()
+        (waited,) = outcomes(driver, [{"video": {**video, "session_wait": 40}}], sessions=1)
+        ending.join()
+    assert (waited["encoder"], waited["fallback"]) == ("h264_nvenc", None)

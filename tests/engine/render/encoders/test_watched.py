@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from video_pipeline.engine.render.encoders.watched import StalledError, Watch, call_watched
+from video_pipeline.engine.render.encoders.watched import Openings, StalledError, Watch, call_watched
 
 
 def test_what_the_work_returns_or_raises_is_passed_on() -> None:
@@ -40,3 +40,14 @@ def test_a_call_that_does_not_return_is_given_up_and_time_between_calls_is_not_c
         call_watched(stuck, seconds=0.5)
     assert time.monotonic() - started < 3
     end.set()
+
+
+def test_the_first_opening_call_and_the_end_of_the_last_one_are_told() -> None:
+    told: list[bool] = []
+    openings = Openings()
+    openings.listen(told.append)
+    with openings.call():
+        with openings.call():
+            assert told == [True]
+        assert told == [True]
+    assert told == [True, False]

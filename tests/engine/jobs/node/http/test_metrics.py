@@ -154,3 +154,18 @@ assert not {"prometheus_client", "zmq", "msgpack"} & set(sys.modules)
 def test_with_prometheus_it_is_used() -> None:
     opened: Any = open_metrics(slots=3)
     assert values(opened)["video_pipeline_slots"] == 3
+
+
+def test_sessions_and_gpus_of_finished_videos_are_counted() -> None:
+    metrics = PrometheusMetrics()
+    sessions = {"refused": 3, "waited_seconds": 1.5, "by_gpu": {"1": 4}, "lost_gpus": {"0": "gone"}}
+    for encoder, fallback, given in (("h264_nvenc", None, sessions), ("libx264", "refused", None)):
+        metrics.job_started(priority="normal")
+        metrics.job_ended(
+            outcome="completed", seconds=1, encoder=encoder, encoder_fallback=fallback, encoder_sessions=given
+        )
+    found = values(metrics)
+    assert found["video_pipeline_encoder_refused_sessions_total"] == 3
+    assert found["video_pipeline_encoder_session_wait_seconds_total"] == 1.5
+    assert found["video_pipeline_encoder_lost_gpus_total"] == 1
+    assert found['video_pipeline_encoder_fallbacks_total{kind="refused"}'] == 1

@@ -1,0 +1,85 @@
+"""What `doctor` reports of GPUs, and the speeds that it measures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.emulator import EmulatedDriver
+
+SMALL = "video: {size: [320, 256], fps: 24}"
+
+
+def doctor(driver: EmulatedDriver, folder: Path, *options: str, **settings: Any) -> tuple[int, str]:
+    """Return the exit status and the report of `doctor` on an emulated machine."""
+    config = folder / "config.yaml"
+    if not config.is_file():
+        config.write_text(SMALL, encoding="utf-8")
+    done = driver.run(
+        sys.executable, "-m", "video_pipeline", "doctor", "--config", config, *options, **settings
+    )
+    return done.returncode, done.stdout
+
+
+def test_each_gpu_is_shown_with_what_it_can_and_why_not_and_auto_with_what_it_takes(
+    driver: EmulatedDriver, tmp_path: Path
+) -> None:
+    status, text = doctor(
+        driver, tmp_path, cards=2, name="NVIDIA L4;NVIDIA A100", faults="OpenEncodeSessionEx@1=2"
+    )
+    assert status == 0, text
+    lines = text.splitlines()
+    first = lines.index(
+        "GPU 0         NVIDIA L4, driver 580.00, 24576 MiB, 20480 free, 0 encoder sessions open"
+    )
+    assert lines[first + 1 : first + 4] == [
+        "              h264_nvenc: yes",
+        "              hevc_nvenc: yes",
+        "              av1_nvenc: no, this GPU has no encoder for this codec",
+    ]
+    second = next(number for number, line in enumerate(lines) if line.startswith("GPU 1  "))
+    assert "NVIDIA A100" in lines[second]
+    assert lines[second + 1] == "              h264_nvenc: no, this GPU has no NVENC"
+    assert any(
+        line.startswith("auto          encoder h264_nvenc: a probe encode succeeded") for line in lines
+    )
+    assert any(line.startswith("auto          compositor ") for line in lines)
+    assert "NVIDIA L4 for 61 NVENC sessions" in text
+
+
+def test_an_encoder_named_in_the_configuration_that_does_not_work_is_a_problem(
+    driver: EmulatedDriver, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text("video: {codec: h264_nvenc}", encoding="utf-8")
+    status, text = doctor(driver, tmp_path, "--json", without=["libnvidia-encode.so.1"])
+    found = json.loads(text)
+    assert status == 1
+    (problem,) = found["problems"]
+    assert problem.startswith(
+        "encoder 'h264_nvenc' is not usable here: the driver's encoder library is missing (in a container: "
+    )
+    assert found["auto"]["encoder"]["name"] == "libx264"
+    (card,) = found["gpus"]
+    assert not card["nvenc"]["h264_nvenc"]["works"]
+
+
+def test_the_probe_renders_a_second_with_everything_that_works(
+    driver: EmulatedDriver, tmp_path: Path
+) -> None:
+    status, text = doctor(driver, tmp_path, "--json", "--probe")
+    found = json.loads(text)
+    assert status == 0, found["problems"]
+    expected = {
+        (compositor["name"], encoder["name"])
+        for compositor in found["compositors"]
+        for encoder in found["encoders"]
+        if compositor["works"] and encoder["works"]
+    }
+    assert {(path["compositor"], path["encoder"]) for path in found["probes"]} == expected
+    assert ("ffmpeg", "h264_nvenc") in expected
+    for path in found["probes"]:
+        assert path["works"], path
+        assert path["frames"] == 24
+        assert path["frames_per_second"] > 0

@@ -1,0 +1,114 @@
+"""How encoder sessions are spread over GPUs, and how refused ones wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import pytest
+
+from video_pipeline.engine.errors import EncoderError
+from video_pipeline.engine.machine.cuda_devices import CudaDevice
+from video_pipeline.engine.machine.gpu_load import GpuLoad
+from video_pipeline.engine.machine.gpus import nvenc_engines
+from video_pipeline.engine.render.encoders.sessions import SessionReport, Sessions
+
+
+def gpu(index: int, name: str = "NVIDIA A40") -> CudaDevice:
+    return CudaDevice(index, name, f"GPU-{index}", "580.00")
+
+
+def load(index: int, *, sessions: int = 0, encoder: float = 0.0) -> GpuLoad:
+    return GpuLoad(index, f"GPU-{index}", "NVIDIA A40", 0.0, encoder, sessions, 0, 1)
+
+
+def opened(devices: Sequence[CudaDevice], loads: Sequence[GpuLoad], count: int) -> list[int]:
+    """Return the GPUs of sessions that are opened one after another and stay open."""
+    sessions = Sessions(loads=lambda: loads)
+    sessions.use(devices)
+    with ExitStack() as held:
+        return [held.enter_context(sessions.session(devices[0].model)).index for _ in range(count)]
+
+
+def test_sessions_go_where_the_fewest_are_also_those_of_other_programs() -> None:
+    two = [gpu(0), gpu(1)]
+    assert opened(two, [load(0, sessions=2), load(1)], 2) == [1, 1]
+    assert sorted(opened(two, [], 4)) == [0, 0, 1, 1]
+
+
+def test_of_gpus_with_as_many_sessions_the_one_whose_encoders_do_less_is_taken() -> None:
+    two = [gpu(0), gpu(1)]
+    assert opened(two, [load(0, encoder=0.9), load(1, encoder=0.1)], 1) == [1]
+    assert opened(two, [load(0, encoder=0.1), load(1, encoder=0.9)], 1) == [0]
+
+
+def test_every_engine_of_a_gpu_counts() -> None:
+    assert [nvenc_engines(name) for name in ("NVIDIA A40", "NVIDIA L4", "NVIDIA L40S", "NVIDIA T4")] == [
+        *(1, 2, 3, 1)
+    ]
+    assert [nvenc_engines(f"NVIDIA GeForce RTX {name}") for name in ("3090", "4060", "4090", "5090")] == [
+        *(1, 1, 2, 3)
+    ]
+    assert nvenc_engines("NVIDIA of tomorrow") == 3
+    sessions = Sessions(loads=list)
+    sessions.use([gpu(0, "NVIDIA L4"), gpu(1, "NVIDIA L4"), gpu(2, "NVIDIA T4")])
+    assert sessions.engines("NVIDIA L4, driver 580.00") == 4
+
+
+def test_a_lost_gpu_gets_no_session_until_a_trial_succeeds_on_it() -> None:
+    sessions = Sessions(loads=list)
+    sessions.use([gpu(0), gpu(1)])
+    sessions.lose(gpu(0), "gone")
+    with sessions.session(gpu(0).model) as taken, sessions.session(gpu(0).model) as other:
+        assert (taken.index, other.index) == (1, 1)
+    sessions.lose(gpu(1), "gone too")
+    with pytest.raises(EncoderError, match="no GPU is left: GPU 0: gone; GPU 1: gone too") as caught:
+        sessions.session(gpu(0).model).__enter__()
+    assert caught.value.machine
+    sessions.use([gpu(0)])
+    assert sessions.usable(gpu(0).model) == [gpu(0)]
+
+
+def test_where_the_driver_has_refused_one_the_next_waits_for_a_session_to_end() -> None:
+    sessions = Sessions(loads=list)
+    sessions.use([gpu(0)])
+    model = gpu(0).model
+    order: list[str] = []
+
+    def third() -> None:
+        with sessions.session(model):
+            order.append("third")
+
+    with sessions.session(model):
+        with sessions.session(model):
+            sessions.refuse(gpu(0))
+            assert sessions.held(model)
+        with ExitStack() as second:
+            # One is allowed, and one is open.
+            waiting = threading.Thread(target=third)
+            waiting.start()
+            waiting.join(0.3)
+            order.append("first ends")
+            second.close()
+    waiting.join(5)
+    assert order == ["first ends", "third"]
+    assert not sessions.held(model)
+
+
+def test_the_report_of_a_render_adds_up_over_threads() -> None:
+    report = SessionReport()
+    threads = [threading.Thread(target=lambda: report.count(refused=1, gpu=1)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    report.count(waited_seconds=0.5)
+    report.lose(0, "gone")
+    report.lose(0, "gone as before")
+    assert report.as_dict() == {
+        "refused": 20,
+        "waited_seconds": 0.5,
+        "by_gpu": {"1": 20},
+        "lost_gpus": {"0": "gone"},
+    }
