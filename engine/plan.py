@@ -90,7 +90,7 @@ def plan_timeline(
         ffmpeg_search = _start(
             find_ffmpeg, replace(cache, own=None)
         )  # this call may outlive the render's own files
-        chosen = choose_compositor(config.video.compositor)
+        chosen = choose_compositor(config)
         fonts = FontCatalogue(files=files)
         letters = check_fonts(story, story_scenes(story), config=config, catalogue=fonts, base=base)
         scenes, config = letters.scenes, letters.config

@@ -4,11 +4,10 @@
 #include <nanobind/stl/tuple.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
-#include <tuple>
 #include <vector>
 
+#include "arguments.h"
 #include "cpu/rows.h"
 #include "overlay.h"
 #include "pixel/fixed.h"
@@ -22,15 +21,8 @@ namespace {
 
 using PixelArray = nb::ndarray<const uint8_t, nb::ndim<3>, nb::device::cpu>;
 
-[[noreturn]] void refuse(const std::string& message) { throw nb::value_error(message.c_str()); }
-
 std::string shape_of(size_t height, size_t width) {
   return "(" + std::to_string(height) + ", " + std::to_string(width) + ")";
-}
-
-int weight_of(const char* name, double value) {
-  if (!(value >= 0 && value <= 1)) refuse(std::string(name) + ": " + std::to_string(value) + "; allowed: 0 to 1");
-  return static_cast<int>(std::lround(value * VP_ONE));
 }
 
 struct Pixels {
@@ -103,26 +95,6 @@ void rgb_to_yuv(const Pixels& rgb, const Frame<Plane>& frame) {
       table.luma(split.planes(slot), luma.data + (2 * row + slot) * luma.stride, rgb.width);
     }
     table.chroma(split.planes(0), split.planes(count - 1), u.data + row * u.stride, v.data + row * v.stride, u.width);
-  }
-}
-
-using PartTuple = std::tuple<int, int, int, int>;
-
-Part part_of(const Overlay& overlay, const std::optional<PartTuple>& given) {
-  if (!given) return {0, 0, overlay.width(), overlay.height()};
-  const auto [left, top, width, height] = *given;
-  if (left < 0 || top < 0 || width < 0 || height < 0 || width > overlay.width() - left ||
-      height > overlay.height() - top) {
-    refuse("part: (" + std::to_string(left) + ", " + std::to_string(top) + ", " + std::to_string(width) + ", " +
-           std::to_string(height) + "); allowed: (left, top, width, height) within the overlay's " +
-           std::to_string(overlay.width()) + " columns and " + std::to_string(overlay.height()) + " rows");
-  }
-  return {left, top, width, height};
-}
-
-void check_place(const char* name, int64_t place) {
-  if (place < -kLongestSide || place > kLongestSide) {
-    refuse(std::string(name) + ": " + std::to_string(place) + "; allowed: -1000000 to 1000000");
   }
 }
 

@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 
+#include "arguments.h"
 #include "cpu/transition.h"
 #include "planes.h"
 
@@ -12,16 +13,6 @@ namespace {
 
 using SourcePlanes = std::tuple<SourceArray, SourceArray, SourceArray>;
 using TargetPlanes = std::tuple<TargetArray, TargetArray, TargetArray>;
-
-const TransitionRecord& record_of(const std::string& name) {
-  const TransitionRecord* record = find_transition(name);
-  if (record) return *record;
-  std::string message = "name: got '" + name + "'; allowed: ";
-  for (const TransitionRecord& known : kTransitionRecords) {
-    message += (&known == kTransitionRecords ? "" : ", ") + std::string(known.name);
-  }
-  throw nb::value_error(message.c_str());
-}
 
 template <typename PlaneType>
 std::string size_of(const PlaneType& plane) {
@@ -45,7 +36,7 @@ void check_sizes(const char* name, const PlaneType (&planes)[3], const ConstPlan
 
 void bind_transition(const std::string& name, double progress, const SourcePlanes& first, const SourcePlanes& second,
                      const TargetPlanes& target) {
-  const TransitionRecord& record = record_of(name);
+  const TransitionRecord& record = transition_record(name);
   if (!(progress >= 0 && progress <= 1)) {
     throw nb::value_error(("progress: " + std::to_string(progress) + "; allowed: 0 to 1").c_str());
   }

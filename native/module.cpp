@@ -1,15 +1,16 @@
 // The extension module native._core. Its functions take NumPy arrays and run without the GIL.
 #include <nanobind/stl/string.h>
 
-#include <cmath>
 #include <string>
 
+#include "arguments.h"
 #include "cpu/rows.h"
 #include "planes.h"
 
 namespace vp {
 
 void bind_blend(nb::module_& module);
+void bind_cuda(nb::module_& module);
 void bind_transitions(nb::module_& module);
 
 namespace {
@@ -31,26 +32,6 @@ void bind_targets(nb::module_& module) {
         }
       },
       nb::arg("name"));
-}
-
-void check_step(const char* name, double step) {
-  if (!(step > 0 && step <= kMaxStep)) {
-    throw nb::value_error(
-        (std::string(name) + ": " + std::to_string(step) + " source pixels; allowed: more than 0, up to 2").c_str());
-  }
-}
-
-void check_place(const char* name, double place) {
-  if (!(std::abs(place) < 1e6)) {
-    throw nb::value_error((std::string(name) + ": " + std::to_string(place) + "; allowed: a place within 1e6").c_str());
-  }
-}
-
-void check_view(double left, double top, double step_x, double step_y) {
-  check_place("left", left);
-  check_place("top", top);
-  check_step("step_x", step_x);
-  check_step("step_y", step_y);
 }
 
 void bind_resample(nb::module_& module) {
@@ -81,9 +62,7 @@ void bind_resample(nb::module_& module) {
         }
         nb::gil_scoped_release unlocked;
         resample(&from.planes[0], &to.planes[0], 1, left, top, step_x, step_y);
-        // A chroma sample lies on an even luma column, halfway between two rows (H.264's default): with luma
-        // columns at x + 1/2, sample i is at 2 i + 1/2, in the source as in the target.
-        resample(&from.planes[1], &to.planes[1], 2, left / 2 + (1 - step_x) / 4, top / 2, step_x, step_y);
+        resample(&from.planes[1], &to.planes[1], 2, chroma_left(left, step_x), chroma_top(top), step_x, step_y);
       },
       nb::arg("source").noconvert(), nb::arg("target").noconvert(), nb::kw_only(), nb::arg("left"), nb::arg("top"),
       nb::arg("step_x"), nb::arg("step_y"));
@@ -96,6 +75,7 @@ NB_MODULE(_core, module) {
   bind_resample(module);
   bind_blend(module);
   bind_transitions(module);
+  bind_cuda(module);
 }
 
 }  // namespace vp

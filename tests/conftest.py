@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cuda_build import build_kernels
 from tests.support.emulator import EmulatedDriver, NotBuiltError, build
 
 
@@ -35,6 +36,12 @@ def driver_libraries() -> Path:
         return build()
     except NotBuiltError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def cuda_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that runs the CUDA kernels on the CPU."""
+    return build_kernels(tmp_path_factory.mktemp("kernels"))
 
 
 @pytest.fixture

@@ -134,7 +134,14 @@ def test_the_wheel_brings_one_name_and_every_module_under_it(wheel: Path) -> Non
     }
     top = {PurePosixPath("video_pipeline", name) for name in ("__init__.py", "__main__.py", "py.typed")}
     assert modules | top <= inside
-    extension = [str(file).partition(".")[0] for file in inside - modules - top]
+    kernels = {
+        PurePosixPath("video_pipeline", path.relative_to(ROOT))
+        for pattern in ("cuda/*.cu", "cuda/*.h", "pixel/*.h")
+        for path in (ROOT / "native").glob(pattern)
+        if path.name != "plan.h"
+    }
+    assert kernels <= inside
+    extension = [str(file).partition(".")[0] for file in inside - modules - top - kernels]
     assert extension == (["video_pipeline/native/_core"] if native.available() else [])
 
 

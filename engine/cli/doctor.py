@@ -92,7 +92,7 @@ def examine(config: Config) -> dict[str, Any]:
         "slots": asdict(default_slots(config)),
         "compositors": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
-            for probe in (probe_compositor(member.name) for member in COMPOSITORS.members)
+            for probe in (probe_compositor(member.name, config) for member in COMPOSITORS.members)
         ],
         "voices": {
             member.name: list(load_speech_service(member.name).voices()) for member in SPEECH_SERVICES.members
@@ -120,7 +120,11 @@ def _auto(config: Config) -> tuple[dict[str, dict[str, str]], list[str]]:
     def encoder(name: str) -> Selection:
         return choose_encoding(config.video.model_copy(update={"codec": name}), session_wait=0).chosen_encoder
 
-    note("compositor", config.video.compositor, choose_compositor)
+    note(
+        "compositor",
+        config.video.compositor,
+        lambda wanted: choose_compositor(config.override("video", compositor=wanted)),
+    )
     note("encoder", config.video.codec, encoder)
     return found, faults
 

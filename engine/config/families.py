@@ -15,7 +15,12 @@ COMPOSITORS: Final = Family(
     key="video.compositor",
     words=("auto",),
     members=(
-        Member("cuda", "CUDA kernels", "an NVIDIA GPU", None),
+        Member(
+            "cuda",
+            "kernels on an NVIDIA GPU",
+            "the native compositor's C++ extension",
+            "render.compositors.cuda:BACKEND",
+        ),
         Member(
             "native",
             "C++ kernels in this process",

@@ -12,6 +12,9 @@ from video_pipeline.engine.errors import ConfigError
 NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 """Sections that only the node's operator sets: folders, number of jobs, time limits."""
 
+LIMITED = (("images", "max_megapixels"), ("video", "gpu_memory_mb"))
+"""Keys of other sections that a job may lower and not raise."""
+
 
 def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     """Return a node's configuration overridden by a job's sections.
@@ -33,9 +36,10 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
         own = data.get(section)
         data[section] = {**own, **values} if isinstance(own, dict) and isinstance(values, Mapping) else values
     merged = validate(data, where="config")
-    limit, asked = config.images.max_megapixels, merged.images.max_megapixels
-    if asked > limit:
-        raise ConfigError(
-            f"config: images.max_megapixels: got {asked:g}; allowed here: more than 0, at most {limit:g}"
-        )
+    for section, key in LIMITED:
+        limit, asked = (getattr(getattr(each, section), key) for each in (config, merged))
+        if asked > limit:
+            raise ConfigError(
+                f"config: {section}.{key}: got {asked:g}; allowed here: more than 0, at most {limit:g}"
+            )
     return merged

@@ -311,6 +311,12 @@ class Video(Section):
         description="Write an MP4 edit list, which Instagram refuses; without one the first 21 ms of sound fade in.",
     )
     compositor: CompositorName = Field("auto", description=f"Compositor: {COMPOSITORS.summary()}.")
+    gpu_memory_mb: float = Field(
+        2000,
+        ge=64,
+        le=1_000_000,
+        description="GPU memory in MB that the cuda compositor of one render may take.",
+    )
     default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
         "9:16", description="Aspect if no size is given."
     )

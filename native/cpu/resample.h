@@ -27,4 +27,9 @@ constexpr double kFewestTapsStep = 1.1;  // up to this step four taps, the small
 void resample(const ConstPlane* sources, const Plane* targets, int count, double left, double top, double step_x,
               double step_y);
 
+// Where the chroma planes' view begins across. A chroma sample lies on an even luma column, halfway between two rows
+// (H.264's default): with luma columns at x + 1/2, sample i is at 2 i + 1/2, in the source as in the target.
+inline double chroma_left(double left, double step_x) { return left / 2 + (1 - step_x) / 4; }
+inline double chroma_top(double top) { return top / 2; }
+
 }  // namespace vp

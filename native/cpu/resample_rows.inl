@@ -1,12 +1,13 @@
 // Separable resampling of rows of bytes; see AcrossPlan and resample.cpp.
 #include "cpu/vector.inl"
+#include "pixel/resample.h"
 
 namespace vp {
 namespace {
 
 constexpr int kByteShift = 8;  // source bytes, minus 128, are shifted left by this before the multiplication
 static_assert(kByteShift + kWeightBits - 16 == kFractionBits);
-constexpr int kDownBits = kFractionBits + kWeightBits - 16;
+constexpr int kDownBits = VP_DOWN_BITS;
 
 #if defined(__AVX2__)
 
@@ -136,19 +137,18 @@ void across_blocks(const AcrossPlan& plan, const uint8_t* source, ptrdiff_t sour
   for (int block = 0; block < plan.blocks; ++block) {
     for (int row = 0; row < kCount; ++row) {
       const int16_t* weights = plan.weights + static_cast<ptrdiff_t>(block) * kTaps * kBlock;
-      int16_t sums[kBlock], taps[kTaps][kBlock];
+      int16_t sums[kBlock];
+      uint8_t taps[kTaps][kBlock];
       for (int output = 0; output < kBlock; ++output) {
         const ptrdiff_t at = static_cast<ptrdiff_t>(block) * kBlock + output;
         const uint8_t* from = source + row * source_stride + plan.base[at / kLane] + (plan.places[at] >> kByteShift);
-        for (int tap = 0; tap < kTaps; ++tap) {
-          taps[tap][output] = static_cast<int16_t>((from[tap] - 128) * (1 << kByteShift));
-        }
+        for (int tap = 0; tap < kTaps; ++tap) taps[tap][output] = from[tap];
         sums[output] = 0;
       }
       for (int tap = 0; tap < kTaps; ++tap) {
         for (int output = 0; output < kBlock; ++output) {
-          const int32_t product = taps[tap][output] * weights[tap * kBlock + output];
-          sums[output] = static_cast<int16_t>(sums[output] + (product >> 16));
+          const int32_t product = vp_tap_across(taps[tap][output], weights[tap * kBlock + output]);
+          sums[output] = static_cast<int16_t>(sums[output] + product);
         }
       }
       __builtin_memcpy(target + row * target_stride + static_cast<ptrdiff_t>(block) * kBlock, sums, sizeof sums);
@@ -171,18 +171,9 @@ void resample_across_rows(const AcrossPlan& plan, const uint8_t* source, ptrdiff
   draw(plan, source, source_stride, target, target_stride, count);
 }
 
-// Added before the fraction is truncated: thresholds of a 2x2 ordered dither, 1/8 to 7/8 of a level. Plain rounding
-// has the same error over a whole gradient, which makes shapes tremble in a slow move (and shows bands in a fade).
-// Values without a fraction do not change.
-inline int threshold(int row, int column) {
-  constexpr int kEighths[4] = {1, 5, 7, 3};
-  return kEighths[row % 2 * 2 + column % 2] << (kDownBits - 3);
-}
-
 template <int kTaps>
 void down_columns(const int16_t* const* sources, const int16_t* weights, int lost, uint8_t* target, int width,
                   int row) {
-  const int base = (128 << kDownBits) + lost;
   const int16_t* lines[kTaps];
   for (int tap = 0; tap < kTaps; ++tap) lines[tap] = sources[tap];
 #if defined(VP_VECTOR)
@@ -198,7 +189,7 @@ void down_columns(const int16_t* const* sources, const int16_t* weights, int los
   if (width >= VP_VECTOR) {
     Vector of_tap[kTaps];
     for (int tap = 0; tap < kTaps; ++tap) of_tap[tap] = words(weights[tap]);
-    const int even = base + threshold(row, 0), odd = base + threshold(row, 1);
+    const int even = vp_down_start(lost, row, 0), odd = vp_down_start(lost, row, 1);
     const Vector round = pairs(even, odd);
     int column = 0;
     for (; column + VP_VECTOR <= width; column += VP_VECTOR) draw(column, of_tap, round);
@@ -208,9 +199,9 @@ void down_columns(const int16_t* const* sources, const int16_t* weights, int los
   }
 #endif
   for (int column = 0; column < width; ++column) {
-    int32_t sum = base + threshold(row, column);
-    for (int tap = 0; tap < kTaps; ++tap) sum += (lines[tap][column] * weights[tap]) >> 16;
-    target[column] = static_cast<uint8_t>(vp_clamp(sum >> kDownBits, 0, 255));
+    int32_t sum = vp_down_start(lost, row, column);
+    for (int tap = 0; tap < kTaps; ++tap) sum += vp_tap_down(lines[tap][column], weights[tap]);
+    target[column] = vp_down_end(sum);
   }
 }
 

@@ -4,15 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "pixel/resample.h"
 #include "pixel/transitions.h"
 
 namespace vp {
 
-constexpr int kBlock = 16;          // outputs of a row that are planned together
+constexpr int kBlock = VP_LINE_BLOCK;  // outputs of a row that are planned together
 constexpr int kLane = 8;            // adjacent outputs that read the same 16 bytes of the source
-constexpr int kMaxTaps = 8;
-constexpr int kWeightBits = 15;     // an output's weights sum to 1 << kWeightBits; each is less
-constexpr int kFractionBits = 7;    // of the values between the two passes, which are offset by -128
+constexpr int kMaxTaps = VP_MOST_TAPS;
+constexpr int kWeightBits = VP_TAP_BITS;
+constexpr int kFractionBits = VP_SUM_BITS;
 constexpr int kRowBatch = 4;        // source rows that go through the horizontal pass together
 
 // How many taps of each output of a lane are in one 16-byte load, and the largest offset of the first of them. Steps

@@ -321,25 +321,21 @@ TransitionFrame prepare_transition(const TransitionRecord& record, float p, int 
   return frame;
 }
 
-namespace {
-
-// xfade's number for each line: the fraction of a large multiple of its sine, in float.
-void make_noise(std::vector<int32_t>& noise, int count, float frequency) {
-  noise.resize(count);
-  for (int line = 0; line < count; ++line) {
+void make_noise(const TransitionRecord& record, int width, int height, std::vector<int32_t>& noise) {
+  noise.resize(record.formula != VP_WIND ? 0 : record.x ? height : width);
+  const float frequency = record.x ? 78.233f : 12.9898f;
+  for (size_t line = 0; line < noise.size(); ++line) {
     const float angle = static_cast<float>(line) * frequency;
     const float value = static_cast<float>(std::sin(static_cast<double>(angle))) * 43758.545f;
     noise[line] = on_line(value - std::floor(value));
   }
 }
 
-}  // namespace
-
 void transition(const TransitionRecord& record, float progress, const ConstPlane (&first)[3],
                 const ConstPlane (&second)[3], const Plane (&target)[3]) {
   thread_local std::vector<int32_t> noise, scratch;
   const int width = target[0].width, height = target[0].height;
-  if (record.formula == VP_WIND) make_noise(noise, record.x ? height : width, record.x ? 78.233f : 12.9898f);
+  make_noise(record, width, height, noise);
   scratch.resize(2 * (static_cast<size_t>(width) + 1));
   TransitionPlane planes{};
   for (int index = 0; index < 3; ++index) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "cpu/resample.h"
 #include "pixel/transitions.h"
@@ -29,6 +30,10 @@ const TransitionRecord* find_transition(std::string_view name);
 // to put thresholds on the same pixels.
 TransitionFrame prepare_transition(const TransitionRecord& record, float progress, int plane, int luma_width,
                                    int luma_height);
+
+// Fill `noise` with xfade's number for each line of a wind: the fraction of a large multiple of its sine, in float. For
+// other formulas it is emptied.
+void make_noise(const TransitionRecord& record, int width, int height, std::vector<int32_t>& noise);
 
 // Draw all three planes. The pictures have the same size; the target overlaps neither.
 void transition(const TransitionRecord& record, float progress, const ConstPlane (&first)[3],

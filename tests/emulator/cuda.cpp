@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "driver.h"
+#include "launch.h"
 
 using emulator::cards;
 using emulator::fault;
@@ -64,7 +65,7 @@ API Result cuInit(unsigned) {
   return visible_cards() ? kOk : kNoDevice;
 }
 API Result cuDriverGetVersion(int* version) {
-  *version = 13000;
+  *version = number("EMULATOR_CUDA", 13000);
   return kOk;
 }
 API Result cuDeviceGetCount(int* count) {
@@ -86,14 +87,15 @@ API Result cuDeviceGetName(char* name, int size, int card) {
 }
 API Result cuDeviceComputeCapability(int* major, int* minor, int card) {
   FAULT(card);
-  *major = 8;
-  *minor = 9;
+  *major = number("EMULATOR_CAPABILITY", 89) / 10;
+  *minor = number("EMULATOR_CAPABILITY", 89) % 10;
   return kOk;
 }
 API Result cuDeviceGetAttribute(int* value, int attribute, int) {
   constexpr int kMajor = 75, kMinor = 76, kUnified = 41, kTextureAlignment = 14;
-  *value = attribute == kMajor ? 8 : attribute == kMinor ? 9 : attribute == kUnified ? 1
-           : attribute == kTextureAlignment ? 512 : 0;
+  const int capability = number("EMULATOR_CAPABILITY", 89);
+  *value = attribute == kMajor ? capability / 10 : attribute == kMinor ? capability % 10
+           : attribute == kUnified ? 1 : attribute == kTextureAlignment ? 512 : 0;
   return kOk;
 }
 API Result cuDeviceGetUuid(void* uuid, int card) {
@@ -151,6 +153,12 @@ API Result cuCtxGetCurrent(Context** context) {
   *context = depth ? current[depth - 1] : nullptr;
   return kOk;
 }
+API Result cuCtxSetCurrent(Context* context) {
+  FAULT(context->card);
+  if (!depth) depth = 1;
+  current[depth - 1] = context;
+  return kOk;
+}
 API Result cuCtxGetDevice(int* card) {
   if (!depth) return kInvalidContext;
   *card = here();
@@ -159,14 +167,26 @@ API Result cuCtxGetDevice(int* card) {
 API Result cuCtxSetLimit(int, size_t) { return kOk; }
 API Result cuCtxSynchronize() {
   FAULT(here());
+  emulator::run_all();
   return kOk;
 }
 
+// The memory that this process has of the cards, EMULATOR_MEMORY bytes at most.
+std::mutex memory_lock;
+std::map<Pointer, size_t> allocations;
+size_t allocated = 0;
+
 API Result cuMemAlloc_v2(Pointer* pointer, size_t size) {
   FAULT(here());
+  const std::lock_guard<std::mutex> guard(memory_lock);
+  if (!size) return kInvalidValue;
+  const char* most = emulator::text("EMULATOR_MEMORY");
+  if (most && allocated + size > strtoull(most, nullptr, 10)) return kOutOfMemory;
   void* memory = nullptr;
-  if (posix_memalign(&memory, 512, size ? size : 1)) return kOutOfMemory;
+  if (posix_memalign(&memory, 512, size)) return kOutOfMemory;
   *pointer = reinterpret_cast<Pointer>(memory);
+  allocations[*pointer] = size;
+  allocated += size;
   return kOk;
 }
 API Result cuMemAllocManaged(Pointer* pointer, size_t size, unsigned) { return cuMemAlloc_v2(pointer, size); }
@@ -176,6 +196,12 @@ API Result cuMemAllocPitch_v2(Pointer* pointer, size_t* pitch, size_t width, siz
 }
 API Result cuMemAllocAsync(Pointer* pointer, size_t size, Stream) { return cuMemAlloc_v2(pointer, size); }
 API Result cuMemFree_v2(Pointer pointer) {
+  const std::lock_guard<std::mutex> guard(memory_lock);
+  const auto found = allocations.find(pointer);
+  if (found == allocations.end()) return kInvalidValue;
+  emulator::run_all();
+  allocated -= found->second;
+  allocations.erase(found);
   free(reinterpret_cast<void*>(pointer));
   return kOk;
 }
@@ -185,21 +211,35 @@ API Result cuMemHostAlloc(void** pointer, size_t size, unsigned) {
   return *pointer ? kOk : kOutOfMemory;
 }
 API Result cuMemFreeHost(void* pointer) {
+  emulator::run_all();
   free(pointer);
   return kOk;
 }
 API Result cuMemcpy(Pointer target, Pointer source, size_t size) {
   FAULT(here());
+  emulator::run_all();
   memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), size);
   return kOk;
 }
-API Result cuMemcpyAsync(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyAsync(Pointer target, Pointer source, size_t size, Stream stream) {
+  FAULT(here());
+  emulator::put(stream, [=] {
+    memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), size);
+  });
+  return kOk;
+}
 API Result cuMemcpyHtoD_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
-API Result cuMemcpyHtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyHtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
+  return cuMemcpyAsync(target, source, size, stream);
+}
 API Result cuMemcpyDtoH_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
-API Result cuMemcpyDtoHAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoHAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
+  return cuMemcpyAsync(target, source, size, stream);
+}
 API Result cuMemcpyDtoD_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
-API Result cuMemcpyDtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
+  return cuMemcpyAsync(target, source, size, stream);
+}
 API Result cuMemsetD8Async(Pointer target, unsigned char value, size_t size, Stream) {
   memset(reinterpret_cast<void*>(target), value, size);
   return kOk;
@@ -239,12 +279,14 @@ API Result cuStreamCreate(Stream* stream, unsigned) {
 }
 API Result cuStreamCreateWithPriority(Stream* stream, unsigned flags, int) { return cuStreamCreate(stream, flags); }
 API Result cuStreamDestroy_v2(Stream stream) {
+  emulator::run(stream);
   free(stream);
   return kOk;
 }
 API Result cuStreamQuery(Stream) { return kOk; }
-API Result cuStreamSynchronize(Stream) {
+API Result cuStreamSynchronize(Stream stream) {
   FAULT(here());
+  emulator::run(stream);
   return kOk;
 }
 API Result cuStreamWaitEvent(Stream, void*, unsigned) { return kOk; }
@@ -292,14 +334,10 @@ API Result cuGetErrorString(int, const char** words) {
 #define NOT_EMULATED(name) \
   API Result name() { return kNotSupported; }
 NOT_EMULATED(cuStreamAddCallback)
-NOT_EMULATED(cuLaunchKernel)
 NOT_EMULATED(cuLinkCreate)
 NOT_EMULATED(cuLinkAddData)
 NOT_EMULATED(cuLinkComplete)
 NOT_EMULATED(cuLinkDestroy)
-NOT_EMULATED(cuModuleLoadData)
-NOT_EMULATED(cuModuleUnload)
-NOT_EMULATED(cuModuleGetFunction)
 NOT_EMULATED(cuModuleGetGlobal)
 NOT_EMULATED(cuTexObjectCreate)
 NOT_EMULATED(cuTexObjectDestroy)

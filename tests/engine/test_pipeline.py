@@ -258,7 +258,7 @@ def test_a_watermark_is_in_the_manifest_and_simplified_captions_are_a_warning(tm
     )
     scene = {"scene_id": "one", "text": "Go", "duration": 0.5, "animation": "pop"}
     result = render_story(parse_story({"title": "T", "scenes": [scene]}), tmp_path / "a.mp4", config=config)
-    assert "animation 'pop' of scene 'one' needs the native compositor; fade_in is drawn instead" in (
+    assert "animation 'pop' of scene 'one' needs the native or cuda compositor; fade_in is drawn instead" in (
         result.warnings
     )
     manifest = json.loads(result.outputs.manifest.read_text())

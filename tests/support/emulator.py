@@ -14,6 +14,9 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     name="NVIDIA L4;NVIDIA T4"                  the cards' names; the last one is that of all further cards
     busy="90,0"                                 the load of each card's encoders in percent, by NVML
     primary=1                                   the primary context is in use
+    kernels=PATH                                the library that `build_kernels` made, run in place of a CUBIN
+    capability=89, cuda=13000, memory=BYTES     compute capability, the driver's CUDA, memory of a process
+    lazy=1                                      what is put into a stream is done when somebody waits for it
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ LIBRARIES: Final = {
 """What each library is built from; the old one lacks a name that FFmpeg looks for."""
 
 FLAGS: Final = (
-    *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC"),
+    *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared", "-fPIC", "-ldl"),
     *("-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
     "-Wl,-z,nodelete",  # FFmpeg closes a library after each session, and the counts of its calls would begin again
 )

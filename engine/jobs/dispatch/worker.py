@@ -290,7 +290,7 @@ def _warm_up(setup: dict[str, Any], pipe: NodePipe) -> Config:
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them reports it
         choose_encoding(config.video, session_wait=0)
-        choose_compositor(config.video.compositor)
+        choose_compositor(config)
     return config
 
 

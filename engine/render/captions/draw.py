@@ -33,7 +33,7 @@ ANIMATION_SECONDS = 0.4
 """Seconds that a caption's entrance lasts, and the exit of `fade`."""
 
 NATIVE_ANIMATIONS: frozenset[CaptionAnimation] = frozenset(["pop", "typewriter"])
-"""Animations that only the native compositor draws; filter graphs draw `fade_in` instead."""
+"""Animations that only the native and cuda compositors draw; filter graphs draw `fade_in` instead."""
 
 POP_FROM = 0.6
 """Size at the start of `pop`, as a fraction of the caption's size."""
@@ -311,7 +311,7 @@ def plainer_captions(timeline: Timeline) -> list[str]:
         if caption.highlight is not None and caption.spoken is not None:
             lost.setdefault("highlight", []).append(repr(caption.scene_id))
     return [
-        f"{what} of scene{'s' if len(scenes) > 1 else ''} {', '.join(scenes)} needs the native compositor; "
+        f"{what} of scene{'s' if len(scenes) > 1 else ''} {', '.join(scenes)} needs the native or cuda compositor; "
         f"{'its words are drawn in one colour' if what == 'highlight' else 'fade_in is drawn instead'}"
         for what, scenes in lost.items()
     ]

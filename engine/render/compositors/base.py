@@ -73,8 +73,8 @@ class OpenCompositor(Protocol):
 class ProbeCompositor(Protocol):
     """A function that finds out whether a compositor can draw on this machine."""
 
-    def __call__(self) -> Probe:
-        """Return whether the compositor can draw, and the reason."""
+    def __call__(self, config: Config) -> Probe:
+        """Return whether the compositor can draw with a configuration, and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from video_pipeline.engine.common.registry import Probe, Selection
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import COMPOSITORS
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.render.compositors.base import CompositorBackend
@@ -15,15 +16,15 @@ def load_compositor(name: str) -> CompositorBackend:
     return cast(CompositorBackend, COMPOSITORS.load(name))
 
 
-def probe_compositor(name: str) -> Probe:
-    """Return whether a compositor can draw here, and why or why not."""
+def probe_compositor(name: str, config: Config) -> Probe:
+    """Return whether a compositor can draw here with a configuration, and why or why not."""
     try:
         backend = load_compositor(name)
     except UnavailableError as error:
         return Probe(name, False, str(error))
-    return backend.probe()
+    return backend.probe(config)
 
 
-def choose_compositor(wanted: str) -> Selection:
-    """Return the compositor to use; raise UnavailableError if the one named in `wanted` cannot draw here."""
-    return COMPOSITORS.select(wanted, probe_compositor)
+def choose_compositor(config: Config) -> Selection:
+    """Return the compositor to use; raise UnavailableError if the one that the configuration names cannot draw here."""
+    return COMPOSITORS.select(config.video.compositor, lambda name: probe_compositor(name, config))

@@ -491,8 +491,9 @@ def _converter(ffmpeg: FfmpegProgram) -> Converter:
     return "scale" if ffmpeg.release >= SCALE_CONVERTS_FROM else "none"
 
 
-def probe_graphs() -> Probe:
+def probe_graphs(config: Config) -> Probe:
     """Report that filter graphs work everywhere; a missing ffmpeg program is an error found later."""
+    del config
     return Probe("ffmpeg", True, "needs only the ffmpeg program")
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 import PIL
@@ -31,9 +31,10 @@ from video_pipeline.engine.render.compositors.overlays import Placing, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.planes import Buffer, Planes, new_frame, planes_of
-from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline
+from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline, Transition
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.fade import light
+from video_pipeline.filters.geometry import Rect
 from video_pipeline.filters.transitions import progress
 from video_pipeline.native import kernels
 
@@ -121,18 +122,22 @@ class NativeCompositor:
         return self._sharing(self.timeline, captions)
 
     def _sharing(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
-        other = type(self)(timeline=timeline, captions=captions, graphs=self._graphs)
+        other = self._another(timeline, captions)
         other._pictures, other._loading, other._spare = self._pictures, self._loading, self._spare
         return other
+
+    def _another(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
+        return type(self)(timeline=timeline, captions=captions, graphs=self._graphs)
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment.
 
-        The instruction set is left out, because every one draws the same bytes.
+        The instruction set is left out, and the name is that of the formulas, because every one of them draws the same
+        bytes, and so does the cuda compositor.
         """
         footage = any(isinstance(clip.source, Footage) for clip in self.timeline.clips)
         return {
-            "name": self.name,
+            "name": NativeCompositor.name,
             "format": FORMAT,
             "pillow": PIL.__version__,
             "footage": self._graphs.identity() if footage else None,
@@ -171,7 +176,7 @@ class NativeCompositor:
         """Yield each frame of a range; each overwrites the array of the one before. Raises RenderingError."""
         del threads  # the calling thread draws the range
         with contextlib.ExitStack() as stack:
-            stage = _Stage(self, wanted, children, stack)
+            stage = _NativeRange(self, wanted, children, stack)
             for frame in range(wanted.start, wanted.stop):
                 yield stage.draw(frame)
 
@@ -213,11 +218,34 @@ class NativeCompositor:
         return self._graphs.clip_frames(clip, span, threads=1, children=children)
 
 
-class _Stage:
-    """The state of a range while it is drawn."""
+class Layer(NamedTuple):
+    """A picture with transparency over a frame, or the part (left, top, width, height) of it; `key` names its pixels."""
+
+    key: Hashable
+    overlay: kernels.Overlay
+    x: int
+    y: int
+    opacity: float
+    part: tuple[int, int, int, int] | None
+
+
+class Shown(NamedTuple):
+    """A still on a frame: the picture, the rectangle of it that is seen, and its share of black, 0 to 1."""
+
+    picture: Picture
+    view: Rect
+    fade: float
+
+
+class ShownRange:
+    """What the frames of a range show. Frames must be requested in order."""
 
     def __init__(
-        self, owner: NativeCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
+        self,
+        owner: NativeCompositor,
+        wanted: FrameRange,
+        children: Children,
+        stack: contextlib.ExitStack,
     ) -> None:
         timeline = owner.timeline
         self._timeline = timeline
@@ -227,9 +255,7 @@ class _Stage:
         self._pictures: dict[int, Picture] = {}
         self._footage: dict[int, Generator[Buffer, None, None]] = {}
         joined = [index for _, index, transition in self._stretches if transition]
-        self._frame, *sides = stack.enter_context(owner.canvases(3 if joined else 1))
-        self._planes = planes_of(self._frame)
-        self._sides = tuple(planes_of(side) for side in sides)
+        self.has_transitions = bool(joined)
         for index in sorted({index for _, index, _ in self._stretches} | {index + 1 for index in joined}):
             clip = timeline.clips[index]
             if isinstance(clip.source, Footage):
@@ -239,11 +265,68 @@ class _Stage:
                 frames = owner.footage(clip, span, children)
                 self._footage[index] = stack.enter_context(contextlib.closing(frames))
 
-    def draw(self, frame: int) -> Buffer:
-        """Return a frame; frames must be requested in order."""
+    @property
+    def has_footage(self) -> bool:
+        """Whether the range shows a video clip."""
+        return bool(self._footage)
+
+    def clips_at(self, frame: int) -> tuple[int, Transition | None]:
+        """Return the number of the clip that a frame shows, and the transition to the next clip if there is one."""
         while frame >= self._stretches[0][0].stop:
             self._stretches.pop(0)
         _, index, transition = self._stretches[0]
+        return index, transition
+
+    def clip_at(self, index: int, frame: int) -> Shown | Buffer:
+        """Return what a frame shows of a clip: of a video clip its next frame, which is valid until the one after."""
+        if index in self._footage:
+            return next(self._footage[index])
+        clip = self._timeline.clips[index]
+        at = frame - clip.frames.start
+        # Load a transition's second picture only when needed, so that it does not delay the range's start.
+        if index not in self._pictures:
+            self._pictures[index] = self._owner.picture(clip)
+        picture = self._pictures[index]
+        view = clip.camera.view(at, len(clip.frames)) if clip.camera else picture.bounds
+        # ffmpeg has already drawn the fades of a video clip.
+        return Shown(
+            picture, view, 1 - light(at, len(clip.frames), clip.fade_in_frames, clip.fade_out_frames)
+        )
+
+    def layers(self, frame: int) -> Iterator[Layer]:
+        """Yield the pictures over a frame, from the lowest up: captions, then the watermark."""
+        for art in self._captions:
+            if art.frames.start <= frame < art.frames.stop:
+                for piece in art.pieces(frame - art.frames.start, fps=self._timeline.fps):
+                    yield self._piece(piece)
+        if mark := self._timeline.watermark:
+            overlay = self._owner.overlay(mark.path)
+            yield Layer(mark.path, overlay, mark.x_px, mark.y_px, mark.opacity, None)
+
+    def _piece(self, piece: CaptionPiece) -> Layer:
+        overlay = self._owner.overlay(piece.picture)
+        placing = Placing.of(piece, (overlay.width, overlay.height))
+        if placing.still:
+            return Layer(piece.picture, overlay, piece.x_px, piece.y_px, piece.opacity, piece.part)
+        overlay = self._owner.moved_overlay(piece.picture, placing)
+        x, y, _, _ = placing.box
+        return Layer((piece.picture, placing), overlay, x, y, piece.opacity, placing.part(piece.part))
+
+
+class _NativeRange(ShownRange):
+    """A stage that draws its frames with the native kernels."""
+
+    def __init__(
+        self, owner: NativeCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
+    ) -> None:
+        super().__init__(owner, wanted, children, stack)
+        self._frame, *sides = stack.enter_context(owner.canvases(3 if self.has_transitions else 1))
+        self._planes = planes_of(self._frame)
+        self._sides = tuple(planes_of(side) for side in sides)
+
+    def draw(self, frame: int) -> Buffer:
+        """Return a frame; frames must be requested in order."""
+        index, transition = self.clips_at(frame)
         if transition is None:
             self._draw_clip(index, frame, self._planes)
         else:
@@ -252,49 +335,19 @@ class _Stage:
             self._draw_clip(index + 1, frame, second)
             at = progress(frame - transition.frames.start, len(transition.frames))
             kernels.transition(transition.name, at, first, second, self._planes)
-        for art in self._captions:
-            if art.frames.start <= frame < art.frames.stop:
-                for piece in art.pieces(frame - art.frames.start, fps=self._timeline.fps):
-                    self._blend(piece)
-        if mark := self._timeline.watermark:
-            overlay = self._owner.overlay(mark.path)
-            kernels.blend(self._planes, overlay, x=mark.x_px, y=mark.y_px, opacity=mark.opacity)
+        for _, overlay, x, y, opacity, part in self.layers(frame):
+            kernels.blend(self._planes, overlay, x=x, y=y, opacity=opacity, part=part)
         return self._frame
 
     def _draw_clip(self, index: int, frame: int, target: Planes) -> None:
-        clip = self._timeline.clips[index]
-        at = frame - clip.frames.start
-        if index in self._footage:
-            for drawn, plane in zip(target, planes_of(next(self._footage[index])), strict=True):
+        shown = self.clip_at(index, frame)
+        if not isinstance(shown, Shown):
+            for drawn, plane in zip(target, planes_of(shown), strict=True):
                 np.copyto(drawn, plane)
-        else:
-            # Load a transition's second picture only when needed, so that it does not delay the range's start.
-            if index not in self._pictures:
-                self._pictures[index] = self._owner.picture(clip)
-            picture = self._pictures[index]
-            view = clip.camera.view(at, len(clip.frames)) if clip.camera else picture.bounds
-            picture.draw(view, target)
-            # ffmpeg has already drawn the fades of a video clip.
-            self._fade(clip, at, target)
-
-    @staticmethod
-    def _fade(clip: Clip, at: int, target: Planes) -> None:
-        shown = light(at, len(clip.frames), clip.fade_in_frames, clip.fade_out_frames)
-        if shown < 1:
-            kernels.fade(target, amount=1 - shown)
-
-    def _blend(self, piece: CaptionPiece) -> None:
-        overlay = self._owner.overlay(piece.picture)
-        x, y, part = piece.x_px, piece.y_px, piece.part
-        placing = Placing.of(piece, (overlay.width, overlay.height))
-        if not placing.still:
-            overlay = self._owner.moved_overlay(piece.picture, placing)
-            x, y, _, _ = placing.box
-            part = placing.part(part)
-        kernels.blend(self._planes, overlay, x=x, y=y, opacity=piece.opacity, part=part)
-
-
-__all__ = ["MAX_SEGMENT_SECONDS", "NativeCompositor"]
+            return
+        shown.picture.draw(shown.view, target)
+        if shown.fade > 0:
+            kernels.fade(target, amount=shown.fade)
 
 
 def open_native(
@@ -309,8 +362,9 @@ def open_native(
     return NativeCompositor(timeline=timeline, captions=captions, graphs=graphs)
 
 
-def probe_native() -> Probe:
+def probe_native(config: Config) -> Probe:
     """Report that the kernels work, since this module could be imported only with their extension."""
+    del config
     return Probe("native", True, f"its extension was built; {native.target()} rows")
 
 

@@ -58,6 +58,21 @@ def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
 
 
 @dataclass(frozen=True, slots=True)
+class FramePlace:
+    """Where a frame lies in one level of a picture: its top left corner, and source pixels for each of its own.
+
+    With `copied`, the level is the frame.
+    """
+
+    level: int
+    left: float
+    top: float
+    step_x: float
+    step_y: float
+    copied: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """The part `bounds` of a picture (in fractions of it) as planes, finest first, each level half the one before."""
 
@@ -69,26 +84,38 @@ class Picture:
         """The size of all planes in bytes."""
         return sum(plane.nbytes for level in self.levels for plane in level)
 
-    def draw(self, view: Rect, target: Planes) -> None:
-        """Draw the rectangle `view` of the picture (in fractions of it) over all of `target`."""
-        height, width = target[0].shape
-        for level in self.levels:
-            rows, columns = level[0].shape
+    def place(self, view: Rect, size_px: tuple[int, int]) -> FramePlace:
+        """Return where a frame of `size_px` that shows the rectangle `view` of the picture (in fractions) lies."""
+        width, height = size_px
+        for number, level in enumerate(self.levels):
+            chosen, (rows, columns) = number, level[0].shape
             step_x = view.width / self.bounds.width * columns / width
             step_y = view.height / self.bounds.height * rows / height
             if max(step_x, step_y) <= MAX_STEP * (1 + 1e-9):
                 break
         left = (view.x - self.bounds.x) / self.bounds.width * columns
         top = (view.y - self.bounds.y) / self.bounds.height * rows
-        if (
-            level[0].shape == target[0].shape
-            and max(abs(left), abs(top), abs(step_x - 1), abs(step_y - 1)) < 1e-6
-        ):
+        copied = (rows, columns) == (height, width) and (
+            max(abs(left), abs(top), abs(step_x - 1), abs(step_y - 1)) < 1e-6
+        )
+        return FramePlace(chosen, left, top, min(step_x, MAX_STEP), min(step_y, MAX_STEP), copied)
+
+    def draw(self, view: Rect, target: Planes) -> None:
+        """Draw the rectangle `view` of the picture (in fractions of it) over all of `target`."""
+        height, width = target[0].shape
+        placed = self.place(view, (width, height))
+        level = self.levels[placed.level]
+        if placed.copied:
             for drawn, plane in zip(target, level, strict=True):
                 np.copyto(drawn, plane)
             return
         kernels.resample_frame(
-            level, target, left=left, top=top, step_x=min(step_x, MAX_STEP), step_y=min(step_y, MAX_STEP)
+            level,
+            target,
+            left=placed.left,
+            top=placed.top,
+            step_x=placed.step_x,
+            step_y=placed.step_y,
         )
 
 

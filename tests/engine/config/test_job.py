@@ -41,3 +41,9 @@ def test_a_job_may_not_raise_the_limit_of_pictures() -> None:
     assert job_config(NODE, {"images": {"max_megapixels": 10}}).images.max_megapixels == 10
     with pytest.raises(ConfigError, match="at most 200"):
         job_config(NODE, {"images": {"max_megapixels": 900}})
+
+
+def test_a_job_may_not_raise_the_limit_of_gpu_memory() -> None:
+    assert job_config(NODE, {"video": {"gpu_memory_mb": 500}}).video.gpu_memory_mb == 500
+    with pytest.raises(ConfigError, match=r"video\.gpu_memory_mb: got 2001; allowed here: at most 2000"):
+        job_config(NODE, {"video": {"gpu_memory_mb": 2001}})

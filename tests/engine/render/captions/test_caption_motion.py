@@ -336,7 +336,7 @@ def test_a_warning_names_each_kind_of_thing_that_ffmpeg_leaves_out_once(tmp_path
     source = flat(tmp_path / "grey.png", GREY, SIZE_PX)
     timeline = replace(timeline_of([clip_of(source, 0, FRAMES)], size_px=SIZE_PX), captions=words)
     assert plainer_captions(timeline) == [
-        "animation 'pop' of scenes 'a', 'c' needs the native compositor; fade_in is drawn instead",
-        "animation 'typewriter' of scene 'b' needs the native compositor; fade_in is drawn instead",
-        "highlight of scene 'b' needs the native compositor; its words are drawn in one colour",
+        "animation 'pop' of scenes 'a', 'c' needs the native or cuda compositor; fade_in is drawn instead",
+        "animation 'typewriter' of scene 'b' needs the native or cuda compositor; fade_in is drawn instead",
+        "highlight of scene 'b' needs the native or cuda compositor; its words are drawn in one colour",
     ]

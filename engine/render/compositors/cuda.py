@@ -1,0 +1,193 @@
+"""The cuda compositor: the native compositor's frames, drawn on an NVIDIA GPU.
+
+It has the native compositor's stills, captions and video clips; only what is done with each pixel of a frame is done
+by kernels on the GPU. Their frames have the same bytes, so the cache of segments serves both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Generator
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+
+from video_pipeline.engine.assets.generate import open_asset_cache
+from video_pipeline.engine.common.registry import Probe
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import RenderingError, UnavailableError
+from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
+from video_pipeline.engine.render.captions.draw import CaptionArt
+from video_pipeline.engine.render.compositors.base import CompositorBackend
+from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, open_graphs
+from video_pipeline.engine.render.compositors.native import NativeCompositor, Shown, ShownRange
+from video_pipeline.engine.render.compositors.picture import look_of
+from video_pipeline.engine.render.compositors.raw_frames import Children
+from video_pipeline.engine.render.cuda.device import Device, Pinned
+from video_pipeline.engine.render.cuda.open import ready
+from video_pipeline.engine.render.cuda.painter import (
+    Batch,
+    ClipSide,
+    FrameSpec,
+    GpuPainter,
+    OverlaySpec,
+    StillSide,
+)
+from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timing import FrameRange
+from video_pipeline.filters.transitions import progress
+
+
+class CudaCompositor(NativeCompositor):
+    """A compositor that draws any frame range of a timeline on a GPU, with the native compositor's bytes."""
+
+    name = "cuda"
+
+    def __init__(
+        self,
+        *,
+        timeline: Timeline,
+        captions: tuple[CaptionArt, ...],
+        graphs: FfmpegCompositor,
+        painter: GpuPainter,
+    ) -> None:
+        super().__init__(timeline=timeline, captions=captions, graphs=graphs)
+        self.painter = painter
+
+    def _another(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
+        return type(self)(timeline=timeline, captions=captions, graphs=self._graphs, painter=self.painter)
+
+    def frames(
+        self, wanted: FrameRange, *, threads: int, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range, valid until the next; later ones are drawn meanwhile. Raises RenderingError."""
+        del threads  # the GPU draws the range
+        count = self.painter.batch_frames
+        parts = [
+            FrameRange(start, min(start + count, wanted.stop))
+            for start in range(wanted.start, wanted.stop, count)
+        ]
+        with contextlib.ExitStack() as stack:
+            stage = _CudaRange(self, wanted, children, stack)
+            rooms = itertools.cycle([stage.room() for _ in parts[:2]])
+            drawn: deque[tuple[Batch, Buffer]] = deque()
+            try:
+                for part in parts:
+                    drawn.append(stage.draw(part, next(rooms)))
+                    if len(drawn) > 1:
+                        yield from _finished(*drawn.popleft())
+                while drawn:
+                    yield from _finished(*drawn.popleft())
+            finally:
+                # From here on their memory is lent to other ranges.
+                for batch, _ in drawn:
+                    with contextlib.suppress(RenderingError):
+                        batch.finish()
+
+
+def _finished(batch: Batch, frames: Buffer) -> Generator[Buffer, None, None]:
+    batch.finish()
+    yield from frames
+
+
+class _Room(NamedTuple):
+    """Pinned memory for a batch: its frames, and those of the video clips that it shows."""
+
+    frames: Pinned
+    clips: tuple[Pinned, ...]
+
+
+class _CudaRange(ShownRange):
+    """A stage that draws its frames on the GPU."""
+
+    def __init__(
+        self, owner: CudaCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
+    ) -> None:
+        super().__init__(owner, wanted, children, stack)
+        self._painter, self._stack = owner.painter, stack
+
+    def room(self) -> _Room:
+        """Return pinned memory for a batch, lent until the range ends."""
+        clips = 0 if not self.has_footage else 2 if self.has_transitions else 1
+        frames, *rest = (self._stack.enter_context(self._painter.pinned_frames()) for _ in range(1 + clips))
+        return _Room(frames, tuple(rest))
+
+    def draw(self, frames: FrameRange, room: _Room) -> tuple[Batch, Buffer]:
+        """Begin to draw a batch; return it and its frames, shape (count, height * 3 / 2, width)."""
+        clips: list[Buffer] = []
+        specs = [self._spec(frame, room, clips) for frame in range(frames.start, frames.stop)]
+        batch = self._painter.draw(specs, room.frames, clips=clips)
+        size = len(specs) * self._painter.frame_bytes
+        height, width = self._painter.height, self._painter.width
+        return batch, room.frames.bytes[:size].reshape(len(specs), height * 3 // 2, width)
+
+    def _spec(self, frame: int, room: _Room, clips: list[Buffer]) -> FrameSpec:
+        index, transition = self.clips_at(frame)
+        layers = tuple(OverlaySpec(*layer) for layer in self.layers(frame))
+        if transition is None:
+            return FrameSpec((self._side(index, frame, room, clips),), None, layers)
+        sides = tuple(self._side(each, frame, room, clips) for each in (index, index + 1))
+        at = progress(frame - transition.frames.start, len(transition.frames))
+        return FrameSpec(sides, (transition.name, at), layers)
+
+    def _side(self, index: int, frame: int, room: _Room, clips: list[Buffer]) -> StillSide | ClipSide:
+        shown = self.clip_at(index, frame)
+        if not isinstance(shown, Shown):
+            place, each = len(clips), self._painter.frame_bytes
+            memory, at = divmod(place, self._painter.batch_frames)
+            pinned = room.clips[memory].bytes[at * each : (at + 1) * each]
+            np.copyto(pinned, shown.reshape(-1))
+            clips.append(pinned)
+            return ClipSide(place)
+        placed = shown.picture.place(shown.view, (self._painter.width, self._painter.height))
+        clip = self._timeline.clips[index]
+        look = look_of(clip, (self._painter.width, self._painter.height))
+        return StillSide(
+            key=(look.key, placed.level),
+            planes=shown.picture.levels[placed.level],
+            left=placed.left,
+            top=placed.top,
+            step_x=placed.step_x,
+            step_y=placed.step_y,
+            copied=placed.copied,
+            fade=shown.fade,
+        )
+
+
+def open_cuda(
+    timeline: Timeline,
+    captions: tuple[CaptionArt, ...] = (),
+    *,
+    ffmpeg: FfmpegProgram,
+    config: Config,
+) -> CudaCompositor:
+    """Return the cuda compositor of a timeline; raise UnavailableError if the GPU cannot be used."""
+    painter = GpuPainter(
+        ready_device(config),
+        width=timeline.width_px,
+        height=timeline.height_px,
+        bound=int(config.video.gpu_memory_mb * 1e6),
+    )
+    graphs = open_graphs(timeline, ffmpeg=ffmpeg, config=config)
+    return CudaCompositor(timeline=timeline, captions=captions, graphs=graphs, painter=painter)
+
+
+def ready_device(config: Config) -> Device:
+    """Return a GPU that has the kernels and draws the native compositor's frames; raise UnavailableError."""
+    return ready(lambda: open_asset_cache(config, required=False))
+
+
+def probe_cuda(config: Config) -> Probe:
+    """Report whether a GPU draws the native compositor's frames."""
+    try:
+        device = ready_device(config)
+    except UnavailableError as error:
+        return Probe(CudaCompositor.name, False, str(error), machine=bool(error.details.get("machine")))
+    major, minor = device.capability
+    return Probe(CudaCompositor.name, True, f"{device.name}, compute capability {major}.{minor}")
+
+
+BACKEND: Final = CompositorBackend(name=CudaCompositor.name, probe=probe_cuda, open=open_cuda)

@@ -1,0 +1,1 @@
+"""A GPU that draws: the calls to its driver, its kernels and its memory."""

@@ -1,0 +1,45 @@
+"""The text of the CUDA kernels, compiled as C++."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+SOURCE = ROOT / "tests/native/cuda_kernels.cpp"
+
+
+def compiler() -> str:
+    """Return the C++ compiler; skip the test if there is none, except in CI."""
+    found = shutil.which(os.environ.get("CXX", "g++"))
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no C++ compiler")
+        pytest.skip("the CUDA kernels are compiled as C++ here, and there is no compiler")
+    return found
+
+
+def run_program(*argv: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program without the sanitizer that `make sanitize` loads into every one."""
+    environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, env=environ)
+
+
+def compile_cpp(sources: Sequence[Path], target: Path, *options: str, native: Path = ROOT / "native") -> Path:
+    """Compile C++ files that include the kernels of the folder `native`."""
+    command = [compiler(), "-std=c++17", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ffp-contract=off"]
+    command += [f"-I{native}", f"-I{ROOT / 'tests/native'}", *options, *map(str, sources)]
+    done = run_program(*command, "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def build_kernels(folder: Path, *, native: Path = ROOT / "native") -> Path:
+    """Return a shared library that runs the kernels on the CPU."""
+    return compile_cpp([SOURCE], folder / "cuda_kernels.so", "-O2", "-fPIC", "-shared", native=native)
