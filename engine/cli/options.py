@@ -59,7 +59,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
 def configuration(arguments: argparse.Namespace) -> Config:
     """Return the configuration: options override environment, file and defaults, in this order."""
     from video_pipeline.engine.config import load_config
-    from video_pipeline.engine.config.sections import parse_size
+    from video_pipeline.engine.config.values import parse_size
     from video_pipeline.engine.errors import ConfigError
 
     config = load_config(arguments.config)

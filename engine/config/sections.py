@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
 from video_pipeline.engine.config.policy import POLICIES, PolicyName
+from video_pipeline.engine.config.values import (
+    Bitrate,
+    FrameRate,
+    LocalPath,
+    Sides,
+    Size,
+    parse_bit_rate,
+)
 from video_pipeline.engine.story.fields import (
-    CANVAS_MAX_PX,
     BoxSpec,
     Colour,
     FitName,
@@ -22,9 +28,7 @@ from video_pipeline.engine.story.fields import (
     ShadowSpec,
     StrokeSpec,
     TransitionName,
-    expand_user,
 )
-from video_pipeline.engine.timing import parse_fps
 from video_pipeline.filters.geometry import even
 
 if TYPE_CHECKING:
@@ -36,87 +40,6 @@ else:  # a type checker cannot evaluate the tables
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 
 
-BIT_RATE_MIN, BIT_RATE_MAX = 8_000, 1_000_000_000
-_BIT_RATE = r"^([89]\d{3}|[1-9]\d{4,8}|1000000000|([89]|[1-9]\d{1,5}|1000000)[kK]|([1-9]\d{0,2}|1000)[mM])$"
-
-
-def _bitrate(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return value
-    if isinstance(value, str):
-        is_allowed = re.search(_BIT_RATE, value, re.ASCII) is not None
-    else:
-        is_allowed = BIT_RATE_MIN <= value <= BIT_RATE_MAX
-    if not is_allowed:
-        raise ValueError("allowed: 8k to 1000M, in bits per second (8000, 8k, 8M)")
-    return f"{value // 1000}k" if isinstance(value, int) else value
-
-
-def parse_bit_rate(text: str) -> int:
-    """Return bits a second of '8000k', '8M' or '8000000'."""
-    factor = {"k": 1000, "m": 1_000_000}.get(text[-1].lower(), 1)
-    return int(text.rstrip("kKmM")) * factor
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Return the sides in pixels of '1080x1920'; raise ValueError that says what is allowed."""
-    found = re.fullmatch(r"([0-9]{1,6})[xX]([0-9]{1,6})", text)
-    if not found:
-        raise ValueError("allowed: WxH in pixels, such as 1080x1920")
-    return int(found[1]), int(found[2])
-
-
-def _size(value: Any) -> Any:
-    return parse_size(value) if isinstance(value, str) else value
-
-
-def _even_sides(value: tuple[int, int]) -> tuple[int, int]:
-    if any(side % 2 for side in value):
-        raise ValueError("allowed: even sides, as H.264 with 4:2:0 chroma needs")
-    return value
-
-
-_FPS_ALLOWED = (
-    "allowed: 24 to 60 frames per second (24000/1001 too), as a number or a ratio such as '30000/1001'"
-)
-
-
-def _frame_rate(value: Any) -> Fraction:
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Fraction):
-        raise ValueError(_FPS_ALLOWED)
-    try:
-        fps = parse_fps(value)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(_FPS_ALLOWED) from error
-    if not Fraction(23976, 1000) <= fps + Fraction(1, 1000) or fps > 60:
-        raise ValueError(_FPS_ALLOWED)
-    return fps
-
-
-BitrateText = Annotated[str, Field(pattern=_BIT_RATE)]
-Bitrate = Annotated[
-    BitrateText,
-    BeforeValidator(
-        _bitrate,
-        json_schema_input_type=BitrateText | Annotated[int, Field(ge=BIT_RATE_MIN, le=BIT_RATE_MAX)],
-    ),
-]
-FrameRate = Annotated[
-    Fraction,
-    BeforeValidator(_frame_rate, json_schema_input_type=int | float | str),
-    Field(json_schema_extra={"description": "24 to 60, or a ratio such as 30000/1001"}),
-]
-LocalPath = Annotated[Path, AfterValidator(expand_user)]
-Pixels = Annotated[int, Field(ge=16, le=CANVAS_MAX_PX)]
-Sides = Annotated[tuple[Pixels, Pixels], AfterValidator(_even_sides)]
-Size = Annotated[
-    Sides,
-    BeforeValidator(
-        _size,
-        json_schema_input_type=tuple[Pixels, Pixels]
-        | Annotated[str, Field(pattern=r"^[0-9]{1,6}[xX][0-9]{1,6}$")],
-    ),
-]
 Service = Annotated[str, Field(min_length=1, max_length=64)]
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from video_pipeline.engine.config.sections import parse_bit_rate
+from video_pipeline.engine.config.values import parse_bit_rate
 from video_pipeline.engine.errors import EncoderError
 from video_pipeline.engine.render.encoders.base import EncoderSettings, find_fault, load_encoder
 from video_pipeline.engine.render.encoders.log import FfmpegLog, ffmpeg_log

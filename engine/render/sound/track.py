@@ -17,7 +17,8 @@ from av import library_versions
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
-from video_pipeline.engine.config.sections import Audio, parse_bit_rate
+from video_pipeline.engine.config.sections import Audio
+from video_pipeline.engine.config.values import parse_bit_rate
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.sound.mix import SAMPLE_RATE_HZ, AudioReport, mix_into
 from video_pipeline.engine.timeline import Timeline

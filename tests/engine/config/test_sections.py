@@ -19,7 +19,7 @@ import pytest
 from tests.support.paths import ROOT
 from video_pipeline.engine.cli.schema import config_schema
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.config.sections import parse_bit_rate, parse_size
+from video_pipeline.engine.config.values import parse_bit_rate, parse_size
 from video_pipeline.engine.errors import ConfigError
 
 SCHEMA = config_schema()

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import NODE_SECTIONS
-from video_pipeline.engine.config.sections import LocalPath
+from video_pipeline.engine.config.values import LocalPath
 from video_pipeline.engine.story import Story, StoryScene, parse_story
 from video_pipeline.engine.story.asset_fields import (
     CONFIG_FIELDS,

@@ -16,7 +16,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from tests.support.tolerances import SAME_AFTER_CODING_DB, psnr_db
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.config.sections import parse_bit_rate
+from video_pipeline.engine.config.values import parse_bit_rate
 from video_pipeline.engine.errors import ConfigError, RenderingError
 from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
 from video_pipeline.engine.render.encoders.choice import probe_encoder
