@@ -12,8 +12,8 @@ from video_pipeline.engine.errors import ConfigError
 NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 """Sections that only the node's operator sets: folders, number of jobs, time limits."""
 
-LIMITED = (("images", "max_megapixels"), ("video", "gpu_memory_mb"))
-"""Keys of other sections that a job may lower and not raise."""
+LIMITED = {("images", "max_megapixels"): "more than 0, at most", ("video", "gpu_memory_mb"): "64 to"}
+"""Keys of other sections that a job may lower and not raise, and how their errors begin the range."""
 
 
 def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
@@ -36,10 +36,8 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
         own = data.get(section)
         data[section] = {**own, **values} if isinstance(own, dict) and isinstance(values, Mapping) else values
     merged = validate(data, where="config")
-    for section, key in LIMITED:
+    for (section, key), start in LIMITED.items():
         limit, asked = (getattr(getattr(each, section), key) for each in (config, merged))
         if asked > limit:
-            raise ConfigError(
-                f"config: {section}.{key}: got {asked:g}; allowed here: more than 0, at most {limit:g}"
-            )
+            raise ConfigError(f"config: {section}.{key}: got {asked:g}; allowed here: {start} {limit:g}")
     return merged

@@ -96,6 +96,8 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
         "manifest_path",
         "metadata",
         "encoder",
+        "encoder_fallback",
+        "encoder_sessions",
     )
     assert job.result.keys() == {*told, *RESULT_FIELDS}
     assert job.result["video_info"]["resolution"] == [160, 284]
