@@ -135,6 +135,19 @@ def test_stills_and_footage_under_layers_equal_the_native_rows(
         check(library, drawings, interleaved=number % 2 == 0)
 
 
+def test_pictures_that_are_close_to_each_other_change_by_distance_alike(
+    library: Kernels, rng: np.random.Generator
+) -> None:
+    """Samples some of whose pixels are near, and some not."""
+    width, height = 301, 201
+    first = rng.integers(0, 256, planes_bytes(width, height), dtype=np.uint8)
+    away = rng.choice(np.array([-120, -60, 0, 60, 120]), first.size)
+    second = np.clip(first.astype(int) + away, 0, 255).astype(np.uint8)
+    sides = tuple(Side(flat, width, height) for flat in (first, second))
+    drawings = [Drawing(width, height, sides, ("distance", at)) for at in rng.uniform(0.15, 0.6, 6)]
+    check(library, drawings, interleaved=True)
+
+
 def test_colours_beside_what_is_seen_of_a_layer_do_not_show(library: Kernels) -> None:
     rgba = np.zeros((4, 24, 4), np.uint8)
     rgba[..., 0], rgba[:, 3:20, 3] = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.render.cuda.compile import KERNELS, Capability
-from video_pipeline.engine.render.cuda.device import BLOCKING, MISSING, NO_DEVICE, NO_GPU, CudaError, Pinned
+from video_pipeline.engine.render.cuda.device import MISSING, NO_DEVICE, NO_GPU, CudaError, Pinned
 from video_pipeline.engine.render.planes import Buffer
 
 PORTABLE = 1
@@ -48,8 +48,6 @@ class CupyDevice:
             raise UnavailableError(f"the driver finds {count} GPUs")
         try:
             self._call("setDevice", runtime.setDevice, number)
-            # If the context is in use already, its user's flags stay.
-            self._call("setDeviceFlags", getattr(runtime, "setDeviceFlags", lambda flags: None), BLOCKING)
             properties = self._call("getDeviceProperties", runtime.getDeviceProperties, number)
         except CudaError as error:
             raise UnavailableError(str(error)) from error
