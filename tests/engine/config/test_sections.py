@@ -68,6 +68,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "node.min_free_mb": Number(0, None),
     "node.keep_days": Number(0, None, above=True),
     "video.crf": Number(0, 51),
+    "video.session_wait": Number(0, 3600),
     "video.gop": Number(0, 30, above=True),
     "video.bf": Whole(0, 16),
     "video.refs": Whole(1, 16),
