@@ -74,7 +74,7 @@ def with_hwaccel(program: FfmpegProgram, wanted: str, *, clips: bool) -> FfmpegP
     found = try_hwaccel(program.path)
     if wanted != "auto" and not found.works:
         raise UnavailableError(
-            f"video.hwaccel {wanted!r} is not usable here: {found.reason}; allowed on this machine: auto, none"
+            f"video.hwaccel: got {wanted!r}, which is not usable here: {found.reason}; allowed on this machine: auto, none"
         )
     return replace(program, hwaccel="cuda") if found.works else program
 

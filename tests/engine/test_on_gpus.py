@@ -41,7 +41,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 def test_a_story_is_rendered_by_nvenc(driver: EmulatedDriver, tmp_path: Path, encoder: str, tag: str) -> None:
     unit = av1_picture(tmp_path / "picture.obu", width=320, height=256) if encoder == "av1_nvenc" else ""
     done = rendered(
-        driver, tmp_path, "--encoder", encoder, "--no-cache", codecs="h264,hevc,av1", av1=unit, seconds=5
+        driver, tmp_path, "--encoder", encoder, "--no-cache", codecs="h264,hevc,av1", av1=unit, seconds=2
     )
     assert done.returncode == 0, done.stderr
     chosen = manifest_of(tmp_path)["encoder"]
@@ -115,8 +115,8 @@ def test_segments_are_spread_over_two_cards_and_make_the_video_of_one(
 ) -> None:
     (tmp_path / "one").mkdir()
     options = ("--encoder", "h264_nvenc", "--no-cache")
-    assert rendered(driver, tmp_path / "one", *options, seconds=6, cards=1).returncode == 0
-    done = rendered(driver, tmp_path, *options, seconds=6, cards=2)
+    assert rendered(driver, tmp_path / "one", *options, seconds=3, cards=1).returncode == 0
+    done = rendered(driver, tmp_path, *options, seconds=3, cards=2)
     assert done.returncode == 0, done.stderr
     encoder = manifest_of(tmp_path)["encoder"]
     assert encoder["options"]["gpu"] == "Emulated GPU, driver 580.00"
@@ -125,7 +125,7 @@ def test_segments_are_spread_over_two_cards_and_make_the_video_of_one(
     assert hashes_of(manifest_of(tmp_path)) == hashes_of(manifest_of(tmp_path / "one"))
     # One of them is lost in the middle.
     (tmp_path / "lost").mkdir()
-    done = rendered(driver, tmp_path / "lost", *options, seconds=6, cards=2, lost="0:30")
+    done = rendered(driver, tmp_path / "lost", *options, seconds=3, cards=2, lost="0:20")
     assert done.returncode == 0, done.stderr
     assert "encoded again on another GPU" in done.stderr
     lost = manifest_of(tmp_path / "lost")
@@ -135,7 +135,7 @@ def test_segments_are_spread_over_two_cards_and_make_the_video_of_one(
 
 
 def test_more_segments_than_sessions_wait_for_each_other(driver: EmulatedDriver, tmp_path: Path) -> None:
-    done = rendered(driver, tmp_path, "--encoder", "h264_nvenc", "--no-cache", seconds=5, sessions=1)
+    done = rendered(driver, tmp_path, "--encoder", "h264_nvenc", "--no-cache", seconds=3, sessions=1)
     assert done.returncode == 0, done.stderr
     sessions = manifest_of(tmp_path)["encoder"]["sessions"]
     assert sessions["refused"] > 0
@@ -153,7 +153,7 @@ def test_auto_encodes_again_on_the_processor_where_the_only_card_fails_or_refuse
     # A probe makes fewer calls.
     wait = tmp_path / "config.yaml"
     wait.write_text("video: {session_wait: 0.5}", encoding="utf-8")
-    done = rendered(driver, tmp_path, "--no-cache", "--config", str(wait), seconds=3, faults=faults)
+    done = rendered(driver, tmp_path, "--no-cache", "--config", str(wait), seconds=2, faults=faults)
     assert done.returncode == 0, done.stderr
     assert "the video is encoded again with libx264" in done.stderr
     manifest = manifest_of(tmp_path)
@@ -172,7 +172,7 @@ def test_a_node_with_two_cards_finishes_every_job_under_kills_and_a_lost_card(
     video = {"codec": "h264_nvenc", "size": [320, 256]}
     config = node_config(tmp_path, video=video, processing={"max_concurrent_jobs": 2})
     with RunningNode(config) as node:
-        jobs = [submit(node.ledger, tiny_story(f"story{n}", seconds=8, text=f"{n}")) for n in range(4)]
+        jobs = [submit(node.ledger, tiny_story(f"story{n}", seconds=6, text=f"{n}")) for n in range(4)]
 
         def ended() -> int:
             return sum(job_of(node.ledger, job_id).status.is_terminal for job_id in jobs)
@@ -225,7 +225,7 @@ def test_a_job_on_a_broken_card_ends_in_time_and_says_why(
     video = {"codec": "h264_nvenc", "size": [320, 256]}
     config = node_config(tmp_path, video=video, node={"lease": 3})
     with RunningNode(config) as node:
-        job_id = submit(node.ledger, tiny_story(seconds=5))
+        job_id = submit(node.ledger, tiny_story(seconds=3))
         turn_until(node, lambda: job_of(node.ledger, job_id).error_message, what="a failed attempt")
         job = job_of(node.ledger, job_id)
     assert words in (job.error_message or ""), job.error_message

@@ -58,7 +58,7 @@ def test_an_encoder_named_in_the_configuration_that_does_not_work_is_a_problem(
     assert status == 1
     (problem,) = found["problems"]
     assert problem.startswith(
-        "encoder 'h264_nvenc' is not usable here: the driver's encoder library is missing (in a container: "
+        "video.codec: got 'h264_nvenc', which is not usable here: the driver's encoder library is missing (in a container: "
     )
     assert found["auto"]["encoder"]["name"] == "libx264"
     (card,) = found["gpus"]

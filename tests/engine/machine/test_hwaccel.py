@@ -118,6 +118,6 @@ def test_the_gpu_asked_for_by_name_that_does_not_decode_is_an_error(
 ) -> None:
     done = rendered(driver, tmp_path, "named", "cuda", faults="cuvidDecodePicture=999")
     assert done.returncode == 2, done.stderr
-    assert "video.hwaccel 'cuda' is not usable here: " in done.stderr
+    assert "video.hwaccel: got 'cuda', which is not usable here: " in done.stderr
     assert done.stderr.rstrip().endswith("allowed on this machine: auto, none")
     assert not (tmp_path / "named.mp4").exists()

@@ -186,7 +186,7 @@ def test_by_name_a_gpu_that_does_not_work_ends_the_render(
     done = rendered(driver, tmp_path, "--compositor", "cuda", kernels=cuda_kernels, cards=0)
     assert done.returncode == 2
     assert (
-        "compositor 'cuda' is not usable here: the driver finds no GPU; allowed on this machine"
+        "--compositor: got 'cuda', which is not usable here: the driver finds no GPU; allowed on this machine"
         in done.stderr
     )
     assert not (tmp_path / "video.mp4").exists()

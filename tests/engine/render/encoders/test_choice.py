@@ -251,7 +251,7 @@ def test_a_refused_session_is_waited_for_as_long_as_configured_and_then_auto_tak
         assert at_once["reason"].endswith("every NVENC session that the driver allows is taken")
         assert (later["encoder"], later["fallback"]) == ("libx264", "refused")
         assert "(waited" in later["reason"]
-        ending = threading.Timer(3, holder.kill)
+        ending = threading.Timer(1.5, holder.kill)
         ending.start()
         (waited,) = outcomes(driver, [{"video": {**video, "session_wait": 40}}], sessions=1)
         ending.join()
