@@ -46,7 +46,7 @@ def test_each_gpu_is_shown_with_what_it_can_and_why_not_and_auto_with_what_it_ta
         line.startswith("auto          encoder h264_nvenc: a probe encode succeeded") for line in lines
     )
     assert any(line.startswith("auto          compositor ") for line in lines)
-    assert "NVIDIA L4 for 61 NVENC sessions" in text
+    assert "the NVENC sessions of NVIDIA L4 allow 61" in text
 
 
 def test_an_encoder_named_in_the_configuration_that_does_not_work_is_a_problem(
