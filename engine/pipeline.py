@@ -24,7 +24,7 @@ from video_pipeline.engine.common.arguments import (
     as_seconds,
     wrong_type,
 )
-from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.common.files import StagedFiles
 from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.config import Config, load_config
@@ -160,12 +160,8 @@ def render_story(
                 on_event=on_event,
                 watch=watch,
             )
-            for warning in plan.frames.warnings:
-                logger.warning(warning)
+            _log_plan(plan)
             chosen = plan.encoding.chosen_encoder
-            logger.info("encoder %s (%s)", chosen.name, chosen.reason)
-            for line in chosen.log:
-                logger.info("%s", line)
             produce = functools.partial(
                 _produce,
                 outputs=outputs,
@@ -208,6 +204,19 @@ def _files_given(story: Any, config: Any, sources: Any) -> dict[str, Path]:
     return read
 
 
+def _log_plan(plan: VideoPlan) -> None:
+    """Log the warnings of a plan, and what draws and encodes it."""
+    for warning in plan.frames.warnings:
+        logger.warning(warning)
+    for part, chosen in (
+        ("compositor", plan.frames.chosen_compositor),
+        ("encoder", plan.encoding.chosen_encoder),
+    ):
+        logger.info("%s %s (%s)", part, chosen.name, chosen.reason)
+        for line in chosen.log:
+            logger.debug("%s", line)
+
+
 def _check_workers(given: Any) -> None:
     if given is None:
         return
@@ -219,8 +228,14 @@ def _check_workers(given: Any) -> None:
 
 def _voice_over(given: Any) -> Sound | None:
     """Return a voice-over, read from its file if it is given as a path."""
-    if given is None or isinstance(given, Sound):
+    if given is None or (isinstance(given, Sound) and given.sha256):
         return given
+    if isinstance(given, Sound):
+        # Without the hash, another file of this length would be mistaken for it in the cache.
+        try:
+            return replace(given, sha256=file_sha256(given.path))
+        except OSError as error:
+            raise InputError(f"voice_over: {given.path}: {error.strerror}") from error
     if not isinstance(given, str | os.PathLike):
         raise wrong_type(given, "voice_over", "a Sound, the path of a sound file, or None")
     try:

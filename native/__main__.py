@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from video_pipeline import native
 
 
@@ -11,7 +13,9 @@ def main() -> None:
         print(f"native compositor: built, with {native.target()} rows")
     else:
         print(
-            "native compositor: not built, since no C++ compiler was found; the ffmpeg compositor draws instead"
+            f"native compositor: {Path(__file__).parent} has no C++ extension, so the ffmpeg compositor draws. "
+            "Installing builds the extension if it finds a C++17 compiler; in a checkout, install with "
+            "`pip install --editable .`"
         )
 
 

@@ -78,11 +78,11 @@ class UnknownFontError(ValueError):
         self.name = name
         self.close = close
         because = f" ({reason})" if reason else ""
-        hint = f" Did you mean {', '.join(close)}?" if close else ""
+        hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
         super().__init__(
-            f"font {name!r} is not known{because}.{hint} Allowed: a family, optionally with a weight "
+            f"font {name!r} is not known{because}{hint}; allowed: a family, optionally with a weight "
             "(Noto Sans, Arial-Bold, sans SemiBold Italic), "
-            f"or the path of a file ending in {', '.join(FONT_SUFFIXES)}."
+            f"or the path of a file ending in {', '.join(FONT_SUFFIXES)}"
         )
 
 
@@ -159,7 +159,11 @@ class FontCatalogue:
         return tuple(sorted({*families, *_ALIASES}, key=str.lower))
 
     def _close_names(self, query: str) -> list[str]:
-        by_key = {_key(name): name for name in self.names()}
+        names = self.names()
+        family = max((name for name in names if query.startswith(_key(name))), key=len, default="")
+        if family and (near := similar(query.removeprefix(_key(family)), WEIGHTS, most=1)):
+            return [f"{family} {near[0].title()}"]  # the family is known, so its weight is misspelled
+        by_key = {_key(name): name for name in names}
         return [by_key[key] for key in similar(_without_style(query), by_key)]
 
     @cached_property

@@ -14,7 +14,7 @@ from video_pipeline.engine.timing import Seconds
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A sound file, its hash, and its length in seconds. The path may also be given as text."""
+    """A sound file, its length in seconds, and the SHA-256 of its content ("" if unknown: a render computes it)."""
 
     path: Path
     sha256: str

@@ -124,8 +124,14 @@ def _follow(client: NodeClient, jobs: dict[str, str], after: int, *, as_json: bo
 
 def _show_one(client: NodeClient, display: Display, job_id: str, *, as_json: bool) -> None:
     """Show the events of a job; without the last one for people, since the outcome is printed next."""
+    ended: EventView | None = None
     for event in client.watch(job_id):
-        if as_json or not event.status.is_terminal:
+        if ended is not None:  # the job was retried, so this was not the last one
+            display.show(ended)
+            ended = None
+        if event.status.is_terminal and not as_json:
+            ended = event
+        else:
             display.show(event)
 
 

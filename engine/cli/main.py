@@ -160,6 +160,7 @@ def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
     if arguments.verbose:
         level = logging.DEBUG
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("PIL").setLevel(logging.INFO)  # it logs each chunk of each picture
 
 
 def _render(arguments: argparse.Namespace) -> int:

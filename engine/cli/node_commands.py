@@ -43,7 +43,8 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "vacuum",
         help="delete a node's old jobs and free their space",
         description="Delete ended jobs that are older than node.keep_days, their logs and the assets that no job "
-        "needs, and shrink the ledger's file. The node may be running.",
+        "needs, and shrink the ledger's file. It works on the folders of node.state_path and storage.output_path on this "
+        "machine, not through --connect: give it the configuration of the node, which may be running.",
         formatter_class=HelpFormatter,
     )
     vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
@@ -76,7 +77,7 @@ def _vacuum(arguments: argparse.Namespace) -> int:
         print(json.dumps(done))
     else:
         print(
-            f"{done['jobs']} jobs and {done['files']} files deleted; "
+            f"{done['state_path']}: {done['jobs']} jobs and {done['files']} files deleted; "
             f"the ledger has {done['ledger_bytes'] / 1e6:.1f} MB"
         )
     return 0

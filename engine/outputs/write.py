@@ -60,7 +60,12 @@ def check_output(path: Path) -> Path:
             raise InputError(
                 f"output {path}: the name is too long for this folder; give it a shorter one"
             ) from error
-        raise InputError(f"output folder {path.parent}: cannot be written: {error.strerror}") from error
+        why = (
+            "a part of it is a file"
+            if isinstance(error, NotADirectoryError | FileExistsError)
+            else error.strerror
+        )
+        raise InputError(f"output folder {path.parent}: cannot be written: {why}") from error
     return path
 
 

@@ -172,7 +172,7 @@ class PendingRequests:
         waited = now - pending.began
         why = fault or "connected, but the node did not answer"
         return UnreachableError(
-            f"render node at {self._url}: no reply to {pending.call.request.VERB} within {waited:.1f} s: {why}",
+            f"render node at {self._url}: no reply within {waited:.1f} s (to {pending.call.request.VERB}): {why}",
             url=self._url,
             waited=waited,
         )

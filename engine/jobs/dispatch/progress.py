@@ -25,7 +25,7 @@ class ProgressMeter:
     ) -> None:
         self._report, self._now = report, now
         self._stage = ""
-        self._began = self._stage_began = self._reported = now()
+        self._stage_began = self._reported = now()
         self._percent = 0.0
         self._first_drawn = 0
 

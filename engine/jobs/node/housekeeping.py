@@ -44,6 +44,7 @@ def vacuum(config: Config) -> dict[str, Any]:
     with Ledger(folders.ledger) as ledger:
         done: dict[str, Any] = purge(ledger, folders, config)
         ledger.file.vacuum()
+    done["state_path"] = str(folders.state)
     return {**done, "ledger_bytes": folders.ledger.stat().st_size, "free_bytes": _free(folders)}
 
 

@@ -101,7 +101,7 @@ class RunningNode:
             if swept:
                 logger.warning("killed %d processes that an earlier node had left", swept)
             self.ledger = opened.enter_context(Ledger(self.folders.ledger, clock=clock))
-            self.recovered = recover(self.ledger, self.folders)
+            recover(self.ledger, self.folders)
             self.guard = Guard(self.folders.state)
             opened.callback(self.guard.close)
             self.dispatcher = LocalDispatcher(

@@ -14,7 +14,7 @@ from video_pipeline.engine.common.registry import Probe, Selection
 from video_pipeline.engine.config.families import ENCODERS
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError, EncoderError, UnavailableError
-from video_pipeline.engine.machine.cuda_devices import CudaDevice
+from video_pipeline.engine.machine.cuda_devices import CudaDevice, driver_is_here
 from video_pipeline.engine.render.encoders.base import (
     EncoderSettings,
     FaultKind,
@@ -207,8 +207,10 @@ def choose_encoding(
         chosen = ENCODERS.select(video.codec, probe)
     except UnavailableError as error:
         if video.codec == "auto" and wrong:
+            # The last encoder is the one that every machine has; without a driver, the others cannot be meant.
+            shown = wrong if driver_is_here() else wrong[-1:]
             others = [f"{name} is not usable: {reason}" for name, reason in refused.items()]
-            raise ConfigError("\n  ".join([*wrong, *others])) from error
+            raise ConfigError("\n  ".join([*reversed(shown), *others])) from error
         raise
     way = working[chosen.name]
     if way.notes and way.notes not in chosen.reason:

@@ -90,9 +90,11 @@ def test_a_font_file_is_used_directly() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Ariel", "'Ariel' is not known. Did you mean Arial.*Allowed:"),
-        ("Noto Sanz Bold", "Did you mean Noto Sans"),
-        ("no such family at all", "'no such family at all' is not known. Allowed:"),
+        ("Ariel", r"'Ariel' is not known \(did you mean 'Arial'.*\?\); allowed:"),
+        ("Noto Sanz Bold", "did you mean 'Noto Sans"),
+        ("no such family at all", "'no such family at all' is not known; allowed:"),
+        ("NotoSans-Semibld", "did you mean 'Noto Sans Semibold'"),
+        ("Noto Sans-Bld", "did you mean 'Noto Sans Bold'"),
         ("", "'' is not known"),
         ("missing.ttf", "the file does not exist"),
     ],

@@ -237,7 +237,7 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
         (
             ["stats", "--connect", "tcp://127.0.0.1:1", "--timeout", "0.3"],
             1,
-            "tcp://127.0.0.1:1: no reply to stats",
+            "tcp://127.0.0.1:1: no reply within",
         ),
         (["stats", "--key-file", "x"], 2, "node_key (--node-key, VIDEO_PIPELINE_NODE_KEY): is missing"),
         (["stats", "--key-file", "x", "--node-key", "y"], 2, "--key-file: x: cannot read the key"),

@@ -17,6 +17,7 @@ from tests.support.on_gpus import outcomes
 from video_pipeline.engine.common.registry import Probe, Selection
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, UnavailableError
+from video_pipeline.engine.machine.cuda_devices import driver_is_here
 from video_pipeline.engine.render.encoders.choice import choose_encoding, forget_trials, probe_encoder
 
 
@@ -71,12 +72,22 @@ def test_asking_for_nvenc_works_or_says_why_not() -> None:
     assert any(line.startswith("h264_nvenc: ") for line in auto.log)
 
 
-def test_what_no_encoder_takes_is_an_error_that_lists_what_each_has() -> None:
+def test_what_no_encoder_takes_is_an_error_that_lists_what_the_encoders_of_this_machine_have(
+    driver: EmulatedDriver,
+) -> None:
     with pytest.raises(ConfigError) as caught:
         chosen("auto", tune="nonsense")
-    lines = str(caught.value).splitlines()
-    assert lines[0].startswith("video.tune: got 'nonsense'; allowed with h264_nvenc: hq, ll, ull, lossless")
-    assert lines[1].strip().startswith("video.tune: got 'nonsense'; allowed with libx264: film, animation")
+    assert str(caught.value).startswith("video.tune: got 'nonsense'; allowed with libx264: film, animation")
+    if not driver_is_here():
+        assert "nvenc: hq" not in str(caught.value)
+    (with_gpu,) = outcomes(driver, [{"video": {"codec": "auto", "tune": "nonsense"}}])
+    lines = with_gpu["message"].splitlines()
+    assert lines[0].startswith("video.tune: got 'nonsense'; allowed with libx264: film, animation")
+    assert (
+        lines[-1]
+        .strip()
+        .startswith("video.tune: got 'nonsense'; allowed with h264_nvenc: hq, ll, ull, lossless")
+    )
 
 
 def test_the_probe_encodes_with_the_options_and_the_size_of_the_render(driver: EmulatedDriver) -> None:
