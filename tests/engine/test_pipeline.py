@@ -16,6 +16,8 @@ from PIL import Image
 
 from tests.support import samples
 from tests.support.jobs import RESULT_FIELDS
+from tests.support.sounds import level_db, tone, write_wav
+from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, InputError, StoryError
 from video_pipeline.engine.events import Event
@@ -271,3 +273,16 @@ def test_a_watermark_is_in_the_manifest_and_simplified_captions_are_a_warning(tm
 def test_fewer_workers_than_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^workers: got 0; allowed: at least 1$"):
         render_story({"title": "T", "content": "Words."}, tmp_path / "v.mp4", workers=0)
+
+
+def test_a_voice_over_without_a_hash_is_not_taken_for_another_one(
+    tmp_path: Path, session_cache: Path
+) -> None:
+    story = parse_story({"title": "t", "scenes": [{"scene_id": "a", "narration": "", "duration": 2.0}]})
+    config = load_config({**SMALL, "storage": {"cache_path": str(session_cache)}})
+    for hertz, other in ((440, 1200), (1200, 440)):
+        file = write_wav(tmp_path / f"{hertz}.wav", tone(hertz, 2.0))
+        voice = Sound(file, sha256="", duration=Fraction(2))
+        result = render_story(story, tmp_path / f"{hertz}.mp4", config=config, voice_over=voice)
+        sound = _decode(result.outputs.video)[1][:, None]
+        assert level_db(sound, hertz, 0.5, 1.5) > level_db(sound, other, 0.5, 1.5) + 20

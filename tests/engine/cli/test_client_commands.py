@@ -188,6 +188,20 @@ def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     assert f"{failed} is failed" in err
 
 
+def test_the_lines_of_a_watch_show_an_end_that_a_retry_followed(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    story = write(tmp_path / "again.json", tiny_story("again"))
+    (made,) = objects(run("submit", story, "--schedule", "+2h", "--json")[1])
+    client.cancel(made["job_id"])
+    client.retry(made["job_id"])
+    status, out, _ = run("watch", made["job_id"])
+    assert status == 0
+    shown = [line.split()[3].rstrip(",") for line in out.splitlines() if line[2:3] == ":"]
+    assert shown[:3] == ["queued", "cancelled", "queued"], out
+    assert out.splitlines()[-1].startswith(f"{made['job_id']}  completed")
+
+
 def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_path: Path) -> None:
     story = write(tmp_path / "later.json", tiny_story("later"))
     (made,) = objects(run("submit", story, "--schedule", "+2h", "--json")[1])
