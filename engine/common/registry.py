@@ -1,15 +1,15 @@
 """Families of interchangeable parts: compositors, encoders, speech and image services.
 
 A family is a table of constant records. Its names feed the configuration, the schema and `--help`; each record
-names the module that implements it, so that listing a family imports none of its members.
+names the module that implements it, so that listing a family imports none of its members. The records are tuples, not
+dataclasses, whose module would take a tenth of the time of `--help`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.errors import UnavailableError
@@ -19,8 +19,7 @@ PACKAGE = "video_pipeline.engine"
 LOG_LINES = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One member of a family: its name in the configuration, what it does, and what it needs to work.
 
     `record` is the object that implements it, as `module:NAME` below `video_pipeline.engine`; None for a
@@ -34,8 +33,7 @@ class Member:
     by_name_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """Whether a member works on this machine, and the reason. `log` holds program output that explains it.
 
     With `machine` it may work later, for example when another program has ended.
@@ -48,8 +46,7 @@ class Probe:
     machine: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The member that a render uses, and the reason. The selection is made once, before rendering.
 
     `log` has the program output of preferred members that do not work here.
@@ -65,8 +62,7 @@ def last_lines(log: str) -> list[str]:
     return [line.strip() for line in log.splitlines() if line.strip()][-LOG_LINES:]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """The members of one kind, preferred ones first.
 
     `kind` names it in errors, `key` is the configuration key that chooses a member, and `words` are the

@@ -7,16 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from video_pipeline.engine.errors import InputError, PipelineError
 
 PolicyName = Literal["standard", "lenient", "strict"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorPolicy:
+class ErrorPolicy(NamedTuple):
     """One policy.
 
     `replaces`: files that are missing or unreadable, and letters that no font has, are replaced or left out.

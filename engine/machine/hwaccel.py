@@ -82,23 +82,22 @@ def with_hwaccel(program: FfmpegProgram, wanted: str, *, clips: bool) -> FfmpegP
 def _try(program: Path) -> HwaccelTrial:
     if not driver_is_here():
         return HwaccelTrial(False, "no NVIDIA driver on this machine")
+    from video_pipeline.filters.graph import STANDARD_INPUT, argv, open_input  # only those who draw need it
+
     video, pictures = sample_video()
+    decoded = open_input(STANDARD_INPUT, demuxer="h264", hwaccel="cuda", hwaccel_output_format="cuda")
+    downloaded = decoded.filter("hwdownload").filter("format", "nv12").filter("format", "yuv420p")
+    command = argv(
+        program,
+        [downloaded],
+        "pipe:1",
+        global_options=("-v", "error", "-nostdin"),
+        f="rawvideo",
+        fps_mode="passthrough",
+    )
     try:
         done = subprocess.run(
-            [
-                *(
-                    str(program),
-                    "-v",
-                    "error",
-                    "-nostdin",
-                    "-hwaccel",
-                    "cuda",
-                    "-hwaccel_output_format",
-                    "cuda",
-                ),
-                *("-f", "h264", "-i", "pipe:0", "-vf", "hwdownload,format=nv12,format=yuv420p"),
-                *("-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"),
-            ],
+            command,
             input=video,
             capture_output=True,
             timeout=TRIAL_SECONDS,

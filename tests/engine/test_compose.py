@@ -207,7 +207,8 @@ def test_the_last_scene_leads_nowhere() -> None:
 
 def test_a_given_transition_longer_than_its_scene_names_the_scenes() -> None:
     with pytest.raises(
-        StoryError, match=r"scene 's1': field 'transition': 'fade' from scene 's0' \(3\.00 s\)"
+        StoryError,
+        match=r"scene 's1': field 'transition': the scene lasts 2\.00 s, but 'fade' from scene 's0' takes 3\.00 s",
     ):
         composed([{"duration": 5, "transition": {"name": "fade", "duration": 3}}, {"duration": 2}])
 

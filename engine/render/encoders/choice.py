@@ -214,6 +214,6 @@ def choose_encoding(
         raise
     way = working[chosen.name]
     if way.notes and way.notes not in chosen.reason:
-        chosen = replace(chosen, reason=f"{chosen.reason}; {way.notes}")
+        chosen = chosen._replace(reason=f"{chosen.reason}; {way.notes}")
     fallback = next((kind for kind in kinds if kind in ("refused", "machine")), None)
     return Encoding(chosen, way.settings, seconds, fallback)
