@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -104,4 +103,4 @@ def test_a_member_chosen_by_name_works_or_is_an_error_with_reason_log_and_altern
 def test_a_record_is_constant() -> None:
     with pytest.raises(AttributeError):
         LETTERS.kind = "digit"  # type: ignore[misc]
-    assert replace(LETTERS, kind="digit").names == LETTERS.names
+    assert LETTERS._replace(kind="digit").names == LETTERS.names
