@@ -138,7 +138,7 @@ class GpuFrames:
         if lost:
             self._compositor.lose_gpu(attempt.gpu, what)
             devices = SESSIONS.usable(self._settings.gpu)
-            if len(devices) > 1:
+            if any(device.index != attempt.gpu for device in devices):
                 for device in devices:
                     if device.index == attempt.gpu:
                         SESSIONS.lose(device, what)

@@ -69,6 +69,8 @@ def encode_segment(
         first, rest = begun[place]
         return itertools.chain(first, rest)
 
+    if frames_for is None:
+        whole(0)  # the first frame is drawn before a session is taken
     waited = 0.0
     while True:
         check()

@@ -40,12 +40,13 @@ def rendered(
     folder: Path,
     *options: str,
     compositor: str = "cuda",
+    encoder: str = "h264_nvenc",
     seconds: float = 1.2,
     code: str = "",
     video: dict[str, Any] | None = None,
     **settings: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `video-pipeline render` of a short story with h264_nvenc on an emulated machine, without a cache."""
+    """Run `video-pipeline render` of a short story with NVENC on an emulated machine, without a cache."""
     folder.mkdir(exist_ok=True)
     story = folder / "story.json"
     story.write_text(json.dumps(tiny_story(seconds=seconds)), encoding="utf-8")
@@ -55,7 +56,7 @@ def rendered(
     return driver.run(
         *(sys.executable, *program, "render", story, "-o", folder / "video.mp4", "--no-cache"),
         *("--config", config),
-        *(f"--size={WIDTH}x{HEIGHT}", "--encoder", "h264_nvenc", "--compositor", compositor, *options),
+        *(f"--size={WIDTH}x{HEIGHT}", "--encoder", encoder, "--compositor", compositor, *options),
         timeout=120,
         **settings,
     )
@@ -92,15 +93,23 @@ def lines_with(done: subprocess.CompletedProcess[str], words: str) -> list[str]:
     return [line for line in done.stderr.splitlines() if words in line]
 
 
-@pytest.mark.parametrize("bf", [0, 2])
+@pytest.mark.parametrize(
+    ("encoder", "video"),
+    [
+        ("h264_nvenc", {"bf": 0}),
+        ("h264_nvenc", {"bf": 2}),
+        ("h264_nvenc", {"bf": 2, "lookahead": 16}),
+        ("hevc_nvenc", {}),
+    ],
+)
 def test_frames_reach_the_encoder_without_host_memory_and_make_the_same_bytes(
-    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, bf: int
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, encoder: str, video: dict[str, int]
 ) -> None:
     """With streams that run as late as a GPU may; only what the thumbnail looks at is downloaded."""
-    host = rendered(driver, tmp_path / "host", compositor="native", video={"bf": bf})
+    host = rendered(driver, tmp_path / "host", compositor="native", encoder=encoder, video=video)
     assert host.returncode == 0, host.stderr
     (driver.state / "calls.log").unlink()
-    done = rendered(driver, tmp_path / "gpu", video={"bf": bf}, kernels=cuda_kernels, lazy=1)
+    done = rendered(driver, tmp_path / "gpu", encoder=encoder, video=video, kernels=cuda_kernels, lazy=1)
     assert done.returncode == 0, done.stderr
     found = encoder_of(tmp_path / "gpu")
     segments = sum(found["sessions"]["by_gpu"].values())
@@ -115,7 +124,7 @@ def test_frames_reach_the_encoder_without_host_memory_and_make_the_same_bytes(
     assert copied.count(FRAME_BYTES) == 1  # the thumbnail's picture, drawn without captions
     assert 0 < copied.count(SURFACE_BYTES) == len(copied) - 1 < drawn / 10
     registered = [line for line in driver.calls() if line.startswith("register ")]
-    assert 0 < len(registered) <= segments * (frames_held({"bf": str(bf)}) + 8)
+    assert 0 < len(registered) <= segments * (frames_held(found["options"]) + 8)
 
 
 def test_each_of_two_cards_draws_the_frames_that_it_encodes(
@@ -213,4 +222,15 @@ def test_little_memory_is_for_drawing_first(
         (reason,) = frames["reasons"]
         assert "14 frames of 0.1 MB for the encoder do not fit" in reason
         assert len(lines_with(done, reason)) == 1
+    assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
+
+
+def test_a_segment_whose_session_is_refused_keeps_its_frames_for_the_next(
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, host_video: Path
+) -> None:
+    done = rendered(driver, tmp_path / "gpu", kernels=cuda_kernels, sessions=1, lazy=1)
+    assert done.returncode == 0, done.stderr
+    found = encoder_of(tmp_path / "gpu")
+    assert found["sessions"]["refused"] > 0
+    assert found["frames"]["segments_in_gpu_memory"] == found["sessions"]["by_gpu"]["0"] > 1
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
