@@ -99,7 +99,7 @@ class FrameWatch:
 
     def __call__(self, number: int, planes: npt.NDArray[np.uint8]) -> None:
         """Score a frame, given its number and its 4:2:0 planes in BT.709 limited range, one under the other."""
-        if number not in self._frames:
+        if not self.watches(number):
             return
         frame = video_frame(planes)
         frame.colorspace = Colorspace.ITU709
@@ -107,6 +107,10 @@ class FrameWatch:
         with self._lock:
             self._scores[number] = looks.score if looks.usable else UNUSABLE
             self._settle(number)
+
+    def watches(self, number: int) -> bool:
+        """Return whether a frame is scored."""
+        return number in self._frames
 
     def _settle(self, number: int) -> None:
         self._awaited.discard(number)

@@ -67,10 +67,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class EncoderChoice(Choice):
-    """The encoder, and what happened to its sessions on GPUs; `fallback` as in Encoding."""
+    """The encoder, what happened to its sessions on GPUs, where their frames were; `fallback` as in Encoding."""
 
     fallback: str | None = None
     sessions: Mapping[str, Any] | None = None
+    frames: Mapping[str, Any] | None = None
 
 
 def story_sha256(story: Story) -> str:

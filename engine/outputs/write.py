@@ -166,6 +166,7 @@ def describe_render(
             encoder.log,
             fallback=plan.encoding.fallback,
             sessions=rendered.sessions.as_dict() if plan.encoding.settings.gpu else None,
+            frames=rendered.gpu_frames.as_dict() if rendered.gpu_frames else None,
         ),
         compositor=Choice(
             plan.frames.compositor.name,

@@ -27,6 +27,17 @@ def video_frame(array: Buffer) -> av.VideoFrame:
     return av.VideoFrame.from_numpy_buffer(array, format="yuv420p")
 
 
+def planar_of(frame: Buffer, width_px: int) -> Buffer:
+    """Return a copy of an NV12 frame, shape (height * 3 / 2, pitch), as stacked planes Y, U, V."""
+    height = frame.shape[0] * 2 // 3
+    planar = new_frame(width_px, height)
+    luma, u, v = planes_of(planar)
+    luma[:] = frame[:height, :width_px]
+    u[:] = frame[height:, 0:width_px:2]
+    v[:] = frame[height:, 1:width_px:2]
+    return planar
+
+
 def planes_of(frame: Buffer) -> Planes:
     """Return views of the Y, U and V planes of a frame, which are stacked in its array."""
     rows, width = frame.shape

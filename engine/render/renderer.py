@@ -7,19 +7,23 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice, zip_longest
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from video_pipeline.engine.errors import CancelledError, EncoderError, RenderingError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
+from video_pipeline.engine.render.cuda.device import CudaError, GpuFullError
+from video_pipeline.engine.render.cuda.surfaces import GpuFrame
 from video_pipeline.engine.render.encoders.base import EncoderSettings
-from video_pipeline.engine.render.encoders.encode import encode_segment
+from video_pipeline.engine.render.encoders.encode import Frame, encode_segment
 from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
+from video_pipeline.engine.render.gpu_frames import Attempt, GpuFrames, GpuFramesReport
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
@@ -30,11 +34,16 @@ STOP_POLL_SECONDS = 0.1
 Progress = Callable[[int, int, int], None]
 """Is called with the number of finished frames, of all frames, and of finished frames from the cache."""
 
+AnyFrame = TypeVar("AnyFrame", bound=Frame)
+
 logger = logging.getLogger(__name__)
 
 
 class OnFrame(Protocol):
-    """An observer of every drawn frame, on a worker's thread; the cache stores its notes of some frames."""
+    """An observer of some drawn frames, on a worker's thread; the cache stores its notes of them."""
+
+    def watches(self, number: int, /) -> bool:
+        """Return whether to observe a frame, given its number on the timeline."""
 
     def __call__(self, number: int, planes: Buffer, /) -> None:
         """Observe a frame before it is encoded, given its number on the timeline and its planes."""
@@ -60,6 +69,8 @@ class RenderReport:
     warnings: tuple[str, ...] = ()
     """What was wrong with drawn frames; such frames are not cached, so each render warns of them."""
     sessions: SessionReport = field(default_factory=SessionReport)
+    gpu_frames: GpuFramesReport | None = None
+    """Where the frames were that GPUs encoded, if the compositor draws on GPUs."""
 
 
 @dataclass(slots=True)
@@ -97,6 +108,7 @@ class _SegmentRenderer:
         self.encoding_seconds = 0.0
         self.segments_from_cache = 0
         self.sessions = SessionReport()
+        self.gpu_frames = GpuFrames(compositor, settings)
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
@@ -134,24 +146,44 @@ class _SegmentRenderer:
         drawing = _Drawing()
         started = time.perf_counter()
         while True:
-            try:
-                data = encode_segment(
-                    self._frames(frames, drawing),
-                    self._settings,
-                    session_wait=self._session_wait,
-                    sessions=self.sessions,
-                    check=self._check_cancelled,
-                )
-                break
-            except EncoderError as error:
-                if error.refused or not error.machine or not SESSIONS.usable(self._settings.gpu):
-                    raise
-                again = "encoded again on another GPU"
-                logger.warning("frames [%d, %d): %s; %s", frames.start, frames.stop, error.what, again)
+            with contextlib.ExitStack() as stack:
+                attempt = self.gpu_frames.attempt(frames, self.children, stack)
+                try:
+                    data = encode_segment(
+                        stack.enter_context(contextlib.closing(self._frames(frames, drawing))),
+                        self._settings,
+                        session_wait=self._session_wait,
+                        sessions=self.sessions,
+                        check=self._check_cancelled,
+                        frames_for=partial(self._frames_for, frames, drawing, attempt, stack)
+                        if attempt
+                        else None,
+                    )
+                    if attempt:
+                        attempt.succeed()
+                    break
+                except (EncoderError, CudaError, GpuFullError) as error:
+                    if not self._another_way(error, frames, attempt):
+                        raise
         with self._lock:
             self.waited_seconds += drawing.waited_seconds
             self.encoding_seconds += time.perf_counter() - started - drawing.waited_seconds
         return data
+
+    def _another_way(
+        self, error: EncoderError | CudaError | GpuFullError, frames: FrameRange, attempt: Attempt | None
+    ) -> bool:
+        """Note what failed, and return whether the segment can be encoded by another GPU, or from host memory."""
+        what, model = error.what if isinstance(error, EncoderError) else str(error), self._settings.gpu
+        if isinstance(error, EncoderError) and error.refused:
+            return False
+        if isinstance(error, EncoderError) and error.machine:
+            again = "encoded again on another GPU" if SESSIONS.usable(model) else ""
+        else:
+            again = self.gpu_frames.fail(error, attempt, self.sessions)
+        if again:
+            logger.warning("frames [%d, %d): %s; %s", frames.start, frames.stop, what, again)
+        return bool(again)
 
     def _count_frames(self, count: int, *, cached: int = 0) -> None:
         with self._counting:
@@ -166,22 +198,43 @@ class _SegmentRenderer:
         if self.children.cancelled.is_set():
             raise CancelledError("the render was stopped")
 
-    def _frames(self, frames: FrameRange, drawing: _Drawing) -> Iterator[Buffer]:
+    def _frames(self, frames: FrameRange, drawing: _Drawing) -> Generator[Buffer, None, None]:
         """Yield the frames of a segment; each frame overwrites the array of the one before."""
         drawn = self._compositor.frames(frames, threads=self._threads, children=self.children)
+        return self._observed(drawn, frames, drawing)
+
+    def _frames_for(
+        self,
+        frames: FrameRange,
+        drawing: _Drawing,
+        attempt: Attempt,
+        stack: contextlib.ExitStack,
+        gpu: int,
+    ) -> Iterator[Frame]:
+        """Yield the frames of a segment in the memory of the GPU that encodes it if they can be drawn there."""
+        on_gpu = attempt.draw(gpu)
+        if on_gpu:
+            return self._observed(on_gpu, frames, drawing)
+        return stack.enter_context(contextlib.closing(self._frames(frames, drawing)))
+
+    def _observed(
+        self, drawn: Generator[AnyFrame, None, None], frames: FrameRange, drawing: _Drawing
+    ) -> Generator[AnyFrame, None, None]:
+        """Yield drawn frames, and tell of them."""
         with contextlib.closing(drawn):
             for number in range(frames.start, frames.stop):
                 started = time.perf_counter()
-                array = next(drawn, None)
+                frame = next(drawn, None)
                 drawing.waited_seconds += time.perf_counter() - started
                 self._check_cancelled()
-                if array is None:
+                if frame is None:
                     raise RenderingError(
                         f"frames [{frames.start}, {frames.stop}): the compositor drew no frame {number}"
                     )
-                if self._on_frame:
-                    self._on_frame(number, array)
-                yield array
+                if self._on_frame and self._on_frame.watches(number):
+                    self._on_frame(number, frame.download() if isinstance(frame, GpuFrame) else frame)
+                yield frame
+                del frame  # another is drawn there only when nobody has it
                 if number - frames.start >= drawing.reported:
                     drawing.reported += 1
                     self._count_frames(1)
@@ -222,7 +275,7 @@ def render_segments(
     """Draw and encode every segment and pass them to `writer` in order.
 
     At most `workers` + 2 segments are in memory. `before_first` is called before the first
-    segment is written; callers use it to wait for the sound. `on_frame` observes each drawn frame.
+    segment is written; callers use it to wait for the sound. `on_frame` observes drawn frames.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
     stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. A GPU's session that
     is refused is tried again for `session_wait` seconds.
@@ -275,4 +328,5 @@ def render_segments(
         renderer.segments_from_cache,
         tuple(renderer.children.warnings),
         renderer.sessions,
+        renderer.gpu_frames.report,
     )

@@ -54,6 +54,8 @@ int here() { return depth ? current[depth - 1]->card : -1; }
 
 }  // namespace
 
+int emulator::current_card() { return here(); }
+
 #define FAULT(card)                                       \
   do {                                                    \
     if (const int status = fault(__func__, card)) return status; \
@@ -173,7 +175,11 @@ API Result cuCtxSynchronize() {
 
 // The memory that this process has of the cards, EMULATOR_MEMORY bytes at most.
 std::mutex memory_lock;
-std::map<Pointer, size_t> allocations;
+struct Allocation {
+  size_t size;
+  int card;
+};
+std::map<Pointer, Allocation> allocations;
 size_t allocated = 0;
 
 API Result cuMemAlloc_v2(Pointer* pointer, size_t size) {
@@ -185,9 +191,17 @@ API Result cuMemAlloc_v2(Pointer* pointer, size_t size) {
   void* memory = nullptr;
   if (posix_memalign(&memory, 512, size)) return kOutOfMemory;
   *pointer = reinterpret_cast<Pointer>(memory);
-  allocations[*pointer] = size;
+  allocations[*pointer] = {size, here()};
   allocated += size;
   return kOk;
+}
+// For the emulated NVENC: whether so many bytes from an address on are one allocation on a card.
+API bool emulator_has(int card, Pointer address, size_t size) {
+  const std::lock_guard<std::mutex> guard(memory_lock);
+  auto found = allocations.upper_bound(address);
+  if (found == allocations.begin()) return false;
+  --found;
+  return found->second.card == card && address + size <= found->first + found->second.size;
 }
 API Result cuMemAllocManaged(Pointer* pointer, size_t size, unsigned) { return cuMemAlloc_v2(pointer, size); }
 API Result cuMemAllocPitch_v2(Pointer* pointer, size_t* pitch, size_t width, size_t height, unsigned) {
@@ -200,7 +214,7 @@ API Result cuMemFree_v2(Pointer pointer) {
   const auto found = allocations.find(pointer);
   if (found == allocations.end()) return kInvalidValue;
   emulator::run_all();
-  allocated -= found->second;
+  allocated -= found->second.size;
   allocations.erase(found);
   free(reinterpret_cast<void*>(pointer));
   return kOk;
@@ -232,8 +246,12 @@ API Result cuMemcpyHtoD_v2(Pointer target, Pointer source, size_t size) { return
 API Result cuMemcpyHtoDAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
   return cuMemcpyAsync(target, source, size, stream);
 }
-API Result cuMemcpyDtoH_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
+API Result cuMemcpyDtoH_v2(Pointer target, Pointer source, size_t size) {
+  emulator::note("download " + std::to_string(size));
+  return cuMemcpy(target, source, size);
+}
 API Result cuMemcpyDtoHAsync_v2(Pointer target, Pointer source, size_t size, Stream stream) {
+  emulator::note("download " + std::to_string(size));
   return cuMemcpyAsync(target, source, size, stream);
 }
 API Result cuMemcpyDtoD_v2(Pointer target, Pointer source, size_t size) { return cuMemcpy(target, source, size); }
@@ -263,6 +281,7 @@ struct Copy2D {
 API Result cuMemcpy2D_v2(const Copy2D* copy) {
   constexpr int kHost = 1;
   FAULT(here());
+  if (copy->target_type == kHost) emulator::note("download " + std::to_string(copy->width * copy->height));
   const char* source = copy->source_type == kHost ? copy->source_host : reinterpret_cast<const char*>(copy->source_device);
   char* target = copy->target_type == kHost ? copy->target_host : reinterpret_cast<char*>(copy->target_device);
   for (size_t row = 0; row < copy->height; row++) {

@@ -45,6 +45,8 @@ inline void run_all() {
   }
 }
 
+int current_card();  // of the calling thread, -1 without a context
+
 using Launch = void (*)(unsigned x, unsigned y, unsigned z, const void* argument);
 
 }  // namespace emulator
@@ -85,7 +87,7 @@ API int cuModuleGetFunction(void** function, void* module, const char* name) {
 }
 API int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned threads_y,
                        unsigned threads_z, unsigned, void* stream, void** arguments, void**) {
-  if (const int status = emulator::fault("cuLaunchKernel")) return status;
+  if (const int status = emulator::fault("cuLaunchKernel", emulator::current_card())) return status;
   // What a GPU would refuse.
   if (!x || !y || !z || y > 65535 || z > 65535 || !threads) return emulator::kInvalidValue;
   if (threads * threads_y * threads_z > emulator::kMostThreads) return emulator::kInvalidValue;

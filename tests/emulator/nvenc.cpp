@@ -3,6 +3,7 @@
 // Built against any NVENC API from 11.1 on and called by later ones: all that is read here lies in the same places in
 // 11.1, 12.2 and 13.0, so only the kind of a structure is compared, not its version.
 #include <ffnvcodec/nvEncodeAPI.h>
+#include <dlfcn.h>
 #include <sys/file.h>
 
 #include <algorithm>
@@ -399,6 +400,14 @@ NVENCSTATUS NVENCAPI DestroyBitstreamBuffer(void*, NV_ENC_OUTPUT_PTR output) {
 
 NVENCSTATUS NVENCAPI RegisterResource(void* encoder, NV_ENC_REGISTER_RESOURCE* given) {
   FAULT("RegisterResource", encoder);
+  // As a GPU: all planes are in one piece of the memory of the card that encodes.
+  using Has = bool (*)(int card, uint64_t address, size_t size);
+  static const auto has =
+      reinterpret_cast<Has>(dlsym(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), "emulator_has"));
+  const int card = static_cast<Session*>(encoder)->card;
+  const size_t size = static_cast<size_t>(given->pitch) * given->height * 3 / 2;
+  if (!has(card, reinterpret_cast<uint64_t>(given->resourceToRegister), size)) return NV_ENC_ERR_INVALID_PARAM;
+  note("register card=" + std::to_string(card));
   auto* buffer = new Buffer;
   buffer->data = static_cast<const uint8_t*>(given->resourceToRegister);
   buffer->pitch = static_cast<int>(given->pitch);

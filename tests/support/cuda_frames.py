@@ -27,6 +27,7 @@ from video_pipeline.engine.render.compositors.cuda import open_cuda
 from video_pipeline.engine.render.compositors.native import open_native
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.cuda.painter import GpuPainter
+from video_pipeline.engine.render.cuda.painters import GpuPainters
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Caption, Still, Timeline, Transition, Watermark
 from video_pipeline.engine.timing import FrameRange
@@ -123,7 +124,9 @@ def main(folder: Path, megabytes: float) -> dict[str, Any]:
     cuda = open_cuda(timeline, art, ffmpeg=find_ffmpeg(), config=config)
     if megabytes < config.video.gpu_memory_mb:  # also less than the configuration allows
         width, height = SIZE_PX
-        cuda.painter = GpuPainter(cuda.painter.device, width=width, height=height, bound=int(megabytes * 1e6))
+        device = cuda.painters.any().device
+        painter = GpuPainter(device, width=width, height=height, bound=int(megabytes * 1e6))
+        cuda.painters = GpuPainters(painter, open_device=lambda gpu: device)
     native = open_native(timeline, art, ffmpeg=find_ffmpeg(), config=config)
 
     def differing(frames: FrameRange) -> list[int]:
@@ -164,7 +167,7 @@ def main(folder: Path, megabytes: float) -> dict[str, Any]:
         "compared": len(wrong),
         "wrong": sum(number > 0 for number in wrong),
         "by_turns": kept == native_kept,
-        "batch": cuda.painter.batch_frames,
+        "batch": cuda.painters.any().batch_frames,
         "identity": cuda.identity() == native.identity() and bare.identity() == native.identity(),
         "segments": cuda.segments() == native.segments(),
     }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.compositors.raw_frames import Children
+from video_pipeline.engine.render.cuda.surfaces import GpuFrame
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import Clip, Timeline
 from video_pipeline.engine.timing import FrameRange
@@ -54,6 +56,26 @@ class Compositor(Protocol):
         has ended. `threads` is the number of threads that one range may use; the range's child processes are
         started through `children`. Raises RenderingError.
         """
+
+
+@runtime_checkable
+class GpuCompositor(Protocol):
+    """A compositor that also draws frames into the memory of the GPU that encodes them."""
+
+    def gpu_frames(
+        self, wanted: FrameRange, *, gpu: int, held: int, children: Children, stack: ExitStack
+    ) -> Generator[GpuFrame, None, None]:
+        """Return the frames of a range on a GPU, by CUDA's count, which encodes with at most `held` of them at once.
+
+        Their memory is given back by `stack`, to be closed when the encoder is. Raises UnavailableError if that GPU
+        cannot draw, GpuFullError if its memory does not suffice now, RenderingError.
+        """
+
+    def lose_gpu(self, gpu: int, reason: str) -> None:
+        """Draw no more on a GPU."""
+
+    def gpu_left(self) -> bool:
+        """Return whether a GPU draws that is not lost."""
 
 
 class OpenCompositor(Protocol):

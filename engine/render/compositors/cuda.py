@@ -25,8 +25,8 @@ from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, op
 from video_pipeline.engine.render.compositors.native import NativeCompositor, Shown, ShownRange
 from video_pipeline.engine.render.compositors.picture import look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
-from video_pipeline.engine.render.cuda.device import Device, Pinned
-from video_pipeline.engine.render.cuda.open import ready
+from video_pipeline.engine.render.cuda.device import CudaError, Device, GpuFullError, Pinned
+from video_pipeline.engine.render.cuda.open import FIRST_GPU, ready
 from video_pipeline.engine.render.cuda.painter import (
     Batch,
     ClipSide,
@@ -35,10 +35,15 @@ from video_pipeline.engine.render.cuda.painter import (
     OverlaySpec,
     StillSide,
 )
+from video_pipeline.engine.render.cuda.painters import GpuPainters
+from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfaceRing
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.transitions import progress
+
+AHEAD_FRAMES: Final = 4
+"""Frames of a batch that stays on the GPU, at most; two such batches are beside those that the encoder holds."""
 
 
 class CudaCompositor(NativeCompositor):
@@ -52,26 +57,27 @@ class CudaCompositor(NativeCompositor):
         timeline: Timeline,
         captions: tuple[CaptionArt, ...],
         graphs: FfmpegCompositor,
-        painter: GpuPainter,
+        painters: GpuPainters,
     ) -> None:
         super().__init__(timeline=timeline, captions=captions, graphs=graphs)
-        self.painter = painter
+        self.painters = painters
 
     def _another(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
-        return type(self)(timeline=timeline, captions=captions, graphs=self._graphs, painter=self.painter)
+        return type(self)(timeline=timeline, captions=captions, graphs=self._graphs, painters=self.painters)
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
         """Yield each frame of a range, valid until the next; later ones are drawn meanwhile. Raises RenderingError."""
         del threads  # the GPU draws the range
-        count = self.painter.batch_frames
+        painter = self.painters.any()
+        count = painter.batch_frames
         parts = [
             FrameRange(start, min(start + count, wanted.stop))
             for start in range(wanted.start, wanted.stop, count)
         ]
         with contextlib.ExitStack() as stack:
-            stage = _CudaRange(self, wanted, children, stack)
+            stage = _CudaRange(self, painter, wanted, children, stack)
             rooms = itertools.cycle([stage.room() for _ in parts[:2]])
             drawn: deque[tuple[Batch, Buffer]] = deque()
             try:
@@ -81,11 +87,62 @@ class CudaCompositor(NativeCompositor):
                         yield from _finished(*drawn.popleft())
                 while drawn:
                     yield from _finished(*drawn.popleft())
+            except CudaError as error:
+                self.painters.lose(painter.device.number, str(error))
+                raise
             finally:
                 # From here on their memory is lent to other ranges.
                 for batch, _ in drawn:
                     with contextlib.suppress(RenderingError):
                         batch.finish()
+
+    def gpu_frames(
+        self, wanted: FrameRange, *, gpu: int, held: int, children: Children, stack: contextlib.ExitStack
+    ) -> Generator[GpuFrame, None, None]:
+        """Return the frames of a range in the memory of the GPU that encodes them; see GpuCompositor."""
+        painter = self.painters.on(gpu)
+        ahead = min(AHEAD_FRAMES, painter.batch_frames)
+        ring = painter.ring(least=held + 2, most=held + 2 * ahead)
+        stack.callback(ring.close)
+        return self._gpu_frames(wanted, painter, ring, children)
+
+    def _gpu_frames(
+        self, wanted: FrameRange, painter: GpuPainter, ring: SurfaceRing, children: Children
+    ) -> Generator[GpuFrame, None, None]:
+        ahead = min(AHEAD_FRAMES, painter.batch_frames)
+        with contextlib.ExitStack() as stack:
+            stage = _CudaRange(self, painter, wanted, children, stack)
+            rooms = itertools.cycle([stage.clip_room() for _ in range(2)])
+            drawn: deque[tuple[Batch, list[GpuFrame]]] = deque()
+            start = wanted.start
+            try:
+                while start < wanted.stop or drawn:
+                    free = ring.take(min(ahead, wanted.stop - start)) if len(drawn) < 2 else []
+                    if free:
+                        part = FrameRange(start, start + len(free))
+                        drawn.append((stage.draw_surfaces(part, next(rooms), free), free))
+                        start = part.stop
+                        continue
+                    if not drawn:
+                        raise GpuFullError(
+                            f"{painter.device.name}: the encoder holds more frames than were foreseen"
+                        )
+                    batch, frames = drawn.popleft()
+                    batch.finish()
+                    while frames:
+                        yield frames.pop(0)
+            finally:
+                for batch, _ in drawn:
+                    with contextlib.suppress(RenderingError):
+                        batch.finish()
+
+    def lose_gpu(self, gpu: int, reason: str) -> None:
+        """Draw no more on a GPU."""
+        self.painters.lose(gpu, reason)
+
+    def gpu_left(self) -> bool:
+        """Return whether a GPU draws that is not lost."""
+        return self.painters.usable() is not None
 
 
 def _finished(batch: Batch, frames: Buffer) -> Generator[Buffer, None, None]:
@@ -104,27 +161,41 @@ class _CudaRange(ShownRange):
     """A stage that draws its frames on the GPU."""
 
     def __init__(
-        self, owner: CudaCompositor, wanted: FrameRange, children: Children, stack: contextlib.ExitStack
+        self,
+        owner: CudaCompositor,
+        painter: GpuPainter,
+        wanted: FrameRange,
+        children: Children,
+        stack: contextlib.ExitStack,
     ) -> None:
         super().__init__(owner, wanted, children, stack)
-        self._painter, self._stack = owner.painter, stack
+        self._painter, self._stack = painter, stack
 
     def room(self) -> _Room:
         """Return pinned memory for a batch, lent until the range ends."""
-        clips = 0 if not self.has_footage else 2 if self.has_transitions else 1
-        frames, *rest = (self._stack.enter_context(self._painter.pinned_frames()) for _ in range(1 + clips))
-        return _Room(frames, tuple(rest))
+        return _Room(self._stack.enter_context(self._painter.pinned_frames()), self.clip_room())
+
+    def clip_room(self) -> tuple[Pinned, ...]:
+        """Return pinned memory for the video clips of a batch, lent until the range ends."""
+        count = 0 if not self.has_footage else 2 if self.has_transitions else 1
+        return tuple(self._stack.enter_context(self._painter.pinned_frames()) for _ in range(count))
 
     def draw(self, frames: FrameRange, room: _Room) -> tuple[Batch, Buffer]:
         """Begin to draw a batch; return it and its frames, shape (count, height * 3 / 2, width)."""
         clips: list[Buffer] = []
-        specs = [self._spec(frame, room, clips) for frame in range(frames.start, frames.stop)]
+        specs = [self._spec(frame, room.clips, clips) for frame in range(frames.start, frames.stop)]
         batch = self._painter.draw(specs, room.frames, clips=clips)
         size = len(specs) * self._painter.frame_bytes
         height, width = self._painter.height, self._painter.width
         return batch, room.frames.bytes[:size].reshape(len(specs), height * 3 // 2, width)
 
-    def _spec(self, frame: int, room: _Room, clips: list[Buffer]) -> FrameSpec:
+    def draw_surfaces(self, frames: FrameRange, room: tuple[Pinned, ...], targets: list[GpuFrame]) -> Batch:
+        """Begin to draw a batch that stays on the GPU."""
+        clips: list[Buffer] = []
+        specs = [self._spec(frame, room, clips) for frame in range(frames.start, frames.stop)]
+        return self._painter.draw_surfaces(specs, targets, clips=clips)
+
+    def _spec(self, frame: int, room: tuple[Pinned, ...], clips: list[Buffer]) -> FrameSpec:
         index, transition = self.clips_at(frame)
         layers = tuple(OverlaySpec(*layer) for layer in self.layers(frame))
         if transition is None:
@@ -133,12 +204,14 @@ class _CudaRange(ShownRange):
         at = progress(frame - transition.frames.start, len(transition.frames))
         return FrameSpec(sides, (transition.name, at), layers)
 
-    def _side(self, index: int, frame: int, room: _Room, clips: list[Buffer]) -> StillSide | ClipSide:
+    def _side(
+        self, index: int, frame: int, room: tuple[Pinned, ...], clips: list[Buffer]
+    ) -> StillSide | ClipSide:
         shown = self.clip_at(index, frame)
         if not isinstance(shown, Shown):
             place, each = len(clips), self._painter.frame_bytes
             memory, at = divmod(place, self._painter.batch_frames)
-            pinned = room.clips[memory].bytes[at * each : (at + 1) * each]
+            pinned = room[memory].bytes[at * each : (at + 1) * each]
             np.copyto(pinned, shown.reshape(-1))
             clips.append(pinned)
             return ClipSide(place)
@@ -171,13 +244,14 @@ def open_cuda(
         height=timeline.height_px,
         bound=int(config.video.gpu_memory_mb * 1e6),
     )
+    painters = GpuPainters(painter, open_device=lambda gpu: ready_device(config, gpu))
     graphs = open_graphs(timeline, ffmpeg=ffmpeg, config=config)
-    return CudaCompositor(timeline=timeline, captions=captions, graphs=graphs, painter=painter)
+    return CudaCompositor(timeline=timeline, captions=captions, graphs=graphs, painters=painters)
 
 
-def ready_device(config: Config) -> Device:
+def ready_device(config: Config, number: int = FIRST_GPU) -> Device:
     """Return a GPU that has the kernels and draws the native compositor's frames; raise UnavailableError."""
-    return ready(lambda: open_asset_cache(config, required=False))
+    return ready(lambda: open_asset_cache(config, required=False), number)
 
 
 def probe_cuda(config: Config) -> Probe:

@@ -73,7 +73,7 @@ class CupyDevice:
                 raise
             raise CudaError(self.name, name, int(status), _first_line(error)) from error
 
-    def _here(self) -> None:
+    def make_current(self) -> None:
         """Make the device that of the calling thread."""
         self._call("setDevice", self._runtime.setDevice, self.number)
 
@@ -84,51 +84,51 @@ class CupyDevice:
 
     def allocate(self, size: int) -> int:
         """Return the address of new memory; raise CudaError, with OUT_OF_MEMORY if the GPU is full."""
-        self._here()
+        self.make_current()
         return int(self._call("malloc", self._runtime.malloc, size))
 
     def free(self, address: int) -> None:
         """Give memory back."""
-        self._here()
+        self.make_current()
         self._call("free", self._runtime.free, address)
 
     def pin(self, size: int) -> Pinned:
         """Return new pinned host memory."""
-        self._here()
+        self.make_current()
         pointer = int(self._call("hostAlloc", self._runtime.hostAlloc, size, PORTABLE))
         memory = (ctypes.c_uint8 * size).from_address(pointer)
         return Pinned(np.ctypeslib.as_array(memory), pointer)
 
     def unpin(self, memory: Pinned) -> None:
         """Give pinned memory back."""
-        self._here()
+        self.make_current()
         self._call("freeHost", self._runtime.freeHost, memory.handle)
 
     def open_stream(self) -> int:
         """Return a new stream."""
-        self._here()
+        self.make_current()
         return int(self._call("streamCreate", self._runtime.streamCreateWithFlags, NON_BLOCKING))
 
     def close_stream(self, stream: int) -> None:
         """Give a stream back."""
-        self._here()
+        self.make_current()
         self._call("streamDestroy", self._runtime.streamDestroy, stream)
 
     def upload(self, target: int, source: Buffer, stream: int) -> None:
         """Put a copy of pinned memory to the GPU into a stream."""
-        self._here()
+        self.make_current()
         copy = self._runtime.memcpyAsync
         self._call("memcpyAsync", copy, target, source.ctypes.data, source.nbytes, TO_DEVICE, stream)
 
     def download(self, target: Buffer, source: int, stream: int) -> None:
         """Put a copy of the GPU's memory to pinned memory into a stream."""
-        self._here()
+        self.make_current()
         copy = self._runtime.memcpyAsync
         self._call("memcpyAsync", copy, target.ctypes.data, source, target.nbytes, TO_HOST, stream)
 
     def load(self, cubin: bytes) -> None:
         """Load the compiled kernels."""
-        self._here()
+        self.make_current()
         module = self._call("moduleLoadData", self._driver.moduleLoadData, cubin)
         get = self._driver.moduleGetFunction
         self._functions = {name: self._call("moduleGetFunction", get, module, name) for name in KERNELS}
@@ -138,7 +138,7 @@ class CupyDevice:
         self, kernel: str, grid: tuple[int, int, int], *, threads: int, argument: int, stream: int
     ) -> None:
         """Put a kernel with one argument, an address, into a stream."""
-        self._here()
+        self.make_current()
         value = ctypes.c_void_p(argument)
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(value))
         function, launch = self._functions[kernel], self._driver.launchKernel
@@ -147,7 +147,7 @@ class CupyDevice:
 
     def synchronise(self, stream: int) -> None:
         """Wait until all that was put into a stream is done."""
-        self._here()
+        self.make_current()
         self._call("streamSynchronize", self._runtime.streamSynchronize, stream)
 
 

@@ -67,6 +67,9 @@ class Device(Protocol):
     def capability(self) -> Capability:
         """The GPU's compute capability."""
 
+    def make_current(self) -> None:
+        """Make its context that of the calling thread, for libraries that take the thread's."""
+
     def allocate(self, size: int) -> int:
         """Return the address of new memory; raise CudaError, with OUT_OF_MEMORY if the GPU is full."""
 

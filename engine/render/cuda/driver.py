@@ -80,7 +80,7 @@ class DriverDevice:
         self._driver.cuDevicePrimaryCtxSetFlags(self._device, BLOCKING)
         return self._call("cuDevicePrimaryCtxRetain", self._device)
 
-    def _here(self) -> None:
+    def make_current(self) -> None:
         """Make the context that of the calling thread."""
         self._call("cuCtxSetCurrent", self._context)
 
@@ -96,49 +96,49 @@ class DriverDevice:
 
     def allocate(self, size: int) -> int:
         """Return the address of new memory; raise CudaError, with OUT_OF_MEMORY if the GPU is full."""
-        self._here()
+        self.make_current()
         return int(self._call("cuMemAlloc", size))
 
     def free(self, address: int) -> None:
         """Give memory back."""
-        self._here()
+        self.make_current()
         self._call("cuMemFree", address)
 
     def pin(self, size: int) -> Pinned:
         """Return new pinned host memory."""
-        self._here()
+        self.make_current()
         pointer = int(self._call("cuMemHostAlloc", size, PORTABLE))
         memory = (ctypes.c_uint8 * size).from_address(pointer)
         return Pinned(np.ctypeslib.as_array(memory), pointer)
 
     def unpin(self, memory: Pinned) -> None:
         """Give pinned memory back."""
-        self._here()
+        self.make_current()
         self._call("cuMemFreeHost", memory.handle)
 
     def open_stream(self) -> int:
         """Return a new stream."""
-        self._here()
+        self.make_current()
         return int(self._call("cuStreamCreate", NON_BLOCKING))
 
     def close_stream(self, stream: int) -> None:
         """Give a stream back."""
-        self._here()
+        self.make_current()
         self._call("cuStreamDestroy", stream)
 
     def upload(self, target: int, source: Buffer, stream: int) -> None:
         """Put a copy of pinned memory to the GPU into a stream."""
-        self._here()
+        self.make_current()
         self._call("cuMemcpyHtoDAsync", target, source.ctypes.data, source.nbytes, stream)
 
     def download(self, target: Buffer, source: int, stream: int) -> None:
         """Put a copy of the GPU's memory to pinned memory into a stream."""
-        self._here()
+        self.make_current()
         self._call("cuMemcpyDtoHAsync", target.ctypes.data, source, target.nbytes, stream)
 
     def load(self, cubin: bytes) -> None:
         """Load the compiled kernels."""
-        self._here()
+        self.make_current()
         module = self._call("cuModuleLoadData", cubin)
         self._functions = {name: self._call("cuModuleGetFunction", module, name.encode()) for name in KERNELS}
         self._module = module
@@ -147,11 +147,11 @@ class DriverDevice:
         self, kernel: str, grid: tuple[int, int, int], *, threads: int, argument: int, stream: int
     ) -> None:
         """Put a kernel with one argument, an address, into a stream."""
-        self._here()
+        self.make_current()
         arguments = ((argument,), (ctypes.c_void_p,))
         self._call("cuLaunchKernel", self._functions[kernel], *grid, threads, 1, 1, 0, stream, arguments, 0)
 
     def synchronise(self, stream: int) -> None:
         """Wait until all that was put into a stream is done."""
-        self._here()
+        self.make_current()
         self._call("cuStreamSynchronize", stream)

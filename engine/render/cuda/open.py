@@ -29,27 +29,27 @@ EXTRA: Final = "pip install 'video-pipeline[cuda]'"
 OPEN_SECONDS: Final = 20.0
 """Time for opening a GPU, which takes seconds if no program uses it, and for the first frames."""
 
-GPU_NUMBER: Final = 0
+FIRST_GPU: Final = 0
 """The first that the process sees; CUDA_VISIBLE_DEVICES chooses another."""
 
 _lock: Final = threading.Lock()
-_ready: Final[list[Device]] = []
+_ready: Final[dict[int, Device]] = {}
 _stalled: Final[list[StalledError]] = []
 
 
-def ready(cache: Callable[[], ContentCache]) -> Device:
+def ready(cache: Callable[[], ContentCache], number: int = FIRST_GPU) -> Device:
     """Return a GPU that has the kernels and draws the right frames, opened once in this process.
 
     `cache` is asked for the place of the compiled kernels. Raises UnavailableError with one line that says why there
     is no such GPU, with `machine` if it may be there later.
     """
     with _lock:
-        if _ready:
-            return _ready[0]
+        if number in _ready:
+            return _ready[number]
         try:
             if not _stalled:
-                device = call_watched(lambda watch: _open_in(watch, cache), seconds=OPEN_SECONDS)
-                _ready.append(device)
+                device = call_watched(lambda watch: _open_in(watch, cache, number), seconds=OPEN_SECONDS)
+                _ready[number] = device
                 return device
         except StalledError as error:
             _stalled.append(error)  # another attempt would wait as long
@@ -59,11 +59,13 @@ def ready(cache: Callable[[], ContentCache]) -> Device:
 
 
 def _open_in(
-    watch: Callable[[], contextlib.AbstractContextManager[None]], cache: Callable[[], ContentCache]
+    watch: Callable[[], contextlib.AbstractContextManager[None]],
+    cache: Callable[[], ContentCache],
+    number: int,
 ) -> Device:
     _find_driver()
     with watch():
-        device = find_device(GPU_NUMBER)
+        device = find_device(number)
     cubin = cached_cubin(Compiler(), device.capability, cache())
     with watch():
         device.load(cubin)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
 from video_pipeline.engine.errors import RenderingError
-from video_pipeline.engine.render.cuda.device import CudaError, Device, Pinned
-from video_pipeline.engine.render.cuda.memory import GpuMemory
+from video_pipeline.engine.render.cuda.device import CudaError, Device, GpuFullError, Pinned
+from video_pipeline.engine.render.cuda.memory import MB, GpuMemory
+from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfaceRing, pitch_of
 from video_pipeline.engine.render.encoders.watched import CALL_SECONDS, StalledError, Watch, call_watched
-from video_pipeline.engine.render.planes import Buffer, Planes
+from video_pipeline.engine.render.planes import Buffer, Planes, planar_of
 from video_pipeline.native import kernels
 
 T = TypeVar("T")
@@ -26,6 +28,9 @@ MOST_FRAMES: Final = 8
 
 BATCHES_IN_BOUND: Final = 8
 """How many batches fit the memory's bound at least, with their transitions and video clips."""
+
+SURFACES_SHARE: Final = 2
+"""Frames that stay for encoders take at most one part in this many of the memory's bound: the rest is for drawing."""
 
 PLANES_A_FRAME: Final = 5
 """Frames of memory for a frame at most: itself, and two pictures each from a video clip and for a second pass."""
@@ -145,6 +150,12 @@ class GpuPainter:
         self._spare: list[Pinned] = []
         self._pinned: list[Pinned] = []
         self._streams: list[int] = []
+        self.bound = bound
+        self.surface_bytes = pitch_of(width) * height * 3 // 2
+        self._most_surfaces = bound // SURFACES_SHARE // self.surface_bytes
+        self._surfaces = 0
+        self._spare_surfaces: deque[int] = deque()
+        self._copy: tuple[Pinned, int] | None = None
         # The memory must not keep the painter, which would then never be given back.
         itself = weakref.ref(self)
 
@@ -175,7 +186,66 @@ class GpuPainter:
         """
         return watched(lambda: self._draw(frames, target, clips))
 
-    def _draw(self, frames: Sequence[FrameSpec], target: Pinned, clips: Sequence[Buffer]) -> Batch:
+    def draw_surfaces(
+        self, frames: Sequence[FrameSpec], targets: Sequence[GpuFrame], *, clips: Sequence[Buffer] = ()
+    ) -> Batch:
+        """Begin to draw frames that stay in the GPU's memory; otherwise as `draw`."""
+        return watched(lambda: self._draw(frames, targets, clips))
+
+    def ring(self, *, least: int, most: int) -> SurfaceRing:
+        """Return memory for frames of one range that stay on the GPU, `most` of them or at least `least`.
+
+        Raises GpuFullError, without waiting for other ranges, and what `draw` raises.
+        """
+        return watched(lambda: self._ring(least, most))
+
+    def _ring(self, least: int, most: int) -> SurfaceRing:
+        found: list[int] = []
+        with self._lock:
+            try:
+                while len(found) < most:
+                    if self._spare_surfaces:
+                        found.append(self._spare_surfaces.popleft())
+                    elif self._surfaces < self._most_surfaces:
+                        what = f"a frame of {self.width}x{self.height} for the encoder"
+                        found.append(self._memory.allocate(self.surface_bytes, what))
+                        self._surfaces += 1
+                    elif len(found) >= least:
+                        break
+                    else:
+                        raise GpuFullError(self._no_ring(least))
+            except BaseException as error:
+                if not isinstance(error, GpuFullError) or len(found) < least:
+                    self._spare_surfaces.extend(found)
+                    raise
+        return SurfaceRing(self, found, self._spare_surfaces)
+
+    def _no_ring(self, least: int) -> str:
+        return (
+            f"{self.device.name}: {least} frames of {self.surface_bytes / MB:.1f} MB for the encoder do not fit: other "
+            f"segments have {self._surfaces - len(self._spare_surfaces)} of the {self._most_surfaces} that half of "
+            f"video.gpu_memory_mb ({self.bound / MB:g}) allows"
+        )
+
+    def download(self, address: int) -> Buffer:
+        """Return a copy of a frame that stays on the GPU, as stacked planes Y, U, V; raise what `draw` raises."""
+        return watched(lambda: self._download(address))
+
+    def _download(self, address: int) -> Buffer:
+        with self._lock:
+            if self._copy is None:
+                pinned, stream = self.device.pin(self.surface_bytes), self.device.open_stream()
+                self._pinned.append(pinned)
+                self._streams.append(stream)
+                self._copy = pinned, stream
+            pinned, stream = self._copy
+            self.device.download(pinned.bytes, address, stream)
+            self.device.synchronise(stream)
+            return planar_of(pinned.bytes.reshape(self.height * 3 // 2, -1), self.width)
+
+    def _draw(
+        self, frames: Sequence[FrameSpec], target: Pinned | Sequence[GpuFrame], clips: Sequence[Buffer]
+    ) -> Batch:
         with self._lock:
             slot = self._borrow()
             used: list[Hashable] = []
@@ -228,7 +298,11 @@ class GpuPainter:
         return _BatchMemory(stream)
 
     def _relieve(self) -> bool:
-        """Give up memory: that of slots without a batch, or of the batch that was begun first, once it is drawn."""
+        """Give up memory: of spare frames, slots without a batch, or the batch begun first, once it is drawn."""
+        if self._spare_surfaces:
+            self._memory.free(self._spare_surfaces.popleft())
+            self._surfaces -= 1
+            return True
         for slot in self._idle:
             if slot.regions:
                 for address, _ in slot.regions.values():
@@ -266,9 +340,13 @@ class GpuPainter:
         slot: _BatchMemory,
         used: list[Hashable],
         frames: Sequence[FrameSpec],
-        target: Pinned,
+        target: Pinned | Sequence[GpuFrame],
         clips: Sequence[Buffer],
     ) -> None:
+        if not isinstance(target, Pinned):
+            addresses = [frame.address for frame in target]
+            self._launch(self._put(slot, used, frames, clips, addresses), slot.stream)
+            return
         launches = self._put(slot, used, frames, clips)
         self._launch(launches, slot.stream)
         size = len(frames) * self.frame_bytes
@@ -279,9 +357,17 @@ class GpuPainter:
             self.device.launch(kernel, grid, threads=BLOCK_THREADS, argument=address, stream=stream)
 
     def _put(
-        self, slot: _BatchMemory, used: list[Hashable], frames: Sequence[FrameSpec], clips: Sequence[Buffer]
+        self,
+        slot: _BatchMemory,
+        used: list[Hashable],
+        frames: Sequence[FrameSpec],
+        clips: Sequence[Buffer],
+        surfaces: Sequence[int] = (),
     ) -> list[Launch]:
-        """Upload all that frames need, and return the launches that draw them into the slot's region `frames`."""
+        """Upload all that frames need, and return the launches that draw them.
+
+        They are drawn as NV12 to `surfaces`, one address for each, or as planes into the slot's region `frames`.
+        """
         device, stream, each = self.device, slot.stream, self.frame_bytes
         size = sum(
             kernels.CudaPlan.frame_bytes(width=self.width, height=self.height, layers=len(frame.layers))
@@ -289,13 +375,16 @@ class GpuPainter:
         )
         pinned = self._plan_memory(slot, size)
         on_gpu = self._region(slot, "plans", size)
-        drawn = self._region(slot, "frames", len(frames) * each)
+        drawn = 0 if surfaces else self._region(slot, "frames", len(frames) * each)
         clip_frames = self._region(slot, "clips", len(clips) * each) if clips else 0
         joined = [number for number, frame in enumerate(frames) if frame.transition]
         scratch = self._region(slot, "transitions", 2 * len(joined) * each) if joined else 0
         plan = kernels.CudaPlan(pinned.bytes, address=on_gpu, width=self.width, height=self.height)
         for number, frame in enumerate(frames):
-            plan.begin(target=drawn + number * each, stride=self.width, interleaved=False)
+            if surfaces:
+                plan.begin(target=surfaces[number], stride=pitch_of(self.width), interleaved=True)
+            else:
+                plan.begin(target=drawn + number * each, stride=self.width, interleaved=False)
             for side in frame.sides:
                 if isinstance(side, ClipSide):
                     plan.copy(clip_frames + side.place * each)

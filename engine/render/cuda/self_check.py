@@ -36,6 +36,11 @@ def check_frames(device: Device) -> None:
             drawn = pinned.bytes[: len(part) * painter.frame_bytes].reshape(len(part), height * 3 // 2, width)
             for spec, frame in zip(part, drawn, strict=True):
                 _compare(device, spec, frame)
+    ring = painter.ring(least=1, most=1)
+    (surface,) = ring.take(1)
+    painter.draw_surfaces(specs[:1], [surface]).finish()
+    _compare(device, specs[0], surface.download())
+    ring.close()
 
 
 def _random_picture(rng: np.random.Generator, width: int, height: int) -> Planes:

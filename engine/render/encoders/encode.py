@@ -11,10 +11,12 @@ from dataclasses import replace
 from typing import Final
 
 import av
+from av.video.frame import CudaContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from video_pipeline.engine.config.values import parse_bit_rate
 from video_pipeline.engine.errors import EncoderError
+from video_pipeline.engine.render.cuda.surfaces import GpuFrame
 from video_pipeline.engine.render.encoders.base import EncoderSettings, find_fault, load_encoder
 from video_pipeline.engine.render.encoders.log import FfmpegLog, ffmpeg_log
 from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
@@ -31,6 +33,8 @@ REORDERED_FRAMES: Final = 2
 """How far decoding runs ahead of showing with B-frames. Encoders run less far ahead in a segment of one or two frames,
 and its decoding times would then overlap those of the next."""
 
+Frame = Buffer | GpuFrame
+
 
 def encode_segment(
     frames: Iterator[Buffer],
@@ -40,6 +44,7 @@ def encode_segment(
     session_wait: float = 0.0,
     sessions: SessionReport | None = None,
     check: Callable[[], None] = lambda: None,
+    frames_for: Callable[[int], Iterator[Frame]] | None = None,
 ) -> bytes:
     """Encode 4:2:0 frames into an MP4 in memory: one closed segment that starts with an IDR frame.
 
@@ -47,20 +52,31 @@ def encode_segment(
     The bytes of x264 depend on the number of threads, which is one by default. If `settings` names a GPU, the least
     loaded one of that model encodes. A session that its driver refuses is tried again for `session_wait` seconds, and
     longer while this process has others; `check` is called meanwhile and may raise. `sessions` counts what happens.
+    `frames_for` returns, instead of `frames`, those for the GPU that has the session, which may be in its memory.
     Raises EncoderError, also if a GPU's driver does not return from a call; then that GPU is used no more.
     """
     if not settings.gpu:
         return encode_frames(frames, settings, threads=threads)
     report = sessions or SessionReport()
-    first = list(itertools.islice(frames, 1))  # kept while its session is refused
+    begun: dict[int, tuple[list[Frame], Iterator[Frame]]] = {}
+
+    def whole(gpu: int) -> Iterator[Frame]:
+        place = gpu if frames_for else 0
+        if place not in begun:
+            begun.clear()
+            source: Iterator[Frame] = frames_for(gpu) if frames_for else frames
+            begun[place] = list(itertools.islice(source, 1)), source  # kept while its session is refused
+        first, rest = begun[place]
+        return itertools.chain(first, rest)
+
+    if frames_for is None:
+        whole(0)  # the first frame is drawn before a session is taken
     waited = 0.0
     while True:
         check()
         with SESSIONS.session(settings.gpu) as device:
             try:
-                data = encode_frames(
-                    itertools.chain(first, frames), settings, threads=threads, gpu=device.index
-                )
+                data = encode_frames(whole(device.index), settings, threads=threads, gpu=device.index)
             except EncoderError as error:
                 if not error.refused:
                     if error.machine:
@@ -84,7 +100,7 @@ def encode_segment(
 
 
 def encode_frames(
-    frames: Iterator[Buffer], settings: EncoderSettings, *, threads: int = 1, gpu: int | None = None
+    frames: Iterator[Frame], settings: EncoderSettings, *, threads: int = 1, gpu: int | None = None
 ) -> bytes:
     """Encode a segment as encode_segment does, on a GPU by CUDA's count or on the one that FFmpeg finds first."""
     if not load_encoder(settings.encoder).on_gpu:
@@ -98,7 +114,7 @@ def encode_frames(
         raise EncoderError(what, log=(), machine=True, options=settings.describe()) from error
 
 
-def _encode(frames: Iterator[Buffer], settings: EncoderSettings, threads: int, watch: Watch) -> bytes:
+def _encode(frames: Iterator[Frame], settings: EncoderSettings, threads: int, watch: Watch) -> bytes:
     """Encode frames as encode_segment does; calls into the encoder are made in the context that `watch` returns."""
     buffer = io.BytesIO()
     opening = FfmpegLog()
@@ -119,8 +135,18 @@ def _encode(frames: Iterator[Buffer], settings: EncoderSettings, threads: int, w
                         packet.dts = next(numbers) - (REORDERED_FRAMES if context.has_b_frames else 0)
                         container.mux(packet)
 
-                for number, array in enumerate(frames):
-                    frame = video_frame(array)
+                cuda: CudaContext | None = None
+                for number, drawn in enumerate(frames):
+                    if isinstance(drawn, GpuFrame):
+                        with watch():
+                            if cuda is None:
+                                context.pix_fmt = "cuda"
+                                cuda = _cuda_context(drawn)
+                            frame = av.VideoFrame.from_dlpack(
+                                drawn.planes(), format="nv12", cuda_context=cuda
+                            )
+                    else:
+                        frame = video_frame(drawn)
                     frame.pts, frame.time_base = number, 1 / settings.fps
                     frame.color_range, frame.colorspace = ColorRange.MPEG, Colorspace.ITU709
                     frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
@@ -149,6 +175,15 @@ def _encode(frames: Iterator[Buffer], settings: EncoderSettings, threads: int, w
                 options=settings.describe(),
             ) from error
     return buffer.getvalue()
+
+
+def _cuda_context(frame: GpuFrame) -> CudaContext:
+    """Return what FFmpeg needs of the GPU that has a frame, for one encoder.
+
+    It is the context that drew the frame, whatever the flags of that are; with `primary_ctx` FFmpeg would refuse others.
+    """
+    frame.make_current()
+    return CudaContext(device_id=frame.gpu, primary_ctx=False, current_ctx=True)
 
 
 def _configure(context: av.VideoCodecContext, settings: EncoderSettings, threads: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from video_pipeline.engine.config.sections import Video
@@ -11,6 +12,20 @@ from video_pipeline.engine.render.encoders.options import quality_options, table
 
 DEFAULTS: Final[dict[str, str | int]] = {"tune": "hq", "bf": 2, "aq": "spatial"}
 """The encoders' values for keys that are null."""
+
+PRESET_B_FRAMES: Final = 3
+"""B-frames of NVENC's presets at most, for a configuration without the option."""
+
+
+def frames_held(options: Mapping[str, str]) -> int:
+    """Return how many frames in a GPU's memory FFmpeg's NVENC holds at most, for the options of a session.
+
+    It is the number of its surfaces, from nvenc_recalc_surfaces of libavcodec/nvenc.c.
+    """
+    b_frames, lookahead = int(options.get("bf", PRESET_B_FRAMES)), int(options.get("rc-lookahead", 0))
+    held = max(4, 4 * (b_frames + 1))
+    return max(held, lookahead + b_frames + 1 + 5) if lookahead else held
+
 
 LOSSLESS: Final = "lossless"
 """The tune that has no rate."""
@@ -134,8 +149,12 @@ FAULTS: Final = (
         "machine",
     ),
     Fault(
-        r"EncodePicture failed!: (.*)|Failed (?:un)?(?:locking|mapping|registering)\b.*|\w+ failed!?: .*\(\d+\).*"
-        r"|Error (?:registering|mapping) an input resource.*|Could not register an input HW frame.*",
+        r"Error (?:registering|mapping) an input resource.*|Could not register an input HW frame.*",
+        r"the GPU does not encode frames of its own memory: \g<0>",
+        "options",
+    ),
+    Fault(
+        r"EncodePicture failed!: (.*)|Failed (?:un)?(?:locking|mapping|registering)\b.*|\w+ failed!?: .*\(\d+\).*",
         r"the GPU stopped encoding: \g<0>",
         "machine",
     ),
