@@ -5,6 +5,7 @@ python -m tests.support.cuda_frames FOLDER MB     prints the outcome as JSON
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -137,10 +138,18 @@ def main(folder: Path, megabytes: float) -> dict[str, Any]:
         )
         return [int((one != other).sum()) for one, other in pairs]
 
+    def differing_on_gpu(frames: FrameRange) -> list[int]:
+        with contextlib.ExitStack() as stack:
+            drawn = cuda.gpu_frames(frames, gpu=0, held=1, children=Children(), stack=stack)
+            pairs = zip(drawn, native.frames(frames, threads=1, children=Children()), strict=True)
+            return [int((one.download() != other).sum()) for one, other in pairs]
+
     count = timeline.frame_count
     with ThreadPoolExecutor(3) as pool:
         ranges = [FrameRange(start, min(start + 23, count)) for start in range(0, count, 23)]
         wrong = [number for numbers in pool.map(differing, ranges) for number in numbers]
+    # Frames that stay in the GPU's memory, which an encoder holds one after another.
+    on_gpu = [number for frames in ranges for number in differing_on_gpu(frames)]
     # Ranges that are given up in the middle, and drawn by turns on one thread.
     for stop in (1, 9, 17):
         left = cuda.frames(FrameRange(0, 40), threads=1, children=Children())
@@ -166,6 +175,8 @@ def main(folder: Path, megabytes: float) -> dict[str, Any]:
         "frames": count,
         "compared": len(wrong),
         "wrong": sum(number > 0 for number in wrong),
+        "wrong_on_gpu": sum(number > 0 for number in on_gpu),
+        "compared_on_gpu": len(on_gpu),
         "by_turns": kept == native_kept,
         "batch": cuda.painters.any().batch_frames,
         "identity": cuda.identity() == native.identity() and bare.identity() == native.identity(),

@@ -166,6 +166,7 @@ def _attempt_result(result: RenderResult) -> dict[str, Any]:
         "encoder": manifest["encoder"]["name"],
         "encoder_fallback": manifest["encoder"]["fallback"],
         "encoder_sessions": manifest["encoder"]["sessions"],
+        "encoder_frames": manifest["encoder"]["frames"],
     }
 
 

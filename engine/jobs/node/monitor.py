@@ -74,6 +74,7 @@ class Monitor:
             encoder=result.get("encoder"),
             encoder_fallback=result.get("encoder_fallback"),
             encoder_sessions=result.get("encoder_sessions"),
+            encoder_frames=result.get("encoder_frames"),
             segments=result.get("segments", 0),
             segments_from_cache=result.get("segments_from_cache", 0),
         )

@@ -201,31 +201,30 @@ class GpuPainter:
 
     def _ring(self, least: int, most: int) -> SurfaceRing:
         found: list[int] = []
+        why = f"half of video.gpu_memory_mb ({self.bound / MB:g}) is for those of all segments under way"
         with self._lock:
             try:
-                while len(found) < most:
-                    if self._spare_surfaces:
-                        found.append(self._spare_surfaces.popleft())
-                    elif self._surfaces < self._most_surfaces:
-                        what = f"a frame of {self.width}x{self.height} for the encoder"
-                        found.append(self._memory.allocate(self.surface_bytes, what))
-                        self._surfaces += 1
-                    elif len(found) >= least:
-                        break
-                    else:
-                        raise GpuFullError(self._no_ring(least))
-            except BaseException as error:
-                if not isinstance(error, GpuFullError) or len(found) < least:
-                    self._spare_surfaces.extend(found)
-                    raise
+                while len(found) < most and (self._spare_surfaces or self._surfaces < self._most_surfaces):
+                    found.append(self._surface())
+            except GpuFullError:
+                why = "its memory is full"
+            except BaseException:
+                self._spare_surfaces.extend(found)
+                raise
+            if len(found) < least:
+                self._spare_surfaces.extend(found)
+                # The same for every segment, so that it is told once.
+                size = f"{least} frames of {self.surface_bytes / MB:.1f} MB"
+                raise GpuFullError(f"{self.device.name}: there is no room for {size} for the encoder: {why}")
         return SurfaceRing(self, found, self._spare_surfaces)
 
-    def _no_ring(self, least: int) -> str:
-        return (
-            f"{self.device.name}: {least} frames of {self.surface_bytes / MB:.1f} MB for the encoder do not fit: other "
-            f"segments have {self._surfaces - len(self._spare_surfaces)} of the {self._most_surfaces} that half of "
-            f"video.gpu_memory_mb ({self.bound / MB:g}) allows"
-        )
+    def _surface(self) -> int:
+        if self._spare_surfaces:
+            return self._spare_surfaces.popleft()
+        what = f"a frame of {self.width}x{self.height} for the encoder"
+        address = self._memory.allocate(self.surface_bytes, what)
+        self._surfaces += 1
+        return address
 
     def download(self, address: int) -> Buffer:
         """Return a copy of a frame that stays on the GPU, as stacked planes Y, U, V; raise what `draw` raises."""

@@ -220,7 +220,7 @@ def test_little_memory_is_for_drawing_first(
     assert (frames["segments_in_gpu_memory"] > 0) == in_gpu
     if frames["segments_in_host_memory"]:
         (reason,) = frames["reasons"]
-        assert "14 frames of 0.1 MB for the encoder do not fit" in reason
+        assert "there is no room for 14 frames of 0.1 MB for the encoder" in reason
         assert len(lines_with(done, reason)) == 1
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
 

@@ -25,6 +25,7 @@ class Metrics:
         encoder: str | None = None,
         encoder_fallback: str | None = None,
         encoder_sessions: Mapping[str, Any] | None = None,
+        encoder_frames: Mapping[str, Any] | None = None,
         segments: int = 0,
         segments_from_cache: int = 0,
     ) -> None:

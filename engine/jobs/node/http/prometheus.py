@@ -88,6 +88,12 @@ class PrometheusMetrics(Metrics):
             "GPUs that failed during finished videos, whose segments others encoded.",
             registry=registry,
         )
+        self._frames_in = Counter(
+            "video_pipeline_encoder_segments_total",
+            "Segments of finished videos that the cuda compositor drew for GPUs' encoders, by the memory of their frames.",
+            ["memory"],
+            registry=registry,
+        )
         self._segments = Counter(
             "video_pipeline_segments_total",
             "Segments of finished videos, drawn or from the cache.",
@@ -157,6 +163,7 @@ class PrometheusMetrics(Metrics):
         encoder: str | None = None,
         encoder_fallback: str | None = None,
         encoder_sessions: Mapping[str, Any] | None = None,
+        encoder_frames: Mapping[str, Any] | None = None,
         segments: int = 0,
         segments_from_cache: int = 0,
     ) -> None:
@@ -182,6 +189,9 @@ class PrometheusMetrics(Metrics):
             self._refused.inc(encoder_sessions["refused"])
             self._session_wait.inc(encoder_sessions["waited_seconds"])
             self._lost_gpus.inc(len(encoder_sessions["lost_gpus"]))
+        if encoder_frames:
+            self._frames_in.labels("gpu").inc(encoder_frames["segments_in_gpu_memory"])
+            self._frames_in.labels("host").inc(encoder_frames["segments_in_host_memory"])
         self._segments.labels("cache").inc(segments_from_cache)
         self._segments.labels("drawn").inc(max(0, segments - segments_from_cache))
 

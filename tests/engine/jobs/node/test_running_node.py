@@ -98,6 +98,7 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
         "encoder",
         "encoder_fallback",
         "encoder_sessions",
+        "encoder_frames",
     )
     assert job.result.keys() == {*told, *RESULT_FIELDS}
     assert job.result["video_info"]["resolution"] == [160, 284]

@@ -59,6 +59,8 @@ def test_every_frame_of_everything_is_the_native_compositors(
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["compared"] == found["frames"] > 300
     assert found["wrong"] == 0
+    assert found["compared_on_gpu"] == found["frames"]
+    assert found["wrong_on_gpu"] == 0
     assert found["by_turns"]
     assert found["identity"]
     assert found["segments"]

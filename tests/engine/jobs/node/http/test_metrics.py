@@ -159,13 +159,21 @@ def test_prometheus_is_used_if_it_is_installed() -> None:
 def test_sessions_and_gpus_of_finished_videos_are_counted() -> None:
     metrics = PrometheusMetrics()
     sessions = {"refused": 3, "waited_seconds": 1.5, "by_gpu": {"1": 4}, "lost_gpus": {"0": "gone"}}
+    frames = {"segments_in_gpu_memory": 3, "segments_in_host_memory": 1, "reasons": {"little memory": 1}}
     for encoder, fallback, given in (("h264_nvenc", None, sessions), ("libx264", "refused", None)):
         metrics.job_started(priority="normal")
         metrics.job_ended(
-            outcome="completed", seconds=1, encoder=encoder, encoder_fallback=fallback, encoder_sessions=given
+            outcome="completed",
+            seconds=1,
+            encoder=encoder,
+            encoder_fallback=fallback,
+            encoder_sessions=given,
+            encoder_frames=frames if given else None,
         )
     found = values(metrics)
     assert found["video_pipeline_encoder_refused_sessions_total"] == 3
     assert found["video_pipeline_encoder_session_wait_seconds_total"] == 1.5
     assert found["video_pipeline_encoder_lost_gpus_total"] == 1
     assert found['video_pipeline_encoder_fallbacks_total{kind="refused"}'] == 1
+    assert found['video_pipeline_encoder_segments_total{memory="gpu"}'] == 3
+    assert found['video_pipeline_encoder_segments_total{memory="host"}'] == 1
