@@ -40,7 +40,7 @@ class GpuFramesReport:
         }
 
 
-class Attempt:
+class GpuSegment:
     """One attempt to encode a segment; `gpu` is the GPU whose memory has its frames, None for the host's."""
 
     def __init__(self, owner: GpuFrames, frames: FrameRange, children: Children) -> None:
@@ -97,15 +97,17 @@ class GpuFrames:
         with self._lock:
             return self._given_up.get(gpu, "")
 
-    def attempt(self, frames: FrameRange, children: Children, stack: contextlib.ExitStack) -> Attempt | None:
+    def attempt(
+        self, frames: FrameRange, children: Children, stack: contextlib.ExitStack
+    ) -> GpuSegment | None:
         """Return an attempt to encode a segment, closed by `stack`; None if no frame is drawn for an encoder's GPU."""
         if self._compositor is None:
             return None
-        attempt = Attempt(self, frames, children)
+        attempt = GpuSegment(self, frames, children)
         stack.callback(attempt.close)
         return attempt
 
-    def count(self, attempt: Attempt) -> None:
+    def count(self, attempt: GpuSegment) -> None:
         """Count a segment that has been encoded."""
         assert self.report is not None
         with self._lock:
@@ -122,7 +124,7 @@ class GpuFrames:
     def fail(
         self,
         error: EncoderError | CudaError | GpuFullError,
-        attempt: Attempt | None,
+        attempt: GpuSegment | None,
         sessions: SessionReport,
     ) -> str:
         """Note what failed; return how to try the segment again, or nothing if there is no other way."""

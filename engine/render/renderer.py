@@ -23,7 +23,7 @@ from video_pipeline.engine.render.cuda.surfaces import GpuFrame
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.encoders.encode import Frame, encode_segment
 from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
-from video_pipeline.engine.render.gpu_frames import Attempt, GpuFrames, GpuFramesReport
+from video_pipeline.engine.render.gpu_frames import GpuFrames, GpuFramesReport, GpuSegment
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
@@ -171,7 +171,7 @@ class _SegmentRenderer:
         return data
 
     def _another_way(
-        self, error: EncoderError | CudaError | GpuFullError, frames: FrameRange, attempt: Attempt | None
+        self, error: EncoderError | CudaError | GpuFullError, frames: FrameRange, attempt: GpuSegment | None
     ) -> bool:
         """Note what failed, and return whether the segment can be encoded by another GPU, or from host memory."""
         what, model = error.what if isinstance(error, EncoderError) else str(error), self._settings.gpu
@@ -207,7 +207,7 @@ class _SegmentRenderer:
         self,
         frames: FrameRange,
         drawing: _Drawing,
-        attempt: Attempt,
+        attempt: GpuSegment,
         stack: contextlib.ExitStack,
         gpu: int,
     ) -> Iterator[Frame]:
