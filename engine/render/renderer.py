@@ -213,9 +213,8 @@ class _SegmentRenderer:
     ) -> Iterator[Frame]:
         """Yield the frames of a segment in the memory of the GPU that encodes it if they can be drawn there."""
         on_gpu = attempt.draw(gpu)
-        if on_gpu:
-            return self._observed(on_gpu, frames, drawing)
-        return stack.enter_context(contextlib.closing(self._frames(frames, drawing)))
+        drawn = self._observed(on_gpu, frames, drawing) if on_gpu else self._frames(frames, drawing)
+        return stack.enter_context(contextlib.closing(drawn))
 
     def _observed(
         self, drawn: Generator[AnyFrame, None, None], frames: FrameRange, drawing: _Drawing

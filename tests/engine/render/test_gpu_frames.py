@@ -234,3 +234,22 @@ def test_a_segment_whose_session_is_refused_keeps_its_frames_for_the_next(
     assert found["sessions"]["refused"] > 0
     assert found["frames"]["segments_in_gpu_memory"] == found["sessions"]["by_gpu"]["0"] > 1
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
+
+
+def test_a_driver_that_hangs_while_it_encodes_leaves_its_segments_to_the_other_card(
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, host_video: Path
+) -> None:
+    code = """
+import runpy, sys
+from video_pipeline.engine.render.encoders import encode
+encode.CALL_SECONDS = 1.0
+sys.argv = ["video-pipeline", *sys.argv[1:]]
+runpy.run_module("video_pipeline", run_name="__main__")
+"""
+    faults = "EncodePicture@1=hang:8"
+    done = rendered(driver, tmp_path / "gpu", code=code, kernels=cuda_kernels, cards=2, faults=faults)
+    assert done.returncode == 0, done.stderr
+    found = encoder_of(tmp_path / "gpu")
+    assert list(found["sessions"]["lost_gpus"]) == ["1"]
+    assert found["frames"]["segments_in_gpu_memory"] == found["sessions"]["by_gpu"]["0"] > 1
+    assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
