@@ -113,11 +113,7 @@ def test_every_field_of_a_scene_is_documented() -> None:
         assert f"`{word}`" in FORMAT, word
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted(path for path in (ROOT / "examples").glob("*.[jy]*") if path.name != "node.yaml"),
-    ids=lambda path: path.name,
-)
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.[jy]*")), ids=lambda path: path.name)
 def test_the_examples_render_as_they_stand(path: Path, tmp_path: Path) -> None:
     config = load_config({"video": {"size": [90, 160], "fps": 24, "preset": "ultrafast", "crf": 35}})
     result = render_story(load_story(path), tmp_path / "out.mp4", config=config, base=path.parent)
@@ -126,7 +122,7 @@ def test_the_examples_render_as_they_stand(path: Path, tmp_path: Path) -> None:
 
 
 def test_the_example_of_a_node_keeps_everything_in_a_folder_that_git_ignores() -> None:
-    config = load_config(ROOT / "examples" / "node.yaml", environ=False)
+    config = load_config(ROOT / "docs" / "node.yaml", environ=False)
     assert {config.node.state_path, config.storage.output_path, config.storage.cache_path} == {
         Path("node/state"),
         Path("node/videos"),

@@ -65,7 +65,7 @@ class _Tried:
             SESSIONS.use(found.devices)
             for device, trial in found.by_device:
                 if trial.kind in ("absent", "machine"):
-                    SESSIONS.lose(device, trial.reason)
+                    SESSIONS.lose(device, trial.reason, log=trial.log)
             self.outcomes[key] = found, time.monotonic()
             if found.silent:
                 self.silent = self.outcomes[key]

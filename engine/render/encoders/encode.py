@@ -80,7 +80,7 @@ def encode_segment(
             except EncoderError as error:
                 if not error.refused:
                     if error.machine:
-                        SESSIONS.lose(device, error.what)
+                        SESSIONS.lose(device, error.what, log=error.log)
                         report.lose(device.index, error.what)
                     raise
                 SESSIONS.refuse(device)

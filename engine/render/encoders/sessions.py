@@ -64,12 +64,16 @@ class SessionReport:
 
 @dataclass(slots=True)
 class _Gpu:
-    """A GPU's sessions in this process. `most` are those with which the driver refused another."""
+    """A GPU's sessions in this process. `most` are those with which the driver refused another.
+
+    `lost` says why the GPU is used no more, and `log` has FFmpeg's lines about it.
+    """
 
     device: CudaDevice
     open: int = 0
     most: int | None = None
     lost: str = ""
+    log: tuple[str, ...] = ()
 
 
 class Sessions:
@@ -85,7 +89,7 @@ class Sessions:
         with self._changed:
             for device in devices:
                 gpu = self._gpus.setdefault(device.uuid, _Gpu(device))
-                gpu.device, gpu.lost = device, ""
+                gpu.device, gpu.lost, gpu.log = device, "", ()
 
     def usable(self, model: str) -> list[CudaDevice]:
         """Return the GPUs of a model that are not lost."""
@@ -96,11 +100,12 @@ class Sessions:
         """Return the number of encoders on the GPUs of a model, each of which needs a session to be busy."""
         return sum(nvenc_engines(device.name) for device in self.usable(model))
 
-    def lose(self, device: CudaDevice, reason: str) -> None:
-        """Open no more sessions on a GPU, if it was in use."""
+    def lose(self, device: CudaDevice, reason: str, *, log: Sequence[str] = ()) -> None:
+        """Open no more sessions on a GPU, if it was in use; `log` has FFmpeg's lines about it."""
         with self._changed:
             if device.uuid in self._gpus:
-                self._gpus[device.uuid].lost = reason
+                gpu = self._gpus[device.uuid]
+                gpu.lost, gpu.log = reason, tuple(log)
             self._changed.notify_all()
 
     def refuse(self, device: CudaDevice) -> None:
@@ -130,14 +135,11 @@ class Sessions:
                     for gpu in found:
                         gpu.most = None
             if not found:
-                reasons = [
-                    f"GPU {gpu.device.index}: {gpu.lost}"
-                    for gpu in self._gpus.values()
-                    if gpu.device.model == model
-                ]
+                lost = [gpu for gpu in self._gpus.values() if gpu.device.model == model]
+                reasons = [f"GPU {gpu.device.index}: {gpu.lost}" for gpu in lost]
                 raise EncoderError(
                     f"no GPU is left: {'; '.join(reasons) or f'{model} is unknown here'}",
-                    log=(),
+                    log=[line for gpu in lost for line in gpu.log],
                     machine=True,
                 )
             taken = min(

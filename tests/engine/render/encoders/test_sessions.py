@@ -62,10 +62,11 @@ def test_a_lost_gpu_gets_no_session_until_a_trial_succeeds_on_it() -> None:
     sessions.lose(gpu(0), "gone")
     with sessions.session(gpu(0).model) as taken, sessions.session(gpu(0).model) as other:
         assert (taken.index, other.index) == (1, 1)
-    sessions.lose(gpu(1), "gone too")
+    sessions.lose(gpu(1), "gone too", log=["a line of FFmpeg"])
     with pytest.raises(EncoderError, match="no GPU is left: GPU 0: gone; GPU 1: gone too") as caught:
         sessions.session(gpu(0).model).__enter__()
     assert caught.value.machine
+    assert caught.value.log == ["a line of FFmpeg"]
     sessions.use([gpu(0)])
     assert sessions.usable(gpu(0).model) == [gpu(0)]
 
