@@ -138,7 +138,7 @@ def _show_one(client: NodeClient, display: Display, job_id: str, *, as_json: boo
 def _show_until_ended(
     client: NodeClient, display: Display, events: Iterator[EventView], left: set[str]
 ) -> None:
-    # The key may belong to a job that ended earlier, which has no more events.
+    # The key may belong to a job that ended earlier, which has no further events.
     left -= {job_id for job_id in left if client.status(job_id).status.is_terminal}
     mine = set(left)
     while left:

@@ -233,7 +233,7 @@ class _SegmentRenderer:
                 if self._on_frame and self._on_frame.watches(number):
                     self._on_frame(number, frame.download() if isinstance(frame, GpuFrame) else frame)
                 yield frame
-                del frame  # another is drawn there only when nobody has it
+                del frame  # its memory is drawn on again once it has no other users
                 if number - frames.start >= drawing.reported:
                     drawing.reported += 1
                     self._count_frames(1)

@@ -16,7 +16,7 @@ namespace emulator {
 constexpr int kNotFound = 500, kInvalidImage = 200, kInvalidValue = 1;
 constexpr unsigned kMostThreads = 1024;
 
-// With EMULATOR_LAZY what is put into a stream is done only when somebody waits for it, as late as a GPU may.
+// With EMULATOR_LAZY what is put into a stream is done only when it is waited for, as late as a GPU may.
 inline bool is_lazy() { return number("EMULATOR_LAZY", 0) != 0; }
 
 inline std::mutex streams_lock;

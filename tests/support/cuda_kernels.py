@@ -18,9 +18,9 @@ LAYERS = 32
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The library's kernels; the GPU's memory is this process's."""
+    """The compiled kernels; the GPU's memory is this process's."""
 
-    library: ctypes.CDLL
+    compiled: ctypes.CDLL
 
     @classmethod
     def load(cls, path: Path) -> Kernels:
@@ -30,7 +30,7 @@ class Kernels:
     def run(self, plan: kernels.CudaPlan) -> None:
         """Run a plan's launches, in order."""
         for name, grid, frames in plan.launches():
-            call = getattr(self.library, f"launch_{name}")
+            call = getattr(self.compiled, f"launch_{name}")
             call.argtypes = [ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint64]
             call(*grid, frames)
 

@@ -72,7 +72,7 @@ class GpuCompositor(Protocol):
         """
 
     def lose_gpu(self, gpu: int, reason: str) -> None:
-        """Draw no more on a GPU."""
+        """Stop drawing on a GPU."""
 
     def gpu_left(self) -> bool:
         """Return whether a GPU draws that is not lost."""

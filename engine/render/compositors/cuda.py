@@ -137,7 +137,7 @@ class CudaCompositor(NativeCompositor):
                         batch.finish()
 
     def lose_gpu(self, gpu: int, reason: str) -> None:
-        """Draw no more on a GPU."""
+        """Stop drawing on a GPU."""
         self.painters.lose(gpu, reason)
 
     def gpu_left(self) -> bool:

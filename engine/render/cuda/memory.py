@@ -59,7 +59,7 @@ class GpuMemory:
                     if error.status != OUT_OF_MEMORY:
                         raise
                     if not self._make_room():
-                        raise self._full(size, what, "the GPU has no more free") from error
+                        raise self._full(size, what, "the GPU has none left") from error
                 else:
                     self._sizes[address] = size
                     return address

@@ -49,6 +49,6 @@ class GpuPainters:
         return self.usable() or self._first
 
     def lose(self, gpu: int, reason: str) -> None:
-        """Draw no more on a GPU."""
+        """Stop drawing on a GPU."""
         with self._lock:
             self._reasons.setdefault(gpu, reason)

@@ -131,7 +131,7 @@ def _try_ways(name: str, video: Video, session_wait: float) -> tuple[Trial, _Way
 
 
 def _wait_for_session(settings: EncoderSettings, seconds: float) -> Trial:
-    """Try settings, again for some seconds if the driver allows no more sessions."""
+    """Try settings; if the driver refuses a further session, try again for some seconds."""
     started = time.monotonic()
     while True:
         trial = _TRIED.outcome(settings)

@@ -53,7 +53,7 @@ def encode_segment(
     loaded one of that model encodes. A session that its driver refuses is tried again for `session_wait` seconds, and
     longer while this process has others; `check` is called meanwhile and may raise. `sessions` counts what happens.
     `frames_for` returns, instead of `frames`, those for the GPU that has the session, which may be in its memory.
-    Raises EncoderError, also if a GPU's driver does not return from a call; then that GPU is used no more.
+    Raises EncoderError, also if a GPU's driver does not return from a call; then that GPU is no longer used.
     """
     if not settings.gpu:
         return encode_frames(frames, settings, threads=threads)

@@ -66,7 +66,7 @@ class SessionReport:
 class _Gpu:
     """A GPU's sessions in this process. `most` are those with which the driver refused another.
 
-    `lost` says why the GPU is used no more, and `log` has FFmpeg's lines about it.
+    `lost` says why the GPU is no longer used, and `log` has FFmpeg's lines about it.
     """
 
     device: CudaDevice
@@ -101,7 +101,7 @@ class Sessions:
         return sum(nvenc_engines(device.name) for device in self.usable(model))
 
     def lose(self, device: CudaDevice, reason: str, *, log: Sequence[str] = ()) -> None:
-        """Open no more sessions on a GPU, if it was in use; `log` has FFmpeg's lines about it."""
+        """Stop opening sessions on a GPU, if it was in use; `log` has FFmpeg's lines about it."""
         with self._changed:
             if device.uuid in self._gpus:
                 gpu = self._gpus[device.uuid]

@@ -219,7 +219,7 @@ def test_a_full_card_is_one_line(driver: EmulatedDriver, cuda_kernels: Path, tmp
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if "memory is full" in line]
     assert "Emulated GPU (GPU 0): its memory is full: " in line
-    assert line.endswith("and the GPU has no more free")
+    assert line.endswith("and the GPU has none left")
     assert not (tmp_path / "video.mp4").exists()
 
 
