@@ -132,12 +132,13 @@ def _still(rng: np.random.Generator, key: int, step: float) -> StillSide:
 
 def workload_frames(step: float, transition: str | None = None, *, caption: bool = True) -> list[FrameSpec]:
     """Return frames for one launch: a still under a caption, or two stills in a transition."""
-    from video_pipeline.engine.render.cuda.painter import FrameSpec, OverlaySpec
+    from video_pipeline.engine.render.cuda.painter import FrameSpec
+    from video_pipeline.engine.render.planes import Layer
     from video_pipeline.native import kernels
 
     rng = np.random.default_rng(SEED)
     rgba = rng.integers(0, 256, (CAPTION_PX[1], CAPTION_PX[0], 4), np.uint8)
-    overlay = OverlaySpec("caption", kernels.Overlay(rgba), 90, 1440, 1.0, None)
+    overlay = Layer("caption", kernels.Overlay(rgba), 90, 1440, 1.0, None)
     layers = (overlay,) if caption else ()
     sides = tuple(_still(rng, number, step) for number in range(2 if transition else 1))
     return [

@@ -1,10 +1,16 @@
-"""Frames as planes: the views of Y, U and V in one array, in the encoder's layout."""
+"""Frames as planes: the views of Y, U and V in one array, in the encoder's layout; and layers over them."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from video_pipeline.native import kernels
 
 Buffer = npt.NDArray[np.uint8]
 
@@ -50,3 +56,14 @@ def planes_of(frame: Buffer) -> Planes:
         flat[luma : luma + chroma].reshape(half),
         flat[luma + chroma :].reshape(half),
     )
+
+
+class Layer(NamedTuple):
+    """A picture with transparency over a frame, or the part (left, top, width, height) of it; `key` names its pixels."""
+
+    key: Hashable
+    overlay: kernels.Overlay
+    x: int
+    y: int
+    opacity: float
+    part: tuple[int, int, int, int] | None

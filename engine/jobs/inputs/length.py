@@ -26,7 +26,7 @@ def check_length(story: Story, *, config: Config, node: Node) -> None:
         count = len(story.scenes if story.scenes is not None else story_scenes(story))
         if count > node.max_scenes:
             raise StoryError(f"field {field!r}: has {count} scenes; node.max_scenes allows {node.max_scenes}")
-    seconds = _least_seconds(story, config)
+    seconds = _least_seconds(story, config, enough=node.max_video_seconds)
     if seconds > node.max_video_seconds:
         raise StoryError(
             f"field {field!r}: the video lasts at least {seconds:.0f} s; "
@@ -34,11 +34,13 @@ def check_length(story: Story, *, config: Config, node: Node) -> None:
         )
 
 
-def _least_seconds(story: Story, config: Config) -> float:
-    """Return a lower bound of the video's length in seconds."""
+def _least_seconds(story: Story, config: Config, *, enough: float) -> float:
+    """Return a lower bound of the video's length in seconds; transitions count only if it is above `enough`."""
     if story.scenes is None:
         return len(story.content) / CHARACTERS_A_SECOND
-    lengths = sum(_least_scene_seconds(scene, config) for scene in story.scenes)
+    lengths = sum([_least_scene_seconds(scene, config) for scene in story.scenes])
+    if lengths <= enough:
+        return lengths
     return lengths - sum(_transition_seconds(scene, config) for scene in story.scenes[:-1])
 
 

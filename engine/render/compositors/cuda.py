@@ -32,7 +32,6 @@ from video_pipeline.engine.render.cuda.painter import (
     ClipSide,
     FrameSpec,
     GpuPainter,
-    OverlaySpec,
     StillSide,
 )
 from video_pipeline.engine.render.cuda.painters import GpuPainters
@@ -197,7 +196,7 @@ class _CudaRange(ShownRange):
 
     def _spec(self, frame: int, room: tuple[Pinned, ...], clips: list[Buffer]) -> FrameSpec:
         index, transition = self.clips_at(frame)
-        layers = tuple(OverlaySpec(*layer) for layer in self.layers(frame))
+        layers = tuple(self.layers(frame))
         if transition is None:
             return FrameSpec((self._side(index, frame, room, clips),), None, layers)
         sides = tuple(self._side(each, frame, room, clips) for each in (index, index + 1))

@@ -30,7 +30,7 @@ from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, op
 from video_pipeline.engine.render.compositors.overlays import Placing, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
-from video_pipeline.engine.render.planes import Buffer, Planes, new_frame, planes_of
+from video_pipeline.engine.render.planes import Buffer, Layer, Planes, new_frame, planes_of
 from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline, Transition
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.fade import light
@@ -216,17 +216,6 @@ class NativeCompositor:
     def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[Buffer, None, None]:
         """Yield frames `span` of a video clip, counted from its first."""
         return self._graphs.clip_frames(clip, span, threads=1, children=children)
-
-
-class Layer(NamedTuple):
-    """A picture with transparency over a frame, or the part (left, top, width, height) of it; `key` names its pixels."""
-
-    key: Hashable
-    overlay: kernels.Overlay
-    x: int
-    y: int
-    opacity: float
-    part: tuple[int, int, int, int] | None
 
 
 class Shown(NamedTuple):

@@ -15,7 +15,7 @@ from video_pipeline.engine.render.cuda.device import CudaError, Device, GpuFullE
 from video_pipeline.engine.render.cuda.memory import MB, GpuMemory
 from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfaceRing, pitch_of
 from video_pipeline.engine.render.encoders.watched import CALL_SECONDS, StalledError, Watch, call_watched
-from video_pipeline.engine.render.planes import Buffer, Planes, planar_of
+from video_pipeline.engine.render.planes import Buffer, Layer, Planes, planar_of
 from video_pipeline.native import kernels
 
 T = TypeVar("T")
@@ -55,23 +55,12 @@ class ClipSide(NamedTuple):
     place: int
 
 
-class OverlaySpec(NamedTuple):
-    """A picture with transparency over a frame, or a part of it; `key` names its pixels."""
-
-    key: Hashable
-    overlay: kernels.Overlay
-    x: int
-    y: int
-    opacity: float
-    part: tuple[int, int, int, int] | None
-
-
 class FrameSpec(NamedTuple):
     """All that a frame shows; with two sides, `transition` is its name and progress."""
 
     sides: tuple[StillSide | ClipSide, ...]
     transition: tuple[str, float] | None
-    layers: tuple[OverlaySpec, ...]
+    layers: tuple[Layer, ...]
 
 
 @dataclass(slots=True)
@@ -419,7 +408,7 @@ class GpuPainter:
             fade=side.fade,
         )
 
-    def _add_layer(self, plan: kernels.CudaPlan, layer: OverlaySpec, used: list[Hashable]) -> None:
+    def _add_layer(self, plan: kernels.CudaPlan, layer: Layer, used: list[Hashable]) -> None:
         key, overlay, x, y, opacity, part = layer
         parity = {"x_odd": bool(x & 1), "y_odd": bool(y & 1)}
         key = (key, x & 1, y & 1)

@@ -8,8 +8,8 @@ import numpy as np
 
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.render.cuda.device import Device
-from video_pipeline.engine.render.cuda.painter import FrameSpec, GpuPainter, OverlaySpec, StillSide
-from video_pipeline.engine.render.planes import Buffer, Planes, new_frame, planes_of
+from video_pipeline.engine.render.cuda.painter import FrameSpec, GpuPainter, StillSide
+from video_pipeline.engine.render.planes import Buffer, Layer, Planes, new_frame, planes_of
 from video_pipeline.native import kernels
 
 SIZE_PX: Final = (134, 50)
@@ -63,7 +63,7 @@ def _spec(name: str, pictures: list[Planes], overlay: kernels.Overlay, at: float
         )
         for number, picture in enumerate(pictures)
     )
-    return FrameSpec(sides, (name, at), (OverlaySpec("overlay", overlay, 31, 14, 0.7, None),))
+    return FrameSpec(sides, (name, at), (Layer("overlay", overlay, 31, 14, 0.7, None),))
 
 
 def _compare(device: Device, spec: FrameSpec, frame: Buffer) -> None:

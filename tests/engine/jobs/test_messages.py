@@ -209,7 +209,14 @@ def test_a_malformed_body_is_one_error_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ['{"a": 1, "a": 2}', '{"a":{"b" : 1, "b" : 2}}', '[{"a":1,"\\u0061":2}]', '{"t":"\\"a\\":","t":1}'],
+    [
+        '{"a" : 1, "a": 2}',
+        '{"a"\n:1,"a":2}',
+        '{"a": 1, "a": 2}',
+        '{"a":{"b" : 1, "b" : 2}}',
+        '[{"a":1,"\\u0061":2}]',
+        '{"t":"\\"a\\":","t":1}',
+    ],
 )
 def test_a_key_given_twice_is_refused_in_json(body: str) -> None:
     with pytest.raises(ValueError, match="is given twice in one object"):
