@@ -138,7 +138,7 @@ def test_stills_and_footage_under_layers_equal_the_native_rows(
 def test_pictures_that_are_close_to_each_other_change_by_distance_alike(
     library: Kernels, rng: np.random.Generator
 ) -> None:
-    """Samples some of whose pixels are near, and some not."""
+    """Samples of which some pixels are near and others are not."""
     width, height = 301, 201
     first = rng.integers(0, 256, planes_bytes(width, height), dtype=np.uint8)
     away = rng.choice(np.array([-120, -60, 0, 60, 120]), first.size)

@@ -16,7 +16,7 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     primary=1                                   the primary context is in use
     kernels=PATH                                the library that `build_kernels` made, run in place of a CUBIN
     capability=89, cuda=13000, memory=BYTES     compute capability, the driver's CUDA, memory of a process
-    lazy=1                                      what is put into a stream is done when somebody waits for it
+    lazy=1                                      what is put into a stream is done when it is waited for
 """
 
 from __future__ import annotations
