@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from video_pipeline.engine.cli.help_format import HelpFormatter
+from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.cli.options import add_policy_options
 from video_pipeline.engine.common.process import importing
 
@@ -24,105 +24,95 @@ EXIT_STATUS_OF_JOBS = """exit status:
   2  wrong usage, story or configuration
   130  a job was cancelled, or the command interrupted (the jobs continue)
   143  terminated (the jobs continue)"""
-VERBS = ("submit", "status", "watch", "list", "cancel", "retry", "stats")
 
 
-def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add submit, status, watch, list, cancel, retry and stats to a parser's subparsers."""
-    submit = _add(
-        commands,
-        "submit",
-        "submit stories to a render node",
+def _add_submit_options(parser: argparse.ArgumentParser) -> None:
+    _describe(
+        parser,
         "Submit stories to a render node. A job is on the node's disk when its id is printed.",
         "  video-pipeline submit examples/lighthouse.json --wait\n"
         "  video-pipeline submit examples/voyage.yaml --send-assets --priority high\n"
         "  video-pipeline submit story.json --schedule +2h --key episode-12 --json",
         exit_status=EXIT_STATUS_OF_JOBS.format(done="the jobs are stored; with --wait: all are completed"),
     )
-    submit.add_argument("stories", metavar="STORY", nargs="+", type=Path, help="story file, JSON or YAML")
-    submit.add_argument(
+    parser.add_argument("stories", metavar="STORY", nargs="+", type=Path, help="story file, JSON or YAML")
+    parser.add_argument(
         "--priority",
         choices=PRIORITIES,
         default="normal",
         help="jobs of higher priority start first (default normal)",
     )
-    submit.add_argument(
+    parser.add_argument(
         "--key",
         metavar="NAME",
         help="a name of your choice for the job of one story: submitting the same story under the same name again "
         "returns the same job instead of a second one",
     )
-    submit.add_argument("--config", metavar="FILE", type=Path, help="configuration of these jobs (YAML)")
-    submit.add_argument(
+    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration of these jobs (YAML)")
+    parser.add_argument(
         "--schedule",
         metavar="TIME",
         help="start no earlier than this time: ISO 8601 (local time without a zone), or +90s, +30m, +2h, +1d",
     )
-    submit.add_argument(
+    parser.add_argument(
         "--max-attempts",
         metavar="N",
         type=int,
         help="attempts of each job in all, 1 to 100; default: processing.retry_attempts of the node",
     )
-    submit.add_argument(
+    parser.add_argument(
         "--send-assets", action="store_true", help="also send the local files that the stories name"
     )
-    submit.add_argument(
+    parser.add_argument(
         "--wait", action="store_true", help="watch the jobs until they end and exit with their status"
     )
-    add_policy_options(submit)
-    status = _add(commands, "status", "show a job of a render node", "Show the details of a job.")
-    status.add_argument("job_id", metavar="JOB", help=JOB_HELP)
-    watch = _add(
-        commands,
-        "watch",
-        "watch a job of a render node until it ends",
+    add_policy_options(parser)
+
+
+def _add_status_options(parser: argparse.ArgumentParser) -> None:
+    _describe(parser, "Show the details of a job.")
+    parser.add_argument("job_id", metavar="JOB", help=JOB_HELP)
+
+
+def _add_watch_options(parser: argparse.ArgumentParser) -> None:
+    _describe(
+        parser,
         "Show a job's progress until it ends: a bar on a terminal, lines elsewhere.",
         "  video-pipeline watch job-0123456789abcdef01234567\n  video-pipeline watch --all --json",
         exit_status=EXIT_STATUS_OF_JOBS.format(done="the job is completed"),
     )
-    which = watch.add_mutually_exclusive_group(required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("job_id", metavar="JOB", nargs="?", help=JOB_HELP)
     which.add_argument("--all", action="store_true", help="every job from now on, until interrupted")
-    listing = _add(commands, "list", "list the jobs of a render node", "List jobs, the latest first.")
-    listing.add_argument(
+
+
+def _add_list_options(parser: argparse.ArgumentParser) -> None:
+    _describe(parser, "List jobs, the latest first.")
+    parser.add_argument(
         "--status",
         choices=STATUSES,
         help="only jobs in this state; scheduled: queued ones whose time has not come",
     )
-    listing.add_argument(
+    parser.add_argument(
         "--limit", metavar="N", type=int, default=50, help="list at most N jobs (default 50); 0 lists all"
     )
-    for verb, words, description in (
-        ("cancel", "cancel jobs of a render node", "Cancel jobs that have not ended."),
-        (
-            "retry",
-            "queue failed jobs of a render node again",
-            "Queue failed or cancelled jobs again, with their full number of attempts. A job that was scheduled for "
-            "a later time does not wait for that time: it may start at once.",
-        ),
-    ):
-        parser = _add(commands, verb, words, description)
-        parser.add_argument("job_ids", metavar="JOB", nargs="+", help=JOB_HELP)
-    _add(commands, "stats", "show a node's slots and queue", "Show a node's queue, jobs and slots.")
 
 
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    words: str,
-    description: str,
-    examples: str = "",
-    *,
-    exit_status: str = EXIT_STATUS,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=words,
-        description=description,
-        epilog="\n\n".join((f"examples:\n{examples}", exit_status)) if examples else exit_status,
-        formatter_class=HelpFormatter,
-    )
+def _add_jobs(parser: argparse.ArgumentParser, *, description: str) -> None:
+    _describe(parser, description)
+    parser.add_argument("job_ids", metavar="JOB", nargs="+", help=JOB_HELP)
+
+
+def _add_stats_options(parser: argparse.ArgumentParser) -> None:
+    _describe(parser, "Show a node's queue, jobs and slots.")
+
+
+def _describe(
+    parser: argparse.ArgumentParser, description: str, examples: str = "", *, exit_status: str = EXIT_STATUS
+) -> None:
+    """Set a command's texts, and add the options that all client commands have."""
+    parser.description = description
+    parser.epilog = "\n\n".join((f"examples:\n{examples}", exit_status)) if examples else exit_status
     node = parser.add_argument_group("node")
     node.add_argument(
         "--connect",
@@ -147,7 +137,6 @@ def _add(
         help="the node's public CURVE key, as a file or the text itself; default: VIDEO_PIPELINE_NODE_KEY",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
-    return parser
 
 
 def _run_command(arguments: argparse.Namespace) -> int:
@@ -157,4 +146,19 @@ def _run_command(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
-CLIENT_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = dict.fromkeys(VERBS, _run_command)
+COMMANDS: dict[str, Command] = {
+    "submit": (_add_submit_options, _run_command),
+    "status": (_add_status_options, _run_command),
+    "watch": (_add_watch_options, _run_command),
+    "list": (_add_list_options, _run_command),
+    "cancel": (partial(_add_jobs, description="Cancel jobs that have not ended."), _run_command),
+    "retry": (
+        partial(
+            _add_jobs,
+            description="Queue failed or cancelled jobs again, with their full number of attempts. A job that was "
+            "scheduled for a later time does not wait for that time: it may start at once.",
+        ),
+        _run_command,
+    ),
+    "stats": (_add_stats_options, _run_command),
+}

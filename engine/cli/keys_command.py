@@ -8,29 +8,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from video_pipeline.engine.cli.help_format import HelpFormatter
+from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.common.process import importing
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
 
-Subparsers = argparse._SubParsersAction  # the type has no public name
 
-
-def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    """Add `keys` to a parser's subparsers."""
-    keys = commands.add_parser(
-        "keys",
-        help="make, list and revoke the keys of a node's clients",
-        description="Make, list and revoke the CURVE keys of clients on other machines. Run it on the "
-        "node's machine, with the node's configuration; a running node sees a change within a second.",
-        epilog="examples:\n  video-pipeline keys node --config node.yaml\n"
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Make, list and revoke the CURVE keys of clients on other machines. Run it on the "
+        "node's machine, with the node's configuration; a running node sees a change within a second."
+    )
+    parser.epilog = (
+        "examples:\n  video-pipeline keys node --config node.yaml\n"
         "  video-pipeline keys client studio --config node.yaml\n"
         "  video-pipeline keys list --config node.yaml\n"
-        "  video-pipeline keys revoke studio --config node.yaml",
-        formatter_class=HelpFormatter,
+        "  video-pipeline keys revoke studio --config node.yaml"
     )
-    verbs = keys.add_subparsers(dest="verb", metavar="{node,client,list,revoke}", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="{node,client,list,revoke}", required=True)
     node = verbs.add_parser(
         "node",
         help="show the node's own public key; make the key if there is none",
@@ -68,8 +64,7 @@ def add_keys_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         verb.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run_keys(arguments: argparse.Namespace) -> int:
-    """Run the command; return the exit status."""
+def _run(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.config import load_config
 
@@ -121,3 +116,6 @@ def _done(config: Config, arguments: argparse.Namespace) -> tuple[dict[str, Any]
         return {"folder": str(read), "clients": names, "faults": faults}, text
     kept = curve.revoke_client(folder, arguments.name)
     return {"name": arguments.name, "revoked": str(kept)}, f"{arguments.name} is revoked ({kept})"
+
+
+COMMANDS: dict[str, Command] = {"keys": (_add_options, _run)}

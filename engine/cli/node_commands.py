@@ -4,52 +4,43 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from video_pipeline.engine.cli.client_parsers import CLIENT_COMMANDS, add_client_commands
-from video_pipeline.engine.cli.help_format import HelpFormatter
-from video_pipeline.engine.cli.keys_command import add_keys_command, run_keys
+from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.common.process import importing
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
 
-Subparsers = argparse._SubParsersAction  # the type has no public name
 
-
-def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    """Add serve, vacuum, keys and the client commands to a parser's subparsers."""
-    serve = commands.add_parser(
-        "serve",
-        help="run a render node that accepts jobs over ZeroMQ",
-        description="Run a render node: accept stories over ZeroMQ, store them durably, render them, and publish the "
-        "videos in storage.output_path/JOB_ID. SIGTERM or Ctrl-C lets running jobs finish; a second one stops now.",
-        epilog="example:\n  video-pipeline serve --bind tcp://127.0.0.1:5570 --config node.yaml --slots 2",
-        formatter_class=HelpFormatter,
+def _add_serve_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run a render node: accept stories over ZeroMQ, store them durably, render them, and publish the "
+        "videos in storage.output_path/JOB_ID. SIGTERM or Ctrl-C lets running jobs finish; a second one stops now."
     )
-    serve.add_argument("--bind", metavar="URL", help="tcp://HOST:PORT or ipc://PATH; default: node.bind")
-    serve.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
-    serve.add_argument(
+    parser.epilog = (
+        "example:\n  video-pipeline serve --bind tcp://127.0.0.1:5570 --config node.yaml --slots 2"
+    )
+    parser.add_argument("--bind", metavar="URL", help="tcp://HOST:PORT or ipc://PATH; default: node.bind")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    parser.add_argument(
         "--slots",
         metavar="N",
         type=int,
         help="jobs rendered at once; default: processing.max_concurrent_jobs",
     )
-    serve.add_argument("--json", action="store_true", help="log one JSON object per line")
-    add_client_commands(commands)
-    vacuum = commands.add_parser(
-        "vacuum",
-        help="delete a node's old jobs and free their space",
-        description="Delete ended jobs that are older than node.keep_days, their logs and the assets that no job "
+    parser.add_argument("--json", action="store_true", help="log one JSON object per line")
+
+
+def _add_vacuum_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Delete ended jobs that are older than node.keep_days, their logs and the assets that no job "
         "needs, and shrink the ledger's file. It works on the folders of node.state_path and storage.output_path on this "
-        "machine, not through --connect: give it the configuration of the node, which may be running.",
-        formatter_class=HelpFormatter,
+        "machine, not through --connect: give it the configuration of the node, which may be running."
     )
-    vacuum.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
-    vacuum.add_argument("--json", action="store_true", help="print one JSON object")
-    add_keys_command(commands)
+    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _node_config(arguments: argparse.Namespace) -> Config:
@@ -83,9 +74,7 @@ def _vacuum(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "serve": _serve,
-    "vacuum": _vacuum,
-    **CLIENT_COMMANDS,
-    "keys": run_keys,
+COMMANDS: dict[str, Command] = {
+    "serve": (_add_serve_options, _serve),
+    "vacuum": (_add_vacuum_options, _vacuum),
 }

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import ctypes
 import gc
 import io
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +28,9 @@ def return_freed_memory() -> bool:
     allocated in heaps that never shrink, and a long render grows slowly. The setting is process-wide: call it
     from programs, not from libraries.
     """
+    import ctypes  # here, because these two would take a twentieth of the time of `--help`
+    import platform
+
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from video_pipeline.engine.cli.client_parsers import VERBS
+from video_pipeline.engine.cli.client_parsers import COMMANDS as CLIENT_COMMANDS
 from video_pipeline.engine.cli.main import build_parser, main
 
 
@@ -38,7 +40,7 @@ def test_descriptions_are_wrapped(name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert max(map(len, description.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", CLIENT_COMMANDS)
 def test_a_client_command_states_its_exit_statuses(verb: str) -> None:
     text = COMMANDS[f"video-pipeline {verb}"].format_help()
     assert "exit status:\n  0  " in text
@@ -72,3 +74,13 @@ def test_a_usage_error_lists_the_choices(
         main(arguments)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_help_of_the_whole_program_imports_no_command() -> None:
+    program = (
+        "import sys; from video_pipeline.engine.cli.main import COMMANDS, build_parser; "
+        "build_parser(['--help']).format_help(); "
+        "print({module for module, _ in COMMANDS.values()} & {name.rpartition('.')[2] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
