@@ -169,6 +169,8 @@ class StoryScene(StoryPart):
         """
         if not isinstance(data, (dict, Mapping)):
             return data
+        if data.get("image") is not None and data.get("video") is not None:
+            raise ValueError("a scene shows either an `image` or a `video`, not both")
         if isinstance(data.get("text", ""), str) or not isinstance(data["text"], Mapping):
             return data if SCENE_NAMES.keys().isdisjoint(data) else own_names(data, SCENE_NAMES)
         text = own_names(data["text"], SCENE_NAMES)
@@ -223,12 +225,6 @@ class StoryScene(StoryPart):
         full = {key: {"not": {"type": "null"}} for key in ("image", "video")}
         body["allOf"] += [*in_text, {"not": {"required": list(full), "properties": full}}]
         return schema
-
-    @model_validator(mode="after")
-    def _one_picture(self) -> Self:
-        if self.image is not None and self.video is not None:
-            raise ValueError("a scene shows either an `image` or a `video`, not both")
-        return self
 
     @property
     def spoken(self) -> str:
@@ -300,8 +296,11 @@ class Story(StoryPart):
     def _has_scenes(self) -> Self:
         if self.scenes is None and not self.content.strip():
             raise ValueError("a story needs `content` (a text) or `scenes` (at least one)")
+        scenes = self.scenes or ()
+        if len({scene.scene_id for scene in scenes}) == len(scenes):
+            return self
         seen: dict[str, int] = {}
-        for index, scene in enumerate(self.scenes or ()):
+        for index, scene in enumerate(scenes):
             name = scene.scene_id
             if name in seen:
                 raise ValueError(

@@ -35,9 +35,15 @@ def check_length(story: Story, *, config: Config, node: Node) -> None:
 
 
 def _least_seconds(story: Story, config: Config, *, enough: float) -> float:
-    """Return a lower bound of the video's length in seconds; transitions count only if it is above `enough`."""
+    """Return a lower bound of the video's length in seconds, or any number up to `enough` if it is not above that."""
     if story.scenes is None:
         return len(story.content) / CHARACTERS_A_SECOND
+    # Most stories are short: one sum over their letters says so, and thousands are checked per second.
+    default = config.scenes.default_duration
+    letters = sum([len(scene.text) + len(scene.narration or "") for scene in story.scenes])
+    bound = letters / CHARACTERS_A_SECOND + sum([scene.duration or default for scene in story.scenes])
+    if bound <= enough:
+        return bound
     lengths = sum([_least_scene_seconds(scene, config) for scene in story.scenes])
     if lengths <= enough:
         return lengths

@@ -105,12 +105,14 @@ class _Slot:
         )
 
 
+_NAMING: Final = frozenset(field.key for field in SCENE_FIELDS)
+
+
 def names_assets(story: Story, config: Mapping[str, Any]) -> bool:
     """Return whether a job may refer to assets; if not, there is nothing to check."""
     for scene in story.scenes or ():
-        for field in SCENE_FIELDS:
-            if getattr(scene, field.key) is not None:
-                return True
+        if not _NAMING.isdisjoint(scene.model_fields_set):
+            return True
     in_story = any(getattr(story, field.key) is not None for field in STORY_FIELDS)
     return in_story or not ASSET_SECTIONS.isdisjoint(config)
 
