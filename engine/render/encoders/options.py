@@ -98,7 +98,9 @@ class Amount:
     def write(self, key: str, value: float, encoder: str) -> dict[str, str]:
         """Return FFmpeg's option for a number; raise ConfigError."""
         known = ffmpeg_options(encoder).get(self.option)
-        most = min(self.most, known.max) if known else self.most
+        most = (
+            min(self.most, known.max) if known and known.max > known.min else self.most
+        )  # text has no bounds
         if value > most or value < self.least or (self.above and value == self.least):
             first = f"more than {self.least:g}, to" if self.above else f"{self.least:g} to"
             raise ConfigError(f"video.{key}: got {value:g}; allowed with {encoder}: {first} {most:g}")
