@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from video_pipeline.engine.cli.command import Command
-from video_pipeline.engine.cli.options import add_policy_options
+from video_pipeline.engine.cli.options import PROFILE_HELP, add_policy_options
 from video_pipeline.engine.common.process import importing
 
 JOB_HELP = "the id of a job, as `submit` and `list` print it"
@@ -49,6 +49,11 @@ def _add_submit_options(parser: argparse.ArgumentParser) -> None:
         "returns the same job instead of a second one",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="configuration of these jobs (YAML)")
+    parser.add_argument(
+        "--profile",
+        metavar="NAME|FILE",
+        help=f"{PROFILE_HELP}; a name is one of the node's, a file is sent",
+    )
     parser.add_argument(
         "--schedule",
         metavar="TIME",
