@@ -398,3 +398,10 @@ def test_a_timeline_does_not_change() -> None:
     for value, name in ((of((30, 0)), "fps"), (STILL, "path"), (Clip("a", FrameRange(0, 9), STILL), "fit")):
         with pytest.raises(AttributeError):
             setattr(value, name, None)
+
+
+def test_a_picture_is_the_user_s_own_file_and_a_clip_begins_at_zero_unless_they_say_otherwise() -> None:
+    picture = Still(Path("/a.png"), 4, 4, "hash")
+    clip = Footage(Path("/c.mp4"), 640, 360, "hash", "mp4", Fraction(0), Fraction(9))
+    assert (picture.is_copy, picture.pictures, picture.demuxer) == (False, 1, "png_pipe")
+    assert (clip.ffmpeg_zero, clip.stream_index, clip.last_frame) == (0, None, None)

@@ -18,7 +18,15 @@ from tests.support.paths import ROOT
 from tests.support.video import SIZE_PX, catalogue, draw_stream, flat, luma, still
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.filters.color import scale_to_bt709
-from video_pipeline.filters.graph import Stream, argv, concat, filter_complex, merge, open_input
+from video_pipeline.filters.graph import (
+    STANDARD_INPUT,
+    Stream,
+    argv,
+    concat,
+    filter_complex,
+    merge,
+    open_input,
+)
 
 HOSTILE = (
     r"%{localtime}",
@@ -289,3 +297,12 @@ def test_filter_strings_are_made_in_one_module() -> None:
         if marks.search(line) or chains.search(line)
     ]
     assert found == []
+
+
+def test_standard_input_is_ffmpeg_s_pipe_and_a_file_of_that_name_is_not() -> None:
+    def name_of(path: Path) -> str:
+        command = argv("ffmpeg", [open_input(path, demuxer="wav", media="a")], "/o.wav")
+        return command[command.index("-i") + 1]
+
+    assert name_of(STANDARD_INPUT) == "pipe:0"
+    assert name_of(Path("pipe:0")) == str(Path("pipe:0").absolute())

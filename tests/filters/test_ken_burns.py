@@ -462,3 +462,15 @@ def test_the_plane_is_as_large_as_the_way_at_the_canvas_s_scale(
     camera: Camera, bounds: Rect, size: tuple[int, int]
 ) -> None:
     assert plane_px(camera, bounds=bounds, canvas_px=SIZE_PX) == size
+
+
+@pytest.mark.parametrize(("frames", "last"), [(2, 1), (3, 2), (9, 8)])
+def test_a_move_ends_with_its_last_frame_however_short_it_is(frames: int, last: int) -> None:
+    stream = perspective(opened(), CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX, first_frame=0, frames=frames)
+    corners = dict(option.split("=") for option in options_of(stream, "perspective"))
+    still = perspective(
+        opened(), CROSSING, bounds=BOUNDS, canvas_px=CANVAS_PX, first_frame=last, frames=frames
+    )
+    ended = dict(option.split("=") for option in options_of(still, "perspective"))
+    assert value(corners["x0"], on=last + 1) == pytest.approx(value(ended["x0"], on=1))
+    assert value(corners["x0"], on=last + 1) == pytest.approx(value(corners["x0"], on=last + 9))

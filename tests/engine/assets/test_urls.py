@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from video_pipeline.engine.assets.urls import check_url, is_public, is_url
+from video_pipeline.engine.assets.urls import check_url, check_written_address, is_public, is_url
 from video_pipeline.engine.errors import FetchError
 
 
@@ -240,3 +240,15 @@ def test_an_address_inside_another_is_judged_too(inner: str) -> None:
         ipaddress.IPv6Address((0x2002 << 112) | (number << 80) | 1),
     ):
         assert not is_public(outer)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.1.2.3", "[::1]", "169.254.169.254"])
+def test_an_address_that_is_not_public_is_refused_before_anything_is_asked_of_the_network(host: str) -> None:
+    with pytest.raises(FetchError, match="is not a public address") as raised:
+        check_written_address(check_url(f"http://{host}/a.png"))
+    assert raised.value.kind == "refused"
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1]", "example.org"])
+def test_public_addresses_and_names_are_left_to_the_connection(host: str) -> None:
+    check_written_address(check_url(f"http://{host}/a.png"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -14,10 +15,12 @@ import pytest
 
 from tests.support.durability import disk_calls, open_descriptors
 from tests.support.paths import ROOT
+from video_pipeline.engine.common import files
 from video_pipeline.engine.common.files import (
     PARTIAL_PREFIX,
     STAGING_PREFIX,
     StagedFiles,
+    link_or_copy,
     sweep_staging,
     sync_folder,
     whole_file,
@@ -349,3 +352,59 @@ def test_a_folder_is_staged_in_although_others_sweep_it_all_the_time(tmp_path: P
             sweeper.join()
     assert len(list(tmp_path.glob("*.txt"))) == 300
     assert not list(tmp_path.glob(f"{STAGING_PREFIX}*"))
+
+
+def test_a_file_gets_a_second_name_or_on_another_file_system_a_copy(tmp_path: Path) -> None:
+    source = tmp_path / "a.bin"
+    source.write_bytes(b"content")
+    link_or_copy(source, tmp_path / "b.bin")
+    assert (tmp_path / "b.bin").samefile(source)
+    if Path("/dev/shm").is_dir() and Path("/dev/shm").stat().st_dev != tmp_path.stat().st_dev:
+        elsewhere = Path("/dev/shm") / f"{tmp_path.name}-{os.getpid()}.bin"
+        try:
+            link_or_copy(source, elsewhere)
+            assert elsewhere.read_bytes() == b"content"
+        finally:
+            elsewhere.unlink(missing_ok=True)
+
+
+def test_a_file_is_copied_where_links_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "links are not allowed")
+
+    source = tmp_path / "a.bin"
+    source.write_bytes(b"content")
+    monkeypatch.setattr(os, "link", refused)
+    link_or_copy(source, tmp_path / "b.bin")
+    assert (tmp_path / "b.bin").read_bytes() == b"content"
+    assert not (tmp_path / "b.bin").samefile(source)
+
+
+def test_a_file_that_is_not_there_cannot_be_linked(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised:
+        link_or_copy(tmp_path / "a.bin", tmp_path / "b.bin")
+    assert raised.value.filename2 == str(tmp_path / "b.bin")  # the link's own error, not the copy's
+    assert names(tmp_path) == []
+
+
+def test_a_folder_swept_after_it_was_locked_leaves_no_descriptor_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, swept = files._locked, 0
+
+    def locked_and_swept(folder: Path) -> int | None:
+        nonlocal swept
+        descriptor = lock(folder)
+        if swept < 3:
+            swept += 1
+            folder.rmdir()
+        return descriptor
+
+    monkeypatch.setattr(files, "_locked", locked_and_swept)
+    before = open_descriptors()
+    with StagedFiles(tmp_path) as staged:
+        staged.stage(tmp_path / "a.mp4").write_bytes(b"whole")
+        assert open_descriptors() == before + 1
+        staged.commit()
+    assert swept == 3
+    assert open_descriptors() == before

@@ -140,6 +140,8 @@ def test_invisible_fields_are_not_in_the_key() -> None:
         replace(timeline, audio=(track,)),
         changed_clip(timeline, 1, scene_id="renamed"),
         changed_clip(timeline, 1, source=elsewhere),
+        changed_clip(timeline, 1, source=replace(timeline.clips[1].source, is_copy=True)),
+        changed_clip(timeline, 1, source=replace(timeline.clips[1].source, pictures=7)),
         changed_clip(timeline, 2, source=still("another last picture")),
         changed_clip(timeline, 0, fade_in_frames=0),
     ):
@@ -147,6 +149,15 @@ def test_invisible_fields_are_not_in_the_key() -> None:
     art = replace(captions[0], scene_id="renamed", picture=Path("/another/folder/b.png"))
     later = replace(captions[0], frames=FrameRange(segment.stop, segment.stop + 10))
     assert key(timeline, segment, captions=(art, later)) == expected
+
+
+def test_how_a_gpu_would_decode_a_clip_is_not_in_the_key() -> None:
+    timeline, captions, segment = story()
+    footage = Footage(Path("/c.mp4"), 640, 360, "hash", "mp4", Fraction(0), Fraction(9))
+    shown = changed_clip(timeline, 1, source=footage)
+    other = changed_clip(timeline, 1, source=replace(footage, exact_pix_fmt="yuv420p"))
+    assert key(shown, segment, captions=captions) == key(other, segment, captions=captions)
+    assert key(shown, segment, captions=captions) != key(timeline, segment, captions=captions)
 
 
 CAPTION_CHANGES: tuple[dict[str, Any], ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from video_pipeline.engine.storage.local import (
     RESULT,
     AlreadyPublishedError,
     NotStagedError,
+    check_whole,
     is_published,
     publish,
     published_result,
@@ -275,3 +277,36 @@ def test_the_staging_folders_of_another_node_with_the_same_output_stay(
     foreign = stage(folders.stagings / "job-0123456789abcdef01234567.1")
     recover(ledger, folders)
     assert foreign.exists()
+
+
+def stage_whole(folder: Path) -> Path:
+    """Stage files with a manifest that lists them."""
+    stage(folder)
+    outputs = [
+        {
+            "name": name,
+            "size": (folder / name).stat().st_size,
+            "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+        }
+        for role, name in FILES.items()
+        if role != "manifest"
+    ]
+    (folder / FILES["manifest"]).write_text(json.dumps({"outputs": outputs}))
+    return folder
+
+
+def test_a_published_folder_is_whole_if_every_file_has_its_size_and_its_hash(tmp_path: Path) -> None:
+    folder = stage_whole(tmp_path / "job")
+    check_whole(folder)
+    (folder / FILES["video"]).write_text("S.mp4")  # the same size
+    with pytest.raises(AlreadyPublishedError, match=r"s\.mp4 is not the file that its manifest names"):
+        check_whole(folder)
+    (folder / FILES["video"]).write_text("s.mp4 and more")
+    with pytest.raises(AlreadyPublishedError, match="move it away and retry the job"):
+        check_whole(folder)
+
+
+def test_a_folder_that_holds_no_job_is_not_adopted(tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    with pytest.raises(AlreadyPublishedError, match="is not a whole video"):
+        check_whole(tmp_path / "job")

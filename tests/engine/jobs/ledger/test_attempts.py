@@ -272,3 +272,25 @@ def test_a_retry_waits_no_longer_than_it_should_after_a_reboot(ledger: Ledger, c
     clock.seconds = 5.0  # the monotonic clock begins anew
     assert ledger.attempts.recover() == ()
     assert ledger.queue.promote_due() == 40.0
+
+
+def test_a_requeued_job_keeps_the_attempts_that_it_was_charged_for(ledger: Ledger, clock: FakeClock) -> None:
+    first = started(ledger, max_attempts=3)
+    ledger.attempts.fail(first.job_id, first.fence, Failure("retryable", "Error", "why"), retry_in=1.0)
+    clock.run(2)
+    ledger.queue.promote_due()
+    second = claim(ledger)
+    assert second.number == 2
+    assert ledger.attempts.requeue(second.job_id, second.fence, reason="the node ended")
+    assert columns(ledger, second, "attempts") == (1,)
+
+
+@pytest.mark.parametrize("column", ["story", "config"])
+def test_a_damaged_payload_is_named_when_its_job_is_claimed(ledger: Ledger, column: str) -> None:
+    job_id = submit(ledger)
+    with ledger.file.writing() as db:
+        db.execute(f"UPDATE payloads SET {column} = '[1]'")
+    assert ledger.attempts.claim() is None
+    failed = ledger.jobs.get(job_id)
+    assert failed is not None
+    assert f"{column}: is not a JSON object" in str(failed)

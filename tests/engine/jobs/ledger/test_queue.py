@@ -220,10 +220,11 @@ def test_the_queue_length_is_counted_by_priority(ledger: Ledger, clock: FakeCloc
     submit(ledger, priority="high")
     for _ in range(2):
         submit(ledger, priority="low", scheduled_for=clock.wall() + 60)
-    assert ledger.queue.length_by_priority() == {"high": 1, "normal": 0, "low": 2}
-    assert ledger.queue.length() == 3
+    submit(ledger, priority="normal")
+    assert ledger.queue.length_by_priority() == {"high": 1, "normal": 1, "low": 2}
+    assert ledger.queue.length() == 4
     claim(ledger)
-    assert ledger.queue.length_by_priority() == {"high": 0, "normal": 0, "low": 2}
+    assert ledger.queue.length_by_priority() == {"high": 0, "normal": 1, "low": 2}
 
 
 def test_a_wait_continues_after_a_restart(tmp_path: Path) -> None:

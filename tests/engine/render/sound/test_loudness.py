@@ -6,8 +6,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from video_pipeline.engine.errors import CancelledError, RenderingError, SubprocessError
 from video_pipeline.engine.render.sound import loudness
-from video_pipeline.engine.render.sound.loudness import Levelled, level, run_ffmpeg
+from video_pipeline.engine.render.sound.loudness import Levelled, level, run_ffmpeg, stream_ffmpeg
 from video_pipeline.filters.audio import Loudness
 
 FFMPEG = Path(imageio_ffmpeg.get_ffmpeg_exe())
@@ -336,3 +337,67 @@ def test_cancellation_is_polled_and_a_run_that_is_not_cancelled_completes() -> N
 
     run_ffmpeg(python("import time; time.sleep(1)"), what="a test", cancelled=cancelled)
     assert 3 <= len(asked) <= 12
+
+
+def piped(program: str, **options: Any) -> str:
+    """Run a program as ffmpeg is run with pipes."""
+    settings: dict[str, Any] = {"what": "a test", "cancelled": lambda: False, "feed": None, "sink": None}
+    return stream_ffmpeg(python(program), **(settings | options))
+
+
+def test_a_program_with_pipes_is_fed_and_read_and_its_log_is_returned() -> None:
+    echo = (
+        "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()); sys.stderr.buffer.write(b'caf\\xff')"
+    )
+    read: list[bytes] = []
+    log = piped(echo, feed=lambda: iter([b"one ", b"two"]), sink=lambda pipe: read.append(pipe.read()))
+    assert read == [b"one two"]
+    assert log == "caf\ufffd"
+
+
+def test_a_program_with_pipes_that_fails_says_why_even_if_its_feed_failed_too() -> None:
+    def feed() -> Iterator[bytes]:
+        yield b"x"
+        raise ValueError("the feed's own fault")
+
+    fails = "import sys; sys.stdin.read(); print('why', file=sys.stderr); sys.exit(7)"
+    with pytest.raises(SubprocessError, match="why"):
+        piped(fails, feed=feed)
+    with pytest.raises(ValueError, match="the feed's own fault"):
+        piped("import sys; sys.stdin.read()", feed=feed)
+
+
+def test_a_program_that_does_not_end_with_its_feed_is_killed() -> None:
+    def feed() -> Iterator[bytes]:
+        yield b"x"
+        raise ValueError("the feed's own fault")
+
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="the feed's own fault"):
+        piped("import time; time.sleep(60)", feed=feed)
+    assert time.monotonic() - began < 30
+
+
+def test_a_cancelled_program_with_pipes_is_killed_before_it_could_end_by_itself() -> None:
+    caught: list[int] = []
+    program = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+        "print('up', flush=True); sys.stdin.read(); print('left alone', flush=True)"
+    )
+
+    def sink(pipe: IO[bytes]) -> None:
+        pipe.readline()
+        caught.append(1)
+        assert pipe.read() == b""
+
+    def feed() -> Iterator[bytes]:
+        while not ended:
+            time.sleep(0.05)
+            yield b"x"
+
+    ended: list[int] = []
+    try:
+        with pytest.raises(CancelledError, match="a test: cancelled"):
+            piped(program, feed=feed, sink=sink, cancelled=lambda: bool(caught))
+    finally:
+        ended.append(1)
