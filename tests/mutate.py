@@ -33,13 +33,13 @@ LEDGER: Final = "tests/engine/jobs/ledger"
 TARGETS: Final = tuple(
     Target(name, f"video_pipeline.{module}", tests)
     for name, module, tests in (
-        ("attempts", "engine.jobs.ledger.attempts", (f"{LEDGER}/test_attempts.py", f"{LEDGER}/test_ledger.py")),
-        ("queue", "engine.jobs.ledger.queue", (f"{LEDGER}/test_queue.py", f"{LEDGER}/test_ledger.py")),
+        ("attempts", "engine.jobs.ledger.attempts", (f"{LEDGER}/test_attempts.py", f"{LEDGER}/test_ledger.py", f"{LEDGER}/test_damage.py")),
+        ("queue", "engine.jobs.ledger.queue", (f"{LEDGER}/test_queue.py", f"{LEDGER}/test_ledger.py", f"{LEDGER}/test_damage.py")),
         ("timing", "engine.timing", ("tests/engine/test_timing.py",)),
         ("placement", "engine.placement", ("tests/engine/test_placement.py", "tests/engine/test_timeline.py")),
         ("timeline", "engine.timeline", ("tests/engine/test_timeline.py",)),
         ("local", "engine.storage.local", ("tests/engine/storage/test_local.py",)),
-        ("recovery", "engine.jobs.node.recovery", ("tests/engine/jobs/node/test_recovery.py", "tests/engine/storage/test_local.py")),
+        ("recovery", "engine.jobs.node.recovery", ("tests/engine/jobs/node/test_recovery.py", "tests/engine/storage/test_local.py", f"{LEDGER}/test_damage.py")),
         ("inbox", "engine.jobs.inputs.inbox", ("tests/engine/jobs/inputs/test_inbox.py",)),
         ("segment_key", "engine.render.segment_key", ("tests/engine/render/test_segment_key.py",)),
         ("segment_cache", "engine.render.segment_cache", ("tests/engine/render/test_segment_cache.py",)),

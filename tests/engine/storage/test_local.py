@@ -310,3 +310,17 @@ def test_a_folder_that_holds_no_job_is_not_adopted(tmp_path: Path) -> None:
     (tmp_path / "job").mkdir()
     with pytest.raises(AlreadyPublishedError, match="is not a whole video"):
         check_whole(tmp_path / "job")
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["{}", '{"outputs": 3}', '{"outputs": [{"name": "s.mp4"}]}', '{"outputs": []}', "no JSON", "[" * 100_000],
+    ids=lambda text: text[:30],
+)
+def test_a_published_folder_whose_manifest_does_not_list_its_files_is_not_whole(
+    tmp_path: Path, manifest: str
+) -> None:
+    folder = stage_whole(tmp_path / "job")
+    (folder / FILES["manifest"]).write_text(manifest)
+    with pytest.raises(AlreadyPublishedError, match="is not a whole video"):
+        check_whole(folder)
