@@ -16,7 +16,15 @@ from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.render.encoders.base import encoder_settings, load_encoder
 from video_pipeline.engine.render.encoders.choice import choose_encoding
-from video_pipeline.engine.render.encoders.options import OPTIONS, Amount, Apart, Row, Words
+from video_pipeline.engine.render.encoders.options import (
+    OPTIONS,
+    Amount,
+    Apart,
+    Row,
+    Switch,
+    Words,
+    Written,
+)
 
 ENCODER_NAMES = tuple(member.name for member in ENCODERS.members)
 NVENC = tuple(name for name in ENCODER_NAMES if name.endswith("_nvenc"))
@@ -31,13 +39,17 @@ def options(encoder: str, **given: Any) -> dict[str, str]:
 
 
 def values(row: Row, encoder: str) -> Iterator[Any]:
-    """Yield the words of a row, or its bounds."""
+    """Yield the words of a row, its bounds, both positions of a switch, or an example of a text."""
     way = row.way(encoder)
     if isinstance(way, Words):
         yield from way.allowed(encoder)
     elif isinstance(way, Amount):
         yield way.least + 0.5 if way.above else int(way.least)
         yield int(way.most)
+    elif isinstance(way, Switch):
+        yield from (True, False)
+    elif isinstance(way, Written):
+        yield way.example
 
 
 def other_values(row: Row, encoder: str) -> Iterator[Any]:
@@ -46,9 +58,9 @@ def other_values(row: Row, encoder: str) -> Iterator[Any]:
     for other in ENCODER_NAMES:
         yield from (value for value in values(row, other) if isinstance(value, str) and value not in mine)
     way = row.way(encoder)
-    widest = {"bf": 16, "refs": 16, "lookahead": 250, "crf": 51}
-    if isinstance(way, Amount) and way.most < widest[row.key]:
-        yield widest[row.key]
+    widest = max((way.most for way in (row.x264, row.nvenc) if isinstance(way, Amount)), default=0)
+    if isinstance(way, Amount) and way.most < widest:
+        yield widest
     if isinstance(way, Amount) and way.above:
         yield 0
 
@@ -131,7 +143,9 @@ def test_multipass_is_refused_by_libx264_with_all_that_it_has() -> None:
         options("libx264", multipass="qres")
     assert str(caught.value) == (
         "video.multipass: got 'qres', which libx264 does not have; allowed with libx264: "
-        "preset, tune, crf, bitrate, max_bitrate, bufsize, gop, bf, refs, lookahead, aq"
+        "preset, tune, crf, bitrate, max_bitrate, bufsize, gop, bf, b_adapt, b_pyramid, refs, lookahead, mbtree, "
+        "qcomp, aq, aq_strength, psy, psy_rd, trellis, me, me_range, subme, partitions, dct8x8, mixed_refs, direct, "
+        "weightp, weightb, fast_pskip, scenecut, deblock, coder"
     )
 
 
@@ -204,7 +218,7 @@ def test_the_documentation_has_each_key_for_each_encoder() -> None:
             if isinstance(way, Amount):
                 assert f"{way.least:g}" in cell
                 assert f"{way.most:g}" in cell
-            elif isinstance(way, Apart):
+            elif isinstance(way, Apart | Switch | Written):
                 assert f"`{way.option}`" in cell
             elif way is not None:
                 words = list(way.options)
