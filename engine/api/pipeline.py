@@ -14,6 +14,7 @@ from video_pipeline.engine.api.configuration import AnyConfig, job_sections, loa
 from video_pipeline.engine.api.tracking import VideoJob, result_of, status_fields, submittable_story
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import NODE_SECTIONS
+from video_pipeline.engine.config.profiles import layered
 from video_pipeline.engine.errors import ConfigError, InputError, JobNotFoundError
 from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
 from video_pipeline.engine.jobs.client.client import NodeClient
@@ -86,8 +87,10 @@ class _PipelineBase:
         merged = dict(self._own)
         for section, values in job_sections(config).items():
             before = merged.get(section)
-            both = isinstance(before, Mapping) and isinstance(values, Mapping)
-            merged[section] = {**before, **values} if both else values  # type: ignore[dict-item]
+            if isinstance(before, Mapping) and isinstance(values, Mapping):
+                merged[section] = layered(before, values) if section == "video" else {**before, **values}
+            else:
+                merged[section] = values
         return submittable_story(story if story_data is None else story_data), merged
 
     def _new_job(

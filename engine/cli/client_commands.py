@@ -59,7 +59,7 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--key: got {len(arguments.stories)} stories; allowed: one, because a key names one job"
         )
-    config = _job_config(arguments.config, arguments.policy)
+    config = _job_config(arguments.config, arguments.policy, arguments.profile)
     when = _parse_time(arguments.schedule)
     before = client.ping().last_event if arguments.wait else 0
     jobs: dict[str, str] = {}
@@ -211,9 +211,14 @@ def _print_json(message: Message, **more: Any) -> None:
     print(json.dumps({**message.model_dump(mode="json"), **more}, ensure_ascii=False), flush=True)
 
 
-def _job_config(path: Path | None, policy: str | None) -> dict[str, Any]:
-    """Return the sections of a configuration file with an error policy; the node checks which a job may set."""
+def _job_config(path: Path | None, policy: str | None, profile: str | None) -> dict[str, Any]:
+    """Return the sections of a configuration file with the options; the node checks which a job may set."""
     sections = {} if path is None else _sections_of(path)
+    if profile is not None:
+        from video_pipeline.engine.config.profiles import layered
+
+        video = sections.get("video")
+        sections["video"] = layered(video if isinstance(video, dict) else {}, {"profile": profile})
     if policy is not None:
         handling = sections.get("error_handling")
         sections["error_handling"] = {**(handling if isinstance(handling, dict) else {}), "policy": policy}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from video_pipeline.engine.cli.help_format import HelpFormatter
-from video_pipeline.engine.cli.options import add_policy_options
+from video_pipeline.engine.cli.options import PROFILE_HELP, add_policy_options
 from video_pipeline.engine.common.process import importing
 
 JOB_HELP = "the id of a job, as `submit` and `list` print it"
@@ -53,6 +53,11 @@ def add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         "returns the same job instead of a second one",
     )
     submit.add_argument("--config", metavar="FILE", type=Path, help="configuration of these jobs (YAML)")
+    submit.add_argument(
+        "--profile",
+        metavar="NAME|FILE",
+        help=f"{PROFILE_HELP}; a name is one of the node's, a file is sent",
+    )
     submit.add_argument(
         "--schedule",
         metavar="TIME",

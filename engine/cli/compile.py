@@ -9,6 +9,7 @@ from typing import Any
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.plan import FramePlan, VideoPlan
 from video_pipeline.engine.render.compositors.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor, open_graphs
+from video_pipeline.engine.render.encoders.profile_use import describe_profile
 from video_pipeline.engine.render.sound.mix import mix_audio
 from video_pipeline.engine.render.sound.track import sound_parts
 from video_pipeline.engine.timeline import Footage
@@ -27,6 +28,7 @@ def plan_as_data(video: VideoPlan) -> dict[str, Any]:
         "fps": str(timeline.fps),
         "frames": timeline.frame_count,
         "seconds": float(timeline.duration),
+        "profile": describe_profile(plan.config.video, encoding.settings.encoder),
         "encoder": {**encoding.settings.describe(), "reason": encoding.chosen_encoder.reason},
         "compositor": {"name": plan.compositor.name, "reason": plan.chosen_compositor.reason},
         "ffmpeg": plan.ffmpeg.version,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PROXY_PRESET = "ultrafast"
 PROXY_CRF = 28.0
+PROFILE_HELP = "encoder settings by name (draft, social, archive or guide) or from a YAML file, in place of the configuration's"
 
 
 def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) -> None:
@@ -26,13 +27,14 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
     shape.add_argument("--size", metavar="WxH", help="explicit size in pixels, such as 1080x1920")
     proxy = "half the width and height, for a quick look"
     if encodes:
-        proxy += f"; preset {PROXY_PRESET} and crf {PROXY_CRF:g} unless the options set them"
+        proxy += f"; preset {PROXY_PRESET} and crf {PROXY_CRF:g} unless the options set them or a profile"
     picture.add_argument("--proxy", action="store_true", help=proxy)
     picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
     picture.add_argument("--compositor", metavar="NAME", help=f"compositor: {COMPOSITORS.summary()}")
     if encodes:
         encoding = parser.add_argument_group("encoding")
         encoding.add_argument("--encoder", metavar="NAME", help=f"encoder: {ENCODERS.summary()}")
+        encoding.add_argument("--profile", metavar="NAME|FILE", help=PROFILE_HELP)
         encoding.add_argument("--preset", metavar="NAME", help="x264 preset, or p1 to p7 for NVENC")
         rate = encoding.add_mutually_exclusive_group()
         rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")
@@ -87,13 +89,13 @@ def configuration(arguments: argparse.Namespace) -> Config:
 
 
 def _encoding(config: Config, arguments: argparse.Namespace) -> Config:
-    preset, crf = arguments.preset, arguments.crf
-    if arguments.proxy:
+    from video_pipeline.engine.config.profiles import NO_PROFILE
+
+    profile, preset, crf = arguments.profile, arguments.preset, arguments.crf
+    if arguments.proxy and profile is None:
         # The file's encoder settings are for the finished video, so only the options' apply to a proxy.
-        preset = preset or PROXY_PRESET
+        profile, preset = NO_PROFILE, preset or PROXY_PRESET
         crf = PROXY_CRF if crf is None and arguments.bitrate is None else crf
-    if arguments.bitrate:
-        config = config.model_copy(update={"video": config.video.model_copy(update={"crf": None})})
     return config.override(
-        "video", codec=arguments.encoder, preset=preset, crf=crf, bitrate=arguments.bitrate
+        "video", profile=profile, codec=arguments.encoder, preset=preset, crf=crf, bitrate=arguments.bitrate
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.load import by_sections, validate
+from video_pipeline.engine.config.profiles import NO_PROFILE, SHIPPED, is_profile_file, layered
 from video_pipeline.engine.errors import ConfigError
 
 NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
@@ -31,13 +33,27 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
             raise ConfigError(
                 f"config: {section}: is set by the node's operator; allowed: {', '.join(allowed)}"
             )
-    data: dict[str, Any] = config.model_dump()
+    data: dict[str, Any] = config.model_dump(exclude_unset=True)
     for section, values in given.items():
-        own = data.get(section)
-        data[section] = {**own, **values} if isinstance(own, dict) and isinstance(values, Mapping) else values
+        if not isinstance(values, Mapping):
+            data[section] = values
+        elif section == "video":
+            _check_profile(values.get("profile"))
+            data[section] = layered(data.get(section, {}), values)
+        else:
+            data[section] = {**data.get(section, {}), **values}
     merged = validate(data, where="config")
     for (section, key), start in LIMITED.items():
         limit, asked = (getattr(getattr(each, section), key) for each in (config, merged))
         if asked > limit:
             raise ConfigError(f"config: {section}.{key}: got {asked:g}; allowed here: {start} {limit:g}")
     return merged
+
+
+def _check_profile(choice: Any) -> None:
+    """Refuse a profile by the name of a file, which is one of the client's machine: clients send what it holds."""
+    if is_profile_file(choice):
+        raise ConfigError(
+            f"config: video.profile: got {show(choice)}, a file; a job's profile is one of the node's "
+            f"({', '.join(SHIPPED)}, {NO_PROFILE}), or the content of the file as an object"
+        )

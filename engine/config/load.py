@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from video_pipeline.engine.common.arguments import as_path
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain
+from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
+from video_pipeline.engine.config.profiles import layered
 from video_pipeline.engine.config.sections import (
     Audio,
     ErrorHandling,
@@ -25,7 +27,6 @@ from video_pipeline.engine.config.sections import (
     Processing,
     Publishing,
     Scenes,
-    Section,
     Storage,
     Tts,
     Video,
@@ -86,10 +87,13 @@ class Config(Section):
         given = {key: value for key, value in values.items() if value is not None}
         if not given:
             return self
-        data = self.model_dump()
-        if section not in data:
-            raise ConfigError(f"option: got section {section!r}; allowed: {', '.join(data)}")
-        data[section] = {**data[section], **given}
+        if section not in type(self).model_fields:
+            raise ConfigError(
+                f"option: got section {section!r}; allowed: {', '.join(type(self).model_fields)}"
+            )
+        data = self.model_dump(exclude_unset=True)
+        own = data.get(section, {})
+        data[section] = layered(own, given) if section == "video" else {**own, **given}
         return validate(data, where="option", origins=origins)
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
+from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
 from video_pipeline.engine.config.policy import POLICIES, PolicyName
+from video_pipeline.engine.config.profiles import (
+    DEFAULT_PROFILE,
+    NO_PROFILE,
+    SHIPPED,
+    ProfileChoice,
+    with_profile,
+)
 from video_pipeline.engine.config.values import (
     Bitrate,
     FrameRate,
@@ -60,12 +69,6 @@ class RateControl:
     bitrate: str | None = None
     max_bit_rate: int | None = None
     buffer_bits: int | None = None
-
-
-class Section(BaseModel):
-    """A part of the configuration; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Processing(Section):
@@ -175,52 +178,20 @@ class Node(Section):
     keep_days: float = Field(30, gt=0, description="Days that ended jobs stay in the ledger.")
 
 
-class Video(Section):
+class Video(EncoderKeys):
     """Picture format and encoder."""
+
+    profile: ProfileChoice = Field(
+        DEFAULT_PROFILE,
+        description=f"Profile, whose keys hold where this layer and those above set none: {', '.join(SHIPPED)}, or a "
+        f"YAML file; {NO_PROFILE}: the preset alone. Without a profile, a preset that is set holds alone.",
+    )
 
     fps: FrameRate = Field(Fraction(30), description="Frames per second, 24 to 60.")
     codec: EncoderName = Field(
         "auto", description=f"Encoder: {ENCODERS.summary()}; auto takes the first H.264 one that works."
     )
     audio_codec: Literal["aac"] = Field("aac", description="Audio codec.")
-    bitrate: Bitrate | None = Field(
-        None, description="Average video bit rate, the target of each segment; null: constant quality."
-    )
-    crf: float | None = Field(
-        None,
-        ge=0,
-        le=51,
-        description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 21, with a cap by size.",
-    )
-    max_bitrate: Bitrate | None = Field(
-        None,
-        description="Cap on the bit rate; null: none with an explicit crf or bitrate, otherwise 8 Mbit/s at "
-        "1080x1920 and 30 fps, in proportion for other sizes and rates.",
-    )
-    bufsize: Bitrate | None = Field(
-        None, description="Bits of the buffer over which max_bitrate holds; null: those of two seconds."
-    )
-    preset: str = Field("veryfast", description="x264 preset, or p1 … p7 for NVENC.")
-    tune: str | None = Field(None, description="x264 or NVENC tune.")
-    bf: int | None = Field(
-        None,
-        ge=0,
-        le=16,
-        description="B-frames in a row; null: the preset's, 2 for NVENC if the GPU has them.",
-    )
-    refs: int | None = Field(None, ge=1, le=16, description="Reference frames; null: the preset's.")
-    lookahead: int | None = Field(
-        None,
-        ge=0,
-        le=250,
-        description="Frames that the rate control looks ahead; null: the preset's, none for NVENC.",
-    )
-    aq: Literal["none", "spatial", "temporal", "both"] | None = Field(
-        None, description="Adaptive quantisation; null: the preset's, spatial for NVENC."
-    )
-    multipass: Literal["disabled", "qres", "fullres"] | None = Field(
-        None, description="Passes over each frame, the first one at a quarter of its size or whole (NVENC)."
-    )
     session_wait: float = Field(
         30.0,
         ge=0,
@@ -228,7 +199,6 @@ class Video(Section):
         description="Seconds to wait for an NVENC session that the driver refuses; then auto takes the CPU, and an "
         "encoder that is named fails (a node tries the job again, uncharged).",
     )
-    gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
     edit_list: bool = Field(
         False,
         description="Write an MP4 edit list, which Instagram refuses; without one the first 21 ms of sound fade in.",
@@ -268,15 +238,16 @@ class Video(Section):
         4, ge=1, le=8, description="Size of zoompan's input as a multiple of the frame's."
     )
 
-    @model_validator(mode="after")
-    def _cap_above_average(self) -> Self:
-        if self.crf is not None or self.bitrate is None or self.max_bitrate is None:
-            return self
-        if parse_bit_rate(self.max_bitrate) < parse_bit_rate(self.bitrate):
-            raise ValueError(
-                f"max_bitrate: got {self.max_bitrate!r}; it must not be below bitrate, {self.bitrate!r}"
-            )
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _on_its_profile(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(given, Mapping):
+            return validate(given)
+        whole = with_profile(given)
+        video = validate(whole)
+        # A node reads the profile again, and an encoder drops what it does not have, only for keys that are not given.
+        video.model_fields_set.difference_update(whole.keys() - given.keys())
+        return video
 
     def rate_control(self) -> RateControl:
         """Return the configured quality or bit rate, or the default quality with its cap."""

@@ -67,8 +67,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class EncoderChoice(Choice):
-    """The encoder, what happened to its sessions on GPUs, where their frames were; `fallback` as in Encoding."""
+    """The encoder and its profile, what happened to its sessions on GPUs, where their frames were; `fallback` as in Encoding."""
 
+    profile: Mapping[str, Any] | None = None
     fallback: str | None = None
     sessions: Mapping[str, Any] | None = None
     frames: Mapping[str, Any] | None = None

@@ -28,6 +28,7 @@ from video_pipeline.engine.outputs.thumbnail import thumbnail_identity, write_th
 from video_pipeline.engine.outputs.video_info import VideoInfo, probe_video
 from video_pipeline.engine.plan import FramePlan, VideoPlan
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
+from video_pipeline.engine.render.encoders.profile_use import describe_profile
 from video_pipeline.engine.render.renderer import RenderReport
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
@@ -164,6 +165,7 @@ def describe_render(
             encoder.reason,
             plan.encoding.settings.describe(),
             encoder.log,
+            profile=describe_profile(plan.frames.config.video, encoder.name),
             fallback=plan.encoding.fallback,
             sessions=rendered.sessions.as_dict() if plan.encoding.settings.gpu else None,
             frames=rendered.gpu_frames.as_dict() if rendered.gpu_frames else None,

@@ -39,7 +39,7 @@ def pack_job(
     """Return the story and the configuration to send, and the parts (contents of files) to send with them.
 
     Relative paths in a story are relative to its file, or to `base` if the story is data; those in the configuration
-    to the current folder. With `send_assets` each local file that they name becomes a part, numbered from
+    to the current folder. A profile that is a file becomes what the file holds. With `send_assets` each local file that they name becomes a part, numbered from
     `first_part`. Otherwise paths of existing files become absolute, for a node on the same machine; other paths, and
     all paths of a story that is data without a `base`, are sent unchanged.
     """
@@ -53,6 +53,7 @@ def pack_job(
     else:
         data = story.model_dump(mode="json", exclude_none=True, exclude_unset=True)
     settings = deepcopy(dict(config))
+    _send_profile(settings)
     parts: list[bytes] = []
     numbers: dict[str, int] = {}
 
@@ -73,6 +74,20 @@ def pack_job(
     for at in config_assets(settings):
         replace(at, Path())
     return data, settings, tuple(parts)
+
+
+def _send_profile(settings: dict[str, Any]) -> None:
+    """Replace a profile that is given as a file or a record by what it holds; raise ConfigError naming what is wrong."""
+    sections = settings.get("video_pipeline", settings)
+    video = sections.get("video") if isinstance(sections, dict) else None
+    choice = video.get("profile") if isinstance(video, dict) else None
+    if not isinstance(video, dict) or choice is None:
+        return
+    from video_pipeline.engine.config.profiles import Profile, is_profile_file, load_profile
+
+    if isinstance(choice, Profile) or is_profile_file(choice):
+        profile = choice if isinstance(choice, Profile) else load_profile(choice)
+        video["profile"] = profile.as_data()
 
 
 def read_parts(paths: Sequence[Path]) -> tuple[bytes, ...]:

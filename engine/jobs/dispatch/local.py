@@ -75,7 +75,7 @@ class LocalDispatcher:
         self._cores = cores or max(1, cpu_count() // slots)
         self.started_workers = 0
         self._setup: dict[str, Any] = {
-            "config": config.model_dump(mode="json"),
+            "config": config.model_dump(mode="json", exclude_unset=True),
             "cores": self._cores,
             "heartbeat": config.node.lease / 3,
         }

@@ -73,7 +73,7 @@ class ServerProcess:
     ) -> None:
         self._folders, self._guard, self._clock = folders, guard, clock
         self._setup = {
-            "config": config.model_dump(mode="json"),
+            "config": config.model_dump(mode="json", exclude_unset=True),
             "slots": slots,
             "parent": os.getpid(),
             "json_log": json_log,

@@ -169,7 +169,7 @@ def _options_of(encoder: str, video: Video) -> dict[str, str]:
     options = table_options(video, encoder, defaults=DEFAULTS) | {"forced-idr": "1"}
     if options["tune"] == LOSSLESS:
         for key in ("crf", "bitrate", "max_bitrate", "bufsize"):
-            if getattr(video, key) is not None:
+            if key in video.model_fields_set and getattr(video, key) is not None:
                 raise ConfigError(
                     f"video.{key}: got {getattr(video, key)!r}; leave it out: video.tune {LOSSLESS} has no rate"
                 )

@@ -175,7 +175,10 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"video": {"fpss": 30}},
-        ["video.fpss: unknown key (did you mean 'fps'?)", "known keys: aq, audio_codec, bf, bitrate"],
+        [
+            "video.fpss: unknown key (did you mean 'fps'?)",
+            "known keys: aq, aq_strength, audio_codec, b_adapt",
+        ],
     ),
     ({"scenes": {"text_stroke": {"widht": 3}}}, ["scenes.text_stroke.widht", "did you mean 'width'?"]),
     ({"video": 5}, ["video: got 5", "an object"]),

@@ -71,8 +71,16 @@ BOUNDS: dict[str, Number | Whole] = {
     "video.gpu_memory_mb": Number(64, 1_000_000),
     "video.gop": Number(0, 30, above=True),
     "video.bf": Whole(0, 16),
+    "video.b_adapt": Whole(0, 2),
     "video.refs": Whole(1, 16),
     "video.lookahead": Whole(0, 250),
+    "video.qcomp": Number(0, 1),
+    "video.aq_strength": Number(0, 15),
+    "video.psy_rd": Number(0, 10),
+    "video.trellis": Whole(0, 2),
+    "video.me_range": Whole(4, 1024),
+    "video.subme": Whole(0, 11),
+    "video.scenecut": Whole(0, 100),
     "video.session_wait": Number(0, 3600),
     "video.default_duration": Number(0, 36_000, above=True),
     "video.zoompan_oversample": Whole(1, 8),
@@ -143,7 +151,10 @@ def taken(key: str, value: Any) -> bool:
 
 
 def test_every_number_of_the_schema_has_its_bounds_here() -> None:
-    assert set(numeric_keys(SCHEMA)) == BOUNDS.keys() | OF_THEIR_OWN
+    keys = set(numeric_keys(SCHEMA))
+    in_a_profile = {key for key in keys if key.startswith("video.profile.")}
+    assert keys - in_a_profile == BOUNDS.keys() | OF_THEIR_OWN
+    assert {key.replace("profile.video.", "") for key in in_a_profile} < keys
 
 
 @pytest.mark.parametrize("key", BOUNDS)
@@ -334,6 +345,9 @@ def test_every_default_is_the_one_that_is_documented(tmp_path: Path) -> None:
             path.write_text(f"{section}:\n  {name}:\n    {inner}: {text}\n", encoding="utf-8")
         else:
             path.write_text(f"{section}:\n  {name}: {text}\n", encoding="utf-8")
+        if key == "video.preset":  # it holds alone, without the default profile
+            assert load_config(path, environ=False) == Config().override("video", profile="none")
+            continue
         assert load_config(path, environ=False) == Config(), key
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.emulator import EmulatedDriver
@@ -16,7 +18,17 @@ from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.render.encoders.base import encoder_settings, load_encoder
 from video_pipeline.engine.render.encoders.choice import choose_encoding
-from video_pipeline.engine.render.encoders.options import OPTIONS, Amount, Apart, Row, Words
+from video_pipeline.engine.render.encoders.encode import encode_segment
+from video_pipeline.engine.render.encoders.options import (
+    OPTIONS,
+    Amount,
+    Apart,
+    Row,
+    Switch,
+    Words,
+    Written,
+    left_out_of_profile,
+)
 
 ENCODER_NAMES = tuple(member.name for member in ENCODERS.members)
 NVENC = tuple(name for name in ENCODER_NAMES if name.endswith("_nvenc"))
@@ -31,13 +43,17 @@ def options(encoder: str, **given: Any) -> dict[str, str]:
 
 
 def values(row: Row, encoder: str) -> Iterator[Any]:
-    """Yield the words of a row, or its bounds."""
+    """Yield the words of a row, its bounds, both positions of a switch, or an example of a text."""
     way = row.way(encoder)
     if isinstance(way, Words):
         yield from way.allowed(encoder)
     elif isinstance(way, Amount):
         yield way.least + 0.5 if way.above else int(way.least)
         yield int(way.most)
+    elif isinstance(way, Switch):
+        yield from (True, False)
+    elif isinstance(way, Written):
+        yield way.example
 
 
 def other_values(row: Row, encoder: str) -> Iterator[Any]:
@@ -46,9 +62,9 @@ def other_values(row: Row, encoder: str) -> Iterator[Any]:
     for other in ENCODER_NAMES:
         yield from (value for value in values(row, other) if isinstance(value, str) and value not in mine)
     way = row.way(encoder)
-    widest = {"bf": 16, "refs": 16, "lookahead": 250, "crf": 51}
-    if isinstance(way, Amount) and way.most < widest[row.key]:
-        yield widest[row.key]
+    widest = max((way.most for way in (row.x264, row.nvenc) if isinstance(way, Amount)), default=0)
+    if isinstance(way, Amount) and way.most < widest:
+        yield widest
     if isinstance(way, Amount) and way.above:
         yield 0
 
@@ -131,8 +147,79 @@ def test_multipass_is_refused_by_libx264_with_all_that_it_has() -> None:
         options("libx264", multipass="qres")
     assert str(caught.value) == (
         "video.multipass: got 'qres', which libx264 does not have; allowed with libx264: "
-        "preset, tune, crf, bitrate, max_bitrate, bufsize, gop, bf, refs, lookahead, aq"
+        "preset, tune, crf, bitrate, max_bitrate, bufsize, gop, bf, b_adapt, b_pyramid, refs, lookahead, mbtree, "
+        "qcomp, aq, aq_strength, psy, psy_rd, trellis, me, me_range, subme, partitions, dct8x8, mixed_refs, direct, "
+        "weightp, weightb, fast_pskip, scenecut, deblock, coder"
     )
+
+
+X264_WORDS: dict[str, tuple[Any, str]] = {
+    "b_adapt": (2, "b_adapt=2"),
+    "b_pyramid": ("strict", "b_pyramid=1"),
+    "refs": (2, "ref=2"),
+    "lookahead": (7, "rc_lookahead=7"),
+    "mbtree": (False, "mbtree=0"),
+    "qcomp": (0.75, "qcomp=0.75"),
+    "aq": ("autovariance", "aq=2:1.00"),
+    "aq_strength": (0.5, "aq=1:0.50"),
+    "psy": (False, "psy=0"),
+    "psy_rd": (0.5, "psy_rd=0.50:0.00"),
+    "trellis": (2, "trellis=2"),
+    "me": ("umh", "me=umh"),
+    "me_range": (12, "me_range=12"),
+    "subme": (4, "subme=4"),
+    "partitions": ("p8x8,i4x4", "analyse=0x3:0x11"),
+    "dct8x8": (False, "8x8dct=0"),
+    "mixed_refs": (False, "mixed_ref=0"),
+    "direct": ("temporal", "direct=2"),
+    "weightp": ("simple", "weightp=1"),
+    "weightb": (False, "weightb=0"),
+    "fast_pskip": (False, "fast_pskip=0"),
+    "scenecut": (11, "scenecut=11"),
+    "deblock": ("-1:-2", "deblock=1:-1:-2"),
+    "coder": ("cavlc", "cabac=0"),
+    "bf": (5, "bframes=5"),
+}
+"""A value of each key that is x264's own option and not the preset's, and what x264 writes of it into its output."""
+
+
+def x264_says(**given: Any) -> list[str]:
+    settings = encoder_settings(load_encoder("libx264"), video(preset="medium", crf=30, **given))
+    frames = (np.full((384, 320), 100, np.uint8) for _ in range(2))
+    segment = encode_segment(frames, settings)
+    found = re.search(rb"options: ([ -~]*)", segment)
+    assert found
+    return found[1].decode().split()
+
+
+def test_each_key_reaches_x264() -> None:
+    own = {row.key for row in OPTIONS if row.x264 and not isinstance(row.x264, Apart)}
+    assert X264_WORDS.keys() == own - {"preset", "tune", "crf"}
+    before = x264_says()
+    for key, (value, words) in X264_WORDS.items():
+        assert words not in before, key
+        assert words in x264_says(**{key: value}), key
+
+
+def test_a_key_of_a_profile_that_an_encoder_lacks_is_left_out_and_one_that_is_set_is_an_error() -> None:
+    mine = {
+        "name": "mine",
+        "video": {"preset": "slow", "trellis": 1, "lookahead": 60, "bf": 3, "aq": "autovariance"},
+    }
+    profiled = video(profile=mine)
+    assert left_out_of_profile(profiled, "libx264") == ()
+    assert options("libx264", profile=mine)["trellis"] == "1"
+    assert left_out_of_profile(profiled, "h264_nvenc") == ("lookahead", "aq", "trellis")
+    taken = options("h264_nvenc", profile=mine)
+    assert (taken["bf"], taken["preset"], taken["spatial-aq"]) == ("3", "p5", "1")
+    assert not taken.keys() & {"trellis", "rc-lookahead"}
+    for key, value in (("trellis", 1), ("lookahead", 60)):
+        with pytest.raises(ConfigError, match=f"video.{key}: got {value}"):
+            options("h264_nvenc", profile=mine, **{key: value})
+
+
+def test_a_lossless_tune_needs_no_rate_where_a_profile_has_one() -> None:
+    assert "cq" not in options("h264_nvenc", profile="archive", tune="lossless")
 
 
 def test_a_cap_and_its_buffer_hold_for_a_bit_rate_too() -> None:
@@ -204,7 +291,7 @@ def test_the_documentation_has_each_key_for_each_encoder() -> None:
             if isinstance(way, Amount):
                 assert f"{way.least:g}" in cell
                 assert f"{way.most:g}" in cell
-            elif isinstance(way, Apart):
+            elif isinstance(way, Apart | Switch | Written):
                 assert f"`{way.option}`" in cell
             elif way is not None:
                 words = list(way.options)
