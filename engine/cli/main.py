@@ -20,6 +20,7 @@ from video_pipeline.engine import __version__
 from video_pipeline.engine.cli import node_commands as jobs
 from video_pipeline.engine.cli.help_format import HelpFormatter
 from video_pipeline.engine.cli.options import add_story_options, configuration
+from video_pipeline.engine.cli.tune_command import add_tune_command, run_tune
 from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import (
     importing,
@@ -150,6 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="story files, configuration files, or the messages between clients and a node",
     )
     jobs.add_commands(commands)
+    add_tune_command(commands)
     return parser
 
 
@@ -362,6 +364,7 @@ COMMANDS = {
     "doctor": _doctor,
     "schema": _schema,
     **jobs.COMMANDS,
+    "tune": run_tune,
 }
 
 
@@ -370,6 +373,7 @@ INTERRUPTED = {
     "preview": "; the picture is complete or unchanged",
     "vacuum": "; some old jobs may have been deleted",
     "keys": "; the change may have been made: see `video-pipeline keys list`",
+    "tune": "; what was measured is stored: `video-pipeline tune resume`",
 }
 """What an interruption leaves, for commands that write something."""
 

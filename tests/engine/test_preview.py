@@ -163,12 +163,21 @@ def plan_of(story: Path, *options: str) -> dict[str, Any]:
 
 def test_options_override_the_proxy_which_overrides_the_file(story: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
-    config.write_text("video_pipeline: {video: {preset: slow, crf: 17, size: [180, 320]}}", encoding="utf-8")
+    config.write_text(
+        "video_pipeline: {video: {profile: archive, crf: 17, refs: 4, size: [180, 320]}}", encoding="utf-8"
+    )
     plain = plan_of(story, "--config", str(config))
     assert (plain["proxy"], plain["size"], plain["encoder"]["crf"]) == (False, [180, 320], "17")
     proxy = plan_of(story, "--config", str(config), "--proxy")
     assert (proxy["proxy"], proxy["size"], proxy["frames"]) == (True, [90, 160], plain["frames"])
     assert (proxy["encoder"]["preset"], proxy["encoder"]["crf"]) == ("ultrafast", "28")
+    assert (plain["encoder"]["refs"], "refs" in proxy["encoder"], proxy["profile"]) == ("4", False, None)
+    named = plan_of(story, "--config", str(config), "--proxy", "--profile", "archive")
+    assert (named["size"], named["encoder"]["preset"], named["profile"]["name"]) == (
+        [90, 160],
+        "slow",
+        "archive",
+    )
     named = plan_of(story, "--config", str(config), "--proxy", "--preset", "veryfast", "--bitrate", "900k")
     assert (named["encoder"]["preset"], named["encoder"]["b"]) == ("veryfast", "900k")
     assert "crf" not in named["encoder"]

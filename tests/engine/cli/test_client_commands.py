@@ -103,6 +103,40 @@ def test_a_story_is_submitted_watched_and_looked_at_in_words(
     assert "of 1 rendering" in out
 
 
+def test_a_job_has_the_profile_of_its_option_by_name_or_from_a_file_that_only_the_client_has(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    story = write(tmp_path / "tiny.json", tiny_story("profiled"))
+    config = tmp_path / "config.yaml"
+    config.write_text("video_pipeline: {video: {preset: slow, crf: 33, bf: 1, fps: 30}}")
+    mine = write(
+        tmp_path / "mine.yaml", {"name": "mine", "video": {"preset": "superfast", "bf": 0, "trellis": 1}}
+    )
+    jobs = []
+    for profile in ("draft", mine):
+        status, out, err = run("submit", story, "--config", config, "--profile", profile, "--json")
+        assert status == 0, err
+        jobs.append(objects(out)[0]["job_id"])
+    mine.unlink()
+    found = []
+    for job in jobs:
+        done = client.wait(job)
+        assert done.result
+        manifest = json.loads(Path(done.result["manifest_path"]).read_text(encoding="utf-8"))
+        assert manifest["fps"] == 30
+        found.append((manifest["encoder"]["profile"], manifest["encoder"]["options"]))
+    (draft, by_draft), (own, by_own) = found
+    assert (draft["name"], draft["changed"], by_draft["preset"]) == ("draft", [], "ultrafast")
+    assert (own["name"], own["changed"]) == ("mine", [])
+    assert (by_own["preset"], by_own["bf"], by_own["trellis"]) == ("superfast", "0", "1")
+    status, _, err = run("submit", story, "--profile", "fast")
+    assert status == 2
+    assert "video.profile: got 'fast'; allowed: draft, social, archive, guide, none" in err
+    status, _, err = run("submit", story, "--profile", mine)
+    assert status == 2
+    assert f"{mine}: cannot be read: No such file" in err
+
+
 def test_submit_watch_and_status_print_json(run: Command, client: NodeClient, tmp_path: Path) -> None:
     story = write(tmp_path / "tiny.json", tiny_story("in-json"))
     config = tmp_path / "config.yaml"

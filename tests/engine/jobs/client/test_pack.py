@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import samples
+from video_pipeline.engine.config.profiles import load_profile
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import InputError, StoryError
 from video_pipeline.engine.jobs.client.pack import pack_job
@@ -144,3 +145,22 @@ def test_a_client_imports_nothing_that_draws() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_profile_that_is_a_file_is_sent_as_what_it_holds(folder: Path) -> None:
+    mine = {"name": "mine", "video": {"preset": "fast", "crf": 19}}
+    (folder / "mine.yaml").write_text(json.dumps(mine), encoding="utf-8")
+    given: dict[str, Any]
+    for choice in ("mine.yaml", folder / "mine.yaml", load_profile("mine.yaml")):
+        for given in (
+            {"video": {"profile": choice, "gop": 1}},
+            {"video_pipeline": {"video": {"profile": choice, "gop": 1}}},
+        ):
+            _, settings, _ = pack_job(STORY, given)
+            sent = settings.get("video_pipeline", settings)
+            assert json.loads(json.dumps(sent)) == {"video": {"profile": mine, "gop": 1}}
+            assert given.get("video_pipeline", given)["video"]["profile"] == choice
+    for name in ("draft", "not-known-here", None, 5, {"name": "x"}):
+        assert pack_job(STORY, {"video": {"profile": name}})[1] == {"video": {"profile": name}}
+    with pytest.raises(InputError, match=r"^gone\.yaml: cannot be read: No such file"):
+        pack_job(STORY, {"video": {"profile": "gone.yaml"}})

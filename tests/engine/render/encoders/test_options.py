@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.emulator import EmulatedDriver
@@ -16,6 +18,7 @@ from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.render.encoders.base import encoder_settings, load_encoder
 from video_pipeline.engine.render.encoders.choice import choose_encoding
+from video_pipeline.engine.render.encoders.encode import encode_segment
 from video_pipeline.engine.render.encoders.options import (
     OPTIONS,
     Amount,
@@ -24,6 +27,7 @@ from video_pipeline.engine.render.encoders.options import (
     Switch,
     Words,
     Written,
+    left_out_of_profile,
 )
 
 ENCODER_NAMES = tuple(member.name for member in ENCODERS.members)
@@ -147,6 +151,75 @@ def test_multipass_is_refused_by_libx264_with_all_that_it_has() -> None:
         "qcomp, aq, aq_strength, psy, psy_rd, trellis, me, me_range, subme, partitions, dct8x8, mixed_refs, direct, "
         "weightp, weightb, fast_pskip, scenecut, deblock, coder"
     )
+
+
+X264_WORDS: dict[str, tuple[Any, str]] = {
+    "b_adapt": (2, "b_adapt=2"),
+    "b_pyramid": ("strict", "b_pyramid=1"),
+    "refs": (2, "ref=2"),
+    "lookahead": (7, "rc_lookahead=7"),
+    "mbtree": (False, "mbtree=0"),
+    "qcomp": (0.75, "qcomp=0.75"),
+    "aq": ("autovariance", "aq=2:1.00"),
+    "aq_strength": (0.5, "aq=1:0.50"),
+    "psy": (False, "psy=0"),
+    "psy_rd": (0.5, "psy_rd=0.50:0.00"),
+    "trellis": (2, "trellis=2"),
+    "me": ("umh", "me=umh"),
+    "me_range": (12, "me_range=12"),
+    "subme": (4, "subme=4"),
+    "partitions": ("p8x8,i4x4", "analyse=0x3:0x11"),
+    "dct8x8": (False, "8x8dct=0"),
+    "mixed_refs": (False, "mixed_ref=0"),
+    "direct": ("temporal", "direct=2"),
+    "weightp": ("simple", "weightp=1"),
+    "weightb": (False, "weightb=0"),
+    "fast_pskip": (False, "fast_pskip=0"),
+    "scenecut": (11, "scenecut=11"),
+    "deblock": ("-1:-2", "deblock=1:-1:-2"),
+    "coder": ("cavlc", "cabac=0"),
+    "bf": (5, "bframes=5"),
+}
+"""A value of each key that is x264's own option and not the preset's, and what x264 writes of it into its output."""
+
+
+def x264_says(**given: Any) -> list[str]:
+    settings = encoder_settings(load_encoder("libx264"), video(preset="medium", crf=30, **given))
+    frames = (np.full((384, 320), 100, np.uint8) for _ in range(2))
+    segment = encode_segment(frames, settings)
+    found = re.search(rb"options: ([ -~]*)", segment)
+    assert found
+    return found[1].decode().split()
+
+
+def test_each_key_reaches_x264() -> None:
+    own = {row.key for row in OPTIONS if row.x264 and not isinstance(row.x264, Apart)}
+    assert X264_WORDS.keys() == own - {"preset", "tune", "crf"}
+    before = x264_says()
+    for key, (value, words) in X264_WORDS.items():
+        assert words not in before, key
+        assert words in x264_says(**{key: value}), key
+
+
+def test_a_key_of_a_profile_that_an_encoder_lacks_is_left_out_and_one_that_is_set_is_an_error() -> None:
+    mine = {
+        "name": "mine",
+        "video": {"preset": "slow", "trellis": 1, "lookahead": 60, "bf": 3, "aq": "autovariance"},
+    }
+    profiled = video(profile=mine)
+    assert left_out_of_profile(profiled, "libx264") == ()
+    assert options("libx264", profile=mine)["trellis"] == "1"
+    assert left_out_of_profile(profiled, "h264_nvenc") == ("lookahead", "aq", "trellis")
+    taken = options("h264_nvenc", profile=mine)
+    assert (taken["bf"], taken["preset"], taken["spatial-aq"]) == ("3", "p5", "1")
+    assert not taken.keys() & {"trellis", "rc-lookahead"}
+    for key, value in (("trellis", 1), ("lookahead", 60)):
+        with pytest.raises(ConfigError, match=f"video.{key}: got {value}"):
+            options("h264_nvenc", profile=mine, **{key: value})
+
+
+def test_a_lossless_tune_needs_no_rate_where_a_profile_has_one() -> None:
+    assert "cq" not in options("h264_nvenc", profile="archive", tune="lossless")
 
 
 def test_a_cap_and_its_buffer_hold_for_a_bit_rate_too() -> None:
