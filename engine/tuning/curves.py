@@ -13,13 +13,11 @@ from typing import Final
 
 import numpy as np
 
+from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.tuning.records import Trial, Value
 from video_pipeline.engine.tuning.resampling import RESAMPLES, SEED, Interval, interval
 from video_pipeline.engine.tuning.samples import Floats, Samples
-
-RATE_KEYS: Final = ("crf", "bitrate", "quality")
-"""Keys of `video` of which one says how many bits a video takes."""
 
 MIN_POINTS: Final = 4
 """Points that each curve of a delta needs, as is the custom since Bjøntegaard (VCEG-M33, 2001)."""

@@ -22,7 +22,7 @@ from video_pipeline.engine.tuning.records import Run
 from video_pipeline.engine.tuning.search import Ended, OnProgress, Search, check_jobs
 from video_pipeline.engine.tuning.sources import Drawn, Sources, gather_clips, read_sources
 from video_pipeline.engine.tuning.space import Space, load_space
-from video_pipeline.engine.tuning.store import RunStore
+from video_pipeline.engine.tuning.store import RunStore, read_request, read_run
 
 
 def _nothing(*values: Any) -> None:
@@ -118,6 +118,20 @@ def resume_run(
         clips = gather_clips(sources, config=config, cache=cache, drawn=watching.drawn)
         _check_material(path, run.material, clips)
         return _search(store, clips, space, objective, ffmpeg, config, jobs or int(request["jobs"]), watching)
+
+
+def run_clips(path: Path, *, drawn: Drawn = _nothing) -> tuple[RawClip, ...]:
+    """Return the clips of a run, drawn if they are no longer cached; also while it is searched.
+
+    Raises InputError if the run's material has changed since, AssetError or RenderingError.
+    """
+    request = read_request(path)
+    config = _config_of(request)
+    clips = gather_clips(
+        read_sources(request["sources"]), config=config, cache=open_asset_cache(config), drawn=drawn
+    )
+    _check_material(path, read_run(path).run.material, clips)
+    return clips
 
 
 def _search(

@@ -106,8 +106,7 @@ class RunStore:
 
     def request(self) -> dict[str, Any]:
         """Return what the run was asked for."""
-        (text,) = self._database.execute("SELECT request FROM run").fetchone()
-        return cast(dict[str, Any], json.loads(text))
+        return _request(self._database)
 
     def run(self) -> Run:
         """Return the run's record."""
@@ -178,6 +177,17 @@ def read_run(path: Path) -> RunData:
             for number, settings, encoder, status, error, part in rows
         )
         return RunData(run=_run(database), trials=trials, measurements=_measurements(database, finished=True))
+
+
+def read_request(path: Path) -> dict[str, Any]:
+    """Return what a run was asked for, also while it is searched; raise InputError."""
+    with contextlib.closing(_opened(path)) as database:
+        return _request(database)
+
+
+def _request(database: sqlite3.Connection) -> dict[str, Any]:
+    (text,) = database.execute("SELECT request FROM run").fetchone()
+    return cast(dict[str, Any], json.loads(text))
 
 
 def _run(database: sqlite3.Connection) -> Run:
