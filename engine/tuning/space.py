@@ -13,7 +13,9 @@ from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.config.families import ENCODERS
+from video_pipeline.engine.config.profiles import profile_of, read_choice
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.render.encoders.options import OPTIONS
 from video_pipeline.engine.tuning.records import Value
@@ -22,6 +24,7 @@ SPACES: Final = Path(__file__).parent / "spaces"
 
 ENCODER: Final = "encoder"
 DEFAULT_ENCODER: Final = "libx264"
+PROFILE: Final = "profile"
 
 OWN_KEYS: Final[Mapping[str, tuple[float, float]]] = {
     "segment_seconds": (0.1, 60),
@@ -36,7 +39,7 @@ Settings = Mapping[str, Value]
 
 
 def space_keys() -> tuple[str, ...]:
-    """Return the keys that a space may have."""
+    """Return the keys that a space may search."""
     return (ENCODER, *(row.key for row in OPTIONS), *OWN_KEYS)
 
 
@@ -150,7 +153,18 @@ class Space:
 
 
 def _plain(settings: Settings) -> dict[str, Value]:
+    """Return settings with their encoder, without keys that are null, and with a profile's keys in its place."""
     given = {key: value for key, value in settings.items() if value is not None}
+    choice = given.pop(PROFILE, None)
+    profile = None if choice is None else profile_of(read_choice(choice))
+    if profile is not None:
+        rated = any(key in given for key in RATE_KEYS)
+        keys = {
+            key: value
+            for key, value in profile.keys().items()
+            if value is not None and not (rated and key in RATE_KEYS)
+        }
+        given = {**keys, **given}
     return {ENCODER: DEFAULT_ENCODER, **given}
 
 
@@ -201,11 +215,17 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
         if key in fixed:
             raise ConfigError(f"{place}: is in `fixed` too; give it once")
         parameters.append(_parameter(str(key), written, place, (*fixed, *(each.key for each in parameters))))
-    for number, settings in enumerate(({}, fixed, *always)):
-        place = f"{where}: fixed" if number == 1 else f"{where}: always[{number - 2}]"
+    named = [("fixed", fixed), *((f"always[{number}]", settings) for number, settings in enumerate(always))]
+    for place, settings in named:
         for key, value in settings.items():
-            _check_key(key, f"{place}.{key}")
-            _check_value(str(key), value, f"{place}.{key}")
+            _check_key(key, f"{where}: {place}.{key}", PROFILE)
+            _check_value(str(key), value, f"{where}: {place}.{key}")
+    whole = [*named[1:], *([("search", {**fixed, **search})] if search else [])]
+    for place, settings in whole:
+        if settings.get("preset") is None and settings.get(PROFILE) is None:
+            raise ConfigError(
+                f"{where}: {place}: preset is missing; each trial names its preset, or a profile"
+            )
     return Space(
         name=str(data.get("name", "unnamed")),
         parameters=tuple(parameters),
@@ -214,8 +234,8 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
     )
 
 
-def _check_key(key: Any, place: str) -> None:
-    known = space_keys()
+def _check_key(key: Any, place: str, *others: str) -> None:
+    known = (*space_keys(), *others)
     if key not in known:
         raise ConfigError(f"{place}: unknown key{closest(str(key), known)}; known keys: {', '.join(known)}")
 
