@@ -31,7 +31,7 @@ from video_pipeline.engine.render.segment_key import segment_key
 from video_pipeline.engine.story import Story
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline, Transition
-from video_pipeline.engine.timing import FrameRange, Seconds
+from video_pipeline.engine.timing import FrameRange, Seconds, frames_round
 from video_pipeline.engine.tuning.frame_rate import steady_rate
 from video_pipeline.engine.tuning.records import Part
 from video_pipeline.filters.graph import argv, open_input
@@ -268,7 +268,7 @@ def video_stretches(
         notes.append(f"colours converted from {footage.color.primaries}, {footage.color.transfer} to BT.709")
     if footage.interlaced or footage.first_field is not None:
         notes.append("deinterlaced")
-    whole = FrameRange(0, max(1, int(footage.duration * rate.fps)))
+    whole = FrameRange(0, max(1, frames_round(footage.duration, rate.fps)))
     timeline = Timeline(footage.width_px, footage.height_px, rate.fps, name, (Clip(name, whole, footage),))
     opened = load_compositor("ffmpeg").open(timeline, ffmpeg=find_ffmpeg(), config=config)
     return timeline_stretches(
