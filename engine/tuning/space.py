@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,14 +95,19 @@ class Space:
     always: tuple[Settings, ...] = ()
     fixed: Settings = field(default_factory=dict)
 
-    def grid(self) -> Iterator[dict[str, Value]]:
-        """Yield every combination once; raise ConfigError for a span without a step."""
+    def grid(self) -> tuple[dict[str, Value], ...]:
+        """Return every combination once; raise ConfigError for a span without a step, or if they are too many."""
         for parameter in self.parameters:
             if isinstance(parameter.values, Span) and parameter.values.step is None:
                 raise ConfigError(
                     f"space {self.name}: {parameter.key}: from and to without step; a grid needs `step`, or a list"
                 )
-        return self._combined({}, self.parameters)
+        found = tuple(itertools.islice(self._combined({}, self.parameters), MOST_GRID + 1))
+        if len(found) > MOST_GRID:
+            raise ConfigError(
+                f"space {self.name}: has more than {MOST_GRID} combinations; search it guided, or with fewer values"
+            )
+        return found if self.parameters else ()
 
     def _combined(self, chosen: dict[str, Value], rest: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
         if not rest:
