@@ -57,17 +57,16 @@ class RunStore:
         Raises InputError if the file exists or cannot be made.
         """
         check_free(path)
-        with private_file(path) as partial:
+        with private_file(path) as partial, contextlib.ExitStack() as stack:
             lock = _locked(partial, os.O_CREAT | os.O_EXCL)
-            try:
-                with cls(partial, lock)._transaction() as database:
-                    _write_run(database, run, request)
-                database.close()
-                partial.replace(path)
-                return cls(path, lock)
-            except BaseException:
-                os.close(lock)
-                raise
+            stack.callback(os.close, lock)
+            stack.callback(partial.with_name(f"{partial.name}-journal").unlink, missing_ok=True)
+            store = cls(partial, lock)
+            with contextlib.closing(store._database), store._transaction() as database:
+                _write_run(database, run, request)
+            partial.replace(path)
+            stack.pop_all()
+            return cls(path, lock)
 
     @classmethod
     def open(cls, path: Path) -> Self:
