@@ -73,7 +73,12 @@ def add_tune_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="seconds taken from each file (default 24), and of each clip of the corpus (default 4)",
     )
     search = run.add_argument_group("search")
-    search.add_argument("--space", metavar="NAME|FILE", default="x264", help="search space; default: x264")
+    search.add_argument(
+        "--space",
+        metavar="NAME|FILE",
+        default="presets",
+        help="search space: presets (default), x264, nvenc, or a YAML file",
+    )
     how = search.add_mutually_exclusive_group()
     how.add_argument(
         "--grid", dest="strategy", action="store_const", const="grid", help="every combination (default)"

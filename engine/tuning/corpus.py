@@ -31,10 +31,10 @@ OVERSIZE: Final = 1.5
 """Size of the pictures as a multiple of the frame's, so that zooms have detail to show."""
 
 DETAIL: Final = ((16, 7.0), (6, 5.0), (3, 3.5), (1, 2.0))
-"""Cell size in pixels and amplitude of the detail that makes a drawn picture compress as a photograph does: amplitudes
-fall with frequency, as in a photograph's spectrum."""
+"""Cell size in pixels of a picture 1620 px wide, and amplitude, of the detail that makes a drawn picture compress as a
+photograph does: amplitudes fall with frequency, as in a photograph's spectrum."""
 
-DARKNESS: Final = 0.22
+DARKNESS: Final = 0.25
 """Brightness of the dark pictures."""
 
 PICTURES: Final[Mapping[Part, tuple[tuple[str, str], ...]]] = {
@@ -155,7 +155,7 @@ def _text(part: CorpusPart) -> list[dict[str, Any]]:
 
 def _dark(part: CorpusPart) -> list[dict[str, Any]]:
     effect = {"type": "ken_burns", "zoom": [1.0, 1.0 + 0.05 * part.seconds]}
-    return [{"image": part.picture(2, brightness=DARKNESS), "effects": [effect, "fade_in", "fade_out"]}]
+    return [{"image": part.picture(0, brightness=DARKNESS), "effects": [effect, "fade_in", "fade_out"]}]
 
 
 def _filmed(how: FilmedWith) -> Callable[[CorpusPart], list[dict[str, Any]]]:
@@ -260,7 +260,8 @@ def _with_detail(picture: Image.Image, *, seed: int, brightness: float) -> Image
     random = np.random.default_rng(seed)
     width, height = picture.size
     detail: npt.NDArray[np.float32] = np.zeros((height, width), np.float32)
-    for cell_px, amplitude in DETAIL:
+    for cell, amplitude in DETAIL:
+        cell_px = max(1, round(cell * min(width, height) / 1620))
         coarse = random.normal(0, amplitude, (-(-height // cell_px), -(-width // cell_px))).astype(np.float32)
         fine = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
         detail += np.asarray(fine)

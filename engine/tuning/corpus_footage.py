@@ -19,7 +19,7 @@ FilmedWith = Literal["grain", "hand"]
 
 Pixels = npt.NDArray[np.uint8]
 
-GRAIN: Final = 14.0
+GRAIN: Final = 8.0
 NOISE: Final = 3.0
 """Standard deviation of film grain, and of a sensor's noise, in steps of 8 bits."""
 

@@ -50,7 +50,7 @@ def steady_rate(path: Path) -> SteadyRate:
 
 
 def rate_of(times: list[Fraction], *, named: Fraction | None = None) -> SteadyRate:
-    """Return the steady rate of frames that are shown at these times; `named` is that of a file of one frame."""
+    """Return the steady rate of frames that are shown at these times; `named` is what the file says, None if nothing."""
     if len(times) < 2 or times[-1] <= times[0]:
         return SteadyRate(named or Fraction(30))
     step = (times[-1] - times[0]) / (len(times) - 1)
@@ -60,4 +60,9 @@ def rate_of(times: list[Fraction], *, named: Fraction | None = None) -> SteadyRa
     if off > JITTER * step:
         note = f"variable frame rate, {float(rate):.2f} on average: made steady at {float(nearest):.6g}"
         return SteadyRate(nearest, (note,))
-    return SteadyRate(nearest if abs(nearest - rate) <= nearest * NEAR else rate.limit_denominator(1001))
+    meant = [
+        each
+        for each in (named, nearest)
+        if each and abs(each - rate) <= each * NEAR + off / step / len(times)
+    ]
+    return SteadyRate(meant[0] if meant else rate.limit_denominator(1001))

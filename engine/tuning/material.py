@@ -7,16 +7,17 @@ that they depend on.
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from video_pipeline.engine.assets.footage import probe_footage
+from video_pipeline.engine.assets.footage import Clipped, probe_footage
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import AssetError, ConfigError, InputError
+from video_pipeline.engine.errors import AssetError, ConfigError, InputError, SubprocessError
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.plan import plan_captions, plan_timeline
@@ -29,10 +30,11 @@ from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.segment_key import segment_key
 from video_pipeline.engine.story import Story
 from video_pipeline.engine.story.model import VideoSpec
-from video_pipeline.engine.timeline import Clip, Still, Timeline, Transition
-from video_pipeline.engine.timing import FrameRange, Seconds
+from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline, Transition
+from video_pipeline.engine.timing import FrameRange, Seconds, frames_round
 from video_pipeline.engine.tuning.frame_rate import steady_rate
 from video_pipeline.engine.tuning.records import Part
+from video_pipeline.filters.graph import argv, open_input
 
 KIND: Final = "tuning"
 """The folder of raw frames in the cache."""
@@ -233,33 +235,72 @@ def timeline_stretches(
 
 
 def video_stretches(
-    path: Path, *, name: str, part: Part, config: Config, seconds: float | None = None
+    path: Path,
+    *,
+    name: str,
+    part: Part,
+    config: Config,
+    cache: ContentCache,
+    seconds: float | None = None,
 ) -> tuple[Drawable, ...]:
     """Return stretches of a video file at its own size and frame rate.
 
     An odd row or column is cropped; HDR and other colours are converted to BT.709, a variable frame rate to a steady
-    one, both with a note. Raises InputError for a file that is no video or has a frame rate that the engine has not.
+    one, fields to frames, each with a note. Raises InputError for a file that is no video or has a frame rate that the
+    engine does not have.
     """
-    try:
-        footage = probe_footage(path, VideoSpec(path=str(path), sound=False)).footage
-    except AssetError as error:
-        raise InputError(f"material {error}") from error
-    rate = steady_rate(path)
-    notes = list(rate.notes)
+    source, notes = path, []
+    clipped = _probe(path)
+    width, height = clipped.footage.width_px, clipped.footage.height_px
+    if width % 2 or height % 2:
+        notes.append(f"cropped from {width}x{height} to {width & ~1}x{height & ~1}")
+        path = _cropped(path, clipped.footage, cache)
+        clipped = _probe(path)
+    footage, rate = clipped.footage, steady_rate(source)
+    notes += [*rate.notes, *([clipped.warning] if clipped.warning else [])]
     try:
         config = config.override("video", fps=rate.fps)
     except ConfigError as error:
         raise InputError(
-            f"material {path}: {float(rate.fps):g} frames a second; allowed: 24 to 60"
+            f"material {source}: {float(rate.fps):g} frames a second; allowed: 24 to 60"
         ) from error
-    width, height = max(2, footage.width_px & ~1), max(2, footage.height_px & ~1)
-    if (width, height) != (footage.width_px, footage.height_px):
-        notes.append(f"cropped from {footage.width_px}x{footage.height_px} to {width}x{height}")
     if footage.color is not None:
         notes.append(f"colours converted from {footage.color.primaries}, {footage.color.transfer} to BT.709")
-    frames = max(1, int(footage.duration * rate.fps))
-    timeline = Timeline(width, height, rate.fps, name, (Clip(name, FrameRange(0, frames), footage),))
+    if footage.interlaced or footage.first_field is not None:
+        notes.append("deinterlaced")
+    whole = FrameRange(0, max(1, frames_round(footage.duration, rate.fps)))
+    timeline = Timeline(footage.width_px, footage.height_px, rate.fps, name, (Clip(name, whole, footage),))
     opened = load_compositor("ffmpeg").open(timeline, ffmpeg=find_ffmpeg(), config=config)
     return timeline_stretches(
-        opened, name=name, part=part, source=path.name, seconds=seconds, notes=tuple(notes)
+        opened, name=name, part=part, source=source.name, seconds=seconds, notes=tuple(notes)
     )
+
+
+def _probe(path: Path) -> Clipped:
+    try:
+        return probe_footage(path, VideoSpec(path=str(path), sound=False))
+    except AssetError as error:
+        raise InputError(f"material {error}") from error
+
+
+def _cropped(path: Path, footage: Footage, cache: ContentCache) -> Path:
+    """Return a lossless copy of a video without its odd row and column; compositors would scale it instead."""
+    width, height = footage.width_px & ~1, footage.height_px & ~1
+
+    def make(target: Path) -> None:
+        stream = open_input(path, demuxer=footage.demuxer, stream_index=footage.stream_index)
+        even = stream.filter("crop", width, height, 0, 0, exact=1)
+        command = argv(find_ffmpeg().path, [even], str(target), vcodec="ffv1", fps_mode="passthrough")
+        done = subprocess.run(
+            [*command, "-y"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise SubprocessError(
+                f"material {path}: cannot be cropped",
+                argv=command,
+                returncode=done.returncode,
+                stderr=done.stderr,
+            )
+
+    parts = {"cropped": footage.sha256, "size": [width, height]}
+    return cache.get_or_make(f"{KIND}-footage", parts, ".mkv", make)[0]

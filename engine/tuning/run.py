@@ -22,7 +22,7 @@ from video_pipeline.engine.tuning.records import Run
 from video_pipeline.engine.tuning.search import Ended, OnProgress, Search, check_jobs
 from video_pipeline.engine.tuning.sources import Drawn, Sources, gather_clips, read_sources
 from video_pipeline.engine.tuning.space import Space, load_space
-from video_pipeline.engine.tuning.store import RunStore, read_request, read_run
+from video_pipeline.engine.tuning.store import RunStore, check_free, read_request, read_run
 
 
 def _nothing(*values: Any) -> None:
@@ -60,7 +60,7 @@ def start_run(
     check_objective(objective)
     check_jobs(jobs, space)
     if objective.strategy == "grid":
-        next(space.grid(), None)
+        space.grid()  # its errors come before anything is drawn
     _check_target(path)
     cache = open_asset_cache(config)
     ffmpeg = find_measuring_ffmpeg(objective.metrics, cache) if objective.metrics else None
@@ -160,10 +160,7 @@ def _search(
 
 
 def _check_target(path: Path) -> None:
-    if path.exists():
-        raise InputError(
-            f"run {path}: exists; name another file, or go on with it: video-pipeline tune resume {path}"
-        )
+    check_free(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.profiles import NO_PROFILE
 from video_pipeline.engine.errors import (
     CancelledError,
     ConfigError,
@@ -87,7 +88,10 @@ def encoder_settings_of(settings: Settings, clip: RawClip) -> EncoderSettings:
     keys: dict[str, Any] = {
         key: value for key, value in settings.items() if key != ENCODER and key not in OWN_KEYS
     }
-    keys |= {"codec": encoder.name, "size": (clip.width_px, clip.height_px), "fps": clip.fps}
+    if "preset" not in keys:
+        raise ConfigError("preset: is missing; each trial names its preset")
+    keys |= {"profile": NO_PROFILE, "codec": encoder.name}
+    keys |= {"size": (clip.width_px, clip.height_px), "fps": clip.fps}
     return encoder_settings(encoder, load_config({}, environ=False).override("video", **keys).video)
 
 

@@ -104,7 +104,7 @@ def _stretches_of(
     if content is not None:
         if "video" not in content.kinds:
             raise InputError(f"material {path}: is {content.name}; allowed: stories and videos")
-        return video_stretches(path, name=path.stem, part=part, config=config, seconds=seconds)
+        return video_stretches(path, name=path.stem, part=part, config=config, cache=cache, seconds=seconds)
     try:
         story = load_story(path)
         return story_stretches(

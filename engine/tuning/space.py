@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.config.families import ENCODERS
+from video_pipeline.engine.config.profiles import profile_of, read_choice
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.render.encoders.options import OPTIONS
 from video_pipeline.engine.tuning.records import Value
@@ -22,6 +25,7 @@ SPACES: Final = Path(__file__).parent / "spaces"
 
 ENCODER: Final = "encoder"
 DEFAULT_ENCODER: Final = "libx264"
+PROFILE: Final = "profile"
 
 OWN_KEYS: Final[Mapping[str, tuple[float, float]]] = {
     "segment_seconds": (0.1, 60),
@@ -36,7 +40,7 @@ Settings = Mapping[str, Value]
 
 
 def space_keys() -> tuple[str, ...]:
-    """Return the keys that a space may have."""
+    """Return the keys that a space may search."""
     return (ENCODER, *(row.key for row in OPTIONS), *OWN_KEYS)
 
 
@@ -91,14 +95,19 @@ class Space:
     always: tuple[Settings, ...] = ()
     fixed: Settings = field(default_factory=dict)
 
-    def grid(self) -> Iterator[dict[str, Value]]:
-        """Yield every combination once; raise ConfigError for a span without a step."""
+    def grid(self) -> tuple[dict[str, Value], ...]:
+        """Return every combination once; raise ConfigError for a span without a step, or if they are too many."""
         for parameter in self.parameters:
             if isinstance(parameter.values, Span) and parameter.values.step is None:
                 raise ConfigError(
                     f"space {self.name}: {parameter.key}: from and to without step; a grid needs `step`, or a list"
                 )
-        return self._combined({}, self.parameters)
+        found = tuple(itertools.islice(self._combined({}, self.parameters), MOST_GRID + 1))
+        if len(found) > MOST_GRID:
+            raise ConfigError(
+                f"space {self.name}: has more than {MOST_GRID} combinations; search it guided, or with fewer values"
+            )
+        return found if self.parameters else ()
 
     def _combined(self, chosen: dict[str, Value], rest: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
         if not rest:
@@ -150,7 +159,18 @@ class Space:
 
 
 def _plain(settings: Settings) -> dict[str, Value]:
+    """Return settings with their encoder, without keys that are null, and with a profile's keys in its place."""
     given = {key: value for key, value in settings.items() if value is not None}
+    choice = given.pop(PROFILE, None)
+    profile = None if choice is None else profile_of(read_choice(choice))
+    if profile is not None:
+        rated = any(key in given for key in RATE_KEYS)
+        keys = {
+            key: value
+            for key, value in profile.keys().items()
+            if value is not None and not (rated and key in RATE_KEYS)
+        }
+        given = {**keys, **given}
     return {ENCODER: DEFAULT_ENCODER, **given}
 
 
@@ -201,11 +221,17 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
         if key in fixed:
             raise ConfigError(f"{place}: is in `fixed` too; give it once")
         parameters.append(_parameter(str(key), written, place, (*fixed, *(each.key for each in parameters))))
-    for number, settings in enumerate(({}, fixed, *always)):
-        place = f"{where}: fixed" if number == 1 else f"{where}: always[{number - 2}]"
+    named = [("fixed", fixed), *((f"always[{number}]", settings) for number, settings in enumerate(always))]
+    for place, settings in named:
         for key, value in settings.items():
-            _check_key(key, f"{place}.{key}")
-            _check_value(str(key), value, f"{place}.{key}")
+            _check_key(key, f"{where}: {place}.{key}", PROFILE)
+            _check_value(str(key), value, f"{where}: {place}.{key}")
+    whole = [*named[1:], *([("search", {**fixed, **search})] if search else [])]
+    for place, settings in whole:
+        if settings.get("preset") is None and settings.get(PROFILE) is None:
+            raise ConfigError(
+                f"{where}: {place}: preset is missing; each trial names its preset, or a profile"
+            )
     return Space(
         name=str(data.get("name", "unnamed")),
         parameters=tuple(parameters),
@@ -214,8 +240,8 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
     )
 
 
-def _check_key(key: Any, place: str) -> None:
-    known = space_keys()
+def _check_key(key: Any, place: str, *others: str) -> None:
+    known = (*space_keys(), *others)
     if key not in known:
         raise ConfigError(f"{place}: unknown key{closest(str(key), known)}; known keys: {', '.join(known)}")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
+from video_pipeline.engine.common.files import private_file
 from video_pipeline.engine.errors import InputError, RenderingError
 from video_pipeline.engine.tuning.records import Measurement, Part, Run, RunData, Status, Trial, Value
 
@@ -51,26 +52,21 @@ class RunStore:
 
     @classmethod
     def create(cls, path: Path, run: Run, request: Mapping[str, Any]) -> Self:
-        """Create the file of a new run; `request` is what resume needs. Raises InputError if the file exists."""
-        lock = _locked(path, os.O_CREAT | os.O_EXCL)
-        try:
-            store = cls(path, lock)
-            with store._transaction() as database:
-                for statement in _SCHEMA:
-                    database.execute(statement)
-                plain = {
-                    key: _text(value) for key, value in asdict(run).items() if not isinstance(value, str)
-                }
-                row = {"id": run.id, "created": run.created, **plain, "request": _text(dict(request))}
-                names = ", ".join(row)
-                marks = ", ".join(f":{name}" for name in row)
-                database.execute(f"INSERT INTO run ({names}) VALUES ({marks})", row)
-                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                database.execute(f"PRAGMA user_version = {FORMAT}")
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return store
+        """Create the file of a new run, complete or not at all; `request` is what resume needs.
+
+        Raises InputError if the file exists or cannot be made.
+        """
+        check_free(path)
+        with private_file(path) as partial, contextlib.ExitStack() as stack:
+            lock = _locked(partial, os.O_CREAT | os.O_EXCL)
+            stack.callback(os.close, lock)
+            stack.callback(partial.with_name(f"{partial.name}-journal").unlink, missing_ok=True)
+            store = cls(partial, lock)
+            with contextlib.closing(store._database), store._transaction() as database:
+                _write_run(database, run, request)
+            partial.replace(path)
+            stack.pop_all()
+            return cls(path, lock)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -159,6 +155,25 @@ class RunStore:
             )
 
 
+def check_free(path: Path) -> None:
+    """Raise InputError if the file of a new run exists."""
+    if path.exists():
+        raise InputError(
+            f"run {path}: exists; name another file, or go on with it: video-pipeline tune resume {path}"
+        )
+
+
+def _write_run(database: sqlite3.Connection, run: Run, request: Mapping[str, Any]) -> None:
+    for statement in _SCHEMA:
+        database.execute(statement)
+    plain = {key: _text(value) for key, value in asdict(run).items() if not isinstance(value, str)}
+    row = {"id": run.id, "created": run.created, **plain, "request": _text(dict(request))}
+    names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+    database.execute(f"INSERT INTO run ({names}) VALUES ({marks})", row)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {FORMAT}")
+
+
 def read_run(path: Path) -> RunData:
     """Return a run with its finished trials and their measurements, while it is searched too; raise InputError."""
     with contextlib.closing(_opened(path)) as database:
@@ -226,10 +241,6 @@ def _locked(path: Path, flags: int) -> int:
     """Return a descriptor that holds the file's lock; raise InputError if another process holds it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o666)
-    except FileExistsError as error:
-        raise InputError(
-            f"run {path}: exists; name another file, or go on with it: video-pipeline tune resume {path}"
-        ) from error
     except OSError as error:
         raise InputError(f"run {path}: cannot be written: {error.strerror}") from error
     try:

@@ -84,17 +84,13 @@ def run_trial(
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)},
     )
-    assert process.stdin is not None
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(_as_text(task) + "\n")
-            process.stdin.flush()
-        out, err = _wait(process, seconds, stop or threading.Event())
-    except subprocess.TimeoutExpired:
-        raise _failed(task, f"took more than {seconds:g} s") from None
-    finally:
-        process.kill()
-        process.wait()
+    with process:
+        try:
+            out, err = _wait(process, _as_text(task), seconds, stop or threading.Event())
+        except subprocess.TimeoutExpired:
+            raise _failed(task, f"took more than {seconds:g} s") from None
+        finally:
+            process.kill()
     if process.returncode == 0:
         return _read_answer(out)
     if process.returncode < 0:
@@ -107,23 +103,31 @@ def _failed(task: TrialTask, what: str, log: Sequence[str] = ()) -> EncoderError
     return EncoderError(f"{task.settings.encoder}: {what}", log=log, options=task.settings.describe())
 
 
-def _wait(process: subprocess.Popen[str], seconds: float, stop: threading.Event) -> tuple[str, str]:
-    """Return what a process writes until it ends, with its standard input kept open; raise TimeoutExpired."""
+def _wait(
+    process: subprocess.Popen[str], text: str, seconds: float, stop: threading.Event
+) -> tuple[str, str]:
+    """Write a line to a process and return what it writes until it ends; raise TimeoutExpired or CancelledError.
+
+    Its standard input stays open until then.
+    """
     stdin, process.stdin = process.stdin, None  # communicate() would close it
+    assert stdin is not None
     deadline = time.monotonic() + seconds
     try:
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(text + "\n")
+            stdin.flush()
         while True:
             try:
-                return process.communicate(timeout=POLL_SECONDS)
+                return process.communicate(timeout=min(POLL_SECONDS, seconds))
             except subprocess.TimeoutExpired:
                 if stop.is_set():
                     raise CancelledError("the search was stopped") from None
                 if time.monotonic() > deadline:
                     raise
     finally:
-        if stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
 
 
 def _read_answer(text: str) -> Encoded:
