@@ -234,6 +234,13 @@ def _opened(path: Path) -> sqlite3.Connection:
     if mark != APPLICATION_ID or form != FORMAT:
         database.close()
         raise InputError(f"run {path}: is no file of a tuning run of this version")
+    try:
+        (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        state = str(error)
+    if state != "ok":
+        database.close()
+        raise InputError(f"run {path}: is damaged: {state.splitlines()[-1]}")
     return database
 
 
