@@ -6,7 +6,7 @@ the other. Nothing of the user's configuration is used but the size, the frame r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -176,9 +176,12 @@ CORPUS_CLIPS: Final = (
 
 
 def corpus_stretches(
-    part: Part, *, seconds: float, config: Config, cache: ContentCache
+    part: Part, *, seconds: float, config: Config, cache: ContentCache, names: Container[str] | None = None
 ) -> tuple[Drawable, ...]:
-    """Return the clips of a part of the corpus, each of about `seconds`, at the configured size and frame rate."""
+    """Return the clips of a part of the corpus, each of about `seconds`, at the configured size and frame rate.
+
+    `names` are those of the clips that are wanted; None: all.
+    """
     video = config.video
     own = load_config({}, environ=False).override(
         "video", size=video.canvas_px(), fps=video.fps, compositor=video.compositor
@@ -186,6 +189,9 @@ def corpus_stretches(
     sources = _sources(part, seconds, own, cache)
     drawn: list[Drawable] = []
     for clip in CORPUS_CLIPS:
+        name = clip.name if part == "training" else f"{clip.name}_held_out"
+        if names is not None and name not in names:
+            continue
         numbers = count(1)
         scenes = [
             {"scene_id": f"scene_{next(numbers)}", "narration": "", "effects": [], "duration": seconds}
@@ -193,7 +199,6 @@ def corpus_stretches(
             | scene
             for scene in clip.scenes(sources)
         ]
-        name = clip.name if part == "training" else f"{clip.name}_held_out"
         story = parse_story({"id": name, "title": clip.description, "scenes": _plain(scenes)})
         drawn += story_stretches(
             story,

@@ -76,8 +76,8 @@ def _draw(
         "video", size=(one["width_px"], one["height_px"]), fps=Fraction(one["fps"]), proxy=False
     )
     cache, digest = open_asset_cache(own), FileDigests()
-    stretches = corpus_stretches(part, seconds=_seconds(data, one), config=own, cache=cache)
-    return {each.name: each.draw(cache, digest) for each in stretches if each.name in clips}
+    stretches = corpus_stretches(part, seconds=_seconds(data, one), config=own, cache=cache, names=clips)
+    return {each.name: each.draw(cache, digest) for each in stretches}
 
 
 def _seconds(data: RunData, like: Mapping[str, Any]) -> float:
