@@ -16,7 +16,7 @@ from video_pipeline.engine.machine.cores import usable_cores
 from video_pipeline.engine.tuning import search as module
 from video_pipeline.engine.tuning.material import RawClip
 from video_pipeline.engine.tuning.metrics import METRICS, find_measuring_ffmpeg
-from video_pipeline.engine.tuning.objective import Objective, check_objective, front, reach
+from video_pipeline.engine.tuning.objective import Objective, check_objective, reach
 from video_pipeline.engine.tuning.records import Measurement, Run, RunData
 from video_pipeline.engine.tuning.search import Search, SearchProgress
 from video_pipeline.engine.tuning.space import Space, parse_space
@@ -256,11 +256,6 @@ def test_how_far_a_trial_comes_counts_medians_and_all_clips() -> None:
     found += [measured("b", 0, 0.8, 96)]
     cpu, size, vmaf = reach(("cpu", "size", "vmaf"), found)
     assert (cpu, size, vmaf) == pytest.approx((0.0, 0.0, -93))
-
-
-def test_the_front_has_what_nothing_is_better_than() -> None:
-    values = {1: (1.0, 3.0), 2: (2.0, 2.0), 3: (2.0, 3.0), 4: (3.0, 1.0), 5: (1.0, 3.0)}
-    assert front(values) == (1, 5, 2, 4)
 
 
 @pytest.mark.parametrize(
