@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from video_pipeline.engine.tuning.guided import Guide, Reached
+from video_pipeline.engine.tuning.guided import STARTUP_TRIALS, Guide, Reached
 from video_pipeline.engine.tuning.objective import Objective
 from video_pipeline.engine.tuning.space import Space, load_space, parse_space
 
@@ -111,3 +111,24 @@ def test_the_spaces_of_the_package_can_be_searched(name: str) -> None:
         guide.tell(settings, Reached((random.Random(1).random(), 1.0, 1.0)))
         for parameter in space.parameters:
             assert (parameter.key in settings) <= parameter.applies(settings)
+
+
+def test_what_keeps_to_the_limits_is_preferred() -> None:
+    space = _space()
+    aim = Objective(strategy="guided", trials=10, min_vmaf=97)
+
+    def asked(objective: Objective) -> list[float]:
+        guide = Guide(space, objective)
+        found: list[float] = []
+        for _ in range(8):
+            for settings in guide.ask(8):
+                values = _values(settings)
+                found.append(-values[2])
+                misses = (97 - found[-1],) if objective.min_vmaf else ()
+                guide.tell(settings, Reached(values, misses))
+        return found[STARTUP_TRIALS:]
+
+    def share(found: list[float]) -> float:
+        return sum(vmaf >= 97 for vmaf in found) / len(found)
+
+    assert share(asked(aim)) > share(asked(AIM)) + 0.1
