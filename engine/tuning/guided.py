@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from video_pipeline.engine.errors import UnavailableError
@@ -24,6 +25,21 @@ TRIES: Final = 200
 """Choices in a row that were tried before, after which nothing new is left to try."""
 
 
+MISSES: Final = "misses"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a trial came towards each goal, lower is better, and by how much it misses each limit."""
+
+    values: tuple[float, ...]
+    misses: tuple[float, ...] = ()
+
+
+def _misses_of(trial: optuna.trial.FrozenTrial) -> tuple[float, ...]:
+    return tuple(trial.user_attrs[MISSES])
+
+
 class Guide:
     """A chooser of settings, which is told what became of each. Raises UnavailableError without Optuna."""
 
@@ -36,6 +52,7 @@ class Guide:
             ) from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
+        limited = objective.min_vmaf is not None or objective.max_mbit_s is not None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(
@@ -44,10 +61,11 @@ class Guide:
                 group=True,
                 constant_liar=True,
                 seed=objective.seed,
+                constraints_func=_misses_of if limited else None,
             )
         self._study = optuna.create_study(directions=["minimize"] * len(objective.goals), sampler=sampler)
         self._asked: dict[str, list[optuna.trial.Trial]] = {}
-        self._known: dict[str, tuple[float, ...] | None] = {}
+        self._known: dict[str, Reached | None] = {}
 
     def ask(self, count: int) -> list[dict[str, Value]]:
         """Return up to `count` settings that were not tried yet; none if nothing new is found."""
@@ -89,7 +107,7 @@ class Guide:
             return trial.suggest_int(key, 0, len(values) - 1)
         return int(trial.suggest_categorical(key, list(places)))
 
-    def tell(self, settings: Settings, reached: tuple[float, ...] | None) -> None:
+    def tell(self, settings: Settings, reached: Reached | None) -> None:
         """Note how far settings came towards the goals; None if they failed."""
         key = json.dumps(dict(settings), sort_keys=True)
         self._known[key] = reached
@@ -111,13 +129,14 @@ class Guide:
                 suggested[parameter.key] = value if isinstance(values, Span) else values.index(value)
         return suggested
 
-    def _end(self, trial: optuna.trial.Trial, reached: tuple[float, ...] | None) -> None:
+    def _end(self, trial: optuna.trial.Trial, reached: Reached | None) -> None:
         from optuna.trial import TrialState
 
         if reached is None:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
-            self._study.tell(trial, list(reached))
+            trial.set_user_attr(MISSES, list(reached.misses))
+            self._study.tell(trial, list(reached.values))
 
 
 def _is_number(value: Value) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -19,6 +19,12 @@ GOALS: Final[tuple[Goal, ...]] = get_args(Goal)
 DEFAULT_GOALS: Final[tuple[Goal, ...]] = ("cpu", "size", "vmaf")
 
 HIGHER_IS_BETTER: Final = frozenset(["vmaf", "vmaf_p1", "xpsnr", "ssim", "psnr"])
+
+MARGINS: Final[Mapping[Goal, float]] = {
+    **{"cpu": 0.15, "wall": 0.15, "size": 0.03},
+    **{"vmaf": 0.3, "vmaf_p1": 0.6, "xpsnr": 0.2, "psnr": 0.2, "ssim": 0.002},
+}
+"""By how much a trial must be behind another in every goal to be given up; logarithms for times and sizes."""
 
 _FIELDS: Final[Mapping[str, tuple[str, Metric]]] = {
     "vmaf": ("vmaf", "vmaf"),
@@ -123,14 +129,16 @@ def reach(goals: Iterable[Goal], measured: Iterable[Measurement]) -> tuple[float
     return tuple(value(goal) for goal in goals)
 
 
-def front(values: Mapping[int, tuple[float, ...]]) -> tuple[int, ...]:
-    """Return the numbers of the trials that no other is better than or equal to in all goals, best in the first first."""
-    best = [
-        number
-        for number, own in values.items()
-        if not any(
-            other != own and all(theirs <= mine for theirs, mine in zip(other, own, strict=True))
-            for other in values.values()
-        )
-    ]
-    return tuple(sorted(best, key=lambda number: (values[number], number)))
+def is_hopeless(goals: Sequence[Goal], own: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether a trial is clearly behind another in every goal, by what each has reached on the same clips."""
+    return all(mine >= theirs + MARGINS[goal] for goal, mine, theirs in zip(goals, own, other, strict=True))
+
+
+def misses(objective: Objective, measured: Sequence[Measurement]) -> tuple[float, ...]:
+    """Return by how much a trial misses the least VMAF and the most Mbit/s; 0 or less if it keeps to it."""
+    found: list[float] = []
+    if objective.min_vmaf is not None:
+        found.append(objective.min_vmaf + reach(("vmaf",), measured)[0])
+    if objective.max_mbit_s is not None:
+        found.append(reach(("size",), measured)[0] - math.log(objective.max_mbit_s))
+    return tuple(found)

@@ -18,6 +18,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.profiles import NO_PROFILE
@@ -34,11 +36,12 @@ from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.compositors.native import MAX_SEGMENT_SECONDS
 from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
 from video_pipeline.engine.render.encoders.choice import choose_encoding
-from video_pipeline.engine.tuning.guided import Guide
+from video_pipeline.engine.tuning.fronts import pareto_front
+from video_pipeline.engine.tuning.guided import Guide, Reached
 from video_pipeline.engine.tuning.material import RawClip
 from video_pipeline.engine.tuning.metrics import Quality, measure_quality
-from video_pipeline.engine.tuning.objective import Objective, front, reach
-from video_pipeline.engine.tuning.records import Measurement, Part, Value
+from video_pipeline.engine.tuning.objective import Objective, is_hopeless, misses, reach
+from video_pipeline.engine.tuning.records import Measurement, Part, Status, Value
 from video_pipeline.engine.tuning.space import ENCODER, OWN_KEYS, Settings, Space
 from video_pipeline.engine.tuning.store import RunStore
 from video_pipeline.engine.tuning.trial import Encoded, TrialTask, run_trial
@@ -136,6 +139,7 @@ class Search:
         self._planned: dict[Part, int] = {}
         self._done_before = len(self._measured)
         self._unavailable: dict[str, str] = {}
+        self._always: set[int] = set()
 
     def run(self) -> Ended:
         """Search until every trial is done or the time is up; return which.
@@ -193,11 +197,11 @@ class Search:
 
     def _guided(self) -> None:
         """Measure what is always tried, then what the guide asks for, until there is enough or nothing new."""
-        always = self._add("training", self._space.always_complete())
+        self._always = set(self._add("training", self._space.always_complete()))
         before = [number for number, (part, _, _) in self._trials.items() if part == "training"]
         self._measure("training", before)
         guide = Guide(self._space, self._objective)
-        searched = [number for number in before if number not in always]
+        searched = [number for number in before if number not in self._always]
         for number in searched:
             guide.tell(self._trials[number][1], self._reached(number))
         most = self._objective.trials
@@ -212,23 +216,67 @@ class Search:
             for number in numbers:
                 guide.tell(self._trials[number][1], self._reached(number))
 
-    def _reached(self, number: int) -> tuple[float, ...] | None:
-        """Return how far a trial comes towards the goals; None if it failed."""
-        part, _, status = self._trials[number]
-        if status != "done":
+    def _first_measured(self, number: int) -> dict[str, Measurement]:
+        """Return a trial's first measurement of each clip."""
+        return {
+            name: each
+            for (trial, name, repeat), each in self._measured.items()
+            if trial == number and repeat == 0
+        }
+
+    def _reached(self, number: int) -> Reached | None:
+        """Return how far a trial comes; None if it failed. One that was given up comes as far as is likely."""
+        status = self._trials[number][2]
+        measured = [each for each in self._measured.values() if each.trial == number]
+        if status == "done":
+            return Reached(reach(self._objective.goals, measured), misses(self._objective, measured))
+        better = self._clearly_better(number) if status == "pruned" else None
+        if better is None:
             return None
-        names = set(self._names(part))
-        measured = [each for each in self._measured.values() if each.trial == number and each.clip in names]
-        return reach(self._objective.goals, measured)
+        own, goals = self._first_measured(number), self._objective.goals
+        theirs = self._first_measured(better)
+        behind = [
+            mine - other
+            for mine, other in zip(
+                reach(goals, own.values()), reach(goals, [theirs[name] for name in own]), strict=True
+            )
+        ]
+        whole = reach(goals, theirs.values())
+        values = tuple(value + more for value, more in zip(whole, behind, strict=True))
+        return Reached(values, misses(self._objective, list(own.values())))
+
+    def _clearly_better(self, number: int) -> int | None:
+        """Return a finished trial that is clearly better in every goal on the clips that a trial has so far."""
+        own, goals = self._first_measured(number), self._objective.goals
+        reached = reach(goals, own.values())
+        for other, (part, _, status) in self._trials.items():
+            if part == "training" and status == "done" and other != number:
+                theirs = self._first_measured(other)
+                if is_hopeless(goals, reached, reach(goals, [theirs[name] for name in own])):
+                    return other
+        return None
+
+    def _give_up(self, number: int) -> None:
+        """End a trial of a guided search that is clearly behind another one."""
+        names = self._names("training")
+        measured = len(self._first_measured(number))
+        searched = self._objective.strategy == "guided" and number not in self._always
+        if searched and max(2, len(names) // 3) <= measured < len(names):
+            better = self._clearly_better(number)
+            if better is not None:
+                what = f"trial {better} is better in {', '.join(self._objective.goals)} on {measured} clips"
+                self._end(number, "pruned", what)
 
     def _worth_checking(self) -> list[dict[str, Value]]:
         """Return the settings to check on the held-out clips: the front of the training clips, and what is always tried."""
-        values = {
-            number: reached
-            for number, (part, _, _) in self._trials.items()
-            if part == "training" and (reached := self._reached(number)) is not None
+        reached = {
+            number: found.values
+            for number, (part, _, status) in self._trials.items()
+            if part == "training" and status == "done" and (found := self._reached(number))
         }
-        return [*self._space.always_complete(), *(self._trials[number][1] for number in front(values))]
+        numbers = list(reached)
+        best = pareto_front(np.array(list(reached.values()))) if reached else ()
+        return [*self._space.always_complete(), *(self._trials[numbers[place]][1] for place in best)]
 
     def _add(self, part: Part, wanted: Iterable[Settings]) -> list[int]:
         """Store the trials that are not yet there; return the numbers of all, each once."""
@@ -264,7 +312,7 @@ class Search:
         step = 1 if self._jobs == 1 else self._jobs * AT_ONCE
         for at in range(0, len(jobs), step):
             self._check_time()
-            group = [job for job in jobs[at : at + step] if self._trials[job.trial][2] != "failed"]
+            group = [job for job in jobs[at : at + step] if self._trials[job.trial][2] in (None, "done")]
             for job, encoded in zip(group, self._encode_group(group), strict=True):
                 self._finish(job, encoded)
         self._report()
@@ -370,9 +418,11 @@ class Search:
         self._measured[job.trial, job.clip, job.repeat] = measured
         if job.repeat == 0 and all((job.trial, name, 0) in self._measured for name in self._names(part)):
             self._end(job.trial, "done")
+        elif job.repeat == 0 and part == "training":
+            self._give_up(job.trial)
         self._report()
 
-    def _end(self, number: int, status: Literal["done", "failed"], error: str | None = None) -> None:
+    def _end(self, number: int, status: Status, error: str | None = None) -> None:
         part, settings, before = self._trials[number]
         if before is None:
             self._store.end_trial(number, status, error)
@@ -381,11 +431,9 @@ class Search:
     def _report(self) -> None:
         if self._progress is None:
             return
-        failed = {number for number, (_, _, status) in self._trials.items() if status == "failed"}
-        done = len([key for key in self._measured if key[0] not in failed])
-        without = sum(
-            len(self._names(self._trials[number][0])) * self._objective.repeats for number in failed
-        )
+        ended = {number for number, (_, _, status) in self._trials.items() if status in ("failed", "pruned")}
+        done = len([key for key in self._measured if key[0] not in ended])
+        without = sum(len(self._names(self._trials[number][0])) * self._objective.repeats for number in ended)
         total = max(done, sum(self._planned.values()) - without)
         made = len(self._measured) - self._done_before
         left = (total - done) * (time.monotonic() - self._begun) / made if made else None

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import COMMAND, run
+from tests.support.emulator import EmulatedDriver
 from tests.support.tuning import video_file
 from video_pipeline.engine.tuning.records import RunData
 from video_pipeline.engine.tuning.store import read_run
@@ -178,3 +179,21 @@ def test_a_run_is_not_written_over(tmp_path: Path, material: Path) -> None:
     )
     assert path.read_text() == "mine"
     assert run("tune", "show", path).returncode == 2
+
+
+def test_nvenc_is_searched_and_a_lost_gpu_blames_no_trial(tmp_path: Path, driver: EmulatedDriver) -> None:
+    material = video_file(tmp_path / "clip.mkv", size="160x96")
+    path, space = tmp_path / "run.sqlite", tmp_path / "space.yaml"
+    space.write_text("fixed: {encoder: h264_nvenc, crf: 25}\nsearch: {preset: [p1, p4], bf: [0, 2]}\n")
+    speed = ("--metrics", "none", "--goals", "wall,size", "--repeats", "1")
+    command = [*COMMAND, "tune", "run", material, "--space", space, *speed, "-o", path]
+    lost = driver.run(*command, lost="0:8")
+    assert lost.returncode == 1
+    assert "h264_nvenc" in lost.stderr
+    assert read_run(path).trials == ()
+    (tmp_path / "repaired").mkdir()
+    again = EmulatedDriver(driver.libraries, tmp_path / "repaired").run(*COMMAND, "tune", "resume", path)
+    assert again.returncode == 0, again.stderr
+    data = read_run(path)
+    assert [(each.encoder, each.status) for each in data.trials] == [("h264_nvenc", "done")] * 4
+    assert all(each.bytes > 0 and each.vmaf is None for each in data.measurements)

@@ -16,7 +16,7 @@ from video_pipeline.engine.machine.cores import usable_cores
 from video_pipeline.engine.tuning import search as module
 from video_pipeline.engine.tuning.material import RawClip
 from video_pipeline.engine.tuning.metrics import METRICS, find_measuring_ffmpeg
-from video_pipeline.engine.tuning.objective import Objective, check_objective, front, reach
+from video_pipeline.engine.tuning.objective import Objective, check_objective, reach
 from video_pipeline.engine.tuning.records import Measurement, Run, RunData
 from video_pipeline.engine.tuning.search import Search, SearchProgress
 from video_pipeline.engine.tuning.space import Space, parse_space
@@ -236,6 +236,48 @@ def test_segments_threads_and_workers_are_those_of_the_settings(
     assert not {"segment_seconds", "threads", "workers"} & set(task.settings.options)
 
 
+def test_a_guided_search_tries_what_it_asks_for_and_goes_on_after_an_end(
+    tmp_path: Path, clips: tuple[RawClip, ...], quick: list[TrialTask]
+) -> None:
+    data = {
+        "search": {"preset": ["ultrafast"], "crf": list(range(10, 50))},
+        "always": [{"preset": "medium", "crf": 23}],
+    }
+    aim: dict[str, Any] = {"strategy": "guided", "goals": ("cpu", "size")}
+    _, first = _search(tmp_path, clips, _space(data), trials=10, **aim)
+    training = [each for each in first.trials if each.part == "training"]
+    assert len(training) == 11
+    assert training[0].settings["preset"] == "medium"
+    assert len({str(each.settings) for each in training}) == 11
+    _, second = _search(tmp_path, clips, _space(data), trials=14, **aim)
+    assert first.trials == second.trials[: len(first.trials)]
+    searched = [str(each.settings) for each in second.trials if each.part == "training"]
+    assert len(searched) == len(set(searched)) == 15
+
+
+def test_a_trial_that_is_clearly_behind_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = tuple(raw_clip(tmp_path, f"clip{number}") for number in range(6))
+
+    def run(task: TrialTask, **options: Any) -> Encoded:
+        # Every preset but the first one takes twice as long and gives twice the size.
+        factor = 1 if task.settings.options["preset"] == "ultrafast" else 2
+        return Encoded(cpu_s=0.1 * factor, wall_s=0.1, peak_mb=50, bytes=1000 * factor)
+
+    monkeypatch.setattr(module, "run_trial", run)
+    presets = ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+    data = {"search": {"preset": presets}, "always": [{"preset": "placebo"}]}
+    aim: dict[str, Any] = {"strategy": "guided", "trials": 9, "goals": ("cpu", "size")}
+    _, found = _search(tmp_path, clips, _space(data), **aim)
+    status = {each.settings["preset"]: each.status for each in found.trials}
+    assert status["ultrafast"] == status["placebo"] == "done"
+    assert list(status.values()).count("pruned") >= 1
+    for each in found.trials:
+        count = len([one for one in found.measurements if one.trial == each.number])
+        assert count == (2 if each.status == "pruned" else 6)
+        if each.status == "pruned":
+            assert "is better in cpu, size on 2 clips" in str(each.error)
+
+
 def test_how_far_a_trial_comes_counts_medians_and_all_clips() -> None:
     def measured(clip: str, repeat: int, cpu_s: float, vmaf: float) -> Measurement:
         return Measurement(
@@ -256,11 +298,6 @@ def test_how_far_a_trial_comes_counts_medians_and_all_clips() -> None:
     found += [measured("b", 0, 0.8, 96)]
     cpu, size, vmaf = reach(("cpu", "size", "vmaf"), found)
     assert (cpu, size, vmaf) == pytest.approx((0.0, 0.0, -93))
-
-
-def test_the_front_has_what_nothing_is_better_than() -> None:
-    values = {1: (1.0, 3.0), 2: (2.0, 2.0), 3: (2.0, 3.0), 4: (3.0, 1.0), 5: (1.0, 3.0)}
-    assert front(values) == (1, 5, 2, 4)
 
 
 @pytest.mark.parametrize(
