@@ -13,7 +13,7 @@ Layers = tuple[tuple[str, ...], ...]
 
 LAYERS: Layers = (
     ("cli", "api"),
-    ("jobs",),
+    ("jobs", "tuning"),
     ("pipeline", "preview", "storage"),
     ("outputs",),
     ("plan",),

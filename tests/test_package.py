@@ -140,8 +140,11 @@ def test_the_wheel_brings_one_name_and_every_module_under_it(wheel: Path) -> Non
         for path in (ROOT / "native").glob(pattern)
         if path.name != "plan.h"
     }
-    assert kernels <= inside
-    extension = [str(file).partition(".")[0] for file in inside - modules - top - kernels]
+    data = {
+        PurePosixPath("video_pipeline", path.relative_to(ROOT)) for path in (ROOT / "engine").rglob("*.yaml")
+    }
+    assert kernels | data <= inside
+    extension = [str(file).partition(".")[0] for file in inside - modules - top - kernels - data]
     assert extension == (["video_pipeline/native/_core"] if native.available() else [])
 
 

@@ -54,6 +54,7 @@ COMMANDS: Final = {
     "stats": ("client_parsers", "show a node's slots and queue"),
     "vacuum": ("node_commands", "delete a node's old jobs and free their space"),
     "keys": ("keys_command", "make, list and revoke the keys of a node's clients"),
+    "tune": ("tune_command", "search the encoder settings that suit your material and machine"),
 }
 """Every command: the module of `engine.cli` whose `COMMANDS` has it, and its line in `--help`. Only the module of the
 command that runs is imported."""
@@ -86,6 +87,7 @@ INTERRUPTED = {
     "preview": "; the picture is complete or unchanged",
     "vacuum": "; some old jobs may have been deleted",
     "keys": "; the change may have been made: see `video-pipeline keys list`",
+    "tune": "; what was measured is stored: `video-pipeline tune resume`",
 }
 """What an interruption leaves, for commands that write something."""
 

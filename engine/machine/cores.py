@@ -16,12 +16,19 @@ def limit_cores(count: int) -> None:
     _most_cores = count
 
 
+def usable_cores() -> tuple[int, ...]:
+    """Return the numbers of the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
 def cpu_count(*, limited: bool = True) -> int:
     """Return the number of processors that this process may use (affinity, cgroup quota and limit counted).
 
     Without `limited`, return those that it shares with other rendering processes.
     """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = len(usable_cores())
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         if quota != "max":

@@ -1,0 +1,1 @@
+"""The tuning of encoder settings: material, search, measurements and what they say."""

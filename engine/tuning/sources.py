@@ -1,0 +1,146 @@
+"""Where the clips of a run come from: files that the user names, and the corpus that the engine draws."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from video_pipeline.engine.assets.formats import HEAD_BYTES, sniff
+from video_pipeline.engine.common.cache import ContentCache, FileDigests
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import InputError, RenderingError, StoryError
+from video_pipeline.engine.story import load_story
+from video_pipeline.engine.tuning.corpus import corpus_stretches
+from video_pipeline.engine.tuning.material import Drawable, RawClip, story_stretches, video_stretches
+from video_pipeline.engine.tuning.records import Part
+
+SECONDS: float = 24.0
+"""Length of the clips that are taken from a file, together."""
+
+CORPUS_SECONDS: float = 4.0
+"""Length of a clip of the corpus."""
+
+CORPUS = "corpus"
+"""The corpus instead of a file's name."""
+
+Drawn = Callable[[int, int], None]
+"""Is called with the number of clips that are drawn, and of all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What the clips of a run are made from: files (stories and videos) or CORPUS, for each part.
+
+    `seconds` is the length of what is taken from each file, or of a clip of the corpus; None: SECONDS, CORPUS_SECONDS.
+    """
+
+    training: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+    seconds: float | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the sources as plain values; files by their full paths, so that a run can be resumed anywhere."""
+
+        def full(names: Iterable[str]) -> list[str]:
+            return [name if name == CORPUS else str(Path(name).absolute()) for name in names]
+
+        return {
+            "training": full(self.training),
+            "held_out": full(self.held_out),
+            "seconds": self.seconds,
+        }
+
+
+def read_sources(data: Mapping[str, Any]) -> Sources:
+    """Return sources from what `describe` returned."""
+    return Sources(
+        training=tuple(data["training"]), held_out=tuple(data["held_out"]), seconds=data["seconds"]
+    )
+
+
+def gather_clips(
+    sources: Sources, *, config: Config, cache: ContentCache, drawn: Drawn = lambda done, total: None
+) -> tuple[RawClip, ...]:
+    """Return the clips of a run, drawn if they are not cached.
+
+    Raises InputError for a file that is neither a story nor a video, or if the cache or its disk is too small, and
+    AssetError or RenderingError if a clip cannot be drawn.
+    """
+    if not sources.training:
+        raise InputError(f"material: got none; allowed: stories, videos, {CORPUS}")
+    stretches: list[Drawable] = []
+    parts: tuple[tuple[Part, tuple[str, ...]], ...] = (
+        ("training", sources.training),
+        ("held_out", sources.held_out),
+    )
+    for part, names in parts:
+        for name in names:
+            stretches += _stretches_of(name, part, sources.seconds, config, cache)
+    _check_room(stretches, config, cache)
+    digest = FileDigests()
+    clips: list[RawClip] = []
+    for stretch in _with_own_names(stretches):
+        drawn(len(clips), len(stretches))
+        clips.append(stretch.draw(cache, digest))
+    drawn(len(clips), len(stretches))
+    return tuple(clips)
+
+
+def _stretches_of(
+    name: str, part: Part, seconds: float | None, config: Config, cache: ContentCache
+) -> tuple[Drawable, ...]:
+    if name == CORPUS:
+        return corpus_stretches(part, seconds=seconds or CORPUS_SECONDS, config=config, cache=cache)
+    path, seconds = Path(name), seconds or SECONDS
+    try:
+        with path.open("rb") as file:
+            content = sniff(file.read(HEAD_BYTES))
+    except OSError as error:
+        raise InputError(f"material {path}: cannot be read: {error.strerror}") from error
+    if content is not None:
+        if "video" not in content.kinds:
+            raise InputError(f"material {path}: is {content.name}; allowed: stories and videos")
+        return video_stretches(path, name=path.stem, part=part, config=config, cache=cache, seconds=seconds)
+    try:
+        story = load_story(path)
+        return story_stretches(
+            story,
+            name=path.stem,
+            part=part,
+            source=path.name,
+            config=config,
+            base=path.parent,
+            cache=cache,
+            seconds=seconds,
+        )
+    except StoryError as error:
+        raise InputError(f"material {error}") from error
+
+
+def _with_own_names(stretches: Sequence[Drawable]) -> Iterable[Drawable]:
+    """Yield the stretches with a number behind a name that an earlier one has."""
+    seen: Counter[str] = Counter()
+    for stretch in stretches:
+        seen[stretch.name] += 1
+        count = seen[stretch.name]
+        yield stretch if count == 1 else replace(stretch, name=f"{stretch.name}-{count}")
+
+
+def _check_room(stretches: Sequence[Drawable], config: Config, cache: ContentCache) -> None:
+    """Raise InputError or RenderingError if the frames that are not yet drawn do not fit into the cache."""
+    size = sum(stretch.size for stretch in stretches)
+    if size > cache.max_bytes:
+        raise InputError(
+            f"material: its frames take {size / 1e9:.1f} GB; storage.max_storage_gb: got {cache.max_bytes / 1e9:g}: "
+            "raise it, or take less material (--seconds, --size)"
+        )
+    missing = sum(stretch.size for stretch in stretches if not stretch.cached(cache))
+    free = shutil.disk_usage(cache.folder).free
+    if missing > free:
+        raise RenderingError(
+            f"{cache.folder}: has {free / 1e9:.1f} GB free; the frames of the material take {missing / 1e9:.1f} GB more"
+        )

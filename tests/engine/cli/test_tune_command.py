@@ -1,0 +1,199 @@
+"""`video-pipeline tune` as a user runs it: a small search, killed and resumed, shown, and wrong usage."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import COMMAND, run
+from tests.support.emulator import EmulatedDriver
+from tests.support.tuning import video_file
+from video_pipeline.engine.tuning.records import RunData
+from video_pipeline.engine.tuning.store import read_run
+
+SPACE = "search: {preset: [ultrafast, superfast], crf: [20, 30]}\nalways: [{preset: medium, crf: 25}]\n"
+QUICK = ("--metrics", "psnr", "--goals", "cpu,size,psnr", "--repeats", "2")
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> Path:
+    (tmp_path / "space.yaml").write_text(SPACE)
+    return video_file(tmp_path / "clip.mkv")
+
+
+def _tried(data: RunData) -> list[tuple[Any, ...]]:
+    return [
+        (each.number, each.part, tuple(sorted(each.settings.items())), each.status) for each in data.trials
+    ]
+
+
+def test_a_run_that_was_killed_has_the_same_trials_when_it_is_resumed(tmp_path: Path, material: Path) -> None:
+    space = ("--space", tmp_path / "space.yaml")
+    whole, killed = tmp_path / "whole.sqlite", tmp_path / "killed.sqlite"
+    done = run("tune", "run", material, *space, *QUICK, "-o", whole, "-q")
+    assert done.returncode == 0, done.stderr
+    command = [*COMMAND, "tune", "run", material, *space, *QUICK, "-o", killed, "-q"]
+    process = subprocess.Popen(list(map(str, command)), start_new_session=True)
+    deadline = time.monotonic() + 60
+    while _count(killed) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = _stored(killed)
+    assert 3 <= len(before) < 10
+    resumed = run("tune", "resume", killed)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "killed.sqlite: 5 trials" in resumed.stdout
+    ours, theirs = read_run(killed), read_run(whole)
+    assert _tried(ours) == _tried(theirs)
+    assert [(each.trial, each.clip, each.repeat, each.bytes, each.psnr_y) for each in ours.measurements] == [
+        (each.trial, each.clip, each.repeat, each.bytes, each.psnr_y) for each in theirs.measurements
+    ]
+    assert before <= _stored(killed)
+
+
+def _stored(path: Path) -> set[tuple[Any, ...]]:
+    database = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)
+    try:
+        return set(database.execute("SELECT * FROM measurements"))
+    finally:
+        database.close()
+
+
+def _count(path: Path) -> int:
+    try:
+        return len(_stored(path))
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_a_run_is_shown_for_people_and_for_programs(tmp_path: Path, material: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    space = tmp_path / "space.yaml"
+    space.write_text("search: {preset: [ultrafast], crf: [20], multipass: [null, qres]}\n")
+    done = run(
+        "tune",
+        "run",
+        material,
+        "--held-out",
+        material,
+        "--space",
+        space,
+        "--repeats",
+        "1",
+        "--json",
+        "-o",
+        path,
+    )
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [each["event"] for each in events[-2:]] == ["progress", "done"]
+    assert events[-1] == {
+        **{"event": "done", "status": "completed", "run": str(path), "ended": "complete"},
+        **{"done": 2, "failed": 1},
+    }
+    assert {each.get("stage") for each in events[:-1]} == {"material", "search"}
+    text = run("tune", "show", path).stdout
+    assert "training: CPU s" in text
+    assert "held out: CPU s" in text
+    assert "libx264 preset=ultrafast crf=20" in text
+    assert "video.multipass: got 'qres', which libx264 does not have" in text
+    shown = json.loads(run("tune", "show", path, "--json").stdout)
+    assert [each["status"] for each in shown["trials"]] == ["done", "failed", "done"]
+    assert shown["trials"][0]["vmaf"] > 50
+    assert shown["material"]["clips"][1]["name"] == "clip-2"
+    assert shown["machine"]["cores"] >= 1
+    assert shown["versions"]["encoders"]["libx264"]["x264"]
+    assert shown["command"][:3] == ["video-pipeline", "tune", "run"]
+
+
+def test_a_run_whose_every_trial_failed_is_a_failure(tmp_path: Path, material: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("search: {preset: [fastest]}\n")
+    done = run("tune", "run", material, "--space", space, *QUICK, "-o", tmp_path / "run.sqlite")
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    assert "first failure: libx264 preset=fastest: video.preset: got 'fastest'" in done.stdout
+
+
+def test_resume_refuses_material_that_has_changed(tmp_path: Path, material: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    space = ("--space", tmp_path / "space.yaml")
+    run("tune", "run", material, *space, *QUICK, "--minutes", "0.001", "-o", path, "-q")
+    video_file(material, seconds=0.5)
+    done = run("tune", "resume", path)
+    assert done.returncode == 2
+    assert "its material has changed (clip); start a new run" in done.stderr
+
+
+def test_time_that_is_up_is_said_and_a_later_call_goes_on(tmp_path: Path, material: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    space = ("--space", tmp_path / "space.yaml")
+    done = run("tune", "run", material, *space, *QUICK, "--minutes", "0.02", "-o", path)
+    assert f"the time is up: video-pipeline tune resume {path}" in done.stdout
+    again = run("tune", "resume", path, "--minutes", "5")
+    assert again.returncode == 0
+    assert f"{path}: 5 trials\n" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--size", "big"], "--size: got 'big'"),
+        (["--space", "x265"], "space: got 'x265' (did you mean 'x264'?); allowed: nvenc, presets, x264"),
+        (["--goals", "speed"], "goals: got 'speed'; allowed: cpu, wall, size"),
+        (["--metrics", "vmav"], "metrics: got 'vmav' (did you mean 'vmaf'?)"),
+        (["--repeats", "0"], "repeats: got 0; allowed: 1 to 100"),
+        (["--guided"], "guided search: set its number of trials or of minutes"),
+        (["--space", "x264"], "space x264: has more than 100000 combinations; search it guided"),
+        (["--jobs", "1000"], "jobs: got 1000; allowed: 1 to"),
+        (["missing.json"], "material missing.json: cannot be read: No such file"),
+    ],
+)
+def test_wrong_usage_ends_before_anything_is_made(tmp_path: Path, arguments: list[str], words: str) -> None:
+    path = tmp_path / "run.sqlite"
+    done = run("tune", "run", *arguments, "-o", path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not path.exists()
+
+
+def test_a_run_is_not_written_over(tmp_path: Path, material: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    path.write_text("mine")
+    done = run("tune", "run", material, "-o", path)
+    assert done.returncode == 2
+    assert (
+        f"run {path}: exists; name another file, or go on with it: video-pipeline tune resume {path}"
+        in done.stderr
+    )
+    assert path.read_text() == "mine"
+    assert run("tune", "show", path).returncode == 2
+
+
+def test_nvenc_is_searched_and_a_lost_gpu_blames_no_trial(tmp_path: Path, driver: EmulatedDriver) -> None:
+    material = video_file(tmp_path / "clip.mkv", size="160x96")
+    path, space = tmp_path / "run.sqlite", tmp_path / "space.yaml"
+    space.write_text("fixed: {encoder: h264_nvenc, crf: 25}\nsearch: {preset: [p1, p4], bf: [0, 2]}\n")
+    speed = ("--metrics", "none", "--goals", "wall,size", "--repeats", "1")
+    command = [*COMMAND, "tune", "run", material, "--space", space, *speed, "-o", path]
+    lost = driver.run(*command, lost="0:8")
+    assert lost.returncode == 1
+    assert "h264_nvenc" in lost.stderr
+    assert read_run(path).trials == ()
+    (tmp_path / "repaired").mkdir()
+    again = EmulatedDriver(driver.libraries, tmp_path / "repaired").run(*COMMAND, "tune", "resume", path)
+    assert again.returncode == 0, again.stderr
+    data = read_run(path)
+    assert [(each.encoder, each.status) for each in data.trials] == [("h264_nvenc", "done")] * 4
+    assert all(each.bytes > 0 and each.vmaf is None for each in data.measurements)
