@@ -260,7 +260,8 @@ def markdown(study: dict[str, Any]) -> str:
     names = list(dict.fromkeys(row["settings"] for row in found))
     parts = list(dict.fromkeys(row["part"] for row in found))
     header = ("settings", "CPU", "bytes", "VMAF", "1st percentile", "XPSNR y", "SSIM")
-    lines = ["# x264 settings on the corpus", "", EXPLANATION, ""]
+    compared = f"Frames compared: 1 of {study['every']}. Encodes of each: {study['repeats']}; the least CPU time counts."
+    lines = ["# x264 settings on the corpus", "", EXPLANATION, "", compared, ""]
     for part in parts:
         rows = []
         for name in names:
@@ -318,7 +319,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     settings = {each.name: each.settings().options for each in rated}
     rows: list[dict[str, Any]] = []
-    study = {"machine": machine, "every": options.every, "settings": settings, "rows": rows}
+    counts = {"every": options.every, "repeats": options.repeats}
+    study = {"machine": machine, **counts, "settings": settings, "rows": rows}
     for story in STORIES:
         if options.part not in (None, story.part):
             continue
