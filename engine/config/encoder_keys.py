@@ -93,6 +93,13 @@ class EncoderKeys(Section):
         le=2,
         description="Trellis quantisation: 0 none, 1 in the final encode of a block, 2 in all decisions; null: the preset's.",
     )
+    deadzone_inter: int | None = Field(
+        None,
+        ge=0,
+        le=32,
+        description="Coefficients up to this are rounded to zero in inter blocks, without trellis (x264); null: 21.",
+    )
+    deadzone_intra: int | None = Field(None, ge=0, le=32, description="The same in intra blocks; null: 11.")
     me: Literal["dia", "hex", "umh", "esa", "tesa"] | None = Field(
         None, description="Motion search; null: the preset's."
     )

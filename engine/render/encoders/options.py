@@ -220,6 +220,8 @@ OPTIONS: Final = (
     Row(key="psy", x264=Switch("psy"), nvenc=None),
     Row(key="psy_rd", x264=Amount("psy-rd", 0, 10), nvenc=None),
     Row(key="trellis", x264=Amount("trellis", 0, 2), nvenc=None),
+    Row(key="deadzone_inter", x264=Apart("deadzone-inter"), nvenc=None),
+    Row(key="deadzone_intra", x264=Apart("deadzone-intra"), nvenc=None),
     Row(key="me", x264=Words(_each_word("motion-est", "dia", "hex", "umh", "esa", "tesa")), nvenc=None),
     Row(key="me_range", x264=Amount("me_range", 4, 1024), nvenc=None),
     Row(key="subme", x264=Amount("subq", 0, 11), nvenc=None),

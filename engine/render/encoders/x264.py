@@ -14,6 +14,8 @@ from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.render.encoders.base import Encoder
 from video_pipeline.engine.render.encoders.options import quality_options, table_options
 
+DEADZONES: Final = ("deadzone_inter", "deadzone_intra")
+
 _BUILD: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 
 
@@ -33,6 +35,9 @@ def x264_options(video: Video, gop_frames: int) -> dict[str, str]:
         kilobits = max(1, rate.max_bit_rate // 1000)
         buffer = 2 * kilobits if rate.buffer_bits is None else max(1, rate.buffer_bits // 1000)
         params += f":vbv-maxrate={kilobits}:vbv-bufsize={buffer}"
+    for key in DEADZONES:  # FFmpeg's libx264 has no options for them
+        if getattr(video, key) is not None:
+            params += f":{key.replace('_', '-')}={getattr(video, key)}"
     options["x264-params"] = params
     if rate.bitrate is not None:
         options["b"] = rate.bitrate

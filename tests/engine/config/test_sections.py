@@ -78,6 +78,8 @@ BOUNDS: dict[str, Number | Whole] = {
     "video.aq_strength": Number(0, 15),
     "video.psy_rd": Number(0, 10),
     "video.trellis": Whole(0, 2),
+    "video.deadzone_inter": Whole(0, 32),
+    "video.deadzone_intra": Whole(0, 32),
     "video.me_range": Whole(4, 1024),
     "video.subme": Whole(0, 11),
     "video.scenecut": Whole(0, 100),

@@ -29,6 +29,7 @@ from video_pipeline.engine.render.encoders.options import (
     Written,
     left_out_of_profile,
 )
+from video_pipeline.engine.render.encoders.x264 import DEADZONES
 
 ENCODER_NAMES = tuple(member.name for member in ENCODERS.members)
 NVENC = tuple(name for name in ENCODER_NAMES if name.endswith("_nvenc"))
@@ -148,8 +149,8 @@ def test_multipass_is_refused_by_libx264_with_all_that_it_has() -> None:
     assert str(caught.value) == (
         "video.multipass: got 'qres', which libx264 does not have; allowed with libx264: "
         "preset, tune, crf, bitrate, max_bitrate, bufsize, gop, bf, b_adapt, b_pyramid, refs, lookahead, mbtree, "
-        "qcomp, aq, aq_strength, psy, psy_rd, trellis, me, me_range, subme, partitions, dct8x8, mixed_refs, direct, "
-        "weightp, weightb, fast_pskip, scenecut, deblock, coder"
+        "qcomp, aq, aq_strength, psy, psy_rd, trellis, deadzone_inter, deadzone_intra, me, me_range, subme, "
+        "partitions, dct8x8, mixed_refs, direct, weightp, weightb, fast_pskip, scenecut, deblock, coder"
     )
 
 
@@ -165,6 +166,8 @@ X264_WORDS: dict[str, tuple[Any, str]] = {
     "psy": (False, "psy=0"),
     "psy_rd": (0.5, "psy_rd=0.50:0.00"),
     "trellis": (2, "trellis=2"),
+    "deadzone_inter": (9, "deadzone=9,11"),
+    "deadzone_intra": (7, "deadzone=21,7"),
     "me": ("umh", "me=umh"),
     "me_range": (12, "me_range=12"),
     "subme": (4, "subme=4"),
@@ -193,7 +196,7 @@ def x264_says(**given: Any) -> list[str]:
 
 
 def test_each_key_reaches_x264() -> None:
-    own = {row.key for row in OPTIONS if row.x264 and not isinstance(row.x264, Apart)}
+    own = {row.key for row in OPTIONS if row.x264 and not isinstance(row.x264, Apart)} | set(DEADZONES)
     assert X264_WORDS.keys() == own - {"preset", "tune", "crf"}
     before = x264_says()
     for key, (value, words) in X264_WORDS.items():
