@@ -21,7 +21,7 @@ from video_pipeline.filters.typeset.face import FontFace, FontStack, load
 from video_pipeline.filters.typeset.letters import Drawn, LetterBox, WordBox, drawn_clusters, letter_boxes
 from video_pipeline.filters.typeset.shaping import (
     UNSPACED_SCRIPTS,
-    Run,
+    ShapedRun,
     TextPiece,
     make_piece,
     missing_characters,
@@ -392,9 +392,9 @@ def _place_lines(
     )
 
 
-def _items(pieces: Sequence[TextPiece]) -> list[tuple[Run, int | None]]:
+def _items(pieces: Sequence[TextPiece]) -> list[tuple[ShapedRun, int | None]]:
     """List a line's runs in logical order, without trailing blanks, each with its piece's number (None: blanks)."""
-    items: list[tuple[Run, int | None]] = []
+    items: list[tuple[ShapedRun, int | None]] = []
     for number, piece in enumerate(pieces):
         items += [(run, number) for run in piece.runs]
         if number + 1 < len(pieces):

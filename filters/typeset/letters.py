@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from video_pipeline.filters.typeset.characters import clusters
-from video_pipeline.filters.typeset.shaping import Run, TextPiece
+from video_pipeline.filters.typeset.shaping import ShapedRun, TextPiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Drawn(NamedTuple):
     rtl: bool
 
 
-def drawn_clusters(run: Run, *, left_px: float, size_px: int) -> dict[int, Drawn]:
+def drawn_clusters(run: ShapedRun, *, left_px: float, size_px: int) -> dict[int, Drawn]:
     """Return the part of the line of each cluster of a run, by the index of its first character in the piece."""
     rtl = bool(run.level % 2)
     found: dict[int, Drawn] = {}

@@ -30,7 +30,7 @@ class Glyph(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ShapedRun:
     """Glyphs of one face and one direction, in drawing order from left to right."""
 
     face: FontFace
@@ -47,8 +47,8 @@ class TextPiece:
     text: str
     levels: tuple[int, ...]
     blanks: str
-    runs: tuple[Run, ...]
-    blank_runs: tuple[Run, ...]
+    runs: tuple[ShapedRun, ...]
+    blank_runs: tuple[ShapedRun, ...]
     width_em: float
     blank_em: float
     ink_above_em: float
@@ -84,7 +84,7 @@ def make_piece(
 
 
 @lru_cache(maxsize=4096)
-def shape(text: str, levels: tuple[int, ...], fonts: FontStack) -> tuple[Run, ...]:
+def shape(text: str, levels: tuple[int, ...], fonts: FontStack) -> tuple[ShapedRun, ...]:
     """Shape `text` into runs of one face, script and level, in logical order."""
     if not text:
         return ()
@@ -102,7 +102,7 @@ def shape(text: str, levels: tuple[int, ...], fonts: FontStack) -> tuple[Run, ..
         face, script, level = keys[first]
         start = starts[first]
         glyphs = _shape_run("".join(parts[first:last]), face, script, bool(level % 2))
-        runs.append(Run(face, level, start, glyphs, sum(glyph.advance for glyph in glyphs)))
+        runs.append(ShapedRun(face, level, start, glyphs, sum(glyph.advance for glyph in glyphs)))
     return tuple(runs)
 
 

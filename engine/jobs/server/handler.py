@@ -20,7 +20,7 @@ from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
 from video_pipeline.engine.jobs.server.views import event_view, job_view, moment
 from video_pipeline.engine.jobs.server.wire import (
     PROTOCOLS,
-    Encoded,
+    EncodedReply,
     IncomingRequest,
     Limits,
     ReplyRoute,
@@ -32,7 +32,7 @@ from video_pipeline.engine.jobs.server.work import Work
 from video_pipeline.engine.jobs.server.writes import (
     INTERNAL,
     STORAGE_RETRY_SECONDS,
-    Change,
+    JobChange,
     LedgerWriter,
     not_found,
     sees_all,
@@ -47,7 +47,7 @@ PAGE_MAX_BYTES = 256 * 1024
 DRAINING_RETRY_SECONDS = 5.0
 
 
-Reply = tuple[ReplyRoute, m.Message | Encoded]
+Reply = tuple[ReplyRoute, m.Message | EncodedReply]
 """The route of a reply, and the reply."""
 
 
@@ -155,13 +155,13 @@ class RequestHandler:
                 work.has_parts = bool(parts)
                 work.write = self._check.prepare(request, incoming.user, parts)
             elif isinstance(request, m.Cancel):
-                work.write = Change("cancel", request.job_id, incoming.user)
+                work.write = JobChange("cancel", request.job_id, incoming.user)
             elif isinstance(request, m.Retry):
-                work.write = Change("retry", request.job_id, incoming.user)
+                work.write = JobChange("retry", request.job_id, incoming.user)
             else:
                 work.request = request
                 if isinstance(request, m.Ping) and request.writer:
-                    work.write = Change("ping", "", incoming.user)
+                    work.write = JobChange("ping", "", incoming.user)
 
         self._guarded(work, read)
         return work
@@ -190,8 +190,8 @@ class RequestHandler:
             logger.exception("a request failed")
             work.reply = INTERNAL
 
-    def _count(self, answer: m.Message | Encoded) -> None:
-        if isinstance(answer, m.ErrorReply | Encoded) and answer.code:
+    def _count(self, answer: m.Message | EncodedReply) -> None:
+        if isinstance(answer, m.ErrorReply | EncodedReply) and answer.code:
             self.counters[f"errors_{answer.code}"] += 1
         self.counters["replies"] += 1
 
@@ -339,8 +339,8 @@ class RequestHandler:
         return replies
 
 
-def _is_error(reply: m.Message | Encoded) -> bool:
-    return isinstance(reply, m.ErrorReply | Encoded) and bool(reply.code)
+def _is_error(reply: m.Message | EncodedReply) -> bool:
+    return isinstance(reply, m.ErrorReply | EncodedReply) and bool(reply.code)
 
 
 def _text_bytes(job: Job) -> int:

@@ -33,9 +33,9 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import Encoding
 from video_pipeline.engine.jobs.model import NewJob
 from video_pipeline.engine.jobs.processes import die_with_parent
-from video_pipeline.engine.jobs.server.wire import Encoded
+from video_pipeline.engine.jobs.server.wire import EncodedReply
 from video_pipeline.engine.jobs.server.work import Work
-from video_pipeline.engine.jobs.server.writes import Change, LedgerWriter, Write
+from video_pipeline.engine.jobs.server.writes import JobChange, LedgerWriter, Write
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class LedgerProcess:
         self._in = self._in[end:]
         works, self._in_flight = self._in_flight, []
         for work, (code, body) in zip(works, answers, strict=True):
-            work.reply = Encoded(code or None, body)
+            work.reply = EncodedReply(code or None, body)
         self._send()
         return works
 
@@ -188,7 +188,7 @@ def _work_row(work: Work) -> tuple[Any, ...]:
 
 
 def _write_of(values: Sequence[Any]) -> Write:
-    return Change(*values) if len(values) == 3 else NewJob(*values)
+    return JobChange(*values) if len(values) == 3 else NewJob(*values)
 
 
 def _run_process(sock: socket.socket, parent: int, path: Path, node: Node) -> NoReturn:
@@ -223,7 +223,7 @@ def _serve_requests(sock: socket.socket, stream: BinaryIO, writer: LedgerWriter)
         rows = msgpack.unpackb(data)
         encodings: list[Encoding] = [row[0] for row in rows]
         answers = writer.write([_write_of(row[1:]) for row in rows])
-        encoded = [Encoded.of(answer, how) for answer, how in zip(answers, encodings, strict=True)]
+        encoded = [EncodedReply.of(answer, how) for answer, how in zip(answers, encodings, strict=True)]
         sock.sendall(_packed([(one.code or "", one.body) for one in encoded]))
 
 

@@ -70,14 +70,14 @@ class IncomingRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedReply:
     """An encoded reply body; `code` is the error code, None if it is no error."""
 
     code: str | None
     body: bytes
 
     @classmethod
-    def of(cls, message: Message, encoding: Encoding) -> Encoded:
+    def of(cls, message: Message, encoding: Encoding) -> EncodedReply:
         """Encode a message."""
         return cls(message.code if isinstance(message, ErrorReply) else None, encode(message, encoding))
 
@@ -92,9 +92,9 @@ class ReplyRoute:
     encoding: Encoding
     connection: int = -1
 
-    def frames(self, answer: Message | Encoded) -> list[bytes]:
+    def frames(self, answer: Message | EncodedReply) -> list[bytes]:
         """Return the frames of a reply, the routing id first."""
-        encoded = answer if isinstance(answer, Encoded) else Encoded.of(answer, self.encoding)
+        encoded = answer if isinstance(answer, EncodedReply) else EncodedReply.of(answer, self.encoding)
         outcome = ERROR if encoded.code else OK
         return [self.routing_id, *self.head, MARKS[self.encoding], self.request_id, outcome, encoded.body]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from video_pipeline.engine.jobs.messages import Message, Request
-from video_pipeline.engine.jobs.server.wire import Encoded, ReplyRoute
+from video_pipeline.engine.jobs.server.wire import EncodedReply, ReplyRoute
 from video_pipeline.engine.jobs.server.writes import Write
 
 
@@ -23,4 +23,4 @@ class Work:
     request: Request | None = None
     write: Write | None = None
     has_parts: bool = False
-    reply: Message | Encoded | None = None
+    reply: Message | EncodedReply | None = None

@@ -33,7 +33,7 @@ INTERNAL = m.ErrorReply(
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class JobChange:
     """A change of a job that a user asks for; `ping` changes nothing and has no job."""
 
     verb: Literal["cancel", "retry", "ping"]
@@ -41,7 +41,7 @@ class Change:
     user: str
 
 
-Write = NewJob | Change
+Write = NewJob | JobChange
 
 
 class LedgerWriter:
@@ -85,7 +85,7 @@ class LedgerWriter:
         )
         return [_submitted(result) for result in results]
 
-    def _change(self, change: Change) -> m.Message:
+    def _change(self, change: JobChange) -> m.Message:
         if change.verb == "ping":
             return m.Message()
         try:
