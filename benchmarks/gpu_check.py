@@ -258,9 +258,9 @@ def measured(device: Device, *, quick: bool, report: Callable[[str], None]) -> d
 def open_gpu() -> Device:
     """Return this machine's GPU, whose frames have been compared with the native rows'; raise UnavailableError."""
     from video_pipeline.engine.config import load_config
-    from video_pipeline.engine.render.compositors.cuda import ready_device
+    from video_pipeline.engine.render.compositors.cuda import first_device
 
-    return ready_device(load_config(environ=False))
+    return first_device(load_config(environ=False))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -130,11 +130,10 @@ class GpuFrames:
         """Note what failed; return how to try the segment again, or nothing if there is no other way."""
         if self._compositor is None or attempt is None:
             return ""
+        if attempt.gpu is None:
+            return ""
         what = error.what if isinstance(error, EncoderError) else str(error)
         lost = isinstance(error, CudaError) and error.status != OUT_OF_MEMORY
-        if attempt.gpu is None:
-            # The compositor has noted which GPU failed to draw.
-            return "drawn again on another GPU" if lost and self._compositor.gpu_left() else ""
         with self._lock:
             self._given_up.setdefault(attempt.gpu, what)
         if lost:

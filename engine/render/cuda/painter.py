@@ -10,11 +10,16 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
-from video_pipeline.engine.errors import RenderingError
-from video_pipeline.engine.render.cuda.device import CudaError, Device, GpuFullError, Pinned
+from video_pipeline.engine.render.cuda.device import (
+    CudaError,
+    CudaStalledError,
+    Device,
+    GpuFullError,
+    Pinned,
+)
 from video_pipeline.engine.render.cuda.memory import MB, GpuMemory
 from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfaceRing, pitch_of
-from video_pipeline.engine.render.encoders.watched import CALL_SECONDS, StalledError, Watch, call_watched
+from video_pipeline.engine.render.encoders.watched import StalledError, call_watched_once
 from video_pipeline.engine.render.planes import Buffer, Layer, Planes, planar_of
 from video_pipeline.native import kernels
 
@@ -72,19 +77,6 @@ class _BatchMemory:
     plan: Pinned | None = None
 
 
-def watched(work: Callable[[], T]) -> T:
-    """Return what calls to the driver return; raise RenderingError if they do not in time."""
-
-    def run(watch: Watch) -> T:
-        with watch():
-            return work()
-
-    try:
-        return call_watched(run, seconds=CALL_SECONDS)
-    except StalledError as error:
-        raise RenderingError(str(error), machine=True) from error
-
-
 class Batch:
     """Frames that are being drawn; `finish` waits for them. It may be called on any thread, more than once."""
 
@@ -94,8 +86,8 @@ class Batch:
         self._error: CudaError | None = None
 
     def finish(self) -> None:
-        """Wait until the frames are drawn; raise CudaError, or RenderingError if the driver does not return."""
-        watched(self.finish_here)
+        """Wait until the frames are drawn; raise CudaError."""
+        self._painter.call(self.finish_here)
 
     def finish_here(self) -> None:
         """Do the same on the calling thread, however long it takes."""
@@ -125,7 +117,10 @@ class Batch:
 
 
 class GpuPainter:
-    """A GPU's frames of one size, from any number of threads. Its memory is given back when it is no longer used."""
+    """A GPU's frames of one size, from any number of threads. Its memory is given back when it is no longer used.
+
+    A call that does not return in time raises CudaStalledError, and every later call at once.
+    """
 
     def __init__(self, device: Device, *, width: int, height: int, bound: int) -> None:
         self.device = device
@@ -152,8 +147,18 @@ class GpuPainter:
             painter = itself()
             return painter is not None and painter._relieve()
 
-        self._memory = GpuMemory(device, bound, relieve=relieve)
+        self._stalled: CudaStalledError | None = None
+        self._memory = self.call(lambda: GpuMemory(device, bound, relieve=relieve))
         weakref.finalize(self, _free_pinned, device, self._pinned, self._streams).atexit = False
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Return what calls to the driver return; raise CudaStalledError if they do not in time, or did not before."""
+        if self._stalled is None:
+            try:
+                return call_watched_once(work)
+            except StalledError as error:
+                self._stalled = CudaStalledError(self.device.name, str(error))
+        raise self._stalled
 
     @contextlib.contextmanager
     def pinned_frames(self) -> Iterator[Pinned]:
@@ -161,7 +166,7 @@ class GpuPainter:
         try:
             memory = self._spare.pop()
         except IndexError:
-            memory = watched(lambda: self.device.pin(self.batch_frames * self.frame_bytes))
+            memory = self.call(lambda: self.device.pin(self.batch_frames * self.frame_bytes))
             self._pinned.append(memory)
         try:
             yield memory
@@ -171,22 +176,22 @@ class GpuPainter:
     def draw(self, frames: Sequence[FrameSpec], target: Pinned, *, clips: Sequence[Buffer] = ()) -> Batch:
         """Begin to draw frames into pinned memory, one after another; `clips` is the pinned memory of ClipSide.
 
-        Raises CudaError, GpuFullError if the memory does not suffice, and RenderingError if the driver does not return.
+        Raises CudaError, and GpuFullError if the memory does not suffice.
         """
-        return watched(lambda: self._draw(frames, target, clips))
+        return self.call(lambda: self._draw(frames, target, clips))
 
     def draw_surfaces(
         self, frames: Sequence[FrameSpec], targets: Sequence[GpuFrame], *, clips: Sequence[Buffer] = ()
     ) -> Batch:
         """Begin to draw frames that stay in the GPU's memory; otherwise as `draw`."""
-        return watched(lambda: self._draw(frames, targets, clips))
+        return self.call(lambda: self._draw(frames, targets, clips))
 
     def ring(self, *, least: int, most: int) -> SurfaceRing:
         """Return memory for frames of one range that stay on the GPU, `most` of them or at least `least`.
 
         Raises GpuFullError, without waiting for other ranges, and what `draw` raises.
         """
-        return watched(lambda: self._ring(least, most))
+        return self.call(lambda: self._ring(least, most))
 
     def _ring(self, least: int, most: int) -> SurfaceRing:
         found: list[int] = []
@@ -217,7 +222,7 @@ class GpuPainter:
 
     def download(self, address: int) -> Buffer:
         """Return a copy of a frame that stays on the GPU, as stacked planes Y, U, V; raise what `draw` raises."""
-        return watched(lambda: self._download(address))
+        return self.call(lambda: self._download(address))
 
     def _download(self, address: int) -> Buffer:
         with self._lock:

@@ -21,7 +21,6 @@ from video_pipeline.engine.render.encoders.base import EncoderSettings, find_fau
 from video_pipeline.engine.render.encoders.log import FfmpegLog, ffmpeg_log
 from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
 from video_pipeline.engine.render.encoders.watched import (
-    CALL_SECONDS,
     OPENINGS,
     StalledError,
     Watch,
@@ -108,7 +107,7 @@ def encode_frames(
     if gpu is not None:
         settings = replace(settings, options={**settings.options, "gpu": str(gpu)})
     try:
-        return call_watched(lambda watch: _encode(frames, settings, threads, watch), seconds=CALL_SECONDS)
+        return call_watched(lambda watch: _encode(frames, settings, threads, watch))
     except StalledError as error:
         what = f"{settings.encoder}: {error}"
         raise EncoderError(what, log=(), machine=True, options=settings.describe()) from error

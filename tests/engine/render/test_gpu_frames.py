@@ -152,19 +152,41 @@ def test_a_card_that_is_lost_leaves_its_segments_to_the_other(
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
 
 
-@pytest.mark.parametrize("card", [0, 1])
-def test_a_card_that_fails_to_draw_leaves_its_segments_to_the_other(
-    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, host_video: Path, card: int
+LIMITED = """
+import runpy, sys
+from video_pipeline.engine.render.encoders.watched import limit_calls
+limit_calls(1.0)
+sys.argv = ["video-pipeline", *sys.argv[1:]]
+runpy.run_module("video_pipeline", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("card", "status", "words"),
+    [
+        (0, "719", "CUDA_ERROR_LAUNCH_FAILED"),
+        (1, "719", "CUDA_ERROR_LAUNCH_FAILED"),
+        (0, "hang", "(GPU 0): the GPU's driver did not return from a call for 1 s"),
+    ],
+)
+def test_a_card_that_fails_to_draw_or_hangs_leaves_its_segments_to_the_other(
+    driver: EmulatedDriver,
+    cuda_kernels: Path,
+    tmp_path: Path,
+    host_video: Path,
+    card: int,
+    status: str,
+    words: str,
 ) -> None:
     """Also the first one, which would draw what goes through host memory."""
-    faults = f"cuLaunchKernel@{card}=719:{CHECK_LAUNCHES + 3}"
-    done = rendered(driver, tmp_path / "gpu", kernels=cuda_kernels, cards=2, faults=faults)
+    faults = f"cuLaunchKernel@{card}={status}:{CHECK_LAUNCHES + 3}"
+    done = rendered(driver, tmp_path / "gpu", code=LIMITED, kernels=cuda_kernels, cards=2, faults=faults)
     assert done.returncode == 0, done.stderr
     found = encoder_of(tmp_path / "gpu")
     assert found["frames"]["segments_in_host_memory"] == 0
     assert list(found["sessions"]["by_gpu"]) == [str(1 - card)]
-    (line,) = lines_with(done, "encoded again on another GPU")
-    assert "CUDA_ERROR_LAUNCH_FAILED" in line
+    assert all(words in line for line in lines_with(done, "encoded again on another GPU"))
+    assert words in found["sessions"]["lost_gpus"][str(card)]
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
 
 
@@ -239,15 +261,8 @@ def test_a_segment_whose_session_is_refused_keeps_its_frames_for_the_next(
 def test_a_driver_that_hangs_while_it_encodes_leaves_its_segments_to_the_other_card(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, host_video: Path
 ) -> None:
-    code = """
-import runpy, sys
-from video_pipeline.engine.render.encoders import encode
-encode.CALL_SECONDS = 1.0
-sys.argv = ["video-pipeline", *sys.argv[1:]]
-runpy.run_module("video_pipeline", run_name="__main__")
-"""
     faults = "EncodePicture@1=hang:8"
-    done = rendered(driver, tmp_path / "gpu", code=code, kernels=cuda_kernels, cards=2, faults=faults)
+    done = rendered(driver, tmp_path / "gpu", code=LIMITED, kernels=cuda_kernels, cards=2, faults=faults)
     assert done.returncode == 0, done.stderr
     found = encoder_of(tmp_path / "gpu")
     assert list(found["sessions"]["lost_gpus"]) == ["1"]
