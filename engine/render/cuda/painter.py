@@ -5,25 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-from video_pipeline.engine.render.cuda.device import (
-    CudaError,
-    CudaStalledError,
-    Device,
-    GpuFullError,
-    Pinned,
-)
+from video_pipeline.engine.render.cuda.calls import DeviceCalls
+from video_pipeline.engine.render.cuda.device import CudaError, Device, Pinned
 from video_pipeline.engine.render.cuda.memory import MB, GpuMemory
-from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfaceRing, pitch_of
-from video_pipeline.engine.render.encoders.watched import StalledError, call_watched_once
-from video_pipeline.engine.render.planes import Buffer, Layer, Planes, planar_of
+from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfacePool, SurfaceRing, pitch_of
+from video_pipeline.engine.render.planes import Buffer, Layer, Planes
 from video_pipeline.native import kernels
 
-T = TypeVar("T")
 Launch = tuple[str, tuple[int, int, int], int]
 """A kernel, its grid of blocks, and the address of its frames."""
 
@@ -135,11 +127,6 @@ class GpuPainter:
         self._pinned: list[Pinned] = []
         self._streams: list[int] = []
         self.bound = bound
-        self.surface_bytes = pitch_of(width) * height * 3 // 2
-        self._most_surfaces = bound // SURFACES_SHARE // self.surface_bytes
-        self._surfaces = 0
-        self._spare_surfaces: deque[int] = deque()
-        self._copy: tuple[Pinned, int] | None = None
         # The memory must not keep the painter, which would then never be given back.
         itself = weakref.ref(self)
 
@@ -147,18 +134,12 @@ class GpuPainter:
             painter = itself()
             return painter is not None and painter._relieve()
 
-        self._stalled: CudaStalledError | None = None
+        self.call = DeviceCalls(device.name)
         self._memory = self.call(lambda: GpuMemory(device, bound, relieve=relieve))
+        self._surfaces = SurfacePool(
+            device, self._memory, width=width, height=height, bound=bound // SURFACES_SHARE
+        )
         weakref.finalize(self, _free_pinned, device, self._pinned, self._streams).atexit = False
-
-    def call(self, work: Callable[[], T]) -> T:
-        """Return what calls to the driver return; raise CudaStalledError if they do not in time, or did not before."""
-        if self._stalled is None:
-            try:
-                return call_watched_once(work)
-            except StalledError as error:
-                self._stalled = CudaStalledError(self.device.name, str(error))
-        raise self._stalled
 
     @contextlib.contextmanager
     def pinned_frames(self) -> Iterator[Pinned]:
@@ -194,31 +175,9 @@ class GpuPainter:
         return self.call(lambda: self._ring(least, most))
 
     def _ring(self, least: int, most: int) -> SurfaceRing:
-        found: list[int] = []
         why = f"half of video.gpu_memory_mb ({self.bound / MB:g}) is for those of all segments under way"
         with self._lock:
-            try:
-                while len(found) < most and (self._spare_surfaces or self._surfaces < self._most_surfaces):
-                    found.append(self._surface())
-            except GpuFullError:
-                why = "its memory is full"
-            except BaseException:
-                self._spare_surfaces.extend(found)
-                raise
-            if len(found) < least:
-                self._spare_surfaces.extend(found)
-                # The same for every segment, so that it is told once.
-                size = f"{least} frames of {self.surface_bytes / MB:.1f} MB"
-                raise GpuFullError(f"{self.device.name}: there is no room for {size} for the encoder: {why}")
-        return SurfaceRing(self, found, self._spare_surfaces)
-
-    def _surface(self) -> int:
-        if self._spare_surfaces:
-            return self._spare_surfaces.popleft()
-        what = f"a frame of {self.width}x{self.height} for the encoder"
-        address = self._memory.allocate(self.surface_bytes, what)
-        self._surfaces += 1
-        return address
+            return self._surfaces.ring(self, least=least, most=most, why=why)
 
     def download(self, address: int) -> Buffer:
         """Return a copy of a frame that stays on the GPU, as stacked planes Y, U, V; raise what `draw` raises."""
@@ -226,15 +185,7 @@ class GpuPainter:
 
     def _download(self, address: int) -> Buffer:
         with self._lock:
-            if self._copy is None:
-                pinned, stream = self.device.pin(self.surface_bytes), self.device.open_stream()
-                self._pinned.append(pinned)
-                self._streams.append(stream)
-                self._copy = pinned, stream
-            pinned, stream = self._copy
-            self.device.download(pinned.bytes, address, stream)
-            self.device.synchronise(stream)
-            return planar_of(pinned.bytes.reshape(self.height * 3 // 2, -1), self.width)
+            return self._surfaces.download(address)
 
     def _draw(
         self, frames: Sequence[FrameSpec], target: Pinned | Sequence[GpuFrame], clips: Sequence[Buffer]
@@ -292,9 +243,7 @@ class GpuPainter:
 
     def _relieve(self) -> bool:
         """Give up memory: of spare frames, slots without a batch, or the batch begun first, once it is drawn."""
-        if self._spare_surfaces:
-            self._memory.free(self._spare_surfaces.popleft())
-            self._surfaces -= 1
+        if self._surfaces.give_up():
             return True
         for slot in self._idle:
             if slot.regions:
