@@ -153,13 +153,17 @@ class _SegmentRenderer:
             with contextlib.ExitStack() as stack:
                 attempt = self.gpu_frames.attempt(frames, self.children, stack)
                 try:
+                    drawn = stack.enter_context(contextlib.closing(self._frames(frames, drawing)))
+                    begun: list[Generator[Buffer, None, None]] = []
+                    if attempt and not self.gpu_frames.draws:
+                        begun = [_begun(drawn)]  # the first frame is drawn before a session is taken
                     data = encode_segment(
-                        stack.enter_context(contextlib.closing(self._frames(frames, drawing))),
+                        drawn,
                         self._settings,
                         session_wait=self._session_wait,
                         sessions=self.sessions,
                         check=self._check_cancelled,
-                        frames_for=partial(self._frames_for, frames, drawing, attempt, stack)
+                        frames_for=partial(self._frames_for, frames, drawing, attempt, stack, begun)
                         if attempt
                         else None,
                     )
@@ -213,14 +217,18 @@ class _SegmentRenderer:
         drawing: _Drawing,
         attempt: GpuSegment,
         stack: contextlib.ExitStack,
+        begun: list[Generator[Buffer, None, None]],
         gpu: int,
     ) -> Iterator[Frame]:
-        """Return the frames of a segment in the memory of the GPU that encodes it if it can have them."""
+        """Return the frames of a segment in the memory of the GPU that encodes it if it can have them.
+
+        `begun` has those whose first one is drawn, to be taken once.
+        """
         on_gpu = attempt.draw(gpu)
         found: Generator[Frame, None, None] = (
             self._observed(on_gpu, frames, drawing)
             if on_gpu
-            else attempt.copy(self._frames(frames, drawing), gpu)
+            else attempt.copy(begun.pop() if begun else self._frames(frames, drawing), gpu)
         )
         return stack.enter_context(contextlib.closing(found))
 
@@ -249,6 +257,18 @@ class _SegmentRenderer:
                 raise RenderingError(
                     f"frames [{frames.start}, {frames.stop}): the compositor drew too many frames"
                 )
+
+
+def _begun(drawn: Generator[Buffer, None, None]) -> Generator[Buffer, None, None]:
+    """Draw the first of some frames, and return all of them."""
+    first = next(drawn)
+
+    def whole() -> Generator[Buffer, None, None]:
+        with contextlib.closing(drawn):
+            yield first
+            yield from drawn
+
+    return whole()
 
 
 def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:

@@ -205,12 +205,17 @@ class GpuPainter:
             return batch
 
     @contextlib.contextmanager
-    def repeated(self, frames: Sequence[FrameSpec]) -> Iterator[Callable[[int], None]]:
-        """Plan and upload frames once; lend a function that draws them a number of times, for measuring."""
+    def repeated(
+        self, frames: Sequence[FrameSpec], *, kernel: str | None = None
+    ) -> Iterator[Callable[[int], None]]:
+        """Plan and upload frames once; lend a function that draws them a number of times, for measuring.
+
+        With `kernel` only that one is launched.
+        """
         with self._lock:
             slot = self._borrow()
             used: list[Hashable] = []
-            launches = self._put(slot, used, frames, ())
+            launches = [launch for launch in self._put(slot, used, frames, ()) if kernel in (None, launch[0])]
 
             def launch(times: int) -> None:
                 for _ in range(times):
