@@ -19,7 +19,7 @@ from video_pipeline.engine.render.encoders.choice import probe_gpus
 
 
 @dataclass(slots=True)
-class _Tried:
+class _Outcomes:
     """What came of trials on a GPU, by the names of compositors and encoders, and how many encoders NVENC says it has."""
 
     compositors: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ def examine_gpus(config: Config) -> tuple[list[dict[str, Any]], str]:
     shown = list_devices() if driver_is_here() else CudaDevices((), "")
     by_cuda = {device.uuid: device for device in shown.devices}
     loads = {load.uuid: load for load in gpu_loads()} if cards else {}
-    tried = _try(config, shown.devices)
+    tried = _try_gpus(config, shown.devices)
     found = []
     for card in cards:
         entry = _entry(card.name, card.driver, by_cuda.pop(card.uuid, None), loads.get(card.uuid), tried)
@@ -55,12 +55,12 @@ def _entry(
     driver: str,
     device: CudaDevice | None,
     load: GpuLoad | None,
-    tried: Mapping[str, _Tried],
+    tried: Mapping[str, _Outcomes],
 ) -> dict[str, Any]:
     free = None
     if load and load.memory_bytes is not None and load.memory_used_bytes is not None:
         free = (load.memory_bytes - load.memory_used_bytes) // 2**20
-    outcomes = tried.get(device.uuid, _Tried()) if device else _Tried()
+    outcomes = tried.get(device.uuid, _Outcomes()) if device else _Outcomes()
     return {
         "name": name,
         "driver": driver,
@@ -82,9 +82,9 @@ def _why_hidden(shown: CudaDevices) -> str:
     return shown.reason or "CUDA's driver is missing (libcuda.so.1)"
 
 
-def _try(config: Config, devices: Sequence[CudaDevice]) -> dict[str, _Tried]:
+def _try_gpus(config: Config, devices: Sequence[CudaDevice]) -> dict[str, _Outcomes]:
     """Return what came of the trials on each GPU, by its UUID."""
-    found = {device.uuid: _Tried() for device in devices}
+    found = {device.uuid: _Outcomes() for device in devices}
     for name, probes in probe_drawing(config, [device.index for device in devices]).items():
         for device, probe in zip(devices, probes, strict=True):
             found[device.uuid].compositors[name] = {"works": probe.works, "reason": probe.reason}
@@ -96,7 +96,7 @@ def _try(config: Config, devices: Sequence[CudaDevice]) -> dict[str, _Tried]:
         except ConfigError:
             continue  # the encoder's own line says what it does not take
         for device, trial in tried:
-            outcomes = found.setdefault(device.uuid, _Tried())
+            outcomes = found.setdefault(device.uuid, _Outcomes())
             outcomes.encoders[member.name] = {"works": trial.works, "reason": trial.reason}
             outcomes.engines = outcomes.engines or device.nvenc_engines
     return found

@@ -20,7 +20,7 @@ CAPS_ENTRY, DESTROY_ENTRY, OPEN_ENTRY, ENTRIES = 7, 27, 29, 318
 """Places in the table of NVENC's functions, and their number."""
 
 
-def _version(number: int) -> int:
+def _struct_version(number: int) -> int:
     return API_VERSION | number << 16 | 7 << 28
 
 
@@ -75,7 +75,7 @@ def count_engines(gpu: int) -> int | None:
     try:
         cuda = ctypes.CDLL("nvcuda.dll" if windows else "libcuda.so.1")
         nvenc = ctypes.CDLL("nvEncodeAPI64.dll" if windows else "libnvidia-encode.so.1")
-        functions = _Functions(version=_version(2))
+        functions = _Functions(version=_struct_version(2))
         device, context = ctypes.c_int(), ctypes.c_void_p()
         failed = (
             cuda.cuInit(0)
@@ -85,19 +85,19 @@ def count_engines(gpu: int) -> int | None:
         )
     except (OSError, AttributeError):
         return None
-    return None if failed else _ask(functions, context)
+    return None if failed else _engines_of(functions, context)
 
 
-def _ask(functions: _Functions, context: ctypes.c_void_p) -> int | None:
+def _engines_of(functions: _Functions, context: ctypes.c_void_p) -> int | None:
     def function(entry: int, *kinds: Any) -> Any:
         return ctypes.CFUNCTYPE(ctypes.c_int, *kinds)(functions.entries[entry])
 
     pointer = ctypes.c_void_p
-    opening = _OpenSession(_version(1), CUDA, context, None, API_VERSION)
+    opening = _OpenSession(_struct_version(1), CUDA, context, None, API_VERSION)
     session, found = pointer(), ctypes.c_int()
     if function(OPEN_ENTRY, pointer, pointer)(ctypes.byref(opening), ctypes.byref(session)):
         return None
-    asked = _Capability(_version(1), ENGINES)
+    asked = _Capability(_struct_version(1), ENGINES)
     ask = function(CAPS_ENTRY, pointer, _Guid, pointer, pointer)
     failed = ask(session, H264, ctypes.byref(asked), ctypes.byref(found))
     function(DESTROY_ENTRY, pointer)(session)

@@ -6,6 +6,7 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,8 +175,15 @@ def test_whole_renders_are_timed_with_their_ratios(
     assert 0 < found["composing_share_of_cpu"] < 1
     assert found["times_as_fast_as_native"] > 0
     assert found["times_as_fast_as_plain_ffmpeg_command"] > 0
-    # Without a card the cuda renders fail, and the others are timed.
-    done = driver.python(RENDERS, str(tmp_path), kernels=cuda_kernels, cards=0, timeout=240)
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found["runs"]) == {"libx264, native", "libx264, plain ffmpeg command"}
-    assert "the driver finds no GPU" in found["errors"]["libx264, cuda"]
+
+
+def test_a_render_that_fails_leaves_its_last_line_and_the_others_are_timed() -> None:
+    from benchmarks.contenders import Contender
+    from benchmarks.gpu_renders import _ratios, _run
+
+    found: dict[str, Any] = {"runs": {}, "errors": {}}
+    for name, code in (("libx264, cuda", "sys.exit('the last words')"), ("libx264, native", "")):
+        _run(found, name, Contender(name, (sys.executable, "-c", f"import sys; {code}"), None, 1))
+    assert found["errors"] == {"libx264, cuda": "the last words"}
+    assert len(found["runs"]["libx264, native"]) == 1
+    assert _ratios(found) == {}

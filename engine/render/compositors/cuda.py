@@ -306,15 +306,15 @@ def first_device(config: Config) -> Device:
 
 def probe_cuda(config: Config) -> Probe:
     """Report whether a GPU draws the native compositor's frames."""
-    return _probe(lambda: first_device(config))
+    return _probe_device(lambda: first_device(config))
 
 
 def probe_gpu(config: Config, gpu: int) -> Probe:
     """Report whether a GPU, by CUDA's count, draws the native compositor's frames."""
-    return _probe(lambda: ready_device(config, gpu))
+    return _probe_device(lambda: ready_device(config, gpu))
 
 
-def _probe(open_device: Callable[[], Device]) -> Probe:
+def _probe_device(open_device: Callable[[], Device]) -> Probe:
     try:
         device = open_device()
     except UnavailableError as error:

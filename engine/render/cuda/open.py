@@ -76,7 +76,7 @@ def ready(cache: Callable[[], ContentCache], number: int = FIRST_GPU) -> Device:
         if number not in _drawing:
             device = _watched(number, lambda watch: _open_in(watch, number))
             try:
-                _watched(number, lambda watch: _load(watch, device, cache))
+                _watched(number, lambda watch: _load_kernels(watch, device, cache))
             except UnavailableError:
                 del _opened[number]  # it is opened again if it is asked for again
                 raise
@@ -110,7 +110,7 @@ def _open_in(watch: Watch, number: int) -> Device:
     return _opened[number]
 
 
-def _load(watch: Watch, device: Device, cache: Callable[[], ContentCache]) -> None:
+def _load_kernels(watch: Watch, device: Device, cache: Callable[[], ContentCache]) -> None:
     try:
         compiler = Compiler()
     except UnavailableError as error:
