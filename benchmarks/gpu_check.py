@@ -1,17 +1,22 @@
-"""Check and time the cuda compositor on this machine's GPU, in one call: build, parity, kernels, path, renders.
+"""Check and time the cuda compositor on this machine's GPU, in one call; the result is JSON in build/bench/results/.
 
-    python -m benchmarks.gpu_check                    everything, about two minutes; JSON into build/bench/results/
-    python -m benchmarks.gpu_check --quick            few calls of each, and no renders
+    python -m benchmarks.gpu_check                    every part; less than nine minutes
+    python -m benchmarks.gpu_check --quick            fewer calls of each, and no whole renders
+    python -m benchmarks.gpu_check --only peers path  these parts alone
     python -m benchmarks.gpu_check --compiled         only what NVRTC says of the kernels; needs no GPU
 
-1. The kernels are compiled for this GPU and for others: registers, spills, shared memory, instructions.
-2. Every transition is drawn on the GPU and by the native rows, and the bytes are compared. Nothing is timed unless
-   they are equal.
-3. Each kernel is timed on frames in the GPU's memory, 16 frames a launch, without uploads and downloads.
-4. The path as the renderer takes it: plans, uploads, drawing and downloads, from one thread and from several.
-5. Whole renders and frames without encoding, by the cuda and by the native compositor in turns.
+    compiled       the kernels for this GPU and for others: registers, spills, shared memory, instructions
+    parity         every transition, drawn on the GPU and by the native rows at 1080x1920: the bytes are compared
+    kernels        each kernel on frames in the GPU's memory, 16 frames a launch, and what bounds it
+    path           as for libx264: plans, uploads, drawing and downloads, from one thread and from several
+    encoder_path   as for NVENC, up to the encoder: frames stay on the GPU and are wrapped for FFmpeg
+    copied_path    the same for frames drawn in host memory: NV12 from pinned memory
+    peers          scale_cuda + overlay_cuda, xfade_vulkan and libplacebo of ffmpeg
+    renders        whole renders with libx264 by cuda and native, the plain ffmpeg command, and NVENC if there is one
 
-Times are wall times. A result has the device's name; on an emulated driver nothing is timed.
+Each part is a program of its own: one that fails, crashes, hangs or runs out of time leaves an error in the result, and
+the others go on. The result is written after each. Times are wall times; nothing is timed if the bytes differ, or on an
+emulated driver.
 """
 
 from __future__ import annotations
@@ -19,161 +24,226 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
-import struct
+import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from benchmarks import gpu_kernels
+from benchmarks.gpu_kernels import compiled_kernels, kernel_ms, workload_frames
 from benchmarks.machine import cores, describe_machine
-from benchmarks.workload import BUILD, make_workload
+from benchmarks.workload import BUILD
 from video_pipeline.engine.errors import UnavailableError
-from video_pipeline.engine.render.cuda.compile import KERNELS, Capability, Compiler, arch_of
+from video_pipeline.engine.render.cuda.compile import Capability, Compiler, arch_of
 
 if TYPE_CHECKING:
     from video_pipeline.engine.render.cuda.device import Device
-    from video_pipeline.engine.render.cuda.painter import FrameSpec, StillSide
+    from video_pipeline.engine.render.planes import Buffer
 
-SIZE_PX = (1080, 1920)
-CAPTION_PX = (900, 300)
-STEPS = (0.9, 1.08, 1.4, 1.9)
-"""Source pixels for each of the frame's: two with 4 taps, one each with 6 and with 8."""
+CAPABILITIES: Final[tuple[Capability, ...]] = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
+MEMORY_BYTES: Final = 8 * 10**9
+HELD_FRAMES: Final = 12
+"""Frames that NVENC holds with two B-frames."""
 
-SHARE_JOINED = 1 / 8
-"""The share of frames in a transition: half a second of four."""
+TOTAL_SECONDS: Final = 510.0
+"""Time for all parts together: half a minute less than nine minutes."""
 
-LAUNCH_FRAMES = 16
-CAPABILITIES: tuple[Capability, ...] = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
-INSTRUCTION_BYTES = 16
-MEMORY_BYTES = 8 * 10**9
-SEED = 3
+ESTIMATE: Final = Path(__file__).resolve().parent / "results" / "gpu-estimate.json"
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledKernel:
-    """What the compiler made of a kernel. `instructions` are those in its code, of all branches together."""
+def open_gpu() -> Device:
+    """Return this machine's GPU, whose frames have been compared with the native rows'; raise UnavailableError."""
+    from video_pipeline.engine.config import load_config
+    from video_pipeline.engine.render.compositors.cuda import first_device
 
-    registers: int
-    shared_bytes: int
-    stack_bytes: int
-    spill_bytes: int
-    instructions: int
+    return first_device(load_config(environ=False))
 
 
-def code_bytes(cubin: bytes) -> dict[str, int]:
-    """Return the size of each kernel's code in a CUBIN, an ELF file."""
-    offset, entry_bytes, count, names = (
-        *struct.unpack_from("<Q", cubin, 0x28),
-        *struct.unpack_from("<HHH", cubin, 0x3A),
-    )
-    sections = [
-        struct.unpack_from("<IIQQQQ", cubin, offset + number * entry_bytes) for number in range(count)
-    ]
-    table = sections[names][4]
-    sizes = {}
-    for section in sections:
-        start = table + section[0]
-        name = cubin[start : cubin.index(b"\0", start)].decode()
-        if name.startswith(".text."):
-            sizes[name.removeprefix(".text.")] = section[5]
-    return sizes
+def _timed_gpu() -> Device:
+    """Return the GPU; raise UnavailableError if it is emulated."""
+    device = open_gpu()
+    if device.name.startswith("Emulated"):
+        raise UnavailableError("nothing is timed on an emulated driver")
+    return device
 
 
-def kernels_in_log(log: str) -> dict[str, dict[str, int]]:
-    """Return the numbers that ptxas wrote of each kernel."""
-    found: dict[str, dict[str, int]] = {}
-    name = ""
-    for line in log.splitlines():
-        words = line.replace(",", "").split()
-        if "Compiling" in words:
-            name = words[words.index("function") + 1].strip("'")
-            found[name] = {"registers": 0, "shared_bytes": 0, "stack_bytes": 0, "spill_bytes": 0}
-        elif "stack" in words and "frame" in words:
-            found[name]["stack_bytes"] = int(words[words.index("bytes") - 1])
-            found[name]["spill_bytes"] = int(words[words.index("spill") - 2])
-        elif "Used" in words:
-            found[name]["registers"] = int(words[words.index("Used") + 1])
-            if "smem" in words:
-                found[name]["shared_bytes"] = int(words[words.index("smem") - 2])
-    return found
-
-
-def compiled_kernels(compiler: Compiler, capability: Capability) -> dict[str, CompiledKernel]:
-    """Compile for a GPU and return what became of each kernel."""
-    made = compiler.compile(capability, verbose=True)
-    code, log = code_bytes(made.cubin), kernels_in_log(made.log)
+def compiled(quick: bool) -> dict[str, Any]:
+    """Compile the kernels, for this machine's GPU alone if it is quick and there is one."""
+    compiler = Compiler()
+    try:
+        here: Capability | None = open_gpu().capability
+    except UnavailableError:
+        here = None
+    chosen = [here] if quick and here else sorted({*CAPABILITIES, *([here] if here else [])})
     return {
-        name: CompiledKernel(**log[name], instructions=code[name] // INSTRUCTION_BYTES) for name in KERNELS
+        "compiler": compiler.name,
+        "kernels": {
+            arch_of(each): {name: asdict(made) for name, made in compiled_kernels(compiler, each).items()}
+            for each in chosen
+        },
     }
 
 
-def bytes_a_frame(step: float) -> int:
-    """Return the bytes that a still's frame moves at least: the part of the picture read once, the frame written."""
-    frame = SIZE_PX[0] * SIZE_PX[1] * 3 // 2
-    return round(frame * step * step) + frame
-
-
-def _still(rng: np.random.Generator, key: int, step: float) -> StillSide:
-    from video_pipeline.engine.render.cuda.painter import StillSide
-    from video_pipeline.engine.render.planes import new_frame, planes_of
-
-    width, height = (2 * round(side * step / 2) + 4 for side in SIZE_PX)
-    frame = new_frame(width, height)
-    frame[:] = rng.integers(0, 256, frame.shape, np.uint8)
-    return StillSide((key, step), planes_of(frame), 0.37, 0.61, step, step, False, 0.0)
-
-
-def workload_frames(step: float, transition: str | None = None, *, caption: bool = True) -> list[FrameSpec]:
-    """Return frames for one launch: a still under a caption, or two stills in a transition."""
-    from video_pipeline.engine.render.cuda.painter import FrameSpec
-    from video_pipeline.engine.render.planes import Layer
+def parity(quick: bool) -> dict[str, Any]:
+    """Compare frames of every transition, byte for byte; raise ValueError if one differs."""
+    from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
+    from video_pipeline.engine.render.cuda.painter import GpuPainter
+    from video_pipeline.engine.render.cuda.self_check import native_frame
     from video_pipeline.native import kernels
 
-    rng = np.random.default_rng(SEED)
-    rgba = rng.integers(0, 256, (CAPTION_PX[1], CAPTION_PX[0], 4), np.uint8)
-    overlay = Layer("caption", kernels.Overlay(rgba), 90, 1440, 1.0, None)
-    layers = (overlay,) if caption else ()
-    sides = tuple(_still(rng, number, step) for number in range(2 if transition else 1))
-    return [
-        FrameSpec(sides, (transition, (number + 0.5) / LAUNCH_FRAMES) if transition else None, layers)
-        for number in range(LAUNCH_FRAMES)
-    ]
+    device = open_gpu()
+    width, height = gpu_kernels.SIZE_PX
+    painter = GpuPainter(device, width=width, height=height, bound=MEMORY_BYTES)
+    wrong = []
+    names = [name for name, _ in kernels.transition_records()]
+    with painter.pinned_frames() as pinned:
+        for number, name in enumerate(names[:: 8 if quick else 1]):
+            spec = workload_frames(1.08, name)[number % 16]
+            painter.draw([spec], pinned).finish()
+            frame = pinned.bytes[: painter.frame_bytes].reshape(-1, width)
+            if (native_frame(spec, width, height) != frame).any():
+                wrong.append(name)
+    if wrong:
+        raise ValueError(f"{device.name} draws other bytes than the native rows: {', '.join(wrong)}")
+    return {
+        "device": device.name,
+        "machine": describe_machine(str(find_ffmpeg().path)),
+        "frames": "every transition equals the native rows, byte for byte",
+    }
 
 
-def kernel_ms(device: Device, frames: Sequence[FrameSpec], *, calls: int) -> float:
-    """Return the milliseconds of a frame of a launch that is put into one stream again and again."""
-    from video_pipeline.engine.render.cuda.painter import GpuPainter
+def kernels(quick: bool) -> dict[str, Any]:
+    """Time each kernel, and say what bounds it."""
+    return timed_kernels(_timed_gpu(), calls=3 if quick else 40)
 
-    painter = GpuPainter(device, width=SIZE_PX[0], height=SIZE_PX[1], bound=MEMORY_BYTES)
-    with painter.repeated(frames) as launch:
-        launch(2)
-        rounds = []
-        for _ in range(3):
-            started = time.perf_counter()
-            launch(calls)
-            rounds.append((time.perf_counter() - started) / (calls * len(frames)) * 1000)
-    return statistics.median(rounds)
+
+def timed_kernels(device: Device, *, calls: int) -> dict[str, Any]:
+    """Time whole frames of every kind, and each kernel of the kinds whose work is counted in the estimate."""
+    from benchmarks.gpu_estimate import CASES
+    from video_pipeline.engine.render.cuda.compile import KERNELS
+    from video_pipeline.native import kernels as native
+
+    cases = {f"still, step {step}": workload_frames(step) for step in gpu_kernels.STEPS}
+    cases["still, step 1.08, no caption"] = workload_frames(1.08, caption=False)
+    cases |= {f"transition {name}": workload_frames(1.08, name) for name, _ in native.transition_records()}
+    found: dict[str, Any] = {
+        "frame_ms": {name: round(kernel_ms(device, frames, calls=calls), 5) for name, frames in cases.items()}
+    }
+    still, fade = found["frame_ms"]["still, step 1.08"], found["frame_ms"]["transition fade"]
+    joined = gpu_kernels.SHARE_JOINED
+    found["composing_fps"] = round(1000 / (still * (1 - joined) + fade * joined), 1)
+    estimated = json.loads(ESTIMATE.read_text(encoding="utf-8")) if ESTIMATE.is_file() else None
+    figures = gpu_figures(device)
+    found["gpu"] = figures
+    found["kernels"] = {}
+    for name, step, transition in CASES:
+        frames = workload_frames(step, transition)
+        each = {kernel: round(kernel_ms(device, frames, calls=calls, kernel=kernel), 5) for kernel in KERNELS}
+        entry: dict[str, Any] = {"ms": {kernel: ms for kernel, ms in each.items() if ms > 0.0005}}
+        if estimated and figures:
+            whole = kernel_ms(device, frames, calls=calls)
+            entry |= bounded(estimated["cases"][name], estimated, device.capability, figures, whole)
+        found["kernels"][name] = entry
+    return found
+
+
+def gpu_figures(device: Device) -> dict[str, float]:
+    """Return multiprocessors, clock and memory's bandwidth by the driver's word; nothing if it does not say."""
+    try:
+        from cuda.bindings import driver
+
+        def ask(number: int) -> int:
+            status, value = driver.cuDeviceGetAttribute(driver.CUdevice_attribute(number), device.number)
+            if int(status) or value <= 0:
+                raise ValueError(f"attribute {number}: status {int(status)}, value {value}")
+            return int(value)
+
+        processors, clock_khz, memory_khz, bus_bits = ask(16), ask(13), ask(36), ask(37)
+    except (ImportError, ValueError):
+        return {}
+    return {
+        "multiprocessors": processors,
+        "clock_ghz": clock_khz / 1e6,
+        "memory_gbs": 2 * memory_khz * bus_bits / 8 / 1e6,
+    }
+
+
+def bounded(
+    case: dict[str, Any],
+    estimated: dict[str, Any],
+    capability: Capability,
+    figures: dict[str, float],
+    ms: float,
+) -> dict[str, Any]:
+    """Return what share of the measured time each part of the GPU needs at least, and which needs most."""
+    from benchmarks.gpu_estimate import Counted, Sheet, bounds_ms
+
+    arch = arch_of(capability)
+    counts = case["ptx_a_frame"].get(arch)
+    if counts is None:
+        return {"bound_by": f"not counted for {arch}"}
+    sheet = Sheet(
+        "this",
+        capability,
+        int(figures["multiprocessors"]),
+        figures["clock_ghz"],
+        figures["memory_gbs"],
+    )
+    ratios = estimated["cubin_instructions_for_one_of_ptx"][arch]
+    bounds = bounds_ms(
+        {name: Counted(**each) for name, each in counts.items()}, ratios, sheet, case["least_bytes"]
+    )
+    shares = {part: round(bound / ms, 3) for part, bound in bounds.items()}
+    by = max(shares, key=lambda part: shares[part])
+    # Less than half of every bound: neither arithmetic nor memory, but waiting.
+    return {"share_of_bounds": shares, "bound_by": by if shares[by] > 0.5 else f"latency (most: {by})"}
+
+
+def _threads() -> list[int]:
+    return sorted({1, 2, cores()})
+
+
+def _fps(work: Callable[[float], int], threads: int, seconds: float) -> float:
+    """Return the frames a second of a function on some threads, which works until a time and returns its frames."""
+    with ThreadPoolExecutor(threads) as pool:
+        started = time.perf_counter()
+        frames = sum(pool.map(work, [started + seconds] * threads))
+        return round(frames / (time.perf_counter() - started), 1)
+
+
+def path(quick: bool) -> dict[str, Any]:
+    """Time the way to an encoder on the processor."""
+    device = _timed_gpu()
+    return {
+        "fps": {
+            str(number): path_fps(device, threads=number, seconds=0.5 if quick else 5)
+            for number in _threads()
+        }
+    }
 
 
 def path_fps(device: Device, *, threads: int, seconds: float) -> float:
     """Return the frames a second that threads draw into pinned memory, two batches of each under way."""
     from video_pipeline.engine.render.cuda.painter import GpuPainter
 
-    painter = GpuPainter(device, width=SIZE_PX[0], height=SIZE_PX[1], bound=MEMORY_BYTES)
+    width, height = gpu_kernels.SIZE_PX
+    painter = GpuPainter(device, width=width, height=height, bound=MEMORY_BYTES)
     count = painter.batch_frames
-    batch = [*workload_frames(1.08, "fade")[: round(count * SHARE_JOINED)], *workload_frames(1.08)][:count]
+    batch = _workload_batch(count)
 
-    def draw(_: int) -> int:
+    def draw(until: float) -> int:
         drawn = 0
         with painter.pinned_frames() as one, painter.pinned_frames() as other:
-            until = time.perf_counter() + seconds
             under_way = painter.draw(batch, one)
             for room in itertools.cycle((other, one)):
                 if time.perf_counter() >= until:
@@ -185,82 +255,207 @@ def path_fps(device: Device, *, threads: int, seconds: float) -> float:
             under_way.finish()
         return drawn
 
-    with ThreadPoolExecutor(threads) as pool:
-        started = time.perf_counter()
-        frames = sum(pool.map(draw, range(threads)))
-        return frames / (time.perf_counter() - started)
+    return _fps(draw, threads, seconds)
 
 
-def _seconds_of(*command: str | Path) -> float:
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", *map(str, command)], check=True, capture_output=True)
-    return time.perf_counter() - started
+def _workload_batch(count: int) -> list[Any]:
+    joined = round(count * gpu_kernels.SHARE_JOINED)
+    return [*workload_frames(1.08, "fade")[:joined], *workload_frames(1.08)][:count]
 
 
-def renders(rounds: int) -> list[dict[str, Any]]:
-    """Render the workload by both compositors in turns, and draw it without encoding."""
-    load = make_workload()
-    out = BUILD / "gpu" / "video.mp4"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    render = (
-        "video_pipeline",
-        "render",
-        load.story,
-        "-o",
-        out,
-        "--encoder",
-        "libx264",
-        "--no-cache",
-        "--force",
-    )
-    results = []
-    for number in range(rounds):
-        for compositor in ("cuda", "native"):
-            results.append(
-                {
-                    "round": number,
-                    "compositor": compositor,
-                    "render_seconds": round(_seconds_of(*render, "--compositor", compositor), 3),
-                    "draw_seconds": round(
-                        _seconds_of("benchmarks.draw", load.story, "--compositor", compositor), 3
-                    ),
-                    "frames": load.frames,
-                }
-            )
-    return results
-
-
-def measured(device: Device, *, quick: bool, report: Callable[[str], None]) -> dict[str, Any]:
-    """Time the kernels, the path and renders on a GPU."""
-    from video_pipeline.native import kernels
-
-    calls = 3 if quick else 40
-    found: dict[str, Any] = {"kernels_ms": {}}
-    cases = {f"still, step {step}": workload_frames(step) for step in STEPS}
-    cases["still, step 1.08, no caption"] = workload_frames(1.08, caption=False)
-    cases |= {f"transition {name}": workload_frames(1.08, name) for name, _ in kernels.transition_records()}
-    for name, frames in cases.items():
-        found["kernels_ms"][name] = round(kernel_ms(device, frames, calls=calls), 5)
-        report(f"{name}: {found['kernels_ms'][name]:.4f} ms a frame")
-    still, fade = found["kernels_ms"]["still, step 1.08"], found["kernels_ms"]["transition fade"]
-    found["composing_fps"] = round(1000 / (still * (1 - SHARE_JOINED) + fade * SHARE_JOINED), 1)
-    report(f"composing the workload in the GPU's memory: {found['composing_fps']:.0f} fps")
-    found["path_fps"] = {
-        str(threads): round(path_fps(device, threads=threads, seconds=0.5 if quick else 5), 1)
-        for threads in sorted({1, 2, cores()})
+def encoder_path(quick: bool) -> dict[str, Any]:
+    """Time the way up to an encoder on the GPU."""
+    device = _timed_gpu()
+    return {
+        "fps": {
+            str(number): encoder_path_fps(device, threads=number, seconds=0.5 if quick else 5)
+            for number in _threads()
+        }
     }
-    report(f"with plans, uploads and downloads, by threads: {found['path_fps']}")
-    if not quick:
-        found["renders"] = renders(3)
-    return found
 
 
-def open_gpu() -> Device:
-    """Return this machine's GPU, whose frames have been compared with the native rows'; raise UnavailableError."""
-    from video_pipeline.engine.config import load_config
-    from video_pipeline.engine.render.compositors.cuda import ready_device
+def encoder_path_fps(device: Device, *, threads: int, seconds: float) -> float:
+    """Return the frames a second that threads draw, wrap for FFmpeg and hold as long as NVENC would."""
+    import av
+    from av.video.frame import CudaContext
 
-    return ready_device(load_config(environ=False))
+    from video_pipeline.engine.render.compositors.cuda import AHEAD_FRAMES
+    from video_pipeline.engine.render.cuda.painter import GpuPainter
+
+    width, height = gpu_kernels.SIZE_PX
+    painter = GpuPainter(device, width=width, height=height, bound=MEMORY_BYTES)
+    batch = _workload_batch(AHEAD_FRAMES)
+
+    def draw(until: float) -> int:
+        ring = painter.ring(least=HELD_FRAMES + AHEAD_FRAMES, most=HELD_FRAMES + 2 * AHEAD_FRAMES)
+        device.make_current()
+        context = CudaContext(device_id=device.number, primary_ctx=False, current_ctx=True)
+        held: deque[av.VideoFrame] = deque(maxlen=HELD_FRAMES)
+        drawn = 0
+        while time.perf_counter() < until:
+            targets = ring.take(len(batch))
+            painter.draw_surfaces(batch[: len(targets)], targets).finish()
+            drawn += len(targets)
+            while targets:
+                planes = targets.pop(0).planes()
+                held.append(av.VideoFrame.from_dlpack(planes, format="nv12", cuda_context=context))
+        held.clear()
+        ring.close()
+        return drawn
+
+    return _fps(draw, threads, seconds)
+
+
+def copied_path(quick: bool) -> dict[str, Any]:
+    """Time the way of frames in host memory up to an encoder on the GPU."""
+    device = _timed_gpu()
+    return {
+        "fps": {
+            str(number): copied_path_fps(device, threads=number, seconds=0.5 if quick else 5)
+            for number in _threads()
+        }
+    }
+
+
+def copied_path_fps(device: Device, *, threads: int, seconds: float) -> float:
+    """Return the frames a second that threads copy to the GPU, as fast as they are there."""
+    from video_pipeline.engine.render.cuda.surfaces import GpuFrame
+    from video_pipeline.engine.render.cuda.uploads import GpuUploads
+    from video_pipeline.engine.render.planes import new_frame
+
+    width, height = gpu_kernels.SIZE_PX
+    uploads = GpuUploads(device, width=width, height=height, bound=MEMORY_BYTES)
+
+    def copy(until: float) -> int:
+        frame = new_frame(width, height)
+        frame[:] = np.arange(frame.size, dtype=np.uint8).reshape(frame.shape)
+
+        def drawn() -> Generator[Buffer, None, None]:
+            while time.perf_counter() < until:
+                yield frame
+
+        held: deque[GpuFrame] = deque(maxlen=HELD_FRAMES)
+        count = 0
+        with ExitStack() as stack:
+            for each in uploads.frames(drawn(), held=HELD_FRAMES, stack=stack):
+                held.append(each)
+                count += 1
+            del each
+            held.clear()
+        return count
+
+    return _fps(copy, threads, seconds)
+
+
+def peers(quick: bool) -> dict[str, Any]:
+    """Time ffmpeg's own filters on a GPU."""
+    from benchmarks.gpu_peers import time_peers
+    from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
+
+    del quick
+    return dict(time_peers(find_ffmpeg().path))
+
+
+def renders(quick: bool) -> dict[str, Any]:
+    """Time whole renders, and the processor's share of composing in one with libx264."""
+    from benchmarks.gpu_renders import time_renders
+
+    if quick:
+        return {"skipped": "--quick"}
+    _timed_gpu()
+    return time_renders()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the check, and the seconds that it may take."""
+
+    name: str
+    run: Callable[[bool], dict[str, Any]]
+    seconds: float
+
+
+PARTS: Final = (
+    Part("compiled", compiled, 90),
+    Part("parity", parity, 90),
+    Part("kernels", kernels, 120),
+    Part("path", path, 45),
+    Part("encoder_path", encoder_path, 45),
+    Part("copied_path", copied_path, 45),
+    Part("peers", peers, 100),
+    Part("renders", renders, 240),
+)
+
+
+def run_part(part: Part, *, quick: bool, seconds: float) -> dict[str, Any]:
+    """Run a part as a program; return its result, with `error` if it has none, and the seconds that it took."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.gpu_check",
+        "--part",
+        part.name,
+        *(["--quick"] if quick else []),
+    ]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        # A process inside the kernel's driver does not end by that, and is not waited for.
+        return {"error": f"it took longer than {seconds:.0f} s", "seconds": round(seconds, 1)}
+    taken = {"seconds": round(time.perf_counter() - started, 1)}
+    lines = [line for line in err.splitlines() if line.strip()]
+    if process.returncode < 0:
+        return {
+            "error": f"it was ended by {signal.Signals(-process.returncode).name}",
+            "log": lines[-5:],
+        } | taken
+    try:
+        found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    except (IndexError, ValueError):
+        return {"error": lines[-1] if lines else f"it ended with status {process.returncode}"} | taken
+    return found | taken
+
+
+def result_of(part: Part, *, quick: bool) -> dict[str, Any]:
+    """Return what a part finds, or its error."""
+    try:
+        return part.run(quick)
+    except UnavailableError as error:
+        return {"skipped": str(error)}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def check(out: Path | None, *, quick: bool, only: Sequence[str] = ()) -> tuple[dict[str, Any], Path]:
+    """Run the parts one after another, and write the result after each; return it, and its file."""
+    until = time.monotonic() + TOTAL_SECONDS
+    result: dict[str, Any] = {"frame_px": gpu_kernels.SIZE_PX, "parts": {}}
+    file = out or BUILD / "results" / "gpu.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        if only and part.name not in only:
+            continue
+        left = until - time.monotonic()
+        if left > 5:
+            found = run_part(part, quick=quick, seconds=min(part.seconds, left))
+        else:
+            found = {"error": "no time was left"}
+        result["parts"][part.name] = found
+        shown = found.get("error") or found.get("skipped")
+        print(f"{part.name}: {shown or 'done'} ({found.get('seconds', 0):g} s)", file=sys.stderr, flush=True)
+        if part.name == "parity" and "device" in found and out is None:
+            name = "".join(letter if letter.isalnum() else "-" for letter in found["device"].lower())
+            file.unlink(missing_ok=True)
+            file = file.with_name(f"gpu-{name.strip('-')}.json")
+        file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        if part.name == "parity" and "error" in found and not found["error"].startswith("it "):
+            break  # the GPU draws other bytes, and nothing is timed
+    return result, file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -268,43 +463,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="few calls, no renders")
     parser.add_argument("--compiled", action="store_true", help="only what NVRTC says of the kernels")
+    parser.add_argument(
+        "--only", nargs="+", choices=[part.name for part in PARTS], metavar="PART", help="these parts alone"
+    )
     parser.add_argument("--out", type=Path, help="file for the result")
+    parser.add_argument(
+        "--part", choices=[part.name for part in PARTS], help="run one part here, and print it"
+    )
     options = parser.parse_args(argv)
-    compiler = Compiler()
-    result: dict[str, Any] = {
-        "compiler": compiler.name,
-        "frame_px": SIZE_PX,
-        "least_bytes_a_frame": {str(step): bytes_a_frame(step) for step in STEPS},
-    }
-    try:
-        device = None if options.compiled else open_gpu()
-    except UnavailableError as error:
-        print(f"no GPU is measured: {error}", file=sys.stderr)
-        return 1
-    capabilities = [device.capability] if device and options.quick else list(CAPABILITIES)
-    if device and device.capability not in capabilities:
-        capabilities.append(device.capability)
-    result["compiled"] = {
-        arch_of(each): {name: asdict(made) for name, made in compiled_kernels(compiler, each).items()}
-        for each in capabilities
-    }
-    name = "compiled"
-    if device:
-        name = device.name
-        result |= {"device": name, "parity": "every transition equals the native rows, byte for byte"}
-        if name.startswith("Emulated"):
-            print("nothing is timed on an emulated driver", file=sys.stderr)
-        else:
-            from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
-
-            result["machine"] = describe_machine(str(find_ffmpeg().path))
-            result |= measured(device, quick=options.quick, report=lambda line: print(line, file=sys.stderr))
-    words = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
-    path = options.out or BUILD / "results" / f"gpu-{words}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(path)
-    return 0
+    if options.part:
+        part = next(part for part in PARTS if part.name == options.part)
+        print(json.dumps(result_of(part, quick=options.quick)), flush=True)
+        os._exit(0)  # a driver may hang when its library is closed
+    only = ["compiled"] if options.compiled else options.only or ()
+    result, file = check(options.out, quick=options.quick, only=only)
+    print(file)
+    found = result["parts"].get("parity", {})
+    if "device" in found or (only and "parity" not in only):
+        return 0
+    print(f"no GPU is measured: {found.get('skipped') or found.get('error')}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

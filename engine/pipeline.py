@@ -301,6 +301,7 @@ def _produce(
                     stop=cancelled,
                     cache=_segment_cache(plan) if use_cache else None,
                     session_wait=plan.encoding.session_wait,
+                    gpu_memory_bytes=int(plan.frames.config.video.gpu_memory_mb * 1e6),
                 )
             except BaseException:
                 cancelled.set()  # the mix stops too

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cuda_build import build_kernels
+from tests.support.cuda_build import built_kernels
 from tests.support.emulator import EmulatedDriver, NotBuiltError, build
 
 
@@ -39,9 +39,9 @@ def driver_libraries() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cuda_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that runs the CUDA kernels on the CPU."""
-    return build_kernels(tmp_path_factory.mktemp("kernels"))
+def cuda_kernels() -> Path:
+    """The library that runs the CUDA kernels on the CPU, built once for each content of the sources."""
+    return built_kernels()
 
 
 @pytest.fixture

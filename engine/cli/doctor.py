@@ -51,7 +51,7 @@ def examine(config: Config) -> dict[str, Any]:
     encoders = [probe_encoder(member.name, config.video) for member in ENCODERS.members]
     if not any(probe.works for probe in encoders):
         problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
-    cards, why_none = examine_gpus(config.video)
+    cards, why_none = examine_gpus(config)
     auto, faults = _auto(config)
     problems += faults
     cache: dict[str, Any] = {"folder": None}

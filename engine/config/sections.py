@@ -208,7 +208,7 @@ class Video(EncoderKeys):
         2000,
         ge=64,
         le=1_000_000,
-        description="GPU memory in MB that the cuda compositor of one render may take on each GPU.",
+        description="GPU memory in MB that drawing, and frames for NVENC, may take on each GPU in one render.",
     )
     default_aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = Field(
         "9:16", description="Aspect if no size is given."

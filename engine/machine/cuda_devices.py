@@ -17,11 +17,15 @@ import subprocess
 import sys
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 LIST_SECONDS: Final = 20.0
 """Time to list the GPUs. If no program uses a GPU, its driver takes seconds to wake it."""
+
+UNKNOWN_ENGINES: Final = 3
+"""Encoders of a GPU if NVENC does not say. Too many sessions do no harm, and the driver refuses those beyond its limit;
+too few leave an encoder idle."""
 
 TEXT_BYTES: Final = 256
 
@@ -37,17 +41,26 @@ CUDA_ERRORS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CudaDevice:
-    """A GPU by CUDA's count, which FFmpeg uses too. `model` stands for all GPUs that encode the same bytes."""
+    """A GPU by CUDA's count, which FFmpeg uses too. `model` stands for all GPUs that encode the same bytes.
+
+    `nvenc_engines` are its encoders by NVENC's own word; None if it was not asked, or does not say.
+    """
 
     index: int
     name: str
     uuid: str
     driver: str
+    nvenc_engines: int | None = field(default=None, compare=False)
 
     @property
     def model(self) -> str:
         """Return the GPU's name and its driver's version."""
         return f"{self.name}, driver {self.driver}"
+
+    @property
+    def engines(self) -> int:
+        """Return the encoders that are to be kept busy, with one session each."""
+        return UNKNOWN_ENGINES if self.nvenc_engines is None else self.nvenc_engines
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt
 from video_pipeline.engine.outputs.thumbnail import thumbnail_identity, write_thumbnail
 from video_pipeline.engine.outputs.video_info import VideoInfo, probe_video
 from video_pipeline.engine.plan import FramePlan, VideoPlan
+from video_pipeline.engine.render.compositors.base import GpuCompositor
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.render.encoders.profile_use import describe_profile
 from video_pipeline.engine.render.renderer import RenderReport
@@ -172,7 +173,7 @@ def describe_render(
         ),
         compositor=Choice(
             plan.frames.compositor.name,
-            plan.frames.chosen_compositor.reason,
+            "; ".join((plan.frames.chosen_compositor.reason, *_lost_gpus(plan))),
             {"workers": rendered.workers, "hwaccel": plan.frames.ffmpeg.hwaccel or "none"},
         ),
         audio=_sound_fields(plan, sound),
@@ -181,6 +182,12 @@ def describe_render(
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},
         proxy=plan.frames.config.video.proxy,
     )
+
+
+def _lost_gpus(plan: VideoPlan) -> tuple[str, ...]:
+    """Return why each GPU that has failed to draw is no longer used."""
+    compositor = plan.frames.compositor
+    return compositor.lost_gpus() if isinstance(compositor, GpuCompositor) else ()
 
 
 def _sound_fields(plan: VideoPlan, sound: AudioReport) -> dict[str, Any]:

@@ -12,22 +12,28 @@ from video_pipeline.engine.errors import EncoderError, UnavailableError
 from video_pipeline.engine.render.compositors.base import Compositor, GpuCompositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.cuda.device import OUT_OF_MEMORY, CudaError, GpuFullError
+from video_pipeline.engine.render.cuda.open import opened
 from video_pipeline.engine.render.cuda.surfaces import GpuFrame
+from video_pipeline.engine.render.cuda.uploads import GpuUploads
 from video_pipeline.engine.render.encoders.base import EncoderSettings
+from video_pipeline.engine.render.encoders.encode import Frame
 from video_pipeline.engine.render.encoders.nvenc import frames_held
 from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
+from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.timing import FrameRange
 
 HOST = "its frames go through host memory"
+COPIED = "its frames are copied to it"
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class GpuFramesReport:
-    """Encoded segments by the memory that their frames were in, and why some were in the host's."""
+    """Encoded segments by where their frames were: drawn in the GPU's memory, copied to it, or in the host's, and why."""
 
     in_gpu_memory: int = 0
+    copied: int = 0
     in_host_memory: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
@@ -35,34 +41,56 @@ class GpuFramesReport:
         """Return the report as plain values, for the manifest."""
         return {
             "segments_in_gpu_memory": self.in_gpu_memory,
+            "segments_copied": self.copied,
             "segments_in_host_memory": self.in_host_memory,
             "reasons": dict(sorted(self.reasons.items())),
         }
 
 
 class GpuSegment:
-    """One attempt to encode a segment; `gpu` is the GPU whose memory has its frames, None for the host's."""
+    """One attempt to encode a segment; `gpu` is the GPU whose memory has its frames, None for the host's.
+
+    `copied` means that they were drawn elsewhere. `reason` says why they are not where they would be encoded fastest.
+    """
 
     def __init__(self, owner: GpuFrames, frames: FrameRange, children: Children) -> None:
         self._owner, self._frames, self._children = owner, frames, children
         self._stack = contextlib.ExitStack()
         self.gpu: int | None = None
+        self.copied = False
         self.reason = ""
 
     def draw(self, gpu: int) -> Generator[GpuFrame, None, None] | None:
-        """Return the frames in a GPU's memory; None, with the reason, if it cannot draw them now."""
+        """Return the frames drawn in a GPU's memory, or None; then `copy` has the next way."""
         self.close()  # what was drawn for a GPU whose session was refused
-        self.gpu, self.reason = None, self._owner.given_up(gpu)
-        if self.reason:
+        self.gpu, self.copied, self.reason = None, False, self._owner.given_up(gpu)
+        if self.reason or not self._owner.draws:
+            self.copied = not self.reason
             return None
         try:
             drawn = self._owner.draw(self._frames, gpu, self._children, self._stack)
-        except (UnavailableError, CudaError, GpuFullError) as error:
+        except UnavailableError as error:
+            self.copied, self.reason = True, str(error)
+            return None
+        except (CudaError, GpuFullError) as error:
             self.reason = str(error)
             return None
-        self._stack.enter_context(contextlib.closing(drawn))
+        return self._entered(drawn, gpu)
+
+    def copy(self, drawn: Generator[Buffer, None, None], gpu: int) -> Generator[Frame, None, None]:
+        """Return frames that are drawn in host memory, copied to a GPU's memory if it can have them."""
+        if not self.copied:
+            return drawn
+        try:
+            copied = self._owner.copy(drawn, gpu, self._stack)
+        except (UnavailableError, CudaError, GpuFullError) as error:
+            self.copied, self.reason = False, str(error)
+            return drawn
+        return self._entered(copied, gpu)
+
+    def _entered(self, frames: Generator[GpuFrame, None, None], gpu: int) -> Generator[GpuFrame, None, None]:
         self.gpu = gpu
-        return drawn
+        return self._stack.enter_context(contextlib.closing(frames))
 
     def close(self) -> None:
         """Give the frames' memory back."""
@@ -74,15 +102,21 @@ class GpuSegment:
 
 
 class GpuFrames:
-    """The segments of a render that GPUs encode. Thread-safe."""
+    """The segments of a render that GPUs encode. Thread-safe. Each GPU has `bound` bytes for copied frames."""
 
-    def __init__(self, compositor: Compositor, settings: EncoderSettings) -> None:
-        draws = bool(settings.gpu) and isinstance(compositor, GpuCompositor)
-        self._compositor = compositor if draws and isinstance(compositor, GpuCompositor) else None
-        self._settings = settings
+    def __init__(self, compositor: Compositor, settings: EncoderSettings, *, bound: int) -> None:
+        self._compositor = compositor if isinstance(compositor, GpuCompositor) else None
+        self._settings, self._bound = settings, bound
         self._lock = threading.Lock()
         self._given_up: dict[int, str] = {}
-        self.report = GpuFramesReport() if draws else None
+        self._uploads: dict[int, GpuUploads | str] = {}
+        self._told: set[str] = set()
+        self.report = GpuFramesReport() if settings.gpu else None
+
+    @property
+    def draws(self) -> bool:
+        """Whether the compositor draws on GPUs."""
+        return self._compositor is not None
 
     def draw(
         self, frames: FrameRange, gpu: int, children: Children, stack: contextlib.ExitStack
@@ -92,6 +126,27 @@ class GpuFrames:
         held = frames_held(self._settings.options)
         return self._compositor.gpu_frames(frames, gpu=gpu, held=held, children=children, stack=stack)
 
+    def copy(
+        self, drawn: Generator[Buffer, None, None], gpu: int, stack: contextlib.ExitStack
+    ) -> Generator[GpuFrame, None, None]:
+        """Return drawn frames in a GPU's memory; raise UnavailableError if it cannot be used, and what GpuUploads does."""
+        uploads = self._uploads_of(gpu)
+        return uploads.frames(drawn, held=frames_held(self._settings.options), stack=stack)
+
+    def _uploads_of(self, gpu: int) -> GpuUploads:
+        with self._lock:
+            found = self._uploads.get(gpu)
+            if found is None:
+                width, height = self._settings.width_px, self._settings.height_px
+                try:
+                    found = GpuUploads(opened(gpu), width=width, height=height, bound=self._bound)
+                except (UnavailableError, CudaError) as error:
+                    found = str(error)
+                self._uploads[gpu] = found
+        if isinstance(found, str):
+            raise UnavailableError(found)
+        return found
+
     def given_up(self, gpu: int) -> str:
         """Return why the frames of a GPU are no longer in its memory, or nothing."""
         with self._lock:
@@ -100,8 +155,8 @@ class GpuFrames:
     def attempt(
         self, frames: FrameRange, children: Children, stack: contextlib.ExitStack
     ) -> GpuSegment | None:
-        """Return an attempt to encode a segment, closed by `stack`; None if no frame is drawn for an encoder's GPU."""
-        if self._compositor is None:
+        """Return an attempt to encode a segment, closed by `stack`; None if no GPU encodes."""
+        if self.report is None:
             return None
         attempt = GpuSegment(self, frames, children)
         stack.callback(attempt.close)
@@ -110,16 +165,20 @@ class GpuFrames:
     def count(self, attempt: GpuSegment) -> None:
         """Count a segment that has been encoded."""
         assert self.report is not None
+        reason = attempt.reason
         with self._lock:
-            if attempt.gpu is not None:
+            if attempt.gpu is None:
+                self.report.in_host_memory += 1
+            elif attempt.copied:
+                self.report.copied += 1
+            else:
                 self.report.in_gpu_memory += 1
-                return
-            known = {*self.report.reasons, *self._given_up.values()}
-            first = attempt.reason not in known  # what was given up has been logged
-            self.report.in_host_memory += 1
-            self.report.reasons[attempt.reason] = self.report.reasons.get(attempt.reason, 0) + 1
+            if reason:
+                self.report.reasons[reason] = self.report.reasons.get(reason, 0) + 1
+            first = bool(reason) and reason not in self._told
+            self._told.add(reason)
         if first:
-            logger.warning("%s: %s", attempt.reason, HOST)
+            logger.warning("%s: %s", reason, COPIED if attempt.copied else HOST)
 
     def fail(
         self,
@@ -128,17 +187,16 @@ class GpuFrames:
         sessions: SessionReport,
     ) -> str:
         """Note what failed; return how to try the segment again, or nothing if there is no other way."""
-        if self._compositor is None or attempt is None:
+        if attempt is None or attempt.gpu is None:
             return ""
         what = error.what if isinstance(error, EncoderError) else str(error)
         lost = isinstance(error, CudaError) and error.status != OUT_OF_MEMORY
-        if attempt.gpu is None:
-            # The compositor has noted which GPU failed to draw.
-            return "drawn again on another GPU" if lost and self._compositor.gpu_left() else ""
         with self._lock:
             self._given_up.setdefault(attempt.gpu, what)
+            self._told.add(what)  # the renderer logs it
         if lost:
-            self._compositor.lose_gpu(attempt.gpu, what)
+            if self._compositor and not attempt.copied:
+                self._compositor.lose_gpu(attempt.gpu, what)
             devices = SESSIONS.usable(self._settings.gpu)
             if any(device.index != attempt.gpu for device in devices):
                 for device in devices:

@@ -23,14 +23,25 @@ def new_frame(width_px: int, height_px: int) -> Buffer:
     return np.empty((height_px * 3 // 2, width_px), np.uint8)
 
 
-def video_frame(array: Buffer) -> av.VideoFrame:
+def video_frame(array: Buffer, *, pix_fmt: str = "yuv420p") -> av.VideoFrame:
     """Return a frame over the array's own memory, or over a copy if PyAV would misplace the planes.
 
-    `VideoFrame.from_numpy_buffer` (PyAV 18) computes the height as rows // 6 * 4, which is right for multiples of four only.
+    `pix_fmt` is yuv420p or nv12. `VideoFrame.from_numpy_buffer` (PyAV 18) computes the height as rows // 6 * 4, which is right for multiples of four only.
     """
     if array.shape[0] % 6:
-        return av.VideoFrame.from_ndarray(array, format="yuv420p")
-    return av.VideoFrame.from_numpy_buffer(array, format="yuv420p")
+        return av.VideoFrame.from_ndarray(array, format=pix_fmt)
+    return av.VideoFrame.from_numpy_buffer(array, format=pix_fmt)
+
+
+def write_nv12(frame: Buffer, target: Buffer) -> None:
+    """Write stacked planes Y, U, V as NV12 to an array of shape (height * 3 / 2, pitch); the pitch is even."""
+    luma, u, v = planes_of(frame)
+    height, width = luma.shape
+    target[:height, :width] = luma
+    # Little-endian pairs: twice as fast as copying every second byte.
+    pairs = target[height:, :width].view("<u2")
+    np.left_shift(v, 8, out=pairs, dtype=np.uint16, casting="unsafe")
+    np.bitwise_or(pairs, u, out=pairs)
 
 
 def planar_of(frame: Buffer, width_px: int) -> Buffer:

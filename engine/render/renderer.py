@@ -31,6 +31,9 @@ from video_pipeline.engine.timing import FrameRange
 
 STOP_POLL_SECONDS = 0.1
 
+GPU_MEMORY_BYTES = 2 * 10**9
+"""Room for copied frames on each GPU, unless a configuration says otherwise."""
+
 Progress = Callable[[int, int, int], None]
 """Is called with the number of finished frames, of all frames, and of finished frames from the cache."""
 
@@ -95,6 +98,7 @@ class _SegmentRenderer:
         stop: threading.Event | None,
         cache: SegmentCache | None,
         session_wait: float,
+        gpu_memory_bytes: int,
     ) -> None:
         self._cache, self._session_wait = cache, session_wait
         self._compositor, self._settings, self._threads = compositor, settings, threads
@@ -108,7 +112,7 @@ class _SegmentRenderer:
         self.encoding_seconds = 0.0
         self.segments_from_cache = 0
         self.sessions = SessionReport()
-        self.gpu_frames = GpuFrames(compositor, settings)
+        self.gpu_frames = GpuFrames(compositor, settings, bound=gpu_memory_bytes)
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
@@ -149,13 +153,17 @@ class _SegmentRenderer:
             with contextlib.ExitStack() as stack:
                 attempt = self.gpu_frames.attempt(frames, self.children, stack)
                 try:
+                    drawn = stack.enter_context(contextlib.closing(self._frames(frames, drawing)))
+                    begun: list[Generator[Buffer, None, None]] = []
+                    if attempt and not self.gpu_frames.draws:
+                        begun = [_begun(drawn)]  # the first frame is drawn before a session is taken
                     data = encode_segment(
-                        stack.enter_context(contextlib.closing(self._frames(frames, drawing))),
+                        drawn,
                         self._settings,
                         session_wait=self._session_wait,
                         sessions=self.sessions,
                         check=self._check_cancelled,
-                        frames_for=partial(self._frames_for, frames, drawing, attempt, stack)
+                        frames_for=partial(self._frames_for, frames, drawing, attempt, stack, begun)
                         if attempt
                         else None,
                     )
@@ -209,12 +217,20 @@ class _SegmentRenderer:
         drawing: _Drawing,
         attempt: GpuSegment,
         stack: contextlib.ExitStack,
+        begun: list[Generator[Buffer, None, None]],
         gpu: int,
     ) -> Iterator[Frame]:
-        """Yield the frames of a segment in the memory of the GPU that encodes it if they can be drawn there."""
+        """Return the frames of a segment in the memory of the GPU that encodes it if it can have them.
+
+        `begun` has those whose first one is drawn, to be taken once.
+        """
         on_gpu = attempt.draw(gpu)
-        drawn = self._observed(on_gpu, frames, drawing) if on_gpu else self._frames(frames, drawing)
-        return stack.enter_context(contextlib.closing(drawn))
+        found: Generator[Frame, None, None] = (
+            self._observed(on_gpu, frames, drawing)
+            if on_gpu
+            else attempt.copy(begun.pop() if begun else self._frames(frames, drawing), gpu)
+        )
+        return stack.enter_context(contextlib.closing(found))
 
     def _observed(
         self, drawn: Generator[AnyFrame, None, None], frames: FrameRange, drawing: _Drawing
@@ -241,6 +257,18 @@ class _SegmentRenderer:
                 raise RenderingError(
                     f"frames [{frames.start}, {frames.stop}): the compositor drew too many frames"
                 )
+
+
+def _begun(drawn: Generator[Buffer, None, None]) -> Generator[Buffer, None, None]:
+    """Draw the first of some frames, and return all of them."""
+    first = next(drawn)
+
+    def whole() -> Generator[Buffer, None, None]:
+        with contextlib.closing(drawn):
+            yield first
+            yield from drawn
+
+    return whole()
 
 
 def _result(future: Future[bytes], stop: threading.Event | None) -> bytes:
@@ -270,6 +298,7 @@ def render_segments(
     stop: threading.Event | None = None,
     cache: SegmentCache | None = None,
     session_wait: float = 0.0,
+    gpu_memory_bytes: int = GPU_MEMORY_BYTES,
 ) -> RenderReport:
     """Draw and encode every segment and pass them to `writer` in order.
 
@@ -277,7 +306,8 @@ def render_segments(
     segment is written; callers use it to wait for the sound. `on_frame` observes drawn frames.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
     stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. A GPU's session that
-    is refused is tried again for `session_wait` seconds.
+    is refused is tried again for `session_wait` seconds. Frames that are copied to a GPU take at most `gpu_memory_bytes`
+    of its memory.
     """
     segments = compositor.segments()
     cores = cpu_count()
@@ -291,6 +321,7 @@ def render_segments(
         stop=stop,
         cache=cache,
         session_wait=session_wait,
+        gpu_memory_bytes=gpu_memory_bytes,
     )
     muxing = 0.0
     with ThreadPoolExecutor(workers, "segment") as pool:

@@ -221,6 +221,7 @@ API Result cuMemFree_v2(Pointer pointer) {
 }
 API Result cuMemFreeAsync(Pointer pointer, Stream) { return cuMemFree_v2(pointer); }
 API Result cuMemHostAlloc(void** pointer, size_t size, unsigned) {
+  FAULT(here());
   *pointer = malloc(size ? size : 1);
   return *pointer ? kOk : kOutOfMemory;
 }
@@ -293,6 +294,7 @@ API Result cuMemcpy2D_v2(const Copy2D* copy) {
 API Result cuMemcpy2DAsync_v2(const Copy2D* copy, Stream) { return cuMemcpy2D_v2(copy); }
 
 API Result cuStreamCreate(Stream* stream, unsigned) {
+  FAULT(here());
   *stream = calloc(1, 8);
   return kOk;
 }

@@ -55,7 +55,7 @@ NVENCSTATUS NVENCAPI GetEncodeGUIDs(void*, GUID* guids, uint32_t size, uint32_t*
 
 NVENCSTATUS NVENCAPI GetEncodeCaps(void* encoder, GUID, NV_ENC_CAPS_PARAM* asked, int* value) {
   FAULT("GetEncodeCaps", encoder);
-  *value = capability(asked->capsToQuery);
+  *value = capability(asked->capsToQuery, static_cast<Session*>(encoder)->card);
   return NV_ENC_SUCCESS;
 }
 

@@ -47,14 +47,16 @@ const Capability kCapabilities[] = {
     {"HEIGHT_MAX", NV_ENC_CAPS_HEIGHT_MAX, 4096},
     {"WIDTH_MIN", NV_ENC_CAPS_WIDTH_MIN, kMinWidth},
     {"HEIGHT_MIN", NV_ENC_CAPS_HEIGHT_MIN, kMinHeight},
+    {"NUM_ENCODER_ENGINES", NV_ENC_CAPS_NUM_ENCODER_ENGINES, 3},
 };
 
-// What a card can do: EMULATOR_CAPABILITIES, as NAME=VALUE with commas, or else what the table says.
-inline int capability(NV_ENC_CAPS wanted) {
+// What a card can do: EMULATOR_CAPABILITIES, as NAME[@CARD]=VALUE with commas, or else what the table says.
+inline int capability(NV_ENC_CAPS wanted, int card) {
   for (const Capability& one : kCapabilities) {
     if (one.number != wanted) continue;
     const std::string given = std::string(",") + (text("EMULATOR_CAPABILITIES") ? text("EMULATOR_CAPABILITIES") : "");
-    const size_t at = given.find(std::string(",") + one.name + "=");
+    size_t at = given.find(std::string(",") + one.name + "@" + std::to_string(card) + "=");
+    if (at == std::string::npos) at = given.find(std::string(",") + one.name + "=");
     return at == std::string::npos ? one.value : atoi(given.c_str() + given.find('=', at) + 1);
   }
   return 1;

@@ -208,7 +208,7 @@ def test_a_node_with_two_cards_finishes_every_job_under_kills_and_a_lost_card(
     ("faults", "words"),
     [
         ("EncodePicture=20:12", "\n  EncodePicture failed!: generic error (20)"),
-        ("EncodePicture=hang:12", "h264_nvenc: the GPU's driver did not return from a call for 7 s"),
+        ("EncodePicture=hang:12", "h264_nvenc: the GPU's driver did not return from a call for 3 s"),
         ("InitializeEncoder=hang:1", "the GPU's driver did not open an encoder for 3 s"),
     ],
     ids=["fails", "does not return", "stands still"],

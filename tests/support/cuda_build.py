@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -38,6 +39,25 @@ def compile_cpp(sources: Sequence[Path], target: Path, *options: str, native: Pa
     done = run_program(*command, "-o", str(target))
     assert done.returncode == 0, done.stderr
     return target
+
+
+def built_kernels() -> Path:
+    """Return the library of `build_kernels`, kept in build/ for each content of the sources."""
+    sources = [SOURCE, *SOURCE.parent.glob("*.h")]
+    sources += [path for part in ("cuda", "pixel") for path in (ROOT / "native" / part).iterdir()]
+    content = hashlib.sha256(compiler().encode())
+    for source in sorted(sources):
+        content.update(source.read_bytes())
+    folder = ROOT / "build" / "cuda_kernels" / content.hexdigest()[:16]
+    if not folder.is_dir():
+        made = folder.with_name(f"{folder.name}.{os.getpid()}")
+        made.mkdir(parents=True)
+        build_kernels(made)
+        try:
+            made.rename(folder)
+        except OSError:  # another run was faster
+            shutil.rmtree(made)
+    return folder / "cuda_kernels.so"
 
 
 def build_kernels(folder: Path, *, native: Path = ROOT / "native") -> Path:

@@ -121,13 +121,13 @@ def main(folder: Path, megabytes: float) -> dict[str, Any]:
     timeline = everything(folder)
     cache = ContentCache(folder / "cache")
     art = draw_captions(timeline, fonts=catalogue(), cache=cache, drawtext=False)
-    config = load_config({}, environ=False)
+    config = load_config({"video": {"compositor": "cuda"}}, environ=False)
     cuda = open_cuda(timeline, art, ffmpeg=find_ffmpeg(), config=config)
     if megabytes < config.video.gpu_memory_mb:  # also less than the configuration allows
         width, height = SIZE_PX
         device = cuda.painters.any().device
         painter = GpuPainter(device, width=width, height=height, bound=int(megabytes * 1e6))
-        cuda.painters = GpuPainters(painter, open_device=lambda gpu: device)
+        cuda.painters = GpuPainters(painter, open_device=lambda gpu: device, list_gpus=lambda: ())
     native = open_native(timeline, art, ffmpeg=find_ffmpeg(), config=config)
 
     def differing(frames: FrameRange) -> list[int]:

@@ -7,7 +7,7 @@ What they do is set by environment variables, here keywords of `EmulatedDriver.e
     faults="CALL[@CARD]=STATUS[:AFTER],…"       a call fails, or never returns if its STATUS is `hang`
     lost="0:10"                                 card 0 is gone after ten pictures
     sessions=3                                  sessions of all processes together
-    capabilities="NUM_MAX_BFRAMES=0,…"          what the cards can do
+    capabilities="NAME[@CARD]=VALUE,…"          what the cards can do, by NVENC's names: NUM_MAX_BFRAMES=0
     codecs="h264,hevc,av1"                      what the cards encode; for av1, which they cannot, each picture is
     av1=PATH                                    that of this file, which `av1_picture` makes
     api=0xC2                                    the version of NVENC's API, here 12.2

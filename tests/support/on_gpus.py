@@ -54,6 +54,7 @@ def _choose(video: dict[str, Any]) -> dict[str, Any]:
     return {
         "gpu": gpu,
         "cards": [device.index for device in SESSIONS.usable(gpu)],
+        "engines": SESSIONS.engines(gpu),
         "fallback": chosen.fallback,
         "encoder": chosen.settings.encoder,
         "reason": chosen.chosen_encoder.reason,

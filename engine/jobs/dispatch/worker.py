@@ -284,9 +284,10 @@ def _warm_up(setup: dict[str, Any], pipe: NodePipe) -> Config:
         from video_pipeline.engine.machine.cores import limit_cores
         from video_pipeline.engine.render.compositors.choice import choose_compositor
         from video_pipeline.engine.render.encoders.choice import choose_encoding
-        from video_pipeline.engine.render.encoders.watched import OPENINGS
+        from video_pipeline.engine.render.encoders.watched import OPENINGS, limit_calls
     config = load_config(setup["config"], environ=False)
     OPENINGS.listen(lambda opening: pipe.send(opening=opening))
+    limit_calls(config.node.lease)
     limit_file_size(config.node.worker_disk_mb)
     limit_cores(setup["cores"])
     with contextlib.suppress(Exception):  # an attempt that needs them reports it

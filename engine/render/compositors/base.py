@@ -74,8 +74,8 @@ class GpuCompositor(Protocol):
     def lose_gpu(self, gpu: int, reason: str) -> None:
         """Stop drawing on a GPU."""
 
-    def gpu_left(self) -> bool:
-        """Return whether a GPU draws that is not lost."""
+    def lost_gpus(self) -> tuple[str, ...]:
+        """Return why each GPU that has failed to draw is no longer used."""
 
 
 class OpenCompositor(Protocol):
@@ -99,15 +99,24 @@ class ProbeCompositor(Protocol):
         """Return whether the compositor can draw with a configuration, and the reason."""
 
 
+class ProbeGpu(Protocol):
+    """A function that finds out whether a compositor can draw on a GPU."""
+
+    def __call__(self, config: Config, gpu: int) -> Probe:
+        """Return whether the compositor can draw on a GPU, by CUDA's count, and the reason."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompositorBackend:
     """The record of a compositor in COMPOSITORS.
 
     With `filter_captions`, captions are prepared for filter graphs: text for drawtext, and only the animations
-    that a graph can draw. Without it, every caption is drawn as pictures.
+    that a graph can draw. Without it, every caption is drawn as pictures. A compositor that draws on GPUs has
+    `probe_gpu`.
     """
 
     name: str
     probe: ProbeCompositor
     open: OpenCompositor
     filter_captions: bool = False
+    probe_gpu: ProbeGpu | None = None

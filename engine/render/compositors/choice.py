@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from video_pipeline.engine.common.registry import Probe, Selection
@@ -23,6 +24,19 @@ def probe_compositor(name: str, config: Config) -> Probe:
     except UnavailableError as error:
         return Probe(name, False, str(error))
     return backend.probe(config)
+
+
+def probe_drawing(config: Config, gpus: Sequence[int]) -> dict[str, tuple[Probe, ...]]:
+    """Return, for each compositor that draws on GPUs, whether it can on each of some, by CUDA's count."""
+    found: dict[str, tuple[Probe, ...]] = {}
+    for member in COMPOSITORS.members:
+        try:
+            probe = load_compositor(member.name).probe_gpu
+        except UnavailableError:
+            continue  # the compositor's own probe says why
+        if probe is not None:
+            found[member.name] = tuple(probe(config, gpu) for gpu in gpus)
+    return found
 
 
 def choose_compositor(config: Config) -> Selection:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ from video_pipeline.engine.render.compositors.native import NativeCompositor, Sh
 from video_pipeline.engine.render.compositors.picture import look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.cuda.device import CudaError, Device, GpuFullError, Pinned
-from video_pipeline.engine.render.cuda.open import FIRST_GPU, ready
+from video_pipeline.engine.render.cuda.open import first_ready, ready, visible_gpus
 from video_pipeline.engine.render.cuda.painter import (
     Batch,
     ClipSide,
@@ -45,8 +46,14 @@ AHEAD_FRAMES: Final = 4
 """Frames of a batch that stays on the GPU, at most; two such batches are beside those that the encoder holds."""
 
 
+logger = logging.getLogger(__name__)
+
+
 class CudaCompositor(NativeCompositor):
-    """A compositor that draws any frame range of a timeline on a GPU, with the native compositor's bytes."""
+    """A compositor that draws any frame range of a timeline on a GPU, with the native compositor's bytes.
+
+    `by_name` means that the configuration names it: then nothing else draws.
+    """
 
     name = "cuda"
 
@@ -57,19 +64,56 @@ class CudaCompositor(NativeCompositor):
         captions: tuple[CaptionArt, ...],
         graphs: FfmpegCompositor,
         painters: GpuPainters,
+        by_name: bool = True,
     ) -> None:
         super().__init__(timeline=timeline, captions=captions, graphs=graphs)
-        self.painters = painters
+        self.painters, self._by_name = painters, by_name
 
     def _another(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
-        return type(self)(timeline=timeline, captions=captions, graphs=self._graphs, painters=self.painters)
+        return type(self)(
+            timeline=timeline,
+            captions=captions,
+            graphs=self._graphs,
+            painters=self.painters,
+            by_name=self._by_name,
+        )
 
     def frames(
         self, wanted: FrameRange, *, threads: int, children: Children
     ) -> Generator[Buffer, None, None]:
-        """Yield each frame of a range, valid until the next; later ones are drawn meanwhile. Raises RenderingError."""
-        del threads  # the GPU draws the range
+        """Yield each frame of a range, valid until the next; later ones are drawn meanwhile. Raises RenderingError.
+
+        If a GPU is lost, another one goes on at the frame that was to come next; if none is left, or its memory is
+        full, the processor goes on, unless the configuration names this compositor.
+        """
+        start = wanted.start
         painter = self.painters.any()
+        while painter:
+            try:
+                for frame in self._painted(painter, FrameRange(start, wanted.stop), children):
+                    start += 1
+                    yield frame
+                return
+            except (CudaError, GpuFullError) as error:
+                if start == wanted.stop:
+                    return
+                another = None
+                if isinstance(error, CudaError):
+                    self.painters.lose(painter.device.number, str(error))
+                    another = self.painters.any()
+                if another is None and self._by_name:
+                    raise
+                who = another.device.name if another else "the processor"
+                logger.warning("%s; frames [%d, %d) are drawn by %s", error, start, wanted.stop, who)
+                painter = another
+        if self._by_name:
+            raise RenderingError(f"no GPU is left that draws: {'; '.join(self.lost_gpus())}", machine=True)
+        yield from super().frames(FrameRange(start, wanted.stop), threads=threads, children=children)
+
+    def _painted(
+        self, painter: GpuPainter, wanted: FrameRange, children: Children
+    ) -> Generator[Buffer, None, None]:
+        """Yield each frame of a range, drawn by one GPU."""
         count = painter.batch_frames
         parts = [
             FrameRange(start, min(start + count, wanted.stop))
@@ -86,9 +130,6 @@ class CudaCompositor(NativeCompositor):
                         yield from _finished(*drawn.popleft())
                 while drawn:
                     yield from _finished(*drawn.popleft())
-            except CudaError as error:
-                self.painters.lose(painter.device.number, str(error))
-                raise
             finally:
                 # From here on their memory is lent to other ranges.
                 for batch, _ in drawn:
@@ -139,9 +180,9 @@ class CudaCompositor(NativeCompositor):
         """Stop drawing on a GPU."""
         self.painters.lose(gpu, reason)
 
-    def gpu_left(self) -> bool:
-        """Return whether a GPU draws that is not lost."""
-        return self.painters.usable() is not None
+    def lost_gpus(self) -> tuple[str, ...]:
+        """Return why each GPU that has failed to draw is no longer used."""
+        return self.painters.lost()
 
 
 def _finished(batch: Batch, frames: Buffer) -> Generator[Buffer, None, None]:
@@ -238,29 +279,50 @@ def open_cuda(
 ) -> CudaCompositor:
     """Return the cuda compositor of a timeline; raise UnavailableError if the GPU cannot be used."""
     painter = GpuPainter(
-        ready_device(config),
+        first_device(config),
         width=timeline.width_px,
         height=timeline.height_px,
         bound=int(config.video.gpu_memory_mb * 1e6),
     )
-    painters = GpuPainters(painter, open_device=lambda gpu: ready_device(config, gpu))
-    graphs = open_graphs(timeline, ffmpeg=ffmpeg, config=config)
-    return CudaCompositor(timeline=timeline, captions=captions, graphs=graphs, painters=painters)
+    painters = GpuPainters(painter, open_device=lambda gpu: ready_device(config, gpu), list_gpus=visible_gpus)
+    return CudaCompositor(
+        timeline=timeline,
+        captions=captions,
+        graphs=open_graphs(timeline, ffmpeg=ffmpeg, config=config),
+        painters=painters,
+        by_name=config.video.compositor == CudaCompositor.name,
+    )
 
 
-def ready_device(config: Config, number: int = FIRST_GPU) -> Device:
+def ready_device(config: Config, number: int) -> Device:
     """Return a GPU that has the kernels and draws the native compositor's frames; raise UnavailableError."""
     return ready(lambda: open_asset_cache(config, required=False), number)
 
 
+def first_device(config: Config) -> Device:
+    """Return the first GPU that draws; raise UnavailableError."""
+    return first_ready(lambda: open_asset_cache(config, required=False))
+
+
 def probe_cuda(config: Config) -> Probe:
     """Report whether a GPU draws the native compositor's frames."""
+    return _probe_device(lambda: first_device(config))
+
+
+def probe_gpu(config: Config, gpu: int) -> Probe:
+    """Report whether a GPU, by CUDA's count, draws the native compositor's frames."""
+    return _probe_device(lambda: ready_device(config, gpu))
+
+
+def _probe_device(open_device: Callable[[], Device]) -> Probe:
     try:
-        device = ready_device(config)
+        device = open_device()
     except UnavailableError as error:
         return Probe(CudaCompositor.name, False, str(error), machine=bool(error.details.get("machine")))
     major, minor = device.capability
     return Probe(CudaCompositor.name, True, f"{device.name}, compute capability {major}.{minor}")
 
 
-BACKEND: Final = CompositorBackend(name=CudaCompositor.name, probe=probe_cuda, open=open_cuda)
+BACKEND: Final = CompositorBackend(
+    name=CudaCompositor.name, probe=probe_cuda, open=open_cuda, probe_gpu=probe_gpu
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -97,6 +97,18 @@ class Compiler:
         self, capability: Capability, *, sources: Mapping[str, str] | None = None, verbose: bool = False
     ) -> Compiled:
         """Compile the kernels; raise UnavailableError with the compiler's first line if that fails."""
+        more = ["--ptxas-options=-v"] if verbose else []
+        return Compiled(*self._compiled(arch_of(capability), sources, more, "CUBIN"))
+
+    def ptx(self, capability: Capability) -> str:
+        """Return the kernels as PTX, the text from which a CUBIN is made; raise UnavailableError as `compile`."""
+        arch = arch_of(capability).replace("sm_", "compute_")
+        return self._compiled(arch, None, [], "PTX")[0].decode().rstrip("\0")
+
+    def _compiled(
+        self, arch: str, sources: Mapping[str, str] | None, more: Sequence[str], form: str
+    ) -> tuple[bytes, str]:
+        """Return the kernels in a form of NVRTC's, and what it wrote."""
         texts = kernel_sources() if sources is None else sources
         headers = {"stdint.h": STDINT, **{name: text for name, text in texts.items() if name != MAIN}}
         program = self._call(
@@ -108,8 +120,7 @@ class Compiler:
             [name.encode() for name in headers],
         )
         try:
-            options = [f"--gpu-architecture={arch_of(capability)}", *OPTIONS]
-            options += ["--ptxas-options=-v"] if verbose else []
+            options = [f"--gpu-architecture={arch}", *OPTIONS, *more]
             (status,) = self._nvrtc.nvrtcCompileProgram(
                 program, len(options), [option.encode() for option in options]
             )
@@ -120,7 +131,7 @@ class Compiler:
             if int(status) != 0:
                 first = next((line for line in log.splitlines() if "error" in line), status.name)
                 raise UnavailableError(f"{self.name} could not compile the kernels: {first.strip()}")
-            return Compiled(self._text("nvrtcGetCUBINSize", "nvrtcGetCUBIN", program), log)
+            return self._text(f"nvrtcGet{form}Size", f"nvrtcGet{form}", program), log
         finally:
             self._nvrtc.nvrtcDestroyProgram(program)
 

@@ -14,7 +14,8 @@ NEEDED_CUDA: Final = (12, 0)
 
 OUT_OF_MEMORY: Final = 2
 NO_DEVICE: Final = 100
-"""Statuses of the driver."""
+STALLED: Final = -1
+"""Statuses of the driver, and the one of a call that does not return."""
 
 MISSING: Final = "is missing"
 NO_GPU: Final = "the driver finds no GPU"
@@ -30,6 +31,14 @@ class CudaError(RenderingError):
     def __init__(self, device: str, call: str, status: int, word: str) -> None:
         super().__init__(f"{device}: {call}: {word}", machine=True)
         self.status = status
+
+
+class CudaStalledError(CudaError):
+    """A call to the GPU's driver did not return in time; that GPU is lost."""
+
+    def __init__(self, device: str, what: str) -> None:
+        RenderingError.__init__(self, f"{device}: {what}", machine=True)
+        self.status = STALLED
 
 
 class GpuFullError(RenderingError):

@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-from video_pipeline.engine.errors import RenderingError
-from video_pipeline.engine.render.cuda.device import CudaError, Device, GpuFullError, Pinned
+from video_pipeline.engine.render.cuda.calls import DeviceCalls
+from video_pipeline.engine.render.cuda.device import CudaError, Device, Pinned
 from video_pipeline.engine.render.cuda.memory import MB, GpuMemory
-from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfaceRing, pitch_of
-from video_pipeline.engine.render.encoders.watched import CALL_SECONDS, StalledError, Watch, call_watched
-from video_pipeline.engine.render.planes import Buffer, Layer, Planes, planar_of
+from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfacePool, SurfaceRing, pitch_of
+from video_pipeline.engine.render.planes import Buffer, Layer, Planes
 from video_pipeline.native import kernels
 
-T = TypeVar("T")
 Launch = tuple[str, tuple[int, int, int], int]
 """A kernel, its grid of blocks, and the address of its frames."""
 
@@ -72,19 +69,6 @@ class _BatchMemory:
     plan: Pinned | None = None
 
 
-def watched(work: Callable[[], T]) -> T:
-    """Return what calls to the driver return; raise RenderingError if they do not in time."""
-
-    def run(watch: Watch) -> T:
-        with watch():
-            return work()
-
-    try:
-        return call_watched(run, seconds=CALL_SECONDS)
-    except StalledError as error:
-        raise RenderingError(str(error), machine=True) from error
-
-
 class Batch:
     """Frames that are being drawn; `finish` waits for them. It may be called on any thread, more than once."""
 
@@ -94,8 +78,8 @@ class Batch:
         self._error: CudaError | None = None
 
     def finish(self) -> None:
-        """Wait until the frames are drawn; raise CudaError, or RenderingError if the driver does not return."""
-        watched(self.finish_here)
+        """Wait until the frames are drawn; raise CudaError."""
+        self._painter.call(self.finish_here)
 
     def finish_here(self) -> None:
         """Do the same on the calling thread, however long it takes."""
@@ -125,7 +109,10 @@ class Batch:
 
 
 class GpuPainter:
-    """A GPU's frames of one size, from any number of threads. Its memory is given back when it is no longer used."""
+    """A GPU's frames of one size, from any number of threads. Its memory is given back when it is no longer used.
+
+    A call that does not return in time raises CudaStalledError, and every later call at once.
+    """
 
     def __init__(self, device: Device, *, width: int, height: int, bound: int) -> None:
         self.device = device
@@ -140,11 +127,6 @@ class GpuPainter:
         self._pinned: list[Pinned] = []
         self._streams: list[int] = []
         self.bound = bound
-        self.surface_bytes = pitch_of(width) * height * 3 // 2
-        self._most_surfaces = bound // SURFACES_SHARE // self.surface_bytes
-        self._surfaces = 0
-        self._spare_surfaces: deque[int] = deque()
-        self._copy: tuple[Pinned, int] | None = None
         # The memory must not keep the painter, which would then never be given back.
         itself = weakref.ref(self)
 
@@ -152,7 +134,11 @@ class GpuPainter:
             painter = itself()
             return painter is not None and painter._relieve()
 
-        self._memory = GpuMemory(device, bound, relieve=relieve)
+        self.call = DeviceCalls(device.name)
+        self._memory = self.call(lambda: GpuMemory(device, bound, relieve=relieve))
+        self._surfaces = SurfacePool(
+            device, self._memory, width=width, height=height, bound=bound // SURFACES_SHARE
+        )
         weakref.finalize(self, _free_pinned, device, self._pinned, self._streams).atexit = False
 
     @contextlib.contextmanager
@@ -161,7 +147,7 @@ class GpuPainter:
         try:
             memory = self._spare.pop()
         except IndexError:
-            memory = watched(lambda: self.device.pin(self.batch_frames * self.frame_bytes))
+            memory = self.call(lambda: self.device.pin(self.batch_frames * self.frame_bytes))
             self._pinned.append(memory)
         try:
             yield memory
@@ -171,65 +157,35 @@ class GpuPainter:
     def draw(self, frames: Sequence[FrameSpec], target: Pinned, *, clips: Sequence[Buffer] = ()) -> Batch:
         """Begin to draw frames into pinned memory, one after another; `clips` is the pinned memory of ClipSide.
 
-        Raises CudaError, GpuFullError if the memory does not suffice, and RenderingError if the driver does not return.
+        Raises CudaError, and GpuFullError if the memory does not suffice.
         """
-        return watched(lambda: self._draw(frames, target, clips))
+        return self.call(lambda: self._draw(frames, target, clips))
 
     def draw_surfaces(
         self, frames: Sequence[FrameSpec], targets: Sequence[GpuFrame], *, clips: Sequence[Buffer] = ()
     ) -> Batch:
         """Begin to draw frames that stay in the GPU's memory; otherwise as `draw`."""
-        return watched(lambda: self._draw(frames, targets, clips))
+        return self.call(lambda: self._draw(frames, targets, clips))
 
     def ring(self, *, least: int, most: int) -> SurfaceRing:
         """Return memory for frames of one range that stay on the GPU, `most` of them or at least `least`.
 
         Raises GpuFullError, without waiting for other ranges, and what `draw` raises.
         """
-        return watched(lambda: self._ring(least, most))
+        return self.call(lambda: self._ring(least, most))
 
     def _ring(self, least: int, most: int) -> SurfaceRing:
-        found: list[int] = []
         why = f"half of video.gpu_memory_mb ({self.bound / MB:g}) is for those of all segments under way"
         with self._lock:
-            try:
-                while len(found) < most and (self._spare_surfaces or self._surfaces < self._most_surfaces):
-                    found.append(self._surface())
-            except GpuFullError:
-                why = "its memory is full"
-            except BaseException:
-                self._spare_surfaces.extend(found)
-                raise
-            if len(found) < least:
-                self._spare_surfaces.extend(found)
-                # The same for every segment, so that it is told once.
-                size = f"{least} frames of {self.surface_bytes / MB:.1f} MB"
-                raise GpuFullError(f"{self.device.name}: there is no room for {size} for the encoder: {why}")
-        return SurfaceRing(self, found, self._spare_surfaces)
-
-    def _surface(self) -> int:
-        if self._spare_surfaces:
-            return self._spare_surfaces.popleft()
-        what = f"a frame of {self.width}x{self.height} for the encoder"
-        address = self._memory.allocate(self.surface_bytes, what)
-        self._surfaces += 1
-        return address
+            return self._surfaces.ring(self, least=least, most=most, why=why)
 
     def download(self, address: int) -> Buffer:
         """Return a copy of a frame that stays on the GPU, as stacked planes Y, U, V; raise what `draw` raises."""
-        return watched(lambda: self._download(address))
+        return self.call(lambda: self._download(address))
 
     def _download(self, address: int) -> Buffer:
         with self._lock:
-            if self._copy is None:
-                pinned, stream = self.device.pin(self.surface_bytes), self.device.open_stream()
-                self._pinned.append(pinned)
-                self._streams.append(stream)
-                self._copy = pinned, stream
-            pinned, stream = self._copy
-            self.device.download(pinned.bytes, address, stream)
-            self.device.synchronise(stream)
-            return planar_of(pinned.bytes.reshape(self.height * 3 // 2, -1), self.width)
+            return self._surfaces.download(address)
 
     def _draw(
         self, frames: Sequence[FrameSpec], target: Pinned | Sequence[GpuFrame], clips: Sequence[Buffer]
@@ -249,12 +205,17 @@ class GpuPainter:
             return batch
 
     @contextlib.contextmanager
-    def repeated(self, frames: Sequence[FrameSpec]) -> Iterator[Callable[[int], None]]:
-        """Plan and upload frames once; lend a function that draws them a number of times, for measuring."""
+    def repeated(
+        self, frames: Sequence[FrameSpec], *, kernel: str | None = None
+    ) -> Iterator[Callable[[int], None]]:
+        """Plan and upload frames once; lend a function that draws them a number of times, for measuring.
+
+        With `kernel` only that one is launched.
+        """
         with self._lock:
             slot = self._borrow()
             used: list[Hashable] = []
-            launches = self._put(slot, used, frames, ())
+            launches = [launch for launch in self._put(slot, used, frames, ()) if kernel in (None, launch[0])]
 
             def launch(times: int) -> None:
                 for _ in range(times):
@@ -287,9 +248,7 @@ class GpuPainter:
 
     def _relieve(self) -> bool:
         """Give up memory: of spare frames, slots without a batch, or the batch begun first, once it is drawn."""
-        if self._spare_surfaces:
-            self._memory.free(self._spare_surfaces.popleft())
-            self._surfaces -= 1
+        if self._surfaces.give_up():
             return True
         for slot in self._idle:
             if slot.regions:

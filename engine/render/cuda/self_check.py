@@ -66,8 +66,8 @@ def _spec(name: str, pictures: list[Planes], overlay: kernels.Overlay, at: float
     return FrameSpec(sides, (name, at), (Layer("overlay", overlay, 31, 14, 0.7, None),))
 
 
-def _compare(device: Device, spec: FrameSpec, frame: Buffer) -> None:
-    width, height = SIZE_PX
+def native_frame(spec: FrameSpec, width: int, height: int) -> Buffer:
+    """Return a frame of stills as the native kernels draw it, as stacked planes Y, U, V."""
     drawn = []
     for side in spec.sides:
         assert isinstance(side, StillSide)
@@ -77,13 +77,21 @@ def _compare(device: Device, spec: FrameSpec, frame: Buffer) -> None:
         )
         kernels.fade(target, amount=side.fade)
         drawn.append(target)
-    expected = new_frame(width, height)
-    assert spec.transition is not None
-    kernels.transition(*spec.transition, drawn[0], drawn[1], planes_of(expected))
+    frame = new_frame(width, height)
+    if spec.transition is not None:
+        kernels.transition(*spec.transition, drawn[0], drawn[1], planes_of(frame))
+    else:
+        for plane, source in zip(planes_of(frame), drawn[0], strict=True):
+            plane[:] = source
     for _, overlay, x, y, opacity, part in spec.layers:
-        kernels.blend(planes_of(expected), overlay, x=x, y=y, opacity=opacity, part=part)
-    wrong = int((expected != frame).sum())
+        kernels.blend(planes_of(frame), overlay, x=x, y=y, opacity=opacity, part=part)
+    return frame
+
+
+def _compare(device: Device, spec: FrameSpec, frame: Buffer) -> None:
+    wrong = int((native_frame(spec, *SIZE_PX) != frame).sum())
     if wrong:
+        assert spec.transition is not None
         raise UnavailableError(
             f"{device.name} draws other frames than the processor: {wrong} of {frame.size} bytes of "
             f"{spec.transition[0]!r} differ"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 import av
+import numpy as np
 from av.video.frame import CudaContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
@@ -21,17 +22,19 @@ from video_pipeline.engine.render.encoders.base import EncoderSettings, find_fau
 from video_pipeline.engine.render.encoders.log import FfmpegLog, ffmpeg_log
 from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionReport
 from video_pipeline.engine.render.encoders.watched import (
-    CALL_SECONDS,
     OPENINGS,
     StalledError,
     Watch,
     call_watched,
 )
-from video_pipeline.engine.render.planes import Buffer, video_frame
+from video_pipeline.engine.render.planes import Buffer, video_frame, write_nv12
 
 REORDERED_FRAMES: Final = 2
 """How far decoding runs ahead of showing with B-frames. Encoders run less far ahead in a segment of one or two frames,
 and its decoding times would then overlap those of the next."""
+
+GPU_PIX_FMT: Final = "nv12"
+"""What a GPU's encoder is given, from whichever memory, so that a segment's bytes do not depend on where its frames were."""
 
 Frame = Buffer | GpuFrame
 
@@ -108,7 +111,7 @@ def encode_frames(
     if gpu is not None:
         settings = replace(settings, options={**settings.options, "gpu": str(gpu)})
     try:
-        return call_watched(lambda watch: _encode(frames, settings, threads, watch), seconds=CALL_SECONDS)
+        return call_watched(lambda watch: _encode(frames, settings, threads, watch))
     except StalledError as error:
         what = f"{settings.encoder}: {error}"
         raise EncoderError(what, log=(), machine=True, options=settings.describe()) from error
@@ -118,7 +121,8 @@ def _encode(frames: Iterator[Frame], settings: EncoderSettings, threads: int, wa
     """Encode frames as encode_segment does; calls into the encoder are made in the context that `watch` returns."""
     buffer = io.BytesIO()
     opening = FfmpegLog()
-    opening_call = OPENINGS.call() if load_encoder(settings.encoder).on_gpu else contextlib.nullcontext()
+    on_gpu = load_encoder(settings.encoder).on_gpu
+    opening_call = OPENINGS.call() if on_gpu else contextlib.nullcontext()
     with ffmpeg_log() as log:
         try:
             with av.open(buffer, "w", format="mp4") as container:
@@ -136,6 +140,7 @@ def _encode(frames: Iterator[Frame], settings: EncoderSettings, threads: int, wa
                         container.mux(packet)
 
                 cuda: CudaContext | None = None
+                room: Buffer | None = None
                 for number, drawn in enumerate(frames):
                     if isinstance(drawn, GpuFrame):
                         with watch():
@@ -143,8 +148,12 @@ def _encode(frames: Iterator[Frame], settings: EncoderSettings, threads: int, wa
                                 context.pix_fmt = "cuda"
                                 cuda = _cuda_context(drawn)
                             frame = av.VideoFrame.from_dlpack(
-                                drawn.planes(), format="nv12", cuda_context=cuda
+                                drawn.planes(), format=GPU_PIX_FMT, cuda_context=cuda
                             )
+                    elif on_gpu:
+                        room = np.empty_like(drawn) if room is None else room
+                        write_nv12(drawn, room)
+                        frame = video_frame(room, pix_fmt=GPU_PIX_FMT)
                     else:
                         frame = video_frame(drawn)
                     frame.pts, frame.time_base = number, 1 / settings.fps
@@ -188,10 +197,10 @@ def _cuda_context(frame: GpuFrame) -> CudaContext:
 
 def _configure(context: av.VideoCodecContext, settings: EncoderSettings, threads: int) -> None:
     context.width, context.height = settings.width_px, settings.height_px
-    context.pix_fmt = "yuv420p"
-    tag = load_encoder(settings.encoder).tag
-    if tag:
-        context.codec_tag = tag
+    encoder = load_encoder(settings.encoder)
+    context.pix_fmt = GPU_PIX_FMT if encoder.on_gpu else "yuv420p"
+    if encoder.tag:
+        context.codec_tag = encoder.tag
     context.time_base = 1 / settings.fps
     context.gop_size = settings.gop_frames
     context.thread_count = threads

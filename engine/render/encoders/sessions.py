@@ -11,13 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from video_pipeline.engine.errors import EncoderError
 from video_pipeline.engine.machine.cuda_devices import CudaDevice
 from video_pipeline.engine.machine.gpu_load import GpuLoad, gpu_loads
-from video_pipeline.engine.machine.gpus import nvenc_engines
 
 AGAIN_SECONDS: Final = 0.5
 """After what time a refused session is tried again while no session of this process ends."""
@@ -89,7 +88,8 @@ class Sessions:
         with self._changed:
             for device in devices:
                 gpu = self._gpus.setdefault(device.uuid, _Gpu(device))
-                gpu.device, gpu.lost, gpu.log = device, "", ()
+                engines = device.nvenc_engines or gpu.device.nvenc_engines
+                gpu.device, gpu.lost, gpu.log = replace(device, nvenc_engines=engines), "", ()
 
     def usable(self, model: str) -> list[CudaDevice]:
         """Return the GPUs of a model that are not lost."""
@@ -98,7 +98,7 @@ class Sessions:
 
     def engines(self, model: str) -> int:
         """Return the number of encoders on the GPUs of a model, each of which needs a session to be busy."""
-        return sum(nvenc_engines(device.name) for device in self.usable(model))
+        return sum(device.engines for device in self.usable(model))
 
     def lose(self, device: CudaDevice, reason: str, *, log: Sequence[str] = ()) -> None:
         """Stop opening sessions on a GPU, if it was in use; `log` has FFmpeg's lines about it."""
@@ -167,7 +167,7 @@ def _rank(gpu: _Gpu, load: GpuLoad | None) -> tuple[float, float, int]:
     """Return the order in which GPUs are taken: sessions for each engine, load, then from one on for each process."""
     sessions = max(gpu.open, (load.sessions if load else None) or 0)
     busy = (load.encoder if load else None) or 0.0
-    return sessions / nvenc_engines(gpu.device.name), busy, (gpu.device.index - os.getpid()) % 64
+    return sessions / gpu.device.engines, busy, (gpu.device.index - os.getpid()) % 64
 
 
 SESSIONS: Final = Sessions()

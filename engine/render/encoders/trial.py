@@ -32,7 +32,7 @@ from video_pipeline.engine.machine.cuda_devices import (
     driver_is_here,
     list_devices,
 )
-from video_pipeline.engine.machine.gpus import nvenc_engines
+from video_pipeline.engine.machine.nvenc_engines import count_engines
 from video_pipeline.engine.render.encoders.base import EncoderSettings, FaultKind, find_fault, load_encoder
 from video_pipeline.engine.render.encoders.encode import encode_frames
 
@@ -54,7 +54,8 @@ class Trial:
     """What came of a trial: whether it worked, why not, the kind of that, and FFmpeg's lines.
 
     With `silent` the driver did not answer in time, and other trials would wait for it as long. `devices` are the GPUs
-    that a render would use, all of one model; `by_device` has the outcome on each GPU.
+    that a render would use, all of one model; `by_device` has the outcome on each GPU. `engines` are the encoders of the
+    GPU that was tried.
     """
 
     works: bool
@@ -62,6 +63,7 @@ class Trial:
     kind: FaultKind | None = None
     log: tuple[str, ...] = ()
     silent: bool = False
+    engines: int | None = None
     devices: tuple[CudaDevice, ...] = ()
     by_device: tuple[tuple[CudaDevice, Trial], ...] = ()
 
@@ -92,7 +94,8 @@ def try_settings(settings: EncoderSettings) -> Trial:
         return trial
     with ThreadPoolExecutor(TRIALS_AT_ONCE, "trial") as pool:
         trials = pool.map(lambda device: _try_apart(settings, gpu=device.index), found.devices)
-        return _of_devices(tuple(zip(found.devices, trials, strict=True)))
+        pairs = zip(found.devices, trials, strict=True)
+        return _of_devices(tuple((replace(gpu, nvenc_engines=trial.engines), trial) for gpu, trial in pairs))
 
 
 def _of_devices(tried: tuple[tuple[CudaDevice, Trial], ...]) -> Trial:
@@ -104,7 +107,7 @@ def _of_devices(tried: tuple[tuple[CudaDevice, Trial], ...]) -> Trial:
     failed = [(device, trial) for device, trial in tried if not trial.works]
     reasons = {trial.reason: device for device, trial in failed}
     if models:
-        most = max(models.values(), key=lambda devices: sum(nvenc_engines(device.name) for device in devices))
+        most = max(models.values(), key=lambda devices: sum(device.engines for device in devices))
         return Trial(True, WORKS, devices=tuple(most), by_device=tried)
     # What passes decides: a GPU that may work later before one that never does.
     worst = max((trial for _, trial in failed), key=lambda trial: KINDS.index(trial.kind))
@@ -182,10 +185,10 @@ def main(read: Callable[[], str] = sys.stdin.read) -> None:
         signal.alarm(round(TRIAL_SECONDS) + 5)
     settings, gpu = _read_task(read())
     found = _try_here(settings, gpu=gpu)
-    print(
-        json.dumps({"works": found.works, "reason": found.reason, "kind": found.kind, "log": found.log}),
-        flush=True,
-    )
+    outcome = {"works": found.works, "reason": found.reason, "kind": found.kind, "log": found.log}
+    if found.works and gpu is not None:
+        outcome["engines"] = count_engines(gpu)
+    print(json.dumps(outcome), flush=True)
     os._exit(0)  # a driver may hang when its library is closed
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.emulator import EmulatedDriver
+from video_pipeline import native
 
 SMALL = "video: {size: [320, 256], fps: 24}"
 
@@ -23,25 +27,44 @@ def doctor(driver: EmulatedDriver, folder: Path, *options: str, **settings: Any)
     return done.returncode, done.stdout
 
 
+@pytest.mark.skipif(
+    not native.available() or find_spec("cuda") is None or find_spec("nvidia") is None,
+    reason="the native extension, cuda-bindings or nvidia-cuda-nvrtc-cu12 is missing",
+)
 def test_each_gpu_is_shown_with_what_it_can_and_why_not_and_auto_with_what_it_takes(
-    driver: EmulatedDriver, tmp_path: Path
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
 ) -> None:
     status, text = doctor(
-        driver, tmp_path, cards=2, name="NVIDIA L4;NVIDIA A100", faults="OpenEncodeSessionEx@1=2"
+        driver,
+        tmp_path,
+        cards=3,
+        name="NVIDIA L4;NVIDIA A100;NVIDIA T4",
+        faults="OpenEncodeSessionEx@1=2,cuLaunchKernel@2=719",
+        capabilities="NUM_ENCODER_ENGINES=2",
+        kernels=cuda_kernels,
     )
     assert status == 0, text
     lines = text.splitlines()
     first = lines.index(
-        "GPU 0         NVIDIA L4, driver 580.00, 24576 MiB, 20480 free, 0 encoder sessions open"
+        "GPU 0         NVIDIA L4, driver 580.00, 24576 MiB, 20480 free, 2 encoders, 0 encoder sessions open"
     )
-    assert lines[first + 1 : first + 4] == [
-        "              h264_nvenc: yes",
-        "              hevc_nvenc: yes",
-        "              av1_nvenc: no, this GPU has no encoder for this codec",
+    assert lines[first + 1 : first + 5] == [
+        "              draws with cuda: yes",
+        "              encodes with h264_nvenc: yes",
+        "              encodes with hevc_nvenc: yes",
+        "              encodes with av1_nvenc: no, this GPU has no encoder for this codec",
     ]
     second = next(number for number, line in enumerate(lines) if line.startswith("GPU 1  "))
     assert "NVIDIA A100" in lines[second]
-    assert lines[second + 1] == "              h264_nvenc: no, this GPU has no NVENC"
+    assert "encoders," not in lines[second]
+    assert lines[second + 1 : second + 3] == [
+        "              draws with cuda: yes",
+        "              encodes with h264_nvenc: no, this GPU has no NVENC",
+    ]
+    assert (
+        "              draws with cuda: no, NVIDIA T4 (GPU 2): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED"
+        in lines
+    )
     assert any(
         line.startswith("auto          encoder h264_nvenc: a probe encode succeeded") for line in lines
     )

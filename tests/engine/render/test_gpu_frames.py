@@ -31,6 +31,11 @@ WIDTH, HEIGHT = 160, 134
 CHECK_LAUNCHES = 15
 """Launches of the kernels with which a card is checked before it draws."""
 
+NO_PINNED = "cuMemHostAlloc=2"
+"""No pinned memory, so that frames of the native compositor go through host memory."""
+
+NOT_PINNED = "Emulated GPU (GPU 0): cuMemHostAlloc: CUDA_ERROR_OUT_OF_MEMORY"
+
 SURFACE_BYTES = 512 * HEIGHT * 3 // 2
 FRAME_BYTES = WIDTH * HEIGHT * 3 // 2
 
@@ -82,9 +87,15 @@ def pictures(video: Path) -> list[np.ndarray[Any, Any]]:
 @pytest.fixture
 def host_video(driver: EmulatedDriver, tmp_path: Path) -> Path:
     """The video that the native compositor makes with the same encoder, from frames in host memory."""
-    done = rendered(driver, tmp_path / "host", compositor="native")
+    done = rendered(driver, tmp_path / "host", compositor="native", faults=NO_PINNED)
     assert done.returncode == 0, done.stderr
-    assert encoder_of(tmp_path / "host")["frames"] is None
+    count = encoder_of(tmp_path / "host")["sessions"]["by_gpu"]["0"]
+    assert encoder_of(tmp_path / "host")["frames"] == {
+        "segments_in_gpu_memory": 0,
+        "segments_copied": 0,
+        "segments_in_host_memory": count,
+        "reasons": {NOT_PINNED: count},
+    }
     (driver.state / "calls.log").unlink()
     return tmp_path / "host" / "video.mp4"
 
@@ -106,7 +117,8 @@ def test_frames_reach_the_encoder_without_host_memory_and_make_the_same_bytes(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, encoder: str, video: dict[str, int]
 ) -> None:
     """With streams that run as late as a GPU may; only what the thumbnail looks at is downloaded."""
-    host = rendered(driver, tmp_path / "host", compositor="native", encoder=encoder, video=video)
+    options = {"encoder": encoder, "video": video}
+    host = rendered(driver, tmp_path / "host", compositor="native", faults=NO_PINNED, **options)
     assert host.returncode == 0, host.stderr
     (driver.state / "calls.log").unlink()
     done = rendered(driver, tmp_path / "gpu", encoder=encoder, video=video, kernels=cuda_kernels, lazy=1)
@@ -115,6 +127,7 @@ def test_frames_reach_the_encoder_without_host_memory_and_make_the_same_bytes(
     segments = sum(found["sessions"]["by_gpu"].values())
     assert found["frames"] == {
         "segments_in_gpu_memory": segments,
+        "segments_copied": 0,
         "segments_in_host_memory": 0,
         "reasons": {},
     }
@@ -152,19 +165,41 @@ def test_a_card_that_is_lost_leaves_its_segments_to_the_other(
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
 
 
-@pytest.mark.parametrize("card", [0, 1])
-def test_a_card_that_fails_to_draw_leaves_its_segments_to_the_other(
-    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, host_video: Path, card: int
+LIMITED = """
+import runpy, sys
+from video_pipeline.engine.render.encoders.watched import limit_calls
+limit_calls(1.0)
+sys.argv = ["video-pipeline", *sys.argv[1:]]
+runpy.run_module("video_pipeline", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("card", "status", "words"),
+    [
+        (0, "719", "CUDA_ERROR_LAUNCH_FAILED"),
+        (1, "719", "CUDA_ERROR_LAUNCH_FAILED"),
+        (0, "hang", "(GPU 0): the GPU's driver did not return from a call for 1 s"),
+    ],
+)
+def test_a_card_that_fails_to_draw_or_hangs_leaves_its_segments_to_the_other(
+    driver: EmulatedDriver,
+    cuda_kernels: Path,
+    tmp_path: Path,
+    host_video: Path,
+    card: int,
+    status: str,
+    words: str,
 ) -> None:
     """Also the first one, which would draw what goes through host memory."""
-    faults = f"cuLaunchKernel@{card}=719:{CHECK_LAUNCHES + 3}"
-    done = rendered(driver, tmp_path / "gpu", kernels=cuda_kernels, cards=2, faults=faults)
+    faults = f"cuLaunchKernel@{card}={status}:{CHECK_LAUNCHES + 3}"
+    done = rendered(driver, tmp_path / "gpu", code=LIMITED, kernels=cuda_kernels, cards=2, faults=faults)
     assert done.returncode == 0, done.stderr
     found = encoder_of(tmp_path / "gpu")
     assert found["frames"]["segments_in_host_memory"] == 0
     assert list(found["sessions"]["by_gpu"]) == [str(1 - card)]
-    (line,) = lines_with(done, "encoded again on another GPU")
-    assert "CUDA_ERROR_LAUNCH_FAILED" in line
+    assert all(words in line for line in lines_with(done, "encoded again on another GPU"))
+    assert words in found["sessions"]["lost_gpus"][str(card)]
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
 
 
@@ -182,7 +217,7 @@ def test_an_encoder_that_does_not_take_a_gpus_frames_gets_them_through_host_memo
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
 
 
-def test_a_card_that_cannot_draw_encodes_frames_from_host_memory(
+def test_to_a_card_that_cannot_draw_the_other_ones_frames_are_copied(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, host_video: Path
 ) -> None:
     faults = "cuLaunchKernel@1=719"
@@ -190,10 +225,10 @@ def test_a_card_that_cannot_draw_encodes_frames_from_host_memory(
     assert done.returncode == 0, done.stderr
     found = encoder_of(tmp_path / "gpu")
     assert found["frames"]["segments_in_gpu_memory"] == found["sessions"]["by_gpu"]["0"]
-    assert found["frames"]["segments_in_host_memory"] == found["sessions"]["by_gpu"]["1"]
-    assert found["frames"]["reasons"] == {
-        "Emulated GPU (GPU 1): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED": found["sessions"]["by_gpu"]["1"]
-    }
+    assert found["frames"]["segments_copied"] == found["sessions"]["by_gpu"]["1"]
+    reason = "Emulated GPU (GPU 1): cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED"
+    assert found["frames"]["reasons"] == {reason: found["sessions"]["by_gpu"]["1"]}
+    assert len(lines_with(done, f"{reason}: its frames are copied to it")) == 1
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
 
 
@@ -239,17 +274,69 @@ def test_a_segment_whose_session_is_refused_keeps_its_frames_for_the_next(
 def test_a_driver_that_hangs_while_it_encodes_leaves_its_segments_to_the_other_card(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, host_video: Path
 ) -> None:
-    code = """
-import runpy, sys
-from video_pipeline.engine.render.encoders import encode
-encode.CALL_SECONDS = 1.0
-sys.argv = ["video-pipeline", *sys.argv[1:]]
-runpy.run_module("video_pipeline", run_name="__main__")
-"""
     faults = "EncodePicture@1=hang:8"
-    done = rendered(driver, tmp_path / "gpu", code=code, kernels=cuda_kernels, cards=2, faults=faults)
+    done = rendered(driver, tmp_path / "gpu", code=LIMITED, kernels=cuda_kernels, cards=2, faults=faults)
     assert done.returncode == 0, done.stderr
     found = encoder_of(tmp_path / "gpu")
     assert list(found["sessions"]["lost_gpus"]) == ["1"]
     assert found["frames"]["segments_in_gpu_memory"] == found["sessions"]["by_gpu"]["0"] > 1
     assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
+
+
+def copied(
+    driver: EmulatedDriver, folder: Path, compositor: str = "native", **settings: Any
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """Render with a compositor that draws on the processor; return the run and the manifest's part on frames."""
+    done = rendered(driver, folder, compositor=compositor, **settings)
+    assert done.returncode == 0, done.stderr
+    return done, encoder_of(folder)
+
+
+def test_frames_that_the_processor_draws_are_copied_as_nv12_from_pinned_memory(
+    driver: EmulatedDriver, tmp_path: Path, host_video: Path
+) -> None:
+    """On two cards, each with its segments; a copy is made as late as a GPU may make it."""
+    _, found = copied(driver, tmp_path / "gpu", cards=2, lazy=1)
+    segments = sum(found["sessions"]["by_gpu"].values())
+    assert len(found["sessions"]["by_gpu"]) == 2
+    assert (found["frames"]["segments_copied"], found["frames"]["reasons"]) == (segments, {})
+    assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
+    assert not downloads(driver)  # the thumbnail's frames are looked at before they are copied
+
+
+def test_the_ffmpeg_compositors_frames_are_copied_too(driver: EmulatedDriver, tmp_path: Path) -> None:
+    _, found = copied(driver, tmp_path / "gpu", compositor="ffmpeg")
+    assert found["frames"]["segments_copied"] == found["sessions"]["by_gpu"]["0"]
+    copied(driver, tmp_path / "host", compositor="ffmpeg", faults=NO_PINNED)
+    assert (tmp_path / "gpu/video.mp4").read_bytes() == (tmp_path / "host/video.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    ["cuMemcpyAsync@1=700:20", "cuStreamSynchronize@1=hang:20", "cuMemcpyAsync@1=hang:5"],
+    ids=["lost", "hangs late", "hangs"],
+)
+def test_a_card_that_is_lost_or_hangs_while_frames_are_copied_leaves_its_segments_to_the_other(
+    driver: EmulatedDriver, tmp_path: Path, host_video: Path, faults: str
+) -> None:
+    done, found = copied(driver, tmp_path / "gpu", code=LIMITED, cards=2, faults=faults)
+    assert list(found["sessions"]["lost_gpus"]) == ["1"]
+    assert lines_with(done, "encoded again on another GPU")
+    assert found["frames"]["segments_copied"] == sum(found["sessions"]["by_gpu"].values())
+    assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
+
+
+def test_where_nothing_can_be_copied_frames_go_through_host_memory_and_one_line_says_why(
+    driver: EmulatedDriver, tmp_path: Path, host_video: Path
+) -> None:
+    done, found = copied(driver, tmp_path / "gpu", memory=20 * SURFACE_BYTES)
+    frames = found["frames"]
+    assert frames["segments_in_host_memory"] > 0
+    (reason,) = frames["reasons"]
+    assert "there is no room for 15 frames of 0.1 MB for the encoder: its memory is full" in reason
+    assert len(lines_with(done, f"{reason}: its frames go through host memory")) == 1
+    assert (tmp_path / "gpu/video.mp4").read_bytes() == host_video.read_bytes()
+    done, found = copied(driver, tmp_path / "refused", faults="RegisterResource=8")
+    assert found["frames"]["segments_copied"] == 0
+    assert lines_with(done, "its frames go through host memory")
+    assert (tmp_path / "refused/video.mp4").read_bytes() == host_video.read_bytes()

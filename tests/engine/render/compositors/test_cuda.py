@@ -256,8 +256,8 @@ def test_a_driver_that_does_not_return_while_drawing_ends_the_render(
 ) -> None:
     code = """
 import runpy, sys
-from video_pipeline.engine.render.cuda import painter
-painter.CALL_SECONDS = 1.0
+from video_pipeline.engine.render.encoders.watched import limit_calls
+limit_calls(1.0)
 sys.argv = ["video-pipeline", *sys.argv[1:]]
 runpy.run_module("video_pipeline", run_name="__main__")
 """
@@ -274,6 +274,41 @@ runpy.run_module("video_pipeline", run_name="__main__")
     assert done.returncode == 1, done.stderr
     assert "the GPU's driver did not return from a call for 1 s" in done.stderr
     assert not (tmp_path / "video.mp4").exists()
+
+
+def test_a_card_that_is_lost_or_hangs_leaves_the_rest_of_each_range_to_another_and_then_to_the_processor(
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
+) -> None:
+    """Whichever call fails or does not return, on three threads at once; every frame is the native compositor's."""
+    command = (sys.executable, "-m", "tests.support.lost_gpus", tmp_path)
+    done = driver.run(*command, kernels=cuda_kernels, cards=2, timeout=120)
+    assert done.returncode == 0, done.stderr
+    for outcome in json.loads(done.stdout.splitlines()[-1]):
+        shown = f"{outcome}\n{done.stderr[-2000:]}"
+        assert outcome["wrong"] == 0, shown
+        assert outcome["lost"] == outcome["cards"], shown
+        assert outcome["seconds"] < 8, shown
+
+
+def test_auto_goes_on_with_the_processor_where_the_only_card_hangs_and_the_manifest_says_so(
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
+) -> None:
+    code = """
+import runpy, sys
+from video_pipeline.engine.render.encoders.watched import limit_calls
+limit_calls(1.0)
+sys.argv = ["video-pipeline", *sys.argv[1:]]
+runpy.run_module("video_pipeline", run_name="__main__")
+"""
+    faults = "cuLaunchKernel=hang:16"
+    done = rendered(driver, tmp_path, "--no-cache", code=code, kernels=cuda_kernels, faults=faults)
+    assert done.returncode == 0, done.stderr
+    words = "Emulated GPU (GPU 0): the GPU's driver did not return from a call for 1 s"
+    assert words in manifest_of(tmp_path)["compositor"]["reason"]
+    assert f"{words}; frames [" in done.stderr
+    assert "are drawn by the processor" in done.stderr
+    assert rendered(driver, tmp_path / "other", "--compositor", "native", "--no-cache").returncode == 0
+    assert (tmp_path / "video.mp4").read_bytes() == (tmp_path / "other/video.mp4").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -171,14 +171,18 @@ def test_every_card_of_the_model_with_the_most_engines_encodes_and_the_others_ar
     equal, mixed, half, none = outcomes(
         driver,
         [
-            case("NVIDIA T4", 2),
-            case("NVIDIA T4;NVIDIA L40S;NVIDIA T4", 3),
+            case("NVIDIA T4", 2, capabilities="NUM_ENCODER_ENGINES=1"),
+            case(
+                "NVIDIA T4;NVIDIA L40S;NVIDIA T4",
+                3,
+                capabilities="NUM_ENCODER_ENGINES=1,NUM_ENCODER_ENGINES@1=3",
+            ),
             case("NVIDIA T4", 2, faults="OpenEncodeSessionEx@0=2"),
             case("NVIDIA T4", 2, faults="OpenEncodeSessionEx@0=2,OpenEncodeSessionEx@1=21"),
         ],
     )
-    assert (equal["gpu"], equal["cards"]) == ("NVIDIA T4, driver 580.00", [0, 1])
-    assert (mixed["gpu"], mixed["cards"]) == ("NVIDIA L40S, driver 580.00", [1])
+    assert (equal["gpu"], equal["cards"], equal["engines"]) == ("NVIDIA T4, driver 580.00", [0, 1], 2)
+    assert (mixed["gpu"], mixed["cards"], mixed["engines"]) == ("NVIDIA L40S, driver 580.00", [1], 3)
     assert mixed["reason"] == (
         "asked for by name; without GPU 0: another model, NVIDIA T4; without GPU 2: another model, NVIDIA T4"
     )

@@ -11,12 +11,11 @@ import pytest
 from video_pipeline.engine.errors import EncoderError
 from video_pipeline.engine.machine.cuda_devices import CudaDevice
 from video_pipeline.engine.machine.gpu_load import GpuLoad
-from video_pipeline.engine.machine.gpus import nvenc_engines
 from video_pipeline.engine.render.encoders.sessions import SessionReport, Sessions
 
 
-def gpu(index: int, name: str = "NVIDIA A40") -> CudaDevice:
-    return CudaDevice(index, name, f"GPU-{index}", "580.00")
+def gpu(index: int, name: str = "NVIDIA A40", engines: int | None = 1) -> CudaDevice:
+    return CudaDevice(index, name, f"GPU-{index}", "580.00", engines)
 
 
 def load(index: int, *, sessions: int = 0, encoder: float = 0.0) -> GpuLoad:
@@ -43,17 +42,16 @@ def test_of_gpus_with_as_many_sessions_the_one_whose_encoders_do_less_is_taken()
     assert opened(two, [load(0, encoder=0.1), load(1, encoder=0.9)], 1) == [0]
 
 
-def test_every_engine_of_a_gpu_counts() -> None:
-    assert [nvenc_engines(name) for name in ("NVIDIA A40", "NVIDIA L4", "NVIDIA L40S", "NVIDIA T4")] == [
-        *(1, 2, 3, 1)
-    ]
-    assert [nvenc_engines(f"NVIDIA GeForce RTX {name}") for name in ("3090", "4060", "4090", "5090")] == [
-        *(1, 1, 2, 3)
-    ]
-    assert nvenc_engines("NVIDIA of tomorrow") == 3
+def test_every_engine_of_a_gpu_counts_and_three_where_nvenc_does_not_say() -> None:
     sessions = Sessions(loads=list)
-    sessions.use([gpu(0, "NVIDIA L4"), gpu(1, "NVIDIA L4"), gpu(2, "NVIDIA T4")])
-    assert sessions.engines("NVIDIA L4, driver 580.00") == 4
+    two = [gpu(0, "NVIDIA L4", 2), gpu(1, "NVIDIA L4", 1)]
+    sessions.use([*two, gpu(2, "NVIDIA T4", 1), gpu(3, "NVIDIA of tomorrow", None)])
+    assert sessions.engines(two[0].model) == 3
+    assert sessions.engines(gpu(3, "NVIDIA of tomorrow").model) == 3
+    assert sorted(opened(two, [], 6)) == [0, 0, 0, 0, 1, 1]
+    # What NVENC has said once holds, also if a later trial could not ask.
+    sessions.use([gpu(0, "NVIDIA L4", None)])
+    assert sessions.engines(two[0].model) == 3
 
 
 def test_a_lost_gpu_gets_no_session_until_a_trial_succeeds_on_it() -> None:

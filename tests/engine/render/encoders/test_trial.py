@@ -53,8 +53,8 @@ def test_a_call_that_hangs_in_the_middle_ends_the_encode_and_not_the_process(dri
     script = """
 import json
 from tests.support.on_gpus import _outcome
-from video_pipeline.engine.render.encoders import encode
-encode.CALL_SECONDS = 2
+from video_pipeline.engine.render.encoders.watched import limit_calls
+limit_calls(2)
 case = {"options": {"preset": "p4", "bf": "2"}, "frames": 40}
 stalled = {**case, "emulator": {"faults": "EncodePicture=hang:20"}}
 print(json.dumps([_outcome(stalled), _outcome(case)]))

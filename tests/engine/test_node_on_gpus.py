@@ -1,0 +1,140 @@
+"""Jobs that GPUs draw and encode, on a node of real processes and sockets with two emulated cards."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tests.support.audit import assert_sound, processes_of
+from tests.support.emulator import EmulatedDriver
+from tests.support.jobs import NodeProcess, job_of, node_process, tiny_story, wait_until
+from video_pipeline import native
+from video_pipeline.engine.jobs.client.client import NodeClient
+from video_pipeline.engine.jobs.folders import Folders
+from video_pipeline.engine.jobs.messages import JobView
+
+pytestmark = [
+    pytest.mark.skipif(not native.available(), reason="the native extension was not built"),
+    pytest.mark.skipif(
+        find_spec("cuda") is None or find_spec("nvidia") is None,
+        reason="cuda-bindings and nvidia-cuda-nvrtc-cu12 are not installed",
+    ),
+]
+
+VIDEO = {"codec": "h264_nvenc", "compositor": "cuda", "size": [320, 256], "fps": 24}
+
+
+def workers_of(node: NodeProcess) -> list[int]:
+    """Return the worker processes of a node."""
+    found = processes_of(Folders.of(node.config).state)
+    return [pid for pid, command in found.items() if "dispatch.worker" in command]
+
+
+def draws(view: JobView) -> bool:
+    """Return whether frames of a job have been drawn."""
+    return view.status == "processing" and view.stage == "render" and (view.percent or 0) > 18
+
+
+def pictures(video: Path) -> list[np.ndarray[Any, Any]]:
+    with av.open(io.BytesIO(video.read_bytes()), "r") as container:
+        return [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
+
+
+def native_pictures(
+    driver: EmulatedDriver, folder: Path, story: dict[str, Any]
+) -> list[np.ndarray[Any, Any]]:
+    """Return the frames of a story that the native compositor draws; the emulated encoder is lossless."""
+    folder.mkdir()
+    (folder / "story.json").write_text(json.dumps(story), encoding="utf-8")
+    config = folder / "config.json"
+    config.write_text(json.dumps({"video": {**VIDEO, "compositor": "native"}, "tts": {"service": "none"}}))
+    command = (sys.executable, "-m", "video_pipeline", "render", folder / "story.json", "--no-cache")
+    done = driver.run(*command, "-o", folder / "video.mp4", "--config", config, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return pictures(folder / "video.mp4")
+
+
+def assert_drawn_and_encoded_by_gpus(video: Path, frames: list[np.ndarray[Any, Any]]) -> None:
+    manifest = json.loads(video.with_suffix(".manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["encoder"]["name"], manifest["compositor"]["name"]) == ("h264_nvenc", "cuda")
+    for one, other in zip(pictures(video), frames, strict=True):
+        assert np.array_equal(one, other)
+
+
+def submitted(client: NodeClient, *stories: dict[str, Any]) -> list[str]:
+    return [client.submit(story).job_id for story in stories]
+
+
+def test_jobs_finish_with_the_native_frames_while_workers_are_killed_and_a_card_is_lost(
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
+) -> None:
+    stories = [tiny_story(f"story{number}", seconds=8, text=f"{number}") for number in range(2)]
+    expected = [
+        native_pictures(driver, tmp_path / f"native{number}", story) for number, story in enumerate(stories)
+    ]
+    (driver.state / "calls.log").unlink()
+    environ = driver.environment(cards=2, kernels=cuda_kernels)
+    slots = {"max_concurrent_jobs": 2}
+    with (
+        node_process(tmp_path, environ=environ, video=VIDEO, processing=slots) as node,
+        NodeClient(node.config.node.bind, timeout=60) as client,
+    ):
+        jobs = submitted(client, *stories)
+        wait_until(lambda: all(draws(client.status(job)) for job in jobs), seconds=90, what="frames of both")
+        for worker in workers_of(node):
+            os.kill(worker, signal.SIGKILL)
+        wait_until(
+            lambda: all(client.status(job).attempts == 2 and draws(client.status(job)) for job in jobs),
+            seconds=90,
+            what="frames of both again",
+        )
+        (driver.state / "lost.1").touch()
+        done = [client.wait(job, timeout=120) for job in jobs]
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+        assert_sound(Folders.of(node.config), jobs)
+    assert [view.status for view in done] == ["completed"] * 2, [view.error_message for view in done]
+    # The kill is charged, as docs/node.md has it; the lost card is not.
+    assert [view.attempts for view in done] == [2, 2]
+    for view, frames in zip(done, expected, strict=True):
+        assert view.result is not None
+        assert_drawn_and_encoded_by_gpus(Path(view.result["video_path"]), frames)
+    registered = {line for line in driver.calls() if line.startswith("register ")}
+    assert registered == {"register card=0", "register card=1"}
+
+
+def test_a_card_whose_driver_hangs_while_it_draws_neither_ends_a_job_nor_holds_it_longer_than_the_lease(
+    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
+) -> None:
+    story = tiny_story(seconds=4)
+    expected = native_pictures(driver, tmp_path / "native", story)
+    faults = "cuStreamSynchronize@1=hang:20"
+    environ = driver.environment(cards=2, kernels=cuda_kernels, faults=faults)
+    with (
+        node_process(tmp_path, environ=environ, video=VIDEO, node={"lease": 2}) as node,
+        NodeClient(node.config.node.bind, timeout=60) as client,
+    ):
+        (job_id,) = submitted(client, story)
+        done = client.wait(job_id, timeout=120)
+        with node.ledger() as ledger:
+            interruptions = job_of(ledger, job_id).interruptions
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+        assert_sound(Folders.of(node.config), [job_id])
+    assert "hang cuStreamSynchronize" in driver.calls()
+    assert (done.status, done.attempts, interruptions) == ("completed", 1, 0), done.error_message
+    assert done.result is not None
+    video = Path(done.result["video_path"])
+    assert_drawn_and_encoded_by_gpus(video, expected)
+    lost = json.loads(video.with_suffix(".manifest.json").read_text())["encoder"]["sessions"]["lost_gpus"]
+    assert lost == {"1": "Emulated GPU (GPU 1): the GPU's driver did not return from a call for 2 s"}
