@@ -22,7 +22,7 @@ from video_pipeline.engine.render.encoders.base import (
     load_encoder,
 )
 from video_pipeline.engine.render.encoders.sessions import SESSIONS
-from video_pipeline.engine.render.encoders.trial import Trial, try_settings
+from video_pipeline.engine.render.encoders.trial import EncoderTrial, try_settings
 
 WAIT_STEP_SECONDS: Final = 2.0
 """Time between two trials while a session is waited for; each is a program."""
@@ -49,10 +49,10 @@ class _Tried:
     """The outcomes of trials in this process, with their times."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    outcomes: dict[str, tuple[Trial, float]] = field(default_factory=dict)
-    silent: tuple[Trial, float] | None = None
+    outcomes: dict[str, tuple[EncoderTrial, float]] = field(default_factory=dict)
+    silent: tuple[EncoderTrial, float] | None = None
 
-    def outcome(self, settings: EncoderSettings) -> Trial:
+    def outcome(self, settings: EncoderSettings) -> EncoderTrial:
         """Return what comes of these settings."""
         key = _settings_key(settings)
         with self.lock:
@@ -77,7 +77,7 @@ class _Tried:
             self.outcomes.pop(_settings_key(settings), None)
 
     @staticmethod
-    def _holds(found: Trial, at: float) -> bool:
+    def _holds(found: EncoderTrial, at: float) -> bool:
         """Return whether an outcome of some time ago still stands."""
         if found.works:
             return all(device in SESSIONS.usable(device.model) for device in found.devices)
@@ -114,9 +114,9 @@ class _Way:
     notes: str
 
 
-def _try_ways(name: str, video: Video, session_wait: float) -> tuple[Trial, _Way | None]:
+def _try_ways(name: str, video: Video, session_wait: float) -> tuple[EncoderTrial, _Way | None]:
     """Return what came of an encoder for a configuration, and how it works if it does."""
-    first: Trial | None = None
+    first: EncoderTrial | None = None
     for settings, left_out in _ways(name, video):
         trial = _wait_for_session(settings, session_wait)
         if trial.works:
@@ -130,7 +130,7 @@ def _try_ways(name: str, video: Video, session_wait: float) -> tuple[Trial, _Way
     return first, None
 
 
-def _wait_for_session(settings: EncoderSettings, seconds: float) -> Trial:
+def _wait_for_session(settings: EncoderSettings, seconds: float) -> EncoderTrial:
     """Try settings; if the driver refuses a further session, try again for some seconds."""
     started = time.monotonic()
     while True:
@@ -144,7 +144,7 @@ def _wait_for_session(settings: EncoderSettings, seconds: float) -> Trial:
         _TRIED.forget(settings)
 
 
-def _probe_of(name: str, trial: Trial, way: _Way | None) -> Probe:
+def _probe_of(name: str, trial: EncoderTrial, way: _Way | None) -> Probe:
     if way is not None:
         return Probe(name, True, "; ".join(filter(None, (trial.reason, way.notes))))
     return Probe(
@@ -160,7 +160,7 @@ def probe_encoder(name: str, video: Video | None = None) -> Probe:
         return Probe(name, False, str(error))
 
 
-def probe_gpus(name: str, video: Video) -> tuple[tuple[CudaDevice, Trial], ...]:
+def probe_gpus(name: str, video: Video) -> tuple[tuple[CudaDevice, EncoderTrial], ...]:
     """Return what comes of an encoder on each GPU that CUDA shows."""
     return _try_ways(name, video, 0)[0].by_device
 

@@ -50,7 +50,7 @@ TRIAL_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EncoderTrial:
     """What came of a trial: whether it worked, why not, the kind of that, and FFmpeg's lines.
 
     With `silent` the driver did not answer in time, and other trials would wait for it as long. `devices` are the GPUs
@@ -65,7 +65,7 @@ class Trial:
     silent: bool = False
     engines: int | None = None
     devices: tuple[CudaDevice, ...] = ()
-    by_device: tuple[tuple[CudaDevice, Trial], ...] = ()
+    by_device: tuple[tuple[CudaDevice, EncoderTrial], ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -77,13 +77,13 @@ class Trial:
         )
 
 
-def try_settings(settings: EncoderSettings) -> Trial:
+def try_settings(settings: EncoderSettings) -> EncoderTrial:
     """Encode a few frames with the settings of a render, as it would, on each GPU if a GPU encodes."""
     if not (load_encoder(settings.encoder).on_gpu and driver_is_here()):
         return _try_here(settings)
     found = list_devices()
     if found.silent:
-        return Trial(False, found.reason, "machine", silent=True)
+        return EncoderTrial(False, found.reason, "machine", silent=True)
     if not found.devices:
         trial = _try_apart(settings)  # FFmpeg says why
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -98,7 +98,7 @@ def try_settings(settings: EncoderSettings) -> Trial:
         return _of_devices(tuple((replace(gpu, nvenc_engines=trial.engines), trial) for gpu, trial in pairs))
 
 
-def _of_devices(tried: tuple[tuple[CudaDevice, Trial], ...]) -> Trial:
+def _of_devices(tried: tuple[tuple[CudaDevice, EncoderTrial], ...]) -> EncoderTrial:
     """Return the outcome of an encoder from those on each GPU."""
     models: dict[str, list[CudaDevice]] = {}
     for device, trial in tried:
@@ -108,7 +108,7 @@ def _of_devices(tried: tuple[tuple[CudaDevice, Trial], ...]) -> Trial:
     reasons = {trial.reason: device for device, trial in failed}
     if models:
         most = max(models.values(), key=lambda devices: sum(device.engines for device in devices))
-        return Trial(True, WORKS, devices=tuple(most), by_device=tried)
+        return EncoderTrial(True, WORKS, devices=tuple(most), by_device=tried)
     # What passes decides: a GPU that may work later before one that never does.
     worst = max((trial for _, trial in failed), key=lambda trial: KINDS.index(trial.kind))
     reason = "; ".join(f"GPU {device.index}: {why}" for why, device in reasons.items())
@@ -120,7 +120,7 @@ def _of_devices(tried: tuple[tuple[CudaDevice, Trial], ...]) -> Trial:
     )
 
 
-def _try_here(settings: EncoderSettings, *, gpu: int | None = None) -> Trial:
+def _try_here(settings: EncoderSettings, *, gpu: int | None = None) -> EncoderTrial:
     array = np.full((settings.height_px * 3 // 2, settings.width_px), 128, np.uint8)
     try:
         data = encode_frames(iter([array] * FRAMES), settings, gpu=gpu)
@@ -128,18 +128,20 @@ def _try_here(settings: EncoderSettings, *, gpu: int | None = None) -> Trial:
         fault = find_fault(error.log, load_encoder(settings.encoder).faults)
         if fault is None:
             kind: FaultKind | None = "machine" if error.machine else None
-            return Trial(False, error.what, kind, tuple(error.log))
-        return Trial(False, fault.meaning, fault.kind, tuple(error.log))
+            return EncoderTrial(False, error.what, kind, tuple(error.log))
+        return EncoderTrial(False, fault.meaning, fault.kind, tuple(error.log))
     except ValueError:
-        return Trial(False, f"PyAV {av.__version__} was built without it", "absent")
+        return EncoderTrial(False, f"PyAV {av.__version__} was built without it", "absent")
     with av.open(io.BytesIO(data), "r") as container:
         packets = len([packet for packet in container.demux(video=0) if packet.size])
     if packets != FRAMES:
-        return Trial(False, f"{packets} of {FRAMES} frames came back", "machine")
-    return Trial(True, WORKS)
+        return EncoderTrial(False, f"{packets} of {FRAMES} frames came back", "machine")
+    return EncoderTrial(True, WORKS)
 
 
-def _try_apart(settings: EncoderSettings, *, gpu: int | None = None, seconds: float = TRIAL_SECONDS) -> Trial:
+def _try_apart(
+    settings: EncoderSettings, *, gpu: int | None = None, seconds: float = TRIAL_SECONDS
+) -> EncoderTrial:
     """Run a trial as a program; if it does not end in time, leave it behind and say so."""
     place = str(Path(video_pipeline.__file__).parents[1])
     paths = [place, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -157,14 +159,18 @@ def _try_apart(settings: EncoderSettings, *, gpu: int | None = None, seconds: fl
         process.kill()
         # A process inside the kernel's driver is not ended by that, and is not waited for.
         threading.Thread(target=process.communicate, name="trial", daemon=True).start()
-        return Trial(False, f"the GPU's driver did not answer in {seconds:g} s", "machine", silent=True)
+        return EncoderTrial(
+            False, f"the GPU's driver did not answer in {seconds:g} s", "machine", silent=True
+        )
     if process.returncode == 0:
         found = json.loads(out.splitlines()[-1])
-        return Trial(**{**found, "log": tuple(found["log"])})
+        return EncoderTrial(**{**found, "log": tuple(found["log"])})
     lines = tuple(line for line in err.splitlines() if line.strip())[-12:]
     if process.returncode < 0:
-        return Trial(False, f"FFmpeg crashed ({signal.Signals(-process.returncode).name})", "machine", lines)
-    return Trial(False, f"the probe ended with status {process.returncode}", "machine", lines)
+        return EncoderTrial(
+            False, f"FFmpeg crashed ({signal.Signals(-process.returncode).name})", "machine", lines
+        )
+    return EncoderTrial(False, f"the probe ended with status {process.returncode}", "machine", lines)
 
 
 def _as_text(settings: EncoderSettings, gpu: int | None) -> str:
