@@ -408,3 +408,26 @@ def test_a_folder_swept_after_it_was_locked_leaves_no_descriptor_open(
         staged.commit()
     assert swept == 3
     assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("swept", ["before it is locked", "after it was locked"])
+def test_a_folder_that_is_swept_every_time_is_an_error_after_a_hundred_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: str
+) -> None:
+    lock = files._locked
+    tried: list[str] = []
+
+    def locked(folder: Path) -> int | None:
+        tried.append(folder.name)
+        if swept == "before it is locked":
+            folder.rmdir()
+            return lock(folder)
+        descriptor = lock(folder)
+        folder.rmdir()
+        return descriptor
+
+    monkeypatch.setattr(files, "_locked", locked)
+    with pytest.raises(OSError, match=str(tmp_path)) as raised, StagedFiles(tmp_path):
+        pass
+    assert raised.value.errno == errno.EAGAIN
+    assert len(tried) == len(set(tried)) == 100
