@@ -189,7 +189,9 @@ def _row(cells: Iterable[str], *, text: int = 1, tag: str = "td", wide: int | No
 
 def _table(header: Sequence[str], rows: Iterable[str], *, text: int = 1, wide: int | None = None) -> str:
     head = _row(map(escape, header), text=text, tag="th", wide=wide)
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return (
+        f'<div class="scroll tall"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def _deltas(report: Report) -> str:
