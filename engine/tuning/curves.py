@@ -128,7 +128,7 @@ def bd_percent(
     _check_curve(*test, "test's")
     shared = overlap(anchor[1], test[1])
     if shared < MIN_OVERLAP:
-        raise NoDeltaError(f"the curves have {shared:.0%} of their range of quality in common")
+        raise NoDeltaError(f"the curves have {100 * shared:.0f} % of their range of quality in common")
     of_anchor, of_test = costs or (anchor[0], test[0])
     akima, pchip = (
         float(
@@ -149,7 +149,7 @@ def bd_percent(
     if abs(akima - pchip) > DISAGREEMENT:
         return akima, f"interpolations disagree ({akima:+.1f} % and {pchip:+.1f} %): more points are needed"
     if shared < GOOD_OVERLAP:
-        return akima, f"the curves share only {shared:.0%} of their range of quality"
+        return akima, f"the curves share only {100 * shared:.0f} % of their range of quality"
     return akima, None
 
 
