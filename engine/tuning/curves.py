@@ -181,8 +181,10 @@ def deltas(
 
 
 def _along(samples: Samples, curve: Curve, column: int, metric: str) -> tuple[Sequence[int], Floats, Floats]:
-    """Return positions, rates and qualities of a curve on one clip, by rising rate."""
-    positions = sorted(curve.positions, key=lambda each: float(samples.bytes[each, column]))
+    """Return positions, rates and qualities of a curve on one clip, by rising rate; of equal points the first."""
+    rates, quality = samples.bytes[:, column], samples.quality[metric][:, column]
+    unique = {(float(rates[each]), float(quality[each])): each for each in reversed(curve.positions)}
+    positions = [unique[point] for point in sorted(unique)]
     return positions, samples.bytes[positions, column], samples.quality[metric][positions, column]
 
 

@@ -149,9 +149,10 @@ def answer_lines(answer: Answer) -> tuple[str, ...]:
         lines.append(
             f"Speeds within {100 * answer.tie:.1f} %, the spread of the run, count as equal: the smallest file is chosen."
         )
-    lines += [_held_text(held, general=general) for held in answer.held]
     if answer.against is not None and answer.against.reference.trial == answer.chosen.trial:
         lines.append("That is the reference itself: nothing measured is better within these limits.")
+    else:
+        lines += [_held_text(held, general=general) for held in answer.held]
     if answer.against is not None and answer.against.reference.trial != answer.chosen.trial:
         lines.append(
             f"Beside {trial_text(answer.against.reference.trial)}: {against_text(answer.against)}; faster in "

@@ -91,6 +91,20 @@ def test_the_deltas_of_a_preset_are_those_that_the_run_was_made_with() -> None:
     assert rate.clips == 6
 
 
+def test_a_point_that_is_there_twice_counts_once() -> None:
+    once = sample_run(make_run(held_out={}))
+    twice = sample_run(make_run([*grid(), {"preset": "medium", "crf": 20.0, "tune": None}], held_out={}))
+    assert [len(curve) for curve in curves(twice) if curve.settings["preset"] == "medium"] == [5]
+    doubled = sample_run(make_run([*grid(), *grid()], held_out={}))
+    first, second, *_ = curves(doubled)
+    assert len(first) == 10
+    rate, _ = deltas(doubled, first, second)
+    expected, _ = deltas(once, curves(once)[0], curves(once)[1])
+    assert rate.percent is not None
+    assert expected.percent is not None
+    assert rate.percent.value == pytest.approx(expected.percent.value)
+
+
 def test_a_clip_without_a_usable_curve_is_left_out_and_named() -> None:
     data = make_run()
     saturated = tuple(
