@@ -24,11 +24,11 @@ from typing import Final
 
 from benchmarks.report import markdown_table
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.config.encoder_keys import ENCODER_KEYS
 from video_pipeline.engine.config.profiles import Profile, check_evidence, load_profile
 from video_pipeline.engine.errors import InputError, PipelineError
 from video_pipeline.engine.render.compositors.native import MAX_SEGMENT_SECONDS
 from video_pipeline.engine.tuning.analysis import find_reference
+from video_pipeline.engine.tuning.chosen_profile import NOT_A_PROFILE
 from video_pipeline.engine.tuning.compare import MACHINE
 from video_pipeline.engine.tuning.environment import describe_machine
 from video_pipeline.engine.tuning.material import RawClip
@@ -164,26 +164,20 @@ def check(
 
 def find_trial(samples: Samples, profile: Profile) -> Trial:
     """Return the trial that has a profile's settings; raise InputError."""
-    wanted = {name: value for name, value in profile.keys().items() if value is not None}
+    wanted = _given(profile)
     for trial in samples.trials:
-        own = (
-            Profile.model_validate({"name": "own", "video": _plain(trial)})
-            if "preset" in trial.settings
-            else None
-        )
-        if (
-            own is not None
-            and {name: value for name, value in own.keys().items() if value is not None} == wanted
-        ):
-            return trial
+        keys = {name: value for name, value in trial.settings.items() if value is not None}
+        as_rendered = all(keys.pop(name, value) == value for name, value in NOT_A_PROFILE.items())
+        if as_rendered and "preset" in keys:
+            own = Profile.model_validate({"name": "own", "video": keys})
+            if _given(own) == wanted:
+                return trial
     words = ", ".join(f"{name} {value}" for name, value in wanted.items())
     raise InputError(f"profile {profile.name}: the recorded run has no trial with its settings ({words})")
 
 
-def _plain(trial: Trial) -> dict[str, object]:
-    return {
-        name: value for name, value in trial.settings.items() if name in ENCODER_KEYS and value is not None
-    }
+def _given(profile: Profile) -> dict[str, object]:
+    return {name: value for name, value in profile.keys().items() if value is not None}
 
 
 def find_references(samples: Samples, chosen: Trial) -> tuple[Trial, ...]:

@@ -59,6 +59,12 @@ class Span:
         numbers = (round(self.low + number * self.step, 9) for number in range(count))
         return tuple(int(number) if self.is_whole() else number for number in numbers)
 
+    def nearest(self, number: float) -> float:
+        """Return the number of the span that is nearest, as it is written in settings: whole, or to nine places."""
+        if self.step is not None:
+            number = min(self.numbers(), key=lambda each: abs(each - number))
+        return round(number) if self.is_whole() else round(number, 9)
+
     def is_whole(self) -> bool:
         """Return whether all numbers are whole: those of a span with bounds and step that are written so."""
         return all(

@@ -80,8 +80,10 @@ def test_a_slower_machine_is_no_loss() -> None:
 
 
 def test_the_profile_is_found_among_the_trials_whatever_is_null_or_the_default() -> None:
-    samples = sample_run(make_run([GUIDE, {**CHOSEN, "gop": 2.0, "tune": None}]))
-    assert find_trial(samples, PROFILE).number == 1
+    longer = {**CHOSEN, "segment_seconds": 8}
+    as_rendered = {**CHOSEN, "gop": 2.0, "tune": None, "segment_seconds": 4, "threads": 1}
+    samples = sample_run(make_run([GUIDE, longer, as_rendered]))
+    assert find_trial(samples, PROFILE).number == 2
     with pytest.raises(InputError, match="profile mine: the recorded run has no trial with its settings"):
         find_trial(sample_run(make_run([GUIDE, {**CHOSEN, "gop": 4.0}])), PROFILE)
 

@@ -93,7 +93,7 @@ def _about(report: Report) -> str:
     seconds = float(np.sum(samples.seconds))
     return (
         f"{run.created}, {run.machine.get('cpu', 'unknown processor')}: {len(samples.trials)} settings on "
-        f"{len(samples.clips)} clips of {seconds:.0f} s together"
+        f"{len(samples.clips)} {'clip' if len(samples.clips) == 1 else 'clips'}, {seconds:.0f} s together"
         + (f"; {len(report.held_out)} settings on held-out clips" if report.held_out else "")
     )
 
@@ -189,7 +189,9 @@ def _row(cells: Iterable[str], *, text: int = 1, tag: str = "td", wide: int | No
 
 def _table(header: Sequence[str], rows: Iterable[str], *, text: int = 1, wide: int | None = None) -> str:
     head = _row(map(escape, header), text=text, tag="th", wide=wide)
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return (
+        f'<div class="scroll tall"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def _deltas(report: Report) -> str:
@@ -219,8 +221,10 @@ def _deltas(report: Report) -> str:
 def _delta(delta: Delta) -> str:
     if delta.percent is None:
         return "none"
-    low, high = signed(delta.percent.low, 1), signed(delta.percent.high, 1)
-    return f"{signed(delta.percent.value, 1)} % ({low} to {high})"
+    value, low, high = (
+        signed(each, 1) for each in (delta.percent.value, delta.percent.low, delta.percent.high)
+    )
+    return f"{value} %" if low == high else f"{value} % ({low} to {high})"
 
 
 def _delta_notes(delta: Delta) -> list[str]:

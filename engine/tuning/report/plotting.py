@@ -46,7 +46,7 @@ def cost_plot(report: Report, level: float) -> str:
     marks = [_cost_mark(point, chosen, report.reference, level) for point in points]
     front = sorted((point.mbit_s, point.cpu_s_per_minute) for point in points if point.front)
     lines = [Line(tuple(front), "front", stairs=True)] if len(front) > 1 else []
-    marks.sort(key=lambda mark: ("chosen" in mark.kind, "reference" in mark.kind))  # the last are on top
+    marks.sort(key=lambda mark: (bool(mark.label), "front" in mark.kind))  # the last are on top
     return draw_plot(
         RATE_AXIS, TIME_AXIS, marks, lines, title=f"CPU time over bit rate at a VMAF of {level:g}"
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.tuning.analysis import Against
-from video_pipeline.engine.tuning.answers import Answer
+from video_pipeline.engine.tuning.answers import Answer, Held
 from video_pipeline.engine.tuning.density import STREAM_FPS, Density
 from video_pipeline.engine.tuning.queries import Query
 from video_pipeline.engine.tuning.records import Trial, Value
@@ -70,15 +70,18 @@ def percent(share: float) -> str:
     return f"{shown:.0f} %"
 
 
-def ratio_text(ratio: Interval, digits: int = 2) -> str:
-    """Return a ratio with the bounds of its resamples."""
-    return f"{ratio.value:.{digits}f} ({ratio.low:.{digits}f} to {ratio.high:.{digits}f})"
+def ratio_text(ratio: Interval) -> str:
+    """Return a ratio with the bounds of its resamples, if they differ."""
+    return f"{ratio.value:.2f}{_bounds(f'{ratio.low:.2f}', f'{ratio.high:.2f}')}"
 
 
-def difference_text(difference: Interval, digits: int = 2) -> str:
-    """Return a difference with the bounds of its resamples."""
-    low, high = signed(difference.low, digits), signed(difference.high, digits)
-    return f"{signed(difference.value, digits)} ({low} to {high})"
+def difference_text(difference: Interval) -> str:
+    """Return a difference with the bounds of its resamples, if they differ."""
+    return f"{signed(difference.value)}{_bounds(signed(difference.low), signed(difference.high))}"
+
+
+def _bounds(low: str, high: str) -> str:
+    return "" if low == high else f" ({low} to {high})"
 
 
 def summary_text(summary: Summary) -> str:
@@ -129,11 +132,13 @@ def density_text(density: Density) -> str:
 def answer_lines(answer: Answer) -> tuple[str, ...]:
     """Return an answer as sentences; the first has the settings."""
     sure = answer.confidence
+    general = sure.clips > 1  # of one clip, nothing follows for others
+    again = f"Measured again on {'these clips' if general else 'this clip'}, the same would be chosen in "
+    again += f"{percent(sure.again)} of {sure.resamples} resamples"
     lines = [
         f"{query_text(answer.query)}: {trial_text(answer.chosen.trial)}.",
         f"It takes and gives: {summary_text(answer.chosen)}.",
-        f"Measured again on these clips, the same would be chosen in {percent(sure.again)} of "
-        f"{sure.resamples} resamples; on other clips of their kinds in {percent(sure.elsewhere)}.",
+        f"{again}; on other clips of their kinds in {percent(sure.elsewhere)}." if general else f"{again}.",
     ]
     if answer.rivals:
         others = "; ".join(
@@ -144,12 +149,10 @@ def answer_lines(answer: Answer) -> tuple[str, ...]:
         lines.append(
             f"Speeds within {100 * answer.tie:.1f} %, the spread of the run, count as equal: the smallest file is chosen."
         )
-    lines += [
-        f"{held.limit.words[0].upper()}{held.limit.words[1:]} is {held.value.value:.{held.limit.digits}f}, on other "
-        f"clips {held.value.low:.{held.limit.digits}f} to {held.value.high:.{held.limit.digits}f} "
-        f"({percent(COVERED)}); the limit holds in {percent(held.share)}."
-        for held in answer.held
-    ]
+    if answer.against is not None and answer.against.reference.trial == answer.chosen.trial:
+        lines.append("That is the reference itself: nothing measured is better within these limits.")
+    else:
+        lines += [_held_text(held, general=general) for held in answer.held]
     if answer.against is not None and answer.against.reference.trial != answer.chosen.trial:
         lines.append(
             f"Beside {trial_text(answer.against.reference.trial)}: {against_text(answer.against)}; faster in "
@@ -160,6 +163,15 @@ def answer_lines(answer: Answer) -> tuple[str, ...]:
         text = density_text(answer.density)
         lines.append(f"{text[0].upper()}{text[1:]}.")
     return (*lines, *(f"Note: {caveat}." for caveat in sure.caveats()))
+
+
+def _held_text(held: Held, *, general: bool) -> str:
+    digits = held.limit.digits
+    text = f"{held.limit.words[0].upper()}{held.limit.words[1:]}: {held.value.value:.{digits}f}"
+    if not general:
+        return f"{text}."
+    low, high = f"{held.value.low:.{digits}f}", f"{held.value.high:.{digits}f}"
+    return f"{text}, on other clips {low} to {high} ({percent(COVERED)}); the limit holds in {percent(held.share)}."
 
 
 def _held_out_lines(answer: Answer) -> list[str]:

@@ -64,7 +64,7 @@ def test_an_answer_names_settings_limits_reference_held_out_clips_and_density() 
     )
     for part in (
         "in 100 % of 1000 resamples",
-        "VMAF is 97.47, on other clips",
+        "VMAF: 97.47, on other clips",
         "Beside trial 0 (libx264 medium, bitrate 8000k): 3.2",
         "On 3 clips that the search did not see",
         "8 cores encode",
@@ -79,9 +79,12 @@ def test_what_the_data_is_too_small_for_is_said() -> None:
     assert "Note: one clip: nothing is known about other material." in lines
     assert "Note: one repeat: the spread of times is not known." in lines
     assert "These settings were not measured on held-out clips." in lines
+    assert not any("on other clips" in line for line in lines)
 
 
 def test_the_reference_is_not_compared_with_itself() -> None:
     found = answer(ANALYSIS, Query(goal="best", limits={"min_xpsnr": 39.5}))
     assert found.chosen.trial.number == 0
-    assert not any(line.startswith("Beside") for line in answer_lines(found))
+    lines = answer_lines(found)
+    assert not any(line.startswith("Beside") for line in lines)
+    assert "That is the reference itself: nothing measured is better within these limits." in lines
