@@ -8,6 +8,8 @@ from tests.support.modules import package_modules
 
 SEVERAL = {
     "main": "what a program runs",
+    "Run": "a stretch of text in one font, and a search for encoder settings",
+    "Trial": "of an encoder on this machine, and of settings in a search",
     "_pause": "the blocking client and its asyncio twin each wait in their own way",
 }
 """Names that may be defined in several modules, and why."""

@@ -29,6 +29,17 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "job_id": ("JOB", ("status: job_id",)),
     "job_ids": ("JOB", ("cancel: job_id", "retry: job_id")),
     "name": ("NAME", ("client name",)),
+    "space": ("--space", ("space",)),
+    "jobs": ("--jobs", ("jobs",)),
+    "trials": ("--trials", ("trials",)),
+    "minutes": ("--minutes", ("minutes",)),
+    "repeats": ("--repeats", ("repeats",)),
+    "every": ("--every", ("every",)),
+    "goals": ("--goals", ("goals",)),
+    "metrics": ("--metrics", ("metrics",)),
+    "min_vmaf": ("--min-vmaf", ("min_vmaf",)),
+    "max_mbit": ("--max-mbit", ("max_mbit_s",)),
+    "seconds": ("--seconds", ("seconds",)),
 }
 """The option (or argument) of each attribute that argparse sets, and how an error about its value begins."""
 

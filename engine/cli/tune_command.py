@@ -140,7 +140,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
     return _VERBS[arguments.verb](arguments)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_search(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.tuning.run import start_run
         from video_pipeline.engine.tuning.sources import CORPUS, Sources
@@ -257,4 +257,8 @@ def _settings_text(settings: Any) -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
-_VERBS: dict[str, Callable[[argparse.Namespace], int]] = {"run": _run, "resume": _resume, "show": _show}
+_VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run_search,
+    "resume": _resume,
+    "show": _show,
+}

@@ -128,7 +128,7 @@ def _quality(log: str, scores: dict[str, Any] | None) -> Quality:
     """Return what the lines of a log and the frames of VMAF's say."""
     quality = Quality(
         xpsnr_y=_decibels(log, r"XPSNR +y: *(\S+)"),
-        ssim=_number(log, r"SSIM .*All:(\S+)"),
+        ssim=_last_number(log, r"SSIM .*All:(\S+)"),
         psnr_y=_decibels(log, r"PSNR y:(\S+)"),
     )
     if scores is None:
@@ -154,11 +154,11 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
 
 
-def _number(log: str, pattern: str) -> float | None:
+def _last_number(log: str, pattern: str) -> float | None:
     found = re.findall(pattern, log)
     return float(found[-1]) if found else None
 
 
 def _decibels(log: str, pattern: str) -> float | None:
-    value = _number(log, pattern)
+    value = _last_number(log, pattern)
     return value if value is None else min(value, EQUAL_DB)

@@ -72,7 +72,7 @@ def overview_text(data: RunData) -> str:
         rows = [each for each in trials if each["part"] == part and "mbit_s" in each]
         if rows:
             lines += ["", f"{title}: CPU s for a second of video, Mbit/s, VMAF (1st percentile), XPSNR y"]
-            lines += [_row(each) for each in sorted(rows, key=lambda each: each["cpu_s_a_second"])]
+            lines += [_overview_row(each) for each in sorted(rows, key=lambda each: each["cpu_s_a_second"])]
     failed = [each for each in trials if each["status"] == "failed"]
     if failed:
         lines += ["", "failed:"]
@@ -80,7 +80,7 @@ def overview_text(data: RunData) -> str:
     return "\n".join(lines)
 
 
-def _row(trial: dict[str, Any]) -> str:
+def _overview_row(trial: dict[str, Any]) -> str:
     def number(name: str, digits: int) -> str:
         return "-" if trial[name] is None else f"{trial[name]:.{digits}f}"
 
