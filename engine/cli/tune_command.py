@@ -47,7 +47,10 @@ def add_tune_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         formatter_class=HelpFormatter,
     )
     run.add_argument(
-        "material", nargs="*", metavar="MATERIAL", help="story, video file, or `corpus` (default)"
+        "material",
+        nargs="*",
+        metavar="MATERIAL",
+        help="story, video file, or `corpus` (default; `corpus:still,grain` are two of its clips)",
     )
     run.add_argument(
         "--held-out",
@@ -143,11 +146,12 @@ def run_tune(arguments: argparse.Namespace) -> int:
 def _run_search(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.tuning.run import start_run
-        from video_pipeline.engine.tuning.sources import CORPUS, Sources
+        from video_pipeline.engine.tuning.sources import CORPUS, Sources, is_corpus
         from video_pipeline.engine.tuning.space import load_space
 
     training = tuple(arguments.material) or (CORPUS,)
-    held_out = tuple(arguments.held_out or ((CORPUS,) if training == (CORPUS,) else ()))
+    # Both parts of the corpus have clips of the same names.
+    held_out = tuple(arguments.held_out or (training if all(map(is_corpus, training)) else ()))
     with _reporting(arguments) as reporter:
         ended = start_run(
             arguments.output,

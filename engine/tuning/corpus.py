@@ -18,7 +18,9 @@ from PIL import Image
 
 from video_pipeline.engine.assets.backgrounds import SIZE_LIMIT_PX, draw_background
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.story import parse_story
 from video_pipeline.engine.tuning.corpus_footage import FilmedWith, write_footage
 from video_pipeline.engine.tuning.material import KIND, Drawable, story_stretches
@@ -176,9 +178,18 @@ CORPUS_CLIPS: Final = (
 
 
 def corpus_stretches(
-    part: Part, *, seconds: float, config: Config, cache: ContentCache
+    part: Part, *, names: tuple[str, ...] = (), seconds: float, config: Config, cache: ContentCache
 ) -> tuple[Drawable, ...]:
-    """Return the clips of a part of the corpus, each of about `seconds`, at the configured size and frame rate."""
+    """Return the clips of a part of the corpus, each of about `seconds`, at the configured size and frame rate.
+
+    Those with `names`, or all. Raises InputError for a name that none has.
+    """
+    known = tuple(clip.name for clip in CORPUS_CLIPS)
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"material corpus: got {name!r}{closest(name, known)}; allowed: {', '.join(known)}"
+            )
     video = config.video
     own = load_config({}, environ=False).override(
         "video", size=video.canvas_px(), fps=video.fps, compositor=video.compositor
@@ -186,6 +197,8 @@ def corpus_stretches(
     sources = _corpus_part(part, seconds, own, cache)
     drawn: list[Drawable] = []
     for clip in CORPUS_CLIPS:
+        if names and clip.name not in names:
+            continue
         numbers = count(1)
         scenes = [
             {"scene_id": f"scene_{next(numbers)}", "narration": "", "effects": [], "duration": seconds}

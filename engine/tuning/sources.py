@@ -27,7 +27,7 @@ CORPUS_SECONDS: Final = 4.0
 MOST_SECONDS: Final = 3600.0
 
 CORPUS: Final = "corpus"
-"""The corpus instead of a file's name."""
+"""The corpus instead of a file's name; `corpus:still,grain` are two of its clips."""
 
 Drawn = Callable[[int, int], None]
 """Is called with the number of clips that are drawn, and of all."""
@@ -48,13 +48,18 @@ class Sources:
         """Return the sources as plain values; files by their full paths, so that a run can be resumed anywhere."""
 
         def full(names: Iterable[str]) -> list[str]:
-            return [name if name == CORPUS else str(Path(name).absolute()) for name in names]
+            return [name if is_corpus(name) else str(Path(name).absolute()) for name in names]
 
         return {
             "training": full(self.training),
             "held_out": full(self.held_out),
             "seconds": self.seconds,
         }
+
+
+def is_corpus(name: str) -> bool:
+    """Return whether material is the corpus, or clips of it."""
+    return name.partition(":")[0] == CORPUS
 
 
 def read_sources(data: Mapping[str, Any]) -> Sources:
@@ -97,8 +102,11 @@ def gather_clips(
 def _stretches_of(
     name: str, part: Part, seconds: float | None, config: Config, cache: ContentCache
 ) -> tuple[Drawable, ...]:
-    if name == CORPUS:
-        return corpus_stretches(part, seconds=seconds or CORPUS_SECONDS, config=config, cache=cache)
+    if is_corpus(name):
+        chosen = tuple(filter(None, name.partition(":")[2].split(",")))
+        return corpus_stretches(
+            part, names=chosen, seconds=seconds or CORPUS_SECONDS, config=config, cache=cache
+        )
     path, seconds = Path(name), seconds or SECONDS
     try:
         with path.open("rb") as file:
