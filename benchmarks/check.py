@@ -40,7 +40,7 @@ from video_pipeline.engine.tuning.runs import load_run
 from video_pipeline.engine.tuning.samples import Samples, sample_run
 from video_pipeline.engine.tuning.search import encoder_settings_of
 from video_pipeline.engine.tuning.space import ENCODER
-from video_pipeline.engine.tuning.trial import Encoded, TrialTask, run_trial
+from video_pipeline.engine.tuning.trial import EncodedClip, TrialTask, run_trial
 
 CPU_SECONDS: Final = 90.0
 """What the encodings may take together, by the recorded times."""
@@ -228,14 +228,14 @@ def recorded_times(data: RunData, trial: Trial, clips: Sequence[str]) -> Times:
 
 def _encode(
     data: RunData, trials: Sequence[Trial], clips: Mapping[str, RawClip], repeats: int, folder: Path
-) -> tuple[dict[int, Times], dict[str, tuple[Encoded, float | None, float | None]]]:
+) -> tuple[dict[int, Times], dict[str, tuple[EncodedClip, float | None, float | None]]]:
     """Encode every clip with every trial, in another order in each repeat; measure the first trial's quality."""
     ffmpeg = find_measuring_ffmpeg(METRICS)
     every = int(data.run.objective.get("every", 4))
     seconds: dict[int, dict[str, list[float]]] = {
         trial.number: {name: [] for name in clips} for trial in trials
     }
-    qualities: dict[str, tuple[Encoded, float | None, float | None]] = {}
+    qualities: dict[str, tuple[EncodedClip, float | None, float | None]] = {}
     for repeat in range(repeats):
         jobs = [(trial, clip) for trial in trials for clip in clips.values()]
         for trial, clip in random.Random(repeat).sample(jobs, len(jobs)):
@@ -281,7 +281,7 @@ def speed_verdict(
 
 
 def quality_verdicts(
-    data: RunData, chosen: Trial, qualities: Mapping[str, tuple[Encoded, float | None, float | None]]
+    data: RunData, chosen: Trial, qualities: Mapping[str, tuple[EncodedClip, float | None, float | None]]
 ) -> tuple[Verdict, ...]:
     """Compare VMAF, XPSNR and bytes over the clips with the recorded ones."""
     before: dict[str, Measurement] = {

@@ -16,6 +16,7 @@ from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.speech.service import load_speech_service
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
+from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
 from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
@@ -92,6 +93,7 @@ def examine(config: Config) -> dict[str, Any]:
         "gpus_reason": why_none,
         "slots": asdict(default_slots(config)),
         "profiles": examine_profiles(config.video),
+        "tuning": examine_tuning(),
         "compositors": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
             for probe in (probe_compositor(member.name, config) for member in COMPOSITORS.members)
@@ -168,6 +170,7 @@ def as_text(found: dict[str, Any]) -> str:
             f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
         )
     lines += profile_lines(found["profiles"])
+    lines += tuning_lines(found["tuning"])
     for family, choice in found["auto"].items():
         lines.append(f"auto          {family} {choice['name']}: {choice['reason']}")
     slots = found["slots"]

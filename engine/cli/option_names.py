@@ -34,7 +34,7 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "min_phone": ("--min-phone", ("min_phone",)),
     "min_xpsnr": ("--min-xpsnr", ("min_xpsnr",)),
     "min_ssim": ("--min-ssim", ("min_ssim",)),
-    "max_mbit": ("--max-mbit", ("max_mbit",)),
+    "max_mbit": ("--max-mbit", ("max_mbit", "max_mbit_s")),
     "min_fps": ("--min-fps", ("min_fps",)),
     "max_vmaf_loss": ("--max-vmaf-loss", ("max_vmaf_loss",)),
     "max_p1_loss": ("--max-p1-loss", ("max_p1_loss",)),
@@ -44,6 +44,15 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "reference": ("--reference", ("trial",)),
     "trial": ("--trial", ("trial",)),
     "pictures": ("--pictures", ("pictures",)),
+    "space": ("--space", ("space",)),
+    "jobs": ("--jobs", ("jobs",)),
+    "trials": ("--trials", ("trials",)),
+    "minutes": ("--minutes", ("minutes",)),
+    "repeats": ("--repeats", ("repeats",)),
+    "every": ("--every", ("every",)),
+    "goals": ("--goals", ("goals",)),
+    "metrics": ("--metrics", ("metrics",)),
+    "seconds": ("--seconds", ("seconds",)),
 }
 """The option (or argument) of each attribute that argparse sets, and how an error about its value begins."""
 

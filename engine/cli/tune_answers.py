@@ -143,7 +143,7 @@ def _query(arguments: argparse.Namespace) -> Query | None:
     return Query(goal=arguments.goal or "fastest", limits=limits, encoder=arguments.encoder)
 
 
-def _answer(arguments: argparse.Namespace, data: RunData) -> Answer:
+def _find_answer(arguments: argparse.Namespace, data: RunData) -> Answer:
     from video_pipeline.engine.tuning.analysis import analyse, find_reference
     from video_pipeline.engine.tuning.answers import answer
     from video_pipeline.engine.tuning.report.content import default_query
@@ -154,7 +154,7 @@ def _answer(arguments: argparse.Namespace, data: RunData) -> Answer:
     return answer(analysis, query, reference=reference, price=arguments.price)
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _make_report(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.tuning.report.content import make_report, report_data
         from video_pipeline.engine.tuning.report.tables import text_table
@@ -167,7 +167,7 @@ def _report(arguments: argparse.Namespace) -> int:
         raise InputError(f"pictures: got {arguments.pictures}; allowed: 0 or more")
     data = load_run(arguments.run)
     report = make_report(data, query=_query(arguments), reference=arguments.reference, price=arguments.price)
-    _write(report, outputs, arguments)
+    _write_report(report, outputs, arguments)
     if arguments.json:
         print(json_text(report_data(report), indent=2))
     elif not arguments.quiet:
@@ -189,7 +189,7 @@ def _check_outputs(outputs: list[Path], run: Path) -> None:
             raise InputError(f"output: got {path}, which is the run itself; name another file")
 
 
-def _write(report: Report, outputs: list[Path], arguments: argparse.Namespace) -> None:
+def _write_report(report: Report, outputs: list[Path], arguments: argparse.Namespace) -> None:
     from video_pipeline.engine.common.files import write_text
 
     for path in outputs:
@@ -205,7 +205,7 @@ def _page(report: Report, arguments: argparse.Namespace) -> str:
     from video_pipeline.engine.tuning.report.page import page_html
 
     crops, reason = _crops(report, arguments)
-    return page_html(report, crops=crops, no_crops=reason, commands=[_command(arguments)])
+    return page_html(report, crops=crops, no_crops=reason, commands=[_report_command(arguments)])
 
 
 def _crops(report: Report, arguments: argparse.Namespace) -> tuple[list[Crop], str]:
@@ -237,7 +237,7 @@ def _crops(report: Report, arguments: argparse.Namespace) -> tuple[list[Crop], s
         return [], f"There are no pictures: {error}."
 
 
-def _command(arguments: argparse.Namespace) -> str:
+def _report_command(arguments: argparse.Namespace) -> str:
     """Return the command that makes the report, for a shell."""
     words = ["video-pipeline", "tune", "report", str(arguments.run)]
     for path in arguments.output or ():
@@ -251,7 +251,7 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _json(report: Report, arguments: argparse.Namespace) -> str:
+def _report_json(report: Report, arguments: argparse.Namespace) -> str:
     from video_pipeline.engine.tuning.report.content import report_data
     from video_pipeline.engine.tuning.runs import run_as_json
 
@@ -266,7 +266,7 @@ def _csv(report: Report, arguments: argparse.Namespace) -> str:
 
 WRITERS: Final[Mapping[str, Callable[..., str]]] = {
     ".html": _page,
-    ".json": _json,
+    ".json": _report_json,
     ".csv": _csv,
 }
 """How each kind of file is written, by its suffix."""
@@ -278,7 +278,7 @@ def _best(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.tuning.report.words import answer_lines
         from video_pipeline.engine.tuning.runs import load_run
 
-    found = _answer(arguments, load_run(arguments.run))
+    found = _find_answer(arguments, load_run(arguments.run))
     print(json_text(answer_data(found), indent=2) if arguments.json else "\n".join(answer_lines(found)))
     return 0
 
@@ -295,7 +295,7 @@ def _profile(arguments: argparse.Namespace) -> int:
     data = load_run(arguments.run)
     target = arguments.output or Path(f"{arguments.name}.yaml")
     if arguments.trial is None:
-        found = _answer(arguments, data)
+        found = _find_answer(arguments, data)
         trial, words = found.chosen.trial, query_text(found.query)
     else:
         trial, words = analyse(data).of(arguments.trial).trial, f"Trial {arguments.trial}"
@@ -316,7 +316,7 @@ def _profile(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _compare(arguments: argparse.Namespace) -> int:
+def _compare_two_runs(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.tuning.compare import compare_runs
         from video_pipeline.engine.tuning.report.comparing import comparison_data, comparison_lines
@@ -332,9 +332,9 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 ANSWER_VERBS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
-    "report": _report,
+    "report": _make_report,
     "best": _best,
     "profile": _profile,
-    "compare": _compare,
+    "compare": _compare_two_runs,
 }
 """The subcommands of `tune` that say what a run found."""

@@ -31,7 +31,7 @@ EPILOG = """examples:
 """
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_verbs(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Encode clips with many settings, measure speed, size and quality, and store each result."
     )
@@ -47,7 +47,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         formatter_class=HelpFormatter,
     )
     run.add_argument(
-        "material", nargs="*", metavar="MATERIAL", help="story, video file, or `corpus` (default)"
+        "material",
+        nargs="*",
+        metavar="MATERIAL",
+        help="story, video file, or `corpus` (default; `corpus:still,grain` are two of its clips)",
     )
     run.add_argument(
         "--held-out",
@@ -140,14 +143,15 @@ def _run_verb(arguments: argparse.Namespace) -> int:
     return _VERBS[arguments.verb](arguments)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_search(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.tuning.run import start_run
-        from video_pipeline.engine.tuning.sources import CORPUS, Sources
+        from video_pipeline.engine.tuning.sources import CORPUS, Sources, is_corpus
         from video_pipeline.engine.tuning.space import load_space
 
     training = tuple(arguments.material) or (CORPUS,)
-    held_out = tuple(arguments.held_out or ((CORPUS,) if training == (CORPUS,) else ()))
+    # Both parts of the corpus have clips of the same names.
+    held_out = tuple(arguments.held_out or (training if all(map(is_corpus, training)) else ()))
     with _reporting(arguments) as reporter:
         ended = start_run(
             arguments.output,
@@ -258,10 +262,10 @@ def _settings_text(settings: Any) -> str:
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": _run,
+    "run": _run_search,
     "resume": _resume,
     "show": _show,
     **ANSWER_VERBS,
 }
 
-COMMANDS: dict[str, Command] = {"tune": (_add_options, _run_verb)}
+COMMANDS: dict[str, Command] = {"tune": (_add_verbs, _run_verb)}

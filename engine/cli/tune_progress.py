@@ -69,9 +69,7 @@ class TuneLog(TuneReporter):
     def __init__(self) -> None:
         super().__init__()
         self._last = 0.0
-        logging.basicConfig(
-            level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-        )
+        _log_progress()
         self._logger = logging.getLogger("video_pipeline")
 
     def drawn(self, done: int, total: int) -> None:
@@ -110,6 +108,7 @@ class TuneBar(TuneReporter):
 
     def __enter__(self) -> Self:
         self._open.enter_context(self._bar)
+        _log_progress()  # above the bar, which has replaced the stream
         return self
 
     def __exit__(
@@ -129,6 +128,10 @@ class TuneBar(TuneReporter):
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total, left=left)
         self._bar.update(self._tasks[what], completed=done, total=total, left=left)
+
+
+def _log_progress() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def _left(now: SearchProgress) -> str:

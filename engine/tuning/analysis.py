@@ -10,7 +10,14 @@ import numpy as np
 
 from video_pipeline.engine.config.values import parse_bit_rate
 from video_pipeline.engine.tuning.records import Part, RunData, Trial
-from video_pipeline.engine.tuning.resampling import RESAMPLES, SEED, Interval, Resampled, interval, resample
+from video_pipeline.engine.tuning.resampling import (
+    RESAMPLES,
+    SEED,
+    Interval,
+    Resampled,
+    draw_samples,
+    interval,
+)
 from video_pipeline.engine.tuning.samples import Floats, Samples, sample_run
 from video_pipeline.engine.tuning.summaries import Summary, summarise
 
@@ -54,8 +61,8 @@ def analyse(
         data=data,
         samples=samples,
         summaries=summarise(samples),
-        resampled=resample(samples, resamples=resamples, seed=seed),
-        again=resample(samples, resamples=resamples, seed=seed, same_clips=True),
+        resampled=draw_samples(samples, resamples=resamples, seed=seed),
+        again=draw_samples(samples, resamples=resamples, seed=seed, same_clips=True),
     )
 
 

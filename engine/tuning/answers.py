@@ -113,7 +113,7 @@ def answer(
         candidates=int(np.sum(meets)),
         tie=choice.tie,
         against=None if number is None else compare_with(analysis, chosen.trial.number, number),
-        held_out=_held_out(analysis, chosen.trial, query, number),
+        held_out=_on_held_out(analysis, chosen.trial, query, number),
         density=density(chosen, analysis.data.run, price=price),
     )
 
@@ -218,7 +218,7 @@ class _Choice:
         return f"no trial of run {run} meets {asked} together; trial {trials[nearest].number} comes nearest: {has}"
 
 
-def _held_out(analysis: Analysis, trial: Trial, query: Query, reference: int | None) -> HeldOut | None:
+def _on_held_out(analysis: Analysis, trial: Trial, query: Query, reference: int | None) -> HeldOut | None:
     """Return the trial's settings on the held-out clips; None if they were not measured there.
 
     Limits beside a reference are left out if the reference was not.

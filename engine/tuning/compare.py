@@ -101,7 +101,7 @@ def compare_runs(
         (overall.value, np.median(drawn, axis=1)) if several else (0.0, np.zeros(resamples))
     )
     changes = [
-        _change(first, second, pair, float(measured[at]), drawn[:, at], common, common_drawn)
+        _compare_trials(first, second, pair, float(measured[at]), drawn[:, at], common, common_drawn)
         for at, pair in enumerate(pairs)
     ]
     return Comparison(
@@ -159,13 +159,13 @@ def _only(samples: Samples, clips: tuple[str, ...]) -> Samples:
 
 def _pairs(first: Samples, second: Samples) -> Iterator[tuple[int, int]]:
     """Yield the positions of trials with the same encoder and settings."""
-    by_settings = {_key(trial): position for position, trial in enumerate(second.trials)}
+    by_settings = {_trial_key(trial): position for position, trial in enumerate(second.trials)}
     for position, trial in enumerate(first.trials):
-        if (other := by_settings.get(_key(trial))) is not None:
+        if (other := by_settings.get(_trial_key(trial))) is not None:
             yield position, other
 
 
-def _key(trial: Trial) -> tuple[object, ...]:
+def _trial_key(trial: Trial) -> tuple[object, ...]:
     return (
         trial.encoder,
         *sorted((key, value) for key, value in trial.settings.items() if value is not None),
@@ -198,7 +198,7 @@ def _times(
     )
 
 
-def _change(
+def _compare_trials(
     first: Samples,
     second: Samples,
     pair: tuple[int, int],

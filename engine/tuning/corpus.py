@@ -6,7 +6,7 @@ the other. Nothing of the user's configuration is used but the size, the frame r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,13 +16,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from video_pipeline.engine.assets.backgrounds import draw_background
+from video_pipeline.engine.assets.backgrounds import SIZE_LIMIT_PX, draw_background
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.story import parse_story
 from video_pipeline.engine.tuning.corpus_footage import FilmedWith, write_footage
 from video_pipeline.engine.tuning.material import KIND, Drawable, story_stretches
 from video_pipeline.engine.tuning.records import Part
+
+HELD_OUT_ENDING: Final = "_held_out"
 
 FORMAT: Final = 1
 """Increase it when the pictures or the footage change, so that no older cached ones are used."""
@@ -133,7 +137,7 @@ def _transitions(which: int) -> Callable[[CorpusPart], list[dict[str, Any]]]:
     return scenes
 
 
-def _text(part: CorpusPart) -> list[dict[str, Any]]:
+def _moving_text(part: CorpusPart) -> list[dict[str, Any]]:
     """Return captions that move over pictures that move."""
     words = WORDS[part.part]
     kinds = (
@@ -168,7 +172,7 @@ CORPUS_CLIPS: Final = (
     CorpusClip("fast_pan", "a pan over a quarter of the frame a second", _fast_pan),
     CorpusClip("transitions_1", "eight transitions", _transitions(0)),
     CorpusClip("transitions_2", "eight transitions of other families", _transitions(1)),
-    CorpusClip("text", "captions that move", _text),
+    CorpusClip("text", "captions that move", _moving_text),
     CorpusClip("dark", "a dark picture with fades", _dark),
     CorpusClip("grain", "film grain over a slow move", _filmed("grain")),
     CorpusClip("footage", "a hand-held camera, waves and what passes before it", _filmed("hand")),
@@ -176,21 +180,28 @@ CORPUS_CLIPS: Final = (
 
 
 def corpus_stretches(
-    part: Part, *, seconds: float, config: Config, cache: ContentCache, names: Container[str] | None = None
+    part: Part, *, names: Collection[str] = (), seconds: float, config: Config, cache: ContentCache
 ) -> tuple[Drawable, ...]:
     """Return the clips of a part of the corpus, each of about `seconds`, at the configured size and frame rate.
 
-    `names` are those of the clips that are wanted; None: all.
+    `names` are those of the clips that are wanted, with or without the part's ending; none: all. Raises InputError for a
+    name that no clip has.
     """
+    known = tuple(clip.name for clip in CORPUS_CLIPS)
+    for name in names:
+        if name.removesuffix(HELD_OUT_ENDING) not in known:
+            raise InputError(
+                f"material corpus: got {name!r}{closest(name, known)}; allowed: {', '.join(known)}"
+            )
     video = config.video
     own = load_config({}, environ=False).override(
         "video", size=video.canvas_px(), fps=video.fps, compositor=video.compositor
     )
-    sources = _sources(part, seconds, own, cache)
+    sources = _corpus_part(part, seconds, own, cache)
     drawn: list[Drawable] = []
     for clip in CORPUS_CLIPS:
-        name = clip.name if part == "training" else f"{clip.name}_held_out"
-        if names is not None and name not in names:
+        name = clip.name if part == "training" else f"{clip.name}{HELD_OUT_ENDING}"
+        if names and clip.name not in names and name not in names:
             continue
         numbers = count(1)
         scenes = [
@@ -199,7 +210,7 @@ def corpus_stretches(
             | scene
             for scene in clip.scenes(sources)
         ]
-        story = parse_story({"id": name, "title": clip.description, "scenes": _plain(scenes)})
+        story = parse_story({"id": name, "title": clip.description, "scenes": _as_written(scenes)})
         drawn += story_stretches(
             story,
             name=name,
@@ -211,18 +222,19 @@ def corpus_stretches(
     return tuple(drawn)
 
 
-def _plain(value: Any) -> Any:
+def _as_written(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _as_written(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_as_written(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 
-def _sources(part: Part, seconds: float, config: Config, cache: ContentCache) -> CorpusPart:
+def _corpus_part(part: Part, seconds: float, config: Config, cache: ContentCache) -> CorpusPart:
     """Return the files of a part, which are made in the cache when they are first asked for."""
     width, height = config.video.canvas_px()
-    picture_px = round(width * OVERSIZE), round(height * OVERSIZE)
+    scale = min(OVERSIZE, SIZE_LIMIT_PX[1] / max(width, height))
+    picture_px = max(SIZE_LIMIT_PX[0], round(width * scale)), max(SIZE_LIMIT_PX[0], round(height * scale))
 
     def picture(number: int, *, brightness: float = 1.0) -> Path:
         index = number % len(PICTURES[part])

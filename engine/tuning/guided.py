@@ -6,7 +6,6 @@ would add most to the front by what was measured so far.
 
 from __future__ import annotations
 
-import json
 import random
 import warnings
 from collections.abc import Callable, Iterable
@@ -20,7 +19,7 @@ from video_pipeline.engine.tuning.fronts import pareto_front
 from video_pipeline.engine.tuning.objective import Objective
 from video_pipeline.engine.tuning.records import Value
 from video_pipeline.engine.tuning.samples import Floats
-from video_pipeline.engine.tuning.space import Parameter, Settings, Space, Span
+from video_pipeline.engine.tuning.space import Parameter, Settings, Space, Span, settings_key
 from video_pipeline.engine.tuning.surrogate import choose_by_gain, fit_surrogate
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ class Guide:
         """Return the first settings that were not tried yet, each once."""
         found: dict[str, dict[str, Value]] = {}
         for each in settings:
-            key = _key(each)
+            key = settings_key(each)
             if key not in self._known:
                 found.setdefault(key, each)
                 if len(found) == count:
@@ -206,7 +205,7 @@ class Guide:
 
     def tell(self, settings: Settings, reached: Reached | None) -> None:
         """Note how far settings came towards the goals; None if they failed."""
-        self._known[_key(settings)] = settings, reached
+        self._known[settings_key(settings)] = settings, reached
         if reached is None:
             return
         self._study.enqueue_trial(self._as_suggested(settings))
@@ -240,26 +239,22 @@ class Guide:
         return found
 
 
-def _key(settings: Settings) -> str:
-    return json.dumps(dict(settings), sort_keys=True)
-
-
 def _in_order(parameter: Parameter) -> bool:
     """Return whether values that follow each other are alike: numbers, and words from fast to slow."""
     if isinstance(parameter.values, Span):
         return True
     values = parameter.values
-    return len(values) > 2 and (parameter.key in ORDERED or all(_is_number(value) for value in values))
+    return len(values) > 2 and (parameter.key in ORDERED or all(_is_numeric(value) for value in values))
 
 
-def _is_number(value: Value) -> bool:
+def _is_numeric(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _has(parameter: Parameter, value: Value) -> bool:
     """Return whether a value is one of a parameter's."""
     if isinstance(parameter.values, Span):
-        return _is_number(value)
+        return _is_numeric(value)
     return value in parameter.values
 
 

@@ -61,8 +61,8 @@ def cost_at(level: float, summaries: Sequence[Summary], curves: Sequence[Curve])
             points.append(
                 Point(
                     trials=(low, high),
-                    cpu_s_per_minute=_between(low.cpu_s_per_minute, high.cpu_s_per_minute, share),
-                    mbit_s=_between(low.mbit_s, high.mbit_s, share),
+                    cpu_s_per_minute=_geometric_between(low.cpu_s_per_minute, high.cpu_s_per_minute, share),
+                    mbit_s=_geometric_between(low.mbit_s, high.mbit_s, share),
                     vmaf=level,
                 )
             )
@@ -89,7 +89,7 @@ def cost_at(level: float, summaries: Sequence[Summary], curves: Sequence[Curve])
     )
 
 
-def _between(low: float, high: float, share: float) -> float:
+def _geometric_between(low: float, high: float, share: float) -> float:
     return math.exp(math.log(low) * (1 - share) + math.log(high) * share)
 
 

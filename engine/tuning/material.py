@@ -250,12 +250,12 @@ def video_stretches(
     engine does not have.
     """
     source, notes = path, []
-    clipped = _probe(path)
+    clipped = _probe_video(path)
     width, height = clipped.footage.width_px, clipped.footage.height_px
     if width % 2 or height % 2:
         notes.append(f"cropped from {width}x{height} to {width & ~1}x{height & ~1}")
-        path = _cropped(path, clipped.footage, cache)
-        clipped = _probe(path)
+        path = _without_odd_edges(path, clipped.footage, cache)
+        clipped = _probe_video(path)
     footage, rate = clipped.footage, steady_rate(source)
     notes += [*rate.notes, *([clipped.warning] if clipped.warning else [])]
     try:
@@ -276,14 +276,14 @@ def video_stretches(
     )
 
 
-def _probe(path: Path) -> Clipped:
+def _probe_video(path: Path) -> Clipped:
     try:
         return probe_footage(path, VideoSpec(path=str(path), sound=False))
     except AssetError as error:
         raise InputError(f"material {error}") from error
 
 
-def _cropped(path: Path, footage: Footage, cache: ContentCache) -> Path:
+def _without_odd_edges(path: Path, footage: Footage, cache: ContentCache) -> Path:
     """Return a lossless copy of a video without its odd row and column; compositors would scale it instead."""
     width, height = footage.width_px & ~1, footage.height_px & ~1
 

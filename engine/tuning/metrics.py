@@ -73,7 +73,7 @@ def measure_quality(
     if not metrics:
         return Quality()
     with tempfile.TemporaryDirectory(prefix="video-pipeline-") as folder:
-        command = _command(ffmpeg.path, encoded, clip, metrics=metrics, every=every)
+        command = _metrics_command(ffmpeg.path, encoded, clip, metrics=metrics, every=every)
         done = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -87,10 +87,10 @@ def measure_quality(
         if compared := re.findall(r"frame= *(\d+)", done.stderr):
             _check_count(clip, int(compared[-1]))
         scores = json.loads(Path(folder, LOG).read_text()) if "vmaf" in metrics else None
-    return _quality(done.stderr, scores)
+    return _read_quality(done.stderr, scores)
 
 
-def _command(
+def _metrics_command(
     program: Path, encoded: Path, clip: RawClip, *, metrics: Sequence[Metric], every: int
 ) -> list[str]:
     main = _numbered(open_input(encoded, demuxer="mov"), clip)
@@ -124,11 +124,11 @@ def _check_count(clip: RawClip, frames: int) -> None:
         raise RenderingError(f"clip {clip.name!r}: the encoded video has {frames} frames, not {clip.frames}")
 
 
-def _quality(log: str, scores: dict[str, Any] | None) -> Quality:
+def _read_quality(log: str, scores: dict[str, Any] | None) -> Quality:
     """Return what the lines of a log and the frames of VMAF's say."""
     quality = Quality(
         xpsnr_y=_decibels(log, r"XPSNR +y: *(\S+)"),
-        ssim=_number(log, r"SSIM .*All:(\S+)"),
+        ssim=_last_number(log, r"SSIM .*All:(\S+)"),
         psnr_y=_decibels(log, r"PSNR y:(\S+)"),
     )
     if scores is None:
@@ -154,11 +154,11 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
 
 
-def _number(log: str, pattern: str) -> float | None:
+def _last_number(log: str, pattern: str) -> float | None:
     found = re.findall(pattern, log)
     return float(found[-1]) if found else None
 
 
 def _decibels(log: str, pattern: str) -> float | None:
-    value = _number(log, pattern)
+    value = _last_number(log, pattern)
     return value if value is None else min(value, EQUAL_DB)

@@ -72,23 +72,23 @@ def overview_text(data: RunData) -> str:
         rows = [each for each in trials if each["part"] == part and "mbit_s" in each]
         if rows:
             lines += ["", f"{title}: CPU s for a second of video, Mbit/s, VMAF (1st percentile), XPSNR y"]
-            lines += [_row(each) for each in sorted(rows, key=lambda each: each["cpu_s_a_second"])]
+            lines += [_overview_row(each) for each in sorted(rows, key=lambda each: each["cpu_s_a_second"])]
     failed = [each for each in trials if each["status"] == "failed"]
     if failed:
         lines += ["", "failed:"]
-        lines += [f"{_settings(each)}: {str(each['error']).splitlines()[0]}" for each in failed]
+        lines += [f"{_trial_words(each)}: {str(each['error']).splitlines()[0]}" for each in failed]
     return "\n".join(lines)
 
 
-def _row(trial: dict[str, Any]) -> str:
+def _overview_row(trial: dict[str, Any]) -> str:
     def number(name: str, digits: int) -> str:
         return "-" if trial[name] is None else f"{trial[name]:.{digits}f}"
 
     return (
         f"{trial['number']:5}  {trial['cpu_s_a_second']:7.3f}  {trial['mbit_s']:7.2f}  "
-        f"{number('vmaf', 2):>6} ({number('vmaf_p1', 1):>5})  {number('xpsnr_y', 1):>5}  {_settings(trial)}"
+        f"{number('vmaf', 2):>6} ({number('vmaf_p1', 1):>5})  {number('xpsnr_y', 1):>5}  {_trial_words(trial)}"
     )
 
 
-def _settings(trial: dict[str, Any]) -> str:
+def _trial_words(trial: dict[str, Any]) -> str:
     return " ".join([trial["encoder"], *(f"{key}={value}" for key, value in trial["settings"].items())])

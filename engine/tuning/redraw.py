@@ -76,11 +76,13 @@ def _draw(
         "video", size=(one["width_px"], one["height_px"]), fps=Fraction(one["fps"]), proxy=False
     )
     cache, digest = open_asset_cache(own), FileDigests()
-    stretches = corpus_stretches(part, seconds=_seconds(data, one), config=own, cache=cache, names=clips)
+    stretches = corpus_stretches(
+        part, seconds=_corpus_seconds(data, one), config=own, cache=cache, names=clips
+    )
     return {each.name: each.draw(cache, digest) for each in stretches}
 
 
-def _seconds(data: RunData, like: Mapping[str, Any]) -> float:
+def _corpus_seconds(data: RunData, like: Mapping[str, Any]) -> float:
     """Return the length for which the corpus was drawn: that of its clips of one scene in the form of another clip."""
     for clip in data.run.material["clips"]:
         same = all(clip[key] == like[key] for key in ("part", "width_px", "height_px", "fps"))

@@ -79,19 +79,19 @@ class Resampled:
         return self.quality[name] if name in self.quality else getattr(self, name)
 
 
-def resample(
+def draw_samples(
     samples: Samples, *, resamples: int = RESAMPLES, seed: int = SEED, same_clips: bool = False
 ) -> Resampled:
     """Draw resamples of all trials, of repeats alone with `same_clips`; the same seed gives the same ones."""
     random = np.random.default_rng(seed)
     clips = len(samples.clips)
-    drawn = np.ones((resamples, clips))  # how often each resample has each clip
+    drawn = np.ones((resamples, clips))  # how often each draw_samples has each clip
     if not same_clips:
         drawn = random.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(float)
     seconds, frames = drawn @ samples.seconds, drawn @ samples.frames
 
     def times(cells: Floats) -> Floats:
-        """Return each resample's sum of the clips' medians, of shape (B,), from cells of shape (C, R)."""
+        """Return each draw_samples's sum of the clips' medians, of shape (B,), from cells of shape (C, R)."""
         total = np.zeros(resamples)
         for clip, cell in enumerate(cells):
             known = cell[np.isfinite(cell)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Mapping
@@ -22,7 +23,9 @@ from video_pipeline.engine.tuning.records import Run
 from video_pipeline.engine.tuning.search import Ended, OnProgress, Search, check_jobs
 from video_pipeline.engine.tuning.sources import Drawn, Sources, gather_clips, read_sources
 from video_pipeline.engine.tuning.space import Space, load_space
-from video_pipeline.engine.tuning.store import RunStore, check_free, read_request, read_run
+from video_pipeline.engine.tuning.store import RunStore, check_free, read_asked, read_run
+
+logger = logging.getLogger(__name__)
 
 
 def _nothing(*values: Any) -> None:
@@ -62,9 +65,13 @@ def start_run(
     if objective.strategy == "grid":
         space.grid()  # its errors come before anything is drawn
     _check_target(path)
+    config = config.override("video", size=config.video.canvas_px(), proxy=False)
     cache = open_asset_cache(config)
     ffmpeg = find_measuring_ffmpeg(objective.metrics, cache) if objective.metrics else None
     clips = gather_clips(sources, config=config, cache=cache, drawn=watching.drawn)
+    for clip in clips:
+        for note in clip.notes:
+            logger.warning("clip %s: %s", clip.name, note)
     run = Run(
         id=secrets.token_hex(8),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,11 +82,10 @@ def start_run(
         objective=objective.describe(),
         command=command,
     )
-    width, height = config.video.canvas_px()
     request = {
         "sources": sources.describe(),
         "config": None if config_file is None else str(config_file.absolute()),
-        "size": [width, height],
+        "size": list(config.video.canvas_px()),
         "fps": str(config.video.fps),
         "compositor": config.video.compositor,
         "jobs": jobs,
@@ -125,7 +131,7 @@ def run_clips(path: Path, *, drawn: Drawn = _nothing) -> tuple[RawClip, ...]:
 
     Raises InputError if the run's material has changed since, AssetError or RenderingError.
     """
-    request = read_request(path)
+    request = read_asked(path)
     config = _config_of(request)
     clips = gather_clips(
         read_sources(request["sources"]), config=config, cache=open_asset_cache(config), drawn=drawn

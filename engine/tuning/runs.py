@@ -53,7 +53,7 @@ def run_as_json(data: RunData, *, more: Mapping[str, Any] | None = None) -> str:
 
     def plain(record: Run | Trial) -> str:
         fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-        return json.dumps(fields, ensure_ascii=False, allow_nan=False, default=_plain)
+        return json.dumps(fields, ensure_ascii=False, allow_nan=False, default=_as_plain_json)
 
     rows = (
         json.dumps([getattr(each, name) for name in COLUMNS], allow_nan=False) for each in data.measurements
@@ -62,9 +62,9 @@ def run_as_json(data: RunData, *, more: Mapping[str, Any] | None = None) -> str:
         "format": json.dumps(FORMAT),
         "version": json.dumps(VERSION),
         "run": plain(data.run),
-        "trials": _lines(plain(trial) for trial in data.trials),
+        "trials": _json_lines(plain(trial) for trial in data.trials),
         "columns": json.dumps(COLUMNS),
-        "measurements": _lines(rows),
+        "measurements": _json_lines(rows),
         **{
             name: json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
             for name, value in (more or {}).items()
@@ -73,11 +73,11 @@ def run_as_json(data: RunData, *, more: Mapping[str, Any] | None = None) -> str:
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in parts.items()) + "\n}\n"
 
 
-def _lines(items: Any) -> str:
+def _json_lines(items: Any) -> str:
     return "[\n" + ",\n".join(items) + "\n]"
 
 
-def _plain(value: Any) -> Any:
+def _as_plain_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"got {type(value).__name__}; allowed: plain values")

@@ -109,7 +109,7 @@ def sample_run(data: RunData, *, part: Part = "training") -> Samples:
         bytes=np.array([[float(cell[0].bytes) for cell in row] for row in cells]),
         peak_mb=np.array([max(each.peak_mb for cell in row for each in cell) for row in cells]),
         quality={
-            metric: np.array([[_number(getattr(cell[0], metric)) for cell in row] for row in cells])
+            metric: np.array([[_or_nan(getattr(cell[0], metric)) for cell in row] for row in cells])
             for metric in METRICS
         },
         left_out=tuple(left_out),
@@ -123,7 +123,7 @@ def _check_equal_frames(cells: list[list[list[Measurement]]], clips: tuple[str, 
             raise InputError(f"clip {clip!r}: trials encoded {found[0]} and {found[1]} frames of it")
 
 
-def _number(value: float | None) -> float:
+def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 

@@ -6,12 +6,11 @@ search that ended in any way goes on from what its file has.
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +41,9 @@ from video_pipeline.engine.tuning.material import RawClip
 from video_pipeline.engine.tuning.metrics import Quality, measure_quality
 from video_pipeline.engine.tuning.objective import Objective, is_hopeless, misses, reach
 from video_pipeline.engine.tuning.records import Measurement, Part, Status, Value
-from video_pipeline.engine.tuning.space import ENCODER, OWN_KEYS, Settings, Space
+from video_pipeline.engine.tuning.space import ENCODER, OWN_KEYS, Settings, Space, settings_key
 from video_pipeline.engine.tuning.store import RunStore
-from video_pipeline.engine.tuning.trial import Encoded, TrialTask, run_trial
+from video_pipeline.engine.tuning.trial import EncodedClip, TrialTask, run_trial
 
 logger = logging.getLogger(__name__)
 
@@ -280,8 +279,10 @@ class Search:
 
     def _add(self, part: Part, wanted: Iterable[Settings]) -> list[int]:
         """Store the trials that are not yet there; return the numbers of all, each once."""
-        known = {_key(settings): number for number, (of, settings, _) in self._trials.items() if of == part}
-        unique = {_key(settings): dict(settings) for settings in wanted}
+        known = {
+            settings_key(settings): number for number, (of, settings, _) in self._trials.items() if of == part
+        }
+        unique = {settings_key(settings): dict(settings) for settings in wanted}
         new = {key: settings for key, settings in unique.items() if key not in known}
         for number, (key, settings) in zip(
             self._store.add_trials(part, list(new.values())), new.items(), strict=True
@@ -327,14 +328,14 @@ class Search:
     def _elapsed(self) -> float:
         return self._spent + time.monotonic() - self._begun
 
-    def _encode_group(self, group: Sequence[_Job]) -> list[Encoded | EncoderError | ConfigError]:
+    def _encode_group(self, group: Sequence[_Job]) -> list[EncodedClip | EncoderError | ConfigError]:
         if self._jobs == 1:
             return [self._encode(job, None) for job in group]
         cores: SimpleQueue[int] = SimpleQueue()
         for core in usable_cores()[: self._jobs]:
             cores.put(core)
 
-        def encode(job: _Job) -> Encoded | EncoderError | ConfigError:
+        def encode(job: _Job) -> EncodedClip | EncoderError | ConfigError:
             core = cores.get()
             try:
                 return self._encode(job, core)
@@ -352,7 +353,7 @@ class Search:
     def _output(self, job: _Job) -> Path:
         return self._scratch / f"{job.trial}-{list(self._clips).index(job.clip)}.mp4"
 
-    def _encode(self, job: _Job, core: int | None) -> Encoded | EncoderError | ConfigError:
+    def _encode(self, job: _Job, core: int | None) -> EncodedClip | EncoderError | ConfigError:
         """Return what an encoding took, or why its settings do not work; raise RenderingError for all other faults."""
         clip, settings = self._clips[job.clip], self._trials[job.trial][1]
         encoder = str(settings[ENCODER])
@@ -381,10 +382,10 @@ class Search:
                 raise
             return error
 
-    def _finish(self, job: _Job, encoded: Encoded | EncoderError | ConfigError) -> None:
+    def _finish(self, job: _Job, encoded: EncodedClip | EncoderError | ConfigError) -> None:
         """Measure the quality of an encoding and store it, or store that its settings do not work."""
         part = self._trials[job.trial][0]
-        if not isinstance(encoded, Encoded):
+        if not isinstance(encoded, EncodedClip):
             self._end(job.trial, "failed", str(encoded))
             return
         clip, output = self._clips[job.clip], self._output(job)
@@ -441,8 +442,3 @@ class Search:
             budget = max(0.0, self._objective.minutes * 60 - self._elapsed())
             left = budget if left is None else min(left, budget)
         self._progress(SearchProgress(done, total, left))
-
-
-def _key(settings: Mapping[str, Any]) -> str:
-    """Return the same text for the same settings."""
-    return json.dumps(settings, sort_keys=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from video_pipeline.engine.assets.formats import HEAD_BYTES, sniff
 from video_pipeline.engine.common.cache import ContentCache, FileDigests
@@ -18,14 +18,16 @@ from video_pipeline.engine.tuning.corpus import corpus_stretches
 from video_pipeline.engine.tuning.material import Drawable, RawClip, story_stretches, video_stretches
 from video_pipeline.engine.tuning.records import Part
 
-SECONDS: float = 24.0
+SECONDS: Final = 24.0
 """Length of the clips that are taken from a file, together."""
 
-CORPUS_SECONDS: float = 4.0
+CORPUS_SECONDS: Final = 4.0
 """Length of a clip of the corpus."""
 
-CORPUS = "corpus"
-"""The corpus instead of a file's name."""
+MOST_SECONDS: Final = 3600.0
+
+CORPUS: Final = "corpus"
+"""The corpus instead of a file's name; `corpus:still,grain` are two of its clips."""
 
 Drawn = Callable[[int, int], None]
 """Is called with the number of clips that are drawn, and of all."""
@@ -46,13 +48,18 @@ class Sources:
         """Return the sources as plain values; files by their full paths, so that a run can be resumed anywhere."""
 
         def full(names: Iterable[str]) -> list[str]:
-            return [name if name == CORPUS else str(Path(name).absolute()) for name in names]
+            return [name if is_corpus(name) else str(Path(name).absolute()) for name in names]
 
         return {
             "training": full(self.training),
             "held_out": full(self.held_out),
             "seconds": self.seconds,
         }
+
+
+def is_corpus(name: str) -> bool:
+    """Return whether material is the corpus, or clips of it."""
+    return name.partition(":")[0] == CORPUS
 
 
 def read_sources(data: Mapping[str, Any]) -> Sources:
@@ -72,6 +79,8 @@ def gather_clips(
     """
     if not sources.training:
         raise InputError(f"material: got none; allowed: stories, videos, {CORPUS}")
+    if sources.seconds is not None and not 0 < sources.seconds <= MOST_SECONDS:
+        raise InputError(f"seconds: got {sources.seconds:g}; allowed: more than 0, to {MOST_SECONDS:g}")
     stretches: list[Drawable] = []
     parts: tuple[tuple[Part, tuple[str, ...]], ...] = (
         ("training", sources.training),
@@ -80,7 +89,7 @@ def gather_clips(
     for part, names in parts:
         for name in names:
             stretches += _stretches_of(name, part, sources.seconds, config, cache)
-    _check_room(stretches, config, cache)
+    _check_room(stretches, cache)
     digest = FileDigests()
     clips: list[RawClip] = []
     for stretch in _with_own_names(stretches):
@@ -93,8 +102,11 @@ def gather_clips(
 def _stretches_of(
     name: str, part: Part, seconds: float | None, config: Config, cache: ContentCache
 ) -> tuple[Drawable, ...]:
-    if name == CORPUS:
-        return corpus_stretches(part, seconds=seconds or CORPUS_SECONDS, config=config, cache=cache)
+    if is_corpus(name):
+        chosen = tuple(filter(None, name.partition(":")[2].split(",")))
+        return corpus_stretches(
+            part, names=chosen, seconds=seconds or CORPUS_SECONDS, config=config, cache=cache
+        )
     path, seconds = Path(name), seconds or SECONDS
     try:
         with path.open("rb") as file:
@@ -130,17 +142,17 @@ def _with_own_names(stretches: Sequence[Drawable]) -> Iterable[Drawable]:
         yield stretch if count == 1 else replace(stretch, name=f"{stretch.name}-{count}")
 
 
-def _check_room(stretches: Sequence[Drawable], config: Config, cache: ContentCache) -> None:
+def _check_room(stretches: Sequence[Drawable], cache: ContentCache) -> None:
     """Raise InputError or RenderingError if the frames that are not yet drawn do not fit into the cache."""
     size = sum(stretch.size for stretch in stretches)
     if size > cache.max_bytes:
         raise InputError(
-            f"material: its frames take {size / 1e9:.1f} GB; storage.max_storage_gb: got {cache.max_bytes / 1e9:g}: "
-            "raise it, or take less material (--seconds, --size)"
+            f"storage.max_storage_gb: got {cache.max_bytes / 1e9:g}; the frames of the material take "
+            f"{size / 1e6:.0f} MB: raise it, or take less material (--seconds, --size)"
         )
     missing = sum(stretch.size for stretch in stretches if not stretch.cached(cache))
     free = shutil.disk_usage(cache.folder).free
     if missing > free:
         raise RenderingError(
-            f"{cache.folder}: has {free / 1e9:.1f} GB free; the frames of the material take {missing / 1e9:.1f} GB more"
+            f"{cache.folder}: has {free / 1e6:.0f} MB free; the frames of the material take {missing / 1e6:.0f} MB more"
         )

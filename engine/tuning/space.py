@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,11 @@ OWN_KEYS: Final[Mapping[str, tuple[float, float]]] = {
 MOST_GRID: Final = 100_000
 
 Settings = Mapping[str, Value]
+
+
+def settings_key(settings: Settings) -> str:
+    """Return the same text for the same settings."""
+    return json.dumps(dict(settings), sort_keys=True)
 
 
 def space_keys() -> tuple[str, ...]:
@@ -128,17 +134,17 @@ class Space:
 
     def complete(self, chosen: Settings) -> dict[str, Value]:
         """Return the settings of a trial: with its encoder, without keys that are null, which leave the default."""
-        return _plain({**self.fixed, **chosen})
+        return _settled({**self.fixed, **chosen})
 
     def always_complete(self) -> tuple[dict[str, Value], ...]:
         """Return the settings that are tried in every run."""
-        return tuple(map(_plain, self.always))
+        return tuple(map(_settled, self.always))
 
     def encoders(self) -> tuple[str, ...]:
         """Return the encoders that trials can have, each once."""
         searched = [value for each in self.parameters if each.key == ENCODER for value in each.each()]
-        fixed = () if searched or not self.parameters else (_plain(self.fixed)[ENCODER],)
-        named = (*searched, *fixed, *(_plain(settings)[ENCODER] for settings in self.always))
+        fixed = () if searched or not self.parameters else (_settled(self.fixed)[ENCODER],)
+        named = (*searched, *fixed, *(_settled(settings)[ENCODER] for settings in self.always))
         return tuple(dict.fromkeys(str(name or DEFAULT_ENCODER) for name in named))
 
     def describe(self) -> dict[str, Any]:
@@ -164,7 +170,7 @@ class Space:
         }
 
 
-def _plain(settings: Settings) -> dict[str, Value]:
+def _settled(settings: Settings) -> dict[str, Value]:
     """Return settings with their encoder, without keys that are null, and with a profile's keys in its place."""
     given = {key: value for key, value in settings.items() if value is not None}
     choice = given.pop(PROFILE, None)
@@ -223,14 +229,14 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
     parameters: list[Parameter] = []
     for key, written in search.items():
         place = f"{where}: search.{key}"
-        _check_key(key, place)
+        _check_space_key(key, place)
         if key in fixed:
             raise ConfigError(f"{place}: is in `fixed` too; give it once")
         parameters.append(_parameter(str(key), written, place, (*fixed, *(each.key for each in parameters))))
     named = [("fixed", fixed), *((f"always[{number}]", settings) for number, settings in enumerate(always))]
     for place, settings in named:
         for key, value in settings.items():
-            _check_key(key, f"{where}: {place}.{key}", PROFILE)
+            _check_space_key(key, f"{where}: {place}.{key}", PROFILE)
             _check_value(str(key), value, f"{where}: {place}.{key}")
     whole = [*named[1:], *([("search", {**fixed, **search})] if search else [])]
     for place, settings in whole:
@@ -246,7 +252,7 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
     )
 
 
-def _check_key(key: Any, place: str, *others: str) -> None:
+def _check_space_key(key: Any, place: str, *others: str) -> None:
     known = (*space_keys(), *others)
     if key not in known:
         raise ConfigError(f"{place}: unknown key{closest(str(key), known)}; known keys: {', '.join(known)}")

@@ -58,7 +58,7 @@ class RunStore:
         """
         check_free(path)
         with private_file(path) as partial, contextlib.ExitStack() as stack:
-            lock = _locked(partial, os.O_CREAT | os.O_EXCL)
+            lock = _lock_run(partial, os.O_CREAT | os.O_EXCL)
             stack.callback(os.close, lock)
             stack.callback(partial.with_name(f"{partial.name}-journal").unlink, missing_ok=True)
             store = cls(partial, lock)
@@ -73,7 +73,7 @@ class RunStore:
         """Open the file of a run to go on with it; raise InputError if it is none or another process has it."""
         with contextlib.closing(_opened(path)):
             pass
-        return cls(path, _locked(path, 0))
+        return cls(path, _lock_run(path, 0))
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +106,7 @@ class RunStore:
 
     def run(self) -> Run:
         """Return the run's record."""
-        return _run(self._database)
+        return _read_record(self._database)
 
     def seconds(self) -> float:
         """Return for how long the run has been searching, in all its sessions."""
@@ -131,7 +131,12 @@ class RunStore:
         with self._transaction() as database:
             (last,) = database.execute("SELECT coalesce(max(number), 0) FROM trials").fetchone()
             rows = [
-                (last + at, part, each["encoder"], _text({k: v for k, v in each.items() if k != "encoder"}))
+                (
+                    last + at,
+                    part,
+                    each["encoder"],
+                    _as_json({k: v for k, v in each.items() if k != "encoder"}),
+                )
                 for at, each in enumerate(settings, start=1)
             ]
             database.executemany(
@@ -166,8 +171,8 @@ def check_free(path: Path) -> None:
 def _write_run(database: sqlite3.Connection, run: Run, request: Mapping[str, Any]) -> None:
     for statement in _SCHEMA:
         database.execute(statement)
-    plain = {key: _text(value) for key, value in asdict(run).items() if not isinstance(value, str)}
-    row = {"id": run.id, "created": run.created, **plain, "request": _text(dict(request))}
+    plain = {key: _as_json(value) for key, value in asdict(run).items() if not isinstance(value, str)}
+    row = {"id": run.id, "created": run.created, **plain, "request": _as_json(dict(request))}
     names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
     database.execute(f"INSERT INTO run ({names}) VALUES ({marks})", row)
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -191,10 +196,12 @@ def read_run(path: Path) -> RunData:
             )
             for number, settings, encoder, status, error, part in rows
         )
-        return RunData(run=_run(database), trials=trials, measurements=_measurements(database, finished=True))
+        return RunData(
+            run=_read_record(database), trials=trials, measurements=_measurements(database, finished=True)
+        )
 
 
-def read_request(path: Path) -> dict[str, Any]:
+def read_asked(path: Path) -> dict[str, Any]:
     """Return what a run was asked for, also while it is searched; raise InputError."""
     with contextlib.closing(_opened(path)) as database:
         return _request(database)
@@ -205,7 +212,7 @@ def _request(database: sqlite3.Connection) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(text))
 
 
-def _run(database: sqlite3.Connection) -> Run:
+def _read_record(database: sqlite3.Connection) -> Run:
     names = [each.name for each in fields(Run)]
     row = database.execute(f"SELECT {', '.join(names)} FROM run").fetchone()
     values = dict(zip(names, row, strict=True))
@@ -244,7 +251,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _locked(path: Path, flags: int) -> int:
+def _lock_run(path: Path, flags: int) -> int:
     """Return a descriptor that holds the file's lock; raise InputError if another process holds it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o666)
@@ -260,5 +267,5 @@ def _locked(path: Path, flags: int) -> int:
     return descriptor
 
 
-def _text(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=False)

@@ -57,7 +57,7 @@ class TrialTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
+class EncodedClip:
     """What the encoding of a clip took: without the start of the process, reading its frames, and joining its segments."""
 
     cpu_s: float
@@ -68,7 +68,7 @@ class Encoded:
 
 def run_trial(
     task: TrialTask, *, seconds: float = TRIAL_SECONDS, stop: threading.Event | None = None
-) -> Encoded:
+) -> EncodedClip:
     """Encode a clip in a process of its own.
 
     Raises EncoderError if the encoder refuses its settings, fails, crashes its process or does not end in time,
@@ -86,7 +86,7 @@ def run_trial(
     )
     with process:
         try:
-            out, err = _wait(process, _as_text(task), seconds, stop or threading.Event())
+            out, err = _wait(process, _task_text(task), seconds, stop or threading.Event())
         except subprocess.TimeoutExpired:
             raise _failed(task, f"took more than {seconds:g} s") from None
         finally:
@@ -130,16 +130,16 @@ def _wait(
             stdin.close()
 
 
-def _read_answer(text: str) -> Encoded:
+def _read_answer(text: str) -> EncodedClip:
     answer = json.loads(text.splitlines()[-1])
     if "error" not in answer:
-        return Encoded(**answer)
+        return EncodedClip(**answer)
     if answer["of_encoder"]:
         raise EncoderError(answer["error"], log=answer["log"], machine=answer["machine"])
     raise RenderingError(answer["error"])
 
 
-def _as_text(task: TrialTask) -> str:
+def _task_text(task: TrialTask) -> str:
     plain = asdict(task) | {
         "frames": str(task.frames),
         "output": str(task.output),
@@ -149,7 +149,7 @@ def _as_text(task: TrialTask) -> str:
     return json.dumps(plain)
 
 
-def _read_task(text: str) -> TrialTask:
+def _parse_task(text: str) -> TrialTask:
     found: dict[str, Any] = json.loads(text)
     settings = found["settings"] | {"fps": Fraction(found["settings"]["fps"])}
     return TrialTask(
@@ -189,7 +189,7 @@ class _Reading:
                 yield frame
 
 
-def encode_clip(task: TrialTask) -> Encoded:
+def encode_clip(task: TrialTask) -> EncodedClip:
     """Encode a clip in this process, as a render does: each segment alone, then joined; raise EncoderError.
 
     `peak_mb` is the process's own.
@@ -211,7 +211,7 @@ def encode_clip(task: TrialTask) -> Encoded:
     cpu = time.process_time() - cpu - reading.cpu_s
     wall = time.perf_counter() - wall - reading.wall_s / task.workers
     peak = _peak_mb()
-    return Encoded(cpu_s=cpu, wall_s=wall, peak_mb=peak, bytes=_join(task, segments))
+    return EncodedClip(cpu_s=cpu, wall_s=wall, peak_mb=peak, bytes=_join(task, segments))
 
 
 def _join(task: TrialTask, segments: Sequence[bytes]) -> int:
@@ -249,7 +249,7 @@ def _end_with_input() -> None:
 
 def main(read: Callable[[], str] = sys.stdin.readline) -> None:
     """Run the task on standard input; print what it took, or its error, as the last line."""
-    task = _read_task(read())
+    task = _parse_task(read())
     _end_with_input()
     answer: dict[str, Any]
     try:

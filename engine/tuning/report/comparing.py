@@ -36,7 +36,7 @@ def comparison_lines(found: Comparison) -> tuple[str, ...]:
     unknown = sum(each.real is None for each in found.changes)
     for each in real:
         lines.append(
-            f"{_settings(each)}: CPU time {_slower(each.beyond)} beside the common change; by chance in "
+            f"{_changed_settings(each)}: CPU time {_slower(each.beyond)} beside the common change; by chance in "
             f"{_chance(each.chance)} of cases."
         )
     if unknown == len(found.changes):
@@ -46,13 +46,13 @@ def comparison_lines(found: Comparison) -> tuple[str, ...]:
     moved = [each for each in found.changes if each.output_changed]
     if moved:
         lines.append(f"The output of {len(moved)} settings changed:")
-        lines += [f"  {_settings(each)}: {_output(each)}" for each in moved]
+        lines += [f"  {_changed_settings(each)}: {_output(each)}" for each in moved]
     else:
         lines.append("Every setting gives the same bytes and quality.")
     return tuple(lines)
 
 
-def _settings(change: Change) -> str:
+def _changed_settings(change: Change) -> str:
     return settings_text(change.before.encoder, change.before.settings)
 
 

@@ -108,7 +108,7 @@ def make_report(
         reason = str(error)
     level = _level(analysis, asked, number)
     lines = curves(analysis.samples)
-    anchor, compared, no_deltas = _deltas(analysis, lines, number)
+    anchor, compared, no_deltas = _curve_deltas(analysis, lines, number)
     return Report(
         data=data,
         analysis=analysis,
@@ -126,7 +126,7 @@ def make_report(
         outliers=outliers(analysis.samples),
         spread=stated_spread(analysis.samples),
         unequal=differing_bytes(data),
-        held_out=_held_out(data),
+        held_out=_held_out_summaries(data),
     )
 
 
@@ -146,14 +146,14 @@ def _front(analysis: Analysis) -> frozenset[int]:
     return frozenset(measured[position].trial.number for position in pareto_front(costs))
 
 
-def _held_out(data: RunData) -> tuple[Summary, ...]:
+def _held_out_summaries(data: RunData) -> tuple[Summary, ...]:
     try:
         return analyse(data, part="held_out", resamples=1).summaries
     except InputError:
         return ()
 
 
-def _deltas(
+def _curve_deltas(
     analysis: Analysis, lines: tuple[Curve, ...], reference: int | None
 ) -> tuple[Curve | None, tuple[CurveDeltas, ...], str]:
     """Return the anchor, each other curve's deltas from it, and why there are none."""
@@ -184,7 +184,7 @@ def report_data(report: Report) -> dict[str, Any]:
     found = report.answer
     return {
         "summaries": [
-            _summary(each, front=each.trial.number in report.front)
+            _summary_data(each, front=each.trial.number in report.front)
             for each in (*report.summaries, *report.held_out)
         ],
         "answer": None if found is None else answer_data(found),
@@ -197,7 +197,7 @@ def report_data(report: Report) -> dict[str, Any]:
         ],
         "anchor": None if report.anchor is None else _curve(report.anchor),
         "deltas": [
-            {"curve": _curve(each.curve), "rate": _delta(each.rate), "time": _delta(each.time)}
+            {"curve": _curve(each.curve), "rate": _delta_data(each.rate), "time": _delta_data(each.time)}
             for each in report.deltas
         ],
     }
@@ -211,7 +211,7 @@ def answer_data(found: Answer) -> dict[str, Any]:
             "encoder": found.query.encoder,
             "limits": dict(found.query.limits),
         },
-        "chosen": _summary(found.chosen),
+        "chosen": _summary_data(found.chosen),
         "confidence": dataclasses.asdict(found.confidence),
         "limits": [
             {
@@ -227,7 +227,7 @@ def answer_data(found: Answer) -> dict[str, Any]:
         "held_out": None
         if found.held_out is None
         else {
-            "summary": _summary(found.held_out.summary),
+            "summary": _summary_data(found.held_out.summary),
             "missed": list(found.held_out.missed),
             "against": None if found.held_out.against is None else _against(found.held_out.against),
         },
@@ -241,7 +241,7 @@ def _against(against: Any) -> dict[str, Any]:
     return {**fields, "reference": against.reference.trial.number}
 
 
-def _summary(summary: Summary, **more: Any) -> dict[str, Any]:
+def _summary_data(summary: Summary, **more: Any) -> dict[str, Any]:
     fields = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
     trial = fields.pop("trial")
     return {
@@ -258,7 +258,7 @@ def _curve(curve: Curve) -> str:
     return settings_text(curve.encoder, curve.settings)
 
 
-def _delta(delta: Delta) -> Mapping[str, Any]:
+def _delta_data(delta: Delta) -> Mapping[str, Any]:
     return {
         "percent": None if delta.percent is None else dataclasses.asdict(delta.percent),
         "clips": delta.clips,

@@ -46,15 +46,15 @@ def page_html(
     run = report.data.run
     title = f"Tuning run {run.id}"
     sections = [
-        ("answer", "Answer", _answer(report)),
+        ("answer", "Answer", _answer_html(report)),
         ("cost", "Cost at equal quality", _cost(report)),
-        ("quality", "Rate and quality", _quality(report)),
-        ("deltas", "Bjøntegaard deltas", _deltas(report)),
+        ("quality", "Rate and quality", _quality_plots(report)),
+        ("deltas", "Bjøntegaard deltas", _delta_table(report)),
         ("clips", "Clip by clip", _clips(report)),
-        ("frames", "Worst frames", _frames(crops, no_crops)),
+        ("frames", "Worst frames", _crop_pictures(crops, no_crops)),
         ("table", "All trials", _trials(report)),
         ("noise", "Noise, and what was left out", _noise(report)),
-        ("machine", "Machine, material, commands", _machine(report, commands)),
+        ("machine", "Machine, material, commands", _machine_html(report, commands)),
     ]
     links = "".join(f'<a href="#{name}">{escape(words)}</a>' for name, words, _ in sections)
     body = "\n".join(
@@ -98,15 +98,15 @@ def _about(report: Report) -> str:
     )
 
 
-def _paragraphs(lines: Iterable[str]) -> str:
+def _paragraphs_html(lines: Iterable[str]) -> str:
     return "\n".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
-def _answer(report: Report) -> str:
+def _answer_html(report: Report) -> str:
     if report.answer is None:
         lines = [f"{query_text(report.query)}: nothing.", f"{report.unanswered}."]
-        return f'<div class="answer none">{_paragraphs(lines)}</div>'
-    return f'{_tiles(report.answer)}<div class="answer">{_paragraphs(answer_lines(report.answer))}</div>'
+        return f'<div class="answer none">{_paragraphs_html(lines)}</div>'
+    return f'{_tiles(report.answer)}<div class="answer">{_paragraphs_html(answer_lines(report.answer))}</div>'
 
 
 def _tiles(answer: Answer) -> str:
@@ -160,7 +160,7 @@ def _cost(report: Report) -> str:
     )
 
 
-def _quality(report: Report) -> str:
+def _quality_plots(report: Report) -> str:
     named = coloured_curves(report)
     panels = [
         (tab, plot)
@@ -177,7 +177,7 @@ def _quality(report: Report) -> str:
     )
 
 
-def _row(cells: Iterable[str], *, text: int = 1, tag: str = "td", wide: int | None = None) -> str:
+def _table_row(cells: Iterable[str], *, text: int = 1, tag: str = "td", wide: int | None = None) -> str:
     """Return a table's row of escaped cells, the first `text` aligned as words."""
 
     def kind(at: int) -> str:
@@ -188,22 +188,22 @@ def _row(cells: Iterable[str], *, text: int = 1, tag: str = "td", wide: int | No
 
 
 def _table(header: Sequence[str], rows: Iterable[str], *, text: int = 1, wide: int | None = None) -> str:
-    head = _row(map(escape, header), text=text, tag="th", wide=wide)
+    head = _table_row(map(escape, header), text=text, tag="th", wide=wide)
     return (
         f'<div class="scroll tall"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
 
-def _deltas(report: Report) -> str:
+def _delta_table(report: Report) -> str:
     if report.anchor is None:
         return f"<p>{escape(report.no_deltas)}</p>"
     rows = (
-        _row(
+        _table_row(
             [
                 escape(curve_text(each.curve)),
                 str(len(each.curve)),
-                _delta(each.rate),
-                _delta(each.time),
+                _delta_text(each.rate),
+                _delta_text(each.time),
                 escape("; ".join(dict.fromkeys([*_delta_notes(each.rate), *_delta_notes(each.time)]))),
             ],
             wide=4,
@@ -218,7 +218,7 @@ def _deltas(report: Report) -> str:
     )
 
 
-def _delta(delta: Delta) -> str:
+def _delta_text(delta: Delta) -> str:
     if delta.percent is None:
         return "none"
     value, low, high = (
@@ -268,7 +268,7 @@ def _clips(report: Report) -> str:
                     for change in [float(quality[name][at] - quality[name][other])]
                 ),
             ]
-        rows.append(_row(cells))
+        rows.append(_table_row(cells))
     beside = (
         "" if other is None else f"; the last five columns beside {escape(trial_text(samples.trials[other]))}"
     )
@@ -279,7 +279,7 @@ def _known(text: str, value: float) -> str:
     return text if np.isfinite(value) else ""
 
 
-def _frames(crops: Sequence[Crop], reason: str) -> str:
+def _crop_pictures(crops: Sequence[Crop], reason: str) -> str:
     if not crops:
         return f"<p>{escape(reason or 'No pictures were asked for.')}</p>"
     parts = [
@@ -312,7 +312,7 @@ def _trials(report: Report) -> str:
         *((column.name, column.title, column.about) for column in COLUMNS),
     ]
     head = "".join(
-        f'<th scope="col"{_words(name)} data-name="{name}" title="{escape(about)}"><button type="button">{escape(words)}'
+        f'<th scope="col"{_cell_class(name)} data-name="{name}" title="{escape(about)}"><button type="button">{escape(words)}'
         "</button></th>"
         for name, words, about in heads
     )
@@ -329,7 +329,7 @@ def _trials(report: Report) -> str:
 </tbody></table></div>"""
 
 
-def _words(name: str) -> str:
+def _cell_class(name: str) -> str:
     return ' class="text"' if name == "settings" else ""
 
 
@@ -365,7 +365,7 @@ def _noise(report: Report) -> str:
     parts = [f"<p>{escape(spread)}</p>"]
     if report.outliers:
         rows = (
-            _row(
+            _table_row(
                 [
                     escape(each.clip),
                     str(each.trial),
@@ -388,7 +388,7 @@ def _noise(report: Report) -> str:
         parts.append(f"<p>Repeats gave different bytes, which must not happen: {escape(places)}.</p>")
     if samples.left_out:
         rows = (
-            _row(
+            _table_row(
                 [
                     str(each.trial.number),
                     escape(settings_text(each.trial.encoder, each.trial.settings)),
@@ -406,7 +406,7 @@ def _noise(report: Report) -> str:
     return "\n".join(parts)
 
 
-def _definitions(values: Mapping[str, Any]) -> str:
+def _definition_list(values: Mapping[str, Any]) -> str:
     def shown(value: Any) -> str:
         if isinstance(value, Mapping):
             return ", ".join(f"{key}: {shown(each)}" for key, each in value.items())
@@ -418,11 +418,11 @@ def _definitions(values: Mapping[str, Any]) -> str:
     return f"<dl>{''.join(items)}</dl>"
 
 
-def _machine(report: Report, commands: Sequence[str]) -> str:
+def _machine_html(report: Report, commands: Sequence[str]) -> str:
     run = report.data.run
     clips = [clip for clip in run.material.get("clips", ()) if isinstance(clip, Mapping)]
     rows = (
-        _row(
+        _table_row(
             [
                 escape(str(clip.get("name"))),
                 escape(str(clip.get("part"))),
@@ -441,11 +441,11 @@ def _machine(report: Report, commands: Sequence[str]) -> str:
     return "\n".join(
         [
             "<h3>Machine</h3>",
-            _definitions(run.machine),
+            _definition_list(run.machine),
             "<h3>Versions</h3>",
-            _definitions(run.versions),
+            _definition_list(run.versions),
             "<h3>Search</h3>",
-            _definitions({**run.objective, "space": run.space}),
+            _definition_list({**run.objective, "space": run.space}),
             "<h3>Material</h3>",
             _table(["clip", "part", "source", "size", "frames/s", "frames", "SHA-256"], rows, text=3),
             "<h3>Commands</h3>",

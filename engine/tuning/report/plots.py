@@ -110,7 +110,7 @@ def draw_plot(x: Axis, y: Axis, marks: Sequence[Mark], lines: Sequence[Line] = (
     ys = _scale(y, [mark.y for mark in marks], HEIGHT_PX - BOTTOM_PX, TOP_PX)
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" role="group" aria-label="{escape(title)}">',
-        *_grid(x, y, xs, ys),
+        *_grid_lines(x, y, xs, ys),
         *(_line(line, xs, ys) for line in lines),
         *(_mark(mark, xs, ys) for mark in marks),
         *(_label(mark, xs, ys) for mark in marks if mark.label),
@@ -119,7 +119,7 @@ def draw_plot(x: Axis, y: Axis, marks: Sequence[Mark], lines: Sequence[Line] = (
     return "\n".join(parts)
 
 
-def _grid(x: Axis, y: Axis, xs: _Scale, ys: _Scale) -> list[str]:
+def _grid_lines(x: Axis, y: Axis, xs: _Scale, ys: _Scale) -> list[str]:
     bottom, right = HEIGHT_PX - BOTTOM_PX, WIDTH_PX - RIGHT_PX
     parts = []
     for tick in xs.ticks():

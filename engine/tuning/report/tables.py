@@ -31,7 +31,7 @@ class Column:
         return "" if value is None else f"{value:.{self.digits}f}"
 
 
-def _scaled(name: str, factor: float) -> Callable[[Summary], float | None]:
+def _scaled_reader(name: str, factor: float) -> Callable[[Summary], float | None]:
     def read(summary: Summary) -> float | None:
         value = getattr(summary, name)
         return None if value is None else factor * value
@@ -40,7 +40,7 @@ def _scaled(name: str, factor: float) -> Callable[[Summary], float | None]:
 
 
 def _field(name: str) -> Callable[[Summary], float | None]:
-    return _scaled(name, 1.0)
+    return _scaled_reader(name, 1.0)
 
 
 COLUMNS: Final = (
@@ -96,7 +96,7 @@ COLUMNS: Final = (
         name="spread_percent",
         title="spread %",
         about="(longest - shortest) / median of the CPU time of a clip's repeats, in percent",
-        read=_scaled("spread", 100.0),
+        read=_scaled_reader("spread", 100.0),
         digits=1,
     ),
 )

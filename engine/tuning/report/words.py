@@ -72,15 +72,15 @@ def percent(share: float) -> str:
 
 def ratio_text(ratio: Interval) -> str:
     """Return a ratio with the bounds of its resamples, if they differ."""
-    return f"{ratio.value:.2f}{_bounds(f'{ratio.low:.2f}', f'{ratio.high:.2f}')}"
+    return f"{ratio.value:.2f}{_range_text(f'{ratio.low:.2f}', f'{ratio.high:.2f}')}"
 
 
 def difference_text(difference: Interval) -> str:
     """Return a difference with the bounds of its resamples, if they differ."""
-    return f"{signed(difference.value)}{_bounds(signed(difference.low), signed(difference.high))}"
+    return f"{signed(difference.value)}{_range_text(signed(difference.low), signed(difference.high))}"
 
 
-def _bounds(low: str, high: str) -> str:
+def _range_text(low: str, high: str) -> str:
     return "" if low == high else f" ({low} to {high})"
 
 

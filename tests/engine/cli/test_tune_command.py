@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import COMMAND, run
+from tests.support.disks import small_disk
 from tests.support.emulator import EmulatedDriver
 from tests.support.tuning import video_file
 from video_pipeline.engine.tuning.records import RunData
@@ -42,11 +44,7 @@ def test_a_run_that_was_killed_has_the_same_trials_when_it_is_resumed(tmp_path: 
     assert done.returncode == 0, done.stderr
     command = [*COMMAND, "tune", "run", material, *space, *QUICK, "-o", killed, "-q"]
     process = subprocess.Popen(list(map(str, command)), start_new_session=True)
-    deadline = time.monotonic() + 60
-    while _count(killed) < 3:
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
+    _wait_for(killed, 3, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = _stored(killed)
@@ -68,6 +66,15 @@ def _stored(path: Path) -> set[tuple[Any, ...]]:
         return set(database.execute("SELECT * FROM measurements"))
     finally:
         database.close()
+
+
+def _wait_for(path: Path, count: int, process: subprocess.Popen[Any]) -> None:
+    """Wait until a run has stored some measurements."""
+    deadline = time.monotonic() + 60
+    while _count(path) < count:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
 
 
 def _count(path: Path) -> int:
@@ -150,13 +157,15 @@ def test_time_that_is_up_is_said_and_a_later_call_goes_on(tmp_path: Path, materi
     ("arguments", "words"),
     [
         (["--size", "big"], "--size: got 'big'"),
-        (["--space", "x265"], "space: got 'x265' (did you mean 'x264'?); allowed: nvenc, presets, x264"),
-        (["--goals", "speed"], "goals: got 'speed'; allowed: cpu, wall, size"),
-        (["--metrics", "vmav"], "metrics: got 'vmav' (did you mean 'vmaf'?)"),
-        (["--repeats", "0"], "repeats: got 0; allowed: 1 to 100"),
+        (["--space", "x265"], "--space: got 'x265' (did you mean 'x264'?); allowed: nvenc, presets, x264"),
+        (["--goals", "speed"], "--goals: got 'speed'; allowed: cpu, wall, size"),
+        (["--metrics", "vmav"], "--metrics: got 'vmav' (did you mean 'vmaf'?)"),
+        (["--repeats", "0"], "--repeats: got 0; allowed: 1 to 100"),
         (["--guided"], "guided search: set its number of trials or of minutes"),
         (["--space", "x264"], "space x264: has more than 100000 combinations; search it guided"),
-        (["--jobs", "1000"], "jobs: got 1000; allowed: 1 to"),
+        (["--jobs", "1000"], "--jobs: got 1000; allowed: 1 to"),
+        (["--seconds", "0"], "--seconds: got 0; allowed: more than 0"),
+        (["--minutes", "-1"], "--minutes: got -1; allowed: 0 to"),
         (["missing.json"], "material missing.json: cannot be read: No such file"),
     ],
 )
@@ -166,6 +175,68 @@ def test_wrong_usage_ends_before_anything_is_made(tmp_path: Path, arguments: lis
     assert done.returncode == 2
     assert words in done.stderr
     assert not path.exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on_and_leaves_nothing_running(
+    tmp_path: Path, material: Path, number: int, status: int
+) -> None:
+    path, scratch = tmp_path / "run.sqlite", tmp_path / "scratch"
+    scratch.mkdir()
+    command = [
+        *COMMAND,
+        "tune",
+        "run",
+        material,
+        "--space",
+        tmp_path / "space.yaml",
+        *QUICK,
+        "-o",
+        path,
+        "-q",
+    ]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=environment)
+    _wait_for(path, 1, process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "interrupted; what was measured is stored: `video-pipeline tune resume`" in said
+    assert not list(scratch.iterdir())
+    assert run("tune", "resume", path).returncode == 0
+
+
+def test_a_full_disk_ends_the_run_and_a_later_call_goes_on(tmp_path: Path, material: Path) -> None:
+    with small_disk(tmp_path / "small", megabytes=1) as folder:
+        path, filler = folder / "run.sqlite", folder / "filler"
+        command = [*COMMAND, "tune", "run", material, "--space", tmp_path / "space.yaml", *QUICK, "-o", path]
+        process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+        _wait_for(path, 1, process)
+        filler.write_bytes(bytes(shutil.disk_usage(folder).free))
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "cannot be written" in said
+        assert "`tune resume` goes on with what is stored" in said
+        filler.unlink()
+        resumed = run("tune", "resume", path)
+        assert resumed.returncode == 0, resumed.stderr
+        assert len(read_run(path).trials) == 5
+
+
+def test_a_guided_run_is_started_killed_and_resumed(tmp_path: Path, material: Path) -> None:
+    path, space = tmp_path / "run.sqlite", tmp_path / "space.yaml"
+    space.write_text("search: {preset: [ultrafast, superfast, veryfast], crf: {from: 20.0, to: 30.0}}\n")
+    aim = ("--guided", "--trials", "4", *QUICK, "--repeats", "1")
+    command = [*COMMAND, "tune", "run", material, "--space", space, *aim, "-o", path, "-q"]
+    process = subprocess.Popen(list(map(str, command)))
+    _wait_for(path, 2, process)
+    process.kill()
+    process.wait()
+    before = _stored(path)
+    resumed = run("tune", "resume", path, "--trials", "6")
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"{path}: 6 trials" in resumed.stdout
+    assert before <= _stored(path)
 
 
 def test_a_run_is_not_written_over(tmp_path: Path, material: Path) -> None:

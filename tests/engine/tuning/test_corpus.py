@@ -11,6 +11,7 @@ import pytest
 from tests.support.video import as_frames, luma
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.tuning.corpus import CORPUS_CLIPS, TRANSITIONS
 from video_pipeline.engine.tuning.material import RawClip
 from video_pipeline.engine.tuning.sources import CORPUS, Sources, gather_clips
@@ -49,6 +50,20 @@ def test_both_parts_have_every_kind(clips: dict[str, RawClip]) -> None:
 
 def test_clips_last_as_long_as_asked_for(clips: dict[str, RawClip]) -> None:
     assert all(abs(float(clip.seconds) - 1.0) < 0.2 for clip in clips.values())
+
+
+def test_some_clips_may_be_named(session_cache: Path) -> None:
+    config = load_config({"video": {"size": list(SIZE_PX), "fps": 24}}, environ=False)
+
+    def names(material: str) -> list[str]:
+        given = Sources(training=(material,), held_out=(material,), seconds=1.0)
+        return [clip.name for clip in gather_clips(given, config=config, cache=ContentCache(session_cache))]
+
+    assert names("corpus:grain,still") == ["still", "grain", "still_held_out", "grain_held_out"]
+    with pytest.raises(
+        InputError, match=r"material corpus: got 'stil' \(did you mean 'still'\?\); allowed: still,"
+    ):
+        names("corpus:stil")
 
 
 @pytest.mark.parametrize("suffix", ["", "_held_out"])

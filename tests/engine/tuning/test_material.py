@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.command import write
+from tests.support.disks import small_disk
 from tests.support.samples import sound
 from tests.support.tuning import raw_clip, video_file
 from tests.support.video import decode, draw_range, run_ffmpeg
@@ -20,7 +20,6 @@ from video_pipeline.engine.errors import InputError, RenderingError
 from video_pipeline.engine.plan import plan_captions, plan_timeline
 from video_pipeline.engine.story import parse_story
 from video_pipeline.engine.timing import FrameRange
-from video_pipeline.engine.tuning import sources
 from video_pipeline.engine.tuning.frame_rate import rate_of
 from video_pipeline.engine.tuning.material import RawClip, stretches
 from video_pipeline.engine.tuning.sources import Sources, gather_clips
@@ -192,21 +191,31 @@ def test_two_clips_never_have_one_name(tmp_path: Path, session_cache: Path, conf
     ]
 
 
-def test_material_that_does_not_fit_is_refused_before_it_is_drawn(
-    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_material_that_does_not_fit_is_refused_before_it_is_drawn(tmp_path: Path, config: Config) -> None:
     path = video_file(tmp_path / "a.mkv")
     cache = ContentCache(tmp_path / "cache", max_bytes=100_000)
     cache.folder.mkdir()
-    with pytest.raises(InputError, match=r"storage\.max_storage_gb: got 0\.0001: raise it, or take less"):
-        gather_clips(Sources(training=(str(path),)), config=config, cache=cache)
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda folder: usage)  # type: ignore[attr-defined]
     with pytest.raises(
-        RenderingError, match=r"has 0\.0 GB free; the frames of the material take 0\.0 GB more"
+        InputError, match=r"max_storage_gb: got 0\.0001; the frames of the material take 0 MB: raise"
     ):
-        gather_clips(Sources(training=(str(path),)), config=config, cache=replace(cache, max_bytes=10**9))
+        gather_clips(Sources(training=(str(path),)), config=config, cache=cache)
     assert not list(cache.folder.rglob("*.yuv"))
+
+
+def test_a_disk_without_room_for_the_frames_is_said_before_they_are_drawn(
+    tmp_path: Path, config: Config
+) -> None:
+    path = video_file(tmp_path / "a.mkv", size="640x360", seconds=1)
+    with small_disk(tmp_path / "small", megabytes=2) as folder:
+        with pytest.raises(RenderingError, match="MB free; the frames of the material take 10 MB more"):
+            _gather(config, folder, path)
+        assert not list(folder.rglob("*.yuv"))
+
+
+def test_a_length_that_is_none_is_refused(session_cache: Path, config: Config) -> None:
+    for seconds in (0, -1, 1e9, float("nan")):
+        with pytest.raises(InputError, match=r"seconds: got .*; allowed: more than 0, to 3600"):
+            _gather(config, session_cache, Path("story.json"), seconds=seconds)
 
 
 def test_a_frame_rate_is_steady_if_its_time_stamps_are_only_rounded() -> None:

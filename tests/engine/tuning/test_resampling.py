@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.tuning_runs import make_run
-from video_pipeline.engine.tuning.resampling import Confidence, interval, resample
+from video_pipeline.engine.tuning.resampling import Confidence, draw_samples, interval
 from video_pipeline.engine.tuning.samples import sample_run
 from video_pipeline.engine.tuning.summaries import summarise
 
@@ -15,14 +15,14 @@ TWO = ({"preset": "superfast", "crf": 20}, {"preset": "veryfast", "crf": 20})
 
 def test_the_same_seed_draws_the_same_resamples_and_another_seed_others() -> None:
     samples = sample_run(make_run(TWO))
-    first, again, other = (resample(samples, seed=seed).cpu_s_per_minute for seed in (1, 1, 2))
+    first, again, other = (draw_samples(samples, seed=seed).cpu_s_per_minute for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_resamples_lie_about_what_was_measured() -> None:
     samples = sample_run(make_run(TWO))
-    drawn, measured = resample(samples), summarise(samples)[0]
+    drawn, measured = draw_samples(samples), summarise(samples)[0]
     for name in ("cpu_s_per_minute", "mbit_s", "fps", "vmaf", "vmaf_harmonic", "xpsnr_y"):
         within = interval(getattr(measured, name), drawn.values(name)[:, 0])
         assert within.low < within.value < within.high, name
@@ -30,7 +30,7 @@ def test_resamples_lie_about_what_was_measured() -> None:
 
 def test_without_other_clips_only_times_move() -> None:
     samples = sample_run(make_run(TWO, noise=0.02))
-    drawn = resample(samples, same_clips=True)
+    drawn = draw_samples(samples, same_clips=True)
     assert np.ptp(drawn.mbit_s, axis=0) == pytest.approx(0.0)
     assert np.ptp(drawn.quality["vmaf"], axis=0) == pytest.approx(0.0)
     assert np.all(np.ptp(drawn.cpu_s_per_minute, axis=0) > 0)
@@ -42,7 +42,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     covered = 0
     for seed in range(40):
         samples = sample_run(make_run(TWO, noise=0.03, repeats=5, seed=seed, held_out={}))
-        times = resample(samples, resamples=300, seed=seed).cpu_s_per_minute
+        times = draw_samples(samples, resamples=300, seed=seed).cpu_s_per_minute
         found = interval(truth, times[:, 1] / times[:, 0])
         covered += found.low <= truth <= found.high
     assert covered >= 32

@@ -21,7 +21,7 @@ from video_pipeline.engine.tuning.records import Measurement, Run, RunData
 from video_pipeline.engine.tuning.search import Search, SearchProgress
 from video_pipeline.engine.tuning.space import Space, parse_space
 from video_pipeline.engine.tuning.store import RunStore, read_run
-from video_pipeline.engine.tuning.trial import Encoded, TrialTask
+from video_pipeline.engine.tuning.trial import EncodedClip, TrialTask
 
 RUN = Run(id="a", created="", machine={}, versions={}, material={}, space={}, objective={})
 SMALL = {"search": {"preset": ["ultrafast"], "crf": [20, 35]}}
@@ -41,10 +41,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[TrialTask]:
     """Trials that encode in this process: only the order and number of encodings are looked at."""
     tasks: list[TrialTask] = []
 
-    def run(task: TrialTask, **options: Any) -> Encoded:
+    def run(task: TrialTask, **options: Any) -> EncodedClip:
         tasks.append(task)
         size = 1000 * (60 - int(float(task.settings.options["crf"])))
-        return Encoded(cpu_s=0.1 + size / 1e6, wall_s=0.1, peak_mb=50, bytes=size)
+        return EncodedClip(cpu_s=0.1 + size / 1e6, wall_s=0.1, peak_mb=50, bytes=size)
 
     monkeypatch.setattr(module, "run_trial", run)
     return tasks
@@ -258,10 +258,10 @@ def test_a_guided_search_tries_what_it_asks_for_and_goes_on_after_an_end(
 def test_a_trial_that_is_clearly_behind_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = tuple(raw_clip(tmp_path, f"clip{number}") for number in range(6))
 
-    def run(task: TrialTask, **options: Any) -> Encoded:
+    def run(task: TrialTask, **options: Any) -> EncodedClip:
         # Every preset but the first one takes twice as long and gives twice the size.
         factor = 1 if task.settings.options["preset"] == "ultrafast" else 2
-        return Encoded(cpu_s=0.1 * factor, wall_s=0.1, peak_mb=50, bytes=1000 * factor)
+        return EncodedClip(cpu_s=0.1 * factor, wall_s=0.1, peak_mb=50, bytes=1000 * factor)
 
     monkeypatch.setattr(module, "run_trial", run)
     presets = ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
