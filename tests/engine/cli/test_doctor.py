@@ -69,6 +69,7 @@ def test_each_gpu_is_shown_with_what_it_can_and_why_not_and_auto_with_what_it_ta
         line.startswith("auto          encoder h264_nvenc: a probe encode succeeded") for line in lines
     )
     assert any(line.startswith("auto          compositor ") for line in lines)
+    assert "compositor    yes cuda: NVIDIA L4 (GPU 0), compute capability 8.9" in lines
     assert "the NVENC sessions of NVIDIA L4 allow 61" in text
 
 

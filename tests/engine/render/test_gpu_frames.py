@@ -84,20 +84,21 @@ def pictures(video: Path) -> list[np.ndarray[Any, Any]]:
         return [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
 
 
-@pytest.fixture
-def host_video(driver: EmulatedDriver, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def host_video(driver_libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The video that the native compositor makes with the same encoder, from frames in host memory."""
-    done = rendered(driver, tmp_path / "host", compositor="native", faults=NO_PINNED)
+    folder = tmp_path_factory.mktemp("host")
+    driver = EmulatedDriver(driver_libraries, folder)
+    done = rendered(driver, folder / "video", compositor="native", faults=NO_PINNED)
     assert done.returncode == 0, done.stderr
-    count = encoder_of(tmp_path / "host")["sessions"]["by_gpu"]["0"]
-    assert encoder_of(tmp_path / "host")["frames"] == {
+    count = encoder_of(folder / "video")["sessions"]["by_gpu"]["0"]
+    assert encoder_of(folder / "video")["frames"] == {
         "segments_in_gpu_memory": 0,
         "segments_copied": 0,
         "segments_in_host_memory": count,
         "reasons": {NOT_PINNED: count},
     }
-    (driver.state / "calls.log").unlink()
-    return tmp_path / "host" / "video.mp4"
+    return folder / "video" / "video.mp4"
 
 
 def lines_with(done: subprocess.CompletedProcess[str], words: str) -> list[str]:
@@ -108,7 +109,6 @@ def lines_with(done: subprocess.CompletedProcess[str], words: str) -> list[str]:
     ("encoder", "video"),
     [
         ("h264_nvenc", {"bf": 0}),
-        ("h264_nvenc", {"bf": 2}),
         ("h264_nvenc", {"bf": 2, "lookahead": 16}),
         ("hevc_nvenc", {}),
     ],
@@ -177,7 +177,6 @@ runpy.run_module("video_pipeline", run_name="__main__")
 @pytest.mark.parametrize(
     ("card", "status", "words"),
     [
-        (0, "719", "CUDA_ERROR_LAUNCH_FAILED"),
         (1, "719", "CUDA_ERROR_LAUNCH_FAILED"),
         (0, "hang", "(GPU 0): the GPU's driver did not return from a call for 1 s"),
     ],
@@ -313,8 +312,8 @@ def test_the_ffmpeg_compositors_frames_are_copied_too(driver: EmulatedDriver, tm
 
 @pytest.mark.parametrize(
     "faults",
-    ["cuMemcpyAsync@1=700:20", "cuStreamSynchronize@1=hang:20", "cuMemcpyAsync@1=hang:5"],
-    ids=["lost", "hangs late", "hangs"],
+    ["cuMemcpyAsync@1=700:20", "cuStreamSynchronize@1=hang:20"],
+    ids=["lost", "hangs"],
 )
 def test_a_card_that_is_lost_or_hangs_while_frames_are_copied_leaves_its_segments_to_the_other(
     driver: EmulatedDriver, tmp_path: Path, host_video: Path, faults: str
