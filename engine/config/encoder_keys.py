@@ -25,26 +25,26 @@ class Section(BaseModel):
 class EncoderKeys(Section):
     """The keys of the encoder. Their defaults are those of the default profile."""
 
-    preset: str = Field("veryfast", description="x264 preset, or p1 … p7 for NVENC.")
+    preset: str = Field("superfast", description="x264 preset, or p1 … p7 for NVENC.")
     tune: str | None = Field(None, description="x264 or NVENC tune.")
     crf: float | None = Field(
-        None,
+        16.0,
         ge=0,
         le=51,
-        description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 21, with a cap by size.",
+        description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 16. A profile's has a cap by size.",
     )
     bitrate: Bitrate | None = Field(
         None, description="Average video bit rate, the target of each segment; null: constant quality."
     )
     max_bitrate: Bitrate | None = Field(
         None,
-        description="Cap on the bit rate; null: none with an explicit crf or bitrate, otherwise 8 Mbit/s at "
+        description="Cap on the bit rate; null: none with a crf or bitrate that is set, with a profile's crf 8 Mbit/s at "
         "1080x1920 and 30 fps, in proportion for other sizes and rates.",
     )
     bufsize: Bitrate | None = Field(
         None, description="Bits of the buffer over which max_bitrate holds; null: those of two seconds."
     )
-    gop: float = Field(2.0, gt=0, le=30, description="Seconds between keyframes.")
+    gop: float = Field(4.0, gt=0, le=30, description="Seconds between keyframes.")
     bf: int | None = Field(
         None,
         ge=0,
@@ -52,7 +52,7 @@ class EncoderKeys(Section):
         description="B-frames in a row; null: the preset's, 2 for NVENC if the GPU has them.",
     )
     b_adapt: int | None = Field(
-        None,
+        0,
         ge=0,
         le=2,
         description="Choice of B-frames: 0 none, 1 fast, 2 optimal (x264); null: the preset's.",
@@ -62,23 +62,23 @@ class EncoderKeys(Section):
     )
     refs: int | None = Field(None, ge=1, le=16, description="Reference frames; null: the preset's.")
     lookahead: int | None = Field(
-        None,
+        20,
         ge=0,
         le=250,
         description="Frames that the rate control looks ahead; null: the preset's, none for NVENC.",
     )
     mbtree: bool | None = Field(
-        None,
+        True,
         description="Macroblock-tree rate control, which spends bits on what later frames refer to; null: the preset's.",
     )
     qcomp: float | None = Field(
-        None, ge=0, le=1, description="Compression of the quantiser's curve over time; null: 0.6."
+        0.4, ge=0, le=1, description="Compression of the quantiser's curve over time; null: 0.6."
     )
     aq: Literal["none", "spatial", "temporal", "both", "autovariance", "autovariance-biased"] | None = Field(
         None, description="Adaptive quantisation; null: the preset's, spatial for NVENC."
     )
     aq_strength: float | None = Field(
-        None,
+        0.6,
         ge=0,
         le=15,
         description="Strength of adaptive quantisation; null: the preset's (1 with x264, 8 with NVENC).",
@@ -88,18 +88,18 @@ class EncoderKeys(Section):
         None, ge=0, le=10, description="Strength of psychovisual decisions; null: the tune's, or 1."
     )
     trellis: int | None = Field(
-        None,
+        0,
         ge=0,
         le=2,
         description="Trellis quantisation: 0 none, 1 in the final encode of a block, 2 in all decisions; null: the preset's.",
     )
     deadzone_inter: int | None = Field(
-        None,
+        8,
         ge=0,
         le=32,
         description="Coefficients up to this are rounded to zero in inter blocks, without trellis (x264); null: 21.",
     )
-    deadzone_intra: int | None = Field(None, ge=0, le=32, description="The same in intra blocks; null: 11.")
+    deadzone_intra: int | None = Field(5, ge=0, le=32, description="The same in intra blocks; null: 11.")
     me: Literal["dia", "hex", "umh", "esa", "tesa"] | None = Field(
         None, description="Motion search; null: the preset's."
     )
@@ -128,16 +128,17 @@ class EncoderKeys(Section):
     )
     weightb: bool | None = Field(None, description="Weighted prediction of B-frames; null: the preset's.")
     fast_pskip: bool | None = Field(
-        None, description="Early detection of skipped blocks in P-frames; null: on."
+        False, description="Early detection of skipped blocks in P-frames; null: on."
     )
     scenecut: int | None = Field(
-        None,
+        0,
         ge=0,
         le=100,
         description="Threshold of x264's detection of cuts, 0: none; null: the preset's (40).",
     )
     deblock: Deblock | None = Field(
-        None, description="Strength and threshold of the deblocking filter, such as -1:-1; null: the tune's."
+        "-1:-1",
+        description="Strength and threshold of the deblocking filter, such as -1:-1; null: the tune's.",
     )
     coder: Literal["cabac", "cavlc"] | None = Field(
         None, description="Entropy coder of H.264; null: the preset's."

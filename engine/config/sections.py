@@ -52,7 +52,7 @@ Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 Service = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-DEFAULT_CRF = 21.0
+DEFAULT_CRF = 16.0
 CAP_BITS_PER_PIXEL = Fraction(8_000_000, 1080 * 1920 * 30)
 CAP_MIN = 400_000
 """The lowest cap on the bit rate of the default quality, in bits per second."""
@@ -250,16 +250,16 @@ class Video(EncoderKeys):
         return video
 
     def rate_control(self) -> RateControl:
-        """Return the configured quality or bit rate, or the default quality with its cap."""
+        """Return the configured quality or bit rate; a quality that the user did not set has a cap by size."""
         cap = parse_bit_rate(self.max_bitrate) if self.max_bitrate is not None else None
         buffer = parse_bit_rate(self.bufsize) if self.bufsize is not None else None
-        if self.crf is not None:
-            return RateControl(crf=self.crf, max_bit_rate=cap, buffer_bits=buffer)
-        if self.bitrate is not None:
+        if self.crf is None and self.bitrate is not None:
             return RateControl(bitrate=self.bitrate, max_bit_rate=cap, buffer_bits=buffer)
-        width, height = self.canvas_px()
-        by_size = max(CAP_MIN, round(width * height * self.fps * CAP_BITS_PER_PIXEL))
-        return RateControl(crf=DEFAULT_CRF, max_bit_rate=cap or by_size, buffer_bits=buffer)
+        if self.crf is None or "crf" not in self.model_fields_set:
+            width, height = self.canvas_px()
+            cap = cap or max(CAP_MIN, round(width * height * self.fps * CAP_BITS_PER_PIXEL))
+        crf = DEFAULT_CRF if self.crf is None else self.crf
+        return RateControl(crf=crf, max_bit_rate=cap, buffer_bits=buffer)
 
     def canvas_px(self) -> tuple[int, int]:
         """Return the frame's width and height in pixels, both even; a proxy's are half the video's."""

@@ -176,7 +176,7 @@ def test_the_command_carries_the_settings_of_the_encoder(plan: VideoPlan, tmp_pa
     options = dict(itertools.pairwise(command))
     assert options["-crf"] == "16"
     assert options["-preset"] == "veryfast"
-    assert options["-g"] == "48"
+    assert options["-g"] == "96"
     assert options["-c:a"] == "aac"
     assert options["-color_range"] == "tv"
     assert command[-1] == str(tmp_path / "o.mp4")

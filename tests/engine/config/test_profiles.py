@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 from video_pipeline.engine.cli.options import PROFILE_HELP
 from video_pipeline.engine.cli.schema import config_schema
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.config.encoder_keys import ENCODER_KEYS, RATE_KEYS
+from video_pipeline.engine.config.encoder_keys import ENCODER_KEYS, NEUTRAL, RATE_KEYS
 from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.config.profiles import (
     DEFAULT_PROFILE,
@@ -41,9 +41,9 @@ def video(**given: Any) -> Video:
 
 
 def changed(**given: Any) -> dict[str, Any]:
-    """Return the encoder keys whose values are not the defaults, without the profile itself."""
-    found, default = video(**given), Video()
-    return {key: getattr(found, key) for key in ENCODER_KEYS if getattr(found, key) != getattr(default, key)}
+    """Return the encoder keys that do not have the value of a key that a profile leaves out."""
+    found = video(**given)
+    return {key: getattr(found, key) for key in ENCODER_KEYS if getattr(found, key) != NEUTRAL.get(key)}
 
 
 def refusal(**given: Any) -> str:
@@ -120,10 +120,10 @@ def test_a_rate_on_a_higher_layer_takes_the_place_of_the_other(
 
 def test_a_preset_without_a_profile_holds_alone() -> None:
     assert video(preset="slow").profile == "none"
-    assert changed(preset="slow") == {"preset": "slow"}
+    assert changed(preset="slow") == {"preset": "slow", "crf": 16, "gop": 4}
     assert profile_of(video(preset="slow").profile) is None
     assert changed(profile=MINE, preset="slow") == {**MINE["video"], "preset": "slow"}
-    assert changed(profile="none", refs=3) == {"refs": 3}
+    assert changed(profile="none", refs=3) == {"preset": "superfast", "crf": 16, "gop": 4, "refs": 3}
     assert (
         load_config({"video": {"profile": MINE}}, environ=False)
         .override("video", preset="slow")

@@ -313,7 +313,7 @@ def test_other_units_are_no_bit_rates(text: str) -> None:
 )
 def test_the_default_quality_is_capped_by_the_pixels_of_a_second(video: dict[str, Any], cap: int) -> None:
     rate = load_config({"video": video}, environ=False).video.rate_control()
-    assert (rate.crf, rate.bitrate, rate.max_bit_rate) == (21, None, cap)
+    assert (rate.crf, rate.bitrate, rate.max_bit_rate) == (16, None, cap)
 
 
 def test_a_quality_or_a_bit_rate_that_is_asked_for_is_kept() -> None:
@@ -324,7 +324,11 @@ def test_a_quality_or_a_bit_rate_that_is_asked_for_is_kept() -> None:
     assert rate(crf=18) == (18, None, None)
     assert rate(crf=18, max_bitrate="5M") == (18, None, 5_000_000)
     assert rate(bitrate="6000k") == (None, "6000k", None)
-    assert rate(max_bitrate="5M") == (21, None, 5_000_000)
+    assert rate(max_bitrate="5M") == (16, None, 5_000_000)
+    assert rate(preset="slow") == (16, None, 8_000_000)
+    assert rate(profile="draft") == (21, None, 8_000_000)
+    assert rate(profile="archive") == (14, None, 60_000_000)
+    assert rate(profile="guide") == (None, "8000k", None)
 
 
 def documented() -> dict[str, str]:

@@ -125,12 +125,12 @@ def test_without_a_rate_the_quality_is_constant_and_capped_by_size(
     video: dict[str, Any], kilobits: int
 ) -> None:
     settings = settings_of(**video)
-    assert settings.options["crf"] == "21"
+    assert settings.options["crf"] == "16"
     assert "b" not in settings.options
     assert vbv(settings) == {"vbv-maxrate": str(kilobits), "vbv-bufsize": str(2 * kilobits)}
     on_gpu = settings_of("h264_nvenc", **video).options
     # FFmpeg drops a buffer beside a constant quality, so none is given.
-    assert (on_gpu["cq"], on_gpu["maxrate"], "bufsize" in on_gpu) == ("21", str(kilobits * 1000), False)
+    assert (on_gpu["cq"], on_gpu["maxrate"], "bufsize" in on_gpu) == ("16", str(kilobits * 1000), False)
 
 
 def test_an_explicit_bit_rate_or_quality_is_kept() -> None:
@@ -159,7 +159,7 @@ def test_settings_in_the_manifest_are_those_given_to_ffmpeg() -> None:
     assert settings.describe()["tune"] == settings.ffmpeg_options()["tune"] == "film"
     assert settings.ffmpeg_options()["b:v"] == "900k"
     assert settings.ffmpeg_options()["c:v"] == settings.describe()["encoder"] == "libx264"
-    assert settings.ffmpeg_options()["g"] == "60"
+    assert settings.ffmpeg_options()["g"] == "120"
 
 
 @pytest.mark.parametrize(
