@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from video_pipeline.engine.errors import CancelledError, EncoderError, RenderingError
 from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.render.bit_budget import BitBudget
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.cuda.device import CudaError, GpuFullError
@@ -94,9 +95,10 @@ class _SegmentRenderer:
         on_frame: OnFrame | None,
         stop: threading.Event | None,
         cache: SegmentCache | None,
+        budget: BitBudget | None,
         session_wait: float,
     ) -> None:
-        self._cache, self._session_wait = cache, session_wait
+        self._cache, self._budget, self._session_wait = cache, budget, session_wait
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
@@ -112,6 +114,16 @@ class _SegmentRenderer:
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
+        self._settings_of(frames)  # waits until they are known
+        data = self._segment(frames, later)
+        if self._budget is not None:
+            self._budget.spend(frames, data)
+        return data
+
+    def _settings_of(self, frames: FrameRange) -> EncoderSettings:
+        return self._budget.settings(frames, self._check_cancelled) if self._budget else self._settings
+
+    def _segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         if self._cache is None:
             self._prepare(later)
             return self.encode(frames)
@@ -138,7 +150,10 @@ class _SegmentRenderer:
         return cached.data
 
     def _prepare(self, later: FrameRange | None) -> None:
-        if later is not None and not (self._cache and self._cache.has(later)):
+        if later is None:
+            return
+        known = self._budget is None or self._budget.known(later)
+        if not (self._cache and known and self._cache.has(later)):
             self._compositor.prepare(later)
 
     def encode(self, frames: FrameRange) -> bytes:
@@ -151,7 +166,7 @@ class _SegmentRenderer:
                 try:
                     data = encode_segment(
                         stack.enter_context(contextlib.closing(self._frames(frames, drawing))),
-                        self._settings,
+                        self._settings_of(frames),
                         session_wait=self._session_wait,
                         sessions=self.sessions,
                         check=self._check_cancelled,
@@ -269,6 +284,7 @@ def render_segments(
     workers: int | None = None,
     stop: threading.Event | None = None,
     cache: SegmentCache | None = None,
+    budget: BitBudget | None = None,
     session_wait: float = 0.0,
 ) -> RenderReport:
     """Draw and encode every segment and pass them to `writer` in order.
@@ -276,10 +292,12 @@ def render_segments(
     At most `workers` + 2 segments are in memory. `before_first` is called before the first
     segment is written; callers use it to wait for the sound. `on_frame` observes drawn frames.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
-    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. A GPU's session that
-    is refused is tried again for `session_wait` seconds.
+    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. `budget` has the
+    settings of each segment if they have an average bit rate, which `cache` takes from it too. A GPU's session that is
+    refused is tried again for `session_wait` seconds.
     """
     segments = compositor.segments()
+    budget = budget or BitBudget.of(segments, settings)
     cores = cpu_count()
     workers = max(1, min(workers or max(cores, _engines(settings)), len(segments)))
     renderer = _SegmentRenderer(
@@ -290,6 +308,7 @@ def render_segments(
         on_frame=on_frame,
         stop=stop,
         cache=cache,
+        budget=budget,
         session_wait=session_wait,
     )
     muxing = 0.0
