@@ -20,6 +20,7 @@ from tests.support.paths import ROOT
 from tests.support.video import decode
 from video_pipeline import native
 from video_pipeline.engine import __version__
+from video_pipeline.engine.config.profiles import FOLDER
 
 UNREACHABLE = "(from versions: none)"
 """What pip says of a requirement if the index does not answer."""
@@ -140,8 +141,11 @@ def test_the_wheel_brings_one_name_and_every_module_under_it(wheel: Path) -> Non
         for path in (ROOT / "native").glob(pattern)
         if path.name != "plan.h"
     }
-    assert kernels <= inside
-    extension = [str(file).partition(".")[0] for file in inside - modules - top - kernels]
+    profiles = {
+        PurePosixPath("video_pipeline/engine/config/profiles", path.name) for path in FOLDER.iterdir()
+    }
+    assert kernels | profiles <= inside
+    extension = [str(file).partition(".")[0] for file in inside - modules - top - kernels - profiles]
     assert extension == (["video_pipeline/native/_core"] if native.available() else [])
 
 
