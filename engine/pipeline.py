@@ -50,6 +50,7 @@ from video_pipeline.engine.outputs.write import (
     write_subtitles,
 )
 from video_pipeline.engine.plan import VideoPlan, plan_video
+from video_pipeline.engine.render.bit_budget import BitBudget
 from video_pipeline.engine.render.encoders.choice import choose_encoding
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.renderer import render_segments
@@ -289,6 +290,7 @@ def _produce(
             mixing = side.submit(_produce_sound, plan, sound, watch, cancelled, use_cache)
             subtitles = side.submit(write_subtitles, plan.frames, outputs, files)
             thumbnail = side.submit(thumbnail_of_watched, plan, picture, watched=watched, cancelled=cancelled)
+            budget = BitBudget.of(plan.frames.compositor.segments(), plan.encoding.settings)
             try:
                 rendered = render_segments(
                     plan.frames.compositor,
@@ -299,7 +301,8 @@ def _produce(
                     on_frame=watched,
                     workers=workers,
                     stop=cancelled,
-                    cache=_segment_cache(plan) if use_cache else None,
+                    cache=_segment_cache(plan, budget) if use_cache else None,
+                    budget=budget,
                     session_wait=plan.encoding.session_wait,
                     gpu_memory_bytes=int(plan.frames.config.video.gpu_memory_mb * 1e6),
                 )
@@ -330,12 +333,12 @@ def _produce(
     )
 
 
-def _segment_cache(plan: VideoPlan) -> SegmentCache:
+def _segment_cache(plan: VideoPlan, budget: BitBudget | None) -> SegmentCache:
     return SegmentCache(
         plan.frames.cache,
         timeline=plan.frames.timeline,
         captions=plan.frames.captions,
-        settings=plan.encoding.settings,
+        settings=budget.settings if budget else plan.encoding.settings,
         compositor=plan.frames.compositor.identity(),
     )
 

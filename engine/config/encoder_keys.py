@@ -34,7 +34,7 @@ class EncoderKeys(Section):
         description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 16. A profile's has a cap by size.",
     )
     bitrate: Bitrate | None = Field(
-        None, description="Average video bit rate, the target of each segment; null: constant quality."
+        None, description="Average bit rate of the video; null: constant quality."
     )
     max_bitrate: Bitrate | None = Field(
         None,

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from video_pipeline.engine.errors import CancelledError, EncoderError, RenderingError
 from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.render.bit_budget import BitBudget
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.cuda.device import CudaError, GpuFullError
@@ -97,10 +98,11 @@ class _SegmentRenderer:
         on_frame: OnFrame | None,
         stop: threading.Event | None,
         cache: SegmentCache | None,
+        budget: BitBudget | None,
         session_wait: float,
         gpu_memory_bytes: int,
     ) -> None:
-        self._cache, self._session_wait = cache, session_wait
+        self._cache, self._budget, self._session_wait = cache, budget, session_wait
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
@@ -116,6 +118,16 @@ class _SegmentRenderer:
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
+        self._settings_of(frames)  # waits until they are known
+        data = self._segment(frames, later)
+        if self._budget is not None:
+            self._budget.spend(frames, data)
+        return data
+
+    def _settings_of(self, frames: FrameRange) -> EncoderSettings:
+        return self._budget.settings(frames, self._check_cancelled) if self._budget else self._settings
+
+    def _segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         if self._cache is None:
             self._prepare(later)
             return self.encode(frames)
@@ -142,7 +154,10 @@ class _SegmentRenderer:
         return cached.data
 
     def _prepare(self, later: FrameRange | None) -> None:
-        if later is not None and not (self._cache and self._cache.has(later)):
+        if later is None:
+            return
+        known = self._budget is None or self._budget.known(later)
+        if not (self._cache and known and self._cache.has(later)):
             self._compositor.prepare(later)
 
     def encode(self, frames: FrameRange) -> bytes:
@@ -159,7 +174,7 @@ class _SegmentRenderer:
                         begun = [_begun(drawn)]  # the first frame is drawn before a session is taken
                     data = encode_segment(
                         drawn,
-                        self._settings,
+                        self._settings_of(frames),
                         session_wait=self._session_wait,
                         sessions=self.sessions,
                         check=self._check_cancelled,
@@ -297,6 +312,7 @@ def render_segments(
     workers: int | None = None,
     stop: threading.Event | None = None,
     cache: SegmentCache | None = None,
+    budget: BitBudget | None = None,
     session_wait: float = 0.0,
     gpu_memory_bytes: int = GPU_MEMORY_BYTES,
 ) -> RenderReport:
@@ -305,11 +321,13 @@ def render_segments(
     At most `workers` + 2 segments are in memory. `before_first` is called before the first
     segment is written; callers use it to wait for the sound. `on_frame` observes drawn frames.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
-    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. A GPU's session that
-    is refused is tried again for `session_wait` seconds. Frames that are copied to a GPU take at most `gpu_memory_bytes`
+    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. `budget` has the
+    settings of each segment if they have an average bit rate, which `cache` takes from it too. A GPU's session that is
+    refused is tried again for `session_wait` seconds. Frames that are copied to a GPU take at most `gpu_memory_bytes`
     of its memory.
     """
     segments = compositor.segments()
+    budget = budget or BitBudget.of(segments, settings)
     cores = cpu_count()
     workers = max(1, min(workers or max(cores, _engines(settings)), len(segments)))
     renderer = _SegmentRenderer(
@@ -320,6 +338,7 @@ def render_segments(
         on_frame=on_frame,
         stop=stop,
         cache=cache,
+        budget=budget,
         session_wait=session_wait,
         gpu_memory_bytes=gpu_memory_bytes,
     )

@@ -186,6 +186,23 @@ def _encode(frames: Iterator[Frame], settings: EncoderSettings, threads: int, wa
     return buffer.getvalue()
 
 
+def h264_level(settings: EncoderSettings) -> int:
+    """Return the level (level_idc) that libx264 writes into the headers for these settings, without encoding."""
+    context = av.CodecContext.create(settings.encoder, "w")
+    assert isinstance(context, av.VideoCodecContext)
+    _configure(context, settings, threads=1)
+    context.framerate = settings.fps
+    context.flags |= av.codec.context.Flags.global_header
+    try:
+        context.open()
+    except av.FFmpegError as error:
+        raise EncoderError(
+            f"{settings.encoder}: {error.strerror or error}", log=(), options=settings.describe()
+        ) from error
+    headers = bytes(context.extradata or b"")
+    return headers[headers.index(b"\x00\x00\x01\x67") + 6]  # after the NAL's header, profile and constraints
+
+
 def _cuda_context(frame: GpuFrame) -> CudaContext:
     """Return what FFmpeg needs of the GPU that has a frame, for one encoder.
 

@@ -160,6 +160,36 @@ def test_a_missing_picture_is_replaced_unless_the_pipeline_or_the_job_says_other
             pipeline.submit_job(story, {"error_handling": {"policy": "strict"}})
 
 
+def test_a_job_s_profile_takes_the_place_of_the_pipeline_s_encoder_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = {"name": "mine", "video": {"preset": "superfast", "bf": 0}}
+    (tmp_path / "mine.yaml").write_text(json.dumps(mine), encoding="utf-8")
+    own = tiny_config(tmp_path)
+    own["video"] = {"size": [160, 284], "fps": 24, "profile": "mine.yaml", "refs": 2}
+    used = []
+    with VideoGenerationPipeline(own) as pipeline:
+        jobs: tuple[dict[str, Any], ...] = (
+            {},
+            {"crf": 30},
+            {"video": {"profile": "draft"}},
+            {"video": {"profile": str(tmp_path / "mine.yaml")}},
+        )
+        for config in jobs:
+            result = pipeline.wait_for_job(pipeline.submit_job(tiny_story(), config).id, timeout=60)
+            encoder = json.loads(Path(result["manifest_path"]).read_text(encoding="utf-8"))["encoder"]
+            used.append(
+                (encoder["profile"]["name"], encoder["profile"]["changed"], encoder["options"]["crf"])
+            )
+    assert used == [
+        ("mine", ["refs"], "21"),
+        ("mine", ["crf", "refs"], "30"),
+        ("draft", [], "26"),
+        ("mine", [], "21"),
+    ]
+
+
 def test_relative_pictures_are_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 

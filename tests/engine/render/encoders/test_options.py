@@ -229,6 +229,7 @@ def test_a_cap_and_its_buffer_hold_for_a_bit_rate_too() -> None:
     x264 = options("libx264", bitrate="2M", max_bitrate="3M", bufsize="1M")
     assert (x264["b"], "crf" in x264) == ("2M", False)
     assert ":vbv-maxrate=3000:vbv-bufsize=1000:" in x264["x264-params"]
+    assert x264["x264-params"].endswith(":ratetol=0.1")
     nvenc = options("h264_nvenc", bitrate="2M", max_bitrate="3M")
     assert (nvenc["b"], nvenc["maxrate"], nvenc["bufsize"]) == ("2M", "3000000", "6000000")
     assert options("h264_nvenc", bitrate="2M", bufsize="1M")["bufsize"] == "1000000"
