@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
@@ -102,6 +103,38 @@ class Profile(Section):
             return None
         path = (FOLDER.parents[2] if self._folder == FOLDER else self._folder) / self.evidence.run
         return path if path.is_file() else None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFacts:
+    """What a manifest says of a profile: its keys, the encoders that it was measured with, and the hash of its run."""
+
+    name: str
+    keys: Mapping[str, Any]
+    measured: tuple[str, ...]
+    evidence: str | None
+
+
+DEFAULT_FACTS: Final = ProfileFacts(
+    DEFAULT_PROFILE,
+    {key: field.default for key, field in EncoderKeys.model_fields.items()},
+    measured=(),
+    evidence=None,
+)
+"""Those of the default profile, whose file need not be read for each render."""
+
+
+def facts_of(choice: str | Profile) -> ProfileFacts | None:
+    """Return what a manifest says of the value of `video.profile`; None without a profile."""
+    if choice == DEFAULT_PROFILE:
+        return DEFAULT_FACTS
+    profile = profile_of(choice)
+    if profile is None:
+        return None
+    measured = tuple(name for name, encoder in profile.encoders.items() if encoder.measured)
+    return ProfileFacts(
+        profile.name, profile.keys(), measured, profile.evidence.sha256 if profile.evidence else None
+    )
 
 
 def profile_names() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from video_pipeline.engine.config.profiles import profile_of
+from video_pipeline.engine.config.profiles import facts_of
 from video_pipeline.engine.config.sections import Video
 from video_pipeline.engine.render.encoders.options import left_out_of_profile
 
@@ -15,14 +15,13 @@ def describe_profile(video: Video, encoder: str) -> dict[str, Any] | None:
     `changed` lists the keys that the configuration sets to other values, `left_out` those that the encoder does not
     have; `evidence` is the SHA-256 of the run that the profile was chosen from, if there is one.
     """
-    profile = profile_of(video.profile)
-    if profile is None:
+    facts = facts_of(video.profile)
+    if facts is None:
         return None
-    measured = profile.encoders.get(encoder)
     return {
-        "name": profile.name,
-        "evidence": profile.evidence.sha256 if profile.evidence else None,
-        "measured": bool(measured and measured.measured),
-        "changed": [key for key, value in profile.keys().items() if getattr(video, key) != value],
+        "name": facts.name,
+        "evidence": facts.evidence,
+        "measured": encoder in facts.measured,
+        "changed": [key for key, value in facts.keys.items() if getattr(video, key) != value],
         "left_out": list(left_out_of_profile(video, encoder)),
     }

@@ -21,6 +21,7 @@ from video_pipeline.engine.config.profiles import (
     FOLDER,
     Profile,
     check_evidence,
+    facts_of,
     load_profile,
     profile_names,
     profile_of,
@@ -72,6 +73,7 @@ def test_the_values_of_the_default_profile_are_the_defaults() -> None:
     keys = load_profile(DEFAULT_PROFILE).keys()
     assert keys == {key: getattr(Video(), key) for key in ENCODER_KEYS}
     assert Video().profile == DEFAULT_PROFILE
+    assert facts_of(DEFAULT_PROFILE) == facts_of(load_profile(DEFAULT_PROFILE))
 
 
 def test_the_evidence_of_the_profiles_of_the_package_is_in_the_checkout() -> None:
