@@ -1,10 +1,10 @@
-# make demo · make test · make check · make sanitize · make soak · make mutate · make bench
+# make demo · make test · make check · make sanitize · make soak · make mutate · make bench · make bench-check
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sanitize soak mutate format bench clean
+.PHONY: demo test check sanitize soak mutate format bench bench-check clean
 
 NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cpp native/*/*.h native/*/*.inl)
 
@@ -75,6 +75,9 @@ format: $(STAMP)
 
 bench: $(STAMP)  ## time this engine beside its peers; BENCH='--quick' and other options
 	$(BIN)/python -m benchmarks.pipeline $(BENCH)
+
+bench-check: $(STAMP)  ## did the default profile become slower or worse than its recorded run? BENCH='--profile NAME'
+	$(BIN)/python -m benchmarks.check $(BENCH)
 
 clean:
 	rm -rf build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

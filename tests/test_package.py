@@ -141,7 +141,9 @@ def test_the_wheel_brings_one_name_and_every_module_under_it(wheel: Path) -> Non
         if path.name != "plan.h"
     }
     data = {
-        PurePosixPath("video_pipeline", path.relative_to(ROOT)) for path in (ROOT / "engine").rglob("*.yaml")
+        PurePosixPath("video_pipeline", path.relative_to(ROOT))
+        for kind in ("yaml", "css", "js")
+        for path in (ROOT / "engine").rglob(f"*.{kind}")
     }
     assert kernels | data <= inside
     extension = [str(file).partition(".")[0] for file in inside - modules - top - kernels - data]

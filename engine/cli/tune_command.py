@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from video_pipeline.engine.cli.help_format import HelpFormatter
+from video_pipeline.engine.cli.tune_answers import ANSWER_VERBS, add_answer_verbs
 from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import importing
 
@@ -26,6 +27,8 @@ EPILOG = """examples:
   video-pipeline tune run corpus --guided --trials 60 --minutes 120 -o run.sqlite
   video-pipeline tune resume run.sqlite
   video-pipeline tune show run.sqlite
+  video-pipeline tune report run.sqlite -o run.html --min-vmaf 97
+  video-pipeline tune profile run.sqlite mine -o mine.yaml --min-vmaf 97 --max-mbit 6
 """
 
 
@@ -38,7 +41,9 @@ def add_tune_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
         epilog=EPILOG,
         formatter_class=HelpFormatter,
     )
-    verbs = tune.add_subparsers(dest="verb", metavar="{run,resume,show}", required=True)
+    verbs = tune.add_subparsers(
+        dest="verb", metavar="{run,resume,show,report,best,profile,compare}", required=True
+    )
     run = verbs.add_parser(
         "run",
         help="search settings on some material",
@@ -125,6 +130,7 @@ def add_tune_command(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     show.add_argument("run", metavar="RUN.sqlite", type=Path, help="file of the run")
     show.add_argument("--json", action="store_true", help="print JSON")
+    add_answer_verbs(verbs)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -265,4 +271,5 @@ _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run_search,
     "resume": _resume,
     "show": _show,
+    **ANSWER_VERBS,
 }

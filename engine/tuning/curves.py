@@ -13,13 +13,11 @@ from typing import Final
 
 import numpy as np
 
+from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.tuning.records import Trial, Value
 from video_pipeline.engine.tuning.resampling import RESAMPLES, SEED, Interval, interval
 from video_pipeline.engine.tuning.samples import Floats, Samples
-
-RATE_KEYS: Final = ("crf", "bitrate", "quality")
-"""Keys of `video` of which one says how many bits a video takes."""
 
 MIN_POINTS: Final = 4
 """Points that each curve of a delta needs, as is the custom since Bjøntegaard (VCEG-M33, 2001)."""
@@ -130,7 +128,7 @@ def bd_percent(
     _check_curve(*test, "test's")
     shared = overlap(anchor[1], test[1])
     if shared < MIN_OVERLAP:
-        raise NoDeltaError(f"the curves have {shared:.0%} of their range of quality in common")
+        raise NoDeltaError(f"the curves have {100 * shared:.0f} % of their range of quality in common")
     of_anchor, of_test = costs or (anchor[0], test[0])
     akima, pchip = (
         float(
@@ -151,7 +149,7 @@ def bd_percent(
     if abs(akima - pchip) > DISAGREEMENT:
         return akima, f"interpolations disagree ({akima:+.1f} % and {pchip:+.1f} %): more points are needed"
     if shared < GOOD_OVERLAP:
-        return akima, f"the curves share only {shared:.0%} of their range of quality"
+        return akima, f"the curves share only {100 * shared:.0f} % of their range of quality"
     return akima, None
 
 
@@ -183,8 +181,10 @@ def deltas(
 
 
 def _along(samples: Samples, curve: Curve, column: int, metric: str) -> tuple[Sequence[int], Floats, Floats]:
-    """Return positions, rates and qualities of a curve on one clip, by rising rate."""
-    positions = sorted(curve.positions, key=lambda each: float(samples.bytes[each, column]))
+    """Return positions, rates and qualities of a curve on one clip, by rising rate; of equal points the first."""
+    rates, quality = samples.bytes[:, column], samples.quality[metric][:, column]
+    unique = {(float(rates[each]), float(quality[each])): each for each in reversed(curve.positions)}
+    positions = [unique[point] for point in sorted(unique)]
     return positions, samples.bytes[positions, column], samples.quality[metric][positions, column]
 
 

@@ -23,7 +23,7 @@ from video_pipeline.engine.tuning.records import Run
 from video_pipeline.engine.tuning.search import Ended, OnProgress, Search, check_jobs
 from video_pipeline.engine.tuning.sources import Drawn, Sources, gather_clips, read_sources
 from video_pipeline.engine.tuning.space import Space, load_space
-from video_pipeline.engine.tuning.store import RunStore, check_free
+from video_pipeline.engine.tuning.store import RunStore, check_free, read_request, read_run
 
 logger = logging.getLogger(__name__)
 
@@ -119,11 +119,25 @@ def resume_run(
         cache = open_asset_cache(config)
         ffmpeg = find_measuring_ffmpeg(objective.metrics, cache) if objective.metrics else None
         space = load_space(run.space)
-        _check_versions(path, run.versions, describe_versions(space.encoders(), ffmpeg))
+        _check_same(path, run, describe_versions(space.encoders(), ffmpeg))
         sources = read_sources(request["sources"])
         clips = gather_clips(sources, config=config, cache=cache, drawn=watching.drawn)
         _check_material(path, run.material, clips)
         return _search(store, clips, space, objective, ffmpeg, config, jobs or int(request["jobs"]), watching)
+
+
+def run_clips(path: Path, *, drawn: Drawn = _nothing) -> tuple[RawClip, ...]:
+    """Return the clips of a run, drawn if they are no longer cached; also while it is searched.
+
+    Raises InputError if the run's material has changed since, AssetError or RenderingError.
+    """
+    request = read_request(path)
+    config = _config_of(request)
+    clips = gather_clips(
+        read_sources(request["sources"]), config=config, cache=open_asset_cache(config), drawn=drawn
+    )
+    _check_material(path, read_run(path).run.material, clips)
+    return clips
 
 
 def _search(
@@ -184,9 +198,11 @@ def _config_of(request: Mapping[str, Any]) -> Config:
     )
 
 
-def _check_versions(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise InputError if what measures or encodes has another version, because its results would not compare."""
-    for name in ("encoders", "ffmpeg"):
+def _check_same(path: Path, run: Run, versions: Mapping[str, Any]) -> None:
+    """Raise InputError if another machine or version goes on, because its results would not compare."""
+    before = {"cpu": run.machine["cpu"], **run.versions}
+    now = {"cpu": describe_machine()["cpu"], **versions}
+    for name in ("cpu", "encoders", "ffmpeg"):
         if before[name] != now[name]:
             raise InputError(
                 f"run {path}: was made with {name} {before[name]}; here is {now[name]}: start a new run"

@@ -102,8 +102,7 @@ class RunStore:
 
     def request(self) -> dict[str, Any]:
         """Return what the run was asked for."""
-        (text,) = self._database.execute("SELECT request FROM run").fetchone()
-        return cast(dict[str, Any], json.loads(text))
+        return _request(self._database)
 
     def run(self) -> Run:
         """Return the run's record."""
@@ -202,6 +201,17 @@ def read_run(path: Path) -> RunData:
         )
 
 
+def read_request(path: Path) -> dict[str, Any]:
+    """Return what a run was asked for, also while it is searched; raise InputError."""
+    with contextlib.closing(_opened(path)) as database:
+        return _request(database)
+
+
+def _request(database: sqlite3.Connection) -> dict[str, Any]:
+    (text,) = database.execute("SELECT request FROM run").fetchone()
+    return cast(dict[str, Any], json.loads(text))
+
+
 def _read_record(database: sqlite3.Connection) -> Run:
     names = [each.name for each in fields(Run)]
     row = database.execute(f"SELECT {', '.join(names)} FROM run").fetchone()
@@ -231,6 +241,13 @@ def _opened(path: Path) -> sqlite3.Connection:
     if mark != APPLICATION_ID or form != FORMAT:
         database.close()
         raise InputError(f"run {path}: is no file of a tuning run of this version")
+    try:
+        (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        state = str(error)
+    if state != "ok":
+        database.close()
+        raise InputError(f"run {path}: is damaged: {state.splitlines()[-1]}")
     return database
 
 

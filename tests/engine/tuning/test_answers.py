@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.tuning_runs import GUIDE, grid, make_run
 from video_pipeline.engine.errors import InputError
-from video_pipeline.engine.tuning.answers import analyse, answer, find_reference
+from video_pipeline.engine.tuning.analysis import analyse, find_reference
+from video_pipeline.engine.tuning.answers import answer
 from video_pipeline.engine.tuning.density import density
 from video_pipeline.engine.tuning.queries import LIMITS, Query
 

@@ -47,8 +47,8 @@ def test_time_at_equal_quality_needs_no_order_of_its_own() -> None:
         ),
         (RATES, [90.0, 94.0, 94.0, 98.0], "quality does not rise"),
         ([1.0, 2.0, 2.0, 8.0], QUALITY, "two points of the test's curve have the same bit rate"),
-        (RATES, [70.0, 71.0, 72.0, 73.0], "the curves have 0% of their range of quality in common"),
-        (RATES, [80.0, 85.0, 88.0, 91.0], "the curves have 6% of their range"),
+        (RATES, [70.0, 71.0, 72.0, 73.0], "the curves have 0 % of their range of quality in common"),
+        (RATES, [80.0, 85.0, 88.0, 91.0], "the curves have 6 % of their range"),
         ([0.0, 2.0, 4.0, 8.0], QUALITY, "without a rate or quality"),
         (RATES, [90.0, float("nan"), 97.0, 98.0], "without a rate or quality"),
     ],
@@ -62,7 +62,7 @@ def test_what_cannot_be_compared_has_a_reason_and_no_number(
 
 def test_a_small_common_range_and_too_coarse_points_are_noted() -> None:
     _, note = bd_percent(ANCHOR, (RATES, QUALITY - 4))
-    assert note == "the curves share only 33% of their range of quality"
+    assert note == "the curves share only 33 % of their range of quality"
     steep = (np.array([1.0, 1.01, 50.0, 51.0]), np.array([90.0, 90.1, 97.9, 98.0]))
     _, note = bd_percent(ANCHOR, steep)
     assert note is not None
@@ -89,6 +89,20 @@ def test_the_deltas_of_a_preset_are_those_that_the_run_was_made_with() -> None:
     assert rate.percent.value == pytest.approx(12, abs=0.1)
     assert time.percent.low < -45 < time.percent.high or time.percent.value == pytest.approx(-45, abs=2)
     assert rate.clips == 6
+
+
+def test_a_point_that_is_there_twice_counts_once() -> None:
+    once = sample_run(make_run(held_out={}))
+    twice = sample_run(make_run([*grid(), {"preset": "medium", "crf": 20.0, "tune": None}], held_out={}))
+    assert [len(curve) for curve in curves(twice) if curve.settings["preset"] == "medium"] == [5]
+    doubled = sample_run(make_run([*grid(), *grid()], held_out={}))
+    first, second, *_ = curves(doubled)
+    assert len(first) == 10
+    rate, _ = deltas(doubled, first, second)
+    expected, _ = deltas(once, curves(once)[0], curves(once)[1])
+    assert rate.percent is not None
+    assert expected.percent is not None
+    assert rate.percent.value == pytest.approx(expected.percent.value)
 
 
 def test_a_clip_without_a_usable_curve_is_left_out_and_named() -> None:
