@@ -73,7 +73,7 @@ def measure_quality(
     if not metrics:
         return Quality()
     with tempfile.TemporaryDirectory(prefix="video-pipeline-") as folder:
-        command = _command(ffmpeg.path, encoded, clip, metrics=metrics, every=every)
+        command = _measuring_command(ffmpeg.path, encoded, clip, metrics=metrics, every=every)
         done = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -90,7 +90,7 @@ def measure_quality(
     return _quality(done.stderr, scores)
 
 
-def _command(
+def _measuring_command(
     program: Path, encoded: Path, clip: RawClip, *, metrics: Sequence[Metric], every: int
 ) -> list[str]:
     main = _numbered(open_input(encoded, demuxer="mov"), clip)
