@@ -87,7 +87,7 @@ def measure_quality(
         if compared := re.findall(r"frame= *(\d+)", done.stderr):
             _check_count(clip, int(compared[-1]))
         scores = json.loads(Path(folder, LOG).read_text()) if "vmaf" in metrics else None
-    return _quality(done.stderr, scores)
+    return _quality_in(done.stderr, scores)
 
 
 def _measuring_command(
@@ -124,7 +124,7 @@ def _check_count(clip: RawClip, frames: int) -> None:
         raise RenderingError(f"clip {clip.name!r}: the encoded video has {frames} frames, not {clip.frames}")
 
 
-def _quality(log: str, scores: dict[str, Any] | None) -> Quality:
+def _quality_in(log: str, scores: dict[str, Any] | None) -> Quality:
     """Return what the lines of a log and the frames of VMAF's say."""
     quality = Quality(
         xpsnr_y=_decibels(log, r"XPSNR +y: *(\S+)"),
