@@ -69,7 +69,7 @@ class TuneLog(TuneReporter):
     def __init__(self) -> None:
         super().__init__()
         self._last = 0.0
-        _log_progress()
+        _log_above()
         self._logger = logging.getLogger("video_pipeline")
 
     def drawn(self, done: int, total: int) -> None:
@@ -108,7 +108,7 @@ class TuneBar(TuneReporter):
 
     def __enter__(self) -> Self:
         self._open.enter_context(self._bar)
-        _log_progress()  # above the bar, which has replaced the stream
+        _log_above()  # above the bar, which has replaced the stream
         return self
 
     def __exit__(
@@ -130,7 +130,7 @@ class TuneBar(TuneReporter):
         self._bar.update(self._tasks[what], completed=done, total=total, left=left)
 
 
-def _log_progress() -> None:
+def _log_above() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
 
 

@@ -6,7 +6,7 @@ the other. Nothing of the user's configuration is used but the size, the frame r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,15 +18,11 @@ from PIL import Image
 
 from video_pipeline.engine.assets.backgrounds import SIZE_LIMIT_PX, draw_background
 from video_pipeline.engine.common.cache import ContentCache
-from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config import Config, load_config
-from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.story import parse_story
 from video_pipeline.engine.tuning.corpus_footage import FilmedWith, write_footage
 from video_pipeline.engine.tuning.material import KIND, Drawable, story_stretches
 from video_pipeline.engine.tuning.records import Part
-
-HELD_OUT_ENDING: Final = "_held_out"
 
 FORMAT: Final = 1
 """Increase it when the pictures or the footage change, so that no older cached ones are used."""
@@ -179,20 +175,18 @@ CORPUS_CLIPS: Final = (
 )
 
 
+def clip_name(clip: CorpusClip, part: Part) -> str:
+    """Return the name of a clip in a part of the corpus."""
+    return clip.name if part == "training" else f"{clip.name}_held_out"
+
+
 def corpus_stretches(
-    part: Part, *, names: Collection[str] = (), seconds: float, config: Config, cache: ContentCache
+    part: Part, *, seconds: float, config: Config, cache: ContentCache, names: Container[str] | None = None
 ) -> tuple[Drawable, ...]:
     """Return the clips of a part of the corpus, each of about `seconds`, at the configured size and frame rate.
 
-    `names` are those of the clips that are wanted, with or without the part's ending; none: all. Raises InputError for a
-    name that no clip has.
+    `names` are those of the clips that are wanted; None: all.
     """
-    known = tuple(clip.name for clip in CORPUS_CLIPS)
-    for name in names:
-        if name.removesuffix(HELD_OUT_ENDING) not in known:
-            raise InputError(
-                f"material corpus: got {name!r}{closest(name, known)}; allowed: {', '.join(known)}"
-            )
     video = config.video
     own = load_config({}, environ=False).override(
         "video", size=video.canvas_px(), fps=video.fps, compositor=video.compositor
@@ -200,8 +194,8 @@ def corpus_stretches(
     sources = _corpus_part(part, seconds, own, cache)
     drawn: list[Drawable] = []
     for clip in CORPUS_CLIPS:
-        name = clip.name if part == "training" else f"{clip.name}{HELD_OUT_ENDING}"
-        if names and clip.name not in names and name not in names:
+        name = clip_name(clip, part)
+        if names is not None and name not in names:
             continue
         numbers = count(1)
         scenes = [

@@ -73,7 +73,7 @@ def measure_quality(
     if not metrics:
         return Quality()
     with tempfile.TemporaryDirectory(prefix="video-pipeline-") as folder:
-        command = _metrics_command(ffmpeg.path, encoded, clip, metrics=metrics, every=every)
+        command = _measuring_command(ffmpeg.path, encoded, clip, metrics=metrics, every=every)
         done = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -87,10 +87,10 @@ def measure_quality(
         if compared := re.findall(r"frame= *(\d+)", done.stderr):
             _check_count(clip, int(compared[-1]))
         scores = json.loads(Path(folder, LOG).read_text()) if "vmaf" in metrics else None
-    return _read_quality(done.stderr, scores)
+    return _quality_in(done.stderr, scores)
 
 
-def _metrics_command(
+def _measuring_command(
     program: Path, encoded: Path, clip: RawClip, *, metrics: Sequence[Metric], every: int
 ) -> list[str]:
     main = _numbered(open_input(encoded, demuxer="mov"), clip)
@@ -124,7 +124,7 @@ def _check_count(clip: RawClip, frames: int) -> None:
         raise RenderingError(f"clip {clip.name!r}: the encoded video has {frames} frames, not {clip.frames}")
 
 
-def _read_quality(log: str, scores: dict[str, Any] | None) -> Quality:
+def _quality_in(log: str, scores: dict[str, Any] | None) -> Quality:
     """Return what the lines of a log and the frames of VMAF's say."""
     quality = Quality(
         xpsnr_y=_decibels(log, r"XPSNR +y: *(\S+)"),

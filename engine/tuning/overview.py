@@ -76,7 +76,7 @@ def overview_text(data: RunData) -> str:
     failed = [each for each in trials if each["status"] == "failed"]
     if failed:
         lines += ["", "failed:"]
-        lines += [f"{_trial_words(each)}: {str(each['error']).splitlines()[0]}" for each in failed]
+        lines += [f"{_settings_words(each)}: {str(each['error']).splitlines()[0]}" for each in failed]
     return "\n".join(lines)
 
 
@@ -86,9 +86,9 @@ def _overview_row(trial: dict[str, Any]) -> str:
 
     return (
         f"{trial['number']:5}  {trial['cpu_s_a_second']:7.3f}  {trial['mbit_s']:7.2f}  "
-        f"{number('vmaf', 2):>6} ({number('vmaf_p1', 1):>5})  {number('xpsnr_y', 1):>5}  {_trial_words(trial)}"
+        f"{number('vmaf', 2):>6} ({number('vmaf_p1', 1):>5})  {number('xpsnr_y', 1):>5}  {_settings_words(trial)}"
     )
 
 
-def _trial_words(trial: dict[str, Any]) -> str:
+def _settings_words(trial: dict[str, Any]) -> str:
     return " ".join([trial["encoder"], *(f"{key}={value}" for key, value in trial["settings"].items())])

@@ -119,7 +119,7 @@ def resume_run(
         cache = open_asset_cache(config)
         ffmpeg = find_measuring_ffmpeg(objective.metrics, cache) if objective.metrics else None
         space = load_space(run.space)
-        _check_versions(path, run.versions, describe_versions(space.encoders(), ffmpeg))
+        _check_same(path, run, describe_versions(space.encoders(), ffmpeg))
         sources = read_sources(request["sources"])
         clips = gather_clips(sources, config=config, cache=cache, drawn=watching.drawn)
         _check_material(path, run.material, clips)
@@ -198,9 +198,11 @@ def _config_of(request: Mapping[str, Any]) -> Config:
     )
 
 
-def _check_versions(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise InputError if what measures or encodes has another version, because its results would not compare."""
-    for name in ("encoders", "ffmpeg"):
+def _check_same(path: Path, run: Run, versions: Mapping[str, Any]) -> None:
+    """Raise InputError if another machine or version goes on, because its results would not compare."""
+    before = {"cpu": run.machine["cpu"], **run.versions}
+    now = {"cpu": describe_machine()["cpu"], **versions}
+    for name in ("cpu", "encoders", "ffmpeg"):
         if before[name] != now[name]:
             raise InputError(
                 f"run {path}: was made with {name} {before[name]}; here is {now[name]}: start a new run"

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from video_pipeline.engine.assets.formats import HEAD_BYTES, sniff
 from video_pipeline.engine.common.cache import ContentCache, FileDigests
+from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError, StoryError
 from video_pipeline.engine.story import load_story
-from video_pipeline.engine.tuning.corpus import corpus_stretches
+from video_pipeline.engine.tuning.corpus import CORPUS_CLIPS, clip_name, corpus_stretches
 from video_pipeline.engine.tuning.material import Drawable, RawClip, story_stretches, video_stretches
 from video_pipeline.engine.tuning.records import Part
 
@@ -103,9 +104,12 @@ def _stretches_of(
     name: str, part: Part, seconds: float | None, config: Config, cache: ContentCache
 ) -> tuple[Drawable, ...]:
     if is_corpus(name):
-        chosen = tuple(filter(None, name.partition(":")[2].split(",")))
         return corpus_stretches(
-            part, names=chosen, seconds=seconds or CORPUS_SECONDS, config=config, cache=cache
+            part,
+            names=_corpus_names(name, part),
+            seconds=seconds or CORPUS_SECONDS,
+            config=config,
+            cache=cache,
         )
     path, seconds = Path(name), seconds or SECONDS
     try:
@@ -131,6 +135,18 @@ def _stretches_of(
         )
     except StoryError as error:
         raise InputError(f"material {error}") from error
+
+
+def _corpus_names(material: str, part: Part) -> tuple[str, ...] | None:
+    """Return the names of the clips that `corpus:still,grain` means in a part; None: all."""
+    chosen = tuple(filter(None, material.partition(":")[2].split(",")))
+    names = {clip.name: clip_name(clip, part) for clip in CORPUS_CLIPS}
+    for name in chosen:
+        if name not in names:
+            raise InputError(
+                f"material {CORPUS}: got {name!r}{closest(name, names)}; allowed: {', '.join(names)}"
+            )
+    return tuple(names[name] for name in chosen) or None
 
 
 def _with_own_names(stretches: Sequence[Drawable]) -> Iterable[Drawable]:
