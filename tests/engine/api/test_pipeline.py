@@ -183,10 +183,10 @@ def test_a_job_s_profile_takes_the_place_of_the_pipeline_s_encoder_keys(
                 (encoder["profile"]["name"], encoder["profile"]["changed"], encoder["options"]["crf"])
             )
     assert used == [
-        ("mine", ["refs"], "21"),
+        ("mine", ["refs"], "16"),
         ("mine", ["crf", "refs"], "30"),
-        ("draft", [], "26"),
-        ("mine", [], "21"),
+        ("draft", [], "21"),
+        ("mine", [], "16"),
     ]
 
 

@@ -126,7 +126,7 @@ def test_a_job_has_the_profile_of_its_option_by_name_or_from_a_file_that_only_th
         assert manifest["fps"] == 30
         found.append((manifest["encoder"]["profile"], manifest["encoder"]["options"]))
     (draft, by_draft), (own, by_own) = found
-    assert (draft["name"], draft["changed"], by_draft["preset"]) == ("draft", [], "ultrafast")
+    assert (draft["name"], draft["changed"], by_draft["preset"]) == ("draft", [], "superfast")
     assert (own["name"], own["changed"]) == ("mine", [])
     assert (by_own["preset"], by_own["bf"], by_own["trellis"]) == ("superfast", "0", "1")
     status, _, err = run("submit", story, "--profile", "fast")
