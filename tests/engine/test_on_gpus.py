@@ -75,7 +75,7 @@ def test_the_ffmpeg_command_of_a_story_has_the_encoders_options_and_tag(
     command = (sys.executable, "-m", "video_pipeline", "compile", story, "--as", "command")
     done = driver.run(*command, *SIZE, "--encoder", "hevc_nvenc", "-o", tmp_path / "x.mp4")
     assert done.returncode == 0, done.stderr
-    for words in ("-c:v hevc_nvenc", "-tag:v hvc1", "-cq 21", "-preset p2"):
+    for words in ("-c:v hevc_nvenc", "-tag:v hvc1", "-cq 16", "-preset p1"):
         assert words in done.stdout
 
 

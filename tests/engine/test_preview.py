@@ -175,7 +175,7 @@ def test_options_override_the_proxy_which_overrides_the_file(story: Path, tmp_pa
     named = plan_of(story, "--config", str(config), "--proxy", "--profile", "archive")
     assert (named["size"], named["encoder"]["preset"], named["profile"]["name"]) == (
         [90, 160],
-        "slow",
+        "medium",
         "archive",
     )
     named = plan_of(story, "--config", str(config), "--proxy", "--preset", "veryfast", "--bitrate", "900k")

@@ -56,7 +56,7 @@ def rendered(
     story = folder / "story.json"
     story.write_text(json.dumps(tiny_story(seconds=seconds)), encoding="utf-8")
     config = folder / "config.yaml"
-    config.write_text(json.dumps({"video": video or {}}), encoding="utf-8")
+    config.write_text(json.dumps({"video": {"lookahead": 0, **(video or {})}}), encoding="utf-8")
     program = ("-c", code) if code else ("-m", "video_pipeline")
     return driver.run(
         *(sys.executable, *program, "render", story, "-o", folder / "video.mp4", "--no-cache"),
