@@ -49,9 +49,10 @@ from video_pipeline.engine.outputs.write import (
     write_beside,
     write_subtitles,
 )
-from video_pipeline.engine.plan import VideoPlan, plan_video
+from video_pipeline.engine.plan import VideoPlan, open_rates, plan_video
 from video_pipeline.engine.render.encoders.choice import choose_encoding
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
+from video_pipeline.engine.render.quality.rates import SegmentRates
 from video_pipeline.engine.render.renderer import render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
@@ -289,6 +290,7 @@ def _produce(
             mixing = side.submit(_produce_sound, plan, sound, watch, cancelled, use_cache)
             subtitles = side.submit(write_subtitles, plan.frames, outputs, files)
             thumbnail = side.submit(thumbnail_of_watched, plan, picture, watched=watched, cancelled=cancelled)
+            rates = open_rates(plan, cached=use_cache)
             try:
                 rendered = render_segments(
                     plan.frames.compositor,
@@ -299,7 +301,8 @@ def _produce(
                     on_frame=watched,
                     workers=workers,
                     stop=cancelled,
-                    cache=_segment_cache(plan) if use_cache else None,
+                    cache=_segment_cache(plan, rates) if use_cache else None,
+                    rates=rates,
                     session_wait=plan.encoding.session_wait,
                 )
             except BaseException:
@@ -329,12 +332,12 @@ def _produce(
     )
 
 
-def _segment_cache(plan: VideoPlan) -> SegmentCache:
+def _segment_cache(plan: VideoPlan, rates: SegmentRates) -> SegmentCache:
     return SegmentCache(
         plan.frames.cache,
         timeline=plan.frames.timeline,
         captions=plan.frames.captions,
-        settings=plan.encoding.settings,
+        settings=rates.settings,
         compositor=plan.frames.compositor.identity(),
     )
 

@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
 from video_pipeline.engine.config.policy import POLICIES, PolicyName
+from video_pipeline.engine.config.quality import QUALITY_MAX, QUALITY_MIN, QUALITY_WORDS, quality_vmaf
 from video_pipeline.engine.config.values import (
     Bitrate,
     FrameRate,
     LocalPath,
+    Quality,
     Sides,
     Size,
     parse_bit_rate,
@@ -51,12 +53,14 @@ CAP_MIN = 400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateControl:
-    """Either a constant quality, `crf`, or an average `bitrate`, each with an optional cap in bits per second.
+    """A constant `crf`, an average `bitrate`, or a `quality` that each segment gets a crf for.
 
-    `buffer_bits` is the size of the buffer over which the cap holds, if it was asked for.
+    Each has an optional cap in bits per second. `quality` is a VMAF. `buffer_bits` is the size of the buffer over which
+    the cap holds, if it was asked for.
     """
 
     crf: float | None = None
+    quality: float | None = None
     bitrate: str | None = None
     max_bit_rate: int | None = None
     buffer_bits: int | None = None
@@ -192,6 +196,11 @@ class Video(Section):
         le=51,
         description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 21, with a cap by size.",
     )
+    quality: Quality | None = Field(
+        None,
+        description=f"Quality to reach, instead of a crf or bitrate: a VMAF, {QUALITY_MIN} to {QUALITY_MAX}, or "
+        f"{QUALITY_WORDS}. Each segment gets the crf that it needs, with a cap by size (libx264).",
+    )
     max_bitrate: Bitrate | None = Field(
         None,
         description="Cap on the bit rate; null: none with an explicit crf or bitrate, otherwise 8 Mbit/s at "
@@ -269,6 +278,13 @@ class Video(Section):
     )
 
     @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        for key in ("crf", "bitrate"):
+            if self.quality is not None and (other := getattr(self, key)) is not None:
+                raise ValueError(f"quality: got {self.quality!r} and {key}: {other!r}; give one of them")
+        return self
+
+    @model_validator(mode="after")
     def _cap_above_average(self) -> Self:
         if self.crf is not None or self.bitrate is None or self.max_bitrate is None:
             return self
@@ -288,7 +304,10 @@ class Video(Section):
             return RateControl(bitrate=self.bitrate, max_bit_rate=cap, buffer_bits=buffer)
         width, height = self.canvas_px()
         by_size = max(CAP_MIN, round(width * height * self.fps * CAP_BITS_PER_PIXEL))
-        return RateControl(crf=DEFAULT_CRF, max_bit_rate=cap or by_size, buffer_bits=buffer)
+        cap = cap or by_size
+        if self.quality is not None:
+            return RateControl(quality=quality_vmaf(self.quality), max_bit_rate=cap, buffer_bits=buffer)
+        return RateControl(crf=DEFAULT_CRF, max_bit_rate=cap, buffer_bits=buffer)
 
     def canvas_px(self) -> tuple[int, int]:
         """Return the frame's width and height in pixels, both even; a proxy's are half the video's."""

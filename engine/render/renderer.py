@@ -26,6 +26,7 @@ from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionRepo
 from video_pipeline.engine.render.gpu_frames import GpuFrames, GpuFramesReport, GpuSegment
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.quality.rates import Rate, SegmentRates
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.timing import FrameRange
 
@@ -71,6 +72,9 @@ class RenderReport:
     sessions: SessionReport = field(default_factory=SessionReport)
     gpu_frames: GpuFramesReport | None = None
     """Where the frames were that GPUs encoded, if the compositor draws on GPUs."""
+    rates: tuple[Rate, ...] = ()
+    """The crf of each segment if the quality is set."""
+    probe_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -94,9 +98,10 @@ class _SegmentRenderer:
         on_frame: OnFrame | None,
         stop: threading.Event | None,
         cache: SegmentCache | None,
+        rates: SegmentRates,
         session_wait: float,
     ) -> None:
-        self._cache, self._session_wait = cache, session_wait
+        self._cache, self._rates, self._session_wait = cache, rates, session_wait
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
@@ -106,16 +111,21 @@ class _SegmentRenderer:
         self.children = Children()
         self.waited_seconds = 0.0
         self.encoding_seconds = 0.0
+        self.probing_seconds = 0.0
         self.segments_from_cache = 0
         self.sessions = SessionReport()
         self.gpu_frames = GpuFrames(compositor, settings)
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
+        self._check_cancelled()
+        started = time.perf_counter()
+        self._rates.rate(frames, self.children.unheard())
+        with self._lock:
+            self.probing_seconds += time.perf_counter() - started
         if self._cache is None:
             self._prepare(later)
             return self.encode(frames)
-        self._check_cancelled()
         cached = self._cache.get(frames)
         if cached is None:
             self._prepare(later)
@@ -138,7 +148,7 @@ class _SegmentRenderer:
         return cached.data
 
     def _prepare(self, later: FrameRange | None) -> None:
-        if later is not None and not (self._cache and self._cache.has(later)):
+        if later is not None and not (self._cache and self._rates.known(later) and self._cache.has(later)):
             self._compositor.prepare(later)
 
     def encode(self, frames: FrameRange) -> bytes:
@@ -151,7 +161,7 @@ class _SegmentRenderer:
                 try:
                     data = encode_segment(
                         stack.enter_context(contextlib.closing(self._frames(frames, drawing))),
-                        self._settings,
+                        self._rates.settings(frames),
                         session_wait=self._session_wait,
                         sessions=self.sessions,
                         check=self._check_cancelled,
@@ -269,6 +279,7 @@ def render_segments(
     workers: int | None = None,
     stop: threading.Event | None = None,
     cache: SegmentCache | None = None,
+    rates: SegmentRates | None = None,
     session_wait: float = 0.0,
 ) -> RenderReport:
     """Draw and encode every segment and pass them to `writer` in order.
@@ -276,9 +287,11 @@ def render_segments(
     At most `workers` + 2 segments are in memory. `before_first` is called before the first
     segment is written; callers use it to wait for the sound. `on_frame` observes drawn frames.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
-    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. A GPU's session that
-    is refused is tried again for `session_wait` seconds.
+    stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. `rates` has the
+    settings of each segment, which `cache` takes from it too. A GPU's session that is refused is tried again for
+    `session_wait` seconds.
     """
+    rates = rates or SegmentRates(compositor, settings)
     segments = compositor.segments()
     cores = cpu_count()
     workers = max(1, min(workers or max(cores, _engines(settings)), len(segments)))
@@ -290,6 +303,7 @@ def render_segments(
         on_frame=on_frame,
         stop=stop,
         cache=cache,
+        rates=rates,
         session_wait=session_wait,
     )
     muxing = 0.0
@@ -328,4 +342,6 @@ def render_segments(
         tuple(renderer.children.warnings),
         renderer.sessions,
         renderer.gpu_frames.report,
+        tuple(rate for frames in segments if (rate := rates.rate(frames))),
+        renderer.probing_seconds,
     )

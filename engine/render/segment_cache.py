@@ -7,7 +7,7 @@ import json
 import logging
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -68,8 +68,8 @@ class SegmentCache:
 
     A segment is written to a temporary file, synced and renamed, and its hash is verified when it is read:
     a corrupt entry counts as missing and is replaced. If the cache cannot be read or written, the render goes
-    on without it, with one warning. `kind` names the folder in the cache; other data of
-    a range of frames, such as the thumbnail, has a folder of its own.
+    on without it, with one warning. `settings` are those of all segments, or a function that returns a segment's.
+    `kind` names the folder in the cache; other data of a range of frames, such as the thumbnail, has a folder of its own.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SegmentCache:
         *,
         timeline: Timeline,
         captions: Sequence[CaptionArt],
-        settings: EncoderSettings,
+        settings: EncoderSettings | Callable[[FrameRange], EncoderSettings],
         compositor: Mapping[str, Any],
         kind: str = "segments",
     ) -> None:
@@ -143,12 +143,13 @@ class SegmentCache:
 
     def _key(self, frames: FrameRange) -> str | None:
         """Return the key of a range, or None if a file cannot be read: drawing will report the error."""
+        settings = self._settings(frames) if callable(self._settings) else self._settings
         try:
             return segment_key(
                 self._timeline,
                 self._captions,
                 frames,
-                settings=self._settings,
+                settings=settings,
                 compositor=self._compositor,
                 digest=self._digests,
             )
