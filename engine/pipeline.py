@@ -49,10 +49,11 @@ from video_pipeline.engine.outputs.write import (
     write_beside,
     write_subtitles,
 )
-from video_pipeline.engine.plan import VideoPlan, plan_video
+from video_pipeline.engine.plan import VideoPlan, open_rates, plan_video
 from video_pipeline.engine.render.bit_budget import BitBudget
 from video_pipeline.engine.render.encoders.choice import choose_encoding
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
+from video_pipeline.engine.render.quality.rates import SegmentRates
 from video_pipeline.engine.render.renderer import render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
@@ -291,6 +292,7 @@ def _produce(
             subtitles = side.submit(write_subtitles, plan.frames, outputs, files)
             thumbnail = side.submit(thumbnail_of_watched, plan, picture, watched=watched, cancelled=cancelled)
             budget = BitBudget.of(plan.frames.compositor.segments(), plan.encoding.settings)
+            rates = open_rates(plan, cached=use_cache)
             try:
                 rendered = render_segments(
                     plan.frames.compositor,
@@ -301,8 +303,9 @@ def _produce(
                     on_frame=watched,
                     workers=workers,
                     stop=cancelled,
-                    cache=_segment_cache(plan, budget) if use_cache else None,
+                    cache=_segment_cache(plan, budget or rates) if use_cache else None,
                     budget=budget,
+                    rates=rates,
                     session_wait=plan.encoding.session_wait,
                     gpu_memory_bytes=int(plan.frames.config.video.gpu_memory_mb * 1e6),
                 )
@@ -333,12 +336,12 @@ def _produce(
     )
 
 
-def _segment_cache(plan: VideoPlan, budget: BitBudget | None) -> SegmentCache:
+def _segment_cache(plan: VideoPlan, rates: BitBudget | SegmentRates) -> SegmentCache:
     return SegmentCache(
         plan.frames.cache,
         timeline=plan.frames.timeline,
         captions=plan.frames.captions,
-        settings=budget.settings if budget else plan.encoding.settings,
+        settings=rates.settings,
         compositor=plan.frames.compositor.identity(),
     )
 

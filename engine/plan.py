@@ -32,6 +32,8 @@ from video_pipeline.engine.render.captions.draw import CaptionArt, draw_captions
 from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.choice import choose_compositor, load_compositor
 from video_pipeline.engine.render.encoders.choice import Encoding, choose_encoding
+from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, SegmentRates
+from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.story import Story, story_scenes
 from video_pipeline.engine.story.asset_fields import NO_WATERMARK
 from video_pipeline.engine.timeline import Footage, Timeline, Watermark
@@ -188,6 +190,20 @@ def plan_video(
     with watch.stage("captions"):
         first = FrameRange(0, plan.compositor.segments()[: cpu_count()][-1].stop)
         return VideoPlan(plan_captions(plan, drawn_next=first), encoding)
+
+
+def open_rates(plan: VideoPlan, *, cached: bool = True) -> SegmentRates:
+    """Return the rates of a plan's segments, kept in its cache if they are to be `cached`."""
+    frames, settings = plan.frames, plan.encoding.settings
+    cache = SegmentCache(
+        frames.cache,
+        timeline=frames.timeline,
+        captions=frames.captions,
+        settings=settings,
+        compositor={**frames.compositor.identity(), **PROBE_IDENTITY},
+        kind=PROBES,
+    )
+    return SegmentRates(frames.compositor, settings, cache=cache if cached else None)
 
 
 def _watermark(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from video_pipeline.engine.common.cache import ContentCache
-from video_pipeline.engine.plan import FramePlan, VideoPlan
+from video_pipeline.engine.plan import FramePlan, VideoPlan, open_rates
 from video_pipeline.engine.render.compositors.ffmpeg import GLOBAL_OPTIONS, FfmpegCompositor, open_graphs
 from video_pipeline.engine.render.encoders.profile_use import describe_profile
+from video_pipeline.engine.render.quality.rates import zones_of
 from video_pipeline.engine.render.sound.mix import mix_audio
 from video_pipeline.engine.render.sound.track import sound_parts
 from video_pipeline.engine.timeline import Footage
@@ -18,9 +20,13 @@ from video_pipeline.filters.graph import argv, filter_complex, open_input
 
 
 def plan_as_data(video: VideoPlan) -> dict[str, Any]:
-    """Return the plan as plain values: every frame range, every choice."""
+    """Return the plan as plain values: every frame range, every choice.
+
+    If the quality is set, each segment is probed, unless it was before; raises RenderingError, EncoderError.
+    """
     plan, encoding = video.frames, video.encoding
-    timeline = plan.timeline
+    timeline, segments, rates = plan.timeline, plan.compositor.segments(), open_rates(video)
+    chosen = [rate.as_dict() for frames in segments if (rate := rates.rate(frames))]
     return {
         "title": timeline.title,
         "size": [timeline.width_px, timeline.height_px],
@@ -32,7 +38,8 @@ def plan_as_data(video: VideoPlan) -> dict[str, Any]:
         "encoder": {**encoding.settings.describe(), "reason": encoding.chosen_encoder.reason},
         "compositor": {"name": plan.compositor.name, "reason": plan.chosen_compositor.reason},
         "ffmpeg": plan.ffmpeg.version,
-        "segments": [[segment.start, segment.stop] for segment in plan.compositor.segments()],
+        "segments": [[segment.start, segment.stop] for segment in segments],
+        **({"rates": chosen} if chosen else {}),
         "clips": [
             {
                 "scene_id": clip.scene_id,
@@ -109,16 +116,22 @@ def plan_as_command(video: VideoPlan, output: Path) -> list[str]:
     """Return one ffmpeg command line that makes the same video: same graph, same sound, same settings.
 
     The files that it reads besides the user's (prepared pictures, captions, narration, the mixed sound) are in the
-    cache. One encoder encodes the whole video, so its packets differ from those of stitched segments.
+    cache. One encoder encodes the whole video, so its packets differ from those of stitched segments. If the quality is
+    set, x264's zones have the crf of each segment.
     """
     plan = video.frames
+    settings = video.encoding.settings
+    if settings.quality is not None:
+        zones = zones_of(open_rates(video), plan.compositor.segments())
+        params = f"{settings.options['x264-params']}:zones={zones}"
+        settings = replace(settings, quality=None, options={**settings.options, "x264-params": params})
     sound = open_input(mixed_sound(plan, plan.cache), demuxer="wav", media="a")
     return argv(
         plan.ffmpeg.path,
         [graphs_of(plan).whole(), sound],
         str(output),
         global_options=(*GLOBAL_OPTIONS, "-y"),
-        **video.encoding.settings.ffmpeg_options(),
+        **settings.ffmpeg_options(),
         **TAGS,
         **{"c:a": "aac", "b:a": plan.config.audio.bitrate, "movflags": "+faststart"},
         metadata=f"title={plan.timeline.title}",

@@ -15,6 +15,7 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "encoder": ("--encoder", ("video.codec", "encoder")),
     "preset": ("--preset", ("video.preset",)),
     "crf": ("--crf", ("video.crf",)),
+    "quality": ("--quality", ("video.quality",)),
     "bitrate": ("--bitrate", ("video.bitrate",)),
     "bind": ("--bind", ("node.bind",)),
     "workers": ("--workers", ("workers",)),

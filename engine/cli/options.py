@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
 from video_pipeline.engine.config.policy import LENIENT, STRICT
+from video_pipeline.engine.config.quality import QUALITY_MAX, QUALITY_MIN, QUALITY_WORDS
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
@@ -38,6 +39,11 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
         encoding.add_argument("--preset", metavar="NAME", help="x264 preset, or p1 to p7 for NVENC")
         rate = encoding.add_mutually_exclusive_group()
         rate.add_argument("--crf", metavar="N", type=float, help="constant quality, 0 to 51 (cq for NVENC)")
+        rate.add_argument(
+            "--quality",
+            metavar="VMAF|NAME",
+            help=f"quality to reach, {QUALITY_MIN} to {QUALITY_MAX}, or {QUALITY_WORDS}",
+        )
         rate.add_argument("--bitrate", metavar="RATE", help="average bit rate, such as 8000k")
     add_policy_options(parser)
     talk = parser.add_argument_group("output")
@@ -95,7 +101,6 @@ def _encoding(config: Config, arguments: argparse.Namespace) -> Config:
     if arguments.proxy and profile is None:
         # The file's encoder settings are for the finished video, so only the options' apply to a proxy.
         profile, preset = NO_PROFILE, preset or PROXY_PRESET
-        crf = PROXY_CRF if crf is None and arguments.bitrate is None else crf
-    return config.override(
-        "video", profile=profile, codec=arguments.encoder, preset=preset, crf=crf, bitrate=arguments.bitrate
-    )
+        crf = PROXY_CRF if arguments.crf is arguments.bitrate is arguments.quality is None else crf
+    rate = {"crf": crf, "bitrate": arguments.bitrate, "quality": arguments.quality}
+    return config.override("video", profile=profile, codec=arguments.encoder, preset=preset, **rate)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from video_pipeline.engine.config.values import Bitrate, parse_bit_rate
+from video_pipeline.engine.config.quality import QUALITY_MAX, QUALITY_MIN, QUALITY_WORDS
+from video_pipeline.engine.config.values import Bitrate, Quality, parse_bit_rate
 
 PARTITIONS: Final = ("p8x8", "p4x4", "b8x8", "i8x8", "i4x4")
 """x264's partitions, which the key `partitions` lists; or it is `none` or `all`."""
@@ -32,6 +33,11 @@ class EncoderKeys(Section):
         ge=0,
         le=51,
         description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 16. A profile's has a cap by size.",
+    )
+    quality: Quality | None = Field(
+        None,
+        description=f"Quality to reach, instead of a crf or bitrate: a VMAF, {QUALITY_MIN} to {QUALITY_MAX}, or "
+        f"{QUALITY_WORDS}. Each segment gets the crf that it needs, with a cap by size (libx264).",
     )
     bitrate: Bitrate | None = Field(
         None, description="Average bit rate of the video; null: constant quality."
@@ -148,6 +154,13 @@ class EncoderKeys(Section):
     )
 
     @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        for key in self.model_fields_set & {"crf", "bitrate"}:
+            if self.quality is not None and (other := getattr(self, key)) is not None:
+                raise ValueError(f"quality: got {self.quality!r} and {key}: {other!r}; give one of them")
+        return self
+
+    @model_validator(mode="after")
     def _cap_above_average(self) -> Self:
         if self.crf is not None or self.bitrate is None or self.max_bitrate is None:
             return self
@@ -160,7 +173,7 @@ class EncoderKeys(Section):
 
 ENCODER_KEYS: Final = tuple(EncoderKeys.model_fields)
 
-RATE_KEYS: Final = ("crf", "bitrate")
+RATE_KEYS: Final = ("crf", "quality", "bitrate")
 """Keys of which one decides the rate: one that is set takes the place of the others on lower layers."""
 
 FREE_OF_THE_PRESET: Final = ("preset", *RATE_KEYS, "max_bitrate", "bufsize", "gop")

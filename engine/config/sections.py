@@ -21,6 +21,7 @@ from video_pipeline.engine.config.profiles import (
     ProfileChoice,
     with_profile,
 )
+from video_pipeline.engine.config.quality import quality_vmaf
 from video_pipeline.engine.config.values import (
     Bitrate,
     FrameRate,
@@ -60,12 +61,14 @@ CAP_MIN = 400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateControl:
-    """Either a constant quality, `crf`, or an average `bitrate`, each with an optional cap in bits per second.
+    """A constant `crf`, an average `bitrate`, or a `quality` that each segment gets a crf for.
 
-    `buffer_bits` is the size of the buffer over which the cap holds, if it was asked for.
+    Each has an optional cap in bits per second. `quality` is a VMAF. `buffer_bits` is the size of the buffer over which
+    the cap holds, if it was asked for.
     """
 
     crf: float | None = None
+    quality: float | None = None
     bitrate: str | None = None
     max_bit_rate: int | None = None
     buffer_bits: int | None = None
@@ -258,6 +261,8 @@ class Video(EncoderKeys):
         if self.crf is None or "crf" not in self.model_fields_set:
             width, height = self.canvas_px()
             cap = cap or max(CAP_MIN, round(width * height * self.fps * CAP_BITS_PER_PIXEL))
+        if self.quality is not None:
+            return RateControl(quality=quality_vmaf(self.quality), max_bit_rate=cap, buffer_bits=buffer)
         crf = DEFAULT_CRF if self.crf is None else self.crf
         return RateControl(crf=crf, max_bit_rate=cap, buffer_bits=buffer)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from video_pipeline.engine.config.quality import QUALITY_LEVELS, QUALITY_MAX, QUALITY_MIN
 from video_pipeline.engine.story.fields import CANVAS_MAX_PX, expand_user
 from video_pipeline.engine.timing import parse_fps
 
@@ -69,12 +71,36 @@ def _frame_rate(value: Any) -> Fraction:
     return fps
 
 
+def _quality(value: Any) -> Any:
+    number = value
+    if isinstance(value, str) and value not in QUALITY_LEVELS:
+        with contextlib.suppress(ValueError):
+            number = float(value)
+    if isinstance(number, str) and number in QUALITY_LEVELS:
+        return number
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int | float)
+        or not QUALITY_MIN <= number <= QUALITY_MAX
+    ):
+        raise ValueError(f"allowed: a VMAF, {QUALITY_MIN} to {QUALITY_MAX}, or {', '.join(QUALITY_LEVELS)}")
+    return float(number)
+
+
 BitrateText = Annotated[str, Field(pattern=_BIT_RATE)]
 Bitrate = Annotated[
     BitrateText,
     BeforeValidator(
         _bitrate,
         json_schema_input_type=BitrateText | Annotated[int, Field(ge=BIT_RATE_MIN, le=BIT_RATE_MAX)],
+    ),
+]
+Quality = Annotated[
+    float | Literal["draft", "social", "archive"],
+    BeforeValidator(
+        _quality,
+        json_schema_input_type=Annotated[float, Field(ge=QUALITY_MIN, le=QUALITY_MAX)]
+        | Literal["draft", "social", "archive"],
     ),
 ]
 FrameRate = Annotated[

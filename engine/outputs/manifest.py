@@ -169,6 +169,7 @@ def build_manifest(
     story: Story,
     timeline: Timeline,
     segments: Sequence[FrameRange],
+    rates: Sequence[Mapping[str, float]] = (),
     segments_from_cache: int = 0,
     inputs: Sequence[InputFile],
     versions: Mapping[str, Any],
@@ -183,7 +184,7 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
 
-    `audio` is the mixer's report, or None without sound; `timings` are wall seconds by stage; `outputs` are
+    `rates` has what was chosen for each segment if the quality is set. `audio` is the mixer's report, or None without sound; `timings` are wall seconds by stage; `outputs` are
     the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
     folders.
     """
@@ -196,7 +197,10 @@ def build_manifest(
         "fps": timeline.fps,
         "frame_count": timeline.frame_count,
         "duration": round(float(timeline.duration), 6),
-        "segments": [{"start": frames.start, "stop": frames.stop} for frames in segments],
+        "segments": [
+            {"start": frames.start, "stop": frames.stop, **rate}
+            for frames, rate in zip(segments, rates or [{}] * len(segments), strict=True)
+        ],
         "segments_from_cache": segments_from_cache,
         "encoder": encoder,
         "compositor": compositor,

@@ -147,12 +147,14 @@ def describe_render(
         **watch.seconds,
         "worker_waiting_for_frames": rendered.frame_wait_seconds,
         "worker_encoding": rendered.encode_seconds,
+        **({"worker_probing": rendered.probe_seconds} if rendered.rates else {}),
         "muxing": rendered.mux_seconds,
     }
     return build_manifest(
         story=plan.frames.story,
         timeline=plan.frames.timeline,
         segments=rendered.segments,
+        rates=[rate.as_dict() for rate in rendered.rates],
         segments_from_cache=rendered.segments_from_cache,
         inputs=gather_inputs(
             plan.frames.story,

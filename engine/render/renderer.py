@@ -27,6 +27,7 @@ from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionRepo
 from video_pipeline.engine.render.gpu_frames import GpuFrames, GpuFramesReport, GpuSegment
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.quality.rates import Rate, SegmentRates
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.timing import FrameRange
 
@@ -75,6 +76,9 @@ class RenderReport:
     sessions: SessionReport = field(default_factory=SessionReport)
     gpu_frames: GpuFramesReport | None = None
     """Where the frames were that GPUs encoded, if the compositor draws on GPUs."""
+    rates: tuple[Rate, ...] = ()
+    """The crf of each segment if the quality is set."""
+    probe_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -99,10 +103,11 @@ class _SegmentRenderer:
         stop: threading.Event | None,
         cache: SegmentCache | None,
         budget: BitBudget | None,
+        rates: SegmentRates,
         session_wait: float,
         gpu_memory_bytes: int,
     ) -> None:
-        self._cache, self._budget, self._session_wait = cache, budget, session_wait
+        self._cache, self._budget, self._rates, self._session_wait = cache, budget, rates, session_wait
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
         self._lock = threading.Lock()
@@ -112,26 +117,33 @@ class _SegmentRenderer:
         self.children = Children()
         self.waited_seconds = 0.0
         self.encoding_seconds = 0.0
+        self.probing_seconds = 0.0
         self.segments_from_cache = 0
         self.sessions = SessionReport()
         self.gpu_frames = GpuFrames(compositor, settings, bound=gpu_memory_bytes)
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
-        self._settings_of(frames)  # waits until they are known
+        self._check_cancelled()
+        if self._budget is not None:
+            self._budget.settings(frames, self._check_cancelled)  # waits until they are known
+        started = time.perf_counter()
+        self._rates.rate(frames, self.children.unheard())
+        with self._lock:
+            self.probing_seconds += time.perf_counter() - started
         data = self._segment(frames, later)
         if self._budget is not None:
             self._budget.spend(frames, data)
         return data
 
     def _settings_of(self, frames: FrameRange) -> EncoderSettings:
-        return self._budget.settings(frames, self._check_cancelled) if self._budget else self._settings
+        rates = self._budget or self._rates
+        return rates.settings(frames)
 
     def _segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         if self._cache is None:
             self._prepare(later)
             return self.encode(frames)
-        self._check_cancelled()
         cached = self._cache.get(frames)
         if cached is None:
             self._prepare(later)
@@ -156,7 +168,7 @@ class _SegmentRenderer:
     def _prepare(self, later: FrameRange | None) -> None:
         if later is None:
             return
-        known = self._budget is None or self._budget.known(later)
+        known = (self._budget or self._rates).known(later)
         if not (self._cache and known and self._cache.has(later)):
             self._compositor.prepare(later)
 
@@ -313,6 +325,7 @@ def render_segments(
     stop: threading.Event | None = None,
     cache: SegmentCache | None = None,
     budget: BitBudget | None = None,
+    rates: SegmentRates | None = None,
     session_wait: float = 0.0,
     gpu_memory_bytes: int = GPU_MEMORY_BYTES,
 ) -> RenderReport:
@@ -322,10 +335,11 @@ def render_segments(
     segment is written; callers use it to wait for the sound. `on_frame` observes drawn frames.
     Setting `stop` ends the render with CancelledError. Segments in `cache` are not drawn; the others are
     stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. `budget` has the
-    settings of each segment if they have an average bit rate, which `cache` takes from it too. A GPU's session that is
-    refused is tried again for `session_wait` seconds. Frames that are copied to a GPU take at most `gpu_memory_bytes`
-    of its memory.
+    settings of each segment if they have an average bit rate, `rates` if they have a quality; `cache` takes them from
+    there too. A GPU's session that is refused is tried again for `session_wait` seconds. Frames that are copied to a GPU
+    take at most `gpu_memory_bytes` of its memory.
     """
+    rates = rates or SegmentRates(compositor, settings)
     segments = compositor.segments()
     budget = budget or BitBudget.of(segments, settings)
     cores = cpu_count()
@@ -339,6 +353,7 @@ def render_segments(
         stop=stop,
         cache=cache,
         budget=budget,
+        rates=rates,
         session_wait=session_wait,
         gpu_memory_bytes=gpu_memory_bytes,
     )
@@ -378,4 +393,6 @@ def render_segments(
         tuple(renderer.children.warnings),
         renderer.sessions,
         renderer.gpu_frames.report,
+        tuple(rate for frames in segments if (rate := rates.rate(frames))),
+        renderer.probing_seconds,
     )

@@ -44,6 +44,12 @@ class Children:
         self.cancelled = threading.Event()
         self.warnings: list[str] = []
 
+    def unheard(self) -> Children:
+        """Return children of the same render whose warnings are dropped, for frames that are drawn again later."""
+        other = _Unheard()
+        other._lock, other._running, other.cancelled = self._lock, self._running, self.cancelled
+        return other
+
     def warn(self, warning: str) -> None:
         """Log a warning about drawn frames and keep it for the report of the render."""
         logger.warning("%s", warning)
@@ -88,6 +94,13 @@ class Children:
             for child in self._running:
                 with contextlib.suppress(ProcessLookupError):
                     child.send_signal(signal.SIGKILL)
+
+
+class _Unheard(Children):
+    """Children whose warnings are dropped."""
+
+    def warn(self, warning: str) -> None:
+        """Drop a warning."""
 
 
 def _widen_pipe(pipe: IO[bytes]) -> None:

@@ -14,7 +14,10 @@ from video_pipeline.engine.config.sections import Video
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """Everything that a segment's bytes depend on besides its frames."""
+    """Everything that a segment's bytes depend on besides its frames.
+
+    With a `quality`, a VMAF, they are those of a whole video, and each segment's have the crf with which it reaches that.
+    """
 
     encoder: str
     width_px: int
@@ -24,11 +27,13 @@ class EncoderSettings:
     options: dict[str, str] = field(default_factory=dict)
     gpu: str = ""
     """The name and driver of the GPUs that encode; all segments of a video come from GPUs of one model."""
+    quality: float | None = None
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, str | int | float]:
         """Return the settings as plain values, for the manifest."""
         gpu = {"gpu": self.gpu} if self.gpu else {}
-        return {"encoder": self.encoder, "gop_frames": self.gop_frames, **gpu, **self.options}
+        quality = {"quality": self.quality} if self.quality is not None else {}
+        return {"encoder": self.encoder, "gop_frames": self.gop_frames, **gpu, **quality, **self.options}
 
     def ffmpeg_options(self) -> dict[str, str]:
         """Return the same settings as output options of the ffmpeg program."""
@@ -100,4 +105,5 @@ def encoder_settings(encoder: Encoder, video: Video) -> EncoderSettings:
     width, height = video.canvas_px()
     gop_frames = max(1, round(video.gop * video.fps))
     options = encoder.options(video, gop_frames)
-    return EncoderSettings(encoder.name, width, height, video.fps, gop_frames, options)
+    quality = video.rate_control().quality
+    return EncoderSettings(encoder.name, width, height, video.fps, gop_frames, options, quality=quality)

@@ -177,6 +177,7 @@ OPTIONS: Final = (
     ),
     # NVENC's cq 0 means that it chooses.
     Row(key="crf", x264=Amount("crf", 0, 51), nvenc=Amount("cq", 0, 51, above=True)),
+    Row(key="quality", x264=Apart("crf"), nvenc=None),
     Row(key="bitrate", x264=Apart("b"), nvenc=Apart("b")),
     Row(key="max_bitrate", x264=Apart("vbv-maxrate"), nvenc=Apart("maxrate")),
     Row(key="bufsize", x264=Apart("vbv-bufsize"), nvenc=Apart("bufsize")),

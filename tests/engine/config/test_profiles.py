@@ -101,7 +101,7 @@ def test_a_key_beside_a_profile_or_above_it_wins() -> None:
 @pytest.mark.parametrize("key", RATE_KEYS)
 @pytest.mark.parametrize("profile", ["guide", "archive"])
 def test_a_rate_that_is_set_takes_the_place_of_the_profile_s(profile: str, key: str) -> None:
-    value: Any = {"crf": 18.0, "bitrate": "4M"}[key]
+    value: Any = {"crf": 18.0, "bitrate": "4M", "quality": 96.0}[key]
     found = video(profile=profile, **{key: value})
     assert {other: getattr(found, other) for other in RATE_KEYS if getattr(found, other) is not None} == {
         key: value

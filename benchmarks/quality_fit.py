@@ -1,0 +1,329 @@
+"""Measure the training part of the corpus, and fit the constants of `engine/render/quality/coefficients.py` to it.
+
+    python -m benchmarks.quality_fit collect ROWS.jsonl --folder DIR [--mate DIR] [--only NAME]
+    python -m benchmarks.quality_fit fit ROWS.jsonl [-o coefficients.py]
+
+`collect` goes on where it stopped. Rows are of three kinds: a segment's VMAF at a crf, what a probe of it found, and
+single frames with the features and the VMAF that libvmaf gives them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.quality_corpus import Material, make_corpus
+from benchmarks.vmaf import FEATURES, measure_vmaf
+from video_pipeline.engine.render.quality.model import BLENDS, THROUGH, score_terms
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.plan import VideoPlan
+    from video_pipeline.engine.render.encoders.base import EncoderSettings
+    from video_pipeline.engine.timing import FrameRange
+
+Row = dict[str, Any]
+Array = npt.NDArray[np.float64]
+
+SETTINGS: Final = {
+    "fast": ("superfast", 4.0, "mbtree=1:rc-lookahead=20:trellis=1:b-adapt=0", (14, 18, 22, 27)),
+    "default": ("veryfast", 2.0, "", (21,)),
+}
+"""Preset, seconds between keyframes, further x264 parameters, and the crfs that are measured."""
+
+FRAME_CRFS: Final = (10, 17, 24, 31, 38)
+"""The crfs at which single frames are measured, so that the map from features to VMAF is known over its whole range."""
+
+EVERY: Final = 6
+"""Every n-th frame of a segment is measured."""
+
+
+def settings_of(name: str, material: Material, *, size_px: tuple[int, int] | None = None) -> EncoderSettings:
+    """Return a set of encoder settings at a material's size, or another, without a crf."""
+    from video_pipeline.engine.render.encoders.base import EncoderSettings
+
+    preset, gop, params, _ = SETTINGS[name]
+    gop_frames = round(gop * material.fps)
+    fixed = f"stitchable=1:cpu-independent=1:open-gop=0:keyint={gop_frames}"
+    options = {"preset": preset, "x264-params": ":".join(filter(None, (fixed, params)))}
+    width, height = size_px or material.size_px
+    return EncoderSettings("libx264", width, height, Fraction(material.fps), gop_frames, options)
+
+
+def with_crf(settings: EncoderSettings, crf: float) -> EncoderSettings:
+    """Return settings with a crf."""
+    return replace(settings, options={**settings.options, "crf": f"{crf:g}"})
+
+
+def plan_of(material: Material, cache: Path) -> VideoPlan:
+    """Return the plan of a story at its size."""
+    from video_pipeline.engine.common.cache import ContentCache
+    from video_pipeline.engine.config import load_config
+    from video_pipeline.engine.plan import plan_video
+    from video_pipeline.engine.story import load_story
+
+    config = load_config(environ=False).override(
+        "video", size=material.size_px, fps=material.fps, codec="libx264"
+    )
+    story = load_story(material.story)
+    return plan_video(story, config=config, base=material.story.parent, cache=ContentCache(cache))
+
+
+def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange) -> Iterator[Row]:
+    """Yield the rows of one segment."""
+    from video_pipeline.engine.render.compositors.raw_frames import Children
+    from video_pipeline.engine.render.encoders.encode import encode_segment
+    from video_pipeline.engine.render.quality.probe import joins_of, measure_run, run_of, see_run
+
+    width, height = material.size_px
+    fps = Fraction(material.fps)
+    timeline, compositor = plan.frames.timeline, plan.frames.compositor
+    joined = {
+        number - frames.start
+        for seen, _, join in timeline.stretches(frames)
+        if join
+        for number in range(seen.start, seen.stop)
+    }
+    about = {"material": material.name, "start": frames.start, "joins": joins_of(timeline, frames)}
+    with tempfile.TemporaryDirectory(prefix="quality-") as folder:
+        raw, video = Path(folder, "raw.yuv"), Path(folder, "encoded.mp4")
+        with raw.open("wb") as file:
+            for frame in compositor.frames(frames, threads=1, children=Children()):
+                file.write(frame.data)
+        drawn = np.memmap(raw, np.uint8, "r", shape=(len(frames), height * 3 // 2, width))
+        for name, (*_, crfs) in SETTINGS.items():
+            settings = settings_of(name, material)
+            where = run_of(timeline, frames)
+            run = see_run(iter(drawn[where.start - frames.start : where.stop - frames.start]), len(where))
+            first, later = measure_run(run, settings)
+            kept = [[each.detail, *each.information] for each in (first, later)]
+            found = {"motion": run.motion, "pixels": run.frame_pixels, "first": kept[0], "later": kept[1]}
+            yield about | {"kind": "probe", "settings": name, **found}
+            for crf in crfs:
+                video.write_bytes(encode_segment(iter(drawn), with_crf(settings, crf)))
+                log = measure_vmaf(video, raw, size_px=material.size_px, fps=fps, every=EVERY)
+                parts: dict[bool, list[float]] = {False: [], True: []}
+                for each in log:
+                    parts[each["frame"] in joined].append(each["vmaf"])
+                means = {
+                    key: float(np.mean(parts[part])) if parts[part] else None
+                    for key, part in (("solo", False), ("join", True))
+                }
+                yield about | {"kind": "segment", "settings": name, "crf": crf, **means}
+        few = np.ascontiguousarray(drawn[len(frames) // 3 :][:6])
+        raw.write_bytes(few.tobytes())
+        for crf in FRAME_CRFS:
+            video.write_bytes(encode_segment(iter(few), with_crf(settings_of("fast", material), crf)))
+            for each in measure_vmaf(video, raw, size_px=material.size_px, fps=fps)[1:5]:
+                yield about | {
+                    "kind": "frame",
+                    "features": [each[key] for key in FEATURES],
+                    "vmaf": each["vmaf"],
+                }
+
+
+def collect(rows: Path, *, folder: Path, mate: Path, only: str | None) -> None:
+    """Measure every segment of the training part that is not in the rows yet."""
+    done = {(row["material"], row["start"]) for row in _read(rows)}
+    for material in make_corpus(folder, mate=mate):
+        if material.part != "training" or (only and material.name != only):
+            continue
+        plan = plan_of(material, folder / "cache")
+        for frames in plan.frames.compositor.segments():
+            if (material.name, frames.start) in done or len(frames) < 20:
+                continue
+            found = list(_segment_rows(material, plan, frames))
+            with rows.open("a") as file:
+                file.writelines(json.dumps(row) + "\n" for row in found)
+            print(f"{material.name} [{frames.start}, {frames.stop}): {len(found)} rows", flush=True)
+
+
+def _read(rows: Path) -> list[Row]:
+    return [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
+
+
+# The model's parameters, in the order of the vector that is fitted: offsets of the five features, their growth by crf,
+# the first frame's part, and the effects of motion and of the frame's size.
+START: Final = np.array([0, 0, 0, 0, 0, 0.115, 0.085, 0.16, 0.18, 0.18, 0.5, 0, 0], float)
+TRUST: Final = np.array([0.3, 0.3, 0.3, 0.3, 0.3, 0.03, 0.03, 0.03, 0.03, 0.03, 0.3, 0.1, 0.1], float)
+"""How far each parameter may be expected to be from where it starts: Gaussian priors."""
+
+
+def fit_score(rows: Sequence[Row], *, ridge: float = 1e-4) -> Array:
+    """Return the coefficients of the map from features to VMAF."""
+    frames = [row for row in rows if row["kind"] == "frame" and 55 < row["vmaf"] < 99.9]
+    terms = np.array(
+        [score_terms(row["features"][0], row["features"][1:5], row["features"][5]) for row in frames]
+    )
+    scores = np.array([row["vmaf"] for row in frames])
+    penalty = np.eye(terms.shape[1]) * ridge * len(frames)
+    penalty[0, 0] = 0
+    found: Array = np.linalg.solve(terms.T @ terms + penalty, terms.T @ scores)
+    print(f"score: {len(frames)} frames, rms {np.sqrt(np.mean((terms @ found - scores) ** 2)):.3f}")
+    return found
+
+
+class Samples:
+    """Segments with their probes, as arrays."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        probes = {
+            (row["material"], row["start"], row["settings"]): row for row in rows if row["kind"] == "probe"
+        }
+        listed = [row for row in rows if row["kind"] == "segment" and row["solo"] is not None]
+        pairs = [(row, probes[row["material"], row["start"], row["settings"]]) for row in listed]
+        self.stories = np.array([row["material"] for row, _ in pairs])
+        self.crf = np.array([row["crf"] for row, _ in pairs], float)
+        self.vmaf = np.array([row["solo"] for row, _ in pairs])
+        self.first, self.later = (
+            np.log(-np.log(np.clip([probe[key] for _, probe in pairs], 0.2, 0.9999)))
+            for key in ("first", "later")
+        )
+        self.motion = np.array([probe["motion"] for _, probe in pairs])
+        self.size = np.log2(np.array([probe["pixels"] for _, probe in pairs]) / (1080 * 1920)) / 2
+
+    def predict(self, vector: Array, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
+        """Return the VMAF of the chosen samples by the model with a vector of parameters."""
+        offsets, growth, (part, by_motion, by_size) = vector[:5], vector[5:10], vector[10:]
+        losses = part * self.first[chosen] + (1 - part) * self.later[chosen] + offsets
+        losses = losses + growth * (self.crf[chosen, None] - 20)
+        losses = (
+            losses
+            + (by_motion * (np.log1p(self.motion[chosen]) - 0.7) + by_size * self.size[chosen])[:, None]
+        )
+        kept = np.exp(-np.exp(losses))
+        terms = [
+            score_terms(each[0], each[1:], motion)
+            for each, motion in zip(kept, self.motion[chosen], strict=True)
+        ]
+        return np.minimum(np.array(terms) @ score, 100)
+
+
+def fit_losses(samples: Samples, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
+    """Return the vector of parameters with which the model is closest to the chosen samples, by Gauss and Newton."""
+    vector, truth = START.copy(), samples.vmaf[chosen]
+    weights = np.clip((truth - 60) / 30, 0.2, 1)
+    step = 1e-4
+    for _ in range(12):
+        errors = (samples.predict(vector, score, chosen) - truth) * weights
+        slopes = [
+            (samples.predict(vector + at, score, chosen) - samples.predict(vector - at, score, chosen))
+            / (2 * step)
+            for at in np.eye(len(vector)) * step
+        ]
+        jacobian = np.array(slopes).T * weights[:, None]
+        robust = 1 / (1 + np.abs(errors))
+        normal = jacobian.T @ (jacobian * robust[:, None]) + np.diag(0.5 / TRUST**2)
+        vector = vector - np.linalg.solve(
+            normal, jacobian.T @ (robust * errors) + 0.5 * (vector - START) / TRUST**2
+        )
+    return vector
+
+
+def group_of(name: str) -> int:
+    """Return the number of a transition's group: blends, through a colour, and the others, which move edges."""
+    return 1 if name in THROUGH else 0 if name.startswith(BLENDS) else 2
+
+
+def fit_joins(rows: Sequence[Row]) -> tuple[float, float, float]:
+    """Return by how much the VMAF of each group of transitions is above that of the scene before."""
+    sums: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        if row["kind"] == "segment" and row["join"] is not None and row["solo"] is not None and row["joins"]:
+            sums[group_of(row["joins"][0][0])].append(row["join"] - row["solo"])
+    # Shrunk towards 0, as if each group had been seen in five more rows without a difference.
+    first, second, third = (sum(sums[group]) / (len(sums[group]) + 5) for group in range(3))
+    return first, second, third
+
+
+def fit(rows: Sequence[Row]) -> dict[str, Any]:
+    """Fit everything; return the constants, and the errors on stories that were left out in turn."""
+    score, samples = fit_score(rows), Samples(rows)
+    everything = np.ones(len(samples.vmaf), bool)
+    errors = np.zeros(len(samples.vmaf))
+    for story in sorted(set(samples.stories.tolist())):
+        left_out = samples.stories == story
+        vector = fit_losses(samples, score, ~left_out)
+        errors[left_out] = samples.predict(vector, score, left_out) - samples.vmaf[left_out]
+    shown = samples.vmaf > 88
+    by_story = {
+        story: round(float(errors[shown & (samples.stories == story)].mean()), 2)
+        for story in sorted(set(samples.stories[shown].tolist()))
+    }
+    return {
+        "score": score,
+        "vector": fit_losses(samples, score, everything),
+        "joins": fit_joins(rows),
+        "segments": len({(row["material"], row["start"]) for row in rows if row["kind"] == "segment"}),
+        "left_out_rms": round(float(np.sqrt(np.mean(errors[shown] ** 2))), 2),
+        "left_out_median": round(float(np.median(np.abs(errors[shown]))), 2),
+        "left_out_story_means": by_story,
+    }
+
+
+def as_module(found: dict[str, Any]) -> str:
+    """Return the source of `engine/render/quality/coefficients.py`."""
+
+    def numbers(values: Sequence[float]) -> str:
+        return "".join(f"    {value:.5g},\n" for value in values)
+
+    vector = found["vector"].tolist()
+    return (
+        f'"""Constants of `model`, fitted by `python -m benchmarks.quality_fit` to {found["segments"]} segments.\n\n'
+        f"On stories that were left out in turn, a segment's VMAF above 88 was missed by {found['left_out_median']} (median) and"
+        f'\n{found["left_out_rms"]} (root mean square).\n"""\n\nfrom __future__ import annotations\n\nfrom typing import Final\n\n'
+        f"SCORE: Final = (\n{numbers(found['score'].tolist())})\n\n"
+        f"OFFSETS: Final = (\n{numbers(vector[:5])})\n\nGROWTH: Final = (\n{numbers(vector[5:10])})\n\n"
+        f"FIRST: Final = {vector[10]:.5g}\nBY_MOTION: Final = {vector[11]:.5g}\nBY_SIZE: Final = {vector[12]:.5g}\n\n"
+        f"JOINS: Final = ({', '.join(f'{value:.4g}' for value in found['joins'])})\n"
+    )
+
+
+def main() -> int:
+    """Collect rows, or fit the constants to them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality_fit",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=("collect", "fit"))
+    parser.add_argument("rows", type=Path, metavar="ROWS.jsonl")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("build/quality"), help="corpus and cache (build/quality)"
+    )
+    parser.add_argument(
+        "--mate", type=Path, default=None, help="an unpacked mate-backgrounds; default: the installed one"
+    )
+    parser.add_argument("--only", metavar="NAME", help="only the story of this name")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.py", help="where `fit` writes the constants"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE.json", help="where `fit` writes its errors")
+    options = parser.parse_args()
+    if options.what == "collect":
+        from benchmarks.photographs import MATE_FOLDER
+
+        collect(options.rows, folder=options.folder, mate=options.mate or MATE_FOLDER, only=options.only)
+        return 0
+    found = fit(_read(options.rows))
+    module = as_module(found)
+    report = {key: value for key, value in found.items() if key.startswith("left") or key == "segments"}
+    if options.output:
+        options.output.write_text(module)
+    if options.report:
+        options.report.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,190 @@
+"""What an encoder keeps of a picture, by the elementary features of VMAF, over tiles.
+
+VMAF combines VIF (information kept, at four scales), ADM (detail kept, in wavelet bands) and motion by a trained model
+(https://github.com/Netflix/vmaf). ADM here is the one of VMAF's model v0.6.1, but for the borders; VIF is over blocks
+of the size of its windows instead of around each pixel.
+
+H. R. Sheikh and A. C. Bovik, "Image information and visual quality", IEEE TIP 15 (2006); S. Li et al., "Image quality
+assessment by separately evaluating detail losses and additive impairments", IEEE TMM 13 (2011).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Stack = npt.NDArray[np.float32]
+"""Tiles, shape (tiles, height, width)."""
+
+Weights = npt.NDArray[np.float64]
+
+SCALES: Final = 4
+WINDOW_PX: Final = 16
+"""Side of VIF's blocks at the finest scale, about the width of its window; half of it at each coarser scale."""
+
+NOISE: Final = np.float32(2)
+"""Variance of the eye's own noise."""
+
+LOW: Final = (0.482962913144690, 0.836516303737469, 0.224143868041857, -0.129409522550921)
+HIGH: Final = (-0.129409522550921, -0.224143868041857, 0.836516303737469, -0.482962913144690)
+"""Daubechies' wavelet of four taps."""
+
+COSINE: Final = np.float32(math.cos(math.pi / 180) ** 2)
+"""Gradients whose directions differ by less than a degree differ in contrast only, which is no loss."""
+
+
+def _sensitivity(scale: int, direction: int) -> float:
+    """Return the eye's sensitivity to a band: 0 for horizontal and vertical ones, 1 for diagonal ones.
+
+    A. B. Watson et al., "Visibility of wavelet quantization noise", IEEE TIP 6 (1997), for a picture of 1080 lines seen
+    from three times its height.
+    """
+    amplitude = ((0.67234, 0.72709), (0.41317, 0.49428), (0.22727, 0.28688), (0.11792, 0.15214))
+    lines_per_degree = 3 * 1080 * math.pi / 180
+    distance = math.log10(2.0 ** (scale + 1) * 0.401 * (1.0, 0.534)[direction] / lines_per_degree)
+    return amplitude[scale][direction] / (2 * 0.495 * 10 ** (0.466 * distance * distance))
+
+
+SENSITIVITY: Final = tuple(
+    tuple(np.float32(_sensitivity(scale, direction)) for direction in (0, 0, 1)) for scale in range(SCALES)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Shares kept of a frame: detail (ADM), and information (VIF) from the finest of four scales to the coarsest."""
+
+    detail: float
+    information: tuple[float, ...]
+
+
+def compare(reference: Stack, shown: Stack, weights: Weights, *, frame_pixels: int) -> Kept:
+    """Return what decoded tiles have kept of their references; a tile stands for `weights` of its size in the frame."""
+    return Kept(_detail(reference, shown, weights, frame_pixels), _information(reference, shown, weights))
+
+
+def _information(reference: Stack, shown: Stack, weights: Weights) -> tuple[float, ...]:
+    shares = []
+    for scale in range(SCALES):
+        side = WINDOW_PX >> scale
+        mean, shown_mean = _block_means(reference, side), _block_means(shown, side)
+        variance = np.maximum(_block_means(reference * reference, side) - mean * mean, 0)
+        shown_variance = np.maximum(_block_means(shown * shown, side) - shown_mean * shown_mean, 0)
+        covariance = np.maximum(_block_means(reference * shown, side) - mean * shown_mean, 0)
+        gain = covariance / np.maximum(variance, np.float32(1e-6))
+        noise = np.maximum(shown_variance - gain * covariance, np.float32(1e-6))
+        flat = variance < NOISE
+        kept = np.where(
+            flat,
+            1 - np.minimum(shown_variance * np.float32(4 / 255**2), 1),
+            np.log2(1 + gain * gain * variance / (noise + NOISE)),
+        )
+        whole = np.where(flat, 1, np.log2(1 + variance / NOISE))
+        shares.append(float(_weighted(kept, weights) / _weighted(whole, weights)))
+        if scale < SCALES - 1:
+            reference, shown = _halved(reference), _halved(shown)
+    return tuple(shares)
+
+
+def _weighted(values: Stack, weights: Weights) -> float:
+    return float(values.sum((1, 2), dtype=np.float64) @ weights)
+
+
+def _block_means(values: Stack, side: int) -> Stack:
+    """Return the means over blocks; `side` is a power of two."""
+    left = side
+    while left > 1:
+        values = values[:, 0::2] + values[:, 1::2]
+        values = values[:, :, 0::2] + values[:, :, 1::2]
+        left //= 2
+    means: Stack = values / np.float32(side * side)
+    return means
+
+
+def _halved(values: Stack) -> Stack:
+    """Return tiles at half their size, low-pass filtered by 1 4 6 4 1."""
+    for axis in (1, 2):
+        around = [(0, 0)] * 3
+        around[axis] = (2, 2)
+        padded = np.moveaxis(np.pad(values, around, mode="reflect"), axis, 1)
+        sums = padded[:, :-4] + padded[:, 4:] + 4 * (padded[:, 1:-3] + padded[:, 3:-1]) + 6 * padded[:, 2:-2]
+        values = np.moveaxis(sums[:, ::2] / np.float32(16), 1, axis)
+    return values
+
+
+def _detail(reference: Stack, shown: Stack, weights: Weights, frame_pixels: int) -> float:
+    kept = whole = 0.0
+    for scale in range(SCALES):
+        reference, bands = _wavelet(reference)
+        shown, shown_bands = _wavelet(shown)
+        # What VMAF adds to each band's norm, of which the outer tenth is cut off.
+        floor = (0.64 * frame_pixels / 4 ** (scale + 1) / 32) ** (1 / 3)
+        rests = _restored(bands, shown_bands)
+        mask = _mask(shown_bands, rests, scale)
+        for band, rest, sensitivity in zip(bands, rests, SENSITIVITY[scale], strict=True):
+            seen = np.maximum(np.abs(rest) * sensitivity - mask, 0)
+            size = np.abs(band) * sensitivity
+            kept += (0.64 * _weighted(seen * seen * seen, weights)) ** (1 / 3) + floor
+            whole += (0.64 * _weighted(size * size * size, weights)) ** (1 / 3) + floor
+    return kept / whole
+
+
+def _wavelet(values: Stack) -> tuple[Stack, list[Stack]]:
+    """Return the approximation of tiles, and their horizontal, vertical and diagonal bands, at half the size."""
+    low, high = (_filtered(values, taps, 1) for taps in (LOW, HIGH))
+    return _filtered(low, LOW, 2), [
+        _filtered(high, LOW, 2),
+        _filtered(low, HIGH, 2),
+        _filtered(high, HIGH, 2),
+    ]
+
+
+def _filtered(values: Stack, taps: tuple[float, ...], axis: int) -> Stack:
+    """Return every second sample of a filtered axis; the edge is mirrored."""
+    around = [(0, 0)] * 3
+    around[axis] = (1, 2)
+    padded = np.moveaxis(np.pad(values, around, mode="symmetric"), axis, 1)
+    count = values.shape[axis]
+    sums = sum(np.float32(tap) * padded[:, at : at + count : 2] for at, tap in enumerate(taps))
+    return np.moveaxis(np.asarray(sums, np.float32), 1, axis)
+
+
+def _restored(bands: list[Stack], shown: list[Stack]) -> list[Stack]:
+    """Return what the shown bands have of the reference's, without what was added to them."""
+    (across, down), (shown_across, shown_down) = bands[:2], shown[:2]
+    product = across * shown_across + down * shown_down
+    sizes = (across * across + down * down) * (shown_across * shown_across + shown_down * shown_down)
+    same_direction = (product >= 0) & (product * product >= COSINE * sizes)
+    rests = []
+    for band, shown_band in zip(bands, shown, strict=True):
+        divisor = np.where(np.abs(band) < np.float32(1e-6), np.float32(1e-6), band)
+        rests.append(np.where(same_direction, shown_band, np.clip(shown_band / divisor, 0, 1) * band))
+    return rests
+
+
+def _mask(shown: list[Stack], rests: list[Stack], scale: int) -> Stack:
+    """Return how much of each coefficient is masked by what was added around it, in all bands."""
+    mask = np.zeros_like(shown[0])
+    for shown_band, rest, sensitivity in zip(shown, rests, SENSITIVITY[scale], strict=True):
+        added = np.abs(shown_band - rest) * sensitivity
+        padded = np.pad(added, ((0, 0), (1, 1), (1, 1)), mode="symmetric")
+        rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+        mask += (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + added) / np.float32(30)
+    return mask
+
+
+def motion(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> float:
+    """Return the mean absolute difference of two lumas, blurred, as VMAF's motion; one pair of rows in four is read."""
+    return float(np.abs(_blurred(after) - _blurred(before)).mean(dtype=np.float64)) / 4
+
+
+def _blurred(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """Return the sums over 2x2 pixels of one pair of rows in four."""
+    height, width = luma.shape[0] // 8 * 8, luma.shape[1] // 2 * 2
+    rows = luma[0:height:8].astype(np.int16) + luma[1:height:8]
+    sums: npt.NDArray[np.int16] = rows[:, 0:width:2] + rows[:, 1:width:2]
+    return sums
