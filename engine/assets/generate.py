@@ -18,6 +18,8 @@ from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
+from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
+from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
 from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
@@ -61,6 +63,7 @@ class AssetJob:
     cache: ContentCache
     base: Path
     language: str
+    dates: DateOrder
     narrator: Narrator | None
     painter: Painter
     files: InputFiles
@@ -127,7 +130,7 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made(None)
     try:
         sound = narrate(
-            scene.spoken,
+            spoken_text(scene.spoken, language=job.language, dates=job.dates),
             language=job.language,
             narrator=job.narrator,
             cache_folder=job.cache,
@@ -217,7 +220,8 @@ def gather_assets(
         config=config,
         cache=cache,
         base=base,
-        language=story.language if speaks else "en",
+        language=(language := story.language if speaks else "en"),
+        dates=date_order(config.tts.dates, language=language, region=story.region),
         narrator=choice.narrator,
         painter=painter.painter,
         files=files,

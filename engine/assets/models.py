@@ -5,20 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
+from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.timeline import Footage, Still
 from video_pipeline.engine.timing import Seconds
 
+WordTimesBy = Literal["voice", "shares"]
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A sound file, its length in seconds, and the SHA-256 of its content ("" if unknown: a render computes it)."""
+    """A sound file, its length in seconds, and the SHA-256 of its content ("" if unknown: a render computes it).
+
+    `words` are those of the narration's text, if it is one, and `words_by` says where their times come from: the
+    voice, or shares of the sound.
+    """
 
     path: Path
     sha256: str
     duration: Seconds
+    words: tuple[SpokenWord, ...] = ()
+    words_by: WordTimesBy | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", as_path(self.path, "path"))

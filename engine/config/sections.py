@@ -341,6 +341,10 @@ class Tts(Section):
     voice: str = Field("heart", description="Voice of the service.")
     speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
     pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")
+    dates: Literal["auto", "mdy", "dmy", "ymd"] = Field(
+        "auto",
+        description="How 12/05/2024 is read: month first, day first or year first; auto: by the region of the story's language, en-US if it names none.",
+    )
     fallback_enabled: bool = Field(
         True, description="If speech fails: silence and scenes 1.5 times longer; otherwise an error."
     )

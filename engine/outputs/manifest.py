@@ -32,6 +32,7 @@ DISTRIBUTIONS: Final = {
     "pillow": "Pillow",
     "numpy": "numpy",
     "hibari_tts": "hibari-tts",
+    "unicode_rbnf": "unicode-rbnf",
     "manimgx_fonts": "manimgx-fonts",
     "uharfbuzz": "uharfbuzz",
     "freetype_py": "freetype-py",

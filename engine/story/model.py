@@ -319,6 +319,12 @@ class Story(StoryPart):
         return f"story-{digest[:12]}"
 
     @property
+    def region(self) -> str:
+        """The region of the story's language, such as GB, or nothing if it names none."""
+        subtags = (self.metadata.language or "").split("-")[1:]
+        return next((tag.upper() for tag in subtags if len(tag) == 2 and tag.isalpha()), "")
+
+    @property
     def language(self) -> str:
         """The story's language (ISO 639-1): as given, or detected from its words."""
         if self.metadata.language:
