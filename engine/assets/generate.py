@@ -7,7 +7,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
 from video_pipeline.engine.story.fields import expand_user
+from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.story.model import place_of
 from video_pipeline.engine.timeline import Still
 
@@ -64,6 +65,7 @@ class AssetJob:
     base: Path
     language: str
     dates: DateOrder
+    lexicon: Mapping[str, str]
     narrator: Narrator | None
     painter: Painter
     files: InputFiles
@@ -130,7 +132,7 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made(None)
     try:
         sound = narrate(
-            spoken_text(scene.spoken, language=job.language, dates=job.dates),
+            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon),
             language=job.language,
             narrator=job.narrator,
             cache_folder=job.cache,
@@ -221,6 +223,7 @@ def gather_assets(
         cache=cache,
         base=base,
         language=(language := story.language if speaks else "en"),
+        lexicon=merged(config.tts.lexicon, story.lexicon),
         dates=date_order(config.tts.dates, language=language, region=story.region),
         narrator=choice.narrator,
         painter=painter.painter,

@@ -46,6 +46,7 @@ from video_pipeline.engine.story.fields import (
     own_names,
     switch,
 )
+from video_pipeline.engine.story.lexicon import Lexicon
 from video_pipeline.engine.story.reading import not_a_story, read_story
 from video_pipeline.engine.story.splitting import detect_language, split_into_scenes
 
@@ -291,6 +292,10 @@ class Story(StoryPart):
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
     music: Annotated[MusicSpec | None, _named("path", FilePath, MusicSpec)] = None
+    lexicon: Lexicon = Field(
+        default_factory=dict,
+        description="Words, and how they are spoken: another spelling, or IPA between slashes.",
+    )
 
     @model_validator(mode="after")
     def _has_scenes(self) -> Self:

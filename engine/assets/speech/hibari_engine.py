@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from video_pipeline.engine.assets.speech.hibari_sounds import SOUNDS
+from video_pipeline.engine.assets.speech.hibari_sounds import SOUNDS, from_ipa
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenPart, SpokenText
 from video_pipeline.engine.assets.speech.onnx_outputs import with_output
 
@@ -106,12 +106,13 @@ class Engine:
 
     def _own_phonemes(self, part: SpokenPart, text: str) -> str | None:
         """Return the sound of a part that the dictionary does not decide: of the lexicon, of letters, of SOUNDS."""
+        sound: str | None = None
         if part.phonemes:
-            return part.phonemes
-        if part.spell:
-            letters = text.removesuffix("'s")
-            sound: str | None = self._model.g2p.lexicon.get_NNP(letters)[0]
-            return sound if sound is None or letters == text else f"{sound}z"
+            sound = from_ipa(part.phonemes)
+        elif part.spell:
+            sound = self._model.g2p.lexicon.get_NNP(text.removesuffix("'s"))[0]
+        if sound is not None:
+            return f"{sound}z" if text.endswith("'s") else sound
         return SOUNDS.get(text.casefold())
 
     def _tokens(self, text: str, start: int, stop: int) -> list[Any]:

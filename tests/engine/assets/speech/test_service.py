@@ -216,6 +216,21 @@ def test_faults_of_the_voice_are_worked_round(name: str) -> None:
     assert phonemes(text) == sound
 
 
+def test_the_lexicon_decides_the_sound_and_the_cache_knows(tmp_path: Path) -> None:
+    def said(lexicon: dict[str, str]) -> Sound:
+        text = spoken_text("The Nike shoe.", language="en", lexicon=lexicon)
+        return narrate(
+            text, language="en", narrator=VOICE, cache_folder=ContentCache(tmp_path), settings=Tts()
+        )
+
+    sounds = [said({}), said({"nike": "nyke"}), said({"nike": "/naɪˈkiː/"})]
+    assert len({sound.sha256 for sound in sounds}) == 3
+    assert said({"nike": "/naɪˈkiː/"}) == sounds[2]
+    text = spoken_text("The Nike's shoe.", language="en", lexicon={"nike": "/ˈnaɪki/"})
+    words = [word.phonemes.strip() for sentence in open_engine("heart").sentences(text) for word in sentence]
+    assert words[1] == "nˈIkiz"
+
+
 def test_a_sentence_too_long_for_the_model_is_cut_at_a_clause_and_nothing_is_lost() -> None:
     text = "The keeper climbed the stairs, and the sea was calm, " * 20 + "and then it was dark."
     parts = list(open_engine("heart").sentences(spoken_text(text, language="en")))
