@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
+from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
 from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
@@ -111,10 +112,20 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionWord:
+    """A word of a caption, its characters `start` to `stop`, and the frames in which it is spoken."""
+
+    start: int
+    stop: int
+    frames: FrameRange
+
+
+@dataclass(frozen=True, slots=True)
 class Caption:
     """Words on the picture during `frames`, laid out within the safe area.
 
-    `spoken` are the frames in which the words are spoken; the word being spoken has the colour `highlight`.
+    `spoken` are the frames in which the words are spoken; the word being spoken has the colour `highlight`. `words`
+    are those of which it is known when; without them the words share `spoken` by their letters.
     `fade_in_frames` and `fade_out_frames` are those of the clip if the caption begins or ends with it.
     """
 
@@ -127,6 +138,7 @@ class Caption:
     animation: CaptionAnimation = "fade_in"
     highlight: Color | None = None
     spoken: FrameRange | None = None
+    words: tuple[CaptionWord, ...] = ()
     fade_in_frames: int = 0
     fade_out_frames: int = 0
 
@@ -149,7 +161,8 @@ class Watermark:
 class AudioTrack:
     """A stretch of sound: `duration` seconds of `path` from `start`, played at `at` on the timeline.
 
-    Music repeats until the end of its stretch, and is lowered under speech.
+    Music repeats until the end of its stretch, and is lowered under speech. `words` are those of a narration's
+    text, in seconds from the beginning of the file; `words_by` says where their times come from.
     """
 
     kind: Literal["narration", "footage", "music"]
@@ -161,6 +174,8 @@ class AudioTrack:
     gain_db: float = 0.0
     scene_id: str | None = None
     text: str = ""
+    words: tuple[SpokenWord, ...] = ()
+    words_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

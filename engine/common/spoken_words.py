@@ -72,8 +72,8 @@ def carried_over(words: Sequence[SpokenWord], text: str, *, to: str) -> tuple[Sp
     if text == to:
         return tuple(words)
     spans = words_of(to)
-    heard = [_plain(text[word.start : word.stop]) for word in words]
-    shown = [_plain(to[start:stop]) for start, stop in spans]
+    heard = [_letters_of(text[word.start : word.stop]) for word in words]
+    shown = [_letters_of(to[start:stop]) for start, stop in spans]
     times: list[tuple[Fraction, Fraction] | None] = [None] * len(spans)
     for block in SequenceMatcher(None, heard, shown, autojunk=False).get_matching_blocks():
         for offset in range(block.size):
@@ -125,5 +125,5 @@ def moved(
     )
 
 
-def _plain(word: str) -> str:
+def _letters_of(word: str) -> str:
     return "".join(character for character in word.casefold() if character.isalnum())

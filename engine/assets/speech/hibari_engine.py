@@ -32,7 +32,7 @@ _SENTENCE: Final = re.compile(r"(?<=[.!?…])[”)]*\s+(?=[“(]?[^\Wa-z])")
 _CLAUSE_ENDS: Final = (",", ";", ":", "—")
 
 
-class Word(NamedTuple):
+class VoicedWord(NamedTuple):
     """Phonemes, and the spoken characters `at` to `end` that they are the sound of; a mark has no characters."""
 
     phonemes: str
@@ -79,7 +79,7 @@ class Engine:
             at += len(samples)
         return np.concatenate(sounds or [np.zeros(0)]).astype(np.float64), tuple(timed)
 
-    def sentences(self, spoken: SpokenText) -> Iterator[list[Word]]:
+    def sentences(self, spoken: SpokenText) -> Iterator[list[VoicedWord]]:
         """Yield the words of each sentence, or of each part of one that is too long for the model."""
         with self._lock:
             start = 0
@@ -87,7 +87,7 @@ class Engine:
                 yield from _fitting(self._words(spoken, start, stop))
                 start = stop
 
-    def _words(self, spoken: SpokenText, start: int, stop: int) -> list[Word]:
+    def _words(self, spoken: SpokenText, start: int, stop: int) -> list[VoicedWord]:
         from hibari.g2p.token import Tok
 
         tokens: list[Any] = []
@@ -121,7 +121,9 @@ class Engine:
             tokens[-1].whitespace = " "
         return tokens
 
-    def _sound(self, words: Sequence[Word], *, speed: float, chance: Any) -> tuple[npt.NDArray[Any], Any]:
+    def _sound(
+        self, words: Sequence[VoicedWord], *, speed: float, chance: Any
+    ) -> tuple[npt.NDArray[Any], Any]:
         """Return the sound of words, and the lengths of their phonemes with the pads around them (None if unknown)."""
         from hibari import dsp
 
@@ -136,7 +138,9 @@ class Engine:
             return samples, None
         return samples, durations.ravel()
 
-    def _timed(self, words: Sequence[Word], durations: Any, start: int, samples: int) -> Iterator[Timed]:
+    def _timed(
+        self, words: Sequence[VoicedWord], durations: Any, start: int, samples: int
+    ) -> Iterator[Timed]:
         reached = start + np.concatenate([[0], np.cumsum(durations)]) / durations.sum() * samples
         index = 1  # after the pad at the beginning
         vocabulary = self._model.vocab
@@ -147,17 +151,17 @@ class Engine:
             index += sum(phoneme in vocabulary for phoneme in word.phonemes)
 
 
-def _placed(tokens: Sequence[Any], text: str, at: int) -> Iterator[Word]:
+def _placed(tokens: Sequence[Any], text: str, at: int) -> Iterator[VoicedWord]:
     """Yield the dictionary's tokens as words, with their places in the text."""
     for token in tokens:
         start = text.index(token.text, at)
         at = start + len(token.text)
         letters = [index for index in range(start, at) if text[index].isalnum()]
         place = (letters[0], letters[-1] + 1) if letters else (start, start)
-        yield Word((token.phonemes or "") + (" " if token.whitespace else ""), *place)
+        yield VoicedWord((token.phonemes or "") + (" " if token.whitespace else ""), *place)
 
 
-def _fitting(words: list[Word]) -> Iterator[list[Word]]:
+def _fitting(words: list[VoicedWord]) -> Iterator[list[VoicedWord]]:
     """Halve a sentence until each part fits the model, at the clause nearest its middle or else between words."""
     length = sum(len(word.phonemes) for word in words)
     if length <= MAX_PHONEMES or len(words) < 2:

@@ -92,6 +92,8 @@ def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[He
     words = [(match.start(), match.end()) for match in _SPOKEN_WORD.finditer(spoken.text)]
     if not words:
         return ()
+    if not len(samples):
+        return tuple(Heard(*word, Fraction(0), Fraction(0)) for word in words)
     length = len(samples) / rate_hz
     level = np.abs(samples.astype(np.float64))
     heard = np.flatnonzero(level > PAUSE_LEVEL * max(level.max(), 1e-9))
@@ -102,7 +104,7 @@ def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[He
         for index, (_, end) in enumerate(words[:-1])
         if (match := _MARK.match(spoken.text, end))
     ]
-    lengths = [_seconds(spoken.text[at:end]) for at, end in words]
+    lengths = [_spoken_seconds(spoken.text[at:end]) for at, end in words]
     matched = _matched(lengths, marks, pauses, first, last)
     found: list[Heard] = []
     begin, index = first, 0
@@ -124,7 +126,7 @@ def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[He
     return tuple(found)
 
 
-def _seconds(word: str) -> float:
+def _spoken_seconds(word: str) -> float:
     """Estimate the length of a word."""
     letters = sum(character.isalnum() for character in word)
     vowels = len(re.findall(r"(?i)[aeiouyà-ÿ]+", word))

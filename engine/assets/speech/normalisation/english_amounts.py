@@ -203,7 +203,7 @@ def _inches(match: re.Match[str]) -> list[Said] | None:
     return whole(match, f"{amount(match['number'])} {'inch' if match['number'] == '1' else 'inches'}")
 
 
-def _size(match: re.Match[str]) -> list[Said]:
+def _sides(match: re.Match[str]) -> list[Said]:
     sides = re.split(r"\s?[x×]\s?", match["sides"])
     words = " by ".join(
         short_number(side) if len(side) == 4 and side.isdigit() else amount(side) for side in sides
@@ -243,6 +243,6 @@ def unit_rules() -> Iterator[Rule]:
     yield Rule.of("height in words", r"(?P<feet>\d+)\s?ft\.?\s(?P<inches>\d{1,2})\s?in\b\.?", _height)
     yield Rule.of("inches", r"(?P<number>\d+(?:\.\d+)?)(?P<mark>[\"″”]|\s?in\.(?=\s[a-z]))(?!\w)", _inches)
     yield Rule.of(
-        "size", rf"(?P<sides>(?:{NUMBER})(?:\s?[x×]\s?(?:{NUMBER}))+)(?:\s?(?P<unit>{units}))?{END}", _size
+        "size", rf"(?P<sides>(?:{NUMBER})(?:\s?[x×]\s?(?:{NUMBER}))+)(?:\s?(?P<unit>{units}))?{END}", _sides
     )
     yield Rule.of("unit", rf"{SIGN}{AMOUNT}\s?(?P<unit>{units}){_PER}{END}{_LOOSE_DOT}", _unit)

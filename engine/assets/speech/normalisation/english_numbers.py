@@ -112,7 +112,7 @@ def date_rules(order: DateOrder) -> Iterator[Rule]:
     )
 
 
-def _clock(hour: int, minute: int, *, half_day: bool) -> str:
+def _clock_words(hour: int, minute: int, *, half_day: bool) -> str:
     if (hour, minute) == (0, 0) and not half_day:
         return "midnight"
     words = numbers.cardinal(hour)
@@ -128,7 +128,7 @@ def _time(match: re.Match[str]) -> list[Said] | None:
     if hour > 24 or minute > 59 or (match["second"] and int(match["second"]) > 59):
         return None
     half = match["half"]
-    words = _clock(hour, minute, half_day=bool(half) or bool(match["second"]))
+    words = _clock_words(hour, minute, half_day=bool(half) or bool(match["second"]))
     if match["second"]:
         count = int(match["second"])
         words += f" and {numbers.cardinal(count)} second{'' if count == 1 else 's'}"
@@ -245,7 +245,7 @@ def _is_year(match: re.Match[str]) -> bool:
     return word not in COUNTED and (not word.endswith("s") or word in NOUNS_IN_S)
 
 
-def _number(match: re.Match[str]) -> list[Said]:
+def _number_words(match: re.Match[str]) -> list[Said]:
     number, sign = match["number"], signed(match)
     if re.fullmatch(r"\d{4}", number) and _is_year(match):
         return whole(match, year_words(int(number)))
@@ -268,7 +268,7 @@ def _scientific(match: re.Match[str]) -> list[Said]:
     )
 
 
-def _version(match: re.Match[str]) -> list[Said]:
+def _version_words(match: re.Match[str]) -> list[Said]:
     parts = match["version"].split(".")
     joint = " dot " if len(parts) == 4 else " point "
     words = joint.join(amount(part) for part in parts)
@@ -282,8 +282,8 @@ def _digits_rules() -> Iterator[Rule]:
         r"|\d{3}-\d{4}|0\d{2,4}[\s\-]\d{3,4}[\s\-]?\d{3,4})(?![\w]|-\d)",
         _phone,
     )
-    yield Rule.of("version", r"(?P<v>v)?(?P<version>\d+(?:\.\d+){2,})(?![\w])", _version)
-    yield Rule.of("version", r"(?P<v>v)\.?(?P<version>\d+(?:\.\d+)*)(?![\w])", _version)
+    yield Rule.of("version", r"(?P<v>v)?(?P<version>\d+(?:\.\d+){2,})(?![\w])", _version_words)
+    yield Rule.of("version", r"(?P<v>v)\.?(?P<version>\d+(?:\.\d+)*)(?![\w])", _version_words)
     yield Rule.of("years", r"(?P<a>\d{4})\s?[-–]\s?(?P<b>\d{4}|\d{2})(?![\w.,]\d|\w)", _years)
     yield Rule.of(
         "short year",
@@ -345,7 +345,7 @@ def _digits_rules() -> Iterator[Rule]:
         rf"{SIGN}{AMOUNT}(?<![a-z])(?!\w|[.,]\d)",
         lambda match: whole(match, signed(match) + spoken_range(match)) if match["to"] else None,
     )
-    yield Rule.of("number", rf"{SIGN}(?P<number>{NUMBER}){PLAIN_SIZE}(?![A-Za-z\d])", _number)
+    yield Rule.of("number", rf"{SIGN}(?P<number>{NUMBER}){PLAIN_SIZE}(?![A-Za-z\d])", _number_words)
     yield Rule.of(
         "number of a word",
         rf"(?P<number>{NUMBER})(?=[A-Za-z])",

@@ -30,10 +30,10 @@ def lexicon_rules(lexicon: Mapping[str, str], *, spaced: bool) -> tuple[Rule, ..
 
 
 def _rule(words: Mapping[str, str], flags: int, *, spaced: bool) -> Rule:
-    sounds = {_key(word): said for word, said in words.items()}
+    sounds = {_entry_key(word): said for word, said in words.items()}
 
     def read(match: re.Match[str]) -> list[Said]:
-        said = sounds.get(_key(match[0])) or sounds[_key(match[0].lower())]
+        said = sounds.get(_entry_key(match[0])) or sounds[_entry_key(match[0].lower())]
         if is_ipa(said):
             return [Said(match[0], match.start(), match.end(), phonemes=said[1:-1])]
         return [Said(said, match.start(), match.end())]
@@ -43,5 +43,5 @@ def _rule(words: Mapping[str, str], flags: int, *, spaced: bool) -> Rule:
     return Rule.of("lexicon", f"{edges[0]}(?:{pattern}){edges[1]}", read, flags=flags)
 
 
-def _key(word: str) -> str:
+def _entry_key(word: str) -> str:
     return " ".join(word.replace("’", "'").split())

@@ -28,7 +28,7 @@ def has_number_words(language: str) -> bool:
 
 
 @lru_cache(4096)
-def _words(number: int, language: str, purpose: str, form: str) -> str:
+def _in_words(number: int, language: str, purpose: str, form: str) -> str:
     from unicode_rbnf import FormatPurpose
 
     result = _engine(language).format_number(number, FormatPurpose[purpose])
@@ -41,20 +41,20 @@ def cardinal(number: int, language: str = "en", *, form: str = "") -> str:
     """Return a whole number in words; `form` is the end of a CLDR rule's name, such as `feminine`."""
     if abs(number) >= MOST:
         return digits(str(number), language)
-    return _words(number, language, "CARDINAL", form)
+    return _in_words(number, language, "CARDINAL", form)
 
 
 def ordinal(number: int, language: str = "en", *, form: str = "") -> str:
     """Return an ordinal number in words, in English `twenty-first`."""
     if abs(number) >= MOST:
         return digits(str(number), language)
-    return _words(number, language, "ORDINAL", form)
+    return _in_words(number, language, "ORDINAL", form)
 
 
 def year(number: int, language: str = "en") -> str:
     """Return a year in words: in English `nineteen eighty-four`."""
     if language in ("en", "de"):
-        return _words(number, language, "YEAR", "")
+        return _in_words(number, language, "YEAR", "")
     return cardinal(number, language)
 
 
