@@ -30,9 +30,16 @@ from video_pipeline.engine.assets.speech.normalisation.english_words import (
     SYMBOLS,
 )
 from video_pipeline.engine.assets.speech.normalisation.roman import roman_value
-from video_pipeline.engine.assets.speech.normalisation.scanning import Rule, alternatives, group, whole
+from video_pipeline.engine.assets.speech.normalisation.scanning import (
+    LETTER,
+    Rule,
+    alternatives,
+    group,
+    whole,
+)
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import Said
 
+_SUBSCRIPTS: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _WORD_BEFORE: Final = re.compile(r"([^\W_]+(?:['’][^\W_]+)*)\.?\s+$")
 
 
@@ -197,7 +204,7 @@ def _heading_numeral(match: re.Match[str]) -> list[Said] | None:
 def _letters_and_digits(match: re.Match[str]) -> list[Said]:
     """Read a name such as B2B, MP3, F-16 or COVID-19: short capitals letter by letter, digits as a short number."""
     said = []
-    for part in re.finditer(r"\d+(?:\.\d+)?|[^\W\d_]+", match[0]):
+    for part in re.finditer(rf"\d+(?:\.\d+)?|{LETTER}+", match[0]):
         words, start = part[0], match.start() + part.start()
         if words[0].isdigit():
             number = (
@@ -287,6 +294,10 @@ def english_rules(order: DateOrder) -> tuple[Rule, ...]:
         Rule.of("possessive", r"(?<=\w)['’]s(?!\w)", lambda match: whole(match, "'s")),
         Rule.of("elision", rf"['’‘](?P<word>(?i:{alternatives(ELISIONS)}))(?!['’]?\w)", _elision),
         Rule.of("comparison", r"(?<=[\w)\s])[<>](?=\s?[\w(])|~(?=\d)", _comparison),
+        Rule.of(
+            "subscript", "[₀-₉]+", lambda match: whole(match, short_number(match[0].translate(_SUBSCRIPTS)))
+        ),
+        Rule.of("footnote", "(?<=[^\\W\\d])[⁰-⁹¹]+", lambda match: []),
         Rule.of("symbol", f"[{re.escape(''.join(SYMBOLS))}]", _symbol),
         *plain_rules(),
     )

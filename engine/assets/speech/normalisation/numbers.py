@@ -61,5 +61,5 @@ def year(number: int, language: str = "en") -> str:
 def digits(text: str, language: str = "en") -> str:
     """Return the digits of a text in words, one by one."""
     if language == "en":
-        return " ".join(_ENGLISH_DIGITS[int(digit)] for digit in text if digit in "0123456789")
-    return " ".join(cardinal(int(digit), language) for digit in text if digit in "0123456789")
+        return " ".join(_ENGLISH_DIGITS[int(digit)] for digit in text if digit.isdecimal())
+    return " ".join(cardinal(int(digit), language) for digit in text if digit.isdecimal())

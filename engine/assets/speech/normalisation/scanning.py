@@ -16,12 +16,15 @@ _MARKS: Final = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u06
 
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u2060\u00ad"))
 
-_PART: Final = rf"[^\W\d_](?:[^\W_]|[{_MARKS}])*"
+LETTER: Final = r"[^\W\d_¹²³⁰-₉¼-¾⅐-↉①-⓿❶-➓]"
+"""A letter; not a small or a circled digit."""
+
+_PART: Final = rf"{LETTER}(?:{LETTER}|[{_MARKS}])*"
 
 WORD: Final = re.compile(rf"{_PART}(?:['’ʼ\-‐‑]{_PART})*(?:(?<=in)['’](?!\w))?")
 """A word, with hyphens and apostrophes inside it (`mother-in-law`, `o'clock`, `goin'`)."""
 
-LETTERS: Final = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}])*")
+LETTERS: Final = re.compile(_PART)
 """A row of letters."""
 
 

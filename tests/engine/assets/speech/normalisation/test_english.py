@@ -88,7 +88,8 @@ READINGS = {
         ("4K, 5G, MP3", "four K, five G, MP three."),
         ("COVID-19", "COVID nineteen."),
         ("B52 and A380", "B fifty-two and A three eighty."),
-        ("H2O", "H two O."),
+        ("H2O and H₂O", "H two O and H two O."),
+        ("a word¹ and ٣", "a word and three."),
         ("221B Baker St.", "two twenty-one B Baker Street."),
     ],
     "abbreviations": [
@@ -215,6 +216,7 @@ ODD = st.text(
 @example("١٢٣ ²³ ①", "en")
 @example("10^99999 1e999", "en")
 @example("MMMMCM.", "en")
+@example("¹0", "en")
 def test_any_text_is_read_and_its_parts_are_in_order(text: str, language: str) -> None:
     spoken = spoken_text(text, language=language)
     at = start = 0
