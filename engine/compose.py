@@ -273,8 +273,8 @@ def compose(
                     duration=own.narration.duration,
                     scene_id=scene.scene_id,
                     text=scene.spoken,
-                    words=own.narration.words,
-                    words_by=own.narration.words_by,
+                    words=own.words,
+                    words_by=own.words_by,
                 )
             )
     timeline = Timeline(width, height, fps, story.title, tuple(clips), tuple(transitions), tuple(captions))
@@ -330,7 +330,7 @@ def _caption_words(
     if lead is None or own.narration is None:
         return ()
     at = start + lead.seconds
-    heard = carried_over(own.narration.words, scene.spoken, to=scene.text)
+    heard = carried_over(own.words, scene.spoken, to=scene.text)
     found: list[CaptionWord] = []
     for index, word in enumerate(heard):
         ends = word.ends
@@ -395,6 +395,7 @@ def _make_clip(
         camera=camera,
         fade_in_frames=fade_in,
         fade_out_frames=fade_out,
+        title=scene.title,
     )
 
 

@@ -83,7 +83,7 @@ class Footage:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One scene's picture on the timeline."""
+    """One scene's picture on the timeline. `title` names its chapter (None: the scene's id; "": the one before)."""
 
     scene_id: str
     frames: FrameRange
@@ -92,6 +92,7 @@ class Clip:
     camera: Camera | None = None
     fade_in_frames: int = 0
     fade_out_frames: int = 0
+    title: str | None = None
 
     def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""
@@ -226,10 +227,17 @@ class Timeline:
             before = after
 
     def chapters(self) -> Iterator[tuple[FrameRange, str]]:
-        """Yield one range per scene, without overlap. A chapter starts with its scene's clip."""
-        for clip, following in zip(self.clips, (*self.clips[1:], None), strict=True):
-            stop = following.frames.start if following else clip.frames.stop
-            yield FrameRange(clip.frames.start, stop), clip.scene_id
+        """Yield the chapters, without overlap: one per scene that does not continue the chapter before.
+
+        A chapter starts with its first scene's clip.
+        """
+        begins: list[tuple[int, str]] = []
+        for clip in self.clips:
+            if clip.title != "" or not begins:
+                begins.append((clip.frames.start, clip.title or clip.scene_id))
+        stops = [start for start, _ in begins[1:]] + [self.frame_count]
+        for (start, title), stop in zip(begins, stops, strict=True):
+            yield FrameRange(start, stop), title
 
     def segments(self, *, max_frames: int | None = None, tapered: bool = False) -> tuple[FrameRange, ...]:
         """Return the segments: cuts at the ends of transitions and where scenes meet, longer parts cut again equally.

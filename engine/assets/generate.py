@@ -16,7 +16,7 @@ from typing import Any
 
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
-from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.models import Narration, SceneAssets, StoryAssets
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
@@ -127,18 +127,18 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
-    """Return the scene's Sound, None if it has no narration, or False if speech failed."""
+    """Return the scene's Narration, None if it has no words to speak, or False if speech failed."""
     if job.narrator is None or not scene.spoken:
         return _Made(None)
     try:
-        sound = narrate(
+        narration = narrate(
             spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon),
             language=job.language,
             narrator=job.narrator,
             cache_folder=job.cache,
             settings=job.config.tts,
         )
-        return _Made(sound)
+        return _Made(narration)
     except TTSError as error:
         place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
@@ -253,13 +253,16 @@ def gather_assets(
     for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
         shown, sound = picture.result().value
         spoken = speech.result().value
+        narration = spoken if isinstance(spoken, Narration) else None
         result.append(
             SceneAssets(
                 scene_id=scene.scene_id,
                 picture=shown,
-                narration=spoken if isinstance(spoken, Sound) else None,
+                narration=narration.sound if narration else None,
                 footage_sound=sound,
                 extended=spoken is False,
+                words=narration.words if narration else (),
+                words_by=narration.words_by if narration else None,
             )
         )
     return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))

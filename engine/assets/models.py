@@ -18,17 +18,11 @@ WordTimesBy = Literal["voice", "shares"]
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A sound file, its length in seconds, and the SHA-256 of its content ("" if unknown: a render computes it).
-
-    `words` are those of the narration's text, if it is one, and `words_by` says where their times come from: the
-    voice, or shares of the sound.
-    """
+    """A sound file, its length in seconds, and the SHA-256 of its content ("" if unknown: a render computes it)."""
 
     path: Path
     sha256: str
     duration: Seconds
-    words: tuple[SpokenWord, ...] = ()
-    words_by: WordTimesBy | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", as_path(self.path, "path"))
@@ -42,14 +36,28 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Narration:
+    """A text as speech, when its words are heard, and where their times come from: the voice, or shares of the sound."""
+
+    sound: Sound
+    words: tuple[SpokenWord, ...]
+    words_by: WordTimesBy
+
+
+@dataclass(frozen=True, slots=True)
 class SceneAssets:
-    """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long."""
+    """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long.
+
+    `words` and `words_by` are those of a `Narration`.
+    """
 
     scene_id: str
     picture: Still | Footage
     narration: Sound | None = None
     footage_sound: Sound | None = None
     extended: bool = False
+    words: tuple[SpokenWord, ...] = ()
+    words_by: WordTimesBy | None = None
 
 
 @dataclass(frozen=True, slots=True)

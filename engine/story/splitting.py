@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import sentencex
@@ -134,11 +134,12 @@ def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
     scene are broken at clauses. No piece is longer than `limit` characters.
     """
     return [
-        scene for blocks in paragraphs(text) for scene in _scenes_of(blocks, language=language, limit=limit)
+        scene for blocks in paragraphs(text) for scene in scenes_of(blocks, language=language, limit=limit)
     ]
 
 
-def _scenes_of(blocks: list[str], *, language: str, limit: int) -> list[str]:
+def scenes_of(blocks: Sequence[str], *, language: str, limit: int) -> list[str]:
+    """Split the blocks of one paragraph into scenes; see `split_into_scenes`."""
     least, most = SCENE_UNITS
     scenes: list[str] = []
     for block in blocks:

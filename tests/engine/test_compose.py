@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -414,8 +413,7 @@ def test_a_caption_knows_in_which_frames_each_word_is_spoken() -> None:
         SpokenWord(9, 15, Fraction(3, 2), Fraction(2)),
     )
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "He paid $1,250"}]})
-    voice = replace(sound(2), words=heard, words_by="voice")
-    assets = StoryAssets((SceneAssets("a", STILL, voice),))
+    assets = StoryAssets((SceneAssets("a", STILL, sound(2), words=heard, words_by="voice"),))
     timeline = compose(story, story.scenes or (), assets, config=Config()).timeline
     (track,) = timeline.audio
     assert (track.words, track.words_by) == (heard, "voice")
@@ -437,7 +435,7 @@ def test_a_caption_that_differs_from_the_narration_has_the_times_of_the_words_th
         SpokenWord(12, 16, Fraction(3), Fraction(4)),
     )
     story = parse_story({"title": "T", "scenes": [scenes]})
-    assets = StoryAssets((SceneAssets("a", STILL, replace(sound(4), words=heard)),))
+    assets = StoryAssets((SceneAssets("a", STILL, sound(4), words=heard),))
     timeline = compose(story, story.scenes or (), assets, config=Config()).timeline
     first, second = timeline.captions[0].words
     assert (first.start, first.stop, second.start, second.stop) == (0, 4, 5, 9)

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, cast
 
 import numpy as np
 
-from video_pipeline.engine.assets.models import Sound, WordTimesBy
+from video_pipeline.engine.assets.models import Narration, Sound, WordTimesBy
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
 from video_pipeline.engine.assets.speech.word_times import (
     WORD_TIMES_VERSION,
@@ -138,7 +138,7 @@ def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
 
 def narrate(
     spoken: SpokenText, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
-) -> Sound:
+) -> Narration:
     """Return a text as speech, cached by its words and voice; raise TTSError if it cannot be spoken."""
     refusal = narrator.refusal(spoken.shown, language=language)
     if refusal is not None:
@@ -184,4 +184,4 @@ def narrate(
             SpokenWord(start, stop, Fraction(begins, rate_hz), Fraction(ends, rate_hz))
             for start, stop, begins, ends in notes["words"]
         )
-        return Sound(path, file.sha256, duration, words, notes["by"])
+        return Narration(Sound(path, file.sha256, duration), words, notes["by"])

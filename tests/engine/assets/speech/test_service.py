@@ -52,7 +52,7 @@ def spoken(
         narrator=narrator,
         cache_folder=ContentCache(folder),
         settings=settings or Tts(),
-    )
+    ).sound
     return sound, before.get(sound.path) == sound.path.stat().st_mtime_ns
 
 
@@ -221,7 +221,7 @@ def test_the_lexicon_decides_the_sound_and_the_cache_knows(tmp_path: Path) -> No
         text = spoken_text("The Nike shoe.", language="en", lexicon=lexicon)
         return narrate(
             text, language="en", narrator=VOICE, cache_folder=ContentCache(tmp_path), settings=Tts()
-        )
+        ).sound
 
     sounds = [said({}), said({"nike": "nyke"}), said({"nike": "/naɪˈkiː/"})]
     assert len({sound.sha256 for sound in sounds}) == 3

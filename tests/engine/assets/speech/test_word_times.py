@@ -42,14 +42,14 @@ def read(path: Path) -> tuple[npt.NDArray[Any], int]:
 def spoken(
     text: str, folder: Path, voice: HibariNarrator = VOICE
 ) -> tuple[tuple[SpokenWord, ...], str | None, Path]:
-    sound = narrate(
+    made = narrate(
         spoken_text(text, language="en"),
         language="en",
         narrator=voice,
         cache_folder=ContentCache(folder),
         settings=Tts(),
     )
-    return sound.words, sound.words_by, sound.path
+    return made.words, made.words_by, made.sound.path
 
 
 def test_every_spoken_word_of_the_text_has_its_time_and_silent_ones_have_none(tmp_path: Path) -> None:
