@@ -36,6 +36,8 @@ PACKAGES = (
     "imageio-ffmpeg",
     "hibari-tts",
     "manimgx-fonts",
+    "markdown-it-py",
+    "unicode-rbnf",
 )
 
 

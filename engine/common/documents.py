@@ -67,10 +67,10 @@ def document_text(path: Path) -> str:
         raise DocumentError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # a NUL in the name
         raise DocumentError(f"{str(path)!r}: cannot be read: {error}") from error
-    return decoded(raw, str(path))
+    return decode_document(raw, str(path))
 
 
-def decoded(raw: bytes, name: str) -> str:
+def decode_document(raw: bytes, name: str) -> str:
     """Return the text of a document's bytes; raise DocumentError if there are too many or they are not UTF-8."""
     if len(raw) > DOCUMENT_MAX_BYTES:
         raise DocumentError(f"{name}: is too large; allowed: at most {DOCUMENT_MAX_BYTES} bytes")

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -207,6 +208,7 @@ def _front_matter(text: str, fields: frozenset[str]) -> dict[str, Any]:
     for key in ("content", "scenes"):
         if key in data:
             raise ValueError(f"front matter: field {key!r} is the text below it; leave it out")
+    data = {key: value.isoformat() if isinstance(value, date) else value for key, value in data.items()}
     story = {key: value for key, value in data.items() if key in fields}
     others = {key: value for key, value in data.items() if key not in fields}
     if others:

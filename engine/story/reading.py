@@ -9,7 +9,7 @@ from typing import Any
 from video_pipeline.engine.common.documents import (
     DOCUMENT_MAX_BYTES,
     DocumentError,
-    decoded,
+    decode_document,
     document_text,
     parse_document,
 )
@@ -19,7 +19,7 @@ STDIN = Path("-")
 YAML_ENDINGS = (".yaml", ".yml")
 TEXT_ENDINGS = (".md", ".markdown", ".txt", ".text")
 
-STORY_FIELDS = frozenset(["id", "title", "metadata", "music", "lexicon"])
+FRONT_MATTER_FIELDS = frozenset(["id", "title", "metadata", "music", "lexicon"])
 """What the front matter of a Markdown file may have beside its metadata."""
 
 
@@ -39,7 +39,7 @@ def read_story(path: Path) -> dict[str, Any]:
         text = (
             document_text(path)
             if path != STDIN
-            else decoded(sys.stdin.buffer.read(DOCUMENT_MAX_BYTES + 1), name)
+            else decode_document(sys.stdin.buffer.read(DOCUMENT_MAX_BYTES + 1), name)
         )
         ending = path.suffix.lower()
         if ending in TEXT_ENDINGS or (path == STDIN and not text.lstrip().startswith("{")):
@@ -56,7 +56,7 @@ def _read_text(text: str, name: str) -> dict[str, Any]:
     from video_pipeline.engine.story.markdown import markdown_story
 
     try:
-        story = markdown_story(text, fields=STORY_FIELDS)
+        story = markdown_story(text, fields=FRONT_MATTER_FIELDS)
     except ValueError as error:
         raise StoryError(f"{name}: {error}") from error
     if not story["content"].strip():
