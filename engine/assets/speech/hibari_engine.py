@@ -19,7 +19,7 @@ from video_pipeline.engine.assets.speech.hibari_sounds import SOUNDS, from_ipa
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenPart, SpokenText
 from video_pipeline.engine.assets.speech.onnx_outputs import with_output
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Increase it when the sound of the same spoken text changes, so that cached narration is not used."""
 
 DURATIONS: Final = "/Clip_output_0"
@@ -29,6 +29,7 @@ MAX_PHONEMES: Final = 400
 """Longer sentences are given to the model in parts."""
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?…])[”)]*\s+(?=[“(]?[^\Wa-z])")
+_ENDS: Final = (".", "!", "?", "…")
 _CLAUSE_ENDS: Final = (",", ";", ":", "—")
 
 
@@ -102,7 +103,13 @@ class Engine:
                 tokens.append(Tok(spoken.text[part.at : part.end], "NN", space, phonemes=phonemes, rating=5))
                 at = part.end
         tokens += self._tokens(spoken.text, at, stop)
-        return list(_placed(self._model.g2p.phonemize_tokens(tokens), spoken.text, start))
+        words = list(_placed(self._model.g2p.phonemize_tokens(tokens), spoken.text, start))
+        # The dictionary takes the full stop for a part of `I.` and `A.`; without it the voice does not come to rest.
+        mark = spoken.text[start:stop].rstrip(" ”)")[-1:]
+        said = "".join(word.phonemes for word in words).rstrip(" ”)")
+        if mark in _ENDS and said and said[-1] not in _ENDS:
+            words.append(VoicedWord(mark, stop, stop))
+        return words
 
     def _own_phonemes(self, part: SpokenPart, text: str) -> str | None:
         """Return the sound of a part that the dictionary does not decide: of the lexicon, of letters, of SOUNDS."""

@@ -18,6 +18,7 @@ SOUNDS: Final[Mapping[str, str]] = {
     "brrr": "bˈɜɹː",
     "grr": "ɡˈɜɹː",
     "grrr": "ɡˈɜɹː",
+    "tsk": "tˈɪsk",
     "twas": "twʌz",
 }
 

@@ -101,7 +101,8 @@ def _initials(match: re.Match[str]) -> list[Said]:
     """Return letters with dots, spelled: `U.S.`, `Ph.D.`; the last dot may end the sentence too."""
     after = _after(match)
     ends = not after.strip(' "”’)') or re.match(
-        r"[\"”’)]*\s+(?:The|He|She|It|They|We|I|But|And|A|In|This|That)\b", after
+        r"[\"”’)]*\s+(?:The|He|She|It|They|We|You|I|But|And|A|An|In|On|At|If|So|No|Yes|This|That|Then|There|When|What|Why|How|Mr|Mrs|Ms|Dr|My|His|Her|Our|Their)\b",
+        after,
     )
     letters = re.sub(r"[.\s]", "", match[0])
     return [*whole(match, letters, spell=True), *_stop(match, bool(ends))]
@@ -231,6 +232,21 @@ def _acronym(match: re.Match[str]) -> list[Said] | None:
     return whole(match, short, spell=True)
 
 
+_SHORT: Final = (
+    "Mon|Tues|Tue|Wed|Thurs|Thur|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
+)
+_LONG: Final = {"May": "May", "Sat": "Saturday", "Sun": "Sunday"}
+
+
+def _span(match: re.Match[str]) -> list[Said]:
+    """Read a span of days or months, `Mon-Fri`."""
+    first, last = (_LONG.get(match[name]) or DOTTED[match[name]].words for name in ("first", "last"))
+    return [
+        Said(first, match.start(), match.end("first")),
+        Said(f"to {last}", match.start("last"), match.end()),
+    ]
+
+
 def _and(match: re.Match[str]) -> list[Said]:
     return [
         group(match, "first", match["first"], spell=True),
@@ -259,6 +275,7 @@ def english_rules(order: DateOrder) -> tuple[Rule, ...]:
     return (
         *markup_rules(),
         *address_rules(addresses),
+        Rule.of("span", rf"(?P<first>{_SHORT})\.?[-–](?P<last>{_SHORT})\b(?:\.(?!\s*$))?", _span),
         *number_rules(order),
         Rule.of("Latin", rf"(?P<short>{alternatives(LATIN)})\.?(?!\w),?", _latin),
         Rule.of(
@@ -288,7 +305,7 @@ def english_rules(order: DateOrder) -> tuple[Rule, ...]:
         Rule.of("acronym", r"(?P<short>[A-Z][A-Za-z]*[A-Z])(?!\w)", _acronym),
         Rule.of(
             "letters and digits",
-            r"(?=[^\W_]*-?\d)(?=[\d-]*[^\W\d_])[A-Za-z]+(?:-?\d+(?:\.\d+)?[A-Za-z]*)+(?:-\d+)?(?!\w)|[A-Z](?:\d+[A-Z]?)+(?:-[A-Z]\d)*(?!\w)",
+            r"(?!\w+-\d{2,4}s\b)(?=[^\W_]*-?\d)(?=[\d-]*[^\W\d_])[A-Za-z]+(?:-?\d+(?:\.\d+)?[A-Za-z]*)+(?:-\d+)?(?!\w)|[A-Z](?:\d+[A-Z]?)+(?:-[A-Z]\d)*(?!\w)",
             _letters_and_digits,
         ),
         Rule.of("possessive", r"(?<=\w)['’]s(?!\w)", lambda match: whole(match, "'s")),

@@ -22,9 +22,9 @@ from video_pipeline.engine.assets.speech.normalisation.english_amounts import (
     unit_rules,
     year_words,
 )
-from video_pipeline.engine.assets.speech.normalisation.english_units import FRACTIONS, MAGNITUDES
+from video_pipeline.engine.assets.speech.normalisation.english_units import FRACTIONS, MAGNITUDES, UNITS
 from video_pipeline.engine.assets.speech.normalisation.english_words import COUNTED, MONTHS, NOUNS_IN_S
-from video_pipeline.engine.assets.speech.normalisation.scanning import Rule, group, whole
+from video_pipeline.engine.assets.speech.normalisation.scanning import Rule, alternatives, group, whole
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import Said
 
 _MONTH_OF: Final = {month[:3].lower(): month for month in MONTHS}
@@ -91,6 +91,13 @@ def date_rules(order: DateOrder) -> Iterator[Rule]:
             said.append(group(match, "year", year_words(int(match["year"]))))
         return said
 
+    def short(match: re.Match[str]) -> list[Said] | None:
+        first, second = int(match["a"]), int(match["b"])
+        month, day = (second, first) if order == "dmy" else (first, second)
+        likely = 12 < day <= 31 and day not in (16, 20) and (first, second) not in _KNOWN_PAIRS
+        return whole(match, f"{MONTHS[month - 1]} {_day(str(day))}") if likely and 1 <= month <= 12 else None
+
+    yield Rule.of("short date", r"(?P<a>\d{1,2})/(?P<b>\d{1,2})(?![\w/]|\.\d)", short)
     yield Rule.of(
         "ISO date", r"(?P<year>\d{4})[-/.](?P<month>\d{2})[-/.](?P<day>\d{2})(?!\d|[-/]\d)(?=T?)", iso
     )
@@ -135,7 +142,7 @@ def _time(match: re.Match[str]) -> list[Said] | None:
     said = [Said(words, match.start(), match.start("half") if half else match.end())]
     if half:
         said.append(Said(f"{half[0].upper()}M", match.start("half"), match.end(), spell=True))
-        if half.endswith(".") and re.match(r"\s*$|\s+[A-Z][a-z]", match.string[match.end() : match.endpos]):
+        if half.endswith(".") and re.match(r"\s*$|\s+[\"“(]?[A-Z]", match.string[match.end() : match.endpos]):
             said.append(Said(".", match.end() - 1, match.end()))
     return said
 
@@ -189,6 +196,9 @@ def fraction_words(above: int, below: int) -> str:
     return f"{numbers.cardinal(above)} {one if above == 1 else many}"
 
 
+_UNIT: Final = rf"(?:\s?(?P<unit>{alternatives(UNITS)}))?"
+
+
 def _mixed_fraction(match: re.Match[str]) -> list[Said]:
     fraction = match["fraction"]
     if fraction in FRACTIONS:
@@ -197,12 +207,13 @@ def _mixed_fraction(match: re.Match[str]) -> list[Said]:
         above, _, below = fraction.partition("/")
         words = fraction_words(int(above), int(below))
     count = match["number"]
+    unit = f" {UNITS[match['unit']][1 if count else 0]}" if match["unit"] else ""
     if not count:
-        return whole(match, words)
+        return whole(match, words + unit)
     words = (
         re.sub(r"^one ", "a ", words) if not words.startswith("one eighth") else words.replace("one", "an", 1)
     )
-    return whole(match, f"{amount(count)} and {words}")
+    return whole(match, f"{amount(count)} and {words}{unit}")
 
 
 def _power(match: re.Match[str]) -> list[Said]:
@@ -236,7 +247,11 @@ def _years(match: re.Match[str]) -> list[Said] | None:
 
 def _is_year(match: re.Match[str]) -> bool:
     """Return whether four digits are a year: what follows is not counted by them."""
-    if not 1100 <= int(match["number"]) <= 2099 or match["sign"]:
+    number = int(match["number"])
+    dated = re.search(
+        r"(?i)\b(?:in|since|by|of|from|until|before|after|year)\s$", match.string[: match.start()]
+    )
+    if not (1000 if dated else 1100) <= number <= 2099 or match["sign"]:
         return False
     found = re.match(r"\s([a-z]+)", match.string[match.end() : match.endpos])
     if not found:
@@ -308,14 +323,16 @@ def _digits_rules() -> Iterator[Rule]:
     )
     yield Rule.of(
         "fraction",
-        rf"(?:(?P<number>\d+)(?:\s|[\u2064\-])?)?(?P<fraction>[{''.join(FRACTIONS)}])(?!\w)",
+        rf"(?:(?P<number>\d+)(?:\s|[\u2064\-])?)?(?P<fraction>[{''.join(FRACTIONS)}]){_UNIT}(?!\w)",
         _mixed_fraction,
     )
     yield Rule.of(
-        "mixed fraction", r"(?P<number>\d+)[\s\-](?P<fraction>\d/\d{1,2})(?![\w/])", _mixed_fraction
+        "mixed fraction", rf"(?P<number>\d+)[\s\-](?P<fraction>\d/\d{{1,2}}){_UNIT}(?![\w/])", _mixed_fraction
     )
     yield Rule.of(
-        "plain fraction", r"(?P<number>)(?P<fraction>\d{1,3}/[1-9]\d{0,2})(?![\w/]|\.\d)", _mixed_fraction
+        "plain fraction",
+        rf"(?P<number>)(?P<fraction>\d{{1,3}}/[1-9]\d{{0,2}}){_UNIT}(?![\w/]|\.\d)",
+        _mixed_fraction,
     )
     yield Rule.of(
         "times",
@@ -357,7 +374,7 @@ def _digits_rules() -> Iterator[Rule]:
 
 def _to_rule() -> Rule:
     """Return the rule for the dash of a range that no other rule has read: `9am–5pm`, `10:30–11:15`."""
-    return Rule.of("to", r"(?<=[\dmM.])[-–—](?=\d)", lambda match: whole(match, "to"))
+    return Rule.of("to", r"(?<=[\dmM.%°€£¢])[-–—](?=[\d$€£])", lambda match: whole(match, "to"))
 
 
 def number_rules(order: DateOrder) -> Iterator[Rule]:

@@ -245,6 +245,8 @@ PLAIN: Final[Mapping[str, str]] = {
     "IMHO": "in my humble opinion",
     "TBD": "to be determined",
     "TBA": "to be announced",
+    "km/h": "kilometers per hour",
+    "m/s": "meters per second",
     "C#": "C sharp",
     "F#": "F sharp",
 }

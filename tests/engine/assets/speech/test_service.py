@@ -205,6 +205,8 @@ FAULTS = {
     "somebody's letters": ("The US's flag.", "ðə juɛsz flæɡ."),
     "C sharp": ("C# code", "si ʃɑɹp kOd."),
     "a URL": ("https://example.com/a?b=1", "ɪɡzæmpəl dɑt kɑm."),
+    "a lone letter at an end": ("A dog and I.", "ɐ dɔɡ ænd I."),
+    "a click": ("Tsk!", "tɪsk!"),
     "capitals": ("STOP NOW!", "stɑp nW!"),
     "quotation marks": ('"No." He left.', "nO. hi lɛft."),
 }
