@@ -18,7 +18,7 @@ BULLET: Final = "• "
 TITLE_WORDS: Final = 7
 TITLE_CHARACTERS: Final = 60
 
-_MARKS: Final = re.compile(r"[*_`#\[<\\&~]")
+_TITLE_MARKS: Final = re.compile(r"[*_\[]|^\s*#")
 _TIMES: Final = re.compile(r"(?<=\d)\*(?=\d)")
 """An asterisk between digits, which Markdown would read as emphasis in `2*3*4`."""
 
@@ -46,6 +46,14 @@ def _parser(*, references: bool) -> MarkdownIt:
 
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("code")
     return parser if references else parser.disable("reference")
+
+
+@cache
+def _line_parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    unread = ["reference", "backticks", "escape", "entity", "html_inline", "autolink"]
+    return MarkdownIt("commonmark").disable(unread)
 
 
 @lru_cache(64)
@@ -82,11 +90,11 @@ def plain_text(text: str) -> str:
 
 
 def plain_line(line: str) -> str:
-    """Return a line such as a title without the marks of Markdown."""
-    if not _MARKS.search(line):
+    """Return a line such as a title without marks of headings, emphasis and links; all else stays as it is written."""
+    if not _TITLE_MARKS.search(line) or _TIMES.search(line):
         return line
     heading = re.sub(r"^\s*#{1,6}\s+|\s+#+\s*$", "", line)
-    (token,) = _parser(references=False).parseInline(_TIMES.sub(r"\\*", heading))
+    (token,) = _line_parser().parseInline(heading)
     return " ".join(_inline(token).split()) or line
 
 

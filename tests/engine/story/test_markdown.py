@@ -85,6 +85,7 @@ def test_a_title_has_no_marks() -> None:
     assert parse_story({"title": "# My *great* story", "content": "x"}).title == "My great story"
     assert plain_line("C# and 2*3*4 [draft] snake_case") == "C# and 2*3*4 [draft] snake_case"
     assert plain_line("***") == "***"
+    assert plain_line("`a` & \\ <b> &amp; *c*") == "`a` & \\ <b> &amp; c"
 
 
 def test_first_words_are_cut_between_words() -> None:
