@@ -9,6 +9,7 @@ from pathlib import Path
 
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
 from video_pipeline.engine.assets.story_fonts import font_name
+from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.placement import SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
@@ -20,7 +21,15 @@ from video_pipeline.engine.story.fields import (
     parse_colour,
 )
 from video_pipeline.engine.story.splitting import word_units
-from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Footage, Timeline, Transition
+from video_pipeline.engine.timeline import (
+    AudioTrack,
+    Caption,
+    CaptionWord,
+    Clip,
+    Footage,
+    Timeline,
+    Transition,
+)
 from video_pipeline.engine.timing import (
     FrameRange,
     Seconds,
@@ -35,6 +44,9 @@ from video_pipeline.filters.transitions import CUT
 
 READING_WORDS_A_SECOND = Fraction(5, 2)
 """Reading speed of a caption that is not spoken: 150 words a minute."""
+
+LONGEST_GAP = Fraction(3, 10)
+"""The silence in seconds after which a word is no longer the one that is being spoken."""
 
 SILENT_FACTOR = Fraction(3, 2)
 """The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
@@ -233,6 +245,7 @@ def compose(
                     animation=scene.animation or config.scenes.text_animation,
                     highlight=parse_colour(colour) if colour else None,
                     spoken=_spoken(start, lead, own, fps=fps),
+                    words=_caption_words(scene, start, lead, own, shown, fps=fps),
                     fade_in_frames=clip.fade_in_frames,
                     fade_out_frames=clip.fade_out_frames,
                 )
@@ -260,6 +273,8 @@ def compose(
                     duration=own.narration.duration,
                     scene_id=scene.scene_id,
                     text=scene.spoken,
+                    words=own.words,
+                    words_by=own.words_by,
                 )
             )
     timeline = Timeline(width, height, fps, story.title, tuple(clips), tuple(transitions), tuple(captions))
@@ -300,6 +315,31 @@ def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fracti
         return None
     first = frames_round(start + lead.seconds, fps)
     return FrameRange(first, max(first + 1, frames_round(start + lead.seconds + own.narration.duration, fps)))
+
+
+def _caption_words(
+    scene: StoryScene,
+    start: Seconds,
+    lead: _Lead | None,
+    own: SceneAssets,
+    shown: FrameRange,
+    *,
+    fps: Fraction,
+) -> tuple[CaptionWord, ...]:
+    """Return when each word of a scene's caption is spoken: until the next one begins, or until the next pause."""
+    if lead is None or own.narration is None:
+        return ()
+    at = start + lead.seconds
+    heard = carried_over(own.words, scene.spoken, to=scene.text)
+    found: list[CaptionWord] = []
+    for index, word in enumerate(heard):
+        ends = word.ends
+        if index + 1 < len(heard) and heard[index + 1].begins - ends < LONGEST_GAP:
+            ends = heard[index + 1].begins
+        first = max(frames_round(at + word.begins, fps), shown.start, found[-1].frames.stop if found else 0)
+        stop = max(frames_round(at + ends, fps), first + 1)
+        found.append(CaptionWord(word.start, word.stop, FrameRange(first, stop)))
+    return tuple(found)
 
 
 def _make_clip(
@@ -355,6 +395,7 @@ def _make_clip(
         camera=camera,
         fade_in_frames=fade_in,
         fade_out_frames=fade_out,
+        title=scene.title,
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
+from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
 from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
@@ -82,7 +83,7 @@ class Footage:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One scene's picture on the timeline."""
+    """One scene's picture on the timeline. `title` names its chapter (None: the scene's id; "": the one before)."""
 
     scene_id: str
     frames: FrameRange
@@ -91,6 +92,7 @@ class Clip:
     camera: Camera | None = None
     fade_in_frames: int = 0
     fade_out_frames: int = 0
+    title: str | None = None
 
     def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""
@@ -111,10 +113,20 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionWord:
+    """A word of a caption, its characters `start` to `stop`, and the frames in which it is spoken."""
+
+    start: int
+    stop: int
+    frames: FrameRange
+
+
+@dataclass(frozen=True, slots=True)
 class Caption:
     """Words on the picture during `frames`, laid out within the safe area.
 
-    `spoken` are the frames in which the words are spoken; the word being spoken has the colour `highlight`.
+    `spoken` are the frames in which the words are spoken; the word being spoken has the colour `highlight`. `words`
+    are those of which it is known when; without them the words share `spoken` by their letters.
     `fade_in_frames` and `fade_out_frames` are those of the clip if the caption begins or ends with it.
     """
 
@@ -127,6 +139,7 @@ class Caption:
     animation: CaptionAnimation = "fade_in"
     highlight: Color | None = None
     spoken: FrameRange | None = None
+    words: tuple[CaptionWord, ...] = ()
     fade_in_frames: int = 0
     fade_out_frames: int = 0
 
@@ -149,7 +162,8 @@ class Watermark:
 class AudioTrack:
     """A stretch of sound: `duration` seconds of `path` from `start`, played at `at` on the timeline.
 
-    Music repeats until the end of its stretch, and is lowered under speech.
+    Music repeats until the end of its stretch, and is lowered under speech. `words` are those of a narration's
+    text, in seconds from the beginning of the file; `words_by` says where their times come from.
     """
 
     kind: Literal["narration", "footage", "music"]
@@ -161,6 +175,8 @@ class AudioTrack:
     gain_db: float = 0.0
     scene_id: str | None = None
     text: str = ""
+    words: tuple[SpokenWord, ...] = ()
+    words_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +227,17 @@ class Timeline:
             before = after
 
     def chapters(self) -> Iterator[tuple[FrameRange, str]]:
-        """Yield one range per scene, without overlap. A chapter starts with its scene's clip."""
-        for clip, following in zip(self.clips, (*self.clips[1:], None), strict=True):
-            stop = following.frames.start if following else clip.frames.stop
-            yield FrameRange(clip.frames.start, stop), clip.scene_id
+        """Yield the chapters, without overlap: one per scene that does not continue the chapter before.
+
+        A chapter starts with its first scene's clip.
+        """
+        begins: list[tuple[int, str]] = []
+        for clip in self.clips:
+            if clip.title != "" or not begins:
+                begins.append((clip.frames.start, clip.title or clip.scene_id))
+        stops = [start for start, _ in begins[1:]] + [self.frame_count]
+        for (start, title), stop in zip(begins, stops, strict=True):
+            yield FrameRange(start, stop), title
 
     def segments(self, *, max_frames: int | None = None, tapered: bool = False) -> tuple[FrameRange, ...]:
         """Return the segments: cuts at the ends of transitions and where scenes meet, longer parts cut again equally.

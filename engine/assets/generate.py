@@ -7,7 +7,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from typing import Any
 
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
-from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.models import Narration, SceneAssets, StoryAssets
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
+from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
+from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
 from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
@@ -36,6 +38,7 @@ from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
 from video_pipeline.engine.story.fields import expand_user
+from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.story.model import place_of
 from video_pipeline.engine.timeline import Still
 
@@ -61,6 +64,8 @@ class AssetJob:
     cache: ContentCache
     base: Path
     language: str
+    dates: DateOrder
+    lexicon: Mapping[str, str]
     narrator: Narrator | None
     painter: Painter
     files: InputFiles
@@ -122,18 +127,18 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
-    """Return the scene's Sound, None if it has no narration, or False if speech failed."""
+    """Return the scene's Narration, None if it has no words to speak, or False if speech failed."""
     if job.narrator is None or not scene.spoken:
         return _Made(None)
     try:
-        sound = narrate(
-            scene.spoken,
+        narration = narrate(
+            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon),
             language=job.language,
             narrator=job.narrator,
             cache_folder=job.cache,
             settings=job.config.tts,
         )
-        return _Made(sound)
+        return _Made(narration)
     except TTSError as error:
         place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
@@ -217,7 +222,9 @@ def gather_assets(
         config=config,
         cache=cache,
         base=base,
-        language=story.language if speaks else "en",
+        language=(language := story.language if speaks else "en"),
+        lexicon=merged(config.tts.lexicon, story.lexicon),
+        dates=date_order(config.tts.dates, language=language, region=story.region),
         narrator=choice.narrator,
         painter=painter.painter,
         files=files,
@@ -246,13 +253,16 @@ def gather_assets(
     for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
         shown, sound = picture.result().value
         spoken = speech.result().value
+        narration = spoken if isinstance(spoken, Narration) else None
         result.append(
             SceneAssets(
                 scene_id=scene.scene_id,
                 picture=shown,
-                narration=spoken if isinstance(spoken, Sound) else None,
+                narration=narration.sound if narration else None,
                 footage_sound=sound,
                 extended=spoken is False,
+                words=narration.words if narration else (),
+                words_by=narration.words_by if narration else None,
             )
         )
     return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))

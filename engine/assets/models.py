@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
+from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.timeline import Footage, Still
 from video_pipeline.engine.timing import Seconds
+
+WordTimesBy = Literal["voice", "shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,28 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Narration:
+    """A text as speech, when its words are heard, and where their times come from: the voice, or shares of the sound."""
+
+    sound: Sound
+    words: tuple[SpokenWord, ...]
+    words_by: WordTimesBy
+
+
+@dataclass(frozen=True, slots=True)
 class SceneAssets:
-    """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long."""
+    """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long.
+
+    `words` and `words_by` are those of a `Narration`.
+    """
 
     scene_id: str
     picture: Still | Footage
     narration: Sound | None = None
     footage_sound: Sound | None = None
     extended: bool = False
+    words: tuple[SpokenWord, ...] = ()
+    words_by: WordTimesBy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.client.client import NodeClient
 from video_pipeline.engine.jobs.messages import EventView, JobView, Message
 from video_pipeline.engine.jobs.model import JobStatus
+from video_pipeline.engine.story.reading import story_name
 
 EXIT_STATUS = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.CANCELLED: 130}
 
@@ -81,7 +82,7 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
             if message == str(error):  # it is about the story, not about an option
                 message = f"{story}: {message.removeprefix(f'{story}: ')}{more}"
             raise type(error)(message, **error.details) from error
-        jobs[made.job_id] = story.stem
+        jobs[made.job_id] = story_name(story)
         if arguments.json:
             _print_json(made, story=str(story))
         else:

@@ -35,7 +35,13 @@ def _add_submit_options(parser: argparse.ArgumentParser) -> None:
         "  video-pipeline submit story.json --schedule +2h --key episode-12 --json",
         exit_status=EXIT_STATUS_OF_JOBS.format(done="the jobs are stored; with --wait: all are completed"),
     )
-    parser.add_argument("stories", metavar="STORY", nargs="+", type=Path, help="story file, JSON or YAML")
+    parser.add_argument(
+        "stories",
+        metavar="STORY",
+        nargs="+",
+        type=Path,
+        help="story file: JSON, YAML, Markdown or plain text; - is standard input",
+    )
     parser.add_argument(
         "--priority",
         choices=PRIORITIES,

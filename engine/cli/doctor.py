@@ -38,6 +38,8 @@ PACKAGES = (
     "imageio-ffmpeg",
     "hibari-tts",
     "manimgx-fonts",
+    "markdown-it-py",
+    "unicode-rbnf",
 )
 
 

@@ -20,7 +20,12 @@ PROFILE_HELP = "encoder settings by name (draft, social, archive or guide) or fr
 
 def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) -> None:
     """Add the options for story, configuration and picture; with `encodes`, those of the encoder too."""
-    parser.add_argument("story", metavar="STORY", type=Path, help="story file, JSON or YAML")
+    parser.add_argument(
+        "story",
+        metavar="STORY",
+        type=Path,
+        help="story file: JSON, YAML, Markdown or plain text; - is standard input",
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     picture = parser.add_argument_group("picture")
     shape = picture.add_mutually_exclusive_group()

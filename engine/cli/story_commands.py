@@ -104,11 +104,12 @@ def _render(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.cli.progress import choose_reporter
         from video_pipeline.engine.pipeline import render_story
         from video_pipeline.engine.story import load_story
+        from video_pipeline.engine.story.reading import story_name
 
     config = configuration(arguments)
     _log_to_stderr(config, arguments)
     story = load_story(arguments.story)
-    output = arguments.output or config.storage.output_path / f"{arguments.story.stem}.mp4"
+    output = arguments.output or config.storage.output_path / f"{story_name(arguments.story)}.mp4"
     reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet)
     with reporter, _naming(arguments.story):
         result = render_story(
@@ -138,7 +139,7 @@ def _naming(story: Path) -> Iterator[None]:
 
 def _sources(arguments: argparse.Namespace) -> dict[str, Path]:
     """Return the files that a command reads besides those that the story names."""
-    read = {"the story": arguments.story}
+    read = {} if arguments.story == Path("-") else {"the story": arguments.story}
     return read if arguments.config is None else read | {"the configuration": arguments.config}
 
 
@@ -176,12 +177,13 @@ def _preview(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.cli.progress import choose_reporter
         from video_pipeline.engine.preview import FrameAt, preview_story
         from video_pipeline.engine.story import load_story
+        from video_pipeline.engine.story.reading import story_name
 
     config = configuration(arguments)
     _log_to_stderr(config, arguments)
     at = FrameAt(arguments.frame, None if arguments.at is None else _seconds(arguments.at))
     story = load_story(arguments.story)
-    output = arguments.output or config.storage.output_path / f"{arguments.story.stem}.png"
+    output = arguments.output or config.storage.output_path / f"{story_name(arguments.story)}.png"
     reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet, steps=False)
     with _naming(arguments.story):
         result = preview_story(
@@ -235,6 +237,7 @@ def _compile(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.plan import VideoPlan, plan_captions, plan_timeline
         from video_pipeline.engine.render.encoders.choice import choose_encoding
         from video_pipeline.engine.story import load_story
+        from video_pipeline.engine.story.reading import story_name
 
     config = configuration(arguments)
     if arguments.form != "plan":
@@ -243,7 +246,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     story = load_story(arguments.story)
     base = arguments.story.parent
     # Not the name of a render's video: the command overwrites its output, and makes no files beside it.
-    output = arguments.output or Path(f"{arguments.story.stem}.command.mp4")
+    output = arguments.output or Path(f"{story_name(arguments.story)}.command.mp4")
     if arguments.form == "command":
         read = [*_sources(arguments).items(), *files_read(story, config, base=base)]
         check_inputs_kept([output], read)

@@ -55,6 +55,11 @@ def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
 
     Raises DocumentError naming the file and, if known, the line.
     """
+    return parse_document(document_text(path), form, name=str(path))
+
+
+def document_text(path: Path) -> str:
+    """Return a file's text; raise DocumentError if it cannot be read, is too large or not UTF-8."""
     try:
         with path.open("rb") as file:
             raw = file.read(DOCUMENT_MAX_BYTES + 1)
@@ -62,12 +67,21 @@ def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
         raise DocumentError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # a NUL in the name
         raise DocumentError(f"{str(path)!r}: cannot be read: {error}") from error
+    return decode_document(raw, str(path))
+
+
+def decode_document(raw: bytes, name: str) -> str:
+    """Return the text of a document's bytes; raise DocumentError if there are too many or they are not UTF-8."""
     if len(raw) > DOCUMENT_MAX_BYTES:
-        raise DocumentError(f"{path}: is too large; allowed: at most {DOCUMENT_MAX_BYTES} bytes")
+        raise DocumentError(f"{name}: is too large; allowed: at most {DOCUMENT_MAX_BYTES} bytes")
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise DocumentError(f"{name}: not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+def parse_document(text: str, form: Literal["json", "yaml"], *, name: str) -> Any:
+    """Return the plain data of a document; raise DocumentError that begins with its name."""
     try:
         if form == "json":
             return json.loads(text, object_pairs_hook=_no_duplicates)
@@ -75,10 +89,10 @@ def read_document(path: Path, form: Literal["json", "yaml"]) -> Any:
 
         return load_yaml(text)
     except RecursionError as error:
-        raise DocumentError(f"{path}: nested too deeply") from error
+        raise DocumentError(f"{name}: nested too deeply") from error
     except json.JSONDecodeError as error:
         words = _JSON_WORDS.get(error.msg.removesuffix(": "), error.msg)
         place = f"line {error.lineno}, column {error.colno}"
-        raise DocumentError(f"{path}: not JSON: {place}: {words}") from error
+        raise DocumentError(f"{name}: not JSON: {place}: {words}") from error
     except ValueError as error:
-        raise DocumentError(f"{path}: not {form.upper()}: {error}") from error
+        raise DocumentError(f"{name}: not {form.upper()}: {error}") from error

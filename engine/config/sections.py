@@ -39,6 +39,7 @@ from video_pipeline.engine.story.fields import (
     StrokeSpec,
     TransitionName,
 )
+from video_pipeline.engine.story.lexicon import Lexicon
 from video_pipeline.filters.geometry import even
 
 if TYPE_CHECKING:
@@ -317,6 +318,14 @@ class Tts(Section):
     voice: str = Field("heart", description="Voice of the service.")
     speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
     pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")
+    lexicon: Lexicon = Field(
+        default_factory=dict,
+        description="Words, and how they are spoken: another spelling, or IPA between slashes (/ˈnaɪki/). The story's own lexicon wins.",
+    )
+    dates: Literal["auto", "mdy", "dmy", "ymd"] = Field(
+        "auto",
+        description="How 12/05/2024 is read: month first, day first or year first; auto: by the region of the story's language, en-US if it names none.",
+    )
     fallback_enabled: bool = Field(
         True, description="If speech fails: silence and scenes 1.5 times longer; otherwise an error."
     )

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import av
@@ -32,6 +33,7 @@ DISTRIBUTIONS: Final = {
     "pillow": "Pillow",
     "numpy": "numpy",
     "hibari_tts": "hibari-tts",
+    "unicode_rbnf": "unicode-rbnf",
     "manimgx_fonts": "manimgx-fonts",
     "uharfbuzz": "uharfbuzz",
     "freetype_py": "freetype-py",
@@ -176,6 +178,7 @@ def build_manifest(
     encoder: Choice,
     compositor: Choice,
     audio: Mapping[str, Any] | None,
+    lexicon: Mapping[str, str] = MappingProxyType({}),
     warnings: Sequence[str],
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
@@ -184,7 +187,8 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
 
-    `rates` has what was chosen for each segment if the quality is set. `audio` is the mixer's report, or None without sound; `timings` are wall seconds by stage; `outputs` are
+    `rates` has what was chosen for each segment if the quality is set. `audio` is the mixer's report, or None without
+    sound; `lexicon` is what decided how words are spoken; `timings` are wall seconds by stage; `outputs` are
     the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
     folders.
     """
@@ -205,6 +209,14 @@ def build_manifest(
         "encoder": encoder,
         "compositor": compositor,
         "audio": audio,
+        "narration": {
+            "lexicon": dict(lexicon),
+            "word_times": {
+                track.scene_id: track.words_by
+                for track in timeline.audio
+                if track.kind == "narration" and track.scene_id
+            },
+        },
         "warnings": list(warnings),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
         "versions": versions,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from video_pipeline.engine.outputs.keywords import extract_tags, make_hashtags
 from video_pipeline.engine.outputs.video_info import VideoInfo, aspect_ratio
 from video_pipeline.engine.story import Story, story_scenes
+from video_pipeline.engine.story.markdown import plain_text
 from video_pipeline.engine.story.splitting import sentences
 from video_pipeline.filters.typeset.characters import break_units, clusters
 
@@ -62,7 +63,7 @@ def metadata_fields(story: Story, info: Mapping[str, Any], *, created_at: dateti
 def story_text(story: Story) -> str:
     """Return the full text of a story: its content, or the captions or narration of its scenes as paragraphs."""
     if story.content.strip():
-        return story.content
+        return plain_text(story.content)
     return "\n\n".join(
         words for scene in story_scenes(story) if (words := scene.text.strip() or scene.spoken)
     )

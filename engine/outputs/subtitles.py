@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from video_pipeline.engine.common.spoken_words import SpokenWord, carried_over, moved, places, time_at
 from video_pipeline.engine.story.splitting import detect_language, sentences
-from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timeline import AudioTrack, Timeline
 from video_pipeline.engine.timing import Seconds, frame_time
 from video_pipeline.filters.typeset.characters import break_units, clusters, columns, sanitise
 
@@ -43,16 +44,19 @@ class _Unit(NamedTuple):
 
 
 class _Span(NamedTuple):
+    """A text, from when to when it is on the screen, and when its words are heard, if that is known."""
+
     start: Seconds
     stop: Seconds
     text: str
+    words: tuple[SpokenWord, ...] = ()
 
 
 def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
     """Return the cues of a timeline: each scene's narration during its speech, or else its caption.
 
     Cues are in order, never overlap and end with the video. Each has at most 2 lines of 42 columns (wide
-    letters take two), and lasts at least a second if its words do. `language` (ISO 639-1) decides where
+    letters take two), and lasts at least a second if its words do. Cues begin with their first words. `language` (ISO 639-1) decides where
     sentences end; by default it is detected.
     """
     spans = _apart(_spans(timeline), timeline.duration)
@@ -60,12 +64,42 @@ def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
         language = detect_language(" ".join(span.text for span in spans))
     found: list[Cue] = []
     for span in spans:
-        pieces = _pieces(span.text, language, span.stop - span.start)
+        for piece, start, stop in _timed(span, language):
+            found.append(Cue(start, stop, "\n".join(_lines(piece) or ())))
+    return tuple(found)
+
+
+def _timed(span: _Span, language: str) -> Iterator[tuple[list[_Unit], Seconds, Seconds]]:
+    """Yield the pieces of a span, and when each begins and ends: with its first word, if that is known."""
+    if not span.words:
+        pieces = _pieces(span.text, language)
+        _join_short(pieces, span.stop - span.start)
         start = span.start
         for piece, seconds in zip(pieces, _shares(pieces, span.stop - span.start), strict=True):
-            found.append(Cue(start, start + seconds, "\n".join(_lines(piece) or ())))
+            yield piece, start, start + seconds
             start += seconds
-    return tuple(found)
+        return
+    pieces = _pieces(span.text, language)
+    first_units = [place for place, _ in places((unit.text for piece in pieces for unit in piece), span.text)]
+    starts = [span.start]
+    reached = 0
+    for piece in pieces[:-1]:
+        reached += len(piece)
+        begins = time_at(span.words, first_units[reached])
+        starts.append(min(max(begins, starts[-1]), span.stop))
+    index = 0
+    while index < len(pieces) - 1:
+        stop = starts[index + 2] if index + 2 < len(pieces) else span.stop
+        short = min(starts[index + 1] - starts[index], stop - starts[index + 1]) < LEAST_SECONDS
+        joined = pieces[index] + pieces[index + 1]
+        if short and _lines(joined) is not None:
+            pieces[index : index + 2] = [joined]
+            del starts[index + 1]
+        else:
+            index += 1
+    for piece, start, stop in zip(pieces, starts, [*starts[1:], span.stop], strict=True):
+        if start < stop:
+            yield piece, start, stop
 
 
 def to_srt(cues: Sequence[Cue]) -> str:
@@ -106,13 +140,19 @@ def _clock(seconds: Seconds, point: str) -> str:
 def _spans(timeline: Timeline) -> list[_Span]:
     narration = [track for track in timeline.audio if track.kind == "narration" and track.text.strip()]
     spoken = {track.scene_id for track in narration}
-    spans = [_Span(track.at, track.at + track.duration, _clean(track.text)) for track in narration]
+    spans = [_narrated(track) for track in narration]
     for caption in timeline.captions:
         if caption.scene_id not in spoken:
             start = frame_time(caption.frames.start, timeline.fps)
             stop = frame_time(caption.frames.stop, timeline.fps)
             spans.append(_Span(start, stop, _clean(caption.text)))
     return sorted((span for span in spans if span.text), key=lambda span: span.start)
+
+
+def _narrated(track: AudioTrack) -> _Span:
+    text = _clean(track.text)
+    words = carried_over(track.words, track.text, to=text)
+    return _Span(track.at, track.at + track.duration, text, moved(words, seconds=track.at))
 
 
 def _clean(text: str) -> str:
@@ -129,7 +169,7 @@ def _apart(spans: Sequence[_Span], end: Seconds) -> list[_Span]:
             start = max(start, (last.start + min(last.stop, stop)) / 2)
             kept[-1] = last._replace(stop=min(last.stop, start))
         if start < stop:
-            kept.append(_Span(start, stop, span.text))
+            kept.append(_Span(start, stop, span.text, span.words))
     return kept
 
 
@@ -185,8 +225,8 @@ def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:
     return [*_parts(units[:cut]), *_parts(units[cut:])]
 
 
-def _pieces(text: str, language: str, seconds: Seconds) -> list[list[_Unit]]:
-    """Cut a text into pieces that each fit one cue; join neighbours too short to read if both fit."""
+def _pieces(text: str, language: str) -> list[list[_Unit]]:
+    """Cut a text into pieces that each fit one cue."""
     pieces: list[list[_Unit]] = []
     for sentence in sentences(text, language=language):
         parts = [list(part) for part in _parts(_units(sentence))]
@@ -194,6 +234,11 @@ def _pieces(text: str, language: str, seconds: Seconds) -> list[list[_Unit]]:
         last = parts[-1][-1]
         parts[-1][-1] = last._replace(blanks="" if columns(last.text[-1:]) == 2 else " ")
         pieces += parts
+    return pieces
+
+
+def _join_short(pieces: list[list[_Unit]], seconds: Seconds) -> None:
+    """Join neighbours too short to read if both fit in one cue."""
     least = _weight([unit for piece in pieces for unit in piece]) * LEAST_SECONDS / seconds
     index = 0
     while index < len(pieces) - 1:
@@ -203,7 +248,6 @@ def _pieces(text: str, language: str, seconds: Seconds) -> list[list[_Unit]]:
             pieces[index : index + 2] = [joined]
         else:
             index += 1
-    return pieces
 
 
 def _weight(units: Sequence[_Unit]) -> int:

@@ -33,6 +33,7 @@ from video_pipeline.engine.render.encoders.profile_use import describe_profile
 from video_pipeline.engine.render.renderer import RenderReport
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
+from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.timing import FrameRange, frames_round
 
 
@@ -179,6 +180,7 @@ def describe_render(
             {"workers": rendered.workers, "hwaccel": plan.frames.ffmpeg.hwaccel or "none"},
         ),
         audio=_sound_fields(plan, sound),
+        lexicon=merged(plan.frames.config.tts.lexicon, plan.frames.story.lexicon),
         warnings=(*plan.frames.warnings, *rendered.warnings),
         timings=timings,
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},

@@ -29,7 +29,7 @@ from video_pipeline.engine.timing import FrameRange
 FORMAT: Final = 2
 """Increase it when the bytes for equal keys change, so that no older cached segment is used."""
 
-WITHOUT_EFFECT: Final = frozenset(["scene_id", "is_copy", "pictures", "exact_pix_fmt"])
+WITHOUT_EFFECT: Final = frozenset(["scene_id", "title", "is_copy", "pictures", "exact_pix_fmt"])
 """Fields of clips, stills and captions that do not change the picture."""
 
 PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])

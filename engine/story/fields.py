@@ -87,6 +87,7 @@ PRINTABLE = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
 SingleLine = Annotated[
     str, AfterValidator(_printable), Field(min_length=1, max_length=300, json_schema_extra=PRINTABLE)
 ]
+ChapterTitle = Annotated[str, AfterValidator(_printable), Field(max_length=300, json_schema_extra=PRINTABLE)]
 Text = Annotated[str, Field(max_length=TEXT_MAX_CHARACTERS)]
 FilePath = Annotated[
     str, AfterValidator(_printable), Field(min_length=1, max_length=4096, json_schema_extra=PRINTABLE)

@@ -1,4 +1,4 @@
-"""The story model: Story and StoryScene define the format; load_story reads JSON and YAML files."""
+"""The story model: Story and StoryScene define the format; load_story reads its files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -31,6 +32,7 @@ from video_pipeline.engine.story.fields import (
     SCENE_MAX_SECONDS,
     TEXT_MAX_CHARACTERS,
     BoxSpec,
+    ChapterTitle,
     Colour,
     FilePath,
     FitName,
@@ -46,8 +48,16 @@ from video_pipeline.engine.story.fields import (
     own_names,
     switch,
 )
+from video_pipeline.engine.story.lexicon import Lexicon
+from video_pipeline.engine.story.markdown import first_words, markdown_paragraphs, plain_line, plain_text
 from video_pipeline.engine.story.reading import not_a_story, read_story
-from video_pipeline.engine.story.splitting import detect_language, split_into_scenes
+from video_pipeline.engine.story.splitting import (
+    SCENE_UNITS,
+    detect_language,
+    scenes_of,
+    split_into_scenes,
+    word_units,
+)
 
 STORY_MAX_CHARACTERS = 200_000
 STORY_MAX_SCENES = 2000
@@ -124,6 +134,9 @@ class StoryScene(StoryPart):
     OTHER_NAMES = SCENE_NAMES
 
     scene_id: Identifier = Field(description="Unique in its story.")
+    title: ChapterTitle | None = Field(
+        None, description="Title of the chapter; the scene_id if omitted, '' to continue the chapter before."
+    )
     text: Text = Field("", description="Words shown as caption.")
     narration: Text | None = Field(None, description="Words spoken; the text if omitted, '' for silence.")
     image: FilePath | None = Field(
@@ -286,11 +299,15 @@ class Story(StoryPart):
     )
 
     id: Identifier | None = Field(None, description="Names the job; derived from the content if omitted.")
-    title: SingleLine
+    title: Annotated[SingleLine, AfterValidator(plain_line)]
     content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
     music: Annotated[MusicSpec | None, _named("path", FilePath, MusicSpec)] = None
+    lexicon: Lexicon = Field(
+        default_factory=dict,
+        description="Words, and how they are spoken: another spelling, or IPA between slashes.",
+    )
 
     @model_validator(mode="after")
     def _has_scenes(self) -> Self:
@@ -319,11 +336,19 @@ class Story(StoryPart):
         return f"story-{digest[:12]}"
 
     @property
+    def region(self) -> str:
+        """The region of the story's language, such as GB, or nothing if it names none."""
+        subtags = (self.metadata.language or "").split("-")[1:]
+        return next((tag.upper() for tag in subtags if len(tag) == 2 and tag.isalpha()), "")
+
+    @property
     def language(self) -> str:
         """The story's language (ISO 639-1): as given, or detected from its words."""
         if self.metadata.language:
             return self.metadata.language.split("-")[0].lower()
-        words = " ".join([self.content, *(scene.spoken for scene in self.scenes or ())]).strip()
+        words = " ".join(
+            [plain_text(self.content) if self.content else "", *(scene.spoken for scene in self.scenes or ())]
+        ).strip()
         return detect_language(words or self.title)
 
 
@@ -361,7 +386,7 @@ def parse_story(data: Any, *, where: str = "story") -> Story:
 
 
 def load_story(path: str | os.PathLike[str]) -> Story:
-    """Read a story from a JSON or YAML file (YAML by its ending .yaml or .yml).
+    """Read a story from a file: JSON, YAML, Markdown or plain text by its ending; `-` is standard input.
 
     Relative paths of assets are kept as written; the renderer resolves them against its argument `base`. Raises
     StoryError naming the file, the scene and the field.
@@ -371,13 +396,52 @@ def load_story(path: str | os.PathLike[str]) -> Story:
 
 
 def story_scenes(story: Story) -> tuple[StoryScene, ...]:
-    """Return a story's scenes: its own, or its text split on sentence ends."""
+    """Return a story's scenes: its own, or its text split at paragraphs and sentence ends.
+
+    A heading of the text is shown and spoken with the scene after it and names the chapter that begins there. In a
+    text without headings, each scene is a chapter, named by its first words.
+    """
     if story.scenes is not None:
         return story.scenes
-    texts = split_into_scenes(story.content, language=story.language, limit=TEXT_MAX_CHARACTERS)
+    return _scenes_of_text(story.content, story.language)
+
+
+@lru_cache(8)
+def _scenes_of_text(content: str, language: str) -> tuple[StoryScene, ...]:
+    paragraphs = markdown_paragraphs(content)
+    has_headings = any(paragraph.level for paragraph in paragraphs)
+    found: list[tuple[str, str]] = []
+    headings: list[str] = []
+    for paragraph in paragraphs:
+        if paragraph.level:
+            headings += paragraph.blocks
+            continue
+        texts = scenes_of(paragraph.blocks, language=language, limit=TEXT_MAX_CHARACTERS)
+        if headings and texts:
+            chapter = _chapter(" – ".join(headings))
+            joined = "\n\n".join([*headings, texts[0]])
+            if word_units(joined) > SCENE_UNITS[1] or len(joined) > TEXT_MAX_CHARACTERS:
+                found.append(("\n\n".join(headings)[:TEXT_MAX_CHARACTERS], chapter))
+                chapter = ""
+            else:
+                texts[0] = joined
+            found.append((texts.pop(0), chapter))
+            headings = []
+        found += [(text, "" if has_headings and found else _chapter(text)) for text in texts]
+    if headings:
+        found.append(("\n\n".join(headings)[:TEXT_MAX_CHARACTERS], _chapter(" – ".join(headings))))
+    if not found:  # nothing but marks
+        texts = split_into_scenes(content, language=language, limit=TEXT_MAX_CHARACTERS)
+        found = [(text, _chapter(text)) for text in texts]
     return tuple(
-        StoryScene(scene_id=f"scene_{number:03d}", text=text) for number, text in enumerate(texts, start=1)
+        StoryScene(scene_id=f"scene_{number:03d}", text=text, title=title)
+        for number, (text, title) in enumerate(found, start=1)
     )
+
+
+def _chapter(text: str) -> str:
+    """Return a chapter's title: the first words of a text, without control characters."""
+    return first_words("".join(character if character.isprintable() else " " for character in text))
 
 
 def place_of(index: int, scene: StoryScene, field: str) -> str:

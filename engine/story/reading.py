@@ -1,26 +1,67 @@
-"""Read story files as plain data, before the model checks them."""
+"""Read story files as plain data, before the model checks them: JSON, YAML, Markdown or plain text."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
-from video_pipeline.engine.common.documents import DocumentError, read_document
+from video_pipeline.engine.common.documents import (
+    DOCUMENT_MAX_BYTES,
+    DocumentError,
+    decode_document,
+    document_text,
+    parse_document,
+)
 from video_pipeline.engine.errors import StoryError
+
+STDIN = Path("-")
+YAML_ENDINGS = (".yaml", ".yml")
+TEXT_ENDINGS = (".md", ".markdown", ".txt", ".text")
+
+FRONT_MATTER_FIELDS = frozenset(["id", "title", "metadata", "music", "lexicon"])
+"""What the front matter of a Markdown file may have beside its metadata."""
+
+
+def story_name(path: Path) -> str:
+    """Return the name of a story file without its ending, or `story` for standard input."""
+    return "story" if path == STDIN else path.stem
 
 
 def read_story(path: Path) -> dict[str, Any]:
-    """Return a story file (YAML by its ending .yaml or .yml, otherwise JSON) as plain data, its fields unchecked.
+    """Return a story file as plain data, its fields unchecked; `-` is standard input.
 
-    Raises StoryError naming the file.
+    The ending decides: .yaml and .yml are YAML, .md, .markdown, .txt and .text are text in Markdown, others JSON.
+    Standard input is JSON if it begins with a brace, else Markdown. Raises StoryError naming the file.
     """
+    name = "standard input" if path == STDIN else str(path)
     try:
-        data = read_document(path, "yaml" if path.suffix.lower() in (".yaml", ".yml") else "json")
+        text = (
+            document_text(path)
+            if path != STDIN
+            else decode_document(sys.stdin.buffer.read(DOCUMENT_MAX_BYTES + 1), name)
+        )
+        ending = path.suffix.lower()
+        if ending in TEXT_ENDINGS or (path == STDIN and not text.lstrip().startswith("{")):
+            return _read_text(text, name)
+        data = parse_document(text, "yaml" if ending in YAML_ENDINGS else "json", name=name)
     except DocumentError as error:
         raise StoryError(str(error)) from error
     if not isinstance(data, dict):
-        raise not_a_story(data, where=str(path))
+        raise not_a_story(data, where=name)
     return data
+
+
+def _read_text(text: str, name: str) -> dict[str, Any]:
+    from video_pipeline.engine.story.markdown import markdown_story
+
+    try:
+        story = markdown_story(text, fields=FRONT_MATTER_FIELDS)
+    except ValueError as error:
+        raise StoryError(f"{name}: {error}") from error
+    if not story["content"].strip():
+        raise StoryError(f"{name}: there is no text in it; a story needs one")
+    return {"title": name, **story}
 
 
 def not_a_story(data: Any, *, where: str) -> StoryError:

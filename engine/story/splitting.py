@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import sentencex
@@ -15,14 +15,17 @@ SCENE_UNITS = (9, 26)
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 _UNSPACED_LETTERS_PER_WORD = 3.0
 
-_LINE_END = re.compile(r"\r\n?|[\v\f\x85\u2028]")
-"""Line endings other than the line feed (Unicode, UAX 14); two in a row end a paragraph."""
+_LINE = re.compile(r"([^\n\r\v\f\x85\u2028\u2029]*)(\r\n|[\n\r\v\f\x85\u2028\u2029]|\Z)")
+"""A line and its end (Unicode, UAX 14). A blank line ends a paragraph, and so does U+2029."""
 
-_HEADING = re.compile(r"#{1,6} (?=\S)")
+_HEADING = re.compile(r"#{1,6}\s+(?=\S)")
 BULLETS = "-*+•‣◦▪●○■□·–—・"
 _ITEM = re.compile(
-    rf"(?:[{re.escape(BULLETS[:-1])}] |[{BULLETS[-1]}①-⑳] ?|\d{{1,3}}[.)] |[A-Za-z]\) |\((?:\d{{1,3}}|[A-Za-z])\) )(?=\S)"
+    rf"(?:[{re.escape(BULLETS[:-1])}]\s+|[{BULLETS[-1]}①-⑳]\s*|\d{{1,3}}[.)]\s+|[A-Za-z]\)\s+|\((?:\d{{1,3}}|[A-Za-z])\)\s+)(?=\S)"
 )
+UNSPOKEN_MARKS = (*BULLETS, *("#" * level for level in range(1, 7)))
+"""Marks of headings and lists that are not spoken. The numbers of a list are."""
+
 _BEFORE_A_LIST = (".", "!", "?", ":", ";", ",", "…", "。", "：", "！", "？")
 """A line that begins like an item is one only if the line before ends so; `on the\\n3. of May` is one sentence."""
 
@@ -57,23 +60,31 @@ def paragraphs(text: str) -> list[list[str]]:
     A heading (`# …`) is a block, and so is each item of a list (`- …`, `1. …`); the rest of a paragraph is one.
     Line breaks inside a block become spaces.
     """
-    found = []
-    text = _LINE_END.sub("\n", text.replace("\u2029", "\n\n"))
-    for paragraph in re.split(r"\n\s*\n", text):
-        blocks: list[list[str]] = []
-        open_block = in_list = False
-        for line in filter(None, (" ".join(line.split()) for line in paragraph.split("\n"))):
+    return [[" ".join(text[start:stop].split()) for start, stop in blocks] for blocks in block_places(text)]
+
+
+def block_places(text: str) -> list[list[tuple[int, int]]]:
+    """Return where the blocks of a text are (see `paragraphs`): the first character of each, and the end of its last."""
+    found: list[list[tuple[int, int]]] = []
+    blocks: list[tuple[int, int]] = []
+    open_block = in_list = False
+    for match in _LINE.finditer(text):
+        line = match[1].strip()
+        if line:
+            start = match.start() + match[1].index(line)
             heading = _HEADING.match(line) is not None
             item = _ITEM.match(line) is not None and (
-                not open_block or in_list or blocks[-1][-1].endswith(_BEFORE_A_LIST)
+                not open_block or in_list or text.endswith(_BEFORE_A_LIST, 0, blocks[-1][1])
             )
             if open_block and not (heading or item):
-                blocks[-1].append(line)
+                blocks[-1] = (blocks[-1][0], start + len(line))
             else:
-                blocks.append([line])
+                blocks.append((start, start + len(line)))
             open_block, in_list = not heading, item or (in_list and not heading)
-        if blocks:
-            found.append([" ".join(lines) for lines in blocks])
+        if blocks and (not line or match[2] in ("", "\u2029")):
+            found.append(blocks)
+            blocks = []
+            open_block = in_list = False
     return found
 
 
@@ -123,11 +134,12 @@ def split_into_scenes(text: str, *, language: str, limit: int) -> list[str]:
     scene are broken at clauses. No piece is longer than `limit` characters.
     """
     return [
-        scene for blocks in paragraphs(text) for scene in _scenes_of(blocks, language=language, limit=limit)
+        scene for blocks in paragraphs(text) for scene in scenes_of(blocks, language=language, limit=limit)
     ]
 
 
-def _scenes_of(blocks: list[str], *, language: str, limit: int) -> list[str]:
+def scenes_of(blocks: Sequence[str], *, language: str, limit: int) -> list[str]:
+    """Split the blocks of one paragraph into scenes; see `split_into_scenes`."""
     least, most = SCENE_UNITS
     scenes: list[str] = []
     for block in blocks:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from video_pipeline.engine.api.stages import SceneComposer
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.compose import Composition, compose
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import StoryError
@@ -403,6 +404,42 @@ def test_a_caption_knows_when_its_words_are_spoken_and_in_which_colour() -> None
         assert abs(caption.spoken.start - track.at * fps) <= Fraction(1, 2)
         assert abs(caption.spoken.stop - (track.at + track.duration) * fps) <= Fraction(1, 2)
     assert [caption.highlight for caption in composed(scenes[:1]).timeline.captions] == [None]
+
+
+def test_a_caption_knows_in_which_frames_each_word_is_spoken() -> None:
+    heard = (
+        SpokenWord(0, 3, Fraction(0), Fraction(1, 2)),
+        SpokenWord(4, 8, Fraction(7, 10), Fraction(1)),
+        SpokenWord(9, 15, Fraction(3, 2), Fraction(2)),
+    )
+    story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "He paid $1,250"}]})
+    assets = StoryAssets((SceneAssets("a", STILL, sound(2), words=heard, words_by="voice"),))
+    timeline = compose(story, story.scenes or (), assets, config=Config()).timeline
+    (track,) = timeline.audio
+    assert (track.words, track.words_by) == (heard, "voice")
+    at = int(track.at * 30) + 1  # 0.25 s are seven and a half frames
+    # `He` lasts until `paid` begins, 0.2 s later; after `paid` there is a pause.
+    assert [(w.start, w.frames.start - at, w.frames.stop - at) for w in timeline.captions[0].words] == [
+        (0, 0, 21),
+        (4, 21, 30),
+        (9, 45, 60),
+    ]
+
+
+def test_a_caption_that_differs_from_the_narration_has_the_times_of_the_words_that_match() -> None:
+    scenes = {"scene_id": "a", "text": "two! four", "narration": "one two six four"}
+    heard = (
+        SpokenWord(0, 3, Fraction(0), Fraction(1)),
+        SpokenWord(4, 7, Fraction(1), Fraction(2)),
+        SpokenWord(8, 11, Fraction(2), Fraction(3)),
+        SpokenWord(12, 16, Fraction(3), Fraction(4)),
+    )
+    story = parse_story({"title": "T", "scenes": [scenes]})
+    assets = StoryAssets((SceneAssets("a", STILL, sound(4), words=heard),))
+    timeline = compose(story, story.scenes or (), assets, config=Config()).timeline
+    first, second = timeline.captions[0].words
+    assert (first.start, first.stop, second.start, second.stop) == (0, 4, 5, 9)
+    assert second.frames.start - first.frames.start == 60
 
 
 def test_a_scene_without_words_has_no_caption() -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import unicodedata
 import wave
 from dataclasses import dataclass
-from functools import cache
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from video_pipeline.engine.assets.speech.hibari_engine import VERSION, open_engine
+from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
 from video_pipeline.engine.assets.speech.service import SpeechService
+from video_pipeline.engine.assets.speech.word_times import Heard
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
-from video_pipeline.engine.story.splitting import BULLETS, block_mark, paragraphs
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""
@@ -25,26 +27,6 @@ EMBEDDED_VOICE = "heart"
 EDGE_LEVEL = 0.01
 EDGE_MARGIN_SECONDS = 0.06
 """Speech begins and ends where it exceeds this fraction of its peak (-40 dB); a margin is kept around it."""
-
-
-SPOKEN_SYMBOLS: Final = "°^©№"
-"""Symbols, by their Unicode category, that the voice reads as words."""
-
-UNSPOKEN_MARKS: Final = (*BULLETS, *("#" * level for level in range(1, 7)))
-"""Marks of headings and lists. The numbers of a list are spoken."""
-
-ENDS: Final = '.!?:;,…—–"”’)'
-"""Characters after which the voice pauses without a full stop."""
-
-WORDS_VERSION: Final = 2
-"""Increase it when `speakable` changes, so that cached narration is not used."""
-
-
-@cache
-def _hibari(voice: str) -> Any:
-    from hibari import Hibari
-
-    return Hibari(voice=voice)
 
 
 def hibari_voices() -> tuple[str, ...]:
@@ -75,7 +57,7 @@ class HibariNarrator:
             "service": "hibari",
             "version": version("hibari-tts"),
             "voice": self.voice,
-            "words": WORDS_VERSION,
+            "front_end": VERSION,
             "edges": [EDGE_LEVEL, EDGE_MARGIN_SECONDS],
             "speech_rate": self.speech_rate,
             "pitch": self.pitch_semitones,
@@ -87,60 +69,39 @@ class HibariNarrator:
             return None
         return f"the voice speaks English; the text is not (language {language!r})"
 
-    def speak(self, text: str, target: Path) -> None:
-        """Write the text as speech; raise TTSError if nothing can be spoken."""
-        words = speakable(text)
-        if not any(character.isalnum() for character in words):
+    def speak(self, spoken: SpokenText, target: Path) -> tuple[Heard, ...]:
+        """Write the text as speech, return when its words are heard; raise TTSError if nothing can be spoken."""
+        if spoken.is_silent:
             raise TTSError("nothing in the text can be spoken")
         # Speak slower by the pitch ratio and play faster by it: this changes the pitch and keeps the pace.
         ratio = 2.0 ** (self.pitch_semitones / 12)
         try:
-            engine = _hibari(self.voice)
-            samples = np.asarray(engine(words, speed=self.speech_rate / ratio, seed=0), np.float64)
+            engine = open_engine(self.voice)
+            samples, heard = engine.speak(spoken, speed=self.speech_rate / ratio)
         except (RuntimeError, ValueError, OSError, KeyError) as error:
             raise TTSError(f"hibari-tts could not speak: {error}") from error
         if samples.size == 0 or not np.isfinite(samples).all():
             raise TTSError("hibari-tts returned no sound")
-        samples = _without_edges(samples, engine.sample_rate)
+        kept = _within_edges(samples, engine.sample_rate)
+        samples = samples[kept]
+        rate_hz = round(engine.sample_rate * ratio)
         with wave.open(str(target), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
-            file.setframerate(round(engine.sample_rate * ratio))
+            file.setframerate(rate_hz)
             file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
 
+        def seconds(sample: int) -> Fraction:
+            return Fraction(min(max(sample - kept.start, 0), len(samples)), rate_hz)
 
-def _without_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
-    """Return speech without the silence at its ends, because the composer sets the pauses."""
+        return tuple(Heard(word.at, word.end, seconds(word.begins), seconds(word.ends)) for word in heard)
+
+
+def _within_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> slice:
+    """Return where speech is between the silences at its ends, because the composer sets the pauses."""
     heard = np.flatnonzero(np.abs(samples) > EDGE_LEVEL * np.abs(samples).max())
     margin = round(EDGE_MARGIN_SECONDS * rate_hz)
-    return samples[max(0, heard[0] - margin) : heard[-1] + 1 + margin]
-
-
-def speakable(text: str) -> str:
-    """Remove from a text what is not spoken: control characters, emoji, and marks of headings and lists.
-
-    Paragraphs, headings and items of lists end with a full stop, for the pause, if they have no mark of their own.
-    """
-    spoken = []
-    for blocks in paragraphs(text.replace("℃", "°C").replace("℉", "°F")):
-        for block in blocks:
-            mark = block_mark(block)
-            kept = _without_symbols(block[len(mark) :] if mark.strip() in UNSPOKEN_MARKS else block)
-            if any(character.isalnum() for character in kept):
-                spoken.append(kept)
-    ended = [words if words[-1] in ENDS else f"{words}." for words in spoken[:-1]]
-    return " ".join([*ended, *spoken[-1:]])
-
-
-def _without_symbols(text: str) -> str:
-    kept = []
-    for character in text:
-        kind = unicodedata.category(character)
-        if kind in ("Cc", "Zl", "Zp"):
-            kept.append(" ")
-        elif character in SPOKEN_SYMBOLS or kind not in ("Cf", "Cs", "Co", "Cn", "So", "Sk"):
-            kept.append(character)
-    return " ".join("".join(kept).split())
+    return slice(max(0, int(heard[0]) - margin), min(len(samples), int(heard[-1]) + 1 + margin))
 
 
 def is_latin(text: str) -> bool:

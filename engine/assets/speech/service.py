@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Protocol, cast
 
-from video_pipeline.engine.assets.models import Sound
+import numpy as np
+
+from video_pipeline.engine.assets.models import Narration, Sound, WordTimesBy
+from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
+from video_pipeline.engine.assets.speech.word_times import (
+    WORD_TIMES_VERSION,
+    Heard,
+    shared_times,
+    shown_times,
+)
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES
 from video_pipeline.engine.common.similar import closest
+from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
@@ -23,6 +35,9 @@ SEAL_HEAD: Final = b"sha2" + struct.pack("<I", hashlib.sha256().digest_size)
 """The name and the length of the chunk that holds a WAV file's SHA-256."""
 
 SEAL_BYTES: Final = len(SEAL_HEAD) + hashlib.sha256().digest_size
+
+WORDS_CHUNK: Final = b"wrds"
+"""The name of the chunk that holds when the words of the shown text are heard, as JSON."""
 
 
 class Narrator(Protocol):
@@ -35,8 +50,11 @@ class Narrator(Protocol):
     def refusal(self, text: str, *, language: str) -> str | None:
         """Return why it cannot speak a text in a language (ISO 639-1), or None if it can."""
 
-    def speak(self, text: str, target: Path) -> None:
-        """Write the text as speech into a mono 16-bit WAV file; raise TTSError if that fails."""
+    def speak(self, spoken: SpokenText, target: Path) -> tuple[Heard, ...]:
+        """Write a text as speech into a mono 16-bit WAV file; raise TTSError if that fails.
+
+        Returns when its words are heard, or nothing if the voice does not tell; they are then estimated.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +71,25 @@ class SpeechService:
     voices: Callable[[], tuple[str, ...]]
 
 
-def seal_wav(path: Path) -> None:
-    """Append the SHA-256 of a WAV file's bytes, in a chunk that players skip."""
+def seal_wav(path: Path, notes: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Append notes and then the SHA-256 of a WAV file's bytes, in chunks that players skip."""
     data = bytearray(path.read_bytes())
+    body = json.dumps(notes, separators=(",", ":")).encode()
+    body += b" " * (len(body) % 2)  # chunks have even lengths
+    data += WORDS_CHUNK + struct.pack("<I", len(body)) + body
     data[4:8] = struct.pack("<I", len(data) + SEAL_BYTES - 8)  # RIFF: the length of all chunks
     path.write_bytes(data + SEAL_HEAD + hashlib.sha256(data).digest())
+
+
+def notes_of(data: bytes) -> dict[str, Any]:
+    """Return the notes of a sealed WAV file."""
+    at = 12
+    while at + 8 <= len(data):
+        name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name == WORDS_CHUNK:
+            return cast(dict[str, Any], json.loads(data[at + 8 : at + 8 + length]))
+        at += 8 + length + length % 2
+    return {}
 
 
 def check_wav(path: Path) -> None:
@@ -105,25 +137,51 @@ def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
 
 
 def narrate(
-    text: str, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
-) -> Sound:
-    """Return the text as speech, cached by its words and voice; raise TTSError if it cannot be spoken."""
-    refusal = narrator.refusal(text, language=language)
+    spoken: SpokenText, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
+) -> Narration:
+    """Return a text as speech, cached by its words and voice; raise TTSError if it cannot be spoken."""
+    refusal = narrator.refusal(spoken.shown, language=language)
     if refusal is not None:
         raise TTSError(refusal)
 
     def make(target: Path) -> None:
-        narrator.speak(text, target)
-        seal_wav(target)
+        heard = narrator.speak(spoken, target)
+        by: WordTimesBy = "voice" if heard else "shares"
+        with wave.open(str(target), "rb") as sound:
+            rate_hz = sound.getframerate()
+            if not heard:
+                samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
+                heard = shared_times(spoken, samples, rate_hz)
+        words = [
+            [word.start, word.stop, round(word.begins * rate_hz), round(word.ends * rate_hz)]
+            for word in shown_times(spoken, heard)
+        ]
+        seal_wav(target, {"by": by, "words": words})
 
     path, _ = cache_folder.get_or_make(
         "narration",
-        {**narrator.identity, "text": text},
+        {
+            **narrator.identity,
+            "shown": spoken.shown,
+            "text": spoken.text,
+            "parts": [
+                [part.at, part.end, part.start, part.stop, part.spell, part.phonemes] for part in spoken.parts
+            ],
+            "word_times": WORD_TIMES_VERSION,
+        },
         ".wav",
         make,
         ttl=settings.cache_ttl if settings.cache_enabled else 0,
         check=check_wav,
     )
-    with ANY_FILES.open(path) as file, wave.open(file.stream, "rb") as sound:
-        duration = Fraction(sound.getnframes(), sound.getframerate())
-        return Sound(path, file.sha256, duration)
+    with ANY_FILES.open(path) as file:
+        with wave.open(file.stream, "rb") as sound:
+            rate_hz = sound.getframerate()
+            duration = Fraction(sound.getnframes(), rate_hz)
+        file.stream.seek(0)
+        notes = notes_of(file.stream.read())
+        words = tuple(
+            SpokenWord(start, stop, Fraction(begins, rate_hz), Fraction(ends, rate_hz))
+            for start, stop, begins, ends in notes["words"]
+        )
+        return Narration(Sound(path, file.sha256, duration), words, notes["by"])

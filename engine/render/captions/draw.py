@@ -269,7 +269,15 @@ def _lettered(
     coloured = spoken if caption.highlight is not None else None
     if typed is None and coloured is None:
         return art
-    art = replace(art, text=lettering(layout, raster, typed=typed, spoken=coloured))
+    words = [
+        replace(
+            word, frames=FrameRange(heard.start - caption.frames.start, heard.stop - caption.frames.start)
+        )
+        for word in caption.words
+        if (heard := word.frames.intersection(caption.frames))
+    ]
+    text = lettering(layout, raster, typed=typed, spoken=coloured, text=caption.text, words=words)
+    art = replace(art, text=text)
     if caption.highlight is None or coloured is None:
         return art
     look = replace(layout, style=replace(layout.style, color=caption.highlight))

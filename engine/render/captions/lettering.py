@@ -5,6 +5,7 @@ Frames are counted from the caption's first frame, pixels from the picture's top
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,6 +14,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from video_pipeline.engine.common.spoken_words import places
+from video_pipeline.engine.timeline import CaptionWord
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import Raster, TextLayout
 from video_pipeline.filters.typeset.characters import columns
@@ -76,42 +79,77 @@ def typing_frames(letters: int, *, length_frames: int, fps: Fraction) -> FrameRa
 
 
 def lettering(
-    layout: TextLayout, raster: Raster, *, typed: FrameRange | None, spoken: FrameRange | None
+    layout: TextLayout,
+    raster: Raster,
+    *,
+    typed: FrameRange | None,
+    spoken: FrameRange | None,
+    text: str = "",
+    words: Sequence[CaptionWord] = (),
 ) -> Lettering:
     """Return the letters of a layout's picture, typed during `typed`, its words spoken during `spoken`.
 
-    Each letter gets time in proportion to the columns that it takes, as in subtitles.
+    If it is known when the `words` of the `text` are spoken, letters are typed and words spoken with them. Otherwise
+    each letter gets time in proportion to the columns that it takes.
     """
     width = raster.image.width
     rows = _line_edges(layout, raster)
-    weights = [max(1, columns(letter.text)) for letter in layout.letters]
-    total = max(1, sum(weights))
-    reached = [0]
-    for weight in weights:
-        reached.append(reached[-1] + weight)
-
-    def at(span: FrameRange, weight: int) -> int:
-        return span.start + len(span) * weight // total
+    times = [*_with_words(layout, text, words)] if words else None
 
     def x(value: float) -> int:
         return min(max(round(value) - raster.left_px, 0), width)
 
     letters: list[Letter] = []
-    for box, before in zip(layout.letters, reached, strict=False):
-        if typed is not None:
-            letters.append(Letter(box.line, x(box.left_px), x(box.right_px), at(typed, before)))
-    words: list[Word] = []
+    if typed is not None:
+        firsts = [time.first for time in times or _by_columns(layout, typed)]
+        for box, first in zip(layout.letters, firsts, strict=True):
+            letters.append(Letter(box.line, x(box.left_px), x(box.right_px), first))
+    found: list[Word] = []
     if spoken is not None:
         ranges: dict[int, tuple[int, int]] = {}
-        for number, box in enumerate(layout.letters):
-            first, _ = ranges.get(box.word, (reached[number], 0))
-            ranges[box.word] = (first, reached[number + 1])
+        for box, time in zip(layout.letters, times or _by_columns(layout, spoken), strict=True):
+            if time.stop > time.start:
+                first, last = ranges.get(box.word, (time.start, time.stop))
+                ranges[box.word] = (min(first, time.start), max(last, time.stop))
         for word in layout.words:
             if word.index in ranges:
-                start, stop = (at(spoken, weight) for weight in ranges[word.index])
                 left, right = x(word.left_px), x(word.left_px + word.width_px)
-                words.append(Word(word.line, left, right, start, stop))
-    return Lettering(width, rows, tuple(letters), tuple(_widen_words(words, width)))
+                found.append(Word(word.line, left, right, *ranges[word.index]))
+    return Lettering(width, rows, tuple(letters), tuple(_widen_words(found, width)))
+
+
+class _LetterTime(NamedTuple):
+    """The frame in which a letter is typed, and the frames in which its word is spoken (none if it is silent)."""
+
+    first: int
+    start: int
+    stop: int
+
+
+def _by_columns(layout: TextLayout, span: FrameRange) -> Iterator[_LetterTime]:
+    """Yield the times of letters that share a range by the columns that they take."""
+    weights = [max(1, columns(letter.text)) for letter in layout.letters]
+    total = max(1, sum(weights))
+    reached = 0
+    for weight in weights:
+        first = span.start + len(span) * reached // total
+        reached += weight
+        yield _LetterTime(first, first, span.start + len(span) * reached // total)
+
+
+def _with_words(layout: TextLayout, text: str, words: Sequence[CaptionWord]) -> Iterator[_LetterTime]:
+    """Yield the times of letters by those of their words. A silent word is typed as the next one begins."""
+    letters = places((letter.text for letter in layout.letters), text)
+    starts = [word.start for word in words]
+    for place, _ in letters:
+        index = bisect_right(starts, place) - 1
+        if index >= 0 and place < words[index].stop:
+            word = words[index]
+            share = len(word.frames) * (place - word.start) // (word.stop - word.start)
+            yield _LetterTime(word.frames.start + share, word.frames.start, word.frames.stop)
+        else:
+            following = words[index + 1].frames.start if index + 1 < len(words) else words[-1].frames.stop
+            yield _LetterTime(following, following, following)
 
 
 def _line_edges(layout: TextLayout, raster: Raster) -> tuple[int, ...]:

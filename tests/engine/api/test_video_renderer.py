@@ -34,7 +34,7 @@ def test_the_high_level_stages_work_one_after_the_other(tmp_path: Path) -> None:
         "metadata": {"genre": "fantasy"},
     }
     scenes = StoryProcessor(CONFIG).process(story)
-    assert [set(scene) for scene in scenes] == [{"scene_id", "text"}] * len(scenes)
+    assert [set(scene) for scene in scenes] == [{"scene_id", "title", "text"}] * len(scenes)
     assets = asyncio.run(AssetGenerator(CONFIG).generate_assets(scenes))
     assert set(assets["images"]) == {scene["scene_id"] for scene in scenes}
     composed = SceneComposer(CONFIG).compose_scenes(scenes, assets)

@@ -7,6 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.support.command import COMMAND, SMALL, run, scene, write
@@ -18,6 +19,25 @@ def test_render_writes_the_video_and_says_where(story: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "video.mp4: 1.50 s, 180x320 at 24 fps" in done.stdout
     assert (tmp_path / "out/video.mp4").stat().st_size > 1000
+
+
+def test_render_takes_markdown_from_a_file_or_standard_input(tmp_path: Path) -> None:
+    text = "# A lamp\n\n## Part one\n\nIt was **dark**.\n\n## Part two\n\nThe end.\n"
+    write(tmp_path, text, "tale.md")
+    (tmp_path / "none.yaml").write_text(
+        "video_pipeline: {tts: {service: none}, scenes: {default_duration: 1}}"
+    )
+    done = run("render", "tale.md", "--config", "none.yaml", "--json", *SMALL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tale.mp4").is_file()
+    assert "dark" in (tmp_path / "tale.srt").read_text()
+    assert "*" not in (tmp_path / "tale.srt").read_text()
+    with av.open(str(tmp_path / "tale.mp4")) as video:
+        assert video.metadata["title"] == "A lamp"
+        assert [chapter["metadata"]["title"] for chapter in video.chapters()] == ["Part one", "Part two"]
+    piped = run("render", "-", "--config", "none.yaml", "--json", *SMALL, cwd=tmp_path, input=text)
+    assert piped.returncode == 0, piped.stderr
+    assert (tmp_path / "story.srt").read_text() == (tmp_path / "tale.srt").read_text()
 
 
 def test_json_is_one_object_a_line_and_ends_with_done(story: Path, tmp_path: Path) -> None:

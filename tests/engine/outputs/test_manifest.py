@@ -140,6 +140,14 @@ def manifest_of(made: Made, **values: Any) -> dict[str, Any]:
     return build_manifest(**{**known, **values})
 
 
+def test_the_manifest_says_how_words_are_spoken_and_where_their_times_come_from(made: Made) -> None:
+    audio = [replace(made.timeline.audio[0], words_by="voice"), *made.timeline.audio[1:]]
+    told = manifest_of(
+        made, timeline=replace(made.timeline, audio=tuple(audio)), lexicon={"Nike": "/ˈnaɪki/"}
+    )
+    assert told["narration"] == {"lexicon": {"Nike": "/ˈnaɪki/"}, "word_times": {"a": "voice"}}
+
+
 def test_the_manifest_lists_inputs_outputs_and_settings(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "tale.manifest.json"
     write_json(path, manifest_of(made))

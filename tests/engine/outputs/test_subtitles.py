@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.outputs.subtitles import Cue, cues, to_srt, to_vtt
 from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
@@ -96,6 +99,36 @@ def test_time_follows_the_number_of_letters() -> None:
     first, second = cues(timeline(audio=(narrated(text, seconds=Fraction(9)),)), language="en")
     letters = [len("".join(cue.text.split())) for cue in (first, second)]
     assert (first.stop - first.start) / (second.stop - second.start) == pytest.approx(letters[0] / letters[1])
+
+
+def test_cues_begin_with_their_first_words_if_it_is_known_when_those_are_heard() -> None:
+    text = "It cost $1,250,000. Nobody paid.\nThe lamp went out, and the keeper climbed the stairs again."
+    spans = [(m.start(), m.end()) for m in re.finditer(r"\S+", text)]
+    words = tuple(
+        SpokenWord(start, stop, Fraction(begins), Fraction(begins) + Fraction(1, 2))
+        for (start, stop), begins in zip(spans, [0, "0.5", 1, 6, "6.5", *range(8, 20)], strict=False)
+    )
+    track = replace(narrated(text, seconds=Fraction(30)), words=words)
+    found = cues(timeline(frames=1000, audio=(track,)), language="en")
+    assert [(cue.start, cue.stop, cue.text.split()[0]) for cue in found] == [
+        (Fraction(1, 4), Fraction(25, 4), "It"),
+        (Fraction(25, 4), Fraction(33, 4), "Nobody"),
+        (Fraction(33, 4), Fraction(121, 4), "The"),
+    ]
+
+
+def test_cues_shorter_than_a_second_are_joined_by_the_times_of_their_words() -> None:
+    text = "Why? Nobody knows."
+    words = (
+        SpokenWord(0, 4, Fraction(0), Fraction(1, 2)),
+        SpokenWord(5, 11, Fraction(3, 4), Fraction(2)),
+        SpokenWord(12, 18, Fraction(2), Fraction(3)),
+    )
+    track = replace(narrated(text, seconds=Fraction(3)), words=words)
+    assert [cue.text for cue in cues(timeline(audio=(track,)), language="en")] == [text]
+    later = tuple(replace(word, begins=word.begins * 2, ends=word.ends * 2) for word in words)
+    track = replace(narrated(text, seconds=Fraction(6)), words=later)
+    assert [cue.text for cue in cues(timeline(audio=(track,)), language="en")] == ["Why?", "Nobody knows."]
 
 
 def test_narration_hides_the_caption_of_its_scene_and_of_no_other() -> None:

@@ -182,7 +182,7 @@ def test_a_story_of_only_a_text_gets_scenes_with_ids() -> None:
     assert [scene.scene_id for scene in scenes] == [f"scene_{n:03d}" for n in range(1, len(scenes) + 1)]
     assert len(scenes) == 4
     assert StoryProcessor().process({"title": "T", "content": "One. Two."}) == [
-        {"scene_id": "scene_001", "text": "One. Two."}
+        {"scene_id": "scene_001", "title": "One. Two", "text": "One. Two."}
     ]
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from video_pipeline.engine.assets.speech.hibari import speakable
 from video_pipeline.engine.story.splitting import (
     SCENE_UNITS,
+    block_mark,
     detect_language,
     paragraphs,
     sentences,
@@ -124,8 +124,7 @@ def test_lines_end_in_every_way_that_unicode_knows(end: str) -> None:
 def test_items_have_many_marks(marks: str) -> None:
     lines = [f"{marks[0]} a rope", f"{marks[1]} a boat"]
     assert split_into_scenes("\n".join(lines), language="en", limit=5000) == ["\n".join(lines)]
-    assert speakable("\n".join(lines)).endswith("a boat")
-    assert "rope." in speakable("\n".join(lines))
+    assert [block_mark(line).strip() for line in lines] == list(marks)
 
 
 def test_letters_and_numbers_in_parentheses_begin_items() -> None:

@@ -47,6 +47,20 @@ STORY = {
 }
 
 
+def test_a_story_in_markdown_is_sent_as_data_with_its_files(folder: Path) -> None:
+    text = "---\nmusic: d.mp3\ndate: 2026-11-28\n---\n# A lamp\n\nIt was **dark**.\n"
+    (folder / "tale.md").write_text(text)
+    story, _, parts = pack_job(folder / "tale.md", {}, send_assets=True)
+    assert parts == (b"d.mp3",)
+    assert json.loads(json.dumps(story)) == {
+        "title": "A lamp",
+        "music": "inline:0",
+        "metadata": {"date": "2026-11-28"},
+        "content": "It was **dark**.",
+    }
+    assert parse_story(story).title == "A lamp"
+
+
 def test_every_file_is_sent_once_and_numbered_after_those_that_were_given(folder: Path) -> None:
     config = {"watermark": {"image": "e.png"}, "scenes": {"text_font": "f.otf"}, "video": {"crf": 30}}
     story, settings, parts = pack_job(STORY, config, first_part=1, send_assets=True)

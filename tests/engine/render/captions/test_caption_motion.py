@@ -31,7 +31,7 @@ from video_pipeline.engine.render.captions.draw import (
     plainer_captions,
 )
 from video_pipeline.engine.render.captions.lettering import LETTERS_A_SECOND, parts_at
-from video_pipeline.engine.timeline import Caption
+from video_pipeline.engine.timeline import Caption, CaptionWord
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.text import Box, Shadow, TextStyle
 
@@ -227,6 +227,22 @@ def test_a_word_is_lit_while_it_is_typed(tmp_path: Path) -> None:
         assert len(starts) == count
         assert abs(columns(lit(frame))[0] - starts[first]) <= 2
     assert not lit(frames[START + 41]).any()
+
+
+def test_letters_and_words_follow_the_times_of_the_words(tmp_path: Path) -> None:
+    text = "HI $9 🎉 HAHA"
+    words = tuple(
+        CaptionWord(start, stop, FrameRange(*frames))
+        for start, stop, frames in ((0, 2, (6, 10)), (3, 5, (10, 40)), (8, 12, (44, 52)))
+    )
+    spoken = FrameRange(6, 52)
+    art = art_of(
+        tmp_path, caption(text, animation="typewriter", highlight=YELLOW, spoken=spoken, words=words)
+    )
+    assert art.text is not None
+    assert [(word.first_frame, word.stop_frame) for word in art.text.words] == [(2, 6), (6, 36), (40, 48)]
+    # The emoji is silent: it appears with the word after it.
+    assert [letter.first_frame for letter in art.text.letters] == [2, 4, 6, 21, 40, 40, 42, 44, 46]
 
 
 def test_words_that_are_not_spoken_are_not_highlighted(tmp_path: Path) -> None:

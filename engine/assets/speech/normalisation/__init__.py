@@ -1,0 +1,1 @@
+"""Text normalisation: what is shown, turned into what is spoken, with a map between the two."""

@@ -1,0 +1,113 @@
+"""How French reads numbers, dates, money, units and abbreviations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from video_pipeline.engine.assets.speech.normalisation.language_words import LanguageWords
+
+FRENCH: Final = LanguageWords(
+    language="fr",
+    months=(
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ),
+    decimal_point="virgule",
+    to="à",
+    minus="moins",
+    plus="plus",
+    percent="pour cent",
+    degrees="degrés",
+    dot="point",
+    at="arobase",
+    and_="et",
+    number_sign="numéro",
+    per="par",
+    units={
+        "km": ("kilomètre", "kilomètres", "masculine"),
+        "m": ("mètre", "mètres", "masculine"),
+        "cm": ("centimètre", "centimètres", "masculine"),
+        "mm": ("millimètre", "millimètres", "masculine"),
+        "kg": ("kilogramme", "kilogrammes", "masculine"),
+        "g": ("gramme", "grammes", "masculine"),
+        "mg": ("milligramme", "milligrammes", "masculine"),
+        "l": ("litre", "litres", "masculine"),
+        "ml": ("millilitre", "millilitres", "masculine"),
+        "km/h": ("kilomètre à l'heure", "kilomètres à l'heure", "masculine"),
+        "h": ("heure", "heures", "feminine"),
+        "min": ("minute", "minutes", "feminine"),
+        "s": ("seconde", "secondes", "feminine"),
+        "m²": ("mètre carré", "mètres carrés", "masculine"),
+        "%": ("pour cent", "pour cent", "masculine"),
+    },
+    currencies={
+        "€": ("euro", "euros", "centime", "centimes"),
+        "$": ("dollar", "dollars", "cent", "cents"),
+        "£": ("livre", "livres", "penny", "pence"),
+        "CHF": ("franc", "francs", "centime", "centimes"),
+    },
+    magnitudes={
+        "M": ("million d'", "millions d'"),
+        "millions d'": ("million d'", "millions d'"),
+        "millions de": ("million de", "millions de"),
+    },
+    never_end={
+        "M": "monsieur",
+        "MM": "messieurs",
+        "Dr": "docteur",
+        "Pr": "professeur",
+        "p. ex": "par exemple",
+        "p.ex": "par exemple",
+        "c.-à-d": "c'est-à-dire",
+        "p": "page",
+        "pp": "pages",
+        "vol": "volume",
+        "chap": "chapitre",
+        "env": "environ",
+        "av": "avenue",
+        "tél": "téléphone",
+        "St": "saint",
+        "vs": "contre",
+    },
+    may_end={"etc": "et cetera", "av. J.-C": "avant Jésus-Christ", "apr. J.-C": "après Jésus-Christ"},
+    before_roman={
+        **dict.fromkeys(
+            ("chapitre", "Chapitre", "acte", "Acte", "tome", "Tome", "livre", "partie"), "cardinal"
+        ),
+        **dict.fromkeys(
+            (
+                "Louis",
+                "Henri",
+                "Charles",
+                "Napoléon",
+                "François",
+                "Jean-Paul",
+                "Philippe",
+                "pape",
+                "Élisabeth",
+                "Jean",
+            ),
+            "cardinal",
+        ),
+    },
+    symbols={
+        "&": "et",
+        "+": "plus",
+        "=": "égale",
+        "×": "fois",
+        "@": "arobase",
+        "°": "degrés",
+        "%": "pour cent",
+        "§": "paragraphe",
+    },
+)

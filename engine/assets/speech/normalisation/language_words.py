@@ -1,0 +1,40 @@
+"""The words that a language's rules need: how it reads numbers, dates, money, units and abbreviations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Gender = Literal["masculine", "feminine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageWords:
+    """The words of a language, for the rules of `european`.
+
+    `units` and `currencies` have the name of one and of several (currencies also those of a hundredth), and a gender;
+    `never_end` are abbreviations whose dot ends no sentence, `may_end` those whose dot does before a capital.
+    """
+
+    language: str
+    months: tuple[str, ...]
+    decimal_point: str
+    to: str
+    minus: str
+    plus: str
+    percent: str
+    degrees: str
+    dot: str
+    at: str
+    and_: str
+    number_sign: str
+    per: str
+    units: Mapping[str, tuple[str, str, Gender]]
+    currencies: Mapping[str, tuple[str, str, str, str]]
+    magnitudes: Mapping[str, tuple[str, str]]
+    never_end: Mapping[str, str]
+    may_end: Mapping[str, str]
+    before_roman: Mapping[str, str]
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    feminine_ordinals: bool = False

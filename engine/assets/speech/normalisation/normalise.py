@@ -1,0 +1,56 @@
+"""Turn a text that is shown into the text that is spoken, keeping which words stand for which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+
+from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder
+from video_pipeline.engine.assets.speech.normalisation.english import english_rules
+from video_pipeline.engine.assets.speech.normalisation.european import rules_of
+from video_pipeline.engine.assets.speech.normalisation.lexicon_rules import lexicon_rules
+from video_pipeline.engine.assets.speech.normalisation.scanning import Rule, scan
+from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText, Writer
+from video_pipeline.engine.story.lexicon import is_ipa
+from video_pipeline.engine.story.splitting import UNSPOKEN_MARKS, block_mark, block_places
+
+UNSPACED: Final = frozenset(["ja", "zh", "yue", "th", "lo", "km", "my"])
+"""Languages that are written without spaces between words."""
+
+
+@cache
+def _rules(language: str, order: DateOrder) -> tuple[Rule, ...]:
+    return english_rules(order) if language == "en" else rules_of(language, order)
+
+
+def spoken_text(
+    text: str,
+    *,
+    language: str,
+    dates: DateOrder = "mdy",
+    lexicon: Mapping[str, str] = MappingProxyType({}),
+) -> SpokenText:
+    """Return what a text sounds like in a language (ISO 639-1).
+
+    Marks of headings and lists, emoji and control characters are silent; paragraphs, headings and items end with a
+    pause. `dates` is the order of a date such as 12/05/2024. `lexicon` maps words to another spelling, or to IPA between slashes.
+    """
+    spaced = language not in UNSPACED
+    writer = Writer(spaced=spaced)
+    rules = _rules(language, dates)
+    if lexicon:
+        respelled = {
+            word: said if is_ipa(said) else spoken_text(said, language=language, dates=dates).text.rstrip(".")
+            for word, said in lexicon.items()
+        }
+        rules = (*lexicon_rules(respelled, spaced=spaced), *rules)
+    for begin, stop in (place for paragraph in block_places(text) for place in paragraph):
+        mark = block_mark(text[begin:stop])
+        start = begin + len(mark) if mark.strip() in UNSPOKEN_MARKS else begin
+        if not any(map(str.isalnum, text[start:stop])):
+            continue
+        scan(text, start, stop, rules=rules, writer=writer)
+        writer.end_block()
+    return writer.finish(text)

@@ -1,0 +1,194 @@
+"""When shown words are heard: by the times of spoken words that a voice reports, or else by shares and pauses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
+from video_pipeline.engine.common.spoken_words import SpokenWord, shared_words, words_of
+
+Samples = npt.NDArray[Any]
+
+WORD_TIMES_VERSION: Final = 1
+"""Increase it when the same speech gets other word times, so that cached ones are not used."""
+
+PAUSE_LEVEL: Final = 0.02
+"""A pause is quieter than this fraction of the speech's peak (-34 dB)."""
+
+PAUSE_SECONDS: Final = 0.08
+STEP_SECONDS: Final = 0.01
+
+_SPOKEN_WORD: Final = re.compile(r"[^\s,.;:!?…—()“”]+")
+_MARK: Final = re.compile(r"[,.;:!?…—]+[”)]*(?=\s)")
+_MARK_SECONDS: Final = {",": 0.15, ";": 0.25, ":": 0.25, "—": 0.2}
+_END_SECONDS: Final = 0.45
+_WORD_COST: Final = 0.04
+_LETTER_SECONDS: Final = 0.055
+
+
+class Heard(NamedTuple):
+    """Characters `at` to `end` of a spoken text, and when they are heard, in seconds of the sound."""
+
+    at: int
+    end: int
+    begins: Fraction
+    ends: Fraction
+
+
+def shown_times(spoken: SpokenText, heard: Sequence[Heard]) -> tuple[SpokenWord, ...]:
+    """Return when the words of the shown text are heard, in order, without overlap. Silent words are left out."""
+    pieces: list[tuple[int, int, Fraction, Fraction]] = []
+    spans = words_of(spoken.shown)
+    for sound in heard:
+        part = spoken.part_at(sound.at)
+        if part is None or part.end <= part.at:
+            continue
+        if sound.at == part.at and sound.end >= part.end:
+            pieces += _divided(part.start, part.stop, sound, spans)
+            continue
+        # A word of several for one shown piece: it stands for the same characters as the others.
+        shown = [span for span in spans if span[0] < part.stop and part.start < span[1]]
+        if len(shown) <= 1:
+            pieces.append((part.start, part.stop, sound.begins, sound.ends))
+        else:
+            at = part.start + (sound.at - part.at) * (part.stop - part.start) // (part.end - part.at)
+            pieces.append((at, at + 1, sound.begins, sound.ends))
+    found: list[SpokenWord] = []
+    index = 0
+    for start, stop in spans:
+        while index < len(pieces) and pieces[index][1] <= start:
+            index += 1
+        last = index
+        while last < len(pieces) and pieces[last][0] < stop:
+            last += 1
+        if last > index:
+            begins = max(pieces[index][2], found[-1].ends if found else Fraction(0))
+            found.append(SpokenWord(start, stop, begins, max(begins, pieces[last - 1][3])))
+    return tuple(found)
+
+
+def _divided(
+    start: int, stop: int, sound: Heard, spans: Sequence[tuple[int, int]]
+) -> list[tuple[int, int, Fraction, Fraction]]:
+    """Divide the time of a piece among the shown words that it covers."""
+    covered = [(max(start, a), min(stop, b)) for a, b in spans if a < stop and start < b]
+    if len(covered) <= 1:
+        return [(start, stop, sound.begins, sound.ends)]
+    return [(w.start, w.stop, w.begins, w.ends) for w in shared_words(covered, sound.begins, sound.ends)]
+
+
+def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[Heard, ...]:
+    """Estimate when the words of a spoken text are heard in its sound.
+
+    Each word gets time by its length; the pauses that are measured in the sound are matched with the punctuation
+    marks, in order, so that errors do not add up beyond the next pause.
+    """
+    words = [(match.start(), match.end()) for match in _SPOKEN_WORD.finditer(spoken.text)]
+    if not words:
+        return ()
+    if not len(samples):
+        return tuple(Heard(*word, Fraction(0), Fraction(0)) for word in words)
+    length = len(samples) / rate_hz
+    level = np.abs(samples.astype(np.float64))
+    heard = np.flatnonzero(level > PAUSE_LEVEL * max(level.max(), 1e-9))
+    first, last = (heard[0] / rate_hz, (heard[-1] + 1) / rate_hz) if heard.size else (0.0, length)
+    pauses = [pause for pause in _pauses(level, rate_hz) if first < pause[0] and pause[1] < last]
+    marks = [
+        (index, _MARK_SECONDS.get(match.group()[0], _END_SECONDS))
+        for index, (_, end) in enumerate(words[:-1])
+        if (match := _MARK.match(spoken.text, end))
+    ]
+    lengths = [_spoken_seconds(spoken.text[at:end]) for at, end in words]
+    matched = _matched(lengths, marks, pauses, first, last)
+    found: list[Heard] = []
+    begin, index = first, 0
+    for stop_index, pause_start, pause_stop in [*matched, (len(words) - 1, last, last)]:
+        group = range(index, stop_index + 1)
+        total = sum(lengths[i] for i in group)
+        at = begin
+        for i in group:
+            until = at + lengths[i] / total * (pause_start - begin)
+            found.append(
+                Heard(
+                    *words[i],
+                    Fraction(round(at * rate_hz), rate_hz),
+                    Fraction(round(until * rate_hz), rate_hz),
+                )
+            )
+            at = until
+        begin, index = pause_stop, stop_index + 1
+    return tuple(found)
+
+
+def _spoken_seconds(word: str) -> float:
+    """Estimate the length of a word."""
+    letters = sum(character.isalnum() for character in word)
+    vowels = len(re.findall(r"(?i)[aeiouyà-ÿ]+", word))
+    return _WORD_COST + _LETTER_SECONDS * (0.5 * letters + 1.2 * max(1, vowels))
+
+
+def _pauses(level: Samples, rate_hz: int) -> list[tuple[float, float]]:
+    """Return the pauses of a sound, in seconds."""
+    step = max(1, round(STEP_SECONDS * rate_hz))
+    count = len(level) // step
+    loudest = level[: count * step].reshape(count, step).max(axis=1) if count else np.zeros(0)
+    quiet = np.concatenate([[False], loudest < PAUSE_LEVEL * max(float(level.max(initial=0)), 1e-9), [False]])
+    edges = np.flatnonzero(np.diff(quiet.astype(np.int8)))
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [
+        (float(a * step / rate_hz), float(b * step / rate_hz))
+        for a, b in pairs
+        if (b - a) * step >= PAUSE_SECONDS * rate_hz
+    ]
+
+
+def _matched(
+    lengths: Sequence[float],
+    marks: Sequence[tuple[int, float]],
+    pauses: Sequence[tuple[float, float]],
+    first: float,
+    last: float,
+) -> list[tuple[int, float, float]]:
+    """Match marks and pauses in order, so that the words between two pairs are as fast as all others.
+
+    Returns the index of the word before each matched mark, and the pause after it.
+    """
+    if not marks or not pauses:
+        return []
+    reached = np.concatenate([[0.0], np.cumsum(lengths)])
+    paused = np.concatenate([[0.0], np.cumsum([stop - start for start, stop in pauses])])
+    pace = (last - first - paused[-1]) / reached[-1]  # seconds a unit of length
+    # Where the speech is at each mark and at each pause, both without pauses.
+    at_mark = [float(reached[index + 1] * pace) for index, _ in marks]
+    at_pause = [float(start - first - paused[number]) for number, (start, _) in enumerate(pauses)]
+    cost = np.zeros((len(marks) + 1, len(pauses) + 1))
+    cost[1:, 0] = np.cumsum([expected for _, expected in marks])
+    cost[0, 1:] = np.cumsum([stop - start for start, stop in pauses])
+    for i in range(1, len(marks) + 1):
+        for j in range(1, len(pauses) + 1):
+            start, stop = pauses[j - 1]
+            near = abs(at_mark[i - 1] - at_pause[j - 1])
+            cost[i, j] = min(
+                cost[i - 1, j - 1] + near,
+                cost[i - 1, j] + marks[i - 1][1],
+                cost[i, j - 1] + (stop - start),
+            )
+    found: list[tuple[int, float, float]] = []
+    i, j = len(marks), len(pauses)
+    while i and j:
+        start, stop = pauses[j - 1]
+        near = abs(at_mark[i - 1] - at_pause[j - 1])
+        if cost[i, j] == cost[i - 1, j - 1] + near:
+            found.append((marks[i - 1][0], start, stop))
+            i, j = i - 1, j - 1
+        elif cost[i, j] == cost[i - 1, j] + marks[i - 1][1]:
+            i -= 1
+        else:
+            j -= 1
+    return found[::-1]

@@ -1,0 +1,129 @@
+"""When the words of a text are heard."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from fractions import Fraction
+
+_SEARCHED = 64
+"""How many characters ahead a piece of a text is looked for; further away it is another one that looks alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of a text, its characters `start` to `stop`, and when it is heard, in seconds of the sound."""
+
+    start: int
+    stop: int
+    begins: Fraction
+    ends: Fraction
+
+
+def places(pieces: Iterable[str], text: str) -> list[tuple[int, int]]:
+    """Return where the pieces of a text begin and end in it, in order.
+
+    Blanks do not count, and characters that are in only one of the two are skipped.
+    """
+    found: list[tuple[int, int]] = []
+    at = 0
+    for piece in pieces:
+        start = stop = None
+        for character in piece:
+            if character.isspace():
+                continue
+            here = text.find(character, at, at + _SEARCHED)
+            if here >= 0:
+                start, stop = (here if start is None else start), here + 1
+                at = stop
+        found.append((at if start is None else start, at if stop is None else stop))
+    return found
+
+
+def time_at(words: Sequence[SpokenWord], place: int) -> Fraction:
+    """Return when a character of a text is heard: in the course of its word, or as the next word begins."""
+    index = bisect_right(words, place, key=lambda word: word.start) - 1
+    if index >= 0 and place < words[index].stop:
+        word = words[index]
+        return word.begins + (word.ends - word.begins) * (place - word.start) / (word.stop - word.start)
+    return words[index + 1].begins if index + 1 < len(words) else words[-1].ends
+
+
+def words_of(text: str) -> list[tuple[int, int]]:
+    """Return where the words of a text begin and end: between blanks, and where lines may break in scripts without."""
+    if text.isascii():
+        units = text.split()
+    else:
+        from video_pipeline.filters.typeset.characters import break_units
+
+        units = [unit for line in text.splitlines() for unit, _ in break_units(line) if unit.strip()]
+    return [(start, stop) for start, stop in places(units, text) if start < stop]
+
+
+def carried_over(words: Sequence[SpokenWord], text: str, *, to: str) -> tuple[SpokenWord, ...]:
+    """Return the words of another text at the times of those that they match in a spoken one.
+
+    Words between two that match share the time between them by their letters. Returns nothing if too few match.
+    """
+    if not words:
+        return ()
+    if text == to:
+        return tuple(words)
+    spans = words_of(to)
+    heard = [_letters_of(text[word.start : word.stop]) for word in words]
+    shown = [_letters_of(to[start:stop]) for start, stop in spans]
+    times: list[tuple[Fraction, Fraction] | None] = [None] * len(spans)
+    for block in SequenceMatcher(None, heard, shown, autojunk=False).get_matching_blocks():
+        for offset in range(block.size):
+            word = words[block.a + offset]
+            times[block.b + offset] = (word.begins, word.ends)
+    if sum(time is not None for time in times) * 2 < len(spans):
+        return ()
+    found: list[SpokenWord] = []
+    index = 0
+    while index < len(spans):
+        time = times[index]
+        if time is not None:
+            found.append(SpokenWord(*spans[index], *time))
+            index += 1
+            continue
+        last = next((i for i in range(index, len(spans)) if times[i] is not None), len(spans))
+        begins = found[-1].ends if found else words[0].begins
+        following = times[last] if last < len(spans) else None
+        ends = following[0] if following else words[-1].ends
+        found += shared_words(spans[index:last], begins, max(begins, ends))
+        index = last
+    return tuple(found)
+
+
+def shared_words(spans: Sequence[tuple[int, int]], begins: Fraction, ends: Fraction) -> list[SpokenWord]:
+    """Return words that share a time by their letters."""
+    total = sum(stop - start for start, stop in spans)
+    found, at = [], begins
+    for start, stop in spans:
+        until = at + (ends - begins) * (stop - start) / total
+        found.append(SpokenWord(start, stop, at, until))
+        at = until
+    return found
+
+
+def moved(
+    words: Iterable[SpokenWord], *, characters: int = 0, seconds: Fraction = Fraction(0)
+) -> tuple[SpokenWord, ...]:
+    """Return words at places and times that are later by so much."""
+    return tuple(
+        replace(
+            word,
+            start=word.start + characters,
+            stop=word.stop + characters,
+            begins=word.begins + seconds,
+            ends=word.ends + seconds,
+        )
+        for word in words
+    )
+
+
+def _letters_of(word: str) -> str:
+    return "".join(character for character in word.casefold() if character.isalnum())
