@@ -26,6 +26,7 @@ from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionRepo
 from video_pipeline.engine.render.gpu_frames import GpuFrames, GpuFramesReport, GpuSegment
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.quality.probe import Opening
 from video_pipeline.engine.render.quality.rates import Rate, SegmentRates
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.timing import FrameRange
@@ -119,18 +120,24 @@ class _SegmentRenderer:
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
         self._check_cancelled()
-        started = time.perf_counter()
-        self._rates.rate(frames, self.children.unheard())
+        started, warned = time.perf_counter(), len(self.children.warnings)
+        _, opening = self._rates.open(frames, self.children, threads=self._threads)
         with self._lock:
             self.probing_seconds += time.perf_counter() - started
+        with contextlib.closing(opening) if opening else contextlib.nullcontext():
+            return self._cached_or_encoded(frames, later, opening, warned=warned)
+
+    def _cached_or_encoded(
+        self, frames: FrameRange, later: FrameRange | None, opening: Opening | None, *, warned: int
+    ) -> bytes:
+        """Return a segment; `warned` is the number of warnings before any of its frames was drawn."""
         if self._cache is None:
             self._prepare(later)
-            return self.encode(frames)
+            return self.encode(frames, opening)
         cached = self._cache.get(frames)
         if cached is None:
             self._prepare(later)
-            warned = len(self.children.warnings)
-            data = self.encode(frames)
+            data = self.encode(frames, opening)
             if len(self.children.warnings) == warned:  # another segment's warning is a needless caution
                 notes = self._on_frame.notes(frames) if self._on_frame else {}
                 self._cache.put(frames, CachedSegment(data, notes))
@@ -151,8 +158,11 @@ class _SegmentRenderer:
         if later is not None and not (self._cache and self._rates.known(later) and self._cache.has(later)):
             self._compositor.prepare(later)
 
-    def encode(self, frames: FrameRange) -> bytes:
-        """Draw and encode a segment, again on another GPU if the one that encodes it is lost."""
+    def encode(self, frames: FrameRange, opening: Opening | None = None) -> bytes:
+        """Draw and encode a segment, again on another GPU if the one that encodes it is lost.
+
+        `opening` has its first frames if they have been drawn.
+        """
         drawing = _Drawing()
         started = time.perf_counter()
         while True:
@@ -160,7 +170,7 @@ class _SegmentRenderer:
                 attempt = self.gpu_frames.attempt(frames, self.children, stack)
                 try:
                     data = encode_segment(
-                        stack.enter_context(contextlib.closing(self._frames(frames, drawing))),
+                        stack.enter_context(contextlib.closing(self._frames(frames, drawing, opening))),
                         self._rates.settings(frames),
                         session_wait=self._session_wait,
                         sessions=self.sessions,
@@ -208,8 +218,12 @@ class _SegmentRenderer:
         if self.children.cancelled.is_set():
             raise CancelledError("the render was stopped")
 
-    def _frames(self, frames: FrameRange, drawing: _Drawing) -> Generator[Buffer, None, None]:
+    def _frames(
+        self, frames: FrameRange, drawing: _Drawing, opening: Opening | None = None
+    ) -> Generator[Buffer, None, None]:
         """Yield the frames of a segment; each frame overwrites the array of the one before."""
+        if opening:
+            return self._observed(opening.frames(), frames, drawing)
         drawn = self._compositor.frames(frames, threads=self._threads, children=self.children)
         return self._observed(drawn, frames, drawing)
 
