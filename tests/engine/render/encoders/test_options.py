@@ -131,7 +131,7 @@ def test_multipass_is_refused_by_libx264_with_all_that_it_has() -> None:
         options("libx264", multipass="qres")
     assert str(caught.value) == (
         "video.multipass: got 'qres', which libx264 does not have; allowed with libx264: "
-        "preset, tune, crf, bitrate, max_bitrate, bufsize, gop, bf, refs, lookahead, aq"
+        "preset, tune, crf, quality, bitrate, max_bitrate, bufsize, gop, bf, refs, lookahead, aq"
     )
 
 
