@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -168,10 +167,12 @@ def _read(rows: Path) -> list[Row]:
 
 # The model's parameters, in the order of the vector that is fitted: offsets of the five features, their growth by crf,
 # the curve of that growth for detail and for information, what motion and lookahead add to the growth, the first
-# frame's part, and what motion, the frame's size and lookahead add to the offsets.
-START: Final = np.array([0, 0, 0, 0, 0, 0.115, 0.085, 0.16, 0.18, 0.18, 0, 0, 0, 0, 0.5, 0, 0, 0], float)
+# frame's part, what motion, the frame's size, lookahead and stillness add to the offsets, and stillness to the growth.
+START: Final = np.array(
+    [0, 0, 0, 0, 0, 0.115, 0.085, 0.16, 0.18, 0.18, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0], float
+)
 TRUST: Final = np.array(
-    [0.3] * 5 + [0.05] * 5 + [0.01, 0.01, 0.05, 0.05, 0.3, 0.2, 0.1, 0.3],
+    [0.3] * 5 + [0.05] * 5 + [0.01, 0.01, 0.05, 0.05, 0.3, 0.2, 0.1, 0.3, 0.2, 0.05],
     float,
 )
 """How far each parameter may be expected to be from where it starts: Gaussian priors."""
@@ -212,15 +213,18 @@ class Samples:
         self.first = np.array([losses_of(probe.first) for _, probe in pairs])
         self.later = np.array([losses_of(probe.later) for _, probe in pairs])
         self.motion = np.minimum([probe.motion for _, probe in pairs], MOTION_MAX)
-        self.moving, self.size, self.ahead = np.array([circumstances(probe) for _, probe in pairs]).T
+        self.moving, self.size, self.ahead, self.still = np.array(
+            [circumstances(probe) for _, probe in pairs]
+        ).T
 
     def predict(self, vector: Array, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
         """Return the VMAF of the chosen samples by the model with a vector of parameters."""
         offsets, growth, curve = vector[:5], vector[5:10], np.repeat(vector[10:12], (1, 4))
-        moving_growth, ahead_growth, part, by_motion, by_size, by_ahead = vector[12:]
+        moving_growth, ahead_growth, part, by_motion, by_size, by_ahead, by_still, still_growth = vector[12:]
         moving, ahead, steps = self.moving[chosen], self.ahead[chosen], self.steps[chosen]
-        shift = by_motion * moving + by_size * self.size[chosen] + by_ahead * ahead
-        steeper = moving_growth * moving + ahead_growth * ahead
+        still = self.still[chosen]
+        shift = by_motion * moving + by_size * self.size[chosen] + by_ahead * ahead + by_still * still
+        steeper = moving_growth * moving + ahead_growth * ahead + still_growth * still
         losses = part * self.first[chosen] + (1 - part) * self.later[chosen] + offsets + shift[:, None]
         kept = np.exp(-np.exp(losses + (growth + steeper[:, None] + curve * steps) * steps))
         values = np.c_[kept, np.log1p(self.motion[chosen]), np.minimum(self.motion[chosen], MOTION_BEND)]
@@ -279,16 +283,21 @@ def fit_losses(samples: Samples, score: Array, chosen: npt.NDArray[np.bool_]) ->
     return vector
 
 
-def fit_joins(rows: Sequence[Row]) -> list[float]:
-    """Return by how much the VMAF of each group of transitions is above that of the scene before."""
-    above: dict[int, list[float]] = defaultdict(list)
+def fit_joins(rows: Sequence[Row]) -> list[tuple[float, float]]:
+    """Return, for each group of transitions, slope and offset from what the scene before lacks to a VMAF of 100."""
+    lacking: list[list[tuple[float, float]]] = [[] for _ in JOIN_GROUPS]
     for row in rows:
         if row["kind"] != "segment" or not row["joins"] or None in (row["join"], row["solo"]):
             continue
-        if row["solo"] > 90:
-            above[group_of(row["joins"][0][0])].append(row["join"] - row["solo"])
-    # Shrunk towards 0, as if each group had been seen in five more rows without a difference.
-    return [sum(above[group]) / (len(above[group]) + 5) for group in range(len(JOIN_GROUPS))]
+        if row["solo"] > 80:
+            lacking[group_of(row["joins"][0][0])].append((100 - row["solo"], 100 - row["join"]))
+    lines = []
+    for pairs in lacking:
+        # As if each group had been seen without any difference a few times more.
+        before, after = np.array([*pairs, *[(lack, lack) for lack in (2.0, 4.0, 6.0, 8.0)]]).T
+        slope, offset = np.polyfit(before, after, 1)
+        lines.append((float(slope), float(offset)))
+    return lines
 
 
 def fit(rows: Sequence[Row]) -> dict[str, Any]:
@@ -325,7 +334,7 @@ def as_module(found: dict[str, Any]) -> str:
         return "".join(f"    {value:.5g},\n" for value in values)
 
     vector = found["vector"].tolist()
-    moving_growth, ahead_growth, part, by_motion, by_size, by_ahead = vector[12:]
+    moving_growth, ahead_growth, part, by_motion, by_size, by_ahead, by_still, still_growth = vector[12:]
     curve = [vector[10], *[vector[11]] * 4]
     return (
         f'"""Constants of `model`, fitted by `python -m benchmarks.quality_fit` to {found["segments"]} segments.\n\n'
@@ -338,9 +347,10 @@ def as_module(found: dict[str, Any]) -> str:
         f'"""Of each feature: what a whole segment loses beside a probe, its growth with a step of crf, and the growth\'s."""\n\n'
         f"FIRST: Final = {part:.5g}\n\n"
         f"MOVING: Final = ({by_motion:.5g}, {moving_growth:.5g})\nAHEAD: Final = ({by_ahead:.5g}, {ahead_growth:.5g})\n"
-        f"SIZE: Final = {by_size:.5g}\n"
+        f"STILLNESS: Final = ({by_still:.5g}, {still_growth:.5g})\nSIZE: Final = {by_size:.5g}\n"
         f'"""What circumstances add to the loss, and to its growth."""\n\n'
-        f"JOINS: Final = (\n{numbers(found['joins'])})\n"
+        f"JOINS: Final = (\n{''.join(f'    ({slope:.4g}, {offset:.4g}),{chr(10)}' for slope, offset in found['joins'])})\n"
+        f'"""Slope and offset of each group of transitions."""\n'
     )
 
 

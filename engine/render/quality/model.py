@@ -20,6 +20,7 @@ from video_pipeline.engine.render.quality.coefficients import (
     OFFSETS,
     SCORE,
     SIZE,
+    STILLNESS,
 )
 from video_pipeline.engine.render.quality.detail import Kept
 from video_pipeline.engine.render.quality.probe import PROBE_CRF, Probe
@@ -41,6 +42,9 @@ SPREADS: Final = (0.02, 0.15, 0.05, 0.03, 0.015, 0.6, 2.0)
 MOTION_BEND, MOTION_MAX = 8.0, 30.0
 """Where more motion matters less, and where the fitted samples end."""
 
+STILL: Final = 0.02
+"""Less motion is none."""
+
 USUAL_PIXELS: Final = 1080 * 1920
 USUAL_AHEAD: Final = 20
 USUAL_MOTION: Final = 0.7
@@ -49,12 +53,14 @@ USUAL_MOTION: Final = 0.7
 JOIN_GROUPS: Final = (
     ("fadeblack", "fadewhite"),
     ("dissolve", "distance"),
-    ("fade", "smooth", "circle"),
-    ("slide", "cover", "reveal", "squeeze", "wipe", "zoom", "hblur"),
+    ("fade", "circle", "pixelize"),
+    ("slide", "cover", "reveal", "squeeze"),
+    ("wipe", "zoom", "hblur"),
     ("",),
 )
-"""How the names of transitions begin, group by group; the first that fits. Those of a group have about the same VMAF
-beside that of the scene before: what moves fast hides losses, and two pictures at once have more to lose."""
+"""How the names of transitions begin, group by group; the first that fits. In a group, what a transition lacks to a VMAF
+of 100 is about the same function of what the scene before lacks: what moves fast hides losses, and two pictures at once
+have more to lose."""
 
 
 def group_of(name: str) -> int:
@@ -75,12 +81,13 @@ def losses_of(kept: Kept) -> list[float]:
     return [math.log(-math.log(min(max(share, 0.2), 0.9999))) for share in (kept.detail, *kept.information)]
 
 
-def circumstances(probe: Probe) -> tuple[float, float, float]:
-    """Return how far a probe's motion, frame size and lookahead are from the usual ones, as logarithms."""
+def circumstances(probe: Probe) -> tuple[float, float, float, float]:
+    """Return how far a probe's motion, frame size and lookahead are from the usual ones, as logarithms, and stillness."""
     return (
         math.log1p(min(probe.motion, MOTION_MAX)) - USUAL_MOTION,
         math.log2(probe.frame_pixels / USUAL_PIXELS) / 2,
         math.log2(max(1, probe.ahead_frames) / USUAL_AHEAD),
+        float(probe.motion < STILL),
     )
 
 
@@ -90,16 +97,22 @@ def predict_vmaf(probe: Probe, crf: float) -> float:
     if crf > CRF_FITTED:
         slope = (_solo_vmaf(probe, CRF_FITTED - SLOPE_STEPS) - solo) / SLOPE_STEPS
         solo = max(0.0, solo - max(slope, LEAST_SLOPE) * (crf - CRF_FITTED))
-    joined = sum(share * min(100.0, solo + JOINS[group_of(name)]) for name, share in probe.joins)
+    joined = sum(share * _join_vmaf(name, solo) for name, share in probe.joins)
     return (1 - sum(share for _, share in probe.joins)) * solo + joined
+
+
+def _join_vmaf(name: str, solo: float) -> float:
+    """Return the VMAF of a transition after a scene with a VMAF."""
+    slope, offset = JOINS[group_of(name)]
+    return min(100.0, max(0.0, 100 - offset - slope * (100 - solo)))
 
 
 def _solo_vmaf(probe: Probe, crf: float) -> float:
     """Return the VMAF of the part of a segment that shows one scene."""
-    moving, size, ahead = circumstances(probe)
+    moving, size, ahead, still = circumstances(probe)
     steps = crf - PROBE_CRF
-    shift = MOVING[0] * moving + SIZE * size + AHEAD[0] * ahead
-    steeper = MOVING[1] * moving + AHEAD[1] * ahead
+    shift = MOVING[0] * moving + SIZE * size + AHEAD[0] * ahead + STILLNESS[0] * still
+    steeper = MOVING[1] * moving + AHEAD[1] * ahead + STILLNESS[1] * still
     kept = []
     parts = zip(losses_of(probe.first), losses_of(probe.later), OFFSETS, GROWTH, CURVE, strict=True)
     for first, later, offset, growth, curve in parts:
