@@ -7,7 +7,7 @@ motion, give the VMAF. `benchmarks/quality_fit.py` fits the constants and says h
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from video_pipeline.engine.render.quality.coefficients import (
@@ -28,18 +28,13 @@ from video_pipeline.engine.render.quality.probe import PROBE_CRF, Probe
 MODEL_VERSION: Final = 1
 """Increase it when the same probe gives another crf, so that no older one is used from a cache."""
 
-CRF_MIN, CRF_MAX, CRF_STEP = 12.0, 35.0, 0.25
-CRF_FITTED: Final = 32.0
-"""Beyond it there are few samples: the VMAF then falls by as much a step as before it, or by LEAST_SLOPE."""
-
-SLOPE_STEPS: Final = 2.0
-LEAST_SLOPE: Final = 1.2
+CRF_MIN, CRF_MAX, CRF_STEP = 12.0, 36.0, 0.25
 ENOUGH: Final = 0.25
 """If a target is out of reach, so much less than the most that can be reached is enough: the rest would cost much."""
 
 MEANS: Final = (0.97, 0.75, 0.95, 0.97, 0.985, 0.8, 1.5)
 SPREADS: Final = (0.02, 0.15, 0.05, 0.03, 0.015, 0.6, 2.0)
-MOTION_BEND, MOTION_MAX = 8.0, 30.0
+MOTION_BEND, MOTION_MAX = 8.0, 60.0
 """Where more motion matters less, and where the fitted samples end."""
 
 STILL: Final = 0.02
@@ -92,13 +87,27 @@ def circumstances(probe: Probe) -> tuple[float, float, float, float]:
 
 
 def predict_vmaf(probe: Probe, crf: float) -> float:
-    """Return the VMAF that a segment is expected to have at a crf."""
-    solo = _solo_vmaf(probe, min(crf, CRF_FITTED))
-    if crf > CRF_FITTED:
-        slope = (_solo_vmaf(probe, CRF_FITTED - SLOPE_STEPS) - solo) / SLOPE_STEPS
-        solo = max(0.0, solo - max(slope, LEAST_SLOPE) * (crf - CRF_FITTED))
-    joined = sum(share * _join_vmaf(name, solo) for name, share in probe.joins)
-    return (1 - sum(share for _, share in probe.joins)) * solo + joined
+    """Return the VMAF that a segment is expected to have at a crf of CRF_MIN or more, in steps of CRF_STEP."""
+    return next(vmaf for at, vmaf in _predictions(probe) if at >= crf)
+
+
+def _predictions(probe: Probe) -> Iterator[tuple[float, float]]:
+    """Yield each crf with the VMAF that a segment is expected to have.
+
+    With each step of crf it falls by no less than with the step before: so it does in all samples, and the map would not
+    hold far from them.
+    """
+    raw = vmaf = _solo_vmaf(probe, CRF_MIN)
+    fall = 0.0
+    for step in range(int((CRF_MAX - CRF_MIN) / CRF_STEP) + 1):
+        crf = CRF_MIN + step * CRF_STEP
+        if step:
+            before, raw = raw, _solo_vmaf(probe, crf)
+            fall = max(fall, before - raw)
+            vmaf -= fall
+        solo = min(max(vmaf, 0.0), 100.0)
+        joined = sum(share * _join_vmaf(name, solo) for name, share in probe.joins)
+        yield crf, (1 - sum(share for _, share in probe.joins)) * solo + joined
 
 
 def _join_vmaf(name: str, solo: float) -> float:
@@ -108,18 +117,17 @@ def _join_vmaf(name: str, solo: float) -> float:
 
 
 def _solo_vmaf(probe: Probe, crf: float) -> float:
-    """Return the VMAF of the part of a segment that shows one scene."""
+    """Return the VMAF of the part of a segment that shows one scene, which may be above 100."""
     moving, size, ahead, still = circumstances(probe)
     steps = crf - PROBE_CRF
-    shift = MOVING[0] * moving + SIZE * size + AHEAD[0] * ahead + STILLNESS[0] * still
-    steeper = MOVING[1] * moving + AHEAD[1] * ahead + STILLNESS[1] * still
+    shift = MOVING * moving + SIZE * size + AHEAD * ahead + STILLNESS * still
     kept = []
     parts = zip(losses_of(probe.first), losses_of(probe.later), OFFSETS, GROWTH, CURVE, strict=True)
     for first, later, offset, growth, curve in parts:
         loss = FIRST * first + (1 - FIRST) * later + offset + shift
-        kept.append(math.exp(-math.exp(loss + (growth + steeper + curve * steps) * steps)))
+        kept.append(math.exp(-math.exp(loss + (growth + curve * steps) * steps)))
     terms = score_terms(kept[0], kept[1:], probe.motion)
-    return min(100.0, sum(term * factor for term, factor in zip(terms, SCORE, strict=True)))
+    return sum(term * factor for term, factor in zip(terms, SCORE, strict=True))
 
 
 def choose_crf(probe: Probe, target: float) -> tuple[float, float]:
@@ -127,8 +135,6 @@ def choose_crf(probe: Probe, target: float) -> tuple[float, float]:
 
     If the lowest crf does not reach it, a crf that comes close to the lowest one's VMAF.
     """
-    crf, vmaf = CRF_MIN, predict_vmaf(probe, CRF_MIN)
-    wanted = min(target, vmaf - ENOUGH)
-    while crf < CRF_MAX and (next_vmaf := predict_vmaf(probe, crf + CRF_STEP)) >= wanted:
-        crf, vmaf = crf + CRF_STEP, next_vmaf
-    return crf, vmaf
+    predictions = list(_predictions(probe))
+    wanted = min(target, predictions[0][1] - ENOUGH)
+    return next((each for each in reversed(predictions) if each[1] >= wanted), predictions[0])

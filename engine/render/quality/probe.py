@@ -22,8 +22,8 @@ from video_pipeline.engine.render.quality.tiles import Luma, Tiles, choose_tiles
 from video_pipeline.engine.timeline import Footage, Timeline
 from video_pipeline.engine.timing import FrameRange
 
-RUN_FRAMES: Final = 6
-LATER: Final = 5
+RUN_FRAMES: Final = 3
+LATER: Final = 2
 """The frame of a run that is measured besides its first one; the last of a short one."""
 
 PROBE_CRF: Final = 20.0

@@ -25,10 +25,10 @@ from video_pipeline.engine.timing import FrameRange
 
 def test_a_run_is_in_the_middle_of_what_shows_one_scene(tmp_path: Path) -> None:
     line = timeline(tmp_path, scenes=3, length=30)  # transitions at [25, 30) and [50, 55)
-    assert run_of(line, FrameRange(0, 30)) == FrameRange(9, 15)
-    assert run_of(line, FrameRange(30, 55)) == FrameRange(37, 43)
-    assert run_of(line, FrameRange(22, 30)) == FrameRange(22, 25)
-    assert run_of(line, FrameRange(25, 30)) == FrameRange(25, 30)
+    assert run_of(line, FrameRange(0, 30)) == FrameRange(11, 14)
+    assert run_of(line, FrameRange(30, 55)) == FrameRange(38, 41)
+    assert run_of(line, FrameRange(23, 30)) == FrameRange(23, 25)
+    assert run_of(line, FrameRange(25, 30)) == FrameRange(26, 29)
 
 
 def test_transitions_are_named_with_their_share_unless_there_is_nothing_else(tmp_path: Path) -> None:
