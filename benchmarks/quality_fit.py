@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -24,7 +23,19 @@ import numpy.typing as npt
 
 from benchmarks.quality_corpus import Material, make_corpus
 from benchmarks.vmaf import FEATURES, measure_vmaf
-from video_pipeline.engine.render.quality.model import BLENDS, THROUGH, score_terms
+from video_pipeline.engine.render.quality.detail import Kept
+from video_pipeline.engine.render.quality.model import (
+    JOIN_GROUPS,
+    MEANS,
+    MOTION_BEND,
+    MOTION_MAX,
+    SPREADS,
+    circumstances,
+    group_of,
+    losses_of,
+    score_terms,
+)
+from video_pipeline.engine.render.quality.probe import PROBE_CRF, Probe
 
 if TYPE_CHECKING:
     from video_pipeline.engine.plan import VideoPlan
@@ -35,13 +46,17 @@ Row = dict[str, Any]
 Array = npt.NDArray[np.float64]
 
 SETTINGS: Final = {
-    "fast": ("superfast", 4.0, "mbtree=1:rc-lookahead=20:trellis=1:b-adapt=0", (14, 18, 22, 27)),
-    "default": ("veryfast", 2.0, "", (21,)),
+    "fast": ("superfast", 4.0, "mbtree=1:rc-lookahead=20:trellis=1:b-adapt=0", (14, 18, 22, 27, 33)),
+    "default": ("veryfast", 2.0, "", (21, 29)),
 }
 """Preset, seconds between keyframes, further x264 parameters, and the crfs that are measured."""
 
+AHEAD_FRAMES: Final = {"fast": 20, "default": 10}
+"""The lookahead of each."""
+
 FRAME_CRFS: Final = (10, 17, 24, 31, 38)
-"""The crfs at which single frames are measured, so that the map from features to VMAF is known over its whole range."""
+SPEEDS: Final = (0, 2, 8, 24)
+"""The crfs, and the speeds in pixels per frame, at which single frames are measured for the map from features to VMAF."""
 
 EVERY: Final = 6
 """Every n-th frame of a segment is measured."""
@@ -118,12 +133,37 @@ def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange) -> It
                     key: float(np.mean(parts[part])) if parts[part] else None
                     for key, part in (("solo", False), ("join", True))
                 }
-                yield about | {"kind": "segment", "settings": name, "crf": crf, **means}
-        few = np.ascontiguousarray(drawn[len(frames) // 3 :][:6])
-        raw.write_bytes(few.tobytes())
+                alone = [each for each in log if each["frame"] not in joined] or log
+                features = [float(np.mean([each[key] for each in alone])) for key in FEATURES[:5]]
+                yield about | {"kind": "segment", "settings": name, "crf": crf, "features": features, **means}
+        yield from _frame_rows(drawn[len(frames) // 2], material, Path(folder), about)
+
+
+def _frame_rows(frame: npt.NDArray[np.uint8], material: Material, folder: Path, about: Row) -> Iterator[Row]:
+    """Yield single frames with their features and VMAF, of a part of a picture that moves at several speeds."""
+    from video_pipeline.engine.render.encoders.encode import encode_segment
+    from video_pipeline.engine.render.planes import new_frame, planes_of
+
+    width, height = material.size_px
+    side = min(384, width, height) // 16 * 16
+    raw, video = folder / "moving.yuv", folder / "moving.mp4"
+    for speed in SPEEDS:
+        moving = []
+        for number in range(6):
+            part = new_frame(side, side)
+            for into, plane, half in zip(
+                planes_of(part), planes_of(np.asarray(frame)), (1, 2, 2), strict=True
+            ):
+                left = min(number * speed, width - side) // 2 * 2 // half
+                top = (height - side) // 4 * 2 // half
+                into[:] = plane[top : top + side // half, left : left + side // half]
+            moving.append(part)
+        raw.write_bytes(b"".join(part.tobytes() for part in moving))
         for crf in FRAME_CRFS:
-            video.write_bytes(encode_segment(iter(few), with_crf(settings_of("fast", material), crf)))
-            for each in measure_vmaf(video, raw, size_px=material.size_px, fps=fps)[1:5]:
+            settings = with_crf(settings_of("fast", material, size_px=(side, side)), crf)
+            video.write_bytes(encode_segment(iter(moving), settings))
+            log = measure_vmaf(video, raw, size_px=(side, side), fps=Fraction(material.fps))
+            for each in log[1:5:2]:
                 yield about | {
                     "kind": "frame",
                     "features": [each[key] for key in FEATURES],
@@ -151,16 +191,19 @@ def _read(rows: Path) -> list[Row]:
     return [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
 
 
-# The model's parameters, in the order of the vector that is fitted: offsets of the five features, their growth by crf,
-# the first frame's part, and the effects of motion and of the frame's size.
-START: Final = np.array([0, 0, 0, 0, 0, 0.115, 0.085, 0.16, 0.18, 0.18, 0.5, 0, 0], float)
-TRUST: Final = np.array([0.3, 0.3, 0.3, 0.3, 0.3, 0.03, 0.03, 0.03, 0.03, 0.03, 0.3, 0.1, 0.1], float)
+# The parameters that are fitted to VMAF, in the order of their vector: offsets of the five features, the first frame's
+# part, and what motion, the frame's size, lookahead and stillness add to the offsets.
+START: Final = np.array([0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0], float)
+TRUST: Final = np.array([0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.2, 0.1, 0.3, 0.2], float)
 """How far each parameter may be expected to be from where it starts: Gaussian priors."""
+
+LEAST_VMAF: Final = 78.0
+"""Samples below it count little: they are far below every quality that can be asked for."""
 
 
 def fit_score(rows: Sequence[Row], *, ridge: float = 1e-4) -> Array:
     """Return the coefficients of the map from features to VMAF."""
-    frames = [row for row in rows if row["kind"] == "frame" and 55 < row["vmaf"] < 99.9]
+    frames = [row for row in rows if row["kind"] == "frame" and 45 < row["vmaf"] < 99.95]
     terms = np.array(
         [score_terms(row["features"][0], row["features"][1:5], row["features"][5]) for row in frames]
     )
@@ -172,100 +215,153 @@ def fit_score(rows: Sequence[Row], *, ridge: float = 1e-4) -> Array:
     return found
 
 
+def fit_growth(rows: Sequence[Row]) -> Array:
+    """Return by how much each feature's loss grows with crf, and by how much that growth does, shape (2, features).
+
+    Both are fitted to the features that libvmaf gives whole segments, of which each has its own level of loss.
+    """
+    levels: dict[tuple[str, int, str], list[Row]] = {}
+    for row in rows:
+        if row["kind"] == "segment":
+            levels.setdefault((row["material"], row["start"], row["settings"]), []).append(row)
+    steps, losses = [], []
+    for same in levels.values():
+        step = np.array([[row["crf"] - PROBE_CRF, (row["crf"] - PROBE_CRF) ** 2] for row in same])
+        loss = np.log(-np.log(np.clip([row["features"] for row in same], 0.2, 0.9999)))
+        steps.append(step - step.mean(0))
+        losses.append(loss - loss.mean(0))
+    found: Array = np.linalg.lstsq(np.concatenate(steps), np.concatenate(losses), rcond=None)[0]
+    return found
+
+
 class Samples:
     """Segments with their probes, as arrays."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], growth: Array) -> None:
         probes = {
-            (row["material"], row["start"], row["settings"]): row for row in rows if row["kind"] == "probe"
+            (row["material"], row["start"], row["settings"]): probe_of(row)
+            for row in rows
+            if row["kind"] == "probe"
         }
         listed = [row for row in rows if row["kind"] == "segment" and row["solo"] is not None]
-        pairs = [(row, probes[row["material"], row["start"], row["settings"]]) for row in listed]
+        found = [(row, probes.get((row["material"], row["start"], row["settings"]))) for row in listed]
+        pairs = [(row, probe) for row, probe in found if probe is not None]
         self.stories = np.array([row["material"] for row, _ in pairs])
-        self.crf = np.array([row["crf"] for row, _ in pairs], float)
+        steps = np.array([row["crf"] for row, _ in pairs], float)[:, None] - PROBE_CRF
+        self.growth = growth[0] * steps + growth[1] * steps**2
         self.vmaf = np.array([row["solo"] for row, _ in pairs])
-        self.first, self.later = (
-            np.log(-np.log(np.clip([probe[key] for _, probe in pairs], 0.2, 0.9999)))
-            for key in ("first", "later")
-        )
-        self.motion = np.array([probe["motion"] for _, probe in pairs])
-        self.size = np.log2(np.array([probe["pixels"] for _, probe in pairs]) / (1080 * 1920)) / 2
+        self.first = np.array([losses_of(probe.first) for _, probe in pairs])
+        self.later = np.array([losses_of(probe.later) for _, probe in pairs])
+        self.motion = np.minimum([probe.motion for _, probe in pairs], MOTION_MAX)
+        self.moving, self.size, self.ahead, self.still = np.array(
+            [circumstances(probe) for _, probe in pairs]
+        ).T
 
     def predict(self, vector: Array, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
         """Return the VMAF of the chosen samples by the model with a vector of parameters."""
-        offsets, growth, (part, by_motion, by_size) = vector[:5], vector[5:10], vector[10:]
-        losses = part * self.first[chosen] + (1 - part) * self.later[chosen] + offsets
-        losses = losses + growth * (self.crf[chosen, None] - 20)
-        losses = (
-            losses
-            + (by_motion * (np.log1p(self.motion[chosen]) - 0.7) + by_size * self.size[chosen])[:, None]
-        )
-        kept = np.exp(-np.exp(losses))
-        terms = [
-            score_terms(each[0], each[1:], motion)
-            for each, motion in zip(kept, self.motion[chosen], strict=True)
-        ]
-        return np.minimum(np.array(terms) @ score, 100)
+        offsets, (part, by_motion, by_size, by_ahead, by_still) = vector[:5], vector[5:]
+        shift = by_motion * self.moving[chosen] + by_size * self.size[chosen]
+        shift = shift + by_ahead * self.ahead[chosen] + by_still * self.still[chosen]
+        losses = part * self.first[chosen] + (1 - part) * self.later[chosen] + offsets + shift[:, None]
+        kept = np.exp(-np.exp(losses + self.growth[chosen]))
+        values = np.c_[kept, np.log1p(self.motion[chosen]), np.minimum(self.motion[chosen], MOTION_BEND)]
+        scaled = (values - np.array(MEANS)) / np.array(SPREADS)
+        products = [scaled[:, one] * scaled[:, other] for one in range(7) for other in range(one, 7)]
+        found: Array = np.minimum(np.c_[np.ones(len(scaled)), scaled, np.stack(products, 1)] @ score, 100)
+        return found
+
+
+def probe_of(row: Row) -> Probe:
+    """Return the probe that a row describes."""
+    first, later = (Kept(row[key][0], tuple(row[key][1:])) for key in ("first", "later"))
+    return Probe(first, later, row["motion"], row["pixels"], AHEAD_FRAMES[row["settings"]])
 
 
 def fit_losses(samples: Samples, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
-    """Return the vector of parameters with which the model is closest to the chosen samples, by Gauss and Newton."""
-    vector, truth = START.copy(), samples.vmaf[chosen]
-    weights = np.clip((truth - 60) / 30, 0.2, 1)
-    step = 1e-4
-    for _ in range(12):
-        errors = (samples.predict(vector, score, chosen) - truth) * weights
+    """Return the vector of parameters with which the model is closest to the chosen samples, by Levenberg and Marquardt."""
+    truth = samples.vmaf[chosen]
+    weights = np.clip((truth - LEAST_VMAF) / 12, 0.03, 1)
+    step, damping = 1e-4, 1.0
+
+    def errors_of(vector: Array) -> Array:
+        errors: Array = (samples.predict(vector, score, chosen) - truth) * weights
+        return errors
+
+    def cost_of(vector: Array, errors: Array) -> float:
+        # Pseudo-Huber: quadratic for small errors, linear for large ones.
+        robust = 2 * np.sum(np.sqrt(1 + errors**2) - 1)
+        return float(robust + np.sum(((vector - START) / TRUST) ** 2))
+
+    vector = START.copy()
+    errors = errors_of(vector)
+    cost = cost_of(vector, errors)
+    for _ in range(60):
         slopes = [
-            (samples.predict(vector + at, score, chosen) - samples.predict(vector - at, score, chosen))
-            / (2 * step)
+            (errors_of(vector + at) - errors_of(vector - at)) / (2 * step)
             for at in np.eye(len(vector)) * step
         ]
-        jacobian = np.array(slopes).T * weights[:, None]
-        robust = 1 / (1 + np.abs(errors))
-        normal = jacobian.T @ (jacobian * robust[:, None]) + np.diag(0.5 / TRUST**2)
-        vector = vector - np.linalg.solve(
-            normal, jacobian.T @ (robust * errors) + 0.5 * (vector - START) / TRUST**2
-        )
+        jacobian = np.array(slopes).T
+        robust = 1 / np.sqrt(1 + errors**2)
+        normal = jacobian.T @ (jacobian * robust[:, None]) + np.diag(1 / TRUST**2)
+        gradient = jacobian.T @ (robust * errors) + (vector - START) / TRUST**2
+        while damping < 1e6:
+            tried = vector - np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
+            tried_errors = errors_of(tried)
+            tried_cost = cost_of(tried, tried_errors)
+            if tried_cost < cost:
+                break
+            damping *= 4
+        else:
+            break
+        gain, vector, errors, cost = cost - tried_cost, tried, tried_errors, tried_cost
+        damping = max(damping / 6, 1e-6)
+        if gain < 1e-3:
+            break
     return vector
 
 
-def group_of(name: str) -> int:
-    """Return the number of a transition's group: blends, through a colour, and the others, which move edges."""
-    return 1 if name in THROUGH else 0 if name.startswith(BLENDS) else 2
-
-
-def fit_joins(rows: Sequence[Row]) -> tuple[float, float, float]:
-    """Return by how much the VMAF of each group of transitions is above that of the scene before."""
-    sums: dict[int, list[float]] = defaultdict(list)
+def fit_joins(rows: Sequence[Row]) -> list[tuple[float, float]]:
+    """Return, for each group of transitions, slope and offset from what the scene before lacks to a VMAF of 100."""
+    lacking: list[list[tuple[float, float]]] = [[] for _ in JOIN_GROUPS]
     for row in rows:
-        if row["kind"] == "segment" and row["join"] is not None and row["solo"] is not None and row["joins"]:
-            sums[group_of(row["joins"][0][0])].append(row["join"] - row["solo"])
-    # Shrunk towards 0, as if each group had been seen in five more rows without a difference.
-    first, second, third = (sum(sums[group]) / (len(sums[group]) + 5) for group in range(3))
-    return first, second, third
+        if row["kind"] != "segment" or not row["joins"] or None in (row["join"], row["solo"]):
+            continue
+        if row["solo"] > 80:
+            lacking[group_of(row["joins"][0][0])].append((100 - row["solo"], 100 - row["join"]))
+    lines = []
+    for pairs in lacking:
+        # As if each group had been seen without any difference a few times more.
+        before, after = np.array([*pairs, *[(lack, lack) for lack in (2.0, 4.0, 6.0, 8.0)]]).T
+        slope, offset = np.polyfit(before, after, 1)
+        lines.append((float(slope), float(offset)))
+    return lines
 
 
 def fit(rows: Sequence[Row]) -> dict[str, Any]:
     """Fit everything; return the constants, and the errors on stories that were left out in turn."""
-    score, samples = fit_score(rows), Samples(rows)
+    score, growth = fit_score(rows), fit_growth(rows)
+    samples = Samples(rows, growth)
     everything = np.ones(len(samples.vmaf), bool)
     errors = np.zeros(len(samples.vmaf))
     for story in sorted(set(samples.stories.tolist())):
         left_out = samples.stories == story
         vector = fit_losses(samples, score, ~left_out)
         errors[left_out] = samples.predict(vector, score, left_out) - samples.vmaf[left_out]
-    shown = samples.vmaf > 88
+    shown, high = samples.vmaf > 88, samples.vmaf > 94
     by_story = {
         story: round(float(errors[shown & (samples.stories == story)].mean()), 2)
         for story in sorted(set(samples.stories[shown].tolist()))
     }
     return {
         "score": score,
+        "growth": growth,
         "vector": fit_losses(samples, score, everything),
         "joins": fit_joins(rows),
         "segments": len({(row["material"], row["start"]) for row in rows if row["kind"] == "segment"}),
-        "left_out_rms": round(float(np.sqrt(np.mean(errors[shown] ** 2))), 2),
-        "left_out_median": round(float(np.median(np.abs(errors[shown]))), 2),
+        "left_out_rms": round(float(np.sqrt(np.mean(errors[high] ** 2))), 2),
+        "left_out_median": round(float(np.median(np.abs(errors[high]))), 2),
+        "left_out_rms_above_88": round(float(np.sqrt(np.mean(errors[shown] ** 2))), 2),
+        "left_out_median_above_88": round(float(np.median(np.abs(errors[shown]))), 2),
         "left_out_story_means": by_story,
     }
 
@@ -277,14 +373,23 @@ def as_module(found: dict[str, Any]) -> str:
         return "".join(f"    {value:.5g},\n" for value in values)
 
     vector = found["vector"].tolist()
+    part, by_motion, by_size, by_ahead, by_still = vector[5:]
+    growth, curve = found["growth"].tolist()
     return (
         f'"""Constants of `model`, fitted by `python -m benchmarks.quality_fit` to {found["segments"]} segments.\n\n'
-        f"On stories that were left out in turn, a segment's VMAF above 88 was missed by {found['left_out_median']} (median) and"
-        f'\n{found["left_out_rms"]} (root mean square).\n"""\n\nfrom __future__ import annotations\n\nfrom typing import Final\n\n'
-        f"SCORE: Final = (\n{numbers(found['score'].tolist())})\n\n"
-        f"OFFSETS: Final = (\n{numbers(vector[:5])})\n\nGROWTH: Final = (\n{numbers(vector[5:10])})\n\n"
-        f"FIRST: Final = {vector[10]:.5g}\nBY_MOTION: Final = {vector[11]:.5g}\nBY_SIZE: Final = {vector[12]:.5g}\n\n"
-        f"JOINS: Final = ({', '.join(f'{value:.4g}' for value in found['joins'])})\n"
+        f"On stories that were left out in turn, a segment's VMAF above 94 was missed by {found['left_out_median']} (median).\n"
+        f'"""\n\nfrom __future__ import annotations\n\nfrom typing import Final\n\n'
+        f"SCORE: Final = (\n{numbers(found['score'].tolist())})\n"
+        f'"""Of the terms of the map from features to VMAF."""\n\n'
+        f"OFFSETS: Final = (\n{numbers(vector[:5])})\nGROWTH: Final = (\n{numbers(growth)})\n"
+        f"CURVE: Final = (\n{numbers(curve)})\n"
+        f'"""Of each feature: what a whole segment loses beside a probe, its growth with a step of crf, and the growth\'s."""\n\n'
+        f"FIRST: Final = {part:.5g}\n\n"
+        f"MOVING: Final = {by_motion:.5g}\nSIZE: Final = {by_size:.5g}\nAHEAD: Final = {by_ahead:.5g}\n"
+        f"STILLNESS: Final = {by_still:.5g}\n"
+        f'"""What circumstances add to the loss."""\n\n'
+        f"JOINS: Final = (\n{''.join(f'    ({slope:.4g}, {offset:.4g}),{chr(10)}' for slope, offset in found['joins'])})\n"
+        f'"""Slope and offset of each group of transitions."""\n'
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-QUALITY_LEVELS: Final = MappingProxyType({"draft": 88, "social": 95, "archive": 98})
+QUALITY_LEVELS: Final = MappingProxyType({"draft": 90, "social": 95, "archive": 97})
 """The VMAF of each named level of `video.quality`."""
 
-QUALITY_MIN, QUALITY_MAX = 80, 99
+QUALITY_MIN, QUALITY_MAX = 85, 99
 QUALITY_WORDS: Final = ", ".join(f"{name} ({vmaf})" for name, vmaf in QUALITY_LEVELS.items())
 
 

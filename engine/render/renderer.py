@@ -27,6 +27,7 @@ from video_pipeline.engine.render.encoders.sessions import SESSIONS, SessionRepo
 from video_pipeline.engine.render.gpu_frames import GpuFrames, GpuFramesReport, GpuSegment
 from video_pipeline.engine.render.mux import Mp4Writer
 from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.quality.probe import Opening
 from video_pipeline.engine.render.quality.rates import Rate, SegmentRates
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.timing import FrameRange
@@ -127,11 +128,12 @@ class _SegmentRenderer:
         self._check_cancelled()
         if self._budget is not None:
             self._budget.settings(frames, self._check_cancelled)  # waits until they are known
-        started = time.perf_counter()
-        self._rates.rate(frames, self.children.unheard())
+        started, warned = time.perf_counter(), len(self.children.warnings)
+        _, opening = self._rates.open(frames, self.children, threads=self._threads)
         with self._lock:
             self.probing_seconds += time.perf_counter() - started
-        data = self._segment(frames, later)
+        with contextlib.closing(opening) if opening else contextlib.nullcontext():
+            data = self._cached_or_encoded(frames, later, opening, warned=warned)
         if self._budget is not None:
             self._budget.spend(frames, data)
         return data
@@ -140,15 +142,17 @@ class _SegmentRenderer:
         rates = self._budget or self._rates
         return rates.settings(frames)
 
-    def _segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
+    def _cached_or_encoded(
+        self, frames: FrameRange, later: FrameRange | None, opening: Opening | None, *, warned: int
+    ) -> bytes:
+        """Return a segment; `warned` is the number of warnings before any of its frames was drawn."""
         if self._cache is None:
             self._prepare(later)
-            return self.encode(frames)
+            return self.encode(frames, opening)
         cached = self._cache.get(frames)
         if cached is None:
             self._prepare(later)
-            warned = len(self.children.warnings)
-            data = self.encode(frames)
+            data = self.encode(frames, opening)
             if len(self.children.warnings) == warned:  # another segment's warning is a needless caution
                 notes = self._on_frame.notes(frames) if self._on_frame else {}
                 self._cache.put(frames, CachedSegment(data, notes))
@@ -172,15 +176,18 @@ class _SegmentRenderer:
         if not (self._cache and known and self._cache.has(later)):
             self._compositor.prepare(later)
 
-    def encode(self, frames: FrameRange) -> bytes:
-        """Draw and encode a segment, again on another GPU if the one that encodes it is lost."""
+    def encode(self, frames: FrameRange, opening: Opening | None = None) -> bytes:
+        """Draw and encode a segment, again on another GPU if the one that encodes it is lost.
+
+        `opening` has its first frames if they have been drawn.
+        """
         drawing = _Drawing()
         started = time.perf_counter()
         while True:
             with contextlib.ExitStack() as stack:
                 attempt = self.gpu_frames.attempt(frames, self.children, stack)
                 try:
-                    drawn = stack.enter_context(contextlib.closing(self._frames(frames, drawing)))
+                    drawn = stack.enter_context(contextlib.closing(self._frames(frames, drawing, opening)))
                     begun: list[Generator[Buffer, None, None]] = []
                     if attempt and not self.gpu_frames.draws:
                         begun = [_begun(drawn)]  # the first frame is drawn before a session is taken
@@ -233,8 +240,12 @@ class _SegmentRenderer:
         if self.children.cancelled.is_set():
             raise CancelledError("the render was stopped")
 
-    def _frames(self, frames: FrameRange, drawing: _Drawing) -> Generator[Buffer, None, None]:
+    def _frames(
+        self, frames: FrameRange, drawing: _Drawing, opening: Opening | None = None
+    ) -> Generator[Buffer, None, None]:
         """Yield the frames of a segment; each frame overwrites the array of the one before."""
+        if opening:
+            return self._observed(opening.frames(), frames, drawing)
         drawn = self._compositor.frames(frames, threads=self._threads, children=self.children)
         return self._observed(drawn, frames, drawing)
 

@@ -62,12 +62,21 @@ class Kept:
     information: tuple[float, ...]
 
 
-def compare(reference: Stack, shown: Stack, weights: Weights, *, frame_pixels: int) -> Kept:
-    """Return what decoded tiles have kept of their references; a tile stands for `weights` of its size in the frame."""
-    return Kept(_detail(reference, shown, weights, frame_pixels), _information(reference, shown, weights))
+def compare(reference: Stack, shown: Stack, weights: Weights, *, frame_pixels: int) -> tuple[Kept, ...]:
+    """Return what each of some decoded frames has kept of its reference.
+
+    The tiles of the frames are stacked, one frame after the other; each stands for its part of `weights` of such tiles
+    in a frame of `frame_pixels`.
+    """
+    detail = _detail(reference, shown, weights, frame_pixels)
+    information = _information(reference, shown, weights)
+    return tuple(
+        Kept(float(kept), tuple(map(float, shares))) for kept, shares in zip(detail, information, strict=True)
+    )
 
 
-def _information(reference: Stack, shown: Stack, weights: Weights) -> tuple[float, ...]:
+def _information(reference: Stack, shown: Stack, weights: Weights) -> Weights:
+    """Return VIF, shape (frames, scales)."""
     shares = []
     for scale in range(SCALES):
         side = WINDOW_PX >> scale
@@ -84,14 +93,16 @@ def _information(reference: Stack, shown: Stack, weights: Weights) -> tuple[floa
             np.log2(1 + gain * gain * variance / (noise + NOISE)),
         )
         whole = np.where(flat, 1, np.log2(1 + variance / NOISE))
-        shares.append(float(_weighted(kept, weights) / _weighted(whole, weights)))
+        shares.append(_weighted(kept, weights) / _weighted(whole, weights))
         if scale < SCALES - 1:
             reference, shown = _halved(reference), _halved(shown)
-    return tuple(shares)
+    return np.stack(shares, axis=1)
 
 
-def _weighted(values: Stack, weights: Weights) -> float:
-    return float(values.sum((1, 2), dtype=np.float64) @ weights)
+def _weighted(values: Stack, weights: Weights) -> Weights:
+    """Return the sum over each frame."""
+    sums: Weights = values.sum((1, 2), dtype=np.float64).reshape(-1, len(weights)) @ weights
+    return sums
 
 
 def _block_means(values: Stack, side: int) -> Stack:
@@ -106,18 +117,19 @@ def _block_means(values: Stack, side: int) -> Stack:
 
 
 def _halved(values: Stack) -> Stack:
-    """Return tiles at half their size, low-pass filtered by 1 4 6 4 1."""
-    for axis in (1, 2):
-        around = [(0, 0)] * 3
-        around[axis] = (2, 2)
-        padded = np.moveaxis(np.pad(values, around, mode="reflect"), axis, 1)
-        sums = padded[:, :-4] + padded[:, 4:] + 4 * (padded[:, 1:-3] + padded[:, 3:-1]) + 6 * padded[:, 2:-2]
-        values = np.moveaxis(sums[:, ::2] / np.float32(16), 1, axis)
+    """Return tiles at half their size, low-pass filtered by 1 4 6 4 1; the edge is mirrored."""
+    for _ in range(2):
+        around = np.concatenate((values[:, 2:0:-1], values, values[:, -2:-4:-1]), axis=1)
+        even, odd = around[:, 0::2], around[:, 1::2]
+        sums = even[:, :-2] + even[:, 2:] + 4 * (odd[:, :-2] + odd[:, 1:-1]) + 6 * even[:, 1:-1]
+        values = (sums / np.float32(16)).swapaxes(1, 2)
     return values
 
 
-def _detail(reference: Stack, shown: Stack, weights: Weights, frame_pixels: int) -> float:
-    kept = whole = 0.0
+def _detail(reference: Stack, shown: Stack, weights: Weights, frame_pixels: int) -> Weights:
+    """Return ADM, shape (frames,)."""
+    kept: Weights = np.zeros(len(reference) // len(weights))
+    whole = kept.copy()
     for scale in range(SCALES):
         reference, bands = _wavelet(reference)
         shown, shown_bands = _wavelet(shown)
@@ -128,8 +140,8 @@ def _detail(reference: Stack, shown: Stack, weights: Weights, frame_pixels: int)
         for band, rest, sensitivity in zip(bands, rests, SENSITIVITY[scale], strict=True):
             seen = np.maximum(np.abs(rest) * sensitivity - mask, 0)
             size = np.abs(band) * sensitivity
-            kept += (0.64 * _weighted(seen * seen * seen, weights)) ** (1 / 3) + floor
-            whole += (0.64 * _weighted(size * size * size, weights)) ** (1 / 3) + floor
+            kept += np.cbrt(0.64 * _weighted(seen * seen * seen, weights)) + floor
+            whole += np.cbrt(0.64 * _weighted(size * size * size, weights)) + floor
     return kept / whole
 
 
@@ -145,12 +157,15 @@ def _wavelet(values: Stack) -> tuple[Stack, list[Stack]]:
 
 def _filtered(values: Stack, taps: tuple[float, ...], axis: int) -> Stack:
     """Return every second sample of a filtered axis; the edge is mirrored."""
-    around = [(0, 0)] * 3
-    around[axis] = (1, 2)
-    padded = np.moveaxis(np.pad(values, around, mode="symmetric"), axis, 1)
     count = values.shape[axis]
-    sums = sum(np.float32(tap) * padded[:, at : at + count : 2] for at, tap in enumerate(taps))
-    return np.moveaxis(np.asarray(sums, np.float32), 1, axis)
+    edges = [np.take(values, (0,), axis), values, np.take(values, (count - 1, count - 2), axis)]
+    around = np.concatenate(edges, axis)
+    parts = [
+        around[:, at : at + count : 2] if axis == 1 else around[:, :, at : at + count : 2] for at in range(4)
+    ]
+    first, second, third, fourth = (np.float32(tap) * part for tap, part in zip(taps, parts, strict=True))
+    filtered: Stack = first + second + third + fourth
+    return filtered
 
 
 def _restored(bands: list[Stack], shown: list[Stack]) -> list[Stack]:
@@ -171,10 +186,18 @@ def _mask(shown: list[Stack], rests: list[Stack], scale: int) -> Stack:
     mask = np.zeros_like(shown[0])
     for shown_band, rest, sensitivity in zip(shown, rests, SENSITIVITY[scale], strict=True):
         added = np.abs(shown_band - rest) * sensitivity
-        padded = np.pad(added, ((0, 0), (1, 1), (1, 1)), mode="symmetric")
-        rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-        mask += (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + added) / np.float32(30)
+        mask += (_around(_around(added).swapaxes(1, 2)).swapaxes(1, 2) + added) / np.float32(30)
     return mask
+
+
+def _around(values: Stack) -> Stack:
+    """Return the sum of each row and its two neighbours; an edge is its own neighbour."""
+    sums = values.copy()
+    sums[:, 1:] += values[:, :-1]
+    sums[:, :1] += values[:, :1]
+    sums[:, :-1] += values[:, 1:]
+    sums[:, -1:] += values[:, -1:]
+    return sums
 
 
 def motion(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> float:

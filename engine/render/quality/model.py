@@ -7,17 +7,20 @@ motion, give the VMAF. `benchmarks/quality_fit.py` fits the constants and says h
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from video_pipeline.engine.render.quality.coefficients import (
-    BY_MOTION,
-    BY_SIZE,
+    AHEAD,
+    CURVE,
     FIRST,
     GROWTH,
     JOINS,
+    MOVING,
     OFFSETS,
     SCORE,
+    SIZE,
+    STILLNESS,
 )
 from video_pipeline.engine.render.quality.detail import Kept
 from video_pipeline.engine.render.quality.probe import PROBE_CRF, Probe
@@ -26,67 +29,105 @@ MODEL_VERSION: Final = 1
 """Increase it when the same probe gives another crf, so that no older one is used from a cache."""
 
 CRF_MIN, CRF_MAX, CRF_STEP = 12.0, 36.0, 0.25
-CRF_FITTED: Final = 27.0
-"""The highest crf of the samples; beyond it the VMAF falls by as much a step as before it, or by LEAST_SLOPE."""
-
-SLOPE_STEPS: Final = 2.0
-LEAST_SLOPE: Final = 0.3
 ENOUGH: Final = 0.25
 """If a target is out of reach, so much less than the most that can be reached is enough: the rest would cost much."""
 
-BLENDS: Final = ("fade", "dissolve", "smooth", "hblur", "distance", "pixelize")
-"""How the names begin of transitions that show both pictures at once."""
-
-THROUGH: Final = ("fadeblack", "fadewhite")
-
 MEANS: Final = (0.97, 0.75, 0.95, 0.97, 0.985, 0.8, 1.5)
 SPREADS: Final = (0.02, 0.15, 0.05, 0.03, 0.015, 0.6, 2.0)
-MOTION_MAX: Final = 8.0
+MOTION_BEND, MOTION_MAX = 8.0, 60.0
+"""Where more motion matters less, and where the fitted samples end."""
+
+STILL: Final = 0.02
+"""Less motion is none."""
+
+USUAL_PIXELS: Final = 1080 * 1920
+USUAL_AHEAD: Final = 20
+USUAL_MOTION: Final = 0.7
+"""The logarithm of one more than the motion of a slow zoom."""
+
+JOIN_GROUPS: Final = (
+    ("fadeblack", "fadewhite"),
+    ("dissolve", "distance"),
+    ("fade", "circle", "pixelize"),
+    ("slide", "cover", "reveal", "squeeze"),
+    ("wipe", "zoom", "hblur"),
+    ("",),
+)
+"""How the names of transitions begin, group by group; the first that fits. In a group, what a transition lacks to a VMAF
+of 100 is about the same function of what the scene before lacks: what moves fast hides losses, and two pictures at once
+have more to lose."""
+
+
+def group_of(name: str) -> int:
+    """Return the number of a transition's group."""
+    return next(number for number, begins in enumerate(JOIN_GROUPS) if name.startswith(begins))
 
 
 def score_terms(detail: float, information: Sequence[float], motion: float) -> list[float]:
     """Return the terms of the map from features to VMAF: all products of up to two of them."""
-    values = (detail, *information, math.log1p(motion), min(motion, MOTION_MAX))
+    values = (detail, *information, math.log1p(min(motion, MOTION_MAX)), min(motion, MOTION_BEND))
     scaled = [(value - mean) / spread for value, mean, spread in zip(values, MEANS, SPREADS, strict=True)]
     products = [one * other for at, one in enumerate(scaled) for other in scaled[at:]]
     return [1.0, *scaled, *products]
 
 
+def losses_of(kept: Kept) -> list[float]:
+    """Return the double logarithms of what is lost of each feature, in which a factor is a sum."""
+    return [math.log(-math.log(min(max(share, 0.2), 0.9999))) for share in (kept.detail, *kept.information)]
+
+
+def circumstances(probe: Probe) -> tuple[float, float, float, float]:
+    """Return how far a probe's motion, frame size and lookahead are from the usual ones, as logarithms, and stillness."""
+    return (
+        math.log1p(min(probe.motion, MOTION_MAX)) - USUAL_MOTION,
+        math.log2(probe.frame_pixels / USUAL_PIXELS) / 2,
+        math.log2(max(1, probe.ahead_frames) / USUAL_AHEAD),
+        float(probe.motion < STILL),
+    )
+
+
 def predict_vmaf(probe: Probe, crf: float) -> float:
-    """Return the VMAF that a segment is expected to have at a crf."""
-    inside = min(crf, CRF_FITTED)
-    solo = _solo_vmaf(probe, inside)
-    if crf > CRF_FITTED:
-        slope = (_solo_vmaf(probe, CRF_FITTED - SLOPE_STEPS) - solo) / SLOPE_STEPS
-        solo = max(0.0, solo - max(slope, LEAST_SLOPE) * (crf - CRF_FITTED))
-    joined = sum(share * min(100.0, solo + _above(name)) for name, share in probe.joins)
-    return (1 - sum(share for _, share in probe.joins)) * solo + joined
+    """Return the VMAF that a segment is expected to have at a crf of CRF_MIN or more, in steps of CRF_STEP."""
+    return next(vmaf for at, vmaf in _predictions(probe) if at >= crf)
+
+
+def _predictions(probe: Probe) -> Iterator[tuple[float, float]]:
+    """Yield each crf with the VMAF that a segment is expected to have.
+
+    With each step of crf it falls by no less than with the step before: so it does in all samples, and the map would not
+    hold far from them.
+    """
+    raw = vmaf = _solo_vmaf(probe, CRF_MIN)
+    fall = 0.0
+    for step in range(int((CRF_MAX - CRF_MIN) / CRF_STEP) + 1):
+        crf = CRF_MIN + step * CRF_STEP
+        if step:
+            before, raw = raw, _solo_vmaf(probe, crf)
+            fall = max(fall, before - raw)
+            vmaf -= fall
+        solo = min(max(vmaf, 0.0), 100.0)
+        joined = sum(share * _join_vmaf(name, solo) for name, share in probe.joins)
+        yield crf, (1 - sum(share for _, share in probe.joins)) * solo + joined
+
+
+def _join_vmaf(name: str, solo: float) -> float:
+    """Return the VMAF of a transition after a scene with a VMAF."""
+    slope, offset = JOINS[group_of(name)]
+    return min(100.0, max(0.0, 100 - offset - slope * (100 - solo)))
 
 
 def _solo_vmaf(probe: Probe, crf: float) -> float:
-    """Return the VMAF of the part of a segment that shows one scene."""
-    shift = BY_MOTION * (math.log1p(probe.motion) - 0.7)
-    shift += BY_SIZE * math.log2(probe.frame_pixels / (1080 * 1920)) / 2
+    """Return the VMAF of the part of a segment that shows one scene, which may be above 100."""
+    moving, size, ahead, still = circumstances(probe)
+    steps = crf - PROBE_CRF
+    shift = MOVING * moving + SIZE * size + AHEAD * ahead + STILLNESS * still
     kept = []
-    for at, (offset, growth) in enumerate(zip(OFFSETS, GROWTH, strict=True)):
-        first, later = (
-            math.log(-math.log(min(max(each, 0.2), 0.9999)))
-            for each in (_features(probe.first)[at], _features(probe.later)[at])
-        )
-        loss = FIRST * first + (1 - FIRST) * later + offset + growth * (crf - PROBE_CRF) + shift
-        kept.append(math.exp(-math.exp(loss)))
+    parts = zip(losses_of(probe.first), losses_of(probe.later), OFFSETS, GROWTH, CURVE, strict=True)
+    for first, later, offset, growth, curve in parts:
+        loss = FIRST * first + (1 - FIRST) * later + offset + shift
+        kept.append(math.exp(-math.exp(loss + (growth + curve * steps) * steps)))
     terms = score_terms(kept[0], kept[1:], probe.motion)
-    return min(100.0, sum(term * factor for term, factor in zip(terms, SCORE, strict=True)))
-
-
-def _features(kept: Kept) -> tuple[float, ...]:
-    return (kept.detail, *kept.information)
-
-
-def _above(name: str) -> float:
-    """Return by how much the VMAF of a transition is above that of the scene before it."""
-    through, blend, edges = JOINS[1], JOINS[0], JOINS[2]
-    return through if name in THROUGH else blend if name.startswith(BLENDS) else edges
+    return sum(term * factor for term, factor in zip(terms, SCORE, strict=True))
 
 
 def choose_crf(probe: Probe, target: float) -> tuple[float, float]:
@@ -94,8 +135,6 @@ def choose_crf(probe: Probe, target: float) -> tuple[float, float]:
 
     If the lowest crf does not reach it, a crf that comes close to the lowest one's VMAF.
     """
-    crf, vmaf = CRF_MIN, predict_vmaf(probe, CRF_MIN)
-    wanted = min(target, vmaf - ENOUGH)
-    while crf < CRF_MAX and (next_vmaf := predict_vmaf(probe, crf + CRF_STEP)) >= wanted:
-        crf, vmaf = crf + CRF_STEP, next_vmaf
-    return crf, vmaf
+    predictions = list(_predictions(probe))
+    wanted = min(target, predictions[0][1] - ENOUGH)
+    return next((each for each in reversed(predictions) if each[1] >= wanted), predictions[0])

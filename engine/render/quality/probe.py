@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import av
@@ -17,14 +19,17 @@ from video_pipeline.engine.render.encoders.encode import encode_segment
 from video_pipeline.engine.render.planes import Buffer
 from video_pipeline.engine.render.quality.detail import Kept, compare, motion
 from video_pipeline.engine.render.quality.tiles import Luma, Tiles, choose_tiles
-from video_pipeline.engine.timeline import Timeline
+from video_pipeline.engine.timeline import Footage, Timeline
 from video_pipeline.engine.timing import FrameRange
 
-RUN_FRAMES: Final = 6
-LATER: Final = 5
+RUN_FRAMES: Final = 3
+LATER: Final = 2
 """The frame of a run that is measured besides its first one; the last of a short one."""
 
 PROBE_CRF: Final = 20.0
+
+FADE_FRAMES: Final = 18
+"""The longest fade whose frames are held until the segment is encoded, to bound their memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +44,102 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a run keeps at PROBE_CRF, in its first frame and later, its motion, and the segment's transitions.
+    """What a run keeps at PROBE_CRF, in its first frame and later, and its motion.
 
-    `joins` are the transitions' names and shares of the segment's frames.
+    `ahead_frames` is how far the encoder looks ahead in a whole segment. `joins` are the names of the segment's
+    transitions and their shares of its frames.
     """
 
     first: Kept
     later: Kept
     motion: float
     frame_pixels: int
+    ahead_frames: int = 20
     joins: tuple[tuple[str, float], ...] = ()
 
 
+class Opening:
+    """The first frames of a segment, which a probe has seen, and what draws the others."""
+
+    def __init__(self, drawn: Generator[Buffer, None, None], count: int) -> None:
+        self._drawn = drawn
+        self.held = tuple(frame.copy() for frame in islice(drawn, count))
+
+    def frames(self) -> Generator[Buffer, None, None]:
+        """Yield all frames of the segment, once."""
+        held, self.held = self.held, ()
+        with contextlib.closing(self._drawn):
+            yield from held
+            del held
+            yield from self._drawn
+
+    def close(self) -> None:
+        """Stop drawing."""
+        self._drawn.close()
+
+
 def probe_segment(
-    compositor: Compositor, segment: FrameRange, settings: EncoderSettings, children: Children
-) -> Probe:
-    """Draw and encode a few frames of a segment; raise RenderingError, EncoderError."""
-    run = _draw_run(compositor, run_of(compositor.timeline, segment), children)
-    first, later = measure_run(run, settings)
+    compositor: Compositor,
+    segment: FrameRange,
+    settings: EncoderSettings,
+    children: Children,
+    *,
+    threads: int = 1,
+) -> tuple[Probe, Opening | None]:
+    """Draw and encode a few frames of a segment; raise RenderingError, EncoderError.
+
+    If drawing starts a program, they are the first frames, which need not be drawn again: the caller closes the opening
+    that is returned with the probe.
+    """
+    if starts_program(compositor, segment):
+        count = opening_of(compositor.timeline, segment)
+        opening = Opening(compositor.frames(segment, threads=threads, children=children), count)
+        seen = opening.held[-RUN_FRAMES:]
+        run = see_run(iter(seen), len(seen))
+    else:
+        opening, wanted = None, run_of(compositor.timeline, segment)
+        drawn = compositor.frames(wanted, threads=threads, children=children.unheard())
+        with contextlib.closing(drawn):
+            run = see_run(drawn, len(wanted))
+    try:
+        first, later = measure_run(run, settings)
+    except BaseException:
+        if opening:
+            opening.close()
+        raise
     joins = joins_of(compositor.timeline, segment)
-    return Probe(first, later, run.motion, run.frame_pixels, joins)
+    return Probe(first, later, run.motion, run.frame_pixels, ahead_frames(settings), joins), opening
+
+
+def starts_program(compositor: Compositor, segment: FrameRange) -> bool:
+    """Return whether drawing any of a segment's frames starts a program, which costs more than the frames."""
+    clips = compositor.timeline.clips
+    shown = (clip for clip in clips if clip.frames.intersection(segment))
+    return compositor.name == "ffmpeg" or any(isinstance(clip.source, Footage) for clip in shown)
+
+
+def opening_of(timeline: Timeline, segment: FrameRange) -> int:
+    """Return how many of a segment's first frames reach beyond a fade at its start by a run."""
+    faded = [clip.frames.start + clip.fade_in_frames - segment.start for clip in timeline.clips]
+    fades = [stop for stop in faded if 0 < stop <= FADE_FRAMES]
+    return min(len(segment), max(fades, default=0) + RUN_FRAMES)
+
+
+PRESET_AHEAD: Final = {
+    **{"ultrafast": 0, "superfast": 0, "veryfast": 10, "faster": 20, "fast": 30, "medium": 40},
+    **{"slow": 50, "slower": 60, "veryslow": 60, "placebo": 60},
+}
+"""The lookahead of x264's presets in frames; without mbtree it does not count."""
+
+
+def ahead_frames(settings: EncoderSettings) -> int:
+    """Return over how many frames x264 propagates what later frames need of earlier ones, 0 without mbtree."""
+    given = dict(part.partition("=")[::2] for part in settings.options.get("x264-params", "").split(":"))
+    preset = PRESET_AHEAD.get(settings.options.get("preset", "medium"), 40)
+    options = {**settings.options, **given}
+    if options.get("mbtree", "1" if preset else "0") == "0":
+        return 0
+    return int(options.get("rc-lookahead", preset))
 
 
 def run_of(timeline: Timeline, segment: FrameRange) -> FrameRange:
@@ -99,10 +180,6 @@ def see_run(frames: Iterator[Buffer], count: int) -> Run:
     return Run(tuple(mosaics), tiles, pixels, min(speeds, default=0.0))
 
 
-def _draw_run(compositor: Compositor, frames: FrameRange, children: Children) -> Run:
-    return see_run(compositor.frames(frames, threads=1, children=children), len(frames))
-
-
 def measure_run(run: Run, settings: EncoderSettings, *, crf: float = PROBE_CRF) -> tuple[Kept, Kept]:
     """Encode a run with the settings of a render at a crf; return what its first frame and a later one keep."""
     width, height = run.tiles.mosaic_px
@@ -111,17 +188,13 @@ def measure_run(run: Run, settings: EncoderSettings, *, crf: float = PROBE_CRF) 
     data = encode_segment(iter(run.mosaics), small)
     later = min(LATER, len(run.mosaics) - 1)
     shown = _decoded(data, (0, later))
-    weights = np.array(run.tiles.weights)
-    kept = {
-        number: compare(
-            run.tiles.of_mosaic(run.mosaics[number][:height]),
-            run.tiles.of_mosaic(luma[:height]),
-            weights,
-            frame_pixels=run.frame_pixels,
-        )
-        for number, luma in shown.items()
-    }
-    return kept[0], kept[later]
+    first, last = compare(
+        np.concatenate([run.tiles.of_mosaic(run.mosaics[number][:height]) for number in (0, later)]),
+        np.concatenate([run.tiles.of_mosaic(shown[number][:height]) for number in (0, later)]),
+        np.array(run.tiles.weights),
+        frame_pixels=run.frame_pixels,
+    )
+    return first, last
 
 
 def _decoded(data: bytes, wanted: Sequence[int]) -> dict[int, Luma]:

@@ -12,7 +12,7 @@ from video_pipeline.engine.render.compositors.base import Compositor
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.encoders.base import EncoderSettings
 from video_pipeline.engine.render.quality.model import MODEL_VERSION, choose_crf
-from video_pipeline.engine.render.quality.probe import probe_segment
+from video_pipeline.engine.render.quality.probe import Opening, probe_segment
 from video_pipeline.engine.render.segment_cache import CachedSegment, SegmentCache
 from video_pipeline.engine.timing import FrameRange
 
@@ -53,26 +53,38 @@ class SegmentRates:
         """Return whether a segment's settings are known without a probe."""
         return self._settings.quality is None or frames in self._rates
 
-    def rate(self, frames: FrameRange, children: Children | None = None) -> Rate | None:
-        """Return the rate of a segment, None if the settings are the same for all; raise RenderingError, EncoderError."""
+    def open(
+        self, frames: FrameRange, children: Children, *, threads: int = 1
+    ) -> tuple[Rate | None, Opening | None]:
+        """Return the rate of a segment, None if the settings are the same for all, and its opening if there is one.
+
+        The caller closes the opening. Raises RenderingError, EncoderError.
+        """
         target = self._settings.quality
         if target is None:
-            return None
-        known = self._rates.get(frames)
+            return None, None
+        known, opening = self._rates.get(frames) or self._cached(frames), None
         if known is None:
-            known = self._cached(frames)
-            if known is None:
-                probe = probe_segment(self._compositor, frames, self._settings, children or Children())
-                known = Rate(*choose_crf(probe, target))
-                if self._cache:
-                    self._cache.put(frames, CachedSegment(json.dumps(asdict(known)).encode()))
-            with self._lock:
-                self._rates[frames] = known
-        return known
+            probe, opening = probe_segment(
+                self._compositor, frames, self._settings, children, threads=threads
+            )
+            known = Rate(*choose_crf(probe, target))
+            if self._cache:
+                self._cache.put(frames, CachedSegment(json.dumps(asdict(known)).encode()))
+        with self._lock:
+            self._rates[frames] = known
+        return known, opening
 
-    def settings(self, frames: FrameRange, children: Children | None = None) -> EncoderSettings:
-        """Return the settings of a segment; errors as in `rate`."""
-        rate = self.rate(frames, children)
+    def rate(self, frames: FrameRange) -> Rate | None:
+        """Return the rate of a segment, None if the settings are the same for all; errors as in `open`."""
+        rate, opening = self.open(frames, Children())
+        if opening:
+            opening.close()
+        return rate
+
+    def settings(self, frames: FrameRange) -> EncoderSettings:
+        """Return the settings of a segment; errors as in `open`."""
+        rate = self.rate(frames)
         return self._settings if rate is None else with_crf(self._settings, rate.crf)
 
     def _cached(self, frames: FrameRange) -> Rate | None:

@@ -34,6 +34,7 @@ from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.pipeline import render_story
 from video_pipeline.engine.plan import FramePlan, VideoPlan, plan_video
+from video_pipeline.engine.render.encoders.choice import choose_encoding
 from video_pipeline.engine.render.sound import track
 from video_pipeline.engine.render.sound.track import produce_sound
 from video_pipeline.engine.story import load_story
@@ -181,6 +182,24 @@ def test_the_command_carries_the_settings_of_the_encoder(plan: VideoPlan, tmp_pa
     assert options["-color_range"] == "tv"
     assert command[-1] == str(tmp_path / "o.mp4")
     assert shlex.split(as_shell(command)) == command
+
+
+def test_the_command_of_a_quality_has_a_zone_for_each_segment(
+    folder: Path, plan: VideoPlan, tmp_path: Path
+) -> None:
+    video = plan.frames.config.video.model_copy(update={"crf": None, "quality": 90})
+    encoding = choose_encoding(video.model_copy(update={"codec": "libx264"}))
+    aimed = VideoPlan(plan.frames, encoding)
+    command = plan_as_command(aimed, tmp_path / "o.mp4")
+    options = dict(itertools.pairwise(command))
+    assert "-crf" not in options
+    zones = options["-x264-params"].rpartition(":zones=")[2].split("/")
+    segments, rates = plan.frames.compositor.segments(), plan_as_data(aimed)["rates"]
+    expected = zip(segments, rates, strict=True)
+    assert zones == [f"{each.start},{each.stop - 1},crf={rate['crf']:g}" for each, rate in expected]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
 
 
 def test_the_plan_is_plain_data_that_agrees_with_the_timeline(plan: VideoPlan) -> None:

@@ -166,6 +166,11 @@ def test_help_has_examples_for_every_command() -> None:
         (["--fps", "12"], "--fps: got '12'; allowed: 24 to 60 frames per second"),
         (["--crf", "99"], "--crf: got 99.0; allowed: 0 to 51"),
         (["--bitrate", "fast"], "--bitrate: got 'fast'"),
+        (["--quality", "70"], "--quality: got '70'; allowed: a VMAF, 85 to 99, or draft, social, archive"),
+        (
+            ["--quality", "95", "--encoder", "h264_nvenc"],
+            "--quality: got 95.0, which h264_nvenc does not have",
+        ),
         (
             ["--preset", "ultrafst"],
             "--preset: got 'ultrafst' (did you mean 'ultrafast'?); allowed with libx264",
@@ -177,7 +182,7 @@ def test_help_has_examples_for_every_command() -> None:
 def test_wrong_options_are_refused(story: Path, tmp_path: Path, options: list[str], message: str) -> None:
     from video_pipeline.engine.render.encoders.choice import probe_encoder
 
-    if options[1] == "h264_nvenc" and probe_encoder("h264_nvenc").works:
+    if options[1:] == ["h264_nvenc"] and probe_encoder("h264_nvenc").works:
         pytest.skip("this machine has NVENC")
     done = run("render", story, "-o", tmp_path / "v.mp4", *options)
     assert done.returncode == 2, done.stderr
@@ -212,3 +217,21 @@ def test_a_render_from_the_cache_shows_no_frame_rate(story: Path, tmp_path: Path
     assert " segments from the cache)" in again.stdout
     assert "fps" not in again.stderr
     assert again.stdout.count("fps") == 1  # the video's own rate
+
+
+def test_a_quality_overrides_the_files_crf_and_each_segment_gets_its_own(story: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("video: {crf: 40, size: 180x320, fps: 24, codec: libx264}", encoding="utf-8")
+    environment = {"CACHE_PATH": str(tmp_path / "cache")}
+    options = ("--config", config, "--quality", "draft")
+    done = run("render", story, "-o", tmp_path / "v.mp4", *options, environment=environment)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "v.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["encoder"]["options"]["quality"] == 90
+    assert "crf" not in manifest["encoder"]["options"]
+    assert all(12 <= segment["crf"] <= 35 for segment in manifest["segments"])
+    assert all(80 < segment["predicted_vmaf"] <= 100 for segment in manifest["segments"])
+    plan = run("compile", story, *options, environment=environment)
+    rates = json.loads(plan.stdout)["rates"]
+    written = [{key: each[key] for key in ("crf", "predicted_vmaf")} for each in manifest["segments"]]
+    assert rates == written

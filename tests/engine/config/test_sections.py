@@ -116,7 +116,9 @@ BOUNDS: dict[str, Number | Whole] = {
     "audio.true_peak": Number(-9, 0),
     "storage.max_storage_gb": Number(0, None, above=True),
 }
-OF_THEIR_OWN = {"video.fps", "video.bitrate", "video.max_bitrate", "video.bufsize", "audio.bitrate"}
+OF_THEIR_OWN = {
+    *("video.fps", "video.quality", "video.bitrate", "video.max_bitrate", "video.bufsize", "audio.bitrate"),
+}
 """Keys that are numbers or text, tested below."""
 
 
@@ -329,6 +331,30 @@ def test_a_quality_or_a_bit_rate_that_is_asked_for_is_kept() -> None:
     assert rate(profile="draft") == (21, None, 8_000_000)
     assert rate(profile="archive") == (14, None, 60_000_000)
     assert rate(profile="guide") == (None, "8000k", None)
+
+
+@pytest.mark.parametrize(
+    ("given", "vmaf"),
+    [(97, 97), ("93.5", 93.5), (85, 85), (99, 99), ("draft", 90), ("social", 95), ("archive", 97)],
+)
+def test_a_quality_is_a_vmaf_or_a_level_and_has_the_cap_by_size(given: object, vmaf: float) -> None:
+    rate = load_config({"video": {"quality": given}}, environ=False).video.rate_control()
+    assert (rate.quality, rate.crf, rate.bitrate, rate.max_bit_rate) == (vmaf, None, None, 8_000_000)
+    assert given == "93.5" or taken("video.quality", given)  # options are text
+
+
+@pytest.mark.parametrize("given", [84.9, 99.5, "best", "nan", "9" * 400, True, [95], ""])
+def test_a_wrong_quality_is_answered_with_the_range_and_the_levels(given: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config({"video": {"quality": given}}, environ=False)
+    assert "video.quality: got " in str(caught.value)
+    assert "allowed: a VMAF, 85 to 99, or draft, social, archive" in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("crf", 20), ("bitrate", "4M")])
+def test_a_quality_beside_another_rate_is_an_error(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"quality: got 95.* and {key}: .*; give one of them"):
+        load_config({"video": {"quality": 95, key: value}}, environ=False)
 
 
 def documented() -> dict[str, str]:

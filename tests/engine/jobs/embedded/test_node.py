@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ def test_a_node_renders_jobs_submitted_before_and_during_its_start(
                 )
         assert not node.running
         assert_sound(node.folders, [before, meanwhile])
+
+
+def test_a_job_may_set_its_quality(tmp_path: Path, session_cache: Path) -> None:
+    config = node_config(tmp_path, cache=session_cache, video={"crf": None})
+    with LocalNode(config) as node, node.ledger() as ledger:
+        job_id = submit(ledger, tiny_story("aimed"), config={"video": {"quality": 92}})
+        wait_until(lambda: job_of(ledger, job_id).status == "completed", what="completed")
+        result = job_of(ledger, job_id).result
+        assert result is not None
+    manifest = json.loads(Path(result["manifest_path"]).read_text(encoding="utf-8"))
+    assert manifest["encoder"]["options"]["quality"] == 92
+    assert all("crf" in segment for segment in manifest["segments"])
 
 
 def test_a_node_stopped_without_draining_queues_its_job_again_and_continues_after_a_restart(

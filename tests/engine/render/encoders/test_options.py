@@ -148,7 +148,7 @@ def test_multipass_is_refused_by_libx264_with_all_that_it_has() -> None:
         options("libx264", multipass="qres")
     assert str(caught.value) == (
         "video.multipass: got 'qres', which libx264 does not have; allowed with libx264: "
-        "preset, tune, crf, bitrate, max_bitrate, bufsize, gop, bf, b_adapt, b_pyramid, refs, lookahead, mbtree, "
+        "preset, tune, crf, quality, bitrate, max_bitrate, bufsize, gop, bf, b_adapt, b_pyramid, refs, lookahead, mbtree, "
         "qcomp, aq, aq_strength, psy, psy_rd, trellis, deadzone_inter, deadzone_intra, me, me_range, subme, "
         "partitions, dct8x8, mixed_refs, direct, weightp, weightb, fast_pskip, scenecut, deblock, coder"
     )
