@@ -36,11 +36,12 @@ ReadyFrom = Literal["graph", "native"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """x264 settings: a preset, and either a crf or an average bit rate such as '8000k'."""
+    """x264 settings: a preset, and either a crf or an average bit rate such as '8000k'; or a profile of the engine."""
 
     preset: str = "veryfast"
     crf: float = 21.0
     bitrate: str | None = None
+    profile: str | None = None
 
     def ffmpeg_options(self, fps: int) -> tuple[str, ...]:
         """Return the engine's encoder settings, with its x264 parameters, as ffmpeg output options."""
@@ -50,7 +51,9 @@ class Settings:
         return tuple(part for name, value in options.items() for part in (f"-{name}", value))
 
     def encoder_options(self) -> tuple[str, ...]:
-        """Return the settings as `--preset` with `--crf` or `--bitrate`."""
+        """Return the settings as `--preset` with `--crf` or `--bitrate`, or as `--profile`."""
+        if self.profile:
+            return ("--profile", self.profile)
         rate = ("--bitrate", self.bitrate) if self.bitrate else ("--crf", f"{self.crf:g}")
         return ("--preset", self.preset, *rate)
 
@@ -59,6 +62,8 @@ class Settings:
         return ("--encoder", "libx264", *self.encoder_options())
 
     def __str__(self) -> str:
+        if self.profile:
+            return f"profile {self.profile}"
         return f"x264 {self.preset}, " + (self.bitrate if self.bitrate else f"crf {self.crf:g}")
 
 
@@ -90,9 +95,12 @@ def engine(
 ) -> Contender:
     """Return the engine's `render` command with its caches off."""
     named = compositor != "auto"
-    output = folder / (f"engine-{compositor}.mp4" if named else "engine.mp4")
+    output = folder / (
+        f"engine-{settings.profile or compositor}.mp4" if named or settings.profile else "engine.mp4"
+    )
+    what = f", profile {settings.profile}" if settings.profile else ""
     return Contender(
-        name=f"video-pipeline, {compositor} compositor" if named else "video-pipeline",
+        name=f"video-pipeline{what}" + (f", {compositor} compositor" if named else ""),
         argv=(
             *(
                 sys.executable,

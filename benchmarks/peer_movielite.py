@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from movielite import ImageClip, TextClip, VideoQuality, VideoWriter, vfx  # type: ignore[import-not-found]
+from movielite.core import video_writer  # type: ignore[import-not-found]
 from pictex import Canvas  # type: ignore[import-not-found]
 
 
@@ -50,6 +51,8 @@ def render(job: dict[str, Any]) -> None:
             left = round((width - text.size[0]) / 2)
             writer.add_clip(text.set_position((left, round(height * job["caption_top"]))))
 
+    if job["set_crf"]:
+        video_writer._get_ffmpeg_libx264_crf = lambda quality: f"{job['crf']:g}"
     writer.write(processes=job["processes"], video_quality=VideoQuality[job["quality"]])
 
 

@@ -37,8 +37,10 @@ MOVIELITE_QUALITIES = {
 """The only pairs of x264 preset and crf that MovieLite offers."""
 
 
-def peer_job(work: Workload, settings: Settings, output: Path, *, processes: int) -> dict[str, Any]:
-    """Return the job that a peer's script reads as JSON."""
+def peer_job(
+    work: Workload, settings: Settings, output: Path, *, processes: int, exact: bool = False
+) -> dict[str, Any]:
+    """Return the job that a peer's script reads as JSON; `exact` puts the crf into MovieLite's own table."""
     return {
         "pictures": [str(picture) for picture in work.pictures],
         "captions": list(work.captions),
@@ -57,6 +59,7 @@ def peer_job(work: Workload, settings: Settings, output: Path, *, processes: int
         "bitrate": settings.bitrate,
         "gop_frames": GOP_SECONDS * work.fps,
         "quality": movielite_quality(settings),
+        "set_crf": exact,
         "processes": processes,
         "output": str(output),
     }
@@ -80,10 +83,13 @@ def _peer(
     differs: str,
     processes: int = 1,
     slow: bool = False,
+    exact: bool = False,
 ) -> Contender:
     output = folder / f"{script}-{processes}.mp4"
     job = folder / f"{script}-{processes}-{work.story.stem}.json"
-    job.write_text(json.dumps(peer_job(work, settings, output, processes=processes), indent=1) + "\n")
+    job.write_text(
+        json.dumps(peer_job(work, settings, output, processes=processes, exact=exact), indent=1) + "\n"
+    )
     programs = linked_programs(ffmpeg)
     return Contender(
         name=name,
@@ -113,12 +119,25 @@ def moviepy(work: Workload, settings: Settings, folder: Path, *, ffmpeg: str) ->
     )
 
 
-def movielite(work: Workload, settings: Settings, folder: Path, *, ffmpeg: str, processes: int) -> Contender:
-    """Return the contender that renders with MovieLite in `processes` processes."""
+def movielite(
+    work: Workload,
+    settings: Settings,
+    folder: Path,
+    *,
+    ffmpeg: str,
+    processes: int,
+    exact: bool = False,
+) -> Contender:
+    """Return the contender that renders with MovieLite in `processes` processes.
+
+    With `exact` its crf is the one of the settings, which MovieLite itself has no way to ask for.
+    """
     differs = (
         "pictures brought to 1080x1920 first; whole-pixel sizes and places; no BT.709; x264's default GOP"
     )
-    if (
+    if exact:
+        differs += f"; veryfast, with crf {settings.crf:g} put into its table of four"
+    elif (
         movielite_quality(settings) != MOVIELITE_QUALITIES.get((settings.preset, settings.crf))
         or settings.bitrate
     ):
@@ -133,6 +152,7 @@ def movielite(work: Workload, settings: Settings, folder: Path, *, ffmpeg: str, 
         ffmpeg=ffmpeg,
         differs=differs,
         processes=processes,
+        exact=exact,
     )
 
 

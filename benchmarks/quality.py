@@ -1,6 +1,6 @@
 """Measure how well `video.quality` is hit on the held-out part of the corpus, and what its probes cost.
 
-    python -m benchmarks.quality [-o RESULT.json] [--folder DIR] [--mate DIR] [--targets 90 93 95] [--settings fast]
+    python -m benchmarks.quality [-o RESULT.json] [--folder DIR] [--mate DIR] [--targets 90 93 95] [--settings social]
                                  [--only NAME ...]
 
 Each story is drawn once; each segment is encoded with the crf that the engine chooses, and measured with libvmaf against
@@ -14,10 +14,9 @@ import argparse
 import json
 import resource
 import tempfile
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +25,6 @@ from benchmarks.quality_corpus import Material, make_corpus
 from benchmarks.quality_fit import SETTINGS, plan_of, settings_of
 from benchmarks.vmaf import ffmpeg_with_libvmaf, measure_vmaf
 
-if TYPE_CHECKING:
-    from video_pipeline.engine.render.encoders.base import EncoderSettings
-
 TOLERANCE = 0.5
 
 
@@ -36,18 +32,6 @@ def cpu_seconds() -> float:
     """Return the CPU seconds of this process and of its children that have ended."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def capped(settings: EncoderSettings, material: Material) -> EncoderSettings:
-    """Return settings with the cap by size that the engine gives a quality."""
-    from video_pipeline.engine.config import load_config
-
-    config = load_config(environ=False).override("video", size=material.size_px, fps=material.fps, quality=95)
-    kilobits = (config.video.rate_control().max_bit_rate or 0) // 1000
-    cap = f":vbv-maxrate={kilobits}:vbv-bufsize={2 * kilobits}"
-    return replace(
-        settings, options={**settings.options, "x264-params": settings.options["x264-params"] + cap}
-    )
 
 
 def measure_story(
@@ -63,7 +47,7 @@ def measure_story(
     plan = plan_of(material, folder / "cache")
     compositor = plan.frames.compositor
     width, height = material.size_px
-    settings = capped(settings_of(settings_name, material), material)
+    settings = settings_of(settings_name, material, quality=95)  # each target replaces it
     segments = compositor.segments()[:limit]
     found: dict[float, list[dict[str, Any]]] = {target: [] for target in targets}
     with tempfile.TemporaryDirectory(prefix="quality-") as made:
@@ -168,7 +152,7 @@ def main() -> int:
     )
     parser.add_argument("--mate", type=Path, default=MATE_FOLDER, help="an unpacked mate-backgrounds")
     parser.add_argument("--targets", type=float, nargs="+", default=[90.0, 93.0, 95.0])
-    parser.add_argument("--settings", choices=tuple(SETTINGS), default="fast")
+    parser.add_argument("--settings", choices=tuple(SETTINGS), default="social")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only stories of these names")
     parser.add_argument("--every", type=int, default=4, help="measure every n-th frame (4)")
     parser.add_argument(

@@ -13,7 +13,6 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +34,7 @@ from video_pipeline.engine.render.quality.model import (
     losses_of,
     score_terms,
 )
-from video_pipeline.engine.render.quality.probe import PROBE_CRF, Probe
+from video_pipeline.engine.render.quality.probe import PROBE_CRF, SegmentProbe
 
 if TYPE_CHECKING:
     from video_pipeline.engine.plan import VideoPlan
@@ -45,14 +44,11 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Array = npt.NDArray[np.float64]
 
-SETTINGS: Final = {
-    "fast": ("superfast", 4.0, "mbtree=1:rc-lookahead=20:trellis=1:b-adapt=0", (14, 18, 22, 27, 33)),
-    "default": ("veryfast", 2.0, "", (21, 29)),
+SETTINGS: Final[dict[str, tuple[dict[str, Any], tuple[int, ...]]]] = {
+    "social": ({"profile": "social"}, (14, 18, 22, 27)),
+    "veryfast": ({"profile": "none", "preset": "veryfast"}, (18, 24)),
 }
-"""Preset, seconds between keyframes, further x264 parameters, and the crfs that are measured."""
-
-AHEAD_FRAMES: Final = {"fast": 20, "default": 10}
-"""The lookahead of each."""
+"""Keys of `video`, and the crfs that are measured with them."""
 
 FRAME_CRFS: Final = (10, 17, 24, 31, 38)
 SPEEDS: Final = (0, 2, 8, 24)
@@ -62,21 +58,17 @@ EVERY: Final = 6
 """Every n-th frame of a segment is measured."""
 
 
-def settings_of(name: str, material: Material, *, size_px: tuple[int, int] | None = None) -> EncoderSettings:
-    """Return a set of encoder settings at a material's size, or another, without a crf."""
-    from video_pipeline.engine.render.encoders.base import EncoderSettings
+def settings_of(
+    name: str, material: Material, *, size_px: tuple[int, int] | None = None, **video: Any
+) -> EncoderSettings:
+    """Return the encoder's settings for a story, with further keys of `video`."""
+    from video_pipeline.engine.config import load_config
+    from video_pipeline.engine.render.encoders.base import encoder_settings, load_encoder
 
-    preset, gop, params, _ = SETTINGS[name]
-    gop_frames = round(gop * material.fps)
-    fixed = f"stitchable=1:cpu-independent=1:open-gop=0:keyint={gop_frames}"
-    options = {"preset": preset, "x264-params": ":".join(filter(None, (fixed, params)))}
-    width, height = size_px or material.size_px
-    return EncoderSettings("libx264", width, height, Fraction(material.fps), gop_frames, options)
-
-
-def with_crf(settings: EncoderSettings, crf: float) -> EncoderSettings:
-    """Return settings with a crf."""
-    return replace(settings, options={**settings.options, "crf": f"{crf:g}"})
+    size = list(size_px or material.size_px)
+    keys = {**SETTINGS[name][0], "codec": "libx264", "size": size, "fps": material.fps, **video}
+    config = load_config({"video": keys}, environ=False)
+    return encoder_settings(load_encoder("libx264"), config.video)
 
 
 def plan_of(material: Material, cache: Path) -> VideoPlan:
@@ -93,11 +85,21 @@ def plan_of(material: Material, cache: Path) -> VideoPlan:
     return plan_video(story, config=config, base=material.story.parent, cache=ContentCache(cache))
 
 
-def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange) -> Iterator[Row]:
-    """Yield the rows of one segment."""
+def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange, *, single: bool) -> Iterator[Row]:
+    """Yield the rows of one segment, with those of `single` frames."""
     from video_pipeline.engine.render.compositors.raw_frames import Children
     from video_pipeline.engine.render.encoders.encode import encode_segment
-    from video_pipeline.engine.render.quality.probe import joins_of, measure_run, run_of, see_run
+    from video_pipeline.engine.render.quality.probe import (
+        RUN_FRAMES,
+        joins_of,
+        measure_run,
+        opening_of,
+        run_of,
+        see_run,
+        starts_program,
+        tree_of,
+    )
+    from video_pipeline.engine.timing import FrameRange
 
     width, height = material.size_px
     fps = Fraction(material.fps)
@@ -115,16 +117,25 @@ def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange) -> It
             for frame in compositor.frames(frames, threads=1, children=Children()):
                 file.write(frame.data)
         drawn = np.memmap(raw, np.uint8, "r", shape=(len(frames), height * 3 // 2, width))
-        for name, (*_, crfs) in SETTINGS.items():
-            settings = settings_of(name, material)
-            where = run_of(timeline, frames)
-            run = see_run(iter(drawn[where.start - frames.start : where.stop - frames.start]), len(where))
-            first, later = measure_run(run, settings)
+        where = run_of(timeline, frames)
+        if starts_program(compositor, frames):
+            last = frames.start + opening_of(timeline, frames)
+            where = FrameRange(max(frames.start, last - RUN_FRAMES), last)
+        run = see_run(iter(drawn[where.start - frames.start : where.stop - frames.start]), len(where))
+        for name, (_, crfs) in SETTINGS.items():
+            settings = settings_of(name, material, crf=PROBE_CRF)
+            first, later, unpredicted = measure_run(run, settings)
             kept = [[each.detail, *each.information] for each in (first, later)]
             found = {"motion": run.motion, "pixels": run.frame_pixels, "first": kept[0], "later": kept[1]}
-            yield about | {"kind": "probe", "settings": name, **found}
+            yield about | {
+                "kind": "probe",
+                "settings": name,
+                "tree": tree_of(settings),
+                "unpredicted": unpredicted,
+                **found,
+            }
             for crf in crfs:
-                video.write_bytes(encode_segment(iter(drawn), with_crf(settings, crf)))
+                video.write_bytes(encode_segment(iter(drawn), settings_of(name, material, crf=crf)))
                 log = measure_vmaf(video, raw, size_px=material.size_px, fps=fps, every=EVERY)
                 parts: dict[bool, list[float]] = {False: [], True: []}
                 for each in log:
@@ -136,7 +147,8 @@ def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange) -> It
                 alone = [each for each in log if each["frame"] not in joined] or log
                 features = [float(np.mean([each[key] for each in alone])) for key in FEATURES[:5]]
                 yield about | {"kind": "segment", "settings": name, "crf": crf, "features": features, **means}
-        yield from _frame_rows(drawn[len(frames) // 2], material, Path(folder), about)
+        if single:
+            yield from _frame_rows(drawn[len(frames) // 2], material, Path(folder), about)
 
 
 def _frame_rows(frame: npt.NDArray[np.uint8], material: Material, folder: Path, about: Row) -> Iterator[Row]:
@@ -160,7 +172,7 @@ def _frame_rows(frame: npt.NDArray[np.uint8], material: Material, folder: Path, 
             moving.append(part)
         raw.write_bytes(b"".join(part.tobytes() for part in moving))
         for crf in FRAME_CRFS:
-            settings = with_crf(settings_of("fast", material, size_px=(side, side)), crf)
+            settings = settings_of("social", material, size_px=(side, side), crf=crf)
             video.write_bytes(encode_segment(iter(moving), settings))
             log = measure_vmaf(video, raw, size_px=(side, side), fps=Fraction(material.fps))
             for each in log[1:5:2]:
@@ -171,9 +183,9 @@ def _frame_rows(frame: npt.NDArray[np.uint8], material: Material, folder: Path, 
                 }
 
 
-def collect(rows: Path, *, folder: Path, mate: Path, only: str | None) -> None:
+def collect(rows: Path, *, folder: Path, mate: Path, only: str | None, single: bool) -> None:
     """Measure every segment of the training part that is not in the rows yet."""
-    done = {(row["material"], row["start"]) for row in _read(rows)}
+    done = {(row["material"], row["start"]) for row in _read(rows) if row["kind"] == "segment"}
     for material in make_corpus(folder, mate=mate):
         if material.part != "training" or (only and material.name != only):
             continue
@@ -181,7 +193,7 @@ def collect(rows: Path, *, folder: Path, mate: Path, only: str | None) -> None:
         for frames in plan.frames.compositor.segments():
             if (material.name, frames.start) in done or len(frames) < 20:
                 continue
-            found = list(_segment_rows(material, plan, frames))
+            found = list(_segment_rows(material, plan, frames, single=single))
             with rows.open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in found)
             print(f"{material.name} [{frames.start}, {frames.stop}): {len(found)} rows", flush=True)
@@ -192,9 +204,9 @@ def _read(rows: Path) -> list[Row]:
 
 
 # The parameters that are fitted to VMAF, in the order of their vector: offsets of the five features, the first frame's
-# part, and what motion, the frame's size, lookahead and stillness add to the offsets.
-START: Final = np.array([0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0], float)
-TRUST: Final = np.array([0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.2, 0.1, 0.3, 0.2], float)
+# part, and what motion, the frame's size, lookahead, stillness, mbtree's strength and noise add to the offsets.
+START: Final = np.array([0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0], float)
+TRUST: Final = np.array([0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.2, 0.1, 0.3, 0.2, 0.3, 5.0], float)
 """How far each parameter may be expected to be from where it starts: Gaussian priors."""
 
 LEAST_VMAF: Final = 78.0
@@ -253,15 +265,16 @@ class Samples:
         self.first = np.array([losses_of(probe.first) for _, probe in pairs])
         self.later = np.array([losses_of(probe.later) for _, probe in pairs])
         self.motion = np.minimum([probe.motion for _, probe in pairs], MOTION_MAX)
-        self.moving, self.size, self.ahead, self.still = np.array(
+        self.moving, self.size, self.ahead, self.still, self.tree, self.noise = np.array(
             [circumstances(probe) for _, probe in pairs]
         ).T
 
     def predict(self, vector: Array, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
         """Return the VMAF of the chosen samples by the model with a vector of parameters."""
-        offsets, (part, by_motion, by_size, by_ahead, by_still) = vector[:5], vector[5:]
+        offsets, (part, by_motion, by_size, by_ahead, by_still, by_tree, by_noise) = vector[:5], vector[5:]
         shift = by_motion * self.moving[chosen] + by_size * self.size[chosen]
         shift = shift + by_ahead * self.ahead[chosen] + by_still * self.still[chosen]
+        shift = shift + by_tree * self.tree[chosen] + by_noise * self.noise[chosen]
         losses = part * self.first[chosen] + (1 - part) * self.later[chosen] + offsets + shift[:, None]
         kept = np.exp(-np.exp(losses + self.growth[chosen]))
         values = np.c_[kept, np.log1p(self.motion[chosen]), np.minimum(self.motion[chosen], MOTION_BEND)]
@@ -271,10 +284,10 @@ class Samples:
         return found
 
 
-def probe_of(row: Row) -> Probe:
+def probe_of(row: Row) -> SegmentProbe:
     """Return the probe that a row describes."""
     first, later = (Kept(row[key][0], tuple(row[key][1:])) for key in ("first", "later"))
-    return Probe(first, later, row["motion"], row["pixels"], AHEAD_FRAMES[row["settings"]])
+    return SegmentProbe(first, later, row["motion"], row["pixels"], *row["tree"], row["unpredicted"])
 
 
 def fit_losses(samples: Samples, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
@@ -373,7 +386,7 @@ def as_module(found: dict[str, Any]) -> str:
         return "".join(f"    {value:.5g},\n" for value in values)
 
     vector = found["vector"].tolist()
-    part, by_motion, by_size, by_ahead, by_still = vector[5:]
+    part, by_motion, by_size, by_ahead, by_still, by_tree, by_noise = vector[5:]
     growth, curve = found["growth"].tolist()
     return (
         f'"""Constants of `model`, fitted by `python -m benchmarks.quality_fit` to {found["segments"]} segments.\n\n'
@@ -386,7 +399,8 @@ def as_module(found: dict[str, Any]) -> str:
         f'"""Of each feature: what a whole segment loses beside a probe, its growth with a step of crf, and the growth\'s."""\n\n'
         f"FIRST: Final = {part:.5g}\n\n"
         f"MOVING: Final = {by_motion:.5g}\nSIZE: Final = {by_size:.5g}\nAHEAD: Final = {by_ahead:.5g}\n"
-        f"STILLNESS: Final = {by_still:.5g}\n"
+        f"STILLNESS: Final = {by_still:.5g}\nTREE: Final = {by_tree:.5g}\n"
+        f"NOISE: Final = {by_noise:.5g}\n"
         f'"""What circumstances add to the loss."""\n\n'
         f"JOINS: Final = (\n{''.join(f'    ({slope:.4g}, {offset:.4g}),{chr(10)}' for slope, offset in found['joins'])})\n"
         f'"""Slope and offset of each group of transitions."""\n'
@@ -410,6 +424,9 @@ def main() -> int:
     )
     parser.add_argument("--only", metavar="NAME", help="only the story of this name")
     parser.add_argument(
+        "--segments-only", action="store_true", help="no single frames: the map from features to VMAF stays"
+    )
+    parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE.py", help="where `fit` writes the constants"
     )
     parser.add_argument("--report", type=Path, metavar="FILE.json", help="where `fit` writes its errors")
@@ -417,7 +434,13 @@ def main() -> int:
     if options.what == "collect":
         from benchmarks.photographs import MATE_FOLDER
 
-        collect(options.rows, folder=options.folder, mate=options.mate or MATE_FOLDER, only=options.only)
+        collect(
+            options.rows,
+            folder=options.folder,
+            mate=options.mate or MATE_FOLDER,
+            only=options.only,
+            single=not options.segments_only,
+        )
         return 0
     found = fit(_read(options.rows))
     module = as_module(found)

@@ -52,7 +52,7 @@ def _pronunciation(value: str) -> str:
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def _word(value: str) -> str:
+def _lexicon_word(value: str) -> str:
     if _CONTROL.search(value) or not any(map(str.isalnum, value)) or value != value.strip():
         raise ValueError(
             f"got {value!r}; allowed as a word: letters and digits, with marks or single blanks inside"
@@ -60,7 +60,7 @@ def _word(value: str) -> str:
     return value
 
 
-Word = Annotated[str, AfterValidator(_word), Field(min_length=1, max_length=WORD_MAX_CHARACTERS)]
+Word = Annotated[str, AfterValidator(_lexicon_word), Field(min_length=1, max_length=WORD_MAX_CHARACTERS)]
 Pronunciation = Annotated[
     str, AfterValidator(_pronunciation), Field(min_length=1, max_length=PRONUNCIATION_MAX_CHARACTERS)
 ]

@@ -14,10 +14,10 @@ def with_output(model: bytes, tensor: str) -> bytes:
 
     Protocol buffers merge a field that comes twice, so a second graph with nothing but an output adds it to the first.
     """
-    return model + _field(GRAPH, _field(OUTPUT, _field(NAME, tensor.encode())))
+    return model + _protobuf_field(GRAPH, _protobuf_field(OUTPUT, _protobuf_field(NAME, tensor.encode())))
 
 
-def _field(number: int, body: bytes) -> bytes:
+def _protobuf_field(number: int, body: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(body)) + body
 
 

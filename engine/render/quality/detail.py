@@ -93,13 +93,13 @@ def _information(reference: Stack, shown: Stack, weights: Weights) -> Weights:
             np.log2(1 + gain * gain * variance / (noise + NOISE)),
         )
         whole = np.where(flat, 1, np.log2(1 + variance / NOISE))
-        shares.append(_weighted(kept, weights) / _weighted(whole, weights))
+        shares.append(_weighted_sum(kept, weights) / _weighted_sum(whole, weights))
         if scale < SCALES - 1:
-            reference, shown = _halved(reference), _halved(shown)
+            reference, shown = _half_size(reference), _half_size(shown)
     return np.stack(shares, axis=1)
 
 
-def _weighted(values: Stack, weights: Weights) -> Weights:
+def _weighted_sum(values: Stack, weights: Weights) -> Weights:
     """Return the sum over each frame."""
     sums: Weights = values.sum((1, 2), dtype=np.float64).reshape(-1, len(weights)) @ weights
     return sums
@@ -116,7 +116,7 @@ def _block_means(values: Stack, side: int) -> Stack:
     return means
 
 
-def _halved(values: Stack) -> Stack:
+def _half_size(values: Stack) -> Stack:
     """Return tiles at half their size, low-pass filtered by 1 4 6 4 1; the edge is mirrored."""
     for _ in range(2):
         around = np.concatenate((values[:, 2:0:-1], values, values[:, -2:-4:-1]), axis=1)
@@ -140,8 +140,8 @@ def _detail(reference: Stack, shown: Stack, weights: Weights, frame_pixels: int)
         for band, rest, sensitivity in zip(bands, rests, SENSITIVITY[scale], strict=True):
             seen = np.maximum(np.abs(rest) * sensitivity - mask, 0)
             size = np.abs(band) * sensitivity
-            kept += np.cbrt(0.64 * _weighted(seen * seen * seen, weights)) + floor
-            whole += np.cbrt(0.64 * _weighted(size * size * size, weights)) + floor
+            kept += np.cbrt(0.64 * _weighted_sum(seen * seen * seen, weights)) + floor
+            whole += np.cbrt(0.64 * _weighted_sum(size * size * size, weights)) + floor
     return kept / whole
 
 

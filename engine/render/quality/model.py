@@ -17,13 +17,15 @@ from video_pipeline.engine.render.quality.coefficients import (
     GROWTH,
     JOINS,
     MOVING,
+    NOISE,
     OFFSETS,
     SCORE,
     SIZE,
     STILLNESS,
+    TREE,
 )
 from video_pipeline.engine.render.quality.detail import Kept
-from video_pipeline.engine.render.quality.probe import PROBE_CRF, Probe
+from video_pipeline.engine.render.quality.probe import PROBE_CRF, SegmentProbe
 
 MODEL_VERSION: Final = 1
 """Increase it when the same probe gives another crf, so that no older one is used from a cache."""
@@ -42,6 +44,10 @@ STILL: Final = 0.02
 
 USUAL_PIXELS: Final = 1080 * 1920
 USUAL_AHEAD: Final = 20
+USUAL_STRENGTH: Final = 2.0
+PREDICTED: Final = 0.2
+"""Later frames up to this share of the first one's size are those of motion, larger ones those of noise."""
+
 USUAL_MOTION: Final = 0.7
 """The logarithm of one more than the motion of a slow zoom."""
 
@@ -76,22 +82,27 @@ def losses_of(kept: Kept) -> list[float]:
     return [math.log(-math.log(min(max(share, 0.2), 0.9999))) for share in (kept.detail, *kept.information)]
 
 
-def circumstances(probe: Probe) -> tuple[float, float, float, float]:
-    """Return how far a probe's motion, frame size and lookahead are from the usual ones, as logarithms, and stillness."""
+def circumstances(probe: SegmentProbe) -> tuple[float, float, float, float, float, float]:
+    """Return how far a segment is from the usual in motion, frame size and lookahead, as logarithms.
+
+    Then stillness, how far the strength of x264's mbtree is from the usual one, and noise.
+    """
     return (
         math.log1p(min(probe.motion, MOTION_MAX)) - USUAL_MOTION,
         math.log2(probe.frame_pixels / USUAL_PIXELS) / 2,
         math.log2(max(1, probe.ahead_frames) / USUAL_AHEAD),
         float(probe.motion < STILL),
+        (probe.tree_strength - USUAL_STRENGTH) * (probe.ahead_frames > 0),
+        max(0.0, probe.unpredicted - PREDICTED),
     )
 
 
-def predict_vmaf(probe: Probe, crf: float) -> float:
+def predict_vmaf(probe: SegmentProbe, crf: float) -> float:
     """Return the VMAF that a segment is expected to have at a crf of CRF_MIN or more, in steps of CRF_STEP."""
     return next(vmaf for at, vmaf in _predictions(probe) if at >= crf)
 
 
-def _predictions(probe: Probe) -> Iterator[tuple[float, float]]:
+def _predictions(probe: SegmentProbe) -> Iterator[tuple[float, float]]:
     """Yield each crf with the VMAF that a segment is expected to have.
 
     With each step of crf it falls by no less than with the step before: so it does in all samples, and the map would not
@@ -116,11 +127,11 @@ def _join_vmaf(name: str, solo: float) -> float:
     return min(100.0, max(0.0, 100 - offset - slope * (100 - solo)))
 
 
-def _solo_vmaf(probe: Probe, crf: float) -> float:
+def _solo_vmaf(probe: SegmentProbe, crf: float) -> float:
     """Return the VMAF of the part of a segment that shows one scene, which may be above 100."""
-    moving, size, ahead, still = circumstances(probe)
+    moving, size, ahead, still, tree, noise = circumstances(probe)
     steps = crf - PROBE_CRF
-    shift = MOVING * moving + SIZE * size + AHEAD * ahead + STILLNESS * still
+    shift = MOVING * moving + SIZE * size + AHEAD * ahead + STILLNESS * still + TREE * tree + NOISE * noise
     kept = []
     parts = zip(losses_of(probe.first), losses_of(probe.later), OFFSETS, GROWTH, CURVE, strict=True)
     for first, later, offset, growth, curve in parts:
@@ -130,7 +141,7 @@ def _solo_vmaf(probe: Probe, crf: float) -> float:
     return sum(term * factor for term, factor in zip(terms, SCORE, strict=True))
 
 
-def choose_crf(probe: Probe, target: float) -> tuple[float, float]:
+def choose_crf(probe: SegmentProbe, target: float) -> tuple[float, float]:
     """Return the highest crf with which a segment reaches a VMAF, and the VMAF that it is expected to have.
 
     If the lowest crf does not reach it, a crf that comes close to the lowest one's VMAF.

@@ -33,7 +33,7 @@ FADE_FRAMES: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SeenRun:
     """Frames of a run as mosaics of tiles, and the motion in it."""
 
     mosaics: tuple[Buffer, ...]
@@ -43,11 +43,12 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class SegmentProbe:
     """What a run keeps at PROBE_CRF, in its first frame and later, and its motion.
 
-    `ahead_frames` is how far the encoder looks ahead in a whole segment. `joins` are the names of the segment's
-    transitions and their shares of its frames.
+    `ahead_frames` is how far the encoder looks ahead in a whole segment, `tree_strength` how strongly it acts on what it
+    sees there. `unpredicted` is the size of a later frame as a share of the first one's: what noise has, motion does not
+    explain. `joins` are the names of the segment's transitions and their shares of its frames.
     """
 
     first: Kept
@@ -55,6 +56,8 @@ class Probe:
     motion: float
     frame_pixels: int
     ahead_frames: int = 20
+    tree_strength: float = 2.0
+    unpredicted: float = 0.0
     joins: tuple[tuple[str, float], ...] = ()
 
 
@@ -85,7 +88,7 @@ def probe_segment(
     children: Children,
     *,
     threads: int = 1,
-) -> tuple[Probe, Opening | None]:
+) -> tuple[SegmentProbe, Opening | None]:
     """Draw and encode a few frames of a segment; raise RenderingError, EncoderError.
 
     If drawing starts a program, they are the first frames, which need not be drawn again: the caller closes the opening
@@ -102,13 +105,14 @@ def probe_segment(
         with contextlib.closing(drawn):
             run = see_run(drawn, len(wanted))
     try:
-        first, later = measure_run(run, settings)
+        first, later, unpredicted = measure_run(run, settings)
     except BaseException:
         if opening:
             opening.close()
         raise
     joins = joins_of(compositor.timeline, segment)
-    return Probe(first, later, run.motion, run.frame_pixels, ahead_frames(settings), joins), opening
+    tree = tree_of(settings)
+    return SegmentProbe(first, later, run.motion, run.frame_pixels, *tree, unpredicted, joins), opening
 
 
 def starts_program(compositor: Compositor, segment: FrameRange) -> bool:
@@ -132,14 +136,18 @@ PRESET_AHEAD: Final = {
 """The lookahead of x264's presets in frames; without mbtree it does not count."""
 
 
-def ahead_frames(settings: EncoderSettings) -> int:
-    """Return over how many frames x264 propagates what later frames need of earlier ones, 0 without mbtree."""
+def tree_of(settings: EncoderSettings) -> tuple[int, float]:
+    """Return over how many frames x264 propagates what later frames need of earlier ones, and how strongly.
+
+    That is its mbtree; without it, 0 frames. The strength is x264's own, 5 (1 - qcomp).
+    """
     given = dict(part.partition("=")[::2] for part in settings.options.get("x264-params", "").split(":"))
     preset = PRESET_AHEAD.get(settings.options.get("preset", "medium"), 40)
     options = {**settings.options, **given}
+    strength = 5 * (1 - float(options.get("qcomp", 0.6)))
     if options.get("mbtree", "1" if preset else "0") == "0":
-        return 0
-    return int(options.get("rc-lookahead", preset))
+        return 0, strength
+    return int(options.get("rc-lookahead", preset)), strength
 
 
 def run_of(timeline: Timeline, segment: FrameRange) -> FrameRange:
@@ -159,7 +167,7 @@ def joins_of(timeline: Timeline, segment: FrameRange) -> tuple[tuple[str, float]
     return tuple((join.name, len(seen) / len(segment)) for seen, join in parts if join)
 
 
-def see_run(frames: Iterator[Buffer], count: int) -> Run:
+def see_run(frames: Iterator[Buffer], count: int) -> SeenRun:
     """Return what is needed of `count` frames; the tiles are those of the first frame."""
     mosaics: list[Buffer] = []
     speeds: list[float] = []
@@ -177,35 +185,46 @@ def see_run(frames: Iterator[Buffer], count: int) -> Run:
                 speeds.append(motion(before, luma))
             before = luma.copy()
     assert tiles is not None, "a segment has frames"
-    return Run(tuple(mosaics), tiles, pixels, min(speeds, default=0.0))
+    return SeenRun(tuple(mosaics), tiles, pixels, min(speeds, default=0.0))
 
 
-def measure_run(run: Run, settings: EncoderSettings, *, crf: float = PROBE_CRF) -> tuple[Kept, Kept]:
-    """Encode a run with the settings of a render at a crf; return what its first frame and a later one keep."""
+def measure_run(
+    run: SeenRun, settings: EncoderSettings, *, crf: float = PROBE_CRF
+) -> tuple[Kept, Kept, float]:
+    """Encode a run with the settings of a render at a crf.
+
+    Return what its first frame and a later one keep, and the mean size of the later frames as a share of the first one's.
+    """
     width, height = run.tiles.mosaic_px
     options = {**settings.options, "crf": f"{crf:g}"}
     small = replace(settings, width_px=width, height_px=height, options=options, quality=None)
     data = encode_segment(iter(run.mosaics), small)
     later = min(LATER, len(run.mosaics) - 1)
-    shown = _decoded(data, (0, later))
+    shown, sizes = _decoded(data, (0, later))
     first, last = compare(
         np.concatenate([run.tiles.of_mosaic(run.mosaics[number][:height]) for number in (0, later)]),
         np.concatenate([run.tiles.of_mosaic(shown[number][:height]) for number in (0, later)]),
         np.array(run.tiles.weights),
         frame_pixels=run.frame_pixels,
     )
-    return first, last
+    return first, last, float(np.mean(sizes[1:] or (0,))) / sizes[0]
 
 
-def _decoded(data: bytes, wanted: Sequence[int]) -> dict[int, Luma]:
-    """Return the luma of some frames of a segment by their numbers."""
+def _decoded(data: bytes, wanted: Sequence[int]) -> tuple[dict[int, Luma], list[int]]:
+    """Return the luma of some frames of a segment by their numbers, and the bytes of all packets, the first frame's first."""
     found: dict[int, Luma] = {}
+    sizes: list[int] = []
     with av.open(io.BytesIO(data), "r", format="mp4") as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        for number, frame in enumerate(container.decode(stream)):
-            if number in wanted:
-                plane = frame.planes[0]
-                rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-                found[number] = np.ascontiguousarray(rows[:, : plane.width])
-    return found
+        number = 0
+        for packet in container.demux(stream):
+            if packet.size:
+                sizes.append(packet.size)
+            for frame in packet.decode():
+                if number in wanted:
+                    plane = frame.planes[0]
+                    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+                    found[number] = np.ascontiguousarray(rows[:, : plane.width])
+                number += 1
+    return found, sizes

@@ -55,7 +55,7 @@ def year_words(year: int) -> str:
     return numbers.year(year).replace("oh-", "oh ")
 
 
-def signed(match: re.Match[str]) -> str:
+def spoken_sign(match: re.Match[str]) -> str:
     """Return the sign of a match in words, with a space after it."""
     sign = match["sign"]
     return f"{_SIGNS[sign]} " if sign else ""
@@ -77,7 +77,7 @@ def _is_one(match: re.Match[str]) -> bool:
 def _money(match: re.Match[str]) -> list[Said] | None:
     one, many, cent, cents = CURRENCIES[(match["symbol"] or match["code"]).rstrip(".")]
     number = match["number"]
-    sign = signed(match)
+    sign = spoken_sign(match)
     if match["size"]:
         words = f"{spoken_range(match)} {MAGNITUDES[match['size']]} {many}"
     elif match["to"] or not re.search(r"\.\d\d$", number) or not cent:
@@ -152,7 +152,7 @@ def _unit(match: re.Match[str]) -> list[Said]:
     if match["per"]:
         name += f" per {PER[match['per']]}"
     return [
-        Said(signed(match) + spoken_range(match), match.start(), match.start("unit")),
+        Said(spoken_sign(match) + spoken_range(match), match.start(), match.start("unit")),
         Said(name, match.start("unit"), match.end()),
     ]
 
@@ -161,7 +161,7 @@ def _temperature(match: re.Match[str]) -> list[Said]:
     name = "degree" if _is_one(match) else "degrees"
     scale = _SCALES.get((match["letter"] or match["sign_of"] or "").upper(), "")
     number = Said(
-        signed(match) + spoken_range(match), match.start(), match.end("to" if match["to"] else "number")
+        spoken_sign(match) + spoken_range(match), match.start(), match.end("to" if match["to"] else "number")
     )
     return [number, Said(name + scale, number.stop, match.end())]
 

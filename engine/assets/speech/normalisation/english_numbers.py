@@ -17,8 +17,8 @@ from video_pipeline.engine.assets.speech.normalisation.english_amounts import (
     amount,
     money_rules,
     short_number,
-    signed,
     spoken_range,
+    spoken_sign,
     unit_rules,
     year_words,
 )
@@ -261,7 +261,7 @@ def _is_year(match: re.Match[str]) -> bool:
 
 
 def _number_words(match: re.Match[str]) -> list[Said]:
-    number, sign = match["number"], signed(match)
+    number, sign = match["number"], spoken_sign(match)
     if re.fullmatch(r"\d{4}", number) and _is_year(match):
         return whole(match, year_words(int(number)))
     said = Said(sign + amount(number), match.start(), match.end("number"))
@@ -360,7 +360,7 @@ def _digits_rules() -> Iterator[Rule]:
     yield Rule.of(
         "range",
         rf"{SIGN}{AMOUNT}(?<![a-z])(?!\w|[.,]\d)",
-        lambda match: whole(match, signed(match) + spoken_range(match)) if match["to"] else None,
+        lambda match: whole(match, spoken_sign(match) + spoken_range(match)) if match["to"] else None,
     )
     yield Rule.of("number", rf"{SIGN}(?P<number>{NUMBER}){PLAIN_SIZE}(?![A-Za-z\d])", _number_words)
     yield Rule.of(

@@ -16,10 +16,10 @@ from video_pipeline.engine.render.quality.model import (
     choose_crf,
     predict_vmaf,
 )
-from video_pipeline.engine.render.quality.probe import Probe
+from video_pipeline.engine.render.quality.probe import SegmentProbe
 
 KEPT = Kept(0.985, (0.83, 0.95, 0.985, 0.997))
-PROBE = Probe(KEPT, KEPT, motion=0.6, frame_pixels=1080 * 1920)
+PROBE = SegmentProbe(KEPT, KEPT, motion=0.6, frame_pixels=1080 * 1920)
 
 
 def test_a_higher_crf_gives_less() -> None:

@@ -55,7 +55,7 @@ def test_less_is_kept_at_a_higher_crf() -> None:
 @pytest.mark.parametrize("count", [1, 2, RUN_FRAMES])
 def test_a_run_of_any_length_is_measured(count: int) -> None:
     run = see_run(iter(frames(count, step=3)), count)
-    first, later = measure_run(run, settings_of())
+    first, later, _ = measure_run(run, settings_of())
     assert 0 < later.detail <= 1
     assert (first == later) == (count == 1)
 
