@@ -12,6 +12,10 @@ from benchmarks.vmaf import ffmpeg_with_libvmaf, measure_vmaf
 from video_pipeline.engine.render.planes import Buffer
 
 
+QUALITY_TOLERANCE_VMAF = 1.5
+"""How far a short video may be from the VMAF that was asked for; `benchmarks/quality.py` measures whole stories."""
+
+
 def libvmaf_program() -> Path:
     """Return an ffmpeg program with libvmaf; skip the test if there is none."""
     program = ffmpeg_with_libvmaf()

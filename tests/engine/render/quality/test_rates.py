@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.engine.render.test_renderer import FPS, settings_of, timeline, writer_for
-from tests.support.quality import libvmaf_program, mean_vmaf
+from tests.support.quality import QUALITY_TOLERANCE_VMAF, libvmaf_program, mean_vmaf
 from tests.support.video import compositor_of, timeline_of
 from video_pipeline.engine.assets.backgrounds import draw_background
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
@@ -166,4 +166,4 @@ def test_the_quality_that_was_asked_for_is_reached(name: str, tmp_path: Path) ->
     drawn = compositor.frames(FrameRange(0, 90), threads=1, children=Children())
     frames = [np.array(frame) for frame in drawn]
     measured = mean_vmaf(tmp_path / "out.mp4", frames, fps=Fraction(FPS), folder=tmp_path)
-    assert measured == pytest.approx(94, abs=0.5)
+    assert measured == pytest.approx(94, abs=QUALITY_TOLERANCE_VMAF)
