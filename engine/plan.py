@@ -93,7 +93,7 @@ def plan_timeline(
             find_ffmpeg, replace(cache, own=None)
         )  # this call may outlive the render's own files
         chosen = choose_compositor(config)
-        fonts = FontCatalogue(files=files)
+        fonts = FontCatalogue(files=files, language=story.language_tag)
         letters = check_fonts(story, story_scenes(story), config=config, catalogue=fonts, base=base)
         scenes, config = letters.scenes, letters.config
     with watch.stage("assets"):

@@ -351,6 +351,11 @@ class Story(StoryPart):
         ).strip()
         return detect_language(words or self.title)
 
+    @property
+    def language_tag(self) -> str:
+        """The story's language (BCP 47), with script and region if they are given."""
+        return self.metadata.language or self.language
+
 
 def _placer(data: Any) -> Callable[[ErrorDetails], str]:
     """Return a function that names an error's place: the scene with its id, then the field."""
