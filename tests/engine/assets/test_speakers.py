@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from video_pipeline.engine.api.stages import SceneComposer, StoryProcessor
 from video_pipeline.engine.assets.generate import gather_assets
 from video_pipeline.engine.assets.speakers import Cast, cast_speakers
 from video_pipeline.engine.assets.speech.hibari import HibariNarrator
@@ -101,3 +102,14 @@ def test_a_speakers_voice_speaks_the_speakers_lines_alone(tmp_path: Path) -> Non
     mary, tom = spoken_by(story, scenes, high, tmp_path)
     assert tom == other
     assert mary not in (None, other)
+
+
+def test_the_stages_of_the_high_level_api_have_the_speakers_too() -> None:
+    scenes = StoryProcessor().process({"title": "T", "content": "Mary: Where is it?\nTom: Here."})
+    assert [(scene["speaker"], scene["narration"], scene["colour"]) for scene in scenes] == [
+        ("Mary", "Where is it?", SPEAKER_COLOURS[0]),
+        ("Tom", "Here.", SPEAKER_COLOURS[1]),
+    ]
+    given = [{"scene_id": "a", "text": "Mary: Where?"}, {"scene_id": "b", "text": "Tom: Here."}]
+    composed = SceneComposer().compose_scenes(given, {})
+    assert [scene["text"]["color"] for scene in composed] == [*SPEAKER_COLOURS[:2]]
