@@ -16,6 +16,7 @@ from typing import TypeVar
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
 from video_pipeline.engine.assets.watermark import prepare_watermark
 from video_pipeline.engine.common.cache import ContentCache
@@ -93,9 +94,11 @@ def plan_timeline(
             find_ffmpeg, replace(cache, own=None)
         )  # this call may outlive the render's own files
         chosen = choose_compositor(config)
-        fonts = FontCatalogue(files=files)
+        fonts = FontCatalogue(files=files, language=story.language_tag)
         letters = check_fonts(story, story_scenes(story), config=config, catalogue=fonts, base=base)
-        scenes, config = letters.scenes, letters.config
+        config = letters.config
+        cast = cast_speakers(story, letters.scenes, config=config)
+        scenes = cast.scenes
     with watch.stage("assets"):
         watermark, unmarked = _watermark(config, cache, files)
         assets = gather_assets(
@@ -106,6 +109,7 @@ def plan_timeline(
             base=base,
             files=files,
             progress=lambda done, total: report(Event("assets", done, total)),
+            voices=cast.voices,
         )
     if voice_over is not None:
         assets = replace(assets, voice_over=voice_over)
@@ -130,7 +134,7 @@ def plan_timeline(
         fonts=fonts,
         title_fonts=letters.title,
         cache=cache,
-        warnings=(*letters.warnings, *unmarked, *assets.warnings, *composition.warnings),
+        warnings=(*letters.warnings, *cast.warnings, *unmarked, *assets.warnings, *composition.warnings),
     )
 
 

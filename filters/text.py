@@ -22,8 +22,8 @@ from video_pipeline.filters.typeset import (
     static_instance,
 )
 from video_pipeline.filters.typeset.characters import MAX_CHARACTERS, clusters, sanitise, script_of
+from video_pipeline.filters.typeset.emoji import is_emoji
 from video_pipeline.filters.typeset.face import load
-from video_pipeline.filters.typeset.shaping import EMOJI_SELECTOR
 
 __all__ = [
     "Align",
@@ -60,7 +60,7 @@ def drawtext_able(text: str, fonts: FontStack, style: TextStyle) -> bool:
     return (
         len(scripts) <= 1
         and scripts <= SIMPLE_SCRIPTS
-        and all(face.covers(part) and EMOJI_SELECTOR not in part for part in parts)
+        and all(face.covers(part) and not is_emoji(part) for part in parts)
     )
 
 

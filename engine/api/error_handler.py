@@ -14,11 +14,11 @@ from PIL import Image, ImageEnhance
 
 from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.backgrounds import draw_background
-from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.assets.fonts import FontCatalogue, font_versions
+from video_pipeline.engine.assets.scripts import find_missing, shortened
 from video_pipeline.engine.common.arguments import as_instance, as_mapping, as_mappings, wrong_type
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.validation import show
-from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.compose import SILENT_FACTOR
 from video_pipeline.engine.errors import (
     ConfigError,
@@ -32,7 +32,7 @@ from video_pipeline.filters.typeset import Shadow, TextStyle, layout_text, raste
 
 logger = logging.getLogger(__name__)
 
-PICTURE_VERSION: Final = 1
+PICTURE_VERSION: Final = 2
 """Increase it when fallback pictures change, so that cached ones are not used."""
 
 BACKGROUND_BRIGHTNESS: Final = 0.6
@@ -106,7 +106,7 @@ class ErrorHandler:
             "size_px": size_px,
             # The font's bytes, if they may change; the packaged ones come with their version.
             "font": (FontCatalogue().resolve(font).faces[0].sha256 if text.strip() else "") or font,
-            "versions": [version(name) for name in ("uharfbuzz", "freetype-py", "manimgx-fonts")],
+            "versions": font_versions(),
         }
 
         def make(target: Path) -> None:
@@ -141,6 +141,10 @@ def write_words(image: Image.Image, text: str, *, font: str) -> Image.Image:
     size_px = max(8, round(min(width, height) / 16))
     shadow = Shadow(dx_px=0, dy_px=max(1, size_px // 20), blur_px=size_px / 4, color=(0, 0, 0, 190))
     catalogue = FontCatalogue()  # keeps the font open
+    lacking = find_missing(text, fonts=catalogue.resolve(font))
+    if lacking.letters or lacking.others:
+        characters = shortened((*lacking.letters, *lacking.others))
+        logger.warning("no font has %s: an empty box is drawn for each", characters)
     layout = layout_text(
         text,
         fonts=catalogue.resolve(font),

@@ -13,6 +13,7 @@ import av
 from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import title_fonts
 from video_pipeline.engine.common.arguments import (
     as_mapping,
@@ -23,11 +24,12 @@ from video_pipeline.engine.common.arguments import (
     wrong_type,
 )
 from video_pipeline.engine.compose import scene_timings
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError
 from video_pipeline.engine.outputs.metadata import metadata_fields
 from video_pipeline.engine.outputs.thumbnail import make_thumbnail
 from video_pipeline.engine.placement import place_scenes
-from video_pipeline.engine.story import Story, parse_story, story_scenes
+from video_pipeline.engine.story import Story, StoryScene, parse_story, story_scenes
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import (
     exact_seconds,
@@ -144,7 +146,7 @@ class SceneComposer:
         """
         given = as_mappings(story_scenes, "story_scenes")
         story = parse_story({"title": "scenes", "scenes": [dict(scene) for scene in given]})
-        scenes = story.scenes or ()
+        scenes = _cast_scenes(story, self.config)
         timings, _ = scene_timings(scenes, [None] * len(scenes), self.config)
         placement = place_scenes(timings, fps=self.config.video.fps)
         images = as_mapping(
@@ -180,6 +182,11 @@ class SceneComposer:
         return composed
 
 
+def _cast_scenes(story: Story, config: Config) -> tuple[StoryScene, ...]:
+    """Return a story's scenes with the colours and words of their speakers."""
+    return cast_speakers(story, story_scenes(story), config=config).scenes
+
+
 class StoryProcessor:
     """Turns a story dictionary into a list of scene dictionaries."""
 
@@ -189,7 +196,9 @@ class StoryProcessor:
     def process(self, story_data: Mapping[str, Any] | Story) -> list[dict[str, Any]]:
         """Return one dictionary per scene, with `scene_id`, `text` and the other fields that the story sets."""
         story = parse_story(story_data)
-        return [scene.model_dump(exclude_none=True, mode="json") for scene in story_scenes(story)]
+        return [
+            scene.model_dump(exclude_none=True, mode="json") for scene in _cast_scenes(story, self.config)
+        ]
 
 
 class AssetGenerator:
@@ -215,8 +224,14 @@ class AssetGenerator:
         given = [dict(scene) for scene in as_mappings(scenes, "scenes")]
         data = {"title": "scenes", "metadata": {"genre": genre}, "scenes": given}
         story = parse_story(data)
+        cast = cast_speakers(story, story_scenes(story), config=self.config)
         assets = gather_assets(
-            story, story.scenes or (), config=self.config, cache=open_asset_cache(self.config), base=self.base
+            story,
+            cast.scenes,
+            config=self.config,
+            cache=open_asset_cache(self.config),
+            base=self.base,
+            voices=cast.voices,
         )
         self.config.error_policy.check(assets.warnings)
         for warning in assets.warnings:

@@ -1,4 +1,4 @@
-"""Find fonts by name: the Noto faces of the `manimgx-fonts` wheel, the user's files and the system's fonts."""
+"""Find fonts by name: the packaged Noto faces, the user's files and the system's fonts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import uharfbuzz as hb
 
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, why_not_opened
 from video_pipeline.engine.common.similar import similar
+from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.story.asset_fields import FONT_SUFFIXES, is_font_file
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.filters.typeset import FontFace, FontStack
@@ -67,8 +68,18 @@ _ALIASES: Final = (
 _DEFAULT_FAMILY: Final = "Noto Sans"
 TITLE_FONT: Final = "NotoSans-Bold"
 """The font of the title on the thumbnail."""
-# These come after all other packaged faces. Emoji come before symbols, whose own emoji are plainer.
-_LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols")
+# These come after all other packaged faces. Emoji come before symbols, whose own emoji are plainer; the colour face
+# is last, because only emoji are looked for there.
+_LAST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans Symbols", "Noto Color Emoji")
+_PLAIN_EMOJI: Final = "Noto Emoji"
+_EMOJI_FOLDER: Final = Path(__file__).parent / "emoji_font"
+CJK_EXTRA: Final = "cjk"
+CJK_DISTRIBUTION: Final = "manimgx-fonts-cjk"
+_CJK_PACKAGE: Final = "manimgx_fonts_cjk"
+_CJK_FAMILY: Final = "Noto Sans CJK"
+# All of these faces have all letters of Chinese, Japanese and Korean; they differ in how Han letters are written.
+_CJK_FACES: Final = {"ja": "JP", "ko": "KR", "zh-hans": "SC", "zh-hant": "TC", "zh-hk": "HK"}
+_CJK_DEFAULT: Final = "JP"
 
 
 class UnknownFontError(ValueError):
@@ -110,11 +121,13 @@ class FontCatalogue:
 
     `extra_dirs` are searched first, then the packaged fonts, then the system's font folders. `files` opens the files
     that are named. A file is read once, when its name is first resolved, and is kept open as long as the catalogue: a
-    render has one catalogue, so it never draws two versions of a font.
+    render has one catalogue, so it never draws two versions of a font. `language` (BCP 47) decides how Han letters are
+    written if the named face lacks them: as in Japan, Korea, China, Taiwan or Hong Kong.
     """
 
     extra_dirs: tuple[Path, ...] = ()
     files: InputFiles = ANY_FILES
+    language: str = ""
     _resolved: dict[str, tuple[FontStack, Loaded | None]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -136,7 +149,7 @@ class FontCatalogue:
         query = _key(name)
         found = _match(query, self._extra)
         if not found and query and (packaged := _match_packaged(query)):
-            return _with_fallbacks(*packaged), None
+            return _with_fallbacks(*packaged, cjk=cjk_face(self.language)), None
         if not found and query:
             found = _match(query, self._system)
         if not found or not query:
@@ -144,12 +157,11 @@ class FontCatalogue:
         face, weight = found
         return self._opened(face, weight, _read_font(str(face.path), ANY_FILES), name)
 
-    @staticmethod
-    def _opened(face: FontFace, weight: int, data: bytes, name: str) -> tuple[FontStack, Loaded]:
+    def _opened(self, face: FontFace, weight: int, data: bytes, name: str) -> tuple[FontStack, Loaded]:
         """Return the stack of a face from the bytes of its file, and the open face."""
         face = replace(face, sha256=hashlib.sha256(data).hexdigest())
         try:
-            return _with_fallbacks(face, weight), load(face, data)
+            return _with_fallbacks(face, weight, cjk=cjk_face(self.language)), load(face, data)
         except FontError as error:
             raise UnknownFontError(name, close=[], reason=f"the file cannot be used: {error}") from error
 
@@ -246,7 +258,42 @@ def _packaged() -> dict[str, list[_Entry]]:
     spec = find_spec("manimgx_fonts")
     if spec is None or spec.origin is None:
         raise RuntimeError("the package manimgx-fonts, which contains the fonts, is not installed")
-    return _scan((Path(spec.origin).parent,))
+    found = _scan((Path(spec.origin).parent, _EMOJI_FOLDER, *_cjk_folders()))
+    for code in _CJK_FACES.values():
+        if entries := found.get(_key(f"{_CJK_FAMILY} {code}")):
+            found[_key(f"Noto Sans {code}")] = entries
+    return found
+
+
+def _cjk_folders() -> tuple[Path, ...]:
+    """Return the folder of the fonts that the extra `cjk` installs, if it is installed."""
+    spec = find_spec(_CJK_PACKAGE)
+    return (Path(spec.origin).parent,) if spec and spec.origin else ()
+
+
+def font_versions() -> list[str]:
+    """Return the versions of everything that decides how the letters of packaged fonts look, for cache keys."""
+    names = ["uharfbuzz", "freetype-py", "icu4py", "python-bidi", "manimgx-fonts"]
+    return [version(name) for name in (*names, *([CJK_DISTRIBUTION] if has_cjk_fonts() else []))]
+
+
+def has_cjk_fonts() -> bool:
+    """Return whether the fonts of the extra `cjk` are installed."""
+    return bool(_cjk_folders())
+
+
+def cjk_face(language: str) -> str:
+    """Return which face draws Han letters in a language (BCP 47): JP, KR, SC, TC or HK.
+
+    Chinese without a script is that of its region: TC in Taiwan and Macau, HK in Hong Kong, else SC.
+    """
+    base, *subtags = language.lower().split("-")
+    if base in ("yue", "zh"):
+        if "hk" in subtags or (base == "yue" and "hans" not in subtags):
+            return _CJK_FACES["zh-hk"]
+        traditional = {"hant", "tw", "mo"} & {*subtags}
+        return _CJK_FACES["zh-hant" if traditional and "hans" not in subtags else "zh-hans"]
+    return _CJK_FACES.get(base, _CJK_DEFAULT)
 
 
 @lru_cache(maxsize=256)
@@ -259,10 +306,20 @@ def _match_packaged(query: str) -> tuple[FontFace, int] | None:
 
 
 @lru_cache(maxsize=64)
-def _with_fallbacks(first: FontFace, weight: int) -> FontStack:
-    """Return the stack of a face, followed by every packaged family, upright and at the same weight."""
+def _with_fallbacks(first: FontFace, weight: int, *, cjk: str) -> FontStack:
+    """Return the stack of a face, followed by every packaged family, upright and at the same weight.
+
+    Of the CJK families only `cjk` is among them. Who names the plain emoji gets no coloured ones.
+    """
     main, last = _key(_DEFAULT_FAMILY), [_key(name) for name in _LAST_FALLBACKS]
-    middle = [key for key in _packaged() if key != main and key not in last]
+    cjk_keys = {
+        _key(f"{family} {code}") for family in (_CJK_FAMILY, "Noto Sans") for code in _CJK_FACES.values()
+    }
+    middle = [key for key in _packaged() if key not in {main, *last, *cjk_keys}]
+    if (key := _key(f"{_CJK_FAMILY} {cjk}")) in _packaged():
+        middle.append(key)
+    if first.path == _packaged()[_key(_PLAIN_EMOJI)][0].path:
+        last.pop()
     faces = [first]
     for key in (main, *middle, *last):
         upright = min(_packaged()[key], key=lambda entry: entry.distance(weight, italic=False))

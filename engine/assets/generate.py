@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from video_pipeline.engine.assets.footage import probe_footage
@@ -67,6 +68,7 @@ class AssetJob:
     dates: DateOrder
     lexicon: Mapping[str, str]
     narrator: Narrator | None
+    voices: Mapping[str, Narrator]
     painter: Painter
     files: InputFiles
 
@@ -134,7 +136,7 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         narration = narrate(
             spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon),
             language=job.language,
-            narrator=job.narrator,
+            narrator=job.voices.get(scene.speaker or "", job.narrator),
             cache_folder=job.cache,
             settings=job.config.tts,
         )
@@ -203,9 +205,11 @@ def gather_assets(
     base: Path = Path(),
     progress: Progress | None = None,
     files: InputFiles = ANY_FILES,
+    voices: Mapping[str, Narrator] = MappingProxyType({}),
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration; the others load pictures and music.
 
+    `voices` are those of speakers who have their own.
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
     is read.
@@ -226,17 +230,18 @@ def gather_assets(
         lexicon=merged(config.tts.lexicon, story.lexicon),
         dates=date_order(config.tts.dates, language=language, region=story.region),
         narrator=choice.narrator,
+        voices=voices,
         painter=painter.painter,
         files=files,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
-        ThreadPoolExecutor(1, "narration") as voices,
+        ThreadPoolExecutor(1, "narration") as speakers,
         ThreadPoolExecutor(cpu_count(), "pictures") as painters,
     ):
         music = painters.submit(_music, job)
         pictures = [painters.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
-        speeches = [voices.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
+        speeches = [speakers.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
         # An unusable file is reported before the narration, which may take minutes.
         futures: list[Future[_Made]] = [*pictures, music, *speeches]
         try:

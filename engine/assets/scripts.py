@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from video_pipeline.engine.assets.fonts import CJK_EXTRA, has_cjk_fonts
 from video_pipeline.filters.typeset import FontStack, missing_letters
 from video_pipeline.filters.typeset.characters import script_of
 
@@ -56,6 +57,7 @@ _TABLE: Final = (
     Script("Xsux", "Cuneiform", "Noto Sans Cuneiform"),
     Script("Yiii", "Yi", "Noto Sans Yi"),
 )
+_CJK_CODES: Final = frozenset({"Hira", "Kana", "Hang", "Bopo", "Hani"})
 _SCRIPTS: Final = {script.code: script for script in _TABLE}
 _SCRIPT_IN_NAME: Final = re.compile(
     r"(.+?) (?:CAPITAL|COMBINING|DIGIT|IDEOGRAM|LETTER|MODIFIER|NUMBER|NUMERAL|SIGN|SMALL|SYLLABLE|SYMBOL|VOWEL)\b"
@@ -74,9 +76,10 @@ class MissingLetters:
         names = dict.fromkeys(map(_name_of, self.letters))
         codes = {code for cluster in self.letters for code in _codes(cluster)}
         font = next((f"such as {script.font}" for script in _SCRIPTS.values() if script.code in codes), "")
+        extra = f"install the extra {CJK_EXTRA}, or " if codes & _CJK_CODES and not has_cjk_fonts() else ""
         return (
             f"no font here has {shortened(self.letters)} ({', '.join(names)}); "
-            f"name the file of a font that has them, {font or 'see fonts.google.com/noto'}"
+            f"{extra}name the file of a font that has them, {font or 'see fonts.google.com/noto'}"
         )
 
 

@@ -90,6 +90,8 @@ def check_fonts(
     untitled = find_missing(story.title, fonts=title)
     if untitled.letters:  # a warning in each policy: nothing is drawn in place of the title
         warnings.append(f"field 'title': {untitled.describe()}, {FOR_ALL}; the thumbnail has no title")
+    elif untitled.others:
+        warnings.append(f"field 'title': no font here has {shortened(untitled.others)}; {EMPTY_BOX}")
     return StoryFonts(tuple(usable), config, title, tuple(warnings))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from video_pipeline.engine import __version__
-from video_pipeline.engine.assets.fonts import FontCatalogue
+from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk_fonts
 from video_pipeline.engine.assets.speech.service import load_speech_service
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
@@ -104,6 +104,7 @@ def examine(config: Config) -> dict[str, Any]:
             member.name: list(load_speech_service(member.name).voices()) for member in SPEECH_SERVICES.members
         },
         "font_families": list(FontCatalogue().names()),
+        "cjk_fonts": has_cjk_fonts(),
         "cache": cache,
         "problems": problems,
     }
@@ -186,6 +187,8 @@ def as_text(found: dict[str, Any]) -> str:
         voices = ", ".join(found["voices"][service.name]) or "none"
         lines.append(f"voices        {voices} ({service.name}: {service.summary})")
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
+    if not found["cjk_fonts"]:
+        lines.append(f"              Chinese, Japanese and Korean: the extra {CJK_EXTRA} is not installed")
     cache = found["cache"]
     free = f", {cache['free_gb']} GB free" if cache.get("writable") else ", cannot be written"
     lines.append(f"cache         {cache['folder']}{free}")

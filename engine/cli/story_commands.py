@@ -150,7 +150,8 @@ def _printed_result(result: RenderResult) -> dict[str, Any]:
         "status": "completed",
         "output": files["video"],
         "thumbnail": files["thumbnail"],
-        "subtitles": [files["srt"], files["vtt"]],
+        "subtitles": [files["srt"], files["vtt"], files["ass"]],
+        "words": files["words"],
         "metadata": files["metadata"],
         "manifest": files["manifest"],
         **fields,
@@ -168,7 +169,7 @@ def _summary(result: RenderResult) -> str:
         f"{outputs.video}: {info.duration:.2f} s, {width}x{height} at {float(info.fps):g} fps, "
         f"{info.file_size / 1e6:.1f} MB, {made}\n"
         f"beside it: {outputs.thumbnail.name}, {outputs.srt.name}, {outputs.vtt.name}, "
-        f"{outputs.metadata.name}, {outputs.manifest.name}"
+        f"{outputs.ass.name}, {outputs.words.name}, {outputs.metadata.name}, {outputs.manifest.name}"
     )
 
 

@@ -40,6 +40,7 @@ from video_pipeline.engine.story.fields import (
     TransitionName,
 )
 from video_pipeline.engine.story.lexicon import Lexicon
+from video_pipeline.engine.story.speakers import SPEAKER_COLOURS, SPEAKERS_MAX, SpeakerName, SpeakerSpec
 from video_pipeline.filters.geometry import even
 
 if TYPE_CHECKING:
@@ -326,6 +327,9 @@ class Tts(Section):
         "auto",
         description="How 12/05/2024 is read: month first, day first or year first; auto: by the region of the story's language, en-US if it names none.",
     )
+    speaker_names: bool = Field(
+        False, description="Whether the names before what speakers say (`Mary: …`) are spoken."
+    )
     fallback_enabled: bool = Field(
         True, description="If speech fails: silence and scenes 1.5 times longer; otherwise an error."
     )
@@ -367,6 +371,16 @@ class Scenes(Section):
         "fade_in", description="none, fade_in, fade, slide_up, pop or typewriter."
     )
     text_highlight: Colour | None = Field(None, description="Colour of the word being spoken, or null.")
+    speakers: dict[SpeakerName, SpeakerSpec] = Field(
+        default_factory=dict,
+        max_length=SPEAKERS_MAX,
+        description="Colour and voice of speakers by name: {Mary: {colour: gold, voice: …}}. The story's own speakers win.",
+    )
+    speaker_colours: tuple[Colour, ...] = Field(
+        SPEAKER_COLOURS,
+        max_length=SPEAKERS_MAX,
+        description="Caption colours of speakers without one, in the order in which they first speak; []: text_color.",
+    )
     zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom per second (0.05 is 5 %).")
     zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: largest zoom.")
     fit: FitName = Field("cover", description="Fit of a picture of another aspect: cover, contain, blur.")

@@ -35,6 +35,7 @@ DISTRIBUTIONS: Final = {
     "hibari_tts": "hibari-tts",
     "unicode_rbnf": "unicode-rbnf",
     "manimgx_fonts": "manimgx-fonts",
+    "manimgx_fonts_cjk": "manimgx-fonts-cjk",
     "uharfbuzz": "uharfbuzz",
     "freetype_py": "freetype-py",
 }

@@ -9,7 +9,7 @@ from typing import Final
 from video_pipeline.engine.common.arguments import as_path
 from video_pipeline.engine.errors import InputError
 
-ROLES: Final = ("video", "thumbnail", "srt", "vtt", "metadata", "manifest")
+ROLES: Final = ("video", "thumbnail", "srt", "vtt", "ass", "words", "metadata", "manifest")
 """The roles of the output files; each is a property of `OutputPaths`."""
 
 
@@ -41,6 +41,16 @@ class OutputPaths:
     def vtt(self) -> Path:
         """Subtitles as WebVTT."""
         return self._beside(".vtt")
+
+    @property
+    def ass(self) -> Path:
+        """Subtitles as ASS, with karaoke tags."""
+        return self._beside(".ass")
+
+    @property
+    def words(self) -> Path:
+        """The spoken words: each with its start, end and scene."""
+        return self._beside(".words.json")
 
     @property
     def metadata(self) -> Path:

@@ -1,16 +1,24 @@
-"""Subtitles: turn the words of a timeline into cues, and cues into SRT and WebVTT."""
+"""Subtitles: turn the words of a timeline into cues, and cues into SRT, WebVTT and a list of words."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from video_pipeline.engine.common.spoken_words import SpokenWord, carried_over, moved, places, time_at
+from video_pipeline.engine.common.spoken_words import (
+    SpokenWord,
+    carried_over,
+    moved,
+    places,
+    shared_words,
+    time_at,
+    words_of,
+)
 from video_pipeline.engine.story.splitting import detect_language, sentences
 from video_pipeline.engine.timeline import AudioTrack, Timeline
 from video_pipeline.engine.timing import Seconds, frame_time
@@ -28,11 +36,16 @@ _SRT_MARKUP: Final = re.compile(r"(?<=<)(?=[/A-Za-z])|(?<=\{)(?=\\)|(?<=--)(?=>)
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Words on the screen from `start` until `stop` in seconds; lines are separated by newlines."""
+    """Words on the screen from `start` until `stop` in seconds; lines are separated by newlines.
+
+    `words` are those that are heard, by their places in the text; `scene_id` is the scene that they belong to.
+    """
 
     start: Seconds
     stop: Seconds
     text: str
+    words: tuple[SpokenWord, ...] = field(default=(), compare=False)
+    scene_id: str | None = field(default=None, compare=False)
 
 
 class _Unit(NamedTuple):
@@ -50,6 +63,8 @@ class _Span(NamedTuple):
     stop: Seconds
     text: str
     words: tuple[SpokenWord, ...] = ()
+    scene_id: str | None = None
+    spoken: bool = False
 
 
 def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
@@ -64,9 +79,32 @@ def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
         language = detect_language(" ".join(span.text for span in spans))
     found: list[Cue] = []
     for span in spans:
-        for piece, start, stop in _timed(span, language):
-            found.append(Cue(start, stop, "\n".join(_lines(piece) or ())))
+        timed = [
+            ("\n".join(_lines(piece) or ()), start, stop) for piece, start, stop in _timed(span, language)
+        ]
+        parts = places((text for text, _, _ in timed), span.text)
+        for (text, start, stop), part in zip(timed, parts, strict=True):
+            words = _words_in(span, text, part, start, stop) if span.spoken else ()
+            found.append(Cue(start, stop, text, words, span.scene_id))
     return tuple(found)
+
+
+def _words_in(
+    span: _Span, text: str, part: tuple[int, int], start: Seconds, stop: Seconds
+) -> tuple[SpokenWord, ...]:
+    """Return the words of a cue, a part of its span's text; if their times are unknown, they share the cue's."""
+    if not span.words:
+        spans = words_of(text)
+        return tuple(shared_words(spans, start, stop)) if spans else ()
+    first, last = part
+    heard = [word for word in span.words if first <= word.start < last]
+    found = places((span.text[word.start : word.stop] for word in heard), text)
+    words = []
+    for word, (begin, end) in zip(heard, found, strict=True):
+        if begin < end:
+            begins = min(max(word.begins, start), stop)
+            words.append(SpokenWord(begin, end, begins, min(max(word.ends, begins), stop)))
+    return tuple(words)
 
 
 def _timed(span: _Span, language: str) -> Iterator[tuple[list[_Unit], Seconds, Seconds]]:
@@ -121,13 +159,32 @@ def to_vtt(cues: Sequence[Cue]) -> str:
     return "\n".join(blocks)
 
 
-def _lines_of(cue: Cue) -> str:
-    """Return a cue's text without blank lines and control characters, which would end it early."""
+def word_list(cues: Sequence[Cue]) -> dict[str, Any]:
+    """Return the words that are heard, in order: each with its start and end in seconds and its scene."""
+    return {
+        "words": [
+            {
+                "word": cue.text[word.start : word.stop],
+                "start": round(float(word.begins), 3),
+                "end": round(float(word.ends), 3),
+                "scene": cue.scene_id,
+            }
+            for cue in cues
+            for word in cue.words
+        ]
+    }
+
+
+def cue_lines(text: str) -> list[str]:
+    """Return the lines of a cue's text without blank ones and control characters, which would end a cue early."""
     lines = (
-        "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs"))
-        for line in cue.text.splitlines()
+        "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs")) for line in text.splitlines()
     )
-    return "\n".join(line.strip() for line in lines if line.strip())
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _lines_of(cue: Cue) -> str:
+    return "\n".join(cue_lines(cue.text))
 
 
 def _clock(seconds: Seconds, point: str) -> str:
@@ -145,14 +202,15 @@ def _spans(timeline: Timeline) -> list[_Span]:
         if caption.scene_id not in spoken:
             start = frame_time(caption.frames.start, timeline.fps)
             stop = frame_time(caption.frames.stop, timeline.fps)
-            spans.append(_Span(start, stop, _clean(caption.text)))
+            spans.append(_Span(start, stop, _clean(caption.text), scene_id=caption.scene_id))
     return sorted((span for span in spans if span.text), key=lambda span: span.start)
 
 
 def _narrated(track: AudioTrack) -> _Span:
     text = _clean(track.text)
     words = carried_over(track.words, track.text, to=text)
-    return _Span(track.at, track.at + track.duration, text, moved(words, seconds=track.at))
+    heard = moved(words, seconds=track.at)
+    return _Span(track.at, track.at + track.duration, text, heard, track.scene_id, spoken=True)
 
 
 def _clean(text: str) -> str:
@@ -169,7 +227,7 @@ def _apart(spans: Sequence[_Span], end: Seconds) -> list[_Span]:
             start = max(start, (last.start + min(last.stop, stop)) / 2)
             kept[-1] = last._replace(stop=min(last.stop, start))
         if start < stop:
-            kept.append(_Span(start, stop, span.text, span.words))
+            kept.append(span._replace(start=start, stop=stop))
     return kept
 
 

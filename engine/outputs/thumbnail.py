@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, ImageCms, ImageFilter
 
+from video_pipeline.engine import __version__
+from video_pipeline.engine.assets.fonts import font_versions
 from video_pipeline.engine.assets.scripts import find_missing, shortened
 from video_pipeline.engine.common.cache import FileDigests
 from video_pipeline.engine.common.files import whole_file
@@ -33,7 +35,7 @@ from video_pipeline.filters.typeset import (
 
 logger = logging.getLogger(__name__)
 
-THUMBNAIL_VERSION: Final = 2
+THUMBNAIL_VERSION: Final = 3
 """Increase it when thumbnails change, so that cached ones are not used."""
 
 JPEG_QUALITY: Final = 90
@@ -69,9 +71,8 @@ def make_thumbnail(
 
 
 def _named_faces(fonts: FontStack) -> list[FontFace]:
-    """Return the title's face and those of the user's files; the others come with the packaged fonts' version."""
-    packaged = fonts.faces[0].path.parent
-    return [fonts.faces[0], *(face for face in fonts.faces if face.path.parent != packaged)]
+    """Return the title's face and those of the user's files; the others come with the packages' versions."""
+    return [fonts.faces[0], *(face for face in fonts.faces[1:] if face.sha256)]
 
 
 def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
@@ -81,9 +82,8 @@ def thumbnail_identity(fonts: FontStack) -> dict[str, Any]:
         "fonts": [
             [face.path.name, face.weight, face.index, _digest(face.path)] for face in _named_faces(fonts)
         ],
-        "versions": [
-            version(name) for name in ("Pillow", "numpy", "uharfbuzz", "freetype-py", "manimgx-fonts")
-        ],
+        "packaged": [[face.path.name, face.index] for face in fonts.faces if not face.sha256],
+        "versions": [__version__, *(version(name) for name in ("Pillow", "numpy")), *font_versions()],
     }
 
 
@@ -145,10 +145,14 @@ def draw_title(
     picture = picture.convert("RGB")
     width, height = picture.size
     place = _place_title(title, fonts, width, height)
-    lacking = find_missing(title, fonts=fonts).letters
-    if lacking:
-        logger.warning("no font has the letters %s: the thumbnail has no title", shortened(lacking))
+    lacking = find_missing(title, fonts=fonts)
+    if lacking.letters:
+        logger.warning("no font has the letters %s: the thumbnail has no title", shortened(lacking.letters))
         return picture
+    if lacking.others:
+        logger.warning(
+            "no font has %s of the title: an empty box is drawn for each", shortened(lacking.others)
+        )
     bottom_px = place.top_px + place.layout.height_px
     _lay_scrim(picture, top_px=place.top_px, bottom_px=bottom_px, blur=hide_captions)
     raster = rasterise(place.layout)

@@ -12,6 +12,7 @@ from video_pipeline.engine.common.files import StagedFiles, sweep_staging, write
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.events import Stopwatch
+from video_pipeline.engine.outputs.ass import to_ass
 from video_pipeline.engine.outputs.frame_choice import FrameWatch, pick_frame
 from video_pipeline.engine.outputs.manifest import (
     Choice,
@@ -23,7 +24,7 @@ from video_pipeline.engine.outputs.manifest import (
 )
 from video_pipeline.engine.outputs.metadata import build_metadata
 from video_pipeline.engine.outputs.paths import OutputPaths
-from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt
+from video_pipeline.engine.outputs.subtitles import cues, to_srt, to_vtt, word_list
 from video_pipeline.engine.outputs.thumbnail import thumbnail_identity, write_thumbnail
 from video_pipeline.engine.outputs.video_info import VideoInfo, probe_video
 from video_pipeline.engine.plan import FramePlan, VideoPlan
@@ -77,6 +78,8 @@ def write_subtitles(plan: FramePlan, outputs: OutputPaths, files: StagedFiles) -
     spoken = cues(plan.timeline, language=plan.story.metadata.language)
     write_text(files.stage(outputs.srt), to_srt(spoken))
     write_text(files.stage(outputs.vtt), to_vtt(spoken))
+    write_text(files.stage(outputs.ass), to_ass(spoken, plan.timeline))
+    write_json(files.stage(outputs.words), word_list(spoken))
 
 
 def thumbnail_of_watched(

@@ -90,7 +90,8 @@ def published_result(folder: Path) -> dict[str, Any]:
     return {
         "video_path": files["video"],
         "thumbnail_path": files["thumbnail"],
-        "subtitles": [files["srt"], files["vtt"]],
+        "subtitles": [files["srt"], files["vtt"], files["ass"]],
+        "words_path": files["words"],
         "metadata_path": files["metadata"],
         "manifest_path": files["manifest"],
         **result,

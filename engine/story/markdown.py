@@ -18,7 +18,7 @@ BULLET: Final = "• "
 TITLE_WORDS: Final = 7
 TITLE_CHARACTERS: Final = 60
 
-_TITLE_MARKS: Final = re.compile(r"[*_\[]|^\s*#")
+_TITLE_MARKS: Final = re.compile(r"[*_\[]|^\s*#", re.MULTILINE)
 _TIMES: Final = re.compile(r"(?<=\d)\*(?=\d)")
 """An asterisk between digits, which Markdown would read as emphasis in `2*3*4`."""
 
@@ -96,6 +96,11 @@ def plain_line(line: str) -> str:
     heading = re.sub(r"^\s*#{1,6}\s+|\s+#+\s*$", "", line)
     (token,) = _line_parser().parseInline(heading)
     return " ".join(_inline(token).split()) or line
+
+
+def plain_lines(text: str) -> str:
+    """Return the lines of a text without Markdown's marks; see `plain_line`."""
+    return "\n".join(map(plain_line, text.split("\n"))) if _TITLE_MARKS.search(text) else text
 
 
 def first_words(text: str) -> str:

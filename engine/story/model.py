@@ -49,8 +49,21 @@ from video_pipeline.engine.story.fields import (
     switch,
 )
 from video_pipeline.engine.story.lexicon import Lexicon
-from video_pipeline.engine.story.markdown import first_words, markdown_paragraphs, plain_line, plain_text
+from video_pipeline.engine.story.markdown import (
+    first_words,
+    markdown_paragraphs,
+    plain_line,
+    plain_lines,
+    plain_text,
+)
 from video_pipeline.engine.story.reading import not_a_story, read_story
+from video_pipeline.engine.story.speakers import (
+    SpeakerName,
+    Speakers,
+    lines_apart,
+    speaker_names,
+    spoken_line,
+)
 from video_pipeline.engine.story.splitting import (
     SCENE_UNITS,
     detect_language,
@@ -137,8 +150,13 @@ class StoryScene(StoryPart):
     title: ChapterTitle | None = Field(
         None, description="Title of the chapter; the scene_id if omitted, '' to continue the chapter before."
     )
-    text: Text = Field("", description="Words shown as caption.")
-    narration: Text | None = Field(None, description="Words spoken; the text if omitted, '' for silence.")
+    text: Annotated[Text, AfterValidator(plain_lines)] = Field("", description="Words shown as caption.")
+    narration: Annotated[Text, AfterValidator(plain_lines)] | None = Field(
+        None, description="Words spoken; the text if omitted, '' for silence."
+    )
+    speaker: SpeakerName | None = Field(
+        None, description="Who speaks; found from `Name: …` at the beginning of the text if omitted."
+    )
     image: FilePath | None = Field(
         None, description="A still: JPEG, PNG or WebP, relative to the story file."
     )
@@ -308,6 +326,10 @@ class Story(StoryPart):
         default_factory=dict,
         description="Words, and how they are spoken: another spelling, or IPA between slashes.",
     )
+    speakers: Speakers = Field(
+        default_factory=dict,
+        description="Who speaks in lines that begin with `Name: …`, in which voice and colour; false: that is no speaker.",
+    )
 
     @model_validator(mode="after")
     def _has_scenes(self) -> Self:
@@ -350,6 +372,11 @@ class Story(StoryPart):
             [plain_text(self.content) if self.content else "", *(scene.spoken for scene in self.scenes or ())]
         ).strip()
         return detect_language(words or self.title)
+
+    @property
+    def language_tag(self) -> str:
+        """The story's language (BCP 47), with script and region if they are given."""
+        return self.metadata.language or self.language
 
 
 def _placer(data: Any) -> Callable[[ErrorDetails], str]:
@@ -399,23 +426,46 @@ def story_scenes(story: Story) -> tuple[StoryScene, ...]:
     """Return a story's scenes: its own, or its text split at paragraphs and sentence ends.
 
     A heading of the text is shown and spoken with the scene after it and names the chapter that begins there. In a
-    text without headings, each scene is a chapter, named by its first words.
+    text without headings, each scene is a chapter, named by its first words. Each line of a speaker is a scene at least.
     """
     if story.scenes is not None:
-        return story.scenes
-    return _scenes_of_text(story.content, story.language)
+        return _with_speakers(story.scenes, story_speakers(story))
+    return _scenes_of_text(story.content, story.language, story_speakers(story))
+
+
+def story_speakers(story: Story) -> tuple[str, ...]:
+    """Return the speakers of a story's lines, in the order in which they first speak; see `speaker_names`."""
+    if story.scenes is None:
+        return speaker_names(story.content.split("\n"), story.speakers)
+    named = [scene.speaker for scene in story.scenes if scene.speaker is not None]
+    texts = [scene.text for scene in story.scenes if scene.speaker is None]
+    lines = "\n\n".join(texts).split("\n")
+    return tuple(dict.fromkeys([*speaker_names(lines, story.speakers), *named]))
+
+
+def _with_speakers(scenes: tuple[StoryScene, ...], names: tuple[str, ...]) -> tuple[StoryScene, ...]:
+    if not names:
+        return scenes
+    return tuple(
+        scene.model_copy(update={"speaker": said.speaker})
+        if scene.speaker is None and (said := spoken_line(scene.text.lstrip("\n"), names))
+        else scene
+        for scene in scenes
+    )
 
 
 @lru_cache(8)
-def _scenes_of_text(content: str, language: str) -> tuple[StoryScene, ...]:
-    paragraphs = markdown_paragraphs(content)
+def _scenes_of_text(content: str, language: str, names: tuple[str, ...]) -> tuple[StoryScene, ...]:
+    paragraphs = markdown_paragraphs(lines_apart(content, names))
     has_headings = any(paragraph.level for paragraph in paragraphs)
     found: list[tuple[str, str]] = []
+    speaks: dict[int, str] = {}
     headings: list[str] = []
     for paragraph in paragraphs:
         if paragraph.level:
             headings += paragraph.blocks
             continue
+        first = len(found)
         texts = scenes_of(paragraph.blocks, language=language, limit=TEXT_MAX_CHARACTERS)
         if headings and texts:
             chapter = _chapter(" – ".join(headings))
@@ -428,14 +478,18 @@ def _scenes_of_text(content: str, language: str) -> tuple[StoryScene, ...]:
             found.append((texts.pop(0), chapter))
             headings = []
         found += [(text, "" if has_headings and found else _chapter(text)) for text in texts]
+        if said := spoken_line(paragraph.blocks[0], names):
+            speaks |= dict.fromkeys(range(first, len(found)), said.speaker)
     if headings:
         found.append(("\n\n".join(headings)[:TEXT_MAX_CHARACTERS], _chapter(" – ".join(headings))))
     if not found:  # nothing but marks
         texts = split_into_scenes(content, language=language, limit=TEXT_MAX_CHARACTERS)
         found = [(text, _chapter(text)) for text in texts]
     return tuple(
-        StoryScene(scene_id=f"scene_{number:03d}", text=text, title=title)
-        for number, (text, title) in enumerate(found, start=1)
+        StoryScene.model_construct(
+            scene_id=f"scene_{index + 1:03d}", text=text, title=title, speaker=speaks.get(index)
+        )
+        for index, (text, title) in enumerate(found)
     )
 
 

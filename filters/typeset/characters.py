@@ -37,8 +37,13 @@ _BREAKING_BLANKS: Final = (
 )
 _LEVELS: Final = re.compile(r"\n    levels: \[\n(.*?)\n    \]", re.DOTALL)
 
-# The locale only affects how strictly Japanese lines break; a fixed one gives equal results on every machine.
+# A fixed locale gives equal results on every machine.
 _LOCALE: Final = "en"
+# Japanese and Chinese break between phrases or words, Korean at blanks (CSS: word-break: auto-phrase and keep-all).
+_PHRASE_LOCALE: Final = "ja-u-lw-phrase"
+_KANA_AND_HAN: Final = "\u3041-\u312f\u31a0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED_EAST_ASIAN: Final = re.compile(f"[{_KANA_AND_HAN}]")
+_EAST_ASIAN: Final = re.compile(f"[{_KANA_AND_HAN}\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff]")
 
 
 def sanitise(text: str, *, has_glyph: Callable[[str], bool]) -> str:
@@ -83,12 +88,27 @@ def clusters(text: str) -> list[str]:
 
 
 def break_units(paragraph: str) -> list[tuple[str, str]]:
-    """Split at allowed line breaks (UAX #14; dictionaries for Thai, Lao, Khmer, Burmese) into (word, blanks after)."""
-    units = []
-    for unit in LineBreaker(paragraph, _LOCALE):
+    """Split at good line breaks into (word, blanks after).
+
+    These are the breaks of UAX #14, with dictionaries for Thai, Lao, Khmer and Burmese, but Chinese, Japanese and Korean
+    words stay whole.
+    """
+    units = list(LineBreaker(paragraph, _LOCALE))
+    if _EAST_ASIAN.search(paragraph):
+        # The phrases' own breaks are less strict: one may be before a long vowel's mark.
+        phrases = LineBreaker(paragraph, _PHRASE_LOCALE)
+        good = sorted({*accumulate(map(len, units))}.intersection(accumulate(map(len, phrases))))
+        units = [paragraph[start:end] for start, end in pairwise([0, *good])]
+    split = []
+    for unit in units:
         word = unit.rstrip(_BREAKING_BLANKS)
-        units.append((word, unit[len(word) :]))
-    return units
+        split.append((word, unit[len(word) :]))
+    return split
+
+
+def breakable_parts(word: str) -> list[str]:
+    """Split a word at the breaks that its script allows in it, as Chinese and Japanese do; usually there are none."""
+    return list(LineBreaker(word, _LOCALE)) if _UNSPACED_EAST_ASIAN.search(word) else [word]
 
 
 @lru_cache(maxsize=8192)

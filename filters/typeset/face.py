@@ -25,6 +25,9 @@ FREETYPE_LOCK = threading.Lock()
 KEPT_BYTES: Final = 64 * 2**20
 """Enough for the packaged fonts in four weights."""
 
+MAPPED_BYTES: Final = 4 * 2**20
+"""Packaged fonts of at least this size are mapped instead of read."""
+
 
 class FontError(ValueError):
     """A font file that is missing or is not a font."""
@@ -67,6 +70,7 @@ class Loaded:
         "ascent",
         "codepoints",
         "descent",
+        "has_colors",
         "hb_face",
         "hb_font",
         "is_default_instance",
@@ -76,20 +80,26 @@ class Loaded:
     )
 
     def __init__(self, face: FontFace, data: bytes | None = None) -> None:
-        if data is None:
+        # A large packaged font is mapped, so that only the glyphs in use are read.
+        mapped = data is None and not face.sha256 and _is_large(face.path)
+        if data is None and not mapped:
             data = _font_bytes(face)
-        self.size_bytes = 2 * len(data)  # HarfBuzz copies it
+        self.size_bytes = 2 * len(data) if data else 0  # HarfBuzz copies it
         try:
             with FREETYPE_LOCK:
-                self.outlines = freetype.Face(io.BytesIO(data), index=face.index)
+                self.outlines = freetype.Face(
+                    io.BytesIO(data) if data is not None else str(face.path), index=face.index
+                )
         except freetype.FT_Exception as error:
             raise FontError(f"font {str(face.path)!r}, face {face.index}: not a font ({error})") from error
         if not self.outlines.is_scalable:
             raise FontError(f"font {str(face.path)!r}, face {face.index}: has no outlines")
-        self.hb_face = hb.Face(hb.Blob(data), face.index)
+        blob = hb.Blob(data) if data is not None else hb.Blob.from_file_path(str(face.path))
+        self.hb_face = hb.Face(blob, face.index)
         self.hb_font = hb.Font(self.hb_face)
         self.upem: int = self.hb_face.upem
         self.codepoints: frozenset[int] = frozenset(self.hb_face.unicodes)
+        self.has_colors: bool = self.hb_face.has_color_paint or self.hb_face.has_color_layers
         self.is_default_instance = True
         axes = self.hb_face.axis_infos
         wght = next((axis for axis in axes if axis.tag == "wght"), None)
@@ -119,6 +129,13 @@ class Loaded:
     def has_variation(self, base: str, selector: str) -> bool:
         """Return whether the font has a glyph for this base character with this variation selector."""
         return bool(self.hb_font.get_variation_glyph(ord(base), ord(selector)))
+
+
+def _is_large(path: Path) -> bool:
+    try:
+        return path.stat().st_size >= MAPPED_BYTES
+    except OSError:
+        return False
 
 
 def _font_bytes(face: FontFace) -> bytes:

@@ -12,6 +12,7 @@ from video_pipeline.filters.typeset.characters import (
     MAX_CHARACTERS,
     bidi_levels,
     break_units,
+    breakable_parts,
     clusters,
     sanitise,
     script_of,
@@ -33,6 +34,7 @@ _ELLIPSIS: Final = "\u2026"
 _WHOLE_WORD_SHRINK: Final = (
     0.6  # down to this fraction of the size, a long word shrinks the text before it is broken
 )
+_WHOLE_PHRASE_SHRINK: Final = 0.85  # the same for a phrase that may be broken, as in Japanese
 _MAX_BALANCED_LINES: Final = 12
 _MAX_PITCH_EM: Final = 2.2
 _LINE_GAP_EM: Final = 0.04  # smallest distance between the ink of two lines
@@ -224,7 +226,10 @@ class _Fitter:
         self.style = style
         self.max_width_px = max_width_px
         self.max_height_px = max_height_px
-        self.widest_em = max((p.width_em for par in paragraphs for p in par.pieces), default=0.0)
+        pieces = [piece for paragraph in paragraphs for piece in paragraph.pieces]
+        self.widest_em = max((piece.width_em for piece in pieces), default=0.0)
+        whole = (piece.width_em for piece in pieces if len(breakable_parts(piece.text)) == 1)
+        self.widest_word_em = max(whole, default=0.0)
 
     def lines_at(self, size_px: int) -> list[_Line]:
         max_em = self.max_width_px / size_px
@@ -244,10 +249,14 @@ class _Fitter:
 
     def best_size_px(self, min_size_px: int) -> int:
         high = self.style.size_px
-        if self.widest_em * high > self.max_width_px:
-            whole = int(self.max_width_px / self.widest_em)
-            if whole >= max(min_size_px, _WHOLE_WORD_SHRINK * high):
-                high = whole
+        for widest_em, shrink in (
+            (self.widest_word_em, _WHOLE_WORD_SHRINK),
+            (self.widest_em, _WHOLE_PHRASE_SHRINK),
+        ):
+            if widest_em * high > self.max_width_px:
+                whole = int(self.max_width_px / widest_em)
+                if whole >= max(min_size_px, shrink * high):
+                    high = whole
         if self.fits(high):
             return high
         low = min_size_px

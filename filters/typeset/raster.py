@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +23,7 @@ from freetype import (
 )
 from PIL import Image, ImageFilter
 
+from video_pipeline.filters.typeset.emoji import Painted, paint_glyph
 from video_pipeline.filters.typeset.face import FREETYPE_LOCK, FontFace, load
 from video_pipeline.filters.typeset.layout import TextLayout
 from video_pipeline.filters.typeset.style import Box, Color
@@ -69,13 +70,15 @@ class _Frame(NamedTuple):
 def rasterise(layout: TextLayout) -> Raster:
     """Paint a layout: box, shadow, strokes, then fills, so that no stroke covers the fill of another glyph.
 
-    The picture is cropped to its visible part. Transparent pixels have the colour of the outermost layer, so that
+    Colour glyphs come last and have a shadow but no stroke. The picture is cropped to its visible part. Transparent pixels have the colour of the outermost layer, so that
     scaling and chroma subsampling make no dark fringe. An empty layout gives one transparent pixel.
     """
     style = layout.style
+    painted, layout = _paint_emoji(layout)
+    pictures = [_Mask(left, top, rgba[..., 3]) for left, top, rgba in painted]
     fills = _masks(layout, stroke_px=0.0)
     strokes = _masks(layout, stroke_px=style.stroke_px) if style.stroke_px > 0 else []
-    ink = _bounds([*fills, *strokes])
+    ink = _bounds([*fills, *strokes, *pictures])
     if ink is None:
         return Raster(Image.new("RGBA", (1, 1), (*style.color[:3], 0)), 0, 0)
     frames = [ink]
@@ -93,7 +96,7 @@ def rasterise(layout: TextLayout) -> Raster:
     if style.box:
         layers.append((_box_coverage(layout, style.box, frame), style.box.color))
     if shadow:
-        cast = _blit(strokes or fills, _Frame(*frame).moved(-shadow.dx_px, -shadow.dy_px))
+        cast = _blit([*(strokes or fills), *pictures], _Frame(*frame).moved(-shadow.dx_px, -shadow.dy_px))
         if shadow.blur_px > 0:
             blurred = Image.fromarray(cast).filter(ImageFilter.GaussianBlur(shadow.blur_px / 2))
             cast = np.asarray(blurred)
@@ -101,7 +104,7 @@ def rasterise(layout: TextLayout) -> Raster:
     if strokes:
         layers.append((outline, style.stroke_color))
     layers.append((fill, style.color))
-    return _cropped(_over(layers), frame)
+    return _cropped(_over(layers, _paste(painted, frame, opacity=style.color[3] / 255)), frame)
 
 
 def rasterise_box(layout: TextLayout) -> Raster:
@@ -111,6 +114,34 @@ def rasterise_box(layout: TextLayout) -> Raster:
         return Raster(Image.new("RGBA", (1, 1), (*layout.style.color[:3], 0)), 0, 0)
     frame = _Frame(0, 0, layout.width_px, layout.height_px).grown(box.padding_px)
     return _cropped(_over([(_box_coverage(layout, box, frame), box.color)]), frame)
+
+
+def _paint_emoji(layout: TextLayout) -> tuple[list[Painted], TextLayout]:
+    """Return the painted colour glyphs of a layout, at whole pixels, and the layout without them."""
+    painted: list[Painted] = []
+    others = []
+    for glyph in layout.glyphs:
+        picture = paint_glyph(glyph.face, glyph.glyph_id, size_px=layout.size_px, color=layout.style.color)
+        if picture is None:
+            others.append(glyph)
+        else:
+            left, top = round(glyph.x_px) + picture.left, round(glyph.y_px) + picture.top
+            painted.append(Painted(left, top, picture.rgba))
+    return painted, replace(layout, glyphs=tuple(others)) if painted else layout
+
+
+def _paste(painted: Iterable[Painted], frame: _Frame, *, opacity: float) -> npt.NDArray[np.float32] | None:
+    """Return painted glyphs on one canvas, premultiplied, 0 to 255; None if there are none."""
+    canvas: npt.NDArray[np.float32] | None = None
+    for left, top, rgba in painted:
+        if canvas is None:
+            canvas = np.zeros((frame.bottom - frame.top, frame.right - frame.left, 4), np.float32)
+        height, width = rgba.shape[:2]
+        x, y = left - frame.left, top - frame.top
+        place = canvas[y : y + height, x : x + width]
+        place *= 1 - rgba[..., 3:] * np.float32(opacity / 255)
+        place += rgba * np.float32(opacity)
+    return canvas
 
 
 def _masks(layout: TextLayout, *, stroke_px: float) -> list[_Mask]:
@@ -205,8 +236,13 @@ def _box_coverage(layout: TextLayout, box: Box, frame: _Frame) -> Coverage:
     return coverage
 
 
-def _over(layers: list[tuple[Coverage, Color]]) -> npt.NDArray[np.uint8]:
-    """Composite layers from the bottom up with the over operator; return RGBA rows with straight alpha."""
+def _over(
+    layers: list[tuple[Coverage, Color]], top: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Composite layers from the bottom up with the over operator; return RGBA rows with straight alpha.
+
+    `top` is a premultiplied picture, 0 to 255, over all of them.
+    """
     shape = layers[0][0].shape
     alpha = np.zeros(shape, np.float32)
     premultiplied = np.zeros((*shape, 3), np.float32)
@@ -216,10 +252,14 @@ def _over(layers: list[tuple[Coverage, Color]]) -> npt.NDArray[np.uint8]:
         premultiplied *= kept[..., None]
         premultiplied += added[..., None] * np.asarray(color[:3], np.float32)
         alpha = alpha * kept + added
+    if top is not None:
+        kept = 1 - top[..., 3] / np.float32(255)
+        premultiplied = premultiplied * kept[..., None] + top[..., :3]
+        alpha = alpha * kept + top[..., 3] / np.float32(255)
     rgba = np.empty((*shape, 4), np.uint8)
     visible = alpha > 0
     straight = premultiplied / np.where(visible, alpha, 1)[..., None]
-    rgba[..., :3] = np.where(visible[..., None], straight + 0.5, layers[0][1][:3])
+    rgba[..., :3] = np.where(visible[..., None], np.minimum(straight + 0.5, 255), layers[0][1][:3])
     rgba[..., 3] = alpha * 255 + 0.5
     return rgba
 

@@ -8,10 +8,9 @@ from typing import Final, NamedTuple
 
 import uharfbuzz as hb
 
-from video_pipeline.filters.typeset.characters import clusters, runs_of, script_of
+from video_pipeline.filters.typeset.characters import breakable_parts, clusters, runs_of, script_of
+from video_pipeline.filters.typeset.emoji import EMOJI_SELECTOR, is_emoji
 from video_pipeline.filters.typeset.face import FontFace, FontStack, ink_extent, load
-
-EMOJI_SELECTOR: Final = "\ufe0f"
 
 # Scripts without blanks between words, so each unit of line breaking counts as a word.
 UNSPACED_SCRIPTS: Final = frozenset(
@@ -137,7 +136,7 @@ def _choose_faces(parts: list[str], fonts: FontStack) -> list[FontFace]:
     sticky: FontFace | None = None
     for part in parts:
         shared = script_of(part[0]) is None
-        if shared and EMOJI_SELECTOR not in part and sticky is not None and load(sticky).covers(part):
+        if shared and not is_emoji(part) and sticky is not None and load(sticky).covers(part):
             faces.append(sticky)  # a comma or blank between Arabic words stays in the Arabic face
             continue
         face = _face_for(part, fonts) or fonts.faces[0]
@@ -148,6 +147,11 @@ def _choose_faces(parts: list[str], fonts: FontStack) -> list[FontFace]:
 
 @lru_cache(maxsize=16384)
 def _face_for(cluster: str, fonts: FontStack) -> FontFace | None:
+    if is_emoji(cluster):
+        # The colour face is the last one of a stack, unless the first one has colours.
+        for face in (fonts.faces[0], *reversed(fonts.faces[1:])):
+            if load(face).has_colors and load(face).covers(cluster):
+                return face
     if EMOJI_SELECTOR in cluster:
         for face in fonts.faces:
             if load(face).has_variation(cluster[0], EMOJI_SELECTOR) and load(face).covers(cluster):
@@ -157,21 +161,36 @@ def _face_for(cluster: str, fonts: FontStack) -> FontFace | None:
 
 
 def missing_characters(text: str, fonts: FontStack) -> tuple[str, ...]:
-    """Return the clusters of `text` that no face covers, each once, in order; they are drawn as an empty box."""
-    return tuple(
-        dict.fromkeys(part for part in clusters(text) if part != "\n" and not _face_for(part, fonts))
-    )
+    """Return the clusters of `text` that are drawn with an empty box, each once, in order."""
+    parts = dict.fromkeys(part for part in clusters(text) if part != "\n")
+    return tuple(part for part in parts if _has_empty_box(part, fonts))
+
+
+@lru_cache(maxsize=16384)
+def _has_empty_box(cluster: str, fonts: FontStack) -> bool:
+    """Return whether no face has a cluster, or shaping it gives glyph 0, as for a mark that its letter's face lacks."""
+    if _face_for(cluster, fonts) is None:
+        return True
+    runs = shape(cluster, (0,) * len(cluster), fonts)
+    return any(glyph.glyph_id == 0 for run in runs for glyph in run.glyphs)
 
 
 def split_piece(piece: TextPiece, *, max_em: float, fonts: FontStack) -> list[TextPiece]:
-    """Break a piece that is wider than a line between clusters; the last part keeps the blanks."""
+    """Break a piece that is wider than a line where its script allows it, else between clusters.
+
+    The last part keeps the blanks.
+    """
     if piece.width_em <= max_em:
         return [piece]
-    parts = clusters(piece.text)
     by_character = [0.0] * len(piece.text)
     for run in piece.runs:
         for glyph in run.glyphs:
             by_character[run.start + glyph.cluster] += glyph.advance
+    parts: list[str] = []
+    for unit in breakable_parts(piece.text):
+        place = sum(map(len, parts))
+        fits = sum(by_character[place : place + len(unit)]) <= max_em
+        parts += [unit] if fits else clusters(unit)
     result: list[TextPiece] = []
     first = start = 0
     while first < len(parts):

@@ -214,10 +214,12 @@ def test_output_names_are_all_of_one_family() -> None:
 def test_letters_that_no_font_has_are_an_error_before_anything_is_made(tmp_path: Path) -> None:
     config = load_config({**SMALL, "tts": {"service": "none"}})
     story = parse_story(
-        {"title": "T", "scenes": [{"scene_id": "far", "text": "Tea is \u8336 there", "duration": 0.5}]}
+        {"title": "T", "scenes": [{"scene_id": "far", "text": "Tea is \u0f47 there", "duration": 0.5}]}
     )
     seen: list[Event] = []
-    with pytest.raises(StoryError, match=r"scene_id 'far'\): field 'text': no font here has \u8336 \(Han\)"):
+    with pytest.raises(
+        StoryError, match=r"scene_id 'far'\): field 'text': no font here has \u0f47 \(Tibetan\)"
+    ):
         render_story(story, tmp_path / "a.mp4", config=config, on_event=seen.append)
     assert seen == []
     lenient = config.override("error_handling", policy="lenient")

@@ -198,3 +198,22 @@ def test_a_proxy_looks_like_the_video_made_smaller(story: Path, tmp_path: Path) 
     proxy_frame = rgb(tmp_path / "proxy.png")
     assert proxy_frame.shape == smaller.shape
     assert psnr_db(proxy_frame, smaller) >= SAME_PROXY_DB
+
+
+def test_every_compositor_draws_the_same_emoji_in_colour(tmp_path: Path) -> None:
+    scene = {"scene_id": "a", "text": "🇩🇪", "size": 300, "text_position": "center", "animation": "none"}
+    look = {"narration": "", "duration": 1, "effects": [], "stroke": False, "shadow": False}
+    (tmp_path / "s.json").write_text(json.dumps({"title": "T", "scenes": [scene | look]}), encoding="utf-8")
+    drawn = {}
+    for compositor in ("native", "ffmpeg"):
+        target = tmp_path / f"{compositor}.png"
+        options = ("--size", "180x320", "--frame", "3", "--compositor", compositor, "-o", target)
+        done = run("preview", tmp_path / "s.json", *options)
+        assert done.returncode == 0, done.stderr
+        assert "WARNING" not in done.stderr
+        drawn[compositor] = rgb(target)
+    for frame in drawn.values():
+        assert ((frame[..., 0] > 180) & (frame[..., 1] < 80) & (frame[..., 2] < 80)).sum() > 100, "red"
+        assert ((frame[..., 0] > 180) & (frame[..., 1] > 140) & (frame[..., 2] < 100)).sum() > 100, "gold"
+    one, other = drawn.values()
+    assert_frames_equal(one[None], other[None], min_psnr_db=SAME_AFTER_CODING_DB)

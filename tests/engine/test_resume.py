@@ -58,7 +58,7 @@ def segments_from_cache(result: RenderResult) -> int:
 
 
 def same_files(one: RenderResult, other: RenderResult) -> None:
-    for name in ("video", "thumbnail", "srt", "vtt"):
+    for name in ("video", "thumbnail", "srt", "vtt", "ass", "words"):
         assert getattr(one.outputs, name).read_bytes() == getattr(other.outputs, name).read_bytes(), name
 
 

@@ -26,6 +26,7 @@ from video_pipeline.filters.typeset import (
     rasterise,
     static_instance,
 )
+from video_pipeline.filters.typeset.face import load
 
 FONTS = Path(manimgx_fonts.__file__).parent
 REGULAR = FontStack(
@@ -168,6 +169,12 @@ def test_positions_may_be_expressions(tmp_path: Path) -> None:
 )
 def test_captions_that_drawtext_cannot_draw_are_rasterised(text: str, style: TextStyle) -> None:
     assert not drawtext_able(text, REGULAR, style)
+
+
+def test_emoji_are_rasterised_even_if_the_face_has_them() -> None:
+    plain = FontStack((FontFace(FONTS / "NotoEmoji[wght].ttf"),))
+    assert load(plain.faces[0]).covers("🚀")
+    assert not drawtext_able("🚀", plain, TextStyle())
 
 
 def test_the_weight_decides_whether_a_variable_face_will_do() -> None:

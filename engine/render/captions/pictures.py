@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from video_pipeline.engine import __version__
+from video_pipeline.engine.assets.fonts import font_versions
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests, file_sha256
 from video_pipeline.engine.common.versions import version
@@ -122,8 +123,7 @@ def _picture_key(layout: TextLayout, caption: Caption) -> dict[str, Any]:
 
 def _versions() -> list[str]:
     """Return the versions of the typesetting libraries."""
-    names = ("uharfbuzz", "freetype-py", "icu4py", "python-bidi", "Pillow", "manimgx-fonts")
-    return [__version__, *(version(name) for name in names)]
+    return [__version__, version("Pillow"), *font_versions()]
 
 
 def font_file(face: FontFace, cache: ContentCache) -> Path:

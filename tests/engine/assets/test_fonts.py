@@ -14,12 +14,19 @@ import manimgx_fonts
 import pytest
 
 from tests.support.swapping import swapping
-from video_pipeline.engine.assets.fonts import WEIGHTS, FontCatalogue, UnknownFontError
+from video_pipeline.engine.assets.fonts import WEIGHTS, FontCatalogue, UnknownFontError, cjk_face
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
 from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.errors import FileChangedError
 from video_pipeline.engine.render.captions.pictures import font_file
-from video_pipeline.filters.typeset import FontFace, TextStyle, layout_text, rasterise, static_instance
+from video_pipeline.filters.typeset import (
+    FontFace,
+    FontStack,
+    TextStyle,
+    layout_text,
+    rasterise,
+    static_instance,
+)
 from video_pipeline.filters.typeset.face import FontError, load
 
 FONTS = Path(manimgx_fonts.__file__).parent
@@ -60,13 +67,14 @@ def test_every_weight_is_understood(word: str) -> None:
 def test_every_stack_ends_with_the_other_scripts_at_the_same_weight() -> None:
     for name in ("Arial-Bold", "Noto Sans Thai Bold", "BoldItalic"):
         stack = CATALOGUE.resolve(name)
-        assert {face.weight for face in stack.faces} == {700}
-        assert [face.path.name for face in stack.faces[-2:]] == [
+        assert {face.weight for face in stack.faces[:-1]} == {700}
+        assert [face.path.name for face in stack.faces[-3:]] == [
             "NotoEmoji[wght].ttf",
             "NotoSansSymbols[wght].ttf",
+            "NotoColorEmoji.ttf",
         ]
         layout = layout_text(
-            "Aя שלום سلام हिन्दी ไทย ქართ 🚀 ⚙",
+            "Aя שלום سلام हिन्दी ไทย ქართ 桃 옛 🚀 ⚙",
             fonts=stack,
             style=TextStyle(),
             max_width_px=2000,
@@ -80,6 +88,53 @@ def test_every_listed_name_resolves() -> None:
     assert {"Arial", "Noto Sans", "Noto Sans Devanagari", "sans-serif"} <= set(names)
     for name in names:
         assert CATALOGUE.resolve(name).faces
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("ja", "JP"),
+        ("ko-KR", "KR"),
+        ("zh", "SC"),
+        ("zh-CN", "SC"),
+        ("zh-Hans-TW", "SC"),
+        ("zh-Hant", "TC"),
+        ("zh-TW", "TC"),
+        ("zh-Hant-MO", "TC"),
+        ("zh-HK", "HK"),
+        ("zh-Hant-HK", "HK"),
+        ("yue", "HK"),
+        ("yue-Hans", "SC"),
+        ("en", "JP"),
+        ("", "JP"),
+    ],
+)
+def test_the_language_decides_how_han_letters_are_written(language: str, code: str) -> None:
+    assert cjk_face(language) == code
+    stack = FontCatalogue(language=language).resolve("Arial-Bold")
+    (face,) = [face for face in stack.faces if "CJK" in face.path.name]
+    assert face == CATALOGUE.resolve(f"Noto Sans CJK {code} Bold").faces[0]
+    assert face == CATALOGUE.resolve(f"Noto Sans {code} Bold").faces[0]
+    assert face.weight == 700
+    assert load(face).hb_face.get_name(4) == f"Noto Sans CJK {code}"
+
+
+def test_han_letters_differ_by_language_and_weight() -> None:
+    drawn = {
+        inked_text("直骨", FontCatalogue(language=language).resolve(name))
+        for language in ("ja", "zh-Hans", "zh-Hant", "zh-HK")
+        for name in ("Arial", "Arial-Bold")
+    }
+    assert len(drawn) == 8
+
+
+def inked_text(text: str, stack: FontStack) -> bytes:
+    layout = layout_text(text, fonts=stack, style=TextStyle(size_px=64), max_width_px=2000, max_height_px=200)
+    return rasterise(layout).image.tobytes()
+
+
+def test_the_stack_of_the_plain_emoji_has_no_coloured_ones() -> None:
+    assert "NotoColorEmoji.ttf" not in [face.path.name for face in CATALOGUE.resolve("Noto Emoji").faces]
 
 
 def test_a_font_file_is_used_directly() -> None:

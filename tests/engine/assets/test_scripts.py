@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from video_pipeline.engine.assets import fonts
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.scripts import find_missing
+from video_pipeline.filters.typeset import FontStack
 
-FONTS = FontCatalogue().resolve("Noto Sans")
+EVERY_FONT = FontCatalogue().resolve("Noto Sans")
+FONTS = FontStack(tuple(face for face in EVERY_FONT.faces if "CJK" not in face.path.name))
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,20 @@ def test_missing_letters_are_named_with_their_scripts_and_a_font(text: str, scri
     assert missing.others in ((), ("、",), ("་",))
     assert missing.describe().startswith(f"no font here has {missing.letters[0]}")
     assert f"({scripts}); name the file of a font that has them, {font}" in missing.describe()
+
+
+def test_the_letters_of_the_extra_are_not_missing_if_it_is_installed() -> None:
+    text = "むかし、桃が。 漢字カナ 안녕 骨直令 ㄅㄆ"
+    assert find_missing(text, fonts=EVERY_FONT).letters == ()
+    assert find_missing(text, fonts=FONTS).letters != ()
+
+
+def test_the_extra_is_named_if_its_fonts_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    advice = "install the extra cjk, or name the file of a font that has them, such as Noto Sans KR"
+    assert advice not in find_missing("안녕", fonts=FONTS).describe(), "it is installed and lacks the letter"
+    monkeypatch.setattr(fonts, "_CJK_PACKAGE", "no_such_package")
+    assert advice in find_missing("안녕", fonts=FONTS).describe()
+    assert "extra" not in find_missing("བོད་", fonts=FONTS).describe()
 
 
 def test_long_lists_are_cut() -> None:

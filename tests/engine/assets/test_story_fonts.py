@@ -53,17 +53,17 @@ def test_under_the_lenient_policy_the_default_font_replaces_it_with_a_warning(tm
     ("data", "place", "remedy"),
     [
         (
-            [{"scene_id": "a", "text": "Tea"}, {"scene_id": "far", "text": "Tea is 茶."}],
+            [{"scene_id": "a", "text": "Tea"}, {"scene_id": "far", "text": "Tea is ཇ."}],
             "scenes[1] (scene_id 'far'): field 'text'",
             "in the scene's `font` or in scenes.text_font",
         ),
-        ("Tea came first. It is 茶.", "field 'content'", "in scenes.text_font"),
+        ("Tea came first. It is ཇ.", "field 'content'", "in scenes.text_font"),
     ],
 )
 def test_letters_that_no_font_has_are_an_error_that_names_place_script_and_remedy(
     tmp_path: Path, data: Any, place: str, remedy: str
 ) -> None:
-    expected = f"{place}: no font here has 茶 (Han); name the file of a font that has them, such as Noto Sans SC, {remedy}"
+    expected = f"{place}: no font here has ཇ (Tibetan); name the file of a font that has them, such as Noto Serif Tibetan, {remedy}"
     for policy in (None, "standard", "strict"):
         with pytest.raises(StoryError) as caught:
             checked(tmp_path, data, error_handling={"policy": policy})
@@ -72,19 +72,24 @@ def test_letters_that_no_font_has_are_an_error_that_names_place_script_and_remed
 
 
 def test_a_font_that_has_them_is_enough_for_the_captions_and_for_the_title(tmp_path: Path) -> None:
-    samples.font_with("桃太郎", tmp_path / "own.ttf")
-    scenes = [{"scene_id": "a", "text": "桃太郎", "font": "own.ttf"}]
-    fonts = checked(tmp_path, scenes, title="桃太郎")
+    samples.font_with("ᎠᏂᎵ", tmp_path / "own.ttf")
+    scenes = [{"scene_id": "a", "text": "ᎠᏂᎵ", "font": "own.ttf"}]
+    fonts = checked(tmp_path, scenes, title="ᎠᏂᎵ")
     assert fonts.warnings == ()
     assert fonts.title.faces[-1].path == tmp_path / "own.ttf"
     text_font = {"scenes": {"text_font": str(tmp_path / "own.ttf")}}
-    assert checked(tmp_path, "桃太郎", title="桃太郎", **text_font).warnings == ()
+    assert checked(tmp_path, "ᎠᏂᎵ", title="ᎠᏂᎵ", **text_font).warnings == ()
 
 
 def test_a_title_without_a_font_is_a_warning_because_it_is_left_out(tmp_path: Path) -> None:
-    (warning,) = checked(tmp_path, [{"scene_id": "a"}], title="桃太郎").warnings
-    assert warning.startswith("field 'title': no font here has 桃 太 郎 (Han); ")
+    (warning,) = checked(tmp_path, [{"scene_id": "a"}], title="ᎠᏂᎵ").warnings
+    assert warning.startswith("field 'title': no font here has Ꭰ Ꮒ Ꮅ (Cherokee); ")
     assert warning.endswith("in scenes.text_font; the thumbnail has no title")
+
+
+def test_other_characters_of_the_title_without_a_glyph_are_a_warning(tmp_path: Path) -> None:
+    (warning,) = checked(tmp_path, [{"scene_id": "a"}], title="x \ue000").warnings
+    assert warning == "field 'title': no font here has \ue000; an empty box is drawn for each"
 
 
 def test_other_characters_without_a_glyph_are_a_warning(tmp_path: Path) -> None:

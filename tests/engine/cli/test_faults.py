@@ -103,7 +103,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "clip": {"scenes": [{"scene_id": "a", "video": "empty.mp4"}]},
     "music": {"scenes": [{"scene_id": "a"}], "music": "gone.mp3"},
     "font": {"scenes": [{"scene_id": "a", "text": "x", "narration": "", "font": "gone.ttf"}]},
-    "letters": {"content": "むかしむかし、あるところに。", "metadata": {"language": "ja"}},
+    "letters": {"content": "ᎠᏂᎵ ᎠᏂ.", "metadata": {"language": "chr"}},
 }
 
 

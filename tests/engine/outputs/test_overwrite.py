@@ -48,7 +48,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_no_output_replaces_a_file_that_the_story_reads(role: str, how: str, tmp_path: Path) -> None:
     target = OutputPaths(tmp_path / "out.mp4").by_role()[role]
     source = target if how == "itself" else tmp_path / "source"
-    if role in ("video", "srt", "vtt"):
+    if role in ("video", "srt", "vtt", "ass"):
         source.write_bytes(samples.clip())
         field = {"video": source.name}
     else:

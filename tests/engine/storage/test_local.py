@@ -32,6 +32,8 @@ FILES = {
     "thumbnail": "s_thumb.jpg",
     "srt": "s.srt",
     "vtt": "s.vtt",
+    "ass": "s.ass",
+    "words": "s.words.json",
     "metadata": "s.json",
     "manifest": "s.manifest.json",
 }
@@ -73,7 +75,8 @@ def test_a_whole_folder_moves_at_once_and_its_result_has_the_new_paths(tmp_path:
     assert not staged.exists()
     result = published_result(target)
     assert result["video_path"] == str(target / "s.mp4")
-    assert result["subtitles"] == [str(target / "s.srt"), str(target / "s.vtt")]
+    assert result["subtitles"] == [str(target / f"s.{kind}") for kind in ("srt", "vtt", "ass")]
+    assert result["words_path"] == str(target / "s.words.json")
     assert result["encoder"] == "libx264"
     assert "files" not in result
 
@@ -205,7 +208,8 @@ def test_clients_get_the_published_result(tmp_path: Path) -> None:
     expected: dict[str, Any] = {
         "video_path": str(folder / "s.mp4"),
         "thumbnail_path": str(folder / "s_thumb.jpg"),
-        "subtitles": [str(folder / "s.srt"), str(folder / "s.vtt")],
+        "subtitles": [str(folder / f"s.{kind}") for kind in ("srt", "vtt", "ass")],
+        "words_path": str(folder / "s.words.json"),
         "metadata_path": str(folder / "s.json"),
         "manifest_path": str(folder / "s.manifest.json"),
         "encoder": "libx264",

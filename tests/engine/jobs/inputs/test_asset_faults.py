@@ -231,9 +231,9 @@ def test_a_file_deleted_before_the_render_fails_the_job_or_is_replaced(
 
 
 def test_letters_that_no_font_has_fail_for_good_or_are_boxes(node: NodeWithAssets) -> None:
-    data = story(text="桃太郎")
+    data = story(text="ᎠᏂᎵ")
     message = node.fails(data)
-    assert "scenes[1] (scene_id 'bad'): field 'text': no font here has 桃 太 郎 (Han)" in message
+    assert "scenes[1] (scene_id 'bad'): field 'text': no font here has Ꭰ Ꮒ Ꮅ (Cherokee)" in message
     assert "an empty box is drawn for each" in node.replaces(data)
 
 

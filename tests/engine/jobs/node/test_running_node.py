@@ -84,7 +84,16 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
             ".result.json",
             *(
                 f"first{end}"
-                for end in (".mp4", "_thumb.jpg", ".srt", ".vtt", ".metadata.json", ".manifest.json")
+                for end in (
+                    ".mp4",
+                    "_thumb.jpg",
+                    ".srt",
+                    ".vtt",
+                    ".ass",
+                    ".words.json",
+                    ".metadata.json",
+                    ".manifest.json",
+                )
             ),
         ]
     )

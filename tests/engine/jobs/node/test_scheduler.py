@@ -32,6 +32,8 @@ FILES = {
     "thumbnail": "s_thumb.jpg",
     "srt": "s.srt",
     "vtt": "s.vtt",
+    "ass": "s.ass",
+    "words": "s.words.json",
     "metadata": "s.json",
     "manifest": "s.manifest.json",
 }

@@ -1,0 +1,97 @@
+"""The speakers of a story: the colour of what they say, and the voice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator
+from video_pipeline.engine.common.similar import closest
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError, StoryError
+from video_pipeline.engine.story import Story, StoryScene
+from video_pipeline.engine.story.model import place_of, story_speakers
+from video_pipeline.engine.story.speakers import SpeakerSpec, spoken_line, unnamed
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Scenes with the colours and words of their speakers, the voices by speaker, and warnings."""
+
+    scenes: tuple[StoryScene, ...]
+    voices: Mapping[str, Narrator]
+    warnings: tuple[str, ...]
+
+
+def cast_speakers(story: Story, scenes: Sequence[StoryScene], *, config: Config) -> Cast:
+    """Give each speaker's scenes a colour and narration without the name, and open the speakers' voices.
+
+    The story's entry of a speaker wins over the configuration's; the colours of others are scenes.speaker_colours in the
+    order in which they first speak. Raises ConfigError or StoryError for a voice that the service does not have.
+    """
+    names = story_speakers(story)
+    if not names:
+        return Cast(tuple(scenes), {}, _silent(story, ()))
+    specs = {name: _spec_of(name, story, config) for name in names}
+    colours = config.scenes.speaker_colours
+    free = iter(range(len(names)))
+    looks = {
+        name: spec.colour or (colours[next(free) % len(colours)] if colours else None)
+        for name, spec in specs.items()
+    }
+    warnings = list(_silent(story, names))
+    changed: list[StoryScene] = []
+    for index, scene in enumerate(scenes):
+        said = dict.fromkeys(
+            line.speaker for part in scene.text.split("\n") if (line := spoken_line(part, names))
+        )
+        if len(said) > 1:
+            warnings.append(
+                f"{place_of(index, scene, 'text')}: {', '.join(said)} speak in one scene; it has the colour and the voice "
+                f"of {scene.speaker}: give each a scene"
+            )
+        update: dict[str, object] = {}
+        if scene.speaker is not None and scene.colour is None:
+            update["colour"] = looks[scene.speaker]
+        if said and scene.narration is None and not config.tts.speaker_names:
+            update["narration"] = unnamed(scene.text, names)
+        changed.append(scene.model_copy(update=update) if update else scene)
+    return Cast(tuple(changed), _voices(specs, story, config), tuple(warnings))
+
+
+def _spec_of(name: str, story: Story, config: Config) -> SpeakerSpec:
+    """Return a speaker's look and voice, those of the story first."""
+    found = SpeakerSpec()
+    for speakers in (config.scenes.speakers, story.speakers):
+        own = next((spec for key, spec in speakers.items() if key.casefold() == name.casefold()), None)
+        if isinstance(own, SpeakerSpec):
+            found = found.model_copy(update=own.model_dump(exclude_none=True))
+    return found
+
+
+def _silent(story: Story, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a warning for each declared speaker who has no line."""
+    return tuple(
+        f"speakers: {name!r} has no line{closest(name, names)}; a line is `{name}: …`"
+        for name, spec in story.speakers.items()
+        if spec is not False and name not in names
+    )
+
+
+def _voices(specs: Mapping[str, SpeakerSpec], story: Story, config: Config) -> dict[str, Narrator]:
+    voices: dict[str, Narrator] = {}
+    for name, spec in specs.items():
+        if spec.voice is None:
+            continue
+        settings = config.tts.model_copy(update={"voice": spec.voice})
+        try:
+            narrator = choose_narrator(settings, fallback=config.fallback_speech).narrator
+        except ConfigError as error:
+            message = str(error).removeprefix("tts.voice: ")
+            own = story.speakers.get(name)
+            if isinstance(own, SpeakerSpec) and own.voice is not None:
+                raise StoryError(f"field 'speakers.{name}.voice': {message}") from error
+            raise ConfigError(f"scenes.speakers.{name}.voice: {message}") from error
+        if narrator is not None:
+            voices[name] = narrator
+    return voices
