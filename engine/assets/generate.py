@@ -18,9 +18,11 @@ from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import Narration, SceneAssets, StoryAssets
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
+from video_pipeline.engine.assets.speech.chain import NarratorChain, choose_narrator
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
-from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
+from video_pipeline.engine.assets.speech.prices import cost_report
+from video_pipeline.engine.assets.speech.service import SpeechContext
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
@@ -35,6 +37,7 @@ from video_pipeline.engine.errors import (
     TTSError,
 )
 from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.net.spending import DailyCount, Spending
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
 from video_pipeline.engine.story.fields import expand_user
@@ -66,7 +69,7 @@ class AssetJob:
     language: str
     dates: DateOrder
     lexicon: Mapping[str, str]
-    narrator: Narrator | None
+    narrators: NarratorChain | None
     painter: Painter
     files: InputFiles
 
@@ -128,19 +131,18 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Narration, None if it has no words to speak, or False if speech failed."""
-    if job.narrator is None or not scene.spoken:
+    if job.narrators is None or not scene.spoken:
         return _Made(None)
+    place = place_of(index, scene, "narration")
     try:
-        narration = narrate(
-            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon),
-            language=job.language,
-            narrator=job.narrator,
-            cache_folder=job.cache,
-            settings=job.config.tts,
+        made = job.narrators.narrate(
+            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
         )
-        return _Made(narration)
+        by = made.narration.spoken_by
+        return _Made(
+            made.narration, tuple(f"{place}: {reason}; {by!r} speaks instead" for reason in made.reasons)
+        )
     except TTSError as error:
-        place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
         return _Made(False, (f"{place}: {error}; the scene is silent and 1.5 times longer",))
@@ -204,34 +206,41 @@ def gather_assets(
     progress: Progress | None = None,
     files: InputFiles = ANY_FILES,
 ) -> StoryAssets:
-    """Return every asset of a story. One thread makes narration; the others load pictures and music.
+    """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
     is read.
     """
-    choice = choose_narrator(config.tts, fallback=config.fallback_speech)
+    speaks = config.tts.service != "none" and any(scene.spoken for scene in scenes)
+    language = story.language if speaks else "en"
+    spending = Spending(
+        job_limit=config.tts.max_characters,
+        day_limit=config.tts.max_characters_per_day,
+        count=DailyCount(config.state_dir),
+    )
+    context = SpeechContext(language=language, region=story.region, meter=spending, cache=cache)
+    choice = choose_narrator(config.tts, fallback=config.fallback_speech, context=context)
     warnings = [choice.warning] if choice.warning else []
     paints = any(scene.image is None and scene.video is None for scene in scenes)
     painter = choose_painter(config.images if paints else Images(), fallback=config.fallback_images)
     if painter.warning:
         warnings.append(painter.warning)
-    speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)
     job = AssetJob(
         story=story,
         config=config,
         cache=cache,
         base=base,
-        language=(language := story.language if speaks else "en"),
+        language=language,
         lexicon=merged(config.tts.lexicon, story.lexicon),
         dates=date_order(config.tts.dates, language=language, region=story.region),
-        narrator=choice.narrator,
+        narrators=choice.chain,
         painter=painter.painter,
         files=files,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
-        ThreadPoolExecutor(1, "narration") as voices,
+        ThreadPoolExecutor(choice.chain.parallel if choice.chain else 1, "narration") as voices,
         ThreadPoolExecutor(cpu_count(), "pictures") as painters,
     ):
         music = painters.submit(_music, job)
@@ -250,10 +259,13 @@ def gather_assets(
                 future.cancel()
             raise
     result: list[SceneAssets] = []
+    spoken_by: dict[str, str] = {}
     for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
         shown, sound = picture.result().value
         spoken = speech.result().value
         narration = spoken if isinstance(spoken, Narration) else None
+        if narration is not None:
+            spoken_by[scene.scene_id] = narration.spoken_by
         result.append(
             SceneAssets(
                 scene_id=scene.scene_id,
@@ -265,4 +277,13 @@ def gather_assets(
                 words_by=narration.words_by if narration else None,
             )
         )
-    return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))
+    paid = [
+        cost_report(name, choice.chain.model_of(name) if choice.chain else "", characters)
+        for name, characters in spending.spent.items()
+    ]
+    return StoryAssets(
+        tuple(result),
+        music=music.result().value,
+        warnings=tuple(warnings),
+        speech={"services": spoken_by, "paid": paid},
+    )
