@@ -376,12 +376,8 @@ def test_every_default_is_the_one_that_is_documented(tmp_path: Path) -> None:
     path, rows = tmp_path / "config.yaml", documented()
     assert len(rows) > 90
     for key, text in rows.items():
-        section, _, name = key.partition(".")
-        if "." in name:
-            name, _, inner = name.partition(".")
-            path.write_text(f"{section}:\n  {name}:\n    {inner}: {text}\n", encoding="utf-8")
-        else:
-            path.write_text(f"{section}:\n  {name}: {text}\n", encoding="utf-8")
+        lines = [f"{'  ' * depth}{part}:" for depth, part in enumerate(key.split("."))]
+        path.write_text("\n".join(lines) + f" {text}\n", encoding="utf-8")
         if key == "video.preset":  # it holds alone, without the default profile
             assert load_config(path, environ=False) == Config().override("video", profile="none")
             continue
