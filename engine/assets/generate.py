@@ -255,6 +255,7 @@ def gather_assets(
                 if progress:
                     progress(done, total)
         except BaseException:
+            context.stop.set()
             for future in futures:
                 future.cancel()
             raise

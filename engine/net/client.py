@@ -20,6 +20,7 @@ from video_pipeline.engine.net.retry import RetryPolicy, retry_after_seconds, wi
 from video_pipeline.engine.net.secret import Secret, hide_secrets
 
 CONNECT_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 0.1
 MAX_BYTES: Final = 64 * 2**20
 SHOWN_CHARACTERS: Final = 300
 BUSY_STATUS: Final = frozenset({408, 409, 425, 429})
@@ -86,7 +87,7 @@ class ServiceClient:
     """Sends requests to one service.
 
     `timeout` is the longest time of one attempt in seconds, up to the last byte of its answer. `secrets` are left out of
-    every error. `fault` reads the service's own errors.
+    every error. `fault` reads the service's own errors. After `stop` is set, waits and requests end at once with an error.
     """
 
     service: str
@@ -95,7 +96,7 @@ class ServiceClient:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     secrets: Sequence[Secret] = ()
     fault: Callable[[ServiceAnswer], Fault] = usual_fault
-    sleep: Callable[[float], object] = time.sleep
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def ask(
         self, request: ServiceRequest, *, check: Callable[[ServiceAnswer], object] | None = None
@@ -112,7 +113,7 @@ class ServiceClient:
                 check(answer)
             return answer
 
-        return with_retries(send, policy=self.policy, sleep=self.sleep)
+        return with_retries(send, policy=self.policy, sleep=self.stop.wait)
 
     def error(self, what: str, *, kind: ServiceFault, retry_after: float | None = None) -> ServiceError:
         """Return an error of this service without its secrets, on one line."""
@@ -123,6 +124,8 @@ class ServiceClient:
 
     def _send(self, request: ServiceRequest) -> ServiceAnswer:
         """Send a request once. What was charged is taken back unless the service may have done the work."""
+        if self.stop.is_set():
+            raise self._too_slow()
         if request.billed:
             self.meter.take(self.service, request.billed)
         is_charged = True
@@ -155,6 +158,8 @@ class ServiceClient:
                 self.meter.give_back(self.service, request.billed)
 
     def _too_slow(self) -> ServiceError:
+        if self.stop.is_set():
+            return self.error("the render was stopped", kind="denied")
         return self.error(f"no complete answer within {self.timeout:g} s", kind="busy")
 
     def _refused(self, answer: ServiceAnswer) -> ServiceError:
@@ -179,7 +184,7 @@ class ServiceClient:
             headers |= request.sign(request)
         timeout = httpx.Timeout(self.timeout, connect=min(CONNECT_SECONDS, self.timeout))
         with (
-            _deadline(self.timeout) as deadline,
+            _deadline(self.timeout, self.stop) as deadline,
             # A connection of its own, so that the deadline can end it.
             httpx.Client(timeout=timeout, follow_redirects=False) as client,
         ):
@@ -239,12 +244,20 @@ class _Deadline:
 
 
 @contextmanager
-def _deadline(seconds: float) -> Iterator[_Deadline]:
-    deadline = _Deadline()
-    timer = threading.Timer(seconds, deadline.expire)
-    timer.daemon = True
-    timer.start()
+def _deadline(seconds: float, stop: threading.Event) -> Iterator[_Deadline]:
+    """End the connection that is opened inside the block after so many seconds, or soon after `stop` is set."""
+    deadline, done = _Deadline(), threading.Event()
+    end = time.monotonic() + seconds
+
+    def wait() -> None:
+        while not done.wait(min(STOP_SECONDS, max(0.0, end - time.monotonic()))):
+            if stop.is_set() or time.monotonic() >= end:
+                deadline.expire()
+                return
+
+    thread = threading.Thread(target=wait, name="deadline", daemon=True)
+    thread.start()
     try:
         yield deadline
     finally:
-        timer.cancel()
+        done.set()

@@ -10,16 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.speech_fakes import (
-    ACCESS_KEY,
-    KEY,
-    SECRET_KEY,
-    TOKEN,
-    VENDORS,
-    Polly,
-    SpeechFake,
-    speech_fake,
-)
+from tests.support.speech_fakes import SpeechFake, speech_fake
+from tests.support.speech_vendors import ACCESS_KEY, KEY, SECRET_KEY, TOKEN, VENDORS, Polly
 from video_pipeline.engine.assets.models import Narration
 from video_pipeline.engine.assets.speech.chain import NarratorChain
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text

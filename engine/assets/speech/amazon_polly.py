@@ -283,7 +283,7 @@ def open_polly(settings: Tts, context: SpeechContext) -> RemoteNarrator:
             f"{NAME}: no voice is known for the language {language!r}; set tts.voice", kind="denied"
         )
     calls = PollyCalls(
-        client=service_client(NAME, settings, context.meter, secrets=secrets, fault=polly_fault),
+        client=service_client(NAME, settings, context, secrets=secrets, fault=polly_fault),
         endpoint=endpoint,
         region=region,
         credentials=credentials,

@@ -170,7 +170,7 @@ def open_azure(settings: Tts, context: SpeechContext) -> RemoteNarrator:
             f"{NAME}: no voice is known for the language {language!r}; set tts.voice", kind="denied"
         )
     calls = AzureCalls(
-        client=service_client(NAME, settings, context.meter, secrets=(secret,)),
+        client=service_client(NAME, settings, context, secrets=(secret,)),
         endpoint=endpoint,
         secret=secret,
         voice=voice,

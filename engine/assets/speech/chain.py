@@ -44,6 +44,7 @@ class NarratorChain:
     context: SpeechContext
     _open: dict[str, Narrator] = field(default_factory=dict)
     _closed: dict[str, str] = field(default_factory=dict)
+    _passing: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,7 +81,8 @@ class NarratorChain:
     def narrate(self, spoken: SpokenText) -> NarratedScene:
         """Return a text as speech by the first service that can; raise TTSError with every reason if none can.
 
-        Raises ConfigError for a wrong key, such as a voice that the service does not have.
+        The error is not permanent if a service was only unreachable or busy, so that a node tries the job again. Raises
+        ConfigError for a wrong key, such as a voice that the service does not have.
         """
         skipped: list[str] = []
         reasons: list[str] = []
@@ -92,13 +94,15 @@ class NarratorChain:
                 made = self._narrated(name, spoken)
             except (UnavailableError, ServiceError) as error:
                 reason = f"{name}: {error}" if isinstance(error, UnavailableError) else str(error)
+                if getattr(error, "kind", "") == "busy":
+                    self._passing.add(name)
                 is_known = getattr(error, "kind", "") != "rejected" and not self.close(name, reason)
                 (skipped if is_known else reasons).append(reason)
             except TTSError as error:
                 reasons.append(str(error))
             else:
                 return NarratedScene(replace(made, spoken_by=name), tuple(reasons))
-        raise TTSError("; ".join([*skipped, *reasons]))
+        raise TTSError("; ".join([*skipped, *reasons]), permanent=not self._passing)
 
     def _narrated(self, name: str, spoken: SpokenText) -> Narration:
         with nullcontext() if load_speech_service(name).is_remote else self._turn:

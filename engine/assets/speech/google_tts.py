@@ -106,7 +106,9 @@ class GoogleCalls:
         voice = {"languageCode": "-".join(self.voice.split("-")[:2]) or self.locale}
         if self.voice:
             voice["name"] = self.voice
-        audio: dict[str, Any] = {"audioEncoding": "LINEAR16", "speakingRate": round(self.pace.speed, 4)}
+        audio: dict[str, Any] = {"audioEncoding": "LINEAR16"}
+        if self.pace.speed != 1:  # some voices refuse it
+            audio["speakingRate"] = round(self.pace.speed, 4)
         if self.pitch:
             audio["pitch"] = self.pitch
         body: dict[str, Any] = {
@@ -242,7 +244,7 @@ def open_google(settings: Tts, context: SpeechContext) -> RemoteNarrator:
     given = settings.model_copy(update={"pitch": 0.0}) if has_pitch else settings
     pace = pace_of(given, slowest=0.25, fastest=2.0)
     calls = GoogleCalls(
-        client=service_client(NAME, settings, context.meter, secrets=secrets),
+        client=service_client(NAME, settings, context, secrets=secrets),
         endpoint=endpoint,
         authorise=authorise,
         voice=settings.voice,

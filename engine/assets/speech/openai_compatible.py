@@ -45,9 +45,14 @@ class OpenAiCalls:
     endpoint: str
     secret: Secret | None
     voice: str
-    model: str
+    model_name: str
     pace: SpeechPace
     service: str = NAME
+
+    @property
+    def model(self) -> str:
+        """The model by which OpenAI charges; "" for other servers, whose prices are not known."""
+        return self.model_name if _is_openai(self.endpoint) else ""
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -55,7 +60,7 @@ class OpenAiCalls:
         return {
             "service": NAME,
             "endpoint": self.endpoint,
-            "model": self.model,
+            "model": self.model_name,
             "voice": self.voice,
             "speed": self.pace.speed,
         }
@@ -72,7 +77,7 @@ class OpenAiCalls:
         """Return these characters as speech."""
         text = self.content(spoken, at, end)
         body = {
-            "model": self.model,
+            "model": self.model_name,
             "input": text,
             "voice": self.voice,
             "response_format": "wav",
@@ -157,11 +162,11 @@ def open_openai(settings: Tts, context: SpeechContext) -> RemoteNarrator:
     pace = pace_of(settings, slowest=0.25, fastest=4.0)
     secrets = (secret,) if secret is not None else ()
     calls = OpenAiCalls(
-        client=service_client(NAME, settings, context.meter, secrets=secrets, fault=openai_fault),
+        client=service_client(NAME, settings, context, secrets=secrets, fault=openai_fault),
         endpoint=endpoint,
         secret=secret,
         voice=settings.voice,
-        model=settings.services.openai_compatible.model,
+        model_name=settings.services.openai_compatible.model,
         pace=pace,
     )
     return remote_narrator(calls, settings, context, pace)

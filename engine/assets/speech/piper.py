@@ -113,7 +113,7 @@ def open_piper(settings: Tts, context: SpeechContext) -> RemoteNarrator:
     """Return the narrator; raise ConfigError for a wrong address."""
     pace = pace_of(settings, slowest=0.1, fastest=10.0)
     calls = PiperCalls(
-        client=service_client(NAME, settings, context.meter),
+        client=service_client(NAME, settings, context),
         endpoint=_endpoint_of(settings),
         voice=settings.voice,
         language=context.language,

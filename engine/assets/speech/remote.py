@@ -32,7 +32,6 @@ from video_pipeline.engine.common.cache import ContentCache, key_of
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import AssetError, ConfigError, ServiceError, TTSError
 from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, usual_fault
-from video_pipeline.engine.net.meter import Meter
 from video_pipeline.engine.net.retry import RetryPolicy
 from video_pipeline.engine.net.secret import Secret
 
@@ -203,7 +202,7 @@ def letters_in(text: str) -> int:
 def service_client(
     service: str,
     settings: Tts,
-    meter: Meter,
+    context: SpeechContext,
     *,
     secrets: Sequence[Secret] = (),
     fault: Callable[[ServiceAnswer], Fault] = usual_fault,
@@ -211,7 +210,13 @@ def service_client(
     """Return a client with the timeout and retries of the settings."""
     policy = RetryPolicy(attempts=settings.max_retries + 1)
     return ServiceClient(
-        service=service, timeout=settings.timeout, meter=meter, policy=policy, secrets=secrets, fault=fault
+        service=service,
+        timeout=settings.timeout,
+        meter=context.meter,
+        policy=policy,
+        secrets=secrets,
+        fault=fault,
+        stop=context.stop,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import threading
 import wave
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -66,13 +67,14 @@ class SpeechContext:
     """What a narrator may need besides its settings.
 
     `language` (ISO 639-1) and `region` are the story's; `meter` counts what is paid for, and `cache` keeps each answer
-    of a service as soon as it is complete.
+    of a service as soon as it is complete. After `stop` is set, services are not asked again.
     """
 
     language: str
     region: str
     meter: Meter
     cache: ContentCache
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

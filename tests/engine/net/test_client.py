@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,27 @@ def test_secrets_are_in_no_error_and_no_log(tmp_path: Path, caplog: pytest.LogCa
     assert caplog.records
     for shown in (caplog.text, str(caught.value), repr(caught.value.details)):
         assert SECRET.reveal() not in shown
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        drip(b"x", reply(b"", Content_Length=1000, Content_Type="application/json")),
+        lambda wire, _: wire.sendall(reply(b"", status="429 Too Many Requests", Retry_After=20)),
+    ],
+    ids=["a request", "a wait"],
+)
+def test_a_render_that_is_stopped_waits_for_no_service(talk: Talk, tmp_path: Path) -> None:
+    asking = Asking(tmp_path, attempts=3, timeout=20)
+    with origin(talk) as server:
+        timer = threading.Timer(0.5, asking.client.stop.set)
+        timer.start()
+        begin = time.monotonic()
+        with pytest.raises(ServiceError, match="the render was stopped"):
+            asking.ask(server.port)
+        assert time.monotonic() - begin < 4
+        timer.join()
+        assert len(server.heads) == 1
 
 
 def test_each_attempt_is_counted_before_it_is_sent(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from tests.support.speech_fakes import ACCESS_KEY, SECRET_KEY, TOKEN, Polly, SpeechFake, speech_fake
+from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import set_environment, speaking, tts_settings
+from tests.support.speech_vendors import ACCESS_KEY, SECRET_KEY, TOKEN, Polly
 from video_pipeline.engine.assets.speech.amazon_polly import polly_setup
 from video_pipeline.engine.errors import ConfigError, ServiceError, TTSError
 

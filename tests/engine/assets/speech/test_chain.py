@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.speech_fakes import KEY, OpenAi, speech_fake
+from tests.support.speech_fakes import speech_fake
 from tests.support.speech_setup import endpoint_keys, set_environment, speaking_through, spending
+from tests.support.speech_vendors import KEY, OpenAi
 from video_pipeline.engine.assets.speech.chain import NarratorChoice, choose_narrator
 from video_pipeline.engine.assets.speech.hibari import EMBEDDED_VOICE, HibariNarrator, hibari_voices
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
@@ -17,6 +18,7 @@ from video_pipeline.engine.assets.speech.voice_names import voice_for
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
+from video_pipeline.engine.jobs.dispatch.failures import classify
 
 WORDS = spoken_text("The lamp was lit.", language="en")
 
@@ -40,8 +42,8 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_voice_that_is_not_here_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:
     assert EMBEDDED_VOICE in hibari_voices()
-    with pytest.raises(ConfigError, match=r"tts\.voice: got 'nobody'; allowed offline: .*heart"):
-        chosen(Tts(voice="nobody"), tmp_path)
+    with pytest.raises(ConfigError, match=r"tts\.voice: got 'marvin'; allowed offline: .*heart"):
+        chosen(Tts(voice="marvin"), tmp_path)
 
 
 def test_a_service_that_this_version_lacks_falls_back_or_is_an_error(tmp_path: Path) -> None:
@@ -127,6 +129,21 @@ def test_a_text_that_is_refused_is_spoken_by_the_next_and_the_service_goes_on(
         assert made.reasons == ("openai_compatible: 400 Bad Request: content policy",)
         assert made.narration.spoken_by == "hibari"
         assert run.say("Two.").spoken_by == "openai_compatible"
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("500", "retryable"), ("key", "permanent")])
+def test_a_job_is_tried_again_only_if_that_can_help(
+    fault: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch)
+    with speech_fake(OpenAi()) as fake:
+        run = speaking_through(fake, tmp_path, max_retries=0)
+        fake.faults.append(fault)
+        with pytest.raises(TTSError) as caught:
+            run.chain.narrate(WORDS)
+        wrapped = TTSError(f"scenes[0]: {caught.value}")
+        wrapped.__cause__ = caught.value
+        assert classify(wrapped).kind == kind
 
 
 def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ from google.cloud import texttospeech_v1beta1 as vendor
 from google.cloud.texttospeech_v1beta1.services.text_to_speech.transports import TextToSpeechRestTransport
 from google.protobuf.json_format import ParseError
 
-from tests.support.speech_fakes import KEY, Google, SpeechFake, speech_fake
+from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import set_environment, speaking, tts_settings
+from tests.support.speech_vendors import KEY, Google
 from video_pipeline.engine.assets.speech.google_tts import google_setup, locale_of
 from video_pipeline.engine.errors import ConfigError, ServiceError
 

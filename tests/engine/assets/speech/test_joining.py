@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.speech_fakes import ogg_of, spoken_samples, wav_of
+from tests.support.speech_sounds import ogg_of, spoken_samples, wav_of
 from video_pipeline.engine.assets.speech.joining import (
     PAUSE_SECONDS,
     NotSpeechError,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
 
-from tests.support.speech_fakes import KEY, OpenAi, SpeechFake, speech_fake
+from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import set_environment, speaking, tts_settings
+from tests.support.speech_vendors import KEY, OpenAi
 from video_pipeline.engine.assets.speech.openai_compatible import openai_fault, openai_setup
+from video_pipeline.engine.assets.speech.prices import cost_report
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.net.client import ServiceAnswer
@@ -75,3 +78,12 @@ def test_a_key_file_goes_before_the_environment(tmp_path: Path, monkeypatch: pyt
     with speaking("openai_compatible", tmp_path, services=services) as run:
         run.say("The lamp.")
         assert run.fake.speaking[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_the_model_is_asked_for_and_only_openais_has_its_price(tmp_path: Path) -> None:
+    with speaking("openai_compatible", tmp_path, services={"openai_compatible": {"model": "tts-1"}}) as run:
+        run.say("The lamp.")
+        assert json.loads(run.fake.speaking[0].body)["model"] == "tts-1"
+        model = run.chain.model_of("openai_compatible")
+        assert cost_report("openai_compatible", model, 10)["usd"] is None
+    assert cost_report("openai_compatible", "tts-1", 2_000_000)["usd"] == 30

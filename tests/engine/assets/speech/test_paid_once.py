@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from tests.support.paths import ROOT
-from tests.support.speech_fakes import VENDORS, SpeechFake, speech_fake
+from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import ENVIRONMENT, SECRETS, endpoint_keys, set_environment
+from tests.support.speech_vendors import VENDORS
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError

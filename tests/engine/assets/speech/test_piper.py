@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.speech_fakes import Piper, speech_fake
+from tests.support.speech_fakes import speech_fake
 from tests.support.speech_setup import speaking, speaking_through
+from tests.support.speech_vendors import Piper
 
 
 def test_a_voice_is_looked_up_because_the_server_would_silently_take_another(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.speech_fakes import AMPLITUDE, PERIOD, VENDORS
-from tests.support.speech_setup import SECRETS, set_environment, speaking
+from tests.support.speech_setup import SECRETS, set_environment, speaking, speaking_through
+from tests.support.speech_sounds import AMPLITUDE, PERIOD
+from tests.support.speech_vendors import VENDORS
 from video_pipeline.engine.errors import ConfigError, TTSError
 
 TEXT = "The keeper's lamp was lit. A small boat drifted out of the dark."
@@ -114,10 +115,10 @@ def test_a_refused_key_is_said_without_the_key_and_not_retried(
 @EACH
 def test_an_unknown_voice_lists_the_services_own(name: str, tmp_path: Path) -> None:
     with (
-        speaking(name, tmp_path, voice="Nobody-Known") as run,
+        speaking(name, tmp_path, voice="Unknown-Voice") as run,
         pytest.raises(
             ConfigError,
-            match=rf"tts\.voice: got 'Nobody-Known'.*; allowed for {name}: .*{VENDORS[name]().voices[0]}",
+            match=rf"tts\.voice: got 'Unknown-Voice'.*; allowed for {name}: .*{VENDORS[name]().voices[0]}",
         ),
     ):
         run.say(TEXT)
@@ -189,3 +190,38 @@ def test_sounds_of_the_lexicon_reach_a_service_that_takes_them(name: str, tmp_pa
         )
         assert "ˈnaɪki" in body
         assert "say-as" in body
+
+
+def test_pieces_of_a_long_text_that_arrived_are_not_asked_for_again(tmp_path: Path) -> None:
+    text = " ".join(f"The keeper of lamp number{chr(97 + at)} climbed the stairs." for at in range(26))
+    with speaking("azure_speech", tmp_path, speech_rate=0.5, max_retries=0) as run:
+        run.fake.faults.extend(["", "500"])
+        with pytest.raises(TTSError, match="503"):
+            run.say(text)
+        assert len(run.fake.speaking) == 2
+        assert len(run.cached) == 1
+        again = speaking_through(run.fake, tmp_path, speech_rate=0.5)
+        again.say(text)
+        bodies = [asked.body for asked in run.fake.speaking]
+        assert len(bodies) == len(set(bodies)) + 1  # only the one that failed was sent twice
+        assert bodies.count(bodies[0]) == 1
+
+
+def test_a_piece_in_the_cache_with_one_wrong_bit_is_asked_for_again(tmp_path: Path) -> None:
+    with speaking("azure_speech", tmp_path) as run:
+        made = run.say(TEXT)
+        path = run.cached[0]
+        data = bytearray(path.read_bytes())
+        data[100] ^= 1
+        path.write_bytes(data)
+        made.sound.path.unlink()
+        again = speaking_through(run.fake, tmp_path)
+        assert again.say(TEXT) == made
+        assert len(run.fake.speaking) == 2
+
+
+def test_a_cache_that_cannot_be_written_does_not_pay_twice(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with speaking("azure_speech", tmp_path) as run:
+        assert run.say(TEXT).sound.duration > 1
+        assert len(run.fake.speaking) == 1
