@@ -188,7 +188,8 @@ class Google(Vendor):
         from google.protobuf.json_format import ParseError
 
         contract = self.contract
-        if asked.headers.get("x-goog-api-key") != KEY:
+        bearer = asked.headers.get("authorization") == f"Bearer {TOKEN}"
+        if asked.headers.get("x-goog-api-key") != KEY and not bearer:
             return self.key_refused(), 0
         path = asked.path.partition("?")[0]
         if asked.method == "GET":

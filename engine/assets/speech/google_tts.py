@@ -8,7 +8,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -169,9 +169,10 @@ def _marks_of(points: Any, words: tuple[tuple[int, int], ...]) -> tuple[tuple[in
 
 @dataclass(slots=True)
 class _AdcToken:
-    """A token of Application Default Credentials (google-auth), renewed when it expires."""
+    """A token of Application Default Credentials (google-auth), renewed when it expires and added to `secrets`."""
 
     credentials: Any
+    secrets: list[Secret]
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, request: ServiceRequest) -> Mapping[str, str]:
@@ -182,6 +183,7 @@ class _AdcToken:
             try:
                 if not self.credentials.valid:
                     self.credentials.refresh(Request())
+                    self.secrets.append(Secret(self.credentials.token, "Application Default Credentials"))
             except GoogleAuthError as error:
                 raise ServiceError(
                     f"{NAME}: Application Default Credentials do not work: {type(error).__name__}",
@@ -194,7 +196,7 @@ class _AdcToken:
 
 def _authorisation(
     settings: Tts,
-) -> tuple[Callable[[ServiceRequest], Mapping[str, str]], tuple[Secret, ...], str]:
+) -> tuple[Callable[[ServiceRequest], Mapping[str, str]], Sequence[Secret], str]:
     """Return how requests are signed, the secrets to hide, and in words where they come from."""
     keys = settings.services.google_tts
     secret = find_secret("tts.services.google_tts.key_file", file=keys.key_file, variables=(KEY_VARIABLE,))
@@ -223,7 +225,8 @@ def _authorisation(
             f"{NAME}: the file that GOOGLE_APPLICATION_CREDENTIALS names cannot be used: {type(error).__name__}",
             kind="denied",
         ) from None
-    return _AdcToken(credentials), (), "Application Default Credentials"
+    secrets: list[Secret] = []
+    return _AdcToken(credentials, secrets), secrets, "Application Default Credentials"
 
 
 def _endpoint(settings: Tts) -> str:

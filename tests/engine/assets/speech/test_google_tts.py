@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
 import wave
 from pathlib import Path
 
@@ -15,10 +17,12 @@ from google.cloud import texttospeech_v1beta1 as vendor
 from google.cloud.texttospeech_v1beta1.services.text_to_speech.transports import TextToSpeechRestTransport
 from google.protobuf.json_format import ParseError
 
+from tests.support.origin import origin, reply
 from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import set_environment, speaking, tts_settings
-from tests.support.speech_vendors import KEY, Google
-from video_pipeline.engine.assets.speech.google_tts import google_setup, locale_of
+from tests.support.speech_vendors import KEY, TOKEN, Google
+from video_pipeline.engine.assets.speech.google_tts import GoogleCalls, google_setup, locale_of
+from video_pipeline.engine.assets.speech.remote import RemoteNarrator
 from video_pipeline.engine.errors import ConfigError, ServiceError
 
 TEXT = "The lamp was lit."
@@ -125,6 +129,41 @@ def test_application_default_credentials_that_cannot_be_used_are_an_error(
     with speech_fake(Google()) as fake, pytest.raises(ServiceError, match="cannot be used") as caught:
         google_setup(tts_settings(fake))
     assert "PRIVATE" not in str(caught.value)
+
+
+def test_application_default_credentials_get_a_token_once_and_it_is_in_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("the openssl program is not here to make a key")
+    done = subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    monkeypatch.delenv("GOOGLE_TTS_API_KEY")
+    token = json.dumps({"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}).encode()
+    with origin(reply(token, Content_Type="application/json")) as tokens:
+        account = {
+            "type": "service_account",
+            "private_key": done.stdout,
+            "client_email": "narrator@example.org",
+            "token_uri": f"http://127.0.0.1:{tokens.port}/token",
+        }
+        path = tmp_path / "account.json"
+        path.write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+        with speaking("google_tts", tmp_path) as run:
+            run.say(TEXT)
+            run.say("Another text.")
+            assert len(tokens.heads) == 1
+            assert run.fake.speaking[1].headers["authorization"] == f"Bearer {TOKEN}"
+            narrator = run.chain.narrator("google_tts")
+            assert isinstance(narrator, RemoteNarrator)
+            assert isinstance(narrator.calls, GoogleCalls)
+            error = narrator.calls.client.error(f"quoting {TOKEN}", kind="rejected")
+            assert str(error) == "google_tts: quoting ***"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import ENVIRONMENT, SECRETS, endpoint_keys, set_environment
 from tests.support.speech_vendors import VENDORS
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.speech.service import check_wav
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.net.spending import COUNT_FILE
@@ -100,6 +101,10 @@ def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: st
         told, _ = child.communicate()
         assert child.returncode == -signal.SIGKILL, told
         assert len(fake.speaking) >= 2 * requests + 1
+        kept = [path for path in (tmp_path / "cache").rglob("*.wav") if not path.name.startswith(".partial-")]
+        assert kept
+        for path in kept:
+            check_wav(path)  # raises if it is not whole
         under_way = json.loads(fake.speaking[-1].body)
         time.sleep(0.5)
         fake.pause = 0.0
