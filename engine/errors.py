@@ -9,6 +9,7 @@ PipelineError                  base of all; carries `details` for programs
 ├── AssetError                 something a scene needs could not be found, made or read
 │   ├── ImageGenerationError
 │   ├── TTSError
+│   ├── ServiceError           a service on the network failed, refused or is not set up
 │   ├── FetchError             an asset's URL could not be read
 │   └── FileChangedError       a file changed while a render used it
 ├── RenderingError             composing, encoding or writing failed
@@ -83,6 +84,27 @@ class ImageGenerationError(AssetError):
 
 class TTSError(AssetError):
     """A scene's narration could not be spoken."""
+
+
+ServiceFault = Literal["busy", "denied", "rejected"]
+
+
+class ServiceError(AssetError):
+    """A service on the network did not do what it was asked.
+
+    busy: no answer, an incomplete one, or too many requests; a retry may help. denied: no request of this render can
+    succeed (key, quota, budget, unknown voice). rejected: this request is wrong. `retry_after`: seconds, if the service
+    gave them.
+    """
+
+    def __init__(self, message: str, *, kind: ServiceFault, retry_after: float | None = None) -> None:
+        super().__init__(message, kind=kind, permanent=kind != "busy")
+        self.kind: ServiceFault = kind
+        self.retry_after = retry_after
+
+    def because(self, more: str) -> ServiceError:
+        """Return the same error with more to its message."""
+        return ServiceError(f"{self} ({more})", kind=self.kind, retry_after=self.retry_after)
 
 
 class FetchError(AssetError):

@@ -7,11 +7,11 @@ both, after `choose_encoding` has decided how frames are encoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
@@ -59,6 +59,7 @@ class FramePlan:
     title_fonts: FontStack
     cache: ContentCache
     warnings: tuple[str, ...]
+    speech: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ def plan_timeline(
         title_fonts=letters.title,
         cache=cache,
         warnings=(*letters.warnings, *cast.warnings, *unmarked, *assets.warnings, *composition.warnings),
+        speech=assets.speech,
     )
 
 

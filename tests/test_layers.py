@@ -21,6 +21,7 @@ LAYERS: Layers = (
     ("assets",),
     ("config",),
     ("story", "machine", "timeline", "placement"),
+    ("net",),
     ("common", "timing", "events"),
     ("errors", "version"),
     ("filters",),

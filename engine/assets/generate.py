@@ -19,9 +19,12 @@ from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import Narration, SceneAssets, StoryAssets
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
+from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
+from video_pipeline.engine.assets.speech.chain import NarratorChain, choose_narrator
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
-from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
+from video_pipeline.engine.assets.speech.prices import cost_report
+from video_pipeline.engine.assets.speech.service import SpeechContext
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
@@ -36,6 +39,7 @@ from video_pipeline.engine.errors import (
     TTSError,
 )
 from video_pipeline.engine.machine.cores import cpu_count
+from video_pipeline.engine.net.spending import DailyCount, Spending
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
 from video_pipeline.engine.story.fields import expand_user
@@ -67,8 +71,8 @@ class AssetJob:
     language: str
     dates: DateOrder
     lexicon: Mapping[str, str]
-    narrator: Narrator | None
-    voices: Mapping[str, Narrator]
+    narrators: NarratorChain | None
+    voices: Mapping[str, NarratorChain]
     painter: Painter
     files: InputFiles
 
@@ -130,19 +134,19 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Narration, None if it has no words to speak, or False if speech failed."""
-    if job.narrator is None or not scene.spoken:
+    narrators = job.voices.get(scene.speaker or "", job.narrators)
+    if narrators is None or not scene.spoken:
         return _Made(None)
+    place = place_of(index, scene, "narration")
     try:
-        narration = narrate(
-            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon),
-            language=job.language,
-            narrator=job.voices.get(scene.speaker or "", job.narrator),
-            cache_folder=job.cache,
-            settings=job.config.tts,
+        made = narrators.narrate(
+            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
         )
-        return _Made(narration)
+        by = made.narration.spoken_by
+        return _Made(
+            made.narration, tuple(f"{place}: {reason}; {by!r} speaks instead" for reason in made.reasons)
+        )
     except TTSError as error:
-        place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
         return _Made(False, (f"{place}: {error}; the scene is silent and 1.5 times longer",))
@@ -205,38 +209,45 @@ def gather_assets(
     base: Path = Path(),
     progress: Progress | None = None,
     files: InputFiles = ANY_FILES,
-    voices: Mapping[str, Narrator] = MappingProxyType({}),
+    voices: Mapping[str, SpeakerVoice] = MappingProxyType({}),
 ) -> StoryAssets:
-    """Return every asset of a story. One thread makes narration; the others load pictures and music.
+    """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
     `voices` are those of speakers who have their own.
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
     is read.
     """
-    choice = choose_narrator(config.tts, fallback=config.fallback_speech)
+    speaks = config.tts.service != "none" and any(scene.spoken for scene in scenes)
+    language = story.language if speaks else "en"
+    spending = Spending(
+        job_limit=config.tts.max_characters,
+        day_limit=config.tts.max_characters_per_day,
+        count=DailyCount(config.state_dir),
+    )
+    context = SpeechContext(language=language, region=story.region, meter=spending, cache=cache)
+    choice = choose_narrator(config.tts, fallback=config.fallback_speech, context=context)
     warnings = [choice.warning] if choice.warning else []
     paints = any(scene.image is None and scene.video is None for scene in scenes)
     painter = choose_painter(config.images if paints else Images(), fallback=config.fallback_images)
     if painter.warning:
         warnings.append(painter.warning)
-    speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)
     job = AssetJob(
         story=story,
         config=config,
         cache=cache,
         base=base,
-        language=(language := story.language if speaks else "en"),
+        language=language,
         lexicon=merged(config.tts.lexicon, story.lexicon),
         dates=date_order(config.tts.dates, language=language, region=story.region),
-        narrator=choice.narrator,
-        voices=voices,
+        narrators=choice.chain,
+        voices=open_voices(voices, fallback=config.fallback_speech, context=context),
         painter=painter.painter,
         files=files,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
-        ThreadPoolExecutor(1, "narration") as speakers,
+        ThreadPoolExecutor(choice.chain.parallel if choice.chain else 1, "narration") as speakers,
         ThreadPoolExecutor(cpu_count(), "pictures") as painters,
     ):
         music = painters.submit(_music, job)
@@ -251,14 +262,18 @@ def gather_assets(
                 if progress:
                     progress(done, total)
         except BaseException:
+            context.stop.set()
             for future in futures:
                 future.cancel()
             raise
     result: list[SceneAssets] = []
+    spoken_by: dict[str, str] = {}
     for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
         shown, sound = picture.result().value
         spoken = speech.result().value
         narration = spoken if isinstance(spoken, Narration) else None
+        if narration is not None:
+            spoken_by[scene.scene_id] = narration.spoken_by
         result.append(
             SceneAssets(
                 scene_id=scene.scene_id,
@@ -270,4 +285,13 @@ def gather_assets(
                 words_by=narration.words_by if narration else None,
             )
         )
-    return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))
+    paid = [
+        cost_report(name, choice.chain.model_of(name) if choice.chain else "", characters)
+        for name, characters in spending.spent.items()
+    ]
+    return StoryAssets(
+        tuple(result),
+        music=music.result().value,
+        warnings=tuple(warnings),
+        speech={"services": spoken_by, "paid": paid},
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
 from video_pipeline.engine.common.spoken_words import SpokenWord
@@ -37,11 +38,15 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Narration:
-    """A text as speech, when its words are heard, and where their times come from: the voice, or shares of the sound."""
+    """A text as speech, when its words are heard, and where their times come from: the voice, or shares of the sound.
+
+    `spoken_by` is the speech service.
+    """
 
     sound: Sound
     words: tuple[SpokenWord, ...]
     words_by: WordTimesBy
+    spoken_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,13 @@ class SceneAssets:
 
 @dataclass(frozen=True, slots=True)
 class StoryAssets:
-    """The assets of all scenes in order, and those of the whole video: music and voice-over."""
+    """The assets of all scenes in order, and those of the whole video: music and voice-over.
+
+    `speech` says for the manifest which service spoke each scene, and what was paid for.
+    """
 
     scenes: tuple[SceneAssets, ...]
     music: Sound | None = None
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
+    speech: Mapping[str, Any] = field(default_factory=dict)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator
+from video_pipeline.engine.assets.speech.chain import NarratorChain, choose_narrator
+from video_pipeline.engine.assets.speech.service import SpeechContext
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.model import place_of, story_speakers
@@ -15,19 +17,28 @@ from video_pipeline.engine.story.speakers import SpeakerSpec, spoken_line, unnam
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerVoice:
+    """The settings with which a speaker's lines are spoken, and whether the story names the voice."""
+
+    speaker: str
+    settings: Tts
+    of_story: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Cast:
     """Scenes with the colours and words of their speakers, the voices by speaker, and warnings."""
 
     scenes: tuple[StoryScene, ...]
-    voices: Mapping[str, Narrator]
+    voices: Mapping[str, SpeakerVoice]
     warnings: tuple[str, ...]
 
 
 def cast_speakers(story: Story, scenes: Sequence[StoryScene], *, config: Config) -> Cast:
-    """Give each speaker's scenes a colour and narration without the name, and open the speakers' voices.
+    """Give each speaker's scenes a colour and narration without the name, and find the speakers' voices.
 
     The story's entry of a speaker wins over the configuration's; the colours of others are scenes.speaker_colours in the
-    order in which they first speak. Raises ConfigError or StoryError for a voice that the service does not have.
+    order in which they first speak.
     """
     names = story_speakers(story)
     if not names:
@@ -78,20 +89,29 @@ def _silent(story: Story, names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _voices(specs: Mapping[str, SpeakerSpec], story: Story, config: Config) -> dict[str, Narrator]:
-    voices: dict[str, Narrator] = {}
+def _voices(specs: Mapping[str, SpeakerSpec], story: Story, config: Config) -> dict[str, SpeakerVoice]:
+    voices: dict[str, SpeakerVoice] = {}
     for name, spec in specs.items():
-        if spec.voice is None:
-            continue
-        settings = config.tts.model_copy(update={"voice": spec.voice})
+        if spec.voice is not None:
+            own = story.speakers.get(name)
+            of_story = isinstance(own, SpeakerSpec) and own.voice is not None
+            voices[name] = SpeakerVoice(name, config.tts.model_copy(update={"voice": spec.voice}), of_story)
+    return voices
+
+
+def open_voices(
+    voices: Mapping[str, SpeakerVoice], *, fallback: bool, context: SpeechContext
+) -> dict[str, NarratorChain]:
+    """Return the narrators of speakers; raise ConfigError or StoryError for a voice that the service does not have."""
+    opened: dict[str, NarratorChain] = {}
+    for name, voice in voices.items():
         try:
-            narrator = choose_narrator(settings, fallback=config.fallback_speech).narrator
+            chain = choose_narrator(voice.settings, fallback=fallback, context=context).chain
         except ConfigError as error:
             message = str(error).removeprefix("tts.voice: ")
-            own = story.speakers.get(name)
-            if isinstance(own, SpeakerSpec) and own.voice is not None:
+            if voice.of_story:
                 raise StoryError(f"field 'speakers.{name}.voice': {message}") from error
             raise ConfigError(f"scenes.speakers.{name}.voice: {message}") from error
-        if narrator is not None:
-            voices[name] = narrator
-    return voices
+        if chain is not None:
+            opened[name] = chain
+    return opened

@@ -16,6 +16,7 @@ from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk
 from video_pipeline.engine.assets.speech.service import load_speech_service
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
+from video_pipeline.engine.cli.doctor_speech import examine_speech, speech_lines
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
 from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.common.registry import Selection
@@ -37,6 +38,7 @@ PACKAGES = (
     "ffmpeg-python",
     "imageio-ffmpeg",
     "hibari-tts",
+    "httpx",
     "manimgx-fonts",
     "markdown-it-py",
     "unicode-rbnf",
@@ -55,6 +57,7 @@ def examine(config: Config) -> dict[str, Any]:
     if not any(probe.works for probe in encoders):
         problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
     cards, why_none = examine_gpus(config)
+    remote = examine_speech(config)
     auto, faults = _auto(config)
     problems += faults
     cache: dict[str, Any] = {"folder": None}
@@ -101,8 +104,11 @@ def examine(config: Config) -> dict[str, Any]:
             for probe in (probe_compositor(member.name, config) for member in COMPOSITORS.members)
         ],
         "voices": {
-            member.name: list(load_speech_service(member.name).voices()) for member in SPEECH_SERVICES.members
+            name: list(load_speech_service(name).voices())
+            for name in (member.name for member in SPEECH_SERVICES.members)
+            if name not in remote
         },
+        "speech_services": remote,
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
         "cache": cache,
@@ -184,8 +190,10 @@ def as_text(found: dict[str, Any]) -> str:
     )
     lines.append("              to change it, set processing.max_concurrent_jobs or serve --slots")
     for service in SPEECH_SERVICES.members:
-        voices = ", ".join(found["voices"][service.name]) or "none"
-        lines.append(f"voices        {voices} ({service.name}: {service.summary})")
+        if service.name in found["voices"]:
+            voices = ", ".join(found["voices"][service.name]) or "none"
+            lines.append(f"voices        {voices} ({service.name}: {service.summary})")
+    lines += speech_lines(found["speech_services"])
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     if not found["cjk_fonts"]:
         lines.append(f"              Chinese, Japanese and Korean: the extra {CJK_EXTRA} is not installed")

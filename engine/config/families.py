@@ -64,7 +64,44 @@ SPEECH_SERVICES: Final = Family(
     kind="speech service",
     key="tts.service",
     words=("none",),
-    members=(Member("hibari", "English, offline", "the package hibari-tts", "assets.speech.hibari:SERVICE"),),
+    members=(
+        Member("hibari", "English, offline", "the package hibari-tts", "assets.speech.hibari:SERVICE"),
+        Member(
+            "google_tts",
+            "Google Cloud",
+            "the package httpx",
+            "assets.speech.google_tts:SERVICE",
+            by_name_only=True,
+        ),
+        Member(
+            "amazon_polly",
+            "Amazon",
+            "the package httpx",
+            "assets.speech.amazon_polly:SERVICE",
+            by_name_only=True,
+        ),
+        Member(
+            "azure_speech",
+            "Azure",
+            "the package httpx",
+            "assets.speech.azure_speech:SERVICE",
+            by_name_only=True,
+        ),
+        Member(
+            "openai_compatible",
+            "any server with OpenAI's speech protocol",
+            "the package httpx",
+            "assets.speech.openai_compatible:SERVICE",
+            by_name_only=True,
+        ),
+        Member(
+            "piper",
+            "piper's HTTP server",
+            "the package httpx",
+            "assets.speech.piper:SERVICE",
+            by_name_only=True,
+        ),
+    ),
 )
 
 IMAGE_SERVICES: Final = Family(

@@ -14,7 +14,18 @@ from video_pipeline.engine.errors import ConfigError
 NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 """Sections that only the node's operator sets: folders, number of jobs, time limits."""
 
-LIMITED = {("images", "max_megapixels"): "more than 0, at most", ("video", "gpu_memory_mb"): "64 to"}
+OPERATORS_KEYS = {("tts", "services"): "the address would get the operator's key"}
+"""Keys of other sections that only the node's operator sets, and why."""
+
+LIMITED = {
+    ("images", "max_megapixels"): "more than 0, at most",
+    ("video", "gpu_memory_mb"): "64 to",
+    ("tts", "max_characters"): "0 to",
+    ("tts", "max_characters_per_day"): "0 to",
+    ("tts", "parallel_requests"): "1 to",
+    ("tts", "max_retries"): "0 to",
+    ("tts", "timeout"): "more than 0, at most",
+}
 """Keys of other sections that a job may lower and not raise, and how their errors begin the range."""
 
 
@@ -35,6 +46,9 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
             )
     data: dict[str, Any] = config.model_dump(exclude_unset=True)
     for section, values in given.items():
+        for (name, key), why in OPERATORS_KEYS.items():
+            if section == name and isinstance(values, Mapping) and key in values:
+                raise ConfigError(f"config: {name}.{key}: is set by the node's operator: {why}")
         if not isinstance(values, Mapping):
             data[section] = values
         elif section == "video":
@@ -46,7 +60,9 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     for (section, key), start in LIMITED.items():
         limit, asked = (getattr(getattr(each, section), key) for each in (config, merged))
         if asked > limit:
-            raise ConfigError(f"config: {section}.{key}: got {asked:g}; allowed here: {start} {limit:g}")
+            raise ConfigError(
+                f"config: {section}.{key}: got {asked:.15g}; allowed here: {start} {limit:.15g}"
+            )
     return merged
 
 

@@ -22,6 +22,7 @@ from video_pipeline.engine.config.profiles import (
     with_profile,
 )
 from video_pipeline.engine.config.quality import quality_vmaf
+from video_pipeline.engine.config.speech_services import SpeechServiceKeys, SpeechServiceName
 from video_pipeline.engine.config.values import (
     Bitrate,
     FrameRate,
@@ -335,6 +336,26 @@ class Tts(Section):
     )
     cache_enabled: bool = Field(True, description="Off: narration is spoken again in each render.")
     cache_ttl: float = Field(2592000, ge=0, description="Seconds cached speech is kept (30 days).")
+    fallback: tuple[SpeechServiceName, ...] = Field(
+        ("hibari",),
+        description="Services that speak, in this order, if the one before fails; then scenes are silent.",
+        strict=False,
+    )
+    timeout: float = Field(60, gt=0, le=600, description="Seconds that one answer of a service may take.")
+    max_retries: int = Field(3, ge=0, le=10, description="Retries of a request to a service.")
+    parallel_requests: int = Field(4, ge=1, le=32, description="Requests to a service at once in one render.")
+    max_characters: int = Field(
+        100_000, ge=0, le=100_000_000, description="Characters that one render may pay services for."
+    )
+    max_characters_per_day: int = Field(
+        1_000_000,
+        ge=0,
+        le=1_000_000_000,
+        description="Characters that all renders of one user or node may pay services for in a day (UTC).",
+    )
+    services: SpeechServiceKeys = Field(
+        default_factory=SpeechServiceKeys, description="Settings of each service."
+    )
 
 
 class Scenes(Section):

@@ -180,6 +180,7 @@ def build_manifest(
     compositor: Choice,
     audio: Mapping[str, Any] | None,
     lexicon: Mapping[str, str] = MappingProxyType({}),
+    speech: Mapping[str, Any] = MappingProxyType({}),
     warnings: Sequence[str],
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
@@ -189,7 +190,7 @@ def build_manifest(
     """Return the manifest as plain values, keys in a fixed order.
 
     `rates` has what was chosen for each segment if the quality is set. `audio` is the mixer's report, or None without
-    sound; `lexicon` is what decided how words are spoken; `timings` are wall seconds by stage; `outputs` are
+    sound; `lexicon` is what decided how words are spoken, and `speech` by which services and at what cost; `timings` are wall seconds by stage; `outputs` are
     the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
     folders.
     """
@@ -217,6 +218,7 @@ def build_manifest(
                 for track in timeline.audio
                 if track.kind == "narration" and track.scene_id
             },
+            **speech,
         },
         "warnings": list(warnings),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},

@@ -184,6 +184,7 @@ def describe_render(
         ),
         audio=_sound_fields(plan, sound),
         lexicon=merged(plan.frames.config.tts.lexicon, plan.frames.story.lexicon),
+        speech=plan.frames.speech,
         warnings=(*plan.frames.warnings, *rendered.warnings),
         timings=timings,
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},

@@ -11,7 +11,6 @@ import pytest
 from benchmarks.vmaf import ffmpeg_with_libvmaf, measure_vmaf
 from video_pipeline.engine.render.planes import Buffer
 
-
 QUALITY_TOLERANCE_VMAF = 1.5
 """How far a short video may be from the VMAF that was asked for; `benchmarks/quality.py` measures whole stories."""
 

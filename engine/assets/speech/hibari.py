@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from video_pipeline.engine.assets.speech.hibari_engine import VERSION, open_engine
+from video_pipeline.engine.assets.speech.joining import EDGE_LEVEL, EDGE_MARGIN_SECONDS, heard_range
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
-from video_pipeline.engine.assets.speech.service import SpeechService
+from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.assets.speech.word_times import Heard
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.versions import version
@@ -23,10 +23,6 @@ from video_pipeline.engine.errors import ConfigError, TTSError
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""
-
-EDGE_LEVEL = 0.01
-EDGE_MARGIN_SECONDS = 0.06
-"""Speech begins and ends where it exceeds this fraction of its peak (-40 dB); a margin is kept around it."""
 
 
 def hibari_voices() -> tuple[str, ...]:
@@ -49,6 +45,7 @@ class HibariNarrator:
     voice: str
     speech_rate: float
     pitch_semitones: float
+    model: str = ""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -82,7 +79,7 @@ class HibariNarrator:
             raise TTSError(f"hibari-tts could not speak: {error}") from error
         if samples.size == 0 or not np.isfinite(samples).all():
             raise TTSError("hibari-tts returned no sound")
-        kept = _within_edges(samples, engine.sample_rate)
+        kept = heard_range(samples, engine.sample_rate)
         samples = samples[kept]
         rate_hz = round(engine.sample_rate * ratio)
         with wave.open(str(target), "wb") as file:
@@ -97,13 +94,6 @@ class HibariNarrator:
         return tuple(Heard(word.at, word.end, seconds(word.begins), seconds(word.ends)) for word in heard)
 
 
-def _within_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> slice:
-    """Return where speech is between the silences at its ends, because the composer sets the pauses."""
-    heard = np.flatnonzero(np.abs(samples) > EDGE_LEVEL * np.abs(samples).max())
-    margin = round(EDGE_MARGIN_SECONDS * rate_hz)
-    return slice(max(0, int(heard[0]) - margin), min(len(samples), int(heard[-1]) + 1 + margin))
-
-
 def is_latin(text: str) -> bool:
     """Return whether most letters of a text are Latin."""
     letters = [character for character in text if character.isalpha()]
@@ -111,7 +101,7 @@ def is_latin(text: str) -> bool:
     return bool(letters) and latin * 2 > len(letters)
 
 
-def open_hibari(settings: Tts) -> HibariNarrator:
+def open_hibari(settings: Tts, context: SpeechContext) -> HibariNarrator:
     """Return the narrator; raise ConfigError for a voice that is not installed."""
     # Listing the voices imports the whole package, which cached narration does not need.
     if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import threading
 import wave
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -25,11 +26,11 @@ from video_pipeline.engine.assets.speech.word_times import (
 )
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES
-from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
-from video_pipeline.engine.errors import ConfigError, TTSError
+from video_pipeline.engine.errors import TTSError
+from video_pipeline.engine.net.meter import Meter
 
 SEAL_HEAD: Final = b"sha2" + struct.pack("<I", hashlib.sha256().digest_size)
 """The name and the length of the chunk that holds a WAV file's SHA-256."""
@@ -42,6 +43,10 @@ WORDS_CHUNK: Final = b"wrds"
 
 class Narrator(Protocol):
     """Speaks texts with one voice and one pace."""
+
+    @property
+    def model(self) -> str:
+        """The model or type of voice by which a service charges, or ""."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -58,17 +63,40 @@ class Narrator(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechContext:
+    """What a narrator may need besides its settings.
+
+    `language` (ISO 639-1) and `region` are the story's; `meter` counts what is paid for, and `cache` keeps each answer
+    of a service as soon as it is complete. After `stop` is set, services are not asked again.
+    """
+
+    language: str
+    region: str
+    meter: Meter
+    cache: ContentCache
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechService:
     """One speech service, as SPEECH_SERVICES lists it.
 
-    `open` returns its narrator for a configuration and raises ConfigError naming a wrong key; `voices`
-    returns the voices that work on this machine.
+    `open` returns its narrator; `settings.voice` is then the voice of this service, or `default_voice`. It raises
+    ConfigError naming a wrong key, and ServiceError if the service is not set up. `voices` returns the voices that work
+    on this machine without a network. A service on the network has `setup`, which returns what it would use (address,
+    where its key comes from) and raises as `open` does.
     """
 
     name: str
     default_voice: str
-    open: Callable[[Tts], Narrator]
+    open: Callable[[Tts, SpeechContext], Narrator]
     voices: Callable[[], tuple[str, ...]]
+    setup: Callable[[Tts], str] | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a service on the network, which answers several requests at once."""
+        return self.setup is not None
 
 
 def seal_wav(path: Path, notes: Mapping[str, Any] = MappingProxyType({})) -> None:
@@ -105,35 +133,6 @@ def check_wav(path: Path) -> None:
 def load_speech_service(name: str) -> SpeechService:
     """Return the record of a speech service; raise UnavailableError if it cannot be imported here."""
     return cast(SpeechService, SPEECH_SERVICES.load(name))
-
-
-@dataclass(frozen=True, slots=True)
-class NarratorChoice:
-    """The narrator of a render, or None for silence. `warning` names a configured service that this version lacks."""
-
-    narrator: Narrator | None
-    warning: str | None = None
-
-
-def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
-    """Return the narrator that the settings name, or the offline one if this version lacks that service.
-
-    Without `fallback` a service that this version lacks is a ConfigError.
-    """
-    if settings.service == "none":
-        return NarratorChoice(None)
-    if settings.service in SPEECH_SERVICES.names:
-        return NarratorChoice(load_speech_service(settings.service).open(settings))
-    offline = load_speech_service(SPEECH_SERVICES.members[0].name)
-    message = (
-        f"tts.service: got {settings.service!r}{closest(settings.service, SPEECH_SERVICES.names)}, "
-        "which is not part of this version; "
-        f"allowed: {', '.join(SPEECH_SERVICES.names)}"
-    )
-    if not fallback:
-        raise ConfigError(message)
-    narrator = offline.open(settings.model_copy(update={"voice": offline.default_voice}))
-    return NarratorChoice(narrator, f"{message}; {offline.name!r} speaks instead")
 
 
 def narrate(

@@ -83,13 +83,48 @@ def _divided(
     return [(w.start, w.stop, w.begins, w.ends) for w in shared_words(covered, sound.begins, sound.ends)]
 
 
+def spoken_word_places(text: str, at: int, end: int) -> list[tuple[int, int]]:
+    """Return where the words of a spoken text are between two of its characters."""
+    return [(match.start(), match.end()) for match in _SPOKEN_WORD.finditer(text, at, end)]
+
+
+def marked_times(
+    begins: Sequence[tuple[int, int, float]], samples: Samples, rate_hz: int
+) -> tuple[Heard, ...]:
+    """Return when words are heard whose beginnings a voice told, in seconds of the sound.
+
+    A word ends where the next begins, or at the pause before it. `begins` has each word's place in the spoken text and
+    its beginning.
+    """
+    length = len(samples) / rate_hz
+    level = np.abs(samples.astype(np.float64))
+    loud = np.flatnonzero(level > PAUSE_LEVEL * max(level.max(initial=0), 1e-9))
+    last = (loud[-1] + 1) / rate_hz if loud.size else length
+    pauses = _pauses(level, rate_hz)
+    found: list[Heard] = []
+    for index, (at, end, begin) in enumerate(begins):
+        start = min(max(begin, float(found[-1].begins) if found else 0.0), length)
+        stop = begins[index + 1][2] if index + 1 < len(begins) else last
+        stop = min(max(stop, start), length)
+        quiet = [a for a, b in pauses if start < a < stop and b >= stop - PAUSE_SECONDS]
+        found.append(
+            Heard(at, end, exact_time(start, rate_hz), exact_time(quiet[0] if quiet else stop, rate_hz))
+        )
+    return tuple(found)
+
+
+def exact_time(seconds: float | Fraction, rate_hz: int) -> Fraction:
+    """Return a time as the nearest sample."""
+    return Fraction(round(seconds * rate_hz), rate_hz)
+
+
 def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[Heard, ...]:
     """Estimate when the words of a spoken text are heard in its sound.
 
     Each word gets time by its length; the pauses that are measured in the sound are matched with the punctuation
     marks, in order, so that errors do not add up beyond the next pause.
     """
-    words = [(match.start(), match.end()) for match in _SPOKEN_WORD.finditer(spoken.text)]
+    words = spoken_word_places(spoken.text, 0, len(spoken.text))
     if not words:
         return ()
     if not len(samples):
@@ -117,8 +152,8 @@ def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[He
             found.append(
                 Heard(
                     *words[i],
-                    Fraction(round(at * rate_hz), rate_hz),
-                    Fraction(round(until * rate_hz), rate_hz),
+                    exact_time(at, rate_hz),
+                    exact_time(until, rate_hz),
                 )
             )
             at = until

@@ -236,13 +236,19 @@ def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path
         gathered(folder, [{"text": "Hello."}, {"text": "Привет."}], **sections)
 
 
-def test_services_of_the_original_configuration_fall_back_with_a_warning_for_each(folder: Path) -> None:
+def test_services_of_the_original_configuration_fall_back_with_a_warning_for_each(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("GOOGLE_TTS_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(variable, raising=False)
     guide = load_config(GUIDE_CONFIG, environ=False)
     config = guide.override("storage", cache_path=folder / "cache").override("video", size=(216, 384))
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
     assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
     assert assets.warnings == (
-        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead",
+        "tts.service: google_tts: no key: set the environment variable GOOGLE_TTS_API_KEY, name a file in "
+        "tts.services.google_tts.key_file, or install the extra google and set GOOGLE_APPLICATION_CREDENTIALS; "
+        "'hibari' speaks instead",
         "images.service: got 'stable_diffusion', which is not part of this version; allowed: drawn; pictures are drawn instead",
     )
     assert assets.scenes[0].narration is not None

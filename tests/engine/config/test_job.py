@@ -47,3 +47,19 @@ def test_a_job_may_not_raise_the_limit_of_gpu_memory() -> None:
     assert job_config(NODE, {"video": {"gpu_memory_mb": 500}}).video.gpu_memory_mb == 500
     with pytest.raises(ConfigError, match=r"video\.gpu_memory_mb: got 2001; allowed here: 64 to 2000"):
         job_config(NODE, {"video": {"gpu_memory_mb": 2001}})
+
+
+@pytest.mark.parametrize(
+    "key", ["max_characters", "max_characters_per_day", "parallel_requests", "max_retries"]
+)
+def test_a_job_may_lower_what_it_spends_and_not_raise_it(key: str) -> None:
+    limit = getattr(NODE.tts, key)
+    assert getattr(job_config(NODE, {"tts": {key: 1}}).tts, key) == 1
+    with pytest.raises(ConfigError, match=rf"tts\.{key}: got {limit + 1}; allowed here: [01] to {limit}$"):
+        job_config(NODE, {"tts": {key: limit + 1}})
+
+
+def test_a_job_may_not_send_the_nodes_key_to_another_address() -> None:
+    services = {"openai_compatible": {"endpoint": "http://attacker.example"}}
+    with pytest.raises(ConfigError, match=r"tts\.services: is set by the node's operator: .*key"):
+        job_config(NODE, {"tts": {"service": "openai_compatible", "services": services}})

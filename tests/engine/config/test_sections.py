@@ -93,6 +93,11 @@ BOUNDS: dict[str, Number | Whole] = {
     "tts.speech_rate": Number(0.5, 2.0),
     "tts.pitch": Number(-20, 20),
     "tts.cache_ttl": Number(0, None),
+    "tts.timeout": Number(0, 600, above=True),
+    "tts.max_retries": Whole(0, 10),
+    "tts.parallel_requests": Whole(1, 32),
+    "tts.max_characters": Whole(0, 100_000_000),
+    "tts.max_characters_per_day": Whole(0, 1_000_000_000),
     "scenes.default_duration": Number(0, 3600, above=True),
     "scenes.transition_duration": Number(0, 30),
     "scenes.fade_duration": Number(0, 30, above=True),
@@ -371,12 +376,8 @@ def test_every_default_is_the_one_that_is_documented(tmp_path: Path) -> None:
     path, rows = tmp_path / "config.yaml", documented()
     assert len(rows) > 90
     for key, text in rows.items():
-        section, _, name = key.partition(".")
-        if "." in name:
-            name, _, inner = name.partition(".")
-            path.write_text(f"{section}:\n  {name}:\n    {inner}: {text}\n", encoding="utf-8")
-        else:
-            path.write_text(f"{section}:\n  {name}: {text}\n", encoding="utf-8")
+        lines = [f"{'  ' * depth}{part}:" for depth, part in enumerate(key.split("."))]
+        path.write_text("\n".join(lines) + f" {text}\n", encoding="utf-8")
         if key == "video.preset":  # it holds alone, without the default profile
             assert load_config(path, environ=False) == Config().override("video", profile="none")
             continue

@@ -143,9 +143,16 @@ def manifest_of(made: Made, **values: Any) -> dict[str, Any]:
 def test_the_manifest_says_how_words_are_spoken_and_where_their_times_come_from(made: Made) -> None:
     audio = [replace(made.timeline.audio[0], words_by="voice"), *made.timeline.audio[1:]]
     told = manifest_of(
-        made, timeline=replace(made.timeline, audio=tuple(audio)), lexicon={"Nike": "/ˈnaɪki/"}
+        made,
+        timeline=replace(made.timeline, audio=tuple(audio)),
+        lexicon={"Nike": "/ˈnaɪki/"},
+        speech={"services": {"a": "piper"}},
     )
-    assert told["narration"] == {"lexicon": {"Nike": "/ˈnaɪki/"}, "word_times": {"a": "voice"}}
+    assert told["narration"] == {
+        "lexicon": {"Nike": "/ˈnaɪki/"},
+        "word_times": {"a": "voice"},
+        "services": {"a": "piper"},
+    }
 
 
 def test_the_manifest_lists_inputs_outputs_and_settings(made: Made, tmp_path: Path) -> None:

@@ -14,17 +14,15 @@ import pytest
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.assets.sound import probe_sound
 from video_pipeline.engine.assets.speech.hibari import (
-    EMBEDDED_VOICE,
     HibariNarrator,
-    hibari_voices,
     is_latin,
 )
 from video_pipeline.engine.assets.speech.hibari_engine import open_engine
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
-from video_pipeline.engine.assets.speech.service import choose_narrator, narrate
+from video_pipeline.engine.assets.speech.service import narrate
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config.sections import Tts
-from video_pipeline.engine.errors import ConfigError, TTSError
+from video_pipeline.engine.errors import TTSError
 
 WORDS = "The keeper climbed the stairs one last time."
 VOICE = HibariNarrator("heart", 1.0, 0.0)
@@ -259,30 +257,6 @@ def test_latin_is_detected_by_the_majority_of_letters() -> None:
     assert is_latin("Hello, Мир and welcome")
     assert not is_latin("Здравствуй, world")
     assert not is_latin("123")
-
-
-def test_a_voice_that_is_not_here_is_an_error_that_lists_those_that_are() -> None:
-    assert EMBEDDED_VOICE in hibari_voices()
-    with pytest.raises(ConfigError, match=r"tts\.voice: got 'nobody'; allowed offline: .*heart"):
-        choose_narrator(Tts(voice="nobody"), fallback=True)
-
-
-def test_a_service_that_is_not_built_falls_back_to_the_embedded_voice_or_is_an_error() -> None:
-    guide = Tts(service="google_tts", voice="en-US-Neural2-C", speech_rate=1.2, pitch=2)
-    choice = choose_narrator(guide, fallback=True)
-    assert choice.narrator == HibariNarrator("heart", 1.2, 2)
-    assert choice.warning == (
-        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead"
-    )
-    with pytest.raises(
-        ConfigError, match=r"tts\.service: got 'google_tts', which is not part of this version"
-    ):
-        choose_narrator(guide, fallback=False)
-
-
-def test_no_service_is_silence() -> None:
-    choice = choose_narrator(Tts(service="none"), fallback=False)
-    assert (choice.narrator, choice.warning) == (None, None)
 
 
 def test_speech_has_no_long_silence_at_its_ends(tmp_path: Path) -> None:

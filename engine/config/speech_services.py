@@ -1,0 +1,98 @@
+"""The settings of each speech service on the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from video_pipeline.engine.config.encoder_keys import Section
+from video_pipeline.engine.config.families import SPEECH_SERVICES
+from video_pipeline.engine.config.values import LocalPath
+
+if TYPE_CHECKING:
+    SpeechServiceName = str
+else:  # a type checker cannot evaluate the table
+    SpeechServiceName = Literal[tuple(member.name for member in SPEECH_SERVICES.members)]
+
+_Url = Annotated[str, Field(min_length=1, max_length=2000)]
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Region = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
+
+
+def _key_file(variable: str) -> LocalPath | None:
+    found: LocalPath | None = Field(
+        None, description=f"File with the key; null: the environment variable {variable}.", strict=False
+    )
+    return found
+
+
+def _voice(example: str) -> str | None:
+    found: str | None = Field(
+        None, description=f"Voice, such as {example}, if tts.voice is another service's or not set."
+    )
+    return found
+
+
+class GoogleTtsKeys(Section):
+    """Google Cloud Text-to-Speech."""
+
+    endpoint: _Url = Field("https://texttospeech.googleapis.com", description="Base URL.")
+    key_file: LocalPath | None = _key_file("GOOGLE_TTS_API_KEY, or Application Default Credentials")
+    voice: _Name | None = _voice("en-US-Neural2-C")
+
+
+class AmazonPollyKeys(Section):
+    """Amazon Polly."""
+
+    region: _Region | None = Field(None, description="Region; null: AWS_REGION or AWS_DEFAULT_REGION.")
+    endpoint: _Url | None = Field(None, description="Base URL; null: the region's.")
+    model: Literal["standard", "neural", "long-form", "generative"] = Field(
+        "neural", description="Engine: standard, neural, long-form or generative."
+    )
+    word_times: bool = Field(
+        True,
+        description="Ask for the times of words, which is billed as the text once more; off: estimate them.",
+    )
+    voice: _Name | None = _voice("Joanna")
+
+
+class AzureSpeechKeys(Section):
+    """Azure Speech."""
+
+    region: _Region | None = Field(None, description="Region; null: AZURE_SPEECH_REGION.")
+    endpoint: _Url | None = Field(None, description="Base URL; null: the region's.")
+    key_file: LocalPath | None = _key_file("AZURE_SPEECH_KEY")
+    voice: _Name | None = _voice("en-US-JennyNeural")
+
+
+class OpenAiCompatibleKeys(Section):
+    """A server with OpenAI's POST /audio/speech, such as Kokoro-FastAPI."""
+
+    endpoint: _Url = Field(
+        "https://api.openai.com/v1", description="Base URL, such as http://127.0.0.1:8880/v1."
+    )
+    model: _Name = Field("tts-1", description="Model that the server knows.")
+    key_file: LocalPath | None = _key_file(
+        "OPENAI_API_KEY for api.openai.com, OPENAI_COMPATIBLE_API_KEY for other servers"
+    )
+    voice: _Name | None = _voice("alloy")
+
+
+class PiperKeys(Section):
+    """Piper's HTTP server."""
+
+    endpoint: _Url = Field("http://127.0.0.1:5000", description="Base URL.")
+    voice: _Name | None = _voice("en_US-lessac-medium")
+
+
+class SpeechServiceKeys(Section):
+    """Addresses, models and key files of speech services, which a node's operator sets."""
+
+    google_tts: GoogleTtsKeys = Field(default_factory=GoogleTtsKeys, description="Google.")
+    amazon_polly: AmazonPollyKeys = Field(default_factory=AmazonPollyKeys, description="Amazon Polly.")
+    azure_speech: AzureSpeechKeys = Field(default_factory=AzureSpeechKeys, description="Azure.")
+    openai_compatible: OpenAiCompatibleKeys = Field(
+        default_factory=OpenAiCompatibleKeys, description="OpenAI's protocol."
+    )
+    piper: PiperKeys = Field(default_factory=PiperKeys, description="Piper.")

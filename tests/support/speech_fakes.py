@@ -1,0 +1,182 @@
+"""A server on 127.0.0.1 that speaks as a vendor's service does, and fails as a test asks."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+HTML = b"<!DOCTYPE html><html><body><h1>Attention Required!</h1></body></html>"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that the fake got."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ContractError(Exception):
+    """The request is not what the vendor's contract allows."""
+
+
+class Vendor:
+    """What one vendor's fake does with a request. `billed` are the characters of answers that it made."""
+
+    name = ""
+    voices: tuple[str, ...] = ()
+
+    def key_refused(self) -> Answer:
+        raise NotImplementedError
+
+    def throttled(self, headers: Mapping[str, str]) -> Answer:
+        return Answer(429, "application/json", b'{"error": {"message": "slow down"}}', headers)
+
+    def false_success(self) -> Answer:
+        raise NotImplementedError
+
+    def answer(self, asked: Asked) -> tuple[Answer, int]:
+        """Return the answer to a valid request and what is billed for it; raise ContractError."""
+        raise NotImplementedError
+
+
+class SpeechFake:
+    """A server. Each of `faults` is used for one request that speaks; afterwards it answers well."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self.asked: list[Asked] = []
+        self.problems: list[str] = []
+        self.faults: deque[str] = deque()
+        self.billed = 0
+        self.busiest = 0
+        self.pause = 0.0
+        self._now = 0
+        self._lock = threading.Lock()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments: Any) -> None:
+                pass
+
+            def respond(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                fake.serve(Asked(self.command, self.path, headers, body), self)
+
+            do_GET = do_POST = respond  # noqa: N815 - names of http.server
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def speaking(self) -> list[Asked]:
+        """The requests for speech."""
+        return [asked for asked in self.asked if asked.method == "POST"]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def serve(self, asked: Asked, handler: BaseHTTPRequestHandler) -> None:
+        with self._lock:
+            self.asked.append(asked)
+            fault = self.faults.popleft() if asked.method == "POST" and self.faults else ""
+            self._now += 1
+            self.busiest = max(self.busiest, self._now)
+        try:
+            time.sleep(self.pause)
+            self._write(self._answer(asked, fault), fault, handler)
+        except (BrokenPipeError, ConnectionResetError):
+            handler.close_connection = True
+        finally:
+            with self._lock:
+                self._now -= 1
+
+    def _answer(self, asked: Asked, fault: str) -> Answer:
+        vendor = self.vendor
+        if fault == "500":
+            return Answer(503, "text/plain", b"upstream connect error")
+        if fault == "html":
+            return Answer(200, "text/html; charset=utf-8", HTML)
+        if fault == "429":
+            return vendor.throttled({})
+        if fault.startswith("429 after "):
+            return vendor.throttled({"Retry-After": fault.removeprefix("429 after ")})
+        if fault == "429 date":
+            return vendor.throttled(
+                {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)}
+            )
+        if fault == "key":
+            return vendor.key_refused()
+        if fault == "false success":
+            return vendor.false_success()
+        try:
+            answer, billed = vendor.answer(asked)
+        except ContractError as error:
+            self.problems.append(str(error))
+            return Answer(400, "application/json", json.dumps({"message": str(error)}).encode())
+        with self._lock:
+            self.billed += billed
+        return answer
+
+    @staticmethod
+    def _write(answer: Answer, fault: str, handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(answer.status)
+        body = answer.body
+        if fault == "cut inside":
+            body = body[: len(body) // 2]
+        handler.send_header("Content-Type", answer.type)
+        handler.send_header("Content-Length", str(len(body)))
+        for name, value in answer.headers.items():
+            handler.send_header(name, value)
+        if fault == "cut":
+            body = body[: len(body) // 2]
+            handler.close_connection = True
+        handler.end_headers()
+        if fault == "drip":
+            handler.close_connection = True
+            for at in range(len(body)):
+                handler.wfile.write(body[at : at + 1])
+                handler.wfile.flush()
+                time.sleep(0.1)
+        else:
+            handler.wfile.write(body)
+
+
+@contextmanager
+def speech_fake(vendor: Vendor) -> Iterator[SpeechFake]:
+    fake = SpeechFake(vendor)
+    try:
+        yield fake
+    finally:
+        fake.close()
