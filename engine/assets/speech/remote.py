@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from video_pipeline.engine.assets.speech.cutting import cut_text
 from video_pipeline.engine.assets.speech.joining import (
@@ -37,6 +38,8 @@ from video_pipeline.engine.net.secret import Secret
 
 if sys.platform != "win32":
     import fcntl
+
+FULL_SCALE: Final = 32767
 
 KEPT_PIECES: Final = 8
 """Answers that stay in memory: if the disk is full, they are not asked and paid for again."""
@@ -136,7 +139,7 @@ class RemoteNarrator:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(played_hz)
-            file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+            file.writeframes(_as_16_bit(samples).tobytes())
         if not all(piece.marks for piece in pieces):
             return ()
         begins = [
@@ -160,8 +163,10 @@ class RemoteNarrator:
                     piece = self._kept.get(key)
                 if piece is None:
                     piece = self._asked(spoken, at, end)
-                    self._keep(key, SpokenPiece(piece.samples, piece.rate_hz, _shifted(piece.marks, -at)))
-                    piece = self._kept[key]
+                    # As it is read from the cache later, so that a repeated render has the same bytes.
+                    samples = _as_16_bit(piece.samples) / FULL_SCALE
+                    piece = SpokenPiece(samples, piece.rate_hz, _shifted(piece.marks, -at))
+                    self._keep(key, piece)
                 _write_piece(piece, target)
 
             path, _ = self.cache.get_or_make("speech", parts, ".wav", make, ttl=self.ttl, check=check_wav)
@@ -269,19 +274,23 @@ def _shifted(marks: tuple[Mark, ...], by: int) -> tuple[Mark, ...]:
     return tuple((at + by, end + by, seconds) for at, end, seconds in marks)
 
 
+def _as_16_bit(samples: Speech) -> npt.NDArray[np.int16]:
+    return (np.clip(samples, -1, 1) * FULL_SCALE).round().astype("<i2")
+
+
 def _write_piece(piece: SpokenPiece, target: Path) -> None:
     """Write a piece as a sealed WAV file; its marks count from the beginning of its text."""
     with wave.open(str(target), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(piece.rate_hz)
-        file.writeframes((np.clip(piece.samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+        file.writeframes(_as_16_bit(piece.samples).tobytes())
     seal_wav(target, {"marks": piece.marks})
 
 
 def _read_piece(path: Path) -> SpokenPiece:
     with wave.open(str(path), "rb") as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32767
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / FULL_SCALE
         rate_hz = file.getframerate()
     marks = tuple((at, end, seconds) for at, end, seconds in notes_of(path.read_bytes())["marks"])
     return SpokenPiece(samples, rate_hz, marks)

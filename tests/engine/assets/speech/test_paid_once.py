@@ -68,7 +68,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "video_pipeline", *arguments],
         cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, "CACHE_PATH": str(folder / "cache")},  # it goes before the file
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -139,6 +139,7 @@ def test_no_secret_is_in_anything_that_a_render_writes(name: str, tmp_path: Path
         assert paid["characters"] >= fake.billed > 0
         assert any("the scene is silent" in warning for warning in manifest["warnings"])
         seen = 0
+        assert list((tmp_path / "cache" / "speech").rglob("*.wav"))
         for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
             data = path.read_bytes()
             seen += 1
