@@ -150,7 +150,7 @@ class SceneComposer:
         images = as_mapping(
             as_mapping(generated_assets, "generated_assets").get("images") or {}, "generated_assets['images']"
         )
-        look = self.config.scenes
+        look = self.config.caption_scenes
         composed: list[dict[str, Any]] = []
         for index, scene in enumerate(scenes):
             frames = placement.ranges[index]
