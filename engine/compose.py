@@ -211,10 +211,14 @@ def compose(
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
             placement = place_scenes(timings, fps=fps)
     scale = min(width, height) / 1080
-    look, shown_as = config.caption_scenes, config.caption_style
+    looks = {
+        style: config.caption_look(style)
+        for style in {config.caption_style, *(s.style for s in scenes)}
+        if style
+    }
     # Loading the detector takes longer than drawing a frame, and only narration needs it anyway.
     known = story.metadata.language or any(own.narration for own in assets.scenes)
-    language = story.language if known and shown_as != "block" else "en"
+    language = story.language if known and set(looks) != {"block"} else "en"
     padding = exact_seconds(config.scenes.narration_padding)
     clips: list[Clip] = []
     transitions: list[Transition] = []
@@ -237,6 +241,8 @@ def compose(
             lead = _lead(own.narration.duration, before, after, fps=fps, padding=padding)
         start = frame_time(frames.start, fps)
         if scene.text.strip() and len(shown) > 0:
+            shown_as = scene.style or config.caption_style
+            look = looks[shown_as]
             colour = look.text_highlight if scene.highlight is None else scene.highlight
             captions.append(
                 Caption(

@@ -67,10 +67,9 @@ class Config(Section):
         width, height = self.video.finished_px()
         return "phrases" if height > TALL * width else "block"
 
-    @property
-    def caption_scenes(self) -> Scenes:
-        """The section `scenes` with the values of the caption style for keys that are not set."""
-        look = LOOKS[self.caption_style].scenes
+    def caption_look(self, style: CaptionStyle | None = None) -> Scenes:
+        """Return the section `scenes` with the values of a caption style (default: the usual one) for keys not set."""
+        look = LOOKS[style or self.caption_style].scenes
         unset = {key: value for key, value in look.items() if key not in self.scenes.model_fields_set}
         return self.scenes.model_copy(update=unset)
 

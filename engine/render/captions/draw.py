@@ -199,7 +199,7 @@ class CaptionArt:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _CaptionPlace:
     """Where a caption may be: within `left`, `top`, `right` and `bottom` of the frame, also while it moves."""
 
     frame_px: tuple[int, int]
@@ -209,7 +209,9 @@ class _Place:
     width: float
 
     @classmethod
-    def of(cls, caption: Caption, frame_px: tuple[int, int], enters: Entrance, *, rise_px: int) -> _Place:
+    def of(
+        cls, caption: Caption, frame_px: tuple[int, int], enters: Entrance, *, rise_px: int
+    ) -> _CaptionPlace:
         """Return the place of a caption in the safe area of its platform."""
         width, height = frame_px
         area, reach = safe_area(width, height, caption.platform), ink_reach_px(caption.style)
@@ -253,7 +255,7 @@ def draw_caption(
     stack = fonts.resolve(caption.font)
     enters = BLOCK_ENTRANCE if caption.shown_as == "block" else PHRASE_ENTRANCE
     rise_px = round(height * 0.02)
-    place = _Place.of(caption, (width, height), enters, rise_px=rise_px)
+    place = _CaptionPlace.of(caption, (width, height), enters, rise_px=rise_px)
     box, placed = place.room(), place.corner
     animation = caption.animation
     if drawtext and animation in NATIVE_ANIMATIONS:
@@ -305,7 +307,7 @@ def draw_caption(
 def _typed_caption(
     art: CaptionArt,
     caption: Caption,
-    place: _Place,
+    place: _CaptionPlace,
     fonts: FontStack,
     *,
     fps: Fraction,

@@ -65,7 +65,7 @@ COST: Final = _Cost()
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
+class _PhraseUnit:
     """A word with the silent marks at its side: its characters, frames, and share of a phrase in words."""
 
     start: int
@@ -89,7 +89,7 @@ def phrases(caption: Caption, *, fps: Fraction) -> list[Caption]:
     """
     if caption.shown_as == "block":
         return [caption]
-    units = _units(caption)
+    units = _phrase_units(caption)
     if not units:
         return [caption]
     ranges = [(i, i + 1) for i in range(len(units))]
@@ -109,7 +109,7 @@ def phrases(caption: Caption, *, fps: Fraction) -> list[Caption]:
     return found
 
 
-def _phrase(caption: Caption, units: Sequence[_Unit], frames: FrameRange) -> Caption:
+def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) -> Caption:
     start, stop = units[0].start, units[-1].stop
     words: tuple[CaptionWord, ...] = ()
     spoken: FrameRange | None = None
@@ -133,10 +133,10 @@ def _phrase(caption: Caption, units: Sequence[_Unit], frames: FrameRange) -> Cap
     )
 
 
-def _units(caption: Caption) -> list[_Unit]:
+def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
     """Return the words of a caption with their frames; silent marks cling to the word before them, or to the first."""
     text = caption.text
-    pieces = _pieces(text)
+    pieces = _word_places(text)
     times = _piece_times(caption, pieces)
     joined: list[tuple[int, int, FrameRange | None]] = []
     for (start, stop), frames in zip(pieces, times, strict=True):
@@ -158,7 +158,7 @@ def _units(caption: Caption) -> list[_Unit]:
         abbreviated = word.endswith(".") and not sentence and len(word) > 1 and word[-2] != "."
         letters = [character for character in word if character.isalnum()]
         found.append(
-            _Unit(
+            _PhraseUnit(
                 start,
                 stop,
                 frames,
@@ -175,7 +175,7 @@ def _units(caption: Caption) -> list[_Unit]:
     return found
 
 
-def _pieces(text: str) -> list[tuple[int, int]]:
+def _word_places(text: str) -> list[tuple[int, int]]:
     """Return where the words of a text are; parts that no blank divides are one, except in scripts without blanks."""
     found: list[tuple[int, int]] = []
     for start, stop in words_of(text):
@@ -216,7 +216,7 @@ def _piece_times(caption: Caption, pieces: Sequence[tuple[int, int]]) -> list[Fr
     return shared
 
 
-def _best_cuts(units: Sequence[_Unit], fps: Fraction) -> list[tuple[int, int]]:
+def _best_cuts(units: Sequence[_PhraseUnit], fps: Fraction) -> list[tuple[int, int]]:
     """Return the ranges of units that are phrases, with the least cost in all."""
     count = len(units)
     least = [0.0] + [float("inf")] * count
@@ -227,7 +227,7 @@ def _best_cuts(units: Sequence[_Unit], fps: Fraction) -> list[tuple[int, int]]:
             words += units[start].words
             if words > MOST_WORDS and start < stop - 1:
                 break
-            cost = least[start] + _cost(units, start, stop, words, fps)
+            cost = least[start] + _phrase_cost(units, start, stop, words, fps)
             if cost < least[stop]:
                 least[stop], cut[stop] = cost, start
     ends = [count]
@@ -236,7 +236,7 @@ def _best_cuts(units: Sequence[_Unit], fps: Fraction) -> list[tuple[int, int]]:
     return list(pairwise(reversed(ends)))
 
 
-def _cost(units: Sequence[_Unit], start: int, stop: int, words: float, fps: Fraction) -> float:
+def _phrase_cost(units: Sequence[_PhraseUnit], start: int, stop: int, words: float, fps: Fraction) -> float:
     inside, last = units[start : stop - 1], units[stop - 1]
     cost = (words - BEST_WORDS) ** 2
     if words < 2 and len(units) > stop - start:
