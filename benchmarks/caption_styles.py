@@ -1,4 +1,4 @@
-"""What caption styles cost: `python -m benchmarks.caption_styles [STORY] [--rounds 5]`.
+"""What caption styles cost: `python -m benchmarks.caption_styles [STORY] [--rounds 5] [--styles phrases …]`.
 
 The same story is rendered in each style by the command line, without the cache, so speech, pictures and captions are
 made each time. The styles take turns, every second round in reverse order. Prints each style's processor seconds and
@@ -11,6 +11,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -22,9 +23,10 @@ from video_pipeline.engine.common.captions import CaptionStyle
 STORY = Path("examples/lighthouse.json")
 
 
-def cpu_of_styles(story: Path, *, rounds: int, options: list[str]) -> dict[str, list[float]]:
+def cpu_of_styles(
+    story: Path, *, styles: Sequence[str], rounds: int, options: list[str]
+) -> dict[str, list[float]]:
     """Return the processor seconds of each style's renders, one a round."""
-    styles: tuple[str, ...] = get_args(CaptionStyle)
     seconds: dict[str, list[float]] = {style: [] for style in styles}
     with tempfile.TemporaryDirectory(prefix="video-pipeline-") as folder:
         command = [sys.executable, "-m", "video_pipeline", "render", str(story), "--no-cache", "-q", *options]
@@ -42,10 +44,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("story", nargs="?", type=Path, default=STORY, metavar="STORY")
     parser.add_argument("--rounds", type=int, default=5)
+    styles = [style for style in get_args(CaptionStyle) if style != "block"]
+    parser.add_argument("--styles", nargs="+", default=styles, choices=styles)
     parser.add_argument("--size", default="1080x1920", metavar="WxH")
     arguments = parser.parse_args()
     seconds = cpu_of_styles(
-        arguments.story, rounds=arguments.rounds, options=["--size", arguments.size, "--compositor", "native"]
+        arguments.story,
+        styles=("block", *arguments.styles),
+        rounds=arguments.rounds,
+        options=["--size", arguments.size, "--compositor", "native"],
     )
     print(f"{arguments.story.name}, {arguments.size}, {arguments.rounds} rounds, {cores()} core(s)")
     for style, taken in seconds.items():

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from video_pipeline.engine.common.captions import CaptionStyle, Platform
+from video_pipeline.engine.common.captions import CaptionStyleChoice, Platform
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
 from video_pipeline.engine.config.policy import LENIENT, STRICT
 from video_pipeline.engine.config.quality import QUALITY_MAX, QUALITY_MIN, QUALITY_WORDS
@@ -39,7 +39,7 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
     picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
     picture.add_argument("--compositor", metavar="NAME", help=f"compositor: {COMPOSITORS.summary()}")
     picture.add_argument(
-        "--captions", metavar="STYLE", help=f"captions: {', '.join(('auto', *get_args(CaptionStyle)))}"
+        "--captions", metavar="STYLE", help=f"captions: {', '.join(get_args(CaptionStyleChoice))}"
     )
     picture.add_argument(
         "--platform",

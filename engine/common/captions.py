@@ -7,6 +7,7 @@ from typing import Literal
 CaptionPosition = Literal["top", "center", "bottom"]
 CaptionAnimation = Literal["none", "fade_in", "fade", "slide_up", "pop", "typewriter"]
 CaptionStyle = Literal["block", "phrases", "word", "karaoke"]
+CaptionStyleChoice = Literal["auto", "block", "phrases", "word", "karaoke"]
 Platform = Literal["generic", "tiktok", "reels", "shorts"]
 
 TALL: float = 1.5

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle, Platform
+from video_pipeline.engine.common.captions import (
+    CaptionAnimation,
+    CaptionPosition,
+    CaptionStyleChoice,
+    Platform,
+)
 from video_pipeline.engine.config.caption_looks import describe_looks
 from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
@@ -376,7 +381,7 @@ class Scenes(Section):
 class Captions(Section):
     """How captions are shown. A style brings values for the keys scenes.text_* that are not set."""
 
-    style: Literal["auto"] | CaptionStyle = Field(
+    style: CaptionStyleChoice = Field(
         "auto", description=f"{describe_looks()}; auto: phrases in tall frames (9:16), block in others."
     )
     platform: Platform = Field(

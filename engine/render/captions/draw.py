@@ -76,7 +76,7 @@ class Entrance:
 
 
 BLOCK_ENTRANCE: Final = Entrance(ANIMATION_SECONDS, POP_FROM, pop_fades=True)
-PHRASE_ENTRANCE: Final = Entrance(0.1, 0.8, pop_fades=False)
+PHRASE_ENTRANCE: Final = Entrance(0.07, 0.8, pop_fades=False)
 """Phrases follow one another quickly, so they enter quickly, and none leaves the frame without words."""
 
 
