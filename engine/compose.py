@@ -11,6 +11,7 @@ from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
 from video_pipeline.engine.assets.story_fonts import font_name
 from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.sections import Scenes
 from video_pipeline.engine.placement import SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.effects import FadeEffect, KenBurns
@@ -153,9 +154,8 @@ def _ken_burns(
     )
 
 
-def _style(scene: StoryScene, config: Config, scale: float) -> TextStyle:
+def _style(scene: StoryScene, look: Scenes, scale: float) -> TextStyle:
     """Return a caption's look in pixels of this frame; `scale` is 1 for a frame 1080 px wide."""
-    look = config.scenes
 
     def px(value: float) -> int:
         return round(value * scale)
@@ -211,6 +211,14 @@ def compose(
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
             placement = place_scenes(timings, fps=fps)
     scale = min(width, height) / 1080
+    looks = {
+        style: config.caption_look(style)
+        for style in {config.caption_style, *(s.style for s in scenes)}
+        if style
+    }
+    # Loading the detector takes longer than drawing a frame, and only narration needs it anyway.
+    known = story.metadata.language or any(own.narration for own in assets.scenes)
+    language = story.language if known and set(looks) != {"block"} else "en"
     padding = exact_seconds(config.scenes.narration_padding)
     clips: list[Clip] = []
     transitions: list[Transition] = []
@@ -233,21 +241,26 @@ def compose(
             lead = _lead(own.narration.duration, before, after, fps=fps, padding=padding)
         start = frame_time(frames.start, fps)
         if scene.text.strip() and len(shown) > 0:
-            colour = config.scenes.text_highlight if scene.highlight is None else scene.highlight
+            shown_as = scene.style or config.caption_style
+            look = looks[shown_as]
+            colour = look.text_highlight if scene.highlight is None else scene.highlight
             captions.append(
                 Caption(
                     scene_id=scene.scene_id,
                     text=scene.text,
                     frames=shown,
-                    style=_style(scene, config, scale),
-                    font=font_name(scene.font or config.scenes.text_font, base),
-                    position=scene.text_position or config.scenes.text_position,
-                    animation=scene.animation or config.scenes.text_animation,
+                    style=_style(scene, look, scale),
+                    font=font_name(scene.font or look.text_font, base),
+                    position=scene.text_position or look.text_position,
+                    animation=scene.animation or look.text_animation,
                     highlight=parse_colour(colour) if colour else None,
                     spoken=_spoken(start, lead, own, fps=fps),
                     words=_caption_words(scene, start, lead, own, shown, fps=fps),
                     fade_in_frames=clip.fade_in_frames,
                     fade_out_frames=clip.fade_out_frames,
+                    shown_as=shown_as,
+                    platform=config.captions.platform,
+                    language=language,
                 )
             )
         if own.footage_sound is not None and scene.video is not None and isinstance(own.picture, Footage):

@@ -148,14 +148,13 @@ def plan_captions(
     If a caption is not cached and must be drawn, the pictures of the frames `drawn_next` are loaded at the same time.
     Raises InputError if the plan has warnings and the error policy forbids them.
     """
-    timeline = plan.timeline if shown is None else with_captions_in(plan.timeline, shown)
     cache = plan.cache
     if drawn_next is not None:
         # If a caption is not cached, its frames are not either, so their pictures are needed next.
         prepare = functools.partial(plan.compositor.prepare, drawn_next)
         cache = replace(cache, on_make=functools.cache(prepare))
     filtered = load_compositor(plan.compositor.name).filter_captions
-    captions = draw_captions(timeline, fonts=plan.fonts, cache=cache, drawtext=filtered)
+    captions = draw_captions(plan.timeline, fonts=plan.fonts, cache=cache, drawtext=filtered, shown=shown)
     warnings = (*plan.warnings, *(plainer_captions(plan.timeline) if filtered else ()))
     plan.config.error_policy.check(warnings)
     return replace(
@@ -236,9 +235,3 @@ def _start(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:
         return pool.submit(call, cache)
     finally:
         pool.shutdown(wait=False)
-
-
-def with_captions_in(timeline: Timeline, frames: FrameRange) -> Timeline:
-    """Return the timeline with only the captions that appear in a range."""
-    seen = tuple(caption for caption in timeline.captions if caption.frames.intersection(frames))
-    return replace(timeline, captions=seen)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle, Platform
 from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
 from video_pipeline.filters.color import ColorTags
@@ -127,7 +127,10 @@ class Caption:
 
     `spoken` are the frames in which the words are spoken; the word being spoken has the colour `highlight`. `words`
     are those of which it is known when; without them the words share `spoken` by their letters.
-    `fade_in_frames` and `fade_out_frames` are those of the clip if the caption begins or ends with it.
+    `fade_in_frames` and `fade_out_frames` are those of the clip if the caption begins or ends with it; they are counted
+    from the ends of `fading` (None: of `frames`). `shown_as` says
+    how much of the text is shown at a time, `platform` what it keeps clear of in a tall frame. `language` (ISO 639-1)
+    decides where sentences end.
     """
 
     scene_id: str
@@ -142,6 +145,10 @@ class Caption:
     words: tuple[CaptionWord, ...] = ()
     fade_in_frames: int = 0
     fade_out_frames: int = 0
+    fading: FrameRange | None = None
+    shown_as: CaptionStyle = "block"
+    platform: Platform = "generic"
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,10 +152,9 @@ class SceneComposer:
         images = as_mapping(
             as_mapping(generated_assets, "generated_assets").get("images") or {}, "generated_assets['images']"
         )
-        look = self.config.scenes
         composed: list[dict[str, Any]] = []
         for index, scene in enumerate(scenes):
-            frames = placement.ranges[index]
+            frames, look = placement.ranges[index], self.config.caption_look(scene.style)
             composed.append(
                 {
                     "scene_id": scene.scene_id,
@@ -169,6 +168,7 @@ class SceneComposer:
                         "color": scene.colour or look.text_color,
                         "font": scene.font or look.text_font,
                         "animation": scene.animation or look.text_animation,
+                        **({} if scene.style is None else {"style": scene.style}),
                         **({} if scene.highlight is None else {"highlight": scene.highlight}),
                     },
                     "transition": timings[index].transition,

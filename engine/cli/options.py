@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from video_pipeline.engine.common.captions import CaptionStyleChoice, Platform
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
 from video_pipeline.engine.config.policy import LENIENT, STRICT
 from video_pipeline.engine.config.quality import QUALITY_MAX, QUALITY_MIN, QUALITY_WORDS
@@ -37,6 +38,14 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
     picture.add_argument("--proxy", action="store_true", help=proxy)
     picture.add_argument("--fps", metavar="N", help="frames per second, 24 to 60, or 30000/1001")
     picture.add_argument("--compositor", metavar="NAME", help=f"compositor: {COMPOSITORS.summary()}")
+    picture.add_argument(
+        "--captions", metavar="STYLE", help=f"captions: {', '.join(get_args(CaptionStyleChoice))}"
+    )
+    picture.add_argument(
+        "--platform",
+        metavar="NAME",
+        help=f"where the video is shown, whose buttons captions keep clear of: {', '.join(get_args(Platform))}",
+    )
     if encodes:
         encoding = parser.add_argument_group("encoding")
         encoding.add_argument("--encoder", metavar="NAME", help=f"encoder: {ENCODERS.summary()}")
@@ -95,6 +104,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
         compositor=arguments.compositor,
         proxy=arguments.proxy or None,
     )
+    config = config.override("captions", style=arguments.captions, platform=arguments.platform)
     config = config.override("error_handling", policy=arguments.policy)
     return _encoding(config, arguments) if hasattr(arguments, "encoder") else config
 

@@ -14,13 +14,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from video_pipeline.engine.common.arguments import as_path
+from video_pipeline.engine.common.captions import TALL, CaptionStyle
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain
+from video_pipeline.engine.config.caption_looks import LOOKS
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
 from video_pipeline.engine.config.sections import (
     Audio,
+    Captions,
     ErrorHandling,
     Images,
     Node,
@@ -44,6 +47,7 @@ class Config(Section):
     images: Images = Images()
     tts: Tts = Tts()
     scenes: Scenes = Scenes()
+    captions: Captions = Captions()
     watermark: WatermarkSettings = WatermarkSettings()
     audio: Audio = Audio()
     publishing: Publishing = Publishing()
@@ -54,6 +58,20 @@ class Config(Section):
     def error_policy(self) -> ErrorPolicy:
         """The policy that decides which faults end a render and which become warnings."""
         return POLICIES[self.error_handling.policy or "standard"]
+
+    @property
+    def caption_style(self) -> CaptionStyle:
+        """The caption style of videos of this configuration's size."""
+        if self.captions.style != "auto":
+            return self.captions.style
+        width, height = self.video.finished_px()
+        return "phrases" if height > TALL * width else "block"
+
+    def caption_look(self, style: CaptionStyle | None = None) -> Scenes:
+        """Return the section `scenes` with the values of a caption style (default: the usual one) for keys not set."""
+        look = LOOKS[style or self.caption_style].scenes
+        unset = {key: value for key, value in look.items() if key not in self.scenes.model_fields_set}
+        return self.scenes.model_copy(update=unset)
 
     @property
     def fallback_images(self) -> bool:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
+from video_pipeline.engine.common.captions import (
+    CaptionAnimation,
+    CaptionPosition,
+    CaptionStyleChoice,
+    Platform,
+)
+from video_pipeline.engine.config.caption_looks import describe_looks
 from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
 from video_pipeline.engine.config.policy import POLICIES, PolicyName
@@ -405,6 +411,19 @@ class Scenes(Section):
     zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom per second (0.05 is 5 %).")
     zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: largest zoom.")
     fit: FitName = Field("cover", description="Fit of a picture of another aspect: cover, contain, blur.")
+
+
+class Captions(Section):
+    """How captions are shown. A style brings values for the keys scenes.text_* that are not set."""
+
+    style: CaptionStyleChoice = Field(
+        "auto", description=f"{describe_looks()}; auto: phrases in tall frames (9:16), block in others."
+    )
+    platform: Platform = Field(
+        "generic",
+        description="Where a tall video is shown: captions keep clear of the buttons and texts of tiktok, reels or "
+        "shorts; generic: of all three.",
+    )
 
 
 class WatermarkSettings(Section):

@@ -210,6 +210,10 @@ def build_manifest(
         "segments_from_cache": segments_from_cache,
         "encoder": encoder,
         "compositor": compositor,
+        "captions": {
+            caption.scene_id: {"style": caption.shown_as, "platform": caption.platform}
+            for caption in timeline.captions
+        },
         "audio": audio,
         "narration": {
             "lexicon": dict(lexicon),

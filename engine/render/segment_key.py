@@ -97,10 +97,13 @@ def _with_seen_fades(
 ) -> dict[str, Any]:
     """Return a clip or caption as JSON data; fades that the range does not reach are zero."""
     values: dict[str, Any] = plain(drawing)
-    if drawing.frames.start + drawing.fade_in_frames <= drawn.start:
+    fading = drawing.fades_within if isinstance(drawing, CaptionArt) else drawing.frames
+    if fading.start + drawing.fade_in_frames <= drawn.start:
         values["fade_in_frames"] = 0
-    if drawing.frames.stop - drawing.fade_out_frames >= drawn.stop:
+    if fading.stop - drawing.fade_out_frames >= drawn.stop:
         values["fade_out_frames"] = 0
+    if not values["fade_in_frames"] and not values["fade_out_frames"]:
+        values.pop("fading", None)
     return values
 
 

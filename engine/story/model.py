@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
-from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
+from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import explain, path_text, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
@@ -129,6 +129,7 @@ def _colour_or_false(value: Any) -> Any:
 
 SCENE_NAMES: Mapping[str, str] = {"position": "text_position", "color": "colour"}
 CAPTION_FIELDS = (
+    "style",
     "text_position",
     "size",
     "colour",
@@ -171,6 +172,7 @@ class StoryScene(StoryPart):
         None, description="How the scene leads into the next: an xfade name or 'cut'."
     )
     fit: FitName | None = None
+    style: CaptionStyle | None = Field(None, description="How much of the caption is shown at a time.")
     text_position: CaptionPosition | None = Field(None, description="Vertical position of the caption.")
     size: Annotated[Number, Field(ge=8, le=400)] | None = Field(
         None, description="Caption size in px on a 1080 px wide frame."

@@ -373,12 +373,13 @@ def test_letters_grow_with_the_frame(size: list[int], scale: float) -> None:
 
 def test_the_look_of_a_scene_overrides_the_configuration() -> None:
     config = {
+        "captions": {"style": "block"},
         "scenes": {
             "text_size": 30,
             "text_color": "red",
             "text_stroke": {"width": 2},
             "text_box": {"colour": "blue"},
-        }
+        },
     }
     usual = style_of(config)
     assert (usual.size_px, usual.color, usual.stroke_px) == (30, (255, 0, 0, 255), 2)
@@ -403,7 +404,50 @@ def test_a_caption_knows_when_its_words_are_spoken_and_in_which_colour() -> None
         assert caption.frames.start <= caption.spoken.start < caption.spoken.stop <= caption.frames.stop
         assert abs(caption.spoken.start - track.at * fps) <= Fraction(1, 2)
         assert abs(caption.spoken.stop - (track.at + track.duration) * fps) <= Fraction(1, 2)
-    assert [caption.highlight for caption in composed(scenes[:1]).timeline.captions] == [None]
+    block = {"captions": {"style": "block"}}
+    assert [caption.highlight for caption in composed(scenes[:1], config=block).timeline.captions] == [None]
+
+
+def test_a_caption_has_its_styles_look_where_neither_scene_nor_configuration_sets_one() -> None:
+    tall: dict[str, Any] = {"video": {"size": [1080, 1920]}}
+    usual, block, own = composed(
+        [
+            {"text": "One."},
+            {"text": "Two.", "style": "block"},
+            {"text": "Three.", "size": 70, "highlight": False},
+        ],
+        config=tall,
+    ).timeline.captions
+    assert (usual.shown_as, usual.style.size_px, usual.position, usual.animation) == (
+        "phrases",
+        90,
+        "center",
+        "pop",
+    )
+    assert (usual.highlight, usual.style.shadow) == ((255, 212, 0, 255), None)
+    assert (block.shown_as, block.style.size_px, block.position, block.animation) == (
+        "block",
+        48,
+        "bottom",
+        "fade_in",
+    )
+    assert (own.shown_as, own.style.size_px, own.highlight) == ("phrases", 70, None)
+    (set_,) = composed(
+        [{"text": "x"}],
+        config={**tall, "captions": {"style": "karaoke", "platform": "tiktok"}, "scenes": {"text_size": 50}},
+    ).timeline.captions
+    assert (set_.shown_as, set_.style.size_px, set_.animation, set_.platform) == (
+        "karaoke",
+        50,
+        "none",
+        "tiktok",
+    )
+
+
+@pytest.mark.parametrize("size", [[1080, 1080], [1920, 1080], [1080, 1350]])
+def test_frames_that_are_not_tall_show_the_whole_text(size: list[int]) -> None:
+    (shown,) = composed([{"text": "x"}], config={"video": {"size": size}}).timeline.captions
+    assert (shown.shown_as, shown.style.size_px, shown.animation) == ("block", 48, "fade_in")
 
 
 def test_a_caption_knows_in_which_frames_each_word_is_spoken() -> None:
@@ -495,11 +539,11 @@ def test_the_scene_composer_passes_the_published_test() -> None:
             "effects": ["ken_burns", "fade_in", "fade_out"],
             "text": {
                 "content": "Scene 1 text",
-                "position": "bottom",
-                "size": 48.0,
+                "position": "center",
+                "size": 90.0,
                 "color": "#FFFFFF",
                 "font": "Arial-Bold",
-                "animation": "fade_in",
+                "animation": "pop",
             },
             "transition": "fade",
             "transition_duration": 0.0,

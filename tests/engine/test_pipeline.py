@@ -260,11 +260,16 @@ def test_a_watermark_is_in_the_manifest_and_simplified_captions_are_a_warning(tm
             "watermark": {"image": str(tmp_path / "logo.png"), "opacity": 1.0, "width": 0.5},
         }
     )
-    scene = {"scene_id": "one", "text": "Go", "duration": 0.5, "animation": "pop"}
-    result = render_story(parse_story({"title": "T", "scenes": [scene]}), tmp_path / "a.mp4", config=config)
-    assert "animation 'pop' of scene 'one' needs the native or cuda compositor; fade_in is drawn instead" in (
-        result.warnings
-    )
+    scenes = [
+        {"scene_id": "one", "text": "Go", "duration": 0.5, "style": "block", "animation": "pop"},
+        {"scene_id": "two", "text": "Go on", "duration": 0.5},
+    ]
+    result = render_story(parse_story({"title": "T", "scenes": scenes}), tmp_path / "a.mp4", config=config)
+    assert {
+        "animation 'pop' of scene 'one' needs the native or cuda compositor; fade_in is drawn instead",
+        "captions.style 'phrases' of scene 'two' needs the native or cuda compositor; its words are drawn still and in "
+        "one colour",
+    } <= set(result.warnings)
     manifest = json.loads(result.outputs.manifest.read_text())
     assert [entry["name"] for entry in manifest["inputs"] if entry["role"] == "watermark"] == ["logo.png"]
     with Image.open(result.outputs.thumbnail) as thumbnail:

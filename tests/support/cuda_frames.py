@@ -22,6 +22,7 @@ from tests.support.video import catalogue, clip_of, numbered_clip, still, timeli
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.caption_looks import LOOKS
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.render.captions.draw import draw_captions
 from video_pipeline.engine.render.compositors.cuda import open_cuda
@@ -103,6 +104,22 @@ def everything(folder: Path) -> Timeline:
         ),
         Caption("d", "slides", FrameRange(90, 112), style, font, "bottom", "slide_up", fade_out_frames=5),
         Caption("e", "fades", FrameRange(112, clips[-1].frames.stop), style, font, "center", "fade"),
+        *(
+            Caption(
+                shown_as,
+                "One by one, the words come and go.",
+                FrameRange(112 + 60 * number, 168 + 60 * number),
+                style,
+                font,
+                "top",
+                "pop",
+                spoken=FrameRange(118 + 60 * number, 160 + 60 * number),
+                highlight=yellow,
+                shown_as=shown_as,
+            )
+            for number, shown_as in enumerate(LOOKS)
+            if shown_as != "block"
+        ),
     )
     mark = folder / "mark.png"
     Image.fromarray(np.random.default_rng(9).integers(0, 256, (21, 33, 4), np.uint8)).save(mark)

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache as cached_call
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from PIL import Image
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
-from video_pipeline.engine.render.captions.lettering import Lettering, lettering, parts_at, typing_frames
+from video_pipeline.engine.render.captions.lettering import (
+    Lettering,
+    LetterSheet,
+    letter_sheet,
+    lettering,
+    parts_at,
+    typing_frames,
+)
+from video_pipeline.engine.render.captions.phrases import phrases_in
 from video_pipeline.engine.render.captions.pictures import (
     Room,
     caption_picture,
@@ -22,12 +31,13 @@ from video_pipeline.engine.render.captions.pictures import (
     part_picture,
     text_file,
 )
+from video_pipeline.engine.render.captions.safe_areas import ink_reach_px, safe_area
 from video_pipeline.engine.timeline import Caption, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.fade import light
 from video_pipeline.filters.graph import Value
 from video_pipeline.filters.text import drawtext_able, drawtext_options
-from video_pipeline.filters.typeset import Raster, TextLayout, rasterise, rasterise_box
+from video_pipeline.filters.typeset import FontStack, Raster, TextLayout, rasterise, rasterise_box
 
 ANIMATION_SECONDS = 0.4
 """Seconds that a caption's entrance lasts, and the exit of `fade`."""
@@ -38,25 +48,36 @@ NATIVE_ANIMATIONS: frozenset[CaptionAnimation] = frozenset(["pop", "typewriter"]
 POP_FROM = 0.6
 """Size at the start of `pop`, as a fraction of the caption's size."""
 
+_OVERSHOOT = 0.1
+"""Penner's back easing goes beyond its end by this part of the way."""
+
 MIN_SIZE_PX = 10
+
+_PLAINER: Final = {
+    "animation": "fade_in is drawn instead",
+    "highlight": "its words are drawn in one colour",
+    "captions.style": "its words are drawn still and in one colour",
+}
+"""What filter graphs draw instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class SafeArea:
-    """Margins without captions, in fractions of the frame.
+class Entrance:
+    """How a caption enters: for how many seconds, from which size `pop` grows, and whether `pop` also fades in."""
 
-    Reels, Shorts and TikTok cover about a tenth of a tall frame at the top and a fifth at the bottom with
-    their buttons and texts.
-    """
+    seconds: float
+    pop_from: float
+    pop_fades: bool
 
-    side: float
-    top: float
-    bottom: float
+    @property
+    def largest(self) -> float:
+        """The largest size of `pop`, relative to the final one."""
+        return 1 + (1 - self.pop_from) * _OVERSHOOT
 
 
-def safe_area(width_px: int, height_px: int) -> SafeArea:
-    """Return the safe area of a frame of this shape."""
-    return SafeArea(0.075, 0.12, 0.20) if height_px / width_px > 1.5 else SafeArea(0.07, 0.08, 0.08)
+BLOCK_ENTRANCE: Final = Entrance(ANIMATION_SECONDS, POP_FROM, pop_fades=True)
+PHRASE_ENTRANCE: Final = Entrance(0.07, 0.8, pop_fades=False)
+"""Phrases follow one another quickly, so they enter quickly, and none leaves the frame without words."""
 
 
 class CaptionPiece(NamedTuple):
@@ -74,6 +95,11 @@ class CaptionPiece(NamedTuple):
     scale: float
     rise_px: float
 
+    @property
+    def moves(self) -> bool:
+        """Whether the picture is scaled or away from its place. Then all pieces of the caption are."""
+        return self.scale != 1 or self.rise_px != 0
+
 
 @dataclass(frozen=True, slots=True)
 class CaptionArt:
@@ -82,7 +108,8 @@ class CaptionArt:
     `x_px`, `y_px` is the top-left corner of the picture; drawtext lines have their own positions. `text`
     gives the position and time of each letter. `spoken` is the same picture with letters in the highlight
     colour, `plate` the box behind typed letters; all pictures have one size. `fade_in_frames` and `fade_out_frames`
-    are the fades of the clip below, with which the caption fades.
+    are the fades of the clip below, with which the caption fades, counted from the ends of `fading` (None: of
+    `frames`).
     """
 
     scene_id: str
@@ -98,10 +125,12 @@ class CaptionArt:
     plate: Path | None = None
     fade_in_frames: int = 0
     fade_out_frames: int = 0
+    fading: FrameRange | None = None
+    enters: Entrance = BLOCK_ENTRANCE
 
     def entrance_frames(self, fps: Fraction) -> int:
         """Return the length of the entrance in frames, at most half of the caption's."""
-        return min(max(1, round(ANIMATION_SECONDS * fps)), max(1, len(self.frames) // 2))
+        return min(max(1, round(self.enters.seconds * fps)), max(1, len(self.frames) // 2))
 
     def entrance(self, at: int, *, fps: Fraction) -> tuple[float, float]:
         """Return the opacity (0 to 1) and the distance below the final position (px) at frame `at` of the caption."""
@@ -110,23 +139,30 @@ class CaptionArt:
         rise = self.rise_px * (1 - progress) ** 3 if self.animation == "slide_up" else 0.0
         opacity = 1.0 if self.animation in ("none", "typewriter") else progress
         if self.animation == "pop":
-            opacity = min(1.0, 2 * progress)
+            opacity = min(1.0, 2 * progress) if self.enters.pop_fades else 1.0
         if self.animation == "fade":
             opacity = min(opacity, max(0.0, (len(self.frames) - at) / length))
         return opacity * self._light(at), rise
 
     def _light(self, at: int) -> float:
-        return light(at, len(self.frames), self.fade_in_frames, self.fade_out_frames)
+        fading = self.fades_within
+        at += self.frames.start - fading.start
+        return light(at, len(fading), self.fade_in_frames, self.fade_out_frames)
+
+    @property
+    def fades_within(self) -> FrameRange:
+        """The frames at whose ends the clip's fades are."""
+        return self.fading or self.frames
 
     def scale(self, at: int, *, fps: Fraction) -> float:
         """Return the size at frame `at` of the caption, relative to its final size.
 
-        `pop` grows from POP_FROM to slightly over 1 and shrinks to 1 (Penner's back easing, with a tenth of overshoot).
+        `pop` grows to slightly over 1 and shrinks to 1 (Penner's back easing, with a tenth of overshoot).
         """
         left = 1 - min(at / self.entrance_frames(fps), 1.0)
         if self.animation != "pop" or left == 0:
             return 1.0
-        return 1 + (1 - POP_FROM) * (1.70158 * left**2 - 2.70158 * left**3)
+        return 1 + (1 - self.enters.pop_from) * (1.70158 * left**2 - 2.70158 * left**3)
 
     def pieces(self, at: int, *, fps: Fraction) -> Iterator[CaptionPiece]:
         """Yield the pieces of frame `at` of a caption that is drawn as pictures, in drawing order."""
@@ -162,12 +198,44 @@ class CaptionArt:
         return "raster" if self.picture else "drawtext"
 
 
-def _top(position: CaptionPosition, height_px: int, block_px: int, area: SafeArea) -> int:
-    if position == "top":
-        return round(height_px * area.top)
-    if position == "center":
-        return round((height_px - block_px) / 2)
-    return round(height_px * (1 - area.bottom) - block_px)
+@dataclass(frozen=True, slots=True)
+class _CaptionPlace:
+    """Where a caption may be: within `left`, `top`, `right` and `bottom` of the frame, also while it moves."""
+
+    frame_px: tuple[int, int]
+    position: CaptionPosition
+    top: float
+    bottom: float
+    width: float
+
+    @classmethod
+    def of(
+        cls, caption: Caption, frame_px: tuple[int, int], enters: Entrance, *, rise_px: int
+    ) -> _CaptionPlace:
+        """Return the place of a caption in the safe area of its platform."""
+        width, height = frame_px
+        area, reach = safe_area(width, height, caption.platform), ink_reach_px(caption.style)
+        largest = enters.largest if caption.animation == "pop" else 1.0
+        top, bottom = height * area.top + reach, height * (1 - area.bottom) - reach
+        spare = (bottom - top) * (largest - 1) / 2
+        rise = rise_px if caption.animation == "slide_up" else 0
+        room = max(1.0, width * (1 - 2 * area.side) / largest - 2 * reach)
+        return cls(frame_px, caption.position, top + spare, max(top + spare + 1, bottom - spare - rise), room)
+
+    def room(self) -> Room:
+        """Return the space that the caption's lines are fitted into."""
+        share = 1 if self.position == "center" else 0.6
+        return Room(round(self.width), max(1, round((self.bottom - self.top) * share)), MIN_SIZE_PX)
+
+    def corner(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        """Return the left and top of lines of this size."""
+        width, height = size_px
+        top = {
+            "top": self.top,
+            "center": min(max((self.frame_px[1] - height) / 2, self.top), self.bottom - height),
+            "bottom": self.bottom - height,
+        }[self.position]
+        return round((self.frame_px[0] - width) / 2), round(top)
 
 
 def _on_grid(x_px: int, y_px: int) -> tuple[int, int]:
@@ -184,29 +252,27 @@ def draw_caption(
     and only with animations that a graph can draw. Without it, every caption is drawn as pictures.
     """
     width, height = timeline.width_px, timeline.height_px
-    area = safe_area(width, height)
     stack = fonts.resolve(caption.font)
-    room = 1 - area.top - area.bottom
-    box = Room(
-        max_width_px=round(width * (1 - 2 * area.side)),
-        max_height_px=round(height * room * (1 if caption.position == "center" else 0.6)),
-        min_size_px=MIN_SIZE_PX,
-    )
-
-    def placed(size_px: tuple[int, int]) -> tuple[int, int]:
-        return round((width - size_px[0]) / 2), _top(caption.position, height, size_px[1], area)
-
+    enters = BLOCK_ENTRANCE if caption.shown_as == "block" else PHRASE_ENTRANCE
+    rise_px = round(height * 0.02)
+    place = _CaptionPlace.of(caption, (width, height), enters, rise_px=rise_px)
+    box, placed = place.room(), place.corner
+    animation = caption.animation
+    if drawtext and animation in NATIVE_ANIMATIONS:
+        animation = "fade_in" if caption.shown_as == "block" else "none"
     art = CaptionArt(
         scene_id=caption.scene_id,
         frames=caption.frames,
-        animation="fade_in" if drawtext and caption.animation in NATIVE_ANIMATIONS else caption.animation,
+        animation=animation,
         picture=None,
         x_px=0,
         y_px=0,
         lines=(),
-        rise_px=round(height * 0.02),
+        rise_px=rise_px,
         fade_in_frames=caption.fade_in_frames,
         fade_out_frames=caption.fade_out_frames,
+        fading=caption.fading,
+        enters=enters,
     )
     if drawtext and drawtext_able(caption.text, stack, caption.style):
         layout = box.lay_out(caption, stack)
@@ -219,17 +285,39 @@ def draw_caption(
             text = str(options.pop("text"))
             lines.append({**options, "textfile": text_file(text, cache)})
         return replace(art, x_px=left, y_px=top, lines=tuple(lines))
-    if drawtext or (caption.animation != "typewriter" and caption.highlight is None):
-        whole = caption_picture(caption, stack, box, cache)
-        if whole is None:
-            return None
-        left, top = placed(whole.size_px)
-        x, y = _on_grid(left + whole.left_px, top + whole.top_px)
-        return replace(art, picture=whole.picture, x_px=x, y_px=y)
-    layout = box.lay_out(caption, stack)
+    if not drawtext and caption.animation == "typewriter":
+        return _typed_caption(art, caption, place, stack, fps=timeline.fps, cache=cache)
+    lay_out = cached_call(lambda: box.lay_out(caption, stack))
+    whole = caption_picture(caption, stack, box, cache, lay_out=lay_out)
+    if whole is None:
+        return None
+    left, top = placed(whole.size_px)
+    x, y = _on_grid(left + whole.left_px, top + whole.top_px)
+    art = replace(art, picture=whole.picture, x_px=x, y_px=y)
+    if drawtext or caption.highlight is None or caption.spoken is None:
+        return art
+    look = replace(caption, style=replace(caption.style, color=caption.highlight))
+    lit = caption_picture(look, stack, box, cache, lay_out=lay_out)
+    if lit is None or (lit.left_px, lit.top_px, lit.sheet) != (whole.left_px, whole.top_px, whole.sheet):
+        return _typed_caption(art, caption, place, stack, fps=timeline.fps, cache=cache)
+    timed = _lettered(art, caption, lay_out(), whole.sheet, fps=timeline.fps)
+    return replace(art, text=timed, spoken=lit.picture if timed else None)
+
+
+def _typed_caption(
+    art: CaptionArt,
+    caption: Caption,
+    place: _CaptionPlace,
+    fonts: FontStack,
+    *,
+    fps: Fraction,
+    cache: ContentCache,
+) -> CaptionArt | None:
+    """Return the art of a caption whose pictures must be drawn alike: letters, spoken letters, and the box behind."""
+    layout = place.room().lay_out(caption, fonts)
     if not has_ink(layout):
         return None
-    left, top = placed((layout.width_px, layout.height_px))
+    left, top = place.corner((layout.width_px, layout.height_px))
     raster = rasterise(layout)
     x, y = _on_grid(left + raster.left_px, top + raster.top_px)
     plate = None
@@ -245,30 +333,29 @@ def draw_caption(
         layout = replace(layout, style=replace(layout.style, box=None))
         raster = _framed(rasterise(layout), like=raster)
     picture = part_picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
-    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate)
-    return _lettered(art, caption, layout, raster, fps=timeline.fps, cache=cache)
+    text = _lettered(art, caption, layout, letter_sheet(layout, raster), fps=fps)
+    art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate, text=text)
+    if caption.highlight is None or text is None or not text.words:
+        return art
+    look = replace(layout, style=replace(layout.style, color=caption.highlight))
+    drawn = _framed(rasterise(look), like=raster)
+    return replace(art, spoken=part_picture(drawn, look, caption, cache, part=f"spoken {raster.image.size}"))
 
 
 def _lettered(
-    art: CaptionArt,
-    caption: Caption,
-    layout: TextLayout,
-    raster: Raster,
-    *,
-    fps: Fraction,
-    cache: ContentCache,
-) -> CaptionArt:
-    """Return a caption's art with the timing of its letters and words."""
+    art: CaptionArt, caption: Caption, layout: TextLayout, sheet: LetterSheet, *, fps: Fraction
+) -> Lettering | None:
+    """Return the timing of a caption's letters and words, None if they appear at once and in one colour."""
     spoken: FrameRange | None = None
     if caption.spoken is not None and (heard := caption.spoken.intersection(caption.frames)):
         spoken = FrameRange(heard.start - caption.frames.start, heard.stop - caption.frames.start)
     typed: FrameRange | None = None
-    if caption.animation == "typewriter":
+    if art.animation == "typewriter":
         length = len(caption.frames)
         typed = spoken or typing_frames(len(layout.letters), length_frames=length, fps=fps)
     coloured = spoken if caption.highlight is not None else None
     if typed is None and coloured is None:
-        return art
+        return None
     words = [
         replace(
             word, frames=FrameRange(heard.start - caption.frames.start, heard.stop - caption.frames.start)
@@ -276,13 +363,8 @@ def _lettered(
         for word in caption.words
         if (heard := word.frames.intersection(caption.frames))
     ]
-    text = lettering(layout, raster, typed=typed, spoken=coloured, text=caption.text, words=words)
-    art = replace(art, text=text)
-    if caption.highlight is None or coloured is None:
-        return art
-    look = replace(layout, style=replace(layout.style, color=caption.highlight))
-    drawn = _framed(rasterise(look), like=raster)
-    return replace(art, spoken=part_picture(drawn, look, caption, cache, part=f"spoken {raster.image.size}"))
+    text = lettering(layout, sheet, typed=typed, spoken=coloured, text=caption.text, words=words)
+    return replace(text, swept=caption.shown_as == "karaoke")
 
 
 def _framed(raster: Raster, *, like: Raster) -> Raster:
@@ -295,12 +377,17 @@ def _framed(raster: Raster, *, like: Raster) -> Raster:
 
 
 def draw_captions(
-    timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache, drawtext: bool = True
+    timeline: Timeline,
+    *,
+    fonts: FontCatalogue,
+    cache: ContentCache,
+    drawtext: bool = True,
+    shown: FrameRange | None = None,
 ) -> tuple[CaptionArt, ...]:
-    """Return the art of every caption of a timeline, in order."""
+    """Return the art of every caption of a timeline and of its phrases, in order; with `shown`, of those seen there."""
     drawn = (
-        draw_caption(caption, timeline, fonts=fonts, cache=cache, drawtext=drawtext)
-        for caption in timeline.captions
+        draw_caption(phrase, timeline, fonts=fonts, cache=cache, drawtext=drawtext)
+        for phrase in phrases_in(timeline.captions, shown, fps=timeline.fps)
     )
     return tuple(art for art in drawn if art)
 
@@ -314,12 +401,17 @@ def plainer_captions(timeline: Timeline) -> list[str]:
     """Return a warning for each kind of animation or highlight that filter graphs cannot draw."""
     lost: dict[str, list[str]] = {}
     for caption in timeline.captions:
+        lit = caption.highlight is not None and caption.spoken is not None
+        if caption.shown_as != "block":
+            if caption.animation in NATIVE_ANIMATIONS or lit:
+                lost.setdefault(f"captions.style {caption.shown_as!r}", []).append(repr(caption.scene_id))
+            continue
         if caption.animation in NATIVE_ANIMATIONS:
             lost.setdefault(f"animation {caption.animation!r}", []).append(repr(caption.scene_id))
-        if caption.highlight is not None and caption.spoken is not None:
+        if lit:
             lost.setdefault("highlight", []).append(repr(caption.scene_id))
     return [
         f"{what} of scene{'s' if len(scenes) > 1 else ''} {', '.join(scenes)} needs the native or cuda compositor; "
-        f"{'its words are drawn in one colour' if what == 'highlight' else 'fade_in is drawn instead'}"
+        f"{_PLAINER[what.split()[0]]}"
         for what, scenes in lost.items()
     ]

@@ -6,7 +6,7 @@ Frames are counted from the caption's first frame, pixels from the picture's top
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -18,7 +18,7 @@ from video_pipeline.engine.common.spoken_words import places
 from video_pipeline.engine.timeline import CaptionWord
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import Raster, TextLayout
-from video_pipeline.filters.typeset.characters import columns
+from video_pipeline.filters.typeset.characters import bidi_levels, columns
 
 LETTERS_A_SECOND: Final = 20
 """Typing speed of a caption without speech."""
@@ -39,13 +39,29 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The columns of a word on its line, and the frames in which it is spoken, exclusive of `stop_frame`."""
+    """The columns of a word on its line, and the frames in which it is spoken, exclusive of `stop_frame`.
+
+    `leftward` is true for a word that is read from its right end.
+    """
 
     line: int
     left_px: int
     right_px: int
     first_frame: int
     stop_frame: int
+    leftward: bool = False
+
+    def coloured(self, frame: int, *, swept: bool) -> tuple[int, int]:
+        """Return the columns in the colour of speech at a frame: the whole word, or what the voice has reached."""
+        if frame < self.first_frame or (frame >= self.stop_frame and not swept):
+            return self.left_px, self.left_px
+        length = self.stop_frame - self.first_frame
+        if not swept or frame >= self.stop_frame:
+            return self.left_px, self.right_px
+        reached = (self.right_px - self.left_px) * (frame + 1 - self.first_frame) // length
+        if self.leftward:
+            return self.right_px - reached, self.right_px
+        return self.left_px, self.left_px + reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +69,23 @@ class Lettering:
     """The lines, letters and words of a caption's picture.
 
     `rows` are the edges of the lines, one more than there are lines. `letters` are in typing order (none: all
-    appear at once); `words` are coloured while they are spoken.
+    appear at once); `words` are coloured while they are spoken. If `swept`, the colour runs through each word with
+    the voice, and stays.
     """
 
     width_px: int
     rows: tuple[int, ...]
     letters: tuple[Letter, ...] = ()
     words: tuple[Word, ...] = ()
+    swept: bool = False
+
+
+class LetterSheet(NamedTuple):
+    """The width of a caption's picture, its offset in the layout, and the edges of its lines."""
+
+    width_px: int
+    left_px: int
+    rows: tuple[int, ...]
 
 
 class PicturePart(NamedTuple):
@@ -80,24 +106,23 @@ def typing_frames(letters: int, *, length_frames: int, fps: Fraction) -> FrameRa
 
 def lettering(
     layout: TextLayout,
-    raster: Raster,
+    sheet: LetterSheet,
     *,
     typed: FrameRange | None,
     spoken: FrameRange | None,
     text: str = "",
     words: Sequence[CaptionWord] = (),
 ) -> Lettering:
-    """Return the letters of a layout's picture, typed during `typed`, its words spoken during `spoken`.
+    """Return the letters of a layout on its picture, typed during `typed`, its words spoken during `spoken`.
 
     If it is known when the `words` of the `text` are spoken, letters are typed and words spoken with them. Otherwise
     each letter gets time in proportion to the columns that it takes.
     """
-    width = raster.image.width
-    rows = _line_edges(layout, raster)
+    width = sheet.width_px
     times = [*_with_words(layout, text, words)] if words else None
 
     def x(value: float) -> int:
-        return min(max(round(value) - raster.left_px, 0), width)
+        return min(max(round(value) - sheet.left_px, 0), width)
 
     letters: list[Letter] = []
     if typed is not None:
@@ -114,8 +139,9 @@ def lettering(
         for word in layout.words:
             if word.index in ranges:
                 left, right = x(word.left_px), x(word.left_px + word.width_px)
-                found.append(Word(word.line, left, right, *ranges[word.index]))
-    return Lettering(width, rows, tuple(letters), tuple(_widen_words(found, width)))
+                leftward = bidi_levels(word.text)[0] % 2 == 1
+                found.append(Word(word.line, left, right, *ranges[word.index], leftward))
+    return Lettering(width, sheet.rows, tuple(letters), tuple(_widen_words(found, width)))
 
 
 class _LetterTime(NamedTuple):
@@ -152,6 +178,11 @@ def _with_words(layout: TextLayout, text: str, words: Sequence[CaptionWord]) -> 
             yield _LetterTime(following, following, following)
 
 
+def letter_sheet(layout: TextLayout, raster: Raster) -> LetterSheet:
+    """Return where the lines of a layout are on its picture."""
+    return LetterSheet(raster.image.width, raster.left_px, _line_edges(layout, raster))
+
+
 def _line_edges(layout: TextLayout, raster: Raster) -> tuple[int, ...]:
     """Return the edges of a picture's lines: 0, the row with the least ink between each two baselines, the height."""
     alpha = np.asarray(raster.image)[..., 3]
@@ -181,17 +212,24 @@ def parts_at(text: Lettering, frame: int) -> list[PicturePart]:
     """Return the visible parts of a picture at a frame, without overlap."""
     parts: list[PicturePart] = []
     for line, (top, bottom) in enumerate(pairwise(text.rows)):
-        spoken = [
-            word for word in text.words if word.line == line and word.first_frame <= frame < word.stop_frame
-        ]
+        spoken = _joined(word.coloured(frame, swept=text.swept) for word in text.words if word.line == line)
         for left, right in _typed(text, line, frame):
-            cuts = sorted(
-                {left, right, *(c for w in spoken for c in (w.left_px, w.right_px) if left < c < right)}
-            )
+            cuts = sorted({left, right, *(c for part in spoken for c in part if left < c < right)})
             for start, stop in pairwise(cuts):
-                within = any(word.left_px <= start and stop <= word.right_px for word in spoken)
+                within = any(first <= start and stop <= last for first, last in spoken)
                 parts.append(PicturePart(start, top, stop, bottom, within))
     return parts
+
+
+def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return stretches of columns in order, without empty ones; those that touch are one."""
+    found: list[tuple[int, int]] = []
+    for left, right in sorted(stretch for stretch in stretches if stretch[0] < stretch[1]):
+        if found and left <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], right))
+        else:
+            found.append((left, right))
+    return found
 
 
 def _typed(text: Lettering, line: int, frame: int) -> list[tuple[int, int]]:
@@ -219,9 +257,11 @@ def _typed(text: Lettering, line: int, frame: int) -> list[tuple[int, int]]:
 __all__ = [
     "LETTERS_A_SECOND",
     "Letter",
+    "LetterSheet",
     "Lettering",
     "PicturePart",
     "Word",
+    "letter_sheet",
     "lettering",
     "parts_at",
     "typing_frames",

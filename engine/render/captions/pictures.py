@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,13 @@ from video_pipeline.engine.assets.fonts import font_versions
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests, file_sha256
 from video_pipeline.engine.common.versions import version
+from video_pipeline.engine.render.captions.lettering import LetterSheet, letter_sheet
 from video_pipeline.engine.timeline import Caption
 from video_pipeline.filters.typeset import FontFace, FontStack, Raster, TextLayout, layout_text, rasterise
 from video_pipeline.filters.typeset.face import load
 
-PLACE = "place"
-"""Name of the PNG text that holds a picture's offset in its layout."""
+PLACE = "sheet"
+"""Name of the PNG text that holds a picture's offset in its layout, and the edges of its lines."""
 
 PNG_LEVEL = 1
 """zlib level: a caption is written in a third of the time of the default, 6."""
@@ -49,27 +51,37 @@ def has_ink(layout: TextLayout) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CaptionPicture:
-    """A caption as one picture, the size of its layout, and the picture's offset in it."""
+    """A caption as one picture, the size of its layout, the picture's offset in it, and where its letters are."""
 
     picture: Path
     size_px: tuple[int, int]
     left_px: int
     top_px: int
+    sheet: LetterSheet
 
 
 def caption_picture(
-    caption: Caption, fonts: FontStack, room: Room, cache: ContentCache
+    caption: Caption,
+    fonts: FontStack,
+    room: Room,
+    cache: ContentCache,
+    *,
+    lay_out: Callable[[], TextLayout],
 ) -> CaptionPicture | None:
-    """Return a caption as one picture, from the cache if possible, or None if nothing is visible."""
+    """Return a caption as one picture, from the cache if possible, or None if nothing is visible.
+
+    `lay_out` returns the layout of the caption in the room, in any colour.
+    """
 
     def draw(path: Path) -> None:
-        layout = room.lay_out(caption, fonts)
+        layout = replace(lay_out(), style=caption.style)
         note: dict[str, Any] = {"ink": has_ink(layout)}
         image = Image.new("RGBA", (1, 1))
         if note["ink"]:
             raster = rasterise(layout)
             image = raster.image
             note |= {"size": [layout.width_px, layout.height_px], "at": [raster.left_px, raster.top_px]}
+            note["rows"] = letter_sheet(layout, raster).rows
         notes = PngInfo()
         notes.add_text(PLACE, json.dumps(note))
         image.save(path, "PNG", pnginfo=notes, compress_level=PNG_LEVEL)
@@ -77,11 +89,11 @@ def caption_picture(
     parts = {**_fonts_and_style(caption, fonts), "room": asdict(room), "part": PLACE}
     path, _ = cache.get_or_make("captions", parts, ".png", draw, check=check_png)
     with Image.open(path) as picture:
-        note = json.loads(picture.info[PLACE])
+        note, drawn_px = json.loads(picture.info[PLACE]), picture.width
     if not note["ink"]:
         return None
     (width, height), (left, top) = note["size"], note["at"]
-    return CaptionPicture(path, (width, height), left, top)
+    return CaptionPicture(path, (width, height), left, top, LetterSheet(drawn_px, left, tuple(note["rows"])))
 
 
 def part_picture(

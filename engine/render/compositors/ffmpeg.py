@@ -407,14 +407,16 @@ class FfmpegCompositor:
         progress = f"clip(({now}+{offset})/{entrance},0,1)"
         rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""
         fades_in, fades_out = art.animation != "none", art.animation == "fade"
+        fading = art.fades_within
+        before = art.frames.start - fading.start
         if art.picture is None:
             alpha = progress if fades_in else "1"
             if fades_out:
                 alpha = f"min({alpha},clip(({len(art.frames)}-n-{offset})/{entrance},0,1))"
             if art.fade_in_frames:
-                alpha += f"*clip((n+{offset})/{art.fade_in_frames},0,1)"
+                alpha += f"*clip((n+{offset + before})/{art.fade_in_frames},0,1)"
             if art.fade_out_frames:
-                alpha += f"*clip(({len(art.frames)}-n-{offset})/{art.fade_out_frames},0,1)"
+                alpha += f"*clip(({len(fading)}-n-{offset + before})/{art.fade_out_frames},0,1)"
             for line in art.lines:
                 options = dict(line)
                 if rise:
@@ -425,19 +427,22 @@ class FfmpegCompositor:
         overlay = open_input(art.picture, demuxer="png_pipe", framerate=fps)
         overlay = overlay.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
         overlay = self._repeated(overlay.filter("format", "yuva420p"), len(seen))
-        ins = [entrance if fades_in else 0, art.fade_in_frames]
-        outs = [entrance if fades_out else 0, art.fade_out_frames]
-        if any(ins + outs):
-            overlay = self._retimed(overlay, seen.start - art.frames.start)
-        for length in filter(None, ins):
-            duration = frame_time(length, fps)
-            overlay = fade.fade_in(overlay, start=Fraction(0), duration=duration, alpha=True)
-        for length in filter(None, outs):
-            # The fade filter takes no negative start, so a fade longer than the caption needs later time stamps.
-            shift = max(0, length - len(art.frames))
-            overlay = self._retimed(overlay, seen.start - art.frames.start + shift)
-            start, duration = frame_time(len(art.frames) + shift - length, fps), frame_time(length, fps)
-            overlay = fade.fade_out(overlay, start=start, duration=duration, alpha=True)
+        # Fades by their first or last frame, counted from the clip's, and by their length.
+        ins = [(before, entrance if fades_in else 0), (0, art.fade_in_frames)]
+        outs = [(before + len(art.frames), entrance if fades_out else 0), (len(fading), art.fade_out_frames)]
+        if any(length for _, length in ins + outs):
+            overlay = self._retimed(overlay, seen.start - fading.start)
+        for first, length in ins:
+            if length:
+                start, duration = frame_time(first, fps), frame_time(length, fps)
+                overlay = fade.fade_in(overlay, start=start, duration=duration, alpha=True)
+        for last, length in outs:
+            if length:
+                # The fade filter takes no negative start, so a fade longer than the caption needs later time stamps.
+                shift = max(0, length - last)
+                overlay = self._retimed(overlay, seen.start - fading.start + shift)
+                start, duration = frame_time(last + shift - length, fps), frame_time(length, fps)
+                overlay = fade.fade_out(overlay, start=start, duration=duration, alpha=True)
         overlay = self._retimed(overlay, seen.start - frames.start)
         return merge(
             "overlay",

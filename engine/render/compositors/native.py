@@ -27,7 +27,7 @@ from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt, CaptionPiece, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, open_graphs
-from video_pipeline.engine.render.compositors.overlays import Placing, read_rgba
+from video_pipeline.engine.render.compositors.overlays import Placing, Rgba, pieced, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.planes import Buffer, Layer, Planes, new_frame, planes_of
@@ -42,7 +42,7 @@ MAX_SEGMENT_SECONDS = 4
 """Short enough for one long scene to use every core. With two seconds, 12 scenes of 4 s took 6 % more CPU time, because
 the system clears the memory of each segment's encoder."""
 
-FORMAT = 3
+FORMAT = 4
 """Increase it when the same timeline is drawn as other bytes, so that no older cached segment is used."""
 
 PICTURE_BYTES_A_CORE = 24 * 2**20
@@ -112,6 +112,7 @@ class NativeCompositor:
         self._spare: list[Buffer] = []
         """Frames to reuse: for a new one the system would clear every page."""
         self._overlays: _SharedItems[kernels.Overlay] = _SharedItems(OVERLAYS, lambda overlay: 1)
+        self._letters: _SharedItems[Rgba] = _SharedItems(OVERLAYS, lambda picture: 1)
 
     def without_captions(self) -> Self:
         """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
@@ -207,11 +208,21 @@ class NativeCompositor:
 
     def overlay(self, path: Path) -> kernels.Overlay:
         """Return a picture with transparency, ready for blending."""
-        return self._overlays.get(path, lambda: kernels.Overlay(read_rgba(path)))
+        return self._overlays.get(path, lambda: kernels.Overlay(self._rgba(path)))
 
-    def moved_overlay(self, path: Path, placing: Placing) -> kernels.Overlay:
-        """Return a picture scaled and moved for one frame of an entrance."""
-        return self._overlays.get((path, placing), lambda: kernels.Overlay(placing.drawn(read_rgba(path))))
+    def moved_overlay(
+        self, pieces: tuple[CaptionPiece, ...]
+    ) -> tuple[Hashable, kernels.Overlay, tuple[int, int]]:
+        """Return the pieces of a caption as one picture for one frame of an entrance: its key, itself, its place."""
+        parts = [(self._rgba(piece.picture), piece.part) for piece in pieces]
+        height, width = parts[0][0].shape[:2]
+        placing = Placing.of(pieces[0], (width, height))
+        key = (tuple((piece.picture, piece.part) for piece in pieces), placing)
+        overlay = self._overlays.get(key, lambda: kernels.Overlay(placing.drawn(pieced(parts))))
+        return key, overlay, placing.box[:2]
+
+    def _rgba(self, path: Path) -> Rgba:
+        return self._letters.get(path, lambda: read_rgba(path))
 
     def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[Buffer, None, None]:
         """Yield frames `span` of a video clip, counted from its first."""
@@ -286,20 +297,20 @@ class ShownRange:
         """Yield the pictures over a frame, from the lowest up: captions, then the watermark."""
         for art in self._captions:
             if art.frames.start <= frame < art.frames.stop:
-                for piece in art.pieces(frame - art.frames.start, fps=self._timeline.fps):
-                    yield self._piece(piece)
+                yield from self._pieces(tuple(art.pieces(frame - art.frames.start, fps=self._timeline.fps)))
         if mark := self._timeline.watermark:
             overlay = self._owner.overlay(mark.path)
             yield Layer(mark.path, overlay, mark.x_px, mark.y_px, mark.opacity, None)
 
-    def _piece(self, piece: CaptionPiece) -> Layer:
-        overlay = self._owner.overlay(piece.picture)
-        placing = Placing.of(piece, (overlay.width, overlay.height))
-        if placing.still:
-            return Layer(piece.picture, overlay, piece.x_px, piece.y_px, piece.opacity, piece.part)
-        overlay = self._owner.moved_overlay(piece.picture, placing)
-        x, y, _, _ = placing.box
-        return Layer((piece.picture, placing), overlay, x, y, piece.opacity, placing.part(piece.part))
+    def _pieces(self, pieces: tuple[CaptionPiece, ...]) -> Iterator[Layer]:
+        """Yield the layers of a caption: one for each piece, or one of all that move together."""
+        if pieces and pieces[0].moves:
+            key, overlay, (x, y) = self._owner.moved_overlay(pieces)
+            yield Layer(key, overlay, x, y, pieces[0].opacity, None)
+            return
+        for piece in pieces:
+            overlay = self._owner.overlay(piece.picture)
+            yield Layer(piece.picture, overlay, piece.x_px, piece.y_px, piece.opacity, piece.part)
 
 
 class _NativeRange(ShownRange):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,18 @@ def read_rgba(path: Path) -> Rgba:
     """Return the pixels of a picture file."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGBA"))
+
+
+def pieced(parts: Sequence[tuple[Rgba, tuple[int, int, int, int] | None]]) -> Rgba:
+    """Return one picture of parts (left, top, width, height) of several of one size; None is a whole picture."""
+    if len(parts) == 1 and parts[0][1] is None:
+        return parts[0][0]
+    canvas = np.zeros_like(parts[0][0])
+    for rgba, part in parts:
+        left, top, width, height = part or (0, 0, rgba.shape[1], rgba.shape[0])
+        place = np.s_[top : top + height, left : left + width]
+        canvas[place] = rgba[place]
+    return canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +76,6 @@ class Placing:
             math.ceil(self.x(self.width_px)),
             math.ceil(self.y(self.height_px)),
         )
-
-    def part(self, part: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
-        """Convert a part (left, top, width, height) of the picture to pixels of the result of `drawn`.
-
-        Adjacent parts stay adjacent.
-        """
-        if part is None or self.still:
-            return part
-        first_x, first_y, last_x, last_y = self.box
-
-        def column(at: int) -> int:
-            return 0 if at == 0 else last_x - first_x if at == self.width_px else round(self.x(at)) - first_x
-
-        def row(at: int) -> int:
-            return 0 if at == 0 else last_y - first_y if at == self.height_px else round(self.y(at)) - first_y
-
-        left, top, right, bottom = part[0], part[1], part[0] + part[2], part[1] + part[3]
-        return column(left), row(top), column(right) - column(left), row(bottom) - row(top)
 
     def drawn(self, rgba: Rgba) -> Rgba:
         """Return the pixels of `box`: the picture resampled by Lanczos, its colours weighted by their opacity."""

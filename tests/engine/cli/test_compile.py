@@ -219,7 +219,10 @@ def test_the_plan_is_plain_data_that_agrees_with_the_timeline(plan: VideoPlan) -
         ("long", "fade"),
         ("clip", "fade"),
     ]
-    assert [caption["scene_id"] for caption in data["captions"]] == ["long", "again"]
+    assert list(dict.fromkeys(caption["scene_id"] for caption in data["captions"])) == ["long", "again"]
+    shown = [caption["frames"] for caption in data["captions"]]
+    assert shown == sorted(shown)
+    assert len(shown) > 2, "the phrases of a scene are shown one after another"
     assert [track["kind"] for track in data["audio"]] == ["footage"]
     assert data["encoder"]["crf"] == "16"
 

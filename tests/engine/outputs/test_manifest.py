@@ -28,9 +28,9 @@ from video_pipeline.engine.outputs.manifest import (
     x264_build,
 )
 from video_pipeline.engine.story import Story, load_story, parse_story
-from video_pipeline.engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Watermark
+from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Footage, Still, Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
-from video_pipeline.filters.typeset import FontFace
+from video_pipeline.filters.typeset import FontFace, TextStyle
 
 FPS = Fraction(30000, 1001)
 STORY: dict[str, Any] = {
@@ -153,6 +153,15 @@ def test_the_manifest_says_how_words_are_spoken_and_where_their_times_come_from(
         "word_times": {"a": "voice"},
         "services": {"a": "piper"},
     }
+
+
+def test_the_manifest_has_the_style_of_each_caption(made: Made) -> None:
+    shown = Caption(
+        "a", "One.", FrameRange(0, 30), TextStyle(size_px=20), "Arial", shown_as="karaoke", platform="reels"
+    )
+    told = manifest_of(made, timeline=replace(made.timeline, captions=(shown,)))
+    assert told["captions"] == {"a": {"style": "karaoke", "platform": "reels"}}
+    assert manifest_of(made)["captions"] == {}
 
 
 def test_the_manifest_lists_inputs_outputs_and_settings(made: Made, tmp_path: Path) -> None:
