@@ -11,7 +11,7 @@ from typing import Final
 
 from video_pipeline.engine.common.captions import CaptionPosition
 from video_pipeline.engine.outputs.subtitles import Cue, cue_lines
-from video_pipeline.engine.render.captions.draw import safe_area
+from video_pipeline.engine.render.captions.safe_areas import safe_area
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import Seconds
 from video_pipeline.filters.text import Color
@@ -50,7 +50,8 @@ def to_ass(cues: Sequence[Cue], timeline: Timeline) -> str:
     is not spoken has none, and the style Plain.
     """
     look = _look_of(timeline)
-    area = safe_area(timeline.width_px, timeline.height_px)
+    platform = timeline.captions[0].platform if timeline.captions else "generic"
+    area = safe_area(timeline.width_px, timeline.height_px, platform)
     side = round(area.side * timeline.width_px)
     edge = {"bottom": area.bottom, "center": 0.0, "top": area.top}[look.position]
     rtl = any(_RIGHT_TO_LEFT.search(cue.text) for cue in cues)
