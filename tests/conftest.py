@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.cuda_build import built_kernels
 from tests.support.emulator import EmulatedDriver, NotBuiltError, build
+from tests.support.forks import ForkServer
 
 
 def pytest_configure() -> None:
@@ -44,9 +47,17 @@ def cuda_kernels() -> Path:
     return built_kernels()
 
 
+@pytest.fixture(scope="session")
+def driver_forks(driver_libraries: Path) -> Iterator[ForkServer]:
+    """The process on the emulated machine that forks for each Python program."""
+    forks = ForkServer({**os.environ, "LD_LIBRARY_PATH": str(driver_libraries)})
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def driver(driver_libraries: Path, tmp_path: Path) -> EmulatedDriver:
+def driver(driver_libraries: Path, driver_forks: ForkServer, tmp_path: Path) -> EmulatedDriver:
     """An emulated machine with NVIDIA GPUs, for child processes."""
     state = tmp_path / "emulated"
     state.mkdir()
-    return EmulatedDriver(driver_libraries, state)
+    return EmulatedDriver(driver_libraries, state, driver_forks)

@@ -29,8 +29,8 @@ def test_on_an_emulated_driver_frames_are_compared_and_nothing_is_timed(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "gpu.json"
-    command = (sys.executable, "-m", "benchmarks.gpu_check", "--quick", "--out", out)
-    done = driver.run(*command, kernels=cuda_kernels, timeout=240)
+    command = ("benchmarks.gpu_check", "--quick", "--out", out)
+    done = driver.module(*command, kernels=cuda_kernels, timeout=240)
     assert done.returncode == 0, done.stderr
     parts = json.loads(out.read_text())["parts"]
     assert parts["parity"]["device"] == "Emulated GPU (GPU 0)"
@@ -54,8 +54,8 @@ def test_without_a_gpu_it_says_why_and_writes_what_needs_none(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "gpu.json"
-    command = (sys.executable, "-m", "benchmarks.gpu_check", "--only", "parity", "kernels", "peers")
-    done = driver.run(*command, "--out", out, kernels=cuda_kernels, cards=0, timeout=240)
+    command = ("benchmarks.gpu_check", "--only", "parity", "kernels", "peers", "--out", out)
+    done = driver.module(*command, kernels=cuda_kernels, cards=0, timeout=240)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "no GPU is measured: the driver finds no GPU"
     parts = json.loads(out.read_text())["parts"]
@@ -122,7 +122,7 @@ import json
 from benchmarks import gpu_check, gpu_estimate, gpu_kernels
 gpu_kernels.SIZE_PX, gpu_kernels.CAPTION_PX, gpu_kernels.STEPS = (64, 32), (40, 10), (0.9, 1.08)
 device = gpu_check.open_gpu()
-found = gpu_check.timed_kernels(device, calls=3)
+found = gpu_check.timed_kernels(device, calls=1)
 assert found["composing_fps"] > 0, found
 assert len(found["frame_ms"]) == 61, found
 assert found["gpu"] == {}, found  # the emulated driver does not say
@@ -135,7 +135,7 @@ for name, case in found["kernels"].items():
     assert set(case["share_of_bounds"]) == {"issue", "integer", "load/store", "memory"}, (name, case)
     assert case["bound_by"]
 for path in (gpu_check.path_fps, gpu_check.encoder_path_fps, gpu_check.copied_path_fps):
-    assert path(device, threads=2, seconds=0.5) > 0, path
+    assert path(device, threads=2, seconds=0.1) > 0, path
 """
 
 

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import signal
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,8 +57,8 @@ def native_pictures(
     (folder / "story.json").write_text(json.dumps(story), encoding="utf-8")
     config = folder / "config.json"
     config.write_text(json.dumps({"video": {**VIDEO, "compositor": "native"}, "tts": {"service": "none"}}))
-    command = (sys.executable, "-m", "video_pipeline", "render", folder / "story.json", "--no-cache")
-    done = driver.run(*command, "-o", folder / "video.mp4", "--config", config, timeout=120)
+    command = ("render", folder / "story.json", "--no-cache", "-o", folder / "video.mp4", "--config", config)
+    done = driver.video_pipeline(*command, timeout=120)
     assert done.returncode == 0, done.stderr
     return pictures(folder / "video.mp4")
 
@@ -83,7 +82,7 @@ def test_jobs_finish_with_the_native_frames_while_workers_are_killed_and_a_card_
         native_pictures(driver, tmp_path / f"native{number}", story) for number, story in enumerate(stories)
     ]
     (driver.state / "calls.log").unlink()
-    environ = driver.environment(cards=2, kernels=cuda_kernels)
+    environ = driver.environment(cards=2, kernels=cuda_kernels, sessions=3)
     slots = {"max_concurrent_jobs": 2}
     with (
         node_process(tmp_path, environ=environ, video=VIDEO, processing=slots) as node,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,8 @@ from tests.support.jobs import job_of, node_config, submit, tiny_story, turn_unt
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 
 SIZE = ("--size", "320x256")
+NVENC = {"codec": "h264_nvenc", "size": [320, 256]}
+"""What most renders here have chosen before."""
 
 
 def rendered(
@@ -26,8 +25,7 @@ def rendered(
     """Run `video-pipeline render` of a short story on an emulated machine."""
     story = folder / "story.json"
     story.write_text(json.dumps(tiny_story(seconds=seconds)), encoding="utf-8")
-    command = (sys.executable, "-m", "video_pipeline", "render", story, "-o", folder / "video.mp4")
-    return driver.run(*command, *SIZE, *options, **settings)
+    return driver.video_pipeline("render", story, "-o", folder / "video.mp4", *SIZE, *options, **settings)
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -72,8 +70,8 @@ def test_the_ffmpeg_command_of_a_story_has_the_encoders_options_and_tag(
 ) -> None:
     story = tmp_path / "story.json"
     story.write_text(json.dumps(tiny_story()), encoding="utf-8")
-    command = (sys.executable, "-m", "video_pipeline", "compile", story, "--as", "command")
-    done = driver.run(*command, *SIZE, "--encoder", "hevc_nvenc", "-o", tmp_path / "x.mp4")
+    options = ("--as", "command", *SIZE, "--encoder", "hevc_nvenc", "-o", tmp_path / "x.mp4")
+    done = driver.video_pipeline("compile", story, *options)
     assert done.returncode == 0, done.stderr
     for words in ("-c:v hevc_nvenc", "-tag:v hvc1", "-cq 16", "-preset p1"):
         assert words in done.stdout
@@ -96,8 +94,7 @@ def test_why_the_processor_encoded_instead_is_in_log_and_manifest_with_ffmpegs_l
 def test_a_card_lost_in_the_middle_ends_the_render_with_ffmpegs_lines(
     driver: EmulatedDriver, tmp_path: Path
 ) -> None:
-    # The probe's calls are counted in its own process.
-    done = rendered(driver, tmp_path, "--encoder", "h264_nvenc", "--no-cache", lost="0:12")
+    done = rendered(driver, tmp_path, "--encoder", "h264_nvenc", "--no-cache", chosen=NVENC, lost="0:12")
     assert done.returncode == 1, done.stderr
     assert "the GPU stopped encoding: EncodePicture failed!: generic error (20)" in done.stderr
     assert "Traceback" not in done.stderr
@@ -115,8 +112,9 @@ def test_segments_are_spread_over_two_cards_and_make_the_video_of_one(
 ) -> None:
     (tmp_path / "one").mkdir()
     options = ("--encoder", "h264_nvenc", "--no-cache")
-    assert rendered(driver, tmp_path / "one", *options, seconds=3, cards=1).returncode == 0
-    done = rendered(driver, tmp_path, *options, seconds=3, cards=2)
+    long = {"seconds": 3, "chosen": NVENC}
+    assert rendered(driver, tmp_path / "one", *options, **long, cards=1).returncode == 0
+    done = rendered(driver, tmp_path, *options, **long, cards=2)
     assert done.returncode == 0, done.stderr
     encoder = manifest_of(tmp_path)["encoder"]
     assert encoder["options"]["gpu"] == "Emulated GPU, driver 580.00"
@@ -125,7 +123,7 @@ def test_segments_are_spread_over_two_cards_and_make_the_video_of_one(
     assert hashes_of(manifest_of(tmp_path)) == hashes_of(manifest_of(tmp_path / "one"))
     # One of them is lost in the middle.
     (tmp_path / "lost").mkdir()
-    done = rendered(driver, tmp_path / "lost", *options, seconds=3, cards=2, lost="0:20")
+    done = rendered(driver, tmp_path / "lost", *options, **long, cards=2, lost="0:20")
     assert done.returncode == 0, done.stderr
     assert "encoded again on another GPU" in done.stderr
     lost = manifest_of(tmp_path / "lost")
@@ -138,7 +136,8 @@ def test_segments_are_spread_over_two_cards_and_make_the_video_of_one(
 
 
 def test_more_segments_than_sessions_wait_for_each_other(driver: EmulatedDriver, tmp_path: Path) -> None:
-    done = rendered(driver, tmp_path, "--encoder", "h264_nvenc", "--no-cache", seconds=3, sessions=1)
+    options = ("--encoder", "h264_nvenc", "--no-cache")
+    done = rendered(driver, tmp_path, *options, chosen=NVENC, seconds=3, sessions=1)
     assert done.returncode == 0, done.stderr
     sessions = manifest_of(tmp_path)["encoder"]["sessions"]
     assert sessions["refused"] > 0
@@ -153,10 +152,10 @@ def test_more_segments_than_sessions_wait_for_each_other(driver: EmulatedDriver,
 def test_auto_encodes_again_on_the_processor_where_the_only_card_fails_or_refuses(
     driver: EmulatedDriver, tmp_path: Path, faults: str, kind: str
 ) -> None:
-    # A probe makes fewer calls.
     wait = tmp_path / "config.yaml"
     wait.write_text("video: {session_wait: 0.5}", encoding="utf-8")
-    done = rendered(driver, tmp_path, "--no-cache", "--config", str(wait), seconds=2, faults=faults)
+    options = ("--no-cache", "--config", str(wait))
+    done = rendered(driver, tmp_path, *options, chosen=NVENC, seconds=2, faults=faults)
     assert done.returncode == 0, done.stderr
     assert "the video is encoded again with libx264" in done.stderr
     manifest = manifest_of(tmp_path)
@@ -165,45 +164,6 @@ def test_auto_encodes_again_on_the_processor_where_the_only_card_fails_or_refuse
     assert any(line.startswith("h264_nvenc: ") for line in manifest["encoder"]["log"])
     with av.open(str(tmp_path / "video.mp4"), "r") as container:
         assert sum(1 for _ in container.decode(video=0)) == manifest["frame_count"]
-
-
-def test_a_node_with_two_cards_finishes_every_job_under_kills_and_a_lost_card(
-    driver: EmulatedDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in driver.environment(cards=2, sessions=3).items():
-        monkeypatch.setenv(name, value)
-    video = {"codec": "h264_nvenc", "size": [320, 256]}
-    config = node_config(tmp_path, video=video, processing={"max_concurrent_jobs": 2})
-    with RunningNode(config) as node:
-        jobs = [submit(node.ledger, tiny_story(f"story{n}", seconds=6, text=f"{n}")) for n in range(4)]
-
-        def ended() -> int:
-            return sum(job_of(node.ledger, job_id).status.is_terminal for job_id in jobs)
-
-        def drawn() -> str | None:
-            return next((job_id for job_id in jobs if job_of(node.ledger, job_id).stage == "render"), None)
-
-        for _ in range(2):
-            turn_until(node, drawn, what="a render")
-            victim = drawn()
-            assert victim is not None
-            (worker,) = [
-                slot.worker
-                for slot in node.dispatcher._slots
-                if slot.running and slot.running.attempt.job_id == victim
-            ]
-            assert worker is not None
-            os.kill(worker.pid, signal.SIGKILL)
-            turn_until(node, lambda victim=victim: drawn() != victim, what="its worker's death is seen")
-        turn_until(node, drawn, what="a render")
-        (driver.state / "lost.0").touch()
-        turn_until(node, lambda: ended() == len(jobs), seconds=90, what="every job has ended")
-        done = [job_of(node.ledger, job_id) for job_id in jobs]
-    assert [job.status for job in done] == ["completed"] * len(jobs), [job.error_message for job in done]
-    # The kills are charged, the lost card is not.
-    assert sum(job.attempts - 1 for job in done) <= 2
-    assert all((job.result or {})["encoder"] == "h264_nvenc" for job in done)
-    assert {given["card"] for given in driver.configured()} == {"0", "1"}
 
 
 # A probe makes fewer calls of EncodePicture and opens one session; the job's worker makes more.

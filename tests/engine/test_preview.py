@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.command import run
 from tests.support.tolerances import SAME_AFTER_CODING_DB, SAME_PROXY_DB, Frames, assert_frames_equal, psnr_db
 from tests.support.video import run_ffmpeg
 from video_pipeline.engine.config.sections import Video
@@ -35,17 +34,6 @@ STORY: dict[str, Any] = {
     ],
 }
 FRAME_COUNT = 36
-
-
-def run(*arguments: str | Path) -> Any:
-    """Run a command and return the finished process."""
-    return subprocess.run(
-        [sys.executable, "-m", "video_pipeline.engine.cli.main", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

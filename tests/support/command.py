@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.support.forks import ForkServer
 
 COMMAND = [sys.executable, "-m", "video_pipeline.engine.cli.main"]
 SMALL = ["--size", "180x320", "--fps", "24", "--preset", "ultrafast", "--crf", "28"]
@@ -23,17 +26,20 @@ STORY: dict[str, Any] = {
 }
 
 
-def run(*arguments: str | Path, environment: Mapping[str, str] | None = None, **options: Any) -> Any:
-    """Run a command and return the finished process."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, **(environment or {})},
-        **options,
-    )
+_FORKS = ForkServer(os.environ)
+atexit.register(_FORKS.close)
+
+
+def run(
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    input: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and return the finished process, which is a fork of one that has imported the engine."""
+    environ = {**os.environ, **(environment or {})}
+    argv = ("-m", "video_pipeline", *map(str, arguments))
+    return _FORKS.run(*argv, environ=environ, stdin=input, timeout=120, cwd=cwd)
 
 
 def write(folder: Path, data: Any, name: str = "story.json") -> Path:

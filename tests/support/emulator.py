@@ -26,7 +26,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +34,8 @@ from typing import Any, Final
 
 import av
 import numpy as np
+
+from tests.support.forks import ForkServer
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ROOT / "tests" / "emulator"
@@ -53,6 +55,13 @@ FLAGS: Final = (
     *("-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
     "-Wl,-z,nodelete",  # FFmpeg closes a library after each session, and the counts of its calls would begin again
 )
+
+
+CHOOSE: Final = """
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.render.encoders.choice import choose_encoding
+choose_encoding(load_config({{"video": {video}}}, environ=False).video)
+"""
 
 
 def av1_picture(path: Path, *, width: int, height: int) -> Path:
@@ -107,10 +116,14 @@ def build() -> Path:
 
 @dataclass(frozen=True)
 class EmulatedDriver:
-    """Cards for child processes. `state` is a folder that the processes of one emulated machine share."""
+    """Cards for child processes. `state` is a folder that the processes of one emulated machine share.
+
+    Python programs are forks of one process whose libraries are all those of `libraries`.
+    """
 
     libraries: Path
     state: Path
+    forks: ForkServer
 
     def environment(
         self, *, without: Collection[str] = (), old: bool = False, **settings: Any
@@ -133,7 +146,7 @@ class EmulatedDriver:
         }
 
     def run(
-        self, *argv: str | Path, stdin: str | None = None, timeout: float = 60, **settings: Any
+        self, *argv: str | Path, stdin: str | None = None, timeout: float = 120, **settings: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a program on the emulated machine."""
         return subprocess.run(
@@ -147,11 +160,45 @@ class EmulatedDriver:
             cwd=ROOT,
         )
 
-    def python(
-        self, code: str, *argv: str, timeout: float = 60, **settings: Any
+    def python(self, code: str, *argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run Python code on the emulated machine; options are those of `run`.
+
+        With `chosen`, keys of `video`, the process has chosen an encoder for them before, as one that renders its second
+        video.
+        """
+        return self._python("-c", code, *argv, **options)
+
+    def module(self, module: str, /, *argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a module as a program on the emulated machine; options are those of `python`."""
+        return self._python("-m", module, *argv, **options)
+
+    def video_pipeline(
+        self, *argv: str | Path, code: str = "", **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run Python code on the emulated machine."""
-        return self.run(sys.executable, "-c", code, *argv, timeout=timeout, **settings)
+        """Run the command line, or code that runs it in a way of its own."""
+        return (
+            self.python(code, *argv, **options) if code else self.module("video_pipeline", *argv, **options)
+        )
+
+    def _python(
+        self,
+        *argv: str | Path,
+        stdin: str | None = None,
+        timeout: float = 120,
+        without: Collection[str] = (),
+        old: bool = False,
+        chosen: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        if without or old:  # other libraries, which the linker finds for a process that starts with them
+            options = {"stdin": stdin, "timeout": timeout, "without": without, "old": old}
+            return self.run(sys.executable, *argv, **options, **settings)
+        forks, environ = self.forks, self.environment(**settings)
+        if chosen is not None:
+            cards = settings.get("cards", 1)
+            code = CHOOSE.format(video=dict(chosen))
+            forks = forks.prepared(code, environ=self.environment(cards=cards), kind=f"{cards} cards")
+        return forks.run(*map(str, argv), environ=environ, stdin=stdin, timeout=timeout, cwd=ROOT)
 
     def calls(self) -> list[str]:
         """Return the lines that the libraries noted: sessions, what they were configured with, calls that hang."""

@@ -21,10 +21,11 @@ from tests.support.emulator import EmulatedDriver
 
 
 def outcomes(driver: EmulatedDriver, cases: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
-    """Return what came of cases on an emulated machine: with `video` of a choice, with `options` of an encode."""
-    done = driver.run(
-        sys.executable, "-m", "tests.support.on_gpus", stdin=json.dumps(cases), timeout=120, **settings
-    )
+    """Return what came of cases on an emulated machine: with `video` of a choice, with `options` of an encode.
+
+    A choice with `again` knows what came of the trials of the case before.
+    """
+    done = driver.module("tests.support.on_gpus", stdin=json.dumps(cases), timeout=120, **settings)
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -43,12 +44,13 @@ def _emulator(settings: dict[str, Any]) -> Iterator[None]:
             del os.environ[name]
 
 
-def _choose(video: dict[str, Any]) -> dict[str, Any]:
+def _choose(video: dict[str, Any], *, again: bool = False) -> dict[str, Any]:
     from video_pipeline.engine.config import load_config
     from video_pipeline.engine.render.encoders.choice import choose_encoding, forget_trials
     from video_pipeline.engine.render.encoders.sessions import SESSIONS
 
-    forget_trials()
+    if not again:
+        forget_trials()
     chosen = choose_encoding(load_config({"video": video}, environ=False).video)
     gpu = chosen.settings.gpu
     return {
@@ -82,7 +84,9 @@ def _outcome(case: dict[str, Any]) -> dict[str, Any]:
 
     with _emulator(case.get("emulator", {})):
         try:
-            return _choose(case["video"]) if "video" in case else _encode(case)
+            return (
+                _choose(case["video"], again=case.get("again", False)) if "video" in case else _encode(case)
+            )
         except Exception as error:
             return {
                 "error": type(error).__name__,

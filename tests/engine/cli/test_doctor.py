@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,7 @@ def doctor(driver: EmulatedDriver, folder: Path, *options: str, **settings: Any)
     config = folder / "config.yaml"
     if not config.is_file():
         config.write_text(SMALL, encoding="utf-8")
-    done = driver.run(
-        sys.executable, "-m", "video_pipeline", "doctor", "--config", config, *options, **settings
-    )
+    done = driver.video_pipeline("doctor", "--config", config, *options, **settings)
     return done.returncode, done.stdout
 
 

@@ -146,8 +146,10 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, story: Path,
     if warm_cache:
         warm = run("render", story, "-o", tmp_path / "warm/v.mp4", "-q", *SMALL, environment=environment)
         assert warm.returncode == 0, warm.stderr
-    done = run(
-        "render", story, "-o", tmp_path / "out/v.mp4", *SMALL, environment=environment, preexec_fn=limit
+    command = [*COMMAND, "render", str(story), "-o", str(tmp_path / "out/v.mp4"), *SMALL]
+    environ = {**os.environ, **environment}
+    done = subprocess.run(
+        command, env=environ, stderr=subprocess.PIPE, text=True, timeout=120, check=False, preexec_fn=limit
     )
     assert done.returncode == 1, done.stderr
     assert "error:" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Any
 
@@ -17,7 +18,7 @@ print(json.dumps(asdict(list_devices(seconds=float(sys.argv[1])))))
 
 
 def listed(driver: EmulatedDriver, seconds: str = "20", **settings: Any) -> dict[str, Any]:
-    done = driver.python(LIST, seconds, **settings)
+    done = driver.run(sys.executable, "-c", LIST, seconds, **settings)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -25,7 +26,8 @@ def listed(driver: EmulatedDriver, seconds: str = "20", **settings: Any) -> dict
 
 def test_each_gpu_has_the_name_driver_and_uuid_that_nvml_reports(driver: EmulatedDriver) -> None:
     found = listed(driver, cards=2, name="NVIDIA L4;NVIDIA T4")
-    by_nvml = driver.python(
+    by_nvml = driver.run(
+        *(sys.executable, "-c"),
         "import json\n"
         "from video_pipeline.engine.machine.gpus import gpus\n"
         "print(json.dumps([[gpu.name, gpu.uuid, gpu.driver] for gpu in gpus()[0]]))",
@@ -43,7 +45,7 @@ def test_gpus_are_counted_as_cuda_visible_devices_orders_them(driver: EmulatedDr
     code = LIST.replace(
         "import json, sys", "import json, sys, os; os.environ['CUDA_VISIBLE_DEVICES'] = '1'", 1
     )
-    done = driver.python(code, "20", cards=2, name="NVIDIA L4;NVIDIA T4")
+    done = driver.run(sys.executable, "-c", code, "20", cards=2, name="NVIDIA L4;NVIDIA T4")
     (shown,) = json.loads(done.stdout)["devices"]
     assert (shown["index"], shown["name"]) == (0, "NVIDIA T4")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +82,8 @@ def rendered(
     config.write_text(
         f"video: {{size: [176, 144], fps: 24, codec: libx264, hwaccel: {hwaccel}}}", encoding="utf-8"
     )
-    command = (sys.executable, "-m", "video_pipeline", "render", story, "-o", folder / f"{name}.mp4")
-    return driver.run(*command, "--no-cache", "--config", config, **settings)
+    command = ("render", story, "-o", folder / f"{name}.mp4", "--no-cache", "--config", config)
+    return driver.video_pipeline(*command, **settings)
 
 
 def manifest_of(folder: Path, name: str) -> dict[str, Any]:

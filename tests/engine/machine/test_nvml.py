@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Any
 
@@ -21,7 +22,7 @@ print(json.dumps([[gpu.name for gpu in found], why]))
 
 
 def listed(driver: EmulatedDriver, **settings: Any) -> tuple[list[str], str]:
-    done = driver.python(LIST, **settings)
+    done = driver.run(sys.executable, "-c", LIST, **settings)
     assert done.returncode == 0, done.stderr
     names, why = json.loads(done.stdout)
     return names, why
@@ -56,7 +57,7 @@ for _ in range(3):
         print(round(time.monotonic() - started), error)
 """
     started = time.monotonic()
-    done = driver.python(script, faults="nvmlDeviceGetCount_v2=hang")
+    done = driver.run(sys.executable, "-c", script, faults="nvmlDeviceGetCount_v2=hang")
     assert done.stdout.splitlines() == [f"{s} NVML does not answer (waited 1 s)" for s in (1, 0, 0)], (
         done.stderr
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,22 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support import samples
+from tests.support.command import run
 from tests.support.video import numbered_clip
 from video_pipeline.engine.outputs.paths import ROLES, OutputPaths
 
 SMALL = ("--size", "90x160", "--fps", "24", "--preset", "ultrafast", "--crf", "40", "--no-cache")
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "video_pipeline", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def story(folder: Path, *, name: str = "story.json", **fields: Any) -> str:
@@ -58,7 +45,7 @@ def test_no_output_replaces_a_file_that_the_story_reads(role: str, how: str, tmp
         target.symlink_to(source) if how == "a symbolic link" else target.hardlink_to(source)
     name = story(tmp_path, scene=field)
     before = contents(tmp_path)
-    done = run(tmp_path, "render", name, "-o", "out.mp4", *SMALL)
+    done = run("render", name, "-o", "out.mp4", *SMALL, cwd=tmp_path)
     assert done.returncode == 2
     assert f"output {target.name}: would replace {source.name}" in done.stderr.replace(f"{tmp_path}/", "")
     assert f"scenes[0].{next(iter(field))}" in done.stderr
@@ -83,7 +70,7 @@ def test_neither_sound_nor_watermark_nor_configuration_nor_story_is_replaced(
         **({"music": taken} if key == "music" else {}),
     )
     before = contents(tmp_path)
-    done = run(tmp_path, "render", name, "-o", "o.mp4", "--config", configured, *SMALL)
+    done = run("render", name, "-o", "o.mp4", "--config", configured, *SMALL, cwd=tmp_path)
     assert (done.returncode, contents(tmp_path) == before) == (2, True), done.stderr
     assert f"would replace {tmp_path / taken if key == 'watermark' else taken}" in done.stderr
     assert key in done.stderr
@@ -93,7 +80,7 @@ def test_a_preview_does_not_replace_the_picture_that_it_shows(tmp_path: Path) ->
     (tmp_path / "photo.jpg").write_bytes(samples.picture())
     name = story(tmp_path, scene={"image": "photo.jpg"})
     before = contents(tmp_path)
-    done = run(tmp_path, "preview", name, "--frame", "0", "-o", "./photo.jpg", "--size", "90x160")
+    done = run("preview", name, "--frame", "0", "-o", "./photo.jpg", "--size", "90x160", cwd=tmp_path)
     assert done.returncode == 2
     assert "would replace photo.jpg, which is read (scenes[0].image)" in done.stderr
     assert contents(tmp_path) == before
@@ -102,7 +89,7 @@ def test_a_preview_does_not_replace_the_picture_that_it_shows(tmp_path: Path) ->
 def test_a_video_named_after_its_story_is_beside_it(tmp_path: Path) -> None:
     name = story(tmp_path, name="mystory.json")
     before = (tmp_path / name).read_bytes()
-    done = run(tmp_path, "render", name, "-o", "mystory.mp4", *SMALL)
+    done = run("render", name, "-o", "mystory.mp4", *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / name).read_bytes() == before
     assert all(path.is_file() for path in OutputPaths(tmp_path / "mystory.mp4").by_role().values())
@@ -110,7 +97,7 @@ def test_a_video_named_after_its_story_is_beside_it(tmp_path: Path) -> None:
 
 def test_without_an_output_the_video_is_named_after_the_story_file(tmp_path: Path) -> None:
     name = story(tmp_path, name="mystory.json", id="quite-another")
-    done = run(tmp_path, "render", name, *SMALL)
+    done = run("render", name, *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.rglob("*.mp4")] == ["mystory.mp4"]
 
@@ -118,13 +105,13 @@ def test_without_an_output_the_video_is_named_after_the_story_file(tmp_path: Pat
 def test_no_command_is_printed_that_would_replace_a_clip(tmp_path: Path) -> None:
     numbered_clip(tmp_path / "s.command.mp4", times=[Fraction(number, 25) for number in range(5)])
     name = story(tmp_path, name="s.json", scene={"video": "s.command.mp4"})
-    refused = run(tmp_path, "compile", name, "--as", "command", "--size", "90x160")
+    refused = run("compile", name, "--as", "command", "--size", "90x160", cwd=tmp_path)
     assert refused.returncode == 2
     assert (
         "output s.command.mp4: would replace s.command.mp4, which is read (scenes[0].video.path)"
         in refused.stderr
     )
     assert refused.stdout == ""
-    other = run(tmp_path, "compile", name, "--as", "command", "--size", "90x160", "-o", "other.mp4")
+    other = run("compile", name, "--as", "command", "--size", "90x160", "-o", "other.mp4", cwd=tmp_path)
     assert other.returncode == 0, other.stderr
-    assert run(tmp_path, "compile", name, "--as", "plan").returncode == 0
+    assert run("compile", name, "--as", "plan", cwd=tmp_path).returncode == 0

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.video import run_ffmpeg
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.outputs.paths import OutputPaths
@@ -39,15 +38,9 @@ def render(story: Path, *options: str) -> subprocess.CompletedProcess[str]:
         f'  *) exec "{find_ffmpeg().path}" "$@" ;;\nesac\n'
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    command = [sys.executable, "-m", "video_pipeline.engine.cli.main", "render", story.name, "-o", "v.mp4"]
-    return subprocess.run(
-        [*command, "--size", "64x114", "--preset", "ultrafast", *options],
-        capture_output=True,
-        text=True,
-        cwd=story.parent,
-        env={**os.environ, "VIDEO_PIPELINE_FFMPEG": str(program), "CACHE_PATH": str(story.parent / "cache")},
-        check=False,
-    )
+    command = ("render", story.name, "-o", "v.mp4", "--size", "64x114", "--preset", "ultrafast", *options)
+    environment = {"VIDEO_PIPELINE_FFMPEG": str(program), "CACHE_PATH": str(story.parent / "cache")}
+    return run(*command, environment=environment, cwd=story.parent)
 
 
 @pytest.mark.parametrize("compositor", ["native", "ffmpeg"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support.emulator import EmulatedDriver
+from tests.support.forks import ForkServer
 from tests.support.jobs import tiny_story
 from video_pipeline import native
 from video_pipeline.engine.render.encoders.nvenc import frames_held
@@ -57,14 +57,11 @@ def rendered(
     story.write_text(json.dumps(tiny_story(seconds=seconds)), encoding="utf-8")
     config = folder / "config.yaml"
     config.write_text(json.dumps({"video": {"lookahead": 0, **(video or {})}}), encoding="utf-8")
-    program = ("-c", code) if code else ("-m", "video_pipeline")
-    return driver.run(
-        *(sys.executable, *program, "render", story, "-o", folder / "video.mp4", "--no-cache"),
-        *("--config", config),
-        *(f"--size={WIDTH}x{HEIGHT}", "--encoder", encoder, "--compositor", compositor, *options),
-        timeout=120,
-        **settings,
-    )
+    command = ("render", story, "-o", folder / "video.mp4", "--no-cache", "--config", config)
+    how = (f"--size={WIDTH}x{HEIGHT}", "--encoder", encoder, "--compositor", compositor, *options)
+    most = encoder == "h264_nvenc" and video is None
+    chosen = {"codec": encoder, "size": [WIDTH, HEIGHT], "lookahead": 0} if most else None
+    return driver.video_pipeline(*command, *how, code=code, chosen=chosen, timeout=120, **settings)
 
 
 def encoder_of(folder: Path) -> dict[str, Any]:
@@ -85,10 +82,12 @@ def pictures(video: Path) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.fixture(scope="module")
-def host_video(driver_libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def host_video(
+    driver_libraries: Path, driver_forks: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The video that the native compositor makes with the same encoder, from frames in host memory."""
     folder = tmp_path_factory.mktemp("host")
-    driver = EmulatedDriver(driver_libraries, folder)
+    driver = EmulatedDriver(driver_libraries, folder, driver_forks)
     done = rendered(driver, folder / "video", compositor="native", faults=NO_PINNED)
     assert done.returncode == 0, done.stderr
     count = encoder_of(folder / "video")["sessions"]["by_gpu"]["0"]

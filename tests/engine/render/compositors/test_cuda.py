@@ -37,9 +37,8 @@ def rendered(
     folder.mkdir(exist_ok=True)
     story = folder / "story.json"
     story.write_text(json.dumps(tiny_story(seconds=0.8)), encoding="utf-8")
-    program = ("-c", code) if code else ("-m", "video_pipeline")
-    command = (sys.executable, *program, "render", story, "-o", folder / "video.mp4")
-    return driver.run(*command, SMALL, "--encoder", "libx264", *options, **settings)
+    command = ("render", story, "-o", folder / "video.mp4", SMALL, "--encoder", "libx264", *options)
+    return driver.video_pipeline(*command, code=code, **settings)
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -52,9 +51,9 @@ def test_every_frame_of_everything_is_the_native_compositors(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, megabytes: int
 ) -> None:
     """Three ranges at once, with much memory and with little; streams are run as late as they may be."""
-    command = (sys.executable, "-m", "tests.support.cuda_frames", tmp_path, str(megabytes))
+    command = ("tests.support.cuda_frames", tmp_path, str(megabytes))
     memory = megabytes * 10**6 + 100_000  # what the painter does not bound is little
-    done = driver.run(*command, kernels=cuda_kernels, lazy=1, memory=memory, timeout=240)
+    done = driver.module(*command, kernels=cuda_kernels, lazy=1, memory=memory, timeout=240)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["compared"] == found["frames"] > 300
@@ -114,23 +113,6 @@ for case in json.loads(sys.argv[1]):
 """
 
 
-def reasons(
-    driver: EmulatedDriver, kernels: Path, *cases: dict[str, str], code: str = PROBES, **environ: str
-) -> list[str]:
-    """Return why the compositor is not usable, for the environment of each case."""
-    done = subprocess.run(
-        [sys.executable, "-S" if code != PROBES else "-P", "-c", code, json.dumps(cases)],
-        env={**driver.environment(kernels=kernels), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 def test_what_keeps_a_gpu_from_drawing_is_told_in_one_line(
     driver: EmulatedDriver, cuda_kernels: Path
 ) -> None:
@@ -169,8 +151,8 @@ def test_what_keeps_a_gpu_from_drawing_is_told_in_one_line(
         ),
         ({}, "the GPU's driver did not return from a call for 2 s"),  # it is not asked again
     ]
-    found = reasons(driver, cuda_kernels, *(case for case, _ in expected))
-    assert found == [reason for _, reason in expected]
+    done = driver.python(PROBES, json.dumps([case for case, _ in expected]), kernels=cuda_kernels)
+    assert done.stdout.splitlines() == [reason for _, reason in expected], done.stderr
 
 
 def test_where_a_gpu_does_not_work_auto_says_why_and_goes_on(
@@ -226,8 +208,7 @@ def test_a_full_card_is_one_line(driver: EmulatedDriver, cuda_kernels: Path, tmp
 def test_less_memory_than_a_frame_needs_names_the_key(
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
 ) -> None:
-    command = (sys.executable, "-m", "tests.support.cuda_frames", tmp_path, "0.1")
-    done = driver.run(*command, kernels=cuda_kernels, timeout=120)
+    done = driver.module("tests.support.cuda_frames", tmp_path, "0.1", kernels=cuda_kernels, timeout=120)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "MB are needed for " in last
@@ -280,8 +261,7 @@ def test_a_card_that_is_lost_or_hangs_leaves_the_rest_of_each_range_to_another_a
     driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path
 ) -> None:
     """Whichever call fails or does not return, on three threads at once; every frame is the native compositor's."""
-    command = (sys.executable, "-m", "tests.support.lost_gpus", tmp_path)
-    done = driver.run(*command, kernels=cuda_kernels, cards=2, timeout=120)
+    done = driver.module("tests.support.lost_gpus", tmp_path, kernels=cuda_kernels, cards=2, timeout=120)
     assert done.returncode == 0, done.stderr
     for outcome in json.loads(done.stdout.splitlines()[-1]):
         shown = f"{outcome}\n{done.stderr[-2000:]}"
@@ -326,7 +306,12 @@ runpy.run_module("video_pipeline", run_name="__main__")
     ],
 )
 def test_a_missing_package_is_named(
-    driver: EmulatedDriver, cuda_kernels: Path, tmp_path: Path, missing: list[str], reason: str
+    driver: EmulatedDriver,
+    cuda_kernels: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: list[str],
+    reason: str,
 ) -> None:
     """In an environment without it: links to everything else."""
     packages = tmp_path / "packages"
@@ -337,5 +322,6 @@ def test_a_missing_package_is_named(
             if path.name not in missing and not link.exists():
                 link.symlink_to(path)
     code = f"import _editable_skbc_video_pipeline\n{PROBES}"
-    found = reasons(driver, cuda_kernels, {}, code=code, PYTHONPATH=f"{packages}:{ROOT}")
-    assert found == [reason]
+    monkeypatch.setenv("PYTHONPATH", f"{packages}:{ROOT}")
+    done = driver.run(sys.executable, "-S", "-c", code, "[{}]", kernels=cuda_kernels)
+    assert done.stdout.splitlines() == [reason], done.stderr

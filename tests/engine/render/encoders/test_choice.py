@@ -208,7 +208,7 @@ def test_whatever_is_missing_is_told_in_one_line_where_nvenc_was_asked_for_and_a
         "CUDA could not be started: the driver's libraries and its kernel module": {"faults": "cuInit=803"},
     }
     cases = [
-        {"video": {"codec": codec, "session_wait": 0}, "emulator": settings}
+        {"video": {"codec": codec, "session_wait": 0}, "emulator": settings, "again": codec == "auto"}
         for settings in faults.values()
         for codec in ("h264_nvenc", "auto")
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 import pytest
@@ -59,7 +58,7 @@ case = {"options": {"preset": "p4", "bf": "2"}, "frames": 40}
 stalled = {**case, "emulator": {"faults": "EncodePicture=hang:20"}}
 print(json.dumps([_outcome(stalled), _outcome(case)]))
 """
-    done = driver.run(sys.executable, "-c", script, timeout=40)
+    done = driver.python(script, timeout=40)
     assert done.returncode == 0, done.stderr
     stalled, after = json.loads(done.stdout)
     assert (stalled["error"], stalled["kind"]) == ("EncoderError", "machine")
