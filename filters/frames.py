@@ -16,3 +16,10 @@ def retime(stream: Stream, offset: int = 0, *, fps: Fraction) -> Stream:
 def trim(stream: Stream, start: int, stop: int, *, fps: Fraction) -> Stream:
     """Cut frames `start` to `stop` (exclusive) and number them from 0 at `fps`."""
     return retime(stream.filter("trim", start_frame=start, end_frame=stop), fps=fps)
+
+
+def repeat(stream: Stream, count: int, *, fps: Fraction) -> Stream:
+    """Show the only frame of a stream `count` times, numbered from 0 at `fps`."""
+    if count > 1:
+        stream = stream.filter("loop", loop=count - 1, size=1, start=0)
+    return retime(stream, fps=fps)

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont, features
 
-from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.filters.typeset import (
     Box,
     FontError,
@@ -115,72 +114,6 @@ def test_thai_marks_take_no_room_and_stack() -> None:
     assert rasterise(marked).top_px < rasterise(plain).top_px
 
 
-def test_an_emoji_sequence_is_one_picture() -> None:
-    assert len(glyph_ids("👨‍👩‍👧‍👦")) == 1
-    assert len(glyph_ids("🇩🇪")) == 1
-    assert len(clusters("👩‍🚀é👍🏽")) == 3
-
-
-@pytest.mark.parametrize("size", [12, 40, 96, 300])
-def test_emoji_are_drawn_in_their_own_colours(size: int) -> None:
-    fonts = FontCatalogue().resolve("Arial-Bold")
-    for text in ("🇪🇸", "👍🏽", "👩‍👩‍👧", "❤️", "❤", "🏴‍☠️", "1️⃣"):
-        layout = layout_text(
-            text, fonts=fonts, style=TextStyle(size_px=size), max_width_px=900, max_height_px=600
-        )
-        assert len(layout.glyphs) == 1
-        assert layout.missing == ()
-        drawn = np.asarray(rasterise(layout).image).astype(int)
-        inked = drawn[drawn[..., 3] == 255][:, :3]
-        assert len(inked) > 0.2 * size * size
-        assert len(np.unique(inked[::7] // 16, axis=0)) > 2, "more than one colour"
-        assert drawn.shape[0] < 1.3 * size
-        assert drawn.shape[1] < 1.3 * size
-
-
-def test_a_flag_has_its_colours_from_the_top_down() -> None:
-    fonts = FontCatalogue().resolve("Arial-Bold")
-    layout = layout_text("🇩🇪", fonts=fonts, style=TextStyle(size_px=90), max_width_px=900, max_height_px=600)
-    drawn = np.asarray(rasterise(layout).image).astype(int)
-    middle = drawn[:, drawn.shape[1] // 2]
-    third = len(middle) // 3
-    black, red, gold = (
-        middle[third * n + third // 2 : third * n + third // 2 + 3].mean(axis=0) for n in range(3)
-    )
-    assert black[:3].max() < 90
-    assert red[0] > 150 > red[1]
-    assert gold[0] > 200 > gold[2]
-    assert gold[1] > 150
-
-
-def test_an_emoji_keeps_its_colours_beside_text_with_a_stroke_a_shadow_and_opacity() -> None:
-    fonts = FontCatalogue().resolve("Arial-Bold")
-
-    def heart(**style: object) -> np.ndarray:
-        look = TextStyle(size_px=80, color=(0, 0, 255, 255), **style)  # type: ignore[arg-type]
-        layout = layout_text("I ❤️", fonts=fonts, style=look, max_width_px=900, max_height_px=600)
-        drawn = rasterise(layout)
-        (red,) = [glyph for glyph in layout.glyphs if glyph.face.path.name == "NotoColorEmoji.ttf"]
-        x, y = round(red.x_px) - drawn.left_px + 50, round(red.y_px) - drawn.top_px - 30
-        return np.asarray(drawn.image)[y, x]
-
-    plain = heart()
-    assert plain[0] > 200
-    assert plain[2] < 90
-    assert plain[3] == 255
-    assert (heart(stroke_px=6, shadow=Shadow()) == plain).all()
-
-
-def test_a_text_selector_and_the_plain_emoji_font_have_the_texts_colour() -> None:
-    for name, text in (("Arial", "☎\ufe0e"), ("Arial", "☎"), ("Arial", "❤\ufe0e"), ("Noto Emoji", "🚀❤️")):
-        fonts = FontCatalogue().resolve(name)
-        look = TextStyle(size_px=60, color=(0, 255, 0, 255))
-        drawn = np.asarray(
-            rasterise(layout_text(text, fonts=fonts, style=look, max_width_px=900, max_height_px=600)).image
-        )
-        assert (drawn[drawn[..., 3] > 0][:, :3] == (0, 255, 0)).all(), (name, text)
-
-
 def test_a_mark_that_its_letters_face_lacks_is_named() -> None:
     layout = set_text("A mark: क\u0363, a number sign: \u0605")
     assert len([glyph for glyph in layout.glyphs if glyph.glyph_id == 0]) == 2
@@ -261,52 +194,6 @@ def test_a_short_last_word_is_not_left_alone() -> None:
     layout = set_text("Everything that they had known was now a", width=int(whole) + 4)
     assert len(layout.lines) == 2
     assert len(layout.lines[1].split()) > 2
-
-
-def test_thai_breaks_between_words_without_blanks() -> None:
-    layout = set_text("สวัสดีชาวโลกที่นี่มีน้ำผึ้งและปู่ย่าตายายอยู่กรุงเทพมหานคร", width=500)
-    assert layout.size_px == 64
-    assert len(layout.lines) > 1
-    assert all(line.width_px <= 500 for line in layout.text_lines)
-    assert "".join(word.text for word in layout.words) == "".join(layout.lines)
-    assert {"สวัสดี", "และ", "อยู่"} <= {word.text for word in layout.words}
-
-
-@pytest.mark.parametrize(
-    ("language", "text", "lines"),
-    [
-        (
-            "ja",
-            "むかしむかし、あるところに、おじいさんとおばあさんがいました。",
-            "むかしむかし、|あるところに、|おじいさんと|おばあさんが|いました。",
-        ),
-        (
-            "zh",
-            "从前有座山，山里有座庙。他说《红楼梦》很长。",
-            "从前有座山，|山里有座庙。|他说《红楼梦》|很长。",
-        ),
-        (
-            "ko",
-            "옛날 옛적에 어느 마을에 할아버지가 살았습니다.",
-            "옛날 옛적에 어느|마을에 할아버지가|살았습니다.",
-        ),
-    ],
-)
-def test_chinese_japanese_and_korean_lines_break_between_words(language: str, text: str, lines: str) -> None:
-    fonts = FontCatalogue(language=language).resolve("Arial-Bold")
-    layout = layout_text(text, fonts=fonts, style=TextStyle(size_px=64), max_width_px=500, max_height_px=900)
-    assert layout.size_px == 64
-    assert layout.lines == tuple(lines.split("|"))
-
-
-def test_no_line_begins_with_a_mark_that_belongs_to_the_one_before() -> None:
-    fonts = FontCatalogue(language="ja").resolve("Arial-Bold")
-    text = "「コーヒーをどうぞ」、ちょっと待ってください。きゃりーぱみゅぱみゅ！"
-    for width in range(250, 700, 30):
-        layout = layout_text(
-            text, fonts=fonts, style=TextStyle(size_px=64), max_width_px=width, max_height_px=3000
-        )
-        assert not any(line[0] in "」、。！ーゃゅょっ" for line in layout.lines), layout.lines
 
 
 def test_newlines_are_kept() -> None:

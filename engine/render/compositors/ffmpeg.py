@@ -16,6 +16,7 @@ from video_pipeline.engine.machine.hwaccel import try_hwaccel
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.footage_graph import draw_footage
+from video_pipeline.engine.render.compositors.overlay_graph import draw_caption, draw_watermark
 from video_pipeline.engine.render.compositors.raw_frames import (
     Children,
     read_frames,
@@ -29,7 +30,6 @@ from video_pipeline.engine.timeline import (
     Still,
     Timeline,
     Transition,
-    Watermark,
 )
 from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade, ken_burns
@@ -41,7 +41,7 @@ from video_pipeline.filters.color import (
 )
 from video_pipeline.filters.crop import COARSEST_GRID_PX, crop
 from video_pipeline.filters.fit import compose_fit
-from video_pipeline.filters.frames import retime, trim
+from video_pipeline.filters.frames import repeat, retime, trim
 from video_pipeline.filters.geometry import (
     MAX_STAGE,
     Camera,
@@ -49,7 +49,7 @@ from video_pipeline.filters.geometry import (
     enclosing_window,
     even,
 )
-from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, merge, open_input
+from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, open_input
 from video_pipeline.filters.ken_burns import MotionFilter
 from video_pipeline.filters.transitions import xfade
 
@@ -169,9 +169,9 @@ class FfmpegCompositor:
         """Return the graph of the frames in a range: 4:2:0, BT.709 limited, constant rate, from time 0."""
         base = self._base(frames)
         for art in in_range(self.captions, frames):
-            base = self._caption(base, art, frames)
+            base = draw_caption(base, art, frames, fps=self.timeline.fps)
         if self.timeline.watermark is not None:
-            base = self._watermarked(base, self.timeline.watermark)
+            base = draw_watermark(base, self.timeline.watermark, fps=self.timeline.fps)
         return to_pix_fmt(base, PIX_FMT)
 
     def frames_command(self, frames: FrameRange, *, threads: int) -> list[str]:
@@ -310,11 +310,12 @@ class FfmpegCompositor:
         stream, bounds = self._crop(stream, bounds, stage)
         if motion is None:
             stream = scale_to_bt709(stream, width_px=width, height_px=height)
-            return self._repeated(stream, len(span))
+            return repeat(stream, len(span), fps=self.timeline.fps)
         if motion == "perspective":
             canvas = (width, height)
             plane = ken_burns.plane_px(camera, bounds=bounds, canvas_px=canvas)
-            stream = self._repeated(scale_to_bt709(stream, width_px=plane[0], height_px=plane[1]), len(span))
+            plain = scale_to_bt709(stream, width_px=plane[0], height_px=plane[1])
+            stream = repeat(plain, len(span), fps=self.timeline.fps)
             return ken_burns.perspective(
                 stream,
                 camera,
@@ -352,11 +353,6 @@ class FfmpegCompositor:
             window.x / stage[0], window.y / stage[1], window.width / stage[0], window.height / stage[1]
         )
 
-    def _repeated(self, stream: Stream, count: int) -> Stream:
-        if count > 1:
-            stream = stream.filter("loop", loop=count - 1, size=1, start=0)
-        return self._retimed(stream)
-
     def _zoompan(
         self,
         stream: Stream,
@@ -391,78 +387,6 @@ class FfmpegCompositor:
             fps=self.timeline.fps,
         )
         return self._retimed(moved)
-
-    # -- captions and watermark ---------------------------------------------------------------------
-
-    def _caption(self, base: Stream, art: CaptionArt, frames: FrameRange) -> Stream:
-        """Draw a caption, as drawtext lines or pictures, on the frames of a range that show it."""
-        seen = art.frames.intersection(frames)
-        assert seen is not None
-        # Added to a frame's number in the range, it gives the frame's number in the caption.
-        offset = frames.start - art.frames.start
-        enable = f"between(n,{seen.start - frames.start},{seen.stop - frames.start - 1})"
-        entrance = art.entrance_frames(self.timeline.fps)
-        # overlay's n is one ahead of the frame being drawn; its t is not.
-        now = "n" if art.picture is None else f"t*{self.timeline.fps}"
-        progress = f"clip(({now}+{offset})/{entrance},0,1)"
-        rise = f"{art.rise_px}*pow(1-{progress},3)" if art.animation == "slide_up" else ""
-        fades_in, fades_out = art.animation != "none", art.animation == "fade"
-        fading = art.fades_within
-        before = art.frames.start - fading.start
-        if art.picture is None:
-            alpha = progress if fades_in else "1"
-            if fades_out:
-                alpha = f"min({alpha},clip(({len(art.frames)}-n-{offset})/{entrance},0,1))"
-            if art.fade_in_frames:
-                alpha += f"*clip((n+{offset + before})/{art.fade_in_frames},0,1)"
-            if art.fade_out_frames:
-                alpha += f"*clip(({len(fading)}-n-{offset + before})/{art.fade_out_frames},0,1)"
-            for line in art.lines:
-                options = dict(line)
-                if rise:
-                    options["y"] = f"{options['y']}+{rise}"
-                base = base.filter("drawtext", **options, alpha=alpha, enable=enable)
-            return base
-        fps = self.timeline.fps
-        overlay = open_input(art.picture, demuxer="png_pipe", framerate=fps)
-        overlay = overlay.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
-        overlay = self._repeated(overlay.filter("format", "yuva420p"), len(seen))
-        # Fades by their first or last frame, counted from the clip's, and by their length.
-        ins = [(before, entrance if fades_in else 0), (0, art.fade_in_frames)]
-        outs = [(before + len(art.frames), entrance if fades_out else 0), (len(fading), art.fade_out_frames)]
-        if any(length for _, length in ins + outs):
-            overlay = self._retimed(overlay, seen.start - fading.start)
-        for first, length in ins:
-            if length:
-                start, duration = frame_time(first, fps), frame_time(length, fps)
-                overlay = fade.fade_in(overlay, start=start, duration=duration, alpha=True)
-        for last, length in outs:
-            if length:
-                # The fade filter takes no negative start, so a fade longer than the caption needs later time stamps.
-                shift = max(0, length - last)
-                overlay = self._retimed(overlay, seen.start - fading.start + shift)
-                start, duration = frame_time(last + shift - length, fps), frame_time(length, fps)
-                overlay = fade.fade_out(overlay, start=start, duration=duration, alpha=True)
-        overlay = self._retimed(overlay, seen.start - frames.start)
-        return merge(
-            "overlay",
-            (base, overlay),
-            x=art.x_px,
-            y=f"{art.y_px}+{rise}" if rise else art.y_px,
-            format="yuv420",
-            eof_action="repeat",
-            enable=enable,
-        )
-
-    def _watermarked(self, base: Stream, mark: Watermark) -> Stream:
-        """Draw the watermark on every frame of a range."""
-        picture = open_input(mark.path, demuxer="png_pipe", framerate=self.timeline.fps)
-        picture = picture.filter("format", "rgba").filter("colorchannelmixer", aa=mark.opacity)
-        picture = picture.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv")
-        picture = self._retimed(picture.filter("format", "yuva420p"))
-        return merge(
-            "overlay", (base, picture), x=mark.x_px, y=mark.y_px, format="yuv420", eof_action="repeat"
-        )
 
 
 __all__ = ["GLOBAL_OPTIONS", "PIX_FMT", "PROTOCOLS", "FfmpegCompositor"]

@@ -14,6 +14,7 @@ from video_pipeline.engine.assets.speech.normalisation.common import (
 )
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder
 from video_pipeline.engine.assets.speech.normalisation.english_amounts import short_number
+from video_pipeline.engine.assets.speech.normalisation.english_names import NUMBERED, REGNAL, RULERS
 from video_pipeline.engine.assets.speech.normalisation.english_numbers import number_rules
 from video_pipeline.engine.assets.speech.normalisation.english_words import (
     AFTER_A_NAME,
@@ -22,10 +23,7 @@ from video_pipeline.engine.assets.speech.normalisation.english_words import (
     ELISIONS,
     LATIN,
     MUST_BE_WORDS,
-    NUMBERED,
     PLAIN,
-    REGNAL,
-    RULERS,
     SPELLED,
     SYMBOLS,
 )
