@@ -72,7 +72,7 @@ def mix_audio(
     target = target.absolute()
     if not timeline.audio:
         _write_silence(target, samples)
-        return _silent(target, samples)
+        return _silent_file(target, samples)
     with _working_folder(target) as folder:
         finished = folder / "mix.wav"
         levelled = _level_mix(timeline, settings, folder, finished, ffmpeg, cancelled)
@@ -99,7 +99,7 @@ def mix_into(
     if not timeline.audio:
         samples = sample_at(timeline.duration)
         sink(io.BufferedReader(_Zeros(samples * 2 * SAMPLE_BYTES)))
-        return _silent(target, samples)
+        return _silent_file(target, samples)
     with _working_folder(target) as folder:
         levelled = _level_mix(timeline, settings, folder, sink, ffmpeg, cancelled)
     return _report(target, levelled, timeline)
@@ -169,7 +169,7 @@ def _report(path: Path, levelled: Levelled, timeline: Timeline) -> AudioReport:
     )
 
 
-def _silent(path: Path, samples: int) -> AudioReport:
+def _silent_file(path: Path, samples: int) -> AudioReport:
     """Return the report that the meter would give of silence."""
     return AudioReport(
         path=path,

@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from video_pipeline.engine.common.spoken_words import SpokenWord, shared_words, words_of
 from video_pipeline.engine.outputs.ass import to_ass
 from video_pipeline.engine.outputs.subtitles import Cue, cues, word_list
+from video_pipeline.engine.render.captions.safe_areas import safe_area
 from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.text import TextStyle
 
 FPS = Fraction(30)
+AREA = safe_area(540, 960)
 FONTS = Path(manimgx_fonts.__file__).parent
 TEXT = "Once upon a time, a keeper lit the lamp. It burned for $1,250 and nobody at all came to see it."
 HOSTILE = r"{\b1}Bold{\r} \N new \h line, {a} \{ c:\new"
@@ -121,7 +123,7 @@ def test_a_caption_that_is_not_spoken_has_no_tags_and_its_own_look() -> None:
     plain = styles["Plain"]
     assert plain.primarycolor == pysubs2.Color(10, 200, 30, 0)
     assert plain.outlinecolor == pysubs2.Color(1, 2, 3, 0)
-    assert (plain.alignment, plain.marginv, plain.outline) == (8, round(960 * 0.12), 3)
+    assert (plain.alignment, plain.marginv, plain.outline) == (8, round(960 * AREA.top), 3)
     assert styles["Karaoke"].secondarycolor == plain.primarycolor != styles["Karaoke"].primarycolor
 
 
@@ -143,7 +145,8 @@ def test_libass_draws_what_was_written_and_sweeps_it(tmp_path: Path) -> None:
     assert 0 < shares[2] < shares[3] < shares[4]
     frame = drawn(document, tmp_path, at=3.2)
     inked = np.flatnonzero((np.abs(frame - 64) > 40).any(axis=(1, 2)))
-    assert 960 * 0.7 < inked.min() < inked.max() < 960 * 0.8 + 5, "at the bottom of the safe area"
+    bottom = 960 * (1 - AREA.bottom)
+    assert bottom - 80 < inked.min() < inked.max() <= bottom + 2, "at the bottom of the safe area"
 
 
 def test_libass_reads_no_tag_in_a_text(tmp_path: Path) -> None:
