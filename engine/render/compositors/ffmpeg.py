@@ -16,7 +16,7 @@ from video_pipeline.engine.machine.hwaccel import try_hwaccel
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.footage_graph import draw_footage
-from video_pipeline.engine.render.compositors.overlay_graph import draw_caption, draw_watermark
+from video_pipeline.engine.render.compositors.overlay_graph import overlay_caption, overlay_watermark
 from video_pipeline.engine.render.compositors.raw_frames import (
     Children,
     read_frames,
@@ -169,9 +169,9 @@ class FfmpegCompositor:
         """Return the graph of the frames in a range: 4:2:0, BT.709 limited, constant rate, from time 0."""
         base = self._base(frames)
         for art in in_range(self.captions, frames):
-            base = draw_caption(base, art, frames, fps=self.timeline.fps)
+            base = overlay_caption(base, art, frames, fps=self.timeline.fps)
         if self.timeline.watermark is not None:
-            base = draw_watermark(base, self.timeline.watermark, fps=self.timeline.fps)
+            base = overlay_watermark(base, self.timeline.watermark, fps=self.timeline.fps)
         return to_pix_fmt(base, PIX_FMT)
 
     def frames_command(self, frames: FrameRange, *, threads: int) -> list[str]:

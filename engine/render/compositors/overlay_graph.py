@@ -12,7 +12,7 @@ from video_pipeline.filters.frames import repeat, retime
 from video_pipeline.filters.graph import Stream, merge, open_input
 
 
-def draw_caption(base: Stream, art: CaptionArt, frames: FrameRange, *, fps: Fraction) -> Stream:
+def overlay_caption(base: Stream, art: CaptionArt, frames: FrameRange, *, fps: Fraction) -> Stream:
     """Draw a caption, as drawtext lines or pictures, on the frames of a range that show it."""
     seen = art.frames.intersection(frames)
     assert seen is not None
@@ -72,7 +72,7 @@ def draw_caption(base: Stream, art: CaptionArt, frames: FrameRange, *, fps: Frac
     )
 
 
-def draw_watermark(base: Stream, mark: Watermark, *, fps: Fraction) -> Stream:
+def overlay_watermark(base: Stream, mark: Watermark, *, fps: Fraction) -> Stream:
     """Draw the watermark on every frame of a range."""
     picture = open_input(mark.path, demuxer="png_pipe", framerate=fps)
     picture = picture.filter("format", "rgba").filter("colorchannelmixer", aa=mark.opacity)
