@@ -68,6 +68,11 @@ CAP_MIN = 400_000
 """The lowest cap on the bit rate of the default quality, in bits per second."""
 
 
+def cap_by_size(size_px: tuple[int, int], fps: Fraction) -> int:
+    """Return the bit rate that a profile's constant quality does not exceed, in bits per second."""
+    return max(CAP_MIN, round(size_px[0] * size_px[1] * fps * CAP_BITS_PER_PIXEL))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateControl:
     """A constant `crf`, an average `bitrate`, or a `quality` that each segment gets a crf for.
@@ -268,8 +273,7 @@ class Video(EncoderKeys):
         if self.crf is None and self.bitrate is not None:
             return RateControl(bitrate=self.bitrate, max_bit_rate=cap, buffer_bits=buffer)
         if self.crf is None or "crf" not in self.model_fields_set:
-            width, height = self.canvas_px()
-            cap = cap or max(CAP_MIN, round(width * height * self.fps * CAP_BITS_PER_PIXEL))
+            cap = cap or cap_by_size(self.canvas_px(), self.fps)
         if self.quality is not None:
             return RateControl(quality=quality_vmaf(self.quality), max_bit_rate=cap, buffer_bits=buffer)
         crf = DEFAULT_CRF if self.crf is None else self.crf

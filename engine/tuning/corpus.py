@@ -191,6 +191,7 @@ def corpus_stretches(
     own = load_config({}, environ=False).override(
         "video", size=video.canvas_px(), fps=video.fps, compositor=video.compositor
     )
+    own = own.override("captions", style="block")  # a still picture has a caption that stands still
     sources = _corpus_part(part, seconds, own, cache)
     drawn: list[Drawable] = []
     for clip in CORPUS_CLIPS:

@@ -22,6 +22,7 @@ import numpy as np
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.profiles import NO_PROFILE
+from video_pipeline.engine.config.sections import cap_by_size
 from video_pipeline.engine.errors import (
     CancelledError,
     ConfigError,
@@ -85,7 +86,10 @@ class _TimeIsUpError(Exception):
 
 
 def encoder_settings_of(settings: Settings, clip: RawClip) -> EncoderSettings:
-    """Return the encoder's settings for a clip; raise ConfigError for a key or value that the encoder does not take."""
+    """Return the encoder's settings for a clip; raise ConfigError for a key or value that the encoder does not take.
+
+    A crf has the cap by size that it has as a profile's, unless there is a `max_bitrate`.
+    """
     encoder = load_encoder(str(settings[ENCODER]))
     keys: dict[str, Any] = {
         key: value for key, value in settings.items() if key != ENCODER and key not in OWN_KEYS
@@ -93,6 +97,8 @@ def encoder_settings_of(settings: Settings, clip: RawClip) -> EncoderSettings:
     if "preset" not in keys:
         raise ConfigError("preset: is missing; each trial names its preset")
     keys |= {"profile": NO_PROFILE, "codec": encoder.name}
+    if "crf" in keys and "max_bitrate" not in keys:
+        keys["max_bitrate"] = str(cap_by_size((clip.width_px, clip.height_px), clip.fps))
     keys |= {"size": (clip.width_px, clip.height_px), "fps": clip.fps}
     return encoder_settings(encoder, load_config({}, environ=False).override("video", **keys).video)
 

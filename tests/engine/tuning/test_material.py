@@ -155,7 +155,7 @@ def test_fields_become_frames_and_that_is_said(tmp_path: Path, session_cache: Pa
 def test_what_is_no_material_is_refused(tmp_path: Path, session_cache: Path, config: Config) -> None:
     (tmp_path / "sound.wav").write_bytes(sound())
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    (tmp_path / "text.txt").write_text("no story")
+    (tmp_path / "text.log").write_text("no story")
     (tmp_path / "empty.mp4").write_bytes(b"")
     run_ffmpeg("-f", "lavfi", "-i", "sine=d=0.5", tmp_path / "sound.m4a")
     video_file(tmp_path / "slow.mkv", rate=12)
@@ -163,7 +163,7 @@ def test_what_is_no_material_is_refused(tmp_path: Path, session_cache: Path, con
     for name, words in (
         ("sound.wav", "is WAV; allowed: stories and videos"),
         ("picture.png", "is PNG; allowed: stories and videos"),
-        ("text.txt", "not JSON"),
+        ("text.log", "not JSON"),
         ("empty.mp4", "not JSON"),
         ("sound.m4a", "has no video stream"),
         ("slow.mkv", "12 frames a second; allowed: 24 to 60"),
