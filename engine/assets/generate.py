@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import Narration, SceneAssets, StoryAssets
+from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
@@ -36,10 +38,10 @@ from video_pipeline.engine.errors import (
 )
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.story import Story, StoryScene
-from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
+from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SHARED_TIMES, SPOKEN_INSTEAD
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
-from video_pipeline.engine.story.model import place_of
+from video_pipeline.engine.story.model import NarrationSpec, place_of
 from video_pipeline.engine.timeline import Still
 
 logger = logging.getLogger(__name__)
@@ -126,8 +128,73 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made((_drawn(job, index, scene), None), (warning,))
 
 
+def _reading(job: AssetJob) -> Reading:
+    return Reading(language=job.language, dates=job.dates, lexicon=job.lexicon, files=job.files)
+
+
+def _recording(job: AssetJob, spec: NarrationSpec, text: str, place: Callable[[str], str]) -> Recorded | str:
+    """Return a recorded narration, or the warning that it is replaced; raise StoryError that names the field."""
+    policy = job.config.error_policy
+    words = job.path(spec.words) if spec.words is not None else None
+    try:
+        try:
+            return record_of(job.path(spec.path), words, text=text, name=spec.path, reading=_reading(job))
+        except WordFileError as error:
+            fault = StoryError(f"{place('narration_audio.words')}: {error}")
+            warning = policy.replace(fault, instead=SHARED_TIMES)
+            made = record_of(job.path(spec.path), None, text=text, name=spec.path, reading=_reading(job))
+            return made._replace(warnings=(warning,))
+    except FileChangedError as error:
+        raise FileChangedError(f"{place('narration_audio')}: {error}") from error
+    except AssetError as error:
+        return policy.replace(StoryError(f"{place('narration_audio')}: {error}"), instead=SPOKEN_INSTEAD)
+
+
+def _recorded_scene(job: AssetJob, index: int, scene: StoryScene, spec: NarrationSpec) -> _Made:
+    """Return the Narration that a scene has as a recording; one in its voice if the recording cannot be used."""
+    made = _recording(job, spec, scene.spoken, lambda field: place_of(index, scene, field))
+    if isinstance(made, str):
+        spoken = _speech(job, index, scene.model_copy(update={"narration_audio": None}))
+        return _Made(spoken.value, (made, *spoken.warnings))
+    place = place_of(index, scene, "narration_audio.words")
+    return _Made(made.narration, tuple(_placed_warning(place, warning) for warning in made.warnings))
+
+
+def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StoryScene]) -> list[_Made]:
+    """Return the Narration of every scene, as its part of a recording of the whole story."""
+    texts = [scene.spoken for scene in scenes]
+    joined = "\n\n".join(filter(None, texts))
+    made = _recording(job, spec, joined, lambda field: f"field {field!r}")
+    if isinstance(made, str):
+        spoken = [_speech(job, index, scene) for index, scene in enumerate(scenes)]
+        return [
+            _Made(each.value, ((made,) if not index else ()) + each.warnings)
+            for index, each in enumerate(spoken)
+        ]
+    warnings = [_placed_warning("field 'narration_audio.words'", warning) for warning in made.warnings]
+    found: list[_Made] = []
+    for index, (scene, part) in enumerate(
+        zip(scenes, divided(made.narration, texts, joined=joined), strict=True)
+    ):
+        if scene.spoken and part is None:
+            warnings.append(f"{place_of(index, scene, 'narration')}: is not in the recording {spec.path}")
+        found.append(_Made(part, tuple(warnings)))
+        warnings = []
+    return found
+
+
+def _part_of(whole: Future[list[_Made]], index: int) -> _Made:
+    return whole.result()[index]
+
+
+def _placed_warning(place: str, warning: str) -> str:
+    return warning if warning.startswith(("field", "scenes[")) else f"{place}: {warning}"
+
+
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Narration, None if it has no words to speak, or False if speech failed."""
+    if scene.narration_audio is not None:
+        return _recorded_scene(job, index, scene, scene.narration_audio)
     if job.narrator is None or not scene.spoken:
         return _Made(None)
     try:
@@ -210,19 +277,21 @@ def gather_assets(
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
     is read.
     """
-    choice = choose_narrator(config.tts, fallback=config.fallback_speech)
+    recorded = story.narration_audio is not None or any(scene.narration_audio for scene in scenes)
+    speaks = (config.tts.service != "none" or recorded) and any(scene.spoken for scene in scenes)
+    language = story.language if speaks else "en"
+    choice = choose_narrator(config.tts, fallback=config.fallback_speech, language=language)
     warnings = [choice.warning] if choice.warning else []
     paints = any(scene.image is None and scene.video is None for scene in scenes)
     painter = choose_painter(config.images if paints else Images(), fallback=config.fallback_images)
     if painter.warning:
         warnings.append(painter.warning)
-    speaks = choice.narrator is not None and any(scene.spoken for scene in scenes)
     job = AssetJob(
         story=story,
         config=config,
         cache=cache,
         base=base,
-        language=(language := story.language if speaks else "en"),
+        language=language,
         lexicon=merged(config.tts.lexicon, story.lexicon),
         dates=date_order(config.tts.dates, language=language, region=story.region),
         narrator=choice.narrator,
@@ -236,7 +305,11 @@ def gather_assets(
     ):
         music = painters.submit(_music, job)
         pictures = [painters.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
-        speeches = [voices.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
+        if story.narration_audio is not None:
+            whole = voices.submit(_recorded_story, job, story.narration_audio, scenes)
+            speeches = [voices.submit(_part_of, whole, index) for index in range(len(scenes))]
+        else:
+            speeches = [voices.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
         # An unusable file is reported before the narration, which may take minutes.
         futures: list[Future[_Made]] = [*pictures, music, *speeches]
         try:
@@ -263,6 +336,10 @@ def gather_assets(
                 extended=spoken is False,
                 words=narration.words if narration else (),
                 words_by=narration.words_by if narration else None,
+                spoken_by=narration.spoken_by if narration else None,
+                narration_start=narration.start if narration else Fraction(0),
+                narration_name=narration.name if narration else "",
+                narration_gain_db=narration.gain_db if narration else 0.0,
             )
         )
     return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))

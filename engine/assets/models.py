@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
-from video_pipeline.engine.common.spoken_words import SpokenWord
+from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.timeline import Footage, Still
 from video_pipeline.engine.timing import Seconds
 
-WordTimesBy = Literal["voice", "shares"]
+WordTimesBy = Literal["voice", "shares", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,27 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Narration:
-    """A text as speech, when its words are heard, and where their times come from: the voice, or shares of the sound."""
+    """A text as speech: its sound, when its words are heard, and where their times come from.
+
+    These are the voice, a file, or shares of the sound. A recording of the whole story is heard from `start` on for
+    the sound's duration; `name` is how the story names it, `gain_db` what brings it to the level of a voice.
+    """
 
     sound: Sound
     words: tuple[SpokenWord, ...]
     words_by: WordTimesBy
+    spoken_by: SpokenBy | None = None
+    start: Seconds = Fraction(0)
+    name: str = ""
+    gain_db: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class SceneAssets:
     """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long.
 
-    `words` and `words_by` are those of a `Narration`.
+    `words`, `words_by` and `spoken_by` are those of a `Narration`, as are `narration_start`, `narration_name` and
+    `narration_gain_db`.
     """
 
     scene_id: str
@@ -58,6 +67,10 @@ class SceneAssets:
     extended: bool = False
     words: tuple[SpokenWord, ...] = ()
     words_by: WordTimesBy | None = None
+    spoken_by: SpokenBy | None = None
+    narration_start: Seconds = Fraction(0)
+    narration_name: str = ""
+    narration_gain_db: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

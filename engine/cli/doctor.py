@@ -13,14 +13,15 @@ from typing import Any
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.fonts import FontCatalogue
-from video_pipeline.engine.assets.speech.service import load_speech_service
+from video_pipeline.engine.assets.speech.voices import voices_by_language
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
+from video_pipeline.engine.cli.voices_command import need
 from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
+from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.machine.cores import cpu_count
@@ -100,9 +101,16 @@ def examine(config: Config) -> dict[str, Any]:
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
             for probe in (probe_compositor(member.name, config) for member in COMPOSITORS.members)
         ],
-        "voices": {
-            member.name: list(load_speech_service(member.name).voices()) for member in SPEECH_SERVICES.members
-        },
+        "voices": [
+            {
+                "language": each.code,
+                "name": each.name,
+                "service": each.service,
+                "voices": list(each.voices),
+                "missing": list(each.missing),
+            }
+            for each in voices_by_language()
+        ],
         "font_families": list(FontCatalogue().names()),
         "cache": cache,
         "problems": problems,
@@ -182,9 +190,9 @@ def as_text(found: dict[str, Any]) -> str:
         f"job slots     {slots['slots']}, {each}: a node renders {jobs} at once ({slots['reason']});"
     )
     lines.append("              to change it, set processing.max_concurrent_jobs or serve --slots")
-    for service in SPEECH_SERVICES.members:
-        voices = ", ".join(found["voices"][service.name]) or "none"
-        lines.append(f"voices        {voices} ({service.name}: {service.summary})")
+    for spoken in found["voices"]:
+        voices = ", ".join(spoken["voices"]) or need(spoken["missing"])
+        lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     cache = found["cache"]
     free = f", {cache['free_gb']} GB free" if cache.get("writable") else ", cannot be written"

@@ -63,8 +63,16 @@ ENCODERS: Final = Family(
 SPEECH_SERVICES: Final = Family(
     kind="speech service",
     key="tts.service",
-    words=("none",),
-    members=(Member("hibari", "English, offline", "the package hibari-tts", "assets.speech.hibari:SERVICE"),),
+    words=("auto", "none"),
+    members=(
+        Member("hibari", "English, offline", "the package hibari-tts", "assets.speech.hibari:SERVICE"),
+        Member(
+            "kokoro",
+            "Spanish, French, Hindi, Italian, Japanese, Portuguese, Chinese, offline",
+            "the extra `voices`",
+            "assets.speech.kokoro.narrator:SERVICE",
+        ),
+    ),
 )
 
 IMAGE_SERVICES: Final = Family(

@@ -314,8 +314,13 @@ class Images(Section):
 class Tts(Section):
     """Narration."""
 
-    service: Service = Field("hibari", description=f"{SPEECH_SERVICES.summary()}.")
-    voice: str = Field("heart", description="Voice of the service.")
+    service: Service = Field("auto", description=f"{SPEECH_SERVICES.summary()}.")
+    voice: str = Field(
+        "auto",
+        min_length=1,
+        max_length=200,
+        description="Voice of the service; auto: by the story's language. `video-pipeline voices` lists them.",
+    )
     speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
     pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")
     lexicon: Lexicon = Field(

@@ -130,7 +130,7 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
             name = scene.video.path if scene and scene.video else track.path.name
             yield "footage_sound", track.path, name, track.sha256, track.scene_id
         else:
-            yield "narration", track.path, track.path.name, track.sha256, track.scene_id
+            yield "narration", track.path, track.name or track.path.name, track.sha256, track.scene_id
     if timeline.watermark is not None:
         yield "watermark", timeline.watermark.path, timeline.watermark.name, timeline.watermark.sha256, None
 
@@ -179,6 +179,7 @@ def build_manifest(
     compositor: Choice,
     audio: Mapping[str, Any] | None,
     lexicon: Mapping[str, str] = MappingProxyType({}),
+    voice_credits: Sequence[str] = (),
     warnings: Sequence[str],
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
@@ -188,7 +189,7 @@ def build_manifest(
     """Return the manifest as plain values, keys in a fixed order.
 
     `rates` has what was chosen for each segment if the quality is set. `audio` is the mixer's report, or None without
-    sound; `lexicon` is what decided how words are spoken; `timings` are wall seconds by stage; `outputs` are
+    sound; `lexicon` is what decided how words are spoken, `voice_credits` who made the voices; `timings` are wall seconds by stage; `outputs` are
     the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
     folders.
     """
@@ -216,6 +217,12 @@ def build_manifest(
                 for track in timeline.audio
                 if track.kind == "narration" and track.scene_id
             },
+            "voices": {
+                track.scene_id: track.spoken_by._asdict()
+                for track in timeline.audio
+                if track.spoken_by is not None and track.scene_id
+            },
+            "credits": list(voice_credits),
         },
         "warnings": list(warnings),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},

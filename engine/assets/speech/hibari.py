@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import unicodedata
-import wave
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from video_pipeline.engine.assets.speech.hibari_engine import VERSION, open_engine
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
-from video_pipeline.engine.assets.speech.service import SpeechService
+from video_pipeline.engine.assets.speech.service import AUTO, SpeechService, SpokenLanguage
+from video_pipeline.engine.assets.speech.speech_file import (
+    EDGE_LEVEL,
+    EDGE_MARGIN_SECONDS,
+    pitch_ratio,
+    write_speech,
+)
 from video_pipeline.engine.assets.speech.word_times import Heard
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.versions import version
@@ -23,10 +26,6 @@ from video_pipeline.engine.errors import ConfigError, TTSError
 
 EMBEDDED_VOICE = "heart"
 """The voice that the hibari-tts wheel itself holds."""
-
-EDGE_LEVEL = 0.01
-EDGE_MARGIN_SECONDS = 0.06
-"""Speech begins and ends where it exceeds this fraction of its peak (-40 dB); a margin is kept around it."""
 
 
 def hibari_voices() -> tuple[str, ...]:
@@ -73,35 +72,16 @@ class HibariNarrator:
         """Write the text as speech, return when its words are heard; raise TTSError if nothing can be spoken."""
         if spoken.is_silent:
             raise TTSError("nothing in the text can be spoken")
-        # Speak slower by the pitch ratio and play faster by it: this changes the pitch and keeps the pace.
-        ratio = 2.0 ** (self.pitch_semitones / 12)
         try:
             engine = open_engine(self.voice)
-            samples, heard = engine.speak(spoken, speed=self.speech_rate / ratio)
+            samples, heard = engine.speak(spoken, speed=self.speech_rate / pitch_ratio(self.pitch_semitones))
         except (RuntimeError, ValueError, OSError, KeyError) as error:
             raise TTSError(f"hibari-tts could not speak: {error}") from error
         if samples.size == 0 or not np.isfinite(samples).all():
             raise TTSError("hibari-tts returned no sound")
-        kept = _within_edges(samples, engine.sample_rate)
-        samples = samples[kept]
-        rate_hz = round(engine.sample_rate * ratio)
-        with wave.open(str(target), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate_hz)
-            file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
-
-        def seconds(sample: int) -> Fraction:
-            return Fraction(min(max(sample - kept.start, 0), len(samples)), rate_hz)
-
-        return tuple(Heard(word.at, word.end, seconds(word.begins), seconds(word.ends)) for word in heard)
-
-
-def _within_edges(samples: npt.NDArray[np.float64], rate_hz: int) -> slice:
-    """Return where speech is between the silences at its ends, because the composer sets the pauses."""
-    heard = np.flatnonzero(np.abs(samples) > EDGE_LEVEL * np.abs(samples).max())
-    margin = round(EDGE_MARGIN_SECONDS * rate_hz)
-    return slice(max(0, int(heard[0]) - margin), min(len(samples), int(heard[-1]) + 1 + margin))
+        return write_speech(
+            samples, heard, target, sample_rate_hz=engine.sample_rate, pitch_semitones=self.pitch_semitones
+        )
 
 
 def is_latin(text: str) -> bool:
@@ -113,6 +93,8 @@ def is_latin(text: str) -> bool:
 
 def open_hibari(settings: Tts) -> HibariNarrator:
     """Return the narrator; raise ConfigError for a voice that is not installed."""
+    if settings.voice == AUTO:
+        settings = settings.model_copy(update={"voice": EMBEDDED_VOICE})
     # Listing the voices imports the whole package, which cached narration does not need.
     if settings.voice != EMBEDDED_VOICE and settings.voice not in (voices := hibari_voices()):
         hint = closest(settings.voice, voices)
@@ -120,6 +102,22 @@ def open_hibari(settings: Tts) -> HibariNarrator:
     return HibariNarrator(settings.voice, settings.speech_rate, settings.pitch)
 
 
+def _language_of(voice: str) -> str:
+    if voice == EMBEDDED_VOICE:
+        return "en"
+    from hibari.voices import VOICES
+
+    return "en" if voice in VOICES else ""
+
+
 SERVICE: Final = SpeechService(
-    name="hibari", default_voice=EMBEDDED_VOICE, open=open_hibari, voices=hibari_voices
+    name="hibari",
+    default_voice=EMBEDDED_VOICE,
+    open=open_hibari,
+    voices=hibari_voices,
+    languages=(
+        SpokenLanguage("en", "English", EMBEDDED_VOICE, "The keeper climbed the stairs one last time."),
+    ),
+    language_of=_language_of,
+    credit=lambda voice: "hibari-tts (Apache-2.0), after Kokoro-82M by hexgrad (Apache-2.0)",
 )

@@ -6,12 +6,12 @@ import hashlib
 import json
 import struct
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -26,10 +26,13 @@ from video_pipeline.engine.assets.speech.word_times import (
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES
 from video_pipeline.engine.common.similar import closest
-from video_pipeline.engine.common.spoken_words import SpokenWord
+from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
+
+AUTO: Final = "auto"
+"""The service or voice that suits the story's language."""
 
 SEAL_HEAD: Final = b"sha2" + struct.pack("<I", hashlib.sha256().digest_size)
 """The name and the length of the chunk that holds a WAV file's SHA-256."""
@@ -57,18 +60,33 @@ class Narrator(Protocol):
         """
 
 
+class SpokenLanguage(NamedTuple):
+    """A language that a service speaks offline: ISO 639-1, its English name, the default voice, and a sentence to hear it."""
+
+    code: str
+    name: str
+    voice: str
+    sample: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechService:
     """One speech service, as SPEECH_SERVICES lists it.
 
     `open` returns its narrator for a configuration and raises ConfigError naming a wrong key; `voices`
-    returns the voices that work on this machine.
+    returns the voices that work on this machine. A service that speaks offline lists its `languages`; `language_of`
+    returns the language of any of its voices ("" for another's), `missing` the modules that a language still needs here,
+    and `credit` who made a voice and under which licence.
     """
 
     name: str
     default_voice: str
     open: Callable[[Tts], Narrator]
     voices: Callable[[], tuple[str, ...]]
+    languages: tuple[SpokenLanguage, ...] = ()
+    language_of: Callable[[str], str] = lambda voice: ""
+    missing: Callable[[str], tuple[str, ...]] = lambda language: ()
+    credit: Callable[[str], str] = lambda voice: ""
 
 
 def seal_wav(path: Path, notes: Mapping[str, Any] = MappingProxyType({})) -> None:
@@ -115,16 +133,37 @@ class NarratorChoice:
     warning: str | None = None
 
 
-def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
-    """Return the narrator that the settings name, or the offline one if this version lacks that service.
+@dataclass(frozen=True, slots=True)
+class NoNarrator:
+    """Stands for the voice of a language that none of this machine speaks: it refuses every text, and says why."""
 
-    Without `fallback` a service that this version lacks is a ConfigError.
+    reason: str
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Nothing is spoken."""
+        return {"service": "none"}
+
+    def refusal(self, text: str, *, language: str) -> str | None:
+        """Return why nothing is spoken."""
+        return self.reason
+
+    def speak(self, spoken: SpokenText, target: Path) -> tuple[Heard, ...]:
+        """Raise TTSError."""
+        raise TTSError(self.reason)
+
+
+def choose_narrator(settings: Tts, *, fallback: bool, language: str = "en") -> NarratorChoice:
+    """Return the narrator that the settings name, for a language (ISO 639-1).
+
+    `auto` is the first offline service that speaks the language, and its voice. If this version lacks a service, an
+    offline voice speaks instead; without `fallback` that is a ConfigError. Raises ConfigError for a voice that is not
+    installed.
     """
     if settings.service == "none":
         return NarratorChoice(None)
     if settings.service in SPEECH_SERVICES.names:
-        return NarratorChoice(load_speech_service(settings.service).open(settings))
-    offline = load_speech_service(SPEECH_SERVICES.members[0].name)
+        return NarratorChoice(_open(settings, language))
     message = (
         f"tts.service: got {settings.service!r}{closest(settings.service, SPEECH_SERVICES.names)}, "
         "which is not part of this version; "
@@ -132,8 +171,67 @@ def choose_narrator(settings: Tts, *, fallback: bool) -> NarratorChoice:
     )
     if not fallback:
         raise ConfigError(message)
-    narrator = offline.open(settings.model_copy(update={"voice": offline.default_voice}))
-    return NarratorChoice(narrator, f"{message}; {offline.name!r} speaks instead")
+    narrator = _open(settings.model_copy(update={"service": AUTO, "voice": AUTO}), language)
+    if isinstance(narrator, NoNarrator):
+        return NarratorChoice(narrator, message)
+    return NarratorChoice(narrator, f"{message}; {narrator.identity['service']!r} speaks instead")
+
+
+def _open(settings: Tts, language: str) -> Narrator:
+    """Return the narrator of settings in which service and voice may be `auto`."""
+    named, voice = settings.service, settings.voice
+    services = offline_services() if named == AUTO else iter((load_speech_service(named),))
+    if voice != AUTO and named == AUTO:
+        for service in services:
+            if service.language_of(voice):
+                return service.open(settings)
+        raise ConfigError(f"tts.voice: got {voice!r}{closest(voice, _offline_voices())}; {_voices_allowed()}")
+    for service in services:
+        if voice != AUTO or not service.languages:
+            return service.open(settings)
+        for spoken in service.languages:
+            if spoken.code == language and not service.missing(language):
+                return service.open(settings.model_copy(update={"voice": spoken.voice}))
+    return NoNarrator(_why_no_voice(language, service=None if named == AUTO else named))
+
+
+def offline_services() -> Iterator[SpeechService]:
+    """Yield the services that `auto` chooses from, preferred ones first."""
+    for member in SPEECH_SERVICES.members:
+        if not member.by_name_only:
+            yield load_speech_service(member.name)
+
+
+def _offline_voices() -> dict[str, str]:
+    """Return the voices that are installed, and the language of each."""
+    return {voice: service.language_of(voice) for service in offline_services() for voice in service.voices()}
+
+
+def _voices_allowed() -> str:
+    grouped: dict[str, list[str]] = {}
+    for voice, language in _offline_voices().items():
+        grouped.setdefault(language, []).append(voice)
+    lists = [f"{code}: {', '.join(voices)}" for code, voices in grouped.items()]
+    return f"allowed offline: auto; {'; '.join(lists)}"
+
+
+def _why_no_voice(language: str, *, service: str | None) -> str:
+    """Return why no voice speaks a language, and which extras and services have one."""
+    if service is not None:
+        return f"tts.service {service!r} has no voice for language {language!r}; set tts.service to auto"
+    spoken = [(each, service) for service in offline_services() for each in service.languages]
+    for each, having in spoken:
+        if each.code == language:
+            return (
+                f"the voice for {each.name} is not installed: pip install 'video-pipeline[voices]' "
+                f"({having.name} lacks {', '.join(having.missing(language))})"
+            )
+    others = [member.name for member in SPEECH_SERVICES.members if member.by_name_only]
+    online = f"; tts.service may name one that does: {', '.join(others)}" if others else ""
+    return (
+        f"no offline voice speaks language {language!r}; those of the extra `voices` and of hibari speak "
+        f"{', '.join(each.code for each, _ in spoken)}{online}"
+    )
 
 
 def narrate(
@@ -184,4 +282,5 @@ def narrate(
             SpokenWord(start, stop, Fraction(begins, rate_hz), Fraction(ends, rate_hz))
             for start, stop, begins, ends in notes["words"]
         )
-        return Narration(Sound(path, file.sha256, duration), words, notes["by"])
+        spoken_by = SpokenBy(narrator.identity["service"], narrator.identity.get("voice", ""))
+        return Narration(Sound(path, file.sha256, duration), words, notes["by"], spoken_by)

@@ -15,7 +15,7 @@ from video_pipeline.engine.common.spoken_words import SpokenWord, shared_words, 
 
 Samples = npt.NDArray[Any]
 
-WORD_TIMES_VERSION: Final = 1
+WORD_TIMES_VERSION: Final = 2
 """Increase it when the same speech gets other word times, so that cached ones are not used."""
 
 PAUSE_LEVEL: Final = 0.02
@@ -54,7 +54,13 @@ def shown_times(spoken: SpokenText, heard: Sequence[Heard]) -> tuple[SpokenWord,
             continue
         # A word of several for one shown piece: it stands for the same characters as the others.
         shown = [span for span in spans if span[0] < part.stop and part.start < span[1]]
-        if len(shown) <= 1:
+        if (
+            part.end - part.at == part.stop - part.start
+        ):  # character by character, as in scripts without spaces
+            pieces += _divided(
+                part.start + sound.at - part.at, part.start + sound.end - part.at, sound, spans
+            )
+        elif len(shown) <= 1:
             pieces.append((part.start, part.stop, sound.begins, sound.ends))
         else:
             at = part.start + (sound.at - part.at) * (part.stop - part.start) // (part.end - part.at)
