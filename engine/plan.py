@@ -7,7 +7,7 @@ both, after `choose_encoding` has decided how frames are encoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,6 +58,8 @@ class FramePlan:
     title_fonts: FontStack
     cache: ContentCache
     warnings: tuple[str, ...]
+    unspoken: frozenset[int] = frozenset()
+    """The scenes whose length is an estimate, because their narration is not spoken yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,14 @@ def plan_timeline(
     voice_over: Sound | None = None,
     files: InputFiles = ANY_FILES,
     max_seconds: float | None = None,
+    speak: Collection[int] | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
-    The story's relative paths start at `base`; `files` opens what it names. Raises InputError for a wrong story or
+    The story's relative paths start at `base`; `files` opens what it names. With `speak`, only the scenes with these
+    numbers are spoken; the length of others that are not cached is an estimate. Raises InputError for a wrong story or
     configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
@@ -105,6 +109,7 @@ def plan_timeline(
             cache=cache,
             base=base,
             files=files,
+            speak=speak,
             progress=lambda done, total: report(Event("assets", done, total)),
         )
     if voice_over is not None:
@@ -131,6 +136,7 @@ def plan_timeline(
         title_fonts=letters.title,
         cache=cache,
         warnings=(*letters.warnings, *unmarked, *assets.warnings, *composition.warnings),
+        unspoken=assets.unspoken,
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ from typing import Any
 
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
-from video_pipeline.engine.assets.models import Narration, SceneAssets, StoryAssets
+from video_pipeline.engine.assets.models import Narration, SceneAssets, Sound, StoryAssets
 from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
-from video_pipeline.engine.assets.speech.service import Narrator, choose_narrator, narrate
+from video_pipeline.engine.assets.speech.service import Narrator, UnspokenError, choose_narrator, narrate
+from video_pipeline.engine.assets.speech.word_times import estimated_seconds
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
@@ -71,6 +72,7 @@ class AssetJob:
     narrator: Narrator | None
     painter: Painter
     files: InputFiles
+    speak: Collection[int] | None = None
 
     def path(self, name: str) -> Path:
         """Return the path of a file that the story names; relative paths start at `base`."""
@@ -197,15 +199,20 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _recorded_scene(job, index, scene, scene.narration_audio)
     if job.narrator is None or not scene.spoken:
         return _Made(None)
+    spoken = spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
     try:
         narration = narrate(
-            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon),
+            spoken,
             language=job.language,
             narrator=job.narrator,
             cache_folder=job.cache,
             settings=job.config.tts,
+            only_cached=job.speak is not None and index not in job.speak,
         )
         return _Made(narration)
+    except UnspokenError:
+        seconds = estimated_seconds(spoken) / Fraction(job.config.tts.speech_rate)
+        return _Made(Narration(Sound(Path(), "", seconds), (), "shares", is_unspoken=True))
     except TTSError as error:
         place = place_of(index, scene, "narration")
         if not job.config.fallback_speech:
@@ -270,8 +277,12 @@ def gather_assets(
     base: Path = Path(),
     progress: Progress | None = None,
     files: InputFiles = ANY_FILES,
+    speak: Collection[int] | None = None,
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration; the others load pictures and music.
+
+    With `speak`, the numbers of scenes, only these are spoken; the narration of the others is cached, or its length
+    an estimate.
 
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
@@ -297,6 +308,7 @@ def gather_assets(
         narrator=choice.narrator,
         painter=painter.painter,
         files=files,
+        speak=speak,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
@@ -340,6 +352,7 @@ def gather_assets(
                 narration_start=narration.start if narration else Fraction(0),
                 narration_name=narration.name if narration else "",
                 narration_gain_db=narration.gain_db if narration else 0.0,
+                is_unspoken=narration is not None and narration.is_unspoken,
             )
         )
     return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings))

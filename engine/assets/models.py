@@ -40,7 +40,8 @@ class Narration:
     """A text as speech: its sound, when its words are heard, and where their times come from.
 
     These are the voice, a file, or shares of the sound. A recording of the whole story is heard from `start` on for
-    the sound's duration; `name` is how the story names it, `gain_db` what brings it to the level of a voice.
+    the sound's duration; `name` is how the story names it, `gain_db` what brings it to the level of a voice. If
+    it `is_unspoken`, the sound's length is an estimate, and there is no file.
     """
 
     sound: Sound
@@ -50,6 +51,7 @@ class Narration:
     start: Seconds = Fraction(0)
     name: str = ""
     gain_db: float = 0.0
+    is_unspoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class SceneAssets:
     """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long.
 
     `words`, `words_by` and `spoken_by` are those of a `Narration`, as are `narration_start`, `narration_name` and
-    `narration_gain_db`.
+    `narration_gain_db`. If `is_unspoken`, the narration's length is an estimate, and there is no file.
     """
 
     scene_id: str
@@ -71,6 +73,7 @@ class SceneAssets:
     narration_start: Seconds = Fraction(0)
     narration_name: str = ""
     narration_gain_db: float = 0.0
+    is_unspoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +84,8 @@ class StoryAssets:
     music: Sound | None = None
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def unspoken(self) -> frozenset[int]:
+        """The scenes whose narration is not spoken yet."""
+        return frozenset(index for index, scene in enumerate(self.scenes) if scene.is_unspoken)

@@ -100,7 +100,8 @@ def divided(recorded: Narration, texts: Sequence[str], *, joined: str) -> list[N
     """
     spans = places(texts, joined)
     parts = [[word for word in recorded.words if start <= word.start < stop] for start, stop in spans]
-    heard = [index for index, part in enumerate(parts) if part]
+    # A word without length stands behind the last one that matches: the recording does not have it.
+    heard = [index for index, part in enumerate(parts) if any(word.ends > word.begins for word in part)]
     found: list[Narration | None] = [None] * len(texts)
     begins = Fraction(0)
     for index, following in zip(heard, [*heard[1:], None], strict=True):

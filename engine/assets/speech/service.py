@@ -89,6 +89,10 @@ class SpeechService:
     credit: Callable[[str], str] = lambda voice: ""
 
 
+class UnspokenError(TTSError):
+    """A narration is not cached, and was not to be spoken."""
+
+
 def seal_wav(path: Path, notes: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Append notes and then the SHA-256 of a WAV file's bytes, in chunks that players skip."""
     data = bytearray(path.read_bytes())
@@ -218,7 +222,7 @@ def _voices_allowed() -> str:
 def _why_no_voice(language: str, *, service: str | None) -> str:
     """Return why no voice speaks a language, and which extras and services have one."""
     if service is not None:
-        return f"tts.service {service!r} has no voice for language {language!r}; set tts.service to auto"
+        return f"{service!r} has no voice for the text (language {language!r}); set tts.service to auto"
     spoken = [(each, service) for service in offline_services() for each in service.languages]
     for each, having in spoken:
         if each.code == language:
@@ -229,20 +233,31 @@ def _why_no_voice(language: str, *, service: str | None) -> str:
     others = [member.name for member in SPEECH_SERVICES.members if member.by_name_only]
     online = f"; tts.service may name one that does: {', '.join(others)}" if others else ""
     return (
-        f"no offline voice speaks language {language!r}; those of the extra `voices` and of hibari speak "
+        f"no offline voice speaks the text (language {language!r}); those of the extra `voices` and of hibari speak "
         f"{', '.join(each.code for each, _ in spoken)}{online}"
     )
 
 
 def narrate(
-    spoken: SpokenText, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
+    spoken: SpokenText,
+    *,
+    language: str,
+    narrator: Narrator,
+    cache_folder: ContentCache,
+    settings: Tts,
+    only_cached: bool = False,
 ) -> Narration:
-    """Return a text as speech, cached by its words and voice; raise TTSError if it cannot be spoken."""
+    """Return a text as speech, cached by its words and voice; raise TTSError if it cannot be spoken.
+
+    With `only_cached` nothing is spoken: raises UnspokenError for a text that is not cached.
+    """
     refusal = narrator.refusal(spoken.shown, language=language)
     if refusal is not None:
         raise TTSError(refusal)
 
     def make(target: Path) -> None:
+        if only_cached:
+            raise UnspokenError("it is not cached")
         heard = narrator.speak(spoken, target)
         by: WordTimesBy = "voice" if heard else "shares"
         with wave.open(str(target), "rb") as sound:

@@ -30,6 +30,10 @@ _MARK_SECONDS: Final = {",": 0.15, ";": 0.25, ":": 0.25, "—": 0.2}
 _END_SECONDS: Final = 0.45
 _WORD_COST: Final = 0.04
 _LETTER_SECONDS: Final = 0.055
+FIRST_KANA: Final = "\u3040"
+_SYLLABLE_SECONDS: Final = 0.2
+_SLOWNESS: Final = 1.16
+"""By how much hibari is slower than the lengths of words say (`python -m benchmarks.speech`)."""
 
 
 class Heard(NamedTuple):
@@ -132,9 +136,18 @@ def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[He
     return tuple(found)
 
 
+def estimated_seconds(spoken: SpokenText) -> Fraction:
+    """Estimate how long a spoken text lasts at an ordinary pace, with its pauses."""
+    words = sum(_spoken_seconds(match.group()) for match in _SPOKEN_WORD.finditer(spoken.text))
+    marks = sum(_MARK_SECONDS.get(match.group()[0], _END_SECONDS) for match in _MARK.finditer(spoken.text))
+    return Fraction(round((words + marks) * _SLOWNESS * 1000), 1000)
+
+
 def _spoken_seconds(word: str) -> float:
     """Estimate the length of a word."""
     letters = sum(character.isalnum() for character in word)
+    if letters and min(character for character in word if character.isalnum()) >= FIRST_KANA:
+        return _SYLLABLE_SECONDS * letters  # scripts without spaces between words, a syllable or more a sign
     vowels = len(re.findall(r"(?i)[aeiouyà-ÿ]+", word))
     return _WORD_COST + _LETTER_SECONDS * (0.5 * letters + 1.2 * max(1, vowels))
 

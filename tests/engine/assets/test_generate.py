@@ -242,7 +242,7 @@ def test_services_of_the_original_configuration_fall_back_with_a_warning_for_eac
     story = parse_story({"title": "T", "scenes": [{"scene_id": "a", "text": "Hello."}]})
     assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
     assert assets.warnings == (
-        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead",
+        "tts.service: got 'google_tts', which is not part of this version; allowed: auto, none, hibari, kokoro; 'hibari' speaks instead",
         "images.service: got 'stable_diffusion', which is not part of this version; allowed: drawn; pictures are drawn instead",
     )
     assert assets.scenes[0].narration is not None

@@ -20,6 +20,7 @@ from video_pipeline.engine.assets.speech.hibari import (
     is_latin,
 )
 from video_pipeline.engine.assets.speech.hibari_engine import open_engine
+from video_pipeline.engine.assets.speech.kokoro.voices import kokoro_voices
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
 from video_pipeline.engine.assets.speech.service import choose_narrator, narrate
 from video_pipeline.engine.common.cache import ContentCache
@@ -263,7 +264,7 @@ def test_latin_is_detected_by_the_majority_of_letters() -> None:
 
 def test_a_voice_that_is_not_here_is_an_error_that_lists_those_that_are() -> None:
     assert EMBEDDED_VOICE in hibari_voices()
-    with pytest.raises(ConfigError, match=r"tts\.voice: got 'nobody'; allowed offline: .*heart"):
+    with pytest.raises(ConfigError, match=r"tts\.voice: got 'nobody'; allowed offline: auto; en: heart"):
         choose_narrator(Tts(voice="nobody"), fallback=True)
 
 
@@ -272,7 +273,7 @@ def test_a_service_that_is_not_built_falls_back_to_the_embedded_voice_or_is_an_e
     choice = choose_narrator(guide, fallback=True)
     assert choice.narrator == HibariNarrator("heart", 1.2, 2)
     assert choice.warning == (
-        "tts.service: got 'google_tts', which is not part of this version; allowed: none, hibari; 'hibari' speaks instead"
+        "tts.service: got 'google_tts', which is not part of this version; allowed: auto, none, hibari, kokoro; 'hibari' speaks instead"
     )
     with pytest.raises(
         ConfigError, match=r"tts\.service: got 'google_tts', which is not part of this version"
@@ -293,3 +294,43 @@ def test_speech_has_no_long_silence_at_its_ends(tmp_path: Path) -> None:
     heard = np.flatnonzero(samples > samples.max() / 100)
     assert heard[0] <= 0.07 * rate
     assert len(samples) - heard[-1] <= 0.07 * rate
+
+
+def test_the_voice_follows_the_language_and_a_named_one_is_found_in_its_service() -> None:
+    assert choose_narrator(Tts(), fallback=False).narrator == VOICE
+    assert choose_narrator(Tts(voice="heart"), fallback=False, language="fr").narrator == VOICE
+    assert choose_narrator(Tts(service="hibari"), fallback=False).narrator == VOICE
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            Tts(),
+            "no offline voice speaks the text (language 'de'); those of the extra `voices` and of hibari speak "
+            "en, es, fr, hi, it, ja, pt, zh",
+        ),
+        (
+            Tts(service="hibari"),
+            "'hibari' has no voice for the text (language 'de'); set tts.service to auto",
+        ),
+    ],
+)
+def test_a_language_without_a_voice_is_refused_with_what_has_one(settings: Tts, reason: str) -> None:
+    narrator = choose_narrator(settings, fallback=False, language="de").narrator
+    assert narrator is not None
+    assert str(narrator.refusal("Hallo.", language="de")).startswith(reason)
+
+
+@pytest.mark.skipif("ff_siwis" not in kokoro_voices(), reason="the extra `voices` is not installed")
+def test_a_voice_of_the_extra_is_chosen_by_language_or_name() -> None:
+    for settings, language, voice in (
+        (Tts(), "fr", "ff_siwis"),
+        (Tts(voice="em_alex"), "es", "em_alex"),
+        (Tts(service="kokoro"), "ja", "jf_alpha"),
+        (Tts(service="kokoro", voice="zm_yunxi"), "zh", "zm_yunxi"),
+    ):
+        narrator = choose_narrator(settings, fallback=False, language=language).narrator
+        assert narrator is not None
+        assert narrator.identity["voice"] == voice
+        assert narrator.refusal("text", language=language) is None

@@ -57,7 +57,7 @@ def test_each_language_is_spoken_with_the_times_of_every_word(code: str, tmp_pat
     inside = np.zeros(len(level), bool)
     for word in words:
         inside[int(word.begins * rate_hz) : int(word.ends * rate_hz)] = True
-    assert level[inside].sum() > 0.9 * level.sum()
+    assert level[inside].sum() > 0.8 * level.sum()
 
 
 def test_pace_and_pitch_change_the_length_as_they_should(tmp_path: Path) -> None:
