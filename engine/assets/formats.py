@@ -83,7 +83,8 @@ def _is_aac(head: bytes) -> bool:
 
 
 def _is_json(head: bytes) -> bool:
-    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
+    """Recognise an object, or a list of objects; a playlist may begin with a bracket too."""
+    return _JSON_HEAD.match(head.removeprefix(codecs.BOM_UTF8)) is not None
 
 
 def _is_srt(head: bytes) -> bool:
@@ -105,6 +106,7 @@ def _holds(outer: bytes, *names: bytes) -> tuple[Signature, ...]:
     return tuple(((0, outer), (8, name)) for name in names)
 
 
+_JSON_HEAD: Final = re.compile(rb'\s*(\{\s*["}]|\[\s*[\]{])')
 _SRT_HEAD: Final = re.compile(rb"\s*\d+[ \t]*\r?\n\d+:\d\d:\d\d[,.]\d+[ \t]*-->")
 
 PICTURE: Final[frozenset[AssetKind]] = frozenset(["picture"])

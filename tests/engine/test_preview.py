@@ -200,39 +200,32 @@ def test_a_proxy_looks_like_the_video_made_smaller(story: Path, tmp_path: Path) 
     assert psnr_db(proxy_frame, smaller) >= SAME_PROXY_DB
 
 
-def test_a_preview_speaks_only_the_scene_that_it_shows(tmp_path: Path) -> None:
+def test_a_preview_speaks_only_the_scene_that_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))
     scenes = [
         {"scene_id": f"s{number}", "text": f"Scene number {number} of the story."} for number in range(30)
     ]
     data = {"title": "T", "metadata": {"language": "en"}, "scenes": scenes}
     (tmp_path / "story.json").write_text(json.dumps(data), encoding="utf-8")
-    (tmp_path / "config.yaml").write_text(f"storage: {{cache_path: {tmp_path / 'cache'}}}", encoding="utf-8")
-    options = ["--config", tmp_path / "config.yaml", *SIZE]
-
-    def spoken() -> int:
-        return len(list((tmp_path / "cache" / "narration").rglob("*.wav")))
-
-    done = run("preview", tmp_path / "story.json", "--at", "10", "-o", tmp_path / "a.png", *options)
-    assert done.returncode == 0, done.stderr
-    assert spoken() == 1
-    assert "the narration of 29 scenes is not spoken yet, so their lengths are estimated" in done.stderr
-    done = run("preview", tmp_path / "story.json", "--at", "10", "-o", tmp_path / "b.png", *options)
-    assert spoken() == 1
+    for name in ("a.png", "b.png"):
+        done = run("preview", tmp_path / "story.json", "--at", "10", "-o", tmp_path / name, *SIZE)
+        assert done.returncode == 0, done.stderr
+        assert len(list((tmp_path / "cache" / "narration").rglob("*.wav"))) == 1
+        assert "the narration of 29 scenes is not spoken yet, so their lengths are estimated" in done.stderr
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_beyond_the_end_and_where_warnings_are_errors_every_scene_is_spoken(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("option", "time", "status"), [("--strict", "0", 0), ("--lenient", "60", 2)])
+def test_beyond_the_end_and_where_warnings_are_errors_every_scene_is_spoken(
+    option: str, time: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))
     scenes = [{"scene_id": "a", "text": "One."}, {"scene_id": "b", "text": "Two."}]
     data = {"title": "T", "metadata": {"language": "en"}, "scenes": scenes}
     (tmp_path / "story.json").write_text(json.dumps(data), encoding="utf-8")
-    for option, status in (("--strict", 0), ("--lenient", 2)):
-        config = tmp_path / f"config{option}.yaml"
-        config.write_text(f"storage: {{cache_path: {tmp_path / option}}}", encoding="utf-8")
-        time = "0" if option == "--strict" else "60"
-        picture = tmp_path / "a.png"
-        done = run(
-            "preview", tmp_path / "story.json", "--at", time, "-o", picture, option, "--config", config, *SIZE
-        )
-        assert done.returncode == status, done.stderr
-        assert len(list((tmp_path / option / "narration").rglob("*.wav"))) == 2
-    assert "time 60 s: the video lasts " in done.stderr
+    done = run("preview", tmp_path / "story.json", "--at", time, "-o", tmp_path / "a.png", option, *SIZE)
+    assert done.returncode == status, done.stderr
+    assert len(list((tmp_path / "cache" / "narration").rglob("*.wav"))) == 2
+    assert ("time 60 s: the video lasts " in done.stderr) == (status == 2)

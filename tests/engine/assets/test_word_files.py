@@ -58,7 +58,9 @@ def test_karaoke_tags_time_the_words_of_a_line_and_lines_are_sorted(tmp_path: Pa
     [
         ("", "is no list of words; allowed: ASS, JSON, SRT"),
         ("One two three", "is no list of words; allowed: ASS, JSON, SRT"),
-        ("{", "is no JSON file of words: "),
+        ("{", "is no list of words; allowed: ASS, JSON, SRT"),
+        ('{"words": [', "is no JSON file of words: "),
+        ("[playlist]", "is no list of words; allowed: ASS, JSON, SRT"),
         ("[]", "has no words"),
         ("{}", "is no JSON file of words: allowed: `words`, or `segments`"),
         ('{"segments": [{"words": [3]}]}', "is no JSON file of words: got 3 as a word; allowed: an object"),
