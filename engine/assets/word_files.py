@@ -80,12 +80,12 @@ def read_word_file(path: Path, *, duration: Seconds, files: InputFiles) -> tuple
     return words
 
 
-def _shared(text: str, begins: Seconds, ends: Seconds) -> Iterator[WrittenWord]:
+def _line_words(text: str, begins: Seconds, ends: Seconds) -> Iterator[WrittenWord]:
     for word in shared_words(words_of(text), begins, ends):
         yield WrittenWord(text[word.start : word.stop], word.begins, word.ends)
 
 
-def _from_json(text: str) -> Iterator[WrittenWord]:
+def _whisper_words(text: str) -> Iterator[WrittenWord]:
     data = json.loads(text)
     if isinstance(data, list):
         data = {"words": data}
@@ -100,7 +100,9 @@ def _from_json(text: str) -> Iterator[WrittenWord]:
         if segment.get("words"):
             yield from map(_json_word, segment["words"])
         else:
-            yield from _shared(str(segment["text"]), _seconds(segment, "start"), _seconds(segment, "end"))
+            yield from _line_words(
+                str(segment["text"]), _json_seconds(segment, "start"), _json_seconds(segment, "end")
+            )
 
 
 def _json_word(entry: Any) -> WrittenWord:
@@ -109,17 +111,17 @@ def _json_word(entry: Any) -> WrittenWord:
     text = entry.get("word", entry.get("text"))
     if not isinstance(text, str):
         raise ValueError(f"got {text!r} as a word; allowed: text")
-    return WrittenWord(text.strip(), _seconds(entry, "start"), _seconds(entry, "end"))
+    return WrittenWord(text.strip(), _json_seconds(entry, "start"), _json_seconds(entry, "end"))
 
 
-def _seconds(entry: dict[str, Any], key: str) -> Seconds:
+def _json_seconds(entry: dict[str, Any], key: str) -> Seconds:
     value = entry.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
         raise ValueError(f"got {value!r} as {key!r}; allowed: seconds")
     return Fraction(value).limit_denominator(1_000_000)
 
 
-def _from_srt(text: str) -> Iterator[WrittenWord]:
+def _srt_words(text: str) -> Iterator[WrittenWord]:
     cues = list(_SRT_TIMES.finditer(text.replace("\r\n", "\n")))
     body = text.replace("\r\n", "\n")
     for cue, following in zip(cues, [*cues[1:], None], strict=True):
@@ -128,7 +130,7 @@ def _from_srt(text: str) -> Iterator[WrittenWord]:
         if following is not None and lines[-1].strip().isdigit():
             lines.pop()
         numbers = cue.groups()
-        yield from _shared(
+        yield from _line_words(
             _MARKUP.sub("", " ".join(lines)), _clock_seconds(numbers[:4]), _clock_seconds(numbers[4:])
         )
 
@@ -138,7 +140,7 @@ def _clock_seconds(parts: tuple[str, ...]) -> Seconds:
     return (int(hours) * 60 + int(minutes)) * 60 + int(seconds) + Fraction(int(fraction), 10 ** len(fraction))
 
 
-def _from_ass(text: str) -> Iterator[WrittenWord]:
+def _ass_words(text: str) -> Iterator[WrittenWord]:
     lines = [
         line.partition(":")[2].split(",", 9) for line in text.splitlines() if line.startswith("Dialogue:")
     ]
@@ -146,13 +148,13 @@ def _from_ass(text: str) -> Iterator[WrittenWord]:
         begins, ends = _ass_seconds(line[1]), _ass_seconds(line[2])
         body = line[9].replace("\\N", " ").replace("\\n", " ").replace("\\h", " ")
         if not _KARAOKE.search(body):
-            yield from _shared(_ASS_TAG.sub("", body), begins, ends)
+            yield from _line_words(_ASS_TAG.sub("", body), begins, ends)
             continue
         at = begins
         _, *tagged = _ASS_TAG.split(body)
         for tags, spoken in zip(tagged[::2], tagged[1::2], strict=True):
             lasts = sum((Fraction(int(value), 100) for value in _KARAOKE.findall(tags)), Fraction(0))
-            yield from _shared(spoken, at, at + lasts)
+            yield from _line_words(spoken, at, at + lasts)
             at += lasts
 
 
@@ -163,4 +165,4 @@ def _ass_seconds(text: str) -> Seconds:
     return _clock_seconds(match.groups())
 
 
-_READERS: Final = {"JSON": _from_json, "SRT": _from_srt, "ASS": _from_ass}
+_READERS: Final = {"JSON": _whisper_words, "SRT": _srt_words, "ASS": _ass_words}

@@ -10,7 +10,7 @@ from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.common.process import importing
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_voices_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "List the voices that speak on this machine without a network, by language, and what the other languages "
         "need. With --sample, write what a voice sounds like."
@@ -33,7 +33,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _show_voices(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.assets.speech.service import AUTO
         from video_pipeline.engine.assets.speech.voices import speak_sample, voices_by_language
@@ -91,4 +91,4 @@ def need(missing: tuple[str, ...] | list[str]) -> str:
     return f"none: pip install 'video-pipeline[voices]' (lacks {', '.join(missing)})"
 
 
-COMMANDS: dict[str, Command] = {"voices": (_add_options, _run)}
+COMMANDS: dict[str, Command] = {"voices": (_add_voices_options, _show_voices)}

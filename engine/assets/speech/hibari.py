@@ -102,7 +102,7 @@ def open_hibari(settings: Tts) -> HibariNarrator:
     return HibariNarrator(settings.voice, settings.speech_rate, settings.pitch)
 
 
-def _language_of(voice: str) -> str:
+def _hibari_language(voice: str) -> str:
     if voice == EMBEDDED_VOICE:
         return "en"
     from hibari.voices import VOICES
@@ -118,6 +118,6 @@ SERVICE: Final = SpeechService(
     languages=(
         SpokenLanguage("en", "English", EMBEDDED_VOICE, "The keeper climbed the stairs one last time."),
     ),
-    language_of=_language_of,
+    language_of=_hibari_language,
     credit=lambda voice: "hibari-tts (Apache-2.0), after Kokoro-82M by hexgrad (Apache-2.0)",
 )

@@ -167,7 +167,7 @@ def choose_narrator(settings: Tts, *, fallback: bool, language: str = "en") -> N
     if settings.service == "none":
         return NarratorChoice(None)
     if settings.service in SPEECH_SERVICES.names:
-        return NarratorChoice(_open(settings, language))
+        return NarratorChoice(_opened_narrator(settings, language))
     message = (
         f"tts.service: got {settings.service!r}{closest(settings.service, SPEECH_SERVICES.names)}, "
         "which is not part of this version; "
@@ -175,13 +175,13 @@ def choose_narrator(settings: Tts, *, fallback: bool, language: str = "en") -> N
     )
     if not fallback:
         raise ConfigError(message)
-    narrator = _open(settings.model_copy(update={"service": AUTO, "voice": AUTO}), language)
+    narrator = _opened_narrator(settings.model_copy(update={"service": AUTO, "voice": AUTO}), language)
     if isinstance(narrator, NoNarrator):
         return NarratorChoice(narrator, message)
     return NarratorChoice(narrator, f"{message}; {narrator.identity['service']!r} speaks instead")
 
 
-def _open(settings: Tts, language: str) -> Narrator:
+def _opened_narrator(settings: Tts, language: str) -> Narrator:
     """Return the narrator of settings in which service and voice may be `auto`."""
     named, voice = settings.service, settings.voice
     services = offline_services() if named == AUTO else iter((load_speech_service(named),))

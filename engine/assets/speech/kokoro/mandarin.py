@@ -73,7 +73,7 @@ def pinyin_phonemes(syllable: str) -> str:
     return sound.replace("0", TONES[tone])
 
 
-def _each(run: str) -> Any:
+def _characters_of(run: str) -> Any:
     """Return the characters of a run without readings one by one; the type that pypinyin declares is narrower."""
     return list(run)
 
@@ -83,7 +83,7 @@ def mandarin_words(text: str, at: int) -> Iterator[VoicedWord]:
     from icu4py.breakers import WordBreaker
     from pypinyin import Style, lazy_pinyin
 
-    syllables = lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True, errors=_each)
+    syllables = lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True, errors=_characters_of)
     if len(syllables) != len(text):
         syllables = [
             one for character in text for one in lazy_pinyin(character, style=Style.TONE3)[:1] or [""]

@@ -137,7 +137,7 @@ def _credit(voice: str) -> str:
     return f"{KOKORO_CREDIT}{trained_on}"
 
 
-def _language_of(voice: str) -> str:
+def _kokoro_code(voice: str) -> str:
     language = kokoro_language(voice)
     return language.code if language else ""
 
@@ -151,7 +151,7 @@ SERVICE: Final = SpeechService(
         SpokenLanguage(language.code, language.name, language.voices[0], language.sample)
         for language in KOKORO_LANGUAGES
     ),
-    language_of=_language_of,
+    language_of=_kokoro_code,
     missing=missing_packages,
     credit=_credit,
 )

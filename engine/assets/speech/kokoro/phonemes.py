@@ -61,13 +61,13 @@ def kokoro_sentences(spoken: SpokenText, language: KokoroLanguage) -> Iterator[S
     """
     start = 0
     for stop in (*(match.end() for match in _SENTENCE_END.finditer(spoken.text)), len(spoken.text)):
-        words = _words(spoken, start, stop, language)
+        words = _sentence_words(spoken, start, stop, language)
         if any(word.end > word.at for word in words):
             yield from fitting(words, limit=MAX_KOKORO_PHONEMES)
         start = stop
 
 
-def _words(spoken: SpokenText, start: int, stop: int, language: KokoroLanguage) -> list[VoicedWord]:
+def _sentence_words(spoken: SpokenText, start: int, stop: int, language: KokoroLanguage) -> list[VoicedWord]:
     pieces = [_Piece(m.group(), m.start(), m.end()) for m in _PIECE.finditer(spoken.text, start, stop)]
     found: list[VoicedWord] = []
     for is_mark, group in groupby(pieces, key=lambda piece: piece.is_mark):
