@@ -79,7 +79,9 @@ def _languages(folder: Path) -> None:
 def _long_story(folder: Path, scenes: int) -> None:
     parts = [{"scene_id": f"s{n}", "text": SENTENCE.format(number=n)} for n in range(scenes)]
     story = parse_story({"title": "Rooms", "metadata": {"language": "en"}, "scenes": parts})
-    config = load_config({"storage": {"cache_path": str(folder / "cache")}}, environ=False)
+    # Small, so that drawing the pictures of the scenes does not hide what narration takes.
+    sections = {"storage": {"cache_path": str(folder / "cache")}, "video": {"size": [108, 192]}}
+    config = load_config(sections, environ=False)
     began = time.perf_counter()
     preview_story(story, folder / "a.png", at=FrameAt(time=None, number=900), config=config)
     made = len(list((folder / "cache" / "narration").rglob("*.wav")))
