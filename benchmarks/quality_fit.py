@@ -287,7 +287,10 @@ class Samples:
 def probe_of(row: Row) -> SegmentProbe:
     """Return the probe that a row describes."""
     first, later = (Kept(row[key][0], tuple(row[key][1:])) for key in ("first", "later"))
-    return SegmentProbe(first, later, row["motion"], row["pixels"], *row["tree"], row["unpredicted"])
+    ahead_frames, tree_strength = row["tree"]
+    return SegmentProbe(
+        first, later, row["motion"], row["pixels"], ahead_frames, tree_strength, row["unpredicted"]
+    )
 
 
 def fit_losses(samples: Samples, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
