@@ -283,11 +283,15 @@ def compose(
                     path=own.narration.path,
                     sha256=own.narration.sha256,
                     at=start + lead.seconds,
+                    start=own.narration_start,
                     duration=own.narration.duration,
+                    gain_db=own.narration_gain_db,
                     scene_id=scene.scene_id,
+                    name=own.narration_name,
                     text=scene.spoken,
                     words=own.words,
                     words_by=own.words_by,
+                    spoken_by=own.spoken_by,
                 )
             )
     timeline = Timeline(width, height, fps, story.title, tuple(clips), tuple(transitions), tuple(captions))

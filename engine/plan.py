@@ -7,7 +7,7 @@ both, after `choose_encoding` has decided how frames are encoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +59,9 @@ class FramePlan:
     title_fonts: FontStack
     cache: ContentCache
     warnings: tuple[str, ...]
-    speech: Mapping[str, Any]
+    paid: tuple[Mapping[str, Any], ...] = ()
+    unspoken: frozenset[int] = frozenset()
+    """The scenes whose length is an estimate, because their narration is not spoken yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ def plan_timeline(
     voice_over: Sound | None = None,
     files: InputFiles = ANY_FILES,
     max_seconds: float | None = None,
+    speak: Collection[int] | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
-    The story's relative paths start at `base`; `files` opens what it names. Raises InputError for a wrong story or
+    The story's relative paths start at `base`; `files` opens what it names. With `speak`, only the scenes with these
+    numbers are spoken; the length of others that are not cached is an estimate. Raises InputError for a wrong story or
     configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
@@ -109,6 +113,7 @@ def plan_timeline(
             cache=cache,
             base=base,
             files=files,
+            speak=speak,
             progress=lambda done, total: report(Event("assets", done, total)),
             voices=cast.voices,
         )
@@ -136,7 +141,8 @@ def plan_timeline(
         title_fonts=letters.title,
         cache=cache,
         warnings=(*letters.warnings, *cast.warnings, *unmarked, *assets.warnings, *composition.warnings),
-        speech=assets.speech,
+        paid=assets.paid,
+        unspoken=assets.unspoken,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError
 from video_pipeline.engine.events import OnEvent
 from video_pipeline.engine.outputs.overwrite import check_inputs_kept, files_read
-from video_pipeline.engine.plan import plan_captions, plan_timeline
+from video_pipeline.engine.plan import FramePlan, plan_captions, plan_timeline
 from video_pipeline.engine.render.compositors.still_frame import draw_frame
 from video_pipeline.engine.story import Story
 from video_pipeline.engine.timeline import Timeline
@@ -73,6 +74,45 @@ def check_picture(path: Path) -> Path:
     return path
 
 
+def _plan_frame(planned: Callable[..., FramePlan], at: FrameAt, *, exactly: bool) -> tuple[FramePlan, int]:
+    """Return a plan in which the scene of a frame is spoken, and the frame's number.
+
+    Beyond the end that estimated lengths give, and `exactly`, every scene is spoken.
+    """
+    if not exactly:
+        plan = planned(speak=())
+        try:
+            frame = at.of(plan.timeline)
+            shown = _scene_shown(plan.timeline, frame)
+            if shown in plan.unspoken:
+                plan = planned(speak=(shown,))
+                frame = at.of(plan.timeline)
+            if plan.unspoken:
+                count = "one scene" if len(plan.unspoken) == 1 else f"{len(plan.unspoken)} scenes"
+                warning = (
+                    f"the narration of {count} is not spoken yet, so their lengths are estimated; in the video "
+                    "the frame may be another one"
+                )
+                plan = replace(plan, warnings=(*plan.warnings, warning))
+            return plan, frame
+        except InputError:
+            if not plan.unspoken:
+                raise
+    plan = planned(speak=None)
+    return plan, at.of(plan.timeline)
+
+
+def _scene_shown(timeline: Timeline, frame: int) -> int:
+    """Return the number of the scene that a frame shows; in a transition, of the scene whose caption is shown."""
+    at = FrameRange(frame, frame + 1)
+    first, *second = (index for index, clip in enumerate(timeline.clips) if clip.frames.intersection(at))
+    if second:
+        overlap = timeline.clips[first].frames.intersection(timeline.clips[second[0]].frames)
+        if overlap is not None and frame >= (overlap.start + overlap.stop) // 2:
+            return second[0]
+    return first
+
+
 def preview_story(
     story: Story,
     output: Path,
@@ -85,17 +125,20 @@ def preview_story(
 ) -> PreviewResult:
     """Write one finished frame of a story as PNG or JPEG, by the suffix of `output`.
 
-    Narration decides how long scenes last, so narration and pictures are made if they are not cached;
-    sound is not mixed and nothing is encoded. Raises InputError, also for a frame beyond the end, AssetError
+    Pictures are made if they are not cached, and so is the narration of the scene that is shown. Of other scenes whose
+    narration is not cached the lengths are estimated, with a warning, unless the error policy forbids warnings: then
+    all are spoken. Sound is not mixed and nothing is encoded. Raises InputError, also for a frame beyond the end, AssetError
     or RenderingError.
     """
     check_inputs_kept([output], [*sources.items(), *files_read(story, config, base=base)])
     check_picture(output)
     with scratch_folder(config) as scratch:
         cache = replace(open_asset_cache(config), own=scratch)
-        plan = plan_timeline(story, config=config, base=base, cache=cache, on_event=on_event)
+        planned = functools.partial(
+            plan_timeline, story, config=config, base=base, cache=cache, on_event=on_event
+        )
+        plan, frame = _plan_frame(planned, at, exactly=config.error_policy.forbids_warnings)
         timeline = plan.timeline
-        frame = at.of(timeline)
         wanted = FrameRange(frame, frame + 1)
         plan = plan_captions(plan, shown=wanted, drawn_next=wanted)
         picture = draw_frame(plan.compositor, frame)

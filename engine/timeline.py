@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle, Platform
-from video_pipeline.engine.common.spoken_words import SpokenWord
+from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
 from video_pipeline.filters.color import ColorTags
 from video_pipeline.filters.geometry import Camera, Fit, largest_rect
@@ -170,7 +170,8 @@ class AudioTrack:
     """A stretch of sound: `duration` seconds of `path` from `start`, played at `at` on the timeline.
 
     Music repeats until the end of its stretch, and is lowered under speech. `words` are those of a narration's
-    text, in seconds from the beginning of the file; `words_by` says where their times come from.
+    text, in seconds from the beginning of the file; `words_by` says where their times come from, `spoken_by` which voice
+    it is, `name` what the story calls a recording.
     """
 
     kind: Literal["narration", "footage", "music"]
@@ -181,9 +182,11 @@ class AudioTrack:
     start: Seconds = Fraction(0)
     gain_db: float = 0.0
     scene_id: str | None = None
+    name: str = ""
     text: str = ""
     words: tuple[SpokenWord, ...] = ()
     words_by: str | None = None
+    spoken_by: SpokenBy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ Everything else is rejected, so playlists, SVG, HTML and other text never reach 
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, get_args
@@ -80,6 +82,20 @@ def _is_aac(head: bytes) -> bool:
     return len(head) >= 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and (head[2] >> 2) & 0xF < 13
 
 
+def _is_json(head: bytes) -> bool:
+    """Recognise an object, or a list of objects; a playlist may begin with a bracket too."""
+    return _JSON_HEAD.match(head.removeprefix(codecs.BOM_UTF8)) is not None
+
+
+def _is_srt(head: bytes) -> bool:
+    """Recognise the number and the times of a first cue."""
+    return _SRT_HEAD.match(head.removeprefix(codecs.BOM_UTF8)) is not None
+
+
+def _is_ass(head: bytes) -> bool:
+    return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[Script Info]")
+
+
 def _begins(*heads: bytes) -> tuple[Signature, ...]:
     """Return the signatures of a format whose files begin with one of several byte strings."""
     return tuple(((0, head),) for head in heads)
@@ -90,9 +106,13 @@ def _holds(outer: bytes, *names: bytes) -> tuple[Signature, ...]:
     return tuple(((0, outer), (8, name)) for name in names)
 
 
+_JSON_HEAD: Final = re.compile(rb'\s*(\{\s*["}]|\[\s*[\]{])')
+_SRT_HEAD: Final = re.compile(rb"\s*\d+[ \t]*\r?\n\d+:\d\d:\d\d[,.]\d+[ \t]*-->")
+
 PICTURE: Final[frozenset[AssetKind]] = frozenset(["picture"])
 SOUND: Final[frozenset[AssetKind]] = frozenset(["sound"])
 FONT: Final[frozenset[AssetKind]] = frozenset(["font"])
+WORDS: Final[frozenset[AssetKind]] = frozenset(["words"])
 CLIP: Final[frozenset[AssetKind]] = frozenset(["video", "sound"])
 """A clip's sound is read like any other, so a video container is also a sound file."""
 
@@ -124,6 +144,9 @@ CONTENTS: Final = (
     Content("TrueType", ".ttf", FONT, "", _begins(b"\x00\x01\x00\x00", b"true\x00")),
     Content("OpenType", ".otf", FONT, "", _begins(b"OTTO\x00")),
     Content("TrueType collection", ".ttc", FONT, "", _begins(b"ttcf\x00")),
+    Content("ASS", ".ass", WORDS, "", check=_is_ass),
+    Content("JSON", ".json", WORDS, "", check=_is_json),
+    Content("SRT", ".srt", WORDS, "", check=_is_srt),
 )
 """Every accepted format; the first that matches wins."""
 

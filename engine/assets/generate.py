@@ -7,24 +7,27 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
-from video_pipeline.engine.assets.models import Narration, SceneAssets, StoryAssets
+from video_pipeline.engine.assets.models import Narration, SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
 from video_pipeline.engine.assets.speech.chain import NarratorChain, choose_narrator
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder, date_order
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
 from video_pipeline.engine.assets.speech.prices import cost_report
-from video_pipeline.engine.assets.speech.service import SpeechContext
+from video_pipeline.engine.assets.speech.service import SpeechContext, UnspokenError
+from video_pipeline.engine.assets.speech.word_times import estimated_seconds
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
@@ -41,10 +44,10 @@ from video_pipeline.engine.errors import (
 from video_pipeline.engine.machine.cores import cpu_count
 from video_pipeline.engine.net.spending import DailyCount, Spending
 from video_pipeline.engine.story import Story, StoryScene
-from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC
+from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SHARED_TIMES, SPOKEN_INSTEAD
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
-from video_pipeline.engine.story.model import place_of
+from video_pipeline.engine.story.model import NarrationSpec, place_of
 from video_pipeline.engine.timeline import Still
 
 logger = logging.getLogger(__name__)
@@ -75,6 +78,7 @@ class AssetJob:
     voices: Mapping[str, NarratorChain]
     painter: Painter
     files: InputFiles
+    speak: Collection[int] | None = None
 
     def path(self, name: str) -> Path:
         """Return the path of a file that the story names; relative paths start at `base`."""
@@ -132,20 +136,88 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made((_drawn(job, index, scene), None), (warning,))
 
 
+def _reading(job: AssetJob) -> Reading:
+    return Reading(language=job.language, dates=job.dates, lexicon=job.lexicon, files=job.files)
+
+
+def _recording(job: AssetJob, spec: NarrationSpec, text: str, place: Callable[[str], str]) -> Recorded | str:
+    """Return a recorded narration, or the warning that it is replaced; raise StoryError that names the field."""
+    policy = job.config.error_policy
+    words = job.path(spec.words) if spec.words is not None else None
+    try:
+        try:
+            return record_of(job.path(spec.path), words, text=text, name=spec.path, reading=_reading(job))
+        except WordFileError as error:
+            fault = StoryError(f"{place('narration_audio.words')}: {error}")
+            warning = policy.replace(fault, instead=SHARED_TIMES)
+            made = record_of(job.path(spec.path), None, text=text, name=spec.path, reading=_reading(job))
+            return made._replace(warnings=(warning,))
+    except FileChangedError as error:
+        raise FileChangedError(f"{place('narration_audio')}: {error}") from error
+    except AssetError as error:
+        return policy.replace(StoryError(f"{place('narration_audio')}: {error}"), instead=SPOKEN_INSTEAD)
+
+
+def _recorded_scene(job: AssetJob, index: int, scene: StoryScene, spec: NarrationSpec) -> _Made:
+    """Return the Narration that a scene has as a recording; one in its voice if the recording cannot be used."""
+    made = _recording(job, spec, scene.spoken, lambda field: place_of(index, scene, field))
+    if isinstance(made, str):
+        spoken = _speech(job, index, scene.model_copy(update={"narration_audio": None}))
+        return _Made(spoken.value, (made, *spoken.warnings))
+    place = place_of(index, scene, "narration_audio.words")
+    return _Made(made.narration, tuple(_placed_warning(place, warning) for warning in made.warnings))
+
+
+def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StoryScene]) -> list[_Made]:
+    """Return the Narration of every scene, as its part of a recording of the whole story."""
+    texts = [scene.spoken for scene in scenes]
+    joined = "\n\n".join(filter(None, texts))
+    made = _recording(job, spec, joined, lambda field: f"field {field!r}")
+    if isinstance(made, str):
+        spoken = [_speech(job, index, scene) for index, scene in enumerate(scenes)]
+        return [
+            _Made(each.value, ((made,) if not index else ()) + each.warnings)
+            for index, each in enumerate(spoken)
+        ]
+    warnings = [_placed_warning("field 'narration_audio.words'", warning) for warning in made.warnings]
+    found: list[_Made] = []
+    for index, (scene, part) in enumerate(
+        zip(scenes, divided(made.narration, texts, joined=joined), strict=True)
+    ):
+        if scene.spoken and part is None:
+            warnings.append(f"{place_of(index, scene, 'narration')}: is not in the recording {spec.path}")
+        found.append(_Made(part, tuple(warnings)))
+        warnings = []
+    return found
+
+
+def _part_of(whole: Future[list[_Made]], index: int) -> _Made:
+    return whole.result()[index]
+
+
+def _placed_warning(place: str, warning: str) -> str:
+    return warning if warning.startswith(("field", "scenes[")) else f"{place}: {warning}"
+
+
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     """Return the scene's Narration, None if it has no words to speak, or False if speech failed."""
+    if scene.narration_audio is not None:
+        return _recorded_scene(job, index, scene, scene.narration_audio)
     narrators = job.voices.get(scene.speaker or "", job.narrators)
     if narrators is None or not scene.spoken:
         return _Made(None)
     place = place_of(index, scene, "narration")
+    spoken = spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
     try:
-        made = narrators.narrate(
-            spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
-        )
+        made = narrators.narrate(spoken, only_cached=job.speak is not None and index not in job.speak)
         by = made.narration.spoken_by
+        service = by.service if by else ""
         return _Made(
-            made.narration, tuple(f"{place}: {reason}; {by!r} speaks instead" for reason in made.reasons)
+            made.narration, tuple(f"{place}: {reason}; {service!r} speaks instead" for reason in made.reasons)
         )
+    except UnspokenError:
+        seconds = estimated_seconds(spoken) / Fraction(job.config.tts.speech_rate)
+        return _Made(Narration(Sound(Path(), "", seconds), (), "shares", is_unspoken=True))
     except TTSError as error:
         if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
@@ -210,16 +282,22 @@ def gather_assets(
     progress: Progress | None = None,
     files: InputFiles = ANY_FILES,
     voices: Mapping[str, SpeakerVoice] = MappingProxyType({}),
+    speak: Collection[int] | None = None,
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
-    `voices` are those of speakers who have their own.
+    `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only these are spoken; the
+    narration of the others is cached, or its length an estimate.
+
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
     is read.
     """
-    speaks = config.tts.service != "none" and any(scene.spoken for scene in scenes)
-    language = story.language if speaks else "en"
+    spoken = [scene for scene in scenes if scene.spoken]
+    recorded = (
+        spoken if story.narration_audio is not None else [each for each in spoken if each.narration_audio]
+    )
+    language = story.language if spoken and (config.tts.service != "none" or recorded) else "en"
     spending = Spending(
         job_limit=config.tts.max_characters,
         day_limit=config.tts.max_characters_per_day,
@@ -227,7 +305,8 @@ def gather_assets(
     )
     context = SpeechContext(language=language, region=story.region, meter=spending, cache=cache)
     choice = choose_narrator(config.tts, fallback=config.fallback_speech, context=context)
-    warnings = [choice.warning] if choice.warning else []
+    # Of a service that speaks nothing in this video, it does not matter what it lacks.
+    warnings = [choice.warning] if choice.warning and len(recorded) < len(spoken) else []
     paints = any(scene.image is None and scene.video is None for scene in scenes)
     painter = choose_painter(config.images if paints else Images(), fallback=config.fallback_images)
     if painter.warning:
@@ -244,6 +323,7 @@ def gather_assets(
         voices=open_voices(voices, fallback=config.fallback_speech, context=context),
         painter=painter.painter,
         files=files,
+        speak=speak,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
@@ -252,7 +332,11 @@ def gather_assets(
     ):
         music = painters.submit(_music, job)
         pictures = [painters.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
-        speeches = [speakers.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
+        if story.narration_audio is not None:
+            whole = speakers.submit(_recorded_story, job, story.narration_audio, scenes)
+            speeches = [speakers.submit(_part_of, whole, index) for index in range(len(scenes))]
+        else:
+            speeches = [speakers.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
         # An unusable file is reported before the narration, which may take minutes.
         futures: list[Future[_Made]] = [*pictures, music, *speeches]
         try:
@@ -267,31 +351,29 @@ def gather_assets(
                 future.cancel()
             raise
     result: list[SceneAssets] = []
-    spoken_by: dict[str, str] = {}
     for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
         shown, sound = picture.result().value
-        spoken = speech.result().value
-        narration = spoken if isinstance(spoken, Narration) else None
-        if narration is not None:
-            spoken_by[scene.scene_id] = narration.spoken_by
+        said = speech.result().value
+        narration = said if isinstance(said, Narration) else None
         result.append(
             SceneAssets(
                 scene_id=scene.scene_id,
                 picture=shown,
                 narration=narration.sound if narration else None,
                 footage_sound=sound,
-                extended=spoken is False,
+                extended=said is False,
                 words=narration.words if narration else (),
                 words_by=narration.words_by if narration else None,
+                spoken_by=narration.spoken_by if narration else None,
+                narration_start=narration.start if narration else Fraction(0),
+                narration_name=narration.name if narration else "",
+                narration_gain_db=narration.gain_db if narration else 0.0,
+                is_unspoken=narration is not None and narration.is_unspoken,
             )
         )
-    paid = [
-        cost_report(name, choice.chain.model_of(name) if choice.chain else "", characters)
+    chains = [chain for chain in (job.narrators, *job.voices.values()) if chain is not None]
+    paid = tuple(
+        cost_report(name, next(filter(None, (chain.model_of(name) for chain in chains)), ""), characters)
         for name, characters in spending.spent.items()
-    ]
-    return StoryAssets(
-        tuple(result),
-        music=music.result().value,
-        warnings=tuple(warnings),
-        speech={"services": spoken_by, "paid": paid},
     )
+    return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings), paid=paid)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
-from video_pipeline.engine.common.spoken_words import SpokenWord
+from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.timeline import Footage, Still
 from video_pipeline.engine.timing import Seconds
 
-WordTimesBy = Literal["voice", "shares"]
+WordTimesBy = Literal["voice", "shares", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,29 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Narration:
-    """A text as speech, when its words are heard, and where their times come from: the voice, or shares of the sound.
+    """A text as speech: its sound, when its words are heard, and where their times come from.
 
-    `spoken_by` is the speech service.
+    These are the voice, a file, or shares of the sound. A recording of the whole story is heard from `start` on for
+    the sound's duration; `name` is how the story names it, `gain_db` what brings it to the level of a voice. If
+    it `is_unspoken`, the sound's length is an estimate, and there is no file.
     """
 
     sound: Sound
     words: tuple[SpokenWord, ...]
     words_by: WordTimesBy
-    spoken_by: str = ""
+    spoken_by: SpokenBy | None = None
+    start: Seconds = Fraction(0)
+    name: str = ""
+    gain_db: float = 0.0
+    is_unspoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SceneAssets:
     """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long.
 
-    `words` and `words_by` are those of a `Narration`.
+    `words`, `words_by` and `spoken_by` are those of a `Narration`, as are `narration_start`, `narration_name` and
+    `narration_gain_db`. If `is_unspoken`, the narration's length is an estimate, and there is no file.
     """
 
     scene_id: str
@@ -63,17 +70,27 @@ class SceneAssets:
     extended: bool = False
     words: tuple[SpokenWord, ...] = ()
     words_by: WordTimesBy | None = None
+    spoken_by: SpokenBy | None = None
+    narration_start: Seconds = Fraction(0)
+    narration_name: str = ""
+    narration_gain_db: float = 0.0
+    is_unspoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoryAssets:
     """The assets of all scenes in order, and those of the whole video: music and voice-over.
 
-    `speech` says for the manifest which service spoke each scene, and what was paid for.
+    `paid` says for the manifest what services were paid for.
     """
 
     scenes: tuple[SceneAssets, ...]
     music: Sound | None = None
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
-    speech: Mapping[str, Any] = field(default_factory=dict)
+    paid: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def unspoken(self) -> frozenset[int]:
+        """The scenes whose narration is not spoken yet."""
+        return frozenset(index for index, scene in enumerate(self.scenes) if scene.is_unspoken)

@@ -13,15 +13,16 @@ from typing import Any
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk_fonts
-from video_pipeline.engine.assets.speech.service import load_speech_service
+from video_pipeline.engine.assets.speech.voices import voices_by_language
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
 from video_pipeline.engine.cli.doctor_speech import examine_speech, speech_lines
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
+from video_pipeline.engine.cli.voices_command import need
 from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
+from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.machine.cores import cpu_count
@@ -103,11 +104,16 @@ def examine(config: Config) -> dict[str, Any]:
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
             for probe in (probe_compositor(member.name, config) for member in COMPOSITORS.members)
         ],
-        "voices": {
-            name: list(load_speech_service(name).voices())
-            for name in (member.name for member in SPEECH_SERVICES.members)
-            if name not in remote
-        },
+        "voices": [
+            {
+                "language": each.code,
+                "name": each.name,
+                "service": each.service,
+                "voices": list(each.voices),
+                "missing": list(each.missing),
+            }
+            for each in voices_by_language()
+        ],
         "speech_services": remote,
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
@@ -189,10 +195,9 @@ def as_text(found: dict[str, Any]) -> str:
         f"job slots     {slots['slots']}, {each}: a node renders {jobs} at once ({slots['reason']});"
     )
     lines.append("              to change it, set processing.max_concurrent_jobs or serve --slots")
-    for service in SPEECH_SERVICES.members:
-        if service.name in found["voices"]:
-            voices = ", ".join(found["voices"][service.name]) or "none"
-            lines.append(f"voices        {voices} ({service.name}: {service.summary})")
+    for spoken in found["voices"]:
+        voices = ", ".join(spoken["voices"]) or need(spoken["missing"])
+        lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")
     lines += speech_lines(found["speech_services"])
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     if not found["cjk_fonts"]:

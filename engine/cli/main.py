@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "compile": ("story_commands", "print the plan, the filter graphs or an ffmpeg command"),
     "doctor": ("machine_commands", "show what this machine can do, and what does not work"),
     "schema": ("machine_commands", "print a JSON Schema"),
+    "voices": ("voices_command", "list the offline voices by language, and hear one"),
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
     "submit": ("client_parsers", "submit stories to a render node"),
     "status": ("client_parsers", "show a job of a render node"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from fractions import Fraction
+from typing import NamedTuple
 
 _SEARCHED = 64
 """How many characters ahead a piece of a text is looked for; further away it is another one that looks alike."""
@@ -20,6 +21,13 @@ class SpokenWord:
     stop: int
     begins: Fraction
     ends: Fraction
+
+
+class SpokenBy(NamedTuple):
+    """The speech service and the voice that speak a text."""
+
+    service: str
+    voice: str
 
 
 def places(pieces: Iterable[str], text: str) -> list[tuple[int, int]]:
@@ -96,6 +104,14 @@ def carried_over(words: Sequence[SpokenWord], text: str, *, to: str) -> tuple[Sp
         found += shared_words(spans[index:last], begins, max(begins, ends))
         index = last
     return tuple(found)
+
+
+def matching_words(words: Sequence[SpokenWord], text: str, *, to: str) -> tuple[int, int]:
+    """Return how many words of another text match those of a spoken one, in order, and how many there are."""
+    heard = [_letters_of(text[word.start : word.stop]) for word in words]
+    shown = [_letters_of(to[start:stop]) for start, stop in words_of(to)]
+    blocks = SequenceMatcher(None, heard, shown, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks), len(shown)
 
 
 def shared_words(spans: Sequence[tuple[int, int]], begins: Fraction, ends: Fraction) -> list[SpokenWord]:

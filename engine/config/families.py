@@ -63,9 +63,15 @@ ENCODERS: Final = Family(
 SPEECH_SERVICES: Final = Family(
     kind="speech service",
     key="tts.service",
-    words=("none",),
+    words=("auto", "none"),
     members=(
         Member("hibari", "English, offline", "the package hibari-tts", "assets.speech.hibari:SERVICE"),
+        Member(
+            "kokoro",
+            "Spanish, French, Hindi, Italian, Japanese, Portuguese, Chinese, offline",
+            "the extra `voices`",
+            "assets.speech.kokoro.narrator:SERVICE",
+        ),
         Member(
             "google_tts",
             "Google Cloud",

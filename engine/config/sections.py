@@ -326,8 +326,13 @@ class Images(Section):
 class Tts(Section):
     """Narration."""
 
-    service: Service = Field("hibari", description=f"{SPEECH_SERVICES.summary()}.")
-    voice: str = Field("heart", description="Voice of the service.")
+    service: Service = Field("auto", description=f"{SPEECH_SERVICES.summary()}.")
+    voice: str = Field(
+        "auto",
+        min_length=1,
+        max_length=200,
+        description="Voice of the service; auto: by the story's language. `video-pipeline voices` lists them.",
+    )
     speech_rate: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
     pitch: float = Field(0, ge=-20, le=20, description="Semitones; 0 is the voice's own pitch.")
     lexicon: Lexicon = Field(
@@ -347,8 +352,8 @@ class Tts(Section):
     cache_enabled: bool = Field(True, description="Off: narration is spoken again in each render.")
     cache_ttl: float = Field(2592000, ge=0, description="Seconds cached speech is kept (30 days).")
     fallback: tuple[SpeechServiceName, ...] = Field(
-        ("hibari",),
-        description="Services that speak, in this order, if the one before fails; then scenes are silent.",
+        ("auto",),
+        description="Services that speak, in this order, if the one before fails; auto: an offline voice of the language. Then scenes are silent.",
         strict=False,
     )
     timeout: float = Field(60, gt=0, le=600, description="Seconds that one answer of a service may take.")

@@ -13,7 +13,7 @@ from video_pipeline.engine.config.values import LocalPath
 if TYPE_CHECKING:
     SpeechServiceName = str
 else:  # a type checker cannot evaluate the table
-    SpeechServiceName = Literal[tuple(member.name for member in SPEECH_SERVICES.members)]
+    SpeechServiceName = Literal["auto", *(member.name for member in SPEECH_SERVICES.members)]
 
 _Url = Annotated[str, Field(min_length=1, max_length=2000)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]

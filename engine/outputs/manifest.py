@@ -131,7 +131,7 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
             name = scene.video.path if scene and scene.video else track.path.name
             yield "footage_sound", track.path, name, track.sha256, track.scene_id
         else:
-            yield "narration", track.path, track.path.name, track.sha256, track.scene_id
+            yield "narration", track.path, track.name or track.path.name, track.sha256, track.scene_id
     if timeline.watermark is not None:
         yield "watermark", timeline.watermark.path, timeline.watermark.name, timeline.watermark.sha256, None
 
@@ -180,7 +180,8 @@ def build_manifest(
     compositor: Choice,
     audio: Mapping[str, Any] | None,
     lexicon: Mapping[str, str] = MappingProxyType({}),
-    speech: Mapping[str, Any] = MappingProxyType({}),
+    voice_credits: Sequence[str] = (),
+    paid: Sequence[Mapping[str, Any]] = (),
     warnings: Sequence[str],
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
@@ -190,7 +191,8 @@ def build_manifest(
     """Return the manifest as plain values, keys in a fixed order.
 
     `rates` has what was chosen for each segment if the quality is set. `audio` is the mixer's report, or None without
-    sound; `lexicon` is what decided how words are spoken, and `speech` by which services and at what cost; `timings` are wall seconds by stage; `outputs` are
+    sound; `lexicon` is what decided how words are spoken, `voice_credits` who made the voices, `paid` what services were
+    paid for; `timings` are wall seconds by stage; `outputs` are
     the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
     folders.
     """
@@ -222,7 +224,13 @@ def build_manifest(
                 for track in timeline.audio
                 if track.kind == "narration" and track.scene_id
             },
-            **speech,
+            "voices": {
+                track.scene_id: track.spoken_by._asdict()
+                for track in timeline.audio
+                if track.spoken_by is not None and track.scene_id
+            },
+            "credits": list(voice_credits),
+            "paid": [dict(each) for each in paid],
         },
         "warnings": list(warnings),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},

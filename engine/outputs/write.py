@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from video_pipeline.engine.assets.speech.service import load_speech_service
 from video_pipeline.engine.common.files import StagedFiles, sweep_staging, write_text
 from video_pipeline.engine.common.validation import show
+from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.events import Stopwatch
 from video_pipeline.engine.outputs.ass import to_ass
@@ -184,7 +186,8 @@ def describe_render(
         ),
         audio=_sound_fields(plan, sound),
         lexicon=merged(plan.frames.config.tts.lexicon, plan.frames.story.lexicon),
-        speech=plan.frames.speech,
+        voice_credits=_voice_credits(plan),
+        paid=plan.frames.paid,
         warnings=(*plan.frames.warnings, *rendered.warnings),
         timings=timings,
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},
@@ -196,6 +199,17 @@ def _lost_gpus(plan: VideoPlan) -> tuple[str, ...]:
     """Return why each GPU that has failed to draw is no longer used."""
     compositor = plan.frames.compositor
     return compositor.lost_gpus() if isinstance(compositor, GpuCompositor) else ()
+
+
+def _voice_credits(plan: VideoPlan) -> tuple[str, ...]:
+    """Return who made the voices of a video, and their licences."""
+    voices = dict.fromkeys(track.spoken_by for track in plan.frames.timeline.audio if track.spoken_by)
+    credits = (
+        load_speech_service(voice.service).credit(voice.voice)
+        for voice in voices
+        if voice.service in SPEECH_SERVICES.names
+    )
+    return tuple(dict.fromkeys(filter(None, credits)))
 
 
 def _sound_fields(plan: VideoPlan, sound: AudioReport) -> dict[str, Any]:

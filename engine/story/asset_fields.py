@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-AssetKind = Literal["picture", "video", "sound", "font"]
+AssetKind = Literal["picture", "video", "sound", "font", "words"]
 
 FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
 
@@ -17,6 +17,8 @@ PATH: Final = "path"
 """An object that holds only this key may be written as the file name alone."""
 
 DRAWN_PICTURE: Final = "a drawn picture is shown instead"
+SPOKEN_INSTEAD: Final = "the words are spoken by the configured voice instead"
+SHARED_TIMES: Final = "the times of the words are estimated"
 NO_MUSIC: Final = "there is no music"
 NO_WATERMARK: Final = "there is no watermark"
 DEFAULT_FONT: Final = "the default font is used instead"
@@ -35,8 +37,13 @@ class AssetField:
     inner: str = ""
 
 
-STORY_FIELDS: Final = (AssetField("music", "sound", NO_MUSIC, PATH),)
+NARRATION_FIELDS: Final = (
+    AssetField("narration_audio", "sound", SPOKEN_INSTEAD, PATH),
+    AssetField("narration_audio", "words", SHARED_TIMES, "words"),
+)
+STORY_FIELDS: Final = (AssetField("music", "sound", NO_MUSIC, PATH), *NARRATION_FIELDS)
 SCENE_FIELDS: Final = (
+    *NARRATION_FIELDS,
     AssetField("image", "picture", DRAWN_PICTURE),
     AssetField("video", "video", DRAWN_PICTURE, PATH),
     AssetField("font", "font", DEFAULT_FONT),

@@ -106,6 +106,16 @@ class MusicSpec(StoryPart):
     volume: Annotated[Number, Field(ge=-60, le=12)] | None = Field(None, description="dB.")
 
 
+class NarrationSpec(StoryPart):
+    """A recorded narration, and a file that says when its words are heard."""
+
+    path: FilePath = Field(description="A sound file, relative to the story file.")
+    words: FilePath | None = Field(
+        None,
+        description="When words are heard: Whisper's JSON, SRT or ASS; estimated from the sound if omitted.",
+    )
+
+
 def _named(key: str, name: Any, model: Any) -> BeforeValidator:
     """Accept a plain string, of the type `name`, as an object with that string under `key`."""
     return BeforeValidator(
@@ -154,6 +164,10 @@ class StoryScene(StoryPart):
     text: Annotated[Text, AfterValidator(plain_lines)] = Field("", description="Words shown as caption.")
     narration: Annotated[Text, AfterValidator(plain_lines)] | None = Field(
         None, description="Words spoken; the text if omitted, '' for silence."
+    )
+    narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
+        None,
+        description="A recording of the narration (path or object) instead of a voice; it must say the words.",
     )
     speaker: SpeakerName | None = Field(
         None, description="Who speaks; found from `Name: …` at the beginning of the text if omitted."
@@ -324,6 +338,10 @@ class Story(StoryPart):
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
     music: Annotated[MusicSpec | None, _named("path", FilePath, MusicSpec)] = None
+    narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
+        None,
+        description="A recording of all scenes' narrations in order; it is divided among the scenes by their words.",
+    )
     lexicon: Lexicon = Field(
         default_factory=dict,
         description="Words, and how they are spoken: another spelling, or IPA between slashes.",
@@ -338,6 +356,12 @@ class Story(StoryPart):
         if self.scenes is None and not self.content.strip():
             raise ValueError("a story needs `content` (a text) or `scenes` (at least one)")
         scenes = self.scenes or ()
+        for index, scene in enumerate(scenes if self.narration_audio is not None else ()):
+            if scene.narration_audio is not None:
+                raise ValueError(
+                    f"scenes[{index}] (scene_id {scene.scene_id!r}): field 'narration_audio': the story has a "
+                    "narration_audio for all scenes; give either that or one for each scene"
+                )
         if len({scene.scene_id for scene in scenes}) == len(scenes):
             return self
         seen: dict[str, int] = {}

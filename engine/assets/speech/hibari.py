@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-import wave
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from video_pipeline.engine.assets.speech.hibari_engine import VERSION, open_engine
-from video_pipeline.engine.assets.speech.joining import EDGE_LEVEL, EDGE_MARGIN_SECONDS, heard_range
+from video_pipeline.engine.assets.speech.joining import EDGE_LEVEL, EDGE_MARGIN_SECONDS
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
-from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
+from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService, SpokenLanguage
+from video_pipeline.engine.assets.speech.speech_file import pitch_ratio, write_speech
 from video_pipeline.engine.assets.speech.word_times import Heard
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.versions import version
@@ -70,28 +69,16 @@ class HibariNarrator:
         """Write the text as speech, return when its words are heard; raise TTSError if nothing can be spoken."""
         if spoken.is_silent:
             raise TTSError("nothing in the text can be spoken")
-        # Speak slower by the pitch ratio and play faster by it: this changes the pitch and keeps the pace.
-        ratio = 2.0 ** (self.pitch_semitones / 12)
         try:
             engine = open_engine(self.voice)
-            samples, heard = engine.speak(spoken, speed=self.speech_rate / ratio)
+            samples, heard = engine.speak(spoken, speed=self.speech_rate / pitch_ratio(self.pitch_semitones))
         except (RuntimeError, ValueError, OSError, KeyError) as error:
             raise TTSError(f"hibari-tts could not speak: {error}") from error
         if samples.size == 0 or not np.isfinite(samples).all():
             raise TTSError("hibari-tts returned no sound")
-        kept = heard_range(samples, engine.sample_rate)
-        samples = samples[kept]
-        rate_hz = round(engine.sample_rate * ratio)
-        with wave.open(str(target), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate_hz)
-            file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
-
-        def seconds(sample: int) -> Fraction:
-            return Fraction(min(max(sample - kept.start, 0), len(samples)), rate_hz)
-
-        return tuple(Heard(word.at, word.end, seconds(word.begins), seconds(word.ends)) for word in heard)
+        return write_speech(
+            samples, heard, target, sample_rate_hz=engine.sample_rate, pitch_semitones=self.pitch_semitones
+        )
 
 
 def is_latin(text: str) -> bool:
@@ -110,6 +97,22 @@ def open_hibari(settings: Tts, context: SpeechContext) -> HibariNarrator:
     return HibariNarrator(settings.voice, settings.speech_rate, settings.pitch)
 
 
+def _hibari_language(voice: str) -> str:
+    if voice == EMBEDDED_VOICE:
+        return "en"
+    from hibari.voices import VOICES
+
+    return "en" if voice in VOICES else ""
+
+
 SERVICE: Final = SpeechService(
-    name="hibari", default_voice=EMBEDDED_VOICE, open=open_hibari, voices=hibari_voices
+    name="hibari",
+    default_voice=EMBEDDED_VOICE,
+    open=open_hibari,
+    voices=hibari_voices,
+    languages=(
+        SpokenLanguage("en", "English", EMBEDDED_VOICE, "The keeper climbed the stairs one last time."),
+    ),
+    language_of=_hibari_language,
+    credit=lambda voice: "hibari-tts (Apache-2.0), after Kokoro-82M by hexgrad (Apache-2.0)",
 )

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from video_pipeline.engine.assets.speech.hibari_sounds import SOUNDS, from_ipa
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenPart, SpokenText
 from video_pipeline.engine.assets.speech.onnx_outputs import with_output
+from video_pipeline.engine.assets.speech.voiced_words import Timed, VoicedWord, fitting, timed_words
 
 VERSION: Final = 4
 """Increase it when the sound of the same spoken text changes, so that cached narration is not used."""
@@ -30,24 +31,6 @@ MAX_PHONEMES: Final = 400
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?…])[”)]*\s+(?=[“(]?[^\Wa-z])")
 _ENDS: Final = (".", "!", "?", "…")
-_CLAUSE_ENDS: Final = (",", ";", ":", "—")
-
-
-class VoicedWord(NamedTuple):
-    """Phonemes, and the spoken characters `at` to `end` that they are the sound of; a mark has no characters."""
-
-    phonemes: str
-    at: int
-    end: int
-
-
-class Timed(NamedTuple):
-    """Spoken characters `at` to `end`, and the samples between which they are heard."""
-
-    at: int
-    end: int
-    begins: int
-    ends: int
 
 
 class Engine:
@@ -75,17 +58,19 @@ class Engine:
         for words in self.sentences(spoken):
             samples, durations = self._sound(words, speed=speed, chance=chance)
             if durations is not None:
-                timed += self._timed(words, durations, at, len(samples))
+                timed += timed_words(
+                    words, durations, vocabulary=self._model.vocab, start=at, samples=len(samples)
+                )
             sounds.append(samples)
             at += len(samples)
         return np.concatenate(sounds or [np.zeros(0)]).astype(np.float64), tuple(timed)
 
-    def sentences(self, spoken: SpokenText) -> Iterator[list[VoicedWord]]:
+    def sentences(self, spoken: SpokenText) -> Iterator[Sequence[VoicedWord]]:
         """Yield the words of each sentence, or of each part of one that is too long for the model."""
         with self._lock:
             start = 0
             for stop in (*(match.end() for match in _SENTENCE.finditer(spoken.text)), len(spoken.text)):
-                yield from _fitting(self._words(spoken, start, stop))
+                yield from fitting(self._words(spoken, start, stop), limit=MAX_PHONEMES)
                 start = stop
 
     def _words(self, spoken: SpokenText, start: int, stop: int) -> list[VoicedWord]:
@@ -145,18 +130,6 @@ class Engine:
             return samples, None
         return samples, durations.ravel()
 
-    def _timed(
-        self, words: Sequence[VoicedWord], durations: Any, start: int, samples: int
-    ) -> Iterator[Timed]:
-        reached = start + np.concatenate([[0], np.cumsum(durations)]) / durations.sum() * samples
-        index = 1  # after the pad at the beginning
-        vocabulary = self._model.vocab
-        for word in words:
-            voiced = sum(phoneme in vocabulary for phoneme in word.phonemes.rstrip())
-            if word.end > word.at and voiced:
-                yield Timed(word.at, word.end, round(reached[index]), round(reached[index + voiced]))
-            index += sum(phoneme in vocabulary for phoneme in word.phonemes)
-
 
 def _placed(tokens: Sequence[Any], text: str, at: int) -> Iterator[VoicedWord]:
     """Yield the dictionary's tokens as words, with their places in the text."""
@@ -166,24 +139,6 @@ def _placed(tokens: Sequence[Any], text: str, at: int) -> Iterator[VoicedWord]:
         letters = [index for index in range(start, at) if text[index].isalnum()]
         place = (letters[0], letters[-1] + 1) if letters else (start, start)
         yield VoicedWord((token.phonemes or "") + (" " if token.whitespace else ""), *place)
-
-
-def _fitting(words: list[VoicedWord]) -> Iterator[list[VoicedWord]]:
-    """Halve a sentence until each part fits the model, at the clause nearest its middle or else between words."""
-    length = sum(len(word.phonemes) for word in words)
-    if length <= MAX_PHONEMES or len(words) < 2:
-        if words:
-            yield words
-        return
-    reached = np.cumsum([len(word.phonemes) for word in words])
-    clauses = [
-        cut
-        for cut, word in enumerate(words[:-1], start=1)
-        if word.phonemes.strip().endswith(_CLAUSE_ENDS) and 0.2 * length < reached[cut - 1] < 0.8 * length
-    ]
-    cut = min(clauses or range(1, len(words)), key=lambda cut: abs(reached[cut - 1] - length / 2))
-    yield from _fitting(words[:cut])
-    yield from _fitting(words[cut:])
 
 
 @cache

@@ -22,7 +22,7 @@ JOINING_VERSION: Final = 1
 
 EDGE_LEVEL: Final = 0.01
 EDGE_MARGIN_SECONDS: Final = 0.06
-"""A piece is kept from where it exceeds this fraction of its peak (-40 dB), with a margin."""
+"""Speech is kept from where it exceeds this fraction of its peak (-40 dB), with a margin."""
 
 FADE_SECONDS: Final = 0.008
 PAUSE_SECONDS: Final = 0.3

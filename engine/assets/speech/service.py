@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -26,11 +26,14 @@ from video_pipeline.engine.assets.speech.word_times import (
 )
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES
-from video_pipeline.engine.common.spoken_words import SpokenWord
+from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import TTSError
 from video_pipeline.engine.net.meter import Meter
+
+AUTO: Final = "auto"
+"""The service or voice that suits the story's language."""
 
 SEAL_HEAD: Final = b"sha2" + struct.pack("<I", hashlib.sha256().digest_size)
 """The name and the length of the chunk that holds a WAV file's SHA-256."""
@@ -62,12 +65,22 @@ class Narrator(Protocol):
         """
 
 
+class SpokenLanguage(NamedTuple):
+    """A language that a service speaks offline: ISO 639-1, its English name, the default voice, and a sentence to hear it."""
+
+    code: str
+    name: str
+    voice: str
+    sample: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechContext:
     """What a narrator may need besides its settings.
 
     `language` (ISO 639-1) and `region` are the story's; `meter` counts what is paid for, and `cache` keeps each answer
-    of a service as soon as it is complete. After `stop` is set, services are not asked again.
+    of a service as soon as it is complete. After `stop` is set, services are not asked again. `turn` is held while a voice
+    in this process speaks, so that one does at a time.
     """
 
     language: str
@@ -75,6 +88,7 @@ class SpeechContext:
     meter: Meter
     cache: ContentCache
     stop: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,10 @@ class SpeechService:
     ConfigError naming a wrong key, and ServiceError if the service is not set up. `voices` returns the voices that work
     on this machine without a network. A service on the network has `setup`, which returns what it would use (address,
     where its key comes from) and raises as `open` does.
+
+    A service that speaks offline lists its `languages`; `language_of` returns the language of any of its voices ("" for
+    another's), `missing` the modules that a language still needs here, and `credit` who made a voice and under which
+    licence.
     """
 
     name: str
@@ -92,11 +110,19 @@ class SpeechService:
     open: Callable[[Tts, SpeechContext], Narrator]
     voices: Callable[[], tuple[str, ...]]
     setup: Callable[[Tts], str] | None = None
+    languages: tuple[SpokenLanguage, ...] = ()
+    language_of: Callable[[str], str] = lambda voice: ""
+    missing: Callable[[str], tuple[str, ...]] = lambda language: ()
+    credit: Callable[[str], str] = lambda voice: ""
 
     @property
     def is_remote(self) -> bool:
         """Whether it is a service on the network, which answers several requests at once."""
         return self.setup is not None
+
+
+class UnspokenError(TTSError):
+    """A narration is not cached, and was not to be spoken."""
 
 
 def seal_wav(path: Path, notes: Mapping[str, Any] = MappingProxyType({})) -> None:
@@ -136,14 +162,25 @@ def load_speech_service(name: str) -> SpeechService:
 
 
 def narrate(
-    spoken: SpokenText, *, language: str, narrator: Narrator, cache_folder: ContentCache, settings: Tts
+    spoken: SpokenText,
+    *,
+    language: str,
+    narrator: Narrator,
+    cache_folder: ContentCache,
+    settings: Tts,
+    only_cached: bool = False,
 ) -> Narration:
-    """Return a text as speech, cached by its words and voice; raise TTSError if it cannot be spoken."""
+    """Return a text as speech, cached by its words and voice; raise TTSError if it cannot be spoken.
+
+    With `only_cached` nothing is spoken: raises UnspokenError for a text that is not cached.
+    """
     refusal = narrator.refusal(spoken.shown, language=language)
     if refusal is not None:
         raise TTSError(refusal)
 
     def make(target: Path) -> None:
+        if only_cached:
+            raise UnspokenError("it is not cached")
         heard = narrator.speak(spoken, target)
         by: WordTimesBy = "voice" if heard else "shares"
         with wave.open(str(target), "rb") as sound:
@@ -183,4 +220,5 @@ def narrate(
             SpokenWord(start, stop, Fraction(begins, rate_hz), Fraction(ends, rate_hz))
             for start, stop, begins, ends in notes["words"]
         )
-        return Narration(Sound(path, file.sha256, duration), words, notes["by"])
+        spoken_by = SpokenBy(narrator.identity["service"], narrator.identity.get("voice", ""))
+        return Narration(Sound(path, file.sha256, duration), words, notes["by"], spoken_by)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from video_pipeline.engine.assets.speech.service import AUTO
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError
@@ -36,13 +37,12 @@ VOICE_FORMS: Final[Mapping[str, re.Pattern[str]]] = {
         r"alloy|ash|ballad|cedar|coral|echo|fable|marin|nova|onyx|sage|shimmer|verse|[abefhijpz][fm]_[a-z]+"
     ),
     "hibari": re.compile(r"heart"),
+    "kokoro": re.compile(r"[efhijpz][fm]_[a-z]+"),
 }
 """The form of each service's names of voices. A service may have others: a name of no form belongs to any.
 
 Several services may have the same names: Kokoro's are those of its servers and of its model.
 """
-
-AUTO: Final = "auto"
 
 
 def services_of_voice(voice: str) -> tuple[str, ...]:
@@ -57,14 +57,14 @@ def voice_for(settings: Tts, service: str) -> str:
     `tts.services.NAME.voice` is. Raises ConfigError for a `tts.voice` that belongs to another service.
     """
     own = getattr(getattr(settings.services, service, None), "voice", None) or ""
-    given = settings.voice if "voice" in settings.model_fields_set and settings.voice != AUTO else ""
+    given = settings.voice if settings.voice != AUTO else ""
     owners = services_of_voice(given) if given else ()
     if service != settings.service:
         return given if service in owners and not own else own
     if owners and service not in owners:
         raise ConfigError(
             f"tts.voice: got {given!r}, a voice of {' and '.join(owners)}; tts.service is {service!r}: name one of its voices, "
-            "or none for its choice by language"
+            "or auto"
         )
     return given or own
 

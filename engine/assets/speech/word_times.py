@@ -15,7 +15,7 @@ from video_pipeline.engine.common.spoken_words import SpokenWord, shared_words, 
 
 Samples = npt.NDArray[Any]
 
-WORD_TIMES_VERSION: Final = 1
+WORD_TIMES_VERSION: Final = 2
 """Increase it when the same speech gets other word times, so that cached ones are not used."""
 
 PAUSE_LEVEL: Final = 0.02
@@ -30,6 +30,10 @@ _MARK_SECONDS: Final = {",": 0.15, ";": 0.25, ":": 0.25, "—": 0.2}
 _END_SECONDS: Final = 0.45
 _WORD_COST: Final = 0.04
 _LETTER_SECONDS: Final = 0.055
+FIRST_KANA: Final = "\u3040"
+_SYLLABLE_SECONDS: Final = 0.2
+_SLOWNESS: Final = 1.16
+"""By how much hibari is slower than the lengths of words say (`python -m benchmarks.speech`)."""
 
 
 class Heard(NamedTuple):
@@ -54,7 +58,13 @@ def shown_times(spoken: SpokenText, heard: Sequence[Heard]) -> tuple[SpokenWord,
             continue
         # A word of several for one shown piece: it stands for the same characters as the others.
         shown = [span for span in spans if span[0] < part.stop and part.start < span[1]]
-        if len(shown) <= 1:
+        if (
+            part.end - part.at == part.stop - part.start
+        ):  # character by character, as in scripts without spaces
+            pieces += _divided(
+                part.start + sound.at - part.at, part.start + sound.end - part.at, sound, spans
+            )
+        elif len(shown) <= 1:
             pieces.append((part.start, part.stop, sound.begins, sound.ends))
         else:
             at = part.start + (sound.at - part.at) * (part.stop - part.start) // (part.end - part.at)
@@ -161,9 +171,18 @@ def shared_times(spoken: SpokenText, samples: Samples, rate_hz: int) -> tuple[He
     return tuple(found)
 
 
+def estimated_seconds(spoken: SpokenText) -> Fraction:
+    """Estimate how long a spoken text lasts at an ordinary pace, with its pauses."""
+    words = sum(_spoken_seconds(match.group()) for match in _SPOKEN_WORD.finditer(spoken.text))
+    marks = sum(_MARK_SECONDS.get(match.group()[0], _END_SECONDS) for match in _MARK.finditer(spoken.text))
+    return Fraction(round((words + marks) * _SLOWNESS * 1000), 1000)
+
+
 def _spoken_seconds(word: str) -> float:
     """Estimate the length of a word."""
     letters = sum(character.isalnum() for character in word)
+    if letters and min(character for character in word if character.isalnum()) >= FIRST_KANA:
+        return _SYLLABLE_SECONDS * letters  # scripts without spaces between words, a syllable or more a sign
     vowels = len(re.findall(r"(?i)[aeiouyà-ÿ]+", word))
     return _WORD_COST + _LETTER_SECONDS * (0.5 * letters + 1.2 * max(1, vowels))
 

@@ -53,6 +53,8 @@ def _least_seconds(story: Story, config: Config, *, enough: float) -> float:
 def _least_scene_seconds(scene: StoryScene, config: Config) -> float:
     if scene.duration is not None:
         return scene.duration
+    if scene.narration_audio is not None:
+        return 0.0  # as long as its sound, which is not read here
     if scene.spoken and config.tts.service != "none":
         return len(scene.spoken) / CHARACTERS_A_SECOND
     if scene.video is not None:

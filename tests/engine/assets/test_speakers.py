@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
+from tests.support.speech_setup import spending
 from video_pipeline.engine.api.stages import SceneComposer, StoryProcessor
 from video_pipeline.engine.assets.generate import gather_assets
-from video_pipeline.engine.assets.speakers import Cast, cast_speakers
-from video_pipeline.engine.assets.speech.hibari import HibariNarrator
+from video_pipeline.engine.assets.speakers import Cast, SpeakerVoice, cast_speakers, open_voices
+from video_pipeline.engine.assets.speech.chain import NarratorChain
+from video_pipeline.engine.assets.speech.kokoro.voices import kokoro_voices
+from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
+from video_pipeline.engine.assets.speech.service import SpeechContext
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.spoken_words import SpokenBy
 from video_pipeline.engine.config import Config, load_config
+from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.story import Story, parse_story, story_scenes
 from video_pipeline.engine.story.speakers import SPEAKER_COLOURS
@@ -78,18 +84,39 @@ def test_a_declared_speaker_without_a_line_is_a_warning() -> None:
     assert warning == "speakers: 'Marry' has no line (did you mean 'Mary'?); a line is `Marry: …`"
 
 
-def test_a_voice_that_does_not_exist_is_an_error_that_lists_those_there_are() -> None:
-    with pytest.raises(StoryError, match=r"field 'speakers\.Mary\.voice': got 'nobody'.*heart"):
-        cast(speakers={"Mary": {"voice": "nobody"}})
-    with pytest.raises(ConfigError, match=r"scenes\.speakers\.Tom\.voice: got 'nobody'.*heart"):
-        cast(configured(scenes={"speakers": {"Tom": {"voice": "nobody"}}}))
-    assert list(cast(speakers={"Mary": {"voice": "heart"}}).voices) == ["Mary"]
-
-
-def spoken_by(story: Story, scenes: Any, voices: dict[str, HibariNarrator], folder: Path) -> list[str | None]:
-    assets = gather_assets(
-        story, scenes, config=configured(), cache=ContentCache(folder), voices=dict(voices)
+def opened(folder: Path, found: Cast, *, language: str = "en") -> dict[str, NarratorChain]:
+    context = SpeechContext(
+        language=language, region="", meter=spending(folder), cache=ContentCache(folder / "cache")
     )
+    return open_voices(found.voices, fallback=True, context=context)
+
+
+def test_a_voice_that_does_not_exist_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:
+    allowed = r"allowed offline: auto; en: heart"
+    with pytest.raises(StoryError, match=rf"field 'speakers\.Mary\.voice': got 'nobody'.*{allowed}"):
+        opened(tmp_path, cast(speakers={"Mary": {"voice": "nobody"}}))
+    with pytest.raises(ConfigError, match=rf"scenes\.speakers\.Tom\.voice: got 'nobody'.*{allowed}"):
+        opened(tmp_path, cast(configured(scenes={"speakers": {"Tom": {"voice": "nobody"}}})))
+    with pytest.raises(
+        StoryError, match=r"field 'speakers\.Tom\.voice': got 'Joanna', a voice of amazon_polly"
+    ):
+        opened(tmp_path, cast(speakers={"Tom": {"voice": "Joanna"}}))
+    assert list(opened(tmp_path, cast(speakers={"Mary": {"voice": "heart"}}))) == ["Mary"]
+
+
+@pytest.mark.skipif("em_alex" not in kokoro_voices(), reason="the extra `voices` is not installed")
+def test_a_speakers_voice_may_be_of_any_offline_service(tmp_path: Path) -> None:
+    found = cast(speakers={"Mary": {"voice": "heart"}, "Tom": {"voice": "em_alex"}})
+    chains = opened(tmp_path, found, language="es")
+    assert [chain.names for chain in chains.values()] == [("hibari", "kokoro"), ("kokoro",)]
+    made = chains["Mary"].narrate(spoken_text("Hola, ¿qué tal?", language="es"))
+    assert made.narration.spoken_by == SpokenBy("kokoro", "ef_dora")
+    assert made.reasons == ("the voice speaks English; the text is not (language 'es')",)
+    assert chains["Tom"].narrator("kokoro").identity["voice"] == "em_alex"
+
+
+def spoken_by(story: Story, scenes: Any, voices: dict[str, SpeakerVoice], folder: Path) -> list[str | None]:
+    assets = gather_assets(story, scenes, config=configured(), cache=ContentCache(folder), voices=voices)
     return [own.narration and own.narration.sha256 for own in assets.scenes]
 
 
@@ -98,7 +125,7 @@ def test_a_speakers_voice_speaks_the_speakers_lines_alone(tmp_path: Path) -> Non
     scenes = cast_speakers(story, story_scenes(story), config=configured()).scenes
     one, other = spoken_by(story, scenes, {}, tmp_path)
     assert one == other
-    high = {"Mary": HibariNarrator("heart", 1.0, 6.0)}
+    high = {"Mary": SpeakerVoice("Mary", Tts(voice="heart", pitch=6), of_story=True)}
     mary, tom = spoken_by(story, scenes, high, tmp_path)
     assert tom == other
     assert mary not in (None, other)

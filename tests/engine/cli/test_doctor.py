@@ -42,6 +42,8 @@ def test_each_gpu_is_shown_with_what_it_can_and_why_not_and_auto_with_what_it_ta
     )
     assert status == 0, text
     lines = text.splitlines()
+    assert "voices        English: heart (hibari)" in lines
+    assert any(line.startswith("voices        Spanish: ") for line in lines)
     first = lines.index(
         "GPU 0         NVIDIA L4, driver 580.00, 24576 MiB, 20480 free, 2 encoders, 0 encoder sessions open"
     )

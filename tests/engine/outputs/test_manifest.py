@@ -15,6 +15,7 @@ import av
 import pytest
 
 from video_pipeline import engine
+from video_pipeline.engine.common.spoken_words import SpokenBy
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.outputs.manifest import (
     Choice,
@@ -141,17 +142,20 @@ def manifest_of(made: Made, **values: Any) -> dict[str, Any]:
 
 
 def test_the_manifest_says_how_words_are_spoken_and_where_their_times_come_from(made: Made) -> None:
-    audio = [replace(made.timeline.audio[0], words_by="voice"), *made.timeline.audio[1:]]
+    voice = SpokenBy("kokoro", "ff_siwis")
+    audio = [replace(made.timeline.audio[0], words_by="voice", spoken_by=voice), *made.timeline.audio[1:]]
     told = manifest_of(
         made,
         timeline=replace(made.timeline, audio=tuple(audio)),
         lexicon={"Nike": "/ˈnaɪki/"},
-        speech={"services": {"a": "piper"}},
+        paid=[{"service": "piper", "characters": 4}],
     )
     assert told["narration"] == {
         "lexicon": {"Nike": "/ˈnaɪki/"},
         "word_times": {"a": "voice"},
-        "services": {"a": "piper"},
+        "voices": {"a": {"service": "kokoro", "voice": "ff_siwis"}},
+        "credits": [],
+        "paid": [{"service": "piper", "characters": 4}],
     }
 
 

@@ -80,13 +80,22 @@ def test_a_font_is_a_font_and_nothing_else_is() -> None:
 def test_an_object_that_holds_a_path_may_be_written_as_the_path() -> None:
     written = {field.key: field.key for field in (*STORY_FIELDS, *SCENE_FIELDS) if field.inner == PATH}
     story = parse_story(
-        {"title": "T", "music": written["music"], "scenes": [{"scene_id": "a", "video": written["video"]}]}
+        {
+            "title": "T",
+            "music": written["music"],
+            "scenes": [
+                {"scene_id": "a", "video": written["video"], "narration_audio": written["narration_audio"]}
+            ],
+        }
     )
-    assert written.keys() == {"music", "video"}
+    assert written.keys() == {"music", "video", "narration_audio"}
     assert story.music is not None
     assert story.scenes is not None
-    assert story.scenes[0].video is not None
-    assert (story.music.path, story.scenes[0].video.path) == ("music", "video")
+    scene = story.scenes[0]
+    assert scene.video is not None
+    assert scene.narration_audio is not None
+    assert (story.music.path, scene.video.path) == ("music", "video")
+    assert scene.narration_audio.path == "narration_audio"
 
 
 def test_each_asset_field_has_its_path_in_the_job_and_its_owner() -> None:

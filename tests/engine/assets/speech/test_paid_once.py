@@ -16,10 +16,12 @@ import pytest
 from PIL import Image
 
 from tests.support.paths import ROOT
+from tests.support.sounds import noise, write_wav
 from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import ENVIRONMENT, SECRETS, endpoint_keys, set_environment
 from tests.support.speech_vendors import VENDORS
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.models import StoryAssets
 from video_pipeline.engine.assets.speech.service import check_wav
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError
@@ -84,6 +86,7 @@ def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: st
         story = written_story(tmp_path, SCENES)
         arguments = (
             "preview",
+            "--strict",  # speaks every scene
             str(story),
             "--at",
             "0",
@@ -133,7 +136,7 @@ def test_no_secret_is_in_anything_that_a_render_writes(name: str, tmp_path: Path
         told, _ = child.communicate(timeout=120)
         assert child.returncode == 0, told
         manifest = json.loads((tmp_path / "out" / "video.manifest.json").read_text())
-        assert set(manifest["narration"]["services"].values()) == {name}
+        assert {voice["service"] for voice in manifest["narration"]["voices"].values()} == {name}
         paid = manifest["narration"]["paid"][0]
         assert paid["service"] == name
         assert paid["characters"] >= fake.billed > 0
@@ -163,7 +166,7 @@ def test_requests_run_in_parallel_up_to_the_limit(tmp_path: Path, monkeypatch: p
         texts = [f"{text} {index}" for index in range(3) for text in SCENES]
         assets = gathered(fake, tmp_path, texts, parallel_requests=3)
         assert fake.busiest == 3
-        assert set(assets.speech["services"].values()) == {"openai_compatible"}
+        assert {scene.spoken_by.service for scene in assets.scenes} == {"openai_compatible"}
 
 
 def test_a_budget_ends_what_a_loop_spends(
@@ -199,3 +202,58 @@ def test_a_wrong_voice_ends_a_render_whatever_the_fallback(
         ),
     ):
         gathered(fake, tmp_path, SCENES[:1], voice="Joana")
+
+
+def test_nothing_is_paid_for_a_recorded_scene_or_one_that_a_preview_does_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch)
+    write_wav(tmp_path / "said.wav", noise(2, 0.02, 1, 16_000), 16_000)
+    with speech_fake(VENDORS["openai_compatible"]()) as fake:
+        scenes = [
+            {**scene, "narration_audio": name} if name else scene
+            for scene, name in zip(
+                scenes_with(tmp_path, SCENES[:3]), ("said.wav", "gone.wav", None), strict=True
+            )
+        ]
+        story = parse_story({"title": "T", "metadata": {"language": "en"}, "scenes": scenes})
+        config = load_config(
+            {**configuration(fake, tmp_path), "error_handling": {"policy": "lenient"}}, environ=False
+        )
+        cache = open_asset_cache(config)
+
+        def assets_of(**options: Any) -> StoryAssets:
+            return gather_assets(
+                story, story_scenes(story), config=config, cache=cache, base=tmp_path, **options
+            )
+
+        assert assets_of(speak=()).unspoken == {1, 2}
+        assert (fake.asked, assets_of(speak=()).paid) == ([], ())
+        assert assets_of(speak=(2,)).unspoken == {1}
+        assert len(fake.speaking) == 1
+        made = assets_of()
+        assert len(fake.speaking) == 2
+        assert made.unspoken == frozenset()
+        by = [scene.spoken_by.service if scene.spoken_by else None for scene in made.scenes]
+        assert by == [None, "openai_compatible", "openai_compatible"]
+        assert "gone.wav" in made.warnings[0]
+        assert made.paid[0]["characters"] == len(SCENES[1])
+
+
+def test_what_a_service_lacks_is_not_told_if_every_scene_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZURE_SPEECH_KEY", raising=False)
+    write_wav(tmp_path / "said.wav", noise(2, 0.02, 1, 16_000), 16_000)
+    (scene,) = scenes_with(tmp_path, SCENES[:1])
+    config = load_config(
+        {"tts": {"service": "azure_speech"}, "storage": {"cache_path": str(tmp_path / "cache")}},
+        environ=False,
+    )
+    for fields, warned in (({"narration_audio": "said.wav"}, False), ({}, True)):
+        data = {"title": "T", "metadata": {"language": "en"}, "scenes": [{**scene, **fields}]}
+        story = parse_story(data)
+        made = gather_assets(
+            story, story_scenes(story), config=config, cache=open_asset_cache(config), base=tmp_path
+        )
+        assert any("AZURE_SPEECH_KEY" in warning for warning in made.warnings) == warned

@@ -36,7 +36,8 @@ def test_a_service_speaks_by_its_vendors_contract_and_is_asked_once(name: str, t
     with speaking(name, tmp_path) as run:
         first = run.say(TEXT)
         assert run.fake.problems == []
-        assert first.spoken_by == name
+        assert first.spoken_by is not None
+        assert first.spoken_by.service == name
         assert 1 < first.sound.duration < 6
         assert [TEXT[word.start : word.stop] for word in first.words][:4] == [
             "The",
