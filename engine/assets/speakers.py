@@ -42,7 +42,7 @@ def cast_speakers(story: Story, scenes: Sequence[StoryScene], *, config: Config)
     """
     names = story_speakers(story)
     if not names:
-        return Cast(tuple(scenes), {}, _silent(story, ()))
+        return Cast(tuple(scenes), {}, _without_lines(story, ()))
     specs = {name: _spec_of(name, story, config) for name in names}
     colours = config.scenes.speaker_colours
     free = iter(range(len(names)))
@@ -50,7 +50,7 @@ def cast_speakers(story: Story, scenes: Sequence[StoryScene], *, config: Config)
         name: spec.colour or (colours[next(free) % len(colours)] if colours else None)
         for name, spec in specs.items()
     }
-    warnings = list(_silent(story, names))
+    warnings = list(_without_lines(story, names))
     changed: list[StoryScene] = []
     for index, scene in enumerate(scenes):
         said = dict.fromkeys(
@@ -80,7 +80,7 @@ def _spec_of(name: str, story: Story, config: Config) -> SpeakerSpec:
     return found
 
 
-def _silent(story: Story, names: Sequence[str]) -> tuple[str, ...]:
+def _without_lines(story: Story, names: Sequence[str]) -> tuple[str, ...]:
     """Return a warning for each declared speaker who has no line."""
     return tuple(
         f"speakers: {name!r} has no line{closest(name, names)}; a line is `{name}: …`"
