@@ -307,9 +307,10 @@ def _slots(story: dict[str, Any], config: dict[str, Any]) -> Iterator[_Slot]:
     for at in story_assets(story):
         if at.kind != "font" or _is_font_file(at.value):
             scene = f"{at.within} (scene_id {at.owner['scene_id']!r}): " if at.within else ""
-            # Without its file of words, a narration is still heard.
-            drop = (at.holder, at.key) if at.kind == "words" else (at.owner, at.entry)
-            yield _Slot(at, f"{scene}field {at.field.removeprefix(f'{at.within}.')!r}", drop)
+            if at.kind == "words":  # without them, a narration is still heard
+                yield _Slot(at, f"{scene}field {f'{at.entry}.{at.key}'!r}", (at.holder, at.key))
+            else:
+                yield _Slot(at, f"{scene}field {at.entry!r}", (at.owner, at.entry))
     for at in config_assets(config):
         if not isinstance(at.value, str):
             raise ConfigError(f"{at.field}: got {type(at.value).__name__}; allowed: text")

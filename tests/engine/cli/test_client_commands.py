@@ -262,7 +262,7 @@ def test_jobs_are_scheduled_and_cancelled(run: Command, client: NodeClient, tmp_
         (["status", "../ledger"], 2, "JOB: got '../ledger'; allowed: the id of a job"),
         (["list", "--limit", "-1"], 2, "--limit: got -1"),
         (["submit", "nowhere.json"], 2, "nowhere.json: cannot be read"),
-        (["submit", "LICENSE"], 2, "LICENSE: not JSON"),
+        (["submit", "pyproject.toml"], 2, "pyproject.toml: not JSON"),
         (["submit", "examples/lighthouse.json", "--schedule", "tomorrow"], 2, "+30m"),
         (
             ["submit", "examples/lighthouse.json", "--schedule", "1960-01-01T00:00"],

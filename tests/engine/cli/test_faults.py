@@ -140,7 +140,10 @@ def test_under_the_strict_policy_every_warning_is_an_error_and_nothing_is_writte
     done = run("render", story, "-o", tmp_path / "out/v.mp4", "--strict", *SMALL)
     assert done.returncode == 2
     assert "error: error_handling.policy is strict, so warnings are errors:" in done.stderr
-    assert "  scenes[0] (scene_id 'the_scene'): field 'narration': the voice speaks English" in done.stderr
+    assert (
+        "  scenes[0] (scene_id 'the_scene'): field 'narration': no offline voice speaks the text"
+        in done.stderr
+    )
     assert not list((tmp_path / "out").iterdir())
     quiet = write(tmp_path / "in", scene(duration=1.0))
     assert run("render", quiet, "-o", tmp_path / "out/v.mp4", "--strict", *SMALL).returncode == 0

@@ -47,7 +47,7 @@ def test_json_is_one_object_a_line_and_ends_with_done(story: Path, tmp_path: Pat
     assert events[-1]["status"] == "completed"
     told = ("event", "status", "output", "thumbnail", "subtitles", "words", "metadata", "manifest")
     assert events[-1].keys() == {*told, *RESULT_FIELDS}
-    paths = [events[-1][key] for key in ("output", "thumbnail", "metadata", "manifest")]
+    paths = [events[-1][key] for key in ("output", "thumbnail", "words", "metadata", "manifest")]
     files = sorted(Path(path) for path in (*paths, *events[-1]["subtitles"]))
     assert files == sorted((tmp_path / "out").iterdir())
     stages = {event["stage"] for event in events[:-1]}
