@@ -31,6 +31,9 @@ from video_pipeline.filters.typeset.style import Box, Color
 Coverage = npt.NDArray[np.uint8]
 """Rows of coverage, 0 (outside) to 255 (inside)."""
 
+BAND_ROWS: Final = 48
+"""Rows that are composited at once: few enough for a processor's cache."""
+
 _SUBPIXELS: Final = 4  # glyphs are placed on quarters of a pixel horizontally, as in drawtext
 
 _REMEMBERED_PX: Final = 160
@@ -244,24 +247,37 @@ def _over(
     `top` is a premultiplied picture, 0 to 255, over all of them.
     """
     shape = layers[0][0].shape
-    alpha = np.zeros(shape, np.float32)
-    premultiplied = np.zeros((*shape, 3), np.float32)
+    rgba = np.empty((*shape, 4), np.uint8)
+    for start in range(0, shape[0], BAND_ROWS):
+        rows = slice(start, start + BAND_ROWS)
+        band = [(coverage[rows], color) for coverage, color in layers]
+        _composite(band, None if top is None else top[rows], into=rgba[rows])
+    return rgba
+
+
+def _composite(
+    layers: list[tuple[Coverage, Color]], top: npt.NDArray[np.float32] | None, *, into: npt.NDArray[np.uint8]
+) -> None:
+    """Composite rows as `_over` says."""
+    alpha = np.zeros(layers[0][0].shape, np.float32)
+    planes = [np.zeros(alpha.shape, np.float32) for _ in range(3)]
     for coverage, color in layers:
         added = coverage.astype(np.float32) * (color[3] / (255 * 255))
         kept = 1 - added
-        premultiplied *= kept[..., None]
-        premultiplied += added[..., None] * np.asarray(color[:3], np.float32)
+        planes = [
+            plane * kept + added * np.float32(value) for plane, value in zip(planes, color, strict=False)
+        ]
         alpha = alpha * kept + added
     if top is not None:
-        kept = 1 - top[..., 3] / np.float32(255)
-        premultiplied = premultiplied * kept[..., None] + top[..., :3]
-        alpha = alpha * kept + top[..., 3] / np.float32(255)
-    rgba = np.empty((*shape, 4), np.uint8)
+        over = top[..., 3] / np.float32(255)
+        planes = [plane * (1 - over) + top[..., number] for number, plane in enumerate(planes)]
+        alpha = alpha * (1 - over) + over
     visible = alpha > 0
-    straight = premultiplied / np.where(visible, alpha, 1)[..., None]
-    rgba[..., :3] = np.where(visible[..., None], np.minimum(straight + 0.5, 255), layers[0][1][:3])
-    rgba[..., 3] = alpha * 255 + 0.5
-    return rgba
+    divisor = np.where(visible, alpha, 1)
+    for number, plane in enumerate(planes):
+        straight = np.minimum(plane / divisor + 0.5, 255)
+        into[..., number] = np.where(visible, straight, layers[0][1][number])
+    into[..., 3] = alpha * 255 + 0.5
 
 
 def _cropped(rgba: npt.NDArray[np.uint8], frame: _Frame) -> Raster:
