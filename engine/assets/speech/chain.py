@@ -95,7 +95,8 @@ class NarratorChain:
                 return spoken.voice
         reason = f"{service.name!r} has no voice for the text (language {code!r})"
         if _offline_service(code) is not None:
-            raise NoVoiceError(f"{reason}; set tts.service to auto")
+            is_own = service.name == self.settings.service
+            raise NoVoiceError(f"{reason}; set tts.service to auto" if is_own else reason)
         raise NoVoiceError(reason if AUTO in self.names else f"{reason}; {_why_no_voice(code)}")
 
     def model_of(self, name: str) -> str:

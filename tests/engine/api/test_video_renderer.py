@@ -116,5 +116,5 @@ def test_a_missing_picture_is_replaced_if_fallbacks_are_on_or_the_policy_says_so
 
 def test_the_strict_policy_forbids_warnings_of_the_asset_stage(tmp_path: Path) -> None:
     config = {**CONFIG, "error_handling": {"policy": "strict"}}
-    with pytest.raises(InputError, match="the voice speaks English"):
+    with pytest.raises(InputError, match="no offline voice speaks the text"):
         AssetGenerator(config).generate([{"scene_id": "a", "text": "Привет, мир."}])

@@ -320,6 +320,15 @@ def test_an_offline_voice_of_the_language_speaks_if_a_service_fails(
     assert str(choice.warning).endswith("; 'kokoro' speaks instead")
     made = choice.chain.narrate(spoken_text("Hola.", language="es"))
     assert made.narration.spoken_by == SpokenBy("kokoro", "ef_dora")
+    reason = "'hibari' has no voice for the text (language 'es')"
+    english = chosen(Tts(service="hibari"), tmp_path, fallback=False, language="es").chain
+    assert english is not None
+    with pytest.raises(TTSError) as caught:
+        english.narrate(spoken_text("Hola.", language="es"))
+    assert str(caught.value) == f"{reason}; set tts.service to auto"
+    later = chosen(Tts(service="google_tts", fallback=("hibari", "auto")), tmp_path, language="es").chain
+    assert later is not None
+    assert later.narrate(spoken_text("Hola.", language="es")).reasons == (reason,)
 
 
 def test_a_voice_of_a_service_on_the_network_is_said_to_be_that_with_auto(tmp_path: Path) -> None:
