@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from video_pipeline.engine.assets.formats import HEAD_BYTES, sniff
+from video_pipeline.engine.assets.formats import HEAD_BYTES, WORDS, sniff
 from video_pipeline.engine.common.cache import ContentCache, FileDigests
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config import Config
@@ -117,7 +117,7 @@ def _stretches_of(
             content = sniff(file.read(HEAD_BYTES))
     except OSError as error:
         raise InputError(f"material {path}: cannot be read: {error.strerror}") from error
-    if content is not None:
+    if content is not None and content.kinds != WORDS:
         if "video" not in content.kinds:
             raise InputError(f"material {path}: is {content.name}; allowed: stories and videos")
         return video_stretches(path, name=path.stem, part=part, config=config, cache=cache, seconds=seconds)

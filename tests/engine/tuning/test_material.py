@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,20 @@ def test_what_is_no_material_is_refused(tmp_path: Path, session_cache: Path, con
         assert str(error.value).startswith(f"material {tmp_path / name}")
     with pytest.raises(InputError, match="material: got none"):
         _gather(config, session_cache)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".yaml", ".md", ".txt"])
+def test_a_story_is_material_in_each_of_its_forms(
+    suffix: str, tmp_path: Path, session_cache: Path, config: Config
+) -> None:
+    scene = {"scene_id": "a", "text": "Hello.", "narration": "", "duration": 1}
+    story = json.dumps({"title": "T", "scenes": [scene]}, indent=1)
+    (tmp_path / f"tale{suffix}").write_text(
+        "Hello." if suffix in (".md", ".txt") else story, encoding="utf-8"
+    )
+    quiet = config.override("tts", service="none").override("scenes", default_duration=1.0)
+    (clip,) = _gather(quiet, session_cache, tmp_path / f"tale{suffix}")
+    assert (clip.name, clip.source) == ("tale", f"tale{suffix}")
 
 
 def test_two_clips_never_have_one_name(tmp_path: Path, session_cache: Path, config: Config) -> None:
