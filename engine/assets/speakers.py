@@ -12,7 +12,8 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.story import Story, StoryScene
-from video_pipeline.engine.story.model import place_of, story_speakers
+from video_pipeline.engine.story.model import place_of
+from video_pipeline.engine.story.scenes import story_speakers
 from video_pipeline.engine.story.speakers import SpeakerSpec, spoken_line, unnamed
 
 

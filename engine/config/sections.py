@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -28,6 +27,7 @@ from video_pipeline.engine.config.profiles import (
     with_profile,
 )
 from video_pipeline.engine.config.quality import quality_vmaf
+from video_pipeline.engine.config.rate_control import DEFAULT_CRF, RateControl, cap_by_size
 from video_pipeline.engine.config.speech_services import SpeechServiceKeys, SpeechServiceName
 from video_pipeline.engine.config.values import (
     Bitrate,
@@ -60,32 +60,6 @@ Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 
 
 Service = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-DEFAULT_CRF = 16.0
-CAP_BITS_PER_PIXEL = Fraction(8_000_000, 1080 * 1920 * 30)
-CAP_MIN = 400_000
-"""The lowest cap on the bit rate of the default quality, in bits per second."""
-
-
-def cap_by_size(size_px: tuple[int, int], fps: Fraction) -> int:
-    """Return the bit rate that a profile's constant quality does not exceed, in bits per second."""
-    return max(CAP_MIN, round(size_px[0] * size_px[1] * fps * CAP_BITS_PER_PIXEL))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateControl:
-    """A constant `crf`, an average `bitrate`, or a `quality` that each segment gets a crf for.
-
-    Each has an optional cap in bits per second. `quality` is a VMAF. `buffer_bits` is the size of the buffer over which
-    the cap holds, if it was asked for.
-    """
-
-    crf: float | None = None
-    quality: float | None = None
-    bitrate: str | None = None
-    max_bit_rate: int | None = None
-    buffer_bits: int | None = None
 
 
 class Processing(Section):

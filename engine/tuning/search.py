@@ -22,7 +22,7 @@ import numpy as np
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.profiles import NO_PROFILE
-from video_pipeline.engine.config.sections import cap_by_size
+from video_pipeline.engine.config.rate_control import cap_by_size
 from video_pipeline.engine.errors import (
     CancelledError,
     ConfigError,
