@@ -49,7 +49,7 @@ def test_the_stories_in_the_readme_are_stories() -> None:
 
 
 def test_the_configuration_in_the_readme_is_one() -> None:
-    assert load_config(yaml.safe_load(blocks("yaml")[1]), environ=False).video.crf == 21
+    assert load_config(yaml.safe_load(blocks("yaml")[1]), environ=False).video.crf == 14
 
 
 def test_the_python_in_the_readme_names_what_exists() -> None:
