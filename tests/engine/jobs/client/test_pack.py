@@ -84,24 +84,30 @@ def test_a_client_sends_every_file_that_a_node_looks_for(tmp_path: Path) -> None
         "video": samples.clip(),
         "sound": samples.sound(".mp3"),
         "font": samples.font().read_bytes(),
+        "words": b"1\n00:00:00,000 --> 00:00:01,000\n",
     }
-    suffixes = {"picture": ".png", "video": ".mp4", "sound": ".mp3", "font": ".ttf"}
+    suffixes = {"picture": ".png", "video": ".mp4", "sound": ".mp3", "font": ".ttf", "words": ".srt"}
 
-    def written(fields: tuple[AssetField, ...]) -> dict[str, Any]:
+    def written(fields: tuple[AssetField, ...], of: str) -> dict[str, Any]:
         """Return each field with a different file, so that none can be mistaken for another."""
         data: dict[str, Any] = {}
         for field in fields:
-            path = tmp_path / f"{field.key}-{field.inner}{suffixes[field.kind]}"
+            path = tmp_path / f"{of}-{field.key}-{field.inner}{suffixes[field.kind]}"
             path.write_bytes(files[field.kind] + path.name.encode())
-            data[field.key] = {field.inner: str(path)} if field.inner else str(path)
+            if field.inner:
+                data.setdefault(field.key, {})[field.inner] = str(path)
+            else:
+                data[field.key] = str(path)
         return data
 
     scenes: list[dict[str, Any]] = [
-        {"scene_id": field.key, **written((field,))} for field in (*SCENE_FIELDS, *TEXT_FIELDS)
+        {"scene_id": field.key, **written((field,), "scene")} for field in (*SCENE_FIELDS, *TEXT_FIELDS)
     ]
     scenes[-1]["text"]["content"] = "x"
     story, config, parts = pack_job(
-        {"title": "T", "scenes": scenes, **written(STORY_FIELDS)}, written(CONFIG_FIELDS), send_assets=True
+        {"title": "T", "scenes": scenes, **written(STORY_FIELDS, "story")},
+        written(CONFIG_FIELDS, "config"),
+        send_assets=True,
     )
     assert len(parts) == len([*STORY_FIELDS, *SCENE_FIELDS, *TEXT_FIELDS, *CONFIG_FIELDS])
     kept, settings = check_references(story, config, node=Node(), parts=parts, inbox=tmp_path / "inbox")

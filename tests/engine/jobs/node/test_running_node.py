@@ -101,6 +101,7 @@ def test_a_job_becomes_a_published_video_with_everything_beside_it(steady: Runni
         "video_path",
         "thumbnail_path",
         "subtitles",
+        "words_path",
         "metadata_path",
         "manifest_path",
         "metadata",
