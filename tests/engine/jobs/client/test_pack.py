@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -100,18 +101,22 @@ def test_a_client_sends_every_file_that_a_node_looks_for(tmp_path: Path) -> None
                 data[field.key] = str(path)
         return data
 
+    def sent(story: dict[str, Any], config: dict[str, Any], count: int) -> None:
+        packed, settings, parts = pack_job({"title": "T", **story}, config, send_assets=True)
+        assert len(parts) == count
+        kept, settings = check_references(
+            packed, settings, node=Node(), parts=parts, inbox=tmp_path / "inbox"
+        )
+        assert len(inbox_names(json.dumps([kept, settings]))) == count
+
     scenes: list[dict[str, Any]] = [
-        {"scene_id": field.key, **written((field,), "scene")} for field in (*SCENE_FIELDS, *TEXT_FIELDS)
+        {"scene_id": key, **written(tuple(fields), "scene")}
+        for key, fields in groupby((*SCENE_FIELDS, *TEXT_FIELDS), lambda field: field.key)
     ]
     scenes[-1]["text"]["content"] = "x"
-    story, config, parts = pack_job(
-        {"title": "T", "scenes": scenes, **written(STORY_FIELDS, "story")},
-        written(CONFIG_FIELDS, "config"),
-        send_assets=True,
-    )
-    assert len(parts) == len([*STORY_FIELDS, *SCENE_FIELDS, *TEXT_FIELDS, *CONFIG_FIELDS])
-    kept, settings = check_references(story, config, node=Node(), parts=parts, inbox=tmp_path / "inbox")
-    assert len(inbox_names(json.dumps([kept, settings]))) == len(parts)
+    count = len([*SCENE_FIELDS, *TEXT_FIELDS, *CONFIG_FIELDS])
+    sent({"scenes": scenes}, written(CONFIG_FIELDS, "config"), count)
+    sent({"content": "x", **written(STORY_FIELDS, "story")}, {}, len(STORY_FIELDS))
 
 
 @pytest.mark.parametrize("url", ["HTTPS://example.org/a.png", "http://example.org/a.png"])
