@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from video_pipeline.engine.common.arguments import as_path
 from video_pipeline.engine.common.captions import TALL, CaptionStyle
 from video_pipeline.engine.common.documents import DocumentError, read_document
-from video_pipeline.engine.common.validation import explain
+from video_pipeline.engine.common.validation import explain, show
 from video_pipeline.engine.config.caption_looks import LOOKS
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
@@ -35,7 +35,7 @@ from video_pipeline.engine.config.sections import (
     Video,
     WatermarkSettings,
 )
-from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.errors import ConfigError, InputError
 
 
 class Config(Section):
@@ -68,7 +68,12 @@ class Config(Section):
         return "phrases" if height > TALL * width else "block"
 
     def caption_look(self, style: CaptionStyle | None = None) -> Scenes:
-        """Return the section `scenes` with the values of a caption style (default: the usual one) for keys not set."""
+        """Return the section `scenes` with the values of a caption style (default: the usual one) for keys not set.
+
+        Raises InputError for a style that there is not.
+        """
+        if style is not None and not (isinstance(style, str) and style in LOOKS):
+            raise InputError(f"style: got {show(style)}; allowed: {', '.join(LOOKS)}")
         look = LOOKS[style or self.caption_style].scenes
         unset = {key: value for key, value in look.items() if key not in self.scenes.model_fields_set}
         return self.scenes.model_copy(update=unset)

@@ -238,9 +238,9 @@ def test_a_watermark_that_cannot_be_read_is_an_error_or_left_out(tmp_path: Path)
 
 
 def test_a_title_is_drawn_with_the_font_of_the_captions_if_only_that_has_its_letters(tmp_path: Path) -> None:
-    own = samples.font_with("\u8336", tmp_path / "own.ttf")
+    own = samples.font_with("\ua500", tmp_path / "own.ttf")
     scene = {"scene_id": "a", "duration": 0.5}
-    story = parse_story({"title": "\u8336", "scenes": [scene]})
+    story = parse_story({"title": "\ua500", "scenes": [scene]})
     pictures = []
     for font in ("Arial-Bold", str(own)):
         config = load_config({**SMALL, "scenes": {"text_font": font}})
