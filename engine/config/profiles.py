@@ -118,8 +118,8 @@ class ProfileFacts:
 DEFAULT_FACTS: Final = ProfileFacts(
     DEFAULT_PROFILE,
     {key: field.default for key, field in EncoderKeys.model_fields.items()},
-    measured=(),
-    evidence=None,
+    measured=("libx264",),
+    evidence="6094b7318cb191df0a8c293f07ff9e02700329ef68a454f3f441364ae8d0d632",
 )
 """Those of the default profile, whose file need not be read for each render."""
 
