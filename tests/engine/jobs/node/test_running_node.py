@@ -165,8 +165,7 @@ def test_killing_a_rendering_worker_costs_an_attempt_and_ends_its_children(
     job_id = submit(steady.ledger, long_story(), config={"video": {"compositor": "ffmpeg"}})
     turn_until(steady, lambda: is_rendering(steady.ledger, job_id), what="frames")
     victim = worker_of(steady)
-    family = session_members(victim)[victim]
-    assert len(family) > 1, "no ffmpeg beside the worker"
+    turn_until(steady, lambda: len(session_members(victim)[victim]) > 1, what="ffmpeg beside the worker")
     os.kill(victim, signal.SIGKILL)
     turn_until(steady, lambda: job_of(steady.ledger, job_id).status == "queued", what="queued again")
     assert session_members(victim)[victim] == []
