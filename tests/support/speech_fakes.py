@@ -71,6 +71,7 @@ class SpeechFake:
         self.busiest = 0
         self.pause = 0.0
         self._now = 0
+        self._refused_until: tuple[bytes, datetime] | None = None
         self._lock = threading.Lock()
         fake = self
 
@@ -124,6 +125,10 @@ class SpeechFake:
 
     def _answer(self, asked: Asked, fault: str) -> Answer:
         vendor = self.vendor
+        if self._refused_until:
+            body, until = self._refused_until
+            if asked.body == body and datetime.now(UTC) < until:
+                self.problems.append("asked again before the date of Retry-After")
         if fault == "500":
             return Answer(503, "text/plain", b"upstream connect error")
         if fault == "html":
@@ -133,9 +138,9 @@ class SpeechFake:
         if fault.startswith("429 after "):
             return vendor.throttled({"Retry-After": fault.removeprefix("429 after ")})
         if fault == "429 date":
-            return vendor.throttled(
-                {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)}
-            )
+            until = (datetime.now(UTC) + timedelta(seconds=1.5)).replace(microsecond=0)
+            self._refused_until = (asked.body, until)
+            return vendor.throttled({"Retry-After": format_datetime(until, usegmt=True)})
         if fault == "key":
             return vendor.key_refused()
         if fault == "false success":

@@ -143,7 +143,7 @@ def test_the_error_without_a_server_has_the_url_and_the_seconds() -> None:
         began = time.monotonic()
         with pytest.raises(UnreachableError, match=r"could not connect.*serve") as raised:
             client.ping()
-        assert 0.4 <= time.monotonic() - began < 1
+        assert 0.4 <= time.monotonic() - began < 2
     assert url in str(raised.value)
     assert "within 0.4 s" in str(raised.value)
 
