@@ -164,6 +164,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         results[name] |= {"crf": crfs[name], "vmaf": round(mean, 2), "vmaf_p1": round(worst, 2)}
         say(f"{name}: VMAF {mean:.2f}")
     return {
+        "name": "equal-quality",
+        "settings": f"x264, each at the crf of VMAF {target:.1f} but guide",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": " ".join(["python -m benchmarks.equal_quality", *options.shown]),
         "machine": describe_machine(ffmpeg, peers=() if options.no_peers else PEER_PACKAGES),
@@ -175,7 +177,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "fps": work.fps,
             "frames": work.frames,
         },
-        "results": results,
+        "speed": results,
     }
 
 
@@ -197,7 +199,7 @@ def _into(contender: Contender, output: Path, name: str) -> Contender:
 
 def markdown(found: dict[str, Any]) -> str:
     """Return the report."""
-    work, results = found["workload"], found["results"]
+    work, results = found["workload"], found["speed"]
     plain = f"{PLAIN}, veryfast"
     rows = []
     for name, result in results.items():

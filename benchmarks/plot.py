@@ -2,6 +2,7 @@
 
 python -m benchmarks.plot                                        benchmarks/results/pipeline.json to speed.svg
 python -m benchmarks.plot build/bench/results/pipeline.json -o build/bench/results/speed.svg
+python -m benchmarks.plot benchmarks/results/equal-quality.json     to equal-quality.svg, each bar with its VMAF
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any
 from benchmarks.report import ENCODE_ONLY
 
 RESULTS = Path(__file__).resolve().parent / "results"
-OWN = "video-pipeline"
+OWN = ("video-pipeline", "video-pipeline, profile social")
 LEFT_OUT = ("segments encoded only",)
 """Contender without a bar, because it draws nothing and so is no whole render."""
 
-WIDTH_PX, LABEL_PX, NUMBER_PX = 760, 236, 70
+WIDTH_PX, LABEL_PX, NUMBER_PX, VMAF_PX = 760, 236, 70, 80
 BAR_PX, STEP_PX, TOP_PX, BOTTOM_PX = 20, 32, 70, 40
 
 STYLE = """
@@ -58,7 +59,8 @@ def draw(results: dict[str, Any]) -> str:
     limit = found.pop(ENCODE_ONLY, None)
     bars = sorted(found.items(), key=lambda item: -item[1])
     longest = max([*found.values(), *([limit] if limit else [])])
-    scale = (WIDTH_PX - LABEL_PX - NUMBER_PX) / longest
+    vmaf = {name: result["vmaf"] for name, result in results["speed"].items() if "vmaf" in result}
+    scale = (WIDTH_PX - LABEL_PX - NUMBER_PX - (VMAF_PX if vmaf else 0)) / longest
     bottom = TOP_PX + STEP_PX * len(bars)
     work, machine = results["workload"], results["machine"]
     size = f"{work['size_px'][0]}x{work['size_px'][1]}"
@@ -74,11 +76,15 @@ def draw(results: dict[str, Any]) -> str:
         top = TOP_PX + STEP_PX * number
         middle = top + BAR_PX / 2 + 4.5
         parts += [
-            f'<g class="{"own" if name == OWN else "other"}">',
+            f'<g class="{"own" if name in OWN else "other"}">',
             f'<text x="{LABEL_PX - 10}" y="{middle}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="bar" x="{LABEL_PX}" y="{top}" width="{fps * scale:.1f}" height="{BAR_PX}" rx="2"/>',
             f'<text x="{LABEL_PX + fps * scale + 8:.1f}" y="{middle}">{fps:.1f}</text></g>',
         ]
+        if name in vmaf:
+            parts.append(
+                f'<text class="small" x="{LABEL_PX + fps * scale + 48:.1f}" y="{middle}">VMAF {vmaf[name]:.2f}</text>'
+            )
     if limit:
         x = LABEL_PX + limit * scale
         parts += [
@@ -111,10 +117,15 @@ def main() -> int:
         "results", nargs="?", type=Path, default=RESULTS / "pipeline.json", metavar="RESULTS.json"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.svg", help="default: speed.svg beside the results"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT.svg",
+        help="default: beside the results, with their name (speed.svg for pipeline.json)",
     )
     options = parser.parse_args()
-    target = options.output or options.results.with_name("speed.svg")
+    beside = options.results.with_suffix(".svg")
+    target = options.output or (beside.with_stem("speed") if beside.stem == "pipeline" else beside)
     target.write_text(draw(json.loads(options.results.read_text())))
     print(target)
     return 0

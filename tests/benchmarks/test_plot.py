@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.plot import LABEL_PX, NUMBER_PX, WIDTH_PX, draw
+from benchmarks.plot import LABEL_PX, NUMBER_PX, VMAF_PX, WIDTH_PX, draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -74,6 +74,15 @@ def test_names_are_escaped_and_shown_in_the_title() -> None:
     title = next(root.iter(f"{SVG}title")).text or ""
     assert "<b> & co 100.0, video-pipeline 50.0" in title
     assert any("A <fast> & quiet one" in (text.text or "") for text in root.iter(f"{SVG}text"))
+
+
+def test_bars_of_results_with_a_quality_have_it_beside_them() -> None:
+    found = results()
+    found["speed"]["plain ffmpeg command"]["vmaf"] = 97.123
+    bars, root = drawn(found)
+    assert bars["video-pipeline"][0] == WIDTH_PX - LABEL_PX - NUMBER_PX - VMAF_PX
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert [each for each in texts if each.startswith("VMAF")] == ["VMAF 97.12"]
 
 
 def test_results_without_speeds_are_an_error() -> None:
