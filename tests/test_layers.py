@@ -13,7 +13,7 @@ Layers = tuple[tuple[str, ...], ...]
 
 LAYERS: Layers = (
     ("cli", "api"),
-    ("jobs", "tuning"),
+    ("jobs", "tuning", "batch"),
     ("pipeline", "preview", "storage"),
     ("outputs",),
     ("plan",),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from video_pipeline.engine.api.tracking import JobTracker, VideoJob
     from video_pipeline.engine.api.video_renderer import VideoRenderer
     from video_pipeline.engine.assets.models import Sound
+    from video_pipeline.engine.batch import RowResult, render_many
     from video_pipeline.engine.config import Config, load_config
     from video_pipeline.engine.errors import (
         AccessError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "api.stages": ("AssetGenerator", "MetadataGenerator", "SceneComposer", "StoryProcessor"),
     "assets.models": ("Sound",),
+    "batch": ("RowResult", "render_many"),
     "config": ("Config", "load_config"),
     "api.error_handler": ("ErrorHandler",),
     "errors": (
@@ -127,6 +129,7 @@ __all__ = [
     "PipelineError",
     "RenderResult",
     "RenderingError",
+    "RowResult",
     "SceneComposer",
     "Sound",
     "Story",
@@ -146,6 +149,7 @@ __all__ = [
     "load_config",
     "load_story",
     "parse_story",
+    "render_many",
     "render_story",
 ]
 

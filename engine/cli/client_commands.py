@@ -1,4 +1,4 @@
-"""The commands that talk to a render node: submit, status, watch, list, cancel, retry, stats."""
+"""The commands that talk to a render node: submit, submit-many, status, watch, list, cancel, retry, stats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from video_pipeline.engine.cli.option_names import name_options
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.errors import ConfigError, InputError
 from video_pipeline.engine.jobs.client.client import NodeClient
-from video_pipeline.engine.jobs.messages import EventView, JobView, Message
+from video_pipeline.engine.jobs.messages import EventView, JobView, Message, Submitted
 from video_pipeline.engine.jobs.model import JobStatus
 from video_pipeline.engine.story.reading import story_name
 
@@ -33,6 +33,7 @@ EXIT_STATUS = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.CANCELLED:
 
 INTERRUPTED = {
     "submit": "; submitted jobs continue",
+    "submit-many": "; submitted jobs continue, and submitting again adds only the missing ones",
     "watch": "; submitted jobs continue",
     "cancel": "; some jobs may have been cancelled",
     "retry": "; some jobs may have been queued again",
@@ -83,13 +84,52 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
                 message = f"{story}: {message.removeprefix(f'{story}: ')}{more}"
             raise type(error)(message, **error.details) from error
         jobs[made.job_id] = story_name(story)
-        if arguments.json:
-            _print_json(made, story=str(story))
-        else:
-            again = "" if made.created else "  (the same job as before)"
-            state = "scheduled" if made.created and _is_future(when) else made.status.value
-            print(f"{made.job_id}  {state}  {story}{again}", flush=True)
+        _show_submitted(made, arguments, when, story=str(story))
     return _follow(client, jobs, before, as_json=arguments.json) if arguments.wait else 0
+
+
+def _submit_many(client: NodeClient, arguments: argparse.Namespace) -> int:
+    from video_pipeline.engine.story.batch import read_batch
+
+    config = _job_config(arguments.config, arguments.policy, arguments.profile)
+    when = _parse_time(arguments.schedule)
+    rows = read_batch(arguments.table, arguments.story, name=arguments.name)
+    before = client.ping().last_event if arguments.wait else 0
+    jobs: dict[str, str] = {}
+    for row in rows:
+        try:
+            made = client.submit(
+                row.story,
+                config,
+                base=arguments.story.parent,
+                priority=arguments.priority,
+                key=f"{row.name}-{row.digest(config=config)}",
+                scheduled_for=when,
+                max_attempts=arguments.max_attempts,
+                send_assets=arguments.send_assets,
+            )
+        except InputError as error:
+            hint = "INVALID_ASSET" in error.details.values() and not arguments.send_assets
+            more = "; --send-assets sends the files" if hint else ""
+            message = name_options(str(error), arguments)
+            done = f" ({len(jobs)} of {len(rows)} rows are submitted)" if jobs else ""
+            raise type(error)(
+                f"{arguments.table}, {row.row}: {message}{more}{done}", **error.details
+            ) from error
+        jobs[made.job_id] = row.name
+        _show_submitted(made, arguments, when, row=row.row.number, name=row.name)
+    return _follow(client, jobs, before, as_json=arguments.json) if arguments.wait else 0
+
+
+def _show_submitted(
+    made: Submitted, arguments: argparse.Namespace, when: datetime | None, **about: str | int
+) -> None:
+    if arguments.json:
+        _print_json(made, **about)
+    else:
+        again = "" if made.created else "  (the same job as before)"
+        state = "scheduled" if made.created and _is_future(when) else made.status.value
+        print(f"{made.job_id}  {state}  {list(about.values())[-1]}{again}", flush=True)
 
 
 def _status(client: NodeClient, arguments: argparse.Namespace) -> int:
@@ -197,6 +237,7 @@ def _stats(client: NodeClient, arguments: argparse.Namespace) -> int:
 
 _COMMANDS: dict[str, Callable[[NodeClient, argparse.Namespace], int]] = {
     "submit": _submit,
+    "submit-many": _submit_many,
     "status": _status,
     "watch": _watch,
     "list": _list,

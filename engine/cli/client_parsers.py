@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from video_pipeline.engine.cli.command import Command
-from video_pipeline.engine.cli.options import PROFILE_HELP, add_policy_options
+from video_pipeline.engine.cli.options import PROFILE_HELP, add_batch_options, add_policy_options
 from video_pipeline.engine.common.process import importing
 
 JOB_HELP = "the id of a job, as `submit` and `list` print it"
@@ -43,16 +43,33 @@ def _add_submit_options(parser: argparse.ArgumentParser) -> None:
         help="story file: JSON, YAML, Markdown or plain text; - is standard input",
     )
     parser.add_argument(
-        "--priority",
-        choices=PRIORITIES,
-        default="normal",
-        help="jobs of higher priority start first (default normal)",
-    )
-    parser.add_argument(
         "--key",
         metavar="NAME",
         help="a name of your choice for the job of one story: submitting the same story under the same name again "
         "returns the same job instead of a second one",
+    )
+    _add_job_options(parser)
+
+
+def _add_submit_many_options(parser: argparse.ArgumentParser) -> None:
+    _describe(
+        parser,
+        "Submit a job to a render node for each row of a table. All rows are checked first. A row's key is its name and "
+        "its story's content: submitting the table again makes jobs for new and changed rows only.",
+        "  video-pipeline submit-many cities.csv --template city.yaml --wait\n"
+        "  video-pipeline submit-many posts.jsonl --template post.md --name '{{id}}' --send-assets --json",
+        exit_status=EXIT_STATUS_OF_JOBS.format(done="the jobs are stored; with --wait: all are completed"),
+    )
+    add_batch_options(parser)
+    _add_job_options(parser)
+
+
+def _add_job_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--priority",
+        choices=PRIORITIES,
+        default="normal",
+        help="jobs of higher priority start first (default normal)",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="configuration of these jobs (YAML)")
     parser.add_argument(
@@ -159,6 +176,7 @@ def _run_command(arguments: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Command] = {
     "submit": (_add_submit_options, _run_command),
+    "submit-many": (_add_submit_many_options, _run_command),
     "status": (_add_status_options, _run_command),
     "watch": (_add_watch_options, _run_command),
     "list": (_add_list_options, _run_command),

@@ -40,6 +40,7 @@ exit status: 0 done; 1 failed; 2 wrong usage, story or configuration; 130 interr
 
 COMMANDS: Final = {
     "render": ("story_commands", "render a story into a video"),
+    "render-many": ("batch_command", "render a video for each row of a table"),
     "preview": ("story_commands", "draw one frame of a story as a picture"),
     "compile": ("story_commands", "print the plan, the filter graphs or an ffmpeg command"),
     "doctor": ("machine_commands", "show what this machine can do, and what does not work"),
@@ -47,6 +48,7 @@ COMMANDS: Final = {
     "voices": ("voices_command", "list the offline voices by language, and hear one"),
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
     "submit": ("client_parsers", "submit stories to a render node"),
+    "submit-many": ("client_parsers", "submit a job to a render node for each row of a table"),
     "status": ("client_parsers", "show a job of a render node"),
     "watch": ("client_parsers", "watch a job of a render node until it ends"),
     "list": ("client_parsers", "list the jobs of a render node"),
@@ -85,6 +87,7 @@ def _command(name: str) -> Command:
 
 INTERRUPTED = {
     "render": "; every output file is complete or unchanged",
+    "render-many": "; finished videos are complete, and the same command continues with the others",
     "preview": "; the picture is complete or unchanged",
     "vacuum": "; some old jobs may have been deleted",
     "keys": "; the change may have been made: see `video-pipeline keys list`",

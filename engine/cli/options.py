@@ -19,14 +19,22 @@ PROXY_CRF = 28.0
 PROFILE_HELP = "encoder settings by name (draft, social, archive or guide) or from a YAML file, in place of the configuration's"
 
 
-def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) -> None:
-    """Add the options for story, configuration and picture; with `encodes`, those of the encoder too."""
-    parser.add_argument(
-        "story",
-        metavar="STORY",
-        type=Path,
-        help="story file: JSON, YAML, Markdown or plain text; - is standard input",
-    )
+def add_story_options(
+    parser: argparse.ArgumentParser, *, encodes: bool = True, template: bool = False
+) -> None:
+    """Add the options for story, configuration and picture.
+
+    With `encodes`, those of the encoder too; with `template`, the story is a batch's template and an option.
+    """
+    if template:
+        add_batch_options(parser)
+    else:
+        parser.add_argument(
+            "story",
+            metavar="STORY",
+            type=Path,
+            help="story file: JSON, YAML, Markdown or plain text; - is standard input",
+        )
     parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
     picture = parser.add_argument_group("picture")
     shape = picture.add_mutually_exclusive_group()
@@ -63,6 +71,27 @@ def add_story_options(parser: argparse.ArgumentParser, *, encodes: bool = True) 
     talk = parser.add_argument_group("output")
     talk.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     talk.add_argument("-v", "--verbose", action="store_true", help="print debug messages too")
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a batch's table, template and names."""
+    parser.add_argument(
+        "table", metavar="TABLE", type=Path, help="a row for each video: CSV, TSV or JSON Lines"
+    )
+    parser.add_argument(
+        "--template",
+        dest="story",
+        metavar="STORY",
+        type=Path,
+        required=True,
+        help="story file whose texts name columns of the table as {{column}}, with a default as {{column|default}}",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="PATTERN",
+        help="names of the videos, such as '{{city}}-{{row}}'; default: the column `output`, or the template's name with "
+        "the row's number",
+    )
 
 
 def add_policy_options(parser: argparse.ArgumentParser) -> None:

@@ -89,7 +89,8 @@ def _add_compile_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
+def log_to_stderr(config: Config, arguments: argparse.Namespace) -> None:
+    """Log at the level of the configuration and the options `--quiet`, `--verbose` and `--json`."""
     level: str | int = config.error_handling.log_level
     if arguments.quiet or getattr(arguments, "json", False):
         level = logging.ERROR
@@ -107,7 +108,7 @@ def _render(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.story.reading import story_name
 
     config = configuration(arguments)
-    _log_to_stderr(config, arguments)
+    log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     output = arguments.output or config.storage.output_path / f"{story_name(arguments.story)}.mp4"
     reporter = choose_reporter(as_json=arguments.json, quiet=arguments.quiet)
@@ -181,7 +182,7 @@ def _preview(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.story.reading import story_name
 
     config = configuration(arguments)
-    _log_to_stderr(config, arguments)
+    log_to_stderr(config, arguments)
     at = FrameAt(arguments.frame, None if arguments.at is None else _seconds(arguments.at))
     story = load_story(arguments.story)
     output = arguments.output or config.storage.output_path / f"{story_name(arguments.story)}.png"
@@ -243,7 +244,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     config = configuration(arguments)
     if arguments.form != "plan":
         config = config.override("video", compositor="ffmpeg")  # the only compositor that uses filter graphs
-    _log_to_stderr(config, arguments)
+    log_to_stderr(config, arguments)
     story = load_story(arguments.story)
     base = arguments.story.parent
     # Not the name of a render's video: the command overwrites its output, and makes no files beside it.

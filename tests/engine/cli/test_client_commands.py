@@ -187,6 +187,33 @@ def test_submit_with_wait_sends_files_and_shows_every_job(
     assert out.splitlines()[-1].endswith("second.mp4")
 
 
+def test_submit_many_makes_a_job_for_each_new_or_changed_row(run: Command, tmp_path: Path) -> None:
+    Image.new("RGB", (90, 160), "navy").save(tmp_path / "blue.png")
+    scene = {"scene_id": "a", "text": "{{city}}", "narration": "", "duration": 0.5, "image": "{{picture}}"}
+    template = write(tmp_path / "t.json", {"title": "{{city}}", "scenes": [scene]})
+    table = tmp_path / "t.csv"
+    table.write_text("city,picture\nRome,blue.png\nOslo,blue.png\n", encoding="utf-8")
+    status, out, err = run("submit-many", table, "--template", template)
+    assert (status, out) == (2, "")
+    assert "t.csv, row 1 (line 2): " in err
+    assert "--send-assets sends the files" in err
+    batch = ("submit-many", table, "--template", template, "--send-assets")
+    status, out, _ = run(*batch, "--wait", "--json")
+    assert status == 0
+    made = objects(out)
+    assert [(each["row"], each["name"], each["created"]) for each in made[:2]] == [
+        (1, "t-1", True),
+        (2, "t-2", True),
+    ]
+    assert [each["status"] for each in made[-2:]] == ["completed", "completed"]
+    table.write_text("city,picture\nRome,blue.png\nBergen,blue.png\n", encoding="utf-8")
+    status, out, _ = run(*batch)
+    assert status == 0
+    first, second = out.splitlines()
+    assert first == f"{made[0]['job_id']}  completed  t-1  (the same job as before)"
+    assert second.endswith("  queued  t-2")
+
+
 def test_the_exit_status_of_a_watch_is_the_outcome_of_its_job(
     run: Command, client: NodeClient, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ def test_retry_says_that_a_schedule_is_not_waited_for() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "a COMMAND is missing; allowed: render, preview,"),
+        ([], "a COMMAND is missing; allowed: render, render-many,"),
         (["schema"], "required: {story,config,messages}"),
         (["schema", "stories"], "invalid choice: 'stories' (choose from "),
         (["keys"], "required: {node,client,list,revoke}"),
