@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from video_pipeline.engine.assets.caption_colours import line_colours, spoken_colour
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
+from video_pipeline.engine.assets.speakers import speaker_colours
 from video_pipeline.engine.assets.story_fonts import font_name
 from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.caption_looks import SPOKEN_YELLOW
 from video_pipeline.engine.config.sections import Scenes
 from video_pipeline.engine.placement import SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
@@ -179,6 +182,24 @@ def _style(scene: StoryScene, look: Scenes, scale: float) -> TextStyle:
     )
 
 
+def _coloured(
+    caption: Caption, scene: StoryScene, look: Scenes, speakers: Mapping[str, str | None]
+) -> Caption:
+    """Return a caption with the colours of its speakers' lines and of the word being spoken.
+
+    A colour that the scene sets is for all its lines. The usual colour of the spoken word gives way to another if words of
+    the caption are like it.
+    """
+    own, colours = caption.style.color, caption.colours
+    if speakers and scene.colour == speakers.get(scene.speaker or ""):
+        colours = line_colours(caption.text, speakers, own=own, others=parse_colour(look.text_color))
+    name = look.text_highlight if scene.highlight is None else scene.highlight
+    highlight = parse_colour(name) if name else None
+    if highlight and scene.highlight is None and name == SPOKEN_YELLOW:
+        highlight = spoken_colour(highlight, {own, *(part.color for part in colours)})
+    return replace(caption, colours=colours, highlight=highlight)
+
+
 @dataclass(frozen=True, slots=True)
 class Composition:
     """A timeline and the warnings from composing it."""
@@ -220,6 +241,8 @@ def compose(
     known = story.metadata.language or any(own.narration for own in assets.scenes)
     language = story.language if known and set(looks) != {"block"} else "en"
     padding = exact_seconds(config.scenes.narration_padding)
+    # Only a text of several lines can have several speakers.
+    speakers = speaker_colours(story, config=config) if any("\n" in scene.text for scene in scenes) else {}
     clips: list[Clip] = []
     transitions: list[Transition] = []
     captions: list[Caption] = []
@@ -243,24 +266,27 @@ def compose(
         if scene.text.strip() and len(shown) > 0:
             shown_as = scene.style or config.caption_style
             look = looks[shown_as]
-            colour = look.text_highlight if scene.highlight is None else scene.highlight
             captions.append(
-                Caption(
-                    scene_id=scene.scene_id,
-                    text=scene.text,
-                    frames=shown,
-                    style=_style(scene, look, scale),
-                    font=font_name(scene.font or look.text_font, base),
-                    position=scene.text_position or look.text_position,
-                    animation=scene.animation or look.text_animation,
-                    highlight=parse_colour(colour) if colour else None,
-                    spoken=_spoken(start, lead, own, fps=fps),
-                    words=_caption_words(scene, start, lead, own, shown, fps=fps),
-                    fade_in_frames=clip.fade_in_frames,
-                    fade_out_frames=clip.fade_out_frames,
-                    shown_as=shown_as,
-                    platform=config.captions.platform,
-                    language=language,
+                _coloured(
+                    Caption(
+                        scene_id=scene.scene_id,
+                        text=scene.text,
+                        frames=shown,
+                        style=_style(scene, look, scale),
+                        font=font_name(scene.font or look.text_font, base),
+                        position=scene.text_position or look.text_position,
+                        animation=scene.animation or look.text_animation,
+                        spoken=_spoken(start, lead, own, fps=fps),
+                        words=_caption_words(scene, start, lead, own, shown, fps=fps),
+                        fade_in_frames=clip.fade_in_frames,
+                        fade_out_frames=clip.fade_out_frames,
+                        shown_as=shown_as,
+                        platform=config.captions.platform,
+                        language=language,
+                    ),
+                    scene,
+                    look,
+                    speakers,
                 )
             )
         if own.footage_sound is not None and scene.video is not None and isinstance(own.picture, Footage):

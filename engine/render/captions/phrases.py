@@ -118,6 +118,11 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
         spoken = FrameRange(
             words[0].frames.start, max(words[0].frames.start + 1, *(w.frames.stop for w in words))
         )
+    colours = tuple(
+        replace(colour, start=max(colour.start, start) - start, stop=min(colour.stop, stop) - start)
+        for colour in caption.colours
+        if colour.start < stop and start < colour.stop
+    )
     whole = caption.frames
     fade_in = caption.fade_in_frames if frames.start < whole.start + caption.fade_in_frames else 0
     fade_out = caption.fade_out_frames if frames.stop > whole.stop - caption.fade_out_frames else 0
@@ -127,6 +132,7 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
         frames=frames,
         spoken=spoken,
         words=words,
+        colours=colours,
         fade_in_frames=fade_in,
         fade_out_frames=fade_out,
         fading=whole if fade_in or fade_out else None,
