@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +24,7 @@ from video_pipeline.engine.story.fields import (
     StrokeSpec,
     parse_colour,
 )
+from video_pipeline.engine.story.speakers import name_places, unnamed
 from video_pipeline.engine.story.splitting import word_units
 from video_pipeline.engine.timeline import (
     AudioTrack,
@@ -241,8 +242,12 @@ def compose(
     known = story.metadata.language or any(own.narration for own in assets.scenes)
     language = story.language if known and set(looks) != {"block"} else "en"
     padding = exact_seconds(config.scenes.narration_padding)
-    # Only a text of several lines can have several speakers.
-    speakers = speaker_colours(story, config=config) if any("\n" in scene.text for scene in scenes) else {}
+    # Without a speaker, only a text of several lines can have one.
+    speakers = (
+        speaker_colours(story, config=config)
+        if any(scene.speaker or "\n" in scene.text for scene in scenes)
+        else {}
+    )
     clips: list[Clip] = []
     transitions: list[Transition] = []
     captions: list[Caption] = []
@@ -277,7 +282,7 @@ def compose(
                         position=scene.text_position or look.text_position,
                         animation=scene.animation or look.text_animation,
                         spoken=_spoken(start, lead, own, fps=fps),
-                        words=_caption_words(scene, start, lead, own, shown, fps=fps),
+                        words=_caption_words(scene, start, lead, own, shown, speakers, fps=fps),
                         fade_in_frames=clip.fade_in_frames,
                         fade_out_frames=clip.fade_out_frames,
                         shown_as=shown_as,
@@ -366,22 +371,28 @@ def _caption_words(
     lead: _Lead | None,
     own: SceneAssets,
     shown: FrameRange,
+    speakers: Collection[str],
     *,
     fps: Fraction,
 ) -> tuple[CaptionWord, ...]:
-    """Return when each word of a scene's caption is spoken: until the next one begins, or until the next pause."""
+    """Return when each word of a scene's caption is spoken: until the next one begins, or until the next pause.
+
+    The names of speakers, if they are not spoken, appear with what is heard then.
+    """
     if lead is None or own.narration is None:
         return ()
     at = start + lead.seconds
     heard = carried_over(own.words, scene.spoken, to=scene.text)
     found: list[CaptionWord] = []
+    names = name_places(scene.text, speakers) if scene.spoken == unnamed(scene.text, speakers) else []
     for index, word in enumerate(heard):
         ends = word.ends
         if index + 1 < len(heard) and heard[index + 1].begins - ends < LONGEST_GAP:
             ends = heard[index + 1].begins
         first = max(frames_round(at + word.begins, fps), shown.start, found[-1].frames.stop if found else 0)
         stop = max(frames_round(at + ends, fps), first + 1)
-        found.append(CaptionWord(word.start, word.stop, FrameRange(first, stop)))
+        silent = any(begin <= word.start < end for begin, end in names)
+        found.append(CaptionWord(word.start, word.stop, FrameRange(first, stop), silent))
     return tuple(found)
 
 

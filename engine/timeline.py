@@ -114,11 +114,15 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class CaptionWord:
-    """A word of a caption, its characters `start` to `stop`, and the frames in which it is spoken."""
+    """A word of a caption, its characters `start` to `stop`, and the frames in which it is spoken.
+
+    A `silent` one is a speaker's name that is shown and not spoken: it appears then, and is not coloured.
+    """
 
     start: int
     stop: int
     frames: FrameRange
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

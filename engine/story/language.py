@@ -9,7 +9,9 @@ from typing import Any, Final
 SPOKEN_LANGUAGES: Final = frozenset(["de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"])
 """Languages with an offline voice or rules of their own for numbers and dates."""
 
-RARE_LANGUAGES: Final = frozenset("an br eo fo fy gd ht ku la lb lg ln mg nn oc om qu sa se vo wa".split())
+RARE_LANGUAGES: Final = frozenset(
+    ("an", "br", "eo", "fo", "fy", "gd", "ht", "ku", "la", "lb", "lg", "ln", "mg", "nn", "oc", "om", "qu", "sa", "se", "vo", "wa")
+)  # fmt: skip
 """Languages that are found in texts of others with foreign names and words more often than in their own."""
 
 SPOKEN_WEIGHT: Final = 2.0

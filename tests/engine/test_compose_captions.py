@@ -178,6 +178,21 @@ def test_lines_of_other_speakers_have_their_colours_unless_the_scene_has_one() -
     assert [part.color for part in own.colours] == [one.style.color, gold]
 
 
+def test_names_that_are_not_spoken_are_not_words_that_are_heard() -> None:
+    text = "Mary: Where?\nTom: Here."
+    fields = {"scene_id": "a", "text": text}
+    spoken = "Where?\nHere."
+    heard = (SpokenWord(0, 6, Fraction(0), Fraction(1, 2)), SpokenWord(7, 12, Fraction(1), Fraction(3, 2)))
+    for narration, silent in ((spoken, ["Mary:", "Tom:"]), ("Where? Here.", [])):
+        story = parse_story({"title": "T", "scenes": [{**fields, "narration": narration}]})
+        own = SceneAssets("a", STILL, narration=sound(2), words=heard)
+        assert story.scenes is not None
+        made = compose(story, story.scenes, StoryAssets((own,)), config=load_config(TALL, environ=False))
+        (caption,) = made.timeline.captions
+        assert [text[word.start : word.stop] for word in caption.words] == text.split()
+        assert [text[word.start : word.stop] for word in caption.words if word.silent] == silent
+
+
 def test_a_scene_without_words_has_no_caption() -> None:
     assert (
         composed([{"text": " \n", "narration": "Spoken", "duration": 2}], spoken=[1]).timeline.captions == ()

@@ -173,7 +173,8 @@ def _with_words(layout: TextLayout, text: str, words: Sequence[CaptionWord]) -> 
         if index >= 0 and place < words[index].stop:
             word = words[index]
             share = len(word.frames) * (place - word.start) // (word.stop - word.start)
-            yield _LetterTime(word.frames.start + share, word.frames.start, word.frames.stop)
+            stop = word.frames.start if word.silent else word.frames.stop
+            yield _LetterTime(word.frames.start + share, word.frames.start, stop)
         else:
             following = words[index + 1].frames.start if index + 1 < len(words) else words[-1].frames.stop
             yield _LetterTime(following, following, following)

@@ -79,6 +79,7 @@ class _PhraseUnit:
     last_is_short: bool
     capital: bool
     abbreviated: bool
+    silent: bool
 
 
 def phrases(caption: Caption, *, fps: Fraction) -> list[Caption]:
@@ -114,7 +115,7 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
     words: tuple[CaptionWord, ...] = ()
     spoken: FrameRange | None = None
     if caption.spoken is not None:
-        words = tuple(CaptionWord(u.start - start, u.stop - start, u.frames) for u in units)
+        words = tuple(CaptionWord(u.start - start, u.stop - start, u.frames, u.silent) for u in units)
         spoken = FrameRange(
             words[0].frames.start, max(words[0].frames.start + 1, *(w.frames.stop for w in words))
         )
@@ -153,6 +154,7 @@ def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
         else:
             joined.append((start, stop, frames))
     ends = [stop for _, stop in places(sentences(text, language=caption.language), text)]
+    silent = [word for word in caption.words if word.silent]
     found = []
     for start, stop, frames in joined:
         if frames is None:
@@ -176,6 +178,7 @@ def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
                 not unspaced and len(letters) <= SHORT_WORD and not word[-1:].isdigit(),
                 word.lstrip("'\"“‘«(").istitle(),
                 abbreviated,
+                any(name.start < stop and start < name.stop for name in silent),
             )
         )
     return found

@@ -338,6 +338,20 @@ def test_words_of_two_speakers_in_one_phrase_have_their_colours(
         assert (coloured_columns(during_the_second)[0] == reds) == (shown_as != "karaoke")
 
 
+@needs_native
+@pytest.mark.parametrize("shown_as", ["block", "phrases", "karaoke"])
+def test_a_name_that_is_not_spoken_is_shown_and_not_coloured(shown_as: CaptionStyle, tmp_path: Path) -> None:
+    shown = caption("Tom: Here.", shown_as=shown_as, animation="none")
+    name, word = shown.words
+    frames, _ = render(tmp_path, replace(shown, words=(replace(name, silent=True), word)))
+    spoken, _ = render(tmp_path, shown)
+    at = name.frames.start + 5
+    assert ink(frames[at]).any()
+    assert not yellow(frames[at]).any()
+    assert yellow(spoken[at]).any()
+    assert yellow(frames[word.frames.start + 5]).any()
+
+
 def test_filter_graphs_draw_the_colours_of_speakers(tmp_path: Path) -> None:
     red, blue = (255, 0, 0, 255), (0, 0, 255, 255)
     style = TextStyle(size_px=14, color=red)
