@@ -141,18 +141,22 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
 
 
 def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
-    """Return the words of a caption with their frames; silent marks cling to the word before them, or to the first."""
+    """Return the words of a caption with their frames; silent marks cling to the word before them on their line, or to the next."""
     text = caption.text
     pieces = _word_places(text)
     times = _piece_times(caption, pieces)
     joined: list[tuple[int, int, FrameRange | None]] = []
     for (start, stop), frames in zip(pieces, times, strict=True):
-        clings = frames is None or (joined and joined[-1][2] is None)
+        begins_line = bool(joined) and "\n" in text[joined[-1][1] : start]
+        clings = (frames is None and not begins_line) or (joined and joined[-1][2] is None)
         if joined and clings:
             before = joined.pop()
             joined.append((before[0], stop, before[2] or frames))
         else:
             joined.append((start, stop, frames))
+    if len(joined) > 1 and joined[-1][2] is None:
+        _, stop, _ = joined.pop()
+        joined[-1] = (joined[-1][0], stop, joined[-1][2])
     ends = [stop for _, stop in places(sentences(text, language=caption.language), text)]
     silent = [word for word in caption.words if word.silent]
     found = []

@@ -367,6 +367,19 @@ def test_filter_graphs_draw_the_colours_of_speakers(tmp_path: Path) -> None:
     assert max(found[1][0]) < min(found[1][1])
 
 
+def test_a_bullet_is_shown_with_the_words_after_it() -> None:
+    text = "Take:\n• 2 eggs\n• 1 cup of milk\n• salt\n•"
+    words = [
+        CaptionWord(*place, FrameRange(10 * n, 10 * n + 10))
+        for n, place in enumerate(words_of(text))
+        if text[place[0]] != "•"
+    ]
+    found = texts(replace(caption(text), words=tuple(words)))
+    assert " ".join(found).split() == text.split()
+    assert not any(phrase.endswith("•") for phrase in found[:-1]), found
+    assert any(phrase.startswith("• 1 cup") for phrase in found), found
+
+
 def test_phrases_keep_the_colours_of_their_words() -> None:
     text = "We saw the boat. Where is it now? Over there by the rocks, I think."
     at = text.index("Over")
