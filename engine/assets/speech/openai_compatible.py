@@ -200,9 +200,10 @@ def _endpoint_and_key(settings: Tts) -> tuple[str, Secret | None]:
 
 
 def openai_setup(settings: Tts) -> str:
-    """Return the address and where the key comes from."""
+    """Return the address, where the key comes from, and whether word times are asked for."""
     endpoint, secret = _endpoint_and_key(settings)
-    return f"{f'key from {secret.origin}' if secret else 'no key'}, {endpoint}"
+    times = f", word times from {PATH}" if settings.services.openai_compatible.word_times else ""
+    return f"{f'key from {secret.origin}' if secret else 'no key'}, {endpoint}{times}"
 
 
 def open_openai(settings: Tts, context: SpeechContext) -> RemoteNarrator:

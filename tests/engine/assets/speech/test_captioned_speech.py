@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.speech_fakes import SpeechFake, speech_fake
-from tests.support.speech_setup import Speaking, set_environment, speaking, speaking_through
+from tests.support.speech_setup import Speaking, set_environment, speaking, speaking_through, tts_settings
 from tests.support.speech_sounds import spoken_samples
 from tests.support.speech_vendors import KEY, KokoroFastApi
 from video_pipeline.engine.assets.speech.captioned_speech import captioned_marks, captioned_url
@@ -88,6 +88,12 @@ def test_a_server_without_word_times_is_an_error_that_names_the_key(tmp_path: Pa
             run.say(TEXT)
         assert run.cached == []
         assert run.spending.spent.get("openai_compatible", 0) == 0
+
+
+def test_the_setup_says_that_word_times_are_asked_for() -> None:
+    with speech_fake(KokoroFastApi()) as fake:
+        told = openai_setup(tts_settings(fake, services=WORD_TIMES))
+    assert told.endswith(f"{fake.url}/v1, word times from /dev/captioned_speech")
 
 
 def test_openai_itself_tells_no_word_times() -> None:
