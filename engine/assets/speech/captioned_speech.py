@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 from typing import Any, Final
 
 import numpy as np
@@ -45,9 +46,13 @@ def captioned_marks(data: Mapping[str, Any], text: str, at: int, end: int) -> tu
     letters = [(place, letter) for place in range(at, end) if (letter := text[place].casefold()).isalnum()]
     if not told or not letters:
         return ()
-    blocks = SequenceMatcher(
-        None, [letter for _, letter in letters], [letter for letter, _ in told], autojunk=False
-    ).get_matching_blocks()
+    shown, heard = [letter for _, letter in letters], [letter for letter, _ in told]
+    # As a rule they are the same, and matching thousands of letters takes a second.
+    blocks = (
+        [Match(0, 0, len(shown))]
+        if shown == heard
+        else SequenceMatcher(None, shown, heard, autojunk=False).get_matching_blocks()
+    )
     matched = {
         letters[block.a + step][0]: told[block.b + step][1] for block in blocks for step in range(block.size)
     }
@@ -76,6 +81,8 @@ def _told_letters(timestamps: Any) -> list[tuple[str, float]]:
         for stamp in timestamps:
             letters = [letter for letter in stamp["word"].casefold() if letter.isalnum()]
             start, stop = float(stamp["start_time"]), float(stamp["end_time"])
+            if not math.isfinite(stop - start):
+                return []
             found += [
                 (letter, start + (stop - start) * number / len(letters))
                 for number, letter in enumerate(letters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,8 +135,9 @@ def test_an_unknown_voice_lists_the_servers_own(tmp_path: Path) -> None:
         lambda stamps: stamps[:5],
         lambda stamps: stamps[5:],
         lambda stamps: [{**stamp, "word": "x"} for stamp in stamps],
+        lambda stamps: [{**stamp, "end_time": math.inf} for stamp in stamps],
     ],
-    ids=["none", "empty", "the first words", "the last words", "other words"],
+    ids=["none", "empty", "the first words", "the last words", "other words", "no times"],
 )
 def test_without_times_for_the_whole_text_they_are_estimated(tells: Any, tmp_path: Path) -> None:
     with captioned(tmp_path) as (run, vendor):
