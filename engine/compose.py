@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from video_pipeline.engine.assets.caption_colours import line_colours, spoken_colour
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
+from video_pipeline.engine.assets.speakers import speaker_colours
 from video_pipeline.engine.assets.story_fonts import font_name
 from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.caption_looks import SPOKEN_YELLOW
 from video_pipeline.engine.config.sections import Scenes
 from video_pipeline.engine.placement import SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
@@ -21,6 +24,7 @@ from video_pipeline.engine.story.fields import (
     StrokeSpec,
     parse_colour,
 )
+from video_pipeline.engine.story.speakers import name_places, unnamed
 from video_pipeline.engine.story.splitting import word_units
 from video_pipeline.engine.timeline import (
     AudioTrack,
@@ -179,6 +183,24 @@ def _style(scene: StoryScene, look: Scenes, scale: float) -> TextStyle:
     )
 
 
+def _coloured(
+    caption: Caption, scene: StoryScene, look: Scenes, speakers: Mapping[str, str | None]
+) -> Caption:
+    """Return a caption with the colours of its speakers' lines and of the word being spoken.
+
+    A colour that the scene sets is for all its lines. The usual colour of the spoken word gives way to another if words of
+    the caption are like it.
+    """
+    own, colours = caption.style.color, caption.colours
+    if speakers and scene.colour == speakers.get(scene.speaker or ""):
+        colours = line_colours(caption.text, speakers, own=own, others=parse_colour(look.text_color))
+    name = look.text_highlight if scene.highlight is None else scene.highlight
+    highlight = parse_colour(name) if name else None
+    if highlight and scene.highlight is None and name == SPOKEN_YELLOW:
+        highlight = spoken_colour(highlight, {own, *(part.color for part in colours)})
+    return replace(caption, colours=colours, highlight=highlight)
+
+
 @dataclass(frozen=True, slots=True)
 class Composition:
     """A timeline and the warnings from composing it."""
@@ -220,6 +242,12 @@ def compose(
     known = story.metadata.language or any(own.narration for own in assets.scenes)
     language = story.language if known and set(looks) != {"block"} else "en"
     padding = exact_seconds(config.scenes.narration_padding)
+    # Without a speaker, only a text of several lines can have one.
+    speakers = (
+        speaker_colours(story, config=config)
+        if any(scene.speaker or "\n" in scene.text for scene in scenes)
+        else {}
+    )
     clips: list[Clip] = []
     transitions: list[Transition] = []
     captions: list[Caption] = []
@@ -243,24 +271,27 @@ def compose(
         if scene.text.strip() and len(shown) > 0:
             shown_as = scene.style or config.caption_style
             look = looks[shown_as]
-            colour = look.text_highlight if scene.highlight is None else scene.highlight
             captions.append(
-                Caption(
-                    scene_id=scene.scene_id,
-                    text=scene.text,
-                    frames=shown,
-                    style=_style(scene, look, scale),
-                    font=font_name(scene.font or look.text_font, base),
-                    position=scene.text_position or look.text_position,
-                    animation=scene.animation or look.text_animation,
-                    highlight=parse_colour(colour) if colour else None,
-                    spoken=_spoken(start, lead, own, fps=fps),
-                    words=_caption_words(scene, start, lead, own, shown, fps=fps),
-                    fade_in_frames=clip.fade_in_frames,
-                    fade_out_frames=clip.fade_out_frames,
-                    shown_as=shown_as,
-                    platform=config.captions.platform,
-                    language=language,
+                _coloured(
+                    Caption(
+                        scene_id=scene.scene_id,
+                        text=scene.text,
+                        frames=shown,
+                        style=_style(scene, look, scale),
+                        font=font_name(scene.font or look.text_font, base),
+                        position=scene.text_position or look.text_position,
+                        animation=scene.animation or look.text_animation,
+                        spoken=_spoken(start, lead, own, fps=fps),
+                        words=_caption_words(scene, start, lead, own, shown, speakers, fps=fps),
+                        fade_in_frames=clip.fade_in_frames,
+                        fade_out_frames=clip.fade_out_frames,
+                        shown_as=shown_as,
+                        platform=config.captions.platform,
+                        language=language,
+                    ),
+                    scene,
+                    look,
+                    speakers,
                 )
             )
         if own.footage_sound is not None and scene.video is not None and isinstance(own.picture, Footage):
@@ -340,22 +371,28 @@ def _caption_words(
     lead: _Lead | None,
     own: SceneAssets,
     shown: FrameRange,
+    speakers: Collection[str],
     *,
     fps: Fraction,
 ) -> tuple[CaptionWord, ...]:
-    """Return when each word of a scene's caption is spoken: until the next one begins, or until the next pause."""
+    """Return when each word of a scene's caption is spoken: until the next one begins, or until the next pause.
+
+    The names of speakers, if they are not spoken, appear with what is heard then.
+    """
     if lead is None or own.narration is None:
         return ()
     at = start + lead.seconds
     heard = carried_over(own.words, scene.spoken, to=scene.text)
     found: list[CaptionWord] = []
+    names = name_places(scene.text, speakers) if scene.spoken == unnamed(scene.text, speakers) else []
     for index, word in enumerate(heard):
         ends = word.ends
         if index + 1 < len(heard) and heard[index + 1].begins - ends < LONGEST_GAP:
             ends = heard[index + 1].begins
         first = max(frames_round(at + word.begins, fps), shown.start, found[-1].frames.stop if found else 0)
         stop = max(frames_round(at + ends, fps), first + 1)
-        found.append(CaptionWord(word.start, word.stop, FrameRange(first, stop)))
+        silent = any(begin <= word.start < end for begin, end in names)
+        found.append(CaptionWord(word.start, word.stop, FrameRange(first, stop), silent))
     return tuple(found)
 
 

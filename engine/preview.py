@@ -88,9 +88,11 @@ def _plan_frame(planned: Callable[..., FramePlan], at: FrameAt, *, exactly: bool
                 plan = planned(speak=(shown,))
                 frame = at.of(plan.timeline)
             if plan.unspoken:
-                count = "one scene" if len(plan.unspoken) == 1 else f"{len(plan.unspoken)} scenes"
+                one = len(plan.unspoken) == 1
+                count = "one scene" if one else f"{len(plan.unspoken)} scenes"
+                lengths = "its length is" if one else "their lengths are"
                 warning = (
-                    f"the narration of {count} is not spoken yet, so their lengths are estimated; in the video "
+                    f"the narration of {count} is not spoken yet, so {lengths} estimated; in the video "
                     "the frame may be another one"
                 )
                 plan = replace(plan, warnings=(*plan.warnings, warning))

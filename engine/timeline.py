@@ -114,11 +114,24 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class CaptionWord:
-    """A word of a caption, its characters `start` to `stop`, and the frames in which it is spoken."""
+    """A word of a caption, its characters `start` to `stop`, and the frames in which it is spoken.
+
+    A `silent` one is a speaker's name that is shown and not spoken: it appears then, and is not coloured.
+    """
 
     start: int
     stop: int
     frames: FrameRange
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionColour:
+    """The colour of a caption's characters `start` to `stop`, if it is another than that of its style."""
+
+    start: int
+    stop: int
+    color: Color
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +139,8 @@ class Caption:
     """Words on the picture during `frames`, laid out within the safe area.
 
     `spoken` are the frames in which the words are spoken; the word being spoken has the colour `highlight`. `words`
-    are those of which it is known when; without them the words share `spoken` by their letters.
+    are those of which it is known when; without them the words share `spoken` by their letters. `colours` are those of
+    other speakers than the one whose colour the style has.
     `fade_in_frames` and `fade_out_frames` are those of the clip if the caption begins or ends with it; they are counted
     from the ends of `fading` (None: of `frames`). `shown_as` says
     how much of the text is shown at a time, `platform` what it keeps clear of in a tall frame. `language` (ISO 639-1)
@@ -143,6 +157,7 @@ class Caption:
     highlight: Color | None = None
     spoken: FrameRange | None = None
     words: tuple[CaptionWord, ...] = ()
+    colours: tuple[CaptionColour, ...] = ()
     fade_in_frames: int = 0
     fade_out_frames: int = 0
     fading: FrameRange | None = None

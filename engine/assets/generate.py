@@ -140,18 +140,24 @@ def _reading(job: AssetJob) -> Reading:
     return Reading(language=job.language, dates=job.dates, lexicon=job.lexicon, files=job.files)
 
 
-def _recording(job: AssetJob, spec: NarrationSpec, text: str, place: Callable[[str], str]) -> Recorded | str:
+def _recording(job: AssetJob, spec: NarrationSpec, text: str, place: Callable[[str], str]) -> _Made | str:
     """Return a recorded narration, or the warning that it is replaced; raise StoryError that names the field."""
+
+    def placed(made: Recorded, *before: str) -> _Made:
+        return _Made(made.narration, (*before, *(f"{place(field)}: {text}" for field, text in made.warnings)))
+
     policy = job.config.error_policy
     words = job.path(spec.words) if spec.words is not None else None
     try:
         try:
-            return record_of(job.path(spec.path), words, text=text, name=spec.path, reading=_reading(job))
+            return placed(
+                record_of(job.path(spec.path), words, text=text, name=spec.path, reading=_reading(job))
+            )
         except WordFileError as error:
             fault = StoryError(f"{place('narration_audio.words')}: {error}")
             warning = policy.replace(fault, instead=SHARED_TIMES)
             made = record_of(job.path(spec.path), None, text=text, name=spec.path, reading=_reading(job))
-            return made._replace(warnings=(warning,))
+            return placed(made, warning)
     except FileChangedError as error:
         raise FileChangedError(f"{place('narration_audio')}: {error}") from error
     except AssetError as error:
@@ -164,8 +170,7 @@ def _recorded_scene(job: AssetJob, index: int, scene: StoryScene, spec: Narratio
     if isinstance(made, str):
         spoken = _speech(job, index, scene.model_copy(update={"narration_audio": None}))
         return _Made(spoken.value, (made, *spoken.warnings))
-    place = place_of(index, scene, "narration_audio.words")
-    return _Made(made.narration, tuple(_placed_warning(place, warning) for warning in made.warnings))
+    return made
 
 
 def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StoryScene]) -> list[_Made]:
@@ -179,10 +184,11 @@ def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StorySc
             _Made(each.value, ((made,) if not index else ()) + each.warnings)
             for index, each in enumerate(spoken)
         ]
-    warnings = [_placed_warning("field 'narration_audio.words'", warning) for warning in made.warnings]
+    assert isinstance(made.value, Narration)
+    warnings = list(made.warnings)
     found: list[_Made] = []
     for index, (scene, part) in enumerate(
-        zip(scenes, divided(made.narration, texts, joined=joined), strict=True)
+        zip(scenes, divided(made.value, texts, joined=joined), strict=True)
     ):
         if scene.spoken and part is None:
             warnings.append(f"{place_of(index, scene, 'narration')}: is not in the recording {spec.path}")
@@ -193,10 +199,6 @@ def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StorySc
 
 def _part_of(whole: Future[list[_Made]], index: int) -> _Made:
     return whole.result()[index]
-
-
-def _placed_warning(place: str, warning: str) -> str:
-    return warning if warning.startswith(("field", "scenes[")) else f"{place}: {warning}"
 
 
 def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:

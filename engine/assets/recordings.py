@@ -16,7 +16,7 @@ from video_pipeline.engine.assets.models import Narration, WordTimesBy
 from video_pipeline.engine.assets.sound import SAMPLE_RATE_HZ, probe_sound, read_sound
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
-from video_pipeline.engine.assets.speech.word_times import shared_times, shown_times
+from video_pipeline.engine.assets.speech.word_times import estimated_seconds, shared_times, shown_times
 from video_pipeline.engine.assets.word_files import WrittenWord, read_word_file
 from video_pipeline.engine.common.input_files import InputFiles
 from video_pipeline.engine.common.spoken_words import SpokenWord, carried_over, matching_words, moved, places
@@ -31,6 +31,12 @@ SILENCE_PEAK: Final = 0.001
 
 ENVELOPE_SAMPLES: Final = 10
 """Samples for which only the loudest is kept: pauses are found in steps of 10 ms, and an hour fits into memory."""
+
+FASTEST: Final = 4
+"""A recording this many times faster or slower than words are usually spoken says others, or not all of them."""
+
+SPARE_SECONDS: Final = 10
+"""Silence or music in a recording of few words that is no reason for a warning."""
 
 BLOCK_SAMPLES: Final = SAMPLE_RATE_HZ // 20
 
@@ -50,10 +56,10 @@ class WordFileError(AssetError):
 
 
 class Recorded(NamedTuple):
-    """A recording of a text, and the warnings about it."""
+    """A recording of a text, and the warnings about it, each with the field that it is about."""
 
     narration: Narration
-    warnings: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
 
 
 class _Heard(NamedTuple):
@@ -73,7 +79,7 @@ def record_of(path: Path, words: Path | None, *, text: str, name: str, reading: 
     heard = _heard(path, sha256=sound.sha256)
     if heard.level_db == -math.inf:
         raise AssetError(f"{path}: is silent", path=str(path))
-    warnings: list[str] = []
+    warnings: list[tuple[str, str]] = []
     times: tuple[SpokenWord, ...] = ()
     by: WordTimesBy = "file"
     if words is not None:
@@ -83,11 +89,17 @@ def record_of(path: Path, words: Path | None, *, text: str, name: str, reading: 
             raise WordFileError(str(error)) from error
         times, warning = _aligned(written, text, words)
         if warning:
-            warnings.append(warning)
+            warnings.append(("narration_audio.words", warning))
     if not times and text:
         by = "shares"
         spoken = spoken_text(text, language=reading.language, dates=reading.dates, lexicon=reading.lexicon)
         times = shown_times(spoken, shared_times(spoken, heard.envelope, SAMPLE_RATE_HZ // ENVELOPE_SAMPLES))
+        usual = estimated_seconds(spoken)
+        if not usual / FASTEST <= sound.duration <= FASTEST * usual + SPARE_SECONDS:
+            lengths = (
+                f"lasts {float(sound.duration):.2f} s, and to say the words takes about {float(usual):.1f} s"
+            )
+            warnings.append(("narration_audio", f"{name}: {lengths}; it must say them all and no others"))
     gain_db = max(-MOST_GAIN_DB, min(MOST_GAIN_DB, SPEECH_LEVEL_DB - heard.level_db))
     narration = Narration(sound, times, by, name=name, gain_db=round(gain_db, 2))
     return Recorded(narration, tuple(warnings))

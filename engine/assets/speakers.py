@@ -45,22 +45,18 @@ def cast_speakers(story: Story, scenes: Sequence[StoryScene], *, config: Config)
     if not names:
         return Cast(tuple(scenes), {}, _without_lines(story, ()))
     specs = {name: _spec_of(name, story, config) for name in names}
-    colours = config.scenes.speaker_colours
-    free = iter(range(len(names)))
-    looks = {
-        name: spec.colour or (colours[next(free) % len(colours)] if colours else None)
-        for name, spec in specs.items()
-    }
+    looks = _looks_of(specs, config)
     warnings = list(_without_lines(story, names))
     changed: list[StoryScene] = []
     for index, scene in enumerate(scenes):
         said = dict.fromkeys(
             line.speaker for part in scene.text.split("\n") if (line := spoken_line(part, names))
         )
-        if len(said) > 1:
+        unheard = [name for name in said if name != scene.speaker and specs[name].voice]
+        if len(said) > 1 and (unheard or (scene.speaker and specs[scene.speaker].voice)):
             warnings.append(
-                f"{place_of(index, scene, 'text')}: {', '.join(said)} speak in one scene; it has the colour and the voice "
-                f"of {scene.speaker}: give each a scene"
+                f"{place_of(index, scene, 'text')}: {', '.join(said)} speak in one scene, which has one voice"
+                f"{f', that of {scene.speaker}' if scene.speaker else ''}: give each a scene"
             )
         update: dict[str, object] = {}
         if scene.speaker is not None and scene.colour is None:
@@ -69,6 +65,20 @@ def cast_speakers(story: Story, scenes: Sequence[StoryScene], *, config: Config)
             update["narration"] = unnamed(scene.text, names)
         changed.append(scene.model_copy(update=update) if update else scene)
     return Cast(tuple(changed), _voices(specs, story, config), tuple(warnings))
+
+
+def speaker_colours(story: Story, *, config: Config) -> dict[str, str | None]:
+    """Return the colour of each speaker of a story's lines, None for that of other captions."""
+    return _looks_of({name: _spec_of(name, story, config) for name in story_speakers(story)}, config)
+
+
+def _looks_of(specs: Mapping[str, SpeakerSpec], config: Config) -> dict[str, str | None]:
+    colours = config.scenes.speaker_colours
+    free = iter(range(len(specs)))
+    return {
+        name: spec.colour or (colours[next(free) % len(colours)] if colours else None)
+        for name, spec in specs.items()
+    }
 
 
 def _spec_of(name: str, story: Story, config: Config) -> SpeakerSpec:

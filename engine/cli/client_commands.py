@@ -61,7 +61,7 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--key: got {len(arguments.stories)} stories; allowed: one, because a key names one job"
         )
-    config = _job_config(arguments.config, arguments.policy, arguments.profile)
+    config = _job_config(arguments)
     when = _parse_time(arguments.schedule)
     before = client.ping().last_event if arguments.wait else 0
     jobs: dict[str, str] = {}
@@ -91,7 +91,7 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
 def _submit_many(client: NodeClient, arguments: argparse.Namespace) -> int:
     from video_pipeline.engine.story.batch import read_batch
 
-    config = _job_config(arguments.config, arguments.policy, arguments.profile)
+    config = _job_config(arguments)
     when = _parse_time(arguments.schedule)
     rows = read_batch(arguments.table, arguments.story, name=arguments.name)
     before = client.ping().last_event if arguments.wait else 0
@@ -253,14 +253,26 @@ def _print_json(message: Message, **more: Any) -> None:
     print(json.dumps({**message.model_dump(mode="json"), **more}, ensure_ascii=False), flush=True)
 
 
-def _job_config(path: Path | None, policy: str | None, profile: str | None) -> dict[str, Any]:
+def _job_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the sections of a configuration file with the options; the node checks which a job may set."""
+    path: Path | None = arguments.config
+    policy: str | None = arguments.policy
+    profile: str | None = arguments.profile
     sections = {} if path is None else _sections_of(path)
     if profile is not None:
         from video_pipeline.engine.config.profiles import layered
 
         video = sections.get("video")
         sections["video"] = layered(video if isinstance(video, dict) else {}, {"profile": profile})
+    if arguments.lexicon is not None:
+        from video_pipeline.engine.config.lexicon_files import read_lexicon
+        from video_pipeline.engine.story.lexicon import merged
+
+        tts = sections.get("tts")
+        tts = tts if isinstance(tts, dict) else {}
+        own = tts.get("lexicon")
+        words = merged(own if isinstance(own, dict) else {}, read_lexicon(arguments.lexicon))
+        sections["tts"] = {**tts, "lexicon": words}
     if policy is not None:
         handling = sections.get("error_handling")
         sections["error_handling"] = {**(handling if isinstance(handling, dict) else {}), "policy": policy}

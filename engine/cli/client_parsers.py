@@ -7,7 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from video_pipeline.engine.cli.command import Command
-from video_pipeline.engine.cli.options import PROFILE_HELP, add_batch_options, add_policy_options
+from video_pipeline.engine.cli.options import (
+    LEXICON_HELP,
+    PROFILE_HELP,
+    add_batch_options,
+    add_policy_options,
+)
 from video_pipeline.engine.common.process import importing
 
 JOB_HELP = "the id of a job, as `submit` and `list` print it"
@@ -77,6 +82,7 @@ def _add_job_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help=f"{PROFILE_HELP}; a name is one of the node's, a file is sent",
     )
+    parser.add_argument("--lexicon", metavar="FILE", type=Path, help=LEXICON_HELP)
     parser.add_argument(
         "--schedule",
         metavar="TIME",

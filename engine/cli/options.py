@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROXY_PRESET = "ultrafast"
 PROXY_CRF = 28.0
 PROFILE_HELP = "encoder settings by name (draft, social, archive or guide) or from a YAML file, in place of the configuration's"
+LEXICON_HELP = "how words are spoken: a YAML or JSON file of words, each with another spelling or /IPA/"
 
 
 def add_story_options(
@@ -36,6 +37,7 @@ def add_story_options(
             help="story file: JSON, YAML, Markdown or plain text; - is standard input",
         )
     parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    parser.add_argument("--lexicon", metavar="FILE", type=Path, help=LEXICON_HELP)
     picture = parser.add_argument_group("picture")
     shape = picture.add_mutually_exclusive_group()
     shape.add_argument("--aspect", metavar="W:H", help="9:16 (default), 1:1, 16:9 or 4:5")
@@ -135,6 +137,12 @@ def configuration(arguments: argparse.Namespace) -> Config:
     )
     config = config.override("captions", style=arguments.captions, platform=arguments.platform)
     config = config.override("error_handling", policy=arguments.policy)
+    if arguments.lexicon is not None:
+        from video_pipeline.engine.config.lexicon_files import read_lexicon
+        from video_pipeline.engine.story.lexicon import merged
+
+        words = merged(config.tts.lexicon, read_lexicon(arguments.lexicon))
+        config = config.override("tts", lexicon=words)
     return _encoding(config, arguments) if hasattr(arguments, "encoder") else config
 
 

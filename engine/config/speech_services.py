@@ -76,6 +76,9 @@ class OpenAiCompatibleKeys(Section):
     key_file: LocalPath | None = _key_file(
         "OPENAI_API_KEY for api.openai.com, OPENAI_COMPATIBLE_API_KEY for other servers"
     )
+    word_times: bool = Field(
+        False, description="Ask a Kokoro-FastAPI server for the times of words (/dev/captioned_speech)."
+    )
     voice: _Name | None = _voice("alloy")
 
 

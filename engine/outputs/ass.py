@@ -43,7 +43,7 @@ class _Look:
 
 
 def to_ass(cues: Sequence[Cue], timeline: Timeline) -> str:
-    """Return cues as ASS in the look of the timeline's first caption.
+    """Return cues as ASS in the look of the timeline's first caption, each in the colour of its own scene's.
 
     Each word of a spoken cue has a tag with the time that it is heard, in hundredths of a second, and the blank after it
     one with the pause (`{\\k42}Once{\\k5} {\\k31}upon`); the tags of a cue never add up to more than its length. A cue that
@@ -54,6 +54,7 @@ def to_ass(cues: Sequence[Cue], timeline: Timeline) -> str:
     area = safe_area(timeline.width_px, timeline.height_px, platform)
     side = round(area.side * timeline.width_px)
     edge = {"bottom": area.bottom, "center": 0.0, "top": area.top}[look.position]
+    colours = {caption.scene_id: caption.style.color for caption in timeline.captions}
     rtl = any(_RIGHT_TO_LEFT.search(cue.text) for cue in cues)
 
     def style(name: str, first: Color, second: Color) -> str:
@@ -91,7 +92,7 @@ def to_ass(cues: Sequence[Cue], timeline: Timeline) -> str:
             "",
             "[Events]",
             "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
-            *(_dialogue(cue) for cue in cues),
+            *(_dialogue(cue, colours.get(cue.scene_id or "", look.color), look.color) for cue in cues),
             "",
         ]
     )
@@ -109,10 +110,14 @@ def _look_of(timeline: Timeline) -> _Look:
     )
 
 
-def _dialogue(cue: Cue) -> str:
+def _dialogue(cue: Cue, colour: Color, usual: Color) -> str:
     start, stop = _hundredths(cue.start), _hundredths(cue.stop)
     style = "Karaoke" if cue.words else "Plain"
     text = "".join(_tagged(cue)) if cue.words else _escaped("\n".join(cue_lines(cue.text)))
+    if colour != usual:
+        # Words that were not heard yet have the second colour, in Plain all the first one.
+        blue_green_red = _ass_color((*colour[:3], 255)).removeprefix("&H00")
+        text = f"{{\\{2 if cue.words else 1}c&H{blue_green_red}&}}{text}"
     return f"Dialogue: 0,{_ass_clock(start)},{_ass_clock(stop)},{style},,0,0,0,,{text}"
 
 

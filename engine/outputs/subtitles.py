@@ -19,7 +19,8 @@ from video_pipeline.engine.common.spoken_words import (
     time_at,
     words_of,
 )
-from video_pipeline.engine.story.splitting import detect_language, sentences
+from video_pipeline.engine.story.language import detect_language
+from video_pipeline.engine.story.splitting import sentences
 from video_pipeline.engine.timeline import AudioTrack, Timeline
 from video_pipeline.engine.timing import Seconds, frame_time
 from video_pipeline.filters.typeset.characters import break_units, clusters, columns, sanitise

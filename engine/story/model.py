@@ -46,6 +46,7 @@ from video_pipeline.engine.story.fields import (
     own_names,
     switch,
 )
+from video_pipeline.engine.story.language import detect_language
 from video_pipeline.engine.story.lexicon import Lexicon
 from video_pipeline.engine.story.markdown import (
     plain_line,
@@ -56,9 +57,6 @@ from video_pipeline.engine.story.reading import not_a_story, read_story
 from video_pipeline.engine.story.speakers import (
     SpeakerName,
     Speakers,
-)
-from video_pipeline.engine.story.splitting import (
-    detect_language,
 )
 
 STORY_MAX_CHARACTERS = 200_000

@@ -160,6 +160,17 @@ def unnamed(text: str, names: Collection[str]) -> str:
     return "\n".join(said.words if (said := spoken_line(line, names)) else line for line in text.split("\n"))
 
 
+def name_places(text: str, names: Collection[str]) -> list[tuple[int, int]]:
+    """Return where the names, colons included, are before what the speakers of a text say."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    for line in text.split("\n"):
+        if said := spoken_line(line, names):
+            found.append((at, at + len(line) - len(said.words)))
+        at += len(line) + 1
+    return found
+
+
 def lines_apart(text: str, names: Collection[str]) -> str:
     """Return a text in which each line of a speaker begins a paragraph."""
     return "\n".join(_apart_lines(text.split("\n"), names))

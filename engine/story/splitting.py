@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 import sentencex
 
@@ -34,24 +33,6 @@ def word_units(text: str) -> float:
     """Return the length of a text in words; scripts without spaces count three letters as one."""
     unspaced = sum(1 for letter in text if unicodedata.name(letter, "").startswith(_UNSPACED))
     return len(text.split()) + unspaced / _UNSPACED_LETTERS_PER_WORD
-
-
-@cache
-def _language_identifier() -> object:
-    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
-
-
-def detect_language(text: str) -> str:
-    """Return the ISO 639-1 code of a text's language; 'en' if it is too short to tell."""
-    letters = sum(character.isalpha() for character in text)
-    if letters < 20 and text.isascii():
-        return "en"
-    language, probability = _language_identifier().classify(text[:4000])  # type: ignore[attr-defined]
-    if probability < 0.5 and text.isascii():
-        return "en"
-    return str(language)
 
 
 def paragraphs(text: str) -> list[list[str]]:

@@ -12,8 +12,10 @@ from tests.engine.test_compose import STILL, composed, sound, voices
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
 from video_pipeline.engine.common.spoken_words import SpokenWord
 from video_pipeline.engine.compose import compose
-from video_pipeline.engine.config import Config
+from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.story import parse_story
+
+TALL: dict[str, Any] = {"video": {"size": [1080, 1920]}}
 
 
 def style_of(config: dict[str, Any], **scene: Any) -> Any:
@@ -152,6 +154,43 @@ def test_a_caption_that_differs_from_the_narration_has_the_times_of_the_words_th
     first, second = timeline.captions[0].words
     assert (first.start, first.stop, second.start, second.stop) == (0, 4, 5, 9)
     assert second.frames.start - first.frames.start == 60
+
+
+def test_lines_of_other_speakers_have_their_colours_unless_the_scene_has_one() -> None:
+    text = "Mary: Where?\nTom: Here."
+    speakers = {"Mary": {"colour": "pink"}, "Tom": {"colour": "gold"}}
+    scenes = [
+        {"scene_id": "a", "text": text, "speaker": "Mary", "colour": "pink"},
+        {"scene_id": "b", "text": text, "colour": "red"},
+        {"scene_id": "c", "text": text, "highlight": "#00f"},
+    ]
+    config = load_config(TALL, environ=False)
+    story = parse_story({"title": "T", "scenes": scenes, "speakers": speakers})
+    assets = StoryAssets(tuple(SceneAssets(scene["scene_id"], STILL) for scene in scenes))
+    assert story.scenes is not None
+    one, all_red, own = compose(story, story.scenes, assets, config=config).timeline.captions
+    gold = (255, 215, 0, 255)
+    assert one.style.color == (255, 192, 203, 255)
+    assert [(text[part.start : part.stop], part.color) for part in one.colours] == [("Tom: Here.", gold)]
+    assert one.highlight not in (None, (255, 212, 0, 255)), "the usual yellow is like gold"
+    assert (all_red.style.color, all_red.colours) == ((255, 0, 0, 255), ())
+    assert own.highlight == (0, 0, 255, 255)
+    assert [part.color for part in own.colours] == [one.style.color, gold]
+
+
+def test_names_that_are_not_spoken_are_not_words_that_are_heard() -> None:
+    text = "Mary: Where?\nTom: Here."
+    fields = {"scene_id": "a", "text": text}
+    spoken = "Where?\nHere."
+    heard = (SpokenWord(0, 6, Fraction(0), Fraction(1, 2)), SpokenWord(7, 12, Fraction(1), Fraction(3, 2)))
+    for narration, silent in ((spoken, ["Mary:", "Tom:"]), ("Where? Here.", [])):
+        story = parse_story({"title": "T", "scenes": [{**fields, "narration": narration}]})
+        own = SceneAssets("a", STILL, narration=sound(2), words=heard)
+        assert story.scenes is not None
+        made = compose(story, story.scenes, StoryAssets((own,)), config=load_config(TALL, environ=False))
+        (caption,) = made.timeline.captions
+        assert [text[word.start : word.stop] for word in caption.words] == text.split()
+        assert [text[word.start : word.stop] for word in caption.words if word.silent] == silent
 
 
 def test_a_scene_without_words_has_no_caption() -> None:

@@ -65,3 +65,15 @@ def test_a_plan_imports_neither_yaml_nor_rich_nor_backgrounds_if_it_needs_none(
     modules = imported_by(*plan)
     assert "pydantic" in modules
     assert modules.isdisjoint({"yaml", "rich", "asyncio", "stopwordsiso", "hibari"})
+
+
+def test_the_rules_of_spoken_text_are_not_compiled_before_a_text_is_spoken() -> None:
+    script = "import sys, video_pipeline; video_pipeline.render_story; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    rules = "video_pipeline.engine.assets.speech.normalisation."
+    assert f"{rules}normalise" in done.stdout.split()
+    assert {f"{rules}{name}" for name in ("english", "european", "lexicon_rules")}.isdisjoint(
+        done.stdout.split()
+    )

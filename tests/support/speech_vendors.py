@@ -1,9 +1,10 @@
 """Vendors of speech whose fakes hold requests against the vendors' own contracts.
 
-The contracts are not ours: Polly's is botocore's service-2.json with botocore's validator and signer, Google's are the
-messages of google-cloud-texttospeech, OpenAI's are the types of the package openai. Azure and piper publish no such
-contract; their fakes follow Microsoft's page "Text to speech REST API" (ms.date 10/21/2025) and docs/API_HTTP.md and
-http_server.py of OHF-Voice/piper1-gpl (read on 2026-11-28).
+The contracts are not ours: Polly's is botocore's service-2.json with botocore's validator and signer, Google's are
+its discovery document in google-api-python-client and the messages of google-cloud-texttospeech, OpenAI's are the
+types of the package openai. Azure and piper publish no such contract; their fakes follow Microsoft's page "Text to
+speech REST API" (ms.date 10/21/2025) and docs/API_HTTP.md and http_server.py of OHF-Voice/piper1-gpl (read on
+2026-11-28). Kokoro-FastAPI's is in kokoro_fastapi.json, which pydantic wrote from the server's own models.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.support.discovery import DiscoveryContract
+from tests.support.paths import ROOT
 from tests.support.speech_fakes import Answer, Asked, ContractError, Vendor
 from tests.support.speech_sounds import RATE_HZ, ogg_of, spoken_samples, wav_of
 
@@ -164,11 +167,13 @@ class Polly(Vendor):
 class Google(Vendor):
     name = "google_tts"
     voices = ("en-US-Neural2-C", "es-ES-Standard-A", "en-US-Chirp3-HD-Charon")
+    plain = b"{}"
 
     def __init__(self) -> None:
         from google.cloud import texttospeech_v1beta1
 
-        self.contract = texttospeech_v1beta1
+        self.messages = texttospeech_v1beta1
+        self.contract = DiscoveryContract("texttospeech.v1beta1")
 
     def key_refused(self) -> Answer:
         return self.error(403, "PERMISSION_DENIED", f"API key not valid: {KEY}")
@@ -187,18 +192,22 @@ class Google(Vendor):
     def answer(self, asked: Asked) -> tuple[Answer, int]:
         from google.protobuf.json_format import ParseError
 
-        contract = self.contract
+        messages = self.messages
         bearer = asked.headers.get("authorization") == f"Bearer {TOKEN}"
         if asked.headers.get("x-goog-api-key") != KEY and not bearer:
             return self.key_refused(), 0
+        # google-cloud-texttospeech asks for numbers as enums and sends them, which the document does not know.
         path = asked.path.partition("?")[0]
+        is_numbered = "enum-encoding%3Dint" in asked.path
+        method = self.contract.check_request(
+            asked.method, path if is_numbered else asked.path, self.plain if is_numbered else asked.body
+        )
         if asked.method == "GET":
-            voices = [{"name": name, "languageCodes": [name[:5]]} for name in self.voices]
-            return Answer(200, "application/json", json.dumps({"voices": voices}).encode()), 0
-        if path != "/v1beta1/text:synthesize":
-            raise ContractError(f"no such path: {path}")
+            return self.checked(
+                method, {"voices": [{"name": name, "languageCodes": [name[:5]]} for name in self.voices]}
+            ), 0
         try:
-            given = contract.SynthesizeSpeechRequest.from_json(asked.body, ignore_unknown_fields=False)
+            given = messages.SynthesizeSpeechRequest.from_json(asked.body, ignore_unknown_fields=False)
         except ParseError as error:
             raise ContractError(str(error)) from error
         if given.voice.name and given.voice.name not in self.voices:
@@ -213,14 +222,18 @@ class Google(Vendor):
         text, marks = text_of_ssml(content) if given.input.ssml else (content, [])
         samples, words = spoken_samples(text)
         body: dict[str, Any] = {"audioContent": base64.b64encode(wav_of(samples)).decode()}
-        if contract.SynthesizeSpeechRequest.TimepointType.SSML_MARK in given.enable_time_pointing:
+        if messages.SynthesizeSpeechRequest.TimepointType.SSML_MARK in given.enable_time_pointing:
             starts = {start: seconds for start, _, seconds in words}
             body["timepoints"] = [
                 {"markName": name, "timeSeconds": starts[at]} for name, at in marks if at in starts
             ]
         if "pitch" in json.loads(asked.body)["audioConfig"] and "Chirp" in given.voice.name:
             return self.error(400, "INVALID_ARGUMENT", "This voice does not support pitch."), 0
-        return Answer(200, "application/json", json.dumps(body).encode()), len(text)
+        return self.checked(method, body), len(text)
+
+    def checked(self, method: dict[str, Any], body: dict[str, Any]) -> Answer:
+        self.contract.check_answer(method, body)
+        return Answer(200, "application/json", json.dumps(body).encode())
 
 
 class OpenAi(Vendor):
@@ -269,6 +282,62 @@ class OpenAi(Vendor):
             return Answer(400, "application/json", json.dumps(body).encode()), 0
         samples, _ = spoken_samples(given["input"])
         return Answer(200, "audio/wav", wav_of(samples, streamed=True)), len(given["input"])
+
+
+class KokoroFastApi(OpenAi):
+    """Kokoro-FastAPI: OpenAI's protocol, and speech with word times by /dev/captioned_speech."""
+
+    voices = ("af_heart", "alloy")
+    captioned = "/dev/captioned_speech"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.schemas = json.loads((ROOT / "tests" / "support" / "kokoro_fastapi.json").read_text())
+        self.tells: Callable[[list[dict[str, Any]]], list[dict[str, Any]] | None] = lambda stamps: stamps
+
+    def false_success(self) -> Answer:
+        return Answer(
+            200, "application/json", b'{"audio": "", "audio_format": "audio/wav", "timestamps": []}'
+        )
+
+    def answer(self, asked: Asked) -> tuple[Answer, int]:
+        from jsonschema import ValidationError, validate
+
+        if asked.path != self.captioned:
+            return super().answer(asked)
+        given = json.loads(asked.body)
+        schema = self.schemas["request"]
+        try:
+            validate(given, schema)
+        except ValidationError as error:
+            return Answer(422, "application/json", json.dumps({"detail": error.message}).encode()), 0
+        if unknown := set(given) - set(schema["properties"]):
+            raise ContractError(f"CaptionedSpeechRequest has no {unknown}")
+        if given.get("stream", True) or given.get("response_format", "mp3") != "wav":
+            raise ContractError("this fake answers whole WAV files alone")
+        if given.get("voice") not in self.voices:
+            detail = {"error": "validation_error", "message": f"Voice '{given.get('voice')}' not found."}
+            return Answer(400, "application/json", json.dumps({"detail": detail}).encode()), 0
+        text = given["input"]
+        samples, words = spoken_samples(text)
+        body = {
+            "audio": base64.b64encode(wav_of(samples, streamed=True)).decode(),
+            "audio_format": "audio/wav",
+            "timestamps": self.tells(self._stamps(text, words, len(samples) / RATE_HZ)),
+        }
+        validate(body, self.schemas["response"])
+        return Answer(200, "application/json", json.dumps(body).encode()), len(text)
+
+    @staticmethod
+    def _stamps(text: str, words: list[tuple[int, int, float]], length: float) -> list[dict[str, Any]]:
+        """Return tokens as the server's English reader makes them, in which punctuation marks are tokens too."""
+        stamps: list[dict[str, Any]] = []
+        for (at, end, begins), after in zip(words, [*words[1:], (len(text), 0, length)], strict=True):
+            stamps.append({"word": text[at:end], "start_time": begins, "end_time": after[2]})
+            marks = text[end : after[0]].strip()
+            if marks:
+                stamps.append({"word": marks, "start_time": after[2], "end_time": after[2]})
+        return stamps
 
 
 class Azure(Vendor):

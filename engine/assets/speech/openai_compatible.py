@@ -1,4 +1,4 @@
-"""Any server with OpenAI's protocol for speech (POST /audio/speech), such as Kokoro-FastAPI. It tells no word times."""
+"""Any server with OpenAI's protocol for speech (POST /audio/speech). Of these only Kokoro-FastAPI tells word times."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from video_pipeline.engine.assets.speech.captioned_speech import (
+    PATH,
+    captioned_marks,
+    captioned_sound,
+    captioned_url,
+)
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
 from video_pipeline.engine.assets.speech.remote import (
     RemoteNarrator,
@@ -21,7 +27,7 @@ from video_pipeline.engine.assets.speech.remote import (
 )
 from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.config.sections import Tts
-from video_pipeline.engine.errors import ServiceError
+from video_pipeline.engine.errors import ConfigError, ServiceError
 from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, ServiceRequest, usual_fault
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.net.secret import Secret, find_secret
@@ -35,6 +41,9 @@ OPENAI_VOICES: Final = (
     "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse",
 )  # fmt: skip
 DEFAULT_VOICE: Final = "alloy"
+WORD_TIMES_KEY: Final = "tts.services.openai_compatible.word_times"
+ABSENT: Final = (f"{NAME}: 404 ", f"{NAME}: 405 ")
+"""How the error of a path begins that a server does not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +56,7 @@ class OpenAiCalls:
     voice: str
     model_name: str
     pace: SpeechPace
+    word_times: bool = False
     service: str = NAME
 
     @property
@@ -63,6 +73,7 @@ class OpenAiCalls:
             "model": self.model_name,
             "voice": self.voice,
             "speed": self.pace.speed,
+            **({"word_times": True} if self.word_times else {}),
         }
 
     def content(self, spoken: SpokenText, at: int, end: int) -> str:
@@ -83,6 +94,8 @@ class OpenAiCalls:
             "response_format": "wav",
             "speed": round(self.pace.speed, 4),
         }
+        if self.word_times:
+            return self._captioned(body, spoken, at, end)
         made: list[SpokenPiece] = []
 
         def check(answer: ServiceAnswer) -> None:
@@ -98,6 +111,37 @@ class OpenAiCalls:
             ),
             check=check,
         )
+        return made[-1]
+
+    def _captioned(self, body: Mapping[str, Any], spoken: SpokenText, at: int, end: int) -> SpokenPiece:
+        """Return speech with word times; raise ConfigError if the server does not tell them."""
+        letters = letters_in(spoken.text[at:end])
+        made: list[SpokenPiece] = []
+
+        def check(answer: ServiceAnswer) -> None:
+            data = answer.json()
+            try:
+                sound = captioned_sound(data)
+            except ValueError as error:
+                raise self.client.error(str(error), kind="busy") from error
+            samples, rate_hz = decoded_answer(sound, self.client, letters=letters)
+            made.append(SpokenPiece(samples, rate_hz, captioned_marks(data, spoken.text, at, end)))
+
+        request = ServiceRequest(
+            url=captioned_url(self.endpoint),
+            headers={"Content-Type": "application/json", **self._key()},
+            body=json.dumps({**body, "stream": False}, ensure_ascii=False).encode(),
+            billed=end - at,
+        )
+        try:
+            self.client.ask(request, check=check)
+        except ServiceError as error:
+            if str(error).startswith(ABSENT):
+                raise ConfigError(
+                    f"{WORD_TIMES_KEY}: got true, and the server at {self.endpoint} has no {PATH}; "
+                    "set it to false, and word times are estimated"
+                ) from error
+            raise
         return made[-1]
 
     def voices(self) -> tuple[str, ...]:
@@ -136,6 +180,11 @@ def _endpoint_and_key(settings: Tts) -> tuple[str, Secret | None]:
     """Return address and key. OpenAI's key goes to OpenAI alone."""
     keys = settings.services.openai_compatible
     is_openai = _is_openai(keys.endpoint)
+    if is_openai and keys.word_times:
+        raise ConfigError(
+            f"{WORD_TIMES_KEY}: got true with {OPENAI_HOST}, which tells no word times; set it to false, or name a "
+            "Kokoro-FastAPI server in tts.services.openai_compatible.endpoint"
+        )
     variable = "OPENAI_API_KEY" if is_openai else "OPENAI_COMPATIBLE_API_KEY"
     secret = find_secret("tts.services.openai_compatible.key_file", file=keys.key_file, variables=(variable,))
     endpoint = checked_endpoint(
@@ -151,9 +200,10 @@ def _endpoint_and_key(settings: Tts) -> tuple[str, Secret | None]:
 
 
 def openai_setup(settings: Tts) -> str:
-    """Return the address and where the key comes from."""
+    """Return the address, where the key comes from, and whether word times are asked for."""
     endpoint, secret = _endpoint_and_key(settings)
-    return f"{f'key from {secret.origin}' if secret else 'no key'}, {endpoint}"
+    times = f", word times from {PATH}" if settings.services.openai_compatible.word_times else ""
+    return f"{f'key from {secret.origin}' if secret else 'no key'}, {endpoint}{times}"
 
 
 def open_openai(settings: Tts, context: SpeechContext) -> RemoteNarrator:
@@ -168,6 +218,7 @@ def open_openai(settings: Tts, context: SpeechContext) -> RemoteNarrator:
         voice=settings.voice,
         model_name=settings.services.openai_compatible.model,
         pace=pace,
+        word_times=settings.services.openai_compatible.word_times,
     )
     return remote_narrator(calls, settings, context, pace)
 

@@ -9,8 +9,6 @@ from functools import cache as cached_call
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from PIL import Image
-
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition
@@ -27,7 +25,9 @@ from video_pipeline.engine.render.captions.pictures import (
     Room,
     caption_picture,
     font_file,
+    framed,
     has_ink,
+    paint_letters,
     part_picture,
     text_file,
 )
@@ -37,7 +37,7 @@ from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.fade import light
 from video_pipeline.filters.graph import Value
 from video_pipeline.filters.text import drawtext_able, drawtext_options
-from video_pipeline.filters.typeset import FontStack, Raster, TextLayout, rasterise, rasterise_box
+from video_pipeline.filters.typeset import FontStack, TextLayout, rasterise, rasterise_box
 
 ANIMATION_SECONDS = 0.4
 """Seconds that a caption's entrance lasts, and the exit of `fade`."""
@@ -274,7 +274,7 @@ def draw_caption(
         fading=caption.fading,
         enters=enters,
     )
-    if drawtext and drawtext_able(caption.text, stack, caption.style):
+    if drawtext and not caption.colours and drawtext_able(caption.text, stack, caption.style):
         layout = box.lay_out(caption, stack)
         if not has_ink(layout):
             return None
@@ -296,7 +296,7 @@ def draw_caption(
     art = replace(art, picture=whole.picture, x_px=x, y_px=y)
     if drawtext or caption.highlight is None or caption.spoken is None:
         return art
-    look = replace(caption, style=replace(caption.style, color=caption.highlight))
+    look = replace(caption, style=replace(caption.style, color=caption.highlight), colours=())
     lit = caption_picture(look, stack, box, cache, lay_out=lay_out)
     if lit is None or (lit.left_px, lit.top_px, lit.sheet) != (whole.left_px, whole.top_px, whole.sheet):
         return _typed_caption(art, caption, place, stack, fps=timeline.fps, cache=cache)
@@ -318,28 +318,29 @@ def _typed_caption(
     if not has_ink(layout):
         return None
     left, top = place.corner((layout.width_px, layout.height_px))
-    raster = rasterise(layout)
+    raster = paint_letters(layout, caption)
     x, y = _on_grid(left + raster.left_px, top + raster.top_px)
     plate = None
     if art.animation == "typewriter" and caption.style.box:
         # The box appears before its letters, so it needs a picture of its own.
         plate = part_picture(
-            _framed(rasterise_box(layout), like=raster),
+            framed(rasterise_box(layout), like=raster),
             layout,
             caption,
             cache,
             part=f"box {raster.image.size}",
         )
         layout = replace(layout, style=replace(layout.style, box=None))
-        raster = _framed(rasterise(layout), like=raster)
+        raster = framed(paint_letters(layout, caption), like=raster)
     picture = part_picture(raster, layout, caption, cache, part=f"letters {raster.image.size}")
     text = _lettered(art, caption, layout, letter_sheet(layout, raster), fps=fps)
     art = replace(art, picture=picture, x_px=x, y_px=y, plate=plate, text=text)
     if caption.highlight is None or text is None or not text.words:
         return art
     look = replace(layout, style=replace(layout.style, color=caption.highlight))
-    drawn = _framed(rasterise(look), like=raster)
-    return replace(art, spoken=part_picture(drawn, look, caption, cache, part=f"spoken {raster.image.size}"))
+    drawn = framed(rasterise(look), like=raster)
+    lit = replace(caption, colours=())
+    return replace(art, spoken=part_picture(drawn, look, lit, cache, part=f"spoken {raster.image.size}"))
 
 
 def _lettered(
@@ -365,15 +366,6 @@ def _lettered(
     ]
     text = lettering(layout, sheet, typed=typed, spoken=coloured, text=caption.text, words=words)
     return replace(text, swept=caption.shown_as == "karaoke")
-
-
-def _framed(raster: Raster, *, like: Raster) -> Raster:
-    """Pad a picture to the size and position of `like`, a larger picture of the same layout."""
-    if (raster.left_px, raster.top_px, raster.image.size) == (like.left_px, like.top_px, like.image.size):
-        return raster
-    canvas = Image.new("RGBA", like.image.size, (0, 0, 0, 0))
-    canvas.paste(raster.image, (raster.left_px - like.left_px, raster.top_px - like.top_px))
-    return Raster(canvas, like.left_px, like.top_px)
 
 
 def draw_captions(

@@ -15,10 +15,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from video_pipeline.engine.common.spoken_words import places
-from video_pipeline.engine.timeline import CaptionWord
+from video_pipeline.engine.timeline import CaptionColour, CaptionWord
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import Raster, TextLayout
 from video_pipeline.filters.typeset.characters import bidi_levels, columns
+from video_pipeline.filters.typeset.style import Color
 
 LETTERS_A_SECOND: Final = 20
 """Typing speed of a caption without speech."""
@@ -172,10 +173,35 @@ def _with_words(layout: TextLayout, text: str, words: Sequence[CaptionWord]) -> 
         if index >= 0 and place < words[index].stop:
             word = words[index]
             share = len(word.frames) * (place - word.start) // (word.stop - word.start)
-            yield _LetterTime(word.frames.start + share, word.frames.start, word.frames.stop)
+            stop = word.frames.start if word.silent else word.frames.stop
+            yield _LetterTime(word.frames.start + share, word.frames.start, stop)
         else:
             following = words[index + 1].frames.start if index + 1 < len(words) else words[-1].frames.stop
             yield _LetterTime(following, following, following)
+
+
+def coloured_places(
+    layout: TextLayout, sheet: LetterSheet, text: str, colours: Sequence[CaptionColour]
+) -> list[tuple[tuple[int, int, int, int], Color]]:
+    """Return the words of a layout of the `text` that have other colours: (left, top, right, bottom) and colour."""
+    first: dict[int, int] = {}
+    for box, (place, _) in zip(
+        layout.letters, places((box.text for box in layout.letters), text), strict=True
+    ):
+        first.setdefault(box.word, place)
+    found: list[Word] = []
+    own: list[Color | None] = []
+    for word in layout.words:
+        left = min(max(round(word.left_px) - sheet.left_px, 0), sheet.width_px)
+        right = min(max(round(word.left_px + word.width_px) - sheet.left_px, 0), sheet.width_px)
+        found.append(Word(word.line, left, right, 0, 0))
+        at = first.get(word.index, -1)
+        own.append(next((colour.color for colour in colours if colour.start <= at < colour.stop), None))
+    return [
+        ((word.left_px, sheet.rows[word.line], word.right_px, sheet.rows[word.line + 1]), color)
+        for word, color in zip(_widen_words(found, sheet.width_px), own, strict=True)
+        if color is not None
+    ]
 
 
 def letter_sheet(layout: TextLayout, raster: Raster) -> LetterSheet:
@@ -261,6 +287,7 @@ __all__ = [
     "Lettering",
     "PicturePart",
     "Word",
+    "coloured_places",
     "letter_sheet",
     "lettering",
     "parts_at",

@@ -79,6 +79,7 @@ class _PhraseUnit:
     last_is_short: bool
     capital: bool
     abbreviated: bool
+    silent: bool
 
 
 def phrases(caption: Caption, *, fps: Fraction) -> list[Caption]:
@@ -114,10 +115,15 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
     words: tuple[CaptionWord, ...] = ()
     spoken: FrameRange | None = None
     if caption.spoken is not None:
-        words = tuple(CaptionWord(u.start - start, u.stop - start, u.frames) for u in units)
+        words = tuple(CaptionWord(u.start - start, u.stop - start, u.frames, u.silent) for u in units)
         spoken = FrameRange(
             words[0].frames.start, max(words[0].frames.start + 1, *(w.frames.stop for w in words))
         )
+    colours = tuple(
+        replace(colour, start=max(colour.start, start) - start, stop=min(colour.stop, stop) - start)
+        for colour in caption.colours
+        if colour.start < stop and start < colour.stop
+    )
     whole = caption.frames
     fade_in = caption.fade_in_frames if frames.start < whole.start + caption.fade_in_frames else 0
     fade_out = caption.fade_out_frames if frames.stop > whole.stop - caption.fade_out_frames else 0
@@ -127,6 +133,7 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
         frames=frames,
         spoken=spoken,
         words=words,
+        colours=colours,
         fade_in_frames=fade_in,
         fade_out_frames=fade_out,
         fading=whole if fade_in or fade_out else None,
@@ -134,19 +141,24 @@ def _phrase(caption: Caption, units: Sequence[_PhraseUnit], frames: FrameRange) 
 
 
 def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
-    """Return the words of a caption with their frames; silent marks cling to the word before them, or to the first."""
+    """Return the words of a caption with their frames; silent marks cling to the word before them on their line, or to the next."""
     text = caption.text
     pieces = _word_places(text)
     times = _piece_times(caption, pieces)
     joined: list[tuple[int, int, FrameRange | None]] = []
     for (start, stop), frames in zip(pieces, times, strict=True):
-        clings = frames is None or (joined and joined[-1][2] is None)
+        begins_line = bool(joined) and "\n" in text[joined[-1][1] : start]
+        clings = (frames is None and not begins_line) or (joined and joined[-1][2] is None)
         if joined and clings:
             before = joined.pop()
             joined.append((before[0], stop, before[2] or frames))
         else:
             joined.append((start, stop, frames))
+    if len(joined) > 1 and joined[-1][2] is None:
+        _, stop, _ = joined.pop()
+        joined[-1] = (joined[-1][0], stop, joined[-1][2])
     ends = [stop for _, stop in places(sentences(text, language=caption.language), text)]
+    silent = [word for word in caption.words if word.silent]
     found = []
     for start, stop, frames in joined:
         if frames is None:
@@ -170,6 +182,7 @@ def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
                 not unspaced and len(letters) <= SHORT_WORD and not word[-1:].isdigit(),
                 word.lstrip("'\"“‘«(").istitle(),
                 abbreviated,
+                any(name.start < stop and start < name.stop for name in silent),
             )
         )
     return found

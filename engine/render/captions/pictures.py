@@ -17,10 +17,11 @@ from video_pipeline.engine.assets.fonts import font_versions
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import ContentCache, DamagedError, FileDigests, file_sha256
 from video_pipeline.engine.common.versions import version
-from video_pipeline.engine.render.captions.lettering import LetterSheet, letter_sheet
+from video_pipeline.engine.render.captions.lettering import LetterSheet, coloured_places, letter_sheet
 from video_pipeline.engine.timeline import Caption
 from video_pipeline.filters.typeset import FontFace, FontStack, Raster, TextLayout, layout_text, rasterise
 from video_pipeline.filters.typeset.face import load
+from video_pipeline.filters.typeset.style import Color
 
 PLACE = "sheet"
 """Name of the PNG text that holds a picture's offset in its layout, and the edges of its lines."""
@@ -78,7 +79,7 @@ def caption_picture(
         note: dict[str, Any] = {"ink": has_ink(layout)}
         image = Image.new("RGBA", (1, 1))
         if note["ink"]:
-            raster = rasterise(layout)
+            raster = paint_letters(layout, caption)
             image = raster.image
             note |= {"size": [layout.width_px, layout.height_px], "at": [raster.left_px, raster.top_px]}
             note["rows"] = letter_sheet(layout, raster).rows
@@ -94,6 +95,31 @@ def caption_picture(
         return None
     (width, height), (left, top) = note["size"], note["at"]
     return CaptionPicture(path, (width, height), left, top, LetterSheet(drawn_px, left, tuple(note["rows"])))
+
+
+def paint_letters(layout: TextLayout, caption: Caption) -> Raster:
+    """Paint a layout of a caption, each word in its speaker's colour."""
+    raster = rasterise(layout)
+    if not caption.colours:
+        return raster
+    image = raster.image.copy()
+    painted: dict[Color, Raster] = {}
+    sheet = letter_sheet(layout, raster)
+    for box, color in coloured_places(layout, sheet, caption.text, caption.colours):
+        if color not in painted:
+            look = replace(layout, style=replace(layout.style, color=color))
+            painted[color] = framed(rasterise(look), like=raster)
+        image.paste(painted[color].image.crop(box), box[:2])
+    return Raster(image, raster.left_px, raster.top_px)
+
+
+def framed(raster: Raster, *, like: Raster) -> Raster:
+    """Pad a picture to the size and position of `like`, a larger picture of the same layout."""
+    if (raster.left_px, raster.top_px, raster.image.size) == (like.left_px, like.top_px, like.image.size):
+        return raster
+    canvas = Image.new("RGBA", like.image.size, (0, 0, 0, 0))
+    canvas.paste(raster.image, (raster.left_px - like.left_px, raster.top_px - like.top_px))
+    return Raster(canvas, like.left_px, like.top_px)
 
 
 def part_picture(
@@ -116,6 +142,7 @@ def _fonts_and_style(caption: Caption, fonts: FontStack) -> dict[str, Any]:
     return {
         "text": caption.text,
         "style": asdict(caption.style),
+        **({"colours": [asdict(colour) for colour in caption.colours]} if caption.colours else {}),
         # The first face may be the user's own file; the others are identified by the version of the packaged fonts.
         "font_sha256": fonts.faces[0].sha256 or _digest(fonts.faces[0].path),
         "faces": [[face.path.name, face.weight, face.index] for face in fonts.faces],

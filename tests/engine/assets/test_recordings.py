@@ -228,3 +228,15 @@ def test_a_node_refuses_a_part_that_is_no_list_of_words(folder: Path) -> None:
 
 def no_fetch(url: str, folder: Path, kind: AssetKind) -> Path:
     raise AssertionError(f"{url} is no URL")
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("hurried.wav", 0.3), ("endless.wav", 30)])
+def test_a_recording_that_cannot_be_of_the_words_is_a_warning_with_both_lengths(
+    name: str, seconds: float, folder: Path
+) -> None:
+    write_wav(folder / name, noise(seconds, 0.1, 1, RATE_HZ), RATE_HZ)
+    found = gathered(folder, {"scenes": [scene(narration_audio=name)]})
+    (warning,) = found.warnings
+    assert f"field 'narration_audio': {name}: lasts {seconds:.2f} s" in warning
+    assert "to say the words takes about" in warning
+    assert found.scenes[0].narration is not None

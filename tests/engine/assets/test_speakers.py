@@ -71,11 +71,13 @@ def test_a_scenes_own_colour_and_narration_stay() -> None:
     assert (found[1].colour, found[1].spoken) == (SPEAKER_COLOURS[1], "Here.")
 
 
-def test_two_speakers_in_one_scene_are_a_warning_that_names_it() -> None:
+@pytest.mark.parametrize("voiced", ["Mary", "Tom"])
+def test_two_speakers_in_one_scene_of_whom_one_has_a_voice_are_a_warning_that_names_it(voiced: str) -> None:
     scenes = [{"scene_id": "a", "text": "Mary: Where?\nTom: Here."}]
-    found = cast(content="", scenes=scenes)
+    found = cast(content="", scenes=scenes, speakers={voiced: {"voice": "heart"}})
     (warning,) = found.warnings
     assert warning.startswith("scenes[0] (scene_id 'a'): field 'text': Mary, Tom speak in one scene")
+    assert cast(content="", scenes=scenes).warnings == ()
     assert found.scenes[0].spoken == "Where?\nHere."
 
 

@@ -137,6 +137,25 @@ def test_a_job_has_the_profile_of_its_option_by_name_or_from_a_file_that_only_th
     assert f"{mine}: cannot be read: No such file" in err
 
 
+def test_a_job_has_the_words_of_a_lexicon_that_only_the_client_has(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    story = write(tmp_path / "tiny.json", tiny_story("lexicon"))
+    words = write(tmp_path / "words.json", {"nike": "nykey"})
+    config = tmp_path / "config.yaml"
+    config.write_text("tts: {lexicon: {Nike: knee, gif: jiff}}")
+    status, out, err = run("submit", story, "--config", config, "--lexicon", words, "--json")
+    assert status == 0, err
+    words.unlink()
+    done = client.wait(objects(out)[0]["job_id"])
+    assert done.result
+    manifest = json.loads(Path(done.result["manifest_path"]).read_text(encoding="utf-8"))
+    assert manifest["narration"]["lexicon"] == {"gif": "jiff", "nike": "nykey"}
+    status, _, err = run("submit", story, "--lexicon", words)
+    assert status == 2
+    assert f"--lexicon: {words}: cannot be read: No such file" in err
+
+
 def test_submit_watch_and_status_print_json(run: Command, client: NodeClient, tmp_path: Path) -> None:
     story = write(tmp_path / "tiny.json", tiny_story("in-json"))
     config = tmp_path / "config.yaml"

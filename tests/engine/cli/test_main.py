@@ -219,6 +219,23 @@ def test_a_render_from_the_cache_shows_no_frame_rate(story: Path, tmp_path: Path
     assert again.stdout.count("fps") == 1  # the video's own rate
 
 
+def test_a_file_of_words_says_how_they_are_spoken_over_the_configuration_and_under_the_story(
+    tmp_path: Path,
+) -> None:
+    config = write(tmp_path, "tts: {lexicon: {nike: config, gif: jiff}}", "c.yaml")
+    words = write(tmp_path, "nike: option\nTom: option\nSiobhán: /ʃɪˈvɔːn/\n", "words.yaml")
+    story = write(tmp_path, {**scene(text="Nike"), "lexicon": {"tom": "story"}})
+    done = run("render", story, "-o", tmp_path / "v.mp4", "--config", config, "--lexicon", words, *SMALL)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "v.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["narration"]["lexicon"] == {
+        "gif": "jiff",
+        "nike": "option",
+        "Siobhán": "/ʃɪˈvɔːn/",
+        "tom": "story",
+    }
+
+
 def test_a_quality_overrides_the_files_crf_and_each_segment_gets_its_own(story: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("video: {crf: 40, size: 180x320, fps: 24, codec: libx264}", encoding="utf-8")

@@ -132,6 +132,23 @@ def test_the_highlight_is_the_colour_of_heard_words() -> None:
     assert read(timeline(caption=caption)).styles["Karaoke"].primarycolor == pysubs2.Color(1, 2, 3, 0)
 
 
+def test_the_words_of_another_speaker_have_the_speakers_colour(tmp_path: Path) -> None:
+    line = timeline("One two.")
+    first = replace(silent("First."), scene_id="first")
+    own = replace(first, scene_id="s0", style=replace(first.style, color=(0, 0, 255, 255)))
+    unheard = replace(own, scene_id="s1", text="Silent.", frames=FrameRange(260, 290))
+    line = replace(line, captions=(first, own, unheard))
+    events = [event.text for event in read(line)]
+    assert [text.partition("}")[0] for text in events if "c&H" in text] == [
+        "{\\2c&HFF0000&",
+        "{\\1c&HFF0000&",
+    ]
+    document = to_ass(cues(line, language="en"), line)
+    at = 1.05  # the first word is not heard yet
+    blue = drawn(document, tmp_path, at=at)[..., 2] > 200
+    assert blue[drawn(document.replace("{\\2c&HFF0000&}", ""), tmp_path, at=at)[..., 2] < 150].any()
+
+
 def test_libass_draws_what_was_written_and_sweeps_it(tmp_path: Path) -> None:
     line = timeline("one two three four")
     document = to_ass(cues(line, language="en"), line)

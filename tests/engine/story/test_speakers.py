@@ -10,7 +10,7 @@ import pytest
 from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.story import parse_story, story_scenes
 from video_pipeline.engine.story.fields import parse_colour
-from video_pipeline.engine.story.speakers import SPEAKER_COLOURS
+from video_pipeline.engine.story.speakers import SPEAKER_COLOURS, name_places
 
 
 def said(content: str, **fields: Any) -> list[tuple[str | None, str]]:
@@ -138,3 +138,9 @@ def test_the_palette_is_light_on_the_stroke_and_its_colours_differ() -> None:
     for one, other in combinations([*SPEAKER_COLOURS, "#FFFFFF"], 2):
         pairs = zip(parse_colour(one), parse_colour(other), strict=True)
         assert sum(abs(a - b) for a, b in pairs) >= 75, (one, other)
+
+
+def test_the_places_of_names_are_those_before_what_is_said() -> None:
+    text = "It was late.\nMary (low): Where?\n**Tom:** Here.\nAnna: Oh."
+    found = name_places(text, ("Mary", "Tom"))
+    assert [text[start:stop] for start, stop in found] == ["Mary (low): ", "**Tom:** "]

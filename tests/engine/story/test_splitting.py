@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from video_pipeline.engine.story.splitting import (
     SCENE_UNITS,
     block_mark,
-    detect_language,
     paragraphs,
     sentences,
     split_into_scenes,
@@ -214,32 +213,6 @@ def test_nothing_is_lost_and_no_scene_is_over_the_limit(text: str, language: str
     assert squeezed("".join(scenes)) == squeezed(text)
     assert all(0 < len(scene) <= 40 for scene in scenes)
     assert all(scene == scene.strip() for scene in scenes)
-
-
-LANGUAGES = {
-    "en": "The old keeper never spoke of the storm, and nobody asked.",
-    "es": "El viejo farero nunca hablaba de la tormenta.",
-    "de": "Der alte Leuchtturmwärter sprach nie über den Sturm.",
-    "fr": "Le vieux gardien ne parlait jamais de la tempête.",
-    "ru": "Старый смотритель никогда не говорил о буре.",
-    "ja": "老いた灯台守は嵐のことを決して話さなかった。",
-    "zh": "老人从不谈论那场风暴，也没有人问起。",
-    "ar": "لم يتحدث الحارس العجوز عن العاصفة قط.",
-    "hi": "बूढ़े रखवाले ने तूफान के बारे में कभी बात नहीं की।",
-    "th": THAI,
-    "el": "Ο γέρος φύλακας δεν μιλούσε ποτέ.",
-    "ko": "늙은 등대지기는 폭풍에 대해 말하지 않았다.",
-}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_language_is_found(language: str) -> None:
-    assert detect_language(LANGUAGES[language]) == language
-
-
-@pytest.mark.parametrize("text", ["Ok.", "Hi", "42", "", "Gull Point"])
-def test_a_text_too_short_for_detection_is_english(text: str) -> None:
-    assert detect_language(text) == "en"
 
 
 def test_words_are_counted_by_spaces_or_by_letters() -> None:

@@ -8,9 +8,6 @@ from types import MappingProxyType
 from typing import Final
 
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder
-from video_pipeline.engine.assets.speech.normalisation.english import english_rules
-from video_pipeline.engine.assets.speech.normalisation.european import rules_of
-from video_pipeline.engine.assets.speech.normalisation.lexicon_rules import lexicon_rules
 from video_pipeline.engine.assets.speech.normalisation.scanning import Rule, scan
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText, Writer
 from video_pipeline.engine.story.lexicon import is_ipa
@@ -22,7 +19,14 @@ UNSPACED: Final = frozenset(["ja", "zh", "yue", "th", "lo", "km", "my"])
 
 @cache
 def _rules(language: str, order: DateOrder) -> tuple[Rule, ...]:
-    return english_rules(order) if language == "en" else rules_of(language, order)
+    # Compiling their patterns takes longer than importing the engine without them.
+    if language == "en":
+        from video_pipeline.engine.assets.speech.normalisation.english import english_rules
+
+        return english_rules(order)
+    from video_pipeline.engine.assets.speech.normalisation.european import rules_of
+
+    return rules_of(language, order)
 
 
 def spoken_text(
@@ -41,6 +45,8 @@ def spoken_text(
     writer = Writer(spaced=spaced)
     rules = _rules(language, dates)
     if lexicon:
+        from video_pipeline.engine.assets.speech.normalisation.lexicon_rules import lexicon_rules
+
         respelled = {
             word: said if is_ipa(said) else spoken_text(said, language=language, dates=dates).text.rstrip(".")
             for word, said in lexicon.items()

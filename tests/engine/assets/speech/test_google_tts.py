@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import wave
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
+import httplib2
+import httpx
 import pytest
 from google.api_core.client_options import ClientOptions
 from google.api_core.exceptions import GoogleAPICallError
@@ -16,7 +21,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import texttospeech_v1beta1 as vendor
 from google.cloud.texttospeech_v1beta1.services.text_to_speech.transports import TextToSpeechRestTransport
 from google.protobuf.json_format import ParseError
+from googleapiclient.discovery import build_from_document
+from googleapiclient.errors import HttpError
 
+from tests.support.discovery import discovery_document
 from tests.support.origin import origin, reply
 from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import set_environment, speaking, tts_settings
@@ -65,14 +73,56 @@ def test_googles_own_client_fails_on_the_fakes_faults(fault: str) -> None:
             asked_by_the_vendor(fake)
 
 
-def test_the_fake_refuses_what_the_contract_does_not_have() -> None:
-    with speech_fake(Google()) as fake:
-        import httpx
+def asked_by_discovery(fake: SpeechFake) -> Any:
+    """Ask as Google's client for all its APIs does, which makes its methods from the discovery document."""
+    document = discovery_document("texttospeech.v1beta1")
+    options = ClientOptions(api_endpoint=fake.url)
+    with build_from_document(document, http=httplib2.Http(timeout=3), client_options=options) as service:
+        body = {
+            "input": {"ssml": '<speak><mark name="0"/>The <mark name="1"/>lamp.</speak>'},
+            "voice": {"languageCode": "en-US", "name": "en-US-Neural2-C"},
+            "audioConfig": {"audioEncoding": "LINEAR16"},
+            "enableTimePointing": ["SSML_MARK"],
+        }
+        request = service.text().synthesize(body=body)
+        request.headers["x-goog-api-key"] = KEY
+        return request.execute()
 
-        body = {"input": {"text": "a"}, "voice": {"languageCode": "en-US"}, "audioConfig": {"speed": 1}}
-        answer = httpx.post(f"{fake.url}/v1beta1/text:synthesize", json=body, headers={"X-Goog-Api-Key": KEY})
+
+def test_the_client_of_googles_discovery_document_succeeds_on_the_fake() -> None:
+    with speech_fake(Google()) as fake:
+        assert [point["markName"] for point in asked_by_discovery(fake)["timepoints"]] == ["0", "1"]
+        assert fake.problems == []
+
+
+@pytest.mark.parametrize("fault", ["cut", "429", "500", "key"])
+def test_the_client_of_googles_discovery_document_fails_on_the_fakes_faults(fault: str) -> None:
+    with speech_fake(Google()) as fake:
+        fake.faults.append(fault)
+        with pytest.raises((HttpError, HTTPException, OSError)):
+            asked_by_discovery(fake)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("text:synthesize", {"audioConfig": {"speed": 1}}, "audioConfig: .*'speed'"),
+        ("text:synthesize", {"audio_config": {}}, "'audio_config'"),
+        ("text:synthesize", {"audioConfig": {"audioEncoding": "WAV"}}, "audioEncoding: 'WAV' is not one of"),
+        ("text:synthesize", {"audioConfig": {"pitch": "2"}}, "pitch: '2' is not of type 'number'"),
+        ("text:synthesize", {"enableTimePointing": "SSML_MARK"}, "is not of type 'array'"),
+        ("text:synthesize?speed=2", {}, "has no parameter {'speed'}"),
+        ("text:speak", {}, "no such method: POST /v1beta1/text:speak"),
+    ],
+)
+def test_the_fake_refuses_what_the_discovery_document_does_not_have(
+    path: str, body: dict[str, Any], told: str
+) -> None:
+    given = {"input": {"text": "a"}, "voice": {"languageCode": "en-US"}, **body}
+    with speech_fake(Google()) as fake:
+        answer = httpx.post(f"{fake.url}/v1beta1/{path}", json=given, headers={"X-Goog-Api-Key": KEY})
         assert answer.status_code == 400
-        assert "speed" in fake.problems[0]
+        assert re.search(told, fake.problems[0]), fake.problems
 
 
 def test_a_voice_without_marks_gets_plain_text_and_no_pitch(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from video_pipeline.engine.common.captions import CaptionStyle
 from video_pipeline.engine.common.spoken_words import words_of
 from video_pipeline.engine.render.captions.draw import CaptionArt, draw_captions
 from video_pipeline.engine.render.captions.phrases import MOST_WORDS, phrases, phrases_in
-from video_pipeline.engine.timeline import Caption, CaptionWord
+from video_pipeline.engine.timeline import Caption, CaptionColour, CaptionWord
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.text import TextStyle
 
@@ -299,3 +299,91 @@ def test_the_ffmpeg_compositor_draws_still_phrases_at_the_same_times(tmp_path: P
     for one in art:
         for at in (one.frames.start + 3, one.frames.stop - 1):
             assert luma(frames[at]).max() - 16 == pytest.approx(faded(219, min(1, at / 90)), abs=12), at
+
+
+def coloured_columns(frame: Frames) -> tuple[list[int], list[int]]:
+    """Return the columns that have red and blue letters, by their chroma."""
+    _, u, v = planes(frame)
+    return list(np.flatnonzero((v > 180).any(axis=0))), list(np.flatnonzero((u > 180).any(axis=0)))
+
+
+@needs_native
+@pytest.mark.parametrize("animation", ["none", "typewriter"])
+@pytest.mark.parametrize("shown_as", ["block", "phrases", "karaoke"])
+def test_words_of_two_speakers_in_one_phrase_have_their_colours(
+    shown_as: CaptionStyle, animation: str, tmp_path: Path
+) -> None:
+    red, blue = (255, 0, 0, 255), (0, 0, 255, 255)
+    shown = caption(
+        "Where? Here.",
+        shown_as=shown_as,
+        style=TextStyle(size_px=14, color=red),
+        colours=(CaptionColour(7, 12, blue),),
+        highlight=None,
+        animation=animation,
+    )
+    frames, art = render(tmp_path, shown)
+    assert len(art) == 1
+    reds, blues = coloured_columns(frames[-1])
+    assert reds
+    assert blues
+    assert max(reds) < min(blues)
+    # A spoken word is in the colour of speech, whoever says it; the other keeps its own.
+    lit, _ = render(tmp_path, replace(shown, highlight=YELLOW))
+    during_the_first, during_the_second = lit[10], lit[25]
+    assert not coloured_columns(during_the_second)[1]
+    assert yellow(during_the_second).any()
+    if animation == "none":
+        assert coloured_columns(during_the_first)[1] == blues
+        assert (coloured_columns(during_the_second)[0] == reds) == (shown_as != "karaoke")
+
+
+@needs_native
+@pytest.mark.parametrize("shown_as", ["block", "phrases", "karaoke"])
+def test_a_name_that_is_not_spoken_is_shown_and_not_coloured(shown_as: CaptionStyle, tmp_path: Path) -> None:
+    shown = caption("Tom: Here.", shown_as=shown_as, animation="none")
+    name, word = shown.words
+    frames, _ = render(tmp_path, replace(shown, words=(replace(name, silent=True), word)))
+    spoken, _ = render(tmp_path, shown)
+    at = name.frames.start + 5
+    assert ink(frames[at]).any()
+    assert not yellow(frames[at]).any()
+    assert yellow(spoken[at]).any()
+    assert yellow(frames[word.frames.start + 5]).any()
+
+
+def test_filter_graphs_draw_the_colours_of_speakers(tmp_path: Path) -> None:
+    red, blue = (255, 0, 0, 255), (0, 0, 255, 255)
+    style = TextStyle(size_px=14, color=red)
+    shown = caption("Where? Here.", style=style, font="Noto Sans", highlight=None, animation="none")
+    timeline = timeline_of([clip_of(flat(tmp_path / "grey.png", GREY, SIZE_PX), 0, 40)], size_px=SIZE_PX)
+    found = []
+    for colours in ((), (CaptionColour(7, 12, blue),)):
+        with_words = replace(timeline, captions=(replace(shown, colours=colours),))
+        art = draw_captions(with_words, fonts=catalogue(), cache=ContentCache(tmp_path / "cache"))
+        found.append(coloured_columns(draw_range(compositor_of(with_words, captions=art))[20]))
+    assert found[0][0]
+    assert not found[0][1]
+    assert max(found[1][0]) < min(found[1][1])
+
+
+def test_a_bullet_is_shown_with_the_words_after_it() -> None:
+    text = "Take:\n• 2 eggs\n• 1 cup of milk\n• salt\n•"
+    words = [
+        CaptionWord(*place, FrameRange(10 * n, 10 * n + 10))
+        for n, place in enumerate(words_of(text))
+        if text[place[0]] != "•"
+    ]
+    found = texts(replace(caption(text), words=tuple(words)))
+    assert " ".join(found).split() == text.split()
+    assert not any(phrase.endswith("•") for phrase in found[:-1]), found
+    assert any(phrase.startswith("• 1 cup") for phrase in found), found
+
+
+def test_phrases_keep_the_colours_of_their_words() -> None:
+    text = "We saw the boat. Where is it now? Over there by the rocks, I think."
+    at = text.index("Over")
+    found = phrases(caption(text, colours=(CaptionColour(at, len(text), YELLOW),)), fps=FPS)
+    coloured = [phrase.text[part.start : part.stop] for phrase in found for part in phrase.colours]
+    assert " ".join(coloured) == text[at:]
+    assert all(0 <= part.start < part.stop <= len(phrase.text) for phrase in found for part in phrase.colours)
