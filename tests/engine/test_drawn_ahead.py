@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.assets.speech.test_paid_once import configuration, scenes_with
+from tests.engine.assets.speech.test_paid_once import configuration, scenes_with, written_story
+from tests.support.emulator import EmulatedDriver
 from tests.support.speech_fakes import Answer, Asked, speech_fake
 from tests.support.speech_setup import set_environment
 from tests.support.speech_vendors import OpenAi
@@ -159,3 +160,34 @@ def test_nothing_is_drawn_ahead_of_a_warning_that_is_an_error(tmp_path: Path) ->
         rendered(voice, tmp_path, video={"compositor": "ffmpeg"}, more=more)
     assert voice.was_ready is False
     nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["works", "is lost"])
+def test_a_gpu_that_draws_ahead_is_in_the_report_or_the_processor_encodes_the_whole(
+    driver: EmulatedDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))  # it goes before the file
+    nvenc = {"codec": "h264_nvenc", "size": [320, 256]}
+    voice = Waiting(lambda: segments_in(tmp_path) >= 3, seconds=3.0 if lost else 60.0)
+    with speech_fake(voice) as fake:
+        sections = configuration(fake, tmp_path, fallback=[], timeout=60)
+        sections["video"] = {"size": [320, 256], "codec": "auto" if lost else "h264_nvenc"}
+        config, story = tmp_path / "config.json", written_story(tmp_path, TEXTS)
+        config.write_text(json.dumps(sections), encoding="utf-8")
+        video = tmp_path / "video.mp4"
+        options = ("render", story, "-o", video, "--config", config)
+        done = driver.video_pipeline(*options, chosen=nvenc, **({"lost": "0:12"} if lost else {}))
+    assert done.returncode == 0, done.stderr
+    assert voice.was_ready is not lost
+    manifest = json.loads((tmp_path / "video.manifest.json").read_text(encoding="utf-8"))
+    segments, encoder = len(manifest["segments"]), manifest["encoder"]
+    if lost:
+        assert (encoder["name"], encoder["fallback"], manifest["segments_ahead"]) == ("libx264", "machine", 0)
+        assert encoder["reason"].startswith("h264_nvenc is not usable: ")
+        return
+    assert (manifest["segments_ahead"], manifest["segments_from_cache"]) == (3, 0)
+    # One session and one place of its frames for each segment, drawn ahead or not.
+    assert sum(encoder["sessions"]["by_gpu"].values()) == segments
+    frames = encoder["frames"]
+    places = ("segments_in_gpu_memory", "segments_copied", "segments_in_host_memory")
+    assert sum(frames[place] for place in places) == segments
