@@ -186,6 +186,7 @@ def test_a_gpu_that_draws_ahead_is_in_the_report_or_the_processor_encodes_the_wh
         assert encoder["reason"].startswith("h264_nvenc is not usable: ")
         return
     assert (manifest["segments_ahead"], manifest["segments_from_cache"]) == (3, 0)
+    assert f"(3 of {segments} segments before that)" in done.stdout
     # One session and one place of its frames for each segment, drawn ahead or not.
     assert sum(encoder["sessions"]["by_gpu"].values()) == segments
     frames = encoder["frames"]
