@@ -44,6 +44,10 @@ class ReadyFrames:
         """The timeline that the frames show."""
         return self.drawn_by.timeline
 
+    def with_timeline(self, timeline: Timeline) -> Compositor:
+        """Return the original compositor of another timeline."""
+        return self.drawn_by.with_timeline(timeline)
+
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
         """Return the original compositor with these captions."""
         return self.drawn_by.with_captions(captions)

@@ -1,16 +1,19 @@
 """What narration costs: `python -m benchmarks.speech`.
 
 Prints the CPU of a minute of English with a warm model and what word times add to it; how many scenes a preview speaks;
-how far estimated lengths are from spoken ones; and, in a story of many scenes, when the first frame could be drawn and
-when narration lets it be. `--languages` adds the CPU of a second of speech in each language that is installed.
+how far estimated lengths are from spoken ones; and, in a story of many scenes, when all are spoken and when the first
+segment is encoded: beside the narration, and with an average bit rate, for which the video's length must be known.
+`--languages` adds the CPU of a second of speech in each language that is installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import threading
 import time
 import wave
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +23,11 @@ from video_pipeline.engine.assets.speech.voices import offline_narrator, voices_
 from video_pipeline.engine.assets.speech.word_times import estimated_seconds, shown_times
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.sections import Tts
+from video_pipeline.engine.errors import CancelledError
+from video_pipeline.engine.pipeline import render_story
 from video_pipeline.engine.plan import plan_timeline
 from video_pipeline.engine.preview import FrameAt, preview_story
-from video_pipeline.engine.story import parse_story
+from video_pipeline.engine.story import Story, parse_story
 
 SENTENCE: Final = "In room {number}, the old keeper found a lamp, a map and a letter that no one had read."
 
@@ -90,6 +95,29 @@ def _long_story(folder: Path, scenes: int) -> None:
         plan_timeline(story, config=config, **options)
         took, spent = time.perf_counter() - began, time.process_time() - cpu
         print(f"plan, {label:16} {took:.1f} s, {spent:.1f} s of CPU")
+    for label, video in (("beside narration", {}), ("average bit rate", {"bitrate": "500k"})):
+        print(f"render, {label:16} first segment after {_first_segment(story, folder / label, video):.1f} s")
+
+
+def _first_segment(story: Story, folder: Path, video: dict[str, Any]) -> float:
+    """Return the seconds until the first segment of a render is encoded."""
+    sections = {"storage": {"cache_path": str(folder)}, "video": {"size": [108, 192], **video}}
+    config = load_config(sections, environ=False)
+    stop, began = threading.Event(), time.perf_counter()
+    seconds: list[float] = []
+
+    def wait() -> None:
+        while not any(folder.glob("segments/*/[!.]*.segment")):
+            time.sleep(0.01)
+        seconds.append(time.perf_counter() - began)
+        stop.set()  # the other segments are not measured
+
+    watching = threading.Thread(target=wait)
+    watching.start()
+    with suppress(CancelledError):
+        render_story(story, folder / "video.mp4", config=config, stop=stop)
+    watching.join()
+    return seconds[0]
 
 
 def main() -> None:

@@ -99,14 +99,14 @@ def _lead(narration: Seconds, before: int, after: int, *, fps: Fraction, padding
 def scene_timings(
     scenes: Sequence[StoryScene], assets: Sequence[SceneAssets | None], config: Config
 ) -> tuple[list[SceneTiming], list[str]]:
-    """Return the timing of each scene, and warnings. Scenes without assets (None) are timed without narration."""
+    """Return the timing of each scene that has assets, and warnings. Scenes with None are timed without narration."""
     fps = config.video.fps
     padding = exact_seconds(config.scenes.narration_padding)
     transitions = [_scene_transition(scene, config) for scene in scenes]
     timings: list[SceneTiming] = []
     warnings: list[str] = []
     before = 0
-    for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=True)):
+    for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=False)):
         name, seconds, given = transitions[index]
         last = index == len(scenes) - 1
         after = 0 if last or name == CUT or not seconds else max(1, frames_round(seconds, fps))
@@ -220,12 +220,14 @@ def compose(
     """Place scenes, captions and sounds on a frame-exact timeline.
 
     A scene's length includes its transitions; the video's length is the sum of the scenes less the overlaps.
-    Relative paths of font files start at `base`. Raises StoryError naming the scenes.
+    Relative paths of font files start at `base`. If only the first scenes have assets, the timeline has only these, as
+    they are in the whole video, but for the frames that the last of them shares with the next scene. Raises StoryError
+    naming the scenes.
     """
     fps = config.video.fps
     width, height = config.video.canvas_px()
     timings, warnings = scene_timings(scenes, assets.scenes, config)
-    placement = place_scenes(timings, fps=fps)
+    placement = place_scenes([*timings, *_next_timing(scenes, timings)], fps=fps)
     if assets.voice_over is not None:
         missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
         if missing > 0:
@@ -252,7 +254,7 @@ def compose(
     transitions: list[Transition] = []
     captions: list[Caption] = []
     audio: list[AudioTrack] = []
-    for index, (scene, own) in enumerate(zip(scenes, assets.scenes, strict=True)):
+    for index, (scene, own) in enumerate(zip(scenes, assets.scenes, strict=False)):
         frames = placement.ranges[index]
         before = placement.overlaps[index - 1] if index else 0
         after = placement.overlaps[index]
@@ -260,7 +262,7 @@ def compose(
             scene, own, index, frames, before, after, config, width / height, last=index == len(scenes) - 1
         )
         clips.append(clip)
-        if after:
+        if after and index + 1 < len(timings):
             overlap = FrameRange(frames.stop - after, frames.stop)
             transitions.append(Transition(timings[index].transition, index, overlap))
         shown = FrameRange(frames.start + before // 2, frames.stop - (after - after // 2))
@@ -355,6 +357,14 @@ def compose(
             f"({config.video.default_duration:g} s)"
         )
     return Composition(replace(timeline, audio=tuple(audio)), (*warnings, *placement.warnings))
+
+
+def _next_timing(scenes: Sequence[StoryScene], timings: Sequence[SceneTiming]) -> list[SceneTiming]:
+    """Return the timing of the first scene without assets, if there is one: as long as the transition to it."""
+    if len(timings) == len(scenes):
+        return []
+    frames = max(1, timings[-1].transition_frames)
+    return [SceneTiming(scenes[len(timings)].scene_id, frames, CUT, 0, True)]
 
 
 def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fraction) -> FrameRange | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 class Event:
     """Progress of a render: `done` of `total` units of a stage (frames, in the stage `render`).
 
-    `cached` of the `done` frames were not drawn but came from the cache.
+    `cached` of the `done` frames were not drawn in this stage but came from the cache.
     """
 
     stage: str
@@ -26,8 +26,9 @@ OnEvent = Callable[[Event], None]
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Measures the wall seconds of each stage."""
+    """Measures the wall seconds of each stage. `began` is on the clock of `time.perf_counter`."""
 
+    began: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager

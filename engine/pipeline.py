@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,17 +49,18 @@ from video_pipeline.engine.outputs.write import (
     write_beside,
     write_subtitles,
 )
-from video_pipeline.engine.plan import VideoPlan, open_rates, plan_video
-from video_pipeline.engine.render.bit_budget import BitBudget
+from video_pipeline.engine.plan import VideoPlan, open_rates, plan_captions, plan_video
+from video_pipeline.engine.render.ahead import DrawnAhead, Stretch, settled_segments
+from video_pipeline.engine.render.bit_budget import BitBudget, needs_budget
 from video_pipeline.engine.render.encoders.choice import choose_encoding
 from video_pipeline.engine.render.mux import Chapter, Mp4Writer
 from video_pipeline.engine.render.quality.rates import SegmentRates
-from video_pipeline.engine.render.renderer import render_segments
+from video_pipeline.engine.render.renderer import SegmentRenderer, render_segments
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.render.sound.mix import AudioReport
 from video_pipeline.engine.render.sound.track import produce_sound
 from video_pipeline.engine.story import Story, load_story, parse_story
-from video_pipeline.engine.timing import frames_round
+from video_pipeline.engine.timing import FrameRange, frames_round
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class RenderResult:
     timings: dict[str, float]
     segments: int
     segments_from_cache: int
+    segments_ahead: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values; `files` maps roles to paths."""
@@ -145,7 +147,7 @@ def render_story(
         ],
     )
     check_output(output)
-    with scratch_folder(config) as scratch:
+    with scratch_folder(config) as scratch, DrawnAhead(workers=workers, stop=stop) as ahead:
         if use_cache:
             cache = replace(open_asset_cache(config, required=cache_required), own=scratch / "used")
         else:
@@ -159,8 +161,9 @@ def render_story(
                 voice_over=sound,
                 files=InputFiles(kept_in),
                 max_seconds=max_seconds,
-                on_event=on_event,
+                on_event=_unless_stopped(on_event, stop),
                 watch=watch,
+                begin=(lambda plans: ahead.begin(_stretches(plans, stop=stop))) if use_cache else None,
             )
             _log_plan(plan)
             chosen = plan.encoding.chosen_encoder
@@ -175,7 +178,7 @@ def render_story(
                 stop=stop,
             )
             try:
-                result = produce(plan)
+                result = produce(plan, ahead=ahead)
             except EncoderError as error:
                 if not error.machine or config.video.codec != "auto":
                     raise
@@ -246,6 +249,18 @@ def _voice_over(given: Any) -> Sound | None:
         raise InputError(f"voice_over: {error}") from error
 
 
+def _unless_stopped(on_event: OnEvent | None, stop: threading.Event | None) -> OnEvent:
+    """Return what passes events on, and raises CancelledError at the first one after `stop` is set."""
+
+    def pass_on(event: Event) -> None:
+        if stop is not None and stop.is_set():
+            raise CancelledError("the render was stopped")
+        if on_event is not None:
+            on_event(event)
+
+    return pass_on
+
+
 class _Stop(threading.Event):
     """An event that is set by itself or by another one, which it leaves alone."""
 
@@ -268,15 +283,13 @@ def _produce(
     workers: int | None,
     on_event: OnEvent | None,
     stop: threading.Event | None,
+    ahead: DrawnAhead | None = None,
 ) -> RenderResult:
     """Mix, draw, encode and mux, then write the files beside the video and publish all of them."""
     report = on_event or (lambda event: None)
     sound = scratch / "sound.m4a"
     cancelled = _Stop(stop)
-    fps = plan.frames.timeline.fps
-    # Every scene is scored, so that a segment's cache entry does not depend on the rest of the story.
-    times = candidate_times(plan.frames.timeline, limit=len(plan.frames.timeline.clips))
-    watched = FrameWatch(frames_round(time, fps) for time in times)
+    watched = _watch_frames(plan)
     with StagedFiles(outputs.video.parent) as files, ThreadPoolExecutor(2, "beside") as side:
         video, picture = files.stage(outputs.video), files.stage(outputs.thumbnail)
         writer = Mp4Writer(
@@ -307,13 +320,16 @@ def _produce(
                     budget=budget,
                     rates=rates,
                     session_wait=plan.encoding.session_wait,
-                    gpu_memory_bytes=int(plan.frames.config.video.gpu_memory_mb * 1e6),
+                    gpu_memory_bytes=_gpu_memory_bytes(plan),
+                    before=ahead.finish() if ahead else None,
                 )
             except BaseException:
                 cancelled.set()  # the mix stops too
                 raise
             finally:
                 watched.close()
+        if rendered.first_ready is not None:
+            watch.seconds["first_segment"] = rendered.first_ready - watch.began
         plan.frames.config.error_policy.check(rendered.warnings)
         with watch.stage("outputs"):
             report(Event("outputs", 0, 1))
@@ -333,7 +349,48 @@ def _produce(
         dict(watch.seconds),
         len(rendered.segments),
         rendered.segments_from_cache,
+        rendered.segments_ahead,
     )
+
+
+def _stretches(plans: Iterator[VideoPlan], *, stop: threading.Event | None) -> Iterator[Stretch]:
+    """Yield the segments of a video's first scenes, and what draws them into the cache."""
+    start, renderer, cache = 0, None, None
+    for plan in plans:
+        if needs_budget(plan.encoding.settings):
+            return
+        frames = plan.frames
+        for segments in settled_segments(frames.timeline, frames.compositor.segments(), start=start):
+            if cache is not None and not cache.usable:
+                return
+            start = segments[-1].stop
+            shown = FrameRange(segments[0].start, start)
+            drawn = replace(plan, frames=plan_captions(frames, shown=shown, drawn_next=segments[0]))
+            rates = open_rates(drawn)
+            cache = _segment_cache(drawn, rates)
+            renderer = SegmentRenderer(
+                drawn.frames.compositor,
+                plan.encoding.settings,
+                on_frame=_watch_frames(plan),
+                stop=stop,
+                cache=cache,
+                rates=rates,
+                session_wait=plan.encoding.session_wait,
+                gpu_memory_bytes=_gpu_memory_bytes(plan),
+                before=renderer,
+            )
+            yield Stretch(segments, renderer)
+
+
+def _watch_frames(plan: VideoPlan) -> FrameWatch:
+    # Every scene is scored, so that a segment's cache entry does not depend on the rest of the story.
+    timeline = plan.frames.timeline
+    times = candidate_times(timeline, limit=len(timeline.clips))
+    return FrameWatch(frames_round(time, timeline.fps) for time in times)
+
+
+def _gpu_memory_bytes(plan: VideoPlan) -> int:
+    return int(plan.frames.config.video.gpu_memory_mb * 1e6)
 
 
 def _segment_cache(plan: VideoPlan, rates: BitBudget | SegmentRates) -> SegmentCache:

@@ -7,15 +7,16 @@ both, after `choose_encoding` has decided how frames are encoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
-from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
-from video_pipeline.engine.assets.models import Sound
+from video_pipeline.engine.assets.generate import FirstScenes, gather_assets, open_asset_cache
+from video_pipeline.engine.assets.models import Sound, StoryAssets
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
 from video_pipeline.engine.assets.watermark import prepare_watermark
@@ -35,7 +36,7 @@ from video_pipeline.engine.render.compositors.choice import choose_compositor, l
 from video_pipeline.engine.render.encoders.choice import Encoding, choose_encoding
 from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, SegmentRates
 from video_pipeline.engine.render.segment_cache import SegmentCache
-from video_pipeline.engine.story import Story, story_scenes
+from video_pipeline.engine.story import Story, StoryScene, story_scenes
 from video_pipeline.engine.story.asset_fields import NO_WATERMARK
 from video_pipeline.engine.timeline import Footage, Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
@@ -72,6 +73,75 @@ class VideoPlan:
     encoding: Encoding
 
 
+BeginFrames = Callable[[Iterator[FramePlan]], object]
+BeginVideo = Callable[[Iterator[VideoPlan]], object]
+"""Is called with the plans of a video's first scenes while assets are made: each has more scenes than the one before.
+
+The plans may be taken on another thread. All frames before the last scene's are those of the whole video.
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Layout:
+    """What lays scenes out: all of them, or the first ones while the assets of others are made. Thread-safe."""
+
+    story: Story
+    scenes: tuple[StoryScene, ...]
+    config: Config
+    base: Path
+    cache: ContentCache
+    watermark: Watermark | None
+    fonts: FontCatalogue
+    title_fonts: FontStack
+    chosen: Selection
+    ffmpeg_search: Future[FfmpegProgram]
+    max_seconds: float | None
+    warnings: tuple[str, ...]
+    _opened: dict[str | None, Compositor] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def plan(self, assets: StoryAssets, *, watch: Stopwatch) -> FramePlan:
+        """Return the plan of the scenes that have assets; errors as in plan_timeline."""
+        with watch.stage("compose"):
+            composition = compose(self.story, self.scenes, assets, config=self.config, base=self.base)
+        timeline = replace(composition.timeline, watermark=self.watermark)
+        if self.max_seconds is not None and timeline.duration > self.max_seconds:
+            raise StoryError(
+                f"the video would last {float(timeline.duration):.1f} s; "
+                f"node.max_video_seconds allows {self.max_seconds:g}"
+            )
+        with watch.stage("check"):
+            clips = any(
+                isinstance(clip.source, Footage) and clip.source.exact_pix_fmt for clip in timeline.clips
+            )
+            ffmpeg = with_hwaccel(self.ffmpeg_search.result(), self.config.video.hwaccel, clips=clips)
+        return FramePlan(
+            story=self.story,
+            config=self.config,
+            timeline=timeline,
+            captions=(),
+            compositor=self._compositor(timeline, ffmpeg),
+            chosen_compositor=self.chosen,
+            ffmpeg=ffmpeg,
+            fonts=self.fonts,
+            title_fonts=self.title_fonts,
+            cache=self.cache,
+            warnings=(*self.warnings, *assets.warnings, *composition.warnings),
+            paid=assets.paid,
+            unspoken=assets.unspoken,
+        )
+
+    def _compositor(self, timeline: Timeline, ffmpeg: FfmpegProgram) -> Compositor:
+        """Return the compositor of a timeline; those of one layout share what they have loaded."""
+        with self._lock:
+            opened = self._opened.get(ffmpeg.hwaccel)
+            if opened is None:
+                opened = load_compositor(self.chosen.name).open(timeline, ffmpeg=ffmpeg, config=self.config)
+                self._opened[ffmpeg.hwaccel] = opened
+                return opened
+        return opened.with_timeline(timeline)
+
+
 def plan_timeline(
     story: Story,
     *,
@@ -84,11 +154,13 @@ def plan_timeline(
     speak: Collection[int] | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
+    begin: BeginFrames | None = None,
 ) -> FramePlan:
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
     The story's relative paths start at `base`; `files` opens what it names. With `speak`, only the scenes with these
-    numbers are spoken; the length of others that are not cached is an estimate. Raises InputError for a wrong story or
+    numbers are spoken; the length of others that are not cached is an estimate. `begin` gets plans of the first scenes
+    meanwhile. Raises InputError for a wrong story or
     configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
@@ -106,6 +178,25 @@ def plan_timeline(
         scenes = cast.scenes
     with watch.stage("assets"):
         watermark, unmarked = _watermark(config, cache, files)
+        layout = _Layout(
+            story=story,
+            scenes=scenes,
+            config=config,
+            base=base,
+            cache=cache,
+            watermark=watermark,
+            fonts=fonts,
+            title_fonts=letters.title,
+            chosen=chosen,
+            ffmpeg_search=ffmpeg_search,
+            max_seconds=max_seconds,
+            warnings=(*letters.warnings, *cast.warnings, *unmarked),
+        )
+
+        def begin_first(first: FirstScenes) -> None:
+            if begin is not None:
+                begin(layout.plan(some, watch=Stopwatch()) for some in first.growing())
+
         assets = gather_assets(
             story,
             scenes,
@@ -116,34 +207,11 @@ def plan_timeline(
             speak=speak,
             progress=lambda done, total: report(Event("assets", done, total)),
             voices=cast.voices,
+            on_first=begin_first,
         )
     if voice_over is not None:
         assets = replace(assets, voice_over=voice_over)
-    with watch.stage("compose"):
-        composition = compose(story, scenes, assets, config=config, base=base)
-    timeline = replace(composition.timeline, watermark=watermark)
-    if max_seconds is not None and timeline.duration > max_seconds:
-        raise StoryError(
-            f"the video would last {float(timeline.duration):.1f} s; node.max_video_seconds allows {max_seconds:g}"
-        )
-    with watch.stage("check"):
-        clips = any(isinstance(clip.source, Footage) and clip.source.exact_pix_fmt for clip in timeline.clips)
-        ffmpeg = with_hwaccel(ffmpeg_search.result(), config.video.hwaccel, clips=clips)
-    return FramePlan(
-        story=story,
-        config=config,
-        timeline=timeline,
-        captions=(),
-        compositor=load_compositor(chosen.name).open(timeline, ffmpeg=ffmpeg, config=config),
-        chosen_compositor=chosen,
-        ffmpeg=ffmpeg,
-        fonts=fonts,
-        title_fonts=letters.title,
-        cache=cache,
-        warnings=(*letters.warnings, *cast.warnings, *unmarked, *assets.warnings, *composition.warnings),
-        paid=assets.paid,
-        unspoken=assets.unspoken,
-    )
+    return layout.plan(assets, watch=watch)
 
 
 def plan_captions(
@@ -179,6 +247,7 @@ def plan_video(
     max_seconds: float | None = None,
     on_event: OnEvent | None = None,
     watch: Stopwatch | None = None,
+    begin: BeginVideo | None = None,
 ) -> VideoPlan:
     """Return the plan of a whole render; arguments and errors as in plan_timeline.
 
@@ -187,6 +256,11 @@ def plan_video(
     watch = watch or Stopwatch()
     with watch.stage("check"):
         encoding = choose_encoding(config.video)
+
+    def begin_frames(plans: Iterator[FramePlan]) -> None:
+        if begin is not None:
+            begin(VideoPlan(plan, encoding) for plan in plans)
+
     plan = plan_timeline(
         story,
         config=config,
@@ -197,6 +271,7 @@ def plan_video(
         max_seconds=max_seconds,
         on_event=on_event,
         watch=watch,
+        begin=begin_frames,
     )
     with watch.stage("captions"):
         first = FrameRange(0, plan.compositor.segments()[: cpu_count()][-1].stop)

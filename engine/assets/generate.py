@@ -7,14 +7,16 @@ import hashlib
 import logging
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
@@ -53,6 +55,15 @@ from video_pipeline.engine.timeline import Still
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+
+HEAD_START_SECONDS: Final = 0.3
+"""Assets that are made sooner, such as cached ones, are not given out in parts: laying scenes out twice takes longer."""
+
+LOOK_SECONDS: Final = 0.05
+"""How often to look which scenes are ready."""
+
+GROWTH: Final = 8
+"""The first scenes are given out again when there is one more for each GROWTH of them, as each time all are laid out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +285,62 @@ def scratch_folder(config: Config) -> Iterator[Path]:
         yield Path(folder)
 
 
+class FirstScenes:
+    """The assets of a story's first scenes while those of later ones are being made."""
+
+    def __init__(
+        self,
+        scenes: Sequence[StoryScene],
+        pictures: Sequence[Future[_Made]],
+        speeches: Sequence[Future[_Made]],
+    ) -> None:
+        self._made = list(zip(scenes, pictures, speeches, strict=True))
+        self._over = threading.Event()
+
+    def growing(self) -> Iterator[StoryAssets]:
+        """Yield the assets of more and more scenes, two or more, until `end` is called. It may run on another thread."""
+        count, seconds = 0, HEAD_START_SECONDS
+        while not self._over.wait(seconds):
+            seconds = LOOK_SECONDS
+            ready = list(takewhile(lambda made: _is_made(*made[1:]), self._made))
+            if max(1, count + count // GROWTH) < len(ready) < len(self._made):
+                count = len(ready)
+                warnings = [
+                    warning for _, *each in ready for made in each for warning in made.result().warnings
+                ]
+                scenes = tuple(_scene_assets(scene, *each) for scene, *each in ready)
+                yield StoryAssets(scenes, warnings=tuple(warnings))
+
+    def end(self) -> None:
+        """Yield nothing further: all scenes are ready, or one failed."""
+        self._over.set()
+
+
+def _is_made(*futures: Future[_Made]) -> bool:
+    return all(each.done() and not each.cancelled() and each.exception() is None for each in futures)
+
+
+def _scene_assets(scene: StoryScene, picture: Future[_Made], speech: Future[_Made]) -> SceneAssets:
+    """Return the assets of a scene; both futures are done."""
+    shown, sound = picture.result().value
+    said = speech.result().value
+    narration = said if isinstance(said, Narration) else None
+    return SceneAssets(
+        scene_id=scene.scene_id,
+        picture=shown,
+        narration=narration.sound if narration else None,
+        footage_sound=sound,
+        extended=said is False,
+        words=narration.words if narration else (),
+        words_by=narration.words_by if narration else None,
+        spoken_by=narration.spoken_by if narration else None,
+        narration_start=narration.start if narration else Fraction(0),
+        narration_name=narration.name if narration else "",
+        narration_gain_db=narration.gain_db if narration else 0.0,
+        is_unspoken=narration is not None and narration.is_unspoken,
+    )
+
+
 def gather_assets(
     story: Story,
     scenes: Sequence[StoryScene],
@@ -285,11 +352,12 @@ def gather_assets(
     files: InputFiles = ANY_FILES,
     voices: Mapping[str, SpeakerVoice] = MappingProxyType({}),
     speak: Collection[int] | None = None,
+    on_first: Callable[[FirstScenes], object] | None = None,
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
     `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only these are spoken; the
-    narration of the others is cached, or its length an estimate.
+    narration of the others is cached, or its length an estimate. `on_first` is called at the beginning and must not wait.
 
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
@@ -339,9 +407,12 @@ def gather_assets(
             speeches = [speakers.submit(_part_of, whole, index) for index in range(len(scenes))]
         else:
             speeches = [speakers.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
+        first = FirstScenes(scenes, pictures, speeches)
         # An unusable file is reported before the narration, which may take minutes.
         futures: list[Future[_Made]] = [*pictures, music, *speeches]
         try:
+            if on_first is not None:
+                on_first(first)
             for future in futures:
                 warnings += future.result().warnings
                 done += 1
@@ -352,30 +423,12 @@ def gather_assets(
             for future in futures:
                 future.cancel()
             raise
-    result: list[SceneAssets] = []
-    for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
-        shown, sound = picture.result().value
-        said = speech.result().value
-        narration = said if isinstance(said, Narration) else None
-        result.append(
-            SceneAssets(
-                scene_id=scene.scene_id,
-                picture=shown,
-                narration=narration.sound if narration else None,
-                footage_sound=sound,
-                extended=said is False,
-                words=narration.words if narration else (),
-                words_by=narration.words_by if narration else None,
-                spoken_by=narration.spoken_by if narration else None,
-                narration_start=narration.start if narration else Fraction(0),
-                narration_name=narration.name if narration else "",
-                narration_gain_db=narration.gain_db if narration else 0.0,
-                is_unspoken=narration is not None and narration.is_unspoken,
-            )
-        )
+        finally:
+            first.end()
+    result = tuple(map(_scene_assets, scenes, pictures, speeches))
     chains = [chain for chain in (job.narrators, *job.voices.values()) if chain is not None]
     paid = tuple(
         cost_report(name, next(filter(None, (chain.model_of(name) for chain in chains)), ""), characters)
         for name, characters in spending.spent.items()
     )
-    return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings), paid=paid)
+    return StoryAssets(result, music=music.result().value, warnings=tuple(warnings), paid=paid)

@@ -166,6 +166,10 @@ def _summary(result: RenderResult) -> str:
     made = f"rendered at {info.frame_count / seconds:.1f} fps"
     if cached:  # frames from the cache have no speed
         made = f"rendered in {seconds:.1f} s ({cached} of {result.segments} segments from the cache)"
+    elif result.segments_ahead:
+        made = (
+            f"rendered in {seconds:.1f} s ({result.segments_ahead} of {result.segments} segments before that)"
+        )
     return (
         f"{outputs.video}: {info.duration:.2f} s, {width}x{height} at {float(info.fps):g} fps, "
         f"{info.file_size / 1e6:.1f} MB, {made}\n"

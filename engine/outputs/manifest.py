@@ -174,6 +174,7 @@ def build_manifest(
     segments: Sequence[FrameRange],
     rates: Sequence[Mapping[str, float]] = (),
     segments_from_cache: int = 0,
+    segments_ahead: int = 0,
     inputs: Sequence[InputFile],
     versions: Mapping[str, Any],
     encoder: Choice,
@@ -190,7 +191,8 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
 
-    `rates` has what was chosen for each segment if the quality is set. `audio` is the mixer's report, or None without
+    `rates` has what was chosen for each segment if the quality is set. `segments_ahead` were drawn while assets were
+    still being made. `audio` is the mixer's report, or None without
     sound; `lexicon` is what decided how words are spoken, `voice_credits` who made the voices, `paid` what services were
     paid for; `timings` are wall seconds by stage; `outputs` are
     the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
@@ -210,6 +212,7 @@ def build_manifest(
             for frames, rate in zip(segments, rates or [{}] * len(segments), strict=True)
         ],
         "segments_from_cache": segments_from_cache,
+        "segments_ahead": segments_ahead,
         "encoder": encoder,
         "compositor": compositor,
         "captions": {

@@ -63,8 +63,7 @@ class BitBudget:
 
         What rate a GPU's driver writes into the headers, which all segments must share, is not known.
         """
-        has_average = settings.encoder == LIBX264.name and "b" in settings.options
-        return cls(segments, settings) if has_average else None
+        return cls(segments, settings) if needs_budget(settings) else None
 
     def known(self, frames: FrameRange) -> bool:
         """Return whether a segment's settings are known without waiting."""
@@ -113,6 +112,11 @@ class BitBudget:
         octaves = math.log2(min(self._most, max(self._least, wanted)) / self._average)
         rounded = self._average * 2 ** (round(octaves * STEPS_AN_OCTAVE) / STEPS_AN_OCTAVE)
         return round(min(self._most, rounded))
+
+
+def needs_budget(settings: EncoderSettings) -> bool:
+    """Return whether a segment's rate depends on the length of the whole video."""
+    return settings.encoder == LIBX264.name and "b" in settings.options
 
 
 def _with_rate(settings: EncoderSettings, rate: int) -> EncoderSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import threading
 from collections.abc import Generator
@@ -112,6 +113,12 @@ class GpuFrames:
         self._uploads: dict[int, GpuUploads | str] = {}
         self._told: set[str] = set()
         self.report = GpuFramesReport() if settings.gpu else None
+
+    def drawn_by(self, compositor: Compositor) -> GpuFrames:
+        """Return the same for another compositor of the same video: one report, and the same memory."""
+        other = copy.copy(self)
+        other._compositor = compositor if isinstance(compositor, GpuCompositor) else None
+        return other
 
     @property
     def draws(self) -> bool:

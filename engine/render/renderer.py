@@ -80,6 +80,24 @@ class RenderReport:
     rates: tuple[Rate, ...] = ()
     """The crf of each segment if the quality is set."""
     probe_seconds: float = 0.0
+    segments_ahead: int = 0
+    """Segments that were drawn before the rest of the video was known."""
+    first_ready: float | None = None
+    """When the first segment was ready, on the clock of `time.perf_counter`."""
+
+
+@dataclass(slots=True)
+class SegmentWork:
+    """What the segments of a video have taken so far, summed over threads and over the renderers of its timelines."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    waited_seconds: float = 0.0
+    encoding_seconds: float = 0.0
+    probing_seconds: float = 0.0
+    drawn: set[FrameRange] = field(default_factory=set)
+    cached: set[FrameRange] = field(default_factory=set)
+    first_ready: float | None = None
+    sessions: SessionReport = field(default_factory=SessionReport)
 
 
 @dataclass(slots=True)
@@ -90,38 +108,41 @@ class _Drawing:
     reported: int = 0
 
 
-class _SegmentRenderer:
-    """The drawing and encoding of segments, called on several threads, with statistics."""
+class SegmentRenderer:
+    """The drawing and encoding of segments, called on several threads, with statistics.
+
+    `before` is a renderer of the same video's first scenes, whose statistics and memory on GPUs it shares.
+    """
 
     def __init__(
         self,
         compositor: Compositor,
         settings: EncoderSettings,
         *,
-        threads: int,
-        progress: Progress | None,
-        on_frame: OnFrame | None,
-        stop: threading.Event | None,
-        cache: SegmentCache | None,
-        budget: BitBudget | None,
         rates: SegmentRates,
-        session_wait: float,
-        gpu_memory_bytes: int,
+        threads: int = 1,
+        progress: Progress | None = None,
+        on_frame: OnFrame | None = None,
+        stop: threading.Event | None = None,
+        cache: SegmentCache | None = None,
+        budget: BitBudget | None = None,
+        session_wait: float = 0.0,
+        gpu_memory_bytes: int = GPU_MEMORY_BYTES,
+        before: SegmentRenderer | None = None,
     ) -> None:
         self._cache, self._budget, self._rates, self._session_wait = cache, budget, rates, session_wait
         self._compositor, self._settings, self._threads = compositor, settings, threads
         self._progress, self._on_frame, self._stop = progress, on_frame, stop
-        self._lock = threading.Lock()
         self._counting = threading.Lock()
         """Held while progress is reported, so that the reported count never decreases."""
         self._done = self._cached = 0
         self.children = Children()
-        self.waited_seconds = 0.0
-        self.encoding_seconds = 0.0
-        self.probing_seconds = 0.0
-        self.segments_from_cache = 0
-        self.sessions = SessionReport()
-        self.gpu_frames = GpuFrames(compositor, settings, bound=gpu_memory_bytes)
+        self.work: SegmentWork = before.work if before else SegmentWork()
+        self.gpu_frames: GpuFrames = (
+            before.gpu_frames.drawn_by(compositor)
+            if before
+            else GpuFrames(compositor, settings, bound=gpu_memory_bytes)
+        )
 
     def segment(self, frames: FrameRange, later: FrameRange | None) -> bytes:
         """Return a segment as MP4 in memory, cached or drawn; `later` is a range to be drawn soon after it."""
@@ -130,12 +151,14 @@ class _SegmentRenderer:
             self._budget.settings(frames, self._check_cancelled)  # waits until they are known
         started, warned = time.perf_counter(), len(self.children.warnings)
         _, opening = self._rates.open(frames, self.children, threads=self._threads)
-        with self._lock:
-            self.probing_seconds += time.perf_counter() - started
+        with self.work.lock:
+            self.work.probing_seconds += time.perf_counter() - started
         with contextlib.closing(opening) if opening else contextlib.nullcontext():
             data = self._cached_or_encoded(frames, later, opening, warned=warned)
         if self._budget is not None:
             self._budget.spend(frames, data)
+        if frames.start == 0 and self.work.first_ready is None:
+            self.work.first_ready = time.perf_counter()
         return data
 
     def _settings_of(self, frames: FrameRange) -> EncoderSettings:
@@ -163,8 +186,8 @@ class _SegmentRenderer:
                 pass
         if self._on_frame and unseen:
             self._cache.put(frames, CachedSegment(cached.data, self._on_frame.notes(frames)))
-        with self._lock:
-            self.segments_from_cache += 1
+        with self.work.lock:
+            self.work.cached.add(frames)
         kept = len(frames) - len(unseen)
         self._count_frames(kept, cached=kept)
         return cached.data
@@ -195,7 +218,7 @@ class _SegmentRenderer:
                         drawn,
                         self._settings_of(frames),
                         session_wait=self._session_wait,
-                        sessions=self.sessions,
+                        sessions=self.work.sessions,
                         check=self._check_cancelled,
                         frames_for=partial(self._frames_for, frames, drawing, attempt, stack, begun)
                         if attempt
@@ -207,9 +230,10 @@ class _SegmentRenderer:
                 except (EncoderError, CudaError, GpuFullError) as error:
                     if not self._another_way(error, frames, attempt):
                         raise
-        with self._lock:
-            self.waited_seconds += drawing.waited_seconds
-            self.encoding_seconds += time.perf_counter() - started - drawing.waited_seconds
+        with self.work.lock:
+            self.work.drawn.add(frames)
+            self.work.waited_seconds += drawing.waited_seconds
+            self.work.encoding_seconds += time.perf_counter() - started - drawing.waited_seconds
         return data
 
     def _another_way(
@@ -222,7 +246,7 @@ class _SegmentRenderer:
         if isinstance(error, EncoderError) and error.machine:
             again = "encoded again on another GPU" if SESSIONS.usable(model) else ""
         else:
-            again = self.gpu_frames.fail(error, attempt, self.sessions)
+            again = self.gpu_frames.fail(error, attempt, self.work.sessions)
         if again:
             logger.warning("frames [%d, %d): %s; %s", frames.start, frames.stop, what, again)
         return bool(again)
@@ -339,6 +363,7 @@ def render_segments(
     rates: SegmentRates | None = None,
     session_wait: float = 0.0,
     gpu_memory_bytes: int = GPU_MEMORY_BYTES,
+    before: SegmentRenderer | None = None,
 ) -> RenderReport:
     """Draw and encode every segment and pass them to `writer` in order.
 
@@ -348,14 +373,15 @@ def render_segments(
     stored there as soon as they are encoded. The bytes depend neither on `workers` nor on `cache`. `budget` has the
     settings of each segment if they have an average bit rate, `rates` if they have a quality; `cache` takes them from
     there too. A GPU's session that is refused is tried again for `session_wait` seconds. Frames that are copied to a GPU
-    take at most `gpu_memory_bytes` of its memory.
+    take at most `gpu_memory_bytes` of its memory. `before` has drawn the first scenes into `cache`; it is at rest, and
+    the report counts what it did.
     """
     rates = rates or SegmentRates(compositor, settings)
     segments = compositor.segments()
     budget = budget or BitBudget.of(segments, settings)
     cores = cpu_count()
     workers = max(1, min(workers or max(cores, _engines(settings)), len(segments)))
-    renderer = _SegmentRenderer(
+    renderer = SegmentRenderer(
         compositor,
         settings,
         threads=max(1, cores // workers),
@@ -367,7 +393,10 @@ def render_segments(
         rates=rates,
         session_wait=session_wait,
         gpu_memory_bytes=gpu_memory_bytes,
+        before=before,
     )
+    work = renderer.work
+    ahead = set(work.drawn)
     muxing = 0.0
     with ThreadPoolExecutor(workers, "segment") as pool:
         waiting: deque[tuple[FrameRange, Future[bytes]]] = deque()
@@ -394,16 +423,18 @@ def render_segments(
                 future.cancel()
             raise
     return RenderReport(
-        compositor.timeline.frame_count,
-        segments,
-        workers,
-        renderer.waited_seconds,
-        renderer.encoding_seconds,
-        muxing,
-        renderer.segments_from_cache,
-        tuple(renderer.children.warnings),
-        renderer.sessions,
-        renderer.gpu_frames.report,
-        tuple(rate for frames in segments if (rate := rates.rate(frames))),
-        renderer.probing_seconds,
+        frames=compositor.timeline.frame_count,
+        segments=segments,
+        workers=workers,
+        frame_wait_seconds=work.waited_seconds,
+        encode_seconds=work.encoding_seconds,
+        mux_seconds=muxing,
+        segments_from_cache=len(work.cached - work.drawn),
+        warnings=tuple(renderer.children.warnings),
+        sessions=work.sessions,
+        gpu_frames=renderer.gpu_frames.report,
+        rates=tuple(rate for frames in segments if (rate := rates.rate(frames))),
+        probe_seconds=work.probing_seconds,
+        segments_ahead=len(work.cached & ahead),
+        first_ready=work.first_ready,
     )

@@ -90,6 +90,11 @@ class SegmentCache:
         self._lock = threading.Lock()
         self._usable = True
 
+    @property
+    def usable(self) -> bool:
+        """Whether segments can still be stored."""
+        return self._usable
+
     def get(self, frames: FrameRange) -> CachedSegment | None:
         """Return the segment that shows a range, or None if it is missing or corrupt."""
         key = self._key(frames)

@@ -59,7 +59,7 @@ def segment_key(
 ) -> str:
     """Return the key, in hex, of the encoded frames of a range.
 
-    `compositor` is the compositor's identity. `digest` returns the SHA-256 of a file whose hash
+    `compositor` is the compositor's identity, of which `footage` counts only for video clips. `digest` returns the SHA-256 of a file whose hash
     is not in the timeline. Raises OSError if such a file cannot be read.
     """
     # A transition is drawn from its first frame, even if the range begins inside it.
@@ -69,6 +69,8 @@ def segment_key(
         max([frames.stop, *(join.frames.stop for join in joins)]),
     )
     seen = [index for index, clip in enumerate(timeline.clips) if clip.frames.intersection(drawn)]
+    if not any(isinstance(timeline.clips[index].source, Footage) for index in seen):
+        compositor = {name: value for name, value in compositor.items() if name != "footage"}
 
     def plain(value: Any) -> Any:
         return _plain(value, frames.start, digest)

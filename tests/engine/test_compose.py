@@ -42,6 +42,7 @@ def composed(
     music: Sound | None = None,
     voice_over: Sound | None = None,
 ) -> Composition:
+    """Lay scenes out; with fewer `spoken` than scenes, only these have assets."""
     named = [{"scene_id": f"s{index}", **scene} for index, scene in enumerate(scenes)]
     parsed = parse_story({"title": "T", "scenes": named})
     assets = tuple(
@@ -52,7 +53,7 @@ def composed(
             footage_sound=sound(60, "v.mp4") if pictures and isinstance(pictures[index], Footage) else None,
             extended=index in failed,
         )
-        for index in range(len(scenes))
+        for index in range(len(spoken) if spoken else len(scenes))
     )
     return compose(
         parsed,
@@ -415,3 +416,31 @@ def test_the_scene_composer_counts_overlaps_and_omits_missing_pictures() -> None
 def test_the_scene_composer_names_wrong_fields() -> None:
     with pytest.raises(StoryError, match=r"scenes\[0\].*'scene_id': is missing"):
         SceneComposer().compose_scenes([{"text": "x"}], {})
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_first_scenes_are_laid_out_as_in_the_whole_video(data: st.DataObject) -> None:
+    count = data.draw(st.integers(3, 7))
+    joins = st.sampled_from([None, "cut", "fade", {"name": "wipeleft", "duration": 0.4}])
+    scenes = [
+        {"text": f"Words of {index}.", "narration": "", **({"transition": join} if join else {})}
+        for index, join in enumerate(data.draw(st.lists(joins, min_size=count, max_size=count)))
+    ]
+    lengths = st.one_of(st.none(), st.integers(1, 60).map(lambda tenths: Fraction(tenths, 10)))
+    spoken = data.draw(st.lists(lengths, min_size=count, max_size=count))
+    known = data.draw(st.integers(2, count - 1))
+    config = {"scenes": {"narration_padding": 0, "default_duration": 0.5}}
+    try:
+        whole = composed(scenes, spoken=spoken, config=config).timeline
+    except StoryError:
+        assume(False)
+    first = composed(scenes, spoken=spoken[:known], config=config).timeline
+    assert first.clips[:-1] == whole.clips[: known - 1]
+    assert first.clips[-1].frames.start == whole.clips[known - 1].frames.start
+    assert first.transitions == whole.transitions[: len(first.transitions)]
+    assert all(join.after < known - 1 for join in first.transitions)
+    settled = first.clips[-2].frames.stop
+    segments = [each for each in first.segments() if each.stop <= settled]
+    assert segments == [each for each in whole.segments() if each.stop <= settled]
+    assert segments[-1].stop == settled

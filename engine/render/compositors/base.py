@@ -29,6 +29,9 @@ class Compositor(Protocol):
     def timeline(self) -> Timeline:
         """The timeline to draw."""
 
+    def with_timeline(self, timeline: Timeline) -> Compositor:
+        """Return a compositor of another timeline in frames of the same size and rate, without captions."""
+
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> Compositor:
         """Return a compositor of the same timeline and pictures that draws these captions."""
 
@@ -36,7 +39,10 @@ class Compositor(Protocol):
         """Return a compositor of the same timeline that draws neither captions nor the watermark."""
 
     def identity(self) -> dict[str, Any]:
-        """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment."""
+        """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment.
+
+        `footage`, if it is there, is what only frames of video clips depend on.
+        """
 
     def segments(self) -> tuple[FrameRange, ...]:
         """Return the segments of the timeline; they do not depend on the number of workers."""

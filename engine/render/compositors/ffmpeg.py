@@ -90,6 +90,10 @@ class FfmpegCompositor:
     """Whether this object's graphs use it."""
     name: ClassVar[str] = "ffmpeg"
 
+    def with_timeline(self, timeline: Timeline) -> FfmpegCompositor:
+        """Return a compositor of another timeline, without captions."""
+        return replace(self, timeline=timeline, captions=())
+
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> FfmpegCompositor:
         """Return a compositor of the same timeline that draws these captions."""
         return replace(self, captions=captions)

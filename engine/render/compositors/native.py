@@ -114,6 +114,12 @@ class NativeCompositor:
         self._overlays: _SharedItems[kernels.Overlay] = _SharedItems(OVERLAYS, lambda overlay: 1)
         self._letters: _SharedItems[Rgba] = _SharedItems(OVERLAYS, lambda picture: 1)
 
+    def with_timeline(self, timeline: Timeline) -> Self:
+        """Return a compositor of another timeline that shares the pictures, without captions."""
+        other = self._sharing(timeline, ())
+        other._graphs = self._graphs.with_timeline(timeline)
+        return other
+
     def without_captions(self) -> Self:
         """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
         return self._sharing(replace(self.timeline, watermark=None), ())
@@ -136,12 +142,11 @@ class NativeCompositor:
         The instruction set is left out, and the name is that of the formulas, because every one of them draws the same
         bytes, and so does the cuda compositor.
         """
-        footage = any(isinstance(clip.source, Footage) for clip in self.timeline.clips)
         return {
             "name": NativeCompositor.name,
             "format": FORMAT,
             "pillow": PIL.__version__,
-            "footage": self._graphs.identity() if footage else None,
+            "footage": self._graphs.identity(),
         }
 
     def segments(self) -> tuple[FrameRange, ...]:

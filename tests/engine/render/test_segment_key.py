@@ -160,6 +160,20 @@ def test_how_a_gpu_would_decode_a_clip_is_not_in_the_key() -> None:
     assert key(shown, segment, captions=captions) != key(timeline, segment, captions=captions)
 
 
+def test_what_decodes_clips_is_in_the_key_of_segments_that_show_one() -> None:
+    timeline, captions, segment = story()
+    footage = Footage(Path("/c.mp4"), 640, 360, "hash", "mp4", Fraction(0), Fraction(9))
+    programs = [{**COMPOSITOR, "footage": {"version": version}} for version in ("7", "8")]
+    elsewhere = changed_clip(timeline, 2, source=footage)
+    before = FrameRange(0, 80)
+    assert len({key(elsewhere, before, captions=captions, compositor=each) for each in programs}) == 1
+    assert key(timeline, before, captions=captions, compositor=programs[0]) == key(
+        elsewhere, before, captions=captions, compositor=programs[1]
+    )
+    shown = changed_clip(timeline, 1, source=footage)
+    assert len({key(shown, segment, captions=captions, compositor=each) for each in programs}) == 2
+
+
 CAPTION_CHANGES: tuple[dict[str, Any], ...] = (
     {"picture": Path("/c/other.png")},
     {"x_px": 11},
