@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from video_pipeline.engine.cli.doctor_speech import examine_speech, speech_lines
+from video_pipeline.engine.cli.doctor_services import examine_speech, service_lines
 from video_pipeline.engine.config import load_config
 
 
@@ -13,7 +13,7 @@ def test_services_are_shown_as_set_up_or_not_and_no_key_is(monkeypatch: pytest.M
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("AZURE_SPEECH_KEY", "azure-secret")
     monkeypatch.setenv("AZURE_SPEECH_REGION", "westeurope")
-    text = "\n".join(speech_lines(examine_speech(load_config({}, environ=False))))
+    text = "\n".join(service_lines("speech", examine_speech(load_config({}, environ=False))))
     assert (
         "speech        yes azure_speech: key from environment variable AZURE_SPEECH_KEY, https://westeurope"
         in text
