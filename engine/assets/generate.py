@@ -34,7 +34,7 @@ from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import (
     AssetError,
     ConfigError,

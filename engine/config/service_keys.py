@@ -9,6 +9,7 @@ from pydantic import Field
 from video_pipeline.engine.config.values import LocalPath
 
 BaseUrl = Annotated[str, Field(min_length=1, max_length=2000)]
+ServiceName = Annotated[str, Field(min_length=1, max_length=64)]
 ServiceWord = Annotated[str, Field(min_length=1, max_length=200)]
 
 

@@ -17,7 +17,8 @@ from video_pipeline.engine.assets.images.chain import PainterChain
 from video_pipeline.engine.assets.images.service import PaintedScene, PictureContext, PictureRequest
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
-from video_pipeline.engine.config.sections import Images, Node
+from video_pipeline.engine.config.images import Images
+from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.net.spending import PICTURES, DailyCount, Spending
 
 PICTURE_ENVIRONMENT = dict.fromkeys(

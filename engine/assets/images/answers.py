@@ -59,9 +59,11 @@ def decoded_answer_picture(data: bytes, client: ServiceClient) -> Image.Image:
 def decoded_base64(text: Any, client: ServiceClient) -> bytes:
     """Return the bytes of base64 text, which may begin as a data URL; raise ServiceError if it is none."""
     try:
-        return b64decode(str(text).partition("base64,")[2] or str(text), validate=True)
+        if isinstance(text, str):
+            return b64decode(text.partition("base64,")[2] or text, validate=True)
     except (binascii.Error, ValueError):
-        raise client.error("the answer holds no picture in base64", kind="busy") from None
+        pass
+    raise client.error("the answer holds no picture in base64", kind="busy")
 
 
 def write_noted_png(picture: Image.Image, notes: Mapping[str, Any], target: Path) -> None:

@@ -17,7 +17,7 @@ from video_pipeline.engine.assets.images.remote import (
     remote_painter,
 )
 from video_pipeline.engine.assets.images.service import ImageService, PictureContext, PictureRequest
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
 
 NAME: Final = "automatic1111"

@@ -19,7 +19,7 @@ from video_pipeline.engine.assets.images.service import (
 )
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import IMAGE_SERVICES
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import ConfigError, ImageGenerationError, ServiceError, UnavailableError
 from video_pipeline.engine.timeline import Still
 

@@ -24,7 +24,7 @@ from video_pipeline.engine.assets.images.remote import (
 )
 from video_pipeline.engine.assets.images.service import ImageService, PictureContext, PictureRequest
 from video_pipeline.engine.common.cache import key_of
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import ConfigError, ServiceError
 from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, ServiceRequest, usual_fault
 

@@ -17,7 +17,7 @@ from video_pipeline.engine.assets.images.stock import (
     http_url,
     smallest_covering,
 )
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.net.client import ServiceRequest
 from video_pipeline.engine.net.secret import Secret, find_secret
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from video_pipeline.engine.assets.images.service import PictureRequest
 from video_pipeline.engine.config.image_services import PROMPT_FIELD
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.story.keywords import NO_GENRE, extract_tags
 
 PROMPT_MAX_CHARACTERS: Final = 4000
@@ -48,9 +48,11 @@ def searches_of(request: PictureRequest) -> Iterator[str]:
     )
     titles = extract_tags(request.title, genre=NO_GENRE, language=request.language, limit=1)
     genre = [] if request.genre == NO_GENRE else [request.genre]
-    tries = [" ".join(words[:count]) for count in range(len(words), 0, -1)]
+    # A text of stop words alone is searched for as it is.
+    tries = [" ".join(words[:count]) for count in range(len(words), 0, -1)] or [request.text.strip(" .!?")]
     for words_tried in dict.fromkeys([*tries, *titles, *genre]):
-        yield _shortened(words_tried, SEARCH_MAX_CHARACTERS)
+        if words_tried:
+            yield _shortened(words_tried, SEARCH_MAX_CHARACTERS)
 
 
 def nearest_aspect(frame_px: tuple[int, int], choices: Sequence[tuple[int, int]]) -> tuple[int, int]:

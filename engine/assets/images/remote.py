@@ -21,7 +21,7 @@ from video_pipeline.engine.assets.images.service import (
 from video_pipeline.engine.assets.models import PictureOrigin
 from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import key_of
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, usual_fault
 from video_pipeline.engine.net.endpoint import checked_endpoint

@@ -15,7 +15,8 @@ from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.input_files import ANY_FILES
 from video_pipeline.engine.config.families import IMAGE_SERVICES
-from video_pipeline.engine.config.sections import Images, Node
+from video_pipeline.engine.config.images import Images
+from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.net.meter import Meter
 from video_pipeline.engine.timeline import Still

@@ -20,7 +20,8 @@ from video_pipeline.engine.assets.images.chain import PainterChoice, choose_pain
 from video_pipeline.engine.assets.images.service import PictureContext, UnpaintedError
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config.families import IMAGE_SERVICES
-from video_pipeline.engine.config.sections import Images, Node
+from video_pipeline.engine.config.images import Images
+from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.net.spending import PICTURES, DailyCount, Spending
 from video_pipeline.engine.timeline import Still

@@ -9,11 +9,11 @@ import httpx
 import openai
 import pytest
 
-from tests.support.picture_setup import painting, set_picture_environment
-from tests.support.picture_vendors import PICTURE_KEY, OpenAiPictures, PictureVendor
-from tests.support.service_fakes import ServiceFake, service_fake
+from tests.support.picture_setup import painting, painting_through, set_picture_environment
+from tests.support.picture_vendors import PICTURE_KEY, Dalle, OpenAiPictures, PictureVendor, as_json
+from tests.support.service_fakes import Answer, Asked, ServiceFake, service_fake
 from video_pipeline.engine.assets.images.openai_images import dalle_setup
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import ImageGenerationError, ServiceError
 
 
@@ -85,15 +85,14 @@ def test_each_model_is_asked_for_a_size_that_it_takes(model: str, size: str, tmp
 
 
 def test_a_used_up_quota_is_no_matter_of_waiting(tmp_path: Path) -> None:
-    with painting("dalle", tmp_path) as run:
-        body = b'{"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}'
-        run.fake.vendor.key_refused = lambda: type(run.fake.vendor.false_success())(  # type: ignore[method-assign]
-            429, "application/json", body
-        )
-        run.fake.faults.append("key")
+    class Poor(Dalle):
+        def answer(self, asked: Asked) -> tuple[Answer, int]:
+            return as_json(429, {"error": {"message": "You exceeded it", "code": "insufficient_quota"}}), 0
+
+    with service_fake(Poor()) as fake:
         with pytest.raises(ImageGenerationError, match="the account has no credit"):
-            run.paint()
-        assert len(run.fake.worked) == 1
+            painting_through(fake, tmp_path).paint()
+        assert len(fake.worked) == 1
 
 
 def test_openais_key_is_for_openai_alone(monkeypatch: pytest.MonkeyPatch) -> None:
