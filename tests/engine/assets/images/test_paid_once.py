@@ -177,8 +177,9 @@ def test_an_edit_of_one_scene_pays_for_its_picture_alone(
 def test_requests_run_in_parallel_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_picture_environment(monkeypatch)
     with service_fake(PICTURE_VENDORS["stable_diffusion"]()) as fake:
-        fake.pause = 0.2
-        gathered(fake, tmp_path, parallel_requests=3)
+        fake.pause = 0.4
+        texts = tuple(f"{text} {number}" for number in range(2) for text in TEXTS)
+        gathered(fake, tmp_path, story_of(texts), parallel_requests=3)
         assert fake.busiest == 3
 
 

@@ -16,8 +16,6 @@ from video_pipeline.engine.assets.speech.openai_compatible import openai_setup
 from video_pipeline.engine.assets.speech.prices import cost_report
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ServiceError
-from video_pipeline.engine.net.client import ServiceAnswer
-from video_pipeline.engine.net.openai_protocol import openai_fault
 
 
 @pytest.fixture(autouse=True)
@@ -52,12 +50,6 @@ def test_the_fake_refuses_what_the_types_do_not_have() -> None:
         with pytest.raises(openai.BadRequestError):
             asked_by_openai(fake, extra_body={"pitch": 2})
         assert len(fake.problems) == 2
-
-
-def test_a_used_up_quota_is_no_matter_of_waiting(tmp_path: Path) -> None:
-    body = b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}'
-    assert openai_fault(ServiceAnswer(429, {}, body))[0] == "denied"
-    assert openai_fault(ServiceAnswer(429, {}, b'{"error": {"code": "rate_limit_exceeded"}}'))[0] == "busy"
 
 
 def test_openais_key_is_for_openai_alone(monkeypatch: pytest.MonkeyPatch) -> None:
