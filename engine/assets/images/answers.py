@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from PIL import Image, ImageFilter, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from video_pipeline.engine.assets.images.drawn import DRAWN_OVERSIZE
 from video_pipeline.engine.assets.stills import DEMUXERS, check_png, flatten
@@ -29,9 +29,6 @@ ENLARGED_VERSION: Final = 1
 ANSWER_MEGAPIXELS: Final = 50
 PLAIN_LEVELS: Final = 8
 """A picture whose levels differ by no more shows nothing: safety filters answer with a black one."""
-
-SHARPEN: Final = ImageFilter.UnsharpMask(radius=1.2, percent=60, threshold=2)
-"""What makes up for the softness of a picture that was scaled up."""
 
 
 def decoded_answer_picture(data: bytes, client: ServiceClient) -> Image.Image:
@@ -82,12 +79,15 @@ def read_png_notes(path: Path) -> dict[str, Any]:
 
 
 def enlarged(picture: Image.Image, frame_px: tuple[int, int]) -> Image.Image:
-    """Return a picture that covers a frame with room for zooming, scaled up by Lanczos and sharpened if it is smaller."""
+    """Return a picture that covers a frame with room for zooming, scaled up by Lanczos if it is smaller.
+
+    Sharpening it leaves dark lines along edges, and is farther from a larger picture of the same scene.
+    """
     needed = max(DRAWN_OVERSIZE * side / own for side, own in zip(frame_px, picture.size, strict=True))
     if needed <= 1:
         return picture
     width, height = (round(side * needed) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS).filter(SHARPEN)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def enlarged_still(answer: Path, frame_px: tuple[int, int], cache: ContentCache) -> Still:

@@ -26,13 +26,13 @@ def prompt_of(request: PictureRequest, settings: Images) -> str:
     words = {
         "title": request.title,
         "scene_title": request.scene_title,
-        "genre": request.genre,
+        "genre": "" if request.genre == NO_GENRE else request.genre,
         "style": settings.prompt_style.rstrip(". "),
         "text": request.text,
     }
     filled = PROMPT_FIELD.sub(lambda found: words[found[1]], settings.prompt_template)
-    # What stood around an empty field: ". A" and ": B" at the beginning, two stops in a row.
-    filled = re.sub(r"([.:])(\s*[.:])+", r"\1", " ".join(filled.split()))
+    # What stood around an empty field: "()", ". A" at the beginning, two stops in a row.
+    filled = re.sub(r"([.:])(\s*[.:])+", r"\1", " ".join(filled.replace(" ()", "").split()))
     return _shortened(filled.lstrip(".:, "), PROMPT_MAX_CHARACTERS)
 
 

@@ -30,6 +30,8 @@ def test_the_prompt_has_style_title_genre_and_the_words_of_the_scene() -> None:
 def test_empty_fields_leave_no_marks_behind() -> None:
     made = prompt_of(picture_request(scene_title=""), Images(prompt_style=""))
     assert made.startswith('Illustration for the story "The Lighthouse" (adventure). A boat leaves')
+    general = prompt_of(picture_request(genre="general"), Images())
+    assert 'story "The Lighthouse". A boat' in general
 
 
 def test_a_scenes_own_prompt_replaces_it_and_braces_in_words_stay() -> None:
