@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from video_pipeline.engine.assets.footage import probe_footage
-from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
-from video_pipeline.engine.assets.models import Narration, SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.images.chain import PainterChain, choose_painters
+from video_pipeline.engine.assets.images.prices import picture_costs
+from video_pipeline.engine.assets.images.service import PictureContext, PictureRequest, UnpaintedError
+from video_pipeline.engine.assets.models import Narration, PictureOrigin, SceneAssets, Sound, StoryAssets
 from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
@@ -32,23 +34,25 @@ from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import (
     AssetError,
     ConfigError,
     FileChangedError,
+    ImageGenerationError,
     InputError,
+    ServiceError,
     StoryError,
     TTSError,
 )
 from video_pipeline.engine.machine.cores import cpu_count
-from video_pipeline.engine.net.spending import DailyCount, Spending
+from video_pipeline.engine.net.spending import PICTURES, DailyCount, Spending
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SHARED_TIMES, SPOKEN_INSTEAD
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
-from video_pipeline.engine.story.model import NarrationSpec, place_of
-from video_pipeline.engine.timeline import Still
+from video_pipeline.engine.story.model import NarrationSpec, VideoSpec, place_of
+from video_pipeline.engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,15 @@ class _Made:
 
     value: Any
     warnings: tuple[str, ...] = ()
+
+
+class _Shown(NamedTuple):
+    """What a scene shows, the sound of its clip, and the service that it is from; see `SceneAssets`."""
+
+    picture: Still | Footage
+    sound: Sound | None = None
+    origin: PictureOrigin | None = None
+    is_unpainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,7 @@ class AssetJob:
     lexicon: Mapping[str, str]
     narrators: NarratorChain | None
     voices: Mapping[str, NarratorChain]
-    painter: Painter
+    painters: PainterChain
     files: InputFiles
     speak: Collection[int] | None = None
 
@@ -87,23 +100,62 @@ class AssetJob:
 
 def _seed(job: AssetJob, index: int) -> int:
     """Return a scene's seed. Seeds are consecutive, so that neighbours differ in style and palette."""
-    return int.from_bytes(hashlib.sha256(job.story.story_id.encode()).digest()[:4], "big") + index
+    return _number_of(job.story.story_id) + index
 
 
-def _drawn(job: AssetJob, index: int, scene: StoryScene) -> Still:
-    request = PictureRequest(
-        text=scene.text,
+def _picture_request(job: AssetJob, index: int, scene: StoryScene) -> PictureRequest:
+    name = job.story.id or job.story.title
+    return PictureRequest(
+        text=scene.text or scene.spoken,
         genre=job.story.metadata.genre,
         seed=_seed(job, index),
         frame_px=job.config.video.finished_px(),
+        title=job.story.title,
+        scene_title=scene.title or "",
+        language=job.story.language,
+        prompt=scene.image_prompt or "",
+        service_seed=_number_of(name, scene.scene_id),
+        variant=_number_of(name) + index,
     )
-    return painted(request, painter=job.painter, cache=job.cache, settings=job.config.images)
+
+
+def _number_of(*names: str) -> int:
+    """Return a number of 32 bits that follows from names."""
+    return int.from_bytes(hashlib.sha256("\n".join(names).encode()).digest()[:4], "big")
+
+
+def _drawn(job: AssetJob, index: int, scene: StoryScene) -> _Shown:
+    return _Shown(job.painters.drawn(_picture_request(job, index, scene)))
+
+
+def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
+    """Return what an image service makes or finds for a scene without a picture; a drawn one if none can."""
+    place = place_of(index, scene, "image")
+    only_cached = job.speak is not None and index not in job.speak
+    try:
+        made = job.painters.make(_picture_request(job, index, scene), only_cached=only_cached)
+        if isinstance(made.shown, Path):
+            end = None if scene.spoken or scene.duration else job.config.scenes.default_duration
+            spec = VideoSpec(path=str(made.shown), end=end, sound=False)
+            shown = _Shown(probe_footage(made.shown, spec).footage, origin=made.origin)
+        else:
+            shown = _Shown(made.shown, origin=made.origin)
+    except UnpaintedError:
+        return _Made(_drawn(job, index, scene)._replace(is_unpainted=True))
+    except (ImageGenerationError, ServiceError) as error:
+        raise ImageGenerationError(f"{place}: {error}") from error
+    except AssetError as error:  # the clip
+        if not job.config.fallback_images:
+            raise ImageGenerationError(f"{place}: {error}") from error
+        return _Made(_drawn(job, index, scene), (f"{place}: {error}; {DRAWN_PICTURE}",))
+    by = f"{made.origin.service!r} is used" if made.origin is not None else "a picture is drawn"
+    return _Made(shown, tuple(f"{place}: {reason}; {by} instead" for reason in made.reasons))
 
 
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
-    """Return the scene's Still, or its Footage with sound; a drawn picture if the story names none."""
+    """Return what the scene shows, with a clip's sound; a service's or drawn picture if the story names none."""
     if scene.image is None and scene.video is None:
-        return _Made((_drawn(job, index, scene), None))
+        return _service_picture(job, index, scene)
     place = place_of(index, scene, "video" if scene.video is not None else "image")
     policy = job.config.error_policy
     try:
@@ -118,7 +170,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             except AssetError as error:
                 sound = None
                 warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))
-            return _Made((clipped.footage, sound), tuple(warnings))
+            return _Made(_Shown(clipped.footage, sound), tuple(warnings))
         path = job.path(scene.image or "")
         still = prepare_still(
             path,
@@ -128,12 +180,12 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             files=job.files,
         )
         animated = animation_warning(path, still)
-        return _Made((still, None), (f"{place}: {animated}",) if animated else ())
+        return _Made(_Shown(still), (f"{place}: {animated}",) if animated else ())
     except FileChangedError as error:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         warning = policy.replace(StoryError(f"{place}: {error}"), instead=DRAWN_PICTURE)
-        return _Made((_drawn(job, index, scene), None), (warning,))
+        return _Made(_drawn(job, index, scene), (warning,))
 
 
 def _reading(job: AssetJob) -> Reading:
@@ -286,8 +338,9 @@ def gather_assets(
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
-    `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only these are spoken; the
-    narration of the others is cached, or its length an estimate.
+    `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only for these services are
+    asked and only these are spoken; the picture of the others is cached or drawn, their narration cached, or its length
+    an estimate.
 
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
@@ -307,10 +360,18 @@ def gather_assets(
     choice = choose_narrator(config.tts, fallback=config.fallback_speech, context=context)
     # Of a service that speaks nothing in this video, it does not matter what it lacks.
     warnings = [choice.warning] if choice.warning and len(recorded) < len(spoken) else []
-    paints = any(scene.image is None and scene.video is None for scene in scenes)
-    painter = choose_painter(config.images if paints else Images(), fallback=config.fallback_images)
-    if painter.warning:
-        warnings.append(painter.warning)
+    bare = [scene.image is None and scene.video is None for scene in scenes]
+    pictures_paid = Spending(
+        job_limit=config.images.max_pictures,
+        day_limit=config.images.max_pictures_per_day,
+        count=DailyCount(config.state_dir, billed=PICTURES),
+    )
+    painters = choose_painters(
+        config.images if any(bare) else Images(),
+        fallback=config.fallback_images,
+        context=PictureContext(meter=pictures_paid, cache=cache, node=config.node, stop=context.stop),
+    )
+    warnings += painters.warnings
     job = AssetJob(
         story=story,
         config=config,
@@ -321,17 +382,22 @@ def gather_assets(
         dates=date_order(config.tts.dates, language=language, region=story.region),
         narrators=choice.chain,
         voices=open_voices(voices, fallback=config.fallback_speech, context=context),
-        painter=painter.painter,
+        painters=painters.chain,
         files=files,
         speak=speak,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
         ThreadPoolExecutor(choice.chain.parallel if choice.chain else 1, "narration") as speakers,
-        ThreadPoolExecutor(cpu_count(), "pictures") as painters,
+        ThreadPoolExecutor(cpu_count(), "pictures") as loaders,
+        ThreadPoolExecutor(config.images.parallel_requests, "services") as askers,
     ):
-        music = painters.submit(_music, job)
-        pictures = [painters.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
+        music = loaders.submit(_music, job)
+        asks = [job.painters.is_remote and each for each in bare]
+        pictures = [
+            (askers if asked else loaders).submit(_picture, job, index, scene)
+            for index, (scene, asked) in enumerate(zip(scenes, asks, strict=True))
+        ]
         if story.narration_audio is not None:
             whole = speakers.submit(_recorded_story, job, story.narration_audio, scenes)
             speeches = [speakers.submit(_part_of, whole, index) for index in range(len(scenes))]
@@ -352,15 +418,15 @@ def gather_assets(
             raise
     result: list[SceneAssets] = []
     for scene, picture, speech in zip(scenes, pictures, speeches, strict=True):
-        shown, sound = picture.result().value
+        shown: _Shown = picture.result().value
         said = speech.result().value
         narration = said if isinstance(said, Narration) else None
         result.append(
             SceneAssets(
                 scene_id=scene.scene_id,
-                picture=shown,
+                picture=shown.picture,
                 narration=narration.sound if narration else None,
-                footage_sound=sound,
+                footage_sound=shown.sound,
                 extended=said is False,
                 words=narration.words if narration else (),
                 words_by=narration.words_by if narration else None,
@@ -369,6 +435,8 @@ def gather_assets(
                 narration_name=narration.name if narration else "",
                 narration_gain_db=narration.gain_db if narration else 0.0,
                 is_unspoken=narration is not None and narration.is_unspoken,
+                origin=shown.origin,
+                is_unpainted=shown.is_unpainted,
             )
         )
     chains = [chain for chain in (job.narrators, *job.voices.values()) if chain is not None]
@@ -376,4 +444,13 @@ def gather_assets(
         cost_report(name, next(filter(None, (chain.model_of(name) for chain in chains)), ""), characters)
         for name, characters in spending.spent.items()
     )
-    return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings), paid=paid)
+    models = {scene.origin.service: scene.origin.model for scene in result if scene.origin is not None}
+    return StoryAssets(
+        tuple(result),
+        music=music.result().value,
+        warnings=tuple(warnings),
+        paid=paid,
+        paid_pictures=tuple(
+            picture_costs(name, models.get(name, ""), count) for name, count in pictures_paid.spent.items()
+        ),
+    )

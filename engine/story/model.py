@@ -164,6 +164,10 @@ class StoryScene(StoryPart):
     image: FilePath | None = Field(
         None, description="A still: JPEG, PNG or WebP, relative to the story file."
     )
+    image_prompt: Annotated[str, Field(min_length=1, max_length=4000)] | None = Field(
+        None,
+        description="What an image service is asked for instead of a prompt made of the words; words to search stock pictures for.",
+    )
     video: Annotated[VideoSpec | None, _named("path", FilePath, VideoSpec)] = Field(
         None, description="A clip (path or object) instead of a still."
     )

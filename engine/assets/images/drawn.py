@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.assets.images.service import ImageService, PictureRequest
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 
 BACKGROUND_VERSION = 1
 """Increase it when drawn pictures change, so that cached ones are not used."""

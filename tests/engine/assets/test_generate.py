@@ -239,7 +239,7 @@ def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path
 def test_services_of_the_original_configuration_fall_back_with_a_warning_for_each(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("GOOGLE_TTS_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"):
+    for variable in ("GOOGLE_TTS_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "STABILITY_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
     guide = load_config(GUIDE_CONFIG, environ=False)
     config = guide.override("storage", cache_path=folder / "cache").override("video", size=(216, 384))
@@ -249,7 +249,8 @@ def test_services_of_the_original_configuration_fall_back_with_a_warning_for_eac
         "tts.service: google_tts: no key: set the environment variable GOOGLE_TTS_API_KEY, name a file in "
         "tts.services.google_tts.key_file, or install the extra google and set GOOGLE_APPLICATION_CREDENTIALS; "
         "'hibari' speaks instead",
-        "images.service: got 'stable_diffusion', which is not part of this version; allowed: drawn; pictures are drawn instead",
+        "images.service: stable_diffusion: no key: set the environment variable STABILITY_API_KEY, or name a file in "
+        "images.services.stable_diffusion.key_file; pictures are drawn instead",
     )
     assert assets.scenes[0].narration is not None
     for section, message in (
