@@ -48,6 +48,12 @@ from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SH
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.story.model import NarrationSpec, place_of
+from video_pipeline.engine.story.motifs import (
+    Composition,
+    choose_composition,
+    compose_motifs,
+    find_motifs,
+)
 from video_pipeline.engine.timeline import Still
 
 logger = logging.getLogger(__name__)
@@ -78,6 +84,7 @@ class AssetJob:
     voices: Mapping[str, NarratorChain]
     painter: Painter
     files: InputFiles
+    compositions: tuple[Composition | None, ...]
     speak: Collection[int] | None = None
 
     def path(self, name: str) -> Path:
@@ -91,13 +98,41 @@ def _seed(job: AssetJob, index: int) -> int:
 
 
 def _drawn(job: AssetJob, index: int, scene: StoryScene) -> Still:
+    shown = job.compositions[index]
+    before = job.compositions[index - 1] if index else None
+    choice = job.config.images.style
     request = PictureRequest(
         text=scene.text,
         genre=job.story.metadata.genre,
-        seed=_seed(job, index),
+        seed=_seed(job, index) if scene.seed is None else scene.seed,
         frame_px=job.config.video.finished_px(),
+        composition=shown,
+        style=scene.picture_style
+        or (choice if choice not in {"auto", "genre"} and not scene.motif else None),
+        palette=_seed(job, 0),
+        # A second view of the same place is seen from the other side.
+        mirrored=shown is not None and before is not None and shown.place == before.place and index % 2 == 1,
     )
     return painted(request, painter=job.painter, cache=job.cache, settings=job.config.images)
+
+
+def _compositions(
+    story: Story, scenes: Sequence[StoryScene], config: Config
+) -> tuple[Composition | None, ...]:
+    """Return what each scene's drawn picture shows: the scene's own motifs, or those that its words name."""
+    genre, found = story.metadata.genre, list[Composition | None]()
+    before: Composition | None = None
+    for scene in scenes:
+        if scene.motif is not None:
+            shown = compose_motifs(scene.motif, genre=genre)
+        elif config.images.style == "genre":
+            shown = None
+        else:
+            motifs = find_motifs(scene.text or scene.spoken, language=story.language)
+            shown = choose_composition(motifs, genre=genre, previous=before) or before
+        found.append(shown)
+        before = shown or before
+    return tuple(found)
 
 
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -323,6 +358,7 @@ def gather_assets(
         voices=open_voices(voices, fallback=config.fallback_speech, context=context),
         painter=painter.painter,
         files=files,
+        compositions=_compositions(story, scenes, config) if paints else (None,) * len(scenes),
         speak=speak,
     )
     total, done = 2 * len(scenes) + 1, 0

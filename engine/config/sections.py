@@ -15,6 +15,7 @@ from video_pipeline.engine.common.captions import (
     CaptionStyleChoice,
     Platform,
 )
+from video_pipeline.engine.common.pictures import PictureStyleChoice
 from video_pipeline.engine.config.caption_looks import describe_looks
 from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
@@ -283,6 +284,10 @@ class Images(Section):
 
     service: Service = Field(
         "drawn", description=f"{IMAGE_SERVICES.summary()}. Other names fall back to it, with a warning."
+    )
+    style: PictureStyleChoice = Field(
+        "auto",
+        description="What is drawn: auto by the scene's words; genre by the story's genre alone; or one style for all.",
     )
     api_endpoint: str | None = Field(None, description="Reserved: no image service is part of this version.")
     max_retries: int = Field(3, ge=0, le=100, description="Reserved for image services: retries.")

@@ -16,17 +16,26 @@ from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import IMAGE_SERVICES
 from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.story.motifs.composition import Composition
 from video_pipeline.engine.timeline import Still
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
-    """A request for a picture: the scene's text, the story's genre, a seed, and the size of the frame to fill."""
+    """A request for a picture: the scene's text, the story's genre, a seed, and the size of the frame to fill.
+
+    `composition` is what the scene's words name, `style` what the story asks for instead. `palette` is the same
+    for all scenes of a story; `mirrored` tells a second view of a place from the first.
+    """
 
     text: str
     genre: str
     seed: int
     frame_px: tuple[int, int]
+    composition: Composition | None = None
+    style: str | None = None
+    palette: int | None = None
+    mirrored: bool = False
 
 
 class Painter(Protocol):

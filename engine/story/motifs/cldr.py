@@ -1,4 +1,4 @@
-"""Write cldr.txt from Unicode's annotations: `python -m video_pipeline.engine.assets.motifs.cldr FOLDER`.
+"""Write cldr.txt from Unicode's annotations: `python -m video_pipeline.engine.story.motifs.cldr FOLDER`.
 
 FOLDER is an unpacked npm package `cldr-annotations-full`. Only names of emoji are taken: their keywords are for
 a search, where "house" may also be found by "simple" and "where".

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from video_pipeline.engine.assets.motifs import MOTIF_NAMES, MOTIFS, find_motifs
-from video_pipeline.engine.assets.motifs.cldr import LANGUAGES
-from video_pipeline.engine.assets.motifs.words import _lexicon
+from video_pipeline.engine.story.motifs import MOTIF_NAMES, MOTIFS, find_motifs
+from video_pipeline.engine.story.motifs.cldr import LANGUAGES
+from video_pipeline.engine.story.motifs.words import _lexicon
 
 SENTENCES = [
     ("en", "For forty years Dr. Elias Smith kept the lighthouse at Gull Point.", {"lighthouse"}),

@@ -1,8 +1,0 @@
-"""Motifs: what a scene's words are about, and so what its drawn picture shows."""
-
-from __future__ import annotations
-
-from .table import MOTIF_NAMES, MOTIFS, Kind, Motif
-from .words import find_motifs
-
-__all__ = ["MOTIFS", "MOTIF_NAMES", "Kind", "Motif", "find_motifs"]
