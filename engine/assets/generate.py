@@ -49,9 +49,9 @@ from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.story.model import NarrationSpec, place_of
 from video_pipeline.engine.story.motifs import (
-    Composition,
-    choose_composition,
-    compose_motifs,
+    Depiction,
+    choose_depiction,
+    depict_motifs,
     find_motifs,
 )
 from video_pipeline.engine.timeline import Still
@@ -84,7 +84,7 @@ class AssetJob:
     voices: Mapping[str, NarratorChain]
     painter: Painter
     files: InputFiles
-    compositions: tuple[Composition | None, ...]
+    compositions: tuple[Depiction | None, ...]
     speak: Collection[int] | None = None
 
     def path(self, name: str) -> Path:
@@ -116,20 +116,18 @@ def _drawn(job: AssetJob, index: int, scene: StoryScene) -> Still:
     return painted(request, painter=job.painter, cache=job.cache, settings=job.config.images)
 
 
-def _compositions(
-    story: Story, scenes: Sequence[StoryScene], config: Config
-) -> tuple[Composition | None, ...]:
+def _compositions(story: Story, scenes: Sequence[StoryScene], config: Config) -> tuple[Depiction | None, ...]:
     """Return what each scene's drawn picture shows: the scene's own motifs, or those that its words name."""
-    genre, found = story.metadata.genre, list[Composition | None]()
-    before: Composition | None = None
+    genre, found = story.metadata.genre, list[Depiction | None]()
+    before: Depiction | None = None
     for scene in scenes:
         if scene.motif is not None:
-            shown = compose_motifs(scene.motif, genre=genre)
+            shown = depict_motifs(scene.motif, genre=genre)
         elif config.images.style == "genre":
             shown = None
         else:
             motifs = find_motifs(scene.text or scene.spoken, language=story.language)
-            shown = choose_composition(motifs, genre=genre, previous=before) or before
+            shown = choose_depiction(motifs, genre=genre, previous=before) or before
         found.append(shown)
         before = shown or before
     return tuple(found)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from video_pipeline.engine.story.motifs.composition import Composition
+from video_pipeline.engine.story.motifs.depiction import Depiction
 
 from .abstract import bokeh, silk
 from .chambers import arches, cave
 from .city import city_dusk
-from .composition import compose
+from .composition import depict
 from .desert import dunes
 from .genres import GENRES, Genre, find_genre
 from .heavens import aurora, nebula, planet
@@ -31,7 +31,7 @@ __all__ = [
     "Palette",
     "Style",
     "draw_background",
-    "draw_composition",
+    "draw_depiction",
 ]
 
 SIZE_LIMIT_PX = (16, 7680)
@@ -90,8 +90,8 @@ def draw_background(
     return finish(stage, chosen.draw(stage), size_px=size_px)
 
 
-def draw_composition(
-    composition: Composition,
+def draw_depiction(
+    composition: Depiction,
     *,
     genre: str,
     seed: int,
@@ -111,7 +111,7 @@ def draw_composition(
         palette=palettes[palette % len(palettes)],
         key=f"{composition.place}|{seed}",
     )
-    planes = compose(stage, composition)
+    planes = depict(stage, composition)
     return finish(stage, planes[:, :, ::-1] if mirrored else planes, size_px=size_px)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from video_pipeline.engine.story.motifs.composition import Composition
+from video_pipeline.engine.story.motifs.depiction import Depiction
 
 from . import indoors, land, shore, tabletop, weather
 from .chambers import arches, cave
@@ -146,7 +146,7 @@ def at_time(palette: Palette, time: str | None, sky: str | None) -> Palette:
     return palette
 
 
-def compose(stage: Stage, composition: Composition) -> Array:
+def depict(stage: Stage, composition: Depiction) -> Array:
     """Draw a composition on a stage whose palette is the story's; return planes of the stage's size."""
     sky = composition.weather if composition.place in _OUTDOORS else None
     cover = {"storm": 1.0, "rain": 0.8, "snow": 0.6, "fog": 0.5}.get(sky or "", 0.0)
@@ -185,7 +185,7 @@ def compose(stage: Stage, composition: Composition) -> Array:
     return ground.canvas
 
 
-def _place_subject(stage: Stage, ground: Ground, composition: Composition) -> None:
+def _place_subject(stage: Stage, ground: Ground, composition: Depiction) -> None:
     """Set the subject into its place, with what belongs to it: a beam, smoke, a fire's glow."""
     name, canvas, spot = composition.subject, ground.canvas, ground.subject
     if name is None or name in AFLOAT:

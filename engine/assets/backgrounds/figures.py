@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from .shapes import Polygon
-from .silhouettes import Outline, box, mirrored, moved, oval, rounded
+from .silhouettes import Outline, box, mirrored, oval, rounded, shifted
 
 
 def _person(scale: float = 1.0, x: float = 0.0, *, dress: bool = False, lean: float = 0.0) -> list[Polygon]:
@@ -38,7 +38,7 @@ def _child(x: float = 0.0, scale: float = 1.0) -> list[Polygon]:
                     (0.15, 0.26), (0.12, 0.52), (0.15, 0.40), (0.20, 0.42), (0.15, 0.68), (0.04, 0.74)], 2)  # fmt: skip
     leg = [(-0.11, 0.30), (-0.02, 0.30), (-0.03, 0.03), (-0.02, 0.0), (-0.13, 0.0), (-0.10, 0.05)]
     parts = [oval(0, 0.87, 0.095, 0.115), box(-0.03, 0.70, 0.03, 0.80), body, leg, mirrored(leg)]
-    return [moved(part, x, 0, scale) for part in parts]
+    return [shifted(part, x, 0, scale) for part in parts]
 
 
 def _birds() -> Outline:

@@ -29,7 +29,7 @@ def plastered_wall(stage: Stage, *, at: tuple[float, float], warm: float) -> Arr
     return enlarge((dark[:, None, None] + (lit - dark)[:, None, None] * share).astype(np.float32), stage)
 
 
-def _floor(canvas: Array, stage: Stage, *, top: float, at: float, power: float) -> None:
+def _floorboards(canvas: Array, stage: Stage, *, top: float, at: float, power: float) -> None:
     """Lay floorboards that run toward the viewer, with light lying on them from a point `at`."""
     first = stage.row_px(top)
     y = stage.rows[first:] - np.float32(top)
@@ -77,7 +77,7 @@ def window(stage: Stage, *, big: bool = True) -> Ground:
     outside = _view(stage, horizon=high + (low - high) * 0.80, light=light)
     canvas = plastered_wall(stage, at=(at, (high + low) / 2), warm=0.12)
     floor = stage.height * 0.70
-    _floor(canvas, stage, top=floor, at=at, power=0.75)
+    _floorboards(canvas, stage, top=floor, at=at, power=0.75)
     palette = stage.palette
     skirting = mix(colour(palette.near), colour(palette.middle), 0.18)
     fill_polygons(canvas, stage, [box(0, floor - 0.035, stage.width, floor)], skirting)
@@ -206,7 +206,7 @@ def door(stage: Stage) -> Ground:
     floor, top, half = stage.height * 0.66, stage.height * 0.24, 0.17
     canvas = plastered_wall(stage, at=(at, floor - 0.3), warm=0.35)
     canvas *= np.float32(0.72)
-    _floor(canvas, stage, top=floor, at=at, power=1.0)
+    _floorboards(canvas, stage, top=floor, at=at, power=1.0)
     palette = stage.palette
     bright = mix(colour(palette.light), colour(LAMP), 0.45)
     frame = mix(colour(palette.near), colour(palette.middle), 0.15)
@@ -326,7 +326,7 @@ def library(stage: Stage) -> Ground:
     palette = stage.palette
     at, eye = stage.width * 0.5, stage.height * 0.45
     canvas = plastered_wall(stage, at=(at, eye), warm=0.45)
-    _floor(canvas, stage, top=stage.height * 0.60, at=at, power=1.0)
+    _floorboards(canvas, stage, top=stage.height * 0.60, at=at, power=1.0)
     cover = [mix(colour(a), colour(palette.near), 0.5) for a in palette.accents] + [
         mix(colour(palette.horizon), colour(palette.near), 0.55),
         mix(colour(palette.middle), colour(palette.near), 0.3),

@@ -9,7 +9,7 @@ import numpy as np
 
 from .figures import FIGURES
 from .shapes import Polygon
-from .silhouettes import Outline, box, moved, oval, rounded
+from .silhouettes import Outline, box, oval, rounded, shifted
 
 
 def _steps(left: float, right: float, bottom: float, top: float, count: int) -> list[Polygon]:
@@ -151,9 +151,9 @@ def _church() -> Outline:
     body = (box(-0.10, 0, 0.52, 0.30), [(-0.12, 0.29), (0.56, 0.29), (0.50, 0.50), (-0.08, 0.50)], box(-0.24, 0, 0.0, 0.58), [(-0.27, 0.57), (0.03, 0.57), (-0.12, 0.93)], box(-0.126, 0.92, -0.114, 1.0), box(-0.15, 0.96, -0.09, 0.972))  # fmt: skip
     arch = [(-0.022, 0), (0.022, 0), (0.022, 0.09), (0, 0.13), (-0.022, 0.09)]
     lit = (
-        *(moved(arch, x, 0.09) for x in (0.10, 0.22, 0.34, 0.46)),
-        moved(arch, -0.12, 0.40),
-        moved(arch, -0.12, 0.0, 1.3),
+        *(shifted(arch, x, 0.09) for x in (0.10, 0.22, 0.34, 0.46)),
+        shifted(arch, -0.12, 0.40),
+        shifted(arch, -0.12, 0.0, 1.3),
     )
     return Outline(body=body, lit=lit, lamps=((0.22, 0.14), (0.4, 0.14), (-0.12, 0.45)))
 

@@ -76,12 +76,14 @@ def mirrored(corners: Polygon) -> Polygon:
     return [(-x, y) for x, y in corners]
 
 
-def moved(corners: Polygon, x: float, y: float = 0.0, scale: float = 1.0) -> Polygon:
+def shifted(corners: Polygon, x: float, y: float = 0.0, scale: float = 1.0) -> Polygon:
     """Return an outline scaled about its foot and moved."""
     return [(x + px * scale, y + py * scale) for px, py in corners]
 
 
-def _mask(stage: Stage, polygons: Sequence[Polygon], area: tuple[int, int, int, int], place: Stand) -> Array:
+def _cut_out(
+    stage: Stage, polygons: Sequence[Polygon], area: tuple[int, int, int, int], place: Stand
+) -> Array:
     left, top, right, bottom = area
     k = _SUPERSAMPLE
     mask = Image.new("L", ((right - left) * k, (bottom - top) * k))
@@ -129,7 +131,7 @@ def set_outline(canvas: Array, stage: Stage, outline: Outline, place: Stand, *, 
     left, top, right, bottom = area
     part = canvas[:, top:bottom, left:right]
     low, tint = colour(stage.palette.horizon), colour(stage.palette.light)
-    body = _mask(stage, outline.body, area, place)
+    body = _cut_out(stage, outline.body, area, place)
     dark = mix(place.tint, low, place.haze)
     # The edge that the light reaches: the body less the body moved away from the light.
     away_x, away_y = place.x - light.x, (place.foot - place.tall * 0.6) - light.y
@@ -141,11 +143,11 @@ def set_outline(canvas: Array, stage: Stage, outline: Outline, place: Stand, *, 
     over(part, np.ascontiguousarray(tone), body)
     over(part, mix(tint, low, 0.35), rim * np.float32(0.55))
     if outline.pale:
-        pale = _mask(stage, outline.pale, area, place)
+        pale = _cut_out(stage, outline.pale, area, place)
         rows = np.linspace(1.0, 0.55, pale.shape[0], dtype=np.float32)[:, None]
         over(part, mix(dark, mix(low, tint, 0.55), 0.62), pale * rows)
     if outline.lit:
-        over(part, colour(LAMP), _mask(stage, outline.lit, area, place) * np.float32(0.95))
+        over(part, colour(LAMP), _cut_out(stage, outline.lit, area, place) * np.float32(0.95))
     side = -1.0 if place.flip else 1.0
     for x, y in outline.lamps:
         glow(

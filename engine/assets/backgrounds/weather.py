@@ -14,7 +14,7 @@ from .silhouettes import glow
 from .stage import Array, Stage
 
 
-def _cover(stage: Stage, polygons: Sequence[Polygon]) -> Array:
+def _streak_cover(stage: Stage, polygons: Sequence[Polygon]) -> Array:
     """Return how much of each pixel thin polygons (corners in units) cover, at twice the size averaged down."""
     mask = Image.new("L", (stage.width_px * 2, stage.height_px * 2))
     draw = ImageDraw.Draw(mask)
@@ -45,7 +45,7 @@ def rain(canvas: Array, stage: Stage, *, power: float = 1.0) -> None:
             ax, ay = (x * 1.4 - 0.2) * stage.width, y * stage.height
             reach = long * (0.6 + 0.8 * part)
             shapes.append([(ax - thick, ay), (ax + slant * reach, ay + reach), (ax + thick, ay)])
-        screen(canvas, pale, _cover(stage, shapes) * np.float32(alpha * power))
+        screen(canvas, pale, _streak_cover(stage, shapes) * np.float32(alpha * power))
 
 
 def snow(canvas: Array, stage: Stage) -> None:
@@ -92,7 +92,7 @@ def lightning(canvas: Array, stage: Stage, *, foot: float) -> None:
 
     start = x
     fork(x, y, 0.0038, foot, 0.017)
-    mask = _cover(stage, shapes)
+    mask = _streak_cover(stage, shapes)
     coarse = stage.coarse(200)
     step = max(1, round(stage.unit_px / 200))
     small = mask[::step, ::step]

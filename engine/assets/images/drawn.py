@@ -41,11 +41,11 @@ class DrawnPainter:
 
     def paint(self, request: PictureRequest, target: Path) -> None:
         """Draw the picture and write it as PNG."""
-        from video_pipeline.engine.assets.backgrounds import draw_background, draw_composition
+        from video_pipeline.engine.assets.backgrounds import draw_background, draw_depiction
 
         size_px = self._size(request)
         if request.composition is not None and request.style is None:
-            image = draw_composition(
+            image = draw_depiction(
                 request.composition,
                 genre=request.genre,
                 seed=request.seed,

@@ -16,7 +16,7 @@ from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import IMAGE_SERVICES
 from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.story.motifs.composition import Composition
+from video_pipeline.engine.story.motifs.depiction import Depiction
 from video_pipeline.engine.timeline import Still
 
 
@@ -32,7 +32,7 @@ class PictureRequest:
     genre: str
     seed: int
     frame_px: tuple[int, int]
-    composition: Composition | None = None
+    composition: Depiction | None = None
     style: str | None = None
     palette: int | None = None
     mirrored: bool = False

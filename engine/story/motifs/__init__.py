@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from .composition import Composition, choose_composition, compose_motifs
+from .depiction import Depiction, choose_depiction, depict_motifs
 from .table import MOTIF_NAMES, MOTIFS, Kind, Motif
 from .words import find_motifs
 
 __all__ = [
     "MOTIFS",
     "MOTIF_NAMES",
-    "Composition",
+    "Depiction",
     "Kind",
     "Motif",
-    "choose_composition",
-    "compose_motifs",
+    "choose_depiction",
+    "depict_motifs",
     "find_motifs",
 ]

@@ -34,7 +34,7 @@ def annotations_of(folder: Path, language: str) -> list[str]:
     return [f"{name}: {' '.join(found)}" for name, found in kept.items() if found]
 
 
-def write_words() -> None:
+def write_emoji_names() -> None:
     """Write the words of every language beside this module."""
     folder = Path(sys.argv[1])
     lines = ["# Made by cldr.py from Unicode CLDR 48.2 annotations (Unicode License v3)."]
@@ -44,4 +44,4 @@ def write_words() -> None:
 
 
 if __name__ == "__main__":
-    write_words()
+    write_emoji_names()

@@ -9,7 +9,9 @@ from typing import Final
 from .table import MOTIF_NAMES
 
 SAME_SCORE: Final = 0.9
-"""Two motifs whose scores are closer than this share are tied."""
+"""A subject needs this share of a place's score to be shown where it belongs instead of there."""
+TIED: Final = 0.75
+"""Places whose scores are closer than this share are tied, and the genre decides."""
 
 _GENRE_PLACES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("mystery", "detective", "horror", "ghost", "fairy_tale"), "forest"),
@@ -28,7 +30,7 @@ _GENRE_PLACES: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Composition:
+class Depiction:
     """What one picture shows: one place, and at most one subject, kind of people, weather and time."""
 
     place: str
@@ -48,9 +50,9 @@ def genre_place(genre: str) -> str:
     return _GENRE_PLACES.get(genre.strip().lower().replace("-", "_").replace(" ", "_"), "field")
 
 
-def choose_composition(
-    motifs: Mapping[str, float], *, genre: str = "general", previous: Composition | None = None
-) -> Composition | None:
+def choose_depiction(
+    motifs: Mapping[str, float], *, genre: str = "general", previous: Depiction | None = None
+) -> Depiction | None:
     """Return the picture of motifs with scores, best first; None if there are none.
 
     The best subject and the best place go together if the one can stand in the other; otherwise the better of the
@@ -60,7 +62,7 @@ def choose_composition(
 
     def best(kind: str) -> str | None:
         names = [name for name in motifs if MOTIF_NAMES[name].kind == kind]
-        tied = [name for name in names if motifs[name] >= SAME_SCORE * motifs[names[0]]]
+        tied = [name for name in names if motifs[name] >= TIED * motifs[names[0]]]
         return usual if usual in tied else next(iter(names), None)
 
     usual = genre_place(genre)
@@ -78,9 +80,9 @@ def choose_composition(
         if not (people or weather or time):
             return None
         place = previous.place if previous is not None and previous.place != "table" else usual
-    return Composition(place=place, subject=subject, people=people, weather=weather, time=time)
+    return Depiction(place=place, subject=subject, people=people, weather=weather, time=time)
 
 
-def compose_motifs(names: Iterable[str], *, genre: str = "general") -> Composition | None:
+def depict_motifs(names: Iterable[str], *, genre: str = "general") -> Depiction | None:
     """Return the picture of motifs that a story names itself; the first place and subject count most."""
-    return choose_composition({name: 1.0 - 0.01 * i for i, name in enumerate(names)}, genre=genre)
+    return choose_depiction({name: 1.0 - 0.01 * i for i, name in enumerate(names)}, genre=genre)
