@@ -133,7 +133,13 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-MotifName = Literal[tuple(MOTIF_NAMES)]  # type: ignore[valid-type]
+def _known_motif(name: str) -> str:
+    if name not in MOTIF_NAMES:
+        raise ValueError(f"allowed{closest(name, tuple(MOTIF_NAMES))}: {', '.join(MOTIF_NAMES)}")
+    return name
+
+
+MotifName = Annotated[str, AfterValidator(_known_motif), Field(json_schema_extra={"enum": [*MOTIF_NAMES]})]
 Motifs = Annotated[tuple[MotifName, ...], Field(min_length=1, max_length=5)]
 
 SCENE_NAMES: Mapping[str, str] = {"position": "text_position", "color": "colour"}

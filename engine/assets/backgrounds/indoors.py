@@ -38,7 +38,7 @@ def _floorboards(canvas: Array, stage: Stage, *, top: float, at: float, power: f
     depth = y + np.float32(0.16)
     across = x / depth
     seam = np.abs((across * 1.35) % 1 - 0.5) * depth / np.float32(1.35)
-    joints = smoothstep(np.float32(2.2 / stage.unit_px), 0.0, seam)
+    joints = smoothstep(2.2 / stage.unit_px, 0.0, seam)
     board = np.floor(across * 1.35 + 0.5)
     shade = 1 + np.float32(0.10) * np.sin(board * 12.9898) + np.float32(0.0)
     grain = enlarge(

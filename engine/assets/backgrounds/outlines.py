@@ -160,7 +160,7 @@ def _church() -> Outline:
 
 def _lighthouse() -> Outline:
     def half(y: float) -> float:
-        return 0.105 - 0.045 * (y / 0.74) ** 0.8
+        return 0.105 - 0.045 * math.pow(y / 0.74, 0.8)
 
     def band(a: float, b: float) -> Polygon:
         return [(-half(a), a), (half(a), a), (half(b), b), (-half(b), b)]
