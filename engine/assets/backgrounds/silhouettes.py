@@ -81,7 +81,7 @@ def shifted(corners: Polygon, x: float, y: float = 0.0, scale: float = 1.0) -> P
     return [(x + px * scale, y + py * scale) for px, py in corners]
 
 
-def _cut_out(
+def _coverage_of(
     stage: Stage, polygons: Sequence[Polygon], area: tuple[int, int, int, int], place: Stand
 ) -> Array:
     left, top, right, bottom = area
@@ -131,7 +131,7 @@ def set_outline(canvas: Array, stage: Stage, outline: Outline, place: Stand, *, 
     left, top, right, bottom = area
     part = canvas[:, top:bottom, left:right]
     low, tint = colour(stage.palette.horizon), colour(stage.palette.light)
-    body = _cut_out(stage, outline.body, area, place)
+    body = _coverage_of(stage, outline.body, area, place)
     dark = mix(place.tint, low, place.haze)
     # The edge that the light reaches: the body less the body moved away from the light.
     away_x, away_y = place.x - light.x, (place.foot - place.tall * 0.6) - light.y
@@ -143,11 +143,11 @@ def set_outline(canvas: Array, stage: Stage, outline: Outline, place: Stand, *, 
     over(part, np.ascontiguousarray(tone), body)
     over(part, mix(tint, low, 0.35), rim * np.float32(0.55))
     if outline.pale:
-        pale = _cut_out(stage, outline.pale, area, place)
+        pale = _coverage_of(stage, outline.pale, area, place)
         rows = np.linspace(1.0, 0.55, pale.shape[0], dtype=np.float32)[:, None]
-        over(part, mix(dark, mix(low, tint, 0.55), 0.62), pale * rows)
+        over(part, mix(dark, mix(low, tint, 0.55), 0.72), pale * rows)
     if outline.lit:
-        over(part, colour(LAMP), _cut_out(stage, outline.lit, area, place) * np.float32(0.95))
+        over(part, colour(LAMP), _coverage_of(stage, outline.lit, area, place) * np.float32(0.95))
     side = -1.0 if place.flip else 1.0
     for x, y in outline.lamps:
         glow(

@@ -82,7 +82,7 @@ MOTIFS: Final[tuple[Motif, ...]] = (
     Motif("candle", "subject", "a burning candle", "🕯", ("table", "window", "room")),
     Motif("clock", "subject", "a clock", "🕰", ("table", "room")),
     Motif("key", "subject", "a key on a table", "🗝", ("table",)),
-    Motif("flower", "subject", "flowers", "🌹🌸", ("garden", "field", "table")),
+    Motif("flower", "subject", "flowers", "🌹🌸", ("table", "garden")),
     Motif("fire", "subject", "a fire", "🔥", (*_LAND, "beach")),
     Motif("table", "place", "a table in lamplight"),
     Motif("storm", "weather", "a storm with lightning", "⛈🌩"),
