@@ -53,7 +53,8 @@ def _railway(stage: Stage) -> Ground:
     ground = shore.bridge(stage)
     deck, tint = ground.people.foot - 0.006, mix(ground.people.tint, colour(stage.palette.near), 0.4)
     bodies, lit = [], []
-    for k in range(5):
+    cars = int(stage.width / 0.225) + 1
+    for k in range(cars):
         left = -0.06 + 0.225 * k
         bodies.append(box(left, deck - 0.062, left + 0.21, deck - 0.008))
         bodies += [box(left + 0.21, deck - 0.03, left + 0.225, deck - 0.015)]
@@ -63,7 +64,7 @@ def _railway(stage: Stage) -> Ground:
         ]
     fill_polygons(ground.canvas, stage, bodies, tint)
     fill_polygons(ground.canvas, stage, lit, colour("#ffd690"))
-    for k in range(5):
+    for k in range(cars):
         glow(ground.canvas, stage, x=0.05 + 0.225 * k, y=deck - 0.04, reach=0.03, power=0.35)
     return ground
 

@@ -340,7 +340,7 @@ def library(stage: Stage) -> Ground:
         return at + side * wide / z, eye - height / z
 
     for side in (-1.0, 1.0):
-        near, far = 0.9, 4.2
+        near, far = min(0.9, 1.8 * wide / stage.width), 4.2
         back = [
             at_depth(near, tall, side),
             at_depth(far, tall, side),

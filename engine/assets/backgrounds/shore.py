@@ -216,7 +216,7 @@ def bridge(stage: Stage) -> Ground:
     """Draw a stone bridge of arches across still water."""
     ground = still_water(stage, peaks_high=False)
     shore, tint = ground.subject.foot, mix(land_tint(stage, 0.8), colour(stage.palette.near), 0.35)
-    deck, spans = shore - 0.15, 4
+    deck, spans = shore - 0.15, max(4, round(4 * stage.width))
     half = stage.width / spans / 2
     x = stage.columns
     rise = np.float32(deck) + np.float32(0.03) * ((x / np.float32(stage.width) - 0.5) * 2) ** 2
