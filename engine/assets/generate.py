@@ -52,6 +52,12 @@ from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SH
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.story.model import NarrationSpec, VideoSpec, place_of
+from video_pipeline.engine.story.motifs import (
+    Depiction,
+    choose_depiction,
+    depict_motifs,
+    find_motifs,
+)
 from video_pipeline.engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
@@ -91,6 +97,7 @@ class AssetJob:
     voices: Mapping[str, NarratorChain]
     painters: PainterChain
     files: InputFiles
+    compositions: tuple[Depiction | None, ...]
     speak: Collection[int] | None = None
 
     def path(self, name: str) -> Path:
@@ -104,11 +111,14 @@ def _seed(job: AssetJob, index: int) -> int:
 
 
 def _picture_request(job: AssetJob, index: int, scene: StoryScene) -> PictureRequest:
+    shown = job.compositions[index]
+    before = job.compositions[index - 1] if index else None
+    choice = job.config.images.style
     name = job.story.id or job.story.title
     return PictureRequest(
         text=scene.text or scene.spoken,
         genre=job.story.metadata.genre,
-        seed=_seed(job, index),
+        seed=_seed(job, index) if scene.seed is None else scene.seed,
         frame_px=job.config.video.finished_px(),
         title=job.story.title,
         scene_title=scene.title or "",
@@ -116,6 +126,12 @@ def _picture_request(job: AssetJob, index: int, scene: StoryScene) -> PictureReq
         prompt=scene.image_prompt or "",
         service_seed=_number_of(name, scene.scene_id),
         variant=_number_of(name) + index,
+        composition=shown,
+        style=scene.picture_style
+        or (choice if choice not in {"auto", "genre"} and not scene.motif else None),
+        palette=_seed(job, 0),
+        # A second view of the same place is seen from the other side.
+        mirrored=shown is not None and before is not None and shown.place == before.place and index % 2 == 1,
     )
 
 
@@ -150,6 +166,23 @@ def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         return _Made(_drawn(job, index, scene), (f"{place}: {error}; {DRAWN_PICTURE}",))
     by = f"{made.origin.service!r} is used" if made.origin is not None else "a picture is drawn"
     return _Made(shown, tuple(f"{place}: {reason}; {by} instead" for reason in made.reasons))
+
+
+def _compositions(story: Story, scenes: Sequence[StoryScene], config: Config) -> tuple[Depiction | None, ...]:
+    """Return what each scene's drawn picture shows: the scene's own motifs, or those that its words name."""
+    genre, found = story.metadata.genre, list[Depiction | None]()
+    before: Depiction | None = None
+    for scene in scenes:
+        if scene.motif is not None:
+            shown = depict_motifs(scene.motif, genre=genre)
+        elif config.images.style == "genre":
+            shown = None
+        else:
+            motifs = find_motifs(scene.text or scene.spoken, language=story.language)
+            shown = choose_depiction(motifs, genre=genre, previous=before) or before
+        found.append(shown)
+        before = shown or before
+    return tuple(found)
 
 
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -384,6 +417,7 @@ def gather_assets(
         voices=open_voices(voices, fallback=config.fallback_speech, context=context),
         painters=painters.chain,
         files=files,
+        compositions=_compositions(story, scenes, config),
         speak=speak,
     )
     total, done = 2 * len(scenes) + 1, 0

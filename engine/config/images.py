@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from video_pipeline.engine.common.pictures import PictureStyleChoice
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.families import IMAGE_SERVICES
 from video_pipeline.engine.config.image_services import (
@@ -21,6 +22,10 @@ class Images(Section):
 
     service: ServiceName = Field(
         "drawn", description=f"{IMAGE_SERVICES.summary()}. Names of none of these fall back, with a warning."
+    )
+    style: PictureStyleChoice = Field(
+        "auto",
+        description="What is drawn: auto by the scene's words; genre by the story's genre alone; or one style for all.",
     )
     api_endpoint: str | None = Field(
         None,

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from video_pipeline.engine.story.motifs.depiction import Depiction
+
 from .abstract import bokeh, silk
 from .chambers import arches, cave
 from .city import city_dusk
+from .composition import depict
 from .desert import dunes
 from .genres import GENRES, Genre, find_genre
 from .heavens import aurora, nebula, planet
@@ -20,7 +23,16 @@ from .stage import Array, Stage
 from .water import moonlit_sea
 from .woods import foggy_forest
 
-__all__ = ["GENRES", "SIZE_LIMIT_PX", "STYLES", "Genre", "Palette", "Style", "draw_background"]
+__all__ = [
+    "GENRES",
+    "SIZE_LIMIT_PX",
+    "STYLES",
+    "Genre",
+    "Palette",
+    "Style",
+    "draw_background",
+    "draw_depiction",
+]
 
 SIZE_LIMIT_PX = (16, 7680)
 # Larger pictures are drawn at this size and enlarged, to limit time and memory; dither and grain stay fine.
@@ -55,28 +67,59 @@ STYLES: tuple[Style, ...] = (
 
 
 def draw_background(
-    *, genre: str, seed: int, size_px: tuple[int, int], style: str | None = None
+    *, genre: str, seed: int, size_px: tuple[int, int], style: str | None = None, palette: int | None = None
 ) -> Image.Image:
     """Draw a background of `size_px` (width, height), as an RGB image.
 
     The same arguments give the same bytes in any process. `genre` chooses the palette, and the style if
-    `style` is None; an unknown genre is drawn as "general". The lower part is dark enough for white captions.
+    `style` is None; an unknown genre is drawn as "general". `palette`, any number, holds one of the genre's palettes
+    over several pictures; it follows from the seed if None. The lower part is dark enough for white captions.
 
     Raises ValueError for a style that `STYLES` lacks, or a side outside `SIZE_LIMIT_PX`.
     """
-    width_px, height_px = size_px
-    low, high = SIZE_LIMIT_PX
-    if not (low <= width_px <= high and low <= height_px <= high):
-        raise ValueError(f"size_px: got {width_px}x{height_px}; allowed: sides of {low} to {high} pixels")
+    drawn = _drawn_px(size_px)
     by_name = {s.name: s for s in STYLES}
     if style is not None and style not in by_name:
         raise ValueError(f"style: got {style!r}; allowed: {', '.join(by_name)}")
     manner = find_genre(genre)
     # Consecutive seeds differ in style and palette, and every combination occurs.
     lap, place = divmod(seed, len(manner.styles))
-    palette = manner.palettes[(lap + place) % len(manner.palettes)]
+    colours = manner.palettes[(lap + place if palette is None else palette) % len(manner.palettes)]
     chosen = by_name[style if style is not None else manner.styles[place]]
-    scale = min(1.0, (_DRAWN_PIXELS_MAX / (width_px * height_px)) ** 0.5)
-    drawn = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
-    stage = Stage.of(size_px=drawn, palette=palette, key=f"{chosen.name}|{seed}")
+    stage = Stage.of(size_px=drawn, palette=colours, key=f"{chosen.name}|{seed}")
     return finish(stage, chosen.draw(stage), size_px=size_px)
+
+
+def draw_depiction(
+    composition: Depiction,
+    *,
+    genre: str,
+    seed: int,
+    size_px: tuple[int, int],
+    palette: int = 0,
+    mirrored: bool = False,
+) -> Image.Image:
+    """Draw a place with its subject, people, weather and time, as an RGB image of `size_px` (width, height).
+
+    The same arguments give the same bytes in any process. `palette`, any number, chooses one of the genre's, so
+    that it holds over a story; `mirrored` exchanges left and right. The lower part is dark enough for white
+    captions. Raises ValueError for a side outside `SIZE_LIMIT_PX`.
+    """
+    palettes = find_genre(genre).palettes
+    stage = Stage.of(
+        size_px=_drawn_px(size_px),
+        palette=palettes[palette % len(palettes)],
+        key=f"{composition.place}|{seed}",
+    )
+    planes = depict(stage, composition)
+    return finish(stage, planes[:, :, ::-1] if mirrored else planes, size_px=size_px)
+
+
+def _drawn_px(size_px: tuple[int, int]) -> tuple[int, int]:
+    """Return the size at which a picture of `size_px` is drawn; raise ValueError for a side outside the limits."""
+    width_px, height_px = size_px
+    low, high = SIZE_LIMIT_PX
+    if not (low <= width_px <= high and low <= height_px <= high):
+        raise ValueError(f"size_px: got {width_px}x{height_px}; allowed: sides of {low} to {high} pixels")
+    scale = min(1.0, (_DRAWN_PIXELS_MAX / (width_px * height_px)) ** 0.5)
+    return max(1, round(width_px * scale)), max(1, round(height_px * scale))

@@ -124,6 +124,9 @@ def draw_sky(
     """Draw a whole sky whose gradient ends at `horizon` units, with its light, streaky clouds and stars."""
     palette = stage.palette
     coarse = stage.coarse(300)
+    if stage.overcast:
+        clouds, disc, star_density = clouds + stage.overcast, disc and stage.overcast < 0.55, 0.0
+        glow *= 1 - 0.6 * stage.overcast
     tint = colour(palette.light)
     top, middle, low = colour(palette.zenith), colour(palette.middle), colour(palette.horizon)
     drift = field(coarse, stage.rng("drift"), cell=(0.9, 0.5), octaves=2) * 0.03

@@ -29,6 +29,8 @@ class Stage:
     height: float
     palette: Palette
     key: str
+    overcast: float = 0.0
+    """How much of the sky is covered: 0 leaves it as its style has it, 1 hides its light."""
 
     @classmethod
     def of(cls, *, size_px: tuple[int, int], palette: Palette, key: str) -> Stage:

@@ -1,4 +1,4 @@
-"""Backgrounds drawn offline, by genre and seed."""
+"""Pictures drawn offline, by the motifs of a scene's words, genre and seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from video_pipeline.engine.assets.images.service import ImageService, PictureRequest
 from video_pipeline.engine.config.images import Images
 
-BACKGROUND_VERSION = 1
+BACKGROUND_VERSION = 2
 """Increase it when drawn pictures change, so that cached ones are not used."""
 
 DRAWN_OVERSIZE = 1.2
@@ -18,7 +18,7 @@ DRAWN_OVERSIZE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class DrawnPainter:
-    """Draws backgrounds offline. The scene's text has no influence."""
+    """Draws pictures offline: a style if one is asked for, else the composition, else the genre's style."""
 
     def _size(self, request: PictureRequest) -> tuple[int, int]:
         width, height = (2 * round(side * DRAWN_OVERSIZE / 2) for side in request.frame_px)
@@ -33,13 +33,34 @@ class DrawnPainter:
             "genre": request.genre,
             "seed": request.seed,
             "size": size,
+            "composition": request.composition.names if request.composition and not request.style else None,
+            "style": request.style,
+            "palette": request.palette,
+            "mirrored": request.mirrored,
         }
 
     def paint(self, request: PictureRequest, target: Path) -> None:
         """Draw the picture and write it as PNG."""
-        from video_pipeline.engine.assets.backgrounds import draw_background
+        from video_pipeline.engine.assets.backgrounds import draw_background, draw_depiction
 
-        image = draw_background(genre=request.genre, seed=request.seed, size_px=self._size(request))
+        size_px = self._size(request)
+        if request.composition is not None and request.style is None:
+            image = draw_depiction(
+                request.composition,
+                genre=request.genre,
+                seed=request.seed,
+                size_px=size_px,
+                palette=request.palette or 0,
+                mirrored=request.mirrored,
+            )
+        else:
+            image = draw_background(
+                genre=request.genre,
+                seed=request.seed,
+                size_px=size_px,
+                style=request.style,
+                palette=request.palette,
+            )
         image.save(target, "PNG", compress_level=1)
 
 

@@ -19,6 +19,7 @@ from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.net.meter import Meter
+from video_pipeline.engine.story.motifs.depiction import Depiction
 from video_pipeline.engine.timeline import Still
 
 
@@ -29,6 +30,9 @@ class PictureRequest:
     For services on the network it also has the titles of story and scene, the language (ISO 639-1), a `prompt` that
     replaces the one made of them, and seeds that edits of other scenes do not change, so that nothing is paid for again:
     `service_seed` follows from the scene's id, `variant` from its number, so that neighbours differ.
+
+    `composition` is what the scene's words name, `style` what the story asks for instead. `palette` is the same
+    for all scenes of a story; `mirrored` tells a second view of a place from the first.
     """
 
     text: str
@@ -41,6 +45,10 @@ class PictureRequest:
     prompt: str = ""
     service_seed: int = 0
     variant: int = 0
+    composition: Depiction | None = None
+    style: str | None = None
+    palette: int | None = None
+    mirrored: bool = False
 
 
 class Painter(Protocol):
