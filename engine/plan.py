@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
-from video_pipeline.engine.assets.models import PictureOrigin, Sound
+from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
 from video_pipeline.engine.assets.watermark import prepare_watermark
@@ -61,6 +61,7 @@ class FramePlan:
     warnings: tuple[str, ...]
     paid: tuple[Mapping[str, Any], ...] = ()
     origins: Mapping[str, PictureOrigin] = field(default_factory=dict)
+    drawn: Mapping[str, DrawnPicture] = field(default_factory=dict)
     paid_pictures: tuple[Mapping[str, Any], ...] = ()
     unpainted: frozenset[int] = frozenset()
     """The scenes whose picture a service was not asked for yet."""
@@ -147,6 +148,7 @@ def plan_timeline(
         warnings=(*letters.warnings, *cast.warnings, *unmarked, *assets.warnings, *composition.warnings),
         paid=assets.paid,
         origins=assets.origins,
+        drawn=assets.drawn,
         paid_pictures=assets.paid_pictures,
         unpainted=assets.unpainted,
         unspoken=assets.unspoken,

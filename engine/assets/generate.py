@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import logging
 import shutil
 import tempfile
@@ -18,9 +17,18 @@ from typing import Any, NamedTuple
 
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.chain import PainterChain, choose_painters
+from video_pipeline.engine.assets.images.drawn import drawn_picture
 from video_pipeline.engine.assets.images.prices import picture_costs
+from video_pipeline.engine.assets.images.scene_requests import picture_requests
 from video_pipeline.engine.assets.images.service import PictureContext, PictureRequest, UnpaintedError
-from video_pipeline.engine.assets.models import Narration, PictureOrigin, SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.models import (
+    DrawnPicture,
+    Narration,
+    PictureOrigin,
+    SceneAssets,
+    Sound,
+    StoryAssets,
+)
 from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
@@ -52,12 +60,6 @@ from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SH
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.story.model import NarrationSpec, VideoSpec, place_of
-from video_pipeline.engine.story.motifs import (
-    Depiction,
-    choose_depiction,
-    depict_motifs,
-    find_motifs,
-)
 from video_pipeline.engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
@@ -74,11 +76,12 @@ class _Made:
 
 
 class _Shown(NamedTuple):
-    """What a scene shows, the sound of its clip, and the service that it is from; see `SceneAssets`."""
+    """What a scene shows, the sound of its clip, the service that it is from or what is drawn; see `SceneAssets`."""
 
     picture: Still | Footage
     sound: Sound | None = None
     origin: PictureOrigin | None = None
+    drawn: DrawnPicture | None = None
     is_unpainted: bool = False
 
 
@@ -97,7 +100,7 @@ class AssetJob:
     voices: Mapping[str, NarratorChain]
     painters: PainterChain
     files: InputFiles
-    compositions: tuple[Depiction | None, ...]
+    requests: tuple[PictureRequest, ...]
     speak: Collection[int] | None = None
 
     def path(self, name: str) -> Path:
@@ -105,43 +108,9 @@ class AssetJob:
         return self.base / expand_user(name)
 
 
-def _seed(job: AssetJob, index: int) -> int:
-    """Return a scene's seed. Seeds are consecutive, so that neighbours differ in style and palette."""
-    return _number_of(job.story.story_id) + index
-
-
-def _picture_request(job: AssetJob, index: int, scene: StoryScene) -> PictureRequest:
-    shown = job.compositions[index]
-    before = job.compositions[index - 1] if index else None
-    choice = job.config.images.style
-    name = job.story.id or job.story.title
-    return PictureRequest(
-        text=scene.text or scene.spoken,
-        genre=job.story.metadata.genre,
-        seed=_seed(job, index) if scene.seed is None else scene.seed,
-        frame_px=job.config.video.finished_px(),
-        title=job.story.title,
-        scene_title=scene.title or "",
-        language=job.story.language,
-        prompt=scene.image_prompt or "",
-        service_seed=_number_of(name, scene.scene_id),
-        variant=_number_of(name) + index,
-        composition=shown,
-        style=scene.picture_style
-        or (choice if choice not in {"auto", "genre"} and not scene.motif else None),
-        palette=_seed(job, 0),
-        # A second view of the same place is seen from the other side.
-        mirrored=shown is not None and before is not None and shown.place == before.place and index % 2 == 1,
-    )
-
-
-def _number_of(*names: str) -> int:
-    """Return a number of 32 bits that follows from names."""
-    return int.from_bytes(hashlib.sha256("\n".join(names).encode()).digest()[:4], "big")
-
-
-def _drawn(job: AssetJob, index: int, scene: StoryScene) -> _Shown:
-    return _Shown(job.painters.drawn(_picture_request(job, index, scene)))
+def _drawn(job: AssetJob, index: int) -> _Shown:
+    request = job.requests[index]
+    return _Shown(job.painters.drawn(request), drawn=drawn_picture(request))
 
 
 def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -149,40 +118,25 @@ def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
     place = place_of(index, scene, "image")
     only_cached = job.speak is not None and index not in job.speak
     try:
-        made = job.painters.make(_picture_request(job, index, scene), only_cached=only_cached)
+        request = job.requests[index]
+        made = job.painters.make(request, only_cached=only_cached)
         if isinstance(made.shown, Path):
             end = None if scene.spoken or scene.duration else job.config.scenes.default_duration
             spec = VideoSpec(path=str(made.shown), end=end, sound=False)
             shown = _Shown(probe_footage(made.shown, spec).footage, origin=made.origin)
         else:
-            shown = _Shown(made.shown, origin=made.origin)
+            drawn = drawn_picture(request) if made.origin is None else None
+            shown = _Shown(made.shown, origin=made.origin, drawn=drawn)
     except UnpaintedError:
-        return _Made(_drawn(job, index, scene)._replace(is_unpainted=True))
+        return _Made(_drawn(job, index)._replace(is_unpainted=True))
     except (ImageGenerationError, ServiceError) as error:
         raise ImageGenerationError(f"{place}: {error}") from error
     except AssetError as error:  # the clip
         if not job.config.fallback_images:
             raise ImageGenerationError(f"{place}: {error}") from error
-        return _Made(_drawn(job, index, scene), (f"{place}: {error}; {DRAWN_PICTURE}",))
+        return _Made(_drawn(job, index), (f"{place}: {error}; {DRAWN_PICTURE}",))
     by = f"{made.origin.service!r} is used" if made.origin is not None else "a picture is drawn"
     return _Made(shown, tuple(f"{place}: {reason}; {by} instead" for reason in made.reasons))
-
-
-def _compositions(story: Story, scenes: Sequence[StoryScene], config: Config) -> tuple[Depiction | None, ...]:
-    """Return what each scene's drawn picture shows: the scene's own motifs, or those that its words name."""
-    genre, found = story.metadata.genre, list[Depiction | None]()
-    before: Depiction | None = None
-    for scene in scenes:
-        if scene.motif is not None:
-            shown = depict_motifs(scene.motif, genre=genre)
-        elif config.images.style == "genre":
-            shown = None
-        else:
-            motifs = find_motifs(scene.text or scene.spoken, language=story.language)
-            shown = choose_depiction(motifs, genre=genre, previous=before) or before
-        found.append(shown)
-        before = shown or before
-    return tuple(found)
 
 
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
@@ -218,7 +172,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         warning = policy.replace(StoryError(f"{place}: {error}"), instead=DRAWN_PICTURE)
-        return _Made(_drawn(job, index, scene), (warning,))
+        return _Made(_drawn(job, index), (warning,))
 
 
 def _reading(job: AssetJob) -> Reading:
@@ -417,7 +371,7 @@ def gather_assets(
         voices=open_voices(voices, fallback=config.fallback_speech, context=context),
         painters=painters.chain,
         files=files,
-        compositions=_compositions(story, scenes, config),
+        requests=picture_requests(story, scenes, config=config),
         speak=speak,
     )
     total, done = 2 * len(scenes) + 1, 0
@@ -470,6 +424,7 @@ def gather_assets(
                 narration_gain_db=narration.gain_db if narration else 0.0,
                 is_unspoken=narration is not None and narration.is_unspoken,
                 origin=shown.origin,
+                drawn=shown.drawn,
                 is_unpainted=shown.is_unpainted,
             )
         )

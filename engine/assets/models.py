@@ -75,13 +75,24 @@ class PictureOrigin:
     licence: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnPicture:
+    """What a picture that is drawn here shows: motifs, the place first, or a style, by seed and view (see `PictureRequest`)."""
+
+    motifs: tuple[str, ...] = ()
+    style: str | None = None
+    seed: int
+    view: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SceneAssets:
     """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long.
 
     `words`, `words_by` and `spoken_by` are those of a `Narration`, as are `narration_start`, `narration_name` and
     `narration_gain_db`. If `is_unspoken`, the narration's length is an estimate, and there is no file. `origin` is the
-    service that the picture is from; if it `is_unpainted`, a drawn one is in the place of a service's.
+    service that the picture is from, `drawn` what it shows if it is drawn here; if it `is_unpainted`, that is in the
+    place of a service's.
     """
 
     scene_id: str
@@ -97,6 +108,7 @@ class SceneAssets:
     narration_gain_db: float = 0.0
     is_unspoken: bool = False
     origin: PictureOrigin | None = None
+    drawn: DrawnPicture | None = None
     is_unpainted: bool = False
 
 
@@ -118,6 +130,11 @@ class StoryAssets:
     def origins(self) -> Mapping[str, PictureOrigin]:
         """The services that pictures are from, by scene."""
         return {scene.scene_id: scene.origin for scene in self.scenes if scene.origin is not None}
+
+    @property
+    def drawn(self) -> Mapping[str, DrawnPicture]:
+        """What the pictures that are drawn here show, by scene."""
+        return {scene.scene_id: scene.drawn for scene in self.scenes if scene.drawn is not None}
 
     @property
     def unpainted(self) -> frozenset[int]:

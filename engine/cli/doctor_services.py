@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from video_pipeline.engine.assets.images.chain import remote_image_services
+from video_pipeline.engine.assets.images.chain import OFFLINE, remote_image_services
 from video_pipeline.engine.assets.speech.chain import remote_services
+from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, ServiceError
+from video_pipeline.engine.story.motifs import MOTIFS
 
 Settings = TypeVar("Settings")
 
@@ -19,8 +21,10 @@ def examine_speech(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def examine_pictures(config: Config) -> dict[str, dict[str, Any]]:
-    """Return the same of image services."""
-    return {
+    """Return the same of image services, and what can be drawn without one."""
+    styles = len(get_args(PictureStyle))
+    drawn = f"{len(MOTIFS)} motifs, {styles} styles (images.style: {config.images.style}); offline"
+    return {OFFLINE: {"configured": True, "reason": drawn}} | {
         service.name: _examined(service.name, service.setup, config.images)
         for service in remote_image_services()
     }

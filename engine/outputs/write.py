@@ -189,6 +189,7 @@ def describe_render(
         voice_credits=_voice_credits(plan),
         paid=plan.frames.paid,
         origins=plan.frames.origins,
+        drawn=plan.frames.drawn,
         paid_pictures=plan.frames.paid_pictures,
         warnings=(*plan.frames.warnings, *rendered.warnings),
         timings=timings,

@@ -32,7 +32,11 @@ __all__ = [
     "Style",
     "draw_background",
     "draw_depiction",
+    "style_of",
 ]
+
+CLOSER = 1.4
+"""How much larger subjects and people are in the second view of a place."""
 
 SIZE_LIMIT_PX = (16, 7680)
 # Larger pictures are drawn at this size and enlarged, to limit time and memory; dither and grain stay fine.
@@ -66,14 +70,27 @@ STYLES: tuple[Style, ...] = (
 )
 
 
+def style_of(*, genre: str, seed: int) -> str:
+    """Return the style in which a genre is drawn; consecutive seeds differ in it."""
+    styles = find_genre(genre).styles
+    return styles[seed % len(styles)]
+
+
 def draw_background(
-    *, genre: str, seed: int, size_px: tuple[int, int], style: str | None = None, palette: int | None = None
+    *,
+    genre: str,
+    seed: int,
+    size_px: tuple[int, int],
+    style: str | None = None,
+    palette: int | None = None,
+    view: int = 0,
 ) -> Image.Image:
     """Draw a background of `size_px` (width, height), as an RGB image.
 
     The same arguments give the same bytes in any process. `genre` chooses the palette, and the style if
     `style` is None; an unknown genre is drawn as "general". `palette`, any number, holds one of the genre's palettes
-    over several pictures; it follows from the seed if None. The lower part is dark enough for white captions.
+    over several pictures; it follows from the seed if None. With `view` 1 the light is on the other side and the rest
+    drawn anew. The lower part is dark enough for white captions.
 
     Raises ValueError for a style that `STYLES` lacks, or a side outside `SIZE_LIMIT_PX`.
     """
@@ -85,9 +102,19 @@ def draw_background(
     # Consecutive seeds differ in style and palette, and every combination occurs.
     lap, place = divmod(seed, len(manner.styles))
     colours = manner.palettes[(lap + place if palette is None else palette) % len(manner.palettes)]
-    chosen = by_name[style if style is not None else manner.styles[place]]
-    stage = Stage.of(size_px=drawn, palette=colours, key=f"{chosen.name}|{seed}")
-    return finish(stage, chosen.draw(stage), size_px=size_px)
+    chosen = by_name[style if style is not None else style_of(genre=genre, seed=seed)]
+    first = f"{chosen.name}|{seed}"
+    stage = Stage.of(size_px=drawn, palette=colours, key=_key_of(first, view), light_key=first)
+    return finish(stage, _seen_from(chosen.draw(stage), view), size_px=size_px)
+
+
+def _key_of(first: str, view: int) -> str:
+    return f"{first}|view {view}" if view else first
+
+
+def _seen_from(planes: Array, view: int) -> Array:
+    """Exchange left and right in a second view, which brings the light to the other side."""
+    return planes[:, :, ::-1] if view else planes
 
 
 def draw_depiction(
@@ -97,22 +124,23 @@ def draw_depiction(
     seed: int,
     size_px: tuple[int, int],
     palette: int = 0,
-    mirrored: bool = False,
+    view: int = 0,
 ) -> Image.Image:
     """Draw a place with its subject, people, weather and time, as an RGB image of `size_px` (width, height).
 
-    The same arguments give the same bytes in any process. `palette`, any number, chooses one of the genre's, so
-    that it holds over a story; `mirrored` exchanges left and right. The lower part is dark enough for white
-    captions. Raises ValueError for a side outside `SIZE_LIMIT_PX`.
+    The same arguments give the same bytes in any process. `palette`, any number, chooses one of the genre's and
+    the place of the light, so that both hold over a story. `view` 1 shows the same place a second time: nearer, the
+    light on the other side, the rest drawn anew. The lower part is dark enough for white captions. Raises ValueError for a side outside `SIZE_LIMIT_PX`.
     """
     palettes = find_genre(genre).palettes
     stage = Stage.of(
         size_px=_drawn_px(size_px),
         palette=palettes[palette % len(palettes)],
-        key=f"{composition.place}|{seed}",
+        key=_key_of(f"{composition.place}|{seed}", view),
+        light_key=f"{composition.place}|{palette}",
     )
-    planes = depict(stage, composition)
-    return finish(stage, planes[:, :, ::-1] if mirrored else planes, size_px=size_px)
+    planes = depict(stage, composition, closer=CLOSER if view else 1.0)
+    return finish(stage, _seen_from(planes, view), size_px=size_px)
 
 
 def _drawn_px(size_px: tuple[int, int]) -> tuple[int, int]:

@@ -22,18 +22,26 @@ from .palettes import Palette
 from .ridges import cloud_sea, misty_ridges
 from .shapes import fill_polygons
 from .silhouettes import Stand, beam, box, glow, set_outline, soft_shadow
-from .sky import Light
+from .sky import place_light
 from .stage import Array, Stage
 from .woods import foggy_forest
 
 AIRBORNE: Final = frozenset({"plane", "balloon", "bird"})
 AFLOAT: Final = frozenset({"boat", "ship", "whale"})
 ON_TABLE: Final = frozenset({"map", "letter", "book", "candle", "clock", "key"})
+INDOORS: Final = frozenset({"room", "window"})
+"""Places whose subject stands on the window sill, in its own height."""
 HEIGHTS: Final[Mapping[str, float]] = {
     "tree": 1.05, "castle": 1.0, "tower": 0.95, "mill": 0.95, "house": 0.42, "church": 0.80, "tent": 0.32, "rocket": 1.2,
-    "horse": 0.42, "dog": 0.20, "wolf": 0.30, "cat": 0.20, "car": 0.30, "lighthouse": 1.0,
+    "lighthouse": 1.0,
 }  # fmt: skip
 """Height of a subject as a part of the height that its place allows."""
+ANIMALS: Final[Mapping[str, float]] = {"horse": 1.25, "dog": 0.62, "wolf": 0.85, "cat": 0.42}
+"""Height of an animal as a part of a person's, whose place it takes or beside whom it stands."""
+
+SNOW_COVER: Final = 0.85
+TALL_MAX: Final = 0.60
+"""Height in units that nothing passes because a view is closer."""
 
 
 def _styled(draw: Callable[[Stage], Array], *, at: float, tall: float) -> Callable[[Stage], Ground]:
@@ -42,7 +50,7 @@ def _styled(draw: Callable[[Stage], Array], *, at: float, tall: float) -> Callab
     def place(stage: Stage) -> Ground:
         near = colour(stage.palette.near)
         stand = Stand(x=stage.width * 0.5, foot=stage.height * at, tall=tall, tint=near)
-        light = Light(x=stage.width * 0.3, y=stage.height * 0.3, radius=0.05)
+        light = place_light(stage, low=0.2, high=0.36)
         return Ground(canvas=draw(stage), light=light, subject=stand, people=stand)
 
     return place
@@ -99,7 +107,7 @@ PLACES: Final[Mapping[str, Callable[[Stage], Ground]]] = {
     "planet": _styled(planet, at=0.55, tall=0.30),
     "clouds": _styled(cloud_sea, at=0.36, tall=0.24),
 }
-_OUTDOORS: Final = frozenset(PLACES) - {
+OUTDOORS: Final = frozenset(PLACES) - {
     "room",
     "stairs",
     "window",
@@ -147,25 +155,50 @@ def at_time(palette: Palette, time: str | None, sky: str | None) -> Palette:
     return palette
 
 
-def depict(stage: Stage, composition: Depiction) -> Array:
-    """Draw a composition on a stage whose palette is the story's; return planes of the stage's size."""
-    sky = composition.weather if composition.place in _OUTDOORS else None
+def _closer(ground: Ground, times: float) -> Ground:
+    """Enlarge what stands or floats at a place, up to `TALL_MAX`."""
+
+    def larger(stand: Stand) -> Stand:
+        return replace(stand, tall=min(stand.tall * times, max(stand.tall, TALL_MAX)))
+
+    return replace(
+        ground,
+        subject=larger(ground.subject),
+        people=larger(ground.people),
+        afloat=larger(ground.afloat) if ground.afloat is not None else None,
+    )
+
+
+def depict(stage: Stage, composition: Depiction, *, closer: float = 1.0) -> Array:
+    """Draw a composition on a stage whose palette is the story's; return planes of the stage's size.
+
+    `closer` enlarges subject and people.
+    """
+    sky = composition.weather if composition.place in OUTDOORS else None
     cover = {"storm": 1.0, "rain": 0.8, "snow": 0.6, "fog": 0.5}.get(sky or "", 0.0)
-    stage = replace(stage, palette=at_time(stage.palette, composition.time, sky), overcast=cover)
+    stage = replace(
+        stage,
+        palette=at_time(stage.palette, composition.time, sky),
+        overcast=cover,
+        snow=SNOW_COVER if sky == "snow" else 0.0,
+    )
     subject = composition.subject
     if composition.place == "table":
         things = frozenset({subject} if subject else ()) & (ON_TABLE | {"flower"})
         return tabletop.table(stage, things).canvas
     if composition.place == "sea" and subject in OUTLINES.keys() - AFLOAT - AIRBORNE:
         ground = shore.sea(stage, rock=True)
-    elif composition.place in {"mountain", "forest"} and subject in OUTLINES.keys() - AIRBORNE - {
-        "wolf",
-        "dog",
-        "horse",
-    }:
+    elif composition.place == "forest" and sky == "snow":
+        ground = land.winter_wood(stage)
+    elif composition.place == "mountain" and sky == "snow":
+        ground = land.open_land(stage, hills=2.1)
+    elif (
+        composition.place in {"mountain", "forest"} and subject in OUTLINES.keys() - AIRBORNE - ANIMALS.keys()
+    ):
         ground = land.open_land(stage, hills=2.1 if composition.place == "mountain" else 1.2)
     else:
         ground = PLACES[composition.place](stage)
+    ground = _closer(ground, closer)
     _place_subject(stage, ground, composition)
     if composition.place in {"lake", "bridge", "railway"}:
         shore.bank(stage, ground)
@@ -173,6 +206,8 @@ def depict(stage: Stage, composition: Depiction) -> Array:
         shore.pier(stage, ground)
     if subject in AFLOAT and ground.afloat is not None:
         _float_subject(stage, ground, subject or "", composition.place)
+    if subject in ANIMALS and composition.place not in INDOORS:
+        _place_animal(stage, ground, composition)
     if composition.people is not None and composition.place not in {"space", "planet", "clouds"}:
         small = {"child": 0.70, "crowd": 0.92}.get(composition.people, 1.0)
         set_outline(
@@ -189,7 +224,11 @@ def depict(stage: Stage, composition: Depiction) -> Array:
 def _place_subject(stage: Stage, ground: Ground, composition: Depiction) -> None:
     """Set the subject into its place, with what belongs to it: a beam, smoke, a fire's glow."""
     name, canvas, spot = composition.subject, ground.canvas, ground.subject
-    if name is None or name in AFLOAT:
+    if name == "car" and ground.driven is not None:
+        spot = ground.driven
+    if name is None or name in AFLOAT or (name, composition.place) == ("flower", "garden"):
+        return
+    if name in ANIMALS and composition.place not in INDOORS:
         return
     if name in AIRBORNE:
         side = 1.0 if ground.light.x < stage.width / 2 else -1.0
@@ -202,14 +241,29 @@ def _place_subject(stage: Stage, ground: Ground, composition: Depiction) -> None
     elif name == "fire":
         _fire(stage, ground)
     elif name in OUTLINES:
-        tall = spot.tall * HEIGHTS.get(name, 1.0) if composition.place not in {"window"} else spot.tall
+        tall = spot.tall if composition.place in INDOORS else spot.tall * HEIGHTS.get(name, 1.0)
         stand = replace(spot, tall=tall)
         soft_shadow(canvas, stage, x=stand.x, y=stand.foot, across=tall * 0.4)
         set_outline(canvas, stage, OUTLINES[name], stand, light=ground.light)
+        if name == "car":
+            glow(canvas, stage, x=stand.x, y=stand.foot + 0.3 * tall, reach=tall * 0.55, power=0.3)
         if name == "lighthouse":
             lamp = stand.foot - 0.82 * stand.tall
             for angle, power in ((3.28, 0.55), (-0.13, 0.65)):
                 beam(canvas, stage, x=stand.x, y=lamp, angle=angle, spread=0.055, power=power)
+
+
+def _place_animal(stage: Stage, ground: Ground, composition: Depiction) -> None:
+    """Set an animal where people stand, or beside them."""
+    name, spot = composition.subject or "", ground.people
+    person = max(spot.tall, 0.12)
+    aside = {None: 0.0, "crowd": 1.5}.get(composition.people, 0.65) * person
+    side = 1.0 if spot.x < stage.width / 2 else -1.0
+    stand = replace(
+        spot, x=spot.x + side * aside, foot=spot.foot + 0.008, tall=person * ANIMALS[name], flip=side < 0
+    )
+    soft_shadow(ground.canvas, stage, x=stand.x, y=stand.foot, across=stand.tall * 0.6)
+    set_outline(ground.canvas, stage, OUTLINES[name], stand, light=ground.light)
 
 
 def _float_subject(stage: Stage, ground: Ground, name: str, place: str) -> None:
@@ -267,7 +321,7 @@ def _fire(stage: Stage, ground: Ground) -> None:
 
 def _lay_weather(stage: Stage, ground: Ground, sky: str | None) -> None:
     if sky == "storm":
-        weather.lightning(ground.canvas, stage, foot=stage.height * 0.50)
+        weather.lightning(ground.canvas, stage, foot=stage.height * 0.50, away_from=ground.subject.x)
         weather.rain(ground.canvas, stage)
     elif sky == "rain":
         weather.rain(ground.canvas, stage)

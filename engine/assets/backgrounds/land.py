@@ -18,13 +18,14 @@ from .stage import Array, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """A place drawn on a canvas: its light, and where a subject and, nearer, people may stand."""
+    """A place drawn on a canvas: its light, and where a subject and, nearer, people may stand; what floats or drives has its own."""
 
     canvas: Array
     light: Light
     subject: Stand
     people: Stand
     afloat: Stand | None = None
+    driven: Stand | None = None
 
 
 def crest_at(stage: Stage, crest: Array, x: float) -> float:
@@ -39,11 +40,24 @@ def land_tint(stage: Stage, near: float) -> Array:
     return mix(mix(far, colour(palette.middle), min(1.0, near * 1.4)), colour(palette.near), near**1.2)
 
 
+def ground_tint(stage: Stage, near: float) -> Array:
+    """Return the colour of the ground itself: that of land, or of the snow that lies on it."""
+    tint = land_tint(stage, near)
+    if not stage.snow:
+        return tint
+    palette = stage.palette
+    shade = mix(
+        mix(colour("#dfe8f2"), colour(palette.horizon), 0.30), colour(palette.middle), 0.25 + 0.25 * near
+    )
+    return mix(tint, shade, stage.snow)
+
+
 def _hill(canvas: Array, stage: Stage, crest: Array, *, near: float, light: Light) -> None:
     """Lay a hill whose upper slope is lit from the sky's light and whose foot is dark."""
     palette = stage.palette
-    body = land_tint(stage, near)
-    lit = mix(body, mix(colour(palette.horizon), colour(palette.light), 0.3), 0.42 * (1 - 0.65 * near))
+    body = ground_tint(stage, near)
+    strength = 0.42 * (1 - 0.65 * near) if not stage.snow else 0.5
+    lit = mix(body, mix(colour(palette.horizon), colour(palette.light), 0.3), strength)
     first = max(0, stage.row_px(float(crest.min())) - 1)
     rows = slice(first, stage.height_px)
     under = stage.rows[rows] - crest
@@ -61,14 +75,14 @@ def open_land(stage: Stage, *, hills: float = 1.0, grass: bool = True) -> Ground
     rng = stage.rng("land")
     light = place_light(stage, low=0.2, high=0.38)
     horizon = stage.height * rng.uniform(0.50, 0.55)
-    canvas = draw_sky(stage, light, horizon=horizon, clouds=rng.uniform(0.5, 0.9))
+    canvas = draw_sky(stage, light, horizon=horizon, clouds=rng.uniform(0.5, 0.9), until=horizon + 0.02)
     x = stage.columns
     for i, near in enumerate((0.08, 0.24)):
         base = horizon - 0.01 + 0.035 * i
         crest = np.float32(base) - np.float32((0.11 - 0.03 * i) * hills) * (
             peaks(rng, x, cell=0.5, octaves=6) - 0.35
         )
-        lay_land(canvas, stage, crest, land_tint(stage, near)[:, None, None])
+        lay_land(canvas, stage, crest, ground_tint(stage, near)[:, None, None])
     coarse = stage.coarse(160)
     rows = slice(stage.row_px(horizon - 0.12), stage.row_px(horizon + 0.25))
     band = halo(coarse, light, reach=1.5) * np.exp(
@@ -93,7 +107,7 @@ def open_land(stage: Stage, *, hills: float = 1.0, grass: bool = True) -> Ground
         _hill(canvas, stage, crest, near=near, light=light)
         if near == 0.42:
             _groves(canvas, stage, rng, crest, tint=land_tint(stage, 0.55))
-    if grass:
+    if grass and not stage.snow:
         _grass(
             canvas, stage, rng, crests[2], tint=mix(land_tint(stage, 1.0), colour(stage.palette.near), 0.5)
         )
@@ -111,6 +125,26 @@ def open_land(stage: Stage, *, hills: float = 1.0, grass: bool = True) -> Ground
             tint=colour(stage.palette.near),
         ),
     )
+
+
+def winter_wood(stage: Stage) -> Ground:
+    """Draw a clearing in a snowy wood: spruces on both sides, small ones far off, tall ones near."""
+    ground = open_land(stage, hills=1.2)
+    rng = stage.rng("winter wood")
+    for depth in range(4):
+        near = depth / 3
+        foot = ground.subject.foot - 0.03 + 0.085 * depth
+        trees: list[Polygon] = []
+        for _ in range(round((26 - 6 * depth) * stage.width)):
+            x = rng.random() * stage.width
+            # The clearing is a wedge that opens toward the viewer.
+            if abs(x - stage.width / 2) < (0.10 + 0.10 * depth) * min(1.0, stage.width):
+                continue
+            tall, down = rng.uniform(0.10, 0.17) * (1 + 1.1 * depth), rng.uniform(-0.012, 0.02)
+            trees.append(conifer(rng, x=float(x), foot=foot + down, tall=tall))
+        tint = mix(land_tint(stage, 0.45 + 0.5 * near), colour(stage.palette.near), 0.15 + 0.35 * near)
+        fill_polygons(ground.canvas, stage, trees, tint)
+    return ground
 
 
 def _groves(canvas: Array, stage: Stage, rng: np.random.Generator, crest: Array, *, tint: Array) -> None:
@@ -155,15 +189,15 @@ def village(stage: Stage) -> Ground:
 
 
 def _ribbon(
-    stage: Stage, *, start: float, foot: float, bend: float, wide: float, rng: np.random.Generator
+    stage: Stage, *, start: float, foot: float, bend: float, wide: float, narrows: float = 1.7
 ) -> list[Polygon]:
-    """Return a winding band from far (start, foot) to the lower edge, in perspective."""
+    """Return a winding band from far (start, foot) to the lower edge, in perspective; `narrows` is how fast."""
     left, right = [], []
     for k in range(60):
         t = k / 59
         y = foot + (stage.height + 0.02 - foot) * t**1.6
         centre = start + (stage.width * 0.5 - start) * t + bend * np.sin(t**0.7 * 7.5) * (0.25 + 0.75 * t)
-        half = 0.004 + wide * t**1.7
+        half = 0.004 + wide * t**narrows
         left.append((centre - half, y))
         right.append((centre + half, y))
     return [left + right[::-1]]
@@ -172,14 +206,19 @@ def _ribbon(
 def road(stage: Stage) -> Ground:
     """Draw a road that winds over the land toward the light."""
     ground = open_land(stage, grass=False)
-    rng = stage.rng("road")
     palette = stage.palette
     pale = mix(mix(colour(palette.horizon), colour(palette.middle), 0.3), colour(palette.near), 0.15)
     band = _ribbon(
-        stage, start=ground.light.x, foot=ground.subject.foot + 0.045, bend=0.10, wide=0.20, rng=rng
+        stage, start=ground.light.x, foot=ground.subject.foot + 0.045, bend=0.10, wide=0.29, narrows=1.45
     )
-    step = next(k for k, (_, y) in enumerate(band[0]) if y > stage.height * 0.72)
-    walked = (band[0][step], band[0][len(band[0]) - 1 - step])
+
+    def spot(part: float) -> tuple[float, float, float]:
+        """Return the middle of the road at a part of the height, and its width there."""
+        step = next(k for k, (_, y) in enumerate(band[0]) if y > stage.height * part)
+        (left, y), (right, _) = band[0][step], band[0][len(band[0]) - 1 - step]
+        return (left + right) / 2, y, right - left
+
+    (drive_x, drive_y, wide), (walk_x, walk_y, _) = spot(0.69), spot(0.72)
     down = smoothstep(ground.subject.foot, stage.height, stage.rows)[None]
     dark = mix(pale, colour(palette.near), 0.72)
     tone = pale[:, None, None] + (dark - pale)[:, None, None] * down
@@ -190,8 +229,12 @@ def road(stage: Stage) -> Ground:
         canvas=ground.canvas,
         light=ground.light,
         subject=ground.subject,
-        people=Stand(
-            x=sum(x for x, _ in walked) / len(walked), foot=walked[0][1], tall=0.20, tint=colour(palette.near)
+        people=Stand(x=walk_x, foot=walk_y, tall=0.20, tint=colour(palette.near)),
+        driven=Stand(
+            x=drive_x,
+            foot=drive_y,
+            tall=0.68 * wide,
+            tint=mix(land_tint(stage, 0.9), colour(palette.near), 0.5),
         ),
     )
 
@@ -199,13 +242,10 @@ def road(stage: Stage) -> Ground:
 def river(stage: Stage) -> Ground:
     """Draw a river that winds through hills and holds the sky's light."""
     ground = open_land(stage, grass=False)
-    rng = stage.rng("river")
     palette = stage.palette
     bright = mix(colour(palette.horizon), colour(palette.light), 0.25)
     dark = mix(colour(palette.middle), colour(palette.near), 0.35)
-    band = _ribbon(
-        stage, start=ground.light.x, foot=ground.subject.foot + 0.02, bend=0.13, wide=0.34, rng=rng
-    )
+    band = _ribbon(stage, start=ground.light.x, foot=ground.subject.foot + 0.02, bend=0.13, wide=0.34)
     down = smoothstep(ground.subject.foot, stage.height, stage.rows)[None]
     sheen = field(stage.coarse(400), stage.rng("sheen"), cell=(0.30, 0.016), octaves=3)
     tone = bright[:, None, None] + (dark - bright)[:, None, None] * down

@@ -227,6 +227,68 @@ def _mill() -> Outline:
     )
 
 
+def _car() -> Outline:
+    """Return a car that comes toward the viewer with its lamps lit."""
+    body = rounded(
+        [(-0.62, 0.14), (-0.65, 0.40), (-0.62, 0.56), (-0.53, 0.63), (-0.50, 0.66), (-0.41, 0.94), (-0.34, 1.0),
+         (0.34, 1.0), (0.41, 0.94), (0.50, 0.66), (0.53, 0.63), (0.62, 0.56), (0.65, 0.40), (0.62, 0.14)], 1,
+    )  # fmt: skip
+    wheels = [box(x - 0.10, 0, x + 0.10, 0.26) for x in (-0.49, 0.49)]
+    mirrors = [oval(x, 0.68, 0.065, 0.045) for x in (-0.60, 0.60)]
+    screen = rounded([(-0.44, 0.665), (-0.36, 0.92), (0.36, 0.92), (0.44, 0.665)], 1)
+    lamps = ((-0.47, 0.44), (0.47, 0.44))
+    return Outline(
+        body=(body, *wheels, *mirrors),
+        pale=(screen, box(-0.27, 0.40, 0.27, 0.415), box(-0.27, 0.45, 0.27, 0.465)),
+        marks=(oval(-0.20, 0.70, 0.10, 0.12), oval(0.20, 0.70, 0.10, 0.12)),
+        lit=tuple(oval(x, y, 0.085, 0.07) for x, y in lamps),
+        lamps=(*lamps, *lamps),
+    )
+
+
+def _candlestick() -> Outline:
+    dish = [oval(0, 0.05, 0.30, 0.05), box(-0.14, 0.04, 0.14, 0.16), oval(0.31, 0.12, 0.09, 0.09)]
+    flame = rounded([(0, 1.02), (0.065, 0.84), (0.05, 0.73), (-0.05, 0.73), (-0.065, 0.84)], 2)
+    return Outline(
+        body=(*dish, box(-0.10, 0.12, 0.10, 0.66), box(-0.008, 0.64, 0.008, 0.74)),
+        pale=(box(-0.095, 0.14, 0.095, 0.655),),
+        lit=(flame,),
+        lamps=((0, 0.84), (0, 0.84)),
+    )
+
+
+def _mantel_clock() -> Outline:
+    case = rounded([(-0.40, 0.06), (-0.40, 0.58), (-0.26, 0.93), (0.26, 0.93), (0.40, 0.58), (0.40, 0.06)], 2)
+    ticks = [
+        _rod(*(part for r in (0.21, 0.25) for part in (r * math.sin(a), 0.55 + r * math.cos(a))), 0.024)
+        for a in (k * math.pi / 6 for k in range(12))
+    ]
+    hands = [_rod(0, 0.55, -0.085, 0.655, 0.035), _rod(0, 0.55, 0.04, 0.765, 0.025)]
+    return Outline(
+        body=(case, box(-0.48, 0, 0.48, 0.08), oval(0, 0.96, 0.05, 0.04)),
+        pale=(oval(0, 0.55, 0.28, 0.28),),
+        marks=(*ticks, *hands),
+    )
+
+
+def _vase() -> Outline:
+    """Return flowers in a vase."""
+    rng = np.random.Generator(np.random.PCG64(3))
+    vase = rounded(
+        [(-0.10, 0), (-0.19, 0.16), (-0.07, 0.36), (-0.10, 0.42), (0.10, 0.42), (0.07, 0.36), (0.19, 0.16), (0.10, 0)], 2
+    )  # fmt: skip
+    body: list[Polygon] = [vase]
+    blossoms: list[Polygon] = []
+    for k in range(9):
+        x, y = -0.34 + 0.085 * k + rng.normal() * 0.02, 0.66 + rng.uniform(0.0, 0.28)
+        body.append(_rod(0.02 * (k - 4), 0.38, x, y, 0.016))
+        turn = rng.uniform(0, 2 * math.pi)
+        petals = [turn + 2 * math.pi * petal / 5 for petal in range(5)]
+        blossoms += [oval(x + 0.055 * math.cos(a), y + 0.05 * math.sin(a), 0.05, 0.046) for a in petals]
+        body.append(oval(x * 0.7 + 0.06, y - 0.17, 0.05, 0.022))
+    return Outline(body=tuple(body), pale=tuple(blossoms))
+
+
 OUTLINES: Final[dict[str, Outline]] = {
     "lighthouse": _lighthouse(),
     "boat": Outline(
@@ -344,26 +406,9 @@ OUTLINES: Final[dict[str, Outline]] = {
         lit=(oval(0, 0.22, 0.018, 0.035),),
         lamps=((0, 0.24),),
     ),
-    "car": Outline(
-        body=(
-            rounded(
-                [
-                    (-1.0, 0.26),
-                    (-1.02, 0.62),
-                    (-0.92, 0.70),
-                    (-0.62, 0.98),
-                    (0.62, 0.98),
-                    (0.92, 0.70),
-                    (1.02, 0.62),
-                    (1.0, 0.26),
-                ],
-                2,
-            ),
-            box(-0.92, 0, -0.62, 0.35),
-            box(0.62, 0, 0.92, 0.35),
-        ),
-        lit=(rounded(box(-0.93, 0.46, -0.68, 0.58), 1), rounded(box(0.68, 0.46, 0.93, 0.58), 1)),
-        lamps=((-0.8, 0.52), (0.8, 0.52)),
-    ),
+    "car": _car(),
+    "candle": _candlestick(),
+    "clock": _mantel_clock(),
+    "flower": _vase(),
     **FIGURES,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .land import Ground, land_tint
+from .land import Ground, crest_at, ground_tint, land_tint
 from .noise import field, line, peaks
 from .outlines import OUTLINES
 from .paint import colour, enlarge, mix, over, screen, smoothstep
@@ -24,14 +24,16 @@ def sea(stage: Stage, *, rock: bool) -> Ground:
     side = -1.0 if light.x > stage.width / 2 else 1.0
     x = stage.width * (0.5 + side * 0.22)
     foot = horizon + 0.055
+    walk_x = x - side * 0.16
+    walk_y = foot + 0.035
     if rock:
-        _rocks(canvas, stage, x=x, foot=foot, side=side)
+        walk_y = crest_at(stage, _rocks(canvas, stage, x=x, foot=foot, side=side), walk_x) + 0.006
     drift = stage.rng("boat").uniform(-0.05, 0.05)
     return Ground(
         canvas=canvas,
         light=light,
         subject=Stand(x=x, foot=foot, tall=0.52, tint=mix(near, land_tint(stage, 0.6), 0.35), flip=side < 0),
-        people=Stand(x=x - side * 0.16, foot=foot + 0.035, tall=0.085, tint=near),
+        people=Stand(x=walk_x, foot=walk_y, tall=0.085, tint=near),
         afloat=Stand(
             x=stage.width * (0.5 - side * (0.10 if rock else 0.02)) + drift,
             foot=horizon + (0.17 if rock else 0.12),
@@ -41,10 +43,14 @@ def sea(stage: Stage, *, rock: bool) -> Ground:
     )
 
 
-def _rocks(canvas: Array, stage: Stage, *, x: float, foot: float, side: float) -> None:
-    """Lay three shelves of rock that fall toward the middle of the picture, with surf at their feet."""
+def _rocks(canvas: Array, stage: Stage, *, x: float, foot: float, side: float) -> Array:
+    """Lay three shelves of rock that fall toward the middle of the picture, with surf at their feet.
+
+    Returns the height of their upper edge, shape (1, width_px).
+    """
     rng = stage.rng("rocks")
     columns = stage.columns
+    upper = np.full_like(columns, foot + 0.10)
     for depth in range(3):
         reach = 0.26 + 0.10 * depth
         inland = side * (columns - np.float32(x))
@@ -56,6 +62,7 @@ def _rocks(canvas: Array, stage: Stage, *, x: float, foot: float, side: float) -
             - jag * np.float32(0.03) * slope
         )
         crest = crest + (depth > 0) * np.float32(0.022)
+        upper = np.minimum(upper, np.where(slope > 0.002, crest, upper))
         lower = foot + 0.11 + 0.07 * depth
         body = mix(land_tint(stage, 0.6 + 0.16 * depth), colour(stage.palette.near), 0.15 + 0.3 * depth)
         edge = np.float32(lower) + np.float32(0.008) * line(rng, columns, cell=0.06, octaves=3)
@@ -76,6 +83,7 @@ def _rocks(canvas: Array, stage: Stage, *, x: float, foot: float, side: float) -
         over(canvas[:, first:last], np.clip(planes, 0, 1), alpha)
         foam = np.exp(-(((y - edge) / np.float32(0.004)) ** 2)) * (slope > 0.002) * np.float32(0.30)
         screen(canvas[:, first:last], pale, foam * np.clip(tone * 2 - 1.2, 0, 1))
+    return upper
 
 
 def beach(stage: Stage) -> Ground:
@@ -166,13 +174,13 @@ def still_water(stage: Stage, *, peaks_high: bool = True) -> Ground:
     rng = stage.rng("lake")
     light = place_light(stage, low=0.16, high=0.30)
     shore = stage.height * rng.uniform(0.56, 0.60)
-    canvas = draw_sky(stage, light, horizon=shore, clouds=0.8)
+    canvas = draw_sky(stage, light, horizon=shore, clouds=0.8, until=shore + 0.02)
     x = stage.columns
     for near, tall, cell in ((0.12, 0.30, 0.6), (0.34, 0.16, 0.5), (0.58, 0.06, 0.4)):
         crest = np.float32(shore) - np.float32(tall * (1.0 if peaks_high else 0.45)) * peaks(
             rng, x, cell=cell, octaves=7
         )
-        lay_land(canvas, stage, crest, land_tint(stage, near)[:, None, None])
+        lay_land(canvas, stage, crest, ground_tint(stage, near)[:, None, None])
     trees = [
         conifer(rng, x=float(p), foot=shore + 0.004, tall=float(rng.uniform(0.02, 0.055)))
         for p in rng.random(int(60 * stage.width)) * stage.width
@@ -202,14 +210,14 @@ def bank(stage: Stage, ground: Ground) -> None:
     shore = ground.subject.foot
     mirror_in_water(ground.canvas, stage, rng, shore=shore)
     crest = np.float32(stage.height * 0.80) - np.float32(0.03) * line(rng, stage.columns, cell=0.6, octaves=3)
-    tint = mix(land_tint(stage, 1.0), colour(stage.palette.near), 0.6)
+    tint = mix(ground_tint(stage, 1.0), colour(stage.palette.near), 0.25 if stage.snow else 0.6)
     lay_land(ground.canvas, stage, crest, tint[:, None, None])
     reeds: list[Polygon] = []
     for x in rng.random(int(190 * stage.width)) * stage.width:
         foot = float(crest[0, min(int(x * stage.unit_px), stage.width_px - 1)]) + 0.01
         tall, lean = rng.uniform(0.015, 0.075), rng.normal() * 0.014
         reeds.append([(x - 0.0016, foot), (x + lean, foot - tall), (x + 0.0016, foot)])
-    fill_polygons(ground.canvas, stage, reeds, tint)
+    fill_polygons(ground.canvas, stage, reeds, mix(land_tint(stage, 1.0), colour(stage.palette.near), 0.6))
 
 
 def bridge(stage: Stage) -> Ground:

@@ -23,11 +23,13 @@ LAMP = "#ffc978"
 class Outline:
     """A subject 1 high whose foot is at (0, 0); x to the right, y upward.
 
-    `body` is dark, `pale` catches the sky's light (sails, bands), `lit` shines, `lamps` are points that glow.
+    `body` is dark, `pale` catches the sky's light (sails, bands), `marks` are dark on it, `lit` shines, `lamps` are
+    points that glow.
     """
 
     body: tuple[Polygon, ...]
     pale: tuple[Polygon, ...] = ()
+    marks: tuple[Polygon, ...] = ()
     lit: tuple[Polygon, ...] = ()
     lamps: tuple[tuple[float, float], ...] = ()
 
@@ -146,6 +148,8 @@ def set_outline(canvas: Array, stage: Stage, outline: Outline, place: Stand, *, 
         pale = _coverage_of(stage, outline.pale, area, place)
         rows = np.linspace(1.0, 0.55, pale.shape[0], dtype=np.float32)[:, None]
         over(part, mix(dark, mix(low, tint, 0.55), 0.72), pale * rows)
+    if outline.marks:
+        over(part, dark, _coverage_of(stage, outline.marks, area, place))
     if outline.lit:
         over(part, colour(LAMP), _coverage_of(stage, outline.lit, area, place) * np.float32(0.95))
     side = -1.0 if place.flip else 1.0
@@ -188,13 +192,18 @@ def glow(
 def beam(
     canvas: Array, stage: Stage, *, x: float, y: float, angle: float, spread: float, power: float
 ) -> None:
-    """Add a beam of light from a lamp: a cone about `angle` (radians, 0 to the right, clockwise)."""
+    """Add a nearly level beam of light from a lamp: a cone about `angle` (radians, 0 to the right, clockwise)."""
     coarse = stage.coarse(400)
+    high = stage.width * (abs(math.sin(angle)) + 2.5 * spread) + 0.02
+    rows = slice(stage.row_px(y - high), stage.row_px(y + high))
+    if rows.stop <= rows.start:
+        return
     dx, dy = coarse.columns - np.float32(x), coarse.rows - np.float32(y)
     turn = np.abs(np.angle(np.exp(1j * (np.arctan2(dy, dx) - angle)))).astype(np.float32)
     away = np.sqrt(dx * dx + dy * dy)
     cone = np.exp(-((turn / np.float32(spread)) ** 2)) * np.exp(-away / np.float32(0.55)) * np.float32(power)
-    screen(canvas, lighten(mix(colour(LAMP), colour(stage.palette.light), 0.5), 1.05), enlarge(cone, stage))
+    tint = lighten(mix(colour(LAMP), colour(stage.palette.light), 0.5), 1.05)
+    screen(canvas[:, rows], tint, enlarge(cone, stage, rows=rows))
 
 
 def soft_shadow(canvas: Array, stage: Stage, *, x: float, y: float, across: float) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 from .indoors import plastered_wall
 from .land import Ground, land_tint
 from .noise import field, line
+from .outlines import OUTLINES
 from .paint import colour, enlarge, mix, smoothstep
 from .shapes import Polygon, fill_polygons
-from .silhouettes import LAMP, Stand, box, glow, oval, rounded
+from .silhouettes import LAMP, Stand, box, glow, oval, rounded, set_outline, soft_shadow
 from .sky import Light
 from .stage import Array, Stage
 
@@ -42,107 +43,137 @@ def table(stage: Stage, things: frozenset[str]) -> Ground:
     paper = mix(colour("#ead9b4"), colour(palette.horizon), 0.25)
     at, foot = stage.width * (0.5 - side * 0.04), edge + 0.34
     lighting = np.clip(shine * np.float32(1.25) + np.float32(0.16), 0, 1)
-    if "map" in things or "letter" in things or "book" in things or not things:
-        kind = next((each for each in ("map", "letter", "book") if each in things), "book")
-        _paper(canvas, stage, rng, kind, at=at, foot=foot, tint=paper, shine=lighting, first=first)
+    kind = next(
+        (each for each in ("map", "letter", "book") if each in things),
+        "letter" if "key" in things else "book",
+    )
+    # What stands on the table stands beside the book.
+    aside = 0.07 * side if things & {"clock", "flower", "candle"} else 0.0
+    _paper(canvas, stage, rng, kind, at=at + aside, foot=foot, tint=paper, shine=lighting, first=first)
     dark = mix(colour(palette.near), colour(palette.middle), 0.08)
-    brass = mix(colour(palette.accents[1]), colour(LAMP), 0.45)
     if "key" in things:
-        kx, ky = at - side * 0.05, edge + 0.30
-        ring = [
-            oval(kx, ky, 0.075, 0.045),
-            box(kx + 0.07, ky - 0.012, kx + 0.30, ky + 0.012),
-            box(kx + 0.23, ky, kx + 0.255, ky + 0.06),
-            box(kx + 0.275, ky, kx + 0.30, ky + 0.05),
-        ]
-        fill_polygons(
-            canvas,
-            stage,
-            [[(px + 0.008, py + 0.012) for px, py in s] for s in ring],
-            mix(wood, colour(palette.near), 0.7),
-        )
-        fill_polygons(canvas, stage, ring, brass)
-        fill_polygons(canvas, stage, [oval(kx, ky, 0.045, 0.025)], mix(wood, lit, 0.45))
-    if "clock" in things:
-        cx, cy = at - side * 0.16, edge - 0.16
-        fill_polygons(
-            canvas,
-            stage,
-            [
-                rounded(
-                    [
-                        (cx - 0.21, edge + 0.07),
-                        (cx - 0.21, cy - 0.04),
-                        (cx - 0.12, cy - 0.19),
-                        (cx + 0.12, cy - 0.19),
-                        (cx + 0.21, cy - 0.04),
-                        (cx + 0.21, edge + 0.07),
-                    ],
-                    2,
-                )
-            ],
-            dark,
-        )
-        fill_polygons(canvas, stage, [oval(cx, cy, 0.135, 0.135)], brass)
-        fill_polygons(canvas, stage, [oval(cx, cy, 0.122, 0.122)], mix(paper, colour(palette.near), 0.12))
-        marks = [
-            [
-                (cx + r * np.sin(a + d), cy - r * np.cos(a + d))
-                for r, d in ((0.098, -0.03), (0.098, 0.03), (0.115, 0.03), (0.115, -0.03))
-            ]
-            for a in np.arange(12) * np.pi / 6
-        ]
-        hands = [
-            [
-                (cx + 0.006 * np.cos(a), cy + 0.006 * np.sin(a)),
-                (cx + r * np.sin(a), cy - r * np.cos(a)),
-                (cx - 0.006 * np.cos(a), cy - 0.006 * np.sin(a)),
-            ]
-            for a, r in ((-0.06, 0.095), (-0.5, 0.066))
-        ]
-        fill_polygons(canvas, stage, [*marks, *hands], dark)
-    if "flower" in things:
-        vx = at - side * 0.2
-        fill_polygons(
-            canvas,
-            stage,
-            [
-                rounded(
-                    [
-                        (vx - 0.05, edge + 0.09),
-                        (vx - 0.08, edge - 0.02),
-                        (vx - 0.035, edge - 0.12),
-                        (vx + 0.035, edge - 0.12),
-                        (vx + 0.08, edge - 0.02),
-                        (vx + 0.05, edge + 0.09),
-                    ],
-                    2,
-                )
-            ],
-            dark,
-        )
-        for _ in range(9):
-            fx, fy = vx + rng.normal() * 0.07, edge - rng.uniform(0.20, 0.36)
-            fill_polygons(
-                canvas,
-                stage,
-                [[(vx - 0.003, edge - 0.1), (fx, fy), (vx + 0.003, edge - 0.1)]],
-                mix(land_tint(stage, 0.9), colour(palette.near), 0.4),
-            )
-            petals = [
-                oval(fx + 0.022 * np.cos(a), fy + 0.018 * np.sin(a), 0.02, 0.017)
-                for a in np.arange(5) * 1.2566
-            ]
-            fill_polygons(
-                canvas,
-                stage,
-                petals,
-                mix(colour(palette.accents[0]), colour(palette.near), float(rng.uniform(0.15, 0.45))),
-            )
-    _candle(canvas, stage, x=candle_x, foot=edge + 0.10)
+        _key(canvas, stage, x=at - side * 0.13, y=edge + 0.36, turn=float(rng.uniform(0.3, 0.6)), side=side)
     light = Light(x=candle_x, y=edge - 0.16, radius=0.03)
+    if "clock" in things:
+        stand = Stand(x=at - side * 0.18, foot=edge + 0.10, tall=0.42, tint=dark)
+        soft_shadow(canvas, stage, x=stand.x, y=stand.foot, across=0.22)
+        set_outline(canvas, stage, OUTLINES["clock"], stand, light=light)
+    if "flower" in things:
+        _flowers(canvas, stage, rng, x=at - side * 0.17, edge=edge)
+    _candle(canvas, stage, x=candle_x, foot=edge + 0.10)
     stand = Stand(x=at, foot=edge, tall=0.2, tint=dark)
     return Ground(canvas=canvas, light=light, subject=stand, people=stand)
+
+
+def _key(canvas: Array, stage: Stage, *, x: float, y: float, turn: float, side: float) -> None:
+    """Lay an old key on the table, its bow toward the viewer's edge."""
+    near = colour(stage.palette.near)
+    brass = mix(colour("#d2aa55"), colour(stage.palette.accents[1]), 0.15)
+    cos, sin = np.cos(turn), np.sin(turn)
+
+    def laid(part: Polygon, drop: float = 0.0) -> Polygon:
+        """Return a part (along, across) on the table, which is seen at a slant."""
+        return [
+            (x + side * (u * cos - v * sin) + drop * 0.6, y - 0.62 * (u * sin + v * cos) + drop)
+            for u, v in part
+        ]
+
+    bow = [oval(0, 0, 0.075, 0.075), oval(-0.065, 0.05, 0.045, 0.045), oval(-0.065, -0.05, 0.045, 0.045)]
+    shaft = [
+        box(0.065, -0.013, 0.34, 0.013),
+        box(0.075, -0.026, 0.10, 0.026),
+        oval(0.345, 0, 0.019, 0.019),
+        box(0.255, -0.075, 0.28, 0.0),
+        box(0.30, -0.06, 0.325, 0.0),
+        box(0.28, -0.075, 0.30, -0.055),
+    ]
+    holes = [
+        oval(0.012, 0, 0.036, 0.036),
+        oval(-0.068, 0.052, 0.022, 0.022),
+        oval(-0.068, -0.052, 0.022, 0.022),
+    ]
+    parts = [*bow, *shaft]
+    under = canvas.copy()
+    fill_polygons(canvas, stage, [laid(part, 0.011) for part in parts], mix(near, brass, 0.06))
+    fill_polygons(canvas, stage, [laid(part) for part in parts], mix(brass, near, 0.35))
+    lit = [
+        box(0.07, 0.001, 0.33, 0.009),
+        oval(0, 0, 0.060, 0.060),
+        oval(-0.065, 0.05, 0.034, 0.034),
+        oval(-0.065, -0.05, 0.034, 0.034),
+    ]
+    fill_polygons(canvas, stage, [laid(part) for part in lit], mix(brass, colour(LAMP), 0.25))
+    fill_polygons(canvas, stage, [laid(part) for part in holes], under)
+
+
+def _flowers(canvas: Array, stage: Stage, rng: np.random.Generator, *, x: float, edge: float) -> None:
+    """Stand a vase of flowers on the table."""
+    palette = stage.palette
+    near = colour(palette.near)
+    glaze = mix(mix(colour(palette.middle), colour(palette.accents[1]), 0.25), near, 0.45)
+    leaf = mix(mix(land_tint(stage, 0.6), colour("#4f7a4a"), 0.35), near, 0.35)
+    spots = [
+        (
+            x + 0.165 * np.sqrt((k + 0.5) / 13) * np.cos(2.4 * k),
+            edge - 0.30 - 0.14 * np.sqrt((k + 0.5) / 13) * np.sin(2.4 * k),
+        )
+        for k in range(13)
+    ]
+    stems: list[Polygon] = []
+    leaves: list[Polygon] = []
+    for fx, fy in spots:
+        stems.append([(x - 0.004, edge - 0.10), (fx - 0.002, fy), (fx + 0.002, fy), (x + 0.004, edge - 0.10)])
+        lx, ly, lean = (x + fx) / 2, (edge - 0.10 + fy) / 2, (fx - x) * 0.9 + rng.normal() * 0.03
+        leaves.append(
+            rounded(
+                [
+                    (lx, ly + 0.02),
+                    (lx + lean * 0.2 + 0.012, ly - 0.02),
+                    (lx + lean, ly - 0.06),
+                    (lx + lean * 0.5 - 0.012, ly - 0.02),
+                ],
+                2,
+            )
+        )
+    fill_polygons(canvas, stage, [*stems, *leaves], leaf)
+    for depth, (fx, fy) in enumerate(sorted(spots, key=lambda spot: spot[1])):
+        tint = mix(colour(palette.accents[depth % 2]), near, float(rng.uniform(0.10, 0.30)))
+        size, turn = rng.uniform(0.024, 0.034), rng.uniform(0, 6.28)
+        angles = turn + np.arange(6) * (2 * np.pi / 6)
+        petals = [
+            oval(fx + 0.72 * size * np.cos(a), fy + 0.62 * size * np.sin(a), 0.62 * size, 0.52 * size)
+            for a in angles
+        ]
+        fill_polygons(canvas, stage, petals, tint)
+        inner = [
+            oval(fx + 0.34 * size * np.cos(a), fy + 0.3 * size * np.sin(a), 0.34 * size, 0.3 * size)
+            for a in angles
+        ]
+        fill_polygons(canvas, stage, inner, mix(tint, near, 0.28))
+        fill_polygons(canvas, stage, [oval(fx, fy, 0.26 * size, 0.22 * size)], mix(colour(LAMP), near, 0.2))
+    vase = rounded(
+        [(x - 0.05, edge + 0.10), (x - 0.085, edge + 0.0), (x - 0.032, edge - 0.10), (x - 0.045, edge - 0.13),
+         (x + 0.045, edge - 0.13), (x + 0.032, edge - 0.10), (x + 0.085, edge + 0.0), (x + 0.05, edge + 0.10)], 2,
+    )  # fmt: skip
+    fill_polygons(canvas, stage, [oval(x + 0.03, edge + 0.105, 0.10, 0.018)], mix(near, glaze, 0.2))
+    fill_polygons(canvas, stage, [vase], glaze)
+    shine = mix(glaze, colour(LAMP), 0.45)
+    fill_polygons(
+        canvas,
+        stage,
+        [
+            rounded(
+                [
+                    (x + 0.042, edge + 0.05),
+                    (x + 0.062, edge - 0.005),
+                    (x + 0.03, edge - 0.075),
+                    (x + 0.046, edge - 0.0),
+                ],
+                2,
+            )
+        ],
+        shine,
+    )
 
 
 def _candle(canvas: Array, stage: Stage, *, x: float, foot: float) -> None:

@@ -22,7 +22,7 @@ def moonlit_sea(stage: Stage) -> Array:
     rng = stage.rng("sea")
     light, horizon = sea_view(stage)
     rng.random()  # the horizon's draw
-    canvas = draw_sky(stage, light, horizon=horizon, clouds=rng.uniform(0.6, 1.0))
+    canvas = draw_sky(stage, light, horizon=horizon, clouds=rng.uniform(0.6, 1.0), until=horizon + 0.02)
     _headland(canvas, stage, rng, light, horizon=horizon)
     _waves(canvas, stage, rng, light, horizon=horizon)
     return canvas

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -14,14 +14,16 @@ from .silhouettes import glow
 from .stage import Array, Stage
 
 
-def _streak_cover(stage: Stage, polygons: Sequence[Polygon]) -> Array:
-    """Return how much of each pixel thin polygons (corners in units) cover, at twice the size averaged down."""
+def _streak_cover(stage: Stage, polygons: Iterable[tuple[Polygon, float]]) -> Array:
+    """Return how much of each pixel thin polygons (corners in units, opacity) cover, at twice the size averaged down."""
     mask = Image.new("L", (stage.width_px * 2, stage.height_px * 2))
     draw = ImageDraw.Draw(mask)
     scale = stage.unit_px * 2
-    for polygon in polygons:
-        draw.polygon([(x * scale, y * scale) for x, y in polygon], fill=255)
-    return np.asarray(mask.reduce(2)).astype(np.float32) * np.float32(1 / 255)
+    for polygon, opacity in polygons:
+        draw.polygon([(x * scale, y * scale) for x, y in polygon], fill=round(255 * opacity))
+    cover = np.asarray(mask.reduce(2)).astype(np.float32)
+    cover *= np.float32(1 / 255)
+    return cover
 
 
 def rain(canvas: Array, stage: Stage, *, power: float = 1.0) -> None:
@@ -35,17 +37,18 @@ def rain(canvas: Array, stage: Stage, *, power: float = 1.0) -> None:
         enlarge(np.clip(0.10 + 0.07 * veil, 0, 1).astype(np.float32), stage),
     )
     slant = rng.uniform(0.10, 0.22) * (1 if rng.random() < 0.5 else -1)
+    streaks: list[tuple[Polygon, float]] = []
     for count, long, thick, alpha in (
         (420, 0.035, 0.0010, 0.20),
         (190, 0.075, 0.0015, 0.26),
         (60, 0.15, 0.0022, 0.28),
     ):
-        shapes: list[Polygon] = []
         for x, y, part in rng.random((int(count * stage.width * stage.height / 1.78), 3)):
             ax, ay = (x * 1.4 - 0.2) * stage.width, y * stage.height
             reach = long * (0.6 + 0.8 * part)
-            shapes.append([(ax - thick, ay), (ax + slant * reach, ay + reach), (ax + thick, ay)])
-        screen(canvas, pale, _streak_cover(stage, shapes) * np.float32(alpha * power))
+            streak = [(ax - thick, ay), (ax + slant * reach, ay + reach), (ax + thick, ay)]
+            streaks.append((streak, alpha * power))
+    screen(canvas, pale, _streak_cover(stage, streaks))
 
 
 def snow(canvas: Array, stage: Stage) -> None:
@@ -75,10 +78,10 @@ def fog(canvas: Array, stage: Stage, *, low: float) -> None:
     over(canvas, tint, enlarge(veil.astype(np.float32), stage))
 
 
-def lightning(canvas: Array, stage: Stage, *, foot: float) -> None:
-    """Draw a forked bolt from the clouds, which light up around it."""
+def lightning(canvas: Array, stage: Stage, *, foot: float, away_from: float) -> None:
+    """Draw a forked bolt from the clouds, which light up around it, on the other side than `away_from` (x, units)."""
     rng = stage.rng("lightning")
-    x, y = stage.width * (0.24 if rng.random() < 0.5 else 0.76), 0.06 * stage.height
+    x, y = stage.width * (0.24 if away_from > stage.width / 2 else 0.76), 0.06 * stage.height
     white = mix(colour("#ffffff"), colour(stage.palette.accents[0]), 0.12)
     shapes: list[Polygon] = []
 
@@ -92,7 +95,7 @@ def lightning(canvas: Array, stage: Stage, *, foot: float) -> None:
 
     start = x
     fork(x, y, 0.0038, foot, 0.017)
-    mask = _streak_cover(stage, shapes)
+    mask = _streak_cover(stage, ((shape, 1.0) for shape in shapes))
     coarse = stage.coarse(200)
     step = max(1, round(stage.unit_px / 200))
     small = mask[::step, ::step]

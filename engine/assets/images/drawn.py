@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.assets.images.service import ImageService, PictureRequest
+from video_pipeline.engine.assets.models import DrawnPicture
 from video_pipeline.engine.config.images import Images
 
 BACKGROUND_VERSION = 2
@@ -36,12 +37,13 @@ class DrawnPainter:
             "composition": request.composition.names if request.composition and not request.style else None,
             "style": request.style,
             "palette": request.palette,
-            "mirrored": request.mirrored,
+            "view": request.view,
         }
 
     def paint(self, request: PictureRequest, target: Path) -> None:
         """Draw the picture and write it as PNG."""
         from video_pipeline.engine.assets.backgrounds import draw_background, draw_depiction
+        from video_pipeline.engine.assets.backgrounds.png import write_png
 
         size_px = self._size(request)
         if request.composition is not None and request.style is None:
@@ -51,7 +53,7 @@ class DrawnPainter:
                 seed=request.seed,
                 size_px=size_px,
                 palette=request.palette or 0,
-                mirrored=request.mirrored,
+                view=request.view,
             )
         else:
             image = draw_background(
@@ -60,8 +62,21 @@ class DrawnPainter:
                 size_px=size_px,
                 style=request.style,
                 palette=request.palette,
+                view=request.view,
             )
-        image.save(target, "PNG", compress_level=1)
+        write_png(image, target)
+
+
+def drawn_picture(request: PictureRequest) -> DrawnPicture:
+    """Return what the picture of a request shows."""
+    style = request.style
+    if style is None and request.composition is not None:
+        return DrawnPicture(motifs=request.composition.names, seed=request.seed, view=request.view)
+    if style is None:
+        from video_pipeline.engine.assets.backgrounds import style_of
+
+        style = style_of(genre=request.genre, seed=request.seed)
+    return DrawnPicture(style=style, seed=request.seed, view=request.view)
 
 
 def open_drawn(settings: Images) -> DrawnPainter:

@@ -32,7 +32,7 @@ class PictureRequest:
     `service_seed` follows from the scene's id, `variant` from its number, so that neighbours differ.
 
     `composition` is what the scene's words name, `style` what the story asks for instead. `palette` is the same
-    for all scenes of a story; `mirrored` tells a second view of a place from the first.
+    for all scenes of a story. `view` is 0 or 1: a second view shows the same place nearer and from the other side.
     """
 
     text: str
@@ -48,7 +48,7 @@ class PictureRequest:
     composition: Depiction | None = None
     style: str | None = None
     palette: int | None = None
-    mirrored: bool = False
+    view: int = 0
 
 
 class Painter(Protocol):

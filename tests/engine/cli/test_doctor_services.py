@@ -27,9 +27,8 @@ def test_image_services_are_shown_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("OPENAI_API_KEY", "PEXELS_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("STABILITY_API_KEY", "stability-secret")
-    config = load_config(
-        {"images": {"services": {"comfyui": {"workflow": "/no/workflow.json"}}}}, environ=False
-    )
+    images = {"style": "dunes", "services": {"comfyui": {"workflow": "/no/workflow.json"}}}
+    config = load_config({"images": images}, environ=False)
     text = "\n".join(service_lines("pictures", examine_pictures(config)))
     assert (
         "pictures      yes stable_diffusion: key from environment variable STABILITY_API_KEY, https://api.stability"
@@ -37,6 +36,7 @@ def test_image_services_are_shown_too(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "pictures      no  pexels: no key: set the environment variable PEXELS_API_KEY" in text
     assert "pictures      yes automatic1111: no key, http://127.0.0.1:7860" in text
+    assert "pictures      yes drawn: 68 motifs, 14 styles (images.style: dunes); offline" in text
     assert (
         "pictures      no  comfyui: images.services.comfyui.workflow: /no/workflow.json cannot be read"
         in text
