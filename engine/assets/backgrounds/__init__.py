@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from video_pipeline.engine.story.motifs.depiction import Depiction
@@ -12,7 +13,7 @@ from video_pipeline.engine.story.motifs.depiction import Depiction
 from .abstract import bokeh, silk
 from .chambers import arches, cave
 from .city import city_dusk
-from .composition import depict
+from .composition import OUTDOORS, depict
 from .desert import dunes
 from .genres import GENRES, Genre, find_genre
 from .heavens import aurora, nebula, planet
@@ -37,6 +38,9 @@ __all__ = [
 
 CLOSER = 1.4
 """How much larger subjects and people are in the second view of a place."""
+
+STEPPED_IN = 1.3
+"""How much larger everything is in the second view of a place within walls."""
 
 SIZE_LIMIT_PX = (16, 7680)
 # Larger pictures are drawn at this size and enlarged, to limit time and memory; dither and grain stay fine.
@@ -139,8 +143,20 @@ def draw_depiction(
         key=_key_of(f"{composition.place}|{seed}", view),
         light_key=f"{composition.place}|{palette}",
     )
-    planes = depict(stage, composition, closer=CLOSER if view else 1.0)
-    return finish(stage, _seen_from(planes, view), size_px=size_px)
+    planes = _seen_from(depict(stage, composition, closer=CLOSER if view else 1.0), view)
+    if view and composition.place not in OUTDOORS:
+        stage, planes = _stepped_in(stage, planes)
+    return finish(stage, planes, size_px=size_px)
+
+
+def _stepped_in(stage: Stage, planes: Array) -> tuple[Stage, Array]:
+    """Return a part of a room, toward its light, as a picture of its own: within walls there is no other side."""
+    height, width = planes.shape[1:]
+    wide, high = round(width / STEPPED_IN), round(height / STEPPED_IN)
+    left = round((width - wide) * (0.5 - 0.3 * stage.side()))
+    top = round((height - high) * 0.45)
+    cut = planes[:, top : top + high, left : left + wide]
+    return Stage.of(size_px=(wide, high), palette=stage.palette, key=stage.key), np.ascontiguousarray(cut)
 
 
 def _drawn_px(size_px: tuple[int, int]) -> tuple[int, int]:

@@ -68,8 +68,7 @@ def _view(stage: Stage, *, horizon: float, light: Light) -> Array:
 
 def window(stage: Stage, *, big: bool = True) -> Ground:
     """Draw a window from within: the country outside, and its light on wall and floor."""
-    rng = stage.rng("window")
-    side = 1.0 if rng.random() < 0.5 else -1.0
+    side = stage.side()
     half, top, bottom = (0.29, 0.17, 0.56) if big else (0.19, 0.20, 0.46)
     at = stage.width * (0.5 + (0.0 if big else side * 0.14))
     high, low = stage.height * top, stage.height * bottom
@@ -201,8 +200,7 @@ def room(stage: Stage) -> Ground:
 
 def door(stage: Stage) -> Ground:
     """Draw a door ajar in the dark, with light falling through it over the floor."""
-    rng = stage.rng("door")
-    at = stage.width * (0.5 + rng.uniform(-0.08, 0.08))
+    at = stage.width * (0.5 + stage.side() * stage.rng("door").uniform(0.03, 0.08))
     floor, top, half = stage.height * 0.66, stage.height * 0.24, 0.17
     canvas = plastered_wall(stage, at=(at, floor - 0.3), warm=0.35)
     canvas *= np.float32(0.72)
@@ -254,8 +252,7 @@ def door(stage: Stage) -> Ground:
 
 def stairs(stage: Stage) -> Ground:
     """Draw stairs that rise through the dark to a lit doorway."""
-    rng = stage.rng("stairs")
-    side = 1.0 if rng.random() < 0.5 else -1.0
+    side = stage.side()
     at, top = stage.width * (0.5 + side * 0.07), stage.height * 0.36
     canvas = plastered_wall(stage, at=(at, top - 0.08), warm=0.30)
     canvas *= np.float32(0.80)

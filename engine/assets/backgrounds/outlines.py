@@ -259,10 +259,8 @@ def _candlestick() -> Outline:
 
 def _mantel_clock() -> Outline:
     case = rounded([(-0.40, 0.06), (-0.40, 0.58), (-0.26, 0.93), (0.26, 0.93), (0.40, 0.58), (0.40, 0.06)], 2)
-    ticks = [
-        _rod(*(part for r in (0.21, 0.25) for part in (r * math.sin(a), 0.55 + r * math.cos(a))), 0.024)
-        for a in (k * math.pi / 6 for k in range(12))
-    ]
+    turns = [(math.sin(k * math.pi / 6), math.cos(k * math.pi / 6)) for k in range(12)]
+    ticks = [_rod(0.21 * x, 0.55 + 0.21 * y, 0.25 * x, 0.55 + 0.25 * y, 0.024) for x, y in turns]
     hands = [_rod(0, 0.55, -0.085, 0.655, 0.035), _rod(0, 0.55, 0.04, 0.765, 0.025)]
     return Outline(
         body=(case, box(-0.48, 0, 0.48, 0.08), oval(0, 0.96, 0.05, 0.04)),

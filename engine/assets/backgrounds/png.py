@@ -29,7 +29,7 @@ def write_png(image: Image.Image, target: Path) -> None:
         file.write(_SIGNATURE)
         for kind, content in (
             (b"IHDR", header),
-            (b"IDAT", coder.compress(rows) + coder.flush()),
+            (b"IDAT", coder.compress(rows.data) + coder.flush()),
             (b"IEND", b""),
         ):
             checksum = zlib.crc32(content, zlib.crc32(kind))

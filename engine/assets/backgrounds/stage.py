@@ -93,6 +93,10 @@ class Stage:
         digest = hashlib.sha256(f"{key}|{purpose}".encode()).digest()
         return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
+    def side(self) -> float:
+        """Return the side on which the light is: -1 left, 1 right."""
+        return 1.0 if self.rng("light").random() < 0.5 else -1.0
+
     def row_px(self, y: float) -> int:
         """Return the pixel row at `y` units, held inside 0..height_px."""
         return min(self.height_px, max(0, int(y / self.height * self.height_px)))

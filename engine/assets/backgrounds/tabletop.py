@@ -21,7 +21,7 @@ def table(stage: Stage, things: frozenset[str]) -> Ground:
     """Draw a table in lamplight with the things that lie on it: map, letter, book, key, clock or flower."""
     rng = stage.rng("table")
     palette = stage.palette
-    side = 1.0 if rng.random() < 0.5 else -1.0
+    side = stage.side()
     edge = stage.height * 0.43
     candle_x = stage.width * (0.5 + side * 0.27)
     canvas = plastered_wall(stage, at=(candle_x, edge - 0.22), warm=0.5)
@@ -52,7 +52,9 @@ def table(stage: Stage, things: frozenset[str]) -> Ground:
     _paper(canvas, stage, rng, kind, at=at + aside, foot=foot, tint=paper, shine=lighting, first=first)
     dark = mix(colour(palette.near), colour(palette.middle), 0.08)
     if "key" in things:
-        _key(canvas, stage, x=at - side * 0.13, y=edge + 0.36, turn=float(rng.uniform(0.3, 0.6)), side=side)
+        _brass_key(
+            canvas, stage, x=at - side * 0.13, y=edge + 0.36, turn=float(rng.uniform(0.3, 0.6)), side=side
+        )
     light = Light(x=candle_x, y=edge - 0.16, radius=0.03)
     if "clock" in things:
         stand = Stand(x=at - side * 0.18, foot=edge + 0.10, tall=0.42, tint=dark)
@@ -65,7 +67,7 @@ def table(stage: Stage, things: frozenset[str]) -> Ground:
     return Ground(canvas=canvas, light=light, subject=stand, people=stand)
 
 
-def _key(canvas: Array, stage: Stage, *, x: float, y: float, turn: float, side: float) -> None:
+def _brass_key(canvas: Array, stage: Stage, *, x: float, y: float, turn: float, side: float) -> None:
     """Lay an old key on the table, its bow toward the viewer's edge."""
     near = colour(stage.palette.near)
     brass = mix(colour("#d2aa55"), colour(stage.palette.accents[1]), 0.15)

@@ -97,7 +97,7 @@ def test_a_second_view_is_another_picture_in_the_same_colours(shown: Depiction) 
     images = [draw_depiction(shown, genre="mystery", seed=1, size_px=SMALL, view=view) for view in (0, 1)]
     first, second = (np.asarray(image).astype(float) for image in images)
     assert np.abs(first.mean(axis=(0, 1)) - second.mean(axis=(0, 1))).max() < 20
-    assert likeness(*images) < 0.97
+    assert likeness(*images) < 0.95
 
 
 def test_a_side_outside_the_limits_is_an_error() -> None:

@@ -69,4 +69,4 @@ def test_no_two_neighbouring_pictures_are_alike(words: str, genre: str, tmp_path
     for at, request in enumerate(requests_of(*[words] * 4, genre=genre)):
         DrawnPainter().paint(request, tmp_path / f"{at}.png")
         images.append(Image.open(tmp_path / f"{at}.png"))
-    assert max(likeness(before, now) for before, now in pairwise(images)) < 0.97
+    assert max(likeness(before, now) for before, now in pairwise(images)) < 0.95

@@ -55,8 +55,10 @@ def test_a_job_has_its_pictures_from_the_service_that_it_chooses(
         assert manifest["drawn"] == {}
         assert "Words a" in manifest["services"]["a"]["prompt"]
         assert manifest["paid"][0]["pictures"] == len(fake.worked) == 2
-        (media,) = published(job, "metadata_path")["generated_media"]
+        assert job.result is not None
+        (media,) = job.result["metadata"]["generated_media"]
         assert (media["service"], media["scenes"]) == ("stable_diffusion", ["a", "b"])
+        assert published(job, "metadata_path")["generated_media"] == [media]
         # The next job finds them in the node's cache, and a job that chooses none has drawn ones.
         again = turn_until_ended(node, submit(node.ledger, tiny_story("first"), config=chosen))
         assert published(again, "manifest_path")["pictures"]["services"] == manifest["services"]
