@@ -321,11 +321,11 @@ def _fire(stage: Stage, ground: Ground) -> None:
 
 def _lay_weather(stage: Stage, ground: Ground, sky: str | None) -> None:
     if sky == "storm":
-        weather.lightning(ground.canvas, stage, foot=stage.height * 0.50, away_from=ground.subject.x)
+        weather.lightning(ground.canvas, stage, foot=stage.height * 0.43, away_from=ground.subject.x)
         weather.rain(ground.canvas, stage)
     elif sky == "rain":
         weather.rain(ground.canvas, stage)
     elif sky == "snow":
         weather.snow(ground.canvas, stage)
     elif sky == "fog":
-        weather.fog(ground.canvas, stage, low=stage.height * 0.56)
+        weather.fog(ground.canvas, stage, low=stage.height * 0.47)

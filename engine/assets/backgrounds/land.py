@@ -73,8 +73,8 @@ def _hill(canvas: Array, stage: Stage, crest: Array, *, near: float, light: Ligh
 def open_land(stage: Stage, *, hills: float = 1.0, grass: bool = True) -> Ground:
     """Draw a sky, far ridges and three rolling hills; a subject stands on the middle one."""
     rng = stage.rng("land")
-    light = place_light(stage, low=0.2, high=0.38)
-    horizon = stage.height * rng.uniform(0.50, 0.55)
+    light = place_light(stage, low=0.13, high=0.27)
+    horizon = stage.height * rng.uniform(0.40, 0.44)
     canvas = draw_sky(stage, light, horizon=horizon, clouds=rng.uniform(0.5, 0.9), until=horizon + 0.02)
     x = stage.columns
     for i, near in enumerate((0.08, 0.24)):
@@ -203,6 +203,13 @@ def _ribbon(
     return [left + right[::-1]]
 
 
+def _across(band: Polygon, y: float) -> tuple[float, float, float]:
+    """Return the middle of a `_ribbon` at a height (x, y), and its width there."""
+    step = next((k for k, (_, at) in enumerate(band) if at > y), 0)
+    (left, at), (right, _) = band[step], band[len(band) - 1 - step]
+    return (left + right) / 2, at, right - left
+
+
 def road(stage: Stage) -> Ground:
     """Draw a road that winds over the land toward the light."""
     ground = open_land(stage, grass=False)
@@ -211,14 +218,8 @@ def road(stage: Stage) -> Ground:
     band = _ribbon(
         stage, start=ground.light.x, foot=ground.subject.foot + 0.045, bend=0.10, wide=0.29, narrows=1.45
     )
-
-    def spot(part: float) -> tuple[float, float, float]:
-        """Return the middle of the road at a part of the height, and its width there."""
-        step = next(k for k, (_, y) in enumerate(band[0]) if y > stage.height * part)
-        (left, y), (right, _) = band[0][step], band[0][len(band[0]) - 1 - step]
-        return (left + right) / 2, y, right - left
-
-    (drive_x, drive_y, wide), (walk_x, walk_y, _) = spot(0.69), spot(0.72)
+    drive_x, drive_y, wide = _across(band[0], stage.height * 0.69)
+    walk_x, walk_y, _ = _across(band[0], stage.height * 0.72)
     down = smoothstep(ground.subject.foot, stage.height, stage.rows)[None]
     dark = mix(pale, colour(palette.near), 0.72)
     tone = pale[:, None, None] + (dark - pale)[:, None, None] * down
@@ -246,6 +247,7 @@ def river(stage: Stage) -> Ground:
     bright = mix(colour(palette.horizon), colour(palette.light), 0.25)
     dark = mix(colour(palette.middle), colour(palette.near), 0.35)
     band = _ribbon(stage, start=ground.light.x, foot=ground.subject.foot + 0.02, bend=0.13, wide=0.34)
+    row_x, row_y, _ = _across(band[0], stage.height * 0.70)
     down = smoothstep(ground.subject.foot, stage.height, stage.rows)[None]
     sheen = field(stage.coarse(400), stage.rng("sheen"), cell=(0.30, 0.016), octaves=3)
     tone = bright[:, None, None] + (dark - bright)[:, None, None] * down
@@ -256,7 +258,7 @@ def river(stage: Stage) -> Ground:
         light=ground.light,
         subject=ground.subject,
         people=ground.people,
-        afloat=Stand(x=stage.width * 0.5, foot=stage.height * 0.80, tall=0.20, tint=colour(palette.near)),
+        afloat=Stand(x=row_x, foot=row_y, tall=0.20, tint=colour(palette.near)),
     )
 
 

@@ -36,8 +36,8 @@ def sea(stage: Stage, *, rock: bool) -> Ground:
         people=Stand(x=walk_x, foot=walk_y, tall=0.085, tint=near),
         afloat=Stand(
             x=stage.width * (0.5 - side * (0.10 if rock else 0.02)) + drift,
-            foot=horizon + (0.17 if rock else 0.12),
-            tall=0.17 if rock else 0.30,
+            foot=horizon + (0.05 if rock else 0.03),
+            tall=0.13 if rock else 0.24,
             tint=mix(near, land_tint(stage, 0.7), 0.2),
         ),
     )
@@ -165,15 +165,15 @@ def island(stage: Stage) -> Ground:
         light=light,
         subject=Stand(x=peak, foot=top + 0.012, tall=0.22, tint=mix(tint, colour(stage.palette.near), 0.4)),
         people=Stand(x=at, foot=foot + 0.004, tall=0.06, tint=colour(stage.palette.near)),
-        afloat=Stand(x=stage.width - at, foot=horizon + 0.16, tall=0.20, tint=colour(stage.palette.near)),
+        afloat=Stand(x=stage.width - at, foot=horizon + 0.28, tall=0.20, tint=colour(stage.palette.near)),
     )
 
 
 def still_water(stage: Stage, *, peaks_high: bool = True) -> Ground:
     """Draw a lake that mirrors the mountains behind it; a shore in front carries people."""
     rng = stage.rng("lake")
-    light = place_light(stage, low=0.16, high=0.30)
-    shore = stage.height * rng.uniform(0.56, 0.60)
+    light = place_light(stage, low=0.12, high=0.22)
+    shore = stage.height * rng.uniform(0.45, 0.48)
     canvas = draw_sky(stage, light, horizon=shore, clouds=0.8, until=shore + 0.02)
     x = stage.columns
     for near, tall, cell in ((0.12, 0.30, 0.6), (0.34, 0.16, 0.5), (0.58, 0.06, 0.4)):
@@ -199,7 +199,7 @@ def still_water(stage: Stage, *, peaks_high: bool = True) -> Ground:
             tint=colour(stage.palette.near),
         ),
         afloat=Stand(
-            x=stage.width * (0.5 - side * 0.06), foot=shore + 0.13, tall=0.17, tint=colour(stage.palette.near)
+            x=stage.width * (0.5 - side * 0.06), foot=shore + 0.24, tall=0.17, tint=colour(stage.palette.near)
         ),
     )
 

@@ -13,8 +13,8 @@ from .stage import Array, Stage
 
 def sea_view(stage: Stage) -> tuple[Light, float]:
     """Return the light over the sea, and the horizon's height in units from the top."""
-    light = place_light(stage, low=0.2, high=0.36, radius=(0.05, 0.085))
-    return light, stage.height * stage.rng("sea").uniform(0.5, 0.56)
+    light = place_light(stage, low=0.14, high=0.28, radius=(0.05, 0.085))
+    return light, stage.height * stage.rng("sea").uniform(0.41, 0.45)
 
 
 def moonlit_sea(stage: Stage) -> Array:

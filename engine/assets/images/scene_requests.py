@@ -22,7 +22,11 @@ def picture_requests(
     """
     name = story.id or story.title
     shown = scene_depictions(story, scenes, config=config)
-    choice = config.images.style
+    choice = None if config.images.style in {"auto", "genre"} else config.images.style
+    styles = [scene.picture_style or (choice if scene.motif is None else None) for scene in scenes]
+    views = _views(
+        [style or (each.place if each else None) for style, each in zip(styles, shown, strict=True)]
+    )
     return tuple(
         PictureRequest(
             text=scene.text or scene.spoken,
@@ -36,12 +40,13 @@ def picture_requests(
             service_seed=_number_of(name, scene.scene_id) if scene.seed is None else scene.seed,
             variant=_number_of(name) + index,
             composition=depiction,
-            style=scene.picture_style
-            or (None if scene.motif is not None or choice in {"auto", "genre"} else choice),
+            style=style,
             palette=_number_of(name),
             view=view,
         )
-        for index, (scene, depiction, view) in enumerate(zip(scenes, shown, _views(shown), strict=True))
+        for index, (scene, depiction, style, view) in enumerate(
+            zip(scenes, shown, styles, views, strict=True)
+        )
     )
 
 
@@ -67,11 +72,11 @@ def scene_depictions(
     return tuple(found)
 
 
-def _views(shown: Sequence[Depiction | None]) -> list[int]:
-    """Return 0 or 1 for each scene: of scenes in a row at one place, 0, 1, 0 and so on."""
-    views = [0] * len(shown)
-    for index, (before, now) in enumerate(pairwise(shown)):
-        if before is not None and now is not None and before.place == now.place:
+def _views(places: Sequence[str | None]) -> list[int]:
+    """Return 0 or 1 for each scene: of scenes in a row at one place, or in one style, 0, 1, 0 and so on."""
+    views = [0] * len(places)
+    for index, (before, now) in enumerate(pairwise(places)):
+        if now is not None and before == now:
             views[index + 1] = 1 - views[index]
     return views
 

@@ -33,6 +33,7 @@ def test_scenes_in_a_row_at_one_place_are_seen_from_opposite_sides() -> None:
     words = ("The sea.", "A boat on the sea.", "The sea at night.", "A forest.", "A dark forest.", "The sea.")
     assert [each.view for each in requests_of(*words)] == [0, 1, 0, 0, 1, 0]
     assert [each.view for each in requests_of(*words, style="genre")] == [0] * 6
+    assert [each.view for each in requests_of(*words, style="dunes")] == [0, 1] * 3
 
 
 def test_an_edit_of_one_scene_leaves_the_requests_of_the_others() -> None:
