@@ -28,7 +28,7 @@ ENLARGED_VERSION: Final = 1
 
 ANSWER_MEGAPIXELS: Final = 50
 PLAIN_LEVELS: Final = 8
-"""A picture whose levels differ by no more shows nothing: safety filters answer with a black one."""
+"""A picture whose levels differ by at most this shows nothing: safety filters answer with a black one."""
 
 
 def decoded_answer_picture(data: bytes, client: ServiceClient) -> Image.Image:
