@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import FirstScenes, gather_assets, open_asset_cache
-from video_pipeline.engine.assets.models import Sound, StoryAssets
+from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
 from video_pipeline.engine.assets.watermark import prepare_watermark
@@ -61,6 +61,11 @@ class FramePlan:
     cache: ContentCache
     warnings: tuple[str, ...]
     paid: tuple[Mapping[str, Any], ...] = ()
+    origins: Mapping[str, PictureOrigin] = field(default_factory=dict)
+    drawn: Mapping[str, DrawnPicture] = field(default_factory=dict)
+    paid_pictures: tuple[Mapping[str, Any], ...] = ()
+    unpainted: frozenset[int] = frozenset()
+    """The scenes whose picture a service was not asked for yet."""
     unspoken: frozenset[int] = frozenset()
     """The scenes whose length is an estimate, because their narration is not spoken yet."""
 
@@ -128,6 +133,10 @@ class _Layout:
             cache=self.cache,
             warnings=(*self.warnings, *assets.warnings, *composition.warnings),
             paid=assets.paid,
+            origins=assets.origins,
+            drawn=assets.drawn,
+            paid_pictures=assets.paid_pictures,
+            unpainted=assets.unpainted,
             unspoken=assets.unspoken,
         )
 
@@ -159,8 +168,8 @@ def plan_timeline(
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
     The story's relative paths start at `base`; `files` opens what it names. With `speak`, only the scenes with these
-    numbers are spoken; the length of others that are not cached is an estimate. `begin` gets plans of the first scenes
-    meanwhile. Raises InputError for a wrong story or
+    numbers are spoken, and services asked for their pictures; the length of others that are not cached is an estimate.
+    `begin` gets plans of the first scenes meanwhile. Raises InputError for a wrong story or
     configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()

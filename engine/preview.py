@@ -75,7 +75,7 @@ def check_picture(path: Path) -> Path:
 
 
 def _plan_frame(planned: Callable[..., FramePlan], at: FrameAt, *, exactly: bool) -> tuple[FramePlan, int]:
-    """Return a plan in which the scene of a frame is spoken, and the frame's number.
+    """Return a plan in which the scene of a frame is spoken and has its picture, and the frame's number.
 
     Beyond the end that estimated lengths give, and `exactly`, every scene is spoken.
     """
@@ -84,8 +84,10 @@ def _plan_frame(planned: Callable[..., FramePlan], at: FrameAt, *, exactly: bool
         try:
             frame = at.of(plan.timeline)
             shown = _scene_shown(plan.timeline, frame)
-            if shown in plan.unspoken:
-                plan = planned(speak=(shown,))
+            now = FrameRange(frame, frame + 1)
+            seen = {at for at in plan.unpainted if plan.timeline.clips[at].frames.intersection(now)}
+            if seen or shown in plan.unspoken:
+                plan = planned(speak={shown, *seen})
                 frame = at.of(plan.timeline)
             if plan.unspoken:
                 one = len(plan.unspoken) == 1
@@ -127,7 +129,8 @@ def preview_story(
 ) -> PreviewResult:
     """Write one finished frame of a story as PNG or JPEG, by the suffix of `output`.
 
-    Pictures are made if they are not cached, and so is the narration of the scene that is shown. Of other scenes whose
+    Pictures are made if they are not cached, and so is the narration of the scene that is shown; image services are asked for
+    what is shown alone. Of other scenes whose
     narration is not cached the lengths are estimated, with a warning, unless the error policy forbids warnings: then
     all are spoken. Sound is not mixed and nothing is encoded. Raises InputError, also for a frame beyond the end, AssetError
     or RenderingError.

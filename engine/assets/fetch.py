@@ -78,12 +78,13 @@ class Fetcher:
         self._left = max_total_bytes
 
     @classmethod
-    def of(cls, node: Node) -> Fetcher:
+    def of(cls, node: Node, *, allow: Allow = is_public) -> Fetcher:
         """Return a fetcher with a node's limits."""
         return cls(
             max_bytes=int(node.asset_max_mb * 1e6),
             max_total_bytes=int(node.assets_max_mb * 1e6),
             timeout=node.fetch_timeout,
+            allow=allow,
         )
 
     def __call__(self, url: str, folder: Path, kind: AssetKind) -> Path:

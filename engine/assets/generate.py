@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import logging
 import shutil
 import tempfile
@@ -16,11 +15,22 @@ from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from video_pipeline.engine.assets.footage import probe_footage
-from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
-from video_pipeline.engine.assets.models import Narration, SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.images.chain import PainterChain, choose_painters
+from video_pipeline.engine.assets.images.drawn import drawn_picture
+from video_pipeline.engine.assets.images.prices import picture_costs
+from video_pipeline.engine.assets.images.scene_requests import picture_requests
+from video_pipeline.engine.assets.images.service import PictureContext, PictureRequest, UnpaintedError
+from video_pipeline.engine.assets.models import (
+    DrawnPicture,
+    Narration,
+    PictureOrigin,
+    SceneAssets,
+    Sound,
+    StoryAssets,
+)
 from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
@@ -34,23 +44,25 @@ from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.config.sections import Images
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import (
     AssetError,
     ConfigError,
     FileChangedError,
+    ImageGenerationError,
     InputError,
+    ServiceError,
     StoryError,
     TTSError,
 )
 from video_pipeline.engine.machine.cores import cpu_count
-from video_pipeline.engine.net.spending import DailyCount, Spending
+from video_pipeline.engine.net.spending import PICTURES, DailyCount, Spending
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SHARED_TIMES, SPOKEN_INSTEAD
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
-from video_pipeline.engine.story.model import NarrationSpec, place_of
-from video_pipeline.engine.timeline import Still
+from video_pipeline.engine.story.model import NarrationSpec, VideoSpec, place_of
+from video_pipeline.engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +86,16 @@ class _Made:
     warnings: tuple[str, ...] = ()
 
 
+class _Shown(NamedTuple):
+    """What a scene shows, the sound of its clip, the service that it is from or what is drawn; see `SceneAssets`."""
+
+    picture: Still | Footage
+    sound: Sound | None = None
+    origin: PictureOrigin | None = None
+    drawn: DrawnPicture | None = None
+    is_unpainted: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class AssetJob:
     """The inputs that all asset functions of a story share."""
@@ -87,8 +109,9 @@ class AssetJob:
     lexicon: Mapping[str, str]
     narrators: NarratorChain | None
     voices: Mapping[str, NarratorChain]
-    painter: Painter
+    painters: PainterChain
     files: InputFiles
+    requests: tuple[PictureRequest, ...]
     speak: Collection[int] | None = None
 
     def path(self, name: str) -> Path:
@@ -96,25 +119,41 @@ class AssetJob:
         return self.base / expand_user(name)
 
 
-def _seed(job: AssetJob, index: int) -> int:
-    """Return a scene's seed. Seeds are consecutive, so that neighbours differ in style and palette."""
-    return int.from_bytes(hashlib.sha256(job.story.story_id.encode()).digest()[:4], "big") + index
+def _drawn(job: AssetJob, index: int) -> _Shown:
+    request = job.requests[index]
+    return _Shown(job.painters.drawn(request), drawn=drawn_picture(request))
 
 
-def _drawn(job: AssetJob, index: int, scene: StoryScene) -> Still:
-    request = PictureRequest(
-        text=scene.text,
-        genre=job.story.metadata.genre,
-        seed=_seed(job, index),
-        frame_px=job.config.video.finished_px(),
-    )
-    return painted(request, painter=job.painter, cache=job.cache, settings=job.config.images)
+def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
+    """Return what an image service makes or finds for a scene without a picture; a drawn one if none can."""
+    place = place_of(index, scene, "image")
+    only_cached = job.speak is not None and index not in job.speak
+    try:
+        request = job.requests[index]
+        made = job.painters.make(request, only_cached=only_cached)
+        if isinstance(made.shown, Path):
+            end = None if scene.spoken or scene.duration else job.config.scenes.default_duration
+            spec = VideoSpec(path=str(made.shown), end=end, sound=False)
+            shown = _Shown(probe_footage(made.shown, spec).footage, origin=made.origin)
+        else:
+            drawn = drawn_picture(request) if made.origin is None else None
+            shown = _Shown(made.shown, origin=made.origin, drawn=drawn)
+    except UnpaintedError:
+        return _Made(_drawn(job, index)._replace(is_unpainted=True))
+    except (ImageGenerationError, ServiceError) as error:
+        raise ImageGenerationError(f"{place}: {error}") from error
+    except AssetError as error:  # the clip
+        if not job.config.fallback_images:
+            raise ImageGenerationError(f"{place}: {error}") from error
+        return _Made(_drawn(job, index), (f"{place}: {error}; {DRAWN_PICTURE}",))
+    by = f"{made.origin.service!r} is used" if made.origin is not None else "a picture is drawn"
+    return _Made(shown, tuple(f"{place}: {reason}; {by} instead" for reason in made.reasons))
 
 
 def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
-    """Return the scene's Still, or its Footage with sound; a drawn picture if the story names none."""
+    """Return what the scene shows, with a clip's sound; a service's or drawn picture if the story names none."""
     if scene.image is None and scene.video is None:
-        return _Made((_drawn(job, index, scene), None))
+        return _service_picture(job, index, scene)
     place = place_of(index, scene, "video" if scene.video is not None else "image")
     policy = job.config.error_policy
     try:
@@ -129,7 +168,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             except AssetError as error:
                 sound = None
                 warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))
-            return _Made((clipped.footage, sound), tuple(warnings))
+            return _Made(_Shown(clipped.footage, sound), tuple(warnings))
         path = job.path(scene.image or "")
         still = prepare_still(
             path,
@@ -139,12 +178,12 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             files=job.files,
         )
         animated = animation_warning(path, still)
-        return _Made((still, None), (f"{place}: {animated}",) if animated else ())
+        return _Made(_Shown(still), (f"{place}: {animated}",) if animated else ())
     except FileChangedError as error:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         warning = policy.replace(StoryError(f"{place}: {error}"), instead=DRAWN_PICTURE)
-        return _Made((_drawn(job, index, scene), None), (warning,))
+        return _Made(_drawn(job, index), (warning,))
 
 
 def _reading(job: AssetJob) -> Reading:
@@ -322,14 +361,14 @@ def _is_made(*futures: Future[_Made]) -> bool:
 
 def _scene_assets(scene: StoryScene, picture: Future[_Made], speech: Future[_Made]) -> SceneAssets:
     """Return the assets of a scene; both futures are done."""
-    shown, sound = picture.result().value
+    shown: _Shown = picture.result().value
     said = speech.result().value
     narration = said if isinstance(said, Narration) else None
     return SceneAssets(
         scene_id=scene.scene_id,
-        picture=shown,
+        picture=shown.picture,
         narration=narration.sound if narration else None,
-        footage_sound=sound,
+        footage_sound=shown.sound,
         extended=said is False,
         words=narration.words if narration else (),
         words_by=narration.words_by if narration else None,
@@ -338,6 +377,9 @@ def _scene_assets(scene: StoryScene, picture: Future[_Made], speech: Future[_Mad
         narration_name=narration.name if narration else "",
         narration_gain_db=narration.gain_db if narration else 0.0,
         is_unspoken=narration is not None and narration.is_unspoken,
+        origin=shown.origin,
+        drawn=shown.drawn,
+        is_unpainted=shown.is_unpainted,
     )
 
 
@@ -356,8 +398,9 @@ def gather_assets(
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
-    `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only these are spoken; the
-    narration of the others is cached, or its length an estimate. `on_first` is called at the beginning and must not wait.
+    `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only for these services are
+    asked and only these are spoken; the picture of the others is cached or drawn, their narration cached, or its length
+    an estimate. `on_first` is called at the beginning and must not wait.
 
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
@@ -377,10 +420,18 @@ def gather_assets(
     choice = choose_narrator(config.tts, fallback=config.fallback_speech, context=context)
     # Of a service that speaks nothing in this video, it does not matter what it lacks.
     warnings = [choice.warning] if choice.warning and len(recorded) < len(spoken) else []
-    paints = any(scene.image is None and scene.video is None for scene in scenes)
-    painter = choose_painter(config.images if paints else Images(), fallback=config.fallback_images)
-    if painter.warning:
-        warnings.append(painter.warning)
+    bare = [scene.image is None and scene.video is None for scene in scenes]
+    pictures_paid = Spending(
+        job_limit=config.images.max_pictures,
+        day_limit=config.images.max_pictures_per_day,
+        count=DailyCount(config.state_dir, billed=PICTURES),
+    )
+    painters = choose_painters(
+        config.images if any(bare) else Images(),
+        fallback=config.fallback_images,
+        context=PictureContext(meter=pictures_paid, cache=cache, node=config.node, stop=context.stop),
+    )
+    warnings += painters.warnings
     job = AssetJob(
         story=story,
         config=config,
@@ -391,17 +442,23 @@ def gather_assets(
         dates=date_order(config.tts.dates, language=language, region=story.region),
         narrators=choice.chain,
         voices=open_voices(voices, fallback=config.fallback_speech, context=context),
-        painter=painter.painter,
+        painters=painters.chain,
         files=files,
+        requests=picture_requests(story, scenes, config=config),
         speak=speak,
     )
     total, done = 2 * len(scenes) + 1, 0
     with (
         ThreadPoolExecutor(choice.chain.parallel if choice.chain else 1, "narration") as speakers,
-        ThreadPoolExecutor(cpu_count(), "pictures") as painters,
+        ThreadPoolExecutor(cpu_count(), "pictures") as loaders,
+        ThreadPoolExecutor(config.images.parallel_requests, "services") as askers,
     ):
-        music = painters.submit(_music, job)
-        pictures = [painters.submit(_picture, job, index, scene) for index, scene in enumerate(scenes)]
+        music = loaders.submit(_music, job)
+        asks = [job.painters.is_remote and each for each in bare]
+        pictures = [
+            (askers if asked else loaders).submit(_picture, job, index, scene)
+            for index, (scene, asked) in enumerate(zip(scenes, asks, strict=True))
+        ]
         if story.narration_audio is not None:
             whole = speakers.submit(_recorded_story, job, story.narration_audio, scenes)
             speeches = [speakers.submit(_part_of, whole, index) for index in range(len(scenes))]
@@ -431,4 +488,13 @@ def gather_assets(
         cost_report(name, next(filter(None, (chain.model_of(name) for chain in chains)), ""), characters)
         for name, characters in spending.spent.items()
     )
-    return StoryAssets(result, music=music.result().value, warnings=tuple(warnings), paid=paid)
+    models = {scene.origin.service: scene.origin.model for scene in result if scene.origin is not None}
+    return StoryAssets(
+        result,
+        music=music.result().value,
+        warnings=tuple(warnings),
+        paid=paid,
+        paid_pictures=tuple(
+            picture_costs(name, models.get(name, ""), count) for name, count in pictures_paid.spent.items()
+        ),
+    )

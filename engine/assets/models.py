@@ -55,12 +55,44 @@ class Narration:
     is_unspoken: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureOrigin:
+    """Which service a scene's picture or clip is from.
+
+    `generated` marks one that a model made; `seed` and `prompt` are those it was made with. Of a stock picture or clip,
+    `credit` names author and service, `link` is its page, `licence` the page of its terms; `prompt` are the words that
+    found it.
+    """
+
+    service: str
+    kind: Literal["picture", "clip"] = "picture"
+    generated: bool
+    model: str = ""
+    prompt: str = ""
+    seed: int | None = None
+    credit: str = ""
+    link: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnPicture:
+    """What a picture that is drawn here shows: motifs, the place first, or a style, by seed and view (see `PictureRequest`)."""
+
+    motifs: tuple[str, ...] = ()
+    style: str | None = None
+    seed: int
+    view: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SceneAssets:
     """A scene's picture and sounds. `extended` marks a scene whose speech failed, which lasts 1.5 times as long.
 
     `words`, `words_by` and `spoken_by` are those of a `Narration`, as are `narration_start`, `narration_name` and
-    `narration_gain_db`. If `is_unspoken`, the narration's length is an estimate, and there is no file.
+    `narration_gain_db`. If `is_unspoken`, the narration's length is an estimate, and there is no file. `origin` is the
+    service that the picture is from, `drawn` what it shows if it is drawn here; if it `is_unpainted`, that is in the
+    place of a service's.
     """
 
     scene_id: str
@@ -75,13 +107,16 @@ class SceneAssets:
     narration_name: str = ""
     narration_gain_db: float = 0.0
     is_unspoken: bool = False
+    origin: PictureOrigin | None = None
+    drawn: DrawnPicture | None = None
+    is_unpainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoryAssets:
     """The assets of all scenes in order, and those of the whole video: music and voice-over.
 
-    `paid` says for the manifest what services were paid for.
+    `paid` says for the manifest what services of speech were paid for, `paid_pictures` those of pictures.
     """
 
     scenes: tuple[SceneAssets, ...]
@@ -89,6 +124,22 @@ class StoryAssets:
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
     paid: tuple[Mapping[str, Any], ...] = ()
+    paid_pictures: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def origins(self) -> Mapping[str, PictureOrigin]:
+        """The services that pictures are from, by scene."""
+        return {scene.scene_id: scene.origin for scene in self.scenes if scene.origin is not None}
+
+    @property
+    def drawn(self) -> Mapping[str, DrawnPicture]:
+        """What the pictures that are drawn here show, by scene."""
+        return {scene.scene_id: scene.drawn for scene in self.scenes if scene.drawn is not None}
+
+    @property
+    def unpainted(self) -> frozenset[int]:
+        """The scenes whose picture was not asked for."""
+        return frozenset(index for index, scene in enumerate(self.scenes) if scene.is_unpainted)
 
     @property
     def unspoken(self) -> frozenset[int]:

@@ -16,7 +16,7 @@ from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk
 from video_pipeline.engine.assets.speech.voices import voices_by_language
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
-from video_pipeline.engine.cli.doctor_speech import examine_speech, speech_lines
+from video_pipeline.engine.cli.doctor_services import examine_pictures, examine_speech, service_lines
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
 from video_pipeline.engine.cli.voices_command import need
 from video_pipeline.engine.common.cache import open_cache
@@ -115,6 +115,7 @@ def examine(config: Config) -> dict[str, Any]:
             for each in voices_by_language()
         ],
         "speech_services": remote,
+        "image_services": examine_pictures(config),
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
         "cache": cache,
@@ -198,7 +199,8 @@ def as_text(found: dict[str, Any]) -> str:
     for spoken in found["voices"]:
         voices = ", ".join(spoken["voices"]) or need(spoken["missing"])
         lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")
-    lines += speech_lines(found["speech_services"])
+    lines += service_lines("speech", found["speech_services"])
+    lines += service_lines("pictures", found["image_services"])
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     if not found["cjk_fonts"]:
         lines.append(f"              Chinese, Japanese and Korean: the extra {CJK_EXTRA} is not installed")

@@ -113,7 +113,48 @@ SPEECH_SERVICES: Final = Family(
 IMAGE_SERVICES: Final = Family(
     kind="image service",
     key="images.service",
-    members=(Member("drawn", "drawn backgrounds, offline", "nothing more", "assets.images.drawn:SERVICE"),),
+    members=(
+        Member("drawn", "drawn backgrounds, offline", "nothing more", "assets.images.drawn:SERVICE"),
+        Member(
+            "stable_diffusion",
+            "Stability AI",
+            "the package httpx",
+            "assets.images.stable_diffusion:SERVICE",
+            by_name_only=True,
+        ),
+        Member(
+            "dalle", "OpenAI", "the package httpx", "assets.images.openai_images:DALLE", by_name_only=True
+        ),
+        Member(
+            "openai_compatible",
+            "any server with OpenAI's protocol for pictures",
+            "the package httpx",
+            "assets.images.openai_images:OPENAI_COMPATIBLE",
+            by_name_only=True,
+        ),
+        Member(
+            "automatic1111",
+            "AUTOMATIC1111 or Forge",
+            "the package httpx",
+            "assets.images.automatic1111:SERVICE",
+            by_name_only=True,
+        ),
+        Member("comfyui", "ComfyUI", "the package httpx", "assets.images.comfyui:SERVICE", by_name_only=True),
+        Member(
+            "pexels",
+            "stock pictures and clips",
+            "the package httpx",
+            "assets.images.pexels:SERVICE",
+            by_name_only=True,
+        ),
+        Member(
+            "pixabay",
+            "stock pictures and clips",
+            "the package httpx",
+            "assets.images.pixabay:SERVICE",
+            by_name_only=True,
+        ),
+    ),
 )
 
 FAMILIES: Final = (COMPOSITORS, ENCODERS, SPEECH_SERVICES, IMAGE_SERVICES)

@@ -14,11 +14,20 @@ from video_pipeline.engine.errors import ConfigError
 NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 """Sections that only the node's operator sets: folders, number of jobs, time limits."""
 
-OPERATORS_KEYS = {("tts", "services"): "the address would get the operator's key"}
+OPERATORS_KEYS = {
+    ("tts", "services"): "the address would get the operator's key",
+    ("images", "services"): "the address would get the operator's key",
+    ("images", "api_endpoint"): "the address would get the operator's key",
+}
 """Keys of other sections that only the node's operator sets, and why."""
 
 LIMITED = {
     ("images", "max_megapixels"): "more than 0, at most",
+    ("images", "max_pictures"): "0 to",
+    ("images", "max_pictures_per_day"): "0 to",
+    ("images", "parallel_requests"): "1 to",
+    ("images", "max_retries"): "0 to",
+    ("images", "timeout"): "more than 0, at most",
     ("video", "gpu_memory_mb"): "64 to",
     ("tts", "max_characters"): "0 to",
     ("tts", "max_characters_per_day"): "0 to",

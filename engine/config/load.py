@@ -19,13 +19,13 @@ from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain, show
 from video_pipeline.engine.config.caption_looks import LOOKS
 from video_pipeline.engine.config.encoder_keys import Section
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
 from video_pipeline.engine.config.sections import (
     Audio,
     Captions,
     ErrorHandling,
-    Images,
     Node,
     Processing,
     Publishing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
@@ -17,7 +17,7 @@ from video_pipeline.engine.common.captions import (
 )
 from video_pipeline.engine.config.caption_looks import describe_looks
 from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
-from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
+from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
 from video_pipeline.engine.config.policy import POLICIES, PolicyName
 from video_pipeline.engine.config.profiles import (
     DEFAULT_PROFILE,
@@ -28,6 +28,7 @@ from video_pipeline.engine.config.profiles import (
 )
 from video_pipeline.engine.config.quality import quality_vmaf
 from video_pipeline.engine.config.rate_control import DEFAULT_CRF, RateControl, cap_by_size
+from video_pipeline.engine.config.service_keys import ServiceName
 from video_pipeline.engine.config.speech_services import SpeechServiceKeys, SpeechServiceName
 from video_pipeline.engine.config.values import (
     Bitrate,
@@ -57,9 +58,6 @@ else:  # a type checker cannot evaluate the tables
     EncoderName = Literal[ENCODERS.names]
     CompositorName = Literal[COMPOSITORS.names]
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
-
-
-Service = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Processing(Section):
@@ -278,29 +276,10 @@ class Resolutions(Section):
     feed: Sides = Field((1080, 1350), description="4:5")
 
 
-class Images(Section):
-    """Pictures for scenes without an image or video."""
-
-    service: Service = Field(
-        "drawn", description=f"{IMAGE_SERVICES.summary()}. Other names fall back to it, with a warning."
-    )
-    api_endpoint: str | None = Field(None, description="Reserved: no image service is part of this version.")
-    max_retries: int = Field(3, ge=0, le=100, description="Reserved for image services: retries.")
-    timeout: float = Field(30, gt=0, description="Reserved for image services: seconds for an answer.")
-    fallback_enabled: bool = Field(
-        True, description="Draw a picture if a service fails; otherwise that is an error."
-    )
-    cache_enabled: bool = Field(True, description="Off: pictures are drawn again in each render.")
-    cache_ttl: float = Field(604800, ge=0, description="Seconds a cached picture is kept (7 days).")
-    max_megapixels: float = Field(
-        200, gt=0, le=1000, description="Largest picture accepted; larger ones are rejected before decoding."
-    )
-
-
 class Tts(Section):
     """Narration."""
 
-    service: Service = Field("auto", description=f"{SPEECH_SERVICES.summary()}.")
+    service: ServiceName = Field("auto", description=f"{SPEECH_SERVICES.summary()}.")
     voice: str = Field(
         "auto",
         min_length=1,

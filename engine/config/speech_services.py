@@ -8,6 +8,7 @@ from pydantic import Field
 
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.families import SPEECH_SERVICES
+from video_pipeline.engine.config.service_keys import BaseUrl, ServiceWord, key_file_field
 from video_pipeline.engine.config.values import LocalPath
 
 if TYPE_CHECKING:
@@ -15,16 +16,7 @@ if TYPE_CHECKING:
 else:  # a type checker cannot evaluate the table
     SpeechServiceName = Literal["auto", *(member.name for member in SPEECH_SERVICES.members)]
 
-_Url = Annotated[str, Field(min_length=1, max_length=2000)]
-_Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Region = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
-
-
-def _key_file(variable: str) -> LocalPath | None:
-    found: LocalPath | None = Field(
-        None, description=f"File with the key; null: the environment variable {variable}.", strict=False
-    )
-    return found
 
 
 def _voice(example: str) -> str | None:
@@ -37,16 +29,16 @@ def _voice(example: str) -> str | None:
 class GoogleTtsKeys(Section):
     """Google Cloud Text-to-Speech."""
 
-    endpoint: _Url = Field("https://texttospeech.googleapis.com", description="Base URL.")
-    key_file: LocalPath | None = _key_file("GOOGLE_TTS_API_KEY, or Application Default Credentials")
-    voice: _Name | None = _voice("en-US-Neural2-C")
+    endpoint: BaseUrl = Field("https://texttospeech.googleapis.com", description="Base URL.")
+    key_file: LocalPath | None = key_file_field("GOOGLE_TTS_API_KEY, or Application Default Credentials")
+    voice: ServiceWord | None = _voice("en-US-Neural2-C")
 
 
 class AmazonPollyKeys(Section):
     """Amazon Polly."""
 
     region: _Region | None = Field(None, description="Region; null: AWS_REGION or AWS_DEFAULT_REGION.")
-    endpoint: _Url | None = Field(None, description="Base URL; null: the region's.")
+    endpoint: BaseUrl | None = Field(None, description="Base URL; null: the region's.")
     model: Literal["standard", "neural", "long-form", "generative"] = Field(
         "neural", description="Engine: standard, neural, long-form or generative."
     )
@@ -54,39 +46,39 @@ class AmazonPollyKeys(Section):
         True,
         description="Ask for the times of words, which is billed as the text once more; off: estimate them.",
     )
-    voice: _Name | None = _voice("Joanna")
+    voice: ServiceWord | None = _voice("Joanna")
 
 
 class AzureSpeechKeys(Section):
     """Azure Speech."""
 
     region: _Region | None = Field(None, description="Region; null: AZURE_SPEECH_REGION.")
-    endpoint: _Url | None = Field(None, description="Base URL; null: the region's.")
-    key_file: LocalPath | None = _key_file("AZURE_SPEECH_KEY")
-    voice: _Name | None = _voice("en-US-JennyNeural")
+    endpoint: BaseUrl | None = Field(None, description="Base URL; null: the region's.")
+    key_file: LocalPath | None = key_file_field("AZURE_SPEECH_KEY")
+    voice: ServiceWord | None = _voice("en-US-JennyNeural")
 
 
 class OpenAiCompatibleKeys(Section):
     """A server with OpenAI's POST /audio/speech, such as Kokoro-FastAPI."""
 
-    endpoint: _Url = Field(
+    endpoint: BaseUrl = Field(
         "https://api.openai.com/v1", description="Base URL, such as http://127.0.0.1:8880/v1."
     )
-    model: _Name = Field("tts-1", description="Model that the server knows.")
-    key_file: LocalPath | None = _key_file(
+    model: ServiceWord = Field("tts-1", description="Model that the server knows.")
+    key_file: LocalPath | None = key_file_field(
         "OPENAI_API_KEY for api.openai.com, OPENAI_COMPATIBLE_API_KEY for other servers"
     )
     word_times: bool = Field(
         False, description="Ask a Kokoro-FastAPI server for the times of words (/dev/captioned_speech)."
     )
-    voice: _Name | None = _voice("alloy")
+    voice: ServiceWord | None = _voice("alloy")
 
 
 class PiperKeys(Section):
     """Piper's HTTP server."""
 
-    endpoint: _Url = Field("http://127.0.0.1:5000", description="Base URL.")
-    voice: _Name | None = _voice("en_US-lessac-medium")
+    endpoint: BaseUrl = Field("http://127.0.0.1:5000", description="Base URL.")
+    voice: ServiceWord | None = _voice("en_US-lessac-medium")
 
 
 class SpeechServiceKeys(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ MAX_BYTES: Final = 64 * 2**20
 SHOWN_CHARACTERS: Final = 300
 BUSY_STATUS: Final = frozenset({408, 409, 425, 429})
 DENIED_STATUS: Final = frozenset({401, 402, 403})
+
+# It logs each URL, and some services take their key in it.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

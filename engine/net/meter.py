@@ -8,8 +8,8 @@ from typing import Protocol
 class Meter(Protocol):
     """Counts what is paid for, and refuses what would exceed a limit."""
 
-    def take(self, service: str, characters: int) -> None:
-        """Count characters before they are sent; raise ServiceError if that exceeds a limit."""
+    def take(self, service: str, amount: int) -> None:
+        """Count an amount before it is asked for; raise ServiceError if that exceeds a limit."""
 
-    def give_back(self, service: str, characters: int) -> None:
-        """Take back the count of characters that are not billed."""
+    def give_back(self, service: str, amount: int) -> None:
+        """Take back the count of what is not billed."""

@@ -20,9 +20,11 @@ import av
 from av import library_versions
 
 from video_pipeline import engine
+from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin
 from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.common.files import write_text
 from video_pipeline.engine.common.versions import version
+from video_pipeline.engine.outputs.disclosure import credits_of
 from video_pipeline.engine.story import Story, story_scenes
 from video_pipeline.engine.timeline import Still, Timeline
 from video_pipeline.engine.timing import FrameRange
@@ -183,6 +185,9 @@ def build_manifest(
     lexicon: Mapping[str, str] = MappingProxyType({}),
     voice_credits: Sequence[str] = (),
     paid: Sequence[Mapping[str, Any]] = (),
+    origins: Mapping[str, PictureOrigin] = MappingProxyType({}),
+    drawn: Mapping[str, DrawnPicture] = MappingProxyType({}),
+    paid_pictures: Sequence[Mapping[str, Any]] = (),
     warnings: Sequence[str],
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
@@ -194,9 +199,9 @@ def build_manifest(
     `rates` has what was chosen for each segment if the quality is set. `segments_ahead` were drawn while assets were
     still being made. `audio` is the mixer's report, or None without
     sound; `lexicon` is what decided how words are spoken, `voice_credits` who made the voices, `paid` what services were
-    paid for; `timings` are wall seconds by stage; `outputs` are
-    the finished files by role, hashed here; `proxy` marks a video of half the size. Files appear by name, without
-    folders.
+    paid for; `origins` are the services of pictures by scene, `paid_pictures` what those were paid for, `drawn` what
+    the pictures show that are drawn here; `timings` are wall seconds by stage; `outputs` are the finished files by role,
+    hashed here; `proxy` marks a video of half the size. Files appear by name, without folders.
     """
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -234,6 +239,12 @@ def build_manifest(
             },
             "credits": list(voice_credits),
             "paid": [dict(each) for each in paid],
+        },
+        "pictures": {
+            "services": {scene: asdict(origin) for scene, origin in origins.items()},
+            "drawn": {scene: asdict(shown) for scene, shown in drawn.items()},
+            "credits": credits_of(origins.values()),
+            "paid": [dict(each) for each in paid_pictures],
         },
         "warnings": list(warnings),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},

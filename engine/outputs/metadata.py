@@ -6,11 +6,14 @@ import logging
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
-from video_pipeline.engine.outputs.keywords import extract_tags, make_hashtags
+from video_pipeline.engine.assets.models import PictureOrigin
+from video_pipeline.engine.outputs.disclosure import disclosed
 from video_pipeline.engine.outputs.video_info import VideoInfo, aspect_ratio
 from video_pipeline.engine.story import Story, story_scenes
+from video_pipeline.engine.story.keywords import extract_tags, make_hashtags
 from video_pipeline.engine.story.markdown import plain_text
 from video_pipeline.engine.story.splitting import sentences
 from video_pipeline.filters.typeset.characters import break_units, clusters
@@ -21,13 +24,20 @@ DESCRIPTION_CHARACTERS: Final = 200
 SOURCE: Final = "story_generator"
 
 
-def build_metadata(story: Story, info: VideoInfo, *, created_at: datetime | None = None) -> dict[str, Any]:
+def build_metadata(
+    story: Story,
+    info: VideoInfo,
+    *,
+    origins: Mapping[str, PictureOrigin] = MappingProxyType({}),
+    created_at: datetime | None = None,
+) -> dict[str, Any]:
     """Return the metadata of a story's video, as plain values.
 
     `created_at` defaults to now; a time without a zone is a ValueError. Keys of the story's metadata
-    without a field of their own are under `story_metadata`.
+    without a field of their own are under `story_metadata`. `origins` are the services of pictures by scene.
     """
-    return metadata_fields(story, info.as_dict() | {"codec": info.video_codec}, created_at=created_at)
+    fields = metadata_fields(story, info.as_dict() | {"codec": info.video_codec}, created_at=created_at)
+    return fields | disclosed(origins)
 
 
 def metadata_fields(story: Story, info: Mapping[str, Any], *, created_at: datetime | None) -> dict[str, Any]:

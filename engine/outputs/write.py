@@ -107,7 +107,7 @@ def write_beside(
     if not has_thumbnail:
         frame = frames_round(pick_frame(video).time, plan.frames.timeline.fps)
         _write_thumbnail(plan, files.path(outputs.thumbnail), frame)
-    metadata = build_metadata(plan.frames.story, info)
+    metadata = build_metadata(plan.frames.story, info, origins=plan.frames.origins)
     write_json(files.stage(outputs.metadata), metadata)
     return info, metadata
 
@@ -189,6 +189,9 @@ def describe_render(
         lexicon=merged(plan.frames.config.tts.lexicon, plan.frames.story.lexicon),
         voice_credits=_voice_credits(plan),
         paid=plan.frames.paid,
+        origins=plan.frames.origins,
+        drawn=plan.frames.drawn,
+        paid_pictures=plan.frames.paid_pictures,
         warnings=(*plan.frames.warnings, *rendered.warnings),
         timings=timings,
         outputs={role: files.path(path) for role, path in outputs.by_role().items() if role != "manifest"},

@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle
+from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import explain, path_text, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
@@ -53,6 +54,7 @@ from video_pipeline.engine.story.markdown import (
     plain_lines,
     plain_text,
 )
+from video_pipeline.engine.story.motifs.table import MOTIF_NAMES
 from video_pipeline.engine.story.reading import not_a_story, read_story
 from video_pipeline.engine.story.speakers import (
     SpeakerName,
@@ -124,6 +126,20 @@ def _colour_or_false(value: Any) -> Any:
     raise ValueError("allowed: a colour, or false")
 
 
+def _listed(value: Any) -> Any:
+    """Accept one name as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _known_motif(name: str) -> str:
+    if name not in MOTIF_NAMES:
+        raise ValueError(f"allowed{closest(name, tuple(MOTIF_NAMES))}: {', '.join(MOTIF_NAMES)}")
+    return name
+
+
+MotifName = Annotated[str, AfterValidator(_known_motif), Field(json_schema_extra={"enum": [*MOTIF_NAMES]})]
+Motifs = Annotated[tuple[MotifName, ...], Field(min_length=1, max_length=5)]
+
 SCENE_NAMES: Mapping[str, str] = {"position": "text_position", "color": "colour"}
 CAPTION_FIELDS = (
     "style",
@@ -162,8 +178,21 @@ class StoryScene(StoryPart):
     image: FilePath | None = Field(
         None, description="A still: JPEG, PNG or WebP, relative to the story file."
     )
+    image_prompt: Annotated[str, Field(min_length=1, max_length=4000)] | None = Field(
+        None,
+        description="What an image service is asked for instead of a prompt made of the words; words to search stock pictures for.",
+    )
     video: Annotated[VideoSpec | None, _named("path", FilePath, VideoSpec)] = Field(
         None, description="A clip (path or object) instead of a still."
+    )
+    motif: Annotated[
+        Motifs | None, BeforeValidator(_listed, json_schema_input_type=MotifName | Motifs | None)
+    ] = Field(
+        None, description="What a drawn picture shows (one motif or several) instead of what the words name."
+    )
+    picture_style: PictureStyle | None = Field(None, description="Style of a drawn picture, without motifs.")
+    seed: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] | None = Field(
+        None, description="Another number draws the same picture in another way."
     )
     duration: Annotated[Number, Field(gt=0, le=SCENE_MAX_SECONDS)] | None = Field(
         None, description="Seconds; a scene is never shorter than its narration."

@@ -13,7 +13,7 @@ import pytest
 
 from tests.engine.assets.speech.test_paid_once import configuration, scenes_with, written_story
 from tests.support.emulator import EmulatedDriver
-from tests.support.speech_fakes import Answer, Asked, speech_fake
+from tests.support.service_fakes import Answer, Asked, service_fake
 from tests.support.speech_setup import set_environment
 from tests.support.speech_vendors import OpenAi
 from video_pipeline.engine.config import load_config
@@ -60,7 +60,7 @@ def rendered(voice: Waiting, folder: Path, name: str = "v", **options: Any) -> R
     """
     texts = options.pop("texts", TEXTS)
     story = {"title": "T", "metadata": {"language": "en"}, "scenes": scenes_with(folder, texts)}
-    with speech_fake(voice) as fake:
+    with service_fake(voice) as fake:
         sections = configuration(fake, folder, fallback=[], timeout=60, **options.pop("tts", {}))
         sections["video"] |= {"preset": "ultrafast", **options.pop("video", {})}
         config = load_config({**sections, **options.pop("more", {})}, environ=False)
@@ -169,7 +169,7 @@ def test_a_gpu_that_draws_ahead_is_in_the_report_or_the_processor_encodes_the_wh
     monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))  # it goes before the file
     nvenc = {"codec": "h264_nvenc", "size": [320, 256]}
     voice = Waiting(lambda: segments_in(tmp_path) >= 3, seconds=3.0 if lost else 60.0)
-    with speech_fake(voice) as fake:
+    with service_fake(voice) as fake:
         sections = configuration(fake, tmp_path, fallback=[], timeout=60)
         sections["video"] = {"size": [320, 256], "codec": "auto" if lost else "h264_nvenc"}
         config, story = tmp_path / "config.json", written_story(tmp_path, TEXTS)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jsonschema
 
-from tests.support.speech_fakes import ContractError
+from tests.support.service_fakes import ContractError
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.speech_fakes import SpeechFake, speech_fake
+from tests.support.service_fakes import ServiceFake, service_fake
 from tests.support.speech_vendors import ACCESS_KEY, KEY, SECRET_KEY, TOKEN, VENDORS, Polly
 from video_pipeline.engine.assets.models import Narration
 from video_pipeline.engine.assets.speech.chain import NarratorChain
@@ -33,13 +33,13 @@ ENVIRONMENT = {
 SECRETS = (KEY, SECRET_KEY, TOKEN)
 
 
-def endpoint_keys(fake: SpeechFake) -> dict[str, Any]:
+def endpoint_keys(fake: ServiceFake) -> dict[str, Any]:
     """Return the configuration that sends a service's requests to its fake."""
     path = "/v1" if fake.vendor.name == "openai_compatible" else ""
     return {fake.vendor.name: {"endpoint": f"{fake.url}{path}"}}
 
 
-def tts_settings(fake: SpeechFake, **keys: Any) -> Tts:
+def tts_settings(fake: ServiceFake, **keys: Any) -> Tts:
     services = {**endpoint_keys(fake)}
     for name, more in keys.pop("services", {}).items():
         services[name] = {**services.get(name, {}), **more}
@@ -62,7 +62,7 @@ def spending(folder: Path, *, job: int = 100_000, day: int = 1_000_000) -> Spend
 class Speaking:
     """A fake service and the chain that speaks through it."""
 
-    fake: SpeechFake
+    fake: ServiceFake
     chain: NarratorChain
     spending: Spending
     folder: Path
@@ -83,11 +83,11 @@ def set_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def speaking(name: str, folder: Path, *, language: str = "en", **keys: Any) -> Iterator[Speaking]:
     """Run a vendor's fake and open its narrator."""
-    with speech_fake(VENDORS[name]()) as fake:
+    with service_fake(VENDORS[name]()) as fake:
         yield speaking_through(fake, folder, language=language, **keys)
 
 
-def speaking_through(fake: SpeechFake, folder: Path, *, language: str = "en", **keys: Any) -> Speaking:
+def speaking_through(fake: ServiceFake, folder: Path, *, language: str = "en", **keys: Any) -> Speaking:
     limits = {"job": keys.pop("job", 100_000), "day": keys.pop("day", 1_000_000)}
     settings = tts_settings(fake, **keys)
     meter = spending(folder, **limits)

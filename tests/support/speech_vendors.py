@@ -21,7 +21,7 @@ import numpy as np
 
 from tests.support.discovery import DiscoveryContract
 from tests.support.paths import ROOT
-from tests.support.speech_fakes import Answer, Asked, ContractError, Vendor
+from tests.support.service_fakes import Answer, Asked, ContractError, Vendor
 from tests.support.speech_sounds import RATE_HZ, ogg_of, spoken_samples, wav_of
 
 KEY = "sk-test-0123456789abcdefGHIJ"

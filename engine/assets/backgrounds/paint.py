@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ Float64 = npt.NDArray[np.float64]
 
 GRAIN_LEVELS = 0.6  # Standard deviation of the luma grain, in 8-bit levels: heavier grain costs bitrate.
 NOISE_TILE_PX = 512
+STRIP_PIXELS = 65_536
+"""Pixels that are computed at a time: a quarter of a megabyte of floats."""
+STRIP_ROWS = 64
 VIGNETTE = 0.20
 # White text needs a contrast of 3:1 (WCAG, large text), which is a relative luminance of 0.30 behind it.
 CAPTION_LUMINANCE = 0.22
@@ -111,21 +114,41 @@ def sigmoid(x: Array) -> Array:
     return np.tanh(x) * np.float32(0.5) + np.float32(0.5)
 
 
-def enlarge(planes: Array, stage: Stage, *, rows: slice | None = None) -> Array:
-    """Enlarge planes (n, h, w), or one plane (h, w), to the stage's shape, or only to the `rows` asked for."""
-    if planes.ndim == 3:
-        top, bottom, _ = (rows or slice(None)).indices(stage.height_px)
-        out = np.empty((planes.shape[0], bottom - top, stage.width_px), dtype=np.float32)
-        for i, plane in enumerate(planes):
-            out[i] = enlarge(plane, stage, rows=rows)
-        return out
+def enlarge(planes: Array, stage: Stage, *, rows: slice | None = None, large: Array | None = None) -> Array:
+    """Enlarge planes (n, h, w), or one plane (h, w), to the stage's shape, or only to the `rows` asked for.
+
+    The result is `large` if that is given.
+    """
     top, bottom, _ = (rows or slice(None)).indices(stage.height_px)
+    if large is None:
+        large = np.empty((*planes.shape[:-2], bottom - top, stage.width_px), dtype=np.float32)
+    if planes.ndim == 3:
+        for plane, target in zip(planes, large, strict=True):
+            enlarge(plane, stage, rows=rows, large=target)
+        return large
     if planes.shape == (stage.height_px, stage.width_px):
-        return planes[top:bottom].copy()
+        large[:] = planes[top:bottom]
+        return large
     height, width = planes.shape
     scale = height / stage.height_px
-    size, box = (stage.width_px, bottom - top), (0, top * scale, width, bottom * scale)
-    return np.array(Image.fromarray(planes).resize(size, Image.Resampling.BICUBIC, box))
+    small = Image.fromarray(planes)
+    for strip in strips(large):
+        first, last = top + strip.start, top + strip.stop
+        size, box = (stage.width_px, last - first), (0, first * scale, width, last * scale)
+        large[strip] = plane_of(small.resize(size, Image.Resampling.BICUBIC, box))
+    return large
+
+
+def plane_of(image: Image.Image) -> Array:
+    """Return the pixels of an image of floats (mode F), shape (h, w), read-only: NumPy would copy them once more."""
+    return np.frombuffer(image.tobytes(), dtype=np.float32).reshape(image.height, image.width)
+
+
+def strips(plane: Array) -> Iterator[slice]:
+    """Yield slices of the rows of a plane (h, w), so few at a time that what is computed of them stays in the cache."""
+    height, width = plane.shape
+    step = max(1, STRIP_PIXELS // max(1, width))
+    return (slice(first, min(first + step, height)) for first in range(0, height, step))
 
 
 def blur(plane: Array, radius_px: float) -> Array:
@@ -146,29 +169,39 @@ def over(canvas: Array, tint: Array, alpha: Array) -> None:
     """Lay `tint` on a canvas (3, h, w) in place; `tint` is (3,), (3, h, 1) or (3, h, w), `alpha` (h, w)."""
     if tint.ndim == 1:
         tint = tint[:, None, None]
-    for i in range(3):
-        canvas[i] += (tint[i] - canvas[i]) * alpha
+    for strip in strips(canvas[0]):
+        cover = alpha[strip] if alpha.shape[0] > 1 else alpha
+        for i in range(3):
+            part = canvas[i, strip]
+            laid = (tint[i, strip] if tint.shape[1] > 1 else tint[i]) - part
+            laid *= cover
+            part += laid
 
 
 def lay_lit(canvas: Array, dark: Array, lit: Array, share: Array, alpha: Array) -> None:
-    """Lay a surface on a canvas in place whose colour goes from `dark` to `lit` (3,) by `share` (h, w).
-
-    One plane at a time with one temporary, because a mixed (3, h, w) tint would need three.
-    """
-    for part, shaded, sunny in zip(canvas, dark, lit, strict=True):
-        tone = share * (sunny - shaded)
-        tone += shaded
-        tone -= part
-        tone *= alpha
-        part[:] += tone
+    """Lay a surface on a canvas in place whose colour goes from `dark` to `lit` (3,) by `share` (h, w)."""
+    for strip in strips(canvas[0]):
+        for i in range(3):
+            part = canvas[i, strip]
+            tone = share[strip] * (lit[i] - dark[i])
+            tone += dark[i]
+            tone -= part
+            tone *= alpha[strip]
+            part += tone
 
 
 def screen(canvas: Array, tint: Array, amount: Array) -> None:
     """Add light to a canvas in place without passing 1: 1 - (1 - canvas) * (1 - tint * amount)."""
     if tint.ndim == 1:
         tint = tint[:, None, None]
-    for i in range(3):
-        canvas[i] += (1 - canvas[i]) * np.clip(tint[i] * amount, 0, 1)
+    for strip in strips(canvas[0]):
+        light = amount[strip] if amount.shape[0] > 1 else amount
+        for i in range(3):
+            part = canvas[i, strip]
+            added = light * (tint[i, strip] if tint.shape[1] > 1 else tint[i])
+            np.clip(added, 0, 1, out=added)
+            added *= 1 - part
+            part += added
 
 
 def soft_clip(planes: Array) -> Array:
@@ -205,16 +238,24 @@ def finish(stage: Stage, picture: Array, *, size_px: tuple[int, int]) -> Image.I
     tile = (NOISE_TILE_PX, NOISE_TILE_PX)
     grain = rng.standard_normal(tile, dtype=np.float32) * np.float32(GRAIN_LEVELS)
     out = Stage.of(size_px=size_px, palette=stage.palette, key=stage.key)
-    repeats = (-(-out.height_px // NOISE_TILE_PX), -(-out.width_px // NOISE_TILE_PX))
-    shade = enlarge(shading(stage, picture), out)
-    shade *= 255
-    bands = []
-    for source in picture:
-        noise = (
-            rng.random(tile, dtype=np.float32) - rng.random(tile, dtype=np.float32) + grain + np.float32(0.5)
-        )
-        plane = enlarge(source, out) * shade
-        plane += np.tile(noise, repeats)[: out.height_px, : out.width_px]
-        np.clip(plane, 0, 255, out=plane)
-        bands.append(Image.fromarray(plane.astype(np.uint8)))
-    return Image.merge("RGB", bands)
+    shade = shading(stage, picture)
+    across = -(-out.width_px // NOISE_TILE_PX)
+    bands = [np.empty((out.height_px, out.width_px), dtype=np.uint8) for _ in picture]
+    noises = [
+        np.tile(
+            rng.random(tile, dtype=np.float32) - rng.random(tile, dtype=np.float32) + grain + np.float32(0.5),
+            (1, across),
+        )[:, : out.width_px]
+        for _ in picture
+    ]
+    for first in range(0, out.height_px, STRIP_ROWS):
+        rows = slice(first, min(first + STRIP_ROWS, out.height_px))
+        bright = enlarge(shade, out, rows=rows)
+        bright *= 255
+        for source, noise, band in zip(picture, noises, bands, strict=True):
+            plane = enlarge(source, out, rows=rows)
+            plane *= bright
+            plane += noise[np.arange(rows.start, rows.stop) % NOISE_TILE_PX]
+            np.clip(plane, 0, 255, out=plane)
+            band[rows] = plane
+    return Image.merge("RGB", [Image.fromarray(band) for band in bands])

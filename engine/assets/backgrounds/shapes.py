@@ -17,7 +17,8 @@ _SUPERSAMPLE = 3
 def fill_polygons(canvas: Array, stage: Stage, polygons: Sequence[Polygon], tint: Array) -> None:
     """Fill polygons (corners in units) with one colour or planes of the canvas's shape.
 
-    Only the rows they touch are drawn, at three times the size, and averaged down: that is the smooth edge.
+    Only the rows and columns they touch are drawn, at three times the size, and averaged down: that is the smooth
+    edge.
     """
     if not polygons:
         return
@@ -25,17 +26,22 @@ def fill_polygons(canvas: Array, stage: Stage, polygons: Sequence[Polygon], tint
     highest = min(y for polygon in polygons for _, y in polygon)
     first = max(0, stage.row_px(highest) - 1)
     last = min(stage.height_px, stage.row_px(lowest) + 2)
-    if last <= first:
+    xs = [x * stage.unit_px for polygon in polygons for x, _ in polygon]
+    left, right = max(0, int(min(xs)) - 1), min(stage.width_px, int(max(xs)) + 2)
+    if last <= first or right <= left:
         return
     k = _SUPERSAMPLE
-    mask = Image.new("L", (stage.width_px * k, (last - first) * k))
+    mask = Image.new("L", ((right - left) * k, (last - first) * k))
     draw = ImageDraw.Draw(mask)
-    scale, drop = stage.unit_px * k, first * k
+    scale, drop, aside = stage.unit_px * k, first * k, left * k
     for polygon in polygons:
-        draw.polygon([(x * scale, y * scale - drop) for x, y in polygon], fill=255)
+        draw.polygon([(x * scale - aside, y * scale - drop) for x, y in polygon], fill=255)
     alpha = np.asarray(mask.reduce(k)).astype(np.float32) * np.float32(1 / 255)
-    part = tint[:, first:last] if tint.ndim == 3 and tint.shape[1] == stage.height_px else tint
-    over(canvas[:, first:last], part, alpha)
+    if tint.ndim == 3 and tint.shape[1] == stage.height_px:
+        tint = tint[:, first:last]
+    if tint.ndim == 3 and tint.shape[2] == stage.width_px:
+        tint = tint[:, :, left:right]
+    over(canvas[:, first:last, left:right], tint, alpha)
 
 
 def conifer(rng: np.random.Generator, *, x: float, foot: float, tall: float) -> Polygon:

@@ -120,10 +120,17 @@ def draw_sky(
     disc: bool = True,
     star_density: float = 260.0,
     glow: float = 1.0,
+    until: float | None = None,
 ) -> Array:
-    """Draw a whole sky whose gradient ends at `horizon` units, with its light, streaky clouds and stars."""
+    """Draw a whole sky whose gradient ends at `horizon` units, with its light, streaky clouds and stars.
+
+    Below `until` units, if something covers the sky there, it is one colour.
+    """
     palette = stage.palette
     coarse = stage.coarse(300)
+    if stage.overcast:
+        clouds, disc, star_density = clouds + stage.overcast, disc and stage.overcast < 0.55, 0.0
+        glow *= 1 - 0.6 * stage.overcast
     tint = colour(palette.light)
     top, middle, low = colour(palette.zenith), colour(palette.middle), colour(palette.horizon)
     drift = field(coarse, stage.rng("drift"), cell=(0.9, 0.5), octaves=2) * 0.03
@@ -145,7 +152,10 @@ def draw_sky(
     warmth = mix(tint, low, 0.45)
     screen(picture, warmth, shine * strength)
     screen(picture, tint, shine**2 * strength * 0.6)
-    canvas = enlarge(soft_clip(picture), stage)
+    last = stage.height_px if until is None else min(stage.height_px, stage.row_px(until) + 1)
+    canvas = np.empty((3, stage.height_px, stage.width_px), dtype=np.float32)
+    enlarge(soft_clip(picture), stage, rows=slice(0, last), large=canvas[:, :last])
+    canvas[:, last:] = low[:, None, None]
     if palette.night and star_density > 0:
         draw_stars(canvas, stage, until=horizon * 0.92, density=star_density)
     if disc:

@@ -29,9 +29,15 @@ class Stage:
     height: float
     palette: Palette
     key: str
+    light_key: str = ""
+    """The key of the random stream that places the light, if several pictures share it."""
+    overcast: float = 0.0
+    """How much of the sky is covered: 0 leaves it as its style has it, 1 hides its light."""
+    snow: float = 0.0
+    """How much of the ground is covered with snow."""
 
     @classmethod
-    def of(cls, *, size_px: tuple[int, int], palette: Palette, key: str) -> Stage:
+    def of(cls, *, size_px: tuple[int, int], palette: Palette, key: str, light_key: str = "") -> Stage:
         """Make the stage of a picture of `size_px` (width, height)."""
         width_px, height_px = size_px
         unit_px = min(size_px)
@@ -42,6 +48,7 @@ class Stage:
             height=height_px / unit_px,
             palette=palette,
             key=key,
+            light_key=light_key,
         )
 
     @property
@@ -82,8 +89,13 @@ class Stage:
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return the random stream of one purpose; draws for one purpose do not change the others."""
-        digest = hashlib.sha256(f"{self.key}|{purpose}".encode()).digest()
+        key = self.light_key if purpose == "light" and self.light_key else self.key
+        digest = hashlib.sha256(f"{key}|{purpose}".encode()).digest()
         return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
+
+    def side(self) -> float:
+        """Return the side on which the light is: -1 left, 1 right."""
+        return 1.0 if self.rng("light").random() < 0.5 else -1.0
 
     def row_px(self, y: float) -> int:
         """Return the pixel row at `y` units, held inside 0..height_px."""

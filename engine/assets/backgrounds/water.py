@@ -11,12 +11,18 @@ from .sky import Light, draw_sky, place_light
 from .stage import Array, Stage
 
 
+def sea_view(stage: Stage) -> tuple[Light, float]:
+    """Return the light over the sea, and the horizon's height in units from the top."""
+    light = place_light(stage, low=0.14, high=0.28, radius=(0.05, 0.085))
+    return light, stage.height * stage.rng("sea").uniform(0.41, 0.45)
+
+
 def moonlit_sea(stage: Stage) -> Array:
     """Draw the open sea under a low sun or moon, whose light glitters on the waves toward the viewer."""
     rng = stage.rng("sea")
-    light = place_light(stage, low=0.2, high=0.36, radius=(0.05, 0.085))
-    horizon = stage.height * rng.uniform(0.5, 0.56)
-    canvas = draw_sky(stage, light, horizon=horizon, clouds=rng.uniform(0.6, 1.0))
+    light, horizon = sea_view(stage)
+    rng.random()  # the horizon's draw
+    canvas = draw_sky(stage, light, horizon=horizon, clouds=rng.uniform(0.6, 1.0), until=horizon + 0.02)
     _headland(canvas, stage, rng, light, horizon=horizon)
     _waves(canvas, stage, rng, light, horizon=horizon)
     return canvas

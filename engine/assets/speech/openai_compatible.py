@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from video_pipeline.engine.assets.speech.captioned_speech import (
     PATH,
@@ -28,15 +27,15 @@ from video_pipeline.engine.assets.speech.remote import (
 from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, ServiceError
-from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, ServiceRequest, usual_fault
+from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
 from video_pipeline.engine.net.endpoint import checked_endpoint
+from video_pipeline.engine.net.openai_protocol import OPENAI_HOST, is_openai, openai_fault
 from video_pipeline.engine.net.secret import Secret, find_secret
 
 NAME: Final = "openai_compatible"
 MAX_CHARACTERS: Final = 4096
 """Characters of the input of one request (OpenAI's reference)."""
 
-OPENAI_HOST: Final = "api.openai.com"
 OPENAI_VOICES: Final = (
     "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse",
 )  # fmt: skip
@@ -62,7 +61,7 @@ class OpenAiCalls:
     @property
     def model(self) -> str:
         """The model by which OpenAI charges; "" for other servers, whose prices are not known."""
-        return self.model_name if _is_openai(self.endpoint) else ""
+        return self.model_name if is_openai(self.endpoint) else ""
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -146,7 +145,7 @@ class OpenAiCalls:
 
     def voices(self) -> tuple[str, ...]:
         """Return the server's voices if it lists them, as Kokoro-FastAPI does, and OpenAI's own for OpenAI."""
-        if _is_openai(self.endpoint):
+        if is_openai(self.endpoint):
             return OPENAI_VOICES
         answer = self.client.ask(
             ServiceRequest(url=f"{self.endpoint}/audio/voices", method="GET", headers=self._key())
@@ -162,35 +161,21 @@ class OpenAiCalls:
         return {"Authorization": f"Bearer {self.secret.reveal()}"} if self.secret is not None else {}
 
 
-def openai_fault(answer: ServiceAnswer) -> Fault:
-    """Return what an error means: 429 with insufficient_quota is no matter of waiting."""
-    kind, words = usual_fault(answer)
-    data = answer.json()
-    error = data.get("error") if isinstance(data, Mapping) else None
-    if isinstance(error, Mapping) and "insufficient_quota" in (error.get("code"), error.get("type")):
-        return "denied", "insufficient_quota: the account has no credit"
-    return kind, words
-
-
-def _is_openai(endpoint: str) -> bool:
-    return urlsplit(endpoint).hostname == OPENAI_HOST
-
-
 def _endpoint_and_key(settings: Tts) -> tuple[str, Secret | None]:
     """Return address and key. OpenAI's key goes to OpenAI alone."""
     keys = settings.services.openai_compatible
-    is_openai = _is_openai(keys.endpoint)
-    if is_openai and keys.word_times:
+    is_vendor = is_openai(keys.endpoint)
+    if is_vendor and keys.word_times:
         raise ConfigError(
             f"{WORD_TIMES_KEY}: got true with {OPENAI_HOST}, which tells no word times; set it to false, or name a "
             "Kokoro-FastAPI server in tts.services.openai_compatible.endpoint"
         )
-    variable = "OPENAI_API_KEY" if is_openai else "OPENAI_COMPATIBLE_API_KEY"
+    variable = "OPENAI_API_KEY" if is_vendor else "OPENAI_COMPATIBLE_API_KEY"
     secret = find_secret("tts.services.openai_compatible.key_file", file=keys.key_file, variables=(variable,))
     endpoint = checked_endpoint(
         "tts.services.openai_compatible.endpoint", keys.endpoint, has_secret=secret is not None
     )
-    if is_openai and secret is None:
+    if is_vendor and secret is None:
         raise ServiceError(
             f"{NAME}: no key: set the environment variable {variable}, name a file in "
             "tts.services.openai_compatible.key_file, or another server in tts.services.openai_compatible.endpoint",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
 import threading
 import wave
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -33,11 +29,9 @@ from video_pipeline.engine.common.cache import ContentCache, key_of
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import AssetError, ConfigError, ServiceError, TTSError
 from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, usual_fault
+from video_pipeline.engine.net.one_at_a_time import one_at_a_time
 from video_pipeline.engine.net.retry import RetryPolicy
 from video_pipeline.engine.net.secret import Secret
-
-if sys.platform != "win32":
-    import fcntl
 
 FULL_SCALE: Final = 32767
 
@@ -153,7 +147,7 @@ class RemoteNarrator:
         """Return a piece of the text as speech from memory, the cache, or the service."""
         parts = {**self.calls.identity, "content": self.calls.content(spoken, at, end)}
         key = key_of(parts)
-        with _one_at_a_time(self.cache.folder, key):
+        with one_at_a_time(self.cache.folder / "speech" / "locks", key):
             with self._lock:
                 if key in self._kept:
                     return _placed_piece(self._kept[key], at)
@@ -294,26 +288,3 @@ def _read_piece(path: Path) -> SpokenPiece:
         rate_hz = file.getframerate()
     marks = tuple((at, end, seconds) for at, end, seconds in notes_of(path.read_bytes())["marks"])
     return SpokenPiece(samples, rate_hz, marks)
-
-
-@contextmanager
-def _one_at_a_time(folder: Path, key: str) -> Iterator[None]:
-    """Let one thread of all processes ask for a text, so that the others find its answer in the cache.
-
-    A folder that cannot be written has no lock: there two may pay for the same text.
-    """
-    descriptor = None
-    try:
-        place = folder / "speech" / "locks"
-        place.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(key.encode()).hexdigest()[:2]
-        descriptor = os.open(place / name, os.O_RDWR | os.O_CREAT, 0o600)
-        if sys.platform != "win32":
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError:
-        pass
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)

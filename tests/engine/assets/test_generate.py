@@ -40,10 +40,16 @@ def settings(folder: Path, **sections: Any) -> dict[str, Any]:
 
 
 def gathered(
-    folder: Path, scenes: list[dict[str, Any]], *, genre: str = "mystery", **sections: Any
+    folder: Path,
+    scenes: list[dict[str, Any]],
+    *,
+    genre: str = "mystery",
+    story_id: str | None = None,
+    **sections: Any,
 ) -> StoryAssets:
     named = [{"scene_id": f"s{index}", **scene} for index, scene in enumerate(scenes)]
-    story = parse_story({"title": "T", "scenes": named, "metadata": {"genre": genre, "language": "en"}})
+    metadata = {"genre": genre, "language": "en"}
+    story = parse_story({"title": "T", "id": story_id, "scenes": named, "metadata": metadata})
     config = load_config(settings(folder, **sections), environ=False)
     return gather_assets(
         story, story_scenes(story), config=config, cache=open_asset_cache(config), base=folder
@@ -154,6 +160,43 @@ def test_scenes_without_a_picture_get_drawn_ones_that_differ_and_stay_the_same(f
     assert [s.picture.sha256 for s in fresh.scenes] == [s.picture.sha256 for s in first.scenes]
 
 
+def test_a_drawn_picture_follows_the_words_or_the_fields_of_its_scene(folder: Path) -> None:
+    def digests(scene: dict[str, Any], **sections: Any) -> list[str]:
+        made = gathered(folder, [{"text": "A lighthouse."}, scene], story_id="one", **sections)
+        return [each.picture.sha256 for each in made.scenes if each.picture]
+
+    named = digests({"text": "A castle."})
+    assert digests({"text": "It had been decided.", "motif": "castle"}) == named
+    assert digests({"text": "A castle.", "motif": ["village", "snow"]})[1] != named[1]
+    assert digests({"text": "A castle.", "seed": 7})[1] != named[1]
+    assert digests({"text": "A castle.", "picture_style": "silk"})[1] != named[1]
+    by_genre = {"images": {"style": "genre"}}
+    assert digests({"text": "A castle."}, **by_genre) == digests({"text": "A river."}, **by_genre)
+    all_alike = {"images": {"style": "dunes"}}
+    assert digests({"text": "A castle."}, **all_alike) == digests({"picture_style": "dunes"}, **all_alike)
+
+
+def test_neighbours_with_the_same_words_differ(folder: Path) -> None:
+    made = gathered(folder, [{"text": "The sea."}] * 4)
+    assert len({each.picture.sha256 for each in made.scenes if each.picture}) == 4
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("motif", "lighthose", "got 'lighthose'; allowed (did you mean 'lighthouse'?)"),
+        ("motif", [], "got []; allowed: 1 to 5 items"),
+        ("picture_style", "oil", "got 'oil'; allowed: 'misty_ridges'"),
+        ("seed", -1, "got -1; allowed: 0 to 2147483647"),
+    ],
+)
+def test_a_wrong_field_of_a_drawn_picture_is_named(field: str, value: Any, fault: str) -> None:
+    with pytest.raises(StoryError) as caught:
+        parse_story({"title": "T", "scenes": [{"scene_id": "a", field: value}]})
+    assert f"field '{field}" in str(caught.value)
+    assert fault in str(caught.value)
+
+
 def test_drawn_pictures_come_from_the_cache_unless_it_is_off(folder: Path) -> None:
     def stamps(**sections: Any) -> list[int]:
         return [s.picture.path.stat().st_mtime_ns for s in gathered(folder, [{}, {}], **sections).scenes]
@@ -239,7 +282,7 @@ def test_without_fallback_a_scene_that_cannot_be_spoken_is_an_error(folder: Path
 def test_services_of_the_original_configuration_fall_back_with_a_warning_for_each(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("GOOGLE_TTS_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"):
+    for variable in ("GOOGLE_TTS_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "STABILITY_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
     guide = load_config(GUIDE_CONFIG, environ=False)
     config = guide.override("storage", cache_path=folder / "cache").override("video", size=(216, 384))
@@ -249,7 +292,8 @@ def test_services_of_the_original_configuration_fall_back_with_a_warning_for_eac
         "tts.service: google_tts: no key: set the environment variable GOOGLE_TTS_API_KEY, name a file in "
         "tts.services.google_tts.key_file, or install the extra google and set GOOGLE_APPLICATION_CREDENTIALS; "
         "'hibari' speaks instead",
-        "images.service: got 'stable_diffusion', which is not part of this version; allowed: drawn; pictures are drawn instead",
+        "images.service: stable_diffusion: no key: set the environment variable STABILITY_API_KEY, or name a file in "
+        "images.services.stable_diffusion.key_file; pictures are drawn instead",
     )
     assert assets.scenes[0].narration is not None
     for section, message in (

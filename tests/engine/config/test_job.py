@@ -63,3 +63,23 @@ def test_a_job_may_not_send_the_nodes_key_to_another_address() -> None:
     services = {"openai_compatible": {"endpoint": "http://attacker.example"}}
     with pytest.raises(ConfigError, match=r"tts\.services: is set by the node's operator: .*key"):
         job_config(NODE, {"tts": {"service": "openai_compatible", "services": services}})
+
+
+@pytest.mark.parametrize("key", ["max_pictures", "max_pictures_per_day", "parallel_requests", "max_retries"])
+def test_a_job_may_lower_what_it_spends_on_pictures_and_not_raise_it(key: str) -> None:
+    limit = getattr(NODE.images, key)
+    assert getattr(job_config(NODE, {"images": {key: 1}}).images, key) == 1
+    with pytest.raises(ConfigError, match=rf"images\.{key}: got {limit + 1}; allowed here: [01] to {limit}$"):
+        job_config(NODE, {"images": {key: limit + 1}})
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"api_endpoint": "http://attacker.example"},
+        {"services": {"dalle": {"endpoint": "http://attacker.example"}}},
+    ],
+)
+def test_a_job_may_not_send_the_nodes_key_for_pictures_to_another_address(keys: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"images\.\w+: is set by the node's operator: .*key"):
+        job_config(NODE, {"images": {"service": "dalle", **keys}})

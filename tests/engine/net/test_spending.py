@@ -34,7 +34,7 @@ def test_a_render_stops_at_its_limit_and_what_was_refused_is_not_counted(tmp_pat
     one = spending(tmp_path, job=100, day=1000)
     one.take("polly", 60)
     with pytest.raises(
-        ServiceError, match=r"would send 101 characters; tts\.max_characters allows 100"
+        ServiceError, match=r"would pay for 101 characters; tts\.max_characters allows 100"
     ) as caught:
         one.take("google", 41)
     assert caught.value.kind == "denied"

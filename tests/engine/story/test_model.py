@@ -251,3 +251,9 @@ def test_a_story_survives_the_way_through_json() -> None:
     assert parse_story(json.loads(story.model_dump_json())) == story
     assert parse_story(story) is story
     assert parse_story(json.loads(json.dumps(story.model_dump(mode="json")))).story_id == story.story_id
+
+
+@pytest.mark.parametrize("prompt", ["", "x" * 4001, 5])
+def test_a_prompt_has_1_to_4000_characters(prompt: object) -> None:
+    with pytest.raises(StoryError, match=r"scenes\[0\] \(scene_id 'a'\): field 'image_prompt'"):
+        parse_story({"title": "T", "scenes": [{"scene_id": "a", "image_prompt": prompt}]})

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from tests.support.speech_fakes import SpeechFake, speech_fake
+from tests.support.service_fakes import ServiceFake, service_fake
 from tests.support.speech_setup import set_environment, speaking, tts_settings
 from tests.support.speech_vendors import ACCESS_KEY, SECRET_KEY, TOKEN, Polly
 from video_pipeline.engine.assets.speech.amazon_polly import polly_setup
@@ -25,7 +25,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
 
 
-def asked_by_botocore(fake: SpeechFake, secret: str = SECRET_KEY, **more: Any) -> bytes:
+def asked_by_botocore(fake: ServiceFake, secret: str = SECRET_KEY, **more: Any) -> bytes:
     client = Session().create_client(
         "polly",
         region_name=Polly.region,
@@ -48,7 +48,7 @@ def asked_by_botocore(fake: SpeechFake, secret: str = SECRET_KEY, **more: Any) -
 
 
 def test_botocores_client_succeeds_on_the_fake() -> None:
-    with speech_fake(Polly()) as fake:
+    with service_fake(Polly()) as fake:
         assert asked_by_botocore(fake).startswith(b"OggS")
         marks = asked_by_botocore(fake, OutputFormat="json", SpeechMarkTypes=["word"], SampleRate="24000")
         assert [json.loads(line)["value"] for line in marks.splitlines()] == ["The", "lamp"]
@@ -57,14 +57,14 @@ def test_botocores_client_succeeds_on_the_fake() -> None:
 
 @pytest.mark.parametrize("fault", ["cut", "429", "500", "key"])
 def test_botocores_client_fails_on_the_fakes_faults(fault: str) -> None:
-    with speech_fake(Polly()) as fake:
+    with service_fake(Polly()) as fake:
         fake.faults.append(fault)
         with pytest.raises((ClientError, BotoCoreError)):
             asked_by_botocore(fake)
 
 
 def test_the_fake_refuses_a_wrong_signature_and_fields_that_the_contract_lacks() -> None:
-    with speech_fake(Polly()) as fake:
+    with service_fake(Polly()) as fake:
         with pytest.raises(ClientError, match="InvalidSignatureException"):
             asked_by_botocore(fake, secret="another")
         with pytest.raises(ClientError):
@@ -76,7 +76,7 @@ def test_throttling_is_status_400_and_is_waited_out(tmp_path: Path) -> None:
     with speaking("amazon_polly", tmp_path, services={"amazon_polly": {"word_times": False}}) as run:
         run.fake.faults.extend(["429", "429 after 0"])
         run.say(TEXT)
-        assert len(run.fake.speaking) == 3
+        assert len(run.fake.worked) == 3
         assert run.spending.spent == {"amazon_polly": len(TEXT)}  # throttled requests are not billed
 
 
@@ -96,7 +96,7 @@ def test_without_its_marks_the_speech_that_is_paid_for_is_kept(tmp_path: Path) -
 def test_a_generative_voice_has_no_marks(tmp_path: Path) -> None:
     with speaking("amazon_polly", tmp_path, services={"amazon_polly": {"model": "generative"}}) as run:
         assert run.say(TEXT).words_by == "shares"
-        assert len(run.fake.speaking) == 1
+        assert len(run.fake.worked) == 1
 
 
 def test_a_wrong_secret_is_refused_without_being_shown(
@@ -118,7 +118,7 @@ def test_without_region_or_key_the_error_names_what_to_set(
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with speech_fake(Polly()) as fake:
+    with service_fake(Polly()) as fake:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         with pytest.raises(ServiceError, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
             polly_setup(tts_settings(fake))

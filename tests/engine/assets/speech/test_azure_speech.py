@@ -21,7 +21,7 @@ def test_each_language_has_a_voice_of_its_own(tmp_path: Path) -> None:
     with speaking("azure_speech", tmp_path, language="es") as run:
         run.say("La lámpara & el mar.", language="es")
         assert run.fake.problems == []
-        assert b'<voice name="es-ES-ElviraNeural">' in run.fake.speaking[0].body
+        assert b'<voice name="es-ES-ElviraNeural">' in run.fake.worked[0].body
 
 
 def test_a_language_without_a_voice_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
@@ -57,5 +57,5 @@ def test_pieces_stay_far_below_the_ten_minutes_at_which_azure_cuts(tmp_path: Pat
     )
     with speaking("azure_speech", tmp_path, speech_rate=0.5, timeout=20) as run:
         run.say(text)
-        assert len(run.fake.speaking) >= 2
-        assert all(len(asked.body) < 1200 for asked in run.fake.speaking)
+        assert len(run.fake.worked) >= 2
+        assert all(len(asked.body) < 1200 for asked in run.fake.worked)

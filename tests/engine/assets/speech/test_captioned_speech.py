@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.speech_fakes import SpeechFake, speech_fake
+from tests.support.service_fakes import ServiceFake, service_fake
 from tests.support.speech_setup import Speaking, set_environment, speaking, speaking_through, tts_settings
 from tests.support.speech_sounds import spoken_samples
 from tests.support.speech_vendors import KEY, KokoroFastApi
@@ -33,17 +33,17 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def captioned(folder: Path, **keys: Any) -> Iterator[tuple[Speaking, KokoroFastApi]]:
     vendor = KokoroFastApi()
-    with speech_fake(vendor) as fake:
+    with service_fake(vendor) as fake:
         yield speaking_through(fake, folder, services=WORD_TIMES, **keys), vendor
 
 
-def asked_as_the_readme_does(fake: SpeechFake, **more: Any) -> httpx.Response:
+def asked_as_the_readme_does(fake: ServiceFake, **more: Any) -> httpx.Response:
     given = {"model": "kokoro", "input": "Hello world!", "voice": "af_heart", "speed": 1.0, "stream": False}
     return httpx.post(f"{fake.url}/dev/captioned_speech", json={**given, "response_format": "wav", **more})
 
 
 def test_the_fake_answers_the_readmes_request_and_refuses_what_the_schema_does() -> None:
-    with speech_fake(KokoroFastApi()) as fake:
+    with service_fake(KokoroFastApi()) as fake:
         assert [stamp["word"] for stamp in asked_as_the_readme_does(fake).json()["timestamps"]] == [
             "Hello",
             "world",
@@ -92,7 +92,7 @@ def test_a_server_without_word_times_is_an_error_that_names_the_key(tmp_path: Pa
 
 
 def test_the_setup_says_that_word_times_are_asked_for() -> None:
-    with speech_fake(KokoroFastApi()) as fake:
+    with service_fake(KokoroFastApi()) as fake:
         told = openai_setup(tts_settings(fake, services=WORD_TIMES))
     assert told.endswith(f"{fake.url}/v1, word times from /dev/captioned_speech")
 

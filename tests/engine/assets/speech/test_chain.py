@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.speech_fakes import speech_fake
+from tests.support.service_fakes import service_fake
 from tests.support.speech_setup import (
     endpoint_keys,
     set_environment,
@@ -116,7 +116,7 @@ def test_a_service_that_goes_down_is_replaced_and_not_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_environment(monkeypatch)
-    with speech_fake(OpenAi()) as fake:
+    with service_fake(OpenAi()) as fake:
         run = speaking_through(fake, tmp_path, fallback=["hibari"], max_retries=1)
         assert service_of(run.say("One.")) == "openai_compatible"
         fake.faults.extend(["500", "500"])
@@ -135,13 +135,13 @@ def test_a_text_that_is_refused_is_spoken_by_the_next_and_the_service_goes_on(
 
     class Choosy(OpenAi):
         def answer(self, asked: Any) -> Any:
-            from tests.support.speech_fakes import Answer
+            from tests.support.service_fakes import Answer
 
             if b"lamp" in asked.body:
                 return Answer(400, "application/json", b'{"error": {"message": "content policy"}}'), 0
             return super().answer(asked)
 
-    with speech_fake(Choosy()) as fake:
+    with service_fake(Choosy()) as fake:
         run = speaking_through(fake, tmp_path, fallback=["hibari"])
         made = run.chain.narrate(WORDS)
         assert made.reasons == ("openai_compatible: 400 Bad Request: content policy",)
@@ -154,7 +154,7 @@ def test_a_job_is_tried_again_only_if_that_can_help(
     fault: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_environment(monkeypatch)
-    with speech_fake(OpenAi()) as fake:
+    with service_fake(OpenAi()) as fake:
         run = speaking_through(fake, tmp_path, max_retries=0)
         fake.faults.append(fault)
         with pytest.raises(TTSError) as caught:
@@ -166,9 +166,9 @@ def test_a_job_is_tried_again_only_if_that_can_help(
 
 def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
-    with speech_fake(OpenAi()) as fake:
+    with service_fake(OpenAi()) as fake:
         endpoint = endpoint_keys(fake)["openai_compatible"]["endpoint"]
-    with speech_fake(OpenAi()) as other:
+    with service_fake(OpenAi()) as other:
         services = {"openai_compatible": {"endpoint": endpoint}}
         run = speaking_through(other, tmp_path, services=services, max_retries=0)
         with pytest.raises(TTSError, match=r"cannot be reached at 127\.0\.0\.1:\d+: ") as caught:
@@ -179,7 +179,7 @@ def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path, monkeypatch: 
 
 def test_the_budget_is_a_reason_to_fall_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
-    with speech_fake(OpenAi()) as fake:
+    with service_fake(OpenAi()) as fake:
         run = speaking_through(fake, tmp_path, fallback=["hibari"], job=10)
         made = run.chain.narrate(WORDS)
         assert "tts.max_characters allows 10" in made.reasons[0]
@@ -299,7 +299,7 @@ def test_a_service_speaks_where_no_offline_voice_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_environment(monkeypatch)
-    with speech_fake(OpenAi()) as fake:
+    with service_fake(OpenAi()) as fake:
         tts = tts_settings(fake, service="auto", fallback=["openai_compatible"])
         choice = chosen(tts, tmp_path, language="de")
         assert choice.chain is not None
@@ -342,7 +342,7 @@ def test_a_voice_of_a_service_on_the_network_is_said_to_be_that_with_auto(tmp_pa
 
 def test_what_is_not_cached_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
-    with speech_fake(OpenAi()) as fake:
+    with service_fake(OpenAi()) as fake:
         run = speaking_through(fake, tmp_path, fallback=["hibari"])
         with pytest.raises(UnspokenError):
             run.chain.narrate(WORDS, only_cached=True)

@@ -26,7 +26,7 @@ from googleapiclient.errors import HttpError
 
 from tests.support.discovery import discovery_document
 from tests.support.origin import origin, reply
-from tests.support.speech_fakes import SpeechFake, speech_fake
+from tests.support.service_fakes import ServiceFake, service_fake
 from tests.support.speech_setup import set_environment, speaking, tts_settings
 from tests.support.speech_vendors import KEY, TOKEN, Google
 from video_pipeline.engine.assets.speech.google_tts import GoogleCalls, google_setup, locale_of
@@ -41,7 +41,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
 
 
-def asked_by_the_vendor(fake: SpeechFake) -> vendor.SynthesizeSpeechResponse:
+def asked_by_the_vendor(fake: ServiceFake) -> vendor.SynthesizeSpeechResponse:
     transport = TextToSpeechRestTransport(
         host=f"127.0.0.1:{fake.port}", url_scheme="http", credentials=AnonymousCredentials()
     )
@@ -57,7 +57,7 @@ def asked_by_the_vendor(fake: SpeechFake) -> vendor.SynthesizeSpeechResponse:
 
 
 def test_googles_own_client_succeeds_on_the_fake() -> None:
-    with speech_fake(Google()) as fake:
+    with service_fake(Google()) as fake:
         answer = asked_by_the_vendor(fake)
         assert [point.mark_name for point in answer.timepoints] == ["0", "1"]
         with wave.open(io.BytesIO(answer.audio_content)) as sound:
@@ -67,13 +67,13 @@ def test_googles_own_client_succeeds_on_the_fake() -> None:
 
 @pytest.mark.parametrize("fault", ["cut", "429", "429 after 1", "500", "html", "key"])
 def test_googles_own_client_fails_on_the_fakes_faults(fault: str) -> None:
-    with speech_fake(Google()) as fake:
+    with service_fake(Google()) as fake:
         fake.faults.append(fault)
         with pytest.raises((GoogleAPICallError, OSError, ParseError)):
             asked_by_the_vendor(fake)
 
 
-def asked_by_discovery(fake: SpeechFake) -> Any:
+def asked_by_discovery(fake: ServiceFake) -> Any:
     """Ask as Google's client for all its APIs does, which makes its methods from the discovery document."""
     document = discovery_document("texttospeech.v1beta1")
     options = ClientOptions(api_endpoint=fake.url)
@@ -90,14 +90,14 @@ def asked_by_discovery(fake: SpeechFake) -> Any:
 
 
 def test_the_client_of_googles_discovery_document_succeeds_on_the_fake() -> None:
-    with speech_fake(Google()) as fake:
+    with service_fake(Google()) as fake:
         assert [point["markName"] for point in asked_by_discovery(fake)["timepoints"]] == ["0", "1"]
         assert fake.problems == []
 
 
 @pytest.mark.parametrize("fault", ["cut", "429", "500", "key"])
 def test_the_client_of_googles_discovery_document_fails_on_the_fakes_faults(fault: str) -> None:
-    with speech_fake(Google()) as fake:
+    with service_fake(Google()) as fake:
         fake.faults.append(fault)
         with pytest.raises((HttpError, HTTPException, OSError)):
             asked_by_discovery(fake)
@@ -119,7 +119,7 @@ def test_the_fake_refuses_what_the_discovery_document_does_not_have(
     path: str, body: dict[str, Any], told: str
 ) -> None:
     given = {"input": {"text": "a"}, "voice": {"languageCode": "en-US"}, **body}
-    with speech_fake(Google()) as fake:
+    with service_fake(Google()) as fake:
         answer = httpx.post(f"{fake.url}/v1beta1/{path}", json=given, headers={"X-Goog-Api-Key": KEY})
         assert answer.status_code == 400
         assert re.search(told, fake.problems[0]), fake.problems
@@ -128,7 +128,7 @@ def test_the_fake_refuses_what_the_discovery_document_does_not_have(
 def test_a_voice_without_marks_gets_plain_text_and_no_pitch(tmp_path: Path) -> None:
     with speaking("google_tts", tmp_path, voice="en-US-Chirp3-HD-Charon", pitch=2) as run:
         made = run.say(TEXT)
-        body = json.loads(run.fake.speaking[0].body)
+        body = json.loads(run.fake.worked[0].body)
         assert body["input"] == {"text": TEXT}
         assert "enableTimePointing" not in body
         assert "pitch" not in body["audioConfig"]
@@ -139,13 +139,13 @@ def test_a_voice_without_marks_gets_plain_text_and_no_pitch(tmp_path: Path) -> N
 def test_the_voices_language_is_asked_for_and_without_a_voice_the_storys(tmp_path: Path) -> None:
     with speaking("google_tts", tmp_path, voice="es-ES-Standard-A") as run:
         run.say(TEXT)
-        assert json.loads(run.fake.speaking[0].body)["voice"] == {
+        assert json.loads(run.fake.worked[0].body)["voice"] == {
             "languageCode": "es-ES",
             "name": "es-ES-Standard-A",
         }
     with speaking("google_tts", tmp_path / "b", language="fr") as run:
         run.say("La lampe.", language="fr")
-        assert json.loads(run.fake.speaking[0].body)["voice"] == {"languageCode": "fr-FR"}
+        assert json.loads(run.fake.worked[0].body)["voice"] == {"languageCode": "fr-FR"}
     assert [locale_of(*each) for each in (("en", ""), ("en", "GB"), ("ja", ""), ("zh", ""))] == [
         "en-US",
         "en-GB",
@@ -163,7 +163,7 @@ def test_marks_are_not_billed_and_other_tags_are(tmp_path: Path) -> None:
 def test_without_a_key_the_error_names_variable_file_and_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOOGLE_TTS_API_KEY")
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    with speech_fake(Google()) as fake, pytest.raises(ServiceError) as caught:
+    with service_fake(Google()) as fake, pytest.raises(ServiceError) as caught:
         google_setup(tts_settings(fake))
     for word in ("GOOGLE_TTS_API_KEY", "tts.services.google_tts.key_file", "GOOGLE_APPLICATION_CREDENTIALS"):
         assert word in str(caught.value)
@@ -176,7 +176,7 @@ def test_application_default_credentials_that_cannot_be_used_are_an_error(
     path = tmp_path / "account.json"
     path.write_text('{"type": "service_account", "private_key": "PRIVATE"}')
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    with speech_fake(Google()) as fake, pytest.raises(ServiceError, match="cannot be used") as caught:
+    with service_fake(Google()) as fake, pytest.raises(ServiceError, match="cannot be used") as caught:
         google_setup(tts_settings(fake))
     assert "PRIVATE" not in str(caught.value)
 
@@ -208,7 +208,7 @@ def test_application_default_credentials_get_a_token_once_and_it_is_in_no_error(
             run.say(TEXT)
             run.say("Another text.")
             assert len(tokens.heads) == 1
-            assert run.fake.speaking[1].headers["authorization"] == f"Bearer {TOKEN}"
+            assert run.fake.worked[1].headers["authorization"] == f"Bearer {TOKEN}"
             narrator = run.chain.narrator("google_tts")
             assert isinstance(narrator, RemoteNarrator)
             assert isinstance(narrator.calls, GoogleCalls)
@@ -221,7 +221,7 @@ def test_application_default_credentials_get_a_token_once_and_it_is_in_no_error(
     ["ftp://x", "texttospeech", "https://user:word@x", "https://x/?key=1", "http://[::1", "https://x:99999"],
 )
 def test_a_wrong_address_is_an_error_that_names_the_key(url: str) -> None:
-    with speech_fake(Google()) as fake:
+    with service_fake(Google()) as fake:
         settings = tts_settings(fake, services={"google_tts": {"endpoint": url}})
         with pytest.raises(ConfigError, match=r"^tts\.services\.google_tts\.endpoint: ") as caught:
             google_setup(settings)
@@ -229,7 +229,7 @@ def test_a_wrong_address_is_an_error_that_names_the_key(url: str) -> None:
 
 
 def test_a_key_does_not_travel_without_encryption() -> None:
-    with speech_fake(Google()) as fake:
+    with service_fake(Google()) as fake:
         settings = tts_settings(fake, services={"google_tts": {"endpoint": "http://tts.example.org"}})
         with pytest.raises(ConfigError, match="the key would travel without encryption"):
             google_setup(settings)

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.support.paths import ROOT
+from tests.support.service_fakes import ServiceFake, service_fake
 from tests.support.sounds import noise, write_wav
-from tests.support.speech_fakes import SpeechFake, speech_fake
 from tests.support.speech_setup import ENVIRONMENT, SECRETS, endpoint_keys, set_environment
 from tests.support.speech_vendors import VENDORS
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
@@ -33,7 +33,7 @@ SCENES = [
 ]
 
 
-def configuration(fake: SpeechFake, folder: Path, **tts: Any) -> dict[str, Any]:
+def configuration(fake: ServiceFake, folder: Path, **tts: Any) -> dict[str, Any]:
     given = {
         "service": fake.vendor.name,
         "services": endpoint_keys(fake),
@@ -79,7 +79,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("name", ["openai_compatible", "amazon_polly"])
 def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: str, tmp_path: Path) -> None:
-    with speech_fake(VENDORS[name]()) as fake:
+    with service_fake(VENDORS[name]()) as fake:
         fake.pause = 0.4
         config = tmp_path / "config.json"
         config.write_text(json.dumps(configuration(fake, tmp_path, services={**endpoint_keys(fake)})))
@@ -98,23 +98,23 @@ def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: st
         child = started(tmp_path, *arguments)
         requests = 2 if name == "amazon_polly" else 1  # of each scene
         until = time.monotonic() + 60
-        while len(fake.speaking) <= 2 * requests and child.poll() is None and time.monotonic() < until:
+        while len(fake.worked) <= 2 * requests and child.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         told, _ = child.communicate()
         assert child.returncode == -signal.SIGKILL, told
-        assert len(fake.speaking) >= 2 * requests + 1
+        assert len(fake.worked) >= 2 * requests + 1
         kept = [path for path in (tmp_path / "cache").rglob("*.wav") if not path.name.startswith(".partial-")]
         assert kept
         for path in kept:
             check_wav(path)  # raises if it is not whole
-        under_way = json.loads(fake.speaking[-1].body)
+        under_way = json.loads(fake.worked[-1].body)
         time.sleep(0.5)
         fake.pause = 0.0
         child = started(tmp_path, *arguments)
         told, _ = child.communicate(timeout=100)
         assert child.returncode == 0, told
-        bodies = [asked.body for asked in fake.speaking]
+        bodies = [asked.body for asked in fake.worked]
         again = {body for body in bodies if bodies.count(body) > 1}
         text = under_way.get("Text", under_way.get("input"))
         assert {json.loads(body).get("Text", json.loads(body).get("input")) for body in again} <= {text}
@@ -126,7 +126,7 @@ def test_a_render_that_is_killed_pays_again_only_for_what_was_under_way(name: st
 
 @pytest.mark.parametrize("name", sorted(set(VENDORS) - {"piper"}))
 def test_no_secret_is_in_anything_that_a_render_writes(name: str, tmp_path: Path) -> None:
-    with speech_fake(VENDORS[name]()) as fake:
+    with service_fake(VENDORS[name]()) as fake:
         fake.faults.extend(["429 after 0", "", "", "key"])
         config = tmp_path / "config.json"
         config.write_text(json.dumps(configuration(fake, tmp_path, max_retries=1, fallback=[])))
@@ -152,7 +152,7 @@ def test_no_secret_is_in_anything_that_a_render_writes(name: str, tmp_path: Path
         assert not any(secret in told for secret in SECRETS)
 
 
-def gathered(fake: SpeechFake, folder: Path, texts: list[str], **tts: Any) -> Any:
+def gathered(fake: ServiceFake, folder: Path, texts: list[str], **tts: Any) -> Any:
     config = load_config(configuration(fake, folder, **tts), environ=False)
     data = {"title": "T", "metadata": {"language": "en"}, "scenes": scenes_with(folder, texts)}
     story = parse_story(data)
@@ -161,7 +161,7 @@ def gathered(fake: SpeechFake, folder: Path, texts: list[str], **tts: Any) -> An
 
 def test_requests_run_in_parallel_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch)
-    with speech_fake(VENDORS["openai_compatible"]()) as fake:
+    with service_fake(VENDORS["openai_compatible"]()) as fake:
         fake.pause = 0.3
         texts = [f"{text} {index}" for index in range(3) for text in SCENES]
         assets = gathered(fake, tmp_path, texts, parallel_requests=3)
@@ -174,7 +174,7 @@ def test_a_budget_ends_what_a_loop_spends(
 ) -> None:
     set_environment(monkeypatch)
     caplog.set_level(logging.DEBUG)
-    with speech_fake(VENDORS["openai_compatible"]()) as fake:
+    with service_fake(VENDORS["openai_compatible"]()) as fake:
         for number in range(8):
             gathered(fake, tmp_path, [f"Render {number} of a loop."], max_characters_per_day=100)
         assert 50 < fake.billed <= 100
@@ -195,7 +195,7 @@ def test_a_wrong_voice_ends_a_render_whatever_the_fallback(
 ) -> None:
     set_environment(monkeypatch)
     with (
-        speech_fake(VENDORS["amazon_polly"]()) as fake,
+        service_fake(VENDORS["amazon_polly"]()) as fake,
         pytest.raises(
             ConfigError,
             match=r"tts\.voice: got 'Joana' \(did you mean 'Joanna'\?\); allowed for amazon_polly: ",
@@ -209,7 +209,7 @@ def test_nothing_is_paid_for_a_recorded_scene_or_one_that_a_preview_does_not_sho
 ) -> None:
     set_environment(monkeypatch)
     write_wav(tmp_path / "said.wav", noise(2, 0.02, 1, 16_000), 16_000)
-    with speech_fake(VENDORS["openai_compatible"]()) as fake:
+    with service_fake(VENDORS["openai_compatible"]()) as fake:
         scenes = [
             {**scene, "narration_audio": name} if name else scene
             for scene, name in zip(
@@ -230,9 +230,9 @@ def test_nothing_is_paid_for_a_recorded_scene_or_one_that_a_preview_does_not_sho
         assert assets_of(speak=()).unspoken == {1, 2}
         assert (fake.asked, assets_of(speak=()).paid) == ([], ())
         assert assets_of(speak=(2,)).unspoken == {1}
-        assert len(fake.speaking) == 1
+        assert len(fake.worked) == 1
         made = assets_of()
-        assert len(fake.speaking) == 2
+        assert len(fake.worked) == 2
         assert made.unspoken == frozenset()
         by = [scene.spoken_by.service if scene.spoken_by else None for scene in made.scenes]
         assert by == [None, "openai_compatible", "openai_compatible"]

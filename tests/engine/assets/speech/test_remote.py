@@ -45,9 +45,9 @@ def test_a_service_speaks_by_its_vendors_contract_and_is_asked_once(name: str, t
             "lamp",
             "was",
         ]
-        asked = len(run.fake.speaking)
+        asked = len(run.fake.worked)
         assert run.say(TEXT) == first
-        assert len(run.fake.speaking) == asked
+        assert len(run.fake.worked) == asked
         assert asked == (2 if name == "amazon_polly" else 1)
         assert sum(run.spending.spent.values()) >= run.fake.billed
 
@@ -65,7 +65,7 @@ def test_a_fault_that_passes_is_retried(name: str, fault: str, tmp_path: Path) -
         assert run.say(TEXT).sound.duration > 1
         assert run.fake.problems == []
         assert time.monotonic() - begin < 5
-        assert len(run.fake.speaking) == (3 if name == "amazon_polly" else 2)
+        assert len(run.fake.worked) == (3 if name == "amazon_polly" else 2)
 
 
 @EACH
@@ -87,7 +87,7 @@ def test_a_fault_that_stays_is_an_error_and_leaves_nothing_in_the_cache(
         with pytest.raises(TTSError, match=f"^{name}: .*{told}") as caught:
             run.say(TEXT)
         assert not any(secret in str(caught.value) for secret in SECRETS)
-        assert len(run.fake.speaking) == (1 if "after" in fault else 2)
+        assert len(run.fake.worked) == (1 if "after" in fault else 2)
         assert run.cached == []
         asked = len(run.fake.asked)
         with pytest.raises(TTSError, match=f"^{name}: "):  # not asked again in this render
@@ -104,7 +104,7 @@ def test_a_refused_key_is_said_without_the_key_and_not_retried(
         run.fake.faults.append("key")
         with pytest.raises(TTSError, match=r"40[13] (Unauthorized|Forbidden)") as caught:
             run.say(TEXT)
-        assert len(run.fake.speaking) == 1
+        assert len(run.fake.worked) == 1
         if name not in ("piper", "amazon_polly"):
             assert "environment variable" in str(caught.value)
         for secret in (*SECRETS, SECRETS[0][:8], SECRETS[0][-4:]):
@@ -131,7 +131,7 @@ def test_a_long_text_is_cut_at_sentences_and_joined_without_a_click(name: str, t
     with speaking(name, tmp_path, timeout=30) as run:
         made = run.say(text)
         assert run.fake.problems == []
-        assert len(run.fake.speaking) >= 2
+        assert len(run.fake.worked) >= 2
         assert len(made.words) == len(text.split())
         samples, _ = read(made.sound.path)
         # The fake's tones move at most so far from one sample to the next; a click is more.
@@ -145,7 +145,7 @@ def test_the_same_text_in_two_scenes_is_paid_for_once(name: str, tmp_path: Path)
         run.fake.pause = 0.1
         made = list(pool.map(run.say, [TEXT] * 4))
         assert len({narration.sound.sha256 for narration in made}) == 1
-        assert len(run.fake.speaking) == (2 if name == "amazon_polly" else 1)
+        assert len(run.fake.worked) == (2 if name == "amazon_polly" else 1)
 
 
 @EACH
@@ -183,7 +183,7 @@ def test_sounds_of_the_lexicon_reach_a_service_that_takes_them(name: str, tmp_pa
         run.say("Nike & <b>FBI</b> won at 9 a.m.", lexicon={"Nike": "/ˈnaɪki/"})
         assert run.fake.problems == []
         body = (
-            run.fake.speaking[0]
+            run.fake.worked[0]
             .body.decode("utf-8")
             .encode()
             .decode("unicode_escape" if name == "amazon_polly" else "utf-8")
@@ -198,11 +198,11 @@ def test_pieces_of_a_long_text_that_arrived_are_not_asked_for_again(tmp_path: Pa
         run.fake.faults.extend(["", "500"])
         with pytest.raises(TTSError, match="503"):
             run.say(text)
-        assert len(run.fake.speaking) == 2
+        assert len(run.fake.worked) == 2
         assert len(run.cached) == 1
         again = speaking_through(run.fake, tmp_path, speech_rate=0.5)
         made = again.say(text)
-        bodies = [asked.body for asked in run.fake.speaking]
+        bodies = [asked.body for asked in run.fake.worked]
         assert len(bodies) == len(set(bodies)) + 1  # only the one that failed was sent twice
         assert bodies.count(bodies[0]) == 1
         fresh = speaking_through(run.fake, tmp_path / "fresh", speech_rate=0.5).say(text)
@@ -219,11 +219,11 @@ def test_a_piece_in_the_cache_with_one_wrong_bit_is_asked_for_again(tmp_path: Pa
         made.sound.path.unlink()
         again = speaking_through(run.fake, tmp_path)
         assert again.say(TEXT) == made
-        assert len(run.fake.speaking) == 2
+        assert len(run.fake.worked) == 2
 
 
 def test_a_cache_that_cannot_be_written_does_not_pay_twice(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     with speaking("azure_speech", tmp_path) as run:
         assert run.say(TEXT).sound.duration > 1
-        assert len(run.fake.speaking) == 1
+        assert len(run.fake.worked) == 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from video_pipeline.engine.outputs.keywords import (
+from video_pipeline.engine.story.keywords import (
     GENERAL_HASHTAGS,
     MAX_TAGS,
     extract_tags,

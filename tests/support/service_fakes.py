@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that speaks as a vendor's service does, and fails as a test asks."""
+"""A server on 127.0.0.1 that answers as a vendor's service does, and fails as a test asks."""
 
 from __future__ import annotations
 
@@ -40,10 +40,14 @@ class ContractError(Exception):
 
 
 class Vendor:
-    """What one vendor's fake does with a request. `billed` are the characters of answers that it made."""
+    """What one vendor's fake does with a request. `billed` is what it would charge for the answers that it made."""
 
     name = ""
     voices: tuple[str, ...] = ()
+
+    def is_work(self, asked: Asked) -> bool:
+        """Whether a request is for what the service is there for, and so meets the faults that a test asks for."""
+        return asked.method == "POST"
 
     def key_refused(self) -> Answer:
         raise NotImplementedError
@@ -59,8 +63,8 @@ class Vendor:
         raise NotImplementedError
 
 
-class SpeechFake:
-    """A server. Each of `faults` is used for one request that speaks; afterwards it answers well."""
+class ServiceFake:
+    """A server. Each of `faults` is used for one request for work; afterwards it answers well."""
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
@@ -99,9 +103,9 @@ class SpeechFake:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def speaking(self) -> list[Asked]:
-        """The requests for speech."""
-        return [asked for asked in self.asked if asked.method == "POST"]
+    def worked(self) -> list[Asked]:
+        """The requests for work."""
+        return [asked for asked in self.asked if self.vendor.is_work(asked)]
 
     def close(self) -> None:
         self._server.shutdown()
@@ -111,7 +115,7 @@ class SpeechFake:
     def serve(self, asked: Asked, handler: BaseHTTPRequestHandler) -> None:
         with self._lock:
             self.asked.append(asked)
-            fault = self.faults.popleft() if asked.method == "POST" and self.faults else ""
+            fault = self.faults.popleft() if self.vendor.is_work(asked) and self.faults else ""
             self._now += 1
             self.busiest = max(self.busiest, self._now)
         try:
@@ -179,8 +183,8 @@ class SpeechFake:
 
 
 @contextmanager
-def speech_fake(vendor: Vendor) -> Iterator[SpeechFake]:
-    fake = SpeechFake(vendor)
+def service_fake(vendor: Vendor) -> Iterator[ServiceFake]:
+    fake = ServiceFake(vendor)
     try:
         yield fake
     finally:

@@ -1,0 +1,160 @@
+"""Pixabay: GET /api/ and /api/videos/, with the key in the query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from video_pipeline.engine.assets.images.remote import endpoint_of, no_key, picture_client, ttl_of
+from video_pipeline.engine.assets.images.service import ImageService, PictureContext
+from video_pipeline.engine.assets.images.stock import (
+    CLIP_MIN_SECONDS,
+    RESULTS,
+    StockItem,
+    StockLibrary,
+    StockPainter,
+    http_url,
+    smallest_covering,
+)
+from video_pipeline.engine.config.images import Images
+from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceRequest, usual_fault
+from video_pipeline.engine.net.secret import Secret, find_secret
+
+NAME: Final = "pixabay"
+VARIABLE: Final = "PIXABAY_API_KEY"
+LICENCE: Final = "https://pixabay.com/service/license-summary/"
+LANGUAGES: Final = frozenset(
+    [
+        "cs",
+        "da",
+        "de",
+        "en",
+        "es",
+        "fr",
+        "id",
+        "it",
+        "hu",
+        "nl",
+        "no",
+        "pl",
+        "pt",
+        "ro",
+        "sk",
+        "fi",
+        "sv",
+        "tr",
+        "vi",
+        "th",
+        "bg",
+        "ru",
+        "el",
+        "ja",
+        "ko",
+        "zh",
+    ]
+)
+ORIENTATIONS: Final = {"portrait": "vertical", "landscape": "horizontal", "square": "all"}
+SIZES: Final = ("large", "medium", "small", "tiny")
+LARGE_PX: Final = 1280
+"""The longer side of `largeImageURL`; larger files need full access."""
+
+
+def pixabay_pictures(body: Any, frame_px: tuple[int, int]) -> Sequence[StockItem]:
+    """Return the pictures of an answer, each in the largest file that it has."""
+    del frame_px
+    found = []
+    for hit in body["hits"]:
+        width, height = int(hit["imageWidth"]), int(hit["imageHeight"])
+        original = hit.get("imageURL")
+        scale = 1.0 if original else min(1.0, LARGE_PX / max(width, height))
+        found.append(
+            StockItem(
+                url=http_url(original or hit["largeImageURL"]),
+                width=round(width * scale),
+                height=round(height * scale),
+                author=str(hit["user"]),
+                page=http_url(hit["pageURL"]),
+            )
+        )
+    return found
+
+
+def pixabay_clips(body: Any, frame_px: tuple[int, int]) -> Sequence[StockItem]:
+    """Return the clips of an answer whose shape fits the frame, each in the smallest file that covers it."""
+    found: list[StockItem] = []
+    others: list[StockItem] = []
+    for hit in body["hits"]:
+        sizes = [hit["videos"][name] for name in SIZES if hit["videos"].get(name, {}).get("url")]
+        files = [
+            StockItem(
+                url=http_url(size["url"]),
+                width=int(size["width"]),
+                height=int(size["height"]),
+                author=str(hit["user"]),
+                page=http_url(hit["pageURL"]),
+                seconds=float(hit["duration"]),
+            )
+            for size in sizes
+        ]
+        if files and float(hit["duration"]) >= CLIP_MIN_SECONDS:
+            clip = smallest_covering(files, frame_px)
+            fits = (clip.width > clip.height) == (frame_px[0] > frame_px[1])
+            (found if fits else others).append(clip)
+    return found or others
+
+
+def pixabay_fault(answer: ServiceAnswer) -> Fault:
+    """Return what an error means: a wrong key is a 400 in plain text."""
+    if answer.status == 400 and b"API key" in answer.body:
+        return "denied", ""
+    return usual_fault(answer)
+
+
+def _pixabay_address(settings: Images) -> tuple[str, Secret]:
+    keys = settings.services.pixabay
+    secret = find_secret("images.services.pixabay.key_file", file=keys.key_file, variables=(VARIABLE,))
+    endpoint = endpoint_of(NAME, keys.endpoint, settings, has_secret=True)
+    if secret is None:
+        raise no_key(NAME, VARIABLE)
+    return endpoint, secret
+
+
+def pixabay_setup(settings: Images) -> str:
+    """Return the address and where the key comes from."""
+    endpoint, secret = _pixabay_address(settings)
+    return f"key from {secret.origin}, {endpoint}"
+
+
+def connect_pixabay(settings: Images, context: PictureContext) -> StockPainter:
+    """Return what finds pictures or clips; raise ConfigError for a wrong address, ServiceError without a key."""
+    endpoint, secret = _pixabay_address(settings)
+    media = settings.services.pixabay.media
+
+    def request(words: str, orientation: str, language: str) -> ServiceRequest:
+        query = {"key": secret.reveal(), "q": words, "safesearch": "true", "per_page": RESULTS}
+        if media == "pictures":
+            query |= {"image_type": "photo", "orientation": ORIENTATIONS[orientation]}
+        if language in LANGUAGES:
+            query["lang"] = language
+        path = "/api/videos/" if media == "clips" else "/api/"
+        return ServiceRequest(url=f"{endpoint}{path}?{urlencode(query)}", method="GET")
+
+    library = StockLibrary(
+        service=NAME,
+        title="Pixabay",
+        licence=LICENCE,
+        request=request,
+        items=pixabay_clips if media == "clips" else pixabay_pictures,
+    )
+    return StockPainter(
+        library=library,
+        client=picture_client(NAME, settings, context, secrets=(secret,), fault=pixabay_fault),
+        context=context,
+        endpoint=endpoint,
+        media=media,
+        ttl=ttl_of(settings),
+    )
+
+
+SERVICE: Final = ImageService(name=NAME, connect=connect_pixabay, setup=pixabay_setup)
