@@ -295,6 +295,10 @@ class Images(Section):
     max_megapixels: float = Field(
         200, gt=0, le=1000, description="Largest picture accepted; larger ones are rejected before decoding."
     )
+    focus: Literal["auto", "center"] = Field(
+        "auto",
+        description="What cropping and zooming keep in view of a picture without a focus of its own: its subject, if one is found, or the center.",
+    )
 
 
 class Tts(Section):
