@@ -2,8 +2,8 @@
 
 The photographs come from packages of Debian, which are not part of the project; focus_marks.json names each by its
 package, version and hash, and has its subject as a rectangle that was drawn by eye, in fractions of the picture: left,
-top, right, bottom. The wallpapers were used for tuning; the animals (WebP pictures inside a resource file of
-gcompris-qt-data) were marked before the formula was measured on them, and it was not changed afterwards.
+top, right, bottom. Those of gcompris-qt-data are WebP pictures inside resource files. The formula was tuned on some
+of the photographs; the others were marked before it was measured on them, and it was not changed afterwards.
 """
 
 from __future__ import annotations
@@ -121,15 +121,15 @@ def attention_crop(path: Path) -> Rect:
 
 
 def find_ms(path: Path) -> float:
-    """Return the milliseconds that finding the subject takes once the picture is decoded, the median of a few."""
+    """Return the milliseconds of CPU that finding the subject takes once the picture is decoded, the median of a few."""
     with Image.open(path) as image:
         image.draft("RGB", seen_px(image.size))
         small = ImageOps.exif_transpose(image.convert("RGB"))
     taken: list[float] = []
     for _ in range(FIND_ROUNDS):
-        started = time.perf_counter()
+        started = time.thread_time()
         find_subject(small)
-        taken.append(1000 * (time.perf_counter() - started))
+        taken.append(1000 * (time.thread_time() - started))
     return statistics.median(taken)
 
 
@@ -188,12 +188,12 @@ def as_markdown(results: dict[str, Any]) -> str:
             "# Focus",
             "",
             f"Photographs cropped to 9:16. A subject is inside if the crop shows at least {100 * results['kept']:.0f} % "
-            "of the most that any crop of that size can show of its rectangle. The formula was tuned on "
-            "the wallpapers; the others were marked before it was measured on them, once, and it was not changed afterwards.",
+            "of the most that any crop of that size can show of its rectangle. The formula was "
+            "tuned on some; those held out were marked before it was measured on them, and it was not changed afterwards.",
             "",
             table(results),
             "",
-            f"Finding the subject of a decoded picture takes {statistics.median(times):.1f} ms (median; at most "
+            f"Finding the subject of a decoded picture takes {statistics.median(times):.1f} ms of CPU (median; at most "
             f"{max(times):.1f} ms) on {machine['cpu']}, {machine['cores']} cores, load {machine['load_average_before']}.",
             "",
             markdown_table(["photograph", "subject", "half", *results["crops"]], each),

@@ -37,17 +37,17 @@ REGION_WEIGHT: Final = 1 << 20
 WINDOW: Final = (9, 16)
 """The side of the window that is to hold the subject, as a fraction of the picture's shorter side: a crop to 9:16."""
 
-CENTER_PRIOR: Final = (1, 4)
+CENTER_PRIOR: Final = (1, 2)
 """By what fraction a window at the picture's edge counts less than one in its middle."""
 
-LEAST_GAIN: Final = (11, 10)
+LEAST_GAIN: Final = (21, 20)
 """How much more than the middle's the best window must hold, or the middle is taken."""
 
-GROUND: Final = (5, 2)
-"""What stands out by less than this many times the mean is the picture's ground."""
+SURROUNDED, SHARP = 2, 1
+"""How much surrounded regions and sharpness count."""
 
 SHARE: Final = 1_000_000
-"""The sum of a map before maps are added, so that each counts the same."""
+"""The sum of a map before maps are weighed and added."""
 
 Values = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.uint64]
@@ -69,8 +69,9 @@ def find_subject(image: Image.Image) -> tuple[int, int] | None:
     small = small.resize(seen_px(image.size), Image.Resampling.BOX, reducing_gap=2.0)
     height, width = small.height, small.width
     channels = _channels(np.asarray(small).astype(np.int64))
-    salient = _above_ground(
-        _scaled_to_share(_surrounded(channels)) + _scaled_to_share(_sharpness(channels[0]) ** 2)
+    salient = _above_mean(
+        SURROUNDED * _scaled_to_share(_surrounded(channels))
+        + SHARP * _scaled_to_share(_sharpness(channels[0]))
     )
     side = max(1, min(width, height) * WINDOW[0] // WINDOW[1])
     if width >= height:
@@ -82,21 +83,32 @@ def find_subject(image: Image.Image) -> tuple[int, int] | None:
     if not (across or down):
         return None
     window = salient[top : top + side, left : left + side]
-    return _place(window.sum(0), left, width), _place(window.sum(1), top, height)
+    x, y = (_center_of(window.sum(axis), start) for axis, start in ((0, left), (1, top)))
+    if width >= height:
+        x = _of_window(x, left, side, width)
+    else:
+        y = _of_window(y, top, side, height)
+    return x * PLACES // (2 * width), y * PLACES // (2 * height)
 
 
-def _place(held: Values, start: int, length: int) -> int:
-    """Return the place of a window in thousandths of the picture's side: its middle.
-
-    At the picture's edge it is where what the window holds has its centre, if that is nearer to the edge.
-    """
+def _center_of(held: Values, start: int) -> int:
+    """Return twice the place, in pixels, where what a window holds has its centre."""
     side = len(held)
-    place = (2 * start + side) * PLACES // (2 * length)
-    twice = int((held * (2 * np.arange(start, start + side) + 1)).sum())
-    centre = twice * PLACES // (2 * length * max(1, int(held.sum())))
+    total = int(held.sum())
+    if not total:
+        return 2 * start + side
+    return int((held * (2 * np.arange(start, start + side) + 1)).sum()) // total
+
+
+def _of_window(center: int, start: int, side: int, length: int) -> int:
+    """Return twice the middle of a window, or at the picture's edge `center` if that is nearer to the edge.
+
+    Along the longer side a crop is as large as the window, so its middle and not the centre places the crop.
+    """
+    middle = 2 * start + side
     if start == 0:
-        return min(place, centre)
-    return max(place, centre) if start + side == length else place
+        return min(middle, center)
+    return max(middle, center) if start + side == length else middle
 
 
 def _channels(rgb: Values) -> tuple[Values, ...]:
@@ -123,10 +135,9 @@ def _scaled_to_share(values: Values) -> Values:
     return scaled
 
 
-def _above_ground(values: Values) -> Values:
-    """Return by how much a map exceeds its ground."""
-    over: Values = values * (GROUND[1] * values.size) - GROUND[0] * int(values.sum())
-    return np.maximum(over, 0) // values.size
+def _above_mean(values: Values) -> Values:
+    """Return by how much a map exceeds its mean; less is the picture's ground."""
+    return np.maximum(values - int(values.sum()) // values.size, 0)
 
 
 def _sharpness(brightness: Values) -> Values:
