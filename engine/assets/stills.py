@@ -207,16 +207,22 @@ def prepare_still(
                         subject=subject,
                     )
 
+                source = image
+                if image.size != (width, height):
+                    # Only a few of its pixels were decoded, to prove that the file is whole.
+                    file.stream.seek(0)
+                    source = Image.open(file.stream, formats=("JPEG",))
+
                 def make(target: Path) -> None:
-                    if image.format == "JPEG":
-                        image.draft("RGB", (max_side_px, max_side_px))
-                    flat = flatten(image)
+                    if source.format == "JPEG":
+                        source.draft("RGB", (max_side_px, max_side_px))
+                    flat = flatten(source)
                     flat.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
                     file.check()
                     flat.save(target, "PNG", compress_level=1)
                     made.append(flat)
 
-                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 3}
+                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 4}
                 target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
                 with contextlib.ExitStack() as stack:
                     ready = made[0] if made else stack.enter_context(Image.open(target, formats=("PNG",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import resource
 import struct
@@ -375,6 +376,23 @@ def with_figure(mode: str = "RGB", size: tuple[int, int] = (640, 360)) -> Image.
     if mode == "RGBA":
         image.putalpha(255)
     return image.convert(mode)
+
+
+ARITHMETIC_JPEG = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6j"
+    "q62rZ4C8ybqmx5moq6T/yQALCACQAQABAREA/8wABgAQEAX/2gAIAQEAAD8A/wA//udfg/CrQ8n9VI15v7GgHRFrRP/Z"
+)
+"""A JPEG of 256 x 144 with arithmetic coding, by cjpeg: Pillow decodes it, FFmpeg does not."""
+
+
+def test_a_jpeg_that_only_pillow_decodes_keeps_its_size(tmp_path: Path, cache: ContentCache) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(base64.b64decode(ARITHMETIC_JPEG))
+    still = prepared(path, cache)
+    assert still.is_copy
+    assert seen_by_ffmpeg(still).shape == (144, 256, 3)
+    assert seen_by_ffmpeg(still)[48, 208, 0] > 200
+    assert subject_of(path, cache) == pytest.approx((0.8, 1 / 3), abs=0.1)
 
 
 def subject_of(path: Path, cache: ContentCache) -> tuple[float, float] | None:
