@@ -31,7 +31,9 @@ from video_pipeline.engine.timeline import (
     Caption,
     CaptionWord,
     Clip,
+    Focus,
     Footage,
+    Still,
     Timeline,
     Transition,
 )
@@ -43,7 +45,15 @@ from video_pipeline.engine.timing import (
     frames_ceil,
     frames_round,
 )
-from video_pipeline.filters.geometry import Camera, Rect, largest_rect, widen_to_aspect, zoom_about
+from video_pipeline.filters.geometry import (
+    Camera,
+    Fit,
+    Rect,
+    contained_point,
+    largest_rect,
+    widen_to_aspect,
+    zoom_about,
+)
 from video_pipeline.filters.text import Box, Shadow, TextStyle
 from video_pipeline.filters.transitions import CUT
 
@@ -132,6 +142,7 @@ def _ken_burns(
     seconds: Seconds,
     picture_aspect: float,
     canvas_aspect: float,
+    focus: tuple[float, float],
     config: Config,
 ) -> Camera:
     if effect.start is not None and effect.end is not None:
@@ -149,13 +160,22 @@ def _ken_burns(
     else:
         reach = min(1 + config.scenes.zoom_rate * float(seconds), config.scenes.zoom_max)
         zoom_start, zoom_end = (1.0, reach) if index % 2 == 0 else (reach, 1.0)
-    focus = effect.focus or (0.5, 0.5)
     whole = largest_rect(picture_aspect, canvas_aspect, focus=focus)
     return Camera(
         zoom_about(whole, zoom=zoom_start, focus=focus),
         zoom_about(whole, zoom=zoom_end, focus=focus),
         effect.easing,
     )
+
+
+def _focus(scene: StoryScene, own: SceneAssets, config: Config) -> Focus:
+    """Return what cropping keeps in view of a scene's picture, in fractions of it."""
+    wanted = scene.focus or config.images.focus
+    if not isinstance(wanted, str):
+        return Focus(*wanted, "story")
+    if wanted == "auto" and isinstance(own.picture, Still) and own.picture.subject is not None:
+        return Focus(*own.picture.subject, "found")
+    return Focus(0.5, 0.5, "center")
 
 
 def _style(scene: StoryScene, look: Scenes, scale: float) -> TextStyle:
@@ -430,18 +450,32 @@ def _make_clip(
         )
     camera: Camera | None = None
     fades = {"fade_in": 0, "fade_out": 0}
-    fit = scene.fit or config.scenes.fit
+    fit: Fit = scene.fit or config.scenes.fit
+    picture_aspect = own.picture.width_px / own.picture.height_px
+    wanted = _focus(scene, own, config)
+    focus: Focus | None = wanted
+    point = (wanted.x, wanted.y)
+    if fit == "cover":
+        if wanted.by != "center":
+            rect = largest_rect(picture_aspect, canvas_aspect, focus=point)
+            camera = Camera(rect, rect)
+    else:
+        point = contained_point(point, picture_aspect, canvas_aspect)
     for effect in effects:
         if isinstance(effect, KenBurns):
             if isinstance(own.picture, Footage):
                 continue  # footage already moves
-            aspect = own.picture.width_px / own.picture.height_px if fit == "cover" else canvas_aspect
+            if effect.start is not None:
+                focus = None
+            elif effect.focus is not None:
+                focus = Focus(*effect.focus, "story")
             camera = _ken_burns(
                 effect,
                 index=index,
                 seconds=frame_time(len(frames), fps),
-                picture_aspect=aspect,
+                picture_aspect=picture_aspect if fit == "cover" else canvas_aspect,
                 canvas_aspect=canvas_aspect,
+                focus=effect.focus or point,
                 config=config,
             )
         else:
@@ -460,6 +494,7 @@ def _make_clip(
         fade_in_frames=fade_in,
         fade_out_frames=fade_out,
         title=scene.title,
+        focus=focus,
     )
 
 

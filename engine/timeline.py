@@ -29,7 +29,8 @@ class Still:
     """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format.
 
     `sha256` is the hash of the user's file. `is_copy` marks a cached file that was made from it. `pictures` is the
-    number of pictures in the user's file, of which the first is shown.
+    number of pictures in the user's file, of which the first is shown. `subject` is where its subject is, in fractions
+    of the picture; None if it was not looked for or not found.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Still:
     demuxer: str = "png_pipe"
     is_copy: bool = False
     pictures: int = 1
+    subject: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,23 @@ class Footage:
 
 
 @dataclass(frozen=True, slots=True)
+class Focus:
+    """The point of a picture, in fractions of it, that cropping and zooming keep in view, and where it comes from.
+
+    `by` is `story`, `found` (the picture's subject) or `center`.
+    """
+
+    x: float
+    y: float
+    by: Literal["story", "found", "center"]
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
-    """One scene's picture on the timeline. `title` names its chapter (None: the scene's id; "": the one before)."""
+    """One scene's picture on the timeline. `title` names its chapter (None: the scene's id; "": the one before).
+
+    `camera` already keeps `focus` in view. `focus` is None if the story gives rectangles instead.
+    """
 
     scene_id: str
     frames: FrameRange
@@ -93,6 +110,7 @@ class Clip:
     fade_in_frames: int = 0
     fade_out_frames: int = 0
     title: str | None = None
+    focus: Focus | None = None
 
     def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""

@@ -180,6 +180,15 @@ MAX_STAGE = 8
 """Largest size of a composed picture for a camera that zooms in, in multiples of the frame's."""
 
 
+def contained_point(
+    point: tuple[float, float], picture_aspect: float, canvas_aspect: float
+) -> tuple[float, float]:
+    """Return where a point of a picture lies in a canvas that holds the whole picture in its middle, in fractions."""
+    width = min(1.0, picture_aspect / canvas_aspect)
+    height = min(1.0, canvas_aspect / picture_aspect)
+    return 0.5 + (point[0] - 0.5) * width, 0.5 + (point[1] - 0.5) * height
+
+
 def even(value: float) -> int:
     """Return the even integer nearest to `value`, at least 2, as 4:2:0 chroma requires."""
     return max(2, 2 * round(value / 2))

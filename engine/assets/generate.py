@@ -175,6 +175,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
             max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
+            with_subject=(scene.focus or job.config.images.focus) == "auto",
             files=job.files,
         )
         animated = animation_warning(path, still)

@@ -6,10 +6,10 @@ it. The size limit is checked in the header before a pixel is decoded.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from video_pipeline.engine.assets.cicp import read_cicp
 from video_pipeline.engine.assets.formats import ALLOWED, contents_of
 from video_pipeline.engine.assets.srgb import CICP, GREY_IN_RGBA, foreign_profile, to_srgb
+from video_pipeline.engine.assets.subject import FORMULA, PLACES, find_subject, seen_px
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, OpenFile, why_not_opened
 from video_pipeline.engine.errors import ImageGenerationError
@@ -32,11 +33,14 @@ FOR_FFMPEG, FOR_PILLOW = "ffmpeg", "pillow"
 
 ORIENTATION_TAG = 0x0112
 
+NO_SUBJECT = "none"
+"""What the cache has for a picture without a subject."""
+
 # `max_megapixels` replaces Pillow's limit, which only warns.
 Image.MAX_IMAGE_PIXELS = None
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_picture(
     path: Path, *, files: InputFiles, max_megapixels: float
 ) -> Iterator[tuple[OpenFile, Image.Image]]:
@@ -128,15 +132,43 @@ def _ffmpeg_decodes(file: OpenFile, demuxer: str, size_px: tuple[int, int]) -> b
         return False
 
 
+def _read_place(path: Path) -> tuple[float, float] | None:
+    """Return a subject's place from a cached file; raise DamagedError if it holds none."""
+    words = path.read_text(encoding="ascii", errors="replace").split()
+    if words == [NO_SUBJECT]:
+        return None
+    if len(words) != 2 or not all(word.isdecimal() and int(word) <= PLACES for word in words):
+        raise DamagedError("it holds no place in a picture")
+    return int(words[0]) / PLACES, int(words[1]) / PLACES
+
+
+def _subject(
+    image: Image.Image, size_px: tuple[int, int], file: OpenFile, *, cache: ContentCache
+) -> tuple[float, float] | None:
+    """Return where the subject of an upright picture of `size_px` is, cached under the file's hash."""
+
+    def find(target: Path) -> None:
+        if image.format == "JPEG":
+            image.draft("RGB", seen_px(size_px))
+        found = find_subject(image)
+        file.check()
+        target.write_text(" ".join(map(str, found)) if found else NO_SUBJECT, encoding="ascii")
+
+    parts = {"sha256": file.sha256, "size_px": size_px, "subject": FORMULA}
+    place, _ = cache.get_or_make("subjects", parts, ".txt", find, check=_read_place)
+    return _read_place(place)
+
+
 def prepare_still(
     path: Path,
     *,
     cache: ContentCache,
     max_megapixels: float,
     max_side_px: int,
+    with_subject: bool = False,
     files: InputFiles = ANY_FILES,
 ) -> Still:
-    """Return a user's picture as a still that FFmpeg can read.
+    """Return a user's picture as a still that FFmpeg can read; with `with_subject`, its subject's place too.
 
     The whole picture is decoded, so that a truncated file fails here and not in the middle of a render.
     Pictures with a side over `max_side_px` are scaled down. Raises ImageGenerationError with the file and
@@ -152,7 +184,7 @@ def prepare_still(
 
                 def note_decoded(target: Path) -> None:
                     if image.format == "JPEG":
-                        image.draft("RGB", (1, 1))  # reads every byte but produces few pixels
+                        image.draft("RGB", seen_px(image.size))  # reads every byte but produces few pixels
                     image.load()
                     decodes = _ffmpeg_decodes(file, DEMUXERS[str(image.format)], (width, height))
                     file.check()
@@ -165,26 +197,39 @@ def prepare_still(
                     note, _ = cache.get_or_make("whole", parts, ".txt", note_decoded)
                     unchanged = note.read_text(encoding="ascii", errors="replace") != FOR_PILLOW
                 if unchanged:
-                    return Still(path.absolute(), width, height, file.sha256, DEMUXERS[str(image.format)])
+                    subject = _subject(image, (width, height), file, cache=cache) if with_subject else None
+                    return Still(
+                        path.absolute(),
+                        width,
+                        height,
+                        file.sha256,
+                        DEMUXERS[str(image.format)],
+                        subject=subject,
+                    )
+
+                source = image
+                if image.size != (width, height):
+                    # Only a few of its pixels were decoded, to prove that the file is whole.
+                    file.stream.seek(0)
+                    source = Image.open(file.stream, formats=("JPEG",))
 
                 def make(target: Path) -> None:
-                    if image.format == "JPEG":
-                        image.draft("RGB", (max_side_px, max_side_px))
-                    flat = flatten(image)
+                    if source.format == "JPEG":
+                        source.draft("RGB", (max_side_px, max_side_px))
+                    flat = flatten(source)
                     flat.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
                     file.check()
                     flat.save(target, "PNG", compress_level=1)
                     made.append(flat)
 
-                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 3}
+                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 4}
                 target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
+                with contextlib.ExitStack() as stack:
+                    ready = made[0] if made else stack.enter_context(Image.open(target, formats=("PNG",)))
+                    width, height = ready.size
+                    subject = _subject(ready, (width, height), file, cache=cache) if with_subject else None
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
                 file.check()
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
             digest = file.sha256
-    if made:
-        width, height = made[0].size
-    else:
-        with Image.open(target) as ready:
-            width, height = ready.size
-    return Still(target, width, height, digest, "png_pipe", is_copy=True, pictures=count)
+    return Still(target, width, height, digest, "png_pipe", is_copy=True, pictures=count, subject=subject)

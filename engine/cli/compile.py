@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def plan_as_data(video: VideoPlan) -> dict[str, Any]:
                 "source": str(clip.source.path),
                 "kind": "video" if isinstance(clip.source, Footage) else "still",
                 "fit": clip.fit,
+                "focus": asdict(clip.focus) if clip.focus else None,
                 "motion": plan.compositor.motion_of(clip),
                 "fade_in_frames": clip.fade_in_frames,
                 "fade_out_frames": clip.fade_out_frames,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from video_pipeline.engine.common.pictures import PictureStyleChoice
@@ -74,4 +76,8 @@ class Images(Section):
     cache_ttl: float = Field(604800, ge=0, description="Seconds a cached picture is kept (7 days).")
     max_megapixels: float = Field(
         200, gt=0, le=1000, description="Largest picture accepted; larger ones are rejected before decoding."
+    )
+    focus: Literal["auto", "center"] = Field(
+        "auto",
+        description="What cropping and zooming keep in view of a picture without a focus of its own: its subject, if one is found, or the center.",
     )

@@ -224,6 +224,7 @@ def build_manifest(
             caption.scene_id: {"style": caption.shown_as, "platform": caption.platform}
             for caption in timeline.captions
         },
+        "focus": {clip.scene_id: clip.focus for clip in timeline.clips if clip.focus is not None},
         "audio": audio,
         "narration": {
             "lexicon": dict(lexicon),

@@ -29,8 +29,10 @@ from video_pipeline.engine.timing import FrameRange
 FORMAT: Final = 2
 """Increase it when the bytes for equal keys change, so that no older cached segment is used."""
 
-WITHOUT_EFFECT: Final = frozenset(["scene_id", "title", "is_copy", "pictures", "exact_pix_fmt"])
-"""Fields of clips, stills and captions that do not change the picture."""
+WITHOUT_EFFECT: Final = frozenset(
+    ["scene_id", "title", "is_copy", "pictures", "exact_pix_fmt", "subject", "focus"]
+)
+"""Fields of clips, stills and captions that do not change the picture; a focus does by the clip's camera."""
 
 PLACED_APART: Final = frozenset(["title", "audio", "clips", "transitions", "captions"])
 """Fields of a timeline that are left out of the key, or of which it has only the part in the range."""

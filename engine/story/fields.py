@@ -7,10 +7,18 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from PIL import ImageColor
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -75,6 +83,22 @@ def _check_identifier(value: str) -> str:
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Fraction01 = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
+FocusPoint = tuple[Fraction01, Fraction01]
+FOCUS_WORDS = ("auto", "center")
+
+
+def _check_focus(value: Any) -> Any:
+    if isinstance(value, str) and value in FOCUS_WORDS:
+        return value
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return value
+    raise ValueError("allowed: auto, center, or [x, y] in fractions of the picture")
+
+
+SceneFocus = Annotated[
+    Literal["auto", "center"] | FocusPoint,
+    BeforeValidator(_check_focus, json_schema_input_type=Literal["auto", "center"] | FocusPoint),
+]
 Colour = Annotated[str, AfterValidator(_colour), Field(min_length=1, max_length=64)]
 FontName = Annotated[str, Field(min_length=1, max_length=1024)]
 TransitionName = Annotated[

@@ -38,6 +38,7 @@ from video_pipeline.engine.story.fields import (
     FontName,
     Identifier,
     Number,
+    SceneFocus,
     ShadowSpec,
     SingleLine,
     StoryPart,
@@ -202,6 +203,10 @@ class StoryScene(StoryPart):
         None, description="How the scene leads into the next: an xfade name or 'cut'."
     )
     fit: FitName | None = None
+    focus: SceneFocus | None = Field(
+        None,
+        description="What cropping and zooming keep in view: auto (the subject of a picture), center, or a point in fractions of the picture.",
+    )
     style: CaptionStyle | None = Field(None, description="How much of the caption is shown at a time.")
     text_position: CaptionPosition | None = Field(None, description="Vertical position of the caption.")
     size: Annotated[Number, Field(ge=8, le=400)] | None = Field(

@@ -277,6 +277,7 @@ class FfmpegCompositor:
                 clip.source,
                 span,
                 fit=clip.fit,
+                shown=clip.effective_camera(self.timeline.width_px / self.timeline.height_px).start,
                 canvas_px=(self.timeline.width_px, self.timeline.height_px),
                 fps=self.timeline.fps,
                 converter=self.converter,

@@ -20,7 +20,7 @@ from video_pipeline.filters.color import (
 from video_pipeline.filters.crop import crop
 from video_pipeline.filters.fit import compose_fit
 from video_pipeline.filters.frames import trim
-from video_pipeline.filters.geometry import Fit, largest_rect, nearest_window
+from video_pipeline.filters.geometry import Fit, Rect, nearest_window
 from video_pipeline.filters.graph import Stream, open_input
 
 
@@ -29,6 +29,7 @@ def draw_footage(
     span: FrameRange,
     *,
     fit: Fit,
+    shown: Rect,
     canvas_px: tuple[int, int],
     fps: Fraction,
     converter: Converter,
@@ -37,7 +38,7 @@ def draw_footage(
 ) -> Stream:
     """Return frames `span` of a clip's footage, counted from the clip's first frame, fitted into the canvas.
 
-    `decoders` are those of the ffmpeg program, and `hwaccel` is its acceleration for decoding this clip. The file is sought by whole seconds, so that the frame grid never
+    With `cover`, `shown` is the part of the picture that fills the canvas. `decoders` are those of the ffmpeg program, and `hwaccel` is its acceleration for decoding this clip. The file is sought by whole seconds, so that the frame grid never
     shifts.
     """
     step = fps.denominator  # this many seconds hold a whole number of frames
@@ -80,8 +81,7 @@ def draw_footage(
     if fit != "cover":
         stream = _as_bt709(stream, footage, converter)
         return compose_fit(stream, fit=fit, source_px=source, pixels_px=pixels, canvas_px=canvas_px)
-    rect = largest_rect(source[0] / source[1], canvas_px[0] / canvas_px[1])
-    window = nearest_window(rect, pixels, footage.chroma_grid_px)
+    window = nearest_window(shown, pixels, footage.chroma_grid_px)
     stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
     stream = _as_bt709(stream, footage, converter)
     return scale_to_bt709(stream, width_px=canvas_px[0], height_px=canvas_px[1])

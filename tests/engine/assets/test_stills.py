@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import resource
 import struct
@@ -16,7 +17,7 @@ import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from video_pipeline.engine.assets.stills import ORIENTATION_TAG, prepare_still
 from video_pipeline.engine.common.cache import ContentCache
@@ -363,3 +364,120 @@ def test_damaged_pictures_are_read_or_refused_and_nothing_else(tmp_path: Path, c
         else:
             assert still.width_px >= 1
     assert 0 < refused < 450
+
+
+def with_figure(mode: str = "RGB", size: tuple[int, int] = (640, 360)) -> Image.Image:
+    """Return a plain ground with a bright figure at 0.8 of its width and 0.3 of its height."""
+    image = Image.new("RGB", size, (60, 80, 70))
+    x, y = size[0] * 8 // 10, size[1] * 3 // 10
+    image.paste((240, 220, 60), (x - 30, y - 30, x + 30, y + 30))
+    if mode == "I;16":
+        return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    if mode == "RGBA":
+        image.putalpha(255)
+    return image.convert(mode)
+
+
+ARITHMETIC_JPEG = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6j"
+    "q62rZ4C8ybqmx5moq6T/yQALCACQAQABAREA/8wABgAQEAX/2gAIAQEAAD8A/wA//udfg/CrQ8n9VI15v7GgHRFrRP/Z"
+)
+"""A JPEG of 256 x 144 with arithmetic coding, by cjpeg: Pillow decodes it, FFmpeg does not."""
+
+
+def test_a_jpeg_that_only_pillow_decodes_keeps_its_size(tmp_path: Path, cache: ContentCache) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(base64.b64decode(ARITHMETIC_JPEG))
+    still = prepared(path, cache)
+    assert still.is_copy
+    assert seen_by_ffmpeg(still).shape == (144, 256, 3)
+    assert seen_by_ffmpeg(still)[48, 208, 0] > 200
+    assert subject_of(path, cache) == pytest.approx((0.8, 1 / 3), abs=0.1)
+
+
+def subject_of(path: Path, cache: ContentCache) -> tuple[float, float] | None:
+    still = prepare_still(path, cache=cache, max_megapixels=200, max_side_px=4096, with_subject=True)
+    again = prepare_still(path, cache=cache, max_megapixels=200, max_side_px=4096, with_subject=True)
+    fresh = ContentCache(cache.folder.parent / "fresh")
+    new = prepare_still(path, cache=fresh, max_megapixels=200, max_side_px=4096, with_subject=True)
+    assert still.subject == again.subject == new.subject
+    return still.subject
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("RGB", ".jpg"),
+        ("L", ".jpg"),
+        ("CMYK", ".jpg"),
+        ("RGB", ".png"),
+        ("RGBA", ".png"),
+        ("P", ".png"),
+        ("L", ".png"),
+        ("I;16", ".png"),
+        ("RGB", ".webp"),
+        ("RGBA", ".webp"),
+    ],
+)
+def test_a_subject_is_found_in_every_kind_of_picture(
+    tmp_path: Path, cache: ContentCache, mode: str, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    with_figure(mode).save(path)
+    assert subject_of(path, cache) == pytest.approx((0.8, 0.3), abs=0.08)
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_a_subject_is_where_the_upright_picture_has_it(
+    tmp_path: Path, cache: ContentCache, orientation: int
+) -> None:
+    method = TURNED[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    path = tmp_path / "turned.jpg"
+    (with_figure() if method is None else with_figure().transpose(method)).save(path, exif=exif, quality=95)
+    assert subject_of(path, cache) == pytest.approx((0.8, 0.3), abs=0.08)
+
+
+def test_what_is_transparent_is_no_subject(tmp_path: Path, cache: ContentCache) -> None:
+    image = with_figure("RGBA")
+    image.paste((255, 0, 255, 0), (0, 0, 200, 360))  # black once it is flattened, like the left edge
+    image.save(tmp_path / "a.png")
+    found = subject_of(tmp_path / "a.png", cache)
+    assert found is not None
+    assert found[0] > 0.5
+
+
+def test_a_subject_is_looked_for_only_if_wanted_and_once_a_file(tmp_path: Path, cache: ContentCache) -> None:
+    with_figure().save(tmp_path / "a.png")
+    assert prepared(tmp_path / "a.png", cache).subject is None
+    assert not (cache.folder / "subjects").exists()
+    found = subject_of(tmp_path / "a.png", cache)
+    (note,) = (cache.folder / "subjects").rglob("*.txt")
+    note.write_text("2000 5")  # outside: a corrupt entry
+    assert subject_of(tmp_path / "a.png", cache) == found
+    note.write_text("250 500")
+    (tmp_path / "copy.png").write_bytes((tmp_path / "a.png").read_bytes())
+    still = prepare_still(
+        tmp_path / "copy.png", cache=cache, max_megapixels=200, max_side_px=4096, with_subject=True
+    )
+    assert still.subject == (0.25, 0.5)
+
+
+def test_a_picture_is_decoded_no_more_often_for_its_subject(
+    tmp_path: Path, cache: ContentCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_figure().save(tmp_path / "a.png")
+    opened: list[str] = []
+    kept = PngImagePlugin.PngImageFile.load_prepare
+
+    def counted(image: PngImagePlugin.PngImageFile) -> None:
+        opened.append(image.mode)
+        kept(image)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_prepare", counted)
+    still = prepare_still(
+        tmp_path / "a.png", cache=cache, max_megapixels=200, max_side_px=4096, with_subject=True
+    )
+    assert still.subject is not None
+    assert opened == ["RGB"]

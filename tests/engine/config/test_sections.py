@@ -406,6 +406,7 @@ def test_a_configuration_does_not_change() -> None:
 @pytest.mark.parametrize(
     ("key", "choices"),
     [
+        ("images.focus", ["auto", "center"]),
         ("node.curve", ["auto", "on", "off"]),
         ("video.audio_codec", ["aac"]),
         ("video.codec", ["auto", "h264_nvenc", "libx264", "hevc_nvenc", "av1_nvenc"]),

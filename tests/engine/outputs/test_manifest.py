@@ -29,7 +29,16 @@ from video_pipeline.engine.outputs.manifest import (
     x264_build,
 )
 from video_pipeline.engine.story import Story, load_story, parse_story
-from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Footage, Still, Timeline, Watermark
+from video_pipeline.engine.timeline import (
+    AudioTrack,
+    Caption,
+    Clip,
+    Focus,
+    Footage,
+    Still,
+    Timeline,
+    Watermark,
+)
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import FontFace, TextStyle
 
@@ -166,6 +175,13 @@ def test_the_manifest_has_the_style_of_each_caption(made: Made) -> None:
     told = manifest_of(made, timeline=replace(made.timeline, captions=(shown,)))
     assert told["captions"] == {"a": {"style": "karaoke", "platform": "reels"}}
     assert manifest_of(made)["captions"] == {}
+
+
+def test_the_manifest_has_the_focus_of_each_scene(made: Made) -> None:
+    clip = replace(made.timeline.clips[0], focus=Focus(0.25, 0.5, "found"))
+    told = manifest_of(made, timeline=replace(made.timeline, clips=(clip, *made.timeline.clips[1:])))
+    assert told["focus"] == {"a": {"x": 0.25, "y": 0.5, "by": "found"}}
+    assert manifest_of(made)["focus"] == {}
 
 
 def test_the_manifest_lists_inputs_outputs_and_settings(made: Made, tmp_path: Path) -> None:

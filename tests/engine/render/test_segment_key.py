@@ -22,7 +22,16 @@ from video_pipeline.engine.render.captions.draw import CaptionArt
 from video_pipeline.engine.render.captions.lettering import Letter, Lettering, Word
 from video_pipeline.engine.render.encoders.base import EncoderSettings, encoder_settings, load_encoder
 from video_pipeline.engine.render.segment_key import encoding_versions, segment_key
-from video_pipeline.engine.timeline import AudioTrack, Clip, Footage, Still, Timeline, Transition, Watermark
+from video_pipeline.engine.timeline import (
+    AudioTrack,
+    Clip,
+    Focus,
+    Footage,
+    Still,
+    Timeline,
+    Transition,
+    Watermark,
+)
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.geometry import Camera, Rect
 
@@ -142,6 +151,8 @@ def test_invisible_fields_are_not_in_the_key() -> None:
         changed_clip(timeline, 1, source=elsewhere),
         changed_clip(timeline, 1, source=replace(timeline.clips[1].source, is_copy=True)),
         changed_clip(timeline, 1, source=replace(timeline.clips[1].source, pictures=7)),
+        changed_clip(timeline, 1, source=replace(timeline.clips[1].source, subject=(0.2, 0.4))),
+        changed_clip(timeline, 1, focus=Focus(0.2, 0.4, "found")),  # its camera is in the key
         changed_clip(timeline, 2, source=still("another last picture")),
         changed_clip(timeline, 0, fade_in_frames=0),
     ):

@@ -80,6 +80,12 @@ WRONG_SCENES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"effects": [{"type": "ken_burns", "focus": [0.5, 1.5]}]},
         ["'effects[0].focus[1]'", "got 1.5", "allowed: 0 to 1"],
     ),
+    "focus of a scene in words": (
+        {"focus": "left"},
+        ["'focus'", "got 'left'", "allowed: auto, center, or [x, y]"],
+    ),
+    "focus of a scene with one number": ({"focus": [0.5]}, ["'focus'", "allowed: auto, center, or [x, y]"]),
+    "focus of a scene outside": ({"focus": [0.5, 1.5]}, ["'focus[1]'", "got 1.5", "allowed: 0 to 1"]),
     "rectangle over the right edge": (
         {
             "effects": [

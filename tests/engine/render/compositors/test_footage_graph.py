@@ -28,6 +28,7 @@ from tests.support.video import (
     timeline_of,
 )
 from video_pipeline.engine.timeline import Footage, Timeline
+from video_pipeline.filters.geometry import Camera, largest_rect
 
 SIZE_PX = (108, 192)
 
@@ -145,6 +146,24 @@ def test_a_turned_clip_is_shown_upright(tmp_path: Path, turn: int, quarter: int,
     bright = np.rot90(np.repeat(np.arange(160)[None] < 80, 90, axis=0), quarter)
     assert y[bright].mean() > 220
     assert y[~bright].mean() < 30
+
+
+@pytest.mark.parametrize(("x", "level"), [(0.0, 235), (0.5, 126), (1.0, 16)])
+@pytest.mark.parametrize("aspect", ["1", "2"])
+def test_a_clip_is_cropped_where_its_camera_is(tmp_path: Path, x: float, level: int, aspect: str) -> None:
+    path = tmp_path / "f.mp4"
+    # Three stripes: white, grey, black.
+    grey = "geq=lum='if(lt(X,80),235,if(lt(X,160),126,16))':cb=128:cr=128"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "color=black:s=240x160:r=30:d=0.2"),
+        *("-vf", f"{grey},setsar={aspect}", "-c:v", "libx264", "-qp", "4", path),
+    )
+    clip = footage_of(path)
+    rect = largest_rect(clip.width_px / clip.height_px, 80 / 160 * int(aspect), focus=(x, 0.5))
+    shown = clip_of(clip, 0, 2, camera=Camera(rect, rect))
+    y = luma(draw(compositor_of(timeline_of([shown], size_px=(80 * int(aspect), 160)))))[1]
+    assert y.shape == (160, 80 * int(aspect))
+    assert np.abs(y[:, 8:-8].astype(int) - level).max() <= 2
 
 
 @pytest.mark.parametrize("fit", ["cover", "contain", "blur"])
