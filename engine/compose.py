@@ -49,6 +49,9 @@ READING_WORDS_A_SECOND = Fraction(5, 2)
 LONGEST_GAP = Fraction(3, 10)
 """The silence in seconds after which a word is no longer the one that is being spoken."""
 
+SCORE_GAIN_DB = 10
+"""Gain of synthesised music (-20 LUFS, as is speech): with audio.music_volume and music_duck, -16 LU under speech."""
+
 SILENT_FACTOR = Fraction(3, 2)
 """The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
 
@@ -315,7 +318,9 @@ def compose(
                 sha256=assets.music.sha256,
                 at=Fraction(0),
                 duration=timeline.duration,
-                gain_db=volume - usual,  # the mixer adds the usual level
+                # The mixer adds the usual level.
+                gain_db=volume - usual + (SCORE_GAIN_DB if assets.score is not None else 0),
+                score=assets.score,
             )
         )
     if timeline.duration > exact_seconds(config.video.default_duration):

@@ -19,6 +19,7 @@ from typing import Any
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import Narration, SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.assets.music.stored import stored_music
 from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
@@ -31,6 +32,7 @@ from video_pipeline.engine.assets.speech.word_times import estimated_seconds
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
+from video_pipeline.engine.common.music import MusicMood
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import (
@@ -225,18 +227,37 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
 
 
 def _music(job: AssetJob) -> _Made:
-    spec = job.story.music
-    if spec is None and job.config.audio.music is None:
-        return _Made(None)
+    """Return the music's Sound, and its Score if it is synthesised."""
+    spec, settings = job.story.music, job.config.audio
+    mood: MusicMood | None = None
+    path: Path | None = None
+    if spec is not None:
+        mood, path = spec.mood, job.path(spec.path) if spec.path is not None else None
+    elif isinstance(settings.music, Path):
+        path = settings.music
+    else:
+        mood = settings.music
+    if path is None:
+        if mood is None or mood == "none":
+            return _Made((None, None))
+        seed = spec.seed if spec is not None and spec.seed is not None else settings.music_seed
+        return _Made(
+            stored_music(
+                settings.music_mood if mood == "auto" else mood,
+                words=str(getattr(job.story.metadata, "mood", None) or ""),
+                genre=job.story.metadata.genre,
+                seed=_seed(job, 0) if seed is None else seed,
+                cache=job.cache,
+            )
+        )
     place = "field 'music'" if spec is not None else "audio.music"
-    path = job.path(spec.path) if spec is not None else Path(job.config.audio.music or "")
     try:
-        return _Made(probe_sound(path, files=job.files))
+        return _Made((probe_sound(path, files=job.files), None))
     except FileChangedError as error:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         fault = (StoryError if spec is not None else ConfigError)(f"{place}: {error}")
-        return _Made(None, (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
+        return _Made((None, None), (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
 
 
 def open_asset_cache(config: Config, *, required: bool = True) -> ContentCache:
@@ -376,4 +397,5 @@ def gather_assets(
         cost_report(name, next(filter(None, (chain.model_of(name) for chain in chains)), ""), characters)
         for name, characters in spending.spent.items()
     )
-    return StoryAssets(tuple(result), music=music.result().value, warnings=tuple(warnings), paid=paid)
+    sound, score = music.result().value
+    return StoryAssets(tuple(result), music=sound, score=score, warnings=tuple(warnings), paid=paid)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
+from video_pipeline.engine.common.music import Score
 from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.timeline import Footage, Still
@@ -81,11 +82,12 @@ class SceneAssets:
 class StoryAssets:
     """The assets of all scenes in order, and those of the whole video: music and voice-over.
 
-    `paid` says for the manifest what services were paid for.
+    `paid` says for the manifest what services were paid for. `score` is that of music that was synthesised.
     """
 
     scenes: tuple[SceneAssets, ...]
     music: Sound | None = None
+    score: Score | None = None
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
     paid: tuple[Mapping[str, Any], ...] = ()

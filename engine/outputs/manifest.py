@@ -125,7 +125,7 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
     for track in timeline.audio:
         scene = scenes.get(track.scene_id or "")
         if track.kind == "music":
-            name = story.music.path if story.music else track.path.name
+            name = (story.music and story.music.path) or track.path.name
             yield "music", track.path, name, track.sha256, None
         elif track.kind == "footage":
             name = scene.video.path if scene and scene.video else track.path.name
@@ -217,6 +217,7 @@ def build_manifest(
             for caption in timeline.captions
         },
         "audio": audio,
+        "music": next((track.score.as_data() for track in timeline.audio if track.score is not None), None),
         "narration": {
             "lexicon": dict(lexicon),
             "word_times": {

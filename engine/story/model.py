@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle
+from video_pipeline.engine.common.music import MUSIC_WORDS, MusicMood, MusicWord
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import explain, path_text, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
@@ -61,6 +62,7 @@ from video_pipeline.engine.story.splitting import (
     detect_language,
 )
 
+SEED_MAX = 2**32 - 1
 STORY_MAX_CHARACTERS = 200_000
 STORY_MAX_SCENES = 2000
 
@@ -89,10 +91,36 @@ class VideoSpec(StoryPart):
 
 
 class MusicSpec(StoryPart):
-    """Background music."""
+    """Background music: a file, or a mood for music that is synthesised; `none` is no music."""
 
-    path: FilePath
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [key], "properties": {key: {"type": "string"}}} for key in ("path", "mood")
+            ]
+        }
+    )
+
+    path: FilePath | None = None
+    mood: MusicMood | None = Field(
+        None, description="Mood of synthesised music; auto: by metadata.mood and the genre."
+    )
+    seed: Annotated[int, Field(ge=0, le=SEED_MAX)] | None = Field(
+        None, description="Another number gives other music of the same mood; by the story's id if omitted."
+    )
     volume: Annotated[Number, Field(ge=-60, le=12)] | None = Field(None, description="dB.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.path is None) == (self.mood is None):
+            raise ValueError("give either `path` or `mood`")
+        return self
+
+
+def _music_source(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"mood" if value in MUSIC_WORDS else "path": value}
+    return value
 
 
 class NarrationSpec(StoryPart):
@@ -326,7 +354,10 @@ class Story(StoryPart):
     content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
-    music: Annotated[MusicSpec | None, _named("path", FilePath, MusicSpec)] = None
+    music: Annotated[
+        MusicSpec | None,
+        BeforeValidator(_music_source, json_schema_input_type=MusicWord | FilePath | MusicSpec | None),
+    ] = Field(None, description="auto (synthesised by mood), none, a file, or an object.")
     narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
         None,
         description="A recording of all scenes' narrations in order; it is divided among the scenes by their words.",

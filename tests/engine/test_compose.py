@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from video_pipeline.engine.api.stages import SceneComposer
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
+from video_pipeline.engine.common.music import Score
 from video_pipeline.engine.compose import Composition, compose
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import StoryError
@@ -40,6 +41,7 @@ def composed(
     failed: tuple[int, ...] = (),
     config: dict[str, Any] | None = None,
     music: Sound | None = None,
+    score: Score | None = None,
     voice_over: Sound | None = None,
 ) -> Composition:
     named = [{"scene_id": f"s{index}", **scene} for index, scene in enumerate(scenes)]
@@ -57,7 +59,7 @@ def composed(
     return compose(
         parsed,
         parsed.scenes or (),
-        StoryAssets(assets, music=music, voice_over=voice_over),
+        StoryAssets(assets, music=music, score=score, voice_over=voice_over),
         config=load_config(config or {}, environ=False),
     )
 
@@ -360,6 +362,12 @@ def test_music_is_heard_throughout_at_its_level() -> None:
     assets = StoryAssets((SceneAssets("a", STILL),), music=music)
     (loud,) = compose(parsed, parsed.scenes or (), assets, config=Config()).timeline.audio
     assert loud.gain_db == 6  # over the usual -16 dB
+
+
+def test_synthesised_music_is_lifted_to_the_level_of_speech() -> None:
+    score = Score("calm", 1, 60.0, "C major", Fraction(1))
+    (track,) = composed([{"duration": 3}], music=sound(10, "m.mp3"), score=score).timeline.audio
+    assert (track.gain_db, track.score) == (10, score)
 
 
 def test_the_last_picture_is_held_until_a_voice_over_ends() -> None:

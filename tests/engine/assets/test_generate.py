@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.support.paths import EXAMPLES, GUIDE_CONFIG
+from tests.support.sounds import tone, write_wav
 from tests.support.video import run_ffmpeg
 from video_pipeline.engine.api.stages import AssetGenerator
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
@@ -419,3 +420,65 @@ def test_a_clip_whose_sound_track_holds_nothing_is_silent_without_a_word(tmp_pat
     picture, tone = ("-f", "lavfi", "-i", "testsrc2=s=64x96:d=1"), ("-f", "lavfi", "-i", "sine=d=1")
     run_ffmpeg(*picture, *tone, "-af", "atrim=end=0", tmp_path / "clip.mkv")
     assert gathered(tmp_path, [{"video": {"path": "clip.mkv", "sound": True}}]).warnings == ()
+
+
+# --- music ------------------------------------------------------------------------------------------------
+
+
+def with_music(folder: Path, music: Any = None, *, audio: Any = None, **metadata: Any) -> StoryAssets:
+    data = {"title": "T", "scenes": [{"scene_id": "a"}], "metadata": {"language": "en", **metadata}}
+    story = parse_story(data | ({} if music is None else {"music": music}))
+    config = load_config(settings(folder, audio=audio or {}), environ=False)
+    return gather_assets(
+        story, story_scenes(story), config=config, cache=open_asset_cache(config), base=folder
+    )
+
+
+def test_music_auto_suits_the_story_and_is_made_once(tmp_path: Path) -> None:
+    first = with_music(tmp_path, "auto", genre="horror")
+    assert first.music is not None
+    assert first.score is not None
+    assert first.score.mood == "dark"
+    assert 20 <= first.music.duration <= 30
+    made = first.music.path.stat().st_mtime_ns
+    again = with_music(tmp_path, "auto", genre="horror")
+    assert again.music == first.music
+    assert first.music.path.stat().st_mtime_ns == made
+    assert with_music(tmp_path, "auto", genre="horror", mood="happy").score != first.score
+
+
+@pytest.mark.parametrize(
+    ("music", "audio", "mood", "seed"),
+    [
+        (None, {"music": "auto", "music_mood": "epic", "music_seed": 5}, "epic", 5),
+        ("auto", {"music_mood": "epic", "music_seed": 5}, "epic", 5),
+        ({"mood": "sad", "seed": 8}, {"music": "none", "music_mood": "epic", "music_seed": 5}, "sad", 8),
+    ],
+)
+def test_the_story_s_music_goes_before_the_configuration_s(
+    tmp_path: Path, music: Any, audio: Any, mood: str, seed: int
+) -> None:
+    score = with_music(tmp_path, music, audio=audio).score
+    assert score is not None
+    assert (score.mood, score.seed) == (mood, seed)
+
+
+@pytest.mark.parametrize(
+    ("music", "audio"), [(None, {}), ("none", {"music": "auto"}), (None, {"music": "none"})]
+)
+def test_there_is_no_music_unless_it_is_asked_for(tmp_path: Path, music: Any, audio: Any) -> None:
+    assets = with_music(tmp_path, music, audio=audio)
+    assert assets.music is assets.score is None
+
+
+def test_a_file_called_auto_is_named_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_wav(tmp_path / "auto", tone(440, 1))
+    for music, audio in (("./auto", {}), ({"path": "auto"}, {}), (None, {"music": "./auto"})):
+        assets = with_music(tmp_path, music, audio=audio)
+        assert assets.score is None
+        assert assets.music is not None
+        assert (assets.music.path.name, assets.music.duration) == ("auto", 1)
+    config = load_config({"audio": {"music": "./auto"}}, environ=False)
+    again = load_config(config.model_dump(mode="json"), environ=False)
+    assert again.audio.music == config.audio.music == tmp_path / "auto"

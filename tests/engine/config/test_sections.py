@@ -114,6 +114,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "watermark.opacity": Number(0, 1),
     "watermark.width": Number(0, 1, above=True),
     "watermark.margin": Number(0, 0.45),
+    "audio.music_seed": Whole(0, 2**32 - 1),
     "audio.music_volume": Number(-60, 12),
     "audio.music_duck": Number(-60, 0),
     "audio.music_fade": Number(0, 60),
