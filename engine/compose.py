@@ -49,8 +49,12 @@ READING_WORDS_A_SECOND = Fraction(5, 2)
 LONGEST_GAP = Fraction(3, 10)
 """The silence in seconds after which a word is no longer the one that is being spoken."""
 
-SCORE_GAIN_DB = 10
-"""Gain of synthesised music (-20 LUFS, as is speech): with audio.music_volume and music_duck, -16 LU under speech."""
+SCORE_UNDER_SPEECH_DB = 10
+"""Gain of synthesised music at the loudness of speech; with the usual music_volume and music_duck it is 16 LU below."""
+
+MOST_SCORE_SHIFT_DB = 12
+SCORE_LUFS = -20
+"""The loudness of synthesised music, and that of speech if it is not known."""
 
 SILENT_FACTOR = Fraction(3, 2)
 """The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
@@ -319,7 +323,7 @@ def compose(
                 at=Fraction(0),
                 duration=timeline.duration,
                 # The mixer adds the usual level.
-                gain_db=volume - usual + (SCORE_GAIN_DB if assets.score is not None else 0),
+                gain_db=volume - usual + _score_gain_db(assets),
                 score=assets.score,
             )
         )
@@ -329,6 +333,14 @@ def compose(
             f"({config.video.default_duration:g} s)"
         )
     return Composition(replace(timeline, audio=tuple(audio)), (*warnings, *placement.warnings))
+
+
+def _score_gain_db(assets: StoryAssets) -> float:
+    """Return the gain that brings synthesised music to the level of this story's voice; 0 for a file."""
+    if assets.score is None:
+        return 0
+    louder = 0.0 if assets.speech_lufs is None else assets.speech_lufs - SCORE_LUFS
+    return SCORE_UNDER_SPEECH_DB + max(-MOST_SCORE_SHIFT_DB, min(MOST_SCORE_SHIFT_DB, louder))
 
 
 def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fraction) -> FrameRange | None:

@@ -20,7 +20,14 @@ from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import Narration, SceneAssets, Sound, StoryAssets
 from video_pipeline.engine.assets.music.stored import stored_music
-from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
+from video_pipeline.engine.assets.recordings import (
+    Reading,
+    Recorded,
+    WordFileError,
+    divided,
+    record_of,
+    speech_lufs,
+)
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
 from video_pipeline.engine.assets.speech.chain import NarratorChain, choose_narrator
@@ -398,4 +405,16 @@ def gather_assets(
         for name, characters in spending.spent.items()
     )
     sound, score = music.result().value
-    return StoryAssets(tuple(result), music=sound, score=score, warnings=tuple(warnings), paid=paid)
+    spoken_files = {
+        scene.narration.path: (scene.narration.path, scene.narration.sha256, scene.narration_gain_db)
+        for scene in result
+        if score is not None and scene.narration is not None and not scene.is_unspoken
+    }
+    return StoryAssets(
+        tuple(result),
+        music=sound,
+        score=score,
+        speech_lufs=speech_lufs(spoken_files.values()),
+        warnings=tuple(warnings),
+        paid=paid,
+    )

@@ -82,12 +82,14 @@ class SceneAssets:
 class StoryAssets:
     """The assets of all scenes in order, and those of the whole video: music and voice-over.
 
-    `paid` says for the manifest what services were paid for. `score` is that of music that was synthesised.
+    `paid` says for the manifest what services were paid for. `score` is that of music that was synthesised,
+    and `speech_lufs` then about the loudness of the narration (None: there is none, or its files are not made yet).
     """
 
     scenes: tuple[SceneAssets, ...]
     music: Sound | None = None
     score: Score | None = None
+    speech_lufs: float | None = None
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
     paid: tuple[Mapping[str, Any], ...] = ()

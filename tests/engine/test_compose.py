@@ -42,6 +42,7 @@ def composed(
     config: dict[str, Any] | None = None,
     music: Sound | None = None,
     score: Score | None = None,
+    speech_lufs: float | None = None,
     voice_over: Sound | None = None,
 ) -> Composition:
     named = [{"scene_id": f"s{index}", **scene} for index, scene in enumerate(scenes)]
@@ -59,7 +60,7 @@ def composed(
     return compose(
         parsed,
         parsed.scenes or (),
-        StoryAssets(assets, music=music, score=score, voice_over=voice_over),
+        StoryAssets(assets, music=music, score=score, speech_lufs=speech_lufs, voice_over=voice_over),
         config=load_config(config or {}, environ=False),
     )
 
@@ -368,6 +369,15 @@ def test_synthesised_music_is_lifted_to_the_level_of_speech() -> None:
     score = Score("calm", 1, 60.0, "C major", Fraction(1))
     (track,) = composed([{"duration": 3}], music=sound(10, "m.mp3"), score=score).timeline.audio
     assert (track.gain_db, track.score) == (10, score)
+    for speech, gain in ((-22.5, 7.5), (-16, 14), (-60, -2)):
+        quieter = composed([{"duration": 3}], music=sound(10, "m.mp3"), score=score, speech_lufs=speech)
+        assert quieter.timeline.audio[0].gain_db == gain
+        assert (
+            composed([{"duration": 3}], music=sound(10, "m.mp3"), speech_lufs=speech)
+            .timeline.audio[0]
+            .gain_db
+            == 0
+        )
 
 
 def test_the_last_picture_is_held_until_a_voice_over_ends() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.loudness import loudness_of
 from tests.support.paths import EXAMPLES, GUIDE_CONFIG
 from tests.support.sounds import tone, write_wav
 from tests.support.video import run_ffmpeg
 from video_pipeline.engine.api.stages import AssetGenerator
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.models import StoryAssets
+from video_pipeline.engine.compose import compose
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, StoryError, TTSError
+from video_pipeline.engine.render.sound.mixdown import mixed_samples, sample_at, speech_intervals
 from video_pipeline.engine.story import load_story, parse_story, story_scenes
 from video_pipeline.engine.timeline import Footage, Still
 
@@ -482,3 +486,31 @@ def test_a_file_called_auto_is_named_with_its_folder(tmp_path: Path, monkeypatch
     config = load_config({"audio": {"music": "./auto"}}, environ=False)
     again = load_config(config.model_dump(mode="json"), environ=False)
     assert again.audio.music == config.audio.music == tmp_path / "auto"
+
+
+def test_synthesised_music_is_16_lu_under_the_narration(tmp_path: Path) -> None:
+    data = {
+        "title": "T",
+        "metadata": {"language": "en"},
+        "music": "auto",
+        "scenes": [
+            {"scene_id": "a", "text": "The keeper lit the lamp and waited for the boats to come home."},
+            {"scene_id": "b", "text": "Nothing moved on the water but the light, going round and round."},
+        ],
+    }
+    story = parse_story(data)
+    config = load_config(settings(tmp_path, tts={"service": "hibari"}), environ=False)
+    scenes = story_scenes(story)
+    assets = gather_assets(story, scenes, config=config, cache=open_asset_cache(config), base=tmp_path)
+    line = compose(story, scenes, assets, config=config).timeline
+    speech = speech_intervals(line)
+
+    def heard(kind: str) -> Path:
+        alone = replace(line, audio=tuple(track for track in line.audio if track.kind == kind))
+        mix = np.concatenate(list(mixed_samples(alone, settings=config.audio, speech=speech)))
+        spoken = [mix[sample_at(begin) : sample_at(end)] for begin, end in speech]
+        # Four times as loud, so that 16 bits are fine enough for the music.
+        return write_wav(tmp_path / f"{kind}.wav", np.concatenate(spoken) * (4 if kind == "music" else 1))
+
+    difference = loudness_of(heard("narration"))[0] - (loudness_of(heard("music"))[0] - 12.04)
+    assert difference == pytest.approx(16, abs=1.5)
