@@ -12,7 +12,8 @@ from video_pipeline.engine.assets.story_fonts import font_name
 from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Scenes
-from video_pipeline.engine.placement import SceneTiming, place_scenes
+from video_pipeline.engine.on_beat import timings_on_beat
+from video_pipeline.engine.placement import Placement, SceneTiming, place_scenes
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.effects import FadeEffect, KenBurns
 from video_pipeline.engine.story.fields import (
@@ -128,6 +129,20 @@ def scene_timings(
     return timings, warnings
 
 
+def _spoken_frames(scenes: Sequence[SceneAssets], placement: Placement, config: Config) -> tuple[int, ...]:
+    """Return how many frames each scene lasts until its words end, at least to the middle of the transition after."""
+    fps, padding = config.video.fps, exact_seconds(config.scenes.narration_padding)
+    found = []
+    for index, scene in enumerate(scenes):
+        if scene.narration is None:
+            found.append(1)
+            continue
+        before, after = placement.overlaps[index - 1] if index else 0, placement.overlaps[index]
+        lead = _lead(scene.narration.duration, before, after, fps=fps, padding=padding).seconds
+        found.append(frames_ceil(lead + scene.narration.duration + frame_time(after, fps) / 2, fps))
+    return tuple(found)
+
+
 def _ken_burns(
     effect: KenBurns,
     *,
@@ -194,6 +209,31 @@ class Composition:
     warnings: tuple[str, ...]
 
 
+def _placed(
+    scenes: Sequence[StoryScene], assets: StoryAssets, config: Config
+) -> tuple[list[SceneTiming], Placement, list[str]]:
+    """Return the scenes' timings, their places, cuts on beats if that is asked for, and warnings."""
+    fps = config.video.fps
+    timings, warnings = scene_timings(scenes, assets.scenes, config)
+    placement = place_scenes(timings, fps=fps)
+    if config.scenes.transition_on_beat and assets.score is not None and len(timings) > 1:
+        shortest = _spoken_frames(assets.scenes, placement, config)
+        timings = timings_on_beat(
+            timings, placement, shortest_frames=shortest, beat=assets.score.beat, fps=fps
+        )
+        placement = place_scenes(timings, fps=fps)
+    elif config.scenes.transition_on_beat and assets.score is None:
+        found = "there is no music" if assets.music is None else "the beats of a music file are not known"
+        warnings.append(f"scenes.transition_on_beat: {found}, so cuts stay where they are; give music: auto")
+    if assets.voice_over is not None:
+        missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
+        if missing > 0:
+            # Speech is never cut off: the last picture is held until it ends.
+            timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
+            placement = place_scenes(timings, fps=fps)
+    return timings, placement, warnings
+
+
 def compose(
     story: Story,
     scenes: Sequence[StoryScene],
@@ -209,14 +249,7 @@ def compose(
     """
     fps = config.video.fps
     width, height = config.video.canvas_px()
-    timings, warnings = scene_timings(scenes, assets.scenes, config)
-    placement = place_scenes(timings, fps=fps)
-    if assets.voice_over is not None:
-        missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
-        if missing > 0:
-            # Speech is never cut off: the last picture is held until it ends.
-            timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
-            placement = place_scenes(timings, fps=fps)
+    timings, placement, warnings = _placed(scenes, assets, config)
     scale = min(width, height) / 1080
     looks = {
         style: config.caption_look(style)

@@ -19,7 +19,7 @@ LAYERS: Layers = (
     ("plan",),
     ("render", "compose"),
     ("assets",),
-    ("config",),
+    ("config", "on_beat"),
     ("story", "machine", "timeline", "placement"),
     ("net",),
     ("common", "timing", "events"),

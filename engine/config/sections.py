@@ -360,6 +360,10 @@ class Scenes(Section):
     )
     transition: TransitionName = Field("fade", description="Transition from a scene to the next.")
     transition_duration: float = Field(0.5, ge=0, le=30, description="Seconds of a transition.")
+    transition_on_beat: bool = Field(
+        False,
+        description="Whether cuts are moved by at most 0.15 s onto the beats of synthesised music (audio.music: auto).",
+    )
     fade_duration: float = Field(0.5, gt=0, le=30, description="Seconds of the fade_in and fade_out effects.")
     narration_padding: float = Field(
         0.5, ge=0, le=30, description="Seconds of silence between one scene's words and the next."

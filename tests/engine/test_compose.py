@@ -380,6 +380,44 @@ def test_synthesised_music_is_lifted_to_the_level_of_speech() -> None:
         )
 
 
+ON_BEAT = {"scenes": {"transition_on_beat": True}}
+
+
+def test_cuts_captions_chapters_and_speech_follow_the_beat() -> None:
+    score = Score("calm", 1, 60.0, "C major", Fraction(1))
+    scenes = [
+        {"text": "One.", "title": "A"},
+        {"text": "Two.", "title": "B"},
+        {"text": "Three.", "title": "C"},
+    ]
+    spoken: list[float | Fraction | None] = [2.43, 3.5, 2.0]
+    plain = composed(scenes, spoken=spoken, music=sound(10, "m.mp3"), score=score)
+    result = composed(scenes, spoken=spoken, music=sound(10, "m.mp3"), score=score, config=ON_BEAT)
+    middles = [transition.frames.start + 7 for transition in result.timeline.transitions]
+    assert middles == [90, 210]
+    assert [transition.frames.start + 7 for transition in plain.timeline.transitions] != middles
+    for clip, caption, voice in zip(
+        result.timeline.clips, result.timeline.captions, voices(result), strict=True
+    ):
+        assert clip.frames.start <= caption.frames.start < caption.frames.stop <= clip.frames.stop
+        assert voice.at + voice.duration <= Fraction(caption.frames.stop, 30)
+    assert [chapter.start for chapter, _ in result.timeline.chapters()] == [
+        clip.frames.start for clip in result.timeline.clips
+    ]
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize("music", [None, "m.mp3"])
+def test_without_known_beats_cuts_stay_and_one_warning_says_why(music: str | None) -> None:
+    known = sound(10, music) if music else None
+    scenes = [{"duration": 2}, {"duration": 3}, {"duration": 2}]
+    result = composed(scenes, music=known, config=ON_BEAT)
+    (warning,) = result.warnings
+    assert warning.startswith("scenes.transition_on_beat: ")
+    assert ("music file" in warning) == (music is not None)
+    assert seconds_of(result) == seconds_of(composed(scenes, music=known))
+
+
 def test_the_last_picture_is_held_until_a_voice_over_ends() -> None:
     result = composed([{"duration": 2}, {"duration": 2}], voice_over=sound(9.01))
     assert result.timeline.duration == Fraction(271, 30)
