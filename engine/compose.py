@@ -14,6 +14,7 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Scenes
 from video_pipeline.engine.on_beat import timings_on_beat
 from video_pipeline.engine.placement import Placement, SceneTiming, place_scenes
+from video_pipeline.engine.soundtrack import effect_tracks, music_tracks
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.effects import FadeEffect, KenBurns
 from video_pipeline.engine.story.fields import (
@@ -49,13 +50,6 @@ READING_WORDS_A_SECOND = Fraction(5, 2)
 
 LONGEST_GAP = Fraction(3, 10)
 """The silence in seconds after which a word is no longer the one that is being spoken."""
-
-SCORE_UNDER_SPEECH_DB = 10
-"""Gain of synthesised music at the loudness of speech; with the usual music_volume and music_duck it is 16 LU below."""
-
-MOST_SCORE_SHIFT_DB = 12
-SCORE_LUFS = -20
-"""The loudness of synthesised music, and that of speech if it is not known."""
 
 SILENT_FACTOR = Fraction(3, 2)
 """The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
@@ -209,7 +203,7 @@ class Composition:
     warnings: tuple[str, ...]
 
 
-def _placed(
+def _scene_places(
     scenes: Sequence[StoryScene], assets: StoryAssets, config: Config
 ) -> tuple[list[SceneTiming], Placement, list[str]]:
     """Return the scenes' timings, their places, cuts on beats if that is asked for, and warnings."""
@@ -249,7 +243,7 @@ def compose(
     """
     fps = config.video.fps
     width, height = config.video.canvas_px()
-    timings, placement, warnings = _placed(scenes, assets, config)
+    timings, placement, warnings = _scene_places(scenes, assets, config)
     scale = min(width, height) / 1080
     looks = {
         style: config.caption_look(style)
@@ -345,35 +339,14 @@ def compose(
                 duration=assets.voice_over.duration,
             )
         )
-    if assets.music is not None:
-        usual = config.audio.music_volume
-        volume = story.music.volume if story.music and story.music.volume is not None else usual
-        audio.append(
-            AudioTrack(
-                kind="music",
-                path=assets.music.path,
-                sha256=assets.music.sha256,
-                at=Fraction(0),
-                duration=timeline.duration,
-                # The mixer adds the usual level.
-                gain_db=volume - usual + _score_gain_db(assets),
-                score=assets.score,
-            )
-        )
+    audio.extend(music_tracks(story, timeline, assets, config=config))
+    audio.extend(effect_tracks(timeline, assets, config=config))
     if timeline.duration > exact_seconds(config.video.default_duration):
         warnings.append(
             f"the video lasts {float(timeline.duration):.1f} s, longer than video.default_duration "
             f"({config.video.default_duration:g} s)"
         )
     return Composition(replace(timeline, audio=tuple(audio)), (*warnings, *placement.warnings))
-
-
-def _score_gain_db(assets: StoryAssets) -> float:
-    """Return the gain that brings synthesised music to the level of this story's voice; 0 for a file."""
-    if assets.score is None:
-        return 0
-    louder = 0.0 if assets.speech_lufs is None else assets.speech_lufs - SCORE_LUFS
-    return SCORE_UNDER_SPEECH_DB + max(-MOST_SCORE_SHIFT_DB, min(MOST_SCORE_SHIFT_DB, louder))
 
 
 def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fraction) -> FrameRange | None:

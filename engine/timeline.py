@@ -175,7 +175,7 @@ class AudioTrack:
     it is, `name` what the story calls a recording. Music with a `score` was synthesised and repeats without a seam.
     """
 
-    kind: Literal["narration", "footage", "music"]
+    kind: Literal["narration", "footage", "music", "effect"]
     path: Path
     sha256: str
     at: Seconds

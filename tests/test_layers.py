@@ -18,6 +18,7 @@ LAYERS: Layers = (
     ("outputs",),
     ("plan",),
     ("render", "compose"),
+    ("soundtrack",),
     ("assets",),
     ("config", "on_beat"),
     ("story", "machine", "timeline", "placement"),

@@ -19,7 +19,7 @@ from typing import Any
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.service import Painter, PictureRequest, choose_painter, painted
 from video_pipeline.engine.assets.models import Narration, SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.assets.music.stored import stored_music
+from video_pipeline.engine.assets.music.stored import stored_effect, stored_music
 from video_pipeline.engine.assets.recordings import (
     Reading,
     Recorded,
@@ -39,7 +39,7 @@ from video_pipeline.engine.assets.speech.word_times import estimated_seconds
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
-from video_pipeline.engine.common.music import MusicMood
+from video_pipeline.engine.common.music import MusicMood, effects_of
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.sections import Images
 from video_pipeline.engine.errors import (
@@ -408,13 +408,16 @@ def gather_assets(
     spoken_files = {
         scene.narration.path: (scene.narration.path, scene.narration.sha256, scene.narration_gain_db)
         for scene in result
-        if score is not None and scene.narration is not None and not scene.is_unspoken
+        if (score is not None or config.audio.effects != "none")
+        and scene.narration is not None
+        and not scene.is_unspoken
     }
     return StoryAssets(
         tuple(result),
         music=sound,
         score=score,
         speech_lufs=speech_lufs(spoken_files.values()),
+        effects={name: stored_effect(name, cache=cache) for name in effects_of(config.audio.effects)},
         warnings=tuple(warnings),
         paid=paid,
     )

@@ -26,7 +26,15 @@ MusicWord = Literal["auto", "none"]
 MUSIC_WORDS: Final = ("auto", "none")
 """Values of `music` that are not files; a file of such a name is written `./auto`."""
 
+EffectName = Literal["whoosh", "pop", "click"]
 EffectsChoice = Literal["none", "transitions", "captions", "all"]
+
+
+def effects_of(choice: EffectsChoice) -> tuple[EffectName, ...]:
+    """Return the effects of a choice: a whoosh in transitions and a click at cuts, a pop as captions appear."""
+    transitions: tuple[EffectName, ...] = ("whoosh", "click") if choice in ("transitions", "all") else ()
+    return (*transitions, "pop") if choice in ("captions", "all") else transitions
+
 
 LICENCE: Final = "CC0-1.0"
 """The licence of synthesised music and effects (SPDX): public domain, without conditions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
@@ -15,10 +15,10 @@ from video_pipeline.engine.common.captions import (
     CaptionStyleChoice,
     Platform,
 )
-from video_pipeline.engine.common.music import MoodChoice, MoodName
 from video_pipeline.engine.config.caption_looks import describe_looks
 from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, IMAGE_SERVICES, SPEECH_SERVICES
+from video_pipeline.engine.config.music_keys import MusicKeys
 from video_pipeline.engine.config.policy import POLICIES, PolicyName
 from video_pipeline.engine.config.profiles import (
     DEFAULT_PROFILE,
@@ -34,7 +34,6 @@ from video_pipeline.engine.config.values import (
     Bitrate,
     FrameRate,
     LocalPath,
-    Music,
     Sides,
     Size,
     parse_bit_rate,
@@ -429,29 +428,9 @@ class WatermarkSettings(Section):
     )
 
 
-class Audio(Section):
+class Audio(MusicKeys):
     """Music, mix and loudness."""
 
-    music: Music | None = Field(
-        None,
-        description="Background music, repeated to the video's end: a file, auto (synthesised by mood) or none. A file "
-        "called auto is ./auto.",
-    )
-    music_mood: MoodChoice = Field(
-        "auto",
-        description=f"Mood of synthesised music: {', '.join(get_args(MoodName))}; auto: by the story's metadata.mood and genre.",
-    )
-    music_seed: int | None = Field(
-        None,
-        ge=0,
-        le=2**32 - 1,
-        description="Another number gives other music of the same mood; null: by the story's id.",
-    )
-    music_volume: float = Field(-16.0, ge=-60, le=12, description="Gain of the music in dB.")
-    music_duck: float = Field(
-        -10.0, ge=-60, le=0, description="Further gain of the music in dB during speech."
-    )
-    music_fade: float = Field(1.5, ge=0, le=60, description="Seconds of the music's fade-in and fade-out.")
     target_lufs: float = Field(
         -14.0, ge=-40, le=-5, description="Integrated loudness of the video in LUFS (EBU R 128)."
     )

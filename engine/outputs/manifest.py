@@ -41,7 +41,9 @@ DISTRIBUTIONS: Final = {
 }
 """The packages that affect pixels and samples, by their key in the manifest."""
 
-InputRole = Literal["still", "footage", "narration", "footage_sound", "music", "watermark", "font", "overlay"]
+InputRole = Literal[
+    "still", "footage", "narration", "footage_sound", "music", "effect", "watermark", "font", "overlay"
+]
 
 _X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 _X264_HEAD_BYTES: Final = 4 << 20  # x264 writes its build into the first frame
@@ -130,6 +132,8 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
         elif track.kind == "footage":
             name = scene.video.path if scene and scene.video else track.path.name
             yield "footage_sound", track.path, name, track.sha256, track.scene_id
+        elif track.kind == "effect":
+            yield "effect", track.path, track.name, track.sha256, track.scene_id
         else:
             yield "narration", track.path, track.name or track.path.name, track.sha256, track.scene_id
     if timeline.watermark is not None:

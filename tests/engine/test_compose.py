@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from video_pipeline.engine.api.stages import SceneComposer
 from video_pipeline.engine.assets.models import SceneAssets, Sound, StoryAssets
-from video_pipeline.engine.common.music import Score
+from video_pipeline.engine.common.music import EffectName, Score
 from video_pipeline.engine.compose import Composition, compose
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import StoryError
@@ -43,6 +43,7 @@ def composed(
     music: Sound | None = None,
     score: Score | None = None,
     speech_lufs: float | None = None,
+    effects: dict[EffectName, Sound] | None = None,
     voice_over: Sound | None = None,
 ) -> Composition:
     named = [{"scene_id": f"s{index}", **scene} for index, scene in enumerate(scenes)]
@@ -60,7 +61,14 @@ def composed(
     return compose(
         parsed,
         parsed.scenes or (),
-        StoryAssets(assets, music=music, score=score, speech_lufs=speech_lufs, voice_over=voice_over),
+        StoryAssets(
+            assets,
+            music=music,
+            score=score,
+            speech_lufs=speech_lufs,
+            effects=effects or {},
+            voice_over=voice_over,
+        ),
         config=load_config(config or {}, environ=False),
     )
 
@@ -378,6 +386,28 @@ def test_synthesised_music_is_lifted_to_the_level_of_speech() -> None:
             .gain_db
             == 0
         )
+
+
+def test_effects_are_at_transitions_cuts_and_captions_at_their_level() -> None:
+    effects: dict[EffectName, Sound] = {
+        "whoosh": sound(Fraction(7, 10), "w.wav"),
+        "pop": sound(Fraction(1, 8), "p.wav"),
+        "click": sound(Fraction(1, 20), "c.wav"),
+    }
+    scenes: list[dict[str, Any]] = [
+        {"duration": 2, "text": "One."},
+        {"duration": 2, "transition": "cut"},
+        {"duration": 2},
+    ]
+    timeline = composed(scenes, effects=effects, speech_lufs=-22.0).timeline
+    (transition,) = timeline.transitions
+    whoosh, click, pop = timeline.audio
+    middle = Fraction(transition.frames.start + transition.frames.stop, 60)
+    assert (whoosh.kind, whoosh.name, whoosh.at + whoosh.duration / 2) == ("effect", "whoosh", middle)
+    assert (click.name, click.at) == ("click", Fraction(timeline.clips[1].frames.stop, 30))
+    assert (pop.name, pop.at, pop.scene_id) == ("pop", Fraction(timeline.captions[0].frames.start, 30), "s0")
+    assert {track.gain_db for track in timeline.audio} == {-18}
+    assert composed(scenes).timeline.audio == ()
 
 
 ON_BEAT = {"scenes": {"transition_on_beat": True}}

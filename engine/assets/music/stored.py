@@ -11,7 +11,7 @@ from typing import Any
 from video_pipeline.engine.assets.models import Sound
 from video_pipeline.engine.assets.music.moods import find_mood
 from video_pipeline.engine.common.cache import ContentCache, file_sha256
-from video_pipeline.engine.common.music import MoodChoice, Score
+from video_pipeline.engine.common.music import EffectName, MoodChoice, Score
 
 
 def _stored(parts: dict[str, Any], make: Callable[[], Any], cache: ContentCache) -> Sound:
@@ -39,3 +39,10 @@ def stored_music(
     name = find_mood(words, genre).name if choice == "auto" else choice
     parts = {"format": LOOP_FORMAT, "mood": name, "seed": seed}
     return _stored(parts, lambda: make_loop(name, seed), cache), score_of(name, seed)
+
+
+def stored_effect(name: EffectName, *, cache: ContentCache) -> Sound:
+    """Return a sound effect."""
+    from video_pipeline.engine.assets.music.effects import EFFECTS_FORMAT, make_effect
+
+    return _stored({"format": EFFECTS_FORMAT, "effect": name}, lambda: make_effect(name), cache)

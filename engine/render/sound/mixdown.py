@@ -217,7 +217,7 @@ def place(timeline: Timeline, settings: Audio) -> list[Placed]:
                 start=start,
                 gain=10 ** (gain_db / 20),
                 fade=fade,
-                duck_db=0.0 if track.kind == "narration" else settings.music_duck,
+                duck_db=0.0 if track.kind in ("narration", "effect") else settings.music_duck,
             )
         )
     return sorted(placed, key=lambda item: item.begin)

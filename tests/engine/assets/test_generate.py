@@ -514,3 +514,12 @@ def test_synthesised_music_is_16_lu_under_the_narration(tmp_path: Path) -> None:
 
     difference = loudness_of(heard("narration"))[0] - (loudness_of(heard("music"))[0] - 12.04)
     assert difference == pytest.approx(16, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"), [("none", []), ("captions", ["pop"]), ("all", ["whoosh", "click", "pop"])]
+)
+def test_effects_are_made_if_they_are_asked_for(tmp_path: Path, choice: str, names: list[str]) -> None:
+    effects = with_music(tmp_path, audio={"effects": choice}).effects
+    assert list(effects) == names
+    assert all(effect.path.stat().st_size > 1000 for effect in effects.values())

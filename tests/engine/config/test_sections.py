@@ -118,6 +118,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "audio.music_volume": Number(-60, 12),
     "audio.music_duck": Number(-60, 0),
     "audio.music_fade": Number(0, 60),
+    "audio.effects_volume": Number(-60, 12),
     "audio.target_lufs": Number(-40, -5),
     "audio.true_peak": Number(-9, 0),
     "storage.max_storage_gb": Number(0, None, above=True),

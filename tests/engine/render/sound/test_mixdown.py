@@ -100,6 +100,15 @@ def test_repeated_music_has_no_gap_and_comes_back_to_the_sample(tmp_path: Path) 
         assert np.allclose(heard[begin : begin + 40000], expected, atol=1e-4)
 
 
+def test_an_effect_is_not_lowered_under_speech(tmp_path: Path) -> None:
+    speech = write_wav(tmp_path / "s.wav", np.zeros(3 * 48000))
+    path = write_wav(tmp_path / "e.wav", tone(440, 1, 0.25))
+    line = timeline([track("narration", speech, 0, 3), track("effect", path, 1, 1, gain_db=-6)], 90)
+    heard = mixed(line)
+    assert level_db(heard, 440, 1.2, 1.8) == pytest.approx(20 * math.log10(0.25) - 6, abs=0.05)
+    assert level_db(heard, 440, 0.2, 0.8) < -90
+
+
 def test_synthesised_music_is_repeated_without_a_crossfade(tmp_path: Path) -> None:
     sound = noise(1.3, 0.2, seed=5)
     path = write_wav(tmp_path / "m.wav", sound)
