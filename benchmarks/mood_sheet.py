@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import wave
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,7 @@ def draw_row(draw: ImageDraw.ImageDraw, top: int, sound: Pcm, title: str, lines:
     left, right = WAVE_PX
     middle, samples = top + ROW_PX // 2, sound.mean(axis=1) / 32768
     edges = np.linspace(0, len(samples), right - left + 1).astype(int)
-    for x, (begin, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for x, (begin, end) in enumerate(pairwise(edges)):
         part = samples[begin : max(end, begin + 1)]
         low, high = (round(float(value) * 90) for value in (part.min(), part.max()))
         draw.line([left + x, middle - high, left + x, middle - low], BLUE)
