@@ -44,7 +44,7 @@ def measured(sound: Pcm, folder: Path) -> tuple[float, float]:
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes(sound.astype("<i2").tobytes())
-    argv = [find_ffmpeg().path, "-hide_banner", "-nostats", "-i", path]
+    argv = [str(find_ffmpeg().path), "-hide_banner", "-nostats", "-i", str(path)]
     argv += ["-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"]
     log = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stderr
     lufs, peak = (

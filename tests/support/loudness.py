@@ -11,7 +11,7 @@ from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 
 def loudness_of(path: Path) -> tuple[float, float]:
     """Return the integrated loudness (LUFS) and the true peak (dBTP)."""
-    argv = [find_ffmpeg().path, "-hide_banner", "-nostats", "-i", path]
+    argv = [str(find_ffmpeg().path), "-hide_banner", "-nostats", "-i", str(path)]
     argv += ["-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"]
     log = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stderr
     (lufs,), (peak,) = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,7 +73,7 @@ def _click() -> Sides:
     return Sides(wave, wave)
 
 
-MAKERS: Final = {"whoosh": _whoosh, "pop": _pop, "click": _click}
+MAKERS: Final[dict[EffectName, Callable[[], Sides]]] = {"whoosh": _whoosh, "pop": _pop, "click": _click}
 
 EFFECT_PEAK: Final = 0.25
 """The peak of every effect (-12 dBFS)."""
