@@ -15,7 +15,8 @@ from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.caption_looks import SPOKEN_YELLOW
 from video_pipeline.engine.config.sections import Scenes
-from video_pipeline.engine.placement import SceneTiming, place_scenes
+from video_pipeline.engine.scene_places import SpeechLead, scene_places, speech_lead
+from video_pipeline.engine.soundtrack import effect_tracks, music_tracks
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.effects import FadeEffect, KenBurns
 from video_pipeline.engine.story.fields import (
@@ -25,7 +26,6 @@ from video_pipeline.engine.story.fields import (
     parse_colour,
 )
 from video_pipeline.engine.story.speakers import name_places, unnamed
-from video_pipeline.engine.story.splitting import word_units
 from video_pipeline.engine.timeline import (
     AudioTrack,
     Caption,
@@ -42,7 +42,6 @@ from video_pipeline.engine.timing import (
     Seconds,
     exact_seconds,
     frame_time,
-    frames_ceil,
     frames_round,
 )
 from video_pipeline.filters.geometry import (
@@ -55,84 +54,9 @@ from video_pipeline.filters.geometry import (
     zoom_about,
 )
 from video_pipeline.filters.text import Box, Shadow, TextStyle
-from video_pipeline.filters.transitions import CUT
-
-READING_WORDS_A_SECOND = Fraction(5, 2)
-"""Reading speed of a caption that is not spoken: 150 words a minute."""
 
 LONGEST_GAP = Fraction(3, 10)
 """The silence in seconds after which a word is no longer the one that is being spoken."""
-
-SILENT_FACTOR = Fraction(3, 2)
-"""The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
-
-
-def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
-    spec = scene.transition
-    name = spec.name if spec else config.scenes.transition
-    if name == CUT:
-        return CUT, Fraction(0), True
-    if spec and spec.duration is not None:
-        return name, exact_seconds(spec.duration), True
-    return name, exact_seconds(config.scenes.transition_duration), False
-
-
-def _own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) -> Seconds:
-    """Return a scene's length in seconds, before it is extended for its narration."""
-    if scene.duration is not None:
-        seconds = exact_seconds(scene.duration)
-    elif assets is not None and isinstance(assets.picture, Footage):
-        seconds = assets.picture.duration
-    elif assets is not None and assets.narration is not None:
-        seconds = Fraction(0)
-    else:
-        reading = Fraction(word_units(scene.text)) / READING_WORDS_A_SECOND + 1
-        seconds = max(exact_seconds(config.scenes.default_duration), reading)
-    return seconds * SILENT_FACTOR if assets is not None and assets.extended else seconds
-
-
-@dataclass(frozen=True, slots=True)
-class _Lead:
-    """The pause before a scene's words, and the frames that pause and words need."""
-
-    seconds: Seconds
-    needed_frames: int
-
-
-def _lead(narration: Seconds, before: int, after: int, *, fps: Fraction, padding: Seconds) -> _Lead:
-    # No speech in the middle of a transition, so that two scenes never speak at once.
-    lead = padding / 2 + frame_time(before, fps) / 2
-    tail = padding / 2 + frame_time(after, fps) / 2
-    return _Lead(lead, frames_ceil(lead + narration + tail, fps))
-
-
-def scene_timings(
-    scenes: Sequence[StoryScene], assets: Sequence[SceneAssets | None], config: Config
-) -> tuple[list[SceneTiming], list[str]]:
-    """Return the timing of each scene that has assets, and warnings. Scenes with None are timed without narration."""
-    fps = config.video.fps
-    padding = exact_seconds(config.scenes.narration_padding)
-    transitions = [_scene_transition(scene, config) for scene in scenes]
-    timings: list[SceneTiming] = []
-    warnings: list[str] = []
-    before = 0
-    for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=False)):
-        name, seconds, given = transitions[index]
-        last = index == len(scenes) - 1
-        after = 0 if last or name == CUT or not seconds else max(1, frames_round(seconds, fps))
-        frames = max(1, frames_round(_own_seconds(scene, scene_assets, config), fps))
-        if scene_assets is not None and scene_assets.narration is not None:
-            lead = _lead(scene_assets.narration.duration, before, after, fps=fps, padding=padding)
-            if lead.needed_frames > frames:
-                if scene.duration is not None:
-                    warnings.append(
-                        f"scene {scene.scene_id!r}: duration {scene.duration:g} s is shorter than its narration; "
-                        f"the scene lasts {float(lead.needed_frames / fps):.2f} s"
-                    )
-                frames = lead.needed_frames
-        timings.append(SceneTiming(scene.scene_id, frames, name, after, given))
-        before = after
-    return timings, warnings
 
 
 def _ken_burns(
@@ -246,14 +170,7 @@ def compose(
     """
     fps = config.video.fps
     width, height = config.video.canvas_px()
-    timings, warnings = scene_timings(scenes, assets.scenes, config)
-    placement = place_scenes([*timings, *_next_timing(scenes, timings)], fps=fps)
-    if assets.voice_over is not None:
-        missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
-        if missing > 0:
-            # Speech is never cut off: the last picture is held until it ends.
-            timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
-            placement = place_scenes(timings, fps=fps)
+    timings, placement, warnings = scene_places(scenes, assets, config)
     scale = min(width, height) / 1080
     looks = {
         style: config.caption_look(style)
@@ -286,9 +203,9 @@ def compose(
             overlap = FrameRange(frames.stop - after, frames.stop)
             transitions.append(Transition(timings[index].transition, index, overlap))
         shown = FrameRange(frames.start + before // 2, frames.stop - (after - after // 2))
-        lead: _Lead | None = None
+        lead: SpeechLead | None = None
         if own.narration is not None:
-            lead = _lead(own.narration.duration, before, after, fps=fps, padding=padding)
+            lead = speech_lead(own.narration.duration, before, after, fps=fps, padding=padding)
         start = frame_time(frames.start, fps)
         if scene.text.strip() and len(shown) > 0:
             shown_as = scene.style or config.caption_style
@@ -358,19 +275,8 @@ def compose(
                 duration=assets.voice_over.duration,
             )
         )
-    if assets.music is not None:
-        usual = config.audio.music_volume
-        volume = story.music.volume if story.music and story.music.volume is not None else usual
-        audio.append(
-            AudioTrack(
-                kind="music",
-                path=assets.music.path,
-                sha256=assets.music.sha256,
-                at=Fraction(0),
-                duration=timeline.duration,
-                gain_db=volume - usual,  # the mixer adds the usual level
-            )
-        )
+    audio.extend(music_tracks(story, timeline, assets, config=config))
+    audio.extend(effect_tracks(timeline, assets, config=config))
     if timeline.duration > exact_seconds(config.video.default_duration):
         warnings.append(
             f"the video lasts {float(timeline.duration):.1f} s, longer than video.default_duration "
@@ -379,15 +285,7 @@ def compose(
     return Composition(replace(timeline, audio=tuple(audio)), (*warnings, *placement.warnings))
 
 
-def _next_timing(scenes: Sequence[StoryScene], timings: Sequence[SceneTiming]) -> list[SceneTiming]:
-    """Return the timing of the first scene without assets, if there is one: as long as the transition to it."""
-    if len(timings) == len(scenes):
-        return []
-    frames = max(1, timings[-1].transition_frames)
-    return [SceneTiming(scenes[len(timings)].scene_id, frames, CUT, 0, True)]
-
-
-def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fraction) -> FrameRange | None:
+def _spoken(start: Seconds, lead: SpeechLead | None, own: SceneAssets, *, fps: Fraction) -> FrameRange | None:
     """Return the frames in which a scene's words are heard, or None if it is silent."""
     if lead is None or own.narration is None:
         return None
@@ -398,7 +296,7 @@ def _spoken(start: Seconds, lead: _Lead | None, own: SceneAssets, *, fps: Fracti
 def _caption_words(
     scene: StoryScene,
     start: Seconds,
-    lead: _Lead | None,
+    lead: SpeechLead | None,
     own: SceneAssets,
     shown: FrameRange,
     speakers: Collection[str],

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from video_pipeline.engine.assets.first_scenes import FirstScenes
 from video_pipeline.engine.assets.fonts import FontCatalogue
-from video_pipeline.engine.assets.generate import FirstScenes, gather_assets, open_asset_cache
+from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
@@ -203,7 +204,8 @@ def plan_timeline(
         )
 
         def begin_first(first: FirstScenes) -> None:
-            if begin is not None:
+            # Cuts on beats depend on the music, and later scenes may move them.
+            if begin is not None and not config.scenes.transition_on_beat:
                 begin(layout.plan(some, watch=Stopwatch()) for some in first.growing())
 
         assets = gather_assets(

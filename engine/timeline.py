@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle, Platform
+from video_pipeline.engine.common.music import Score
 from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.timing import FrameRange, Seconds, frame_time
 from video_pipeline.filters.color import ColorTags
@@ -204,10 +205,10 @@ class AudioTrack:
 
     Music repeats until the end of its stretch, and is lowered under speech. `words` are those of a narration's
     text, in seconds from the beginning of the file; `words_by` says where their times come from, `spoken_by` which voice
-    it is, `name` what the story calls a recording.
+    it is, `name` what the story calls a recording. Music with a `score` was synthesised and repeats without a seam.
     """
 
-    kind: Literal["narration", "footage", "music"]
+    kind: Literal["narration", "footage", "music", "effect"]
     path: Path
     sha256: str
     at: Seconds
@@ -220,6 +221,7 @@ class AudioTrack:
     words: tuple[SpokenWord, ...] = ()
     words_by: str | None = None
     spoken_by: SpokenBy | None = None
+    score: Score | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import yaml
 
 import video_pipeline
 from tests.support.paths import ROOT
+from video_pipeline.engine.assets.music.moods import MOODS, NOTES
 from video_pipeline.engine.cli.main import COMMANDS, build_parser
 from video_pipeline.engine.cli.schema import config_table
 from video_pipeline.engine.config import load_config
@@ -36,6 +37,13 @@ def blocks(language: str) -> list[str]:
 
 def test_the_configuration_table_is_the_one_that_the_code_gives() -> None:
     assert config_table() in CONFIGURATION
+
+
+def test_the_page_about_music_has_every_mood_as_the_code_has_it() -> None:
+    page = (ROOT / "docs/music.md").read_text(encoding="utf-8")
+    for mood in MOODS:
+        keys = f"{', '.join(NOTES[tonic] for tonic in mood.tonics)} {mood.scale}"
+        assert f"| `{mood.name}` | {mood.tempo[0]}–{mood.tempo[1]} | {keys} | {mood.description} |" in page
 
 
 def test_every_environment_variable_is_documented() -> None:

@@ -19,7 +19,6 @@ from video_pipeline.engine.assets.scripts import find_missing, shortened
 from video_pipeline.engine.common.arguments import as_instance, as_mapping, as_mappings, wrong_type
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.validation import show
-from video_pipeline.engine.compose import SILENT_FACTOR
 from video_pipeline.engine.errors import (
     ConfigError,
     ImageGenerationError,
@@ -28,6 +27,7 @@ from video_pipeline.engine.errors import (
     RenderingError,
     TTSError,
 )
+from video_pipeline.engine.scene_places import SILENT_FACTOR
 from video_pipeline.filters.typeset import Shadow, TextStyle, layout_text, rasterise
 
 logger = logging.getLogger(__name__)

@@ -23,12 +23,12 @@ from video_pipeline.engine.common.arguments import (
     as_str,
     wrong_type,
 )
-from video_pipeline.engine.compose import scene_timings
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, RenderingError
 from video_pipeline.engine.outputs.metadata import metadata_fields
 from video_pipeline.engine.outputs.thumbnail import make_thumbnail
 from video_pipeline.engine.placement import place_scenes
+from video_pipeline.engine.scene_places import scene_timings
 from video_pipeline.engine.story import Story, StoryScene, parse_story, story_scenes
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import (

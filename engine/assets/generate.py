@@ -6,32 +6,35 @@ import atexit
 import logging
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
 
+from video_pipeline.engine.assets.first_scenes import FirstScenes, Made, Shown, scene_assets
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.chain import PainterChain, choose_painters
 from video_pipeline.engine.assets.images.drawn import drawn_picture
 from video_pipeline.engine.assets.images.prices import picture_costs
-from video_pipeline.engine.assets.images.scene_requests import picture_requests
+from video_pipeline.engine.assets.images.scene_requests import picture_requests, story_seed
 from video_pipeline.engine.assets.images.service import PictureContext, PictureRequest, UnpaintedError
 from video_pipeline.engine.assets.models import (
-    DrawnPicture,
     Narration,
-    PictureOrigin,
-    SceneAssets,
     Sound,
     StoryAssets,
 )
-from video_pipeline.engine.assets.recordings import Reading, Recorded, WordFileError, divided, record_of
+from video_pipeline.engine.assets.music.stored import stored_effect, stored_music
+from video_pipeline.engine.assets.recordings import (
+    Reading,
+    Recorded,
+    WordFileError,
+    divided,
+    record_of,
+    speech_lufs,
+)
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
 from video_pipeline.engine.assets.speech.chain import NarratorChain, choose_narrator
@@ -43,6 +46,7 @@ from video_pipeline.engine.assets.speech.word_times import estimated_seconds
 from video_pipeline.engine.assets.stills import animation_warning, prepare_still
 from video_pipeline.engine.common.cache import ContentCache, open_cache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
+from video_pipeline.engine.common.music import MusicMood, effects_of
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import (
@@ -62,38 +66,10 @@ from video_pipeline.engine.story.asset_fields import DRAWN_PICTURE, NO_MUSIC, SH
 from video_pipeline.engine.story.fields import expand_user
 from video_pipeline.engine.story.lexicon import merged
 from video_pipeline.engine.story.model import NarrationSpec, VideoSpec, place_of
-from video_pipeline.engine.timeline import Footage, Still
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
-
-HEAD_START_SECONDS: Final = 0.3
-"""Assets that are made sooner, such as cached ones, are not given out in parts: laying scenes out twice takes longer."""
-
-LOOK_SECONDS: Final = 0.05
-"""How often to look which scenes are ready."""
-
-GROWTH: Final = 8
-"""The first scenes are given out again when there is one more for each GROWTH of them, as each time all are laid out."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """One scene's asset, and the warnings about it."""
-
-    value: Any
-    warnings: tuple[str, ...] = ()
-
-
-class _Shown(NamedTuple):
-    """What a scene shows, the sound of its clip, the service that it is from or what is drawn; see `SceneAssets`."""
-
-    picture: Still | Footage
-    sound: Sound | None = None
-    origin: PictureOrigin | None = None
-    drawn: DrawnPicture | None = None
-    is_unpainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +95,12 @@ class AssetJob:
         return self.base / expand_user(name)
 
 
-def _drawn(job: AssetJob, index: int) -> _Shown:
+def _drawn(job: AssetJob, index: int) -> Shown:
     request = job.requests[index]
-    return _Shown(job.painters.drawn(request), drawn=drawn_picture(request))
+    return Shown(job.painters.drawn(request), drawn=drawn_picture(request))
 
 
-def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
+def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
     """Return what an image service makes or finds for a scene without a picture; a drawn one if none can."""
     place = place_of(index, scene, "image")
     only_cached = job.speak is not None and index not in job.speak
@@ -134,23 +110,23 @@ def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
         if isinstance(made.shown, Path):
             end = None if scene.spoken or scene.duration else job.config.scenes.default_duration
             spec = VideoSpec(path=str(made.shown), end=end, sound=False)
-            shown = _Shown(probe_footage(made.shown, spec).footage, origin=made.origin)
+            shown = Shown(probe_footage(made.shown, spec).footage, origin=made.origin)
         else:
             drawn = drawn_picture(request) if made.origin is None else None
-            shown = _Shown(made.shown, origin=made.origin, drawn=drawn)
+            shown = Shown(made.shown, origin=made.origin, drawn=drawn)
     except UnpaintedError:
-        return _Made(_drawn(job, index)._replace(is_unpainted=True))
+        return Made(_drawn(job, index)._replace(is_unpainted=True))
     except (ImageGenerationError, ServiceError) as error:
         raise ImageGenerationError(f"{place}: {error}") from error
     except AssetError as error:  # the clip
         if not job.config.fallback_images:
             raise ImageGenerationError(f"{place}: {error}") from error
-        return _Made(_drawn(job, index), (f"{place}: {error}; {DRAWN_PICTURE}",))
+        return Made(_drawn(job, index), (f"{place}: {error}; {DRAWN_PICTURE}",))
     by = f"{made.origin.service!r} is used" if made.origin is not None else "a picture is drawn"
-    return _Made(shown, tuple(f"{place}: {reason}; {by} instead" for reason in made.reasons))
+    return Made(shown, tuple(f"{place}: {reason}; {by} instead" for reason in made.reasons))
 
 
-def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
+def _picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
     """Return what the scene shows, with a clip's sound; a service's or drawn picture if the story names none."""
     if scene.image is None and scene.video is None:
         return _service_picture(job, index, scene)
@@ -168,7 +144,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             except AssetError as error:
                 sound = None
                 warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))
-            return _Made(_Shown(clipped.footage, sound), tuple(warnings))
+            return Made(Shown(clipped.footage, sound), tuple(warnings))
         path = job.path(scene.image or "")
         still = prepare_still(
             path,
@@ -179,23 +155,23 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> _Made:
             files=job.files,
         )
         animated = animation_warning(path, still)
-        return _Made(_Shown(still), (f"{place}: {animated}",) if animated else ())
+        return Made(Shown(still), (f"{place}: {animated}",) if animated else ())
     except FileChangedError as error:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         warning = policy.replace(StoryError(f"{place}: {error}"), instead=DRAWN_PICTURE)
-        return _Made(_drawn(job, index), (warning,))
+        return Made(_drawn(job, index), (warning,))
 
 
 def _reading(job: AssetJob) -> Reading:
     return Reading(language=job.language, dates=job.dates, lexicon=job.lexicon, files=job.files)
 
 
-def _recording(job: AssetJob, spec: NarrationSpec, text: str, place: Callable[[str], str]) -> _Made | str:
+def _recording(job: AssetJob, spec: NarrationSpec, text: str, place: Callable[[str], str]) -> Made | str:
     """Return a recorded narration, or the warning that it is replaced; raise StoryError that names the field."""
 
-    def placed(made: Recorded, *before: str) -> _Made:
-        return _Made(made.narration, (*before, *(f"{place(field)}: {text}" for field, text in made.warnings)))
+    def placed(made: Recorded, *before: str) -> Made:
+        return Made(made.narration, (*before, *(f"{place(field)}: {text}" for field, text in made.warnings)))
 
     policy = job.config.error_policy
     words = job.path(spec.words) if spec.words is not None else None
@@ -215,16 +191,16 @@ def _recording(job: AssetJob, spec: NarrationSpec, text: str, place: Callable[[s
         return policy.replace(StoryError(f"{place('narration_audio')}: {error}"), instead=SPOKEN_INSTEAD)
 
 
-def _recorded_scene(job: AssetJob, index: int, scene: StoryScene, spec: NarrationSpec) -> _Made:
+def _recorded_scene(job: AssetJob, index: int, scene: StoryScene, spec: NarrationSpec) -> Made:
     """Return the Narration that a scene has as a recording; one in its voice if the recording cannot be used."""
     made = _recording(job, spec, scene.spoken, lambda field: place_of(index, scene, field))
     if isinstance(made, str):
         spoken = _speech(job, index, scene.model_copy(update={"narration_audio": None}))
-        return _Made(spoken.value, (made, *spoken.warnings))
+        return Made(spoken.value, (made, *spoken.warnings))
     return made
 
 
-def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StoryScene]) -> list[_Made]:
+def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StoryScene]) -> list[Made]:
     """Return the Narration of every scene, as its part of a recording of the whole story."""
     texts = [scene.spoken for scene in scenes]
     joined = "\n\n".join(filter(None, texts))
@@ -232,64 +208,83 @@ def _recorded_story(job: AssetJob, spec: NarrationSpec, scenes: Sequence[StorySc
     if isinstance(made, str):
         spoken = [_speech(job, index, scene) for index, scene in enumerate(scenes)]
         return [
-            _Made(each.value, ((made,) if not index else ()) + each.warnings)
+            Made(each.value, ((made,) if not index else ()) + each.warnings)
             for index, each in enumerate(spoken)
         ]
     assert isinstance(made.value, Narration)
     warnings = list(made.warnings)
-    found: list[_Made] = []
+    found: list[Made] = []
     for index, (scene, part) in enumerate(
         zip(scenes, divided(made.value, texts, joined=joined), strict=True)
     ):
         if scene.spoken and part is None:
             warnings.append(f"{place_of(index, scene, 'narration')}: is not in the recording {spec.path}")
-        found.append(_Made(part, tuple(warnings)))
+        found.append(Made(part, tuple(warnings)))
         warnings = []
     return found
 
 
-def _part_of(whole: Future[list[_Made]], index: int) -> _Made:
+def _part_of(whole: Future[list[Made]], index: int) -> Made:
     return whole.result()[index]
 
 
-def _speech(job: AssetJob, index: int, scene: StoryScene) -> _Made:
+def _speech(job: AssetJob, index: int, scene: StoryScene) -> Made:
     """Return the scene's Narration, None if it has no words to speak, or False if speech failed."""
     if scene.narration_audio is not None:
         return _recorded_scene(job, index, scene, scene.narration_audio)
     narrators = job.voices.get(scene.speaker or "", job.narrators)
     if narrators is None or not scene.spoken:
-        return _Made(None)
+        return Made(None)
     place = place_of(index, scene, "narration")
     spoken = spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
     try:
         made = narrators.narrate(spoken, only_cached=job.speak is not None and index not in job.speak)
         by = made.narration.spoken_by
         service = by.service if by else ""
-        return _Made(
+        return Made(
             made.narration, tuple(f"{place}: {reason}; {service!r} speaks instead" for reason in made.reasons)
         )
     except UnspokenError:
         seconds = estimated_seconds(spoken) / Fraction(job.config.tts.speech_rate)
-        return _Made(Narration(Sound(Path(), "", seconds), (), "shares", is_unspoken=True))
+        return Made(Narration(Sound(Path(), "", seconds), (), "shares", is_unspoken=True))
     except TTSError as error:
         if not job.config.fallback_speech:
             raise TTSError(f"{place}: {error}") from error
-        return _Made(False, (f"{place}: {error}; the scene is silent and 1.5 times longer",))
+        return Made(False, (f"{place}: {error}; the scene is silent and 1.5 times longer",))
 
 
-def _music(job: AssetJob) -> _Made:
-    spec = job.story.music
-    if spec is None and job.config.audio.music is None:
-        return _Made(None)
+def _music(job: AssetJob) -> Made:
+    """Return the music's Sound, and its Score if it is synthesised."""
+    spec, settings = job.story.music, job.config.audio
+    mood: MusicMood | None = None
+    path: Path | None = None
+    if spec is not None:
+        mood, path = spec.mood, job.path(spec.path) if spec.path is not None else None
+    elif isinstance(settings.music, Path):
+        path = settings.music
+    else:
+        mood = settings.music
+    if path is None:
+        if mood is None or mood == "none":
+            return Made((None, None))
+        seed = spec.seed if spec is not None and spec.seed is not None else settings.music_seed
+        return Made(
+            stored_music(
+                settings.music_mood if mood == "auto" else mood,
+                words=str(getattr(job.story.metadata, "mood", None) or ""),
+                genre=job.story.metadata.genre,
+                seed=story_seed(job.story) if seed is None else seed,
+                cache=job.cache,
+            )
+        )
     place = "field 'music'" if spec is not None else "audio.music"
-    path = job.path(spec.path) if spec is not None else Path(job.config.audio.music or "")
     try:
-        return _Made(probe_sound(path, files=job.files))
+        return Made((probe_sound(path, files=job.files), None))
     except FileChangedError as error:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
         fault = (StoryError if spec is not None else ConfigError)(f"{place}: {error}")
-        return _Made(None, (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
+        return Made((None, None), (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
 
 
 def open_asset_cache(config: Config, *, required: bool = True) -> ContentCache:
@@ -323,65 +318,6 @@ def scratch_folder(config: Config) -> Iterator[Path]:
             raise InputError(f"storage.temp_path: {parent} cannot be written: {error.strerror}") from error
     with tempfile.TemporaryDirectory(prefix="video-pipeline-", dir=parent) as folder:
         yield Path(folder)
-
-
-class FirstScenes:
-    """The assets of a story's first scenes while those of later ones are being made."""
-
-    def __init__(
-        self,
-        scenes: Sequence[StoryScene],
-        pictures: Sequence[Future[_Made]],
-        speeches: Sequence[Future[_Made]],
-    ) -> None:
-        self._made = list(zip(scenes, pictures, speeches, strict=True))
-        self._over = threading.Event()
-
-    def growing(self) -> Iterator[StoryAssets]:
-        """Yield the assets of more and more scenes, two or more, until `end` is called. It may run on another thread."""
-        count, seconds = 0, HEAD_START_SECONDS
-        while not self._over.wait(seconds):
-            seconds = LOOK_SECONDS
-            ready = list(takewhile(lambda made: _is_made(*made[1:]), self._made))
-            if max(1, count + count // GROWTH) < len(ready) < len(self._made):
-                count = len(ready)
-                warnings = [
-                    warning for _, *each in ready for made in each for warning in made.result().warnings
-                ]
-                scenes = tuple(_scene_assets(scene, *each) for scene, *each in ready)
-                yield StoryAssets(scenes, warnings=tuple(warnings))
-
-    def end(self) -> None:
-        """Yield nothing further: all scenes are ready, or one failed."""
-        self._over.set()
-
-
-def _is_made(*futures: Future[_Made]) -> bool:
-    return all(each.done() and not each.cancelled() and each.exception() is None for each in futures)
-
-
-def _scene_assets(scene: StoryScene, picture: Future[_Made], speech: Future[_Made]) -> SceneAssets:
-    """Return the assets of a scene; both futures are done."""
-    shown: _Shown = picture.result().value
-    said = speech.result().value
-    narration = said if isinstance(said, Narration) else None
-    return SceneAssets(
-        scene_id=scene.scene_id,
-        picture=shown.picture,
-        narration=narration.sound if narration else None,
-        footage_sound=shown.sound,
-        extended=said is False,
-        words=narration.words if narration else (),
-        words_by=narration.words_by if narration else None,
-        spoken_by=narration.spoken_by if narration else None,
-        narration_start=narration.start if narration else Fraction(0),
-        narration_name=narration.name if narration else "",
-        narration_gain_db=narration.gain_db if narration else 0.0,
-        is_unspoken=narration is not None and narration.is_unspoken,
-        origin=shown.origin,
-        drawn=shown.drawn,
-        is_unpainted=shown.is_unpainted,
-    )
 
 
 def gather_assets(
@@ -467,7 +403,7 @@ def gather_assets(
             speeches = [speakers.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
         first = FirstScenes(scenes, pictures, speeches)
         # An unusable file is reported before the narration, which may take minutes.
-        futures: list[Future[_Made]] = [*pictures, music, *speeches]
+        futures: list[Future[Made]] = [*pictures, music, *speeches]
         try:
             if on_first is not None:
                 on_first(first)
@@ -483,16 +419,27 @@ def gather_assets(
             raise
         finally:
             first.end()
-    result = tuple(map(_scene_assets, scenes, pictures, speeches))
+    result = tuple(map(scene_assets, scenes, pictures, speeches))
     chains = [chain for chain in (job.narrators, *job.voices.values()) if chain is not None]
     paid = tuple(
         cost_report(name, next(filter(None, (chain.model_of(name) for chain in chains)), ""), characters)
         for name, characters in spending.spent.items()
     )
     models = {scene.origin.service: scene.origin.model for scene in result if scene.origin is not None}
+    sound, score = music.result().value
+    spoken_files = {
+        scene.narration.path: (scene.narration.path, scene.narration.sha256, scene.narration_gain_db)
+        for scene in result
+        if (score is not None or config.audio.effects != "none")
+        and scene.narration is not None
+        and not scene.is_unspoken
+    }
     return StoryAssets(
         result,
-        music=music.result().value,
+        music=sound,
+        score=score,
+        speech_lufs=speech_lufs(spoken_files.values()),
+        effects={name: stored_effect(name, cache=cache) for name in effects_of(config.audio.effects)},
         warnings=tuple(warnings),
         paid=paid,
         paid_pictures=tuple(

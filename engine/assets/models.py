@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 from video_pipeline.engine.common.arguments import as_path, as_str, wrong_type
+from video_pipeline.engine.common.music import EffectName, Score
 from video_pipeline.engine.common.spoken_words import SpokenBy, SpokenWord
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.timeline import Footage, Still
@@ -116,11 +117,16 @@ class SceneAssets:
 class StoryAssets:
     """The assets of all scenes in order, and those of the whole video: music and voice-over.
 
-    `paid` says for the manifest what services of speech were paid for, `paid_pictures` those of pictures.
+    `paid` says for the manifest what services of speech were paid for, `paid_pictures` those of pictures. `score` is that
+    of music that was synthesised, and `speech_lufs` then about the loudness of the narration (None: there is none, or its
+    files are not made yet). `effects` are the sound effects that are asked for.
     """
 
     scenes: tuple[SceneAssets, ...]
     music: Sound | None = None
+    score: Score | None = None
+    speech_lufs: float | None = None
+    effects: Mapping[EffectName, Sound] = field(default_factory=dict)
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
     paid: tuple[Mapping[str, Any], ...] = ()

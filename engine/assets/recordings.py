@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,9 @@ from video_pipeline.engine.errors import AssetError
 
 SPEECH_LEVEL_DB: Final = -20.0
 """The level of the loud parts that a recording is brought to: that of the offline voices, -16 to -24."""
+
+LUFS_OVER_LEVEL: Final = 2.4
+"""The loudness (LUFS) of an offline voice on both channels less the level of its loud parts, measured by ebur128."""
 
 MOST_GAIN_DB: Final = 30.0
 SILENCE_PEAK: Final = 0.001
@@ -149,6 +153,16 @@ def _heard(path: Path, *, sha256: str) -> _Heard:
         return _Heard(envelope, -math.inf)
     # The pauses do not count: blocks below a thousandth of the loudest one (-30 dB).
     return _Heard(envelope, 10 * math.log10(float(power[power > power.max() / 1000].mean())))
+
+
+def speech_lufs(sounds: Iterable[tuple[Path, str, float]]) -> float | None:
+    """Return about the loudness of speech in stereo, of files with their hash and gain (dB); None without any.
+
+    It is the median of their levels; a voice's loudness in LUFS is that much over the level of its loud parts.
+    """
+    levels = [_heard(path, sha256=sha256).level_db + gain_db for path, sha256, gain_db in sounds]
+    heard = [level for level in levels if level > -math.inf]
+    return round(statistics.median(heard) + LUFS_OVER_LEVEL, 1) if heard else None
 
 
 def _aligned(

@@ -56,6 +56,11 @@ def add_story_options(
         metavar="NAME",
         help=f"where the video is shown, whose buttons captions keep clear of: {', '.join(get_args(Platform))}",
     )
+    parser.add_argument(
+        "--music",
+        metavar="auto|none|FILE",
+        help="music of stories that name none: auto (synthesised by mood), none, or a file",
+    )
     if encodes:
         encoding = parser.add_argument_group("encoding")
         encoding.add_argument("--encoder", metavar="NAME", help=f"encoder: {ENCODERS.summary()}")
@@ -136,6 +141,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
         proxy=arguments.proxy or None,
     )
     config = config.override("captions", style=arguments.captions, platform=arguments.platform)
+    config = config.override("audio", music=arguments.music)
     config = config.override("error_handling", policy=arguments.policy)
     if arguments.lexicon is not None:
         from video_pipeline.engine.config.lexicon_files import read_lexicon

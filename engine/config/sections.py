@@ -18,6 +18,7 @@ from video_pipeline.engine.common.captions import (
 from video_pipeline.engine.config.caption_looks import describe_looks
 from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
+from video_pipeline.engine.config.music_keys import MusicKeys
 from video_pipeline.engine.config.policy import POLICIES, PolicyName
 from video_pipeline.engine.config.profiles import (
     DEFAULT_PROFILE,
@@ -337,6 +338,10 @@ class Scenes(Section):
     )
     transition: TransitionName = Field("fade", description="Transition from a scene to the next.")
     transition_duration: float = Field(0.5, ge=0, le=30, description="Seconds of a transition.")
+    transition_on_beat: bool = Field(
+        False,
+        description="Whether cuts are moved by at most 0.15 s onto the beats of synthesised music (audio.music: auto).",
+    )
     fade_duration: float = Field(0.5, gt=0, le=30, description="Seconds of the fade_in and fade_out effects.")
     narration_padding: float = Field(
         0.5, ge=0, le=30, description="Seconds of silence between one scene's words and the next."
@@ -402,17 +407,9 @@ class WatermarkSettings(Section):
     )
 
 
-class Audio(Section):
+class Audio(MusicKeys):
     """Music, mix and loudness."""
 
-    music: LocalPath | None = Field(
-        None, description="Background music file, repeated to the video's end.", strict=False
-    )
-    music_volume: float = Field(-16.0, ge=-60, le=12, description="Gain of the music in dB.")
-    music_duck: float = Field(
-        -10.0, ge=-60, le=0, description="Further gain of the music in dB during speech."
-    )
-    music_fade: float = Field(1.5, ge=0, le=60, description="Seconds of the music's fade-in and fade-out.")
     target_lufs: float = Field(
         -14.0, ge=-40, le=-5, description="Integrated loudness of the video in LUFS (EBU R 128)."
     )

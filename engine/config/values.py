@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from video_pipeline.engine.common.music import MUSIC_WORDS, MusicWord
 from video_pipeline.engine.config.quality import QUALITY_LEVELS, QUALITY_MAX, QUALITY_MIN
 from video_pipeline.engine.story.fields import CANVAS_MAX_PX, expand_user
 from video_pipeline.engine.timing import parse_fps
@@ -109,6 +110,24 @@ FrameRate = Annotated[
     Field(json_schema_extra={"description": "24 to 60, or a ratio such as 30000/1001"}),
 ]
 LocalPath = Annotated[Path, AfterValidator(expand_user)]
+
+
+def _music_word_or_file(value: Any) -> Any:
+    if value is not None and not isinstance(value, str | Path):
+        raise ValueError("allowed: 'auto', 'none' or the path of a file")
+    return Path(value) if isinstance(value, str) and value not in MUSIC_WORDS else value
+
+
+def _music_file(value: MusicWord | Path) -> MusicWord | Path:
+    # `Path` drops the dot of `./auto`, which then would be a word again when the configuration is sent as JSON.
+    return Path.cwd() / value if isinstance(value, Path) and str(value) in MUSIC_WORDS else value
+
+
+Music = Annotated[
+    MusicWord | LocalPath,
+    BeforeValidator(_music_word_or_file, json_schema_input_type=MusicWord | LocalPath),
+    AfterValidator(_music_file),
+]
 Pixels = Annotated[int, Field(ge=16, le=CANVAS_MAX_PX)]
 Sides = Annotated[tuple[Pixels, Pixels], AfterValidator(_even_sides)]
 Size = Annotated[

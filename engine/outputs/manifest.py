@@ -43,7 +43,9 @@ DISTRIBUTIONS: Final = {
 }
 """The packages that affect pixels and samples, by their key in the manifest."""
 
-InputRole = Literal["still", "footage", "narration", "footage_sound", "music", "watermark", "font", "overlay"]
+InputRole = Literal[
+    "still", "footage", "narration", "footage_sound", "music", "effect", "watermark", "font", "overlay"
+]
 
 _X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
 _X264_HEAD_BYTES: Final = 4 << 20  # x264 writes its build into the first frame
@@ -127,11 +129,13 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
     for track in timeline.audio:
         scene = scenes.get(track.scene_id or "")
         if track.kind == "music":
-            name = story.music.path if story.music else track.path.name
+            name = (story.music and story.music.path) or track.path.name
             yield "music", track.path, name, track.sha256, None
         elif track.kind == "footage":
             name = scene.video.path if scene and scene.video else track.path.name
             yield "footage_sound", track.path, name, track.sha256, track.scene_id
+        elif track.kind == "effect":
+            yield "effect", track.path, track.name, track.sha256, track.scene_id
         else:
             yield "narration", track.path, track.name or track.path.name, track.sha256, track.scene_id
     if timeline.watermark is not None:
@@ -226,6 +230,7 @@ def build_manifest(
         },
         "focus": {clip.scene_id: clip.focus for clip in timeline.clips if clip.focus is not None},
         "audio": audio,
+        "music": next((track.score.as_data() for track in timeline.audio if track.score is not None), None),
         "narration": {
             "lexicon": dict(lexicon),
             "word_times": {

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from video_pipeline.engine.common.music import MUSIC_WORDS
+
 AssetKind = Literal["picture", "video", "sound", "font", "words"]
 
 FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
@@ -28,20 +30,22 @@ DEFAULT_FONT: Final = "the default font is used instead"
 class AssetField:
     """A field that names a file, or with `inner` an object that holds one under that key.
 
-    `instead` is the end of the warning if the field is left out because its file is unusable.
+    `instead` is the end of the warning if the field is left out because its file is unusable. `words` are values that
+    are no files; in an object under PATH they are.
     """
 
     key: str
     kind: AssetKind
     instead: str
     inner: str = ""
+    words: tuple[str, ...] = ()
 
 
 NARRATION_FIELDS: Final = (
     AssetField("narration_audio", "sound", SPOKEN_INSTEAD, PATH),
     AssetField("narration_audio", "words", SHARED_TIMES, "words"),
 )
-STORY_FIELDS: Final = (AssetField("music", "sound", NO_MUSIC, PATH), *NARRATION_FIELDS)
+STORY_FIELDS: Final = (AssetField("music", "sound", NO_MUSIC, PATH, MUSIC_WORDS), *NARRATION_FIELDS)
 SCENE_FIELDS: Final = (
     *NARRATION_FIELDS,
     AssetField("image", "picture", DRAWN_PICTURE),
@@ -52,7 +56,7 @@ TEXT_FIELDS: Final = (AssetField("text", "font", DEFAULT_FONT, "font"),)
 """Fields of a caption that a scene may give inside its text object; the model moves them to the scene."""
 CONFIG_FIELDS: Final = (
     AssetField("watermark", "picture", NO_WATERMARK, "image"),
-    AssetField("audio", "sound", NO_MUSIC, "music"),
+    AssetField("audio", "sound", NO_MUSIC, "music", MUSIC_WORDS),
     AssetField("scenes", "font", DEFAULT_FONT, "text_font"),
 )
 
@@ -109,7 +113,8 @@ def _places(data: Any, fields: tuple[AssetField, ...], within: str = "") -> Iter
             value = holder.get(key)
         elif field.inner not in ("", PATH):
             continue
-        if value is not None:
+        is_word = value in field.words and (holder is data or field.inner != PATH)
+        if value is not None and not is_word:
             names = (within, field.key, key if holder is not data else "")
             name = ".".join(filter(None, names))
             yield AssetPlace(holder, key, name, field.kind, data, field.key, field.instead, within)

@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle
+from video_pipeline.engine.common.music import MusicWord
 from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import explain, path_text, plain, show, written_path
@@ -56,6 +57,7 @@ from video_pipeline.engine.story.markdown import (
     plain_text,
 )
 from video_pipeline.engine.story.motifs.table import MOTIF_NAMES
+from video_pipeline.engine.story.music import MusicSpec, music_source
 from video_pipeline.engine.story.reading import not_a_story, read_story
 from video_pipeline.engine.story.speakers import (
     SpeakerName,
@@ -87,13 +89,6 @@ class VideoSpec(StoryPart):
         if self.end is not None and self.end <= self.start:
             raise ValueError(f"end {self.end:g} is not after start {self.start:g}")
         return self
-
-
-class MusicSpec(StoryPart):
-    """Background music."""
-
-    path: FilePath
-    volume: Annotated[Number, Field(ge=-60, le=12)] | None = Field(None, description="dB.")
 
 
 class NarrationSpec(StoryPart):
@@ -358,7 +353,10 @@ class Story(StoryPart):
     content: Annotated[str, Field(max_length=STORY_MAX_CHARACTERS)] = ""
     metadata: StoryMetadata = StoryMetadata()
     scenes: Annotated[tuple[StoryScene, ...], Field(min_length=1, max_length=STORY_MAX_SCENES)] | None = None
-    music: Annotated[MusicSpec | None, _named("path", FilePath, MusicSpec)] = None
+    music: Annotated[
+        MusicSpec | None,
+        BeforeValidator(music_source, json_schema_input_type=MusicWord | FilePath | MusicSpec | None),
+    ] = Field(None, description="auto (synthesised by mood), none, a file, or an object.")
     narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
         None,
         description="A recording of all scenes' narrations in order; it is divided among the scenes by their words.",

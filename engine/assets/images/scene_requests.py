@@ -50,6 +50,11 @@ def picture_requests(
     )
 
 
+def story_seed(story: Story) -> int:
+    """Return the seed of a whole story, by its id or title."""
+    return _number_of(story.id or story.title)
+
+
 def scene_depictions(
     story: Story, scenes: Sequence[StoryScene], *, config: Config
 ) -> tuple[Depiction | None, ...]:

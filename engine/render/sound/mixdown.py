@@ -135,8 +135,10 @@ class Reader:
             close()
 
 
-def repeated(open_pass: Callable[[], Iterator[Samples]], *, name: str) -> Iterator[Samples]:
-    """Repeat a sound without end, with a crossfade from each end to the next beginning.
+def repeated(
+    open_pass: Callable[[], Iterator[Samples]], *, name: str, crossfade: int = CROSSFADE
+) -> Iterator[Samples]:
+    """Repeat a sound without end, with a crossfade of so many samples from each end to the next beginning.
 
     Raises AssetError naming the sound if it is empty.
     """
@@ -146,11 +148,11 @@ def repeated(open_pass: Callable[[], Iterator[Samples]], *, name: str) -> Iterat
         kept = reader.take(reader.buffered)
         if not len(kept):
             raise AssetError(f"{name}: the music is empty: no sample could be decoded", path=name)
-        overlap = min(CROSSFADE, len(kept) // 4)
+        overlap = min(crossfade, len(kept) // 4)
         open_pass = partial(_once, kept)
         reader = Reader(open_pass())
     else:
-        overlap = CROSSFADE
+        overlap = crossfade
     while True:
         try:
             while True:
@@ -215,7 +217,7 @@ def place(timeline: Timeline, settings: Audio) -> list[Placed]:
                 start=start,
                 gain=10 ** (gain_db / 20),
                 fade=fade,
-                duck_db=0.0 if track.kind == "narration" else settings.music_duck,
+                duck_db=0.0 if track.kind in ("narration", "effect") else settings.music_duck,
             )
         )
     return sorted(placed, key=lambda item: item.begin)
@@ -237,7 +239,11 @@ class Voice:
         self.placed = placed
         track, start = placed.track, placed.start
         if track.kind == "music":
-            pieces = repeated(lambda: _read_track(track, start), name=str(track.path))
+            pieces = repeated(
+                lambda: _read_track(track, start),
+                name=str(track.path),
+                crossfade=CROSSFADE if track.score is None else 0,
+            )
         else:
             pieces = _read_track(track, start)
         self._reader = Reader(pieces)

@@ -68,11 +68,19 @@ def sound_parts(timeline: Timeline, *, settings: Audio, ffmpeg_version: str) -> 
         "format": FORMAT,
         "version": __version__,
         "tracks": [
-            [track.kind, track.sha256, str(track.at), str(track.duration), str(track.start), track.gain_db]
+            [
+                track.kind,
+                track.sha256,
+                str(track.at),
+                str(track.duration),
+                str(track.start),
+                track.gain_db,
+                track.score is not None,
+            ]
             for track in timeline.audio
         ],
         "duration": str(timeline.duration),
-        "settings": settings.model_dump(mode="json", exclude={"music"}),
+        "settings": settings.model_dump(mode="json", exclude={"music", "music_mood", "music_seed"}),
         "ffmpeg": ffmpeg_version,
         "pyav": av.__version__,
         "libraries": {name: list(numbers) for name, numbers in library_versions.items()},

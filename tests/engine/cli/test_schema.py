@@ -43,6 +43,8 @@ ACCEPTED: dict[str, Any] = {
     },
     "a language": {"title": "T", "content": "x", "metadata": {"language": "pt-BR"}},
     "music by path": {"title": "T", "content": "x", "music": "m.mp3"},
+    "synthesised music": {"title": "T", "content": "x", "music": "auto"},
+    "music of a mood": {"title": "T", "content": "x", "music": {"mood": "tense", "seed": 4, "volume": -20}},
     "music with a level": {"title": "T", "content": "x", "music": {"path": "m.mp3", "volume": -20}},
     "a bare scene": scene(),
     "null for what is left out": scene(
@@ -196,6 +198,7 @@ def test_the_original_configuration_is_valid() -> None:
         {"video": {"fps": 25, "bitrate": 8000000, "crf": None}},
         {"scenes": {"text_stroke": None, "text_box": {"color": "red"}, "transition": "cut"}},
         {"audio": {"music": "music.mp3"}},
+        {"audio": {"music": "auto", "music_mood": "tense", "music_seed": 4}},
         {},
     ],
 )

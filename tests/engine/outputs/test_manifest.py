@@ -15,6 +15,7 @@ import av
 import pytest
 
 from video_pipeline import engine
+from video_pipeline.engine.common.music import Score
 from video_pipeline.engine.common.spoken_words import SpokenBy
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.outputs.manifest import (
@@ -116,6 +117,22 @@ def test_every_input_is_there_once_under_the_name_the_user_wrote(made: Made) -> 
         InputFile("music", "sound/theme.mp3", sha256(b"theme"), 5),
         InputFile("font", "Own.ttf", sha256(b"font"), 4),
     )
+
+
+def test_synthesised_music_is_in_the_manifest_with_its_licence(made: Made) -> None:
+    assert manifest_of(made)["music"] is None
+    *others, theme = made.timeline.audio
+    score = Score("tense", 9, 90.0, "D phrygian", Fraction(2, 3))
+    timeline = replace(made.timeline, audio=(*others, replace(theme, score=score)))
+    music = manifest_of(Made(made.story, timeline, made.folder))["music"]
+    assert music == {
+        "mood": "tense",
+        "seed": 9,
+        "tempo_bpm": 90.0,
+        "key": "D phrygian",
+        "beat_seconds": pytest.approx(2 / 3),
+        "licence": "CC0-1.0",
+    }
 
 
 def test_the_watermark_is_a_separate_input(made: Made) -> None:

@@ -130,6 +130,16 @@ def test_each_asset_field_has_its_path_in_the_job_and_its_owner() -> None:
         assert [place.field for place in config_assets(written)] == ["audio.music", "scenes.text_font"]
 
 
+def test_words_for_music_are_no_files_and_paths_of_that_name_are() -> None:
+    for word in ("auto", "none"):
+        assert list(story_assets({"music": word})) == []
+        assert list(story_assets({"music": {"mood": word}})) == []
+        assert list(config_assets({"audio": {"music": word}})) == []
+        assert [place.value for place in story_assets({"music": {"path": word}})] == [word]
+        assert [place.value for place in story_assets({"music": f"./{word}"})] == [f"./{word}"]
+        assert [place.value for place in config_assets({"audio": {"music": f"./{word}"}})] == [f"./{word}"]
+
+
 @pytest.mark.parametrize("wrong", [{"scenes": 7}, {"scenes": [7, None, {"text": [], "video": {}}]}, {}])
 def test_data_not_shaped_like_a_story_is_skipped(wrong: dict[str, Any]) -> None:
     assert list(story_assets(wrong)) == []

@@ -260,6 +260,18 @@ WRONG_STORIES: dict[str, tuple[Any, list[str]]] = {
         {"title": "T", "content": "x", "metadata": {"raw": b"x"}},
         ["'metadata'", "'raw'", "lists, objects"],
     ),
+    "music of no mood": (
+        {"title": "T", "content": "x", "music": {"mood": "tens"}},
+        ["'music.mood'", "got 'tens'", "tense"],
+    ),
+    "music from a file and a mood": (
+        {"title": "T", "content": "x", "music": {"path": "a.mp3", "mood": "tense"}},
+        ["'music'", "give either `path` or `mood`"],
+    ),
+    "music without a source": (
+        {"title": "T", "content": "x", "music": {"volume": -3}},
+        ["'music'", "give either `path` or `mood`"],
+    ),
     "music louder than loud": (
         {"title": "T", "content": "x", "music": {"path": "a.mp3", "volume": 40}},
         ["'music.volume'", "got 40", "allowed: -60 to 12"],

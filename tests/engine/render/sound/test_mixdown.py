@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.support.paths import ROOT
 from tests.support.sounds import level_db, mixed, noise, timeline, tone, track, write_wav
+from video_pipeline.engine.common.music import Score
 from video_pipeline.engine.config.sections import Audio
 from video_pipeline.engine.errors import AssetError
 from video_pipeline.engine.render.sound.mix import SAMPLE_RATE_HZ
@@ -96,6 +98,24 @@ def test_repeated_music_has_no_gap_and_comes_back_to_the_sample(tmp_path: Path) 
         begin = turn * period + CROSSFADE
         expected = sound[CROSSFADE : CROSSFADE + 40000]
         assert np.allclose(heard[begin : begin + 40000], expected, atol=1e-4)
+
+
+def test_an_effect_is_not_lowered_under_speech(tmp_path: Path) -> None:
+    speech = write_wav(tmp_path / "s.wav", np.zeros(3 * 48000))
+    path = write_wav(tmp_path / "e.wav", tone(440, 1, 0.25))
+    line = timeline([track("narration", speech, 0, 3), track("effect", path, 1, 1, gain_db=-6)], 90)
+    heard = mixed(line)
+    assert level_db(heard, 440, 1.2, 1.8) == pytest.approx(20 * math.log10(0.25) - 6, abs=0.05)
+    assert level_db(heard, 440, 0.2, 0.8) < -90
+
+
+def test_synthesised_music_is_repeated_without_a_crossfade(tmp_path: Path) -> None:
+    sound = noise(1.3, 0.2, seed=5)
+    path = write_wav(tmp_path / "m.wav", sound)
+    score = Score("calm", 1, 60.0, "C major", Fraction(1))
+    line = timeline([replace(track("music", path, 0, 5), score=score)], 150)
+    heard = mixed(line, music_volume=0, music_fade=0)[480:-480, 0]
+    assert np.allclose(heard, np.tile(sound, 4)[480 : 5 * 48000 - 480], atol=1e-4)
 
 
 def test_music_of_a_hundredth_of_a_second_is_repeated_too(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""How long scenes last and where they stand: their words, transitions, and cuts on beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.on_beat import timings_on_beat
+from video_pipeline.engine.placement import Placement, SceneTiming, place_scenes
+from video_pipeline.engine.story import StoryScene
+from video_pipeline.engine.story.splitting import word_units
+from video_pipeline.engine.timeline import (
+    Footage,
+)
+from video_pipeline.engine.timing import (
+    Seconds,
+    exact_seconds,
+    frame_time,
+    frames_ceil,
+    frames_round,
+)
+from video_pipeline.filters.transitions import CUT
+
+READING_WORDS_A_SECOND = Fraction(5, 2)
+"""Reading speed of a caption that is not spoken: 150 words a minute."""
+
+SILENT_FACTOR = Fraction(3, 2)
+"""The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
+
+
+def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
+    spec = scene.transition
+    name = spec.name if spec else config.scenes.transition
+    if name == CUT:
+        return CUT, Fraction(0), True
+    if spec and spec.duration is not None:
+        return name, exact_seconds(spec.duration), True
+    return name, exact_seconds(config.scenes.transition_duration), False
+
+
+def _own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) -> Seconds:
+    """Return a scene's length in seconds, before it is extended for its narration."""
+    if scene.duration is not None:
+        seconds = exact_seconds(scene.duration)
+    elif assets is not None and isinstance(assets.picture, Footage):
+        seconds = assets.picture.duration
+    elif assets is not None and assets.narration is not None:
+        seconds = Fraction(0)
+    else:
+        reading = Fraction(word_units(scene.text)) / READING_WORDS_A_SECOND + 1
+        seconds = max(exact_seconds(config.scenes.default_duration), reading)
+    return seconds * SILENT_FACTOR if assets is not None and assets.extended else seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechLead:
+    """The pause before a scene's words, and the frames that pause and words need."""
+
+    seconds: Seconds
+    needed_frames: int
+
+
+def speech_lead(
+    narration: Seconds, before: int, after: int, *, fps: Fraction, padding: Seconds
+) -> SpeechLead:
+    # No speech in the middle of a transition, so that two scenes never speak at once.
+    lead = padding / 2 + frame_time(before, fps) / 2
+    tail = padding / 2 + frame_time(after, fps) / 2
+    return SpeechLead(lead, frames_ceil(lead + narration + tail, fps))
+
+
+def scene_timings(
+    scenes: Sequence[StoryScene], assets: Sequence[SceneAssets | None], config: Config
+) -> tuple[list[SceneTiming], list[str]]:
+    """Return the timing of each scene that has assets, and warnings. Scenes with None are timed without narration."""
+    fps = config.video.fps
+    padding = exact_seconds(config.scenes.narration_padding)
+    transitions = [_scene_transition(scene, config) for scene in scenes]
+    timings: list[SceneTiming] = []
+    warnings: list[str] = []
+    before = 0
+    for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=False)):
+        name, seconds, given = transitions[index]
+        last = index == len(scenes) - 1
+        after = 0 if last or name == CUT or not seconds else max(1, frames_round(seconds, fps))
+        frames = max(1, frames_round(_own_seconds(scene, scene_assets, config), fps))
+        if scene_assets is not None and scene_assets.narration is not None:
+            lead = speech_lead(scene_assets.narration.duration, before, after, fps=fps, padding=padding)
+            if lead.needed_frames > frames:
+                if scene.duration is not None:
+                    warnings.append(
+                        f"scene {scene.scene_id!r}: duration {scene.duration:g} s is shorter than its narration; "
+                        f"the scene lasts {float(lead.needed_frames / fps):.2f} s"
+                    )
+                frames = lead.needed_frames
+        timings.append(SceneTiming(scene.scene_id, frames, name, after, given))
+        before = after
+    return timings, warnings
+
+
+def _spoken_frames(scenes: Sequence[SceneAssets], placement: Placement, config: Config) -> tuple[int, ...]:
+    """Return how many frames each scene lasts until its words end, at least to the middle of the transition after."""
+    fps, padding = config.video.fps, exact_seconds(config.scenes.narration_padding)
+    found = []
+    for index, scene in enumerate(scenes):
+        if scene.narration is None:
+            found.append(1)
+            continue
+        before, after = placement.overlaps[index - 1] if index else 0, placement.overlaps[index]
+        lead = speech_lead(scene.narration.duration, before, after, fps=fps, padding=padding).seconds
+        found.append(frames_ceil(lead + scene.narration.duration + frame_time(after, fps) / 2, fps))
+    return tuple(found)
+
+
+def scene_places(
+    scenes: Sequence[StoryScene], assets: StoryAssets, config: Config
+) -> tuple[list[SceneTiming], Placement, list[str]]:
+    """Return the scenes' timings, their places, cuts on beats if that is asked for, and warnings."""
+    fps = config.video.fps
+    timings, warnings = scene_timings(scenes, assets.scenes, config)
+    placement = place_scenes([*timings, *_next_timing(scenes, timings)], fps=fps)
+    if config.scenes.transition_on_beat and assets.score is not None and len(timings) > 1:
+        shortest = _spoken_frames(assets.scenes, placement, config)
+        timings = timings_on_beat(
+            timings, placement, shortest_frames=shortest, beat=assets.score.beat, fps=fps
+        )
+        placement = place_scenes(timings, fps=fps)
+    elif config.scenes.transition_on_beat and assets.score is None:
+        found = "there is no music" if assets.music is None else "the beats of a music file are not known"
+        warnings.append(f"scenes.transition_on_beat: {found}, so cuts stay where they are; give music: auto")
+    if assets.voice_over is not None:
+        missing = frames_ceil(assets.voice_over.duration, fps) - placement.ranges[-1].stop
+        if missing > 0:
+            # Speech is never cut off: the last picture is held until it ends.
+            timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
+            placement = place_scenes(timings, fps=fps)
+    return timings, placement, warnings
+
+
+def _next_timing(scenes: Sequence[StoryScene], timings: Sequence[SceneTiming]) -> list[SceneTiming]:
+    """Return the timing of the first scene without assets, if there is one: as long as the transition to it."""
+    if len(timings) == len(scenes):
+        return []
+    frames = max(1, timings[-1].transition_frames)
+    return [SceneTiming(scenes[len(timings)].scene_id, frames, CUT, 0, True)]
