@@ -39,7 +39,7 @@ class Made:
     warnings: tuple[str, ...] = ()
 
 
-class Shown(NamedTuple):
+class ShownScene(NamedTuple):
     """What a scene shows, the sound of its clip, the service that it is from or what is drawn; see `SceneAssets`."""
 
     picture: Still | Footage
@@ -86,7 +86,7 @@ def _is_made(*futures: Future[Made]) -> bool:
 
 def scene_assets(scene: StoryScene, picture: Future[Made], speech: Future[Made]) -> SceneAssets:
     """Return the assets of a scene; both futures are done."""
-    shown: Shown = picture.result().value
+    shown: ShownScene = picture.result().value
     said = speech.result().value
     narration = said if isinstance(said, Narration) else None
     return SceneAssets(

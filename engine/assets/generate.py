@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
-from video_pipeline.engine.assets.first_scenes import FirstScenes, Made, Shown, scene_assets
+from video_pipeline.engine.assets.first_scenes import FirstScenes, Made, ShownScene, scene_assets
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.chain import PainterChain, choose_painters
 from video_pipeline.engine.assets.images.drawn import drawn_picture
@@ -95,9 +95,9 @@ class AssetJob:
         return self.base / expand_user(name)
 
 
-def _drawn(job: AssetJob, index: int) -> Shown:
+def _drawn(job: AssetJob, index: int) -> ShownScene:
     request = job.requests[index]
-    return Shown(job.painters.drawn(request), drawn=drawn_picture(request))
+    return ShownScene(job.painters.drawn(request), drawn=drawn_picture(request))
 
 
 def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
@@ -110,10 +110,10 @@ def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
         if isinstance(made.shown, Path):
             end = None if scene.spoken or scene.duration else job.config.scenes.default_duration
             spec = VideoSpec(path=str(made.shown), end=end, sound=False)
-            shown = Shown(probe_footage(made.shown, spec).footage, origin=made.origin)
+            shown = ShownScene(probe_footage(made.shown, spec).footage, origin=made.origin)
         else:
             drawn = drawn_picture(request) if made.origin is None else None
-            shown = Shown(made.shown, origin=made.origin, drawn=drawn)
+            shown = ShownScene(made.shown, origin=made.origin, drawn=drawn)
     except UnpaintedError:
         return Made(_drawn(job, index)._replace(is_unpainted=True))
     except (ImageGenerationError, ServiceError) as error:
@@ -144,7 +144,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
             except AssetError as error:
                 sound = None
                 warnings.append(policy.replace(StoryError(f"{place}: {error}"), instead="the clip is silent"))
-            return Made(Shown(clipped.footage, sound), tuple(warnings))
+            return Made(ShownScene(clipped.footage, sound), tuple(warnings))
         path = job.path(scene.image or "")
         still = prepare_still(
             path,
@@ -155,7 +155,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
             files=job.files,
         )
         animated = animation_warning(path, still)
-        return Made(Shown(still), (f"{place}: {animated}",) if animated else ())
+        return Made(ShownScene(still), (f"{place}: {animated}",) if animated else ())
     except FileChangedError as error:
         raise FileChangedError(f"{place}: {error}") from error
     except AssetError as error:
