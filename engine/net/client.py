@@ -27,8 +27,9 @@ SHOWN_CHARACTERS: Final = 300
 BUSY_STATUS: Final = frozenset({408, 409, 425, 429})
 DENIED_STATUS: Final = frozenset({401, 402, 403})
 
-# It logs each URL, and some services take their key in it.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+# They log addresses and headers, and a key may be in either.
+for _name in ("httpx", "httpcore", "hpack", "urllib3", "botocore", "google"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

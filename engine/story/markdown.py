@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +31,7 @@ _SENTENCE_END: Final = re.compile(r"[.!?…:;,][\"”’»)]*$")
 _FRONT_MATTER: Final = re.compile(
     r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
+_BEGUN_FRONT_MATTER: Final = re.compile(r"\A---[ \t]*\n([\w-]+:(?:[ \t].*)?)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,8 @@ def markdown_story(text: str, *, fields: frozenset[str]) -> dict[str, Any]:
 
     The title is that of the front matter, else the first heading if the text begins with it, else the first words.
     Front matter (YAML between lines of `---`) may have the story's `fields`; others become its metadata. Raises
-    ValueError for front matter that is no object or has the fields `content` or `scenes`.
+    ValueError for front matter that does not end, is no object or has the fields `content` or `scenes`, and for a text
+    without a letter, digit or symbol.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     story: dict[str, Any] = {}
@@ -199,7 +202,13 @@ def markdown_story(text: str, *, fields: frozenset[str]) -> dict[str, Any]:
     if front:
         story = _front_matter(front[1], fields)
         text = text[front.end() :]
+    elif begun := _BEGUN_FRONT_MATTER.match(text):
+        raise ValueError(f"front matter: begins with {begun[1]!r} and has no line `---` at its end")
     paragraphs = markdown_paragraphs(text)
+    if not any(
+        unicodedata.category(letter)[0] in "LNS" for each in paragraphs for letter in "".join(each.blocks)
+    ):
+        raise ValueError("there is no text in it; a story needs one")
     if "title" not in story and paragraphs:
         story["title"] = first_words(" ".join(paragraphs[0].blocks))
         if paragraphs[0].level and len(paragraphs) > 1:

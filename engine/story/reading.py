@@ -59,8 +59,6 @@ def _read_text(text: str, name: str) -> dict[str, Any]:
         story = markdown_story(text, fields=FRONT_MATTER_FIELDS)
     except ValueError as error:
         raise StoryError(f"{name}: {error}") from error
-    if not story["content"].strip():
-        raise StoryError(f"{name}: there is no text in it; a story needs one")
     return {"title": name, **story}
 
 

@@ -102,10 +102,12 @@ def test_each_status_means_something_and_costs_nothing(
 def test_secrets_are_in_no_error_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     text = f'{{"message": "the header {SECRET.reveal()} and {SECRET.reveal()} is wrong"}}'.encode()
-    with origin(reply(text, status="400 Bad Request")) as server:
+    where = f"http://127.0.0.1:1/?key={SECRET.reveal()}"
+    with origin(reply(text, status="400 Bad Request", Location=where)) as server:
         with pytest.raises(ServiceError, match=r"the header \*\*\* and \*\*\* is wrong") as caught:
             Asking(tmp_path).ask(server.port)
         assert SECRET.reveal().encode() in server.heads[0]
+    logging.getLogger("video_pipeline").debug("debug messages are logged")
     assert caplog.records
     for shown in (caplog.text, str(caught.value), repr(caught.value.details)):
         assert SECRET.reveal() not in shown

@@ -142,6 +142,10 @@ def test_standard_input_is_json_or_markdown(text: str, title: str, monkeypatch: 
     [
         ("", "there is no text in it"),
         (" \n\n", "there is no text in it"),
+        ("...\n\n— !?", "there is no text in it"),
+        ("<!-- only a comment -->", "there is no text in it"),
+        ("![](a.png)", "there is no text in it"),
+        ("---\ntitle: x\nHi there.", "front matter: begins with 'title: x' and has no line `---`"),
         ("---\n- a\n---\nText", "front matter: got list; allowed: an object"),
         ("---\ncontent: x\n---\nText", "front matter: field 'content' is the text below it"),
         ("---\na: [\n---\nText", "story.md: "),
