@@ -50,7 +50,11 @@ SETTINGS: Final[dict[str, tuple[dict[str, Any], tuple[int, ...]]]] = {
     "social": ({"profile": "social"}, (16, 22, 26, 31)),
     "veryfast": ({"profile": "none", "preset": "veryfast"}, (18, 24)),
 }
-"""Keys of `video`, and the crfs that are measured with them."""
+"""Keys of `video`, and the crfs that are measured with them.
+
+The rows of the recorded fit are of 133 segments: of the default profile's settings at these crfs or at 18, 24 and 30 (clips
+at 12 and 19 too), of veryfast, and of two others that have mbtree at its usual strength.
+"""
 
 FRAME_CRFS: Final = (10, 17, 24, 31, 38)
 SPEEDS: Final = (0, 2, 8, 24)
@@ -120,7 +124,7 @@ def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange, *, si
         drawn = np.memmap(raw, np.uint8, "r", shape=(len(frames), height * 3 // 2, width))
         if starts_program(compositor, frames):
             fade, held = opening_of(timeline, frames)
-            run = see_opening(drawn[fade:held])
+            run = see_opening(list(drawn[fade:held]))
         else:
             where = run_of(timeline, frames)
             run = see_run(iter(drawn[where.start - frames.start : where.stop - frames.start]), len(where))
