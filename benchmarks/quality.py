@@ -41,7 +41,7 @@ def measure_story(
     from video_pipeline.engine.render.compositors.raw_frames import Children
     from video_pipeline.engine.render.encoders.encode import encode_segment
     from video_pipeline.engine.render.quality.model import choose_crf
-    from video_pipeline.engine.render.quality.probe import RUN_FRAMES, measure_run, probe_segment, see_run
+    from video_pipeline.engine.render.quality.probe import measure_run, opening_of, probe_segment, see_opening
     from video_pipeline.engine.render.quality.rates import with_crf
 
     plan = plan_of(material, folder / "cache")
@@ -60,12 +60,11 @@ def measure_story(
             started = cpu_seconds()
             probe, opening = probe_segment(compositor, frames, settings, Children())
             probing = cpu_seconds() - started
-            if (
-                opening
-            ):  # the frames that it has seen need not be drawn again, so only what was done with them counts
-                seen = opening.held[-RUN_FRAMES:]
+            if opening:
+                # The frames that it has seen need not be drawn again, so only what was done with them counts.
+                fade, _ = opening_of(compositor.timeline, frames)
                 started = cpu_seconds()
-                measure_run(see_run(iter(seen), len(seen)), settings)
+                measure_run(see_opening(opening.held[fade:]), settings)
                 probing = cpu_seconds() - started
                 opening.close()
             for target in targets:

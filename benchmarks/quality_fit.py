@@ -25,7 +25,9 @@ from benchmarks.vmaf import FEATURES, measure_vmaf
 from video_pipeline.engine.render.quality.detail import Kept
 from video_pipeline.engine.render.quality.model import (
     JOIN_GROUPS,
+    LEAST_KEPT,
     MEANS,
+    MOST_KEPT,
     MOTION_BEND,
     MOTION_MAX,
     SPREADS,
@@ -45,10 +47,14 @@ Row = dict[str, Any]
 Array = npt.NDArray[np.float64]
 
 SETTINGS: Final[dict[str, tuple[dict[str, Any], tuple[int, ...]]]] = {
-    "social": ({"profile": "social"}, (14, 18, 22, 27)),
+    "social": ({"profile": "social"}, (16, 22, 26, 31)),
     "veryfast": ({"profile": "none", "preset": "veryfast"}, (18, 24)),
 }
-"""Keys of `video`, and the crfs that are measured with them."""
+"""Keys of `video`, and the crfs that are measured with them.
+
+The rows of the recorded fit are of 133 segments: of the default profile's settings at these crfs or at 18, 24 and 30 (clips
+at 12 and 19 too), of veryfast, and of two others that have mbtree at its usual strength.
+"""
 
 FRAME_CRFS: Final = (10, 17, 24, 31, 38)
 SPEEDS: Final = (0, 2, 8, 24)
@@ -90,16 +96,15 @@ def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange, *, si
     from video_pipeline.engine.render.compositors.raw_frames import Children
     from video_pipeline.engine.render.encoders.encode import encode_segment
     from video_pipeline.engine.render.quality.probe import (
-        RUN_FRAMES,
         joins_of,
         measure_run,
         opening_of,
         run_of,
+        see_opening,
         see_run,
         starts_program,
         tree_of,
     )
-    from video_pipeline.engine.timing import FrameRange
 
     width, height = material.size_px
     fps = Fraction(material.fps)
@@ -117,11 +122,12 @@ def _segment_rows(material: Material, plan: VideoPlan, frames: FrameRange, *, si
             for frame in compositor.frames(frames, threads=1, children=Children()):
                 file.write(frame.data)
         drawn = np.memmap(raw, np.uint8, "r", shape=(len(frames), height * 3 // 2, width))
-        where = run_of(timeline, frames)
         if starts_program(compositor, frames):
-            last = frames.start + opening_of(timeline, frames)
-            where = FrameRange(max(frames.start, last - RUN_FRAMES), last)
-        run = see_run(iter(drawn[where.start - frames.start : where.stop - frames.start]), len(where))
+            fade, held = opening_of(timeline, frames)
+            run = see_opening(list(drawn[fade:held]))
+        else:
+            where = run_of(timeline, frames)
+            run = see_run(iter(drawn[where.start - frames.start : where.stop - frames.start]), len(where))
         for name, (_, crfs) in SETTINGS.items():
             settings = settings_of(name, material, crf=PROBE_CRF)
             first, later, unpredicted = measure_run(run, settings)
@@ -204,10 +210,17 @@ def _read(rows: Path) -> list[Row]:
 
 
 # The parameters that are fitted to VMAF, in the order of their vector: offsets of the five features, the first frame's
-# part, and what motion, the frame's size, lookahead, stillness, mbtree's strength and noise add to the offsets.
-START: Final = np.array([0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0], float)
-TRUST: Final = np.array([0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.2, 0.1, 0.3, 0.2, 0.3, 5.0], float)
+# part, growth and its own growth of the five features, what motion, the frame's size and stillness add to the offsets,
+# what noise adds to the loss of detail; then what other lookahead and mbtree add to the offsets and to growth. Growth starts from what libvmaf's features say.
+TRUST: Final = np.array(
+    [0.3] * 5 + [0.3] + [0.03] * 5 + [0.002] * 5 + [0.3, 0.3, 0.3, 5.0] + [0.3, 0.3, 0.03, 0.03]
+)
 """How far each parameter may be expected to be from where it starts: Gaussian priors."""
+
+OF_SETTINGS: Final = 4
+"""The last parameters, which only settings beside the default profile's have: they are fitted after the others."""
+
+DEFAULT_SETTINGS: Final = "social"
 
 LEAST_VMAF: Final = 78.0
 """Samples below it count little: they are far below every quality that can be asked for."""
@@ -239,7 +252,7 @@ def fit_growth(rows: Sequence[Row]) -> Array:
     steps, losses = [], []
     for same in levels.values():
         step = np.array([[row["crf"] - PROBE_CRF, (row["crf"] - PROBE_CRF) ** 2] for row in same])
-        loss = np.log(-np.log(np.clip([row["features"] for row in same], 0.2, 0.9999)))
+        loss = np.log(-np.log(np.clip([row["features"][:5] for row in same], LEAST_KEPT, MOST_KEPT)))
         steps.append(step - step.mean(0))
         losses.append(loss - loss.mean(0))
     found: Array = np.linalg.lstsq(np.concatenate(steps), np.concatenate(losses), rcond=None)[0]
@@ -249,7 +262,7 @@ def fit_growth(rows: Sequence[Row]) -> Array:
 class Samples:
     """Segments with their probes, as arrays."""
 
-    def __init__(self, rows: Sequence[Row], growth: Array) -> None:
+    def __init__(self, rows: Sequence[Row]) -> None:
         probes = {
             (row["material"], row["start"], row["settings"]): probe_of(row)
             for row in rows
@@ -259,8 +272,8 @@ class Samples:
         found = [(row, probes.get((row["material"], row["start"], row["settings"]))) for row in listed]
         pairs = [(row, probe) for row, probe in found if probe is not None]
         self.stories = np.array([row["material"] for row, _ in pairs])
-        steps = np.array([row["crf"] for row, _ in pairs], float)[:, None] - PROBE_CRF
-        self.growth = growth[0] * steps + growth[1] * steps**2
+        self.default = np.array([row["settings"] == DEFAULT_SETTINGS for row, _ in pairs])
+        self.steps = np.array([row["crf"] for row, _ in pairs], float)[:, None] - PROBE_CRF
         self.vmaf = np.array([row["solo"] for row, _ in pairs])
         self.first = np.array([losses_of(probe.first) for _, probe in pairs])
         self.later = np.array([losses_of(probe.later) for _, probe in pairs])
@@ -271,12 +284,15 @@ class Samples:
 
     def predict(self, vector: Array, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
         """Return the VMAF of the chosen samples by the model with a vector of parameters."""
-        offsets, (part, by_motion, by_size, by_ahead, by_still, by_tree, by_noise) = vector[:5], vector[5:]
-        shift = by_motion * self.moving[chosen] + by_size * self.size[chosen]
-        shift = shift + by_ahead * self.ahead[chosen] + by_still * self.still[chosen]
-        shift = shift + by_tree * self.tree[chosen] + by_noise * self.noise[chosen]
+        offsets, part, growth, curve, rest = vector[:5], vector[5], vector[6:11], vector[11:16], vector[16:]
+        moving, size, still, ahead, tree = rest[[0, 1, 2, 4, 5]]
+        steps = self.steps[chosen]
+        shift = moving * self.moving[chosen] + size * self.size[chosen] + still * self.still[chosen]
+        shift = shift + ahead * self.ahead[chosen] + tree * self.tree[chosen]
+        faster = rest[6] * self.ahead[chosen] + rest[7] * self.tree[chosen]
         losses = part * self.first[chosen] + (1 - part) * self.later[chosen] + offsets + shift[:, None]
-        kept = np.exp(-np.exp(losses + self.growth[chosen]))
+        losses[:, 0] += rest[3] * self.noise[chosen]
+        kept = np.exp(-np.exp(losses + (growth + faster[:, None] + curve * steps) * steps))
         values = np.c_[kept, np.log1p(self.motion[chosen]), np.minimum(self.motion[chosen], MOTION_BEND)]
         scaled = (values - np.array(MEANS)) / np.array(SPREADS)
         products = [scaled[:, one] * scaled[:, other] for one in range(7) for other in range(one, 7)]
@@ -291,33 +307,55 @@ def probe_of(row: Row) -> SegmentProbe:
     return SegmentProbe(first, later, row["motion"], row["pixels"], ahead, strength, row["unpredicted"])
 
 
-def fit_losses(samples: Samples, score: Array, chosen: npt.NDArray[np.bool_]) -> Array:
-    """Return the vector of parameters with which the model is closest to the chosen samples, by Levenberg and Marquardt."""
+def fit_losses(samples: Samples, score: Array, growth: Array, chosen: npt.NDArray[np.bool_]) -> Array:
+    """Return the vector of parameters with which the model is closest to the chosen samples.
+
+    The default profile's samples decide everything but what other settings add.
+    """
+    start = np.zeros(len(TRUST))
+    start[5], start[6:16] = 0.5, growth.ravel()
+    whole = np.arange(len(TRUST))
+    vector = _closest(samples, score, chosen & samples.default, start, free=whole[:-OF_SETTINGS])
+    return _closest(samples, score, chosen & ~samples.default, vector, free=whole[-OF_SETTINGS:])
+
+
+def _closest(
+    samples: Samples,
+    score: Array,
+    chosen: npt.NDArray[np.bool_],
+    start: Array,
+    *,
+    free: npt.NDArray[np.int_],
+) -> Array:
+    """Return the vector with the free parameters fitted to the chosen samples, by Levenberg and Marquardt."""
+    if not chosen.any():
+        return start
     truth = samples.vmaf[chosen]
     weights = np.clip((truth - LEAST_VMAF) / 12, 0.03, 1)
-    step, damping = 1e-4, 1.0
+    trust, damping = TRUST[free], 1.0
 
-    def errors_of(vector: Array) -> Array:
+    def errors_of(change: Array) -> Array:
+        vector = start.copy()
+        vector[free] += change
         errors: Array = (samples.predict(vector, score, chosen) - truth) * weights
         return errors
 
-    def cost_of(vector: Array, errors: Array) -> float:
+    def cost_of(change: Array, errors: Array) -> float:
         # Pseudo-Huber: quadratic for small errors, linear for large ones.
         robust = 2 * np.sum(np.sqrt(1 + errors**2) - 1)
-        return float(robust + np.sum(((vector - START) / TRUST) ** 2))
+        return float(robust + np.sum((change / trust) ** 2))
 
-    vector = START.copy()
+    vector = np.zeros(len(free))
     errors = errors_of(vector)
     cost = cost_of(vector, errors)
     for _ in range(60):
         slopes = [
-            (errors_of(vector + at) - errors_of(vector - at)) / (2 * step)
-            for at in np.eye(len(vector)) * step
+            (errors_of(vector + at) - errors_of(vector - at)) / (2 * at.max()) for at in np.diag(trust * 1e-3)
         ]
         jacobian = np.array(slopes).T
         robust = 1 / np.sqrt(1 + errors**2)
-        normal = jacobian.T @ (jacobian * robust[:, None]) + np.diag(1 / TRUST**2)
-        gradient = jacobian.T @ (robust * errors) + (vector - START) / TRUST**2
+        normal = jacobian.T @ (jacobian * robust[:, None]) + np.diag(1 / trust**2)
+        gradient = jacobian.T @ (robust * errors) + vector / trust**2
         while damping < 1e6:
             tried = vector - np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
             tried_errors = errors_of(tried)
@@ -331,7 +369,9 @@ def fit_losses(samples: Samples, score: Array, chosen: npt.NDArray[np.bool_]) ->
         damping = max(damping / 6, 1e-6)
         if gain < 1e-3:
             break
-    return vector
+    found = start.copy()
+    found[free] += vector
+    return found
 
 
 def fit_joins(rows: Sequence[Row]) -> list[tuple[float, float]]:
@@ -353,23 +393,23 @@ def fit_joins(rows: Sequence[Row]) -> list[tuple[float, float]]:
 
 def fit(rows: Sequence[Row]) -> dict[str, Any]:
     """Fit everything; return the constants, and the errors on stories that were left out in turn."""
-    score, growth = fit_score(rows), fit_growth(rows)
-    samples = Samples(rows, growth)
+    score = fit_score(rows)
+    growth = fit_growth([row for row in rows if row.get("settings") == DEFAULT_SETTINGS])
+    samples = Samples(rows)
     everything = np.ones(len(samples.vmaf), bool)
     errors = np.zeros(len(samples.vmaf))
     for story in sorted(set(samples.stories.tolist())):
         left_out = samples.stories == story
-        vector = fit_losses(samples, score, ~left_out)
+        vector = fit_losses(samples, score, growth, ~left_out)
         errors[left_out] = samples.predict(vector, score, left_out) - samples.vmaf[left_out]
-    shown, high = samples.vmaf > 88, samples.vmaf > 94
+    shown, high = (samples.default & (samples.vmaf > least) for least in (88, 94))
     by_story = {
         story: round(float(errors[shown & (samples.stories == story)].mean()), 2)
         for story in sorted(set(samples.stories[shown].tolist()))
     }
     return {
         "score": score,
-        "growth": growth,
-        "vector": fit_losses(samples, score, everything),
+        "vector": fit_losses(samples, score, growth, everything),
         "joins": fit_joins(rows),
         "segments": len({(row["material"], row["start"]) for row in rows if row["kind"] == "segment"}),
         "left_out_rms": round(float(np.sqrt(np.mean(errors[high] ** 2))), 2),
@@ -387,22 +427,24 @@ def as_module(found: dict[str, Any]) -> str:
         return "".join(f"    {value:.5g},\n" for value in values)
 
     vector = found["vector"].tolist()
-    part, by_motion, by_size, by_ahead, by_still, by_tree, by_noise = vector[5:]
-    growth, curve = found["growth"].tolist()
+    moving, size, still, noise, ahead, tree, ahead_growth, tree_growth = vector[16:]
     return (
         f'"""Constants of `model`, fitted by `python -m benchmarks.quality_fit` to {found["segments"]} segments.\n\n'
         f"On stories that were left out in turn, a segment's VMAF above 94 was missed by {found['left_out_median']} (median).\n"
         f'"""\n\nfrom __future__ import annotations\n\nfrom typing import Final\n\n'
         f"SCORE: Final = (\n{numbers(found['score'].tolist())})\n"
         f'"""Of the terms of the map from features to VMAF."""\n\n'
-        f"OFFSETS: Final = (\n{numbers(vector[:5])})\nGROWTH: Final = (\n{numbers(growth)})\n"
-        f"CURVE: Final = (\n{numbers(curve)})\n"
+        f"OFFSETS: Final = (\n{numbers(vector[:5])})\nGROWTH: Final = (\n{numbers(vector[6:11])})\n"
+        f"CURVE: Final = (\n{numbers(vector[11:16])})\n"
         f'"""Of each feature: what a whole segment loses beside a probe, its growth with a step of crf, and the growth\'s."""\n\n'
-        f"FIRST: Final = {part:.5g}\n\n"
-        f"MOVING: Final = {by_motion:.5g}\nSIZE: Final = {by_size:.5g}\nAHEAD: Final = {by_ahead:.5g}\n"
-        f"STILLNESS: Final = {by_still:.5g}\nTREE: Final = {by_tree:.5g}\n"
-        f"NOISE: Final = {by_noise:.5g}\n"
-        f'"""What circumstances add to the loss."""\n\n'
+        f"FIRST: Final = {vector[5]:.5g}\n\n"
+        f"MOVING: Final = {moving:.5g}\nSIZE: Final = {size:.5g}\nAHEAD: Final = {ahead:.5g}\n"
+        f"STILLNESS: Final = {still:.5g}\nTREE: Final = {tree:.5g}\n"
+        f"NOISE: Final = {noise:.5g}\n"
+        f'"""What circumstances add to the loss; noise to that of detail alone."""\n\n'
+        f"AHEAD_GROWTH: Final = {ahead_growth:.5g}\n"
+        f"TREE_GROWTH: Final = {tree_growth:.5g}\n"
+        f'"""What they add to its growth with a step of crf."""\n\n'
         f"JOINS: Final = (\n{''.join(f'    ({slope:.4g}, {offset:.4g}),{chr(10)}' for slope, offset in found['joins'])})\n"
         f'"""Slope and offset of each group of transitions."""\n'
     )

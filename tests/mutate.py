@@ -30,6 +30,7 @@ from tests.support.mutants import mutants_of, sample
 ALLOWED: Final = Path(__file__).with_name("mutate_allowed.yaml")
 
 LEDGER: Final = "tests/engine/jobs/ledger"
+TUNING: Final = "tests/engine/tuning"
 TARGETS: Final = tuple(
     Target(name, f"video_pipeline.{module}", tests)
     for name, module, tests in (
@@ -49,9 +50,14 @@ TARGETS: Final = tuple(
         ("submit_check", "engine.jobs.server.submit_check", ("tests/engine/jobs/server/test_submit_check.py",)),
         ("files", "engine.common.files", ("tests/engine/common/test_files.py",)),
         ("sections", "engine.config.sections", ("tests/engine/config",)),
+        ("encoder_keys", "engine.config.encoder_keys", ("tests/engine/config",)),
         ("ken_burns", "filters.ken_burns", ("tests/filters/test_ken_burns.py",)),
         ("geometry", "filters.geometry", ("tests/filters/test_geometry.py", "tests/filters/test_fit.py")),
         ("graph", "filters.graph", ("tests/filters/test_graph.py",)),
+        ("fronts", "engine.tuning.fronts", (f"{TUNING}/test_fronts.py", f"{TUNING}/test_answers.py")),
+        ("levels", "engine.tuning.levels", (f"{TUNING}/test_levels.py",)),
+        ("resampling", "engine.tuning.resampling", (f"{TUNING}/test_resampling.py", f"{TUNING}/test_answers.py")),
+        ("answers", "engine.tuning.answers", (f"{TUNING}/test_answers.py",)),
     )
 )  # fmt: skip
 

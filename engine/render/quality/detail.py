@@ -26,6 +26,10 @@ SCALES: Final = 4
 WINDOW_PX: Final = 16
 """Side of VIF's blocks at the finest scale, about the width of its window; half of it at each coarser scale."""
 
+BLUR: Final = (1, 4, 6, 4, 1)
+ROW_STEP: Final = 16
+"""How motion is blurred, and of how many rows one is read."""
+
 NOISE: Final = np.float32(2)
 """Variance of the eye's own noise."""
 
@@ -201,13 +205,16 @@ def _around(values: Stack) -> Stack:
 
 
 def motion(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> float:
-    """Return the mean absolute difference of two lumas, blurred, as VMAF's motion; one pair of rows in four is read."""
-    return float(np.abs(_blurred(after) - _blurred(before)).mean(dtype=np.float64)) / 4
+    """Return the mean absolute difference of two lumas, blurred, as VMAF's motion; one row in sixteen is compared.
 
-
-def _blurred(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
-    """Return the sums over 2x2 pixels of one pair of rows in four."""
-    height, width = luma.shape[0] // 8 * 8, luma.shape[1] // 2 * 2
-    rows = luma[0:height:8].astype(np.int16) + luma[1:height:8]
-    sums: npt.NDArray[np.int16] = rows[:, 0:width:2] + rows[:, 1:width:2]
-    return sums
+    The blur is about VMAF's own, by 1 4 6 4 1 each way: noise would count as motion with a smaller one.
+    """
+    down, across = (before.shape[axis] - len(BLUR) + 1 for axis in (0, 1))
+    rows = np.zeros((len(range(0, down, ROW_STEP)), before.shape[1]), np.int16)
+    for at, tap in enumerate(BLUR):
+        lines = slice(at, at + down, ROW_STEP)
+        rows += tap * (after[lines].astype(np.int16) - before[lines])
+    sums = np.zeros((len(rows), across), np.int32)
+    for at, tap in enumerate(BLUR):
+        sums += tap * rows[:, at : at + across]
+    return float(np.abs(sums).mean(dtype=np.float64)) / sum(BLUR) ** 2

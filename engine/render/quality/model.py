@@ -12,6 +12,7 @@ from typing import Final
 
 from video_pipeline.engine.render.quality.coefficients import (
     AHEAD,
+    AHEAD_GROWTH,
     CURVE,
     FIRST,
     GROWTH,
@@ -23,16 +24,20 @@ from video_pipeline.engine.render.quality.coefficients import (
     SIZE,
     STILLNESS,
     TREE,
+    TREE_GROWTH,
 )
-from video_pipeline.engine.render.quality.detail import Kept
+from video_pipeline.engine.render.quality.detail import SCALES, Kept
 from video_pipeline.engine.render.quality.probe import PROBE_CRF, SegmentProbe
 
-MODEL_VERSION: Final = 1
+MODEL_VERSION: Final = 2
 """Increase it when the same probe gives another crf, so that no older one is used from a cache."""
 
 CRF_MIN, CRF_MAX, CRF_STEP = 12.0, 36.0, 0.25
 ENOUGH: Final = 0.25
 """If a target is out of reach, so much less than the most that can be reached is enough: the rest would cost much."""
+
+LEAST_KEPT, MOST_KEPT = 0.01, 0.9999
+"""Shares beyond these are counted as these."""
 
 MEANS: Final = (0.97, 0.75, 0.95, 0.97, 0.985, 0.8, 1.5)
 SPREADS: Final = (0.02, 0.15, 0.05, 0.03, 0.015, 0.6, 2.0)
@@ -44,9 +49,14 @@ STILL: Final = 0.02
 
 USUAL_PIXELS: Final = 1080 * 1920
 USUAL_AHEAD: Final = 20
-USUAL_STRENGTH: Final = 2.0
+USUAL_STRENGTH: Final = 3.0
+"""Lookahead and mbtree's strength of the default profile, to which everything but what others change is fitted."""
+
 PREDICTED: Final = 0.2
 """Later frames up to this share of the first one's size are those of motion, larger ones those of noise."""
+
+FAST: Final = 6.0
+"""With more motion than this, what tiles show later is new in them without being noise."""
 
 USUAL_MOTION: Final = 0.7
 """The logarithm of one more than the motion of a slow zoom."""
@@ -79,7 +89,10 @@ def score_terms(detail: float, information: Sequence[float], motion: float) -> l
 
 def losses_of(kept: Kept) -> list[float]:
     """Return the double logarithms of what is lost of each feature, in which a factor is a sum."""
-    return [math.log(-math.log(min(max(share, 0.2), 0.9999))) for share in (kept.detail, *kept.information)]
+    return [
+        math.log(-math.log(min(max(share, LEAST_KEPT), MOST_KEPT)))
+        for share in (kept.detail, *kept.information)
+    ]
 
 
 def circumstances(probe: SegmentProbe) -> tuple[float, float, float, float, float, float]:
@@ -93,7 +106,7 @@ def circumstances(probe: SegmentProbe) -> tuple[float, float, float, float, floa
         math.log2(max(1, probe.ahead_frames) / USUAL_AHEAD),
         float(probe.motion < STILL),
         (probe.tree_strength - USUAL_STRENGTH) * (probe.ahead_frames > 0),
-        max(0.0, probe.unpredicted - PREDICTED),
+        max(0.0, probe.unpredicted - PREDICTED) * (probe.motion < FAST),
     )
 
 
@@ -131,12 +144,14 @@ def _solo_vmaf(probe: SegmentProbe, crf: float) -> float:
     """Return the VMAF of the part of a segment that shows one scene, which may be above 100."""
     moving, size, ahead, still, tree, noise = circumstances(probe)
     steps = crf - PROBE_CRF
-    shift = MOVING * moving + SIZE * size + AHEAD * ahead + STILLNESS * still + TREE * tree + NOISE * noise
+    shift = MOVING * moving + SIZE * size + AHEAD * ahead + STILLNESS * still + TREE * tree
+    faster = AHEAD_GROWTH * ahead + TREE_GROWTH * tree
+    noises = (NOISE * noise, *[0.0] * SCALES)
     kept = []
-    parts = zip(losses_of(probe.first), losses_of(probe.later), OFFSETS, GROWTH, CURVE, strict=True)
-    for first, later, offset, growth, curve in parts:
-        loss = FIRST * first + (1 - FIRST) * later + offset + shift
-        kept.append(math.exp(-math.exp(loss + (growth + curve * steps) * steps)))
+    parts = zip(losses_of(probe.first), losses_of(probe.later), OFFSETS, noises, GROWTH, CURVE, strict=True)
+    for first, later, offset, noisy, growth, curve in parts:
+        loss = FIRST * first + (1 - FIRST) * later + offset + shift + noisy
+        kept.append(math.exp(-math.exp(loss + (growth + faster + curve * steps) * steps)))
     terms = score_terms(kept[0], kept[1:], probe.motion)
     return sum(term * factor for term, factor in zip(terms, SCORE, strict=True))
 

@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
 import av
@@ -27,6 +27,9 @@ LATER: Final = 2
 """The frame of a run that is measured besides its first one; the last of a short one."""
 
 PROBE_CRF: Final = 20.0
+
+HELD_FRAMES: Final = 9
+"""Frames beyond a fade that are held if drawing starts a program: over so many, shaking has about its mean motion."""
 
 FADE_FRAMES: Final = 18
 """The longest fade whose frames are held until the segment is encoded, to bound their memory."""
@@ -95,10 +98,9 @@ def probe_segment(
     that is returned with the probe.
     """
     if starts_program(compositor, segment):
-        count = opening_of(compositor.timeline, segment)
+        fade, count = opening_of(compositor.timeline, segment)
         opening = Opening(compositor.frames(segment, threads=threads, children=children), count)
-        seen = opening.held[-RUN_FRAMES:]
-        run = see_run(iter(seen), len(seen))
+        run = see_opening(opening.held[fade:])
     else:
         opening, wanted = None, run_of(compositor.timeline, segment)
         drawn = compositor.frames(wanted, threads=threads, children=children.unheard())
@@ -122,11 +124,12 @@ def starts_program(compositor: Compositor, segment: FrameRange) -> bool:
     return compositor.name == "ffmpeg" or any(isinstance(clip.source, Footage) for clip in shown)
 
 
-def opening_of(timeline: Timeline, segment: FrameRange) -> int:
-    """Return how many of a segment's first frames reach beyond a fade at its start by a run."""
+def opening_of(timeline: Timeline, segment: FrameRange) -> tuple[int, int]:
+    """Return how many of a segment's first frames are those of a fade, and how many are held with those after it."""
     faded = [clip.frames.start + clip.fade_in_frames - segment.start for clip in timeline.clips]
-    fades = [stop for stop in faded if 0 < stop <= FADE_FRAMES]
-    return min(len(segment), max(fades, default=0) + RUN_FRAMES)
+    fade = max((stop for stop in faded if 0 < stop <= FADE_FRAMES), default=0)
+    fade = max(0, min(fade, len(segment) - RUN_FRAMES))
+    return fade, min(len(segment), fade + HELD_FRAMES)
 
 
 PRESET_AHEAD: Final = {
@@ -167,6 +170,15 @@ def joins_of(timeline: Timeline, segment: FrameRange) -> tuple[tuple[str, float]
     return tuple((join.name, len(seen) / len(segment)) for seen, join in parts if join)
 
 
+def see_opening(held: Sequence[Buffer]) -> SeenRun:
+    """Return what is needed of the first frames of an opening, with the mean motion of all of them."""
+    run = see_run(iter(held), min(RUN_FRAMES, len(held)))
+    lumas = [frame[: frame.shape[0] * 2 // 3] for frame in held]
+    speeds = [motion(before, after) for before, after in pairwise(lumas)]
+    # As in VMAF, a frame's motion is the smaller one of those to its neighbours.
+    return replace(run, motion=float(np.mean([min(pair) for pair in pairwise(speeds)] or speeds or [0.0])))
+
+
 def see_run(frames: Iterator[Buffer], count: int) -> SeenRun:
     """Return what is needed of `count` frames; the tiles are those of the first frame."""
     mosaics: list[Buffer] = []
@@ -174,7 +186,7 @@ def see_run(frames: Iterator[Buffer], count: int) -> SeenRun:
     tiles: Tiles | None = None
     before: Luma | None = None
     pixels = 0
-    for number, frame in enumerate(frames):
+    for number, frame in enumerate(islice(frames, count)):
         height, width = frame.shape[0] * 2 // 3, frame.shape[1]
         luma = frame[:height]
         if tiles is None:

@@ -59,6 +59,15 @@ def test_motion_is_that_of_the_blurred_pictures(luma: np.ndarray) -> None:
     assert motion(luma[:, :-8], luma[:, 8:]) > motion(luma[:, :-2], luma[:, 2:]) > 0
 
 
+def test_noise_counts_as_motion_no_more_than_in_vmaf() -> None:
+    flat = np.full((256, 256), 120, float)
+    noise = np.random.default_rng(2).normal(0, 5, (2, 256, 256))
+    before, after = (flat + noise).round().astype(np.uint8)
+    share = (1 + 16 + 36 + 16 + 1) / 256  # of the variance that the blur leaves, each way
+    expected = 5 * 2**0.5 * share * (2 / np.pi) ** 0.5
+    assert motion(before, after) == pytest.approx(expected, rel=0.05)
+
+
 @pytest.mark.parametrize("step", [3, 8])
 def test_the_features_are_close_to_libvmafs(luma: np.ndarray, step: int, tmp_path: Path) -> None:
     program = libvmaf_program()

@@ -13,6 +13,7 @@ from video_pipeline.engine.render.quality.model import (
     CRF_MIN,
     CRF_STEP,
     ENOUGH,
+    FAST,
     choose_crf,
     predict_vmaf,
 )
@@ -33,6 +34,13 @@ def test_a_higher_crf_gives_less() -> None:
 def test_a_picture_that_keeps_less_gets_a_lower_crf() -> None:
     worse = Kept(0.96, (0.7, 0.9, 0.96, 0.985))
     assert choose_crf(replace(PROBE, first=worse, later=worse), 93)[0] < choose_crf(PROBE, 93)[0]
+
+
+def test_noise_gets_a_lower_crf_but_what_only_moves_fast_does_not() -> None:
+    crf, _ = choose_crf(PROBE, 93)
+    assert choose_crf(replace(PROBE, unpredicted=0.5), 93)[0] < crf
+    fast = replace(PROBE, motion=FAST)
+    assert choose_crf(replace(fast, unpredicted=0.5), 93) == choose_crf(fast, 93)
 
 
 @pytest.mark.parametrize("target", [85, 90, 93, 95, 96])

@@ -12,12 +12,14 @@ from tests.engine.render.test_renderer import settings_of, timeline
 from tests.support.video import compositor_of, draw
 from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.quality.probe import (
+    HELD_FRAMES,
     RUN_FRAMES,
     joins_of,
     measure_run,
     opening_of,
     probe_segment,
     run_of,
+    see_opening,
     see_run,
 )
 from video_pipeline.engine.timing import FrameRange
@@ -84,7 +86,7 @@ def test_the_frames_that_a_probe_has_seen_are_not_drawn_again(tmp_path: Path) ->
     compositor = compositor_of(timeline(tmp_path, scenes=2, length=30))
     _, opening = probe_segment(compositor, FrameRange(0, 30), settings_of(quality=95), Children())
     assert opening is not None
-    assert len(opening.held) == RUN_FRAMES
+    assert len(opening.held) == HELD_FRAMES
     assert np.array_equal(np.stack([frame.copy() for frame in opening.frames()]), draw(compositor, 0, 30))
     assert opening.held == ()
 
@@ -92,7 +94,25 @@ def test_the_frames_that_a_probe_has_seen_are_not_drawn_again(tmp_path: Path) ->
 def test_an_opening_reaches_beyond_a_fade(tmp_path: Path) -> None:
     line = timeline(tmp_path, scenes=1, length=60)
     faded = replace(line, clips=(replace(line.clips[0], fade_in_frames=12),))
-    assert opening_of(line, FrameRange(0, 60)) == RUN_FRAMES
-    assert opening_of(faded, FrameRange(0, 60)) == 12 + RUN_FRAMES
-    assert opening_of(faded, FrameRange(30, 60)) == RUN_FRAMES
-    assert opening_of(faded, FrameRange(0, 8)) == 8
+    assert opening_of(line, FrameRange(0, 60)) == (0, HELD_FRAMES)
+    assert opening_of(faded, FrameRange(0, 60)) == (12, 12 + HELD_FRAMES)
+    assert opening_of(faded, FrameRange(30, 60)) == (0, HELD_FRAMES)
+    assert opening_of(faded, FrameRange(0, 8)) == (8 - RUN_FRAMES, 8)
+    assert opening_of(faded, FrameRange(0, 2)) == (0, 2)
+
+
+def test_the_motion_of_an_opening_is_the_mean_over_all_that_is_held() -> None:
+    still, moving = frames(4), frames(5, step=3)[1:]
+    held = see_opening([*still, *moving])
+    assert see_opening(still).motion == 0
+    assert held.motion == pytest.approx(
+        see_opening(moving).motion / 2, rel=0.05
+    )  # 3 of 6 frames, as for VMAF
+    assert all(map(np.array_equal, held.mosaics, see_opening(still).mosaics))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_opening_may_be_shorter_than_a_run(count: int) -> None:
+    seen = see_opening(frames(count, step=3))
+    assert len(seen.mosaics) == count
+    assert (seen.motion > 0) == (count > 1)
