@@ -110,7 +110,7 @@ def test_a_fault_that_passes_is_retried(fault: str, tmp_path: Path) -> None:
     with captioned(tmp_path, timeout=1.2 if fault == "drip" else 5) as (run, _):
         run.fake.faults.append(fault)
         assert run.say(TEXT).words_by == "voice"
-        assert len(run.fake.speaking) == 2
+        assert len(run.fake.worked) == 2
 
 
 def test_a_refused_key_is_not_retried_and_not_told(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_refused_key_is_not_retried_and_not_told(tmp_path: Path) -> None:
         with pytest.raises(TTSError, match="401 Unauthorized") as caught:
             run.say(TEXT)
         assert KEY not in str(caught.value)
-        assert len(run.fake.speaking) == 1
+        assert len(run.fake.worked) == 1
 
 
 def test_an_unknown_voice_lists_the_servers_own(tmp_path: Path) -> None:
