@@ -98,7 +98,7 @@ class Focus:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One scene's picture on the timeline. `title` names its chapter (None: the scene's id; "": the one before).
+    """One scene's picture on the timeline, or a shot of it: the clips of a scene follow each other. `title` names its chapter (None: the scene's id; "": the one before).
 
     `camera` already keeps `focus` in view. `focus` is None if the story gives rectangles instead.
     """
@@ -247,6 +247,14 @@ class Timeline:
     def duration(self) -> Seconds:
         """The length of the video in seconds."""
         return frame_time(self.frame_count, self.fps)
+
+    def scene_numbers(self) -> tuple[int, ...]:
+        """Return the number of each clip's scene, from 0."""
+        found: list[int] = []
+        for index, clip in enumerate(self.clips):
+            is_next = index > 0 and clip.scene_id != self.clips[index - 1].scene_id
+            found.append((found[-1] if found else 0) + is_next)
+        return tuple(found)
 
     def transition_after(self, clip_index: int) -> Transition | None:
         """Return the transition from a clip to the next, or None for a cut."""
