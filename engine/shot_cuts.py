@@ -35,11 +35,11 @@ def speech_pauses(
     for word, following in pairwise(words):
         frame = frames_round(start + following.begins, fps)
         every.append(frame)
-        between = text[word.stop : following.start]
-        marked = CLAUSE_END.search(text[word.start : following.start].rstrip()) is not None
+        said = text[word.start : following.start]
         is_sentence = any(word.stop <= end <= following.start for end in ends)
-        abbreviated = between.startswith(".") and not is_sentence
-        if "\n" in between or is_sentence or (marked and not abbreviated):
+        is_marked = CLAUSE_END.search(said.rstrip()) is not None
+        abbreviated = said.rstrip().endswith(".") and not is_sentence
+        if "\n" in said or is_sentence or (is_marked and not abbreviated):
             clauses.append(frame)
     return Pauses(clauses, every)
 
