@@ -16,7 +16,7 @@ from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.caption_looks import SPOKEN_YELLOW
 from video_pipeline.engine.config.sections import Scenes
-from video_pipeline.engine.scene_clips import scene_clip, scene_shots
+from video_pipeline.engine.scene_clips import returning_clip, scene_clip, scene_shots
 from video_pipeline.engine.scene_places import SpeechLead, scene_places, speech_lead
 from video_pipeline.engine.shot_cuts import speech_pauses
 from video_pipeline.engine.soundtrack import effect_tracks, music_tracks
@@ -229,6 +229,9 @@ def compose(
                     spoken_by=own.spoken_by,
                 )
             )
+    if config.scenes.loop and len(timings) == len(scenes) and placement.overlaps[len(timings) - 1]:
+        transitions.append(Transition(timings[-1].transition, len(clips) - 1, placement.ranges[-1]))
+        clips.append(returning_clip(clips[0], placement.ranges[-1], fps=fps))
     timeline = Timeline(width, height, fps, story.title, tuple(clips), tuple(transitions), tuple(captions))
     if assets.voice_over is not None:
         audio.append(

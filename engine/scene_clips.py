@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise, starmap
 from typing import Final
 
@@ -148,6 +149,8 @@ def scene_clip(
         else:
             seconds = exact_seconds(effect.duration or config.scenes.fade_duration)
             fades[effect.type] = min(max(1, frames_round(seconds, fps)), len(frames))
+    if config.scenes.loop:
+        fades |= {"fade_in": fades["fade_in"] if index else 0, "fade_out": 0 if last else fades["fade_out"]}
     # A transition replaces the fade at the same end of the scene.
     fade_in, fade_out = _shared(
         0 if before else fades["fade_in"], 0 if after else fades["fade_out"], len(frames)
@@ -226,6 +229,22 @@ def scene_shots(
             )
         )
     return tuple(found) or (whole,)
+
+
+def returning_clip(first: Clip, frames: FrameRange, *, fps: Fraction) -> Clip:
+    """Return the clip with which a video that repeats ends: what its first frame shows, held for `frames`."""
+    camera, source = first.camera, first.source
+    if isinstance(source, Footage):
+        source = replace(source, duration=frame_time(1, fps))
+    return replace(
+        first,
+        frames=frames,
+        source=source,
+        camera=Camera(camera.start, camera.start) if camera is not None else None,
+        fade_in_frames=0,
+        fade_out_frames=0,
+        title="",
+    )
 
 
 def _shot_camera(

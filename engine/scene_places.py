@@ -51,7 +51,7 @@ def scene_timings(
     before = 0
     for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=False)):
         name, seconds, given = transitions[index]
-        last = index == len(scenes) - 1
+        last = index == len(scenes) - 1 and not config.scenes.loop
         after = 0 if last or name == CUT or not seconds else max(1, frames_round(seconds, fps))
         frames = max(1, frames_round(own_seconds(scene, scene_assets, config), fps))
         if scene_assets is not None and scene_assets.narration is not None:
@@ -88,13 +88,13 @@ def scene_places(
     """Return the scenes' timings, their places, cuts on beats if that is asked for, and warnings."""
     fps = config.video.fps
     timings, warnings = scene_timings(scenes, assets.scenes, config)
-    placement = place_scenes([*timings, *_next_timing(scenes, timings)], fps=fps)
+    placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
     if config.scenes.transition_on_beat and assets.score is not None and len(timings) > 1:
         shortest = _spoken_frames(assets.scenes, placement, config)
         timings = timings_on_beat(
             timings, placement, shortest_frames=shortest, beat=assets.score.beat, fps=fps
         )
-        placement = place_scenes(timings, fps=fps)
+        placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
     elif config.scenes.transition_on_beat and assets.score is None:
         found = "there is no music" if assets.music is None else "the beats of a music file are not known"
         warnings.append(f"scenes.transition_on_beat: {found}, so cuts stay where they are; give music: auto")
@@ -103,13 +103,20 @@ def scene_places(
         if missing > 0:
             # Speech is never cut off: the last picture is held until it ends.
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
-            placement = place_scenes(timings, fps=fps)
+            placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
     return timings, placement, warnings
 
 
-def _next_timing(scenes: Sequence[StoryScene], timings: Sequence[SceneTiming]) -> list[SceneTiming]:
-    """Return the timing of the first scene without assets, if there is one: as long as the transition to it."""
-    if len(timings) == len(scenes):
-        return []
-    frames = max(1, timings[-1].transition_frames)
-    return [SceneTiming(scenes[len(timings)].scene_id, frames, CUT, 0, True)]
+def _next_timing(
+    scenes: Sequence[StoryScene], timings: Sequence[SceneTiming], config: Config
+) -> list[SceneTiming]:
+    """Return the timing of the scene that follows, if there is one: as long as the transition to it.
+
+    That is the first scene without assets, or the first of all after the last one of a video that repeats.
+    """
+    frames = timings[-1].transition_frames
+    if len(timings) < len(scenes):
+        return [SceneTiming(scenes[len(timings)].scene_id, max(1, frames), CUT, 0, True)]
+    if config.scenes.loop and frames:
+        return [SceneTiming(scenes[0].scene_id, frames, CUT, 0, True)]
+    return []

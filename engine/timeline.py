@@ -249,12 +249,9 @@ class Timeline:
         return frame_time(self.frame_count, self.fps)
 
     def scene_numbers(self) -> tuple[int, ...]:
-        """Return the number of each clip's scene, from 0."""
-        found: list[int] = []
-        for index, clip in enumerate(self.clips):
-            is_next = index > 0 and clip.scene_id != self.clips[index - 1].scene_id
-            found.append((found[-1] if found else 0) + is_next)
-        return tuple(found)
+        """Return the number of each clip's scene, from 0; a clip that leads back to the first scene has its number."""
+        numbers: dict[str, int] = {}
+        return tuple(numbers.setdefault(clip.scene_id, len(numbers)) for clip in self.clips)
 
     def transition_after(self, clip_index: int) -> Transition | None:
         """Return the transition from a clip to the next, or None for a cut."""

@@ -361,6 +361,9 @@ class Story(StoryPart):
         MusicSpec | None,
         BeforeValidator(music_source, json_schema_input_type=MusicWord | FilePath | MusicSpec | None),
     ] = Field(None, description="auto (synthesised by mood), none, a file, or an object.")
+    loop: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="Whether the last scene leads back to the first, for a video that repeats."
+    )
     narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
         None,
         description="A recording of all scenes' narrations in order; it is divided among the scenes by their words.",
