@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from video_pipeline.engine.assets.caption_colours import line_colours, spoken_colour
@@ -15,10 +16,11 @@ from video_pipeline.engine.common.spoken_words import carried_over
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.caption_looks import SPOKEN_YELLOW
 from video_pipeline.engine.config.sections import Scenes
+from video_pipeline.engine.scene_clips import returning_clip, scene_clip, scene_shots
 from video_pipeline.engine.scene_places import SpeechLead, scene_places, speech_lead
+from video_pipeline.engine.shot_cuts import speech_pauses
 from video_pipeline.engine.soundtrack import effect_tracks, music_tracks
 from video_pipeline.engine.story import Story, StoryScene
-from video_pipeline.engine.story.effects import FadeEffect, KenBurns
 from video_pipeline.engine.story.fields import (
     BoxSpec,
     ShadowSpec,
@@ -31,9 +33,7 @@ from video_pipeline.engine.timeline import (
     Caption,
     CaptionWord,
     Clip,
-    Focus,
     Footage,
-    Still,
     Timeline,
     Transition,
 )
@@ -44,62 +44,10 @@ from video_pipeline.engine.timing import (
     frame_time,
     frames_round,
 )
-from video_pipeline.filters.geometry import (
-    Camera,
-    Fit,
-    Rect,
-    contained_point,
-    largest_rect,
-    widen_to_aspect,
-    zoom_about,
-)
 from video_pipeline.filters.text import Box, Shadow, TextStyle
 
 LONGEST_GAP = Fraction(3, 10)
 """The silence in seconds after which a word is no longer the one that is being spoken."""
-
-
-def _ken_burns(
-    effect: KenBurns,
-    *,
-    index: int,
-    seconds: Seconds,
-    picture_aspect: float,
-    canvas_aspect: float,
-    focus: tuple[float, float],
-    config: Config,
-) -> Camera:
-    if effect.start is not None and effect.end is not None:
-        ends = []
-        for spec in (effect.start, effect.end):
-            height = spec.height
-            if height is None:
-                height = min(1.0 - spec.y, spec.width * picture_aspect / canvas_aspect)
-            ends.append(
-                widen_to_aspect(Rect(spec.x, spec.y, spec.width, height), picture_aspect, canvas_aspect)
-            )
-        return Camera(ends[0], ends[1], effect.easing)
-    if effect.zoom is not None:
-        zoom_start, zoom_end = effect.zoom
-    else:
-        reach = min(1 + config.scenes.zoom_rate * float(seconds), config.scenes.zoom_max)
-        zoom_start, zoom_end = (1.0, reach) if index % 2 == 0 else (reach, 1.0)
-    whole = largest_rect(picture_aspect, canvas_aspect, focus=focus)
-    return Camera(
-        zoom_about(whole, zoom=zoom_start, focus=focus),
-        zoom_about(whole, zoom=zoom_end, focus=focus),
-        effect.easing,
-    )
-
-
-def _focus(scene: StoryScene, own: SceneAssets, config: Config) -> Focus:
-    """Return what cropping keeps in view of a scene's picture, in fractions of it."""
-    wanted = scene.focus or config.images.focus
-    if not isinstance(wanted, str):
-        return Focus(*wanted, "story")
-    if wanted == "auto" and isinstance(own.picture, Still) and own.picture.subject is not None:
-        return Focus(*own.picture.subject, "found")
-    return Focus(0.5, 0.5, "center")
 
 
 def _style(scene: StoryScene, look: Scenes, scale: float) -> TextStyle:
@@ -195,18 +143,35 @@ def compose(
         frames = placement.ranges[index]
         before = placement.overlaps[index - 1] if index else 0
         after = placement.overlaps[index]
-        clip = _make_clip(
+        clip = scene_clip(
             scene, own, index, frames, before, after, config, width / height, last=index == len(scenes) - 1
         )
-        clips.append(clip)
-        if after and index + 1 < len(timings):
-            overlap = FrameRange(frames.stop - after, frames.stop)
-            transitions.append(Transition(timings[index].transition, index, overlap))
         shown = FrameRange(frames.start + before // 2, frames.stop - (after - after // 2))
         lead: SpeechLead | None = None
         if own.narration is not None:
             lead = speech_lead(own.narration.duration, before, after, fps=fps, padding=padding)
         start = frame_time(frames.start, fps)
+        clips += scene_shots(
+            clip,
+            scene,
+            own,
+            index=index,
+            before=before,
+            after=after,
+            pauses=partial(
+                speech_pauses,
+                scene.spoken,
+                own.words if lead else (),
+                start=start + (lead.seconds if lead else 0),
+                fps=fps,
+                language=language,
+            ),
+            config=config,
+            canvas_aspect=width / height,
+        )
+        if after and index + 1 < len(timings):
+            overlap = FrameRange(frames.stop - after, frames.stop)
+            transitions.append(Transition(timings[index].transition, len(clips) - 1, overlap))
         if scene.text.strip() and len(shown) > 0:
             shown_as = scene.style or config.caption_style
             look = looks[shown_as]
@@ -264,6 +229,9 @@ def compose(
                     spoken_by=own.spoken_by,
                 )
             )
+    if config.scenes.loop and len(timings) == len(scenes) and placement.overlaps[len(timings) - 1]:
+        transitions.append(Transition(timings[-1].transition, len(clips) - 1, placement.ranges[-1]))
+        clips.append(returning_clip(clips[0], placement.ranges[-1], fps=fps))
     timeline = Timeline(width, height, fps, story.title, tuple(clips), tuple(transitions), tuple(captions))
     if assets.voice_over is not None:
         audio.append(
@@ -322,85 +290,3 @@ def _caption_words(
         silent = any(begin <= word.start < end for begin, end in names)
         found.append(CaptionWord(word.start, word.stop, FrameRange(first, stop), silent))
     return tuple(found)
-
-
-def _make_clip(
-    scene: StoryScene,
-    own: SceneAssets,
-    index: int,
-    frames: FrameRange,
-    before: int,
-    after: int,
-    config: Config,
-    canvas_aspect: float,
-    *,
-    last: bool,
-) -> Clip:
-    fps = config.video.fps
-    effects = scene.effects
-    if effects is None:
-        # A video begins and ends with a picture, not in black, unless its story asks for the fade.
-        unwanted = {name for name, edge in (("fade_in", index == 0), ("fade_out", last)) if edge}
-        effects = tuple(
-            KenBurns() if name == "ken_burns" else FadeEffect(type=name)
-            for name in config.scenes.effects
-            if name not in unwanted
-        )
-    camera: Camera | None = None
-    fades = {"fade_in": 0, "fade_out": 0}
-    fit: Fit = scene.fit or config.scenes.fit
-    picture_aspect = own.picture.width_px / own.picture.height_px
-    wanted = _focus(scene, own, config)
-    focus: Focus | None = wanted
-    point = (wanted.x, wanted.y)
-    if fit == "cover":
-        if wanted.by != "center":
-            rect = largest_rect(picture_aspect, canvas_aspect, focus=point)
-            camera = Camera(rect, rect)
-    else:
-        point = contained_point(point, picture_aspect, canvas_aspect)
-    for effect in effects:
-        if isinstance(effect, KenBurns):
-            if isinstance(own.picture, Footage):
-                continue  # footage already moves
-            if effect.start is not None:
-                focus = None
-            elif effect.focus is not None:
-                focus = Focus(*effect.focus, "story")
-            camera = _ken_burns(
-                effect,
-                index=index,
-                seconds=frame_time(len(frames), fps),
-                picture_aspect=picture_aspect if fit == "cover" else canvas_aspect,
-                canvas_aspect=canvas_aspect,
-                focus=effect.focus or point,
-                config=config,
-            )
-        else:
-            seconds = exact_seconds(effect.duration or config.scenes.fade_duration)
-            fades[effect.type] = min(max(1, frames_round(seconds, fps)), len(frames))
-    # A transition replaces the fade at the same end of the scene.
-    fade_in, fade_out = _shared(
-        0 if before else fades["fade_in"], 0 if after else fades["fade_out"], len(frames)
-    )
-    return Clip(
-        scene_id=scene.scene_id,
-        frames=frames,
-        source=own.picture,
-        fit=fit,
-        camera=camera,
-        fade_in_frames=fade_in,
-        fade_out_frames=fade_out,
-        title=scene.title,
-        focus=focus,
-    )
-
-
-def _shared(fade_in: int, fade_out: int, frames: int) -> tuple[int, int]:
-    """Shorten the fades of a scene that has both, so that at least one frame is not faded."""
-    if frames == 1:
-        return 0, 0
-    wanted, room = fade_in + fade_out, frames - 1
-    if not (fade_in and fade_out) or wanted <= room:
-        return fade_in, fade_out
-    return fade_in * room // wanted, fade_out * room // wanted

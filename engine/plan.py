@@ -174,6 +174,7 @@ def plan_timeline(
     configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
     watch = watch or Stopwatch()
+    config = _looped(config, story)
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
     with watch.stage("check"):
@@ -301,6 +302,18 @@ def open_rates(plan: VideoPlan, *, cached: bool = True) -> SegmentRates:
         kind=PROBES,
     )
     return SegmentRates(frames.compositor, settings, cache=cache if cached else None)
+
+
+def _looped(config: Config, story: Story) -> Config:
+    """Return the configuration with the story's own `loop`; the music of a video that repeats does not fade."""
+    loop = config.scenes.loop if story.loop is None else story.loop
+    music_fade = 0.0 if loop else config.audio.music_fade
+    return config.model_copy(
+        update={
+            "scenes": config.scenes.model_copy(update={"loop": loop}),
+            "audio": config.audio.model_copy(update={"music_fade": music_fade}),
+        }
+    )
 
 
 def _watermark(

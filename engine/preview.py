@@ -85,7 +85,8 @@ def _plan_frame(planned: Callable[..., FramePlan], at: FrameAt, *, exactly: bool
             frame = at.of(plan.timeline)
             shown = _scene_shown(plan.timeline, frame)
             now = FrameRange(frame, frame + 1)
-            seen = {at for at in plan.unpainted if plan.timeline.clips[at].frames.intersection(now)}
+            shots = zip(plan.timeline.scene_numbers(), plan.timeline.clips, strict=True)
+            seen = {scene for scene, clip in shots if clip.frames.intersection(now)} & plan.unpainted
             if seen or shown in plan.unspoken:
                 plan = planned(speak={shown, *seen})
                 frame = at.of(plan.timeline)
@@ -109,12 +110,13 @@ def _plan_frame(planned: Callable[..., FramePlan], at: FrameAt, *, exactly: bool
 def _scene_shown(timeline: Timeline, frame: int) -> int:
     """Return the number of the scene that a frame shows; in a transition, of the scene whose caption is shown."""
     at = FrameRange(frame, frame + 1)
+    numbers = timeline.scene_numbers()
     first, *second = (index for index, clip in enumerate(timeline.clips) if clip.frames.intersection(at))
     if second:
         overlap = timeline.clips[first].frames.intersection(timeline.clips[second[0]].frames)
         if overlap is not None and frame >= (overlap.start + overlap.stop) // 2:
-            return second[0]
-    return first
+            return numbers[second[0]]
+    return numbers[first]
 
 
 def preview_story(

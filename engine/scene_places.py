@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from video_pipeline.engine.assets.models import SceneAssets, StoryAssets
+from video_pipeline.engine.assets.scene_lengths import own_seconds, scene_transition
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.on_beat import timings_on_beat
 from video_pipeline.engine.placement import Placement, SceneTiming, place_scenes
 from video_pipeline.engine.story import StoryScene
-from video_pipeline.engine.story.splitting import word_units
-from video_pipeline.engine.timeline import (
-    Footage,
-)
 from video_pipeline.engine.timing import (
     Seconds,
     exact_seconds,
@@ -23,36 +20,6 @@ from video_pipeline.engine.timing import (
     frames_round,
 )
 from video_pipeline.filters.transitions import CUT
-
-READING_WORDS_A_SECOND = Fraction(5, 2)
-"""Reading speed of a caption that is not spoken: 150 words a minute."""
-
-SILENT_FACTOR = Fraction(3, 2)
-"""The length factor of a scene whose speech failed, so that it can be read (the rule of the original interface)."""
-
-
-def _scene_transition(scene: StoryScene, config: Config) -> tuple[str, Seconds, bool]:
-    spec = scene.transition
-    name = spec.name if spec else config.scenes.transition
-    if name == CUT:
-        return CUT, Fraction(0), True
-    if spec and spec.duration is not None:
-        return name, exact_seconds(spec.duration), True
-    return name, exact_seconds(config.scenes.transition_duration), False
-
-
-def _own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) -> Seconds:
-    """Return a scene's length in seconds, before it is extended for its narration."""
-    if scene.duration is not None:
-        seconds = exact_seconds(scene.duration)
-    elif assets is not None and isinstance(assets.picture, Footage):
-        seconds = assets.picture.duration
-    elif assets is not None and assets.narration is not None:
-        seconds = Fraction(0)
-    else:
-        reading = Fraction(word_units(scene.text)) / READING_WORDS_A_SECOND + 1
-        seconds = max(exact_seconds(config.scenes.default_duration), reading)
-    return seconds * SILENT_FACTOR if assets is not None and assets.extended else seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +45,15 @@ def scene_timings(
     """Return the timing of each scene that has assets, and warnings. Scenes with None are timed without narration."""
     fps = config.video.fps
     padding = exact_seconds(config.scenes.narration_padding)
-    transitions = [_scene_transition(scene, config) for scene in scenes]
+    transitions = [scene_transition(scene, config) for scene in scenes]
     timings: list[SceneTiming] = []
     warnings: list[str] = []
     before = 0
     for index, (scene, scene_assets) in enumerate(zip(scenes, assets, strict=False)):
         name, seconds, given = transitions[index]
-        last = index == len(scenes) - 1
+        last = index == len(scenes) - 1 and not config.scenes.loop
         after = 0 if last or name == CUT or not seconds else max(1, frames_round(seconds, fps))
-        frames = max(1, frames_round(_own_seconds(scene, scene_assets, config), fps))
+        frames = max(1, frames_round(own_seconds(scene, scene_assets, config), fps))
         if scene_assets is not None and scene_assets.narration is not None:
             lead = speech_lead(scene_assets.narration.duration, before, after, fps=fps, padding=padding)
             if lead.needed_frames > frames:
@@ -121,13 +88,13 @@ def scene_places(
     """Return the scenes' timings, their places, cuts on beats if that is asked for, and warnings."""
     fps = config.video.fps
     timings, warnings = scene_timings(scenes, assets.scenes, config)
-    placement = place_scenes([*timings, *_next_timing(scenes, timings)], fps=fps)
+    placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
     if config.scenes.transition_on_beat and assets.score is not None and len(timings) > 1:
         shortest = _spoken_frames(assets.scenes, placement, config)
         timings = timings_on_beat(
             timings, placement, shortest_frames=shortest, beat=assets.score.beat, fps=fps
         )
-        placement = place_scenes(timings, fps=fps)
+        placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
     elif config.scenes.transition_on_beat and assets.score is None:
         found = "there is no music" if assets.music is None else "the beats of a music file are not known"
         warnings.append(f"scenes.transition_on_beat: {found}, so cuts stay where they are; give music: auto")
@@ -136,13 +103,20 @@ def scene_places(
         if missing > 0:
             # Speech is never cut off: the last picture is held until it ends.
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
-            placement = place_scenes(timings, fps=fps)
+            placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
     return timings, placement, warnings
 
 
-def _next_timing(scenes: Sequence[StoryScene], timings: Sequence[SceneTiming]) -> list[SceneTiming]:
-    """Return the timing of the first scene without assets, if there is one: as long as the transition to it."""
-    if len(timings) == len(scenes):
-        return []
-    frames = max(1, timings[-1].transition_frames)
-    return [SceneTiming(scenes[len(timings)].scene_id, frames, CUT, 0, True)]
+def _next_timing(
+    scenes: Sequence[StoryScene], timings: Sequence[SceneTiming], config: Config
+) -> list[SceneTiming]:
+    """Return the timing of the scene that follows, if there is one: as long as the transition to it.
+
+    That is the first scene without assets, or the first of all after the last one of a video that repeats.
+    """
+    frames = timings[-1].transition_frames
+    if len(timings) < len(scenes):
+        return [SceneTiming(scenes[len(timings)].scene_id, max(1, frames), CUT, 0, True)]
+    if config.scenes.loop and frames:
+        return [SceneTiming(scenes[0].scene_id, frames, CUT, 0, True)]
+    return []

@@ -65,7 +65,7 @@ def effect_tracks(timeline: Timeline, assets: StoryAssets, *, config: Config) ->
             middle = frame_time(frames.start + frames.stop, fps) / 2
             half = assets.effects["whoosh"].duration / 2 if "whoosh" in assets.effects else Fraction(0)
             yield from track("whoosh", middle - half, clip.scene_id)
-        else:
+        elif clip.scene_id != timeline.clips[index + 1].scene_id:
             yield from track("click", frame_time(clip.frames.stop, fps), clip.scene_id)
     for caption in timeline.captions:
         yield from track("pop", frame_time(caption.frames.start, fps), caption.scene_id)

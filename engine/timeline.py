@@ -98,7 +98,7 @@ class Focus:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One scene's picture on the timeline. `title` names its chapter (None: the scene's id; "": the one before).
+    """One scene's picture on the timeline, or a shot of it: the clips of a scene follow each other. `title` names its chapter (None: the scene's id; "": the one before).
 
     `camera` already keeps `focus` in view. `focus` is None if the story gives rectangles instead.
     """
@@ -247,6 +247,11 @@ class Timeline:
     def duration(self) -> Seconds:
         """The length of the video in seconds."""
         return frame_time(self.frame_count, self.fps)
+
+    def scene_numbers(self) -> tuple[int, ...]:
+        """Return the number of each clip's scene, from 0; a clip that leads back to the first scene has its number."""
+        numbers: dict[str, int] = {}
+        return tuple(numbers.setdefault(clip.scene_id, len(numbers)) for clip in self.clips)
 
     def transition_after(self, clip_index: int) -> Transition | None:
         """Return the transition from a clip to the next, or None for a cut."""

@@ -15,6 +15,7 @@ from PIL import Image, ImageEnhance
 from video_pipeline.engine.api.configuration import AnyConfig, load_any
 from video_pipeline.engine.assets.backgrounds import draw_background
 from video_pipeline.engine.assets.fonts import FontCatalogue, font_versions
+from video_pipeline.engine.assets.scene_lengths import SILENT_FACTOR
 from video_pipeline.engine.assets.scripts import find_missing, shortened
 from video_pipeline.engine.common.arguments import as_instance, as_mapping, as_mappings, wrong_type
 from video_pipeline.engine.common.cache import ContentCache, open_cache
@@ -27,7 +28,6 @@ from video_pipeline.engine.errors import (
     RenderingError,
     TTSError,
 )
-from video_pipeline.engine.scene_places import SILENT_FACTOR
 from video_pipeline.filters.typeset import Shadow, TextStyle, layout_text, rasterise
 
 logger = logging.getLogger(__name__)

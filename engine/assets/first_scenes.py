@@ -57,8 +57,9 @@ class FirstScenes:
         scenes: Sequence[StoryScene],
         pictures: Sequence[Future[Made]],
         speeches: Sequence[Future[Made]],
+        views: Sequence[Future[Made]],
     ) -> None:
-        self._made = list(zip(scenes, pictures, speeches, strict=True))
+        self._made = list(zip(scenes, pictures, speeches, views, strict=True))
         self._over = threading.Event()
 
     def growing(self) -> Iterator[StoryAssets]:
@@ -84,8 +85,10 @@ def _is_made(*futures: Future[Made]) -> bool:
     return all(each.done() and not each.cancelled() and each.exception() is None for each in futures)
 
 
-def scene_assets(scene: StoryScene, picture: Future[Made], speech: Future[Made]) -> SceneAssets:
-    """Return the assets of a scene; both futures are done."""
+def scene_assets(
+    scene: StoryScene, picture: Future[Made], speech: Future[Made], view: Future[Made] | None = None
+) -> SceneAssets:
+    """Return the assets of a scene; all futures are done. Without `view` it has no second view."""
     shown: ShownScene = picture.result().value
     said = speech.result().value
     narration = said if isinstance(said, Narration) else None
@@ -105,4 +108,5 @@ def scene_assets(scene: StoryScene, picture: Future[Made], speech: Future[Made])
         origin=shown.origin,
         drawn=shown.drawn,
         is_unpainted=shown.is_unpainted,
+        second_view=view.result().value if view is not None else None,
     )

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -35,6 +35,7 @@ from video_pipeline.engine.assets.recordings import (
     record_of,
     speech_lufs,
 )
+from video_pipeline.engine.assets.scene_lengths import outlasts_a_still
 from video_pipeline.engine.assets.sound import check_decodable, probe_sound
 from video_pipeline.engine.assets.speakers import SpeakerVoice, open_voices
 from video_pipeline.engine.assets.speech.chain import NarratorChain, choose_narrator
@@ -287,6 +288,20 @@ def _music(job: AssetJob) -> Made:
         return Made((None, None), (job.config.error_policy.replace(fault, instead=NO_MUSIC),))
 
 
+def _second_view(
+    job: AssetJob, index: int, scenes: Sequence[StoryScene], picture: Future[Made], speech: Future[Made]
+) -> Made:
+    """Wait for a scene's picture and narration; return its second view if it is drawn and outlasts one still, or None."""
+    scene, before = scenes[index], scenes[index - 1] if index else None
+    assets = scene_assets(scene, picture, speech)
+    if assets.drawn is None or assets.is_unpainted:
+        return Made(None)
+    if not outlasts_a_still(scene, assets, job.config, before=before):
+        return Made(None)
+    request = job.requests[index]
+    return Made(job.painters.drawn(replace(request, view=1 - request.view)))
+
+
 def open_asset_cache(config: Config, *, required: bool = True) -> ContentCache:
     """Return the content cache that the configuration names.
 
@@ -401,7 +416,12 @@ def gather_assets(
             speeches = [speakers.submit(_part_of, whole, index) for index in range(len(scenes))]
         else:
             speeches = [speakers.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
-        first = FirstScenes(scenes, pictures, speeches)
+        # They wait for narration and come last, so that no other picture waits for them.
+        views = [
+            loaders.submit(_second_view, job, index, scenes, *each)
+            for index, each in enumerate(zip(pictures, speeches, strict=True))
+        ]
+        first = FirstScenes(scenes, pictures, speeches, views)
         # An unusable file is reported before the narration, which may take minutes.
         futures: list[Future[Made]] = [*pictures, music, *speeches]
         try:
@@ -412,14 +432,16 @@ def gather_assets(
                 done += 1
                 if progress:
                     progress(done, total)
+            for view in views:
+                view.result()
         except BaseException:
             context.stop.set()
-            for future in futures:
+            for future in (*futures, *views):
                 future.cancel()
             raise
         finally:
             first.end()
-    result = tuple(map(scene_assets, scenes, pictures, speeches))
+    result = tuple(map(scene_assets, scenes, pictures, speeches, views))
     chains = [chain for chain in (job.narrators, *job.voices.values()) if chain is not None]
     paid = tuple(
         cost_report(name, next(filter(None, (chain.model_of(name) for chain in chains)), ""), characters)

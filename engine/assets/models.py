@@ -93,7 +93,7 @@ class SceneAssets:
     `words`, `words_by` and `spoken_by` are those of a `Narration`, as are `narration_start`, `narration_name` and
     `narration_gain_db`. If `is_unspoken`, the narration's length is an estimate, and there is no file. `origin` is the
     service that the picture is from, `drawn` what it shows if it is drawn here; if it `is_unpainted`, that is in the
-    place of a service's.
+    place of a service's. `second_view` shows the same place as a drawn picture, for a scene that outlasts one still.
     """
 
     scene_id: str
@@ -111,6 +111,7 @@ class SceneAssets:
     origin: PictureOrigin | None = None
     drawn: DrawnPicture | None = None
     is_unpainted: bool = False
+    second_view: Still | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -375,6 +375,18 @@ class Scenes(Section):
         max_length=SPEAKERS_MAX,
         description="Caption colours of speakers without one, in the order in which they first speak; []: text_color.",
     )
+    max_still_seconds: float | None = Field(
+        3.5,
+        ge=0,
+        le=3600,
+        description="Seconds for which one still is shown (at least 0.5): a longer scene gets a drawn picture's second view, or "
+        "another part of its picture. 0 or null: none.",
+    )
+    loop: bool = Field(
+        False,
+        description="Whether the last scene leads back to the first one's picture, so that a repeated video has no seam: no fade "
+        "at either end, nor of the music (stories may set `loop`).",
+    )
     zoom_rate: float = Field(0.05, ge=0, le=1, description="Ken Burns: zoom per second (0.05 is 5 %).")
     zoom_max: float = Field(1.35, ge=1, le=4, description="Ken Burns: largest zoom.")
     fit: FitName = Field("cover", description="Fit of a picture of another aspect: cover, contain, blur.")

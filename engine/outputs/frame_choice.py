@@ -81,6 +81,8 @@ def candidate_times(timeline: Timeline, *, limit: int = MAX_CANDIDATES) -> tuple
         after = timeline.transition_after(index)
         start = max(clip.frames.start + clip.fade_in_frames, before.frames.stop if before else 0)
         stop = min(clip.frames.stop - clip.fade_out_frames, after.frames.start if after else clip.frames.stop)
+        if start >= stop and index and clip.scene_id == timeline.clips[0].scene_id:
+            continue  # what leads back to the first scene
         shown = FrameRange(start, stop) if start < stop else clip.frames
         times.append(frame_time((shown.start + shown.stop) // 2, timeline.fps))
     count = min(limit, len(times))

@@ -229,6 +229,7 @@ def build_manifest(
             for caption in timeline.captions
         },
         "focus": {clip.scene_id: clip.focus for clip in timeline.clips if clip.focus is not None},
+        "shots": _shots(timeline),
         "audio": audio,
         "music": next((track.score.as_data() for track in timeline.audio if track.score is not None), None),
         "narration": {
@@ -263,6 +264,25 @@ def build_manifest(
     }
     plain: dict[str, Any] = to_plain(manifest)
     return plain
+
+
+def _shots(timeline: Timeline) -> dict[str, list[dict[str, Any]]]:
+    """Return the shots of each scene that has several: frames, picture, and what of it is seen first and last.
+
+    `from` and `to` are null if the largest part of the picture is seen that fills the frame.
+    """
+    shots: dict[str, list[dict[str, Any]]] = {}
+    for clip in timeline.clips:
+        camera = clip.camera
+        shots.setdefault(clip.scene_id, []).append(
+            {
+                "frames": [clip.frames.start, clip.frames.stop],
+                "sha256": clip.source.sha256,
+                "from": asdict(camera.start) if camera else None,
+                "to": asdict(camera.end) if camera else None,
+            }
+        )
+    return {scene: found for scene, found in shots.items() if len(found) > 1}
 
 
 def to_plain(value: Any) -> Any:

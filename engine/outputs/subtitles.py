@@ -20,7 +20,7 @@ from video_pipeline.engine.common.spoken_words import (
     words_of,
 )
 from video_pipeline.engine.story.language import detect_language
-from video_pipeline.engine.story.splitting import sentences
+from video_pipeline.engine.story.splitting import CLAUSE_END, sentences
 from video_pipeline.engine.timeline import AudioTrack, Timeline
 from video_pipeline.engine.timing import Seconds, frame_time
 from video_pipeline.filters.typeset.characters import break_units, clusters, columns, sanitise
@@ -29,7 +29,6 @@ LINE_COLUMNS: Final = 42
 LINES: Final = 2
 LEAST_SECONDS: Final = Fraction(1)
 
-_CLAUSE_END: Final = re.compile(r"[,;:.!?…،؛؟।、，；：。！？—–]['\"”’»)\]」』]*$")
 _WORD_JOINER: Final = "\u2060"
 # Text that SRT players read as markup: tags, {\an8} and the arrow between times.
 _SRT_MARKUP: Final = re.compile(r"(?<=<)(?=[/A-Za-z])|(?<=\{)(?=\\)|(?<=--)(?=>)")
@@ -263,7 +262,7 @@ def _lines(units: Sequence[_Unit]) -> list[str] | None:
     for cut in range(1, len(units)):
         first, second = _width(units[:cut]), _width(units[cut:])
         if max(first, second) <= LINE_COLUMNS:
-            badness = abs(first - second) - (12 if _CLAUSE_END.search(units[cut - 1].text) else 0)
+            badness = abs(first - second) - (12 if CLAUSE_END.search(units[cut - 1].text) else 0)
             best = min(best or (badness, cut), (badness, cut))
     return [_joined_text(units[: best[1]]), _joined_text(units[best[1] :])] if best else None
 
@@ -278,7 +277,7 @@ def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:
     clauses = [
         (cut, share)
         for cut, share in places
-        if 0.25 <= share <= 0.75 and _CLAUSE_END.search(units[cut - 1].text)
+        if 0.25 <= share <= 0.75 and CLAUSE_END.search(units[cut - 1].text)
     ]
     cut, _ = min(clauses or places, key=lambda place: abs(place[1] - 0.5))
     return [*_parts(units[:cut]), *_parts(units[cut:])]

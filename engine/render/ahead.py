@@ -36,7 +36,8 @@ def settled_segments(
     The timeline has two scenes or more. The segments of its last one may change: where they are cut depends on the
     transition to the next scene.
     """
-    settled = timeline.clips[-2].frames.stop
+    last = timeline.clips[-1].scene_id
+    settled = max(clip.frames.stop for clip in timeline.clips if clip.scene_id != last)
     ready = [each for each in segments if start <= each.start and each.stop <= settled]
     for first in range(0, len(ready), SEGMENTS_A_STRETCH):
         yield ready[first : first + SEGMENTS_A_STRETCH]

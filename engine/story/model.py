@@ -193,6 +193,10 @@ class StoryScene(StoryPart):
     duration: Annotated[Number, Field(gt=0, le=SCENE_MAX_SECONDS)] | None = Field(
         None, description="Seconds; a scene is never shorter than its narration."
     )
+    max_still_seconds: Annotated[Number, Field(ge=0, le=SCENE_MAX_SECONDS)] | None = Field(
+        None,
+        description="Seconds for which one still is shown before a second view, or another part of it; 0: as long as the scene.",
+    )
     effects: Annotated[tuple[Effect, ...], Field(max_length=8)] | None = None
     transition: Annotated[TransitionSpec | None, _named("name", TransitionName, TransitionSpec)] = Field(
         None, description="How the scene leads into the next: an xfade name or 'cut'."
@@ -357,6 +361,9 @@ class Story(StoryPart):
         MusicSpec | None,
         BeforeValidator(music_source, json_schema_input_type=MusicWord | FilePath | MusicSpec | None),
     ] = Field(None, description="auto (synthesised by mood), none, a file, or an object.")
+    loop: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="Whether the last scene leads back to the first, for a video that repeats."
+    )
     narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
         None,
         description="A recording of all scenes' narrations in order; it is divided among the scenes by their words.",

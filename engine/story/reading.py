@@ -19,7 +19,7 @@ STDIN = Path("-")
 YAML_ENDINGS = (".yaml", ".yml")
 TEXT_ENDINGS = (".md", ".markdown", ".txt", ".text")
 
-FRONT_MATTER_FIELDS = frozenset(["id", "title", "metadata", "music", "lexicon", "speakers"])
+FRONT_MATTER_FIELDS = frozenset(["id", "title", "metadata", "music", "loop", "lexicon", "speakers"])
 """What the front matter of a Markdown file may have beside its metadata."""
 
 

@@ -17,6 +17,9 @@ _UNSPACED_LETTERS_PER_WORD = 3.0
 _LINE = re.compile(r"([^\n\r\v\f\x85\u2028\u2029]*)(\r\n|[\n\r\v\f\x85\u2028\u2029]|\Z)")
 """A line and its end (Unicode, UAX 14). A blank line ends a paragraph, and so does U+2029."""
 
+CLAUSE_END = re.compile(r"[,;:.!?…—–،؛؟।、，。；：！？]['\"”’»)\]」』]*$")
+"""The mark at the end of a word that ends a clause or a sentence, or an abbreviation."""
+
 _HEADING = re.compile(r"#{1,6}\s+(?=\S)")
 BULLETS = "-*+•‣◦▪●○■□·–—・"
 _ITEM = re.compile(

@@ -46,7 +46,8 @@ def composed(
     effects: dict[EffectName, Sound] | None = None,
     voice_over: Sound | None = None,
 ) -> Composition:
-    """Lay scenes out; with fewer `spoken` than scenes, only these have assets."""
+    """Lay scenes out, each as one shot by default; with fewer `spoken` than scenes, only these have assets."""
+    config = config or {}
     named = [{"scene_id": f"s{index}", **scene} for index, scene in enumerate(scenes)]
     parsed = parse_story({"title": "T", "scenes": named})
     assets = tuple(
@@ -70,7 +71,9 @@ def composed(
             effects=effects or {},
             voice_over=voice_over,
         ),
-        config=load_config(config or {}, environ=False),
+        config=load_config(
+            {**config, "scenes": {"max_still_seconds": 0, **config.get("scenes", {})}}, environ=False
+        ),
     )
 
 

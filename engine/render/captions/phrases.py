@@ -10,7 +10,6 @@ A phrase is a Caption with its own style, so a look may give each one another co
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from itertools import pairwise
 from typing import Final
 
 from video_pipeline.engine.common.spoken_words import places, words_of
-from video_pipeline.engine.story.splitting import sentences
+from video_pipeline.engine.story.splitting import CLAUSE_END, sentences
 from video_pipeline.engine.timeline import Caption, CaptionWord
 from video_pipeline.engine.timing import FrameRange, frames_round
 from video_pipeline.filters.typeset.characters import columns, script_of
@@ -42,8 +41,6 @@ LEAST_SECONDS: Final = 0.7
 LEAD: Final = Fraction(2, 5)
 HOLD: Final = Fraction(1, 2)
 """Seconds for which a phrase is shown before its first word if nothing else is, and after its last one."""
-
-_CLAUSE_END: Final = re.compile(r"[,;:.!?…—–،؛؟।、，。；：！？]['\"”’»)\]」』]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +175,7 @@ def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
                 columns(word),
                 text[stop : stop + 1].isspace(),
                 sentence,
-                before_line or (_CLAUSE_END.search(word) is not None and not abbreviated),
+                before_line or (CLAUSE_END.search(word) is not None and not abbreviated),
                 not unspaced and len(letters) <= SHORT_WORD and not word[-1:].isdigit(),
                 word.lstrip("'\"“‘«(").istitle(),
                 abbreviated,
@@ -194,7 +191,7 @@ def _word_places(text: str) -> list[tuple[int, int]]:
     for start, stop in words_of(text):
         if found and found[-1][1] == start:
             edges = (text[start - 1], text[start])
-            divided = _CLAUSE_END.search(text[found[-1][0] : start])
+            divided = CLAUSE_END.search(text[found[-1][0] : start])
             if not divided and not any(
                 script_of(edge) in UNSPACED_SCRIPTS or columns(edge) > 1 for edge in edges
             ):

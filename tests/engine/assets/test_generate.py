@@ -186,6 +186,18 @@ def test_neighbours_with_the_same_words_differ(folder: Path) -> None:
     assert len({each.picture.sha256 for each in made.scenes if each.picture}) == 4
 
 
+def test_a_drawn_scene_that_outlasts_one_still_has_a_second_view(folder: Path) -> None:
+    Image.new("RGB", (90, 160)).save(folder / "a.png")
+    scenes = [{"duration": 4}, {"duration": 3}, {"duration": 4, "max_still_seconds": 0}, {"image": "a.png"}]
+    long, short, off, still = gathered(folder, scenes).scenes
+    assert long.second_view is not None
+    assert long.second_view.path.read_bytes() != Path(long.picture.path).read_bytes()
+    assert long.second_view.width_px == long.picture.width_px
+    assert (short.second_view, off.second_view, still.second_view) == (None, None, None)
+    (limited,) = gathered(folder, [{"duration": 4, "max_still_seconds": 5}]).scenes
+    assert limited.second_view is None
+
+
 @pytest.mark.parametrize(
     ("field", "value", "fault"),
     [

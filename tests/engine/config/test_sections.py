@@ -117,6 +117,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "scenes.text_shadow.blur": Number(0, 60),
     "scenes.text_box.padding": Number(0, 200),
     "scenes.text_box.radius": Number(0, 200),
+    "scenes.max_still_seconds": Number(0, 3600),
     "scenes.zoom_rate": Number(0, 1),
     "scenes.zoom_max": Number(1, 4),
     "watermark.opacity": Number(0, 1),
