@@ -142,9 +142,10 @@ def in_eight_bits(image: Image.Image) -> Image.Image:
     """
     if not (image.mode.startswith("I;16") or image.mode in ("I", "F")):
         return image
-    top = image.getextrema()[1] if image.mode == "F" else None
+    grey = image.convert("I") if image.mode in ("I;16B", "I;16N") else image
+    top = grey.getextrema()[1] if grey.mode == "F" else None
     scale = 255.0 if isinstance(top, float) and top <= 1 else 1 / 256
-    grey = image.point(lambda value: value * scale).convert("L")
+    grey = grey.point(lambda value: value * scale).convert("L")
     grey.info = image.info
     return grey
 

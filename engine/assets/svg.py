@@ -71,7 +71,7 @@ def drawn_svg(
 
     def draw(target: Path) -> None:
         document = checked_svg(file, max_megapixels=max_megapixels)
-        target.write_bytes(_draw(document, side_px))
+        target.write_bytes(_run_program(document, side_px))
         file.check()
 
     side_px = min(LONG_SIDE_PX, int((max_megapixels * 1e6) ** 0.5))
@@ -203,7 +203,7 @@ def _qualified(name: str) -> str:
     return "{" + name if "}" in name else name
 
 
-def _draw(document: bytes, side_px: int) -> bytes:
+def _run_program(document: bytes, side_px: int) -> bytes:
     """Return the PNG that the drawing program makes; raise UnreadablePictureError."""
     order = {"side": side_px, "memory": DRAW_BYTES, "seconds": DRAW_SECONDS, "fonts": packaged_files()}
     try:

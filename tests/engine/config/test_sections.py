@@ -97,7 +97,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "images.services.automatic1111.cfg_scale": Number(0, 30),
     "images.services.automatic1111.megapixels": Number(0.1, 8),
     "images.services.comfyui.megapixels": Number(0.1, 8),
-    "images.max_frames": Number(1, 100_000),
+    "images.max_frames": Whole(1, 100_000),
     "images.max_megapixels": Number(0, 1000, above=True),
     "images.max_moving_megapixels": Number(0, 100_000, above=True),
     "tts.speech_rate": Number(0.5, 2.0),
