@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,11 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from tests.support.video import bt709, clip_of, compositor_of, decode, draw, middle_colour, timeline_of
 from video_pipeline.engine.assets.footage import Clipped, NotVideoError
 from video_pipeline.engine.assets.moving import MovingLimits, prepare_clip
 from video_pipeline.engine.assets.srgb import matrix_profile
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.input_files import ANY_FILES
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.pipeline import render_story
 from video_pipeline.engine.story.model import VideoSpec
 from video_pipeline.engine.timeline import Footage
 
@@ -237,3 +242,44 @@ def test_a_truncated_moving_picture_is_refused_and_nothing_is_kept(
     path.write_bytes(data[: len(data) * 2 // 3])
     assert "cannot be" in refusal(path, cache)
     assert not [*cache.folder.rglob("*.mov")]
+
+
+def limited(colour: tuple[int, int, int]) -> tuple[int, ...]:
+    return tuple(round(value) for value in bt709(*colour))
+
+
+@pytest.mark.parametrize("fps", [30, Fraction(30000, 1001)], ids=str)
+@pytest.mark.parametrize("span", [(0, 45), (20, 75), (3000, 3040)], ids=str)
+def test_every_range_of_a_long_scene_shows_the_frame_of_its_moment(
+    span: tuple[int, int], fps: Fraction | int, tmp_path: Path, cache: ContentCache
+) -> None:
+    footage = footage_of(moving(tmp_path / "m.webp"), cache)
+    footage = replace(footage, duration=Fraction(200))
+    clip = clip_of(footage, 0, 6000)
+    compositor = compositor_of(timeline_of([clip], fps=fps, size_px=SIZE_PX))
+    starts = [Fraction(0), Fraction(1, 10), Fraction(13, 100)]
+    for number, frame in zip(range(*span), draw(compositor, *span), strict=True):
+        at = number / Fraction(fps) % WHOLE
+        near_edge = any(abs(at - start) <= Fraction(501, 1000) / fps for start in (*starts, WHOLE))
+        colour = COLOURS[max(index for index, start in enumerate(starts) if start <= at)]
+        assert near_edge or near(middle_colour(frame), limited(colour), within=4), number
+
+
+def test_a_scene_repeats_its_moving_picture_and_the_manifest_names_it(tmp_path: Path) -> None:
+    moving(tmp_path / "wave.webp")
+    story = {
+        "id": "wave",
+        "title": "Wave",
+        "scenes": [{"scene_id": "a", "video": "wave.webp", "duration": 2, "effects": [], "fit": "cover"}],
+    }
+    config = load_config(
+        {"video": {"size": [180, 320], "fps": 30, "preset": "ultrafast"}, "tts": {"service": "none"}}
+    )
+    result = render_story(story, tmp_path / "out.mp4", config=config, base=tmp_path)
+    frames = decode(result.outputs.video, (180, 320))
+    assert len(frames) == 60
+    for number in (1, 16, 31, 46):
+        assert near(middle_colour(frames[number]), limited(RED), within=8)
+        assert near(middle_colour(frames[number + 8]), limited(BLUE), within=8)
+    manifest = json.loads(result.outputs.manifest.read_text())
+    assert ("footage", "wave.webp") in [(each["role"], each["name"]) for each in manifest["inputs"]]
