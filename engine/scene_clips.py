@@ -158,7 +158,7 @@ def scene_clip(
     return Clip(
         scene_id=scene.scene_id,
         frames=frames,
-        source=own.picture,
+        source=_repeated(own.picture, frame_time(len(frames), fps)),
         fit=fit,
         camera=camera,
         fade_in_frames=fade_in,
@@ -166,6 +166,13 @@ def scene_clip(
         title=scene.title,
         focus=focus,
     )
+
+
+def _repeated(picture: Still | Footage, seconds: Seconds) -> Still | Footage:
+    """Return a scene's picture; a moving one repeats for the scene's length."""
+    if not isinstance(picture, Footage) or picture.loops_until is None:
+        return picture
+    return replace(picture, duration=max(picture.duration, min(seconds, picture.loops_until)))
 
 
 def scene_shots(

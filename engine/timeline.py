@@ -30,7 +30,7 @@ class Still:
     """A picture that is ready for FFmpeg: upright, opaque, sRGB, of a pinned format.
 
     `sha256` is the hash of the user's file. `is_copy` marks a cached file that was made from it. `pictures` is the
-    number of pictures in the user's file, of which the first is shown. `subject` is where its subject is, in fractions
+    number of pictures in the user's file, of which the first is shown; `has_pages` if they are pages and not moments. `subject` is where its subject is, in fractions
     of the picture; None if it was not looked for or not found.
     """
 
@@ -41,6 +41,7 @@ class Still:
     demuxer: str = "png_pipe"
     is_copy: bool = False
     pictures: int = 1
+    has_pages: bool = False
     subject: tuple[float, float] | None = None
 
 
@@ -58,7 +59,8 @@ class Footage:
     container marks the clip as interlaced, `first_field` is the field that comes first, and all frames are
     deinterlaced. A `transparent` clip is drawn on black. `alpha_decoder` is FFmpeg's decoder that returns its
     transparency if the usual one does not. ffmpeg starts the clip's time at `ffmpeg_zero` on that axis. `exact_pix_fmt` is
-    the pixel format if a GPU's decoder gives the same pixels as the CPU's.
+    the pixel format if a GPU's decoder gives the same pixels as the CPU's. A moving picture repeats: `duration` is one
+    pass, and the file holds further ones up to `loops_until` on the axis of `start` (None: it does not repeat).
     """
 
     path: Path
@@ -82,6 +84,7 @@ class Footage:
     alpha_decoder: str | None = None
     ffmpeg_zero: Seconds = Fraction(0)
     exact_pix_fmt: str | None = None
+    loops_until: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True)

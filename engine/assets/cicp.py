@@ -1,7 +1,8 @@
-"""PNG's cICP chunk: the colours of a picture by the numbers of ITU-T H.273 (PNG, third edition, 11.3.2.6)."""
+"""The colours of a picture by the numbers of ITU-T H.273: PNG's cICP (third edition, 11.3.2.6), nclx of AVIF and HEIC."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
@@ -11,6 +12,9 @@ Curve = npt.NDArray[np.float64]
 
 ORDER: Final = (b"IDAT", b"IEND")
 """Chunks before which cICP must come."""
+
+META_MAX_BYTES: Final = 4 * 2**20
+"""Longest box meta that is read: a grid of a thousand tiles takes some 100 KB."""
 
 RGB_MATRIX: Final = 0
 FULL_RANGE: Final = 1
@@ -87,3 +91,72 @@ def _hlg_light(code: Curve) -> Curve:
     """Return the scene's light of hybrid log-gamma (ITU-R BT.2100, table 5)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
+
+
+def read_nclx(stream: BinaryIO) -> Cicp | None:
+    """Return the nclx colours of an AVIF or HEIC file's primary image, or None if it has no usable ones.
+
+    The boxes are those of ISO 23008-12: `ipma` associates the primary item's (`pitm`) properties, of which `colr`
+    holds the numbers (ISO 14496-12, 12.1.5). A sequence without a primary item has none here. The stream's position
+    is restored.
+    """
+    at = stream.tell()
+    try:
+        stream.seek(0)
+        meta = _meta_box(stream)
+    finally:
+        stream.seek(at)
+    inner = dict(_boxes(meta[4:]))
+    properties = dict(_boxes(inner.get(b"iprp", b"")))
+    containers = [*_boxes(properties.get(b"ipco", b""))]
+    wanted = _primary_item(inner.get(b"pitm", b""))
+    for number in _associated(properties.get(b"ipma", b""), wanted):
+        name, body = containers[number - 1] if 0 < number <= len(containers) else (b"", b"")
+        if name == b"colr" and body[:4] == b"nclx" and len(body) >= 8:
+            found = Cicp(int.from_bytes(body[4:6], "big"), int.from_bytes(body[6:8], "big"))
+            return found if found.primaries in PRIMARIES and light_of(found.transfer) is not None else None
+    return None
+
+
+def _meta_box(stream: BinaryIO) -> bytes:
+    """Return the content of a file's box meta, or b"" if it has none of a sensible size."""
+    while len(head := stream.read(8)) == 8:
+        size = int.from_bytes(head[:4], "big")
+        if size < 8:  # up to the file's end, or 64 bits: such a box holds the pictures
+            return b""
+        if head[4:] == b"meta":
+            return stream.read(size - 8) if size <= META_MAX_BYTES else b""
+        stream.seek(size - 8, 1)
+    return b""
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the names and contents of the boxes in some bytes, up to the first damaged one."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if not 8 <= size <= len(data) - at:
+            return
+        yield data[at + 4 : at + 8], data[at + 8 : at + size]
+        at += size
+
+
+def _primary_item(pitm: bytes) -> int:
+    """Return the number of the primary item: 16 bits in version 0, else 32."""
+    return int.from_bytes(pitm[4:6] if pitm[:1] == b"\0" else pitm[4:8], "big")
+
+
+def _associated(ipma: bytes, item: int) -> list[int]:
+    """Return the numbers of an item's properties, from 1."""
+    id_bytes = 2 if ipma[:1] == b"\0" else 4
+    wide = ipma[3:4] != b"" and bool(ipma[3] & 1)
+    size, mask = (2, 0x7FFF) if wide else (1, 0x7F)
+    at = 8
+    while at + id_bytes < len(ipma):
+        number, count = int.from_bytes(ipma[at : at + id_bytes], "big"), ipma[at + id_bytes]
+        at += id_bytes + 1
+        if number == item:
+            places = range(at, min(at + count * size, len(ipma)), size)
+            return [int.from_bytes(ipma[place : place + size], "big") & mask for place in places]
+        at += count * size
+    return []

@@ -271,6 +271,11 @@ def _cjk_folders() -> tuple[Path, ...]:
     return (Path(spec.origin).parent,) if spec and spec.origin else ()
 
 
+def packaged_files() -> list[str]:
+    """Return the paths of all packaged font files, sorted."""
+    return sorted({str(entry.path) for entries in _packaged().values() for entry in entries})
+
+
 def font_versions() -> list[str]:
     """Return the versions of everything that decides how the letters of packaged fonts look, for cache keys."""
     names = ["uharfbuzz", "freetype-py", "icu4py", "python-bidi", "manimgx-fonts"]

@@ -93,6 +93,10 @@ def _demuxer(file: OpenFile) -> str:
     content = sniff(head)
     if content is None or "video" not in content.kinds:
         raise NotVideoError(f"{file.path}: is not a video; allowed: {ALLOWED['video']}")
+    if not content.demuxer:
+        raise NotVideoError(
+            f"{file.path}: is {content.name}, which FFmpeg does not read; give it to a story's scene"
+        )
     return content.demuxer
 
 

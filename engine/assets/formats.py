@@ -1,6 +1,7 @@
 """Recognise a file's format by its first bytes: the pictures, clips, sounds and fonts that the engine reads.
 
-Everything else is rejected, so playlists, SVG, HTML and other text never reach FFmpeg under any name.
+Everything else is rejected, so playlists, HTML and other text never reach FFmpeg under any name. SVG is accepted as
+a picture, but FFmpeg never sees it: `svg` draws it.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ Signature = tuple[tuple[int, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file format: its name, file suffix, the kinds of asset it can be, and FFmpeg's demuxer.
+    """A file format: its name, file suffix, the kinds of asset it can be, and FFmpeg's demuxer ("" if it reads none).
 
     A file has this format if one of `signatures` matches (or there are none) and `check` accepts its first bytes.
+    `pillow` is Pillow's name of a picture's format. `extra` is the extra that installs its reader, if any.
+    `is_moving` formats are read frame by frame with Pillow if they are shown as clips.
     """
 
     name: str
@@ -42,6 +45,9 @@ class Content:
     demuxer: str
     signatures: tuple[Signature, ...] = ()
     check: Callable[[bytes], bool] | None = None
+    pillow: str = ""
+    extra: str = ""
+    is_moving: bool = False
 
     def matches(self, head: bytes) -> bool:
         """Return whether a file with these first bytes has this format."""
@@ -96,6 +102,41 @@ def _is_ass(head: bytes) -> bool:
     return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[Script Info]")
 
 
+def _is_apng(head: bytes) -> bool:
+    """Return whether a PNG has the chunk acTL before its first IDAT (PNG, third edition, 11.3.6.1)."""
+    at = 8
+    while at + 8 <= len(head) and head[at + 4 : at + 8] not in (b"IDAT", b"IEND"):
+        if head[at + 4 : at + 8] == b"acTL":
+            return True
+        at += 12 + int.from_bytes(head[at : at + 4], "big")
+    return False
+
+
+def _is_bmp(head: bytes) -> bool:
+    """Return whether the reserved fields are 0 and a known information header follows; text begins with BM too."""
+    return head[6:10] == bytes(4) and head[14:18] in _BMP_HEADERS
+
+
+def _is_avif(head: bytes) -> bool:
+    """Return whether a file of images (ISO 23008-12) is AVIF by its major brand, or by a compatible one."""
+    brands = _brands(head)
+    return brands[0] in _AVIF_BRANDS or (brands[0] in _ANY_IMAGE and not _AVIF_BRANDS.isdisjoint(brands))
+
+
+def _is_avif_sequence(head: bytes) -> bool:
+    return _is_avif(head) and b"avis" in _brands(head)
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """Return the major and the compatible brands of a box ftyp (ISO 14496-12, 4.3)."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
+
+
+def _is_svg(head: bytes) -> bool:
+    return _SVG_HEAD.match(head.removeprefix(codecs.BOM_UTF8)) is not None
+
+
 def _begins(*heads: bytes) -> tuple[Signature, ...]:
     """Return the signatures of a format whose files begin with one of several byte strings."""
     return tuple(((0, head),) for head in heads)
@@ -106,6 +147,24 @@ def _holds(outer: bytes, *names: bytes) -> tuple[Signature, ...]:
     return tuple(((0, outer), (8, name)) for name in names)
 
 
+def _brand_of(*brands: bytes) -> tuple[Signature, ...]:
+    """Return the signatures of a box ftyp with one of several major brands."""
+    return tuple(((4, b"ftyp"), (8, brand)) for brand in brands)
+
+
+_BMP_HEADERS: Final = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+"""The lengths of a BMP file's information header."""
+
+_AVIF_BRANDS: Final = frozenset([b"avif", b"avis"])
+_ANY_IMAGE: Final = frozenset([b"mif1", b"msf1"])
+_HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", *sorted(_ANY_IMAGE))
+_IMAGE_BRANDS: Final = (*sorted(_AVIF_BRANDS), *sorted(_ANY_IMAGE))
+
+_SVG_HEAD: Final = re.compile(
+    rb"""(?>\s+ | <!--(?s:.*?)--> | <\?(?s:.*?)\?> | <!DOCTYPE\s+svg\b [^\[>]* (?:\[(?s:.*?)\]\s*)? >)*+
+    <(?:[A-Za-z][\w.-]*:)?svg[\s/>]""",
+    re.VERBOSE,
+)
 _JSON_HEAD: Final = re.compile(rb'\s*(\{\s*["}]|\[\s*[\]{])')
 _SRT_HEAD: Final = re.compile(rb"\s*\d+[ \t]*\r?\n\d+:\d\d:\d\d[,.]\d+[ \t]*-->")
 
@@ -116,10 +175,42 @@ WORDS: Final[frozenset[AssetKind]] = frozenset(["words"])
 CLIP: Final[frozenset[AssetKind]] = frozenset(["video", "sound"])
 """A clip's sound is read like any other, so a video container is also a sound file."""
 
+MOVING: Final[frozenset[AssetKind]] = frozenset(["picture", "video"])
+"""A moving picture is a clip; as a still, its first frame is shown."""
+
+_PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
+
 CONTENTS: Final = (
-    Content("JPEG", ".jpg", PICTURE, "jpeg_pipe", _begins(b"\xff\xd8\xff")),
-    Content("PNG", ".png", PICTURE, "png_pipe", _begins(b"\x89PNG\r\n\x1a\n")),
-    Content("WebP", ".webp", PICTURE, "webp_pipe", _holds(b"RIFF", b"WEBPVP8")),
+    Content("JPEG", ".jpg", PICTURE, "jpeg_pipe", _begins(b"\xff\xd8\xff"), pillow="JPEG"),
+    Content("APNG", ".png", MOVING, "apng", _begins(_PNG_HEAD), check=_is_apng, pillow="PNG", is_moving=True),
+    Content("PNG", ".png", PICTURE, "png_pipe", _begins(_PNG_HEAD), pillow="PNG"),
+    Content(
+        "animated WebP",
+        ".webp",
+        MOVING,
+        "",
+        _holds(b"RIFF", b"WEBPVP8X"),
+        check=lambda head: len(head) > 20 and bool(head[20] & 2),
+        pillow="WEBP",
+        is_moving=True,
+    ),
+    Content("WebP", ".webp", PICTURE, "webp_pipe", _holds(b"RIFF", b"WEBPVP8"), pillow="WEBP"),
+    Content("GIF", ".gif", MOVING, "gif", _begins(b"GIF87a", b"GIF89a"), pillow="GIF", is_moving=True),
+    Content("TIFF", ".tiff", PICTURE, "", _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), pillow="TIFF"),
+    Content("BMP", ".bmp", PICTURE, "", _begins(b"BM"), check=_is_bmp, pillow="BMP"),
+    Content(
+        "AVIF sequence",
+        ".avif",
+        MOVING,
+        "mov",
+        _brand_of(*_IMAGE_BRANDS),
+        check=_is_avif_sequence,
+        pillow="AVIF",
+        is_moving=True,
+    ),
+    Content("AVIF", ".avif", PICTURE, "", _brand_of(*_IMAGE_BRANDS), check=_is_avif, pillow="AVIF"),
+    Content("HEIC", ".heic", PICTURE, "", _brand_of(*_HEIC_BRANDS), pillow="HEIF", extra="heic"),
+    Content("SVG", ".svg", PICTURE, "", check=_is_svg, extra="svg"),
     Content(
         "MP4/MOV",
         ".mp4",
@@ -133,7 +224,6 @@ CONTENTS: Final = (
     Content("MPEG", ".mpg", CLIP, "mpeg", _begins(b"\x00\x00\x01\xba")),
     Content("MPEG-TS", ".ts", CLIP, "mpegts", check=_is_ts),
     Content("FLV", ".flv", CLIP, "flv", _begins(b"FLV\x01")),
-    Content("GIF", ".gif", frozenset(["video"]), "gif", _begins(b"GIF87a", b"GIF89a")),
     Content("MP3", ".mp3", SOUND, "mp3", check=_is_mp3),
     Content("WAV", ".wav", SOUND, "wav", _holds(b"RIFF", b"WAVE")),
     Content("Wave64", ".w64", SOUND, "w64", _begins(b"riff\x2e\x91\xcf\x11")),
@@ -158,9 +248,16 @@ def contents_of(kind: AssetKind) -> tuple[Content, ...]:
     return tuple(content for content in CONTENTS if kind in content.kinds)
 
 
-ALLOWED: Final = {
-    kind: ", ".join(content.name for content in contents_of(kind)) for kind in get_args(AssetKind)
-}
+def _names(kind: AssetKind) -> str:
+    """Return the names of a kind's formats, moving pictures last; one is left out beside that of its stills."""
+    accepted = sorted(contents_of(kind), key=lambda content: content.is_moving)
+    stills = {content.pillow for content in accepted if not content.is_moving}
+    return ", ".join(
+        content.name for content in accepted if not (content.is_moving and content.pillow in stills)
+    )
+
+
+ALLOWED: Final = {kind: _names(kind) for kind in get_args(AssetKind)}
 """The names of the formats of each kind, for errors."""
 
 

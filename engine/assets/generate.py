@@ -26,6 +26,7 @@ from video_pipeline.engine.assets.models import (
     Sound,
     StoryAssets,
 )
+from video_pipeline.engine.assets.moving import MovingLimits, prepare_clip
 from video_pipeline.engine.assets.music.stored import stored_effect, stored_music
 from video_pipeline.engine.assets.recordings import (
     Reading,
@@ -95,6 +96,11 @@ class AssetJob:
         """Return the path of a file that the story names; relative paths start at `base`."""
         return self.base / expand_user(name)
 
+    @property
+    def max_side_px(self) -> int:
+        """The longer side that a picture needs at most."""
+        return max(4096, round(2.5 * max(self.config.video.finished_px())))
+
 
 def _drawn(job: AssetJob, index: int) -> ShownScene:
     request = job.requests[index]
@@ -136,7 +142,14 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
     try:
         if scene.video is not None:
             path = job.path(scene.video.path)
-            clipped = probe_footage(path, scene.video, files=job.files)
+            images = job.config.images
+            limits = MovingLimits(
+                max_frames=images.max_frames,
+                max_megapixels=images.max_megapixels,
+                max_moving_megapixels=images.max_moving_megapixels,
+                max_side_px=job.max_side_px,
+            )
+            clipped = prepare_clip(path, scene.video, limits=limits, cache=job.cache, files=job.files)
             warnings = [f"{place}: {clipped.warning}"] if clipped.warning else []
             sound = clipped.sound
             try:
@@ -151,7 +164,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
             path,
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
-            max_side_px=max(4096, round(2.5 * max(job.config.video.finished_px()))),
+            max_side_px=job.max_side_px,
             with_subject=(scene.focus or job.config.images.focus) == "auto",
             files=job.files,
         )

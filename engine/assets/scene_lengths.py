@@ -38,13 +38,15 @@ def own_seconds(scene: StoryScene, assets: SceneAssets | None, config: Config) -
     """Return a scene's length in seconds, before it is extended for its narration."""
     if scene.duration is not None:
         seconds = exact_seconds(scene.duration)
-    elif assets is not None and isinstance(assets.picture, Footage):
+    elif assets is not None and isinstance(assets.picture, Footage) and assets.picture.loops_until is None:
         seconds = assets.picture.duration
     elif assets is not None and assets.narration is not None:
         seconds = Fraction(0)
     else:
         reading = Fraction(word_units(scene.text)) / READING_WORDS_A_SECOND + 1
         seconds = max(exact_seconds(config.scenes.default_duration), reading)
+        if assets is not None and isinstance(assets.picture, Footage):
+            seconds = max(seconds, assets.picture.duration)  # a moving picture is seen once at least
     return seconds * SILENT_FACTOR if assets is not None and assets.extended else seconds
 
 

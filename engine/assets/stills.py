@@ -1,7 +1,7 @@
-"""Stills: turn any JPEG, PNG or WebP into a picture that FFmpeg decodes correctly.
+"""Stills: turn a picture of any accepted format into one that FFmpeg decodes correctly.
 
-FFmpeg reads the user's file itself if it is a plain upright RGB picture, otherwise a PNG that Pillow wrote from
-it. The size limit is checked in the header before a pixel is decoded.
+FFmpeg reads the user's file itself if it is a plain upright RGB picture in JPEG, PNG or WebP, otherwise a PNG that
+Pillow wrote from it. The size limit is checked in the header before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -15,17 +15,26 @@ from pathlib import Path
 import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from video_pipeline.engine.assets.cicp import read_cicp
-from video_pipeline.engine.assets.formats import ALLOWED, contents_of
+from video_pipeline.engine.assets.cicp import read_cicp, read_nclx
+from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, PICTURE, contents_of, sniff
+from video_pipeline.engine.assets.picture_readers import UnreadablePictureError, prepare_reader
 from video_pipeline.engine.assets.srgb import CICP, GREY_IN_RGBA, foreign_profile, to_srgb
 from video_pipeline.engine.assets.subject import FORMULA, PLACES, find_subject, seen_px
+from video_pipeline.engine.assets.svg import drawn_svg
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles, OpenFile, why_not_opened
 from video_pipeline.engine.errors import ImageGenerationError
 from video_pipeline.engine.timeline import Still
 
-DEMUXERS = {content.name.upper(): content.demuxer for content in contents_of("picture")}
-"""FFmpeg's demuxer for each accepted format, by Pillow's name."""
+DEMUXERS = {
+    content.pillow: content.demuxer
+    for content in contents_of("picture")
+    if content.demuxer and content.kinds == PICTURE
+}
+"""FFmpeg's demuxer for each format that it may read itself, by Pillow's name."""
+
+PAGED = "TIFF"
+"""The format, by Pillow's name, in which several pictures are pages of a document."""
 
 FLATTEN_COLOUR = (0, 0, 0)
 FOR_FFMPEG, FOR_PILLOW = "ffmpeg", "pillow"
@@ -42,27 +51,46 @@ Image.MAX_IMAGE_PIXELS = None
 
 @contextlib.contextmanager
 def open_picture(
-    path: Path, *, files: InputFiles, max_megapixels: float
+    path: Path, *, files: InputFiles, max_megapixels: float, cache: ContentCache
 ) -> Iterator[tuple[OpenFile, Image.Image]]:
-    """Open a picture and check its format and size by its header; raise ImageGenerationError naming the file."""
+    """Open a picture and check its format and size by its header; raise ImageGenerationError naming the file.
+
+    An SVG is drawn, and the drawing is kept in the cache.
+    """
     try:
         with files.open(path) as file:
             if file.size == 0:
                 raise ImageGenerationError(f"{path}: is empty (0 bytes)")
-            with Image.open(file.stream, formats=tuple(DEMUXERS)) as image:
+            content = sniff(file.head(HEAD_BYTES))
+            if content is None or "picture" not in content.kinds:
+                raise ImageGenerationError(f"{path}: is not a picture; allowed: {ALLOWED['picture']}")
+            try:
+                prepare_reader(content)
+                drawing = (
+                    None
+                    if content.pillow
+                    else drawn_svg(file, max_megapixels=max_megapixels, cache=cache, check=check_png)
+                )
+            except UnreadablePictureError as error:
+                raise ImageGenerationError(f"{path}: {error}") from error
+            with Image.open(drawing or file.stream, formats=(content.pillow or "PNG",)) as image:
+                if drawing is not None:
+                    image.format = content.name
                 pixels = image.width * image.height
                 if pixels > max_megapixels * 1e6:
                     raise ImageGenerationError(
                         f"{path}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; "
                         f"allowed: at most {max_megapixels:g} (images.max_megapixels)"
                     )
+                if content.pillow in ("AVIF", "HEIF"):
+                    image.info[CICP] = read_nclx(file.stream)
                 if image.format == "PNG":
                     image.info[CICP] = read_cicp(file.stream)
                     if any(tile.args == "LA;16B" for tile in image.tile):
                         image.info[GREY_IN_RGBA] = True
                 yield file, image
     except UnidentifiedImageError as error:
-        raise ImageGenerationError(f"{path}: is not a picture; allowed: {ALLOWED['picture']}") from error
+        raise ImageGenerationError(f"{path}: cannot be read: its header is damaged or cut short") from error
     except (OSError, ValueError, SyntaxError) as error:
         # Pillow's own OSErrors have no number.
         why = (
@@ -74,12 +102,12 @@ def open_picture(
 
 
 def animation_warning(path: Path, still: Still) -> str | None:
-    """Return the warning that only the first picture of an animated file is shown, or None if it holds one."""
-    return (
-        f"{path}: is animated ({still.pictures} pictures); only the first is shown"
-        if still.pictures > 1
-        else None
-    )
+    """Return the warning that only the first of a file's pictures or pages is shown, or None if it holds one."""
+    if still.pictures <= 1:
+        return None
+    if still.has_pages:
+        return f"{path}: has {still.pictures} pages; only the first is shown"
+    return f"{path}: is animated ({still.pictures} pictures); only the first is shown (give it as `video` to see it move)"
 
 
 def check_png(path: Path) -> None:
@@ -99,11 +127,7 @@ def flatten(image: Image.Image) -> Image.Image:
     Large pictures take gigabytes, so at most two copies exist at a time.
     """
     ImageOps.exif_transpose(image, in_place=True)
-    upright = image
-    if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
-        upright = upright.point(lambda value: value / 256).convert("L")
-        upright.info = image.info
-    layer = to_srgb(upright)
+    layer = to_srgb(in_eight_bits(image))
     if layer.mode == "RGB":
         return layer
     flat = Image.new("RGB", layer.size, FLATTEN_COLOUR)
@@ -111,8 +135,25 @@ def flatten(image: Image.Image) -> Image.Image:
     return flat
 
 
+def in_eight_bits(image: Image.Image) -> Image.Image:
+    """Return grey of 16 or 32 bits as grey of 8; `image` itself if it has 8.
+
+    Floating-point samples are 0 to 1 (TIFF's usual range), or 0 to 65535 if one is above 1.
+    """
+    if not (image.mode.startswith("I;16") or image.mode in ("I", "F")):
+        return image
+    grey = image.convert("I") if image.mode in ("I;16B", "I;16N") else image
+    top = grey.getextrema()[1] if grey.mode == "F" else None
+    scale = 255.0 if isinstance(top, float) and top <= 1 else 1 / 256
+    grey = grey.point(lambda value: value * scale).convert("L")
+    grey.info = image.info
+    return grey
+
+
 def _usable_unchanged(image: Image.Image) -> bool:
-    plain = image.mode == "RGB" or (image.mode == "L" and image.format == "JPEG")
+    plain = image.format in DEMUXERS and (
+        image.mode == "RGB" or (image.mode == "L" and image.format == "JPEG")
+    )
     return (
         plain
         and image.getexif().get(ORIENTATION_TAG, 1) in (0, 1)
@@ -177,7 +218,7 @@ def prepare_still(
     made: list[Image.Image] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which is not used
-        with open_picture(path, files=files, max_megapixels=max_megapixels) as (file, image):
+        with open_picture(path, files=files, max_megapixels=max_megapixels, cache=cache) as (file, image):
             try:
                 width, height = image.size
                 count = getattr(image, "n_frames", 1)
@@ -207,8 +248,8 @@ def prepare_still(
                         subject=subject,
                     )
 
-                source = image
-                if image.size != (width, height):
+                source, has_pages = image, image.format == PAGED
+                if image.format == "JPEG" and image.size != (width, height):
                     # Only a few of its pixels were decoded, to prove that the file is whole.
                     file.stream.seek(0)
                     source = Image.open(file.stream, formats=("JPEG",))
@@ -222,7 +263,7 @@ def prepare_still(
                     flat.save(target, "PNG", compress_level=1)
                     made.append(flat)
 
-                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 4}
+                parts = {"sha256": file.sha256, "max_side_px": max_side_px, "pillow": 5}
                 target, _ = cache.get_or_make("stills", parts, ".png", make, check=check_png)
                 with contextlib.ExitStack() as stack:
                     ready = made[0] if made else stack.enter_context(Image.open(target, formats=("PNG",)))
@@ -232,4 +273,14 @@ def prepare_still(
                 file.check()
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
             digest = file.sha256
-    return Still(target, width, height, digest, "png_pipe", is_copy=True, pictures=count, subject=subject)
+    return Still(
+        target,
+        width,
+        height,
+        digest,
+        "png_pipe",
+        is_copy=True,
+        pictures=count,
+        has_pages=has_pages,
+        subject=subject,
+    )

@@ -9,14 +9,14 @@ from PIL import Image, ImageOps
 
 from video_pipeline.engine.assets.formats import ALLOWED
 from video_pipeline.engine.assets.srgb import to_srgb
-from video_pipeline.engine.assets.stills import check_png, open_picture
+from video_pipeline.engine.assets.stills import check_png, in_eight_bits, open_picture
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.config.sections import WatermarkSettings
 from video_pipeline.engine.errors import ConfigError, FileChangedError, ImageGenerationError
 from video_pipeline.engine.timeline import Watermark
 
-WATERMARK_VERSION = 3
+WATERMARK_VERSION = 4
 """Increase it when the scaling changes, so that cached watermarks are not used."""
 
 
@@ -71,9 +71,9 @@ def _scaled(
     """Return the file's hash, and the size and the file of the scaled picture; raise ImageGenerationError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which is not used
-        with open_picture(path, files=files, max_megapixels=max_megapixels) as (file, image):
+        with open_picture(path, files=files, max_megapixels=max_megapixels, cache=cache) as (file, image):
             try:
-                upright = to_srgb(ImageOps.exif_transpose(image)).convert("RGBA")
+                upright = to_srgb(in_eight_bits(ImageOps.exif_transpose(image))).convert("RGBA")
                 digest = file.sha256
                 file.check()
             except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:

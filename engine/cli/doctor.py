@@ -13,6 +13,7 @@ from typing import Any
 
 from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk_fonts
+from video_pipeline.engine.assets.picture_readers import picture_readers
 from video_pipeline.engine.assets.speech.voices import voices_by_language
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
@@ -116,6 +117,7 @@ def examine(config: Config) -> dict[str, Any]:
         ],
         "speech_services": remote,
         "image_services": examine_pictures(config),
+        "picture_formats": [{"name": name, "missing": missing} for name, missing in picture_readers()],
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
         "cache": cache,
@@ -201,6 +203,14 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")
     lines += service_lines("speech", found["speech_services"])
     lines += service_lines("pictures", found["image_services"])
+    lines.append(
+        f"stills        {', '.join(each['name'] for each in found['picture_formats'] if not each['missing'])}"
+    )
+    lines += [
+        f"              {each['name']} {each['missing']}"
+        for each in found["picture_formats"]
+        if each["missing"]
+    ]
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     if not found["cjk_fonts"]:
         lines.append(f"              Chinese, Japanese and Korean: the extra {CJK_EXTRA} is not installed")

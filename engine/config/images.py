@@ -77,6 +77,15 @@ class Images(Section):
     max_megapixels: float = Field(
         200, gt=0, le=1000, description="Largest picture accepted; larger ones are rejected before decoding."
     )
+    max_frames: int = Field(
+        3000,
+        ge=1,
+        le=100_000,
+        description="Most frames of a moving picture (GIF, APNG, WebP, AVIF) that is a clip.",
+    )
+    max_moving_megapixels: float = Field(
+        2000, gt=0, le=100_000, description="Most megapixels of all frames of a moving picture together."
+    )
     focus: Literal["auto", "center"] = Field(
         "auto",
         description="What cropping and zooming keep in view of a picture without a focus of its own: its subject, if one is found, or the center.",

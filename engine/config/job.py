@@ -23,6 +23,8 @@ OPERATORS_KEYS = {
 
 LIMITED = {
     ("images", "max_megapixels"): "more than 0, at most",
+    ("images", "max_frames"): "1 to",
+    ("images", "max_moving_megapixels"): "more than 0, at most",
     ("images", "max_pictures"): "0 to",
     ("images", "max_pictures_per_day"): "0 to",
     ("images", "parallel_requests"): "1 to",

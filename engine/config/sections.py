@@ -409,7 +409,9 @@ class WatermarkSettings(Section):
     """A picture over every frame, such as a logo."""
 
     image: LocalPath | None = Field(
-        None, description="PNG, JPEG or WebP drawn over every frame, or null.", strict=False
+        None,
+        description="A picture (as in `image` of a scene) drawn over every frame, or null.",
+        strict=False,
     )
     corner: Corner = Field("bottom_right", description="top_left, top_right, bottom_left or bottom_right.")
     opacity: float = Field(0.6, ge=0, le=1, description="0 is invisible, 1 is the picture's own opacity.")

@@ -43,6 +43,9 @@ DISTRIBUTIONS: Final = {
 }
 """The packages that affect pixels and samples, by their key in the manifest."""
 
+CACHED: Final = frozenset(["stills", "moving"])
+"""Folders of the cache with what is made from a file that the story names."""
+
 InputRole = Literal[
     "still", "footage", "narration", "footage_sound", "music", "effect", "watermark", "font", "overlay"
 ]
@@ -123,7 +126,9 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
         path = clip.source.path
         written = (scene.image or (scene.video.path if scene.video else None)) if scene else None
         # A drawn picture that replaces a missing file keeps its own name.
-        own = written is not None and (Path(written).name == path.name or "stills" in path.parts[-3:-1])
+        own = written is not None and (
+            Path(written).name == path.name or not CACHED.isdisjoint(path.parts[-3:-1])
+        )
         role: InputRole = "still" if isinstance(clip.source, Still) else "footage"
         yield role, path, written if written and own else path.name, clip.source.sha256, clip.scene_id
     for track in timeline.audio:

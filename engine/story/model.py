@@ -172,7 +172,8 @@ class StoryScene(StoryPart):
         None, description="Who speaks; found from `Name: …` at the beginning of the text if omitted."
     )
     image: FilePath | None = Field(
-        None, description="A still: JPEG, PNG or WebP, relative to the story file."
+        None,
+        description="A still: JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP, GIF or SVG, relative to the story file.",
     )
     image_prompt: Annotated[str, Field(min_length=1, max_length=4000)] | None = Field(
         None,

@@ -384,14 +384,14 @@ def test_compressed_bodies_are_not_unpacked(tmp_path: Path) -> None:
     [
         b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
         b"<MPD xmlns='urn:mpeg:dash:schema:mpd:2011'></MPD>",
-        b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
+        b"<html><svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg></html>",
         b"<!DOCTYPE html><title>404</title>",
         b"ffconcat version 1.0\nfile '/etc/passwd'\n",
-        b"GIF89a" + bytes(100),
+        b"\0\0\1\0" + bytes(100),
         b"",
         samples.clip(),
     ],
-    ids=["hls", "dash", "svg", "html", "ffconcat", "gif", "empty", "mp4"],
+    ids=["hls", "dash", "svg", "html", "ffconcat", "icon", "empty", "mp4"],
 )
 def test_a_download_that_only_claims_to_be_a_picture_is_refused(tmp_path: Path, body: bytes) -> None:
     with origin(reply(body, Content_Type="image/jpeg")) as server:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from av.format import ContainerFormat
+from PIL import Image
 
 from tests.support import samples
 from video_pipeline.engine.assets.formats import CONTENTS, HEAD_BYTES, SUFFIXES, Content, sniff
@@ -22,6 +25,42 @@ def test_a_picture_is_detected_from_its_bytes(data: bytes, suffix: str) -> None:
     assert found is not None
     assert found.suffix == suffix
     assert found.kinds == {"picture"}
+
+
+def in_format(form: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, form, **options)
+    return file.getvalue()
+
+
+SECOND = {"save_all": True, "append_images": [Image.new("RGB", (8, 8), "red")]}
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "is_moving"),
+    [
+        (in_format("TIFF"), "TIFF", False),
+        (in_format("BMP"), "BMP", False),
+        (in_format("AVIF"), "AVIF", False),
+        (in_format("AVIF", **SECOND), "AVIF sequence", True),
+        (in_format("GIF"), "GIF", True),
+        (in_format("PNG", **SECOND), "APNG", True),
+        (in_format("WEBP", **SECOND), "animated WebP", True),
+        (in_format("WEBP"), "WebP", False),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF", False),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC", False),
+        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heic", "HEIC", False),
+        (b"<svg/>", "SVG", False),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a > -->\n<svg:svg xmlns:svg='x'>", "SVG", False),
+        (b"<!DOCTYPE svg [<!ENTITY a '>'>]><svg >", "SVG", False),
+    ],
+)
+def test_a_picture_is_told_from_a_moving_picture(data: bytes, name: str, is_moving: bool) -> None:
+    found = sniff(data[:HEAD_BYTES])
+    assert found is not None
+    assert found.name == name
+    assert found.is_moving == is_moving
+    assert found.kinds == ({"picture", "video"} if is_moving else {"picture"})
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".flv", ".gif", ".ts"])
@@ -54,9 +93,9 @@ def test_an_mp4_with_a_first_box_above_half_a_gigabyte_is_detected() -> None:
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content.name)
-def test_ffmpeg_has_the_demuxer_of_every_format_but_fonts_and_words(content: Content) -> None:
-    if content.kinds in ({"font"}, {"words"}):
-        assert content.demuxer == ""
+def test_ffmpeg_has_the_demuxer_of_every_format_that_it_reads(content: Content) -> None:
+    if not content.demuxer:
+        assert content.kinds in ({"font"}, {"words"}) or content.pillow or content.name == "SVG"
     else:
         assert ContainerFormat(content.demuxer, "r").is_input
 
@@ -84,7 +123,12 @@ def test_a_font_is_detected_from_its_bytes() -> None:
         "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n",
         "#!MLT\n",
         "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'></MPD>",
-        "<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
+        "<html><svg xmlns='http://www.w3.org/2000/svg'/></html>",
+        "<!DOCTYPE html><svg xmlns='http://www.w3.org/2000/svg'/>",
+        "<!-- " * 900 + "<svg/>",
+        "<!-->" * 900 + "<html/>",
+        "<svgz/>",
+        "BM is how a text may begin",
         "<!DOCTYPE html><html><body>no</body></html>",
         "ffconcat version 1.0\nfile /etc/passwd\n",
         "[playlist]\nFile1=http://127.0.0.1/\n",

@@ -447,7 +447,8 @@ def test_the_first_picture_of_an_animated_file_is_shown_with_a_warning(tmp_path:
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
     assets = gathered(tmp_path, [{"image": path.name}])
     place = f"scenes[0] (scene_id 's0'): field 'image': {path}"
-    assert assets.warnings == (f"{place}: is animated (3 pictures); only the first is shown",)
+    said = "is animated (3 pictures); only the first is shown (give it as `video` to see it move)"
+    assert assets.warnings == (f"{place}: {said}",)
     frames[0].save(path)
     assert gathered(tmp_path, [{"image": path.name}]).warnings == ()
 

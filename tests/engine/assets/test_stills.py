@@ -290,12 +290,12 @@ def test_a_prepared_still_that_is_damaged_in_the_cache_is_made_again(
 def test_a_file_that_is_not_a_picture_is_refused_with_the_reason(tmp_path: Path, cache: ContentCache) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("not a picture")
-    Image.new("RGB", (8, 8)).save(tmp_path / "bitmap.png", "BMP")
-    (tmp_path / "drawing.png").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    Image.new("RGB", (8, 8)).save(tmp_path / "icon.png", "ICO")
+    (tmp_path / "page.png").write_text("<html><svg xmlns='http://www.w3.org/2000/svg'/></html>")
     assert "is empty (0 bytes)" in refusal(tmp_path / "empty.png", cache)
     assert "is not a picture; allowed: JPEG, PNG, WebP" in refusal(tmp_path / "text.png", cache)
-    assert "is not a picture" in refusal(tmp_path / "bitmap.png", cache)
-    assert "is not a picture" in refusal(tmp_path / "drawing.png", cache)
+    assert "is not a picture" in refusal(tmp_path / "icon.png", cache)
+    assert "is not a picture" in refusal(tmp_path / "page.png", cache)
     assert "does not exist" in refusal(tmp_path / "gone.png", cache)
     assert "is a folder; give a file" in refusal(tmp_path, cache)
 

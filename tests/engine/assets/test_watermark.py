@@ -82,7 +82,7 @@ def test_no_watermark_is_drawn_without_an_image_or_with_opacity_zero(tmp_path: P
     )
 
 
-@pytest.mark.parametrize("fault", ["missing", "empty", "text", "truncated", "gif", "folder", "huge"])
+@pytest.mark.parametrize("fault", ["missing", "empty", "text", "truncated", "icon", "folder", "huge"])
 def test_the_error_for_a_bad_file_has_key_path_and_what_is_allowed(tmp_path: Path, fault: str) -> None:
     path = tmp_path / "mark.png"
     if fault == "empty":
@@ -91,8 +91,8 @@ def test_the_error_for_a_bad_file_has_key_path_and_what_is_allowed(tmp_path: Pat
         path.write_text("not a picture")
     elif fault == "truncated":
         path.write_bytes(logo(tmp_path / "whole.png").read_bytes()[:150])
-    elif fault == "gif":
-        Image.new("RGB", (8, 8)).save(path, "GIF")
+    elif fault == "icon":
+        Image.new("RGB", (8, 8)).save(path, "ICO")
     elif fault == "folder":
         path.mkdir()
     elif fault == "huge":

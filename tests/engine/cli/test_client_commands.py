@@ -206,6 +206,40 @@ def test_submit_with_wait_sends_files_and_shows_every_job(
     assert out.splitlines()[-1].endswith("second.mp4")
 
 
+def test_pictures_of_every_format_are_sent_and_shown(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    pytest.importorskip("resvg_py", reason="the extra svg is not installed")
+    picture = Image.effect_noise((90, 160), 90).convert("RGB")
+    for suffix in ("avif", "tiff", "bmp", "gif"):
+        picture.save(tmp_path / f"p.{suffix}")
+    pillow_heif.from_pillow(picture).save(tmp_path / "p.heic")
+    size = 'width="90" height="160"'
+    drawing = f"<svg xmlns='http://www.w3.org/2000/svg' {size}><rect {size} fill='navy'/></svg>"
+    (tmp_path / "p.svg").write_text(drawing, encoding="utf-8")
+    scenes: list[dict[str, Any]] = [
+        {"scene_id": suffix, "image": f"p.{suffix}"}
+        for suffix in ("avif", "heic", "tiff", "bmp", "gif", "svg")
+    ]
+    for suffix in ("webp", "png", "gif", "avif"):
+        name = f"moving.{suffix}"
+        picture.save(tmp_path / name, save_all=True, append_images=[picture.rotate(180)], duration=100)
+        scenes.append({"scene_id": f"moving_{suffix}", "video": name})
+    scenes = [{**scene, "narration": "", "duration": 0.3, "transition": "cut"} for scene in scenes]
+    story = write(tmp_path / "s.json", {"id": "formats", "title": "Formats", "scenes": scenes})
+    mark = write(tmp_path / "c.json", {"watermark": {"image": str(tmp_path / "p.svg")}})
+    status, out, err = run("submit", story, "--config", mark, "--send-assets", "--wait", "--json")
+    assert status == 0, err
+    job = client.status(objects(out)[-1]["job_id"])
+    assert job.status == "completed"
+    assert job.result is not None
+    manifest = json.loads(Path(job.result["manifest_path"]).read_text(encoding="utf-8"))
+    assert manifest["warnings"] == []
+    roles = [each["role"] for each in manifest["inputs"]]
+    assert (roles.count("still"), roles.count("footage"), roles.count("watermark")) == (6, 4, 1)
+
+
 def test_submit_many_makes_a_job_for_each_new_or_changed_row(run: Command, tmp_path: Path) -> None:
     Image.new("RGB", (90, 160), "navy").save(tmp_path / "blue.png")
     scene = {"scene_id": "a", "text": "{{city}}", "narration": "", "duration": 0.5, "image": "{{picture}}"}

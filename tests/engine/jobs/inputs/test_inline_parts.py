@@ -60,9 +60,10 @@ def test_parts_that_nothing_refers_to_are_an_error(root: Path) -> None:
     ("field", "part", "what"),
     [
         ("image", b"", "is empty"),
-        ("image", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a known format"),
+        ("image", b"<html xmlns='http://www.w3.org/1999/xhtml'/>", "not a known format"),
         ("image", b"#EXTM3U\nhttp://127.0.0.1/", "not a known format"),
-        ("image", samples.picture("GIF"), "is GIF"),
+        ("image", samples.clip(), "is MP4/MOV"),
+        ("video", samples.picture("WEBP"), "is WebP"),
         ("video", samples.picture(), "is JPEG"),
         ("video", b"#EXTM3U\nhttp://127.0.0.1/", "not a known format"),
         ("font", samples.picture(), "is JPEG"),
