@@ -88,12 +88,11 @@ def record_of(path: Path, words: Path | None, *, text: str, name: str, reading: 
     by: WordTimesBy = "file"
     if words is not None:
         try:
-            written = read_word_file(words, duration=sound.duration, files=reading.files)
+            written, overlap = read_word_file(words, duration=sound.duration, files=reading.files)
         except AssetError as error:
             raise WordFileError(str(error)) from error
         times, warning = _aligned(written, text, words)
-        if warning:
-            warnings.append(("narration_audio.words", warning))
+        warnings += [("narration_audio.words", reason) for reason in (overlap, warning) if reason]
     if not times and text:
         by = "shares"
         spoken = spoken_text(text, language=reading.language, dates=reading.dates, lexicon=reading.lexicon)

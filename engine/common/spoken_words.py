@@ -9,6 +9,9 @@ from difflib import SequenceMatcher
 from fractions import Fraction
 from typing import NamedTuple
 
+_INVISIBLE = "\u200b\u00ad"
+"""A zero width space and a soft hyphen: lines may break there, but no word ends."""
+
 _SEARCHED = 64
 """How many characters ahead a piece of a text is looked for; further away it is another one that looks alike."""
 
@@ -61,13 +64,32 @@ def time_at(words: Sequence[SpokenWord], place: int) -> Fraction:
 
 def words_of(text: str) -> list[tuple[int, int]]:
     """Return where the words of a text begin and end: between blanks, and where lines may break in scripts without."""
-    if text.isascii():
-        units = text.split()
-    else:
-        from video_pipeline.filters.typeset.characters import break_units
-
-        units = [unit for line in text.splitlines() for unit, _ in break_units(line) if unit.strip()]
+    units = text.split() if text.isascii() else _units_of(text)
     return [(start, stop) for start, stop in places(units, text) if start < stop]
+
+
+def _units_of(text: str) -> list[str]:
+    """Return the units of line breaking in a text; a zero width space or a soft hyphen divides none in scripts with blanks."""
+    from video_pipeline.filters.typeset.characters import break_units, columns, script_of
+    from video_pipeline.filters.typeset.shaping import UNSPACED_SCRIPTS
+
+    def is_spaced(character: str) -> bool:
+        return columns(character) < 2 and script_of(character) not in UNSPACED_SCRIPTS
+
+    units: list[str] = []
+    for line in text.splitlines():
+        joins = False
+        for unit, blanks in break_units(line):
+            if not unit.strip():
+                joins = False
+                continue
+            visible = units[-1].rstrip(_INVISIBLE) if units else ""
+            if joins and visible and is_spaced(visible[-1]) and is_spaced(unit[0]):
+                units[-1] += unit
+            else:
+                units.append(unit)
+            joins = (unit + blanks)[-1] in _INVISIBLE and not blanks.strip(_INVISIBLE)
+    return units
 
 
 def carried_over(words: Sequence[SpokenWord], text: str, *, to: str) -> tuple[SpokenWord, ...]:
@@ -123,6 +145,36 @@ def shared_words(spans: Sequence[tuple[int, int]], begins: Fraction, ends: Fract
         found.append(SpokenWord(start, stop, at, until))
         at = until
     return found
+
+
+def timed_apart(
+    spans: Sequence[tuple[int, int]], times: Sequence[tuple[Fraction, Fraction] | None]
+) -> tuple[SpokenWord, ...]:
+    """Return words in order and apart in time, each with a length if any of them has one.
+
+    `times` has the beginning and end of each word. A word without (None) gets the time between its neighbours; if there
+    is none, or its own time has no length after the word before, it shares that word's by their letters.
+    """
+    groups: list[tuple[list[tuple[int, int]], Fraction, Fraction]] = []
+    waiting: list[tuple[int, int]] = []
+    reached = next((time[0] for time in times if time is not None), Fraction(0))
+    for span, time in zip(spans, times, strict=True):
+        begins, ends = (max(reached, time[0]), time[1]) if time is not None else (reached, reached)
+        if groups and waiting and begins > reached:
+            groups.append((waiting, reached, begins))
+            waiting = []
+        waiting = [*waiting, span]
+        if ends > begins:
+            if groups and len(waiting) > 1:
+                groups[-1][0].extend(waiting[:-1])
+                waiting = waiting[-1:]
+            groups.append((waiting, begins, ends))
+            waiting, reached = [], ends
+    if groups:
+        groups[-1][0].extend(waiting)
+    elif waiting:
+        groups.append((waiting, reached, reached))
+    return tuple(word for members, begins, ends in groups for word in shared_words(members, begins, ends))
 
 
 def moved(

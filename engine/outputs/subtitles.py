@@ -17,6 +17,7 @@ from video_pipeline.engine.common.spoken_words import (
     places,
     shared_words,
     time_at,
+    timed_apart,
     words_of,
 )
 from video_pipeline.engine.story.language import detect_language
@@ -30,6 +31,9 @@ LINES: Final = 2
 LEAST_SECONDS: Final = Fraction(1)
 
 _WORD_JOINER: Final = "\u2060"
+_INVISIBLE: Final = "\u200b\u2060"
+"""A zero width space and a word joiner, which only say where lines may break; some players draw them as boxes."""
+
 # Text that SRT players read as markup: tags, {\an8} and the arrow between times.
 _SRT_MARKUP: Final = re.compile(r"(?<=<)(?=[/A-Za-z])|(?<=\{)(?=\\)|(?<=--)(?=>)")
 
@@ -39,6 +43,7 @@ class Cue:
     """Words on the screen from `start` until `stop` in seconds; lines are separated by newlines.
 
     `words` are those that are heard, by their places in the text; `scene_id` is the scene that they belong to.
+    `continued` says that the first one began in the cue before, which had no room for all of it.
     """
 
     start: Seconds
@@ -46,6 +51,7 @@ class Cue:
     text: str
     words: tuple[SpokenWord, ...] = field(default=(), compare=False)
     scene_id: str | None = field(default=None, compare=False)
+    continued: bool = field(default=False, compare=False)
 
 
 class _Unit(NamedTuple):
@@ -83,28 +89,45 @@ def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
             ("\n".join(_lines(piece) or ()), start, stop) for piece, start, stop in _timed(span, language)
         ]
         parts = places((text for text, _, _ in timed), span.text)
+        last = None
         for (text, start, stop), part in zip(timed, parts, strict=True):
-            words = _words_in(span, text, part, start, stop) if span.spoken else ()
-            found.append(Cue(start, stop, text, words, span.scene_id))
+            words = list(_words_in(span, text, part, start, stop)) if span.spoken else []
+            continued = bool(words) and words[0][0] == last
+            last = words[-1][0] if words else None
+            found.append(Cue(start, stop, text, tuple(word for _, word in words), span.scene_id, continued))
     return tuple(found)
 
 
 def _words_in(
     span: _Span, text: str, part: tuple[int, int], start: Seconds, stop: Seconds
-) -> tuple[SpokenWord, ...]:
-    """Return the words of a cue, a part of its span's text; if their times are unknown, they share the cue's."""
-    if not span.words:
-        spans = words_of(text)
-        return tuple(shared_words(spans, start, stop)) if spans else ()
+) -> Iterator[tuple[int, SpokenWord]]:
+    """Yield the words of a cue, each with where it begins in the span's text, of which `part` is the cue's.
+
+    A word that is cut between two cues has its share of the time in each. If no times are known, words share the cue's.
+    """
     first, last = part
-    heard = [word for word in span.words if first <= word.start < last]
-    found = places((span.text[word.start : word.stop] for word in heard), text)
-    words = []
-    for word, (begin, end) in zip(heard, found, strict=True):
-        if begin < end:
-            begins = min(max(word.begins, start), stop)
-            words.append(SpokenWord(begin, end, begins, min(max(word.ends, begins), stop)))
-    return tuple(words)
+    shown = [
+        (index, first + place)
+        for index, (place, _) in enumerate(places(text, span.text[first:last]))
+        if not text[index].isspace()
+    ]
+    whole = [(word.start, word.stop) for word in span.words] or words_of(span.text)
+    found = []
+    for number, (begin, end) in enumerate(whole):
+        inside = [pair for pair in shown if begin <= pair[1] < end] if begin < last and first < end else []
+        if inside:
+            found.append((number, (inside[0][0], inside[-1][0] + 1), (inside[0][1], inside[-1][1] + 1)))
+    if not found:
+        return
+    shares = shared_words([there for _, there, _ in found], start, stop)
+    for (number, (begin, end), (cut, cut_end)), share in zip(found, shares, strict=True):
+        begins, ends = share.begins, share.ends
+        if span.words:
+            word = span.words[number]
+            begins = time_at((word,), cut)
+            ends = word.ends if cut_end == word.stop else time_at((word,), cut_end)
+        begins = min(max(begins, start), stop)
+        yield whole[number][0], SpokenWord(begin, end, begins, min(max(ends, begins), stop))
 
 
 def _timed(span: _Span, language: str) -> Iterator[tuple[list[_Unit], Seconds, Seconds]]:
@@ -161,18 +184,17 @@ def to_vtt(cues: Sequence[Cue]) -> str:
 
 def word_list(cues: Sequence[Cue]) -> dict[str, Any]:
     """Return the words that are heard, in order: each with its start and end in seconds and its scene."""
-    return {
-        "words": [
-            {
-                "word": cue.text[word.start : word.stop],
-                "start": round(float(word.begins), 3),
-                "end": round(float(word.ends), 3),
-                "scene": cue.scene_id,
-            }
-            for cue in cues
-            for word in cue.words
-        ]
-    }
+    found: list[dict[str, Any]] = []
+    for cue in cues:
+        for index, word in enumerate(cue.words):
+            text = cue.text[word.start : word.stop].replace("\n", "")
+            ends = round(float(word.ends), 3)
+            if index == 0 and cue.continued:
+                found[-1] |= {"word": found[-1]["word"] + text, "end": ends}
+            else:
+                begins = round(float(word.begins), 3)
+                found.append({"word": text, "start": begins, "end": ends, "scene": cue.scene_id})
+    return {"words": found}
 
 
 def cue_lines(text: str) -> list[str]:
@@ -209,7 +231,10 @@ def _spans(timeline: Timeline) -> list[_Span]:
 def _narrated(track: AudioTrack) -> _Span:
     text = _clean(track.text)
     words = carried_over(track.words, track.text, to=text)
-    heard = moved(words, seconds=track.at)
+    apart = timed_apart(
+        [(word.start, word.stop) for word in words], [(word.begins, word.ends) for word in words]
+    )
+    heard = moved(apart, seconds=track.at)
     return _Span(track.at, track.at + track.duration, text, heard, track.scene_id, spoken=True)
 
 
@@ -235,12 +260,12 @@ def _units(sentence: str) -> list[_Unit]:
     units: list[_Unit] = []
     for word, blanks in break_units(sentence):
         parts = [""]
-        for part in clusters(word):
+        for part in clusters(word.translate(dict.fromkeys(map(ord, _INVISIBLE)))):
             if columns(parts[-1] + part) > LINE_COLUMNS:
                 parts.append("")
             parts[-1] += part
         units += [_Unit(part, "", columns(part)) for part in parts]
-        units[-1] = units[-1]._replace(blanks=" " if blanks else "")
+        units[-1] = units[-1]._replace(blanks=" " if blanks.strip(_INVISIBLE) else "")
     return units
 
 

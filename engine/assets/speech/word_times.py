@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenText
-from video_pipeline.engine.common.spoken_words import SpokenWord, shared_words, words_of
+from video_pipeline.engine.assets.speech.normalisation.spoken_text import SpokenPart, SpokenText
+from video_pipeline.engine.common.spoken_words import SpokenWord, timed_apart, words_of
 
 Samples = npt.NDArray[Any]
 
-WORD_TIMES_VERSION: Final = 2
+WORD_TIMES_VERSION: Final = 3
 """Increase it when the same speech gets other word times, so that cached ones are not used."""
 
 PAUSE_LEVEL: Final = 0.02
@@ -24,9 +25,13 @@ PAUSE_LEVEL: Final = 0.02
 PAUSE_SECONDS: Final = 0.08
 STEP_SECONDS: Final = 0.01
 
-_SPOKEN_WORD: Final = re.compile(r"[^\s,.;:!?…—()“”]+")
-_MARK: Final = re.compile(r"[,.;:!?…—]+[”)]*(?=\s)")
-_MARK_SECONDS: Final = {",": 0.15, ";": 0.25, ":": 0.25, "—": 0.2}
+_WIDE_MARKS: Final = "、。，．；：！？｡､"
+_OTHER_MARKS: Final = "،؛؟।"
+_SPOKEN_WORD: Final = re.compile(rf"[^\s,.;:!?…—()“”「」『』（）《》〈〉{_WIDE_MARKS}{_OTHER_MARKS}]+")
+_MARK: Final = re.compile(
+    rf"[,.;:!?…—{_OTHER_MARKS}]+[”)]*(?=\s)|[」』）》〉”]*[…—{_WIDE_MARKS}]+[」』）》〉”]*"
+)
+_MARK_SECONDS: Final = dict.fromkeys(",，、､،", 0.15) | dict.fromkeys(";:；：؛", 0.25) | {"—": 0.2}
 _END_SECONDS: Final = 0.45
 _WORD_COST: Final = 0.04
 _LETTER_SECONDS: Final = 0.055
@@ -46,30 +51,17 @@ class Heard(NamedTuple):
 
 
 def shown_times(spoken: SpokenText, heard: Sequence[Heard]) -> tuple[SpokenWord, ...]:
-    """Return when the words of the shown text are heard, in order, without overlap. Silent words are left out."""
-    pieces: list[tuple[int, int, Fraction, Fraction]] = []
+    """Return when the words of the shown text are heard, in order, without overlap.
+
+    Every word with a letter or a digit has a time, those that the voice told nothing about that of their neighbours;
+    other signs have one if they are spoken. Returns nothing if nothing is heard.
+    """
+    if not heard:
+        return ()
     spans = words_of(spoken.shown)
-    for sound in heard:
-        part = spoken.part_at(sound.at)
-        if part is None or part.end <= part.at:
-            continue
-        if sound.at == part.at and sound.end >= part.end:
-            pieces += _divided(part.start, part.stop, sound, spans)
-            continue
-        # A word of several for one shown piece: it stands for the same characters as the others.
-        shown = [span for span in spans if span[0] < part.stop and part.start < span[1]]
-        if (
-            part.end - part.at == part.stop - part.start
-        ):  # character by character, as in scripts without spaces
-            pieces += _divided(
-                part.start + sound.at - part.at, part.start + sound.end - part.at, sound, spans
-            )
-        elif len(shown) <= 1:
-            pieces.append((part.start, part.stop, sound.begins, sound.ends))
-        else:
-            at = part.start + (sound.at - part.at) * (part.stop - part.start) // (part.end - part.at)
-            pieces.append((at, at + 1, sound.begins, sound.ends))
-    found: list[SpokenWord] = []
+    pieces = sorted(_shown_pieces(spoken, heard, spans))
+    kept: list[tuple[int, int]] = []
+    times: list[tuple[Fraction, Fraction] | None] = []
     index = 0
     for start, stop in spans:
         while index < len(pieces) and pieces[index][1] <= start:
@@ -77,20 +69,74 @@ def shown_times(spoken: SpokenText, heard: Sequence[Heard]) -> tuple[SpokenWord,
         last = index
         while last < len(pieces) and pieces[last][0] < stop:
             last += 1
-        if last > index:
-            begins = max(pieces[index][2], found[-1].ends if found else Fraction(0))
-            found.append(SpokenWord(start, stop, begins, max(begins, pieces[last - 1][3])))
-    return tuple(found)
+        within = pieces[index:last]
+        if within or any(map(str.isalnum, spoken.shown[start:stop])):
+            kept.append((start, stop))
+            times.append((min(p[2] for p in within), max(p[3] for p in within)) if within else None)
+    return timed_apart(kept, times)
 
 
-def _divided(
-    start: int, stop: int, sound: Heard, spans: Sequence[tuple[int, int]]
-) -> list[tuple[int, int, Fraction, Fraction]]:
-    """Divide the time of a piece among the shown words that it covers."""
-    covered = [(max(start, a), min(stop, b)) for a, b in spans if a < stop and start < b]
-    if len(covered) <= 1:
-        return [(start, stop, sound.begins, sound.ends)]
-    return [(w.start, w.stop, w.begins, w.ends) for w in shared_words(covered, sound.begins, sound.ends)]
+def _shown_pieces(
+    spoken: SpokenText, heard: Sequence[Heard], spans: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, int, Fraction, Fraction]]:
+    """Yield the shown words that each spoken part stands for, cut at its edges, and when they are heard."""
+    starts, ends = [sound.at for sound in heard], [sound.end for sound in heard]
+    stops = [stop for _, stop in spans]
+    for part in spoken.parts:
+        sounds = heard[bisect_right(ends, part.at) : bisect_left(starts, part.end)]
+        first = bisect_right(stops, part.start)
+        covered = []
+        for start, stop in spans[first:]:
+            if start >= part.stop:
+                break
+            covered.append((max(start, part.start), min(stop, part.stop)))
+        if not sounds or not covered:
+            continue
+        for shown, (at, end) in zip(covered, _spoken_cuts(part, covered, sounds), strict=True):
+            yield (*shown, _begins_at(sounds, at), _ends_at(sounds, end))
+
+
+def _spoken_cuts(
+    part: SpokenPart, covered: Sequence[tuple[int, int]], sounds: Sequence[Heard]
+) -> Iterator[tuple[Fraction, Fraction]]:
+    """Yield from where to where in the spoken text each of the shown words of a part is spoken."""
+    if part.end - part.at == part.stop - part.start:
+        for start, stop in covered:  # character by character
+            yield Fraction(part.at + start - part.start), Fraction(part.at + stop - part.start)
+        return
+    total = sum(stop - start for start, stop in covered)
+    reached, number, at = 0, 0, Fraction(part.at)
+    for index, (start, stop) in enumerate(covered, start=1):
+        reached += stop - start
+        end = part.at + Fraction((part.end - part.at) * reached, total)
+        left = len(covered) - index
+        if left and len(sounds) - number > left:
+            # There is a spoken word for each shown one: cut between two of them.
+            choices = range(number + 1, len(sounds) - left + 1)
+            number = min(choices, key=lambda choice: abs(sounds[choice].at - end))
+            end = Fraction(sounds[number].at)
+        yield at, end
+        at = end
+
+
+def _begins_at(sounds: Sequence[Heard], place: Fraction) -> Fraction:
+    """Return when a place of a spoken text is reached: in the course of a sound, or as the next one begins."""
+    for sound in sounds:
+        if place < sound.end:
+            return _within(sound, max(place, Fraction(sound.at)))
+    return sounds[-1].ends
+
+
+def _ends_at(sounds: Sequence[Heard], place: Fraction) -> Fraction:
+    """Return when what is before a place of a spoken text ends: in the course of a sound, or with the one before."""
+    for sound in reversed(sounds):
+        if place > sound.at:
+            return _within(sound, min(place, Fraction(sound.end)))
+    return sounds[0].begins
+
+
+def _within(sound: Heard, place: Fraction) -> Fraction:
+    return sound.begins + (sound.ends - sound.begins) * (place - sound.at) / max(1, sound.end - sound.at)
 
 
 def spoken_word_places(text: str, at: int, end: int) -> list[tuple[int, int]]:
@@ -180,11 +226,14 @@ def estimated_seconds(spoken: SpokenText) -> Fraction:
 
 def _spoken_seconds(word: str) -> float:
     """Estimate the length of a word."""
-    letters = sum(character.isalnum() for character in word)
-    if letters and min(character for character in word if character.isalnum()) >= FIRST_KANA:
-        return _SYLLABLE_SECONDS * letters  # scripts without spaces between words, a syllable or more a sign
+    letters = [character for character in word if character.isalnum()]
+    # In scripts without spaces between words, a sign is a syllable or more.
+    signs = sum(character >= FIRST_KANA for character in letters)
+    if signs and signs == len(letters):
+        return _SYLLABLE_SECONDS * signs
     vowels = len(re.findall(r"(?i)[aeiouyà-ÿ]+", word))
-    return _WORD_COST + _LETTER_SECONDS * (0.5 * letters + 1.2 * max(1, vowels))
+    others = _WORD_COST + _LETTER_SECONDS * (0.5 * (len(letters) - signs) + 1.2 * max(1, vowels))
+    return _SYLLABLE_SECONDS * signs + others
 
 
 def _pauses(level: Samples, rate_hz: int) -> list[tuple[float, float]]:

@@ -24,7 +24,7 @@ ASS = (
 def words(folder: Path, text: str, *, duration: float = 10) -> list[tuple[str, float, float]]:
     path = folder / "words"
     path.write_text(text, encoding="utf-8")
-    found = read_word_file(path, duration=Fraction(duration), files=ANY_FILES)
+    found = read_word_file(path, duration=Fraction(duration), files=ANY_FILES).words
     return [(word.text, round(float(word.begins), 3), round(float(word.ends), 3)) for word in found]
 
 
@@ -54,6 +54,75 @@ def test_karaoke_tags_time_the_words_of_a_line_and_lines_are_sorted(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ([("One", 0.5, 1), ("5", None, None), ("two", 2, 3)], [("One", 0.5, 1), ("5", 1, 2), ("two", 2, 3)]),
+        (
+            [("One", 0, 1), ("5", None, None), ("$10", None, None), ("two", 3, 4)],
+            [("One", 0, 1), ("5", 1, 1.5), ("$10", 1.5, 3), ("two", 3, 4)],
+        ),
+        (
+            [("5", None, None), ("two", 2, 3), ("7", None, None)],
+            [("5", 1.6, 2), ("two", 2, 3), ("7", 3, 3.4)],
+        ),
+        ([("a", 0, None), ("b", None, 2), ("c", None, 3)], [("a", 0, 1), ("b", 1, 2), ("c", 2, 3)]),
+        ([("a", 0, 2), ("5", None, None), ("b", 2, 3)], [("a", 0, 2), ("5", 2, 2), ("b", 2, 3)]),
+    ],
+)
+def test_a_word_without_times_has_the_time_between_its_neighbours(
+    tmp_path: Path,
+    text: list[tuple[str, float | None, float | None]],
+    expected: list[tuple[str, float, float]],
+) -> None:
+    entries = [
+        {"word": word} | {key: at for key, at in (("start", start), ("end", end)) if at is not None}
+        for word, start, end in text
+    ]
+    assert words(tmp_path, json.dumps(entries)) == expected
+    nulls = [{"word": word, "start": start, "end": end} for word, start, end in text]
+    assert words(tmp_path, json.dumps({"segments": [{"start": 1.6, "end": 3.4, "words": nulls}]})) == expected
+
+
+def test_what_ends_after_the_next_begins_is_cut_there_with_a_warning(tmp_path: Path) -> None:
+    times = "00:00:00{0}100 --> 00:00:02{0}000\nThe lamp\n\n{1}00:00:01{0}000 --> 00:00:03{0}000\nis lit\n"
+    line = "Dialogue: 0,0:00:0{},0:00:0{},Default,,0,0,0,,{}\n"
+    head = ASS.split("Dialogue", maxsplit=1)[0]
+    overlapping = [
+        "1\n" + times.format(",", "2\n"),
+        head + line.format("0.10", "2.00", "The lamp") + line.format("1.00", "3.00", "is lit"),
+        json.dumps(
+            {
+                "segments": [
+                    {"start": 0.1, "end": 2, "text": "The lamp"},
+                    {"start": 1, "end": 3, "text": "is lit"},
+                ]
+            }
+        ),
+    ]
+    for text in overlapping:
+        found = words(tmp_path, text)
+        assert [word for word, _, _ in found] == ["The", "lamp", "is", "lit"]
+        assert found[0][1] == 0.1
+        assert found[1][2] == found[2][1] == 1
+        read = read_word_file(tmp_path / "words", duration=Fraction(9), files=ANY_FILES)
+        assert read.warning == (
+            f"{tmp_path / 'words'}: word 1 ('The') is heard from 0.1 s to 2 s, after the next begins, and is cut there; "
+            "times must not overlap"
+        )
+    karaoke = line.format("0.00", "2.00", "{\\k50}The {\\k100}lamp {\\k50}was") + line.format(
+        "1.00", "2.00", "lit"
+    )
+    assert words(tmp_path, head + karaoke) == [
+        ("The", 0, 0.5), ("lamp", 0.5, 1), ("was", 1, 1), ("lit", 1, 2),
+    ]  # fmt: skip
+    listed = whisper(("The", 0, 1), ("lamp", 0.5, 2), ("is", 1.98, 3))
+    assert words(tmp_path, listed) == [("The", 0, 0.5), ("lamp", 0.5, 1.98), ("is", 1.98, 3)]
+    warning = read_word_file(tmp_path / "words", duration=Fraction(9), files=ANY_FILES).warning
+    assert warning is not None
+    assert "more like it" not in warning
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "is no list of words; allowed: ASS, JSON, SRT"),
@@ -62,20 +131,35 @@ def test_karaoke_tags_time_the_words_of_a_line_and_lines_are_sorted(tmp_path: Pa
         ('{"words": [', "is no JSON file of words: "),
         ("[playlist]", "is no list of words; allowed: ASS, JSON, SRT"),
         ("[]", "has no words"),
+        (SRT.replace("<i>One</i> two", "\u200b").replace("three\r\n7", "\u200b"), "has no words"),
         ("{}", "is no JSON file of words: allowed: `words`, or `segments`"),
-        ('{"segments": [{"words": [3]}]}', "is no JSON file of words: got 3 as a word; allowed: an object"),
+        (
+            '{"segments": [{"words": [3]}]}',
+            "is no JSON file of words: word 1: got 3 as a word; allowed: an object",
+        ),
         (
             '[{"word": "a", "start": "0", "end": 1}]',
-            "is no JSON file of words: got '0' as 'start'; allowed: seconds",
+            "is no JSON file of words: word 1 ('a'): got '0' as 'start'; allowed: seconds",
         ),
         (
             '[{"word": "a", "start": -1, "end": 1}]',
-            "is no JSON file of words: got -1 as 'start'; allowed: seconds",
+            "is no JSON file of words: word 1 ('a'): got -1 as 'start'; allowed: seconds",
         ),
         (
             '[{"word": "a", "start": NaN, "end": 1}]',
-            "is no JSON file of words: got nan as 'start'; allowed: seconds",
+            "is no JSON file of words: word 1 ('a'): got nan as 'start'; allowed: seconds",
         ),
+        (
+            '{"segments": [{"words": [{"word": "a", "start": 0, "end": 1}]}, {"words": [{"word": "b", "end": true}]}]}',
+            "is no JSON file of words: word 2 ('b'): got True as 'end'; allowed: seconds",
+        ),
+        ('[{"word": "a"}, {"word": "b"}]', "is no JSON file of words: no word has a time"),
+        ('{"segments": [3]}', "is no JSON file of words: segment 1: got 3; allowed: an object"),
+        (
+            '{"segments": [{"start": 0, "end": 1}]}',
+            "is no JSON file of words: segment 1: got None as 'text'; allowed: text, or a list of words",
+        ),
+        ('{"segments": [{"start": 0, "text": "a"}]}', "is no JSON file of words: segment 1: has no end"),
         (whisper(("a", 1, 0.5)), "word 1 ('a') is heard from 1 s to 0.5 s; it must end after it begins"),
         (
             whisper(("a", 2, 3), ("b", 1, 1.5)),

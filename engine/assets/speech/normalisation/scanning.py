@@ -11,10 +11,10 @@ from video_pipeline.engine.assets.speech.normalisation.spoken_text import Said, 
 
 Read = Callable[[re.Match[str]], Iterable[Said] | None]
 
-_MARKS: Final = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0dff\u0e00-\u109f\u1780-\u17ff\u200b-\u200d\u2060\u00ad"
+_MARKS: Final = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0dff\u0e00-\u109f\u1780-\u17ff\u200b-\u200d\u2060\u00ad\ufeff"
 """Accents, vowel signs and invisible characters, which are part of the word that they follow."""
 
-_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u2060\u00ad"))
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u2060\u00ad\ufeff"))
 
 LETTER: Final = r"[^\W\d_¹²³⁰-₉¼-¾⅐-↉①-⓿❶-➓]"
 """A letter; not a small or a circled digit."""

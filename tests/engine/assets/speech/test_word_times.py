@@ -114,5 +114,5 @@ def test_a_piece_for_several_shown_words_is_divided_among_them() -> None:
     text = spoken_text("He left at 5 o'clock", language="en")
     whole = SpokenText(text.shown, "x", (type(text.parts[0])(0, 1, 3, 20),))
     words = shown_times(whole, [Heard(0, 1, Fraction(0), Fraction(3))])
-    assert [text.shown[word.start : word.stop] for word in words] == ["left", "at", "5", "o'clock"]
+    assert [text.shown[word.start : word.stop] for word in words] == ["He", "left", "at", "5", "o'clock"]
     assert (words[0].begins, words[-1].ends) == (0, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +24,8 @@ from tests.support.video import (
     timeline_of,
 )
 from video_pipeline import native
+from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
+from video_pipeline.engine.assets.speech.word_times import shared_times, shown_times
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.captions import CaptionStyle
 from video_pipeline.engine.common.spoken_words import words_of
@@ -387,3 +390,17 @@ def test_phrases_keep_the_colours_of_their_words() -> None:
     coloured = [phrase.text[part.start : part.stop] for phrase in found for part in phrase.colours]
     assert " ".join(coloured) == text[at:]
     assert all(0 <= part.start < part.stop <= len(phrase.text) for phrase in found for part in phrase.colours)
+
+
+def test_estimated_times_of_chinese_give_phrases_of_up_to_ten_letters_and_timed_words() -> None:
+    text = "我有5个苹果，你有3个。他们一起去了很远的地方看海和山。"
+    spoken = spoken_text(text, language="zh")
+    words = shown_times(spoken, shared_times(spoken, np.full(48000, 9000, "<i2"), 8000))
+    timed = tuple(
+        CaptionWord(word.start, word.stop, FrameRange(round(word.begins * 30), max(1, round(word.ends * 30))))
+        for word in words
+    )
+    shown = phrases(caption(text, words=timed, spoken=FrameRange(0, 180), frames=FrameRange(0, 190)), fps=FPS)
+    assert "".join(phrase.text for phrase in shown) == text
+    assert all(len(re.findall(r"\w", phrase.text)) <= 10 for phrase in shown)
+    assert all(len(phrase.words) > 1 for phrase in shown)
