@@ -216,3 +216,4 @@ def _write_all(feed: Feed, target: IO[bytes]) -> None:
     with contextlib.suppress(BrokenPipeError), target:  # its exit status tells why
         for data in feed():
             target.write(data)
+            target.flush()  # a reader that was killed is noticed at once, not when the buffer is full

@@ -396,8 +396,10 @@ def test_a_cancelled_program_with_pipes_is_killed_before_it_could_end_by_itself(
             yield b"x"
 
     ended: list[int] = []
+    began = time.monotonic()
     try:
         with pytest.raises(CancelledError, match="a test: cancelled"):
             piped(program, feed=feed, sink=sink, cancelled=lambda: bool(caught))
     finally:
         ended.append(1)
+    assert time.monotonic() - began < 30  # the feed's buffer would be full after 200 s
