@@ -123,7 +123,7 @@ def _begins_at(sounds: Sequence[Heard], place: Fraction) -> Fraction:
     """Return when a place of a spoken text is reached: in the course of a sound, or as the next one begins."""
     for sound in sounds:
         if place < sound.end:
-            return _times_within(sound, max(place, Fraction(sound.at)))
+            return _time_within(sound, max(place, Fraction(sound.at)))
     return sounds[-1].ends
 
 
@@ -131,11 +131,11 @@ def _ends_at(sounds: Sequence[Heard], place: Fraction) -> Fraction:
     """Return when what is before a place of a spoken text ends: in the course of a sound, or with the one before."""
     for sound in reversed(sounds):
         if place > sound.at:
-            return _times_within(sound, min(place, Fraction(sound.end)))
+            return _time_within(sound, min(place, Fraction(sound.end)))
     return sounds[0].begins
 
 
-def _times_within(sound: Heard, place: Fraction) -> Fraction:
+def _time_within(sound: Heard, place: Fraction) -> Fraction:
     return sound.begins + (sound.ends - sound.begins) * (place - sound.at) / max(1, sound.end - sound.at)
 
 
