@@ -160,7 +160,7 @@ def _run_search(arguments: argparse.Namespace) -> int:
             objective=_objective(arguments),
             config=_config(arguments),
             config_file=arguments.config,
-            jobs=arguments.jobs or 1,
+            jobs=1 if arguments.jobs is None else arguments.jobs,
             command=("video-pipeline", *sys.argv[1:]),
             watching=reporter.watching,
         )

@@ -104,14 +104,14 @@ def resume_run(
 ) -> Ended:
     """Go on with a run from what its file has; return how the search ended.
 
-    `minutes` are further ones, `trials` all of a guided search; None: as the run was started. Raises InputError for a file
+    `minutes` are further ones, whatever was spent before, `trials` all of a guided search; None: as the run was started. Raises InputError for a file
     that is no run, or if the run's material or the encoder's version has changed since, AssetError or RenderingError.
     """
     with RunStore.open(path) as store:
         run, request = store.run(), store.request()
         objective = read_objective(run.objective)
         if minutes is not None:
-            objective = replace(objective, minutes=minutes + store.seconds() / 60)
+            objective = replace(objective, minutes=minutes)
         if trials is not None:
             objective = replace(objective, trials=trials)
         check_objective(objective)
@@ -119,11 +119,22 @@ def resume_run(
         cache = open_asset_cache(config)
         ffmpeg = find_measuring_ffmpeg(objective.metrics, cache) if objective.metrics else None
         space = load_space(run.space)
+        jobs = check_jobs(int(request["jobs"]) if jobs is None else jobs, space)
         _check_same(path, run, describe_versions(space.encoders(), ffmpeg))
         sources = read_sources(request["sources"])
         clips = gather_clips(sources, config=config, cache=cache, drawn=watching.drawn)
         _check_material(path, run.material, clips)
-        return _search(store, clips, space, objective, ffmpeg, config, jobs or int(request["jobs"]), watching)
+        return _search(
+            store,
+            clips,
+            space,
+            objective,
+            ffmpeg,
+            config,
+            jobs,
+            watching,
+            afresh=minutes is not None,
+        )
 
 
 def run_clips(path: Path, *, drawn: Drawn = _nothing) -> tuple[RawClip, ...]:
@@ -149,6 +160,8 @@ def _search(
     config: Config,
     jobs: int,
     watching: Watching,
+    *,
+    afresh: bool = False,
 ) -> Ended:
     with scratch_folder(config) as scratch:
         search = Search(
@@ -161,6 +174,7 @@ def _search(
             jobs=jobs,
             progress=watching.progress,
             stop=watching.stop,
+            afresh=afresh,
         )
         return search.run()
 

@@ -144,20 +144,31 @@ class RunStore:
             )
         return tuple(row[0] for row in rows)
 
-    def add_measurement(self, measured: Measurement, *, seconds: float) -> None:
-        """Add a measurement, and the seconds of searching that it took."""
+    def add_measurement(
+        self,
+        measured: Measurement,
+        *,
+        seconds: float,
+        status: Status | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Add a measurement, the seconds of searching that it took, and what became of its trial if it is the last one."""
         row = asdict(measured)
         names, marks = ", ".join(_MEASURED), ", ".join(f":{name}" for name in _MEASURED)
         with self._transaction() as database:
             database.execute(f"INSERT OR REPLACE INTO measurements ({names}) VALUES ({marks})", row)
             database.execute("UPDATE run SET seconds = seconds + ?", (seconds,))
+            if status is not None:
+                _end_trial(database, measured.trial, status, error)
 
     def end_trial(self, number: int, status: Status, error: str | None = None) -> None:
         """Set what became of a trial."""
         with self._transaction() as database:
-            database.execute(
-                "UPDATE trials SET status = ?, error = ? WHERE number = ?", (status, error, number)
-            )
+            _end_trial(database, number, status, error)
+
+
+def _end_trial(database: sqlite3.Connection, number: int, status: Status, error: str | None) -> None:
+    database.execute("UPDATE trials SET status = ?, error = ? WHERE number = ?", (status, error, number))
 
 
 def check_free(path: Path) -> None:
