@@ -261,7 +261,7 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
     for place, settings in named:
         for key, value in settings.items():
             _check_space_key(key, f"{where}: {place}.{key}", PROFILE)
-            _check_value(str(key), value, f"{where}: {place}.{key}")
+            check_value(str(key), value, f"{where}: {place}.{key}")
     whole = [*named[1:], *([("search", {**fixed, **search})] if search else [])]
     for place, settings in whole:
         if settings.get("preset") is None and settings.get(PROFILE) is None:
@@ -342,7 +342,7 @@ def _parameter(key: str, written: Any, place: str, before: Sequence[str]) -> Par
                 f"{place}: got {show(fields['values'])}; allowed: at least one value, each once"
             )
         for value in values:
-            _check_value(key, value, place)
+            check_value(key, value, place)
         return Parameter(key, values, conditions)
     if not {"from", "to"} <= set(fields) <= {"from", "to", "step"}:
         raise ConfigError(f"{place}: got {show(written)}; allowed: a list, values, or from, to and step")
@@ -356,7 +356,7 @@ def _parameter(key: str, written: Any, place: str, before: Sequence[str]) -> Par
     if step is not None and (high - low) / step > MOST_GRID:
         raise ConfigError(f"{place}: has more than {MOST_GRID} combinations; give a larger step")
     for number in (low, high):
-        _check_value(key, number, place)
+        check_value(key, number, place)
     return Parameter(key, Span(low, high, step), conditions)
 
 
@@ -364,7 +364,7 @@ def _as_values(written: Any) -> tuple[Value, ...]:
     return tuple(written) if isinstance(written, list | tuple) else (written,)
 
 
-def _check_value(key: str, value: Any, place: str) -> None:
+def check_value(key: str, value: Any, place: str) -> None:
     """Raise ConfigError for a value that no encoder has; whether one refuses it is known when it is tried."""
     if value is not None and not isinstance(value, str | int | float | bool):
         raise ConfigError(f"{place}: got {show(value)}; allowed: text, numbers, true, false, null")
