@@ -72,7 +72,7 @@ class RunStore:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open the file of a run to go on with it; raise InputError if it is none or another process has it."""
-        with _reading(path) as database:
+        with _reading_run(path) as database:
             _read_data(database, path)
             _request(database)
             _stored_trials(database)
@@ -191,18 +191,18 @@ def _write_run(database: sqlite3.Connection, run: Run, request: Mapping[str, Any
 
 def read_run(path: Path) -> RunData:
     """Return a run with its finished trials and their measurements, while it is searched too; raise InputError."""
-    with _reading(path) as database:
+    with _reading_run(path) as database:
         return _read_data(database, path)
 
 
 def read_asked(path: Path) -> dict[str, Any]:
     """Return what a run was asked for, also while it is searched; raise InputError."""
-    with _reading(path) as database:
+    with _reading_run(path) as database:
         return _request(database)
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def _reading_run(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the file of a run for reading in one transaction; raise InputError for one with other content than a run's."""
     with contextlib.closing(_opened(path)) as database:
         try:
