@@ -286,9 +286,9 @@ def _best(arguments: argparse.Namespace) -> int:
 def _profile(arguments: argparse.Namespace) -> int:
     with importing():
         from video_pipeline.engine.common.files import write_text
-        from video_pipeline.engine.config.profiles import write_profile
+        from video_pipeline.engine.config.profiles import check_profile_target, write_profile
         from video_pipeline.engine.tuning.analysis import analyse
-        from video_pipeline.engine.tuning.chosen_profile import make_profile
+        from video_pipeline.engine.tuning.chosen_profile import free_evidence, make_profile
         from video_pipeline.engine.tuning.report.words import query_text, trial_text
         from video_pipeline.engine.tuning.runs import is_database, load_run, run_as_json
 
@@ -300,14 +300,17 @@ def _profile(arguments: argparse.Namespace) -> int:
     else:
         trial, words = analyse(data).of(arguments.trial).trial, f"Trial {arguments.trial}"
     description = arguments.description or f"{words}, of run {data.run.id}."
-    evidence = arguments.run
-    if is_database(arguments.run):
-        evidence = target.with_suffix(".run.json")
+    check_profile_target(target)
+    text = run_as_json(data) if is_database(arguments.run) else None
+    evidence = arguments.run if text is None else free_evidence(target, text)
+    profile = make_profile(
+        arguments.name, trial, evidence=evidence, target=target, description=description, text=text
+    )
+    if text is not None and not evidence.exists():
         try:
-            write_text(evidence, run_as_json(data))
+            write_text(evidence, text)
         except OSError as error:
             raise InputError(f"evidence {evidence}: cannot be written: {error.strerror}") from error
-    profile = make_profile(arguments.name, trial, evidence=evidence, target=target, description=description)
     write_profile(profile, target)
     if arguments.json:
         print(json_text({"profile": str(target), **profile.as_data()}, indent=2))

@@ -123,7 +123,7 @@ def _add_verbs(parser: argparse.ArgumentParser) -> None:
         description="Show what a run was made on and its trials, best speed first; also while it runs.",
         formatter_class=HelpFormatter,
     )
-    show.add_argument("run", metavar="RUN.sqlite", type=Path, help="file of the run")
+    show.add_argument("run", metavar="RUN", type=Path, help="file of the run, or its JSON")
     show.add_argument("--json", action="store_true", help="print JSON")
     add_answer_verbs(verbs)
 
@@ -160,7 +160,7 @@ def _run_search(arguments: argparse.Namespace) -> int:
             objective=_objective(arguments),
             config=_config(arguments),
             config_file=arguments.config,
-            jobs=arguments.jobs or 1,
+            jobs=1 if arguments.jobs is None else arguments.jobs,
             command=("video-pipeline", *sys.argv[1:]),
             watching=reporter.watching,
         )
@@ -250,9 +250,9 @@ def _objective(arguments: argparse.Namespace) -> Objective:
 
 def _show(arguments: argparse.Namespace) -> int:
     from video_pipeline.engine.tuning.overview import overview, overview_text
-    from video_pipeline.engine.tuning.store import read_run
+    from video_pipeline.engine.tuning.runs import read_any_run
 
-    data = read_run(arguments.run)
+    data = read_any_run(arguments.run)
     print(json_text(overview(data), indent=2) if arguments.json else overview_text(data))
     return 0
 

@@ -32,7 +32,7 @@ class EncoderKeys(Section):
         16.0,
         ge=0,
         le=51,
-        description="Constant quality (cq for NVENC); overrides bitrate. If both are null: 16. A profile's has a cap by size.",
+        description="Constant quality (cq for NVENC), instead of a bitrate. If both are null: 16. A profile's has a cap by size.",
     )
     quality: Quality | None = Field(
         None,
@@ -158,6 +158,8 @@ class EncoderKeys(Section):
         for key in self.model_fields_set & {"crf", "bitrate"}:
             if self.quality is not None and (other := getattr(self, key)) is not None:
                 raise ValueError(f"quality: got {self.quality!r} and {key}: {other!r}; give one of them")
+        if {"crf", "bitrate"} <= self.model_fields_set and self.crf is not None and self.bitrate is not None:
+            raise ValueError(f"crf: got {self.crf!r} and bitrate: {self.bitrate!r}; give one of them")
         return self
 
     @model_validator(mode="after")

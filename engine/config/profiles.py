@@ -184,13 +184,20 @@ def write_profile(profile: Profile, path: str | os.PathLike[str]) -> None:
     import yaml
 
     path = Path(path)
-    if not is_profile_file(str(path)):
-        raise ConfigError(f"profile {path}: the name must be {_FILES.removeprefix('a file whose name ')}")
+    check_profile_target(path)
     text = yaml.safe_dump(profile.as_data(), sort_keys=False, allow_unicode=True, width=100)
     try:
         write_text(path, text)
     except OSError as error:
         raise ConfigError(f"profile {path}: cannot be written: {error.strerror}") from error
+
+
+def check_profile_target(path: Path) -> None:
+    """Raise ConfigError if a profile cannot be written to a file of this name."""
+    if not is_profile_file(str(path)):
+        raise ConfigError(f"profile {path}: the name must be {_FILES.removeprefix('a file whose name ')}")
+    if path.is_dir():
+        raise ConfigError(f"profile {path}: is a folder; name a file")
 
 
 def check_evidence(profile: Profile) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from itertools import count
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,9 +22,32 @@ NOT_A_PROFILE: dict[str, float] = {"segment_seconds": MAX_SEGMENT_SECONDS, "thre
 """The values that a render has for the search's own keys, which no profile can set."""
 
 
-def make_profile(name: str, trial: Trial, *, evidence: Path, target: Path, description: str = "") -> Profile:
+def free_evidence(target: Path, text: str) -> Path:
+    """Return the file beside a profile for the JSON of its run: one that is not there, or has the same text."""
+    for number in count(1):
+        path = target.with_suffix(".run.json" if number == 1 else f".run-{number}.json")
+        try:
+            if path.read_bytes() == text.encode():
+                return path
+        except FileNotFoundError:
+            return path
+        except OSError:
+            continue  # a folder, or the file of another user
+    raise AssertionError("numbers do not end")
+
+
+def make_profile(
+    name: str,
+    trial: Trial,
+    *,
+    evidence: Path,
+    target: Path,
+    description: str = "",
+    text: str | None = None,
+) -> Profile:
     """Return the profile of a trial's settings for a file at `target`, with the hash of the run's file `evidence`.
 
+    `text` is the content of `evidence` if the file is not yet written.
     Raises InputError if a profile cannot have the settings, and ConfigError for a wrong name or an unreadable file.
     """
     for key, own in NOT_A_PROFILE.items():
@@ -38,7 +63,8 @@ def make_profile(name: str, trial: Trial, *, evidence: Path, target: Path, descr
     encoders[trial.encoder] = True
     try:
         hashed = Evidence(
-            run=os.path.relpath(evidence.absolute(), target.absolute().parent), sha256=file_sha256(evidence)
+            run=os.path.relpath(evidence.absolute(), target.absolute().parent),
+            sha256=file_sha256(evidence) if text is None else hashlib.sha256(text.encode()).hexdigest(),
         )
         return Profile.model_validate(
             {

@@ -263,5 +263,5 @@ def _draw_value(parameter: Parameter, draw: random.Random) -> Value:
     if not isinstance(values, Span):
         return draw.choice(values)
     if values.step is not None:
-        return draw.choice(values.numbers())
+        return values.number_at(draw.randrange(values.count()))
     return values.nearest(draw.uniform(values.low, values.high))

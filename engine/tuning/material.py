@@ -41,6 +41,9 @@ KIND: Final = "tuning"
 
 SUFFIX: Final = ".yuv"
 
+LEAST_PX: Final = 16
+"""The least width and height of a video that can be encoded."""
+
 WINDOW_SECONDS: Final = 8
 """Length of the stretches that are taken from a longer story or video, at least; they end where segments do."""
 
@@ -246,12 +249,14 @@ def video_stretches(
     """Return stretches of a video file at its own size and frame rate.
 
     An odd row or column is cropped; HDR and other colours are converted to BT.709, a variable frame rate to a steady
-    one, fields to frames, each with a note. Raises InputError for a file that is no video or has a frame rate that the
-    engine does not have.
+    one, fields to frames, each with a note. Raises InputError for a file that is no video, is smaller than LEAST_PX or has
+    a frame rate that the engine does not have.
     """
     source, notes = path, []
     clipped = _probe_video(path)
     width, height = clipped.footage.width_px, clipped.footage.height_px
+    if min(width, height) < LEAST_PX:
+        raise InputError(f"material {source}: is {width}x{height}; allowed: at least {LEAST_PX}x{LEAST_PX}")
     if width % 2 or height % 2:
         notes.append(f"cropped from {width}x{height} to {width & ~1}x{height & ~1}")
         path = _without_odd_edges(path, clipped.footage, cache)

@@ -90,7 +90,8 @@ def check_objective(objective: Objective) -> Objective:
     for name, low, high in bounds:
         value = getattr(objective, name)
         if value is not None and not (low <= value <= high and (low or value > 0)):
-            raise InputError(f"{name}: got {value:g}; allowed: {low} to {high}")
+            least = f"{low}" if low else "more than 0,"
+            raise InputError(f"{name}: got {value:g}; allowed: {least} to {high}")
     if objective.strategy == "guided" and objective.trials is None and objective.minutes is None:
         raise InputError("guided search: set its number of trials or of minutes")
     return objective

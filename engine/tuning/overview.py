@@ -63,10 +63,12 @@ def _mean(name: str, measured: Sequence[Measurement]) -> float | None:
 def overview_text(data: RunData) -> str:
     """Return a run as lines for a terminal, the fastest trials of each part first."""
     run, trials = data.run, overview(data)["trials"]
-    clips = run.material["clips"]
+    clips, seconds = run.material.get("clips", ()), run.material.get("seconds")
+    length = f", {seconds:g} s" if isinstance(seconds, int | float) else ""
+    cpu, cores = run.machine.get("cpu", "unknown processor"), run.machine.get("cores", "unknown")
     lines = [
-        f"run {run.id}, {run.created}: {len(clips)} clips, {run.material['seconds']:g} s",
-        f"{run.machine['cpu']}, {run.machine['cores']} cores; {run.versions['ffmpeg']}",
+        f"run {run.id}, {run.created}: {len(clips)} clips{length}",
+        f"{cpu}, {cores} cores; {run.versions.get('ffmpeg', 'unknown ffmpeg')}",
     ]
     for part, title in (("training", "training"), ("held_out", "held out")):
         rows = [each for each in trials if each["part"] == part and "mbit_s" in each]

@@ -43,10 +43,15 @@ def redraw_corpus(data: RunData, names: Collection[str], *, config: Config) -> d
             "where its material is"
         )
     found: dict[str, RawClip] = {}
-    for part, same_form in _by_form(wanted):
-        found |= _draw(data, part, same_form, config)
+    try:
+        for part, same_form in _by_form(wanted):
+            found |= _draw(data, part, same_form, config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"run {data.run.id}: material.clips: does not say how a clip is drawn: {error}"
+        ) from error
     changed = [
-        name for name, clip in wanted.items() if name not in found or found[name].sha256 != clip["sha256"]
+        name for name, clip in wanted.items() if name not in found or found[name].sha256 != clip.get("sha256")
     ]
     if changed:
         raise InputError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,26 +105,39 @@ def resume_run(
 ) -> Ended:
     """Go on with a run from what its file has; return how the search ended.
 
-    `minutes` are further ones, `trials` all of a guided search; None: as the run was started. Raises InputError for a file
+    `minutes` are further ones, whatever was spent before, `trials` all of a guided search; None: as the run was started. Raises InputError for a file
     that is no run, or if the run's material or the encoder's version has changed since, AssetError or RenderingError.
     """
     with RunStore.open(path) as store:
         run, request = store.run(), store.request()
-        objective = read_objective(run.objective)
+        with _as_stored(path):
+            objective = read_objective(run.objective)
+            space = load_space(run.space)
+            sources, jobs_before = read_sources(request["sources"]), int(request["jobs"])
+            form = _form_of(request)
         if minutes is not None:
-            objective = replace(objective, minutes=minutes + store.seconds() / 60)
+            objective = replace(objective, minutes=minutes)
         if trials is not None:
             objective = replace(objective, trials=trials)
         check_objective(objective)
-        config = _config_of(request)
+        jobs = check_jobs(jobs_before if jobs is None else jobs, space)
+        config = _config_of(request, form)
         cache = open_asset_cache(config)
         ffmpeg = find_measuring_ffmpeg(objective.metrics, cache) if objective.metrics else None
-        space = load_space(run.space)
         _check_same(path, run, describe_versions(space.encoders(), ffmpeg))
-        sources = read_sources(request["sources"])
         clips = gather_clips(sources, config=config, cache=cache, drawn=watching.drawn)
         _check_material(path, run.material, clips)
-        return _search(store, clips, space, objective, ffmpeg, config, jobs or int(request["jobs"]), watching)
+        return _search(
+            store,
+            clips,
+            space,
+            objective,
+            ffmpeg,
+            config,
+            jobs,
+            watching,
+            afresh=minutes is not None,
+        )
 
 
 def run_clips(path: Path, *, drawn: Drawn = _nothing) -> tuple[RawClip, ...]:
@@ -132,10 +146,10 @@ def run_clips(path: Path, *, drawn: Drawn = _nothing) -> tuple[RawClip, ...]:
     Raises InputError if the run's material has changed since, AssetError or RenderingError.
     """
     request = read_asked(path)
-    config = _config_of(request)
-    clips = gather_clips(
-        read_sources(request["sources"]), config=config, cache=open_asset_cache(config), drawn=drawn
-    )
+    with _as_stored(path):
+        sources, form = read_sources(request["sources"]), _form_of(request)
+    config = _config_of(request, form)
+    clips = gather_clips(sources, config=config, cache=open_asset_cache(config), drawn=drawn)
     _check_material(path, read_run(path).run.material, clips)
     return clips
 
@@ -149,6 +163,8 @@ def _search(
     config: Config,
     jobs: int,
     watching: Watching,
+    *,
+    afresh: bool = False,
 ) -> Ended:
     with scratch_folder(config) as scratch:
         search = Search(
@@ -161,6 +177,7 @@ def _search(
             jobs=jobs,
             progress=watching.progress,
             stop=watching.stop,
+            afresh=afresh,
         )
         return search.run()
 
@@ -185,32 +202,48 @@ def _describe_material(clips: tuple[RawClip, ...], sources: Sources) -> dict[str
     }
 
 
-def _config_of(request: Mapping[str, Any]) -> Config:
+@contextmanager
+def _as_stored(path: Path) -> Iterator[None]:
+    """Raise InputError naming the file of a run if what it was asked for cannot be read from it."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"run {path}: is damaged: {error} is missing in what was asked for") from error
+    except (InputError, TypeError, ValueError) as error:
+        raise InputError(f"run {path}: is damaged, or of another version: {error}") from error
+
+
+def _form_of(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of `video` that a run was started with; raise KeyError, TypeError or ConfigError."""
+    form = {
+        "size": tuple(request["size"]),
+        "fps": request["fps"],
+        "compositor": request["compositor"],
+        "proxy": False,
+    }
+    load_config({}, environ=False).override("video", **form)
+    return form
+
+
+def _config_of(request: Mapping[str, Any], form: Mapping[str, Any]) -> Config:
     """Return the configuration that a run was started with."""
-    file = request["config"]
-    config = load_config(None if file is None else Path(file))
-    return config.override(
-        "video",
-        size=tuple(request["size"]),
-        fps=request["fps"],
-        compositor=request["compositor"],
-        proxy=False,
-    )
+    file = request.get("config")
+    return load_config(None if file is None else Path(file)).override("video", **form)
 
 
 def _check_same(path: Path, run: Run, versions: Mapping[str, Any]) -> None:
     """Raise InputError if another machine or version goes on, because its results would not compare."""
-    before = {"cpu": run.machine["cpu"], **run.versions}
+    before = {"cpu": run.machine.get("cpu"), **run.versions}
     now = {"cpu": describe_machine()["cpu"], **versions}
     for name in ("cpu", "encoders", "ffmpeg"):
-        if before[name] != now[name]:
+        if before.get(name) != now[name]:
             raise InputError(
-                f"run {path}: was made with {name} {before[name]}; here is {now[name]}: start a new run"
+                f"run {path}: was made with {name} {before.get(name)}; here is {now[name]}: start a new run"
             )
 
 
 def _check_material(path: Path, before: Mapping[str, Any], clips: tuple[RawClip, ...]) -> None:
-    known = {clip["name"]: clip["sha256"] for clip in before["clips"]}
+    known = {clip["name"]: clip.get("sha256") for clip in before.get("clips", ())}
     changed = sorted(clip.name for clip in clips if known.get(clip.name) != clip.sha256)
     gone = sorted(known.keys() - {clip.name for clip in clips})
     if changed or gone:

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from video_pipeline.engine.common.validation import path_text
 from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.tuning.parsing import parse_run
 from video_pipeline.engine.tuning.records import Measurement, Run, RunData, Trial
 from video_pipeline.engine.tuning.store import read_run
 
@@ -24,8 +21,6 @@ VERSION: Final = 1
 RUN_MAX_BYTES: Final = 256 * 1024 * 1024
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
 COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Measurement))
-MEASURED: Final = ("cpu_s", "wall_s", "frames", "fps", "bytes", "mbit_s")
-"""Fields of a measurement that are above zero."""
 
 
 def load_run(path: Path) -> RunData:
@@ -33,9 +28,15 @@ def load_run(path: Path) -> RunData:
 
     A run without measurements is an error too, since nothing can be said about it.
     """
-    data = read_run(path) if is_database(path) else _from_json(path)
-    _check(data, path)
+    data = read_any_run(path)
+    if not data.measurements:
+        raise InputError(f"run {path}: has no measurements yet; let `tune run` finish a trial")
     return data
+
+
+def read_any_run(path: Path) -> RunData:
+    """Return the run of a database or of a JSON file, also one without measurements; raise InputError."""
+    return read_run(path) if is_database(path) else _from_json(path)
 
 
 def is_database(path: Path) -> bool:
@@ -108,32 +109,4 @@ def _from_json(path: Path) -> RunData:
         "trials": found.get("trials"),
         "measurements": [dict(zip(map(str, columns), row, strict=True)) for row in rows],
     }
-    try:
-        return TypeAdapter(RunData).validate_python(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = path_text(first["loc"])
-        raise InputError(f"run {path}: {place}: {first['msg']}") from error
-
-
-def _check(data: RunData, path: Path) -> None:
-    """Raise InputError if measurements are missing, contradict each other or cannot be true."""
-    if not data.measurements:
-        raise InputError(f"run {path}: has no measurements yet; let `tune run` finish a trial")
-    known = {trial.number for trial in data.trials}
-    if len(known) != len(data.trials):
-        raise InputError(f"run {path}: trials: a number is given twice")
-    seen: set[tuple[int, str, int]] = set()
-    for each in data.measurements:
-        place = f"run {path}: measurement of trial {each.trial}, clip {each.clip!r}, repeat {each.repeat}"
-        if each.trial not in known:
-            raise InputError(f"{place}: the run has no such trial")
-        if (each.trial, each.clip, each.repeat) in seen:
-            raise InputError(f"{place}: is there twice")
-        seen.add((each.trial, each.clip, each.repeat))
-        for name in COLUMNS:
-            value = getattr(each, name)
-            if isinstance(value, int | float) and not math.isfinite(value):
-                raise InputError(f"{place}: {name}: got {value}; a finite number is needed")
-            if name in MEASURED and value <= 0:
-                raise InputError(f"{place}: {name}: got {value}; a number above 0 is needed")
+    return parse_run(fields, path=path)

@@ -131,14 +131,16 @@ class Search:
         jobs: int = 1,
         progress: OnProgress | None = None,
         stop: threading.Event | None = None,
+        afresh: bool = False,
     ) -> None:
+        """Prepare a search. With `afresh` the minutes of the objective are this session's alone."""
         self._store, self._space, self._objective = store, space, objective
         self._clips = {clip.name: clip for clip in clips}
         self._ffmpeg, self._scratch, self._jobs = ffmpeg, scratch, check_jobs(jobs, space)
         self._progress, self._stop = progress, stop or threading.Event()
         self._trials = store.trials()
         self._measured = {(each.trial, each.clip, each.repeat): each for each in store.measurements()}
-        self._spent, self._begun = store.seconds(), time.monotonic()
+        self._spent, self._begun = 0.0 if afresh else store.seconds(), time.monotonic()
         self._stored_at = self._begun
         self._share = 1.0
         self._planned: dict[Part, int] = {}
@@ -153,6 +155,7 @@ class Search:
         RenderingError if nothing can be stored or measured.
         """
         held_out = bool(self._names("held_out"))
+        self._settle()
         self._find_encoders()
         self._warm_up()
         ended: Ended = "complete"
@@ -171,6 +174,16 @@ class Search:
 
     def _names(self, part: Part) -> list[str]:
         return [clip.name for clip in self._clips.values() if clip.part == part]
+
+    def _settle(self) -> None:
+        """End trials that a file has complete but unfinished, as earlier versions could leave them."""
+        for number in self._trials:
+            if self._is_complete(number):
+                self._end(number, "done")
+
+    def _is_complete(self, number: int) -> bool:
+        """Return whether a trial has a first measurement of every clip of its part."""
+        return all((number, name, 0) in self._measured for name in self._names(self._trials[number][0]))
 
     def _find_encoders(self) -> None:
         """Note which encoders of the space do not work here; raise UnavailableError if none does."""
@@ -197,7 +210,8 @@ class Search:
     def _grid(self) -> None:
         grid = list(self._space.grid())
         if self._objective.trials is not None and self._objective.trials < len(grid):
-            grid = random.Random(self._objective.seed).sample(grid, self._objective.trials)
+            # One order whatever the number, so that more trials go on with those of fewer.
+            grid = random.Random(self._objective.seed).sample(grid, len(grid))[: self._objective.trials]
         self._measure("training", self._add("training", [*self._space.always_complete(), *grid]))
 
     def _guided(self) -> None:
@@ -261,8 +275,18 @@ class Search:
                     return other
         return None
 
-    def _give_up(self, number: int) -> None:
-        """End a trial of a guided search that is clearly behind another one."""
+    def _became(self, number: int) -> tuple[Status | None, str | None]:
+        """Return what became of a trial and why, after a first measurement; None if it is not at its end.
+
+        A trial of a guided search that is clearly behind another one is given up.
+        """
+        part, _, status = self._trials[number]
+        if status is not None:
+            return None, None
+        if self._is_complete(number):
+            return "done", None
+        if part != "training":
+            return None, None
         names = self._names("training")
         measured = len(self._first_measured(number))
         searched = self._objective.strategy == "guided" and number not in self._always
@@ -270,7 +294,8 @@ class Search:
             better = self._clearly_better(number)
             if better is not None:
                 what = f"trial {better} is better in {', '.join(self._objective.goals)} on {measured} clips"
-                self._end(number, "pruned", what)
+                return "pruned", what
+        return None, None
 
     def _worth_checking(self) -> list[dict[str, Value]]:
         """Return the settings to check on the held-out clips: the front of the training clips, and what is always tried."""
@@ -390,7 +415,6 @@ class Search:
 
     def _finish(self, job: _Job, encoded: EncodedClip | EncoderError | ConfigError) -> None:
         """Measure the quality of an encoding and store it, or store that its settings do not work."""
-        part = self._trials[job.trial][0]
         if not isinstance(encoded, EncodedClip):
             self._end(job.trial, "failed", str(encoded))
             return
@@ -420,13 +444,13 @@ class Search:
             **{name: getattr(quality, name) for name in Quality.__dataclass_fields__},
         )
         now = time.monotonic()
-        self._store.add_measurement(measured, seconds=now - self._stored_at)
-        self._stored_at = now
         self._measured[job.trial, job.clip, job.repeat] = measured
-        if job.repeat == 0 and all((job.trial, name, 0) in self._measured for name in self._names(part)):
-            self._end(job.trial, "done")
-        elif job.repeat == 0 and part == "training":
-            self._give_up(job.trial)
+        status, error = self._became(job.trial) if job.repeat == 0 else (None, None)
+        self._store.add_measurement(measured, seconds=now - self._stored_at, status=status, error=error)
+        self._stored_at = now
+        if status is not None:
+            part, settings, _ = self._trials[job.trial]
+            self._trials[job.trial] = part, settings, status
         self._report()
 
     def _end(self, number: int, status: Status, error: str | None = None) -> None:

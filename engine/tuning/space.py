@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,6 +37,14 @@ OWN_KEYS: Final[Mapping[str, tuple[float, float]]] = {
 
 MOST_GRID: Final = 100_000
 
+QUALITY: Final = "quality"
+"""The key of `video` that is no setting of an encoder: a render chooses a crf of each segment for it."""
+
+NOT_SEARCHED: Final = "a render chooses the crf of each segment for a quality; search crf instead"
+
+NEVER_NULL: Final = frozenset([ENCODER, "preset", "gop"])
+"""Keys that have no value of the preset's own, which null would mean."""
+
 Settings = Mapping[str, Value]
 
 
@@ -47,7 +55,7 @@ def settings_key(settings: Settings) -> str:
 
 def space_keys() -> tuple[str, ...]:
     """Return the keys that a space may search."""
-    return (ENCODER, *(row.key for row in OPTIONS), *OWN_KEYS)
+    return (ENCODER, *(row.key for row in OPTIONS if row.key != QUALITY), *OWN_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +66,26 @@ class Span:
     high: float
     step: float | None = None
 
+    def count(self) -> int:
+        """Return how many numbers a span with a step has."""
+        assert self.step is not None
+        return math.floor((self.high - self.low) / self.step + 1e-9) + 1
+
     def numbers(self) -> tuple[float, ...]:
         """Return the numbers of a span with a step."""
+        return tuple(map(self.number_at, range(self.count())))
+
+    def number_at(self, place: int) -> float:
+        """Return a number of a span with a step by its place, as it is written in settings: whole, or to nine places."""
         assert self.step is not None
-        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
-        numbers = (round(self.low + number * self.step, 9) for number in range(count))
-        return tuple(int(number) if self.is_whole() else number for number in numbers)
+        number = round(self.low + place * self.step, 9)
+        return int(number) if self.is_whole() else number
 
     def nearest(self, number: float) -> float:
-        """Return the number of the span that is nearest, as it is written in settings: whole, or to nine places."""
+        """Return the number of the span that is nearest, as it is written in settings."""
         if self.step is not None:
-            number = min(self.numbers(), key=lambda each: abs(each - number))
+            place = math.ceil((number - self.low) / self.step - 0.5)
+            return self.number_at(min(max(place, 0), self.count() - 1))
         return round(number) if self.is_whole() else round(number, 9)
 
     def is_whole(self) -> bool:
@@ -114,12 +131,16 @@ class Space:
                 raise ConfigError(
                     f"space {self.name}: {parameter.key}: from and to without step; a grid needs `step`, or a list"
                 )
-        found = tuple(itertools.islice(self._combined({}, self.parameters), MOST_GRID + 1))
+        found = tuple(itertools.islice(self.combinations(), MOST_GRID + 1))
         if len(found) > MOST_GRID:
             raise ConfigError(
                 f"space {self.name}: has more than {MOST_GRID} combinations; search it guided, or with fewer values"
             )
         return found if self.parameters else ()
+
+    def combinations(self) -> Iterator[dict[str, Value]]:
+        """Yield every combination; spans have a step."""
+        return self._combined({}, self.parameters)
 
     def _combined(self, chosen: dict[str, Value], rest: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
         if not rest:
@@ -133,7 +154,7 @@ class Space:
             yield from self._combined({**chosen, first.key: value}, others)
 
     def complete(self, chosen: Settings) -> dict[str, Value]:
-        """Return the settings of a trial: with its encoder, without keys that are null, which leave the default."""
+        """Return the settings of a trial: with its encoder, without keys that are null, which leave the preset's value."""
         return _settled({**self.fixed, **chosen})
 
     def always_complete(self) -> tuple[dict[str, Value], ...]:
@@ -171,7 +192,10 @@ class Space:
 
 
 def _settled(settings: Settings) -> dict[str, Value]:
-    """Return settings with their encoder, without keys that are null, and with a profile's keys in its place."""
+    """Return settings with their encoder, without keys that are null, and with a profile's keys in its place.
+
+    A key that is given has its own value, null as well, and not the profile's.
+    """
     given = {key: value for key, value in settings.items() if value is not None}
     choice = given.pop(PROFILE, None)
     profile = None if choice is None else profile_of(read_choice(choice))
@@ -180,7 +204,7 @@ def _settled(settings: Settings) -> dict[str, Value]:
         keys = {
             key: value
             for key, value in profile.keys().items()
-            if value is not None and not (rated and key in RATE_KEYS)
+            if value is not None and key not in settings and not (rated and key in RATE_KEYS)
         }
         given = {**keys, **given}
     return {ENCODER: DEFAULT_ENCODER, **given}
@@ -237,22 +261,63 @@ def parse_space(data: Mapping[str, Any], *, where: str) -> Space:
     for place, settings in named:
         for key, value in settings.items():
             _check_space_key(key, f"{where}: {place}.{key}", PROFILE)
-            _check_value(str(key), value, f"{where}: {place}.{key}")
+            check_value(str(key), value, f"{where}: {place}.{key}")
     whole = [*named[1:], *([("search", {**fixed, **search})] if search else [])]
     for place, settings in whole:
         if settings.get("preset") is None and settings.get(PROFILE) is None:
             raise ConfigError(
                 f"{where}: {place}: preset is missing; each trial names its preset, or a profile"
             )
-    return Space(
+        _check_profile_rate(settings, f"{where}: {place}")
+    space = Space(
         name=str(data.get("name", "unnamed")),
         parameters=tuple(parameters),
         always=tuple({**each} for each in always),
         fixed=MappingProxyType(dict(fixed)),
     )
+    for place, settings in named[1:]:
+        _check_one_rate(settings, f"{where}: {place}")
+    for settings in _chosen_rates(space):
+        _check_one_rate(settings, f"{where}: search")
+    return space
+
+
+def _check_profile_rate(settings: Mapping[str, Any], place: str) -> None:
+    """Raise ConfigError if the rate of some settings is the quality of their profile."""
+    choice = settings.get(PROFILE)
+    profile = None if choice is None else profile_of(read_choice(choice))
+    if profile is None or profile.keys()[QUALITY] is None:
+        return
+    if all(key not in settings or None in _as_values(settings[key]) for key in RATE_KEYS):
+        raise ConfigError(
+            f"{place}.profile: got {profile.name!r}, which has a quality; {NOT_SEARCHED}, or give it beside the profile"
+        )
+
+
+def _check_one_rate(settings: Settings, place: str) -> None:
+    crf, bitrate = settings.get("crf"), settings.get("bitrate")
+    if crf is not None and bitrate is not None:
+        raise ConfigError(f"{place}: crf: got {crf!r} and bitrate: {bitrate!r}; give one of them")
+
+
+def _chosen_rates(space: Space) -> Iterator[Settings]:
+    """Yield the combinations of crf and bit rate that a space has, with one number of a span."""
+    wanted = {"crf", "bitrate"}
+    chosen: list[Parameter] = []
+    for parameter in reversed(space.parameters):
+        if parameter.key in wanted:
+            wanted |= parameter.when.keys()
+            values = parameter.values
+            chosen.insert(
+                0, replace(parameter, values=(values.low,)) if isinstance(values, Span) else parameter
+            )
+    rates = replace(space, parameters=tuple(chosen), fixed={**space.fixed, PROFILE: None})
+    return itertools.islice(rates.combinations(), MOST_GRID)
 
 
 def _check_space_key(key: Any, place: str, *others: str) -> None:
+    if key == QUALITY:
+        raise ConfigError(f"{place}: is no key of a space: {NOT_SEARCHED}")
     known = (*space_keys(), *others)
     if key not in known:
         raise ConfigError(f"{place}: unknown key{closest(str(key), known)}; known keys: {', '.join(known)}")
@@ -277,7 +342,7 @@ def _parameter(key: str, written: Any, place: str, before: Sequence[str]) -> Par
                 f"{place}: got {show(fields['values'])}; allowed: at least one value, each once"
             )
         for value in values:
-            _check_value(key, value, place)
+            check_value(key, value, place)
         return Parameter(key, values, conditions)
     if not {"from", "to"} <= set(fields) <= {"from", "to", "step"}:
         raise ConfigError(f"{place}: got {show(written)}; allowed: a list, values, or from, to and step")
@@ -288,8 +353,10 @@ def _parameter(key: str, written: Any, place: str, before: Sequence[str]) -> Par
     low, high, step = numbers
     if high < low or (step is not None and step <= 0):
         raise ConfigError(f"{place}: got {show(written)}; allowed: from up to `to`, with a step above 0")
+    if step is not None and (high - low) / step > MOST_GRID:
+        raise ConfigError(f"{place}: has more than {MOST_GRID} combinations; give a larger step")
     for number in (low, high):
-        _check_value(key, number, place)
+        check_value(key, number, place)
     return Parameter(key, Span(low, high, step), conditions)
 
 
@@ -297,11 +364,13 @@ def _as_values(written: Any) -> tuple[Value, ...]:
     return tuple(written) if isinstance(written, list | tuple) else (written,)
 
 
-def _check_value(key: str, value: Any, place: str) -> None:
+def check_value(key: str, value: Any, place: str) -> None:
     """Raise ConfigError for a value that no encoder has; whether one refuses it is known when it is tried."""
     if value is not None and not isinstance(value, str | int | float | bool):
         raise ConfigError(f"{place}: got {show(value)}; allowed: text, numbers, true, false, null")
     if value is None:
+        if key in NEVER_NULL:
+            raise ConfigError(f"{place}: got null; a trial has one, and no preset has it")
         return
     if key == ENCODER:
         names = tuple(member.name for member in ENCODERS.members)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 from video_pipeline.engine.common.files import private_file
 from video_pipeline.engine.errors import InputError, RenderingError
-from video_pipeline.engine.tuning.records import Measurement, Part, Run, RunData, Status, Trial, Value
+from video_pipeline.engine.tuning.parsing import parse_run
+from video_pipeline.engine.tuning.records import Measurement, Part, Run, RunData, Status, Value
 
 APPLICATION_ID: Final = 0x56505455
 """Marks the file as a tuning run ("VPTU")."""
@@ -71,8 +72,11 @@ class RunStore:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open the file of a run to go on with it; raise InputError if it is none or another process has it."""
-        with contextlib.closing(_opened(path)):
-            pass
+        with _reading_run(path) as database:
+            _read_data(database, path)
+            _request(database)
+            _stored_trials(database)
+            _measurements(database, finished=False)
         return cls(path, _lock_run(path, 0))
 
     def __enter__(self) -> Self:
@@ -106,7 +110,8 @@ class RunStore:
 
     def run(self) -> Run:
         """Return the run's record."""
-        return _read_record(self._database)
+        fields = _read_record(self._database)
+        return Run(**fields | {"command": tuple(fields["command"])})
 
     def seconds(self) -> float:
         """Return for how long the run has been searching, in all its sessions."""
@@ -114,13 +119,7 @@ class RunStore:
 
     def trials(self) -> dict[int, tuple[Part, dict[str, Value], Status | None]]:
         """Return every trial by number, also those that are not finished: part, settings with encoder, status."""
-        rows = self._database.execute(
-            "SELECT number, part, encoder, settings, status FROM trials ORDER BY number"
-        )
-        return {
-            number: (part, {"encoder": encoder, **json.loads(settings)}, status)
-            for number, part, encoder, settings, status in rows
-        }
+        return _stored_trials(self._database)
 
     def measurements(self) -> tuple[Measurement, ...]:
         """Return every measurement, also those of unfinished trials."""
@@ -144,20 +143,31 @@ class RunStore:
             )
         return tuple(row[0] for row in rows)
 
-    def add_measurement(self, measured: Measurement, *, seconds: float) -> None:
-        """Add a measurement, and the seconds of searching that it took."""
+    def add_measurement(
+        self,
+        measured: Measurement,
+        *,
+        seconds: float,
+        status: Status | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Add a measurement, the seconds of searching that it took, and what became of its trial if it is the last one."""
         row = asdict(measured)
         names, marks = ", ".join(_MEASURED), ", ".join(f":{name}" for name in _MEASURED)
         with self._transaction() as database:
             database.execute(f"INSERT OR REPLACE INTO measurements ({names}) VALUES ({marks})", row)
             database.execute("UPDATE run SET seconds = seconds + ?", (seconds,))
+            if status is not None:
+                _end_trial(database, measured.trial, status, error)
 
     def end_trial(self, number: int, status: Status, error: str | None = None) -> None:
         """Set what became of a trial."""
         with self._transaction() as database:
-            database.execute(
-                "UPDATE trials SET status = ?, error = ? WHERE number = ?", (status, error, number)
-            )
+            _end_trial(database, number, status, error)
+
+
+def _end_trial(database: sqlite3.Connection, number: int, status: Status, error: str | None) -> None:
+    database.execute("UPDATE trials SET status = ?, error = ? WHERE number = ?", (status, error, number))
 
 
 def check_free(path: Path) -> None:
@@ -181,43 +191,66 @@ def _write_run(database: sqlite3.Connection, run: Run, request: Mapping[str, Any
 
 def read_run(path: Path) -> RunData:
     """Return a run with its finished trials and their measurements, while it is searched too; raise InputError."""
-    with contextlib.closing(_opened(path)) as database:
-        rows = database.execute(
-            "SELECT number, settings, encoder, status, error, part FROM trials WHERE status IS NOT NULL ORDER BY number"
-        )
-        trials = tuple(
-            Trial(
-                number=number,
-                settings=json.loads(settings),
-                encoder=encoder,
-                status=status,
-                error=error,
-                part=part,
-            )
-            for number, settings, encoder, status, error, part in rows
-        )
-        return RunData(
-            run=_read_record(database), trials=trials, measurements=_measurements(database, finished=True)
-        )
+    with _reading_run(path) as database:
+        return _read_data(database, path)
 
 
 def read_asked(path: Path) -> dict[str, Any]:
     """Return what a run was asked for, also while it is searched; raise InputError."""
-    with contextlib.closing(_opened(path)) as database:
+    with _reading_run(path) as database:
         return _request(database)
+
+
+@contextlib.contextmanager
+def _reading_run(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file of a run for reading in one transaction; raise InputError for one with other content than a run's."""
+    with contextlib.closing(_opened(path)) as database:
+        try:
+            database.execute("BEGIN")
+            yield database
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise InputError(f"run {path}: is damaged: {error}") from error
+
+
+def _read_data(database: sqlite3.Connection, path: Path) -> RunData:
+    rows = database.execute(
+        "SELECT number, settings, encoder, status, error, part FROM trials WHERE status IS NOT NULL ORDER BY number"
+    )
+    names = ("number", "settings", "encoder", "status", "error", "part")
+    trials = [dict(zip(names, row, strict=True)) for row in rows]
+    fields = {
+        "run": _read_record(database),
+        "trials": [{**trial, "settings": json.loads(trial["settings"])} for trial in trials],
+        "measurements": [asdict(each) for each in _measurements(database, finished=True)],
+    }
+    return parse_run(fields, path=path)
+
+
+def _stored_trials(
+    database: sqlite3.Connection,
+) -> dict[int, tuple[Part, dict[str, Value], Status | None]]:
+    rows = database.execute("SELECT number, part, encoder, settings, status FROM trials ORDER BY number")
+    return {
+        number: (part, {"encoder": encoder, **json.loads(settings)}, status)
+        for number, part, encoder, settings, status in rows
+    }
 
 
 def _request(database: sqlite3.Connection) -> dict[str, Any]:
     (text,) = database.execute("SELECT request FROM run").fetchone()
-    return cast(dict[str, Any], json.loads(text))
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"request: got {type(found).__name__}; a mapping is needed")
+    return found
 
 
-def _read_record(database: sqlite3.Connection) -> Run:
+def _read_record(database: sqlite3.Connection) -> dict[str, Any]:
     names = [each.name for each in fields(Run)]
     row = database.execute(f"SELECT {', '.join(names)} FROM run").fetchone()
+    if row is None:
+        raise ValueError("its record is missing")
     values = dict(zip(names, row, strict=True))
-    plain = {key: json.loads(value) for key, value in values.items() if key not in ("id", "created")}
-    return Run(**values | plain | {"command": tuple(plain["command"])})
+    return values | {key: json.loads(value) for key, value in values.items() if key not in ("id", "created")}
 
 
 def _measurements(database: sqlite3.Connection, *, finished: bool) -> tuple[Measurement, ...]:

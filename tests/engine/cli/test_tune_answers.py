@@ -99,6 +99,39 @@ def test_the_best_settings_become_a_profile_that_renders_and_has_its_evidence(
     assert profile.description.startswith("Fastest with VMAF ≥ 90.00, of run ")
 
 
+def test_evidence_of_another_profile_is_kept(real_run: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "mine.yaml", tmp_path / "mine.yml"
+    other = write(tmp_path, "another's evidence", "mine.run.json")
+    for target in (first, second, second):
+        done = run("tune", "profile", real_run, "mine", "-o", target, "--min-vmaf", "90")
+        assert done.returncode == 0, done.stderr
+        assert f"evidence: {tmp_path / 'mine.run-2.json'}" in done.stdout
+        assert check_evidence(load_profile(target))
+    assert other.read_text(encoding="utf-8") == "another's evidence"
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "words"),
+    [
+        ("../evil", None, "profile: name: got '../evil'"),
+        ("none", None, "'none' means no profile"),
+        ("ok", "ok.txt", "the name must be"),
+        ("ok", "folder.yaml", "is a folder; name a file"),
+    ],
+)
+def test_a_profile_that_cannot_be_written_leaves_no_file(
+    real_run: Path, tmp_path: Path, name: str, target: str | None, words: str
+) -> None:
+    inside = tmp_path / "inside"
+    (inside / "folder.yaml").mkdir(parents=True)
+    output = () if target is None else ("-o", target)
+    done = run("tune", "profile", real_run, name, *output, "--min-vmaf", "90", cwd=inside)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["inside", "folder.yaml"]
+
+
 def test_a_trial_of_ones_own_choice_becomes_a_profile(made_run: Path, tmp_path: Path) -> None:
     target = tmp_path / "mine.yaml"
     done = run("tune", "profile", made_run, "mine", "-o", target, "--trial", "3", "--json")

@@ -253,6 +253,35 @@ def test_a_run_is_not_written_over(tmp_path: Path, material: Path) -> None:
     assert run("tune", "show", path).returncode == 2
 
 
+def test_a_video_that_is_too_small_is_an_error_before_a_run_is_made(tmp_path: Path) -> None:
+    for size, code in (("8x8", 2), ("64x14", 2), ("16x16", 0)):
+        tiny = video_file(tmp_path / "tiny.mkv", "-y", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size=size)
+        (tmp_path / "space.yaml").write_text("search: {preset: [ultrafast], crf: [20]}\n")
+        path = tmp_path / "run.sqlite"
+        speed = ("--space", tmp_path / "space.yaml", "--metrics", "none", "--goals", "cpu,size")
+        done = run("tune", "run", tiny, *speed, "--repeats", "1", "-o", path, "-q")
+        assert done.returncode == code, done.stderr
+        if code:
+            assert f"material {tiny}: is {size}; allowed: at least 16x16" in done.stderr
+        assert path.exists() is not bool(code)
+
+
+def test_no_jobs_and_no_further_minutes_are_errors(tmp_path: Path, material: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    search = ("--space", tmp_path / "space.yaml", *QUICK, "-o", path, "-q")
+    refused = run("tune", "run", material, *search, "--jobs", "0")
+    assert (refused.returncode, path.exists()) == (2, False)
+    assert "jobs: got 0; allowed: 1 to" in refused.stderr
+    assert run("tune", "run", material, *search).returncode == 0
+    for option, value, words in (
+        ("--jobs", "0", "jobs: got 0; allowed: 1 to"),
+        ("--minutes", "0", "minutes: got 0; allowed: more than 0, to"),
+        ("--minutes", "-2", "minutes: got -2; allowed: more than 0, to"),
+    ):
+        resumed = run("tune", "resume", path, option, value)
+        assert (resumed.returncode, words in resumed.stderr) == (2, True), resumed.stderr
+
+
 def test_nvenc_is_searched_and_a_lost_gpu_blames_no_trial(tmp_path: Path, driver: EmulatedDriver) -> None:
     material = video_file(tmp_path / "clip.mkv", size="160x96")
     path, space = tmp_path / "run.sqlite", tmp_path / "space.yaml"

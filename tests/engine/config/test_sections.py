@@ -375,6 +375,15 @@ def test_a_quality_beside_another_rate_is_an_error(key: str, value: object) -> N
         load_config({"video": {"quality": 95, key: value}}, environ=False)
 
 
+def test_a_crf_beside_a_bit_rate_is_an_error() -> None:
+    both = {"crf": 20, "bitrate": "1M"}
+    for video in (both, {"profile": {"name": "mine", "video": {"preset": "fast", **both}}}):
+        with pytest.raises(ConfigError, match=r"crf: got 20.* and bitrate: '1M'; give one of them"):
+            load_config({"video": video}, environ=False)
+    one = load_config({"video": {"crf": None, "bitrate": "1M"}}, environ=False).video
+    assert (one.crf, one.bitrate) == (None, "1M")
+
+
 def documented() -> dict[str, str]:
     """Return the default of each key in docs/configuration.md, as it is written there."""
     rows: dict[str, str] = {}

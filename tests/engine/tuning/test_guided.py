@@ -107,6 +107,17 @@ def test_settings_that_failed_are_not_asked_for_again() -> None:
     assert guide.ask(2) == []
 
 
+def test_null_beside_a_profile_is_searched_and_told() -> None:
+    null = {"qcomp": [None, 0.7], "trellis": [None, 0], "crf": [20, 22, 24, 26]}
+    space = _space({"fixed": {"profile": "social"}, "search": null})
+    guide, seen = Guide(space, AIM), set()
+    for _ in range(3):
+        for settings in guide.ask(8):
+            seen.add((settings.get("qcomp"), settings.get("trellis"), settings["crf"]))
+            guide.tell(settings, Reached((float(settings["crf"]), 1.0, len(seen) / 9)))  # type: ignore[arg-type]
+    assert len(seen) == 16
+
+
 @pytest.mark.parametrize("name", ["x264", "nvenc", "presets"])
 def test_the_spaces_of_the_package_can_be_searched(name: str) -> None:
     space = load_space(name)

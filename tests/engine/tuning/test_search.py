@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -58,13 +60,14 @@ def _search(
     jobs: int = 1,
     progress: Callable[[SearchProgress], None] | None = None,
     stop: threading.Event | None = None,
+    afresh: bool = False,
     **objective: Any,
 ) -> tuple[str, RunData]:
     path = folder / "run.sqlite"
     aim = Objective(**{"metrics": (), "repeats": 1, **objective})
     with RunStore.open(path) if path.exists() else RunStore.create(path, RUN, {}) as store:
         found = find_measuring_ffmpeg(aim.metrics) if aim.metrics else None
-        options: dict[str, Any] = {"jobs": jobs, "progress": progress, "stop": stop}
+        options: dict[str, Any] = {"jobs": jobs, "progress": progress, "stop": stop, "afresh": afresh}
         ended = Search(store, clips, space, aim, ffmpeg=found, scratch=folder, **options).run()
     return ended, read_run(path)
 
@@ -226,6 +229,57 @@ def test_a_grid_may_be_sampled(tmp_path: Path, clips: tuple[RawClip, ...], quick
     assert found != list(range(10, 16))
 
 
+def test_more_trials_of_a_grid_go_on_with_those_of_fewer(
+    tmp_path: Path, clips: tuple[RawClip, ...], quick: list[TrialTask]
+) -> None:
+    space = _space({"search": {"preset": ["ultrafast"], "crf": {"from": 0, "to": 40, "step": 0.5}}})
+    _, first = _search(tmp_path, clips[:1], space, trials=20)
+    _, more = _search(tmp_path, clips[:1], space, trials=50)
+    assert len(more.trials) == 50
+    assert more.trials[:20] == first.trials
+
+
+def test_a_search_that_dies_while_it_stores_loses_no_trial(
+    tmp_path: Path, clips: tuple[RawClip, ...], quick: list[TrialTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunStore, "end_trial", die)
+        _search(tmp_path, clips[:1], _space())
+    assert [each.status for each in read_run(tmp_path / "run.sqlite").trials] == ["done", "done"]
+
+
+def test_a_trial_that_is_complete_but_not_marked_is_settled_by_who_goes_on(
+    tmp_path: Path, clips: tuple[RawClip, ...], quick: list[TrialTask]
+) -> None:
+    _, whole = _search(tmp_path, clips[:1], _space())
+    with sqlite3.connect(tmp_path / "run.sqlite") as database:
+        database.execute("UPDATE trials SET status = NULL WHERE number = 1")
+    database.close()
+    encoded = len(quick)
+    _, settled = _search(tmp_path, clips[:1], _space())
+    assert settled == whole
+    assert len(quick) == encoded + 1  # the one before the others, which is not counted
+
+
+def test_further_minutes_do_not_depend_on_those_before(
+    tmp_path: Path, clips: tuple[RawClip, ...], quick: list[TrialTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = _space({"search": {"preset": ["ultrafast"], "crf": {"from": 0, "to": 50, "step": 0.25}}})
+    clock = itertools.count()
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))  # type: ignore[attr-defined]
+    before = _search(tmp_path, clips, space, minutes=2)[1]
+    with RunStore.open(tmp_path / "run.sqlite") as store:
+        spent = store.seconds()
+    assert spent > 60
+    ended, after = _search(tmp_path, clips, space, minutes=1, afresh=True)
+    assert ended == "time"
+    more = [len([each for each in data.trials if each.part == "training"]) for data in (before, after)]
+    assert more[1] > more[0] + 4
+
+
 def test_segments_threads_and_workers_are_those_of_the_settings(
     tmp_path: Path, clips: tuple[RawClip, ...], quick: list[TrialTask]
 ) -> None:
@@ -311,7 +365,8 @@ def test_how_far_a_trial_comes_counts_medians_and_all_clips() -> None:
         ({"metrics": (), "goals": ("cpu",), "min_vmaf": 95}, "min_vmaf: needs the metric vmaf"),
         ({"repeats": 0}, "repeats: got 0; allowed: 1 to 100"),
         ({"every": 0}, "every: got 0"),
-        ({"minutes": 0}, "minutes: got 0"),
+        ({"minutes": 0}, "minutes: got 0; allowed: more than 0, to 1000000"),
+        ({"minutes": -1}, "minutes: got -1; allowed: more than 0, to 1000000"),
         ({"strategy": "guided"}, "set its number of trials or of minutes"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.tuning.space import load_space, parse_space, space_names
+from video_pipeline.engine.tuning.space import Span, load_space, parse_space, space_names
 
 
 def _space(**search: Any) -> dict[str, Any]:
@@ -54,6 +54,60 @@ def test_a_profile_stands_for_its_keys() -> None:
     ).always_complete()
     assert space[0] == {"encoder": "libx264", "preset": "medium", "bitrate": "8000k", "gop": 2.0}
     assert space[1] == {"encoder": "libx264", "preset": "medium", "crf": 18, "gop": 2.0}
+
+
+def test_null_is_the_presets_own_value_beside_a_profile_too() -> None:
+    space = {"fixed": {"profile": "social"}, "search": {"trellis": [None, 0], "qcomp": [None, 0.7]}}
+    found = _grid(space)
+    assert [(each.get("trellis"), each.get("qcomp")) for each in found] == [
+        (None, None),
+        (None, 0.7),
+        (0, None),
+        (0, 0.7),
+    ]
+    assert all(each["preset"] == "superfast" and each["crf"] == 16 for each in found)
+    always = parse_space({"always": [{"profile": "social", "trellis": None}]}, where="space")
+    assert "trellis" not in always.always_complete()[0]
+    rate = {"fixed": {"profile": "guide"}, "search": {"crf": [None, 20]}}
+    assert [(each.get("crf"), each.get("bitrate")) for each in _grid(rate)] == [(None, "8000k"), (20, None)]
+
+
+def test_a_quality_is_refused_and_is_not_among_the_keys_of_a_space() -> None:
+    reason = "a render chooses the crf of each segment for a quality; search crf instead"
+    for data, place in (
+        (_space(quality=[85, 99, "draft"]), "search.quality"),
+        ({"fixed": {"quality": 95}, **_space()}, "fixed.quality"),
+        ({"always": [{"preset": "fast", "quality": "social"}]}, r"always\[0\].quality"),
+    ):
+        with pytest.raises(ConfigError, match=rf"{place}: is no key of a space: {reason}"):
+            parse_space(data, where="space")
+    with pytest.raises(ConfigError, match="known keys: ") as caught:
+        parse_space(_space(zzz=[1]), where="space")
+    assert "quality" not in str(caught.value)
+
+
+def test_a_profile_with_a_quality_needs_a_rate_beside_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "even.yaml")
+    Path(path).write_text("name: even\nvideo: {preset: fast, quality: 95}\n")
+    for data in (
+        {"always": [{"profile": path}]},
+        {"fixed": {"profile": path}, "search": {"bf": [0, 2]}},
+        {"fixed": {"profile": path}, "search": {"crf": [None, 20]}},
+    ):
+        with pytest.raises(ConfigError, match=r"profile: got 'even', which has a quality"):
+            parse_space(data, where="space")
+    data = {"fixed": {"profile": path}, "search": {"crf": [20]}}
+    assert _grid(data) == [{"encoder": "libx264", "preset": "fast", "crf": 20, "gop": 2}]
+
+
+def test_a_span_of_too_many_numbers_is_an_error_at_once() -> None:
+    for step in (0.0000001, 5e-324):
+        with pytest.raises(ConfigError, match=r"search\.crf: has more than 100000 combinations"):
+            parse_space(_space(crf={"from": 0, "to": 51, "step": step}), where="space")
+    span = parse_space(_space(crf={"from": 0, "to": 51, "step": 0.001}), where="space").parameters[1].values
+    assert isinstance(span, Span)
+    assert [span.nearest(number) for number in (-1, 20.0004, 20.0006, 99)] == [0, 20, 20.001, 51]
+    assert span.numbers()[20_001] == span.number_at(20_001) == 20.001
 
 
 @pytest.mark.parametrize("name", space_names())
@@ -118,6 +172,18 @@ def test_a_grid_needs_steps() -> None:
         ({"fixed": {"crf": 20}, **_space(crf=[1])}, "is in `fixed` too"),
         ({"always": [{"profile": "sozial"}]}, r"always\[0\]\.profile: got 'sozial'"),
         (_space(profile=["social"]), r"search\.profile: unknown key"),
+        (_space(encoder=[None, "libx264"]), r"search\.encoder: got null; a trial has one"),
+        (_space(gop=[None, 2]), r"search\.gop: got null"),
+        ({"search": {"preset": [None, "fast"]}}, r"search\.preset: got null"),
+        (
+            {"always": [{"preset": "fast", "crf": 20, "bitrate": "1M"}]},
+            r"always\[0\]: crf: got 20 and bitrate: '1M'; give one of them",
+        ),
+        (_space(crf=[None, 20], bitrate=["1M"]), "search: crf: got 20 and bitrate: '1M'; give one of them"),
+        (
+            {"fixed": {"bitrate": "1M"}, **_space(crf={"from": 18, "to": 20})},
+            "search: crf: got 18 and bitrate: '1M'; give one of them",
+        ),
     ],
 )
 def test_a_wrong_space_names_the_place_and_what_is_allowed(data: dict[str, Any], words: str) -> None:

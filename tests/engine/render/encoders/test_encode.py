@@ -58,9 +58,9 @@ def opened(data: bytes) -> av.container.InputContainer:
 # -- settings -------------------------------------------------------------------------------------
 
 
-def test_crf_overrides_bitrate() -> None:
-    assert settings_of(crf=21, bitrate="5000k").options["crf"] == "21"
-    assert "b" not in settings_of(crf=21, bitrate="5000k").options
+def test_a_crf_has_no_bit_rate_and_a_bit_rate_no_crf() -> None:
+    assert settings_of(crf=21).options["crf"] == "21"
+    assert "b" not in settings_of(crf=21).options
     assert settings_of(bitrate="5000k").options["b"] == "5000k"
     assert "crf" not in settings_of(bitrate="5000k").options
     assert settings_of("h264_nvenc", crf=18.5).options["cq"] == "18.5"
@@ -139,7 +139,6 @@ def test_an_explicit_bit_rate_or_quality_is_kept() -> None:
     quality = settings_of(crf=18)
     assert (quality.options["crf"], vbv(quality), "b" in quality.options) == ("18", {}, False)
     assert vbv(settings_of(crf=18, max_bitrate="900k"))["vbv-maxrate"] == "900"
-    assert settings_of(crf=18, bitrate="8000k").options["crf"] == "18"
 
 
 def test_the_default_rate_of_noise_stays_below_its_cap() -> None:
