@@ -208,7 +208,7 @@ def _run_program(document: bytes, side_px: int) -> bytes:
     order = {"side": side_px, "memory": DRAW_BYTES, "seconds": DRAW_SECONDS, "fonts": packaged_files()}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", PROGRAM, json.dumps(order)],
+            [sys.executable, "-P", "-m", PROGRAM, json.dumps(order)],
             input=document,
             capture_output=True,
             check=False,

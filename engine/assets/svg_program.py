@@ -15,10 +15,13 @@ def _limit(memory: int, seconds: int) -> None:
         import resource
     except ImportError:  # Windows: the caller's timeout is the only limit
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        limits[resource.RLIMIT_AS] = memory
+    for kind, most in limits.items():
+        hard = resource.getrlimit(kind)[1]  # a limit of the caller's cannot be raised
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (limit, limit))
 
 
 def main() -> int:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.emulator import EmulatedDriver
 from video_pipeline import native
+from video_pipeline.engine.cli.doctor import as_text
+from video_pipeline.engine.cli.main import main
 
 SMALL = "video: {size: [320, 256], fps: 24}"
 
@@ -106,3 +108,18 @@ def test_the_probe_renders_a_second_with_everything_that_works(
         assert path["works"], path
         assert path["frames"] == 24
         assert path["frames_per_second"] > 0
+
+
+def test_the_formats_of_pictures_are_listed_with_the_extra_that_one_lacks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    formats = {each["name"]: each["missing"] for each in found["picture_formats"]}
+    assert {"JPEG", "PNG", "TIFF", "BMP", "GIF", "AVIF", "animated WebP"} <= formats.keys()
+    assert formats["AVIF"] is None
+    assert (formats["SVG"] is None) == (find_spec("resvg_py") is not None)
+    text = as_text(
+        found | {"picture_formats": [{"name": "JPEG", "missing": None}, {"name": "X", "missing": "needs Y"}]}
+    )
+    assert "stills        JPEG\n              X needs Y\n" in text
