@@ -307,6 +307,8 @@ def open_rates(plan: VideoPlan, *, cached: bool = True) -> SegmentRates:
 def _looped(config: Config, story: Story) -> Config:
     """Return the configuration with the story's own `loop`; the music of a video that repeats does not fade."""
     loop = config.scenes.loop if story.loop is None else story.loop
+    if not loop and not config.scenes.loop:
+        return config
     music_fade = 0.0 if loop else config.audio.music_fade
     return config.model_copy(
         update={

@@ -56,6 +56,11 @@ def add_story_options(
         metavar="NAME",
         help=f"where the video is shown, whose buttons captions keep clear of: {', '.join(get_args(Platform))}",
     )
+    picture.add_argument(
+        "--loop",
+        action="store_true",
+        help="lead back to the first picture, unless the story says loop: false",
+    )
     parser.add_argument(
         "--music",
         metavar="auto|none|FILE",
@@ -141,6 +146,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
         proxy=arguments.proxy or None,
     )
     config = config.override("captions", style=arguments.captions, platform=arguments.platform)
+    config = config.override("scenes", loop=arguments.loop or None)
     config = config.override("audio", music=arguments.music)
     config = config.override("error_handling", policy=arguments.policy)
     if arguments.lexicon is not None:

@@ -10,11 +10,16 @@ import av
 import numpy as np
 import pytest
 
+from tests.engine.config.test_caption_looks import options
 from tests.engine.test_compose import composed, footage, voices
 from tests.engine.test_scene_clips import frames_of, picture, small_config
+from video_pipeline.engine.cli.options import configuration
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.outputs.frame_choice import candidate_times
 from video_pipeline.engine.pipeline import RenderResult, render_story
-from video_pipeline.engine.story import parse_story
+from video_pipeline.engine.story import load_story, parse_story
 from video_pipeline.engine.timeline import Footage
 from video_pipeline.engine.timing import FrameRange
 
@@ -65,6 +70,18 @@ def test_a_scene_alone_leads_back_to_itself_and_a_clip_to_its_first_frame() -> N
     assert back.source.duration * 30 == 1
     assert isinstance(clip.source, Footage)
     assert clip.source.duration == 4
+
+
+def test_story_job_and_option_say_whether_a_video_repeats(tmp_path: Path) -> None:
+    assert configuration(options("--loop")).scenes.loop
+    assert not configuration(options()).scenes.loop
+    job = job_config(load_config({}, environ=False), {"scenes": {"loop": True, "max_still_seconds": 2}})
+    assert (job.scenes.loop, job.scenes.max_still_seconds) == (True, 2)
+    story = tmp_path / "s.md"
+    story.write_text("---\nloop: false\n---\n# Title\n\nSome words.\n", encoding="utf-8")
+    assert load_story(story).loop is False
+    with pytest.raises(StoryError, match=r"loop.*'yes please'"):
+        parse_story({"title": "T", "content": "a", "loop": "yes please"})
 
 
 def rendered(folder: Path, name: str, story: dict[str, Any], compositor: str = "native") -> RenderResult:

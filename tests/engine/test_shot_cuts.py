@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video_pipeline.engine.common.spoken_words import SpokenWord, words_of
@@ -37,6 +37,7 @@ def test_a_cut_is_at_the_end_of_a_clause_near_the_middle_or_else_at_a_word() -> 
     assert cuts(200, clauses=[110], words=[110, 197, 203]) == [197]
 
 
+@settings(deadline=None)
 @given(
     frames=st.integers(1, 900),
     most=st.integers(15, 200),
