@@ -19,6 +19,7 @@ from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain, show
 from video_pipeline.engine.config.caption_looks import LOOKS
 from video_pipeline.engine.config.encoder_keys import Section
+from video_pipeline.engine.config.grade import GradeSettings
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
@@ -49,6 +50,7 @@ class Config(Section):
     scenes: Scenes = Scenes()
     captions: Captions = Captions()
     watermark: WatermarkSettings = WatermarkSettings()
+    grade: GradeSettings = GradeSettings()
     audio: Audio = Audio()
     publishing: Publishing = Publishing()
     storage: Storage = Storage()

@@ -26,7 +26,7 @@ from video_pipeline.engine.common.files import write_text
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.outputs.disclosure import credits_of
 from video_pipeline.engine.story import Story, story_scenes
-from video_pipeline.engine.timeline import Still, Timeline
+from video_pipeline.engine.timeline import Grade, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import FontFace
 
@@ -44,7 +44,7 @@ DISTRIBUTIONS: Final = {
 """The packages that affect pixels and samples, by their key in the manifest."""
 
 InputRole = Literal[
-    "still", "footage", "narration", "footage_sound", "music", "effect", "watermark", "font", "overlay"
+    "still", "footage", "narration", "footage_sound", "music", "effect", "lut", "watermark", "font", "overlay"
 ]
 
 _X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
@@ -138,6 +138,9 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
             yield "effect", track.path, track.name, track.sha256, track.scene_id
         else:
             yield "narration", track.path, track.name or track.path.name, track.sha256, track.scene_id
+    grade = timeline.clips[0].grade
+    if grade is not None:
+        yield "lut", grade.path, grade.name, grade.sha256, None
     if timeline.watermark is not None:
         yield "watermark", timeline.watermark.path, timeline.watermark.name, timeline.watermark.sha256, None
 
@@ -229,6 +232,7 @@ def build_manifest(
             for caption in timeline.captions
         },
         "focus": {clip.scene_id: clip.focus for clip in timeline.clips if clip.focus is not None},
+        "grade": timeline.clips[0].grade and _grade_data(timeline.clips[0].grade),
         "audio": audio,
         "music": next((track.score.as_data() for track in timeline.audio if track.score is not None), None),
         "narration": {
@@ -263,6 +267,10 @@ def build_manifest(
     }
     plain: dict[str, Any] = to_plain(manifest)
     return plain
+
+
+def _grade_data(grade: Grade) -> dict[str, Any]:
+    return {"lut": grade.name, "sha256": grade.sha256, "strength": grade.strength}
 
 
 def to_plain(value: Any) -> Any:

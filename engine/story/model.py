@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle
+from video_pipeline.engine.common.grades import GradeWord
 from video_pipeline.engine.common.music import MusicWord
 from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.common.similar import closest
@@ -49,6 +50,7 @@ from video_pipeline.engine.story.fields import (
     own_names,
     switch,
 )
+from video_pipeline.engine.story.grade import GradeSpec, grade_source
 from video_pipeline.engine.story.language import detect_language
 from video_pipeline.engine.story.lexicon import Lexicon
 from video_pipeline.engine.story.markdown import (
@@ -357,6 +359,12 @@ class Story(StoryPart):
         MusicSpec | None,
         BeforeValidator(music_source, json_schema_input_type=MusicWord | FilePath | MusicSpec | None),
     ] = Field(None, description="auto (synthesised by mood), none, a file, or an object.")
+    grade: Annotated[
+        GradeSpec | None,
+        BeforeValidator(grade_source, json_schema_input_type=GradeWord | FilePath | GradeSpec | None),
+    ] = Field(
+        None, description="Colours of pictures and clips: a .cube file, a grade of the package, or none."
+    )
     narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
         None,
         description="A recording of all scenes' narrations in order; it is divided among the scenes by their words.",

@@ -54,8 +54,8 @@ def test_an_mp4_with_a_first_box_above_half_a_gigabyte_is_detected() -> None:
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content.name)
-def test_ffmpeg_has_the_demuxer_of_every_format_but_fonts_and_words(content: Content) -> None:
-    if content.kinds in ({"font"}, {"words"}):
+def test_ffmpeg_has_the_demuxer_of_every_format_but_fonts_words_and_luts(content: Content) -> None:
+    if content.kinds in ({"font"}, {"words"}, {"lut"}):
         assert content.demuxer == ""
     else:
         assert ContainerFormat(content.demuxer, "r").is_input
