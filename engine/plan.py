@@ -27,6 +27,7 @@ from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.compose import compose
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.looks import with_look
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
@@ -181,6 +182,7 @@ def plan_timeline(
     watch = watch or Stopwatch()
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
+    config = with_look(config, story.look)
     with watch.stage("check"):
         ffmpeg_search = _start(
             find_ffmpeg, replace(cache, own=None)

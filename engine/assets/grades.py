@@ -12,7 +12,8 @@ import numpy as np
 from video_pipeline.engine.assets.cube import Table, identity
 from video_pipeline.engine.common.grades import GradeName
 
-GRADE_SIZE: Final = 33
+GRADE_SIZE: Final = 17
+"""Between its values the formulas are straight to within half a level of 255."""
 
 _WEIGHTS: Final = np.array((0.2126, 0.7152, 0.0722))
 """Luma of BT.709."""

@@ -199,6 +199,7 @@ def build_manifest(
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
     proxy: bool = False,
+    look: Mapping[str, str] | None = None,
     created_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
@@ -208,7 +209,7 @@ def build_manifest(
     sound; `lexicon` is what decided how words are spoken, `voice_credits` who made the voices, `paid` what services were
     paid for; `origins` are the services of pictures by scene, `paid_pictures` what those were paid for, `drawn` what
     the pictures show that are drawn here; `timings` are wall seconds by stage; `outputs` are the finished files by role,
-    hashed here; `proxy` marks a video of half the size. Files appear by name, without folders.
+    hashed here; `proxy` marks a video of half the size; `look` is the name and hash of its look. Files appear by name, without folders.
     """
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -232,6 +233,7 @@ def build_manifest(
             for caption in timeline.captions
         },
         "focus": {clip.scene_id: clip.focus for clip in timeline.clips if clip.focus is not None},
+        "look": look,
         "grade": timeline.clips[0].grade and _grade_data(timeline.clips[0].grade),
         "audio": audio,
         "music": next((track.score.as_data() for track in timeline.audio if track.score is not None), None),

@@ -66,6 +66,8 @@ from video_pipeline.engine.story.speakers import (
     Speakers,
 )
 
+LookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
 STORY_MAX_CHARACTERS = 200_000
 STORY_MAX_SCENES = 2000
 
@@ -359,6 +361,9 @@ class Story(StoryPart):
         MusicSpec | None,
         BeforeValidator(music_source, json_schema_input_type=MusicWord | FilePath | MusicSpec | None),
     ] = Field(None, description="auto (synthesised by mood), none, a file, or an object.")
+    look: LookName | None = Field(
+        None, description="A look by its name, or none: values for what neither story nor configuration sets."
+    )
     grade: Annotated[
         GradeSpec | None,
         BeforeValidator(grade_source, json_schema_input_type=GradeWord | FilePath | GradeSpec | None),

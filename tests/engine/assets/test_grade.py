@@ -11,7 +11,7 @@ import pytest
 
 from video_pipeline.engine.assets.cube import cube_text, identity, load_lut
 from video_pipeline.engine.assets.grade import prepare_grade
-from video_pipeline.engine.assets.grades import grade_table
+from video_pipeline.engine.assets.grades import GRADE_SIZE, grade_table
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.errors import ConfigError, StoryError
@@ -59,7 +59,7 @@ def test_the_story_s_grade_holds_before_the_configuration_s(tmp_path: Path) -> N
 def test_a_grade_of_the_package_is_its_formula_at_the_strength(tmp_path: Path) -> None:
     grade = prepared(tmp_path, config={"lut": "mono", "strength": 0.25})
     assert grade is not None
-    wanted = 0.75 * identity(33) + 0.25 * grade_table("mono")
+    wanted = 0.75 * identity(GRADE_SIZE) + 0.25 * grade_table("mono")
     assert np.allclose(load_lut(grade.path), wanted, atol=1e-6)
 
 
