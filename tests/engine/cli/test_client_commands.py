@@ -159,7 +159,7 @@ def test_a_job_has_the_look_of_its_option_by_name_or_from_a_file_that_only_the_c
     assert found == [("noir", 1), (None, 0.5)]
     status, _, err = run("submit", story, "--look", "nior")
     assert status == 2
-    assert "--look: got 'nior'; allowed: cinematic" in err
+    assert "look.name: got 'nior'; allowed: cinematic" in err
     status, _, err = run("submit", story, "--look", tmp_path / "mine.yaml")
     assert status == 2
     assert "mine.yaml: cannot be read" in err
