@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from video_pipeline.engine.assets.first_scenes import FirstScenes
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
+from video_pipeline.engine.assets.grade import prepare_grade
 from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
@@ -26,6 +27,7 @@ from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.compose import compose
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.looks import with_look
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.events import Event, OnEvent, Stopwatch
 from video_pipeline.engine.machine.cores import cpu_count
@@ -38,8 +40,8 @@ from video_pipeline.engine.render.encoders.choice import Encoding, choose_encodi
 from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, SegmentRates
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.story import Story, StoryScene, story_scenes
-from video_pipeline.engine.story.asset_fields import NO_WATERMARK
-from video_pipeline.engine.timeline import Footage, Timeline, Watermark
+from video_pipeline.engine.story.asset_fields import NO_GRADE, NO_WATERMARK
+from video_pipeline.engine.timeline import Footage, Grade, Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import FontStack
 
@@ -97,6 +99,7 @@ class _Layout:
     base: Path
     cache: ContentCache
     watermark: Watermark | None
+    grade: Grade | None
     fonts: FontCatalogue
     title_fonts: FontStack
     chosen: Selection
@@ -110,17 +113,20 @@ class _Layout:
         """Return the plan of the scenes that have assets; errors as in plan_timeline."""
         with watch.stage("compose"):
             composition = compose(self.story, self.scenes, assets, config=self.config, base=self.base)
-        timeline = replace(composition.timeline, watermark=self.watermark)
+        clips = composition.timeline.clips
+        if self.grade is not None:
+            clips = tuple(replace(clip, grade=self.grade) for clip in clips)
+        timeline = replace(composition.timeline, clips=clips, watermark=self.watermark)
         if self.max_seconds is not None and timeline.duration > self.max_seconds:
             raise StoryError(
                 f"the video would last {float(timeline.duration):.1f} s; "
                 f"node.max_video_seconds allows {self.max_seconds:g}"
             )
         with watch.stage("check"):
-            clips = any(
+            decoded = any(
                 isinstance(clip.source, Footage) and clip.source.exact_pix_fmt for clip in timeline.clips
             )
-            ffmpeg = with_hwaccel(self.ffmpeg_search.result(), self.config.video.hwaccel, clips=clips)
+            ffmpeg = with_hwaccel(self.ffmpeg_search.result(), self.config.video.hwaccel, clips=decoded)
         return FramePlan(
             story=self.story,
             config=self.config,
@@ -177,6 +183,7 @@ def plan_timeline(
     config = _looped(config, story)
     report = on_event or (lambda event: None)
     cache = cache or open_asset_cache(config)
+    config = with_look(config, story.look)
     with watch.stage("check"):
         ffmpeg_search = _start(
             find_ffmpeg, replace(cache, own=None)
@@ -189,6 +196,7 @@ def plan_timeline(
         scenes = cast.scenes
     with watch.stage("assets"):
         watermark, unmarked = _watermark(config, cache, files)
+        grade, ungraded = _grade(story, config, base=base, cache=cache, files=files)
         layout = _Layout(
             story=story,
             scenes=scenes,
@@ -196,12 +204,13 @@ def plan_timeline(
             base=base,
             cache=cache,
             watermark=watermark,
+            grade=grade,
             fonts=fonts,
             title_fonts=letters.title,
             chosen=chosen,
             ffmpeg_search=ffmpeg_search,
             max_seconds=max_seconds,
-            warnings=(*letters.warnings, *cast.warnings, *unmarked),
+            warnings=(*letters.warnings, *cast.warnings, *unmarked, *ungraded),
         )
 
         def begin_first(first: FirstScenes) -> None:
@@ -333,6 +342,16 @@ def _watermark(
     except ConfigError as error:
         return None, (config.error_policy.replace(error, instead=NO_WATERMARK),)
     return watermark, ()
+
+
+def _grade(
+    story: Story, config: Config, *, base: Path, cache: ContentCache, files: InputFiles
+) -> tuple[Grade | None, tuple[str, ...]]:
+    """Return the grade of a video, and a warning if it is left out."""
+    try:
+        return prepare_grade(config.grade, story, base=base, cache=cache, files=files), ()
+    except (StoryError, ConfigError) as error:
+        return None, (config.error_policy.replace(error, instead=NO_GRADE),)
 
 
 def _start(call: Callable[[ContentCache], T], cache: ContentCache) -> Future[T]:

@@ -100,6 +100,19 @@ class Focus:
 
 
 @dataclass(frozen=True, slots=True)
+class Grade:
+    """New colours for pictures and clips: a 3D LUT at its `strength`, as a .cube file in the cache.
+
+    `name` and `sha256` belong to the user's file, or to the grade of the package.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One scene's picture on the timeline, or a shot of it: the clips of a scene follow each other. `title` names its chapter (None: the scene's id; "": the one before).
 
@@ -115,6 +128,7 @@ class Clip:
     fade_out_frames: int = 0
     title: str | None = None
     focus: Focus | None = None
+    grade: Grade | None = None
 
     def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""

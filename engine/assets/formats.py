@@ -137,6 +137,11 @@ def _is_svg(head: bytes) -> bool:
     return _SVG_HEAD.match(head.removeprefix(codecs.BOM_UTF8)) is not None
 
 
+def _is_cube(head: bytes) -> bool:
+    """Recognise a LUT's first line that is no comment: a keyword of the format."""
+    return _CUBE_HEAD.match(head.removeprefix(codecs.BOM_UTF8)) is not None
+
+
 def _begins(*heads: bytes) -> tuple[Signature, ...]:
     """Return the signatures of a format whose files begin with one of several byte strings."""
     return tuple(((0, head),) for head in heads)
@@ -167,11 +172,15 @@ _SVG_HEAD: Final = re.compile(
 )
 _JSON_HEAD: Final = re.compile(rb'\s*(\{\s*["}]|\[\s*[\]{])')
 _SRT_HEAD: Final = re.compile(rb"\s*\d+[ \t]*\r?\n\d+:\d\d:\d\d[,.]\d+[ \t]*-->")
+_CUBE_HEAD: Final = re.compile(
+    rb"(\s*(#[^\r\n]*)?[\r\n])*\s*(TITLE\s|DOMAIN_M(IN|AX)\s|LUT_[13]D_(SIZE|INPUT_RANGE)\s)"
+)
 
 PICTURE: Final[frozenset[AssetKind]] = frozenset(["picture"])
 SOUND: Final[frozenset[AssetKind]] = frozenset(["sound"])
 FONT: Final[frozenset[AssetKind]] = frozenset(["font"])
 WORDS: Final[frozenset[AssetKind]] = frozenset(["words"])
+LUT: Final[frozenset[AssetKind]] = frozenset(["lut"])
 CLIP: Final[frozenset[AssetKind]] = frozenset(["video", "sound"])
 """A clip's sound is read like any other, so a video container is also a sound file."""
 
@@ -236,6 +245,7 @@ CONTENTS: Final = (
     Content("TrueType collection", ".ttc", FONT, "", _begins(b"ttcf\x00")),
     Content("ASS", ".ass", WORDS, "", check=_is_ass),
     Content("JSON", ".json", WORDS, "", check=_is_json),
+    Content("Cube LUT", ".cube", LUT, "", check=_is_cube),
     Content("SRT", ".srt", WORDS, "", check=_is_srt),
 )
 """Every accepted format; the first that matches wins."""

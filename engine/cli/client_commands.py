@@ -264,6 +264,16 @@ def _job_config(arguments: argparse.Namespace) -> dict[str, Any]:
 
         video = sections.get("video")
         sections["video"] = layered(video if isinstance(video, dict) else {}, {"profile": profile})
+    if arguments.look is not None:
+        from video_pipeline.engine.config.looks import is_look_file, load_look
+
+        if is_look_file(arguments.look):  # the node has no such file, so it gets the values
+            sections.pop("look", None)
+            for section, values in load_look(arguments.look, place="--look").sections.items():
+                own = sections.get(section)
+                sections[section] = {**values, **(own if isinstance(own, dict) else {})}
+        else:
+            sections["look"] = {"name": arguments.look}
     if arguments.lexicon is not None:
         from video_pipeline.engine.config.lexicon_files import read_lexicon
         from video_pipeline.engine.story.lexicon import merged

@@ -9,6 +9,7 @@ from pathlib import Path
 from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.cli.options import (
     LEXICON_HELP,
+    LOOK_HELP,
     PROFILE_HELP,
     add_batch_options,
     add_policy_options,
@@ -83,6 +84,9 @@ def _add_job_options(parser: argparse.ArgumentParser) -> None:
         help=f"{PROFILE_HELP}; a name is one of the node's, a file is sent",
     )
     parser.add_argument("--lexicon", metavar="FILE", type=Path, help=LEXICON_HELP)
+    parser.add_argument(
+        "--look", metavar="NAME|FILE", help=f"{LOOK_HELP}; a name is one of the node's, a file is sent"
+    )
     parser.add_argument(
         "--schedule",
         metavar="TIME",

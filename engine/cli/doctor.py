@@ -24,6 +24,7 @@ from video_pipeline.engine.common.cache import open_cache
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
+from video_pipeline.engine.config.looks import look_names
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.jobs.dispatch.capacity import default_slots
 from video_pipeline.engine.machine.cores import cpu_count
@@ -100,6 +101,7 @@ def examine(config: Config) -> dict[str, Any]:
         "gpus_reason": why_none,
         "slots": asdict(default_slots(config)),
         "profiles": examine_profiles(config.video),
+        "looks": list(look_names(config.look.folder)),
         "tuning": examine_tuning(),
         "compositors": [
             {"name": probe.name, "works": probe.works, "reason": probe.reason}
@@ -188,6 +190,7 @@ def as_text(found: dict[str, Any]) -> str:
             f"compositor    {mark(compositor['works'])} {compositor['name']}: {compositor['reason']}"
         )
     lines += profile_lines(found["profiles"])
+    lines.append(f"looks         {', '.join(found['looks'])}")
     lines += tuning_lines(found["tuning"])
     for family, choice in found["auto"].items():
         lines.append(f"auto          {family} {choice['name']}: {choice['reason']}")

@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "schema": ("machine_commands", "print a JSON Schema"),
     "voices": ("voices_command", "list the offline voices by language, and hear one"),
     "pictures": ("pictures_command", "list what drawn pictures can show, and draw a sheet of all"),
+    "looks": ("looks_command", "list the looks of videos, and draw a sheet of all"),
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
     "submit": ("client_parsers", "submit stories to a render node"),
     "submit-many": ("client_parsers", "submit a job to a render node for each row of a table"),

@@ -17,6 +17,7 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "crf": ("--crf", ("video.crf",)),
     "quality": ("--quality", ("video.quality",)),
     "bitrate": ("--bitrate", ("video.bitrate",)),
+    "look": ("--look", ("look.name",)),
     "music": ("--music", ("audio.music",)),
     "bind": ("--bind", ("node.bind",)),
     "workers": ("--workers", ("workers",)),

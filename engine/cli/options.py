@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROXY_PRESET = "ultrafast"
 PROXY_CRF = 28.0
 PROFILE_HELP = "encoder settings by name (draft, social, archive or guide) or from a YAML file, in place of the configuration's"
+LOOK_HELP = "look of stories that name none: one of `video-pipeline looks`, a YAML file, or none"
 LEXICON_HELP = "how words are spoken: a YAML or JSON file of words, each with another spelling or /IPA/"
 
 
@@ -66,6 +67,7 @@ def add_story_options(
         metavar="auto|none|FILE",
         help="music of stories that name none: auto (synthesised by mood), none, or a file",
     )
+    parser.add_argument("--look", metavar="NAME|FILE", help=LOOK_HELP)
     if encodes:
         encoding = parser.add_argument_group("encoding")
         encoding.add_argument("--encoder", metavar="NAME", help=f"encoder: {ENCODERS.summary()}")
@@ -147,6 +149,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
     )
     config = config.override("captions", style=arguments.captions, platform=arguments.platform)
     config = config.override("scenes", loop=arguments.loop or None)
+    config = config.override("look", name=arguments.look)
     config = config.override("audio", music=arguments.music)
     config = config.override("error_handling", policy=arguments.policy)
     if arguments.lexicon is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.load import by_sections, validate
+from video_pipeline.engine.config.looks import is_look_file
 from video_pipeline.engine.config.profiles import NO_PROFILE, SHIPPED, is_profile_file, layered
 from video_pipeline.engine.errors import ConfigError
 
@@ -15,6 +16,7 @@ NODE_SECTIONS = frozenset({"node", "processing", "publishing", "storage"})
 """Sections that only the node's operator sets: folders, number of jobs, time limits."""
 
 OPERATORS_KEYS = {
+    ("look", "folder"): "it is a folder of the node's machine",
     ("tts", "services"): "the address would get the operator's key",
     ("images", "services"): "the address would get the operator's key",
     ("images", "api_endpoint"): "the address would get the operator's key",
@@ -62,6 +64,9 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
                 raise ConfigError(f"config: {name}.{key}: is set by the node's operator: {why}")
         if not isinstance(values, Mapping):
             data[section] = values
+        elif section == "look":
+            _check_look(values.get("name"))
+            data[section] = {**data.get(section, {}), **values}
         elif section == "video":
             _check_profile(values.get("profile"))
             data[section] = layered(data.get(section, {}), values)
@@ -75,6 +80,14 @@ def job_config(config: Config, overrides: Mapping[str, Any]) -> Config:
                 f"config: {section}.{key}: got {asked:.15g}; allowed here: {start} {limit:.15g}"
             )
     return merged
+
+
+def _check_look(choice: Any) -> None:
+    """Refuse a look by the name of a file, which is one of the client's machine: clients send its values."""
+    if is_look_file(choice):
+        raise ConfigError(
+            f"config: look.name: got {show(choice)}, a file; a job's look is one of the node's, by its name"
+        )
 
 
 def _check_profile(choice: Any) -> None:

@@ -19,7 +19,9 @@ from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain, show
 from video_pipeline.engine.config.caption_looks import LOOKS
 from video_pipeline.engine.config.encoder_keys import Section
+from video_pipeline.engine.config.grade import GradeSettings
 from video_pipeline.engine.config.images import Images
+from video_pipeline.engine.config.look_keys import LookKeys, LookSection
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
 from video_pipeline.engine.config.sections import (
@@ -43,12 +45,14 @@ class Config(Section):
 
     processing: Processing = Processing()
     node: Node = Node()
+    look: LookSection = LookKeys()
     video: Video = Video()
     images: Images = Images()
     tts: Tts = Tts()
     scenes: Scenes = Scenes()
     captions: Captions = Captions()
     watermark: WatermarkSettings = WatermarkSettings()
+    grade: GradeSettings = GradeSettings()
     audio: Audio = Audio()
     publishing: Publishing = Publishing()
     storage: Storage = Storage()
@@ -173,6 +177,8 @@ def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key, value in data.items():
         if key not in FLAT_KEYS and key != "add_title_to_thumbnail":  # only MetadataGenerator reads it
             nested[key] = dict(value) if isinstance(value, Mapping) else {} if value is None else value
+    if isinstance(nested.get("look"), str | os.PathLike):
+        nested["look"] = {"name": str(nested["look"])}
     for key, (section, name) in FLAT_KEYS.items():
         target = nested.setdefault(section, {}) if key in data else None
         if isinstance(target, dict):

@@ -26,7 +26,7 @@ from video_pipeline.engine.common.files import write_text
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.outputs.disclosure import credits_of
 from video_pipeline.engine.story import Story, story_scenes
-from video_pipeline.engine.timeline import Still, Timeline
+from video_pipeline.engine.timeline import Grade, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import FontFace
 
@@ -47,7 +47,7 @@ CACHED: Final = frozenset(["stills", "moving"])
 """Folders of the cache with what is made from a file that the story names."""
 
 InputRole = Literal[
-    "still", "footage", "narration", "footage_sound", "music", "effect", "watermark", "font", "overlay"
+    "still", "footage", "narration", "footage_sound", "music", "effect", "lut", "watermark", "font", "overlay"
 ]
 
 _X264: Final = re.compile(rb"x264 - (core \d+[ -~]*?) - H\.264")
@@ -143,6 +143,9 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
             yield "effect", track.path, track.name, track.sha256, track.scene_id
         else:
             yield "narration", track.path, track.name or track.path.name, track.sha256, track.scene_id
+    grade = timeline.clips[0].grade
+    if grade is not None:
+        yield "lut", grade.path, grade.name, grade.sha256, None
     if timeline.watermark is not None:
         yield "watermark", timeline.watermark.path, timeline.watermark.name, timeline.watermark.sha256, None
 
@@ -201,6 +204,7 @@ def build_manifest(
     timings: Mapping[str, float],
     outputs: Mapping[str, Path],
     proxy: bool = False,
+    look: Mapping[str, str] | None = None,
     created_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Return the manifest as plain values, keys in a fixed order.
@@ -210,7 +214,7 @@ def build_manifest(
     sound; `lexicon` is what decided how words are spoken, `voice_credits` who made the voices, `paid` what services were
     paid for; `origins` are the services of pictures by scene, `paid_pictures` what those were paid for, `drawn` what
     the pictures show that are drawn here; `timings` are wall seconds by stage; `outputs` are the finished files by role,
-    hashed here; `proxy` marks a video of half the size. Files appear by name, without folders.
+    hashed here; `proxy` marks a video of half the size; `look` is the name and hash of its look. Files appear by name, without folders.
     """
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -235,6 +239,8 @@ def build_manifest(
         },
         "focus": {clip.scene_id: clip.focus for clip in timeline.clips if clip.focus is not None},
         "shots": _shots(timeline),
+        "look": look,
+        "grade": timeline.clips[0].grade and _grade_data(timeline.clips[0].grade),
         "audio": audio,
         "music": next((track.score.as_data() for track in timeline.audio if track.score is not None), None),
         "narration": {
@@ -288,6 +294,10 @@ def _shots(timeline: Timeline) -> dict[str, list[dict[str, Any]]]:
             }
         )
     return {scene: found for scene, found in shots.items() if len(found) > 1}
+
+
+def _grade_data(grade: Grade) -> dict[str, Any]:
+    return {"lut": grade.name, "sha256": grade.sha256, "strength": grade.strength}
 
 
 def to_plain(value: Any) -> Any:

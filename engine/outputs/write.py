@@ -12,6 +12,7 @@ from video_pipeline.engine.assets.speech.service import load_speech_service
 from video_pipeline.engine.common.files import StagedFiles, sweep_staging, write_text
 from video_pipeline.engine.common.validation import show
 from video_pipeline.engine.config.families import SPEECH_SERVICES
+from video_pipeline.engine.config.looks import chosen_look
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.events import Stopwatch
 from video_pipeline.engine.outputs.ass import to_ass
@@ -147,6 +148,7 @@ def describe_render(
     """Return the manifest of a video whose files are staged."""
     encoder = plan.encoding.chosen_encoder
     names = {caption.font for caption in plan.frames.timeline.captions}
+    look = chosen_look(plan.frames.config.look)
     fonts = [plan.frames.fonts.resolve(name).faces[0] for name in names]
     # Times with `worker` are sums over the workers; the others are wall seconds.
     timings = {
@@ -158,6 +160,7 @@ def describe_render(
     }
     return build_manifest(
         story=plan.frames.story,
+        look={"name": look.name, "sha256": look.sha256} if look is not None else None,
         timeline=plan.frames.timeline,
         segments=rendered.segments,
         rates=[rate.as_dict() for rate in rendered.rates],

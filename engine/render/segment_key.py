@@ -23,7 +23,7 @@ from video_pipeline.engine import __version__
 from video_pipeline.engine.common.cache import file_sha256, key_of
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.encoders.base import EncoderSettings, load_encoder
-from video_pipeline.engine.timeline import Clip, Footage, Still, Timeline
+from video_pipeline.engine.timeline import Clip, Footage, Grade, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
 
 FORMAT: Final = 2
@@ -139,6 +139,8 @@ def _plain(value: Any, origin: int, digest: Digest) -> Any:
         without = WITHOUT_EFFECT
         if isinstance(value, Still | Footage) and value.sha256:
             without = without | {"path"}
+        elif isinstance(value, Grade):
+            without = without | {"path", "name"}
         return {
             field.name: _plain(getattr(value, field.name), origin, digest)
             for field in fields(value)

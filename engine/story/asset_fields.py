@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from video_pipeline.engine.common.grades import GRADE_WORDS
 from video_pipeline.engine.common.music import MUSIC_WORDS
 
-AssetKind = Literal["picture", "video", "sound", "font", "words"]
+AssetKind = Literal["picture", "video", "sound", "font", "words", "lut"]
 
 FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".otc")
 
@@ -22,6 +23,7 @@ DRAWN_PICTURE: Final = "a drawn picture is shown instead"
 SPOKEN_INSTEAD: Final = "the words are spoken by the configured voice instead"
 SHARED_TIMES: Final = "the times of the words are estimated"
 NO_MUSIC: Final = "there is no music"
+NO_GRADE: Final = "the colours are not graded"
 NO_WATERMARK: Final = "there is no watermark"
 DEFAULT_FONT: Final = "the default font is used instead"
 
@@ -45,7 +47,11 @@ NARRATION_FIELDS: Final = (
     AssetField("narration_audio", "sound", SPOKEN_INSTEAD, PATH),
     AssetField("narration_audio", "words", SHARED_TIMES, "words"),
 )
-STORY_FIELDS: Final = (AssetField("music", "sound", NO_MUSIC, PATH, MUSIC_WORDS), *NARRATION_FIELDS)
+STORY_FIELDS: Final = (
+    AssetField("music", "sound", NO_MUSIC, PATH, MUSIC_WORDS),
+    AssetField("grade", "lut", NO_GRADE, PATH, GRADE_WORDS),
+    *NARRATION_FIELDS,
+)
 SCENE_FIELDS: Final = (
     *NARRATION_FIELDS,
     AssetField("image", "picture", DRAWN_PICTURE),
@@ -56,6 +62,7 @@ TEXT_FIELDS: Final = (AssetField("text", "font", DEFAULT_FONT, "font"),)
 """Fields of a caption that a scene may give inside its text object; the model moves them to the scene."""
 CONFIG_FIELDS: Final = (
     AssetField("watermark", "picture", NO_WATERMARK, "image"),
+    AssetField("grade", "lut", NO_GRADE, "lut", GRADE_WORDS),
     AssetField("audio", "sound", NO_MUSIC, "music", MUSIC_WORDS),
     AssetField("scenes", "font", DEFAULT_FONT, "text_font"),
 )

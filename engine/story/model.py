@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
 from video_pipeline.engine.common.captions import CaptionAnimation, CaptionPosition, CaptionStyle
+from video_pipeline.engine.common.grades import GradeWord
 from video_pipeline.engine.common.music import MusicWord
 from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.common.similar import closest
@@ -49,6 +50,7 @@ from video_pipeline.engine.story.fields import (
     own_names,
     switch,
 )
+from video_pipeline.engine.story.grade import GradeSpec, grade_source
 from video_pipeline.engine.story.language import detect_language
 from video_pipeline.engine.story.lexicon import Lexicon
 from video_pipeline.engine.story.markdown import (
@@ -63,6 +65,8 @@ from video_pipeline.engine.story.speakers import (
     SpeakerName,
     Speakers,
 )
+
+LookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 STORY_MAX_CHARACTERS = 200_000
 STORY_MAX_SCENES = 2000
@@ -364,6 +368,15 @@ class Story(StoryPart):
     ] = Field(None, description="auto (synthesised by mood), none, a file, or an object.")
     loop: Annotated[bool, Field(strict=True)] | None = Field(
         None, description="Whether the last scene leads back to the first, for a video that repeats."
+    )
+    look: LookName | None = Field(
+        None, description="A look by its name, or none: values for what neither story nor configuration sets."
+    )
+    grade: Annotated[
+        GradeSpec | None,
+        BeforeValidator(grade_source, json_schema_input_type=GradeWord | FilePath | GradeSpec | None),
+    ] = Field(
+        None, description="Colours of pictures and clips: a .cube file, a grade of the package, or none."
     )
     narration_audio: Annotated[NarrationSpec | None, _named("path", FilePath, NarrationSpec)] = Field(
         None,

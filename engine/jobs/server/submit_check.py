@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from video_pipeline.engine.common.validation import path_text, written_path
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import job_config
+from video_pipeline.engine.config.looks import chosen_look
 from video_pipeline.engine.config.policy import ErrorPolicy
 from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
 from video_pipeline.engine.jobs.inputs.inbox import Inbox, InboxError
@@ -41,6 +42,12 @@ class SubmitCheck:
         """Return the job that a submit asks for; raise RequestError if the submit is invalid."""
         story = self._story(submit.story)
         config = self._job_config(submit.config) if submit.config else self._config
+        try:
+            chosen_look(config.look, story.look)
+        except StoryError as error:
+            raise RequestError("INVALID_STORY", f"story: {error}", field="story.look") from error
+        except ConfigError as error:
+            raise RequestError("INVALID_CONFIG", f"config: {error}", field="config.look.name") from error
         try:
             check_length(story, config=config, node=self._config.node)
         except StoryError as error:

@@ -49,6 +49,7 @@ from video_pipeline.filters.geometry import (
     enclosing_window,
     even,
 )
+from video_pipeline.filters.grade import grade_colours
 from video_pipeline.filters.graph import PROTOCOLS, Stream, argv, concat, open_input
 from video_pipeline.filters.ken_burns import MotionFilter
 from video_pipeline.filters.transitions import xfade
@@ -283,6 +284,7 @@ class FfmpegCompositor:
                 converter=self.converter,
                 decoders=self.decoders,
                 hwaccel=self.hwaccel if self.on_gpu and self._accelerates(clip.source) else None,
+                lut=clip.grade.path if clip.grade is not None else None,
             )
         else:
             stream = self._still(clip, clip.source, span)
@@ -305,6 +307,8 @@ class FfmpegCompositor:
     def _still(self, clip: Clip, still: Still, span: FrameRange) -> Stream:
         width, height = self.timeline.width_px, self.timeline.height_px
         stream = open_input(still.path, demuxer=still.demuxer, framerate=self.timeline.fps)
+        if clip.grade is not None:
+            stream = grade_colours(stream, clip.grade.path)
         motion = self.motion_of(clip)
         camera = clip.effective_camera(width / height)
         bounds = camera.bounds()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from video_pipeline.engine.assets.formats import INDEXED_DEMUXERS
@@ -21,6 +22,7 @@ from video_pipeline.filters.crop import crop
 from video_pipeline.filters.fit import compose_fit
 from video_pipeline.filters.frames import trim
 from video_pipeline.filters.geometry import Fit, Rect, nearest_window
+from video_pipeline.filters.grade import grade_colours
 from video_pipeline.filters.graph import Stream, open_input
 
 
@@ -35,10 +37,11 @@ def draw_footage(
     converter: Converter,
     decoders: frozenset[str],
     hwaccel: str | None = None,
+    lut: Path | None = None,
 ) -> Stream:
     """Return frames `span` of a clip's footage, counted from the clip's first frame, fitted into the canvas.
 
-    With `cover`, `shown` is the part of the picture that fills the canvas. `decoders` are those of the ffmpeg program, and `hwaccel` is its acceleration for decoding this clip. The file is sought by whole seconds, so that the frame grid never
+    With `cover`, `shown` is the part of the picture that fills the canvas. `decoders` are those of the ffmpeg program, and `hwaccel` is its acceleration for decoding this clip. `lut` is the .cube file of its grade. The file is sought by whole seconds, so that the frame grid never
     shifts.
     """
     step = fps.denominator  # this many seconds hold a whole number of frames
@@ -80,10 +83,14 @@ def draw_footage(
     pixels = footage.pixels_px or source
     if fit != "cover":
         stream = _as_bt709(stream, footage, converter)
+        if lut is not None:
+            stream = grade_colours(stream, lut)
         return compose_fit(stream, fit=fit, source_px=source, pixels_px=pixels, canvas_px=canvas_px)
     window = nearest_window(shown, pixels, footage.chroma_grid_px)
     stream = crop(stream, window, size_px=pixels, chroma_grid_px=footage.chroma_grid_px)
     stream = _as_bt709(stream, footage, converter)
+    if lut is not None:
+        stream = grade_colours(stream, lut, size_px=canvas_px)
     return scale_to_bt709(stream, width_px=canvas_px[0], height_px=canvas_px[1])
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from video_pipeline.engine.assets.cube import load_lut
 from video_pipeline.engine.common.input_files import open_again
 from video_pipeline.engine.errors import RenderingError
 from video_pipeline.engine.render.planes import Planes, new_frame, planes_of
-from video_pipeline.engine.timeline import Clip, Still
+from video_pipeline.engine.timeline import Clip, Grade, Still
 from video_pipeline.filters.geometry import (
     MAX_STAGE,
     Camera,
@@ -42,19 +44,20 @@ class Look:
     fit: str
     camera: Camera
     canvas_px: tuple[int, int]
+    grade: Grade | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
         """Everything that the planes depend on, with the camera's two views in a fixed order."""
         ends = sorted((self.camera.start, self.camera.end), key=lambda rect: (rect.width, rect.x, rect.y))
-        return (self.still.sha256, self.still.path, self.fit, tuple(ends), self.canvas_px)
+        return (self.still.sha256, self.still.path, self.fit, tuple(ends), self.canvas_px, self.grade)
 
 
 def look_of(clip: Clip, canvas_px: tuple[int, int]) -> Look:
     """Return the look of a clip that shows a still."""
     assert isinstance(clip.source, Still)
     camera = clip.effective_camera(canvas_px[0] / canvas_px[1])
-    return Look(clip.source, clip.fit, camera, canvas_px)
+    return Look(clip.source, clip.fit, camera, canvas_px, clip.grade)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,17 @@ def _open_still(still: Still, wanted_px: tuple[float, float]) -> Image.Image:
         return image
 
 
+@lru_cache(maxsize=4)
+def _lut_of(grade: Grade) -> ImageFilter.Color3DLUT:
+    table = load_lut(grade.path)
+    return ImageFilter.Color3DLUT(len(table), np.ascontiguousarray(table.ravel(), np.float32))
+
+
+def _graded(image: Image.Image, grade: Grade | None) -> Image.Image:
+    """Return a picture in the colours of a grade: trilinear, in whole numbers, so the same on every machine."""
+    return image.filter(_lut_of(grade)) if grade is not None else image
+
+
 def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
     """Return the planes of a part (left, top, right, bottom) of an image; odd sides round chroma up."""
     left, top, right, bottom = box
@@ -164,8 +178,10 @@ def _as_planes(image: Image.Image, box: tuple[int, int, int, int]) -> Planes:
     return luma, blue, red
 
 
-def _crop_and_scale(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> Planes:
-    """Return the part `box` (in fractions) of an image, scaled to `size_px`.
+def _crop_and_scale(
+    image: Image.Image, box: Rect, size_px: tuple[int, int], grade: Grade | None = None
+) -> Planes:
+    """Return the part `box` (in fractions) of an image, graded and scaled to `size_px`.
 
     The filter is cubic, widened when it shrinks; below half the size, whole blocks are averaged first.
     """
@@ -180,7 +196,10 @@ def _crop_and_scale(image: Image.Image, box: Rect, size_px: tuple[int, int]) -> 
         min(image.height, math.ceil(top + height + margin)),
     )
     if block > 1:
-        part = image.reduce(block, box=(*near, *far))
+        part = _graded(image.reduce(block, box=(*near, *far)), grade)
+        source = _as_planes(part, (0, 0, *part.size))
+    elif grade is not None:
+        part = _graded(image.crop((*near, *far)), grade)
         source = _as_planes(part, (0, 0, *part.size))
     else:
         source = _as_planes(image, (*near, *far))
@@ -217,7 +236,7 @@ def _compose(look: Look) -> Image.Image:
     width, height = even(look.canvas_px[0] * closer), even(look.canvas_px[1] * closer)
     inner_px = contained_size((still.width_px, still.height_px), (width, height))
     image = _open_still(still, (width, height))
-    front = image.resize(inner_px, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    front = _graded(image.resize(inner_px, Image.Resampling.LANCZOS, reducing_gap=3.0), look.grade)
     stage = Image.new("RGB", (width, height))
     if look.fit == "blur":
         small, sigma = blurred_copy(look.canvas_px)
@@ -225,7 +244,7 @@ def _compose(look: Look) -> Image.Image:
         left, top = shown.x * image.width, shown.y * image.height
         pixels = (left, top, left + shown.width * image.width, top + shown.height * image.height)
         back = image.resize(small, Image.Resampling.LANCZOS, box=pixels, reducing_gap=3.0)
-        back = back.filter(ImageFilter.GaussianBlur(sigma))
+        back = _graded(back, look.grade).filter(ImageFilter.GaussianBlur(sigma))
         back = back.point([max(0, value - BLUR_DARKER) for value in range(256)] * 3)
         stage = back.resize((width, height), Image.Resampling.BICUBIC)
     stage.paste(front, ((width - inner_px[0]) // 4 * 2, (height - inner_px[1]) // 4 * 2))
@@ -240,7 +259,7 @@ def load_picture(look: Look) -> Picture:
             stage = (float(look.still.width_px), float(look.still.height_px))
             size_px = _plane_px(look, stage, bounds)
             wanted = (size_px[0] / bounds.width, size_px[1] / bounds.height)
-            finest = _crop_and_scale(_open_still(look.still, wanted), bounds, size_px)
+            finest = _crop_and_scale(_open_still(look.still, wanted), bounds, size_px, look.grade)
         else:
             whole = _compose(look)
             size_px = _plane_px(look, whole.size, bounds)

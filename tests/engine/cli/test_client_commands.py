@@ -137,6 +137,34 @@ def test_a_job_has_the_profile_of_its_option_by_name_or_from_a_file_that_only_th
     assert f"{mine}: cannot be read: No such file" in err
 
 
+def test_a_job_has_the_look_of_its_option_by_name_or_from_a_file_that_only_the_client_has(
+    run: Command, client: NodeClient, tmp_path: Path
+) -> None:
+    story = write(tmp_path / "tiny.json", tiny_story("styled"))
+    (tmp_path / "mine.cube").write_text("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8)
+    (tmp_path / "mine.yaml").write_text("grade: {lut: mine.cube, strength: 0.5}\n")
+    jobs = []
+    for look in ("noir", tmp_path / "mine.yaml"):
+        status, out, err = run("submit", story, "--look", look, "--send-assets", "--json")
+        assert status == 0, err
+        jobs.append(objects(out)[0]["job_id"])
+    (tmp_path / "mine.yaml").unlink()
+    (tmp_path / "mine.cube").unlink()
+    found = []
+    for job in jobs:
+        done = client.wait(job)
+        assert done.result
+        manifest = json.loads(Path(done.result["manifest_path"]).read_text(encoding="utf-8"))
+        found.append((manifest["look"] and manifest["look"]["name"], manifest["grade"]["strength"]))
+    assert found == [("noir", 1), (None, 0.5)]
+    status, _, err = run("submit", story, "--look", "nior")
+    assert status == 2
+    assert "look.name: got 'nior'; allowed: cinematic" in err
+    status, _, err = run("submit", story, "--look", tmp_path / "mine.yaml")
+    assert status == 2
+    assert "mine.yaml: cannot be read" in err
+
+
 def test_a_job_has_the_words_of_a_lexicon_that_only_the_client_has(
     run: Command, client: NodeClient, tmp_path: Path
 ) -> None:

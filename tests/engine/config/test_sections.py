@@ -125,6 +125,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "watermark.opacity": Number(0, 1),
     "watermark.width": Number(0, 1, above=True),
     "watermark.margin": Number(0, 0.45),
+    "grade.strength": Number(0, 1),
     "audio.music_seed": Whole(0, 2**32 - 1),
     "audio.music_volume": Number(-60, 12),
     "audio.music_duck": Number(-60, 0),
@@ -483,7 +484,7 @@ def test_a_proxy_has_half_the_sides_and_the_finished_video_its_own(
 def test_a_home_folder_is_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for key in ("node.state_path", "node.keys_path", "storage.output_path", "storage.cache_path",
-                "storage.temp_path", "audio.music", "watermark.image"):  # fmt: skip
+                "storage.temp_path", "audio.music", "watermark.image", "grade.lut"):  # fmt: skip
         section, _, name = key.partition(".")
         config = load_config(written(key, "~/x"), environ=False)
         assert getattr(getattr(config, section), name) == tmp_path / "x"

@@ -27,6 +27,7 @@ from video_pipeline.engine.timeline import (
     Clip,
     Focus,
     Footage,
+    Grade,
     Still,
     Timeline,
     Transition,
@@ -336,6 +337,21 @@ def test_a_font_is_in_the_key_by_its_content_and_not_by_its_path(tmp_path: Path)
     one = with_font(tmp_path / "a.ttf", b"one")
     assert with_font(tmp_path / "moved.ttf", b"one") == one
     assert with_font(tmp_path / "a.ttf", b"two") != one
+
+
+def test_a_grade_is_in_the_key_by_its_content_and_strength(tmp_path: Path) -> None:
+    timeline, captions, segment = story()
+
+    def graded(**fields: Any) -> str:
+        grade = Grade(
+            **{"path": tmp_path / "a", "name": "a.cube", "sha256": "one", "strength": 1.0, **fields}
+        )
+        return key(changed_clip(timeline, 1, grade=grade), segment, captions=captions)
+
+    assert graded() != key(timeline, segment, captions=captions)
+    assert graded(path=tmp_path / "moved", name="b.cube") == graded()
+    assert graded(sha256="two") != graded()
+    assert graded(strength=0.5) != graded()
 
 
 def parts_of(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **options: Any) -> dict[str, Any]:

@@ -86,18 +86,20 @@ def test_an_object_that_holds_a_path_may_be_written_as_the_path() -> None:
         {
             "title": "T",
             "music": written["music"],
+            "grade": written["grade"],
             "scenes": [
                 {"scene_id": "a", "video": written["video"], "narration_audio": written["narration_audio"]}
             ],
         }
     )
-    assert written.keys() == {"music", "video", "narration_audio"}
+    assert written.keys() == {"music", "grade", "video", "narration_audio"}
     assert story.music is not None
+    assert story.grade is not None
     assert story.scenes is not None
     scene = story.scenes[0]
     assert scene.video is not None
     assert scene.narration_audio is not None
-    assert (story.music.path, scene.video.path) == ("music", "video")
+    assert (story.music.path, story.grade.path, scene.video.path) == ("music", "grade", "video")
     assert scene.narration_audio.path == "narration_audio"
 
 
@@ -138,6 +140,14 @@ def test_words_for_music_are_no_files_and_paths_of_that_name_are() -> None:
         assert [place.value for place in story_assets({"music": {"path": word}})] == [word]
         assert [place.value for place in story_assets({"music": f"./{word}"})] == [f"./{word}"]
         assert [place.value for place in config_assets({"audio": {"music": f"./{word}"}})] == [f"./{word}"]
+
+
+def test_grades_of_the_package_are_no_files() -> None:
+    for word in ("warm", "none"):
+        assert list(story_assets({"grade": word})) == []
+        assert list(story_assets({"grade": {"name": word}})) == []
+        assert list(config_assets({"grade": {"lut": word}})) == []
+        assert [place.value for place in config_assets({"grade": {"lut": f"./{word}"}})] == [f"./{word}"]
 
 
 @pytest.mark.parametrize("wrong", [{"scenes": 7}, {"scenes": [7, None, {"text": [], "video": {}}]}, {}])

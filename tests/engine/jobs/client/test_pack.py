@@ -86,8 +86,16 @@ def test_a_client_sends_every_file_that_a_node_looks_for(tmp_path: Path) -> None
         "sound": samples.sound(".mp3"),
         "font": samples.font().read_bytes(),
         "words": b"1\n00:00:00,000 --> 00:00:01,000\n",
+        "lut": b"LUT_3D_SIZE 2\n" + b"0 0 0\n" * 8 + b"# ",
     }
-    suffixes = {"picture": ".png", "video": ".mp4", "sound": ".mp3", "font": ".ttf", "words": ".srt"}
+    suffixes = {
+        "picture": ".png",
+        "video": ".mp4",
+        "sound": ".mp3",
+        "font": ".ttf",
+        "words": ".srt",
+        "lut": ".cube",
+    }
 
     def written(fields: tuple[AssetField, ...], of: str) -> dict[str, Any]:
         """Return each field with a different file, so that none can be mistaken for another."""

@@ -145,6 +145,7 @@ class TestAssets:
             ({"audio": {"music": "/etc/passwd"}}, "audio.music"),
             ({"watermark": {"image": "/etc/passwd"}}, "watermark.image"),
             ({"scenes": {"text_font": "/etc/passwd.ttf"}}, "scenes.text_font"),
+            ({"grade": {"lut": "/etc/passwd"}}, "grade.lut"),
             ({"video_pipeline": {"audio": {"music": "/etc/passwd"}}}, "audio.music"),
         ],
     )
@@ -153,6 +154,15 @@ class TestAssets:
     ) -> None:
         error = refused(check, story={**STORY, **own_id}, config=settings)
         assert (error.code, error.field) == ("INVALID_ASSET", field)
+
+    def test_a_look_that_there_is_not_is_refused(self, check: SubmitCheck) -> None:
+        error = refused(check, story={**STORY, "look": "nior"})
+        assert (error.code, error.field) == ("INVALID_STORY", "story.look")
+        error = refused(check, story=STORY, config={"look": "nior"})
+        assert (error.code, error.field) == ("INVALID_CONFIG", "config.look.name")
+        error = refused(check, story=STORY, config={"look": {"name": "/etc/a.yaml"}})
+        assert error.code == "INVALID_CONFIG"
+        assert prepare(check, story={**STORY, "look": "noir"}, config={"look": "bold"})
 
     @pytest.mark.parametrize("where", ["job", "node"])
     @pytest.mark.parametrize("name", ["gone.png", "folder"])
