@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 from typing import Any, Final
@@ -20,6 +21,9 @@ SPOKEN_WEIGHT: Final = 2.0
 LEAST_LETTERS: Final = 20
 READ_CHARACTERS: Final = 4000
 
+_NO_WORDS: Final = re.compile(
+    r"[\ufe00-\ufe0f]|\S+://\S+|www\.\S+|\S+@\S+|[#@]\w+|[\w.-]+\.[a-z]{2,}/\S*", re.IGNORECASE
+)
 _SYLLABIC: Final = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
 
@@ -38,17 +42,27 @@ def _identifier() -> Any:
 def detect_language(text: str) -> str:
     """Return the ISO 639-1 code of a text's language; 'en' if it is too short to tell.
 
-    Words in other letters than most do not count, and languages that can be spoken are preferred.
+    Words in other letters than most do not count, nor do addresses, digits, emoji and punctuation. Languages that can be
+    spoken are preferred.
     """
+    text = _words_alone(text[:READ_CHARACTERS])
     letters = sum(map(str.isalpha, text))
     if not letters or (text.isascii() and letters < LEAST_LETTERS):
         return "en"
-    words = _in_main_letters(text[:READ_CHARACTERS]).split()
+    words = _in_main_letters(text).split()
     plain = [word for word in words if word.isascii()]
     if 2 * len(plain) >= len(words) and _ranked(plain)[0] == "en":
         return "en"  # accents are in names and foreign words
     language, probability = _ranked(words)
     return "en" if probability < 0.5 and text.isascii() else language
+
+
+def _words_alone(text: str) -> str:
+    """Return a text's letters, with apostrophes as in ASCII; addresses are left out, and all else is a blank."""
+    return "".join(
+        character if unicodedata.category(character)[0] in "LM" or character == "'" else " "
+        for character in _NO_WORDS.sub(" ", text).replace("’", "'")
+    )
 
 
 def _ranked(words: list[str]) -> tuple[str, float]:

@@ -77,3 +77,22 @@ def test_the_languages_that_can_be_spoken_are_those_of_the_voices_and_of_the_rul
     voices = {language.code for service in services for language in service.languages}
     assert voices | set(NORMALISED) == SPOKEN_LANGUAGES
     assert not SPOKEN_LANGUAGES & RARE_LANGUAGES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "“Go!”",
+        "“No.”",
+        "👋 Hi!",
+        "Go—now!",
+        "Hi — me.",
+        "Hello 😀 world.",
+        "👨‍👩‍👧‍👦 🇩🇪 👍🏽 ❤️ end.",
+        "See https://example.com/x?y=1 😀 now.",
+        "See https://example.com/x?y=1 #fun 🙂.",
+        "It’s 20°C — late…",
+    ],
+)
+def test_emoji_punctuation_and_addresses_do_not_make_short_english_foreign(text: str) -> None:
+    assert detect_language(text) == "en"
