@@ -119,7 +119,12 @@ def test_a_scene_lasts_as_long_as_its_recording_needs(folder: Path) -> None:
     }
     story = parse_story(data)
     config = load_config(
-        {"video": {"size": [108, 192], "fps": 24}, "tts": {"service": "none"}}, environ=False
+        {
+            "video": {"size": [108, 192], "fps": 24},
+            "tts": {"service": "none"},
+            "scenes": {"max_still_seconds": 0},
+        },
+        environ=False,
     )
     made = compose(story, story_scenes(story), gathered(folder, data), config=config)
     short, long = made.timeline.clips
