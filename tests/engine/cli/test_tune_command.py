@@ -166,7 +166,7 @@ def test_time_that_is_up_is_said_and_a_later_call_goes_on(tmp_path: Path, materi
         (["--space", "x264"], "space x264: has more than 100000 combinations; search it guided"),
         (["--jobs", "1000"], "--jobs: got 1000; allowed: 1 to"),
         (["--seconds", "0"], "--seconds: got 0; allowed: more than 0"),
-        (["--minutes", "-1"], "--minutes: got -1; allowed: 0 to"),
+        (["--minutes", "-1"], "--minutes: got -1; allowed: more than 0, to"),
         (["missing.json"], "material missing.json: cannot be read: No such file"),
     ],
 )
