@@ -30,6 +30,7 @@ REQUIRED_FILTERS = frozenset(
         "fps",
         "gblur",
         "loop",
+        "lut3d",
         "overlay",
         "pad",
         "premultiply",
