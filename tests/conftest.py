@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.cuda_build import built_kernels
 from tests.support.emulator import EmulatedDriver, NotBuiltError, build
@@ -17,6 +18,11 @@ from tests.support.forks import ForkServer
 def pytest_configure() -> None:
     """Take Ctrl-C as a terminal gives it: a run begun with `&` in a script ignores it, and so would its children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says how busy the machine is.
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    )
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
