@@ -331,7 +331,7 @@ def test_words_of_two_speakers_in_one_phrase_have_their_colours(
     assert reds
     assert blues
     assert max(reds) < min(blues)
-    # A spoken word is in the colour of speech, whoever says it; the other keeps its own.
+    # A spoken word is in the colour of speech, for every speaker; the other keeps its own.
     lit, _ = render(tmp_path, replace(shown, highlight=YELLOW))
     during_the_first, during_the_second = lit[10], lit[25]
     assert not coloured_columns(during_the_second)[1]
