@@ -14,7 +14,7 @@ Layers = tuple[tuple[str, ...], ...]
 LAYERS: Layers = (
     ("cli", "api"),
     ("jobs", "tuning", "batch"),
-    ("pipeline", "preview", "storage"),
+    ("pipeline", "preview", "storage", "publish"),
     ("outputs",),
     ("plan",),
     ("render", "compose"),

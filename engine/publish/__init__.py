@@ -1,0 +1,1 @@
+"""Publishing: finished videos brought to platforms, each post once."""

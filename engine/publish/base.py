@@ -1,0 +1,102 @@
+"""What a publisher is: the steps that bring one post to one platform, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Protocol
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+ACCOUNT_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+DEFAULT_ACCOUNT: Final = "default"
+
+AccountName = Annotated[str, StringConstraints(pattern=f"^{ACCOUNT_FORM}$")]
+
+OnSent = Callable[[int, int], None]
+"""Called with the bytes that the platform holds, and all bytes of the video."""
+
+
+class Post(BaseModel):
+    """What is published: a finished video with its texts, cut to the platform's limits. It is stored before anything is sent.
+
+    `options` are the platform's own keys, such as `privacy`. `publish_at` is when a platform that can wait shows it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: Path
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=1)]
+    duration: Annotated[float, Field(gt=0)]
+    title: str
+    description: str = ""
+    hashtags: tuple[str, ...] = ()
+    language: str = ""
+    thumbnail: Path | None = None
+    subtitles: Path | None = None
+    generated: bool = False
+    publish_at: AwareDatetime | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Handle(BaseModel):
+    """The platform's own name for a post that it does not show yet, such as an upload session.
+
+    It is as secret as a key: who has it may send bytes. `expires_at` is in seconds since 1970.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fields: dict[str, str | int]
+    expires_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Handle({', '.join(self.fields)})"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A post that the platform has. `note` is what a person still has to do, such as to finish it in the app."""
+
+    remote_id: str
+    url: str | None = None
+    note: str | None = None
+
+
+Standing = Literal["open", "working", "gone", "unknown"]
+"""What a platform says of a handle that is not published.
+
+open: it still takes the post, and certainly has not published it. working: ask again later. gone: it never published
+it, and the handle is of no use. unknown: it cannot tell.
+"""
+
+
+class PlatformCalls(Protocol):
+    """The calls to one account on one platform. All raise ServiceError."""
+
+    def prepare(self, post: Post) -> Handle:
+        """Reserve a place for the post. If the answer is lost, nothing was published and another call is safe."""
+
+    def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> None:
+        """Send all that does not publish, from where an interrupted call stopped."""
+
+    def commit(self, post: Post, handle: Handle) -> Published | None:
+        """Do the one step that publishes and cannot be undone; None if the platform only says later that it has."""
+
+    def ask(self, post: Post, handle: Handle) -> Published | Standing:
+        """Return what became of a handle. It changes nothing."""
+
+    def complete(self, post: Post, published: Published) -> None:
+        """Add what belongs to the post, such as a thumbnail. It may be called again after a part of it was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherRecord:
+    """A publisher: `connect` returns the calls for an account; it raises ConfigError or ServiceError if that is not set up."""
+
+    name: str
+    connect: Callable[[str], PlatformCalls]

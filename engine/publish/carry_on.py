@@ -1,0 +1,140 @@
+"""Carry a publication on, step by step, so that a process that is killed anywhere publishes nothing twice.
+
+Each step is stored before the next one begins: the platform's handle before a byte is sent, and that the post is
+committed before the request that publishes. Whoever finds a publication in one of these states asks the platform
+first. A platform that cannot tell leaves it unknown, and a person decides.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from video_pipeline.engine.errors import ServiceError
+from video_pipeline.engine.publish.base import OnSent, PlatformCalls, Published
+from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.states import ACTIVE, PublicationState
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT_SECONDS: Final = 15.0
+LONGEST_WAIT_SECONDS: Final = 900.0
+WORKING_SECONDS: Final = 20.0
+GIVE_UP_SECONDS: Final = 3 * 86_400.0
+"""How long a platform may be down before a post is held, or its standing counts as unknown."""
+
+_S = PublicationState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarryOn:
+    """How publications are carried on."""
+
+    records: Publications
+    on_sent: OnSent = lambda sent, size: None
+
+    def run(self, number: int, calls: PlatformCalls) -> Publication:
+        """Do all steps of a publication that can be done now, and return how far it came.
+
+        It returns early with a later `due_at` if the platform is busy. Raises PublicationConflictError if another process
+        holds it.
+        """
+        with self.records.claim(number):
+            publication = self.records.get(number)
+            while self._is_due(publication):
+                before = publication
+                try:
+                    publication = self._step(publication, calls)
+                except ServiceError as error:
+                    publication = self._failed(self.records.get(number), error)
+                if publication.state is not before.state:
+                    logger.info("%s: %s", publication.name, publication.state)
+            return publication
+
+    def _is_due(self, publication: Publication) -> bool:
+        is_open = publication.state in ACTIVE or (
+            publication.state is _S.CONFIRMED and not publication.is_complete
+        )
+        return is_open and publication.due_at <= self.records.clock()
+
+    def _step(self, publication: Publication, calls: PlatformCalls) -> Publication:
+        """Do one step and return the publication in its next state."""
+        if publication.state is _S.SCHEDULED:
+            return self.records.move(publication, _S.PREPARED)
+        if publication.state is _S.PREPARED:
+            handle = calls.prepare(publication.post)
+            return self.records.move(publication, _S.SAVED, handle=handle)
+        if publication.state is _S.CONFIRMED:
+            assert publication.published is not None
+            calls.complete(publication.post, publication.published)
+            return self.records.set_complete(publication)
+        assert publication.handle is not None
+        if publication.state is _S.COMMITTED:
+            return self._ask(publication, calls)
+        return self._send_and_commit(publication, calls)
+
+    def _send_and_commit(self, publication: Publication, calls: PlatformCalls) -> Publication:
+        assert publication.handle is not None
+        standing = calls.ask(publication.post, publication.handle)
+        if isinstance(standing, Published):
+            return self.records.move(publication, _S.CONFIRMED, published=standing)
+        if standing == "gone":
+            due = self.records.clock() + (self._wait(publication.failures) if publication.failures else 0.0)
+            return self.records.move(publication, _S.PREPARED, failed=True, due_at=due)
+        calls.send(publication.post, publication.handle, on_sent=self.on_sent)
+        committed = self.records.move(publication, _S.COMMITTED)
+        try:
+            published = calls.commit(committed.post, publication.handle)
+        except ServiceError as error:
+            logger.warning("%s: the step that publishes: %s", committed.name, error)
+            return self._after_error(committed, calls, error)
+        if published is None:
+            return self.records.put_off(committed, until=self.records.clock() + WORKING_SECONDS, error=None)
+        return self.records.move(committed, _S.CONFIRMED, published=published)
+
+    def _after_error(self, committed: Publication, calls: PlatformCalls, error: ServiceError) -> Publication:
+        """Ask what became of a post whose last step was answered by an error: it may be published all the same."""
+        assert committed.handle is not None
+        standing = calls.ask(committed.post, committed.handle)
+        if isinstance(standing, Published):
+            return self.records.move(committed, _S.CONFIRMED, published=standing)
+        if standing == "open":
+            return self._failed(self.records.move(committed, _S.SAVED, error=str(error)), error)
+        return self.records.put_off(committed, until=self.records.clock() + WORKING_SECONDS, error=str(error))
+
+    def _ask(self, publication: Publication, calls: PlatformCalls) -> Publication:
+        """Find out whether a post that was committed was published."""
+        assert publication.handle is not None
+        standing = calls.ask(publication.post, publication.handle)
+        if isinstance(standing, Published):
+            return self.records.move(publication, _S.CONFIRMED, published=standing)
+        if standing == "open":
+            due = self.records.clock() + (self._wait(publication.failures) if publication.failures else 0.0)
+            return self.records.move(publication, _S.SAVED, error=publication.error, failed=True, due_at=due)
+        waited = self.records.clock() - (publication.committed_at or publication.updated_at)
+        if standing == "working" and waited < GIVE_UP_SECONDS:
+            return self.records.put_off(publication, until=self.records.clock() + WORKING_SECONDS, error=None)
+        words = f"{publication.platform} cannot tell whether it was published"
+        return self.records.move(publication, _S.UNKNOWN, error=publication.error or words)
+
+    def _failed(self, publication: Publication, error: ServiceError) -> Publication:
+        """Store what an error means: wait, let a person see to it, or fail."""
+        logger.warning("%s: %s", publication.name, error)
+        now = self.records.clock()
+        may_wait = now - (publication.failing_since or now) < GIVE_UP_SECONDS
+        is_late = publication.state in (_S.COMMITTED, _S.CONFIRMED)
+        if error.kind == "busy" or error.retry_after is not None or (is_late and error.kind == "denied"):
+            wait = error.retry_after if error.retry_after is not None else self._wait(publication.failures)
+            if may_wait:
+                return self.records.put_off(publication, until=now + wait, error=str(error))
+        if publication.state is _S.COMMITTED:
+            return self.records.move(publication, _S.UNKNOWN, error=str(error))
+        if publication.state is _S.CONFIRMED:
+            return self.records.set_complete(publication, error=str(error))
+        if error.kind == "rejected":
+            return self.records.move(publication, _S.FAILED, error=str(error))
+        return self.records.move(publication, _S.HELD, error=str(error))
+
+    def _wait(self, failures: int) -> float:
+        return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures, 10))

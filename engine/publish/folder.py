@@ -1,0 +1,115 @@
+"""Publish into a folder: a platform of one's own, such as a share that another program reads.
+
+A post is a folder named by its title and the video's hash, which appears whole by one rename. `account` is a name
+under `publishing.accounts`, whose `path` is the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.common.files import sync_file, sync_folder, write_text
+from video_pipeline.engine.errors import ServiceError
+from video_pipeline.engine.publish.base import Handle, OnSent, Post, Published, Standing
+
+POST_FILE: Final = "post.json"
+COPY_BYTES: Final = 1 << 20
+HASH_CHARACTERS: Final = 16
+NAME_CHARACTERS: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCalls:
+    """Publishes into `folder`, which must exist: a share that is not mounted is an error, not a new folder."""
+
+    folder: Path
+
+    def prepare(self, post: Post) -> Handle:
+        """Choose the name of the post's folder."""
+        with self._errors():
+            if not self.folder.is_dir():
+                raise ServiceError(f"folder: {self.folder} is not there", kind="busy")
+        title = re.sub(r"[^\w-]+", "-", post.title).strip("-")[:NAME_CHARACTERS]
+        return Handle(fields={"name": "-".join(filter(None, (title, post.sha256[:HASH_CHARACTERS])))})
+
+    def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> None:
+        """Copy the files under a hidden name, the video from where an interrupted copy stopped."""
+        hidden = self._hidden(handle)
+        with self._errors():
+            hidden.mkdir(exist_ok=True)
+            copy = hidden / post.video.name
+            self._copy(post, copy, on_sent)
+            for more in filter(None, (post.thumbnail, post.subtitles)):
+                shutil.copyfile(more, hidden / more.name)
+                sync_file(hidden / more.name)
+            write_text(hidden / POST_FILE, post.model_dump_json(indent=2, exclude={"video", "options"}))
+            sync_folder(hidden)
+
+    def _copy(self, post: Post, copy: Path, on_sent: OnSent) -> None:
+        with post.video.open("rb") as source, copy.open("ab") as target:
+            done = target.tell()
+            if done > post.size:
+                target.truncate(0)
+                done = 0
+            source.seek(done)
+            while part := source.read(COPY_BYTES):
+                target.write(part)
+                done += len(part)
+                on_sent(done, post.size)
+            target.flush()
+            os.fsync(target.fileno())
+        if file_sha256(copy) != post.sha256:
+            copy.unlink()
+            raise ServiceError(
+                f"folder: the copy of {post.video} is not the video that was to be published", kind="busy"
+            )
+
+    def commit(self, post: Post, handle: Handle) -> Published:
+        """Give the folder its name."""
+        target = self._target(handle)
+        with self._errors():
+            try:
+                self._hidden(handle).rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                raise ServiceError(f"folder: {target} exists and is another post", kind="rejected") from error
+            sync_folder(self.folder)
+        return Published(remote_id=target.name, url=target.absolute().as_uri())
+
+    def ask(self, post: Post, handle: Handle) -> Published | Standing:
+        """Return whether the folder has its name."""
+        target = self._target(handle)
+        with self._errors():
+            if not self.folder.is_dir():
+                raise ServiceError(f"folder: {self.folder} is not there", kind="busy")
+            if not (target / post.video.name).is_file():
+                return "open"
+        return Published(remote_id=target.name, url=target.absolute().as_uri())
+
+    def complete(self, post: Post, published: Published) -> None:
+        """Do nothing: the folder appears with all its files."""
+
+    def _target(self, handle: Handle) -> Path:
+        return self.folder / str(handle.fields["name"])
+
+    def _hidden(self, handle: Handle) -> Path:
+        return self.folder / f".{handle.fields['name']}"
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ServiceError(
+                f"folder: {error.filename or self.folder}: {error.strerror}", kind="busy"
+            ) from error

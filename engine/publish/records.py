@@ -1,0 +1,449 @@
+"""The file of publications: one row for each video on an account, durable before each step that it allows.
+
+A row is claimed by a lock that the system frees when its process ends, so that one process at a time carries a
+publication on and a killed one holds none. The file has handles, which are secrets, and is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from video_pipeline.engine.errors import InputError, PipelineError
+from video_pipeline.engine.publish.base import Handle, Post, Published
+from video_pipeline.engine.publish.states import (
+    ACTIVE,
+    CHANGEABLE,
+    FOLLOWING,
+    REOPENED,
+    PublicationState,
+)
+
+if sys.platform != "win32":
+    import fcntl
+
+RECORDS_FILE: Final = "publications.sqlite3"
+VERSION: Final = 1
+BUSY_SECONDS: Final = 10.0
+
+_SCHEMA: Final = (
+    """CREATE TABLE publications (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        sha256 TEXT NOT NULL,
+        platform TEXT NOT NULL,
+        account TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        job_id TEXT,
+        state TEXT NOT NULL,
+        post TEXT NOT NULL,
+        handle TEXT,
+        remote_id TEXT,
+        url TEXT,
+        note TEXT,
+        is_complete INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        failing_since REAL,
+        committed_at REAL,
+        error TEXT,
+        due_at REAL NOT NULL,
+        created_at REAL NOT NULL,
+        updated_at REAL NOT NULL,
+        UNIQUE (sha256, platform, account)
+    )""",
+    f"CREATE INDEX publications_due ON publications (due_at) WHERE state IN "
+    f"({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) OR (state = 'confirmed' AND is_complete = 0)",
+)
+
+_COLUMNS: Final = (
+    "number, sha256, platform, account, owner, job_id, state, post, handle, remote_id, url, note, is_complete, "
+    "failures, failing_since, committed_at, error, due_at, created_at, updated_at"
+)
+_DUE: Final = (
+    f"(state IN ({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) "
+    "OR (state = 'confirmed' AND is_complete = 0))"
+)
+
+
+class PublicationsError(PipelineError):
+    """The file of publications cannot be used."""
+
+
+class PublicationConflictError(InputError):
+    """The publication's state does not allow what was asked, or another process works on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One video on one account. Times are in seconds since 1970; `due_at` is when it is carried on next."""
+
+    number: int
+    platform: str
+    account: str
+    owner: str
+    job_id: str | None
+    state: PublicationState
+    post: Post
+    handle: Handle | None
+    published: Published | None
+    is_complete: bool
+    failures: int
+    failing_since: float | None
+    committed_at: float | None
+    error: str | None
+    due_at: float
+    created_at: float
+    updated_at: float
+
+    @property
+    def name(self) -> str:
+        """What errors and logs call it."""
+        return f"publication {self.number} ({self.platform}, account {self.account})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what people and programs may see: all but the handle."""
+        return {
+            "number": self.number,
+            "platform": self.platform,
+            "account": self.account,
+            "job_id": self.job_id,
+            "state": str(self.state),
+            "title": self.post.title,
+            "video": str(self.post.video),
+            "sha256": self.post.sha256,
+            "publish_at": self.post.publish_at.isoformat() if self.post.publish_at else None,
+            "due_at": self.due_at,
+            "remote_id": self.published.remote_id if self.published else None,
+            "url": self.published.url if self.published else None,
+            "note": self.published.note if self.published else None,
+            "is_complete": self.is_complete,
+            "failures": self.failures,
+            "error": self.error,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+class Publications:
+    """The file of publications, for one thread. `clock` is in seconds since 1970."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self.clock = clock
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            with self._writing() as db:
+                self._migrate(db)
+        except (OSError, sqlite3.Error) as error:
+            raise PublicationsError(f"{path}: the file of publications cannot be used: {error}") from error
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found > VERSION:
+            raise PublicationsError(
+                f"{self.path}: was written by a newer version (format {found}; this one reads {VERSION})"
+            )
+        if found < VERSION:
+            for statement in _SCHEMA:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection in a transaction, which is durable when the block has ended."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._writing() as db:
+                yield db
+        except sqlite3.Error as error:
+            raise PublicationsError(f"{self.path}: cannot be written: {error}") from error
+
+    def _select(self, where: str, values: Sequence[Any] = ()) -> list[Publication]:
+        try:
+            found = self._db.execute(f"SELECT {_COLUMNS} FROM publications {where}", values).fetchall()
+        except sqlite3.Error as error:
+            raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
+        return [_publication_of(row) for row in found]
+
+    def get(self, number: int) -> Publication:
+        """Return a publication; raise InputError if there is none of this number."""
+        found = self._select("WHERE number = ?", (number,))
+        if not found:
+            raise InputError(f"publication: got {number}; there is none of this number")
+        return found[0]
+
+    def find(self, *, sha256: str, platform: str, account: str) -> Publication | None:
+        """Return the publication of a video on an account, or None."""
+        found = self._select("WHERE sha256 = ? AND platform = ? AND account = ?", (sha256, platform, account))
+        return found[0] if found else None
+
+    def listed(
+        self, *, state: PublicationState | None = None, job_id: str | None = None
+    ) -> list[Publication]:
+        """Return publications in the order in which they are due."""
+        where = [("state = ?", str(state))] if state else []
+        where += [("job_id = ?", job_id)] if job_id else []
+        clause = f"WHERE {' AND '.join(part for part, _ in where)} " if where else ""
+        return self._select(f"{clause}ORDER BY due_at, number", [value for _, value in where])
+
+    def due(self, *, now: float, limit: int = 100) -> list[Publication]:
+        """Return publications that are to be carried on by now, those longest due first."""
+        return self._select(f"WHERE {_DUE} AND due_at <= ? ORDER BY due_at, number LIMIT ?", (now, limit))
+
+    def next_due(self) -> float | None:
+        """Return when the next publication is due, in seconds since 1970; None if none is open."""
+        found: float | None = self._db.execute(
+            f"SELECT min(due_at) FROM publications WHERE {_DUE}"
+        ).fetchone()[0]
+        return found
+
+    def add(
+        self,
+        post: Post,
+        *,
+        platform: str,
+        account: str,
+        owner: str = "",
+        job_id: str | None = None,
+        due_at: float | None = None,
+    ) -> Publication:
+        """Store a publication and return it; for a video that the account has, return what is stored already.
+
+        One that failed or was cancelled, of which nothing was published, begins again with the new post.
+        """
+        now = self.clock()
+        state = PublicationState.PREPARED if due_at is None else PublicationState.SCHEDULED
+        with self._changing() as db:
+            stored = self.find(sha256=post.sha256, platform=platform, account=account)
+            if stored is None:
+                db.execute(
+                    "INSERT INTO publications (sha256, platform, account, owner, job_id, state, post, due_at, "
+                    "created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        post.sha256,
+                        platform,
+                        account,
+                        owner,
+                        job_id,
+                        str(state),
+                        post.model_dump_json(),
+                        now if due_at is None else due_at,
+                        now,
+                        now,
+                    ),
+                )
+            elif stored.state in REOPENED - {PublicationState.HELD}:
+                db.execute(
+                    "UPDATE publications SET state = ?, post = ?, owner = ?, job_id = ?, due_at = ?, handle = NULL, "
+                    "failures = 0, failing_since = NULL, error = NULL, updated_at = ? WHERE number = ?",
+                    (
+                        str(state),
+                        post.model_dump_json(),
+                        owner,
+                        job_id,
+                        now if due_at is None else due_at,
+                        now,
+                        stored.number,
+                    ),
+                )
+        found = self.find(sha256=post.sha256, platform=platform, account=account)
+        assert found is not None
+        return found
+
+    def move(
+        self,
+        publication: Publication,
+        state: PublicationState,
+        *,
+        handle: Handle | None = None,
+        published: Published | None = None,
+        error: str | None = None,
+        failed: bool = False,
+        due_at: float | None = None,
+    ) -> Publication:
+        """Store the next state of a publication, durably, and return it; with `failed` it counts as a failure.
+
+        Raises PublicationConflictError if it is in another state by now, or if the two may not follow each other.
+        """
+        if state not in FOLLOWING[publication.state]:
+            raise PublicationConflictError(
+                f"{publication.name}: is {publication.state} and cannot be {state}"
+            )
+        now = self.clock()
+        with self._changing() as db:
+            done = db.execute(
+                "UPDATE publications SET state = ?, handle = CASE WHEN ? THEN ? ELSE handle END, "
+                "remote_id = coalesce(?, remote_id), url = coalesce(?, url), note = coalesce(?, note), error = ?, "
+                "failures = CASE WHEN ? THEN 0 ELSE failures + ? END, "
+                "failing_since = CASE WHEN ? THEN NULL WHEN ? THEN coalesce(failing_since, ?) ELSE failing_since END, "
+                "committed_at = CASE WHEN ? THEN ? ELSE committed_at END, due_at = ?, updated_at = ? "
+                "WHERE number = ? AND state = ?",
+                (
+                    str(state),
+                    handle is not None or state is PublicationState.PREPARED,
+                    handle.model_dump_json() if handle else None,
+                    published.remote_id if published else None,
+                    published.url if published else None,
+                    published.note if published else None,
+                    error,
+                    state is PublicationState.CONFIRMED,
+                    failed,
+                    state is PublicationState.CONFIRMED,
+                    failed,
+                    now,
+                    state is PublicationState.COMMITTED,
+                    now,
+                    now if due_at is None else due_at,
+                    now,
+                    publication.number,
+                    str(publication.state),
+                ),
+            ).rowcount
+            if not done:
+                raise PublicationConflictError(f"{publication.name}: is no longer {publication.state}")
+        return self.get(publication.number)
+
+    def put_off(self, publication: Publication, *, until: float, error: str | None) -> Publication:
+        """Store when a publication is carried on, and the error that is the reason; its state stays."""
+        now = self.clock()
+        with self._changing() as db:
+            db.execute(
+                "UPDATE publications SET due_at = ?, error = ?, failures = failures + ?, "
+                "failing_since = CASE WHEN ? THEN coalesce(failing_since, ?) END, updated_at = ? WHERE number = ?",
+                (until, error, error is not None, error is not None, now, now, publication.number),
+            )
+        return self.get(publication.number)
+
+    def set_complete(self, publication: Publication, *, error: str | None = None) -> Publication:
+        """Store that a confirmed post has all that belongs to it, or why a part of it cannot be added."""
+        with self._changing() as db:
+            db.execute(
+                "UPDATE publications SET is_complete = 1, error = ?, updated_at = ? WHERE number = ?",
+                (error, self.clock(), publication.number),
+            )
+        return self.get(publication.number)
+
+    def change(self, number: int, *, post: Post | None = None, due_at: float | None = None) -> Publication:
+        """Change a publication of which nothing was published; its state begins anew.
+
+        Raises PublicationConflictError if it may be published already.
+        """
+        found = self.get(number)
+        if found.state not in CHANGEABLE:
+            raise PublicationConflictError(f"{found.name}: is {found.state} and can no longer be changed")
+        state = PublicationState.PREPARED if due_at is None else PublicationState.SCHEDULED
+        now = self.clock()
+        with self.claim(number), self._changing() as db:
+            done = db.execute(
+                "UPDATE publications SET state = ?, post = ?, due_at = ?, handle = NULL, error = NULL, failures = 0, "
+                "failing_since = NULL, updated_at = ? WHERE number = ? AND state = ?",
+                (
+                    str(state),
+                    (post or found.post).model_dump_json(),
+                    now if due_at is None else due_at,
+                    now,
+                    number,
+                    str(found.state),
+                ),
+            ).rowcount
+            if not done:
+                raise PublicationConflictError(f"{found.name}: is no longer {found.state}")
+        return self.get(number)
+
+    def cancel(self, number: int) -> Publication:
+        """Cancel a publication of which nothing was published; raise PublicationConflictError otherwise."""
+        with self.claim(number):
+            found = self.get(number)
+            if found.state is PublicationState.CANCELLED:
+                return found
+            if found.state not in CHANGEABLE:
+                raise PublicationConflictError(
+                    f"{found.name}: is {found.state} and can no longer be cancelled"
+                )
+            return self.move(found, PublicationState.CANCELLED)
+
+    def resolve(self, number: int, published: Published | None) -> Publication:
+        """End the state unknown: a person found the post on the platform, or that it is not there (None).
+
+        Without a post the video is published anew.
+        """
+        with self.claim(number):
+            found = self.get(number)
+            if found.state is not PublicationState.UNKNOWN:
+                raise PublicationConflictError(
+                    f"{found.name}: is {found.state}; only unknown ones are resolved"
+                )
+            if published is None:
+                return self.move(found, PublicationState.PREPARED)
+            return self.move(found, PublicationState.CONFIRMED, published=published)
+
+    @contextmanager
+    def claim(self, number: int) -> Iterator[None]:
+        """Hold a publication for the block; raise PublicationConflictError if another process or thread holds it."""
+        if sys.platform == "win32":
+            yield
+            return
+        folder = self.path.with_name(f"{self.path.name}-claims")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise PublicationConflictError(
+                    f"publication {number}: another process works on it; try again"
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _publication_of(row: sqlite3.Row) -> Publication:
+    published = None
+    if row["remote_id"] is not None:
+        published = Published(remote_id=row["remote_id"], url=row["url"], note=row["note"])
+    return Publication(
+        number=row["number"],
+        platform=row["platform"],
+        account=row["account"],
+        owner=row["owner"],
+        job_id=row["job_id"],
+        state=PublicationState(row["state"]),
+        post=Post.model_validate_json(row["post"]),
+        handle=Handle.model_validate(json.loads(row["handle"])) if row["handle"] else None,
+        published=published,
+        is_complete=bool(row["is_complete"]),
+        failures=row["failures"],
+        failing_since=row["failing_since"],
+        committed_at=row["committed_at"],
+        error=row["error"],
+        due_at=row["due_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
