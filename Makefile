@@ -29,8 +29,10 @@ $(VOICES): $(STAMP)
 	$(BIN)/python -m pip install --quiet -r $(VENV)/voices.txt
 	@touch $@
 
-test: $(VOICES)  ## run the tests
-	$(BIN)/python -m pytest
+# Most tests wait for processes and disks, so files run side by side.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
+test: $(VOICES)  ## run the tests, JOBS files at a time
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .
