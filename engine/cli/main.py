@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "voices": ("voices_command", "list the offline voices by language, and hear one"),
     "pictures": ("pictures_command", "list what drawn pictures can show, and draw a sheet of all"),
     "looks": ("looks_command", "list the looks of videos, and draw a sheet of all"),
+    "validate": ("validate_command", "say whether a video fits a platform, and why not"),
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
     "submit": ("client_parsers", "submit stories to a render node"),
     "submit-many": ("client_parsers", "submit a job to a render node for each row of a table"),

@@ -130,6 +130,11 @@ def configuration(arguments: argparse.Namespace) -> Config:
     config = load_config(arguments.config)
     if not hasattr(arguments, "story"):
         return config
+    if getattr(arguments, "target", None) is not None:
+        from video_pipeline.engine.publish.rules import render_settings
+
+        for section, values in render_settings(arguments.target).items():
+            config = config.override(section, **values)
     size: tuple[int, ...] | None = None
     if arguments.size:
         try:

@@ -37,6 +37,12 @@ def _add_render_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="default: the story file's name in storage.output_path",
     )
+    parser.add_argument(
+        "--for",
+        dest="target",
+        metavar="PLATFORM",
+        help="render so that it fits reels, stories, shorts, youtube or tiktok, and say what does not (exit status 1)",
+    )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     parser.add_argument(
         "--workers", metavar="N", type=int, help="segments rendered at once; default: one per core"
@@ -123,8 +129,16 @@ def _render(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             on_event=reporter,
         )
-    reporter.finish(_printed_result(result), _summary(result))
-    return 0
+    printed, summary = _printed_result(result), _summary(result)
+    reasons = []
+    if arguments.target is not None:
+        from video_pipeline.engine.publish.validate import check_video, verdict
+
+        reasons = check_video(result.outputs.video, platform=arguments.target)
+        printed["reasons"] = [reason.as_dict() for reason in reasons]
+        summary = "\n".join([summary, verdict(arguments.target, reasons), *(f"  {each}" for each in reasons)])
+    reporter.finish(printed, summary)
+    return 1 if any(reason.severity == "error" for reason in reasons) else 0
 
 
 @contextmanager
