@@ -38,6 +38,9 @@ exit status: 0 done; 1 failed; 2 wrong usage, story or configuration; 130 interr
 """
 
 
+PUBLISH_VERBS: Final = ("video", "list", "show", "change", "cancel", "resume", "resolve", "run")
+"""What `publish` can do; the first is meant if none is named."""
+
 COMMANDS: Final = {
     "render": ("story_commands", "render a story into a video"),
     "render-many": ("batch_command", "render a video for each row of a table"),
@@ -49,6 +52,7 @@ COMMANDS: Final = {
     "pictures": ("pictures_command", "list what drawn pictures can show, and draw a sheet of all"),
     "looks": ("looks_command", "list the looks of videos, and draw a sheet of all"),
     "validate": ("validate_command", "say whether a video fits a platform, and why not"),
+    "publish": ("publish_command", "publish a finished video, and see to publications that wait"),
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
     "submit": ("client_parsers", "submit stories to a render node"),
     "submit-many": ("client_parsers", "submit a job to a render node for each row of a table"),
@@ -83,6 +87,13 @@ def build_parser(wanted: Container[str] = COMMANDS) -> argparse.ArgumentParser:
     return parser
 
 
+def _with_verb(argv: Sequence[str]) -> Sequence[str]:
+    """Let `publish VIDEO` stand for `publish video VIDEO`."""
+    if len(argv) < 2 or argv[0] != "publish" or argv[1].startswith("-") or argv[1] in PUBLISH_VERBS:
+        return argv
+    return [argv[0], PUBLISH_VERBS[0], *argv[1:]]
+
+
 def _command(name: str) -> Command:
     commands: dict[str, Command] = import_module(f"video_pipeline.engine.cli.{COMMANDS[name][0]}").COMMANDS
     return commands[name]
@@ -111,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     open_missing_streams()
     print_any_name()
-    argv = sys.argv[1:] if argv is None else argv
+    argv = _with_verb(sys.argv[1:] if argv is None else argv)
     parser = build_parser(argv)
     arguments = parser.parse_args(argv)
     if arguments.command is None:

@@ -157,4 +157,15 @@ IMAGE_SERVICES: Final = Family(
     ),
 )
 
-FAMILIES: Final = (COMPOSITORS, ENCODERS, SPEECH_SERVICES, IMAGE_SERVICES)
+PUBLISHERS: Final = Family(
+    kind="publisher",
+    key="publishing.platforms",
+    members=(
+        Member("folder", "a folder, such as a share", "nothing more", "publish.folder:PUBLISHER"),
+        Member(
+            "webhook", "a URL that is told of the video", "the package httpx", "publish.webhook:PUBLISHER"
+        ),
+    ),
+)
+
+FAMILIES: Final = (COMPOSITORS, ENCODERS, SPEECH_SERVICES, IMAGE_SERVICES, PUBLISHERS)

@@ -24,13 +24,13 @@ from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.look_keys import LookKeys, LookSection
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
+from video_pipeline.engine.config.publishing import Publishing
 from video_pipeline.engine.config.sections import (
     Audio,
     Captions,
     ErrorHandling,
     Node,
     Processing,
-    Publishing,
     Scenes,
     Storage,
     Tts,

@@ -431,18 +431,6 @@ class Audio(MusicKeys):
     bitrate: Bitrate = Field("192k", description="AAC bit rate.")
 
 
-class Publishing(Section):
-    """Reserved: publishing is not part of this version."""
-
-    auto_publish: bool = Field(False, description="Reserved for publishing: publish each finished video.")
-    platforms: tuple[str, ...] = Field(
-        ("instagram", "youtube"), description="Reserved for publishing: platforms."
-    )
-    scheduling_enabled: bool = Field(
-        True, description="Reserved for publishing: allow scheduled publication."
-    )
-
-
 class Storage(Section):
     """Folders and their limits."""
 

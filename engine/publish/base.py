@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-ACCOUNT_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-DEFAULT_ACCOUNT: Final = "default"
+from video_pipeline.engine.config.publishing import Publishing
+from video_pipeline.engine.errors import ConfigError
 
-AccountName = Annotated[str, StringConstraints(pattern=f"^{ACCOUNT_FORM}$")]
+AccountSettings = TypeVar("AccountSettings")
 
 OnSent = Callable[[int, int], None]
 """Called with the bytes that the platform holds, and all bytes of the video."""
@@ -78,6 +78,9 @@ it, and the handle is of no use. unknown: it cannot tell.
 class PlatformCalls(Protocol):
     """The calls to one account on one platform. All raise ServiceError."""
 
+    def plan(self, post: Post) -> list[str]:
+        """Return what would be sent, one line for each request, without secrets. Nothing is sent."""
+
     def prepare(self, post: Post) -> Handle:
         """Reserve a place for the post. If the answer is lost, nothing was published and another call is safe."""
 
@@ -96,7 +99,21 @@ class PlatformCalls(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherRecord:
-    """A publisher: `connect` returns the calls for an account; it raises ConfigError or ServiceError if that is not set up."""
+    """A publisher: `connect` returns the calls for one of the accounts.
+
+    It raises ConfigError for an account that is not set up. `rules` names the table of the platform's limits, None
+    if it has none. With `schedules` the platform itself shows a post at its time.
+    """
 
     name: str
-    connect: Callable[[str], PlatformCalls]
+    connect: Callable[[Publishing, str], PlatformCalls]
+    rules: str | None = None
+    schedules: bool = False
+
+
+def account_of(accounts: Mapping[str, AccountSettings], name: str, *, platform: str) -> AccountSettings:
+    """Return an account's settings; raise ConfigError that names those that there are."""
+    if name not in accounts:
+        known = ", ".join(sorted(accounts)) or f"none; set publishing.accounts.{platform}"
+        raise ConfigError(f"account of {platform}: got {name!r}; set up: {known}")
+    return accounts[name]

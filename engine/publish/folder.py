@@ -1,7 +1,6 @@
 """Publish into a folder: a platform of one's own, such as a share that another program reads.
 
-A post is a folder named by its title and the video's hash, which appears whole by one rename. `account` is a name
-under `publishing.accounts`, whose `path` is the folder.
+A post is a folder named by its title and the video's hash, which appears whole by one rename.
 """
 
 from __future__ import annotations
@@ -18,8 +17,17 @@ from typing import Final
 
 from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.common.files import sync_file, sync_folder, write_text
+from video_pipeline.engine.config.publishing import Publishing
 from video_pipeline.engine.errors import ServiceError
-from video_pipeline.engine.publish.base import Handle, OnSent, Post, Published, Standing
+from video_pipeline.engine.publish.base import (
+    Handle,
+    OnSent,
+    Post,
+    Published,
+    PublisherRecord,
+    Standing,
+    account_of,
+)
 
 POST_FILE: Final = "post.json"
 COPY_BYTES: Final = 1 << 20
@@ -33,11 +41,26 @@ class FolderCalls:
 
     folder: Path
 
+    def plan(self, post: Post) -> list[str]:
+        """Return the files that would be copied, and the rename."""
+        handle = self._named(post)
+        files = [post.video, *filter(None, (post.thumbnail, post.subtitles))]
+        copies = [f"copy {file} to {self._hidden(handle) / file.name}" for file in files]
+        return [
+            *copies,
+            f"write {self._hidden(handle) / POST_FILE}",
+            f"rename {self._hidden(handle)} to {self._target(handle)}",
+        ]
+
     def prepare(self, post: Post) -> Handle:
         """Choose the name of the post's folder."""
         with self._errors():
             if not self.folder.is_dir():
                 raise ServiceError(f"folder: {self.folder} is not there", kind="busy")
+        return self._named(post)
+
+    @staticmethod
+    def _named(post: Post) -> Handle:
         title = re.sub(r"[^\w-]+", "-", post.title).strip("-")[:NAME_CHARACTERS]
         return Handle(fields={"name": "-".join(filter(None, (title, post.sha256[:HASH_CHARACTERS])))})
 
@@ -113,3 +136,10 @@ class FolderCalls:
             raise ServiceError(
                 f"folder: {error.filename or self.folder}: {error.strerror}", kind="busy"
             ) from error
+
+
+def _connect_folder(settings: Publishing, account: str) -> FolderCalls:
+    return FolderCalls(account_of(settings.accounts.folder, account, platform="folder").path.expanduser())
+
+
+PUBLISHER: Final = PublisherRecord(name="folder", connect=_connect_folder)

@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, PipelineError
 from video_pipeline.engine.publish.base import Handle, Post, Published
 from video_pipeline.engine.publish.states import (
@@ -72,6 +74,11 @@ _DUE: Final = (
 )
 
 
+def publications_path(config: Config) -> Path:
+    """Return the file of publications of a node or user."""
+    return config.state_dir() / RECORDS_FILE
+
+
 class PublicationsError(PipelineError):
     """The file of publications cannot be used."""
 
@@ -119,15 +126,15 @@ class Publication:
             "video": str(self.post.video),
             "sha256": self.post.sha256,
             "publish_at": self.post.publish_at.isoformat() if self.post.publish_at else None,
-            "due_at": self.due_at,
+            "due_at": _iso_time(self.due_at),
             "remote_id": self.published.remote_id if self.published else None,
             "url": self.published.url if self.published else None,
             "note": self.published.note if self.published else None,
             "is_complete": self.is_complete,
             "failures": self.failures,
             "error": self.error,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
+            "created_at": _iso_time(self.created_at),
+            "updated_at": _iso_time(self.updated_at),
         }
 
 
@@ -388,6 +395,16 @@ class Publications:
                 )
             return self.move(found, PublicationState.CANCELLED)
 
+    def resume(self, number: int) -> Publication:
+        """Carry a publication on that is held, failed or cancelled; raise PublicationConflictError for another."""
+        with self.claim(number):
+            found = self.get(number)
+            if found.state not in REOPENED:
+                raise PublicationConflictError(
+                    f"{found.name}: is {found.state}; only held, failed and cancelled ones are resumed"
+                )
+            return self.move(found, PublicationState.PREPARED)
+
     def resolve(self, number: int, published: Published | None) -> Publication:
         """End the state unknown: a person found the post on the platform, or that it is not there (None).
 
@@ -422,6 +439,10 @@ class Publications:
             yield
         finally:
             os.close(descriptor)
+
+
+def _iso_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _publication_of(row: sqlite3.Row) -> Publication:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from video_pipeline.engine.errors import InputError
+
 
 class PublicationState(StrEnum):
     """How far a publication has come.
@@ -29,6 +31,16 @@ class PublicationState(StrEnum):
     HELD = "held"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+def parse_state(name: str | None) -> PublicationState | None:
+    """Return a state by its name, None for None; raise InputError for another word."""
+    if name is None:
+        return None
+    try:
+        return PublicationState(name)
+    except ValueError:
+        raise InputError(f"state: got {name!r}; allowed: {', '.join(PublicationState)}") from None
 
 
 _S = PublicationState

@@ -50,20 +50,17 @@ def read_metadata(video: Path) -> Mapping[str, Any]:
     return found
 
 
-def post_texts(metadata: Mapping[str, Any], *, platform: str) -> PostTexts:
-    """Return texts that fit a platform, from a video's metadata.
+def post_texts(metadata: Mapping[str, Any], *, platform: str | None) -> PostTexts:
+    """Return texts that fit a platform, from a video's metadata; with None nothing is cut.
 
     Titles, descriptions and captions that are too long are cut at the end of a word; hashtags beyond the limit are left
     out. Raises InputError for a field of another type.
     """
-    bounds = {
-        rule.fact: rule
-        for rule in platform_table(platform).rules
-        if rule.severity == "error" and rule.at_most is not None
-    }
+    rules = platform_table(platform).rules if platform is not None else ()
+    bounds = {rule.fact: rule for rule in rules if rule.severity == "error" and rule.at_most is not None}
     title, description = _field_text(metadata, "title"), _field_text(metadata, "description")
     hashtags = _hashtags(metadata.get("hashtags"))
-    if "title_has_angle_brackets" in {rule.fact for rule in platform_table(platform).rules}:
+    if "title_has_angle_brackets" in {rule.fact for rule in rules}:
         title, description = (re.sub("[<>]", "", text) for text in (title, description))
     title = _fitted(title, bounds.get("title_characters"), len)
     description = _fitted(description, bounds.get("description_bytes"), _utf8_bytes)

@@ -60,6 +60,7 @@ from video_pipeline.engine.story.markdown import (
 )
 from video_pipeline.engine.story.motifs.table import MOTIF_NAMES
 from video_pipeline.engine.story.music import MusicSpec, music_source
+from video_pipeline.engine.story.publish import PublishSpec
 from video_pipeline.engine.story.reading import not_a_story, read_story
 from video_pipeline.engine.story.speakers import (
     SpeakerName,
@@ -385,6 +386,9 @@ class Story(StoryPart):
     lexicon: Lexicon = Field(
         default_factory=dict,
         description="Words, and how they are spoken: another spelling, or IPA between slashes.",
+    )
+    publish: Annotated[tuple[PublishSpec, ...], Field(max_length=20)] = Field(
+        (), description="Where a node publishes the finished video; ignored by `render`."
     )
     speakers: Speakers = Field(
         default_factory=dict,

@@ -181,6 +181,7 @@ def _render_attempt(
     from video_pipeline.engine.jobs.inputs.length import check_length
     from video_pipeline.engine.jobs.inputs.references import localise
     from video_pipeline.engine.pipeline import render_story
+    from video_pipeline.engine.publish.specs import specs_of
     from video_pipeline.engine.story import parse_story
 
     temp, staging = Path(description["temp"]), Path(description["staging"])
@@ -210,6 +211,8 @@ def _render_attempt(
     )
     fields = _attempt_result(result)
     fields["warnings"] = [*local.warnings, *fields["warnings"]]
+    if posts := specs_of(parse_story(local.story).publish, config):
+        fields["publish"] = [spec.model_dump(mode="json", exclude_none=True) for spec in posts]
     write_text(staging / RESULT, json.dumps(fields))
     return fields
 

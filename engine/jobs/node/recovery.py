@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from video_pipeline.engine.jobs.folders import Folders, parse_attempt_name
 from video_pipeline.engine.jobs.ledger.errors import LedgerCorrupt
@@ -14,28 +16,36 @@ from video_pipeline.engine.storage.local import is_published, publish, published
 logger = logging.getLogger(__name__)
 
 
-def recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
+OnPublished = Callable[[str, str, Mapping[str, Any]], None]
+"""Called with the id, owner and result of a finished job before it is completed."""
+
+
+def recover(
+    ledger: Ledger, folders: Folders, *, on_published: OnPublished = lambda job_id, owner, result: None
+) -> dict[str, int]:
     """Complete or requeue every job that was processing; return the counts. Call it while holding the node's lock.
 
     A job whose publishing had begun has complete files in its staging folder or is already published, and is
     completed. All others are queued again, uncharged. If an index of the ledger is damaged, it is rebuilt first.
     """
     try:
-        return _recover(ledger, folders)
+        return _recover(ledger, folders, on_published)
     except LedgerCorrupt as error:
         logger.error("%s; trying again with rebuilt indexes", error)
         with ledger.file.writing():  # a transaction begins with the rebuilding
             pass
-        return _recover(ledger, folders)
+        return _recover(ledger, folders, on_published)
 
 
-def _recover(ledger: Ledger, folders: Folders) -> dict[str, int]:
+def _recover(ledger: Ledger, folders: Folders, on_published: OnPublished) -> dict[str, int]:
     counts = {"completed": 0, "requeued": 0}
     for left in ledger.attempts.recover():
         job_id, fence = left.job.job_id, left.job.fence
         fields = {"job_id": job_id, "attempt": f"{left.job.attempts}.{fence}"}
         if _was_published(left, folders):
-            ledger.attempts.complete(job_id, fence, published_result(folders.published(job_id)))
+            result = published_result(folders.published(job_id))
+            on_published(job_id, left.job.owner, result)
+            ledger.attempts.complete(job_id, fence, result)
             logger.info("the node had ended after the job was rendered: completed", extra=fields)
             counts["completed"] += 1
         else:

@@ -20,6 +20,7 @@ from video_pipeline.engine.jobs.dispatch.local import LocalDispatcher
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
+from video_pipeline.engine.jobs.node.publications import NodePublications
 from video_pipeline.engine.jobs.node.recovery import recover
 from video_pipeline.engine.jobs.node.scheduler import EndedAttempt, Scheduler
 
@@ -86,6 +87,7 @@ class RunningNode:
         config: Config,
         *,
         clock: Clock = SYSTEM_CLOCK,
+        json_log: bool = False,
         on_started: Callable[[Attempt], None] | None = None,
         on_ended: Callable[[EndedAttempt], None] | None = None,
     ) -> None:
@@ -101,9 +103,13 @@ class RunningNode:
             if swept:
                 logger.warning("killed %d processes that an earlier node had left", swept)
             self.ledger = opened.enter_context(Ledger(self.folders.ledger, clock=clock))
-            recover(self.ledger, self.folders)
             self.guard = Guard(self.folders.state)
             opened.callback(self.guard.close)
+            self.publications = NodePublications(
+                config, self.folders, guard=self.guard, clock=clock, json_log=json_log
+            )
+            opened.callback(self.publications.close)
+            recover(self.ledger, self.folders, on_published=self.publications.add)
             self.dispatcher = LocalDispatcher(
                 config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
             )
@@ -117,6 +123,7 @@ class RunningNode:
             clock=clock,
             on_started=on_started,
             on_ended=on_ended,
+            on_published=self.publications.add,
         )
         self._guard_at = clock.monotonic()
 
@@ -145,6 +152,7 @@ class RunningNode:
     def turn(self, timeout: float = TURN_SECONDS) -> None:
         """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
         self.scheduler.step(timeout)
+        self.publications.poll()
         now = self._clock.monotonic()
         if now >= self._guard_at:
             self._guard_at = now + GUARD_SECONDS

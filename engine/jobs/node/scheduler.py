@@ -25,6 +25,7 @@ from video_pipeline.engine.jobs.free_space import FreeSpace
 from video_pipeline.engine.jobs.ledger.errors import LedgerError, LedgerFull
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt, Failure, JobStatus
+from video_pipeline.engine.jobs.node.recovery import OnPublished
 from video_pipeline.engine.jobs.node.reserve import LedgerReserve
 from video_pipeline.engine.storage.local import (
     AlreadyPublishedError,
@@ -98,11 +99,12 @@ class Scheduler:
         clock: Clock = SYSTEM_CLOCK,
         on_started: Callable[[Attempt], None] | None = None,
         on_ended: Callable[[EndedAttempt], None] | None = None,
+        on_published: OnPublished | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._ledger, self._dispatcher, self._folders = ledger, dispatcher, folders
         self._config, self._clock = config, clock
-        self._on_started, self._on_ended = on_started, on_ended
+        self._on_started, self._on_ended, self._on_published = on_started, on_ended, on_published
         self._space = FreeSpace(config, clock=clock)
         self._reserve = LedgerReserve(folders.reserve, min_free_mb=config.node.min_free_mb)
         self._rng = rng or random.Random()
@@ -280,6 +282,9 @@ class Scheduler:
         if isinstance(started.published, Failure):
             self._folders.remove_staging(job_id, fence)
             return self._fail(job_id, fence, started, started.published)
+        if self._on_published is not None:
+            job = self._ledger.jobs.get(job_id)
+            self._on_published(job_id, job.owner if job else "", started.published)
         self._ledger.attempts.complete(job_id, fence, started.published)
         self._folders.remove_staging(job_id, fence)  # it still exists if the video was published before
         return self._ended(started, result=started.published)

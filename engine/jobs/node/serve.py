@@ -61,7 +61,7 @@ def serve(config: Config, *, as_json: bool = False) -> int:
     try:
         with (
             Monitor(config) as monitor,
-            RunningNode(config, on_started=monitor.started, on_ended=monitor.ended) as node,
+            RunningNode(config, json_log=as_json, on_started=monitor.started, on_ended=monitor.ended) as node,
         ):
             server = ServerProcess(config, node.folders, slots=node.slots, guard=node.guard, json_log=as_json)
             try:

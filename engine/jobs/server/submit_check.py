@@ -14,7 +14,7 @@ from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.config.looks import chosen_look
 from video_pipeline.engine.config.policy import ErrorPolicy
-from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
+from video_pipeline.engine.errors import AssetReferenceError, ConfigError, InputError, StoryError
 from video_pipeline.engine.jobs.inputs.inbox import Inbox, InboxError
 from video_pipeline.engine.jobs.inputs.length import check_length
 from video_pipeline.engine.jobs.inputs.references import check_references, names_assets
@@ -22,6 +22,7 @@ from video_pipeline.engine.jobs.ledger.rows import json_of
 from video_pipeline.engine.jobs.messages import Submit
 from video_pipeline.engine.jobs.model import NewJob
 from video_pipeline.engine.jobs.server.wire import RequestError
+from video_pipeline.engine.publish.specs import check_specs
 from video_pipeline.engine.story import Story, parse_story
 from video_pipeline.engine.story.model import SCENE_NAMES
 
@@ -53,6 +54,10 @@ class SubmitCheck:
         except StoryError as error:
             field = "story.content" if story.scenes is None else "story.scenes"
             raise RequestError("INVALID_STORY", f"story: {error}", field=field) from error
+        try:
+            check_specs(story.publish, self._config)
+        except InputError as error:
+            raise RequestError("INVALID_STORY", f"story: {error}", field="story.publish") from error
         stored_story, stored_config = self._to_store(submit, story, parts, config.error_policy)
         when = None if submit.scheduled_for is None else submit.scheduled_for.timestamp()
         attempts = submit.max_attempts or self._config.processing.retry_attempts

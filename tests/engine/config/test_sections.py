@@ -133,6 +133,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "audio.effects_volume": Number(-60, 12),
     "audio.target_lufs": Number(-40, -5),
     "audio.true_peak": Number(-9, 0),
+    "publishing.missed_after": Number(0, None),
     "storage.max_storage_gb": Number(0, None, above=True),
 }
 OF_THEIR_OWN = {

@@ -108,6 +108,9 @@ class Scripted:
             raise found
         return found
 
+    def plan(self, post: Post) -> list[str]:
+        return []
+
     def prepare(self, post: Post) -> Handle:
         found = self._answer("prepare", lambda: Handle(fields={"session": "secret"}))
         assert isinstance(found, Handle)

@@ -1,0 +1,236 @@
+"""`video-pipeline publish`: publish a finished video, and see to publications that wait."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from video_pipeline.engine.cli.command import Command
+from video_pipeline.engine.common.process import importing
+from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT
+
+if TYPE_CHECKING:
+    from video_pipeline.engine.config import Config
+    from video_pipeline.engine.publish.records import Publication, Publications
+
+
+def _add_publish_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Publish finished videos on accounts (publishing.accounts of the configuration), each once: a video that an account "
+        "has, or may have, is not sent again. Publications are kept in the state folder, which a node shares."
+    )
+    parser.epilog = (
+        "examples:\n  video-pipeline publish out/story.mp4 --platform folder --config node.yaml\n"
+        "  video-pipeline publish out/story.mp4 --platform webhook --at 2027-01-31T18:00 --zone Europe/Berlin\n"
+        "  video-pipeline publish list --scheduled\n"
+        "  video-pipeline publish resolve 7 --found POST_ID"
+    )
+    verbs = parser.add_subparsers(
+        dest="verb", metavar="{video,list,show,change,cancel,resume,resolve,run}", required=True
+    )
+    video = verbs.add_parser(
+        "video",
+        help="publish a finished video, at once or at a time",
+        description="Publish a finished video. Files beside it are used: metadata, thumbnail, subtitles.",
+    )
+    video.add_argument("video", metavar="VIDEO", type=Path, help="an MP4, as `render` or a node wrote it")
+    video.add_argument("--platform", metavar="NAME", required=True, help="folder or webhook")
+    video.add_argument("--account", metavar="NAME", default=DEFAULT_ACCOUNT, help="default: default")
+    _add_moment(video)
+    video.add_argument("--title", metavar="TEXT", help="in place of the metadata's")
+    video.add_argument("--description", metavar="TEXT", help="in place of the metadata's")
+    video.add_argument(
+        "--dry-run", action="store_true", help="print every request that would be sent, and send nothing"
+    )
+    listing = verbs.add_parser(
+        "list", help="list publications", description="List publications, next ones first."
+    )
+    listing.add_argument("--scheduled", action="store_true", help="only those that wait for their time")
+    listing.add_argument("--state", metavar="NAME", help="only those in this state")
+    show = verbs.add_parser("show", help="show a publication", description="Show all that is known of one.")
+    change = verbs.add_parser(
+        "change",
+        help="give a publication another time",
+        description="Give a publication that has not begun another time.",
+    )
+    _add_moment(change, required=True)
+    cancel = verbs.add_parser(
+        "cancel", help="cancel one", description="Cancel one that is not published yet."
+    )
+    resume = verbs.add_parser(
+        "resume",
+        help="carry on one that is held or failed",
+        description="Carry on one that is held or failed.",
+    )
+    resolve = verbs.add_parser(
+        "resolve",
+        help="say what became of an unknown one",
+        description="Say what became of one whose platform could not tell: it was found there, or it is not there and is "
+        "published anew.",
+    )
+    outcome = resolve.add_mutually_exclusive_group(required=True)
+    outcome.add_argument("--found", metavar="POST_ID", help="the post is on the platform and has this id")
+    outcome.add_argument("--missing", action="store_true", help="it is not there: publish it again")
+    resolve.add_argument("--url", metavar="URL", help="where the post that was found is seen")
+    run = verbs.add_parser(
+        "run",
+        help="carry on all that are due",
+        description="Carry on all publications that are due, as a node does by itself.",
+    )
+    for verb in (show, change, cancel, resume, resolve):
+        verb.add_argument("number", metavar="NUMBER", type=int, help="as `publish list` shows it")
+    for verb in (video, listing, show, change, cancel, resume, resolve, run):
+        verb.add_argument(
+            "--config", metavar="FILE", type=Path, help="configuration file (YAML), as the node's"
+        )
+        verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_moment(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    parser.add_argument(
+        "--at", metavar="TIME", required=required, help="not before this time, such as 2027-01-31T18:00+01:00"
+    )
+    parser.add_argument(
+        "--zone", metavar="NAME", help="time zone of a time without an offset, such as Europe/Berlin"
+    )
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    with importing():
+        from video_pipeline.engine.config import load_config
+        from video_pipeline.engine.publish.records import Publications, publications_path
+
+    config = load_config(arguments.config)
+    if arguments.verb == "video" and arguments.dry_run:
+        return _dry_run(arguments, config)
+    records = Publications(publications_path(config))
+    try:
+        found = _carry_out(arguments, config, records)
+    finally:
+        records.close()
+    if arguments.json:
+        print(json.dumps([each.as_dict() for each in found], ensure_ascii=False, indent=2))
+    elif arguments.verb == "show":
+        for key, value in found[0].as_dict().items():
+            print(f"{key}: {value}")
+    else:
+        for each in found:
+            print(_publication_line(each))
+        if not found:
+            print("no publications")
+    return 1 if arguments.verb in ("video", "resume", "run") and any(map(_needs_a_person, found)) else 0
+
+
+def _dry_run(arguments: argparse.Namespace, config: Config) -> int:
+    from video_pipeline.engine.publish.posts import FinishedVideo, post_of, refusals
+    from video_pipeline.engine.publish.specs import check_specs, connect_account
+
+    spec = _spec_from(arguments)
+    check_specs([spec], config)
+    video = FinishedVideo.of(arguments.video)
+    post = post_of(video, spec)
+    calls = connect_account(config, platform=spec.platform, account=spec.account)
+    lines, reasons = calls.plan(post), refusals(video, spec)
+    if arguments.json:
+        print(
+            json.dumps(
+                {
+                    "post": post.model_dump(mode="json"),
+                    "requests": lines,
+                    "reasons": [reason.as_dict() for reason in reasons],
+                },
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
+    else:
+        for line in (*lines, *map(str, reasons)):
+            print(line)
+    return 1 if reasons else 0
+
+
+def _spec_from(arguments: argparse.Namespace) -> Any:
+    from video_pipeline.engine.config.families import PUBLISHERS
+    from video_pipeline.engine.errors import InputError
+    from video_pipeline.engine.publish.posts import parse_moment
+    from video_pipeline.engine.story.publish import PublishSpec
+
+    if arguments.platform not in PUBLISHERS.names:
+        raise InputError(f"--platform: got {arguments.platform!r}; allowed: {', '.join(PUBLISHERS.names)}")
+    given = {
+        key: getattr(arguments, key)
+        for key in ("title", "description")
+        if getattr(arguments, key) is not None
+    }
+    if arguments.at is not None:
+        given["at"] = parse_moment(arguments.at, arguments.zone)
+    return PublishSpec.model_validate({"platform": arguments.platform, "account": arguments.account, **given})
+
+
+def _carry_out(arguments: argparse.Namespace, config: Config, records: Publications) -> list[Publication]:
+    from video_pipeline.engine.publish.base import Published
+    from video_pipeline.engine.publish.due import carry_on_due, carry_on_one
+    from video_pipeline.engine.publish.posts import parse_moment
+    from video_pipeline.engine.publish.states import PublicationState, parse_state
+
+    if arguments.verb == "video":
+        return [_publish_video(arguments, config, records)]
+    if arguments.verb == "list":
+        state = PublicationState.SCHEDULED if arguments.scheduled else parse_state(arguments.state)
+        return records.listed(state=state)
+    if arguments.verb == "run":
+        return carry_on_due(records, config)
+    if arguments.verb == "show":
+        return [records.get(arguments.number)]
+    if arguments.verb == "cancel":
+        return [records.cancel(arguments.number)]
+    if arguments.verb == "change":
+        moment = parse_moment(arguments.at, arguments.zone)
+        return [records.change(arguments.number, due_at=moment.timestamp())]
+    if arguments.verb == "resume":
+        return [carry_on_one(records, records.resume(arguments.number), config)]
+    found = Published(remote_id=arguments.found, url=arguments.url) if arguments.found else None
+    return [records.resolve(arguments.number, found)]
+
+
+def _publish_video(arguments: argparse.Namespace, config: Config, records: Publications) -> Publication:
+    from video_pipeline.engine.errors import InputError
+    from video_pipeline.engine.publish.due import carry_on_one
+    from video_pipeline.engine.publish.posts import FinishedVideo, add_posts, refusals
+    from video_pipeline.engine.publish.specs import check_specs
+    from video_pipeline.engine.publish.states import PublicationState
+
+    spec = _spec_from(arguments)
+    check_specs([spec], config)
+    video = FinishedVideo.of(arguments.video)
+    if reasons := refusals(video, spec):
+        raise InputError(
+            f"{arguments.video}: does not fit {spec.platform}:\n  " + "\n  ".join(map(str, reasons))
+        )
+    (added,) = add_posts(records, video, [spec])
+    if added.state is PublicationState.SCHEDULED:
+        return added
+    return carry_on_one(records, added, config)
+
+
+def _needs_a_person(publication: Publication) -> bool:
+    return publication.state in ("unknown", "held", "failed")
+
+
+def _publication_line(publication: Publication) -> str:
+    from datetime import UTC, datetime
+
+    where = publication.published.url or publication.published.remote_id if publication.published else ""
+    when = datetime.fromtimestamp(publication.due_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    due = f"at {when}" if publication.state in ("scheduled", "prepared", "saved", "committed") else ""
+    parts = (where, due, publication.error or "")
+    told = "  ".join(part for part in parts if part)
+    return (
+        f"{publication.number:>5}  {publication.state:<10} {publication.platform}/{publication.account}  "
+        f"{publication.post.title}  {told}"
+    ).rstrip()
+
+
+COMMANDS: dict[str, Command] = {"publish": (_add_publish_options, _publish)}

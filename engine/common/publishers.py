@@ -1,0 +1,11 @@
+"""Names that the story format, the configuration and the publishers share."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+PublisherName = Literal["folder", "webhook"]
+Privacy = Literal["public", "unlisted", "private"]
+
+ACCOUNT_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+DEFAULT_ACCOUNT: Final = "default"

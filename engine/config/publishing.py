@@ -1,0 +1,81 @@
+"""Publishing: accounts, and what a node publishes by itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN
+from video_pipeline.engine.config.encoder_keys import Section
+from video_pipeline.engine.config.families import PUBLISHERS
+from video_pipeline.engine.config.values import LocalPath
+
+AccountKey = Annotated[str, Field(pattern=ACCOUNT_PATTERN)]
+
+
+class FolderAccount(Section):
+    """A folder as a platform."""
+
+    path: LocalPath = Field(
+        description="Folder that gets a folder for each post; it must exist.", strict=False
+    )
+
+
+class WebhookAccount(Section):
+    """A URL as a platform."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
+        description="URL to which each post is sent as JSON."
+    )
+    secret_file: LocalPath | None = Field(
+        None,
+        description="File with the secret that signs each request; null: the environment variable "
+        "PUBLISH_WEBHOOK_SECRET.",
+        strict=False,
+    )
+    timeout: float = Field(30.0, gt=0, le=600, description="Seconds that one request may take.")
+
+
+class PublishAccounts(Section):
+    """The accounts of each platform, by name."""
+
+    folder: dict[AccountKey, FolderAccount] = Field(
+        default_factory=dict, description="Folders, by name: `{default: {path: /srv/published}}`."
+    )
+    webhook: dict[AccountKey, WebhookAccount] = Field(
+        default_factory=dict, description="URLs, by name: `{default: {url: https://HOST/PATH}}`."
+    )
+
+
+class Publishing(Section):
+    """Where finished videos are published."""
+
+    auto_publish: bool = Field(
+        False,
+        description="A node publishes each finished video on `platforms`, account default, unless its story has `publish`.",
+    )
+    platforms: tuple[str, ...] = Field(
+        ("instagram", "youtube"),
+        description="Platforms of auto_publish; this version has folder and webhook.",
+    )
+    scheduling_enabled: bool = Field(
+        True, description="Whether stories may name a time (`at`); off: such a story is refused."
+    )
+    missed: Literal["publish", "hold"] = Field(
+        "publish",
+        description="What becomes of a post whose time passed while nothing ran: published late, or held for a person.",
+    )
+    missed_after: float = Field(
+        3600.0, ge=0, description="Seconds after its time from which a post counts as missed."
+    )
+    accounts: PublishAccounts = Field(PublishAccounts(), description="Accounts by platform and name.")
+
+    @model_validator(mode="after")
+    def _known_platforms(self) -> Self:
+        for platform in self.platforms if self.auto_publish else ():
+            if platform not in PUBLISHERS.names:
+                raise ValueError(
+                    f"auto_publish: platforms: got {platform!r}; allowed: {', '.join(PUBLISHERS.names)}"
+                )
+        return self

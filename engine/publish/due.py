@@ -1,0 +1,75 @@
+"""Carry on every publication that is due."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError, ServiceError
+from video_pipeline.engine.publish.base import OnSent
+from video_pipeline.engine.publish.carry_on import CarryOn
+from video_pipeline.engine.publish.records import Publication, PublicationConflictError, Publications
+from video_pipeline.engine.publish.specs import connect_account
+from video_pipeline.engine.publish.states import PublicationState
+
+logger = logging.getLogger(__name__)
+
+CLAIMED_SECONDS: Final = 5.0
+"""How long a publication that another process holds is left alone."""
+
+
+def carry_on_one(
+    records: Publications,
+    publication: Publication,
+    config: Config,
+    *,
+    on_sent: OnSent = lambda sent, size: None,
+) -> Publication:
+    """Do all steps of a publication that can be done now; one whose account is not set up is held.
+
+    Raises PublicationConflictError if another process holds it.
+    """
+    try:
+        calls = connect_account(config, platform=publication.platform, account=publication.account)
+    except (ConfigError, ServiceError) as error:
+        return _hold(records, publication, str(error))
+    return CarryOn(records=records, on_sent=on_sent).run(publication.number, calls)
+
+
+def carry_on_due(
+    records: Publications, config: Config, *, stopped: Callable[[], bool] = lambda: False
+) -> list[Publication]:
+    """Carry on all publications that are due, those longest due first; return how far they came."""
+    done = []
+    for publication in records.due(now=records.clock()):
+        if stopped():
+            break
+        try:
+            if _is_missed(publication, config, records.clock()):
+                done.append(_hold(records, publication, "its time has passed (publishing.missed: hold)"))
+            else:
+                done.append(carry_on_one(records, publication, config))
+        except PublicationConflictError as error:
+            logger.info("%s: left alone: %s", publication.name, error)
+            records.put_off(publication, until=records.clock() + CLAIMED_SECONDS, error=publication.error)
+    return done
+
+
+def _is_missed(publication: Publication, config: Config, now: float) -> bool:
+    return (
+        config.publishing.missed == "hold"
+        and publication.state is PublicationState.SCHEDULED
+        and now - publication.due_at > config.publishing.missed_after
+    )
+
+
+def _hold(records: Publications, publication: Publication, why: str) -> Publication:
+    """Hold a publication for a person; one that may be published already waits as it is."""
+    with records.claim(publication.number):
+        found = records.get(publication.number)
+        if found.state in (PublicationState.COMMITTED, PublicationState.CONFIRMED):
+            return records.put_off(found, until=records.clock() + 3600, error=why)
+        logger.warning("%s: held: %s", found.name, why)
+        return records.move(found, PublicationState.HELD, error=why)

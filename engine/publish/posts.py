@@ -1,0 +1,123 @@
+"""From a finished video and what a story asks for to publications in the file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.config.families import PUBLISHERS
+from video_pipeline.engine.errors import InputError
+from video_pipeline.engine.publish.base import Post
+from video_pipeline.engine.publish.facts import video_facts
+from video_pipeline.engine.publish.records import Publication, Publications
+from video_pipeline.engine.publish.rules import Reason
+from video_pipeline.engine.publish.specs import publisher
+from video_pipeline.engine.publish.texts import post_texts, read_metadata
+from video_pipeline.engine.publish.validate import check_video
+from video_pipeline.engine.story.publish import PublishSpec
+
+logger = logging.getLogger(__name__)
+
+THUMBNAIL: Final = "{stem}_thumb.jpg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedVideo:
+    """A video with what belongs to it. `metadata` is that of its metadata file."""
+
+    path: Path
+    sha256: str
+    size: int
+    duration: float
+    metadata: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, path: Path) -> FinishedVideo:
+        """Return a video file with its metadata; raise InputError if it is none."""
+        facts = video_facts(path)
+        return cls(
+            path=path.resolve(),
+            sha256=file_sha256(path),
+            size=int(facts["file_size"]),
+            duration=float(facts.get("duration", 0.0)),
+            metadata=read_metadata(path),
+        )
+
+
+def refusals(video: FinishedVideo, spec: PublishSpec) -> list[Reason]:
+    """Return the errors for which a platform would refuse a video."""
+    rules = publisher(spec.platform).rules
+    if rules is None:
+        return []
+    return [each for each in check_video(video.path, platform=rules) if each.severity == "error"]
+
+
+def post_of(video: FinishedVideo, spec: PublishSpec) -> Post:
+    """Return the post of a video on a platform, with texts that fit it."""
+    record = publisher(spec.platform)
+    said = {"title": spec.title, "description": spec.description}
+    given: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
+    if spec.hashtags is not None:
+        given["hashtags"] = list(spec.hashtags)
+    texts = post_texts({"title": video.path.stem, **video.metadata, **given}, platform=record.rules)
+    beside = video.path.with_name(THUMBNAIL.format(stem=video.path.stem))
+    subtitles = video.path.with_suffix(".srt")
+    told = video.metadata.get("story_metadata")
+    language = told.get("language") if isinstance(told, Mapping) else None
+    return Post(
+        video=video.path,
+        sha256=video.sha256,
+        size=video.size,
+        duration=video.duration,
+        title=texts.title,
+        description=texts.description,
+        hashtags=texts.hashtags,
+        language=language if isinstance(language, str) else "",
+        thumbnail=beside if beside.is_file() else None,
+        subtitles=subtitles if subtitles.is_file() else None,
+        generated=texts.generated,
+        publish_at=spec.moment if record.schedules else None,
+    )
+
+
+def add_posts(
+    records: Publications,
+    video: FinishedVideo,
+    specs: Iterable[PublishSpec],
+    *,
+    owner: str = "",
+    job_id: str | None = None,
+) -> list[Publication]:
+    """Store the publications of a finished video; those that there are already are returned as they are."""
+    added = []
+    for spec in specs:
+        when = None if publisher(spec.platform).schedules else spec.moment
+        added.append(
+            records.add(
+                post_of(video, spec),
+                platform=spec.platform,
+                account=spec.account,
+                owner=owner,
+                job_id=job_id,
+                due_at=when.timestamp() if when else None,
+            )
+        )
+    return added
+
+
+def parse_moment(text: str, zone: str | None) -> datetime:
+    """Return a time in UTC; raise InputError that says what is allowed."""
+    try:
+        spec = PublishSpec.model_validate({"platform": PUBLISHERS.names[0], "at": text, "zone": zone})
+    except ValueError as error:
+        raise InputError(
+            f"time: got {text!r}{f' in {zone!r}' if zone else ''}; give one such as 2027-01-31T18:00+01:00, or "
+            "2027-01-31T18:00 with a zone such as Europe/Berlin"
+        ) from error
+    assert spec.moment is not None
+    return spec.moment

@@ -1,0 +1,48 @@
+"""What stories ask to be published, held against the accounts that are set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.families import PUBLISHERS
+from video_pipeline.engine.errors import ConfigError
+from video_pipeline.engine.publish.base import PlatformCalls, PublisherRecord
+from video_pipeline.engine.story.publish import PublishSpec
+
+
+def publisher(platform: str) -> PublisherRecord:
+    """Return a platform's publisher; raise UnavailableError if there is none."""
+    found: PublisherRecord = PUBLISHERS.load(platform)
+    return found
+
+
+def connect_account(config: Config, *, platform: str, account: str) -> PlatformCalls:
+    """Return the calls to an account; raise ConfigError if it is not set up."""
+    return publisher(platform).connect(config.publishing, account)
+
+
+def check_specs(specs: Iterable[PublishSpec], config: Config) -> None:
+    """Raise ConfigError unless every post has a platform and an account that are set up here, and may have its time."""
+    seen = set()
+    for number, spec in enumerate(specs):
+        place = f"publish[{number}]"
+        if (spec.platform, spec.account) in seen:
+            raise ConfigError(
+                f"{place}: {spec.platform}, account {spec.account}: is named twice; a video is posted once"
+            )
+        seen.add((spec.platform, spec.account))
+        known = getattr(config.publishing.accounts, spec.platform)
+        if spec.account not in known:
+            allowed = ", ".join(sorted(known)) or f"none here; set publishing.accounts.{spec.platform}"
+            raise ConfigError(f"{place}.account: got {spec.account!r}; allowed: {allowed}")
+        if spec.at is not None and not config.publishing.scheduling_enabled:
+            raise ConfigError(f"{place}.at: publishing.scheduling_enabled is off; leave `at` out")
+
+
+def specs_of(asked: Iterable[PublishSpec], config: Config) -> tuple[PublishSpec, ...]:
+    """Return the posts that a story asks for, or those of `auto_publish` if it asks for none."""
+    given = tuple(asked)
+    if given or not config.publishing.auto_publish:
+        return given
+    return tuple(PublishSpec.model_validate({"platform": name}) for name in config.publishing.platforms)

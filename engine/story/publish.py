@@ -1,0 +1,68 @@
+"""Where a finished video is published, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN, DEFAULT_ACCOUNT, PublisherName
+from video_pipeline.engine.story.fields import StoryPart, Text
+
+
+def _written_moment(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(
+                "allowed: a time such as '2027-01-31T18:00' or '2027-01-31T18:00+01:00'"
+            ) from None
+    return value
+
+
+def _known_zone(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, LookupError):
+            raise ValueError("allowed: the name of a time zone, such as 'Europe/Berlin'") from None
+    return value
+
+
+class PublishSpec(StoryPart):
+    """One post of the finished video: a platform, an account of it, and what differs from the metadata."""
+
+    platform: PublisherName
+    account: Annotated[str, Field(pattern=ACCOUNT_PATTERN)] = Field(
+        DEFAULT_ACCOUNT, description="One of publishing.accounts."
+    )
+    at: Annotated[datetime, BeforeValidator(_written_moment, json_schema_input_type=str)] | None = Field(
+        None, description="Not before this time; with an offset, or in `zone`."
+    )
+    zone: Annotated[str, BeforeValidator(_known_zone)] | None = Field(
+        None, description="The time zone of an `at` without an offset, by its name, such as Europe/Berlin."
+    )
+    title: Text | None = Field(None, description="In place of the story's title.")
+    description: Text | None = Field(None, description="In place of the metadata's description.")
+    hashtags: tuple[Text, ...] | None = Field(None, description="In place of the metadata's hashtags.")
+
+    @model_validator(mode="after")
+    def _one_moment(self) -> Self:
+        if self.at is None and self.zone is not None:
+            raise ValueError("`zone` is of no use without `at`")
+        if self.at is not None and self.at.tzinfo is None and self.zone is None:
+            raise ValueError("`at` has neither an offset nor a `zone`")
+        if self.at is not None and self.at.tzinfo is not None and self.zone is not None:
+            raise ValueError("`at` has an offset already; leave `zone` out")
+        return self
+
+    @property
+    def moment(self) -> datetime | None:
+        """The time in UTC, None for at once. Of an hour that a change of clocks repeats, it is the first."""
+        if self.at is None:
+            return None
+        at = self.at if self.zone is None else self.at.replace(tzinfo=ZoneInfo(self.zone))
+        return at.astimezone(UTC)

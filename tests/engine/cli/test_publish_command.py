@@ -1,0 +1,107 @@
+"""The command `publish` as a program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.engine.cli.test_validate_command import run
+from tests.engine.publish.test_rules import a_video
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a video, a share and a configuration."""
+    a_video(tmp_path / "clip.mp4", size=(36, 64), fps=24, seconds=1)
+    (tmp_path / "share").mkdir()
+    settings = {
+        "node": {"state_path": str(tmp_path / "state")},
+        "publishing": {
+            "missed": "hold",
+            "accounts": {
+                "folder": {"default": {"path": str(tmp_path / "share")}, "away": {"path": "/no/such"}}
+            },
+        },
+    }
+    (tmp_path / "node.yaml").write_text(yaml.safe_dump({"video_pipeline": settings}))
+    return tmp_path
+
+
+def publish(place: Path, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
+    done = run("publish", *arguments, "--config", place / "node.yaml", "--json")
+    assert done.returncode == status, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_a_video_is_published_once_and_shown(place: Path) -> None:
+    video = str(place / "clip.mp4")
+    (first,) = publish(place, video, "--platform", "folder", "--title", "A light")
+    (again,) = publish(place, "video", video, "--platform", "folder")
+    assert (first["state"], again["number"], again["title"]) == ("confirmed", first["number"], "A light")
+    (folder,) = (place / "share").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"clip.mp4", "post.json"}
+    assert json.loads((folder / "post.json").read_text())["title"] == "A light"
+    done = run("publish", "list", "--config", place / "node.yaml")
+    assert done.stdout.split()[:4] == ["1", "confirmed", "folder/default", "A"]
+
+
+def test_a_publication_waits_for_its_time_and_may_be_changed_cancelled_and_resumed(place: Path) -> None:
+    video = str(place / "clip.mp4")
+    later = ("--at", "2087-01-31T18:00", "--zone", "Europe/Berlin")
+    (added,) = publish(place, video, "--platform", "folder", *later)
+    assert (added["state"], added["due_at"]) == ("scheduled", "2087-01-31T17:00:00+00:00")
+    assert publish(place, "run") == []
+    (changed,) = publish(place, "change", "1", "--at", "2088-01-31T18:00Z")
+    assert changed["due_at"] == "2088-01-31T18:00:00+00:00"
+    assert [each["number"] for each in publish(place, "list", "--scheduled")] == [1]
+    assert publish(place, "cancel", "1")[0]["state"] == "cancelled"
+    assert list((place / "share").iterdir()) == []
+    assert publish(place, "resume", "1")[0]["state"] == "confirmed"
+    assert publish(place, "list", "--scheduled") == []
+
+
+def test_a_missed_time_is_held_or_published_late_as_configured(place: Path) -> None:
+    video = str(place / "clip.mp4")
+    publish(place, video, "--platform", "folder", "--at", "2020-01-31T18:00Z")
+    (held,) = publish(place, "run", status=1)
+    assert (held["state"], held["error"]) == ("held", "its time has passed (publishing.missed: hold)")
+    assert publish(place, "resume", "1")[0]["state"] == "confirmed"
+
+
+def test_a_folder_that_is_not_there_is_waited_for(place: Path) -> None:
+    (found,) = publish(place, str(place / "clip.mp4"), "--platform", "folder", "--account", "away")
+    assert (found["state"], found["error"]) == ("prepared", "folder: /no/such is not there")
+
+
+def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> None:
+    done = run(
+        "publish", place / "clip.mp4", "--platform", "folder", "--dry-run", "--config", place / "node.yaml"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith(f"copy {place / 'clip.mp4'} to {place / 'share'}/.clip-")
+    assert list((place / "share").iterdir()) == []
+    assert not (place / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("CLIP", "--platform", "myspace"), "--platform: got 'myspace'; allowed: folder, webhook"),
+        (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
+        (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
+        (("CLIP", "--platform", "folder", "--at", "soon"), "time: got 'soon'; give one such as"),
+        (("missing.mp4", "--platform", "folder"), "video missing.mp4: there is no such file"),
+        (("show", "7"), "publication: got 7; there is none of this number"),
+        (("list", "--state", "done"), "state: got 'done'; allowed: scheduled, prepared"),
+    ],
+)
+def test_wrong_usage_is_refused(place: Path, arguments: tuple[str, ...], words: str) -> None:
+    given = [str(place / "clip.mp4") if each == "CLIP" else each for each in arguments]
+    done = run("publish", *given, "--config", place / "node.yaml")
+    assert done.returncode == 2
+    assert words in done.stderr
