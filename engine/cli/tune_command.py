@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.cli.help_format import HelpFormatter
 from video_pipeline.engine.cli.tune_answers import ANSWER_VERBS, add_answer_verbs
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import importing
 
@@ -197,7 +198,7 @@ def _finish(path: Path, ended: str, reporter: TuneReporter) -> int:
     data = read_run(path)
     done = sum(trial.status == "done" for trial in data.trials)
     failed = [trial for trial in data.trials if trial.status == "failed"]
-    text = f"{path}: {done} trials" + (f", {len(failed)} failed" if failed else "")
+    text = f"{path}: {count_text(done, 'trial')}" + (f", {len(failed)} failed" if failed else "")
     if ended == "time":
         text += f"; the time is up: video-pipeline tune resume {path}"
     if failed:
