@@ -228,17 +228,18 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 def _objective(arguments: argparse.Namespace) -> Objective:
     from video_pipeline.engine.tuning.metrics import METRICS
-    from video_pipeline.engine.tuning.objective import DEFAULT_GOALS, Objective
+    from video_pipeline.engine.tuning.objective import DEFAULT_GOALS, Objective, goals_of
 
     def names(text: str | None, default: tuple[Any, ...]) -> tuple[Any, ...]:
         if text is None:
             return default
         return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
 
+    metrics = names(arguments.metrics, METRICS)
     return Objective(
         strategy=arguments.strategy or "grid",
-        goals=names(arguments.goals, DEFAULT_GOALS),
-        metrics=names(arguments.metrics, METRICS),
+        goals=names(arguments.goals, goals_of(DEFAULT_GOALS, metrics)),
+        metrics=metrics,
         every=arguments.every,
         repeats=arguments.repeats,
         seed=arguments.seed,

@@ -231,9 +231,7 @@ def test_a_job_has_the_node_s_profiles_or_the_content_of_its_own_and_no_file(tmp
     assert job_config(node, {"video": {"profile": MINE}}).video.trellis == 1
     assert job_config(node, {"video": {"fps": 25}}).video.bitrate == "8000k"
     path = file(tmp_path)
-    with pytest.raises(
-        ConfigError, match=r"config: video\.profile: got .*mine\.yaml', a file; a job's profile is one"
-    ):
+    with pytest.raises(ConfigError, match=r"config: video\.profile: got .*, a file; a job's profile is one"):
         job_config(node, {"video": {"profile": str(path)}})
     with pytest.raises(ConfigError, match=r"config: video\.profile: got 'fast'"):
         job_config(node, {"video": {"profile": "fast"}})
