@@ -216,3 +216,26 @@ def test_a_gpu_encoder_is_compared_by_its_speed_and_has_no_density_of_cores() ->
     found = answer(analysis, Query(encoder="h264_nvenc"))
     assert found.chosen.trial.number == 3
     assert found.density is None
+
+
+def test_of_a_gpu_s_settings_the_one_with_the_most_frames_a_second_is_the_fastest() -> None:
+    data = make_run(held_out={})
+    trials = tuple(replace(trial, encoder="h264_nvenc") for trial in data.trials)
+    speeds = {trial.number: 100.0 + trial.number for trial in trials}
+    measured = tuple(replace(each, wall_s=each.frames / speeds[each.trial]) for each in data.measurements)
+    found = answer(analyse(replace(data, trials=trials, measurements=measured)), Query())
+    assert found.chosen.trial.number == trials[-1].number
+
+
+def test_limits_without_a_reference_are_checked_on_held_out_clips() -> None:
+    data = make_run(grid()[1:], held_out={"grain": 2.6})
+    found = answer(analyse(data), Query(limits={"min_vmaf": 97})).held_out
+    assert found is not None
+    assert found.missed == ("min_vmaf",)
+
+
+def test_a_goal_that_was_not_measured_is_an_error_of_the_goal() -> None:
+    data = make_run()
+    without = replace(data, measurements=tuple(replace(each, vmaf=None) for each in data.measurements))
+    with pytest.raises(InputError, match=r"^goal: got best, but the run has not measured VMAF"):
+        answer(analyse(without), Query(goal="best"))
