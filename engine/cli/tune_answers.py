@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from video_pipeline.engine.cli.help_format import HelpFormatter
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import importing
 from video_pipeline.engine.errors import InputError, PipelineError
@@ -227,7 +228,7 @@ def _crops(report: Report, arguments: argparse.Namespace) -> tuple[list[Crop], s
     if answer.against is not None and answer.against.reference.trial != answer.chosen.trial:
         trials.append(answer.against.reference.trial)
     if not arguments.quiet:
-        print(f"encoding {len(places)} worst frames again", file=sys.stderr, flush=True)
+        print(f"encoding {count_text(len(places), 'worst frame')} again", file=sys.stderr, flush=True)
     try:
         config = load_config(arguments.config)
         clips = redraw_clips(arguments.run, report.data, [place.clip for place in places], config=config)

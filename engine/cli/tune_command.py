@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.cli.help_format import HelpFormatter
 from video_pipeline.engine.cli.tune_answers import ANSWER_VERBS, add_answer_verbs
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.common.documents import json_text
 from video_pipeline.engine.common.process import importing
 
@@ -197,7 +198,7 @@ def _finish(path: Path, ended: str, reporter: TuneReporter) -> int:
     data = read_run(path)
     done = sum(trial.status == "done" for trial in data.trials)
     failed = [trial for trial in data.trials if trial.status == "failed"]
-    text = f"{path}: {done} trials" + (f", {len(failed)} failed" if failed else "")
+    text = f"{path}: {count_text(done, 'trial')}" + (f", {len(failed)} failed" if failed else "")
     if ended == "time":
         text += f"; the time is up: video-pipeline tune resume {path}"
     if failed:
@@ -227,17 +228,18 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 def _objective(arguments: argparse.Namespace) -> Objective:
     from video_pipeline.engine.tuning.metrics import METRICS
-    from video_pipeline.engine.tuning.objective import DEFAULT_GOALS, Objective
+    from video_pipeline.engine.tuning.objective import DEFAULT_GOALS, Objective, goals_of
 
     def names(text: str | None, default: tuple[Any, ...]) -> tuple[Any, ...]:
         if text is None:
             return default
         return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
 
+    metrics = names(arguments.metrics, METRICS)
     return Objective(
         strategy=arguments.strategy or "grid",
-        goals=names(arguments.goals, DEFAULT_GOALS),
-        metrics=names(arguments.metrics, METRICS),
+        goals=names(arguments.goals, goals_of(DEFAULT_GOALS, metrics)),
+        metrics=metrics,
         every=arguments.every,
         repeats=arguments.repeats,
         seed=arguments.seed,

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from video_pipeline.engine.cli.progress import LOG_EVERY_SECONDS, JsonLines
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.tuning.run import Watching
 from video_pipeline.engine.tuning.search import SearchProgress
 
@@ -74,7 +75,7 @@ class TuneLog(TuneReporter):
 
     def drawn(self, done: int, total: int) -> None:
         """Log how many clips are drawn."""
-        self._say(f"drawing the material: {done} of {total} clips", final=done == total)
+        self._say(f"drawing the material: {done} of {count_text(total, 'clip')}", final=done == total)
 
     def progress(self, now: SearchProgress) -> None:
         """Log how far the search is."""

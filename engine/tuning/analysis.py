@@ -87,7 +87,8 @@ class Against:
     """A trial beside a reference on the same clips.
 
     `speedup` and `bits` are ratios (reference's CPU time by the trial's, trial's bytes by the reference's), the others
-    differences in points and dB; None if a metric was not measured. `faster` is the share of resamples with less CPU time.
+    differences in points and dB; None if a metric was not measured. `faster` is the share of resamples with less CPU time;
+    None if one of the two was measured once.
     """
 
     reference: Summary
@@ -96,7 +97,7 @@ class Against:
     vmaf: Interval | None
     vmaf_p1: Interval | None
     xpsnr_y: Interval | None
-    faster: float
+    faster: float | None
 
 
 def compare_with(analysis: Analysis, number: int, reference: int) -> Against:
@@ -104,13 +105,15 @@ def compare_with(analysis: Analysis, number: int, reference: int) -> Against:
     samples, resampled = analysis.samples, analysis.resampled
     position, other = samples.position(number), samples.position(reference)
     own, base = analysis.summaries[position], analysis.summaries[other]
+    repeated, several = min(own.repeats, base.repeats) > 1, len(samples.clips) > 1
 
-    def ratio(name: str, *, inverse: bool = False) -> Interval:
+    def ratio(name: str, *, known: bool, inverse: bool = False) -> Interval:
         values = resampled.values(name)
         upper, lower = (other, position) if inverse else (position, other)
         return interval(
             getattr(analysis.summaries[upper], name) / getattr(analysis.summaries[lower], name),
             values[:, upper] / values[:, lower],
+            known=known,
         )
 
     def difference(name: str) -> Interval | None:
@@ -118,17 +121,17 @@ def compare_with(analysis: Analysis, number: int, reference: int) -> Against:
         if mine is None or theirs is None:
             return None
         values = resampled.values(name)
-        return interval(mine - theirs, values[:, position] - values[:, other])
+        return interval(mine - theirs, values[:, position] - values[:, other], known=several)
 
     times = resampled.cpu_s_per_minute
     return Against(
         reference=base,
-        speedup=ratio("cpu_s_per_minute", inverse=True),
-        bits=ratio("mbit_s"),
+        speedup=ratio("cpu_s_per_minute", known=repeated, inverse=True),
+        bits=ratio("mbit_s", known=several),
         vmaf=difference("vmaf"),
         vmaf_p1=difference("vmaf_p1"),
         xpsnr_y=difference("xpsnr_y"),
-        faster=float(np.mean(times[:, position] < times[:, other])),
+        faster=float(np.mean(times[:, position] < times[:, other])) if repeated else None,
     )
 
 

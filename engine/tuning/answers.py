@@ -31,12 +31,15 @@ RIVAL_SHARE: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A limit, the value that meets it, and the share of resamples in which it is met."""
+    """A limit, the value that meets it, and the share of resamples in which it is met.
+
+    `share` is None with one clip, and for a speed that was measured once.
+    """
 
     limit: Limit
     bound: float
     value: Interval
-    share: float
+    share: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Answer:
     """The settings that a query asks for.
 
     `confidence` has the shares of resamples in which the same rule chooses them; `rivals` are other trials that it
-    chooses on some other clips, with their shares. `tie` is the share of the best speed within which speeds count as equal: the smallest file
+    chooses on some other clips, with their shares, none if the data do not tell. `tie` is the share of the best speed within which speeds count as equal: the smallest file
     is then chosen.
     """
 
@@ -96,17 +99,23 @@ def answer(
         raise InputError(choice.nearest(analysis))
     position = int(choice.choose(analysis.measured)[0])
     again, shares = (choice.shares(drawn) for drawn in (analysis.again, analysis.resampled))
-    rivals = [each for each in np.argsort(-shares) if each != position and shares[each] >= RIVAL_SHARE]
     chosen = summaries[position]
+    repeats = int(np.min(samples.repeats()[meets[0]]))
+    timed, several = repeats > 1 or not choice.about_speed, len(samples.clips) > 1
+    rivals = [
+        each
+        for each in np.argsort(-shares)
+        if timed and several and each != position and shares[each] >= RIVAL_SHARE
+    ]
     return Answer(
         query=query,
         chosen=chosen,
         confidence=Confidence(
-            again=float(again[position]),
-            elsewhere=float(shares[position]),
+            again=float(again[position]) if timed else None,
+            elsewhere=float(shares[position]) if timed and several else None,
             resamples=analysis.resampled.count,
             clips=len(samples.clips),
-            repeats=chosen.repeats,
+            repeats=repeats,
         ),
         held=choice.held(analysis, position),
         rivals=tuple((summaries[each], float(shares[each])) for each in rivals),
@@ -137,6 +146,11 @@ class _Choice:
     reference: int | None
     on_gpu: bool
     tie: float
+
+    @property
+    def about_speed(self) -> bool:
+        """Whether times decide which trial is chosen; bytes and quality are the same in each encode."""
+        return self.goal == "fastest" or any(limit.field == "fps" for limit, _ in self.bounds)
 
     def meets(self, values: Values) -> npt.NDArray[np.bool_]:
         """Return which trials keep all limits, of shape (B, T)."""
@@ -178,8 +192,12 @@ class _Choice:
         for limit, bound in self.bounds:
             value = float(limit.read(analysis.measured, self.reference)[0, position])
             drawn = limit.read(analysis.resampled.values, self.reference)[:, position]
-            share = float(np.mean(limit.holds(drawn, bound)))
-            found.append(Held(limit=limit, bound=bound, value=interval(value, drawn), share=share))
+            known = len(analysis.samples.clips) > 1 and (
+                limit.field != "fps" or analysis.summaries[position].repeats > 1
+            )
+            share = float(np.mean(limit.holds(drawn, bound))) if known else None
+            held = Held(limit=limit, bound=bound, value=interval(value, drawn, known=known), share=share)
+            found.append(held)
         return tuple(found)
 
     def check_measured(self, analysis: Analysis) -> None:

@@ -37,8 +37,8 @@ class Change:
     """The same settings in two runs.
 
     `time` is the second run's CPU time as a multiple of the first's; `beyond` the same beside the change that all
-    settings have in common. `real` says whether `beyond` is more than noise, None if there are too few measurements to
-    tell. `bits` is the ratio of bytes; `vmaf`, `vmaf_p1` and `xpsnr_y` are differences, None if not measured in both.
+    settings have in common. `real` says whether `beyond` is more than noise, and `chance` how often noise makes such a
+    change; both are None if one of the runs measured times once. `bits` is the ratio of bytes; `vmaf`, `vmaf_p1` and `xpsnr_y` are differences, None if not measured in both.
     `worst_clip` is the clip that lost the most VMAF, with its difference.
     """
 
@@ -46,7 +46,7 @@ class Change:
     after: Trial
     time: Interval
     beyond: Interval
-    chance: float
+    chance: float | None
     real: bool | None
     bits: float
     vmaf: float | None
@@ -95,7 +95,8 @@ def compare_runs(
     if not pairs:
         raise InputError(f"runs {before.run.id} and {after.run.id} have no trial with the same settings")
     measured, drawn = _times(first, second, pairs, resamples, seed)
-    overall = interval(float(np.median(measured)), np.median(drawn, axis=1))
+    repeats = [min(first.repeats()[at], second.repeats()[other]) for at, other in pairs]
+    overall = interval(float(np.median(measured)), np.median(drawn, axis=1), known=min(repeats) > 1)
     several = len(pairs) >= 3  # of two, each would be half of what they have in common
     common, common_drawn = (
         (overall.value, np.median(drawn, axis=1)) if several else (0.0, np.zeros(resamples))
@@ -208,9 +209,9 @@ def _compare_trials(
     common_drawn: Floats,
 ) -> Change:
     at, other = pair
-    beyond = interval(measured - common, drawn - common_drawn)
+    enough = min(first.repeats()[at], second.repeats()[other]) > 1
+    beyond = interval(measured - common, drawn - common_drawn, known=enough)
     noise = float(np.std(drawn - common_drawn))
-    enough = len(first.clips) > 1 or min(first.repeats()[at], second.repeats()[other]) > 1
     chance = math.erfc(abs(beyond.value) / noise / math.sqrt(2)) if noise > 0 else float(beyond.value == 0)
 
     def moved(name: str) -> float | None:
@@ -225,9 +226,9 @@ def _compare_trials(
     return Change(
         before=first.trials[at],
         after=second.trials[other],
-        time=_exp(interval(measured, drawn)),
+        time=_exp(interval(measured, drawn, known=enough)),
         beyond=_exp(beyond),
-        chance=chance if enough else 1.0,
+        chance=chance if enough else None,
         real=False if enough else None,
         bits=float(np.sum(second.bytes[other]) / np.sum(first.bytes[at])),
         vmaf=moved("vmaf"),
@@ -239,7 +240,7 @@ def _compare_trials(
 
 def _decide(changes: Sequence[Change]) -> Iterator[Change]:
     """Yield the changes with those marked as real that Benjamini and Hochberg's procedure finds."""
-    chances = sorted(change.chance for change in changes if change.real is not None)
+    chances = sorted(change.chance for change in changes if change.chance is not None)
     limit = max(
         (
             chance
@@ -250,13 +251,12 @@ def _decide(changes: Sequence[Change]) -> Iterator[Change]:
     )
     for change in changes:
         large = abs(math.log(change.beyond.value)) >= math.log1p(MIN_CHANGE)
-        yield change if change.real is None else replace(change, real=large and change.chance <= limit)
+        yield change if change.chance is None else replace(change, real=large and change.chance <= limit)
 
 
 def _exp(logarithms: Interval) -> Interval:
-    return Interval(
-        value=math.exp(logarithms.value), low=math.exp(logarithms.low), high=math.exp(logarithms.high)
-    )
+    low, high = (None if each is None else math.exp(each) for each in (logarithms.low, logarithms.high))
+    return Interval(value=math.exp(logarithms.value), low=low, high=high)
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

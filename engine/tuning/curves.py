@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.tuning.records import Trial, Value
@@ -95,7 +96,7 @@ class NoDeltaError(Exception):
 
 def _check_curve(rates: Floats, quality: Floats, name: str) -> None:
     if len(rates) < MIN_POINTS:
-        raise NoDeltaError(f"the {name} curve has {len(rates)} points; {MIN_POINTS} are needed")
+        raise NoDeltaError(f"the {name} curve has {count_text(len(rates), 'point')}; {MIN_POINTS} are needed")
     if not (np.all(np.isfinite(quality)) and np.all(np.isfinite(rates)) and np.all(rates > 0)):
         raise NoDeltaError(f"the {name} curve has points without a rate or quality")
     if not np.all(np.diff(rates) > 0):
@@ -156,7 +157,10 @@ def bd_percent(
 def deltas(
     samples: Samples, anchor: Curve, test: Curve, *, metric: str = "vmaf", seed: int = SEED
 ) -> tuple[Delta, Delta]:
-    """Return BD-rate and BD-time of a curve from an anchor: means over clips, with intervals from resampled clips."""
+    """Return BD-rate and BD-time of a curve from an anchor: means over clips, with intervals from resampled clips.
+
+    With one clip, and for times that were measured once, the interval has no bounds.
+    """
     cpu_s = np.nanmedian(samples.cpu_s, axis=2)
     values: tuple[list[float], list[float]] = ([], [])
     without: dict[str, str] = {}
@@ -174,9 +178,10 @@ def deltas(
             if note:
                 said[note] = None
     random = np.random.default_rng(seed)
+    timed = bool(np.min(samples.repeats()[[*anchor.positions, *test.positions]]) > 1)
     return (
         _mean_delta(values[0], without, tuple(notes[0]), random),
-        _mean_delta(values[1], without, tuple(notes[1]), random),
+        _mean_delta(values[1], without, tuple(notes[1]), random, known=timed),
     )
 
 
@@ -189,10 +194,16 @@ def _along(samples: Samples, curve: Curve, column: int, metric: str) -> tuple[Se
 
 
 def _mean_delta(
-    values: Sequence[float], without: Mapping[str, str], notes: tuple[str, ...], random: np.random.Generator
+    values: Sequence[float],
+    without: Mapping[str, str],
+    notes: tuple[str, ...],
+    random: np.random.Generator,
+    *,
+    known: bool = True,
 ) -> Delta:
     if not values:
         return Delta(percent=None, without=without)
-    known = np.array(values)
-    drawn = known[random.integers(len(known), size=(RESAMPLES, len(known)))].mean(axis=1)
-    return Delta(percent=interval(float(known.mean()), drawn), clips=len(known), without=without, notes=notes)
+    of_clips = np.array(values)
+    drawn = of_clips[random.integers(len(of_clips), size=(RESAMPLES, len(of_clips)))].mean(axis=1)
+    mean = interval(float(of_clips.mean()), drawn, known=known and len(of_clips) > 1)
+    return Delta(percent=mean, clips=len(of_clips), without=without, notes=notes)

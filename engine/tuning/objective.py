@@ -61,6 +61,11 @@ class Objective:
         }
 
 
+def goals_of(goals: Iterable[Goal], metrics: Sequence[Metric]) -> tuple[Goal, ...]:
+    """Return the goals that can be told with metrics."""
+    return tuple(goal for goal in goals if goal not in _FIELDS or _FIELDS[goal][1] in metrics)
+
+
 def read_objective(data: Mapping[str, Any]) -> Objective:
     """Return an objective from what `describe` returned."""
     return check_objective(
@@ -75,10 +80,14 @@ def check_objective(objective: Objective) -> Objective:
     for goal in objective.goals:
         if goal in _FIELDS and _FIELDS[goal][1] not in objective.metrics:
             raise InputError(
-                f"goals: {goal} needs the metric {_FIELDS[goal][1]}; metrics: {objective.metrics}"
+                f"goals: got {goal!r}, which needs the metric {_FIELDS[goal][1]}; allowed with metrics "
+                f"{', '.join(objective.metrics) or 'none'}: {', '.join(goals_of(GOALS, objective.metrics))}"
             )
     if objective.min_vmaf is not None and "vmaf" not in objective.metrics:
-        raise InputError("min_vmaf: needs the metric vmaf")
+        raise InputError(
+            f"min_vmaf: got {objective.min_vmaf:g}, which needs the metric vmaf; metrics: got "
+            f"{', '.join(objective.metrics) or 'none'}"
+        )
     bounds = (
         ("every", 1, 1000),
         ("repeats", 1, 100),
@@ -93,7 +102,7 @@ def check_objective(objective: Objective) -> Objective:
             least = f"{low}" if low else "more than 0,"
             raise InputError(f"{name}: got {value:g}; allowed: {least} to {high}")
     if objective.strategy == "guided" and objective.trials is None and objective.minutes is None:
-        raise InputError("guided search: set its number of trials or of minutes")
+        raise InputError("guided: got neither trials nor minutes; set the most of one of them")
     return objective
 
 

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.tuning.objective import reach
 from video_pipeline.engine.tuning.records import Measurement, RunData, Trial
 
@@ -65,10 +66,11 @@ def overview_text(data: RunData) -> str:
     run, trials = data.run, overview(data)["trials"]
     clips, seconds = run.material.get("clips", ()), run.material.get("seconds")
     length = f", {seconds:g} s" if isinstance(seconds, int | float) else ""
-    cpu, cores = run.machine.get("cpu", "unknown processor"), run.machine.get("cores", "unknown")
+    cpu, cores = run.machine.get("cpu", "unknown processor"), run.machine.get("cores")
+    known = count_text(cores, "core") if isinstance(cores, int) else "unknown cores"
     lines = [
-        f"run {run.id}, {run.created}: {len(clips)} clips{length}",
-        f"{cpu}, {cores} cores; {run.versions.get('ffmpeg', 'unknown ffmpeg')}",
+        f"run {run.id}, {run.created}: {count_text(len(clips), 'clip')}{length}",
+        f"{cpu}, {known}; {run.versions.get('ffmpeg', 'unknown ffmpeg')}",
     ]
     for part, title in (("training", "training"), ("held_out", "held out")):
         rows = [each for each in trials if each["part"] == part and "mbit_s" in each]

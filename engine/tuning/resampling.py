@@ -19,28 +19,30 @@ RESAMPLES: Final = 1000
 SEED: Final = 1
 FEW_CLIPS: Final = 5
 FEW_REPEATS: Final = 3
+MEASURED_ONCE: Final = f"speed measured once: its spread is not known; repeat with --repeats {FEW_REPEATS}"
 COVERED: Final = 0.95
 """The share of resamples that an interval holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A measured value, and the bounds of 95 % of its resamples."""
+    """A measured value, and the bounds of 95 % of its resamples; None if the data do not tell how far it moves."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confidence:
     """The shares of resamples in which a statement holds, and what it rests on.
 
-    `again` is of other repeats of the same clips, `elsewhere` of other clips too.
+    `again` is of other repeats of the same clips, `elsewhere` of other clips too. Both are None for a statement about
+    speed that was measured once, `elsewhere` also for one clip. `repeats` is of the trial that has the fewest.
     """
 
-    again: float
-    elsewhere: float
+    again: float | None
+    elsewhere: float | None
     resamples: int
     clips: int
     repeats: int
@@ -53,7 +55,7 @@ class Confidence:
         elif self.clips < FEW_CLIPS:
             said.append(f"only {self.clips} clips: other material may differ by more than the intervals say")
         if self.repeats == 1:
-            said.append("one repeat: the spread of times is not known")
+            said.append(MEASURED_ONCE)
         elif self.repeats < FEW_REPEATS:
             said.append(f"only {self.repeats} repeats: the spread of times is hardly known")
         return tuple(said)
@@ -114,8 +116,10 @@ def draw_samples(
     )
 
 
-def interval(value: float, resampled: Floats) -> Interval:
-    """Return a measured value with the bounds of its resamples."""
+def interval(value: float, resampled: Floats, *, known: bool = True) -> Interval:
+    """Return a measured value with the bounds of its resamples; without bounds if their spread is not `known`."""
+    if not known:
+        return Interval(value=value, low=None, high=None)
     outside = (1 - COVERED) / 2
     low, high = np.quantile(resampled, [outside, 1 - outside])
     return Interval(value=value, low=float(low), high=float(high))

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.profiles import NO_PROFILE
 from video_pipeline.engine.config.rate_control import cap_by_size
@@ -293,7 +294,7 @@ class Search:
         if searched and max(2, len(names) // 3) <= measured < len(names):
             better = self._clearly_better(number)
             if better is not None:
-                what = f"trial {better} is better in {', '.join(self._objective.goals)} on {measured} clips"
+                what = f"trial {better} is better in {', '.join(self._objective.goals)} on {count_text(measured, 'clip')}"
                 return "pruned", what
         return None, None
 

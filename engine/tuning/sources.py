@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from video_pipeline.engine.assets.formats import HEAD_BYTES, WORDS, sniff
+from video_pipeline.engine.assets.formats import HEAD_BYTES, WORDS, Content, sniff
 from video_pipeline.engine.common.cache import ContentCache, FileDigests
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config import Config
@@ -29,6 +29,11 @@ MOST_SECONDS: Final = 3600.0
 
 CORPUS: Final = "corpus"
 """The corpus instead of a file's name; `corpus:still,grain` are two of its clips."""
+
+MATERIAL: Final = f"a story, a video file, {CORPUS}, or clips of it such as {CORPUS}:still,grain"
+
+FIELDS: Final[Mapping[Part, str]] = {"training": "material", "held_out": "held_out"}
+"""What an error calls the material of a part."""
 
 Drawn = Callable[[int, int], None]
 """Is called with the number of clips that are drawn, and of all."""
@@ -79,14 +84,20 @@ def gather_clips(
     AssetError or RenderingError if a clip cannot be drawn.
     """
     if not sources.training:
-        raise InputError(f"material: got none; allowed: stories, videos, {CORPUS}")
+        raise InputError(f"material: got none; allowed: {MATERIAL}")
     if sources.seconds is not None and not 0 < sources.seconds <= MOST_SECONDS:
         raise InputError(f"seconds: got {sources.seconds:g}; allowed: more than 0, to {MOST_SECONDS:g}")
-    stretches: list[Drawable] = []
     parts: tuple[tuple[Part, tuple[str, ...]], ...] = (
         ("training", sources.training),
         ("held_out", sources.held_out),
     )
+    for part, names in parts:  # all of them before anything is made
+        for name in names:
+            if is_corpus(name):
+                _corpus_names(name, part)
+            else:
+                _content_of(name, part)
+    stretches: list[Drawable] = []
     for part, names in parts:
         for name in names:
             stretches += _stretches_of(name, part, sources.seconds, config, cache)
@@ -112,14 +123,8 @@ def _stretches_of(
             cache=cache,
         )
     path, seconds = Path(name), seconds or SECONDS
-    try:
-        with path.open("rb") as file:
-            content = sniff(file.read(HEAD_BYTES))
-    except OSError as error:
-        raise InputError(f"material {path}: cannot be read: {error.strerror}") from error
+    content = _content_of(name, part)
     if content is not None and content.kinds != WORDS:
-        if "video" not in content.kinds:
-            raise InputError(f"material {path}: is {content.name}; allowed: stories and videos")
         return video_stretches(path, name=path.stem, part=part, config=config, cache=cache, seconds=seconds)
     try:
         story = load_story(path)
@@ -137,6 +142,21 @@ def _stretches_of(
         raise InputError(f"material {error}") from error
 
 
+def _content_of(name: str, part: Part) -> Content | None:
+    """Return what a file is by its first bytes, None if unknown; raise InputError if it is no story and no video."""
+    try:
+        with Path(name).open("rb") as file:
+            content = sniff(file.read(HEAD_BYTES))
+    except OSError as error:
+        near = closest(name, (CORPUS,))
+        raise InputError(
+            f"{FIELDS[part]}: got {name!r}{near}, which cannot be read: {error.strerror}; allowed: {MATERIAL}"
+        ) from error
+    if content is not None and content.kinds != WORDS and "video" not in content.kinds:
+        raise InputError(f"{FIELDS[part]}: got {name!r}, which is {content.name}; allowed: {MATERIAL}")
+    return content
+
+
 def _corpus_names(material: str, part: Part) -> tuple[str, ...] | None:
     """Return the names of the clips that `corpus:still,grain` means in a part; None: all."""
     chosen = tuple(filter(None, material.partition(":")[2].split(",")))
@@ -144,7 +164,8 @@ def _corpus_names(material: str, part: Part) -> tuple[str, ...] | None:
     for name in chosen:
         if name not in names:
             raise InputError(
-                f"material {CORPUS}: got {name!r}{closest(name, names)}; allowed: {', '.join(names)}"
+                f"{FIELDS[part]}: got {material!r}, and the corpus has no clip {name!r}{closest(name, names)}; "
+                f"allowed: {', '.join(names)}"
             )
     return tuple(names[name] for name in chosen) or None
 

@@ -221,10 +221,11 @@ def load_space(source: str | Path | Mapping[str, Any]) -> Space:
         return parse_space(source, where="space")
     names = space_names()
     path = SPACES / f"{source}.yaml" if str(source) in names else Path(source)
-    if path.suffix.lower() not in (".yaml", ".yml"):
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    if not is_yaml or not path.is_file():
+        missing = ", which is no file" if is_yaml else closest(str(source), names)
         raise ConfigError(
-            f"space: got {str(source)!r}{closest(str(source), names)}; allowed: {', '.join(names)}, or a file "
-            "that ends in .yaml"
+            f"space: got {str(source)!r}{missing}; allowed: {', '.join(names)}, or a file that ends in .yaml"
         )
     try:
         data = read_document(path, "yaml")

@@ -263,17 +263,18 @@ def _measurements(database: sqlite3.Connection, *, finished: bool) -> tuple[Meas
 def _opened(path: Path) -> sqlite3.Connection:
     """Return a connection (which may roll a killed process back); raise InputError for a file that is no run of this version."""
     if not path.is_file():
-        raise InputError(f"run {path}: there is no such file")
+        reason = "Is a directory" if path.is_dir() else "No such file or directory"
+        raise InputError(f"run {path}: cannot be read: {reason}")
     database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     try:
         (mark,) = database.execute("PRAGMA application_id").fetchone()
         (form,) = database.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         database.close()
-        raise InputError(f"run {path}: is no file of a tuning run: {error}") from error
+        raise InputError(f"run {path}: is no tuning run (the file of `tune run`): {error}") from error
     if mark != APPLICATION_ID or form != FORMAT:
         database.close()
-        raise InputError(f"run {path}: is no file of a tuning run of this version")
+        raise InputError(f"run {path}: is no tuning run (the file of `tune run`) of this version")
     try:
         (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:

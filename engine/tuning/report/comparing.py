@@ -5,28 +5,34 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.tuning.compare import Change, Comparison
-from video_pipeline.engine.tuning.report.words import settings_text, signed
-from video_pipeline.engine.tuning.resampling import Interval
+from video_pipeline.engine.tuning.report.words import range_text, settings_text, signed
+from video_pipeline.engine.tuning.resampling import MEASURED_ONCE, Interval
 
 
 def _slower(ratio: Interval) -> str:
     """Return a ratio of times as a change in percent with the bounds of its resamples."""
-    value, low, high = (signed(100 * (each - 1), 1) for each in (ratio.value, ratio.low, ratio.high))
-    return f"{value} % ({low} to {high})"
+
+    def percent_more(value: float) -> str:
+        return signed(100 * (value - 1), 1)
+
+    return f"{percent_more(ratio.value)} %{range_text(ratio, percent_more)}"
 
 
 def comparison_lines(found: Comparison) -> tuple[str, ...]:
     """Return what changed from the first run to the second as sentences."""
     lines = [
-        f"{len(found.changes)} settings of runs {found.before.id} and {found.after.id} on "
-        f"{len(found.clips)} clips with the same frames.",
+        f"{count_text(len(found.changes), 'trial')} with the same settings in runs {found.before.id} and "
+        f"{found.after.id}, on {count_text(len(found.clips), 'clip')} with the same frames.",
         *(f"{name}: {before}; now {after}." for name, before, after in found.differences),
         *(f"Clip {clip} {reason}." for clip, reason in found.other_clips.items()),
     ]
     if any(found.unmatched):
         first, second = found.unmatched
-        lines.append(f"{first} settings are only in the first run, {second} only in the second.")
+        lines.append(
+            f"{count_text(first, 'trial is', 'trials are')} only in the first run, {second} only in the second."
+        )
     lines.append(f"CPU time, the median over settings: {_slower(found.overall)}.")
     if not found.same_machine:
         lines.append(
@@ -39,13 +45,13 @@ def comparison_lines(found: Comparison) -> tuple[str, ...]:
             f"{_changed_settings(each)}: CPU time {_slower(each.beyond)} beside the common change; by chance in "
             f"{_chance(each.chance)} of cases."
         )
-    if unknown == len(found.changes):
-        lines.append("One clip, measured once: nothing can be said about noise.")
-    elif not real:
+    if unknown:
+        lines.append(f"{count_text(unknown, 'trial')} of {len(found.changes)}: {MEASURED_ONCE}.")
+    if not real and unknown < len(found.changes):
         lines.append("No setting's CPU time changed by more than noise beside the common change.")
     moved = [each for each in found.changes if each.output_changed]
     if moved:
-        lines.append(f"The output of {len(moved)} settings changed:")
+        lines.append(f"The output of {count_text(len(moved), 'trial')} changed:")
         lines += [f"  {_changed_settings(each)}: {_output(each)}" for each in moved]
     else:
         lines.append("Every setting gives the same bytes and quality.")
@@ -56,7 +62,9 @@ def _changed_settings(change: Change) -> str:
     return settings_text(change.before.encoder, change.before.settings)
 
 
-def _chance(chance: float) -> str:
+def _chance(chance: float | None) -> str:
+    if chance is None:
+        return "an unknown share"
     return "less than 0.1 %" if chance < 0.001 else f"{100 * chance:.1f} %"
 
 

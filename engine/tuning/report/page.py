@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.tuning.answers import Answer
 from video_pipeline.engine.tuning.curves import Delta
 from video_pipeline.engine.tuning.report.content import Report
@@ -26,6 +27,7 @@ from video_pipeline.engine.tuning.report.tables import COLUMNS
 from video_pipeline.engine.tuning.report.words import (
     answer_lines,
     query_text,
+    range_text,
     settings_text,
     signed,
     trial_text,
@@ -92,9 +94,9 @@ def _about(report: Report) -> str:
     run, samples = report.data.run, report.analysis.samples
     seconds = float(np.sum(samples.seconds))
     return (
-        f"{run.created}, {run.machine.get('cpu', 'unknown processor')}: {len(samples.trials)} settings on "
-        f"{len(samples.clips)} {'clip' if len(samples.clips) == 1 else 'clips'}, {seconds:.0f} s together"
-        + (f"; {len(report.held_out)} settings on held-out clips" if report.held_out else "")
+        f"{run.created}, {run.machine.get('cpu', 'unknown processor')}: "
+        f"{count_text(len(samples.trials), 'trial')} on {count_text(len(samples.clips), 'clip')}, {seconds:.0f} s together"
+        + (f"; {count_text(len(report.held_out), 'trial')} on held-out clips" if report.held_out else "")
     )
 
 
@@ -221,10 +223,7 @@ def _delta_table(report: Report) -> str:
 def _delta_text(delta: Delta) -> str:
     if delta.percent is None:
         return "none"
-    value, low, high = (
-        signed(each, 1) for each in (delta.percent.value, delta.percent.low, delta.percent.high)
-    )
-    return f"{value} %" if low == high else f"{value} % ({low} to {high})"
+    return f"{signed(delta.percent.value, 1)} %{range_text(delta.percent, lambda value: signed(value, 1))}"
 
 
 def _delta_notes(delta: Delta) -> list[str]:

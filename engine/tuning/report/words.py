@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from video_pipeline.engine.common.counts import count_text
 from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.tuning.analysis import Against
 from video_pipeline.engine.tuning.answers import Answer, Held
 from video_pipeline.engine.tuning.density import STREAM_FPS, Density
 from video_pipeline.engine.tuning.queries import Query
 from video_pipeline.engine.tuning.records import Trial, Value
-from video_pipeline.engine.tuning.resampling import COVERED, Interval
+from video_pipeline.engine.tuning.resampling import COVERED, Confidence, Interval
 from video_pipeline.engine.tuning.summaries import Summary
 
 GOALS: Final = {"fastest": "Fastest", "smallest": "Smallest", "best": "Best VMAF"}
@@ -72,15 +73,19 @@ def percent(share: float) -> str:
 
 def ratio_text(ratio: Interval) -> str:
     """Return a ratio with the bounds of its resamples, if they differ."""
-    return f"{ratio.value:.2f}{_range_text(f'{ratio.low:.2f}', f'{ratio.high:.2f}')}"
+    return f"{ratio.value:.2f}{range_text(ratio, lambda value: f'{value:.2f}')}"
 
 
 def difference_text(difference: Interval) -> str:
     """Return a difference with the bounds of its resamples, if they differ."""
-    return f"{signed(difference.value)}{_range_text(signed(difference.low), signed(difference.high))}"
+    return f"{signed(difference.value)}{range_text(difference, signed)}"
 
 
-def _range_text(low: str, high: str) -> str:
+def range_text(interval: Interval, shown: Callable[[float], str]) -> str:
+    """Return an interval's bounds in brackets, with a blank before them; nothing if they are unknown or look equal."""
+    if interval.low is None or interval.high is None:
+        return ""
+    low, high = shown(interval.low), shown(interval.high)
     return "" if low == high else f" ({low} to {high})"
 
 
@@ -119,11 +124,9 @@ def density_text(density: Density) -> str:
     parts = [
         f"a core that only encodes makes {density.minutes_per_core_hour:.0f} minutes of video in an hour"
     ]
-    if density.streams is not None:
-        cores = "core encodes" if density.cores == 1 else "cores encode"
-        parts.append(
-            f"{density.cores} {cores} {density.streams:.1f} streams of {STREAM_FPS} frames/s at once"
-        )
+    if density.cores is not None and density.streams is not None:
+        cores = count_text(density.cores, "core encodes", "cores encode")
+        parts.append(f"{cores} {density.streams:.1f} streams of {STREAM_FPS} frames/s at once")
     if density.cost_per_hour is not None:
         parts.append(f"an hour of video costs {density.cost_per_hour:.4g}")
     return ", ".join(parts)
@@ -132,13 +135,10 @@ def density_text(density: Density) -> str:
 def answer_lines(answer: Answer) -> tuple[str, ...]:
     """Return an answer as sentences; the first has the settings."""
     sure = answer.confidence
-    general = sure.clips > 1  # of one clip, nothing follows for others
-    again = f"Measured again on {'these clips' if general else 'this clip'}, the same would be chosen in "
-    again += f"{percent(sure.again)} of {sure.resamples} resamples"
     lines = [
         f"{query_text(answer.query)}: {trial_text(answer.chosen.trial)}.",
         f"It takes and gives: {summary_text(answer.chosen)}.",
-        f"{again}; on other clips of their kinds in {percent(sure.elsewhere)}." if general else f"{again}.",
+        _confidence_text(sure),
     ]
     if answer.rivals:
         others = "; ".join(
@@ -152,11 +152,12 @@ def answer_lines(answer: Answer) -> tuple[str, ...]:
     if answer.against is not None and answer.against.reference.trial == answer.chosen.trial:
         lines.append("That is the reference itself: nothing measured is better within these limits.")
     else:
-        lines += [_held_text(held, general=general) for held in answer.held]
+        lines += map(_held_text, answer.held)
     if answer.against is not None and answer.against.reference.trial != answer.chosen.trial:
+        faster = answer.against.faster
+        sure_of_it = "" if faster is None else f"; faster in {percent(faster)} of resamples"
         lines.append(
-            f"Beside {trial_text(answer.against.reference.trial)}: {against_text(answer.against)}; faster in "
-            f"{percent(answer.against.faster)} of resamples."
+            f"Beside {trial_text(answer.against.reference.trial)}: {against_text(answer.against)}{sure_of_it}."
         )
     lines += _held_out_lines(answer)
     if answer.density is not None:
@@ -165,13 +166,25 @@ def answer_lines(answer: Answer) -> tuple[str, ...]:
     return (*lines, *(f"Note: {caveat}." for caveat in sure.caveats()))
 
 
-def _held_text(held: Held, *, general: bool) -> str:
-    digits = held.limit.digits
+def _confidence_text(sure: Confidence) -> str:
+    if sure.again is None:
+        return "How often the same would be chosen is not known: speed was measured once."
+    again = (
+        f"Measured again on {'this clip' if sure.clips == 1 else 'these clips'}, the same would be chosen in "
+    )
+    again += f"{percent(sure.again)} of {sure.resamples} resamples"
+    if sure.elsewhere is None:
+        return f"{again}."
+    return f"{again}; on other clips of their kinds in {percent(sure.elsewhere)}."
+
+
+def _held_text(held: Held) -> str:
+    digits, low, high = held.limit.digits, held.value.low, held.value.high
     text = f"{held.limit.words[0].upper()}{held.limit.words[1:]}: {held.value.value:.{digits}f}"
-    if not general:
-        return f"{text}."
-    low, high = f"{held.value.low:.{digits}f}", f"{held.value.high:.{digits}f}"
-    return f"{text}, on other clips {low} to {high} ({percent(COVERED)}); the limit holds in {percent(held.share)}."
+    if low is None or high is None or held.share is None:
+        return f"{text}; asked for: at {'least' if held.limit.at_least else 'most'} {held.bound:.{digits}f}."
+    spread = f"on other clips {low:.{digits}f} to {high:.{digits}f} ({percent(COVERED)})"
+    return f"{text}, {spread}; the limit holds in {percent(held.share)}."
 
 
 def _held_out_lines(answer: Answer) -> list[str]:
@@ -179,7 +192,7 @@ def _held_out_lines(answer: Answer) -> list[str]:
         return ["These settings were not measured on held-out clips."]
     found = answer.held_out
     held = "all limits hold" if not found.missed else f"{', '.join(found.missed)} does not hold"
-    clips = "1 clip" if found.summary.clips == 1 else f"{found.summary.clips} clips"
+    clips = count_text(found.summary.clips, "clip")
     end = f"; {held}." if answer.held else "."
     lines = [f"On {clips} that the search did not see: {summary_text(found.summary)}{end}"]
     if found.against is not None and found.against.reference.trial != found.summary.trial:

@@ -162,12 +162,40 @@ def test_time_that_is_up_is_said_and_a_later_call_goes_on(tmp_path: Path, materi
         (["--goals", "speed"], "--goals: got 'speed'; allowed: cpu, wall, size"),
         (["--metrics", "vmav"], "--metrics: got 'vmav' (did you mean 'vmaf'?)"),
         (["--repeats", "0"], "--repeats: got 0; allowed: 1 to 100"),
-        (["--guided"], "guided search: set its number of trials or of minutes"),
+        (["--guided"], "--guided: got neither trials nor minutes; set the most of one of them"),
+        (
+            ["--space", "gone.yaml"],
+            "--space: got 'gone.yaml', which is no file; allowed: nvenc, presets, x264, or a",
+        ),
+        (
+            ["--metrics", "psnr", "--goals", "vmaf"],
+            "--goals: got 'vmaf', which needs the metric vmaf; allowed with metrics psnr: cpu, wall, size, psnr\n",
+        ),
+        (
+            ["--metrics", "none", "--min-vmaf", "90"],
+            "--min-vmaf: got 90, which needs the metric vmaf; metrics: got none",
+        ),
+        (
+            ["corpus:stil"],
+            "MATERIAL: got 'corpus:stil', and the corpus has no clip 'stil' (did you mean 'still'?); allowed: still,",
+        ),
+        (
+            ["--held-out", "corpus:x"],
+            "--held-out: got 'corpus:x', and the corpus has no clip 'x'; allowed: still,",
+        ),
+        (
+            ["--held-out", "gone.mp4"],
+            "--held-out: got 'gone.mp4', which cannot be read: No such file or directory; allowed: a story",
+        ),
+        (["corpu"], "MATERIAL: got 'corpu' (did you mean 'corpus'?), which cannot be read: No such file"),
         (["--space", "x264"], "space x264: has more than 100000 combinations; search it guided"),
         (["--jobs", "1000"], "--jobs: got 1000; allowed: 1 to"),
         (["--seconds", "0"], "--seconds: got 0; allowed: more than 0"),
         (["--minutes", "-1"], "--minutes: got -1; allowed: more than 0, to"),
-        (["missing.json"], "material missing.json: cannot be read: No such file"),
+        (
+            ["missing.json"],
+            "MATERIAL: got 'missing.json', which cannot be read: No such file or directory; allowed: a",
+        ),
     ],
 )
 def test_wrong_usage_ends_before_anything_is_made(tmp_path: Path, arguments: list[str], words: str) -> None:

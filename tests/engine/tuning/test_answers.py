@@ -57,6 +57,7 @@ def test_a_clear_winner_is_sure_and_one_within_noise_is_not() -> None:
     assert clear.rivals == ()
     near = answer(ANALYSIS, Query(limits={"min_vmaf": 97.4}))
     assert near.confidence.again == 1.0
+    assert near.confidence.elsewhere is not None
     assert near.confidence.elsewhere < 0.9
     assert near.rivals
 
@@ -66,8 +67,54 @@ def test_the_share_that_a_limit_holds_on_other_clips_falls_towards_it() -> None:
         answer(ANALYSIS, Query(goal="smallest", limits={"min_vmaf": bound})).held[0].share
         for bound in (97.0, 97.46)
     ]
+    assert shares[0] is not None
+    assert shares[1] is not None
     assert shares[0] > 0.9
     assert 0.3 < shares[1] < 0.7
+
+
+def test_of_speed_that_was_measured_once_no_share_is_stated() -> None:
+    once = analyse(make_run(repeats=1))
+    found = answer(once, Query(limits={"min_vmaf": 97, "min_fps": 30}))
+    assert (found.confidence.again, found.confidence.elsewhere, found.rivals) == (None, None, ())
+    by_name = {held.limit.name: held for held in found.held}
+    assert by_name["min_fps"].share is None
+    assert by_name["min_fps"].value.low is None
+    assert by_name["min_vmaf"].share is not None  # quality is told by clips
+    assert found.against is not None
+    assert found.against.faster is None
+    assert found.against.speedup.low is None
+    assert found.against.bits.low is not None
+
+
+def test_size_and_quality_are_sure_without_repeats_since_encoding_is_deterministic() -> None:
+    once = analyse(make_run(repeats=1))
+    found = answer(once, Query(goal="smallest", limits={"min_vmaf": 97}))
+    assert found.confidence.again == 1.0
+    assert found.confidence.elsewhere is not None
+    with_speed = answer(once, Query(goal="smallest", limits={"min_vmaf": 97, "min_fps": 1}))
+    assert with_speed.confidence.again is None
+
+
+def test_one_candidate_that_was_measured_once_makes_the_choice_by_speed_unsure() -> None:
+    data = make_run(held_out={})
+    kept = tuple(each for each in data.measurements if each.trial != 2 or each.repeat == 0)
+    found = answer(analyse(replace(data, measurements=kept)), Query(limits={"min_vmaf": 90}))
+    assert found.chosen.repeats == 3
+    assert found.confidence.repeats == 1
+    assert found.confidence.again is None
+
+
+def test_of_one_clip_nothing_is_stated_about_others() -> None:
+    one = answer(analyse(make_run(clips={"still": 0.3}, held_out={})), Query(limits={"min_vmaf": 90}))
+    assert one.confidence.again is not None
+    assert one.confidence.elsewhere is None
+    assert one.rivals == ()
+    assert one.held[0].share is None
+    assert one.against is not None
+    assert one.against.vmaf is not None
+    assert one.against.vmaf.low is None
+    assert one.against.faster == 1.0
 
 
 def test_the_reference_is_x264_medium_at_8000k_and_is_compared_on_the_same_clips() -> None:
@@ -75,6 +122,8 @@ def test_the_reference_is_x264_medium_at_8000k_and_is_compared_on_the_same_clips
     found = answer(ANALYSIS, Query(limits={"min_vmaf": 97})).against
     assert found is not None
     assert dict(found.reference.trial.settings) == dict(GUIDE)
+    assert found.speedup.low is not None
+    assert found.speedup.high is not None
     assert found.speedup.low < found.speedup.value < found.speedup.high
     assert found.speedup.value == pytest.approx(3.2 / 0.55, rel=0.1)
     assert found.faster == 1.0
@@ -167,3 +216,26 @@ def test_a_gpu_encoder_is_compared_by_its_speed_and_has_no_density_of_cores() ->
     found = answer(analysis, Query(encoder="h264_nvenc"))
     assert found.chosen.trial.number == 3
     assert found.density is None
+
+
+def test_of_a_gpu_s_settings_the_one_with_the_most_frames_a_second_is_the_fastest() -> None:
+    data = make_run(held_out={})
+    trials = tuple(replace(trial, encoder="h264_nvenc") for trial in data.trials)
+    speeds = {trial.number: 100.0 + trial.number for trial in trials}
+    measured = tuple(replace(each, wall_s=each.frames / speeds[each.trial]) for each in data.measurements)
+    found = answer(analyse(replace(data, trials=trials, measurements=measured)), Query())
+    assert found.chosen.trial.number == trials[-1].number
+
+
+def test_limits_without_a_reference_are_checked_on_held_out_clips() -> None:
+    data = make_run(grid()[1:], held_out={"grain": 2.6})
+    found = answer(analyse(data), Query(limits={"min_vmaf": 97})).held_out
+    assert found is not None
+    assert found.missed == ("min_vmaf",)
+
+
+def test_a_goal_that_was_not_measured_is_an_error_of_the_goal() -> None:
+    data = make_run()
+    without = replace(data, measurements=tuple(replace(each, vmaf=None) for each in data.measurements))
+    with pytest.raises(InputError, match=r"^goal: got best, but the run has not measured VMAF"):
+        answer(analyse(without), Query(goal="best"))

@@ -33,6 +33,8 @@ def test_noise_alone_is_no_change() -> None:
         first, second = (make_run(noise=0.02, seed=each, held_out={}) for each in (seed, 1000 + seed))
         found = compare_runs(first, second)
         assert not any(change.real for change in found.changes)
+        assert found.overall.low is not None
+        assert found.overall.high is not None
         assert found.overall.low < 1.005
         assert found.overall.high > 0.995
 
@@ -51,18 +53,36 @@ def test_what_all_settings_have_in_common_is_one_change() -> None:
     found = compare_runs(
         make_run(noise=0.01, held_out={}), make_run(noise=0.01, seed=2, held_out={}, slower=everything)
     )
+    assert found.overall.low is not None
     assert found.overall.low > 1.08
     assert found.overall.value == pytest.approx(1.1, abs=0.01)
     assert not any(change.real for change in found.changes)
 
 
-def test_one_measurement_of_one_clip_says_nothing_about_noise() -> None:
+@pytest.mark.parametrize("clips", [{"still": 0.3}, CLIPS])
+def test_times_that_were_measured_once_say_nothing_about_noise(clips: Mapping[str, float]) -> None:
     first, second = (
-        make_run(clips={"still": 0.3}, repeats=1, noise=0.05, seed=seed, held_out={}) for seed in (1, 2)
+        make_run(clips=clips, repeats=repeats, noise=0.05, seed=repeats, held_out={}) for repeats in (1, 3)
     )
     found = compare_runs(first, second)
-    assert {change.real for change in found.changes} == {None}
-    assert "One clip, measured once: nothing can be said about noise." in comparison_lines(found)
+    assert {(change.real, change.chance, change.beyond.low) for change in found.changes} == {
+        (None, None, None)
+    }
+    lines = comparison_lines(found)
+    assert "21 trials of 21: speed measured once: its spread is not known; repeat with --repeats 3." in lines
+    (common,) = (line for line in lines if line.startswith("CPU time, the median"))
+    assert common.endswith(" %.")
+    assert not any("by chance" in line or "beyond" in line or "more than noise" in line for line in lines)
+
+
+def test_counts_of_one_are_singular() -> None:
+    first, second = (
+        make_run([{"preset": "medium", "crf": 20}, {"preset": preset, "crf": 20}], clips={"still": 0.3})
+        for preset in ("faster", "veryfast")
+    )
+    lines = comparison_lines(compare_runs(first, second))
+    assert lines[0] == "1 trial with the same settings in runs a and a, on 1 clip with the same frames."
+    assert "1 trial is only in the first run, 1 only in the second." in lines
 
 
 def test_every_difference_of_bytes_or_quality_is_said_with_the_clip_that_lost_most() -> None:

@@ -61,7 +61,8 @@ def test_some_clips_may_be_named(session_cache: Path) -> None:
 
     assert names("corpus:grain,still") == ["still", "grain", "still_held_out", "grain_held_out"]
     with pytest.raises(
-        InputError, match=r"material corpus: got 'stil' \(did you mean 'still'\?\); allowed: still,"
+        InputError,
+        match=r"material: got 'corpus:stil', and the corpus has no clip 'stil' \(did you mean 'still'\?\); allowed: still,",
     ):
         names("corpus:stil")
 

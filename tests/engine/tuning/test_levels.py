@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.tuning_runs import grid, make_run
@@ -57,3 +59,15 @@ def test_levels_tell_trials_apart_and_include_the_one_that_is_asked_for() -> Non
     one = summarise(sample_run(make_run(grid(("medium",), (20,))[1:])))
     assert len(choose_levels(one)) == 1
     assert choose_levels(one)[0] == pytest.approx(97.4)
+
+
+def test_a_level_within_a_hundredth_of_the_one_that_is_asked_for_is_not_shown_twice() -> None:
+    assert choose_levels(SUMMARIES, wanted=97.003) == (96.0, 97.003, 98.0)
+
+
+def test_a_level_is_shown_if_two_trials_reach_it_and_one_does_not() -> None:
+    def levels(*values: float) -> tuple[float, ...]:
+        return choose_levels([replace(SUMMARIES[0], vmaf=value) for value in values])
+
+    assert levels(95.5, 97.2, 97.4) == (96.0, 97.0)
+    assert levels(96.12, 96.58) == (96.1,)

@@ -162,8 +162,8 @@ def test_what_is_no_material_is_refused(tmp_path: Path, session_cache: Path, con
     video_file(tmp_path / "slow.mkv", rate=12)
     (tmp_path / "broken.mkv").write_bytes((tmp_path / "slow.mkv").read_bytes()[:200])
     for name, words in (
-        ("sound.wav", "is WAV; allowed: stories and videos"),
-        ("picture.png", "is PNG; allowed: stories and videos"),
+        ("sound.wav", "is WAV; allowed: a story, a video file, corpus"),
+        ("picture.png", "is PNG; allowed: a story, a video file, corpus"),
         ("text.log", "not JSON"),
         ("empty.mp4", "not JSON"),
         ("sound.m4a", "has no video stream"),
@@ -174,7 +174,8 @@ def test_what_is_no_material_is_refused(tmp_path: Path, session_cache: Path, con
     ):
         with pytest.raises(InputError, match=words) as error:
             _gather(config, session_cache, tmp_path / name)
-        assert str(error.value).startswith(f"material {tmp_path / name}")
+        given = tmp_path / name
+        assert str(error.value).startswith((f"material {given}: ", f"material: got '{given}', which "))
     with pytest.raises(InputError, match="material: got none"):
         _gather(config, session_cache)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,8 @@ def test_resamples_lie_about_what_was_measured() -> None:
     drawn, measured = draw_samples(samples), summarise(samples)[0]
     for name in ("cpu_s_per_minute", "mbit_s", "fps", "vmaf", "vmaf_harmonic", "xpsnr_y"):
         within = interval(getattr(measured, name), drawn.values(name)[:, 0])
+        assert within.low is not None, name
+        assert within.high is not None, name
         assert within.low < within.value < within.high, name
 
 
@@ -44,16 +48,37 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
         samples = sample_run(make_run(TWO, noise=0.03, repeats=5, seed=seed, held_out={}))
         times = draw_samples(samples, resamples=300, seed=seed).cpu_s_per_minute
         found = interval(truth, times[:, 1] / times[:, 0])
+        assert found.low is not None
+        assert found.high is not None
         covered += found.low <= truth <= found.high
     assert covered >= 32
 
 
 def test_little_data_is_said() -> None:
-    few = Confidence(again=1.0, elsewhere=1.0, resamples=1000, clips=1, repeats=1).caveats()
+    few = Confidence(again=None, elsewhere=None, resamples=1000, clips=1, repeats=1).caveats()
     assert few == (
         "one clip: nothing is known about other material",
-        "one repeat: the spread of times is not known",
+        "speed measured once: its spread is not known; repeat with --repeats 3",
     )
     some = Confidence(again=1.0, elsewhere=1.0, resamples=1000, clips=3, repeats=2).caveats()
     assert [each.split(":")[0] for each in some] == ["only 3 clips", "only 2 repeats"]
-    assert Confidence(again=1.0, elsewhere=1.0, resamples=1000, clips=6, repeats=3).caveats() == ()
+    assert Confidence(again=1.0, elsewhere=1.0, resamples=1000, clips=5, repeats=3).caveats() == ()
+
+
+def test_a_value_whose_spread_is_not_known_has_no_bounds() -> None:
+    found = interval(2.0, np.array([2.0, 2.0]), known=False)
+    assert (found.value, found.low, found.high) == (2.0, None, None)
+
+
+def test_quality_on_other_clips_weighs_each_clip_by_its_frames() -> None:
+    """A long clip of low quality among short ones of high quality: resamples are about the mean over frames."""
+    data = make_run(TWO, clips={"long": 2.6, "short": 0.3}, held_out={})
+    measured = tuple(
+        replace(each, frames=1200, bytes=10 * each.bytes, vmaf=80.0)
+        if each.clip == "long"
+        else replace(each, vmaf=100.0)
+        for each in data.measurements
+    )
+    samples = sample_run(replace(data, measurements=measured))
+    both = draw_samples(samples, same_clips=True).quality["vmaf"]
+    assert both == pytest.approx((80 * 1200 + 100 * 120) / 1320)

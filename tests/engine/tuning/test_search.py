@@ -361,13 +361,19 @@ def test_how_far_a_trial_comes_counts_medians_and_all_clips() -> None:
         ({"goals": ()}, "goals: got none"),
         ({"goals": ("cpu", "cpu")}, "each once"),
         ({"metrics": ("vmav",)}, r"metrics: got 'vmav' \(did you mean 'vmaf'\?\)"),
-        ({"metrics": ("psnr",)}, "goals: vmaf needs the metric vmaf"),
-        ({"metrics": (), "goals": ("cpu",), "min_vmaf": 95}, "min_vmaf: needs the metric vmaf"),
+        (
+            {"metrics": ("psnr",)},
+            "goals: got 'vmaf', which needs the metric vmaf; allowed with metrics psnr: cpu, wall, size, psnr",
+        ),
+        (
+            {"metrics": (), "goals": ("cpu",), "min_vmaf": 95},
+            "min_vmaf: got 95, which needs the metric vmaf; metrics: got none",
+        ),
         ({"repeats": 0}, "repeats: got 0; allowed: 1 to 100"),
         ({"every": 0}, "every: got 0"),
         ({"minutes": 0}, "minutes: got 0; allowed: more than 0, to 1000000"),
         ({"minutes": -1}, "minutes: got -1; allowed: more than 0, to 1000000"),
-        ({"strategy": "guided"}, "set its number of trials or of minutes"),
+        ({"strategy": "guided"}, "guided: got neither trials nor minutes; set the most of one of them"),
     ],
 )
 def test_a_wrong_objective_says_what_is_allowed(wrong: dict[str, Any], words: str) -> None:

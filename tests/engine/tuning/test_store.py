@@ -97,10 +97,10 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     text.write_text("not a database, but long enough to be read as one" * 20)
     sqlite3.connect(other).execute("CREATE TABLE run (id)").connection.close()
     for path, words in (
-        (missing, "no such file"),
-        (text, "is no file of a tuning run"),
-        (other, "is no file of a tuning run of this version"),
-        (tmp_path, "no such file"),
+        (missing, "cannot be read: No such file or directory"),
+        (text, "is no tuning run"),
+        (other, "is no tuning run .* of this version"),
+        (tmp_path, "cannot be read: Is a directory"),
     ):
         with pytest.raises(InputError, match=words):
             read_run(path)

@@ -77,9 +77,23 @@ def test_what_the_data_is_too_small_for_is_said() -> None:
     few = analyse(make_run(grid(rates=(20,)), clips={"still": 0.3}, repeats=1, held_out={}))
     lines = answer_lines(answer(few, Query()))
     assert "Note: one clip: nothing is known about other material." in lines
-    assert "Note: one repeat: the spread of times is not known." in lines
+    assert "Note: speed measured once: its spread is not known; repeat with --repeats 3." in lines
+    assert "How often the same would be chosen is not known: speed was measured once." in lines
+    assert not any("%" in line for line in lines)
     assert "These settings were not measured on held-out clips." in lines
     assert not any("on other clips" in line for line in lines)
+
+
+def test_with_one_clip_a_limit_is_said_beside_the_value() -> None:
+    one = analyse(make_run(clips={"still": 0.3}))
+    lines = answer_lines(answer(one, Query(limits={"min_vmaf": 90, "max_mbit": 6})))
+    assert any(line.startswith("VMAF: 9") and line.endswith("; asked for: at least 90.00.") for line in lines)
+    assert any(line.endswith("; asked for: at most 6.00.") for line in lines)
+
+
+def test_several_clips_measured_once_have_shares_of_quality_and_none_of_speed() -> None:
+    lines = answer_lines(answer(analyse(make_run(repeats=1)), Query(limits={"min_vmaf": 97, "min_fps": 30})))
+    assert [line.split(":")[0] for line in lines if "%" in line] == ["VMAF"]
 
 
 def test_the_reference_is_not_compared_with_itself() -> None:
