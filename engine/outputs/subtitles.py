@@ -173,7 +173,7 @@ def to_srt(cues: Sequence[Cue]) -> str:
     """
     blocks = [
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.stop, ',')}\n"
-        f"{_SRT_MARKUP.sub(_WORD_JOINER, _lines_of(cue) if cue.speaker in (None, before) else _named(cue))}\n"
+        f"{_SRT_MARKUP.sub(_WORD_JOINER, _lines_of(cue) if cue.speaker in (None, before) else _after_name(cue))}\n"
         for number, (before, cue) in enumerate(
             zip([None, *(cue.speaker for cue in cues)], cues, strict=False), start=1
         )
@@ -219,7 +219,7 @@ def _escaped_vtt(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _named(cue: Cue) -> str:
+def _after_name(cue: Cue) -> str:
     """Return a cue's lines after its speaker's name, which has a line of its own if it has no room otherwise."""
     name = f"{cue.speaker}:"
     lines = cue_lines(cue.text)
