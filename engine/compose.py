@@ -27,7 +27,7 @@ from video_pipeline.engine.story.fields import (
     StrokeSpec,
     parse_colour,
 )
-from video_pipeline.engine.story.speakers import name_places, unnamed
+from video_pipeline.engine.story.speakers import name_places, only_speaker, unnamed
 from video_pipeline.engine.timeline import (
     AudioTrack,
     Caption,
@@ -227,6 +227,9 @@ def compose(
                     words=own.words,
                     words_by=own.words_by,
                     spoken_by=own.spoken_by,
+                    speaker=only_speaker(scene.text, scene.speaker, speakers)
+                    if not config.tts.speaker_names
+                    else None,
                 )
             )
     if config.scenes.loop and len(timings) == len(scenes) and placement.overlaps[len(timings) - 1]:

@@ -222,7 +222,7 @@ class AudioTrack:
 
     Music repeats until the end of its stretch, and is lowered under speech. `words` are those of a narration's
     text, in seconds from the beginning of the file; `words_by` says where their times come from, `spoken_by` which voice
-    it is, `name` what the story calls a recording. Music with a `score` was synthesised and repeats without a seam.
+    it is, `speaker` who says it if the text does not, `name` what the story calls a recording. Music with a `score` was synthesised and repeats without a seam.
     """
 
     kind: Literal["narration", "footage", "music", "effect"]
@@ -238,6 +238,7 @@ class AudioTrack:
     words: tuple[SpokenWord, ...] = ()
     words_by: str | None = None
     spoken_by: SpokenBy | None = None
+    speaker: str | None = None
     score: Score | None = None
 
 

@@ -162,6 +162,13 @@ _BMP_HEADERS: Final = frozenset(size.to_bytes(4, "little") for size in (12, 40, 
 
 _AVIF_BRANDS: Final = frozenset([b"avif", b"avis"])
 _ANY_IMAGE: Final = frozenset([b"mif1", b"msf1"])
+
+
+def _is_webvtt(head: bytes) -> bool:
+    """Recognise the first line of WebVTT (W3C, section 4.1)."""
+    return _WEBVTT_HEAD.match(head.removeprefix(codecs.BOM_UTF8)) is not None
+
+
 _HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", *sorted(_ANY_IMAGE))
 _IMAGE_BRANDS: Final = (*sorted(_AVIF_BRANDS), *sorted(_ANY_IMAGE))
 
@@ -172,6 +179,7 @@ _SVG_HEAD: Final = re.compile(
 )
 _JSON_HEAD: Final = re.compile(rb'\s*(\{\s*["}]|\[\s*[\]{])')
 _SRT_HEAD: Final = re.compile(rb"\s*\d+[ \t]*\r?\n\d+:\d\d:\d\d[,.]\d+[ \t]*-->")
+_WEBVTT_HEAD: Final = re.compile(rb"WEBVTT(?:[ \t\r\n]|$)")
 _CUBE_HEAD: Final = re.compile(
     rb"(\s*(#[^\r\n]*)?[\r\n])*\s*(TITLE\s|DOMAIN_M(IN|AX)\s|LUT_[13]D_(SIZE|INPUT_RANGE)\s)"
 )
@@ -247,6 +255,7 @@ CONTENTS: Final = (
     Content("JSON", ".json", WORDS, "", check=_is_json),
     Content("Cube LUT", ".cube", LUT, "", check=_is_cube),
     Content("SRT", ".srt", WORDS, "", check=_is_srt),
+    Content("WebVTT", ".vtt", WORDS, "", check=_is_webvtt),
 )
 """Every accepted format; the first that matches wins."""
 

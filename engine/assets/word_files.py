@@ -1,7 +1,8 @@
-"""Files that say when the words of a recording are heard: Whisper's JSON, SRT, and ASS with or without karaoke tags."""
+"""Files that say when the words of a recording are heard: Whisper's JSON, SRT, WebVTT and ASS, with or without times of words."""
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ _SRT_TIMES: Final = re.compile(
 _ASS_TIME: Final = re.compile(r"(\d+):(\d\d):(\d\d)\.(\d\d)")
 _ASS_TAG: Final = re.compile(r"\{([^}]*)\}")
 _KARAOKE: Final = re.compile(r"\\[kK][fo]?(\d+)")
+_VTT_CLOCK: Final = r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})"
+_VTT_TIMES: Final = re.compile(rf"{_VTT_CLOCK}[ \t]*-->[ \t]*{_VTT_CLOCK}")
+_VTT_STAMP: Final = re.compile(rf"<{_VTT_CLOCK}>")
 _MARKUP: Final = re.compile(r"<[^>]*>")
 
 
@@ -240,8 +244,29 @@ def _srt_words(text: str) -> Iterator[_TimedLine]:
         )
 
 
-def _clock_seconds(parts: tuple[str, ...]) -> Seconds:
-    hours, minutes, seconds, fraction = parts
+def _vtt_words(text: str) -> Iterator[_TimedLine]:
+    """Yield the lines of WebVTT's cues, each cut at its timestamps such as `<00:00:01.000>`."""
+    for block in re.split(r"\n{2,}", text.replace("\r\n", "\n").replace("\r", "\n")):
+        lines = block.strip("\n").split("\n")
+        index = next((n for n, line in enumerate(lines[:2]) if "-->" in line), None)
+        if index is None:
+            continue  # the header, a note, a style
+        times = _VTT_TIMES.match(lines[index].strip())
+        if times is None:
+            raise ValueError(f"got {lines[index]!r} as times; allowed: MM:SS.mmm --> MM:SS.mmm")
+        numbers = times.groups()
+        at, ends = _clock_seconds(numbers[:4]), _clock_seconds(numbers[4:])
+        first, *stamped = _VTT_STAMP.split(" ".join(lines[index + 1 :]))
+        parts = [(at, first)]
+        for place in range(0, len(stamped), 5):
+            parts.append((_clock_seconds(tuple(stamped[place : place + 4])), stamped[place + 4]))
+        for (begins, said), following in zip(parts, [*parts[1:], None], strict=True):
+            until = following[0] if following else ends
+            yield _TimedLine(html.unescape(_MARKUP.sub("", said)), begins, until)
+
+
+def _clock_seconds(parts: Sequence[str | None]) -> Seconds:
+    hours, minutes, seconds, fraction = (part or "0" for part in parts)
     return (int(hours) * 60 + int(minutes)) * 60 + int(seconds) + Fraction(int(fraction), 10 ** len(fraction))
 
 
@@ -277,4 +302,4 @@ def _ass_seconds(text: str) -> Seconds:
     return _clock_seconds(match.groups())
 
 
-_READERS: Final = {"JSON": _whisper_words, "SRT": _srt_words, "ASS": _ass_words}
+_READERS: Final = {"JSON": _whisper_words, "SRT": _srt_words, "ASS": _ass_words, "WebVTT": _vtt_words}

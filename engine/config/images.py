@@ -22,9 +22,7 @@ from video_pipeline.engine.config.service_keys import ServiceName
 class Images(Section):
     """Pictures for scenes without an image or video."""
 
-    service: ServiceName = Field(
-        "drawn", description=f"{IMAGE_SERVICES.summary()}. Names of none of these fall back, with a warning."
-    )
+    service: ServiceName = Field("drawn", description=f"{IMAGE_SERVICES.summary()}.")
     style: PictureStyleChoice = Field(
         "auto",
         description="What is drawn: auto by the scene's words; genre by the story's genre alone; or one style for all.",

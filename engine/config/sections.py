@@ -29,8 +29,11 @@ from video_pipeline.engine.config.profiles import (
 )
 from video_pipeline.engine.config.quality import quality_vmaf
 from video_pipeline.engine.config.rate_control import DEFAULT_CRF, RateControl, cap_by_size
-from video_pipeline.engine.config.service_keys import ServiceName
-from video_pipeline.engine.config.speech_services import SpeechServiceKeys, SpeechServiceName
+from video_pipeline.engine.config.speech_services import (
+    SpeechServiceChoice,
+    SpeechServiceKeys,
+    SpeechServiceName,
+)
 from video_pipeline.engine.config.values import (
     Bitrate,
     FrameRate,
@@ -280,7 +283,7 @@ class Resolutions(Section):
 class Tts(Section):
     """Narration."""
 
-    service: ServiceName = Field("auto", description=f"{SPEECH_SERVICES.summary()}.")
+    service: SpeechServiceChoice = Field("auto", description=f"{SPEECH_SERVICES.summary()}.")
     voice: str = Field(
         "auto",
         min_length=1,

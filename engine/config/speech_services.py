@@ -13,8 +13,10 @@ from video_pipeline.engine.config.values import LocalPath
 
 if TYPE_CHECKING:
     SpeechServiceName = str
+    SpeechServiceChoice = str
 else:  # a type checker cannot evaluate the table
     SpeechServiceName = Literal["auto", *(member.name for member in SPEECH_SERVICES.members)]
+    SpeechServiceChoice = Literal[SPEECH_SERVICES.names]
 
 _Region = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
 

@@ -113,12 +113,13 @@ def _look_of(timeline: Timeline) -> _Look:
 def _dialogue(cue: Cue, colour: Color, usual: Color) -> str:
     start, stop = _hundredths(cue.start), _hundredths(cue.stop)
     style = "Karaoke" if cue.words else "Plain"
+    name = (cue.speaker or "").replace(",", " ")  # a comma would end the field
     text = "".join(_tagged(cue)) if cue.words else _escaped("\n".join(cue_lines(cue.text)))
     if colour != usual:
         # Words that were not heard yet have the second colour, in Plain all the first one.
         blue_green_red = _ass_color((*colour[:3], 255)).removeprefix("&H00")
         text = f"{{\\{2 if cue.words else 1}c&H{blue_green_red}&}}{text}"
-    return f"Dialogue: 0,{_ass_clock(start)},{_ass_clock(stop)},{style},,0,0,0,,{text}"
+    return f"Dialogue: 0,{_ass_clock(start)},{_ass_clock(stop)},{style},{name},0,0,0,,{text}"
 
 
 def _tagged(cue: Cue) -> Iterator[str]:

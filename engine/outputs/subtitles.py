@@ -43,7 +43,7 @@ class Cue:
     """Words on the screen from `start` until `stop` in seconds; lines are separated by newlines.
 
     `words` are those that are heard, by their places in the text; `scene_id` is the scene that they belong to.
-    `continued` says that the first one began in the cue before, which had no room for all of it.
+    `speaker` says them, if the text itself does not say who. `continued` says that the first one began in the cue before, which had no room for all of it.
     """
 
     start: Seconds
@@ -51,6 +51,7 @@ class Cue:
     text: str
     words: tuple[SpokenWord, ...] = field(default=(), compare=False)
     scene_id: str | None = field(default=None, compare=False)
+    speaker: str | None = None
     continued: bool = field(default=False, compare=False)
 
 
@@ -71,6 +72,7 @@ class _Span(NamedTuple):
     words: tuple[SpokenWord, ...] = ()
     scene_id: str | None = None
     spoken: bool = False
+    speaker: str | None = None
 
 
 def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
@@ -94,7 +96,8 @@ def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
             words = list(_words_in(span, text, part, start, stop)) if span.spoken else []
             continued = bool(words) and words[0][0] == last
             last = words[-1][0] if words else None
-            found.append(Cue(start, stop, text, tuple(word for _, word in words), span.scene_id, continued))
+            heard = tuple(word for _, word in words)
+            found.append(Cue(start, stop, text, heard, span.scene_id, span.speaker, continued))
     return tuple(found)
 
 
@@ -164,20 +167,27 @@ def _timed(span: _Span, language: str) -> Iterator[tuple[list[_Unit], Seconds, S
 
 
 def to_srt(cues: Sequence[Cue]) -> str:
-    """Return cues as SubRip text. SRT has no escapes, so an invisible word joiner breaks up text that looks like markup."""
+    """Return cues as SubRip text; the first cue of a speaker's turn begins with the name, such as `Mary: `.
+
+    SRT has no escapes, so an invisible word joiner breaks up text that looks like markup.
+    """
     blocks = [
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.stop, ',')}\n"
-        f"{_SRT_MARKUP.sub(_WORD_JOINER, _lines_of(cue))}\n"
-        for number, cue in enumerate(cues, start=1)
+        f"{_SRT_MARKUP.sub(_WORD_JOINER, _lines_of(cue) if cue.speaker in (None, before) else _after_name(cue))}\n"
+        for number, (before, cue) in enumerate(
+            zip([None, *(cue.speaker for cue in cues)], cues, strict=False), start=1
+        )
     ]
     return "\n".join(blocks)
 
 
 def to_vtt(cues: Sequence[Cue]) -> str:
-    """Return cues as WebVTT text."""
+    """Return cues as WebVTT text; what a speaker says is a voice span, such as `<v Mary>`."""
     blocks = ["WEBVTT\n"]
     for cue in cues:
-        text = _lines_of(cue).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        text = _escaped_vtt(_lines_of(cue))
+        if cue.speaker is not None:
+            text = f"<v {_escaped_vtt(cue.speaker)}>{text}"
         blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.stop, '.')}\n{text}\n")
     return "\n".join(blocks)
 
@@ -203,6 +213,18 @@ def cue_lines(text: str) -> list[str]:
         "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs")) for line in text.splitlines()
     )
     return [line.strip() for line in lines if line.strip()]
+
+
+def _escaped_vtt(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _after_name(cue: Cue) -> str:
+    """Return a cue's lines after its speaker's name, which has a line of its own if it has no room otherwise."""
+    name = f"{cue.speaker}:"
+    lines = cue_lines(cue.text)
+    whole = _lines(_units(" ".join([name, *lines])))
+    return "\n".join(whole or [name, *lines])
 
 
 def _lines_of(cue: Cue) -> str:
@@ -235,7 +257,7 @@ def _narrated(track: AudioTrack) -> _Span:
         [(word.start, word.stop) for word in words], [(word.begins, word.ends) for word in words]
     )
     heard = moved(apart, seconds=track.at)
-    return _Span(track.at, track.at + track.duration, text, heard, track.scene_id, spoken=True)
+    return _Span(track.at, track.at + track.duration, text, heard, track.scene_id, True, track.speaker)
 
 
 def _clean(text: str) -> str:

@@ -102,7 +102,7 @@ class NarrationSpec(StoryPart):
     path: FilePath = Field(description="A sound file, relative to the story file.")
     words: FilePath | None = Field(
         None,
-        description="When words are heard: Whisper's JSON, SRT or ASS; estimated from the sound if omitted.",
+        description="When words are heard: Whisper's JSON, SRT, WebVTT or ASS; estimated from the sound if omitted.",
     )
 
 

@@ -183,3 +183,9 @@ def _apart_lines(lines: Sequence[str], names: Collection[str]) -> Iterator[str]:
             yield ""
         yield line
         before = line
+
+
+def only_speaker(text: str, first: str | None, names: Collection[str]) -> str | None:
+    """Return the speaker of a scene, of whom `first` is the first; None if several speak in its text."""
+    said = {line.speaker for part in text.split("\n") if (line := spoken_line(part, names))}
+    return first if said <= {first} else None

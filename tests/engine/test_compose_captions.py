@@ -204,3 +204,16 @@ def test_a_relative_font_file_is_taken_from_the_story_s_folder() -> None:
     assets = StoryAssets((SceneAssets("a", STILL),))
     timeline = compose(story, story.scenes or (), assets, config=Config(), base=Path("/stories")).timeline
     assert timeline.captions[0].font == "/stories/f/My.ttf"
+
+
+def test_a_narration_has_the_speaker_whose_name_is_not_spoken() -> None:
+    scenes = [
+        {"text": "Mary: Where?", "speaker": "Mary"},
+        {"text": "Rain fell."},
+        {"text": "Mary: Where?\nTom: Here.", "speaker": "Mary"},
+        {"text": "Tom: No.", "speaker": "Tom"},
+    ]
+    named = ["Mary", None, None, "Tom"]
+    for config, names in (({}, named), ({"tts": {"speaker_names": True}}, [None] * 4)):
+        result = composed(scenes, spoken=[2, 2, 2, 2], config=config)
+        assert [track.speaker for track in voices(result)] == names

@@ -125,8 +125,8 @@ class PainterChoice:
 def choose_painters(settings: Images, *, fallback: bool, context: PictureContext) -> PainterChoice:
     """Return the services that the settings name; with `fallback` also those of `images.fallback`, and drawing last.
 
-    Without `fallback` a service that is not set up, or that this version lacks, is a ConfigError. A wrong key always is,
-    and so is a service that has no API.
+    Without `fallback` a service that is not set up is a ConfigError. A wrong key and a service that is not known, or that
+    has no API, always are.
     """
     first = settings.service
     names = dict.fromkeys((first, *settings.fallback, OFFLINE) if fallback else (first,))
@@ -135,20 +135,19 @@ def choose_painters(settings: Images, *, fallback: bool, context: PictureContext
         raise ConfigError(
             f"images.service: got {first!r}: {WITHOUT_API[first]}; allowed: {', '.join(IMAGE_SERVICES.names)}"
         )
+    if first not in IMAGE_SERVICES.names:
+        raise ConfigError(
+            f"images.service: got {first!r}{closest(first, IMAGE_SERVICES.names)}; "
+            f"allowed: {', '.join(IMAGE_SERVICES.names)}"
+        )
     if first == OFFLINE:
         return PainterChoice(chain)
-    if first in IMAGE_SERVICES.names:
-        try:
-            return PainterChoice(chain, chain.source(first).warnings)
-        except UnavailableError as error:
-            message = f"images.service: {first!r} is not usable here: {error}"
-        except ServiceError as error:
-            message = f"images.service: {error}"
-    else:
-        message = (
-            f"images.service: got {first!r}{closest(first, IMAGE_SERVICES.names)}, "
-            f"which is not part of this version; allowed: {', '.join(IMAGE_SERVICES.names)}"
-        )
+    try:
+        return PainterChoice(chain, chain.source(first).warnings)
+    except UnavailableError as error:
+        message = f"images.service: {first!r} is not usable here: {error}"
+    except ServiceError as error:
+        message = f"images.service: {error}"
     if not fallback:
         raise ConfigError(message)
     chain.close(first, message)

@@ -162,30 +162,24 @@ class NarratorChoice:
 def choose_narrator(settings: Tts, *, fallback: bool, context: SpeechContext) -> NarratorChoice:
     """Return the services that the settings name; with `fallback` also those of `tts.fallback`, in order.
 
-    Without `fallback` a service that is not set up, or that this version lacks, is a ConfigError. A wrong key, such as a
+    Without `fallback` a service that is not set up is a ConfigError. A wrong key, such as a
     voice of another service, always is. If the service only lacks a voice for the language, each text is refused.
     """
     if settings.service == "none":
         return NarratorChoice(None)
     first, *later = _resolved((settings.service, *(settings.fallback if fallback else ())), settings, context)
     chain = NarratorChain((first, *later), settings.model_copy(update={"service": first}), context)
-    if first == AUTO or first in {member.name for member in SPEECH_SERVICES.members}:
-        try:
-            chain.narrator(first)
-            return NarratorChoice(chain)
-        except UnavailableError as error:
-            message = f"tts.service: {first!r} is not usable here: {error}"
-        except ServiceError as error:
-            message = f"tts.service: {error}"
-        except NoVoiceError as error:
-            chain.close(first, str(error))
-            instead = _first_usable(chain, later)
-            return NarratorChoice(chain, f"{error}; {instead!r} speaks instead" if instead else None)
-    else:
-        message = (
-            f"tts.service: got {first!r}{closest(first, SPEECH_SERVICES.names)}, "
-            f"which is not part of this version; allowed: {', '.join(SPEECH_SERVICES.names)}"
-        )
+    try:
+        chain.narrator(first)
+        return NarratorChoice(chain)
+    except UnavailableError as error:
+        message = f"tts.service: {first!r} is not usable here: {error}"
+    except ServiceError as error:
+        message = f"tts.service: {error}"
+    except NoVoiceError as error:
+        chain.close(first, str(error))
+        instead = _first_usable(chain, later)
+        return NarratorChoice(chain, f"{error}; {instead!r} speaks instead" if instead else None)
     if not fallback:
         raise ConfigError(message)
     chain.close(first, message)

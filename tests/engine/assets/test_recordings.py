@@ -177,7 +177,7 @@ def test_a_scene_that_is_not_in_the_recording_is_silent_with_a_warning(folder: P
         ),
         (
             {"path": "said.wav", "words": "said.wav"},
-            "field 'narration_audio.words': {folder}/said.wav: is no list of words; allowed: ASS, JSON, SRT",
+            "field 'narration_audio.words': {folder}/said.wav: is no list of words; allowed: ASS, JSON, SRT, WebVTT",
         ),
     ],
 )
@@ -228,7 +228,7 @@ def test_a_node_refuses_a_part_that_is_no_list_of_words(folder: Path) -> None:
             sent, {}, node=Node(), parts=((folder / "said.wav").read_bytes(),), inbox=folder / "inbox"
         )
     assert str(caught.value).startswith("scenes[0] (scene_id 'a'): field 'narration_audio.words'")
-    assert "ASS, JSON, SRT" in str(caught.value)
+    assert "ASS, JSON, SRT, WebVTT" in str(caught.value)
 
 
 def no_fetch(url: str, folder: Path, kind: AssetKind) -> Path:

@@ -125,11 +125,11 @@ def test_what_ends_after_the_next_begins_is_cut_there_with_a_warning(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no list of words; allowed: ASS, JSON, SRT"),
-        ("One two three", "is no list of words; allowed: ASS, JSON, SRT"),
-        ("{", "is no list of words; allowed: ASS, JSON, SRT"),
+        ("", "is no list of words; allowed: ASS, JSON, SRT, WebVTT"),
+        ("One two three", "is no list of words; allowed: ASS, JSON, SRT, WebVTT"),
+        ("{", "is no list of words; allowed: ASS, JSON, SRT, WebVTT"),
         ('{"words": [', "is no JSON file of words: "),
-        ("[playlist]", "is no list of words; allowed: ASS, JSON, SRT"),
+        ("[playlist]", "is no list of words; allowed: ASS, JSON, SRT, WebVTT"),
         ("[]", "has no words"),
         (SRT.replace("<i>One</i> two", "\u200b").replace("three\r\n7", "\u200b"), "has no words"),
         ("{}", "is no JSON file of words: allowed: `words`, or `segments`"),
@@ -186,3 +186,17 @@ def test_other_files_than_text_and_missing_ones_are_errors(tmp_path: Path) -> No
         read_word_file(tmp_path / "words", duration=Fraction(1), files=ANY_FILES)
     with pytest.raises(AssetError, match="gone: does not exist"):
         read_word_file(tmp_path / "gone", duration=Fraction(1), files=ANY_FILES)
+
+
+def test_webvtt_times_words_by_its_timestamps_or_by_its_cues(tmp_path: Path) -> None:
+    text = (
+        "\ufeffWEBVTT - a title\r\n\r\nNOTE made --\r\n\r\nfirst\r\n00:00.500 --> 00:01.500 align:start\r\n"
+        "<v Mary><c>One</c> <00:00:00.700><c>R&amp;B</c>\r\n\r\n00:00:02.000 --> 00:00:03.000\r\nto\r\nus\r\n"
+    )
+    expected = [("One", 0.5, 0.7), ("R&B", 0.7, 1.5), ("to", 2, 2.5), ("us", 2.5, 3)]
+    assert words(tmp_path, text) == expected
+
+
+def test_wrong_times_in_webvtt_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match=r"is no WebVTT file of words: got '1 --> 2' as times"):
+        words(tmp_path, "WEBVTT\n\n1 --> 2\nOne\n")

@@ -205,3 +205,11 @@ def test_the_list_of_words_has_times_and_scenes() -> None:
         assert entry["start"] == pytest.approx(float(1 + word.begins), abs=0.001)
         assert entry["end"] == pytest.approx(float(1 + word.ends), abs=0.001)
     assert word_list(cues(timeline("", caption=silent("Quiet.")), language="en")) == {"words": []}
+
+
+def test_the_field_name_has_the_speaker_without_a_comma() -> None:
+    line = timeline()
+    line = replace(line, audio=(replace(line.audio[0], speaker="Mary, Ann"),))
+    events = read(line).events
+    assert {event.name for event in events} == {"Mary  Ann"}
+    assert events[0].text.startswith("{\\k")

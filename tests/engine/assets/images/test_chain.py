@@ -52,15 +52,13 @@ def test_midjourney_is_an_error_that_says_why(fallback: bool, tmp_path: Path) ->
         chosen(Images(service="midjourney"), tmp_path, fallback=fallback)
 
 
-def test_a_service_that_this_version_lacks_falls_back_or_is_an_error(tmp_path: Path) -> None:
-    settings = Images(service="stable_difusion")
-    told = r"got 'stable_difusion' \(did you mean 'stable_diffusion'\?\), which is not part of this version"
-    choice = chosen(settings, tmp_path)
-    (warning,) = choice.warnings
-    assert warning.endswith("; pictures are drawn instead")
-    assert isinstance(choice.chain.make(picture_request()).shown, Still)
+@pytest.mark.parametrize("fallback", [True, False])
+def test_a_service_that_is_not_known_is_an_error_that_lists_those_that_are(
+    fallback: bool, tmp_path: Path
+) -> None:
+    told = r"images\.service: got 'stable_difusion' \(did you mean 'stable_diffusion'\?\); allowed: drawn, stable_d"
     with pytest.raises(ConfigError, match=told):
-        chosen(settings, tmp_path, fallback=False)
+        chosen(Images(service="stable_difusion"), tmp_path, fallback=fallback)
 
 
 @pytest.mark.parametrize("name", ["stable_diffusion", "dalle", "pexels", "pixabay"])

@@ -25,6 +25,7 @@ from video_pipeline.engine.assets.speech.service import SpeechContext, UnspokenE
 from video_pipeline.engine.assets.speech.voice_names import voice_for
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.spoken_words import SpokenBy
+from video_pipeline.engine.config.load import load_config
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, TTSError
 from video_pipeline.engine.jobs.dispatch.failures import classify
@@ -64,18 +65,11 @@ def test_a_voice_that_is_not_here_is_an_error_that_lists_those_that_are(tmp_path
         chosen(Tts(voice="marvin"), tmp_path)
 
 
-def test_a_service_that_this_version_lacks_falls_back_or_is_an_error(tmp_path: Path) -> None:
-    tts = Tts(service="my_tts", voice="en-US-Neural2-C", speech_rate=1.2, pitch=2)
-    choice = chosen(tts, tmp_path)
-    assert choice.warning is not None
-    assert choice.warning.startswith(
-        "tts.service: got 'my_tts', which is not part of this version; allowed: auto, none, hibari, kokoro,"
-    )
-    assert choice.warning.endswith("; 'hibari' speaks instead")
-    assert choice.chain is not None
-    assert choice.chain.narrator("hibari") == HibariNarrator("heart", 1.2, 2)
-    with pytest.raises(ConfigError, match=r"tts\.service: got 'my_tts', which is not part of this version"):
-        chosen(tts, tmp_path, fallback=False)
+@pytest.mark.parametrize("key", [{"service": "gogle_tts"}, {"fallback": ["hibari", "gogle_tts"]}])
+def test_a_service_that_is_not_known_is_an_error_that_lists_those_that_are(key: dict[str, Any]) -> None:
+    told = r"tts\.(service|fallback\[1\]): got 'gogle_tts' \(did you mean 'google_tts'\?\); allowed: 'auto', "
+    with pytest.raises(ConfigError, match=told):
+        load_config({"tts": key}, environ=False)
 
 
 def test_a_service_without_its_key_falls_back_or_is_an_error(
