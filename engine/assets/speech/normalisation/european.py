@@ -269,7 +269,7 @@ def _number_rules(reader: _Reader) -> Iterator[Rule]:
     )
     yield Rule.of(
         "version",
-        r"\d+(?:\.\d+){2,}",
+        r"(?![1-9]\d{0,2}(?:\.\d{3})+(?!\.?\d))\d+(?:\.\d+){2,}",
         lambda match: whole(
             match, f" {words.dot} ".join(reader.whole_number(part) for part in match[0].split("."))
         ),

@@ -37,3 +37,11 @@ READINGS = [
 @pytest.mark.parametrize(("language", "text", "words"), READINGS)
 def test_what_is_written_becomes_what_is_spoken(language: str, text: str, words: str) -> None:
     assert spoken_text(text, language=language).text == words
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("de", "eine Million"), ("es", "un millón"), ("it", "un milione"), ("pt", "um milhão")],
+)
+def test_points_between_thousands_are_no_version(language: str, said: str) -> None:
+    assert said in spoken_text("x 1.000.000 x", language=language).text
