@@ -187,7 +187,7 @@ def _unit_span(match: re.Match[str]) -> list[Said]:
 _DURATION_UNITS: Final = (("h", "hour"), ("m", "minute"), ("s", "second"))
 
 
-def _duration(match: re.Match[str]) -> list[Said] | None:
+def _time_taken(match: re.Match[str]) -> list[Said] | None:
     """Read a time that something takes, `1h 05m` or `5min 30s`."""
     said = []
     for letter, name in _DURATION_UNITS:
@@ -278,7 +278,7 @@ def unit_rules() -> Iterator[Rule]:
         "duration",
         r"(?:(?P<h>\d+)\s?(?P<h_unit>h(?:rs?)?)\s?)?(?:(?P<m>\d+)\s?(?P<m_unit>m(?:ins?)?)\s?)?"
         r"(?:(?P<s>\d+)\s?(?P<s_unit>s(?:ecs?)?))?(?<=[a-z])(?!\w)",
-        _duration,
+        _time_taken,
     )
     yield Rule.of("decade", r"['’‘]?(?P<year>\d{3}0|[1-9]0)['’]?s\b", _decade)
     yield Rule.of(
