@@ -21,6 +21,7 @@ from video_pipeline.engine.common.spoken_words import (
     words_of,
 )
 from video_pipeline.engine.story.language import detect_language
+from video_pipeline.engine.story.sentence_ends import is_abbreviated
 from video_pipeline.engine.story.splitting import CLAUSE_END, sentences
 from video_pipeline.engine.timeline import AudioTrack, Timeline
 from video_pipeline.engine.timing import Seconds, frame_time
@@ -299,6 +300,13 @@ def _width(units: Sequence[_Unit]) -> int:
     return sum(unit.columns + len(unit.blanks) for unit in units) - (len(units[-1].blanks) if units else 0)
 
 
+def _cut_cost(word: str) -> int:
+    """Return what a break after a word inside a sentence costs, in columns: clauses are preferred, abbreviations avoided."""
+    if is_abbreviated(word):
+        return 2 * LINE_COLUMNS
+    return -12 if CLAUSE_END.search(word) else 0
+
+
 def _lines(units: Sequence[_Unit]) -> list[str] | None:
     """Return one line, or two of similar length, preferably split at a clause; None if two are not enough."""
     if _width(units) <= LINE_COLUMNS:
@@ -309,7 +317,7 @@ def _lines(units: Sequence[_Unit]) -> list[str] | None:
     for cut in range(1, len(units)):
         first, second = _width(units[:cut]), _width(units[cut:])
         if max(first, second) <= LINE_COLUMNS:
-            badness = abs(first - second) - (12 if CLAUSE_END.search(units[cut - 1].text) else 0)
+            badness = abs(first - second) + _cut_cost(units[cut - 1].text)
             best = min(best or (badness, cut), (badness, cut))
     return [_joined_text(units[: best[1]]), _joined_text(units[best[1] :])] if best else None
 
@@ -321,10 +329,9 @@ def _parts(units: Sequence[_Unit]) -> list[Sequence[_Unit]]:
     total = _width(units)
     reached = accumulate(unit.columns + len(unit.blanks) for unit in units[:-1])
     places = [(cut, columns / total) for cut, columns in enumerate(reached, start=1)]
+    places = [place for place in places if not is_abbreviated(units[place[0] - 1].text)] or places
     clauses = [
-        (cut, share)
-        for cut, share in places
-        if 0.25 <= share <= 0.75 and CLAUSE_END.search(units[cut - 1].text)
+        (cut, share) for cut, share in places if 0.25 <= share <= 0.75 and _cut_cost(units[cut - 1].text) < 0
     ]
     cut, _ = min(clauses or places, key=lambda place: abs(place[1] - 0.5))
     return [*_parts(units[:cut]), *_parts(units[cut:])]

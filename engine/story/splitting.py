@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-import sentencex
+from video_pipeline.engine.story.sentence_ends import is_abbreviated, sentence_pieces
 
 SCENE_UNITS = (9, 26)
 """Words of a scene: sentences are joined up to the first number and split above the second."""
@@ -87,7 +87,7 @@ def sentences(text: str, *, language: str) -> list[str]:
 
 def _sentences_of(block: str, language: str) -> list[str]:
     mark = block_mark(block)
-    found = [part.strip() for part in sentencex.segment(language, block[len(mark) :]) if part.strip()]
+    found = [part.strip() for part in sentence_pieces(block[len(mark) :], language=language) if part.strip()]
     return [mark + found[0], *found[1:]] if found else [mark.strip()]
 
 
@@ -102,7 +102,8 @@ def _clauses(sentence: str, most: float, limit: int) -> Iterator[str]:
     ]
     close = [at for at in marks if len(sentence) / 5 < at < len(sentence) * 4 / 5]
     spaces = [match.end() for match in re.finditer(r"\s+", sentence) if match.end() < len(sentence)]
-    candidates = close or spaces or _line_breaks(sentence)
+    unabbreviated = [at for at in spaces if not is_abbreviated(sentence[:at].rstrip())]
+    candidates = close or unabbreviated or spaces or _line_breaks(sentence)
     if not candidates:
         yield sentence
         return

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import sentencex
+from video_pipeline.engine.story.sentence_ends import sentence_pieces
 
 _CLAUSE: Final = re.compile(r"[,;:—、，；：]\s*")
 _SPACE: Final = re.compile(r"\s+")
@@ -32,7 +32,7 @@ def cut_text(text: str, *, language: str, fits: Fits) -> tuple[tuple[int, int], 
 
 def _sentence_places(text: str, language: str) -> Iterator[tuple[int, int]]:
     at = 0
-    for sentence in sentencex.segment(language, text):
+    for sentence in sentence_pieces(text, language=language):
         stripped = sentence.strip()
         if not stripped:
             continue

@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Final
 
 from video_pipeline.engine.common.spoken_words import places, words_of
+from video_pipeline.engine.story.sentence_ends import is_abbreviated
 from video_pipeline.engine.story.splitting import CLAUSE_END, sentences
 from video_pipeline.engine.timeline import Caption, CaptionWord
 from video_pipeline.engine.timing import FrameRange, frames_round
@@ -164,7 +165,7 @@ def _phrase_units(caption: Caption) -> list[_PhraseUnit]:
         before_line = "\n" in text[stop : len(text) - len(text[stop:].lstrip())]
         unspaced = script_of(word[-1]) in UNSPACED_SCRIPTS or columns(word[-1]) > 1
         sentence = bisect_right(ends, stop) > bisect_right(ends, start)
-        abbreviated = word.endswith(".") and not sentence and len(word) > 1 and word[-2] != "."
+        abbreviated = not sentence and is_abbreviated(word)
         letters = [character for character in word if character.isalnum()]
         found.append(
             _PhraseUnit(

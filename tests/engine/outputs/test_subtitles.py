@@ -85,6 +85,13 @@ def demuxed(path: Path) -> list[tuple[Fraction, Fraction, str]]:
     return read
 
 
+def test_no_cue_and_no_line_ends_in_an_abbreviation() -> None:
+    text = "the very old keeper of the lighthouse took the bus to Room No. 2 " * 5
+    lines = [line for piece in cut(text.strip() + ".") for line in piece.split("\n")]
+    assert len(lines) > 5
+    assert not any(line.endswith("No.") for line in lines)
+
+
 def test_narration_is_spread_over_the_time_it_is_spoken() -> None:
     found = cues(timeline(audio=(narrated(LONG),)), language="en")
     assert len(found) > 2

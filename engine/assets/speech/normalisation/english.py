@@ -38,6 +38,7 @@ from video_pipeline.engine.assets.speech.normalisation.scanning import (
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import Said
 
 _SUBSCRIPTS: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_COMPASS_POINTS: Final = {"NE": "Northeast", "NW": "Northwest", "SE": "Southeast", "SW": "Southwest"}
 _WORD_BEFORE: Final = re.compile(r"([^\W_]+(?:['’][^\W_]+)*)\.?\s+$")
 
 
@@ -67,7 +68,10 @@ def _abbreviation(match: re.Match[str]) -> list[Said] | None:
         r"\d+(?:st|nd|rd|th)", before
     ) is not None
     name_after = re.match(r"\s+[\"“]?[A-Z]", after) is not None
-    ends = re.match(r"[\"”’)]*\s*$|[\"”’)]*\s+[\"“(]?[A-Z]", after) is not None
+    ends = (
+        not re.match(r"\s+[NS]?[EWNS]\b", after)
+        and re.match(r"[\"”’)]*\s*$|[\"”’)]*\s+[\"“(]?[A-Z]", after) is not None
+    )
     words = known.words
     if known.where == "before a name":
         if short in AFTER_A_NAME and (not name_after or (name_before and short in ("St", "Ct", "Pl"))):
@@ -280,6 +284,11 @@ def english_rules(order: DateOrder) -> tuple[Rule, ...]:
             "initials",
             r"(?:[A-Za-z]\.){2,}(?!\w)|Ph\.\s?D\.?(?!\w)|[A-Z](?:\.[A-Z])+(?!\w)|[B-HJ-Z]\.(?=\s[A-Z])|[A-Z]\.(?=\s[a-z])|A\.(?=\s[A-Z]\.|\s[A-Z][a-z]+\s[A-Z])|I\.(?=\s[A-Z]\.)",
             _initials,
+        ),
+        Rule.of(
+            "compass point",
+            r"(?<=[a-z.]\s)(?P<point>[NS][EW])(?!\w)",
+            lambda match: whole(match, _COMPASS_POINTS[match["point"]]),
         ),
         Rule.of("abbreviation", rf"(?P<short>{alternatives(DOTTED)})\.", _abbreviation),
         Rule.of(

@@ -11,13 +11,11 @@ from video_pipeline.engine.assets.speech.normalisation.english_units import CURR
 from video_pipeline.engine.assets.speech.normalisation.scanning import Rule, alternatives, whole
 from video_pipeline.engine.assets.speech.normalisation.spoken_text import Said
 
-NUMBER: Final = (
-    r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:[\u00a0\u202f\u2009]\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\d.])\.\d+"
-)
-SIGN: Final = r"(?P<sign>(?<![\w.)])[-−+±~≈])?"
+NUMBER: Final = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d{1,3}(?:[\u00a0\u202f\u2009]\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\d.])\.\d+"
+SIGN: Final = r"(?P<sign>(?<![\w.)%％‰°℃℉€£¢])[-−+±~≈])?"
 TO: Final = r"\s?[-–—−]\s?"
 END: Final = r"(?![\w])"
-_LOOSE_DOT: Final = r"(?:\.(?=\s+[a-z\d(]))?"
+_LOOSE_DOT: Final = r"(?:\.(?=\s+[a-z\d(]|,))?"
 """The dot of an abbreviation that does not end a sentence."""
 
 _SIGNS: Final = {"-": "minus", "−": "minus", "+": "plus", "±": "plus or minus", "~": "about", "≈": "about"}
@@ -28,10 +26,22 @@ def plain_number(text: str) -> float:
     return float(re.sub(r"[,\s]", "", text))
 
 
+def _lakhs(number: int) -> str:
+    """Return a number that is grouped as in India, in crores and lakhs."""
+    said = []
+    for size, name in ((10**7, " crore"), (10**5, " lakh"), (1, "")):
+        count, number = divmod(number, size)
+        if count:
+            said.append(numbers.cardinal(count) + name)
+    return " ".join(said) or "zero"
+
+
 def amount(text: str) -> str:
     """Return a number in words: `1,250.5` is `one thousand two hundred fifty point five`."""
     whole_part, _, decimals = re.sub(r"[,\u00a0\u202f\u2009]", "", text).partition(".")
-    if (len(whole_part) > 1 and whole_part[0] == "0") or (
+    if re.match(r"\d{1,2}(?:,\d{2})+,\d{3}(?!\d)", text):
+        words = _lakhs(int(whole_part))
+    elif (len(whole_part) > 1 and whole_part[0] == "0") or (
         len(whole_part) >= 10 and "," not in text and not whole_part.endswith("000")
     ):
         words = numbers.digits(whole_part)
@@ -77,7 +87,7 @@ def _is_one(match: re.Match[str]) -> bool:
 def _money(match: re.Match[str]) -> list[Said] | None:
     one, many, cent, cents = CURRENCIES[(match["symbol"] or match["code"]).rstrip(".")]
     number = match["number"]
-    sign = spoken_sign(match)
+    sign = "minus " if match["inner"] else spoken_sign(match)
     if match["size"]:
         words = f"{spoken_range(match)} {MAGNITUDES[match['size']]} {many}"
     elif match["to"] or not re.search(r"\.\d\d$", number) or not cent:
@@ -120,12 +130,12 @@ def money_rules() -> Iterator[Rule]:
     second = rf"(?P<number>{NUMBER})(?:{TO}(?:{symbols})?(?P<to>{NUMBER}))?"
     yield Rule.of(
         "money",
-        rf"{SIGN}(?:(?P<symbol>{symbols})\s?|(?P<code>{codes})\.?\s?)(?:{second}){_SIZE}{_PER}(?!\d|[.,]\d)",
+        rf"{SIGN}(?:(?P<symbol>{symbols})\s?|(?P<code>{codes})\.?\s?)(?P<inner>[-−](?=[\d.]))?(?:{second}){_SIZE}{_PER}(?!\d|[.,]\d)",
         _money,
     )
     yield Rule.of(
         "money after",
-        rf"{SIGN}{AMOUNT}{_SIZE}\s?(?:(?P<symbol>{symbols})|(?P<code>{codes})\b){_PER}",
+        rf"{SIGN}{AMOUNT}(?P<inner>){_SIZE}\s?(?:(?P<symbol>{symbols})|(?P<code>{codes})\b){_PER}",
         _money,
     )
     yield Rule.of(
@@ -155,6 +165,37 @@ def _unit(match: re.Match[str]) -> list[Said]:
         Said(spoken_sign(match) + spoken_range(match), match.start(), match.start("unit")),
         Said(name, match.start("unit"), match.end()),
     ]
+
+
+def _unit_span(match: re.Match[str]) -> list[Said]:
+    """Read a span whose ends both have a unit, `10%-20%`."""
+    first, last = UNITS[match["first"]], UNITS[match["unit"]]
+    return [
+        Said(
+            f"{amount(match['number'])} {first[0] if match['number'] == '1' else first[1]}",
+            match.start(),
+            match.end("first"),
+        ),
+        Said(
+            f"to {amount(match['to'])} {last[0] if match['to'] == '1' else last[1]}",
+            match.start("to"),
+            match.end(),
+        ),
+    ]
+
+
+_DURATION_UNITS: Final = (("h", "hour"), ("m", "minute"), ("s", "second"))
+
+
+def _time_taken(match: re.Match[str]) -> list[Said] | None:
+    """Read a time that something takes, `1h 05m` or `5min 30s`."""
+    said = []
+    for letter, name in _DURATION_UNITS:
+        if match[letter]:
+            count = int(match[letter])
+            words = f"{numbers.cardinal(count)} {name}{'' if count == 1 else 's'}"
+            said.append(Said(words, match.start(letter), match.end(f"{letter}_unit")))
+    return said if len(said) > 1 else None
 
 
 def _temperature(match: re.Match[str]) -> list[Said]:
@@ -188,7 +229,7 @@ def _height(match: re.Match[str]) -> list[Said]:
     return whole(match, f"{amount(feet)} foot {amount(inches)}")
 
 
-def _is_quoting(text: str) -> bool:
+def is_quoting(text: str) -> bool:
     """Return whether a quotation is open at the end of a text; a mark after a digit outside of one means inches."""
     quoting = False
     for at, character in enumerate(text):
@@ -198,14 +239,15 @@ def _is_quoting(text: str) -> bool:
 
 
 def _inches(match: re.Match[str]) -> list[Said] | None:
-    if match["mark"] in '"”' and _is_quoting(match.string[: match.start()]):
+    if match["mark"] in '"”' and is_quoting(match.string[: match.start()]):
         return None  # it closes a quotation
     return whole(match, f"{amount(match['number'])} {'inch' if match['number'] == '1' else 'inches'}")
 
 
 def _sides(match: re.Match[str]) -> list[Said]:
     sides = re.split(r"\s?[x×]\s?", match["sides"])
-    words = " by ".join(
+    calculated = re.match(r"\s?=", match.string[match.end() : match.endpos])
+    words = (" times " if calculated else " by ").join(
         short_number(side) if len(side) == 4 and side.isdigit() else amount(side) for side in sides
     )
     if match["unit"]:
@@ -213,8 +255,16 @@ def _sides(match: re.Match[str]) -> list[Said]:
     return whole(match, words)
 
 
+_LASTS: Final = re.compile(
+    r"(?i)\b(?:in|for|wait|waits|waited|hold|pause|rest|after|within|every|lasts|lasted|takes|took|about|only|just|under|over|than)\s$"
+)
+"""What stands before seconds (`wait 30s`), and not before a decade (`his 30s`)."""
+
+
 def _decade(match: re.Match[str]) -> list[Said]:
     text = match["year"]
+    if re.fullmatch(r"\d\ds", match[0]) and _LASTS.search(match.string[: match.start()]):
+        return whole(match, f"{numbers.cardinal(int(text))} seconds")
     words = year_words(int(text)) if len(text) == 4 else numbers.cardinal(int(text))
     if text in ("2000", "3000"):
         words = numbers.cardinal(int(text))
@@ -224,6 +274,12 @@ def _decade(match: re.Match[str]) -> list[Said]:
 def unit_rules() -> Iterator[Rule]:
     """Yield the rules for units, angles, sizes and decades."""
     units = alternatives(UNITS)
+    yield Rule.of(
+        "duration",
+        r"(?:(?P<h>\d+)\s?(?P<h_unit>h(?:rs?)?)\s?)?(?:(?P<m>\d+)\s?(?P<m_unit>m(?:ins?)?)\s?)?"
+        r"(?:(?P<s>\d+)\s?(?P<s_unit>s(?:ecs?)?))?(?<=[a-z])(?!\w)",
+        _time_taken,
+    )
     yield Rule.of("decade", r"['’‘]?(?P<year>\d{3}0|[1-9]0)['’]?s\b", _decade)
     yield Rule.of(
         "angle",
@@ -244,5 +300,10 @@ def unit_rules() -> Iterator[Rule]:
     yield Rule.of("inches", r"(?P<number>\d+(?:\.\d+)?)(?P<mark>[\"″”]|\s?in\.(?=\s[a-z]))(?!\w)", _inches)
     yield Rule.of(
         "size", rf"(?P<sides>(?:{NUMBER})(?:\s?[x×]\s?(?:{NUMBER}))+)(?:\s?(?P<unit>{units}))?{END}", _sides
+    )
+    yield Rule.of(
+        "span of units",
+        rf"(?P<number>{NUMBER})\s?(?P<first>{units}){TO}(?P<to>{NUMBER})\s?(?P<unit>{units}){END}",
+        _unit_span,
     )
     yield Rule.of("unit", rf"{SIGN}{AMOUNT}\s?(?P<unit>{units}){_PER}{END}{_LOOSE_DOT}", _unit)

@@ -15,6 +15,7 @@ from video_pipeline.engine.assets.speech.normalisation.english_amounts import (
     SIGN,
     TO,
     amount,
+    is_quoting,
     money_rules,
     short_number,
     spoken_range,
@@ -130,19 +131,26 @@ def _clock_words(hour: int, minute: int, *, half_day: bool) -> str:
     return f"{words} oh {numbers.cardinal(minute)}" if minute < 10 else f"{words} {numbers.cardinal(minute)}"
 
 
+_ZONE: Final = r"\(?(?:[ECMP][SD]?T|GMT|UTC|CES?T|BST|IST|JST)\b"
+"""A time zone after a time, whose capitals begin no sentence."""
+
+
 def _time(match: re.Match[str]) -> list[Said] | None:
     hour, minute = int(match["hour"]), int(match["minute"] or 0)
-    if hour > 24 or minute > 59 or (match["second"] and int(match["second"]) > 59):
+    if hour > 24 or minute > 59 or (match["second"] and float(match["second"]) >= 60):
         return None
     half = match["half"]
     words = _clock_words(hour, minute, half_day=bool(half) or bool(match["second"]))
     if match["second"]:
-        count = int(match["second"])
-        words += f" and {numbers.cardinal(count)} second{'' if count == 1 else 's'}"
+        count = match["second"]
+        spoken = amount(count if count[0] != "0" else count[1:])
+        words += f" and {spoken} second{'' if float(count) == 1 else 's'}"
     said = [Said(words, match.start(), match.start("half") if half else match.end())]
     if half:
         said.append(Said(f"{half[0].upper()}M", match.start("half"), match.end(), spell=True))
-        if half.endswith(".") and re.match(r"\s*$|\s+[\"“(]?[A-Z]", match.string[match.end() : match.endpos]):
+        if half.endswith(".") and re.match(
+            rf"\s*$|\s+(?!{_ZONE})[\"“(]?[A-Z]", match.string[match.end() : match.endpos]
+        ):
             said.append(Said(".", match.end() - 1, match.end()))
     return said
 
@@ -153,7 +161,7 @@ _HALF: Final = r"(?P<half>[AaPp]\.?\s?[Mm](?:\.|\b(?!\.\w)))"
 def _time_rules() -> Iterator[Rule]:
     yield Rule.of(
         "time",
-        rf"(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}})(?::(?P<second>\d{{2}}))?(?![\d:])(?:\s?{_HALF})?",
+        rf"(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}})(?::(?P<second>\d{{2}}(?:\.\d+)?))?(?![\d:])(?:\s?{_HALF})?",
         _time,
     )
     yield Rule.of("hour", rf"(?P<hour>\d{{1,2}})(?P<minute>)?(?P<second>)?\s?{_HALF}", _time)
@@ -219,6 +227,8 @@ def _mixed_fraction(match: re.Match[str]) -> list[Said]:
 def _power(match: re.Match[str]) -> list[Said]:
     written = match["power"] or match["raised"].translate(_SUPERSCRIPTS)
     power = written.strip("{}()").replace("−", "-")
+    if power.isalpha():
+        return whole(match, f"{amount(match['base'])} to the power of {power}")
     exponent = f"minus {amount(power[1:])}" if power.startswith("-") else amount(power.lstrip("+"))
     base = match["base"]
     words = amount(base) if base[0].isdigit() else base
@@ -235,6 +245,43 @@ def _phone(match: re.Match[str]) -> list[Said] | None:
         return None
     words = ", ".join(("plus " if part[0] == "+" else "") + numbers.digits(part) for part in groups)
     return whole(match, words)
+
+
+def _named_phone(match: re.Match[str]) -> list[Said]:
+    """Read a phone number that ends in a word, `1-800-FLOWERS`."""
+    area = match["area"]
+    words = (
+        f"{numbers.cardinal(int(area[0]))} hundred"
+        if area[0] != "0" and area.endswith("00")
+        else numbers.digits(area)
+    )
+    start = "one " if match["trunk"] else ""
+    return [
+        Said(f"{start}{words},", match.start(), match.end("area")),
+        group(match, "word", match["word"].replace("-", " ")),
+    ]
+
+
+def _sequence(match: re.Match[str]) -> list[Said]:
+    """Read three or more numbers with hyphens: short ones as they are counted, the groups of an ISBN digit by digit."""
+    parts = match[0].split("-")
+    counted = max(map(len, parts)) <= 2
+    return whole(match, ", ".join(amount(part) if counted else _digits_and_x(part) for part in parts))
+
+
+def _digits_and_x(part: str) -> str:
+    return " ".join(letter if letter == "X" else numbers.digits(letter) for letter in part)
+
+
+def _inch_fraction(match: re.Match[str]) -> list[Said] | None:
+    if match["mark"] in '"”' and is_quoting(match.string[: match.start()]):
+        return None  # it closes a quotation
+    count = match["number"]
+    above, below = map(int, match["fraction"].split("/"))
+    words = fraction_words(above, below)
+    if count:
+        words = re.sub(r"^one (?=half|quarter)", "a ", words)
+    return whole(match, f"{amount(count)} and {words} inches" if count else f"{words} inch")
 
 
 def _years(match: re.Match[str]) -> list[Said] | None:
@@ -297,6 +344,17 @@ def _digits_rules() -> Iterator[Rule]:
         r"|\d{3}-\d{4}|0\d{2,4}[\s\-]\d{3,4}[\s\-]?\d{3,4})(?![\w]|-\d)",
         _phone,
     )
+    yield Rule.of(
+        "phone number with a word",
+        r"(?P<trunk>1[-.\s])?(?P<area>\d{3})[-.](?P<word>[A-Z]{3,}(?:-[A-Z]{2,})*)(?!\w)",
+        _named_phone,
+    )
+    yield Rule.of("sequence", r"\d+(?:-\d+){2,}(?:-X)?(?![\w-])", _sequence)
+    yield Rule.of(
+        "fraction of an inch",
+        r"(?:(?P<number>\d+)[\s\-])?(?P<fraction>\d{1,2}/[1-9]\d?)(?P<mark>[\"″”])",
+        _inch_fraction,
+    )
     yield Rule.of("version", r"(?P<v>v)?(?P<version>\d+(?:\.\d+){2,})(?![\w])", _version_words)
     yield Rule.of("version", r"(?P<v>v)\.?(?P<version>\d+(?:\.\d+)*)(?![\w])", _version_words)
     yield Rule.of("years", r"(?P<a>\d{4})\s?[-–]\s?(?P<b>\d{4}|\d{2})(?![\w.,]\d|\w)", _years)
@@ -312,13 +370,13 @@ def _digits_rules() -> Iterator[Rule]:
     )
     yield Rule.of(
         "ordinal",
-        r"(?P<number>\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
+        r"(?P<number>\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b",
         lambda match: whole(match, numbers.ordinal(int(match["number"].replace(",", "")))),
     )
     yield Rule.of("scientific", rf"(?P<number>{NUMBER})[eE](?P<power>[+\-−]?\d{{1,3}})(?!\w)", _scientific)
     yield Rule.of(
         "power",
-        rf"(?P<base>{NUMBER}|\b[A-Za-z])(?:\^(?P<power>\{{?[+\-−]?\d+\}}?|\([+\-−]?\d+\))|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))(?!\w)",
+        rf"(?P<base>{NUMBER}|\b[A-Za-z])(?:\^(?P<power>\{{?[+\-−]?\d+\}}?|\([+\-−]?\d+\)|(?<=\d\^)[A-Za-z])|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))(?!\w)",
         _power,
     )
     yield Rule.of(
@@ -374,7 +432,11 @@ def _digits_rules() -> Iterator[Rule]:
 
 def _to_rule() -> Rule:
     """Return the rule for the dash of a range that no other rule has read: `9am–5pm`, `10:30–11:15`."""
-    return Rule.of("to", r"(?<=[\dmM.%°€£¢])[-–—](?=[\d$€£])", lambda match: whole(match, "to"))
+    return Rule.of(
+        "to",
+        r"(?<=[\dmM.%°€£¢])[-–—](?=[\d$€£])|(?<=[a-zA-Z])[-–—](?=[$€£]\d)|(?<=st|nd|rd|th)[-–—](?=\d+(?:st|nd|rd|th)\b)",
+        lambda match: whole(match, "to"),
+    )
 
 
 def number_rules(order: DateOrder) -> Iterator[Rule]:

@@ -113,6 +113,9 @@ DOTTED: Final[Mapping[str, Abbreviation]] = {
             "rm": "room",
             "l": "line",
             "ll": "lines",
+            "c": "circa",
+            "b": "born",
+            "d": "died",
         },
     ),
     **_each(
@@ -247,6 +250,7 @@ PLAIN: Final[Mapping[str, str]] = {
     "TBA": "to be announced",
     "km/h": "kilometers per hour",
     "m/s": "meters per second",
+    "m/s²": "meters per second squared",
     "C#": "C sharp",
     "F#": "F sharp",
 }
@@ -360,6 +364,7 @@ SYMBOLS: Final[Mapping[str, str]] = {
     "&": "and",
     "@": "at",
     "%": "percent",
+    "％": "percent",
     "+": "plus",
     "=": "equals",
     "±": "plus or minus",

@@ -18,6 +18,7 @@ from video_pipeline.engine.assets.speech.normalisation.common import (
     plain_rules,
 )
 from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder
+from video_pipeline.engine.assets.speech.normalisation.east_asian import EAST_ASIAN, east_asian_rules
 from video_pipeline.engine.assets.speech.normalisation.french_words import FRENCH
 from video_pipeline.engine.assets.speech.normalisation.german_words import GERMAN
 from video_pipeline.engine.assets.speech.normalisation.italian_words import ITALIAN
@@ -317,6 +318,7 @@ def other_rules(language: str) -> tuple[Rule, ...]:
     return (
         *markup_rules(),
         *address_rules(AddressWords(dot=".", at="@", number=number)),
+        *(east_asian_rules(language) if language in EAST_ASIAN else ()),
         Rule.of(
             "number",
             r"[$€£¥₹₽₩]?\s?\d+(?:[.,:/\-]\d+)+|[$€£¥₹₽₩]\s?\d+",

@@ -10,6 +10,50 @@ from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
 
 READINGS = {
+    "negative money": [
+        ("$-5, -$5 and €-2.50", "minus five dollars, minus five dollars and minus two euros and fifty cents."),
+        ("₹1,00,000 and ₹2,35,00,500", "one lakh rupees and two crore thirty-five lakh five hundred rupees."),
+    ],
+    "spans and durations": [
+        ("10%-20%", "ten percent to twenty percent."),
+        ("5kg–10kg", "five kilograms to ten kilograms."),
+        ("5-10%", "five to ten percent."),
+        ("5min 30s", "five minutes thirty seconds."),
+        ("1h 05m", "one hour five minutes."),
+        ("2h30m15s", "two hours thirty minutes fifteen seconds."),
+        ("Wait 30s", "Wait thirty seconds."),
+        ("in her 30s", "in her thirties."),
+        ("24 hrs., daily", "twenty-four hours, daily."),
+        ("£1.5bn-£2bn", "one point five billion pounds to two billion pounds."),
+        ("1st-2nd place", "first to second place."),
+        ("5 × 3 = 15", "five times three equals fifteen."),
+        ("at 9 p.m. EST", "at nine PM EST."),
+        ("b. 1850, d. 1911", "born eighteen fifty, died nineteen eleven."),
+        ("9.8 m/s² or m/s²", "nine point eight meters per second squared or meters per second squared."),
+        ("４５％ and １０ km", "forty-five percent and ten kilometers."),
+        ("12:30:45.5", "twelve thirty and forty-five point five seconds."),
+    ],
+    "sequences": [
+        ("1-800-FLOWERS", "one eight hundred, FLOWERS."),
+        ("1-866-GET-HELP", "one eight six six, GET HELP."),
+        ("1-2-3", "one, two, three."),
+        ("978-3-16-148410-X", "nine seven eight, three, one six, one four eight four one zero, X."),
+        ("078-05-1120", "zero seven eight, zero five, one one two zero."),
+        ("2024-05-12", "May twelfth, twenty twenty-four."),
+    ],
+    "capital ordinals and powers": [
+        ("1ST, 2ND, 3RD and 4TH", "first, second, third and fourth."),
+        ("2^n and x^2", "two to the power of n and x squared."),
+    ],
+    "inches in fractions": [
+        ('a 5/8" bolt', "a five eighths inch bolt."),
+        ('2 1/2"', "two and a half inches."),
+        ('He said "take 5/8" and left.', "He said “take five eighths” and left."),
+    ],
+    "street addresses": [
+        ("On 5th Ave. NW he lived.", "On fifth Avenue Northwest he lived."),
+        ("Omaha, NE", "Omaha, NE."),
+    ],
     "money": [
         ("He paid $1,250.50.", "He paid one thousand two hundred fifty dollars and fifty cents."),
         ("$1", "one dollar."),
@@ -192,6 +236,19 @@ def test_acronyms_that_are_words_are_spelled_unless_all_is_in_capitals() -> None
 def shown_of(text: str) -> list[tuple[str, str]]:
     spoken = spoken_text(text, language="en")
     return [(spoken.text[part.at : part.end], text[part.start : part.stop]) for part in spoken.parts]
+
+
+def test_parts_of_spans_durations_and_phone_numbers_stand_for_their_own_characters() -> None:
+    assert shown_of("10%-20% in 5min 30s at 1-800-FLOWERS") == [
+        ("ten percent", "10%"),
+        ("to twenty percent", "20%"),
+        ("in", "in"),
+        ("five minutes", "5min"),
+        ("thirty seconds", "30s"),
+        ("at", "at"),
+        ("one eight hundred,", "1-800"),
+        ("FLOWERS", "FLOWERS"),
+    ]
 
 
 def test_each_spoken_part_knows_the_characters_it_stands_for() -> None:
