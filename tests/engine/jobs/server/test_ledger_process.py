@@ -43,7 +43,7 @@ def wait_until_gone(pid: int) -> None:
 
 def test_killing_the_writer_ends_the_server_and_loses_no_acknowledged_job(tmp_path: Path) -> None:
     config = node_config(tmp_path)
-    with RunningServer(config) as server, Speaker(server.requests, timeout=1) as speaker:
+    with RunningServer(config) as server, Speaker(server.requests) as speaker:
         kept = [speaker.ask("submit", {"story": STORY, "key": str(number)})["job_id"] for number in range(5)]
         os.kill(writer_of(server), signal.SIGKILL)
         assert server.process.wait(5) == 1
