@@ -63,6 +63,7 @@ COMMANDS: Final = {
     "retry": ("client_parsers", "queue failed jobs of a render node again"),
     "stats": ("client_parsers", "show a node's slots and queue"),
     "vacuum": ("node_commands", "delete a node's old jobs and free their space"),
+    "storage": ("node_commands", "show what takes space on a node, and delete what may be deleted"),
     "keys": ("keys_command", "make, list and revoke the keys of a node's clients"),
     "tune": ("tune_command", "search the encoder settings that suit your material and machine"),
 }

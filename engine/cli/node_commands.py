@@ -74,7 +74,59 @@ def _vacuum(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_storage_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show what takes space on a node: finished videos and which of them may be deleted, cache, staging, logs. It works on "
+        "the folders of this machine: give it the configuration of the node, which may be running."
+    )
+    parser.epilog = (
+        "examples:\n  video-pipeline storage --config node.yaml\n"
+        "  video-pipeline storage --prune --config node.yaml"
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration file (YAML)")
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="delete now what storage.max_output_gb and keep_output_days ask for, as a node does by itself",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _storage(arguments: argparse.Namespace) -> int:
+    import time
+
+    with importing():
+        from video_pipeline.engine.errors import ConfigError
+        from video_pipeline.engine.jobs.folders import Folders
+        from video_pipeline.engine.jobs.node.retention import prune_videos, storage_use
+
+    config = _node_config(arguments)
+    folders = Folders.of(config)
+    if not folders.ledger.exists():
+        raise ConfigError(f"node.state_path: {folders.state} has no ledger; name the state folder of a node")
+    deleted = prune_videos(config, folders, now=time.time()) if arguments.prune else ()
+    use = storage_use(config, folders)
+    found = use.as_dict()
+    if arguments.prune:
+        found["deleted"] = [video.job_id for video in deleted]
+    if arguments.json:
+        print(json.dumps(found))
+        return 0
+    for name, size in found["bytes"].items():
+        print(f"{name:<10} {size / 1e6:>12,.1f} MB")
+    print(
+        f"{found['videos']} finished videos; {found['deletable_videos']} ({found['deletable_bytes'] / 1e6:,.1f} MB) may be "
+        f"deleted (storage.deletable: {config.storage.deletable})"
+    )
+    for name, size in found["free_bytes"].items():
+        print(f"free at {name}: {size / 1e9:,.1f} GB")
+    for video in deleted:
+        print(f"deleted {video.job_id} ({video.size / 1e6:,.1f} MB)")
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "serve": (_add_serve_options, _serve),
     "vacuum": (_add_vacuum_options, _vacuum),
+    "storage": (_add_storage_options, _storage),
 }

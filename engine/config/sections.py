@@ -447,6 +447,18 @@ class Storage(Section):
         None, description="Folder of temporary files; default: the system's.", strict=False
     )
     max_storage_gb: float = Field(500, gt=0, description="Size limit of the cache in GB.")
+    max_output_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Size in GB from which a node deletes finished videos in output_path, oldest first; null: none.",
+    )
+    keep_output_days: float | None = Field(
+        None, gt=0, description="Days after which a node deletes finished videos; null: never."
+    )
+    deletable: Literal["published", "finished"] = Field(
+        "published",
+        description="Which finished videos may be deleted: those whose posts are all confirmed, or all.",
+    )
 
 
 class ErrorHandling(Section):

@@ -60,6 +60,7 @@ _SCHEMA: Final = (
         updated_at REAL NOT NULL,
         UNIQUE (sha256, platform, account)
     )""",
+    "CREATE INDEX publications_state ON publications (state)",
     f"CREATE INDEX publications_due ON publications (due_at) WHERE state IN "
     f"({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) OR (state = 'confirmed' AND is_complete = 0)",
 )
@@ -218,6 +219,26 @@ class Publications:
         where += [("job_id = ?", job_id)] if job_id else []
         clause = f"WHERE {' AND '.join(part for part, _ in where)} " if where else ""
         return self._select(f"{clause}ORDER BY due_at, number", [value for _, value in where])
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of publications in each state."""
+        try:
+            rows = self._db.execute("SELECT state, count(*) FROM publications GROUP BY state").fetchall()
+        except sqlite3.Error as error:
+            raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
+        found: dict[str, int] = {str(state): 0 for state in PublicationState}
+        return found | {row[0]: row[1] for row in rows}
+
+    def delivered_jobs(self) -> set[str]:
+        """Return the ids of the jobs whose posts are all confirmed, but for cancelled ones, with nothing left to add."""
+        try:
+            rows = self._db.execute(
+                "SELECT job_id FROM publications WHERE job_id IS NOT NULL AND state != 'cancelled' GROUP BY job_id "
+                "HAVING sum(state = 'confirmed' AND is_complete) = count(*)"
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
+        return {row[0] for row in rows}
 
     def due(self, *, now: float, limit: int = 100) -> list[Publication]:
         """Return publications that are to be carried on by now, those longest due first."""

@@ -102,6 +102,8 @@ class Monitor:
         self.metrics.worker_starts(node.dispatcher.started_workers)
         self.metrics.commits(total=node.ledger.file.commits, seconds=node.ledger.file.commit_seconds)
         self.metrics.server_starts(server.restarts + 1)
+        self.metrics.publications(node.publications.counts())
+        self.metrics.deleted(videos=node.retention.deleted_videos, size=node.retention.deleted_bytes)
         self.metrics.server_counters(server.counters)
         with contextlib.suppress(LedgerError):  # reported by `trouble`
             self.metrics.queue({str(key): n for key, n in node.ledger.queue.length_by_priority().items()})

@@ -74,6 +74,15 @@ class NodePublications:
             logger.error("job %s is not published: %s", job_id, error)
         self._look_at = 0.0
 
+    def counts(self) -> dict[str, int]:
+        """Return the number of publications by state; none if there never was one."""
+        if self._records is None and not self._path.exists():
+            return {}
+        try:
+            return self._open().counts()
+        except PublicationsError:
+            return {}
+
     def poll(self) -> None:
         """Start the process if a publication is due and it does not run."""
         if self._process is not None:

@@ -22,6 +22,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.model import Attempt
 from video_pipeline.engine.jobs.node.publications import NodePublications
 from video_pipeline.engine.jobs.node.recovery import recover
+from video_pipeline.engine.jobs.node.retention import Retention
 from video_pipeline.engine.jobs.node.scheduler import EndedAttempt, Scheduler
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ class RunningNode:
                 config, self.folders, guard=self.guard, clock=clock, json_log=json_log
             )
             opened.callback(self.publications.close)
+            self.retention = Retention(config, self.folders, clock=clock)
             recover(self.ledger, self.folders, on_published=self.publications.add)
             self.dispatcher = LocalDispatcher(
                 config, self.folders, slots=self.slots, cores=capacity.cores, guard=self.guard, clock=clock
@@ -153,6 +155,7 @@ class RunningNode:
         """Run one turn of the loop, which waits up to `timeout` seconds for reports."""
         self.scheduler.step(timeout)
         self.publications.poll()
+        self.retention.poll()
         now = self._clock.monotonic()
         if now >= self._guard_at:
             self._guard_at = now + GUARD_SECONDS

@@ -134,6 +134,8 @@ BOUNDS: dict[str, Number | Whole] = {
     "audio.target_lufs": Number(-40, -5),
     "audio.true_peak": Number(-9, 0),
     "publishing.missed_after": Number(0, None),
+    "storage.keep_output_days": Number(0, None, above=True),
+    "storage.max_output_gb": Number(0, None, above=True),
     "storage.max_storage_gb": Number(0, None, above=True),
 }
 OF_THEIR_OWN = {

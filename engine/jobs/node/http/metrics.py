@@ -55,6 +55,12 @@ class Metrics:
     def cache_writable(self, writable: bool) -> None:
         """Set whether the cache can be written."""
 
+    def publications(self, counts: Mapping[str, int]) -> None:
+        """Set the number of publications by state."""
+
+    def deleted(self, *, videos: int, size: int) -> None:
+        """Set the total number of finished videos that were deleted to make room, and their bytes."""
+
     def render(self) -> tuple[bytes, str]:
         """Return all metrics as text, and its content type. Thread-safe."""
         return b"", TEXT

@@ -140,6 +140,15 @@ class PrometheusMetrics(Metrics):
         self._cache = Gauge(
             "video_pipeline_cache_writable", "1 if the cache can be written.", registry=registry
         )
+        self._publications = Gauge(
+            "video_pipeline_publications", "Publications by state.", ["state"], registry=registry
+        )
+        self._deleted = _Total(
+            registry, "video_pipeline_deleted_videos_total", "Finished videos deleted to make room."
+        )
+        self._deleted_bytes = _Total(
+            registry, "video_pipeline_deleted_video_bytes_total", "Bytes of these videos."
+        )
         Info("video_pipeline", "This engine.", registry=registry).info({"version": __version__})
         registry.register(_GpuCollector())
         self._slots.set(slots)
@@ -213,6 +222,16 @@ class PrometheusMetrics(Metrics):
         """Set the total number of commits and their total seconds."""
         self._commits.set_total(total)
         self._commit_seconds.set_total(seconds)
+
+    def publications(self, counts: Mapping[str, int]) -> None:
+        """Set the number of publications by state."""
+        for state, count in counts.items():
+            self._publications.labels(state).set(count)
+
+    def deleted(self, *, videos: int, size: int) -> None:
+        """Set the total number of deleted videos, and their bytes."""
+        self._deleted.set_total(videos)
+        self._deleted_bytes.set_total(size)
 
     def server_starts(self, total: int) -> None:
         """Set the total number of started server processes."""
