@@ -36,7 +36,7 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
         description="Publish a finished video. Files beside it are used: metadata, thumbnail, subtitles.",
     )
     video.add_argument("video", metavar="VIDEO", type=Path, help="an MP4, as `render` or a node wrote it")
-    video.add_argument("--platform", metavar="NAME", required=True, help="folder or webhook")
+    video.add_argument("--platform", metavar="NAME", required=True, help="folder, s3 or webhook")
     video.add_argument("--account", metavar="NAME", default=DEFAULT_ACCOUNT, help="default: default")
     _add_moment(video)
     video.add_argument("--title", metavar="TEXT", help="in place of the metadata's")

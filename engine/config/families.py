@@ -163,6 +163,12 @@ PUBLISHERS: Final = Family(
     members=(
         Member("folder", "a folder, such as a share", "nothing more", "publish.folder:PUBLISHER"),
         Member(
+            "s3",
+            "a bucket of S3 or a store like it",
+            "the package botocore (extra `aws`)",
+            "publish.s3:PUBLISHER",
+        ),
+        Member(
             "webhook", "a URL that is told of the video", "the package httpx", "publish.webhook:PUBLISHER"
         ),
     ),

@@ -37,11 +37,41 @@ class WebhookAccount(Section):
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds that one request may take.")
 
 
+class S3Account(Section):
+    """A bucket as a platform: Amazon's S3, or a store with its protocol."""
+
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
+        description="Name of the bucket."
+    )
+    prefix: Annotated[str, Field(max_length=500, pattern=r"^([^/\s].*/)?$")] = Field(
+        "", description="Beginning of every key, empty or with a slash at its end, such as videos/."
+    )
+    endpoint: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
+        None, description="URL of a store other than Amazon's."
+    )
+    region: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="Region; null: that of the AWS configuration."
+    )
+    profile: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Profile of the AWS configuration that has the keys; null: its usual search."
+    )
+    url: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\{key\}")] | None = Field(
+        None, description="Public address of a delivered file, such as https://cdn.example/{key}."
+    )
+    presign_days: float | None = Field(
+        None, gt=0, le=7, description="Without `url`: days for which a signed link to the video is valid."
+    )
+    timeout: float = Field(60.0, gt=0, le=3600, description="Seconds without a byte of an answer.")
+
+
 class PublishAccounts(Section):
     """The accounts of each platform, by name."""
 
     folder: dict[AccountKey, FolderAccount] = Field(
         default_factory=dict, description="Folders, by name: `{default: {path: /srv/published}}`."
+    )
+    s3: dict[AccountKey, S3Account] = Field(
+        default_factory=dict, description="Buckets, by name: `{default: {bucket: videos}}`."
     )
     webhook: dict[AccountKey, WebhookAccount] = Field(
         default_factory=dict, description="URLs, by name: `{default: {url: https://HOST/PATH}}`."
@@ -57,7 +87,7 @@ class Publishing(Section):
     )
     platforms: tuple[str, ...] = Field(
         ("instagram", "youtube"),
-        description="Platforms of auto_publish; this version has folder and webhook.",
+        description="Platforms of auto_publish; this version has folder, s3 and webhook.",
     )
     scheduling_enabled: bool = Field(
         True, description="Whether stories may name a time (`at`); off: such a story is refused."

@@ -1,0 +1,110 @@
+"""A real S3 server for tests: SeaweedFS, if its package is installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ACCESS_KEY = "test-access-key"
+SECRET_KEY = "test-secret-key-of-no-use"
+READY_SECONDS = 60.0
+
+
+def weed_program() -> Path | None:
+    """Return SeaweedFS's program beside this Python, None if it is not installed."""
+    found = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    return Path(found) if found else None
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free, each with a free port 10,000 above it, which SeaweedFS takes too."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as low, socket.socket() as high:
+            low.bind(("127.0.0.1", 0))
+            port = low.getsockname()[1]
+            if port + 10_000 > 65_535 or port in found:
+                continue
+            try:
+                high.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+            found.append(port)
+    return found
+
+
+class S3Server:
+    """A context manager that runs the server on a folder; `stop` and `start` are an outage."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ports = free_ports(4)
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        keys = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
+        (folder / "s3.json").write_text(
+            json.dumps({"identities": [{"name": "test", "credentials": [keys], "actions": actions}]})
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._ports[3]}"
+
+    def start(self) -> None:
+        master, volume, filer, s3 = self._ports
+        program = weed_program()
+        assert program is not None
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(program, "server", f"-dir={self._folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+                    *(f"-master.port={master}", f"-volume.port={volume}", "-volume.max=20"),
+                    *(
+                        "-master.volumeSizeLimitMB=64",
+                        "-filer",
+                        f"-filer.port={filer}",
+                        "-s3",
+                        f"-s3.port={s3}",
+                    ),
+                    "-s3.port.iceberg=0",
+                    "-s3.port.lance=0",
+                    f"-s3.config={self._folder / 's3.json'}",
+                ],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+            )
+        until = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", s3), 1):
+                    return
+            except OSError:
+                ended = self._process.poll() is not None
+                assert not ended, (self._folder / "log").read_text(errors="replace")[-2000:]
+                assert time.monotonic() < until, "the server does not start"
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)  # it ignores SIGTERM for ten seconds
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
