@@ -19,6 +19,7 @@ from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.grade import prepare_grade
 from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets
+from video_pipeline.engine.assets.progress_bar import prepare_progress
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
 from video_pipeline.engine.assets.watermark import prepare_watermark
@@ -117,6 +118,9 @@ class _Layout:
         if self.grade is not None:
             clips = tuple(replace(clip, grade=self.grade) for clip in clips)
         timeline = replace(composition.timeline, clips=clips, watermark=self.watermark)
+        timeline = replace(
+            timeline, progress=prepare_progress(self.config.progress_bar, timeline, cache=self.cache)
+        )
         if self.max_seconds is not None and timeline.duration > self.max_seconds:
             raise StoryError(
                 f"the video would last {float(timeline.duration):.1f} s; "
@@ -214,8 +218,8 @@ def plan_timeline(
         )
 
         def begin_first(first: FirstScenes) -> None:
-            # Cuts on beats depend on the music, and later scenes may move them.
-            if begin is not None and not config.scenes.transition_on_beat:
+            # Cuts on beats depend on the music, and later scenes may move them; a progress bar depends on the length.
+            if begin is not None and not (config.scenes.transition_on_beat or config.progress_bar.show):
                 begin(layout.plan(some, watch=Stopwatch()) for some in first.growing())
 
         assets = gather_assets(

@@ -68,6 +68,9 @@ def add_story_options(
         help="music of stories that name none: auto (synthesised by mood), none, or a file",
     )
     parser.add_argument("--look", metavar="NAME|FILE", help=LOOK_HELP)
+    picture.add_argument(
+        "--progress-bar", action="store_true", help="show how much of the video is over at the edge"
+    )
     if encodes:
         encoding = parser.add_argument_group("encoding")
         encoding.add_argument("--encoder", metavar="NAME", help=f"encoder: {ENCODERS.summary()}")
@@ -150,6 +153,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
     config = config.override("captions", style=arguments.captions, platform=arguments.platform)
     config = config.override("scenes", loop=arguments.loop or None)
     config = config.override("look", name=arguments.look)
+    config = config.override("progress_bar", show=arguments.progress_bar or None)
     config = config.override("audio", music=arguments.music)
     config = config.override("error_handling", policy=arguments.policy)
     if arguments.lexicon is not None:

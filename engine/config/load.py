@@ -24,6 +24,7 @@ from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.look_keys import LookKeys, LookSection
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
+from video_pipeline.engine.config.progress_keys import ProgressKeys, ProgressSection
 from video_pipeline.engine.config.sections import (
     Audio,
     Captions,
@@ -53,6 +54,7 @@ class Config(Section):
     captions: Captions = Captions()
     watermark: WatermarkSettings = WatermarkSettings()
     grade: GradeSettings = GradeSettings()
+    progress_bar: ProgressSection = ProgressKeys()
     audio: Audio = Audio()
     publishing: Publishing = Publishing()
     storage: Storage = Storage()

@@ -32,6 +32,7 @@ LOOK_SECTIONS: Final[Mapping[str, frozenset[str] | None]] = {
     "scenes": None,
     "grade": None,
     "watermark": None,
+    "progress_bar": None,
     "audio": None,
     "images": frozenset({"style", "prompt_style", "negative_prompt", "prompt_template"}),
     "tts": frozenset({"speech_rate", "pitch"}),

@@ -126,6 +126,7 @@ BOUNDS: dict[str, Number | Whole] = {
     "watermark.width": Number(0, 1, above=True),
     "watermark.margin": Number(0, 0.45),
     "grade.strength": Number(0, 1),
+    "progress_bar.height": Number(2, 48),
     "audio.music_seed": Whole(0, 2**32 - 1),
     "audio.music_volume": Number(-60, 12),
     "audio.music_duck": Number(-60, 0),
