@@ -116,7 +116,8 @@ class Grade:
 class Clip:
     """One scene's picture on the timeline, or a shot of it: the clips of a scene follow each other. `title` names its chapter (None: the scene's id; "": the one before).
 
-    `camera` already keeps `focus` in view. `focus` is None if the story gives rectangles instead.
+    `camera` already keeps `focus` in view. `focus` is None if the story gives rectangles instead. A card, an intro or outro
+    is `apart`: none of the story's scenes.
     """
 
     scene_id: str
@@ -129,6 +130,7 @@ class Clip:
     title: str | None = None
     focus: Focus | None = None
     grade: Grade | None = None
+    apart: bool = False
 
     def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""
