@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from PIL import Image
 
 from tests.support.video import decode, luma, run_ffmpeg
+from video_pipeline.engine.cli.options import add_story_options, configuration
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.look_keys import SHIPPED_LOOKS
+from video_pipeline.engine.config.looks import load_look, with_look
 from video_pipeline.engine.errors import ConfigError, StoryError
 from video_pipeline.engine.outputs.frame_choice import candidate_times
 from video_pipeline.engine.outputs.subtitles import cues
@@ -233,6 +237,16 @@ def test_a_loop_leads_back_to_the_card(tmp_path: Path) -> None:
     assert np.abs(first - last).mean() < 12
 
 
+def test_a_loop_with_an_intro_ends_with_its_first_frame(tmp_path: Path) -> None:
+    clip = tmp_path / "brightens.mp4"
+    source = "color=black:size=96x96:rate=30:duration=2,fade=t=in:d=2:color=white"
+    run_ffmpeg("-f", "lavfi", "-i", source, "-c:v", "libx264", "-pix_fmt", "yuv420p", clip)
+    plan = planned(tmp_path, story_of(tmp_path, loop=True), intro=str(clip))
+    first, last = (draw_frame(plan.compositor, n) for n in (0, plan.timeline.frame_count - 1))
+    assert np.asarray(first).mean() > 245
+    assert np.asarray(last).mean() > 225, "it stands still, where it would be darker by a quarter"
+
+
 def test_intro_and_outro_have_their_own_sound_and_music_is_between(tmp_path: Path) -> None:
     story = story_of(tmp_path, music="auto", title_card=True)
     clip = clip_file(tmp_path)
@@ -334,3 +348,36 @@ def test_plans_of_the_first_scenes_agree_with_the_whole_video(tmp_path: Path) ->
     assert part.clips[1].frames == whole.clips[1].frames
     assert len(part.clips) == 2
     assert plan_captions(plan).captions
+
+
+def test_options_of_the_command_line_give_the_sections(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    add_story_options(parser)
+    written = ["s.json", "--title-card", "--end-card", "By {{author}}", "--intro", "a.mp4", "--progress-bar"]
+    config = configuration(parser.parse_args(written))
+    assert config.title_card.show
+    assert (config.end_card.show, config.end_card.text) == (True, "By {{author}}")
+    assert (config.intro.path, config.outro.path) == (Path("a.mp4"), None)
+    assert config.progress_bar.show
+    plain = configuration(parser.parse_args(["s.json"]))
+    assert not any(section.show for section in (plain.title_card, plain.end_card, plain.progress_bar))
+
+
+def test_a_look_s_card_gives_way_to_the_configuration_and_the_story(tmp_path: Path) -> None:
+    (tmp_path / "house.yaml").write_text(
+        "title_card: true\nend_card: {text: Bye, show: true}\nintro: a.mp4\n"
+    )
+    look = load_look(tmp_path / "house.yaml")
+    assert look.sections["title_card"] == {"show": True}
+    assert look.sections["intro"] == {"path": str(tmp_path / "a.mp4")}
+    config = load_config({"look": str(tmp_path / "house.yaml"), "end_card": {"text": "More"}}, environ=False)
+    assert (with_look(config).end_card.show, with_look(config).end_card.text) == (True, "More")
+    assert not with_look(config.override("title_card", show=False)).title_card.show
+    for name in SHIPPED_LOOKS:
+        sections = load_look(name).sections
+        assert sections["title_card"]["show"]
+        assert sections["audio"]["music"] == "auto"
+        assert {"end_card", "watermark"} <= sections.keys()
+    bold = planned(tmp_path, story_of(tmp_path, look="bold", title_card={"over": False}, music="none"))
+    assert [clip.scene_id for clip in bold.timeline.clips] == ["title_card", "red", "blue"]
+    assert [track.kind for track in bold.timeline.audio] == []
