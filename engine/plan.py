@@ -271,7 +271,13 @@ def plan_captions(
     captions = draw_captions(plan.timeline, fonts=plan.fonts, cache=cache, drawtext=filtered, shown=shown)
     warnings = (*plan.warnings, *(plainer_captions(plan.timeline) if filtered else ()))
     if plan.title_over is not None:
-        title, told = draw_title_over(plan.title_over, plan.timeline, fonts=plan.fonts, cache=cache)
+        title, told = draw_title_over(
+            plan.title_over,
+            plan.timeline,
+            platform=plan.config.captions.platform,
+            fonts=plan.fonts,
+            cache=cache,
+        )
         captions, warnings = (*captions, *([title] if title is not None else ())), (*warnings, *told)
     plan.config.error_policy.check(warnings)
     return replace(

@@ -129,13 +129,8 @@ def draw_card(
     return Still(path, width, height, file_sha256(path), is_copy=True), block.truncated
 
 
-def draw_over(
-    card: CardTexts, block: CardBlock, *, width_px: int, cache: ContentCache
-) -> tuple[Path, tuple[int, int]]:
-    """Return a card's texts as a transparent picture, centred on a frame of this width, and its left and top margins.
-
-    The margins are how far the picture's corner is from that of the texts' column.
-    """
+def draw_over(card: CardTexts, block: CardBlock, *, width_px: int, cache: ContentCache) -> tuple[Path, int]:
+    """Return a card's texts as a transparent picture as wide as the frame, and how far below its top they begin, in px."""
     reach = 2 * block.text.size_px
     size = (width_px, block.height_px + 2 * reach)
     parts = {**_card_identity(card), "over": list(size), "laid_out": _laid_out(block)}
@@ -146,7 +141,7 @@ def draw_over(
         canvas.save(target, "PNG", compress_level=1)
 
     path, _ = cache.get_or_make("cards", parts, ".png", paint, check=check_png)
-    return path, (0, reach)
+    return path, reach
 
 
 def _laid_out(block: CardBlock) -> list[Any]:

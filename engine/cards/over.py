@@ -9,6 +9,7 @@ from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.cards.drawing import draw_over, lay_out_card
 from video_pipeline.engine.cards.texts import CardTexts
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.captions import Platform
 from video_pipeline.engine.render.captions.draw import CaptionArt, caption_rows
 from video_pipeline.engine.render.captions.phrases import phrases_in
 from video_pipeline.engine.render.captions.safe_areas import ink_reach_px, safe_area
@@ -39,7 +40,7 @@ def over_frames(card: CardTexts, timeline: Timeline) -> FrameRange:
 
 
 def draw_title_over(
-    card: CardTexts, timeline: Timeline, *, fonts: FontCatalogue, cache: ContentCache
+    card: CardTexts, timeline: Timeline, *, platform: Platform, fonts: FontCatalogue, cache: ContentCache
 ) -> tuple[CaptionArt | None, tuple[str, ...]]:
     """Return a title as a caption of its own that is whole from the first frame on and fades out, and warnings.
 
@@ -48,7 +49,6 @@ def draw_title_over(
     """
     frames = over_frames(card, timeline)
     width, height = timeline.width_px, timeline.height_px
-    platform = timeline.captions[0].platform if timeline.captions else "generic"
     area = safe_area(width, height, platform)
     scale = min(width, height) / 1080
     style = _over_style(card, card.keys.text_size * scale)
@@ -66,15 +66,15 @@ def draw_title_over(
     block = lay_out_card(card, room_px=room, scale=scale, style=style)
     if block.height_px > room[1]:
         return None, (f"{card.place}: there is no room beside the captions; the title is left out",)
-    picture, (left, above) = draw_over(card, block, width_px=width, cache=cache)
+    picture, above = draw_over(card, block, width_px=width, cache=cache)
     y = top + reach + max(0, min(round(0.02 * height), room[1] - block.height_px))
     warnings = (f"{card.place}: does not fit over the scene; its end is left out",) if block.truncated else ()
     art = CaptionArt(
-        scene_id=timeline.clips[0].scene_id,
+        scene_id=next(clip.scene_id for clip in timeline.clips if not clip.apart),
         frames=frames,
         animation="none",
         picture=picture,
-        x_px=-left,
+        x_px=0,
         y_px=(y - above) // 2 * 2,
         lines=(),
         rise_px=0,
