@@ -1,7 +1,8 @@
-"""What a colour grade costs a render: processor time with and without a LUT, in turns within one run.
+"""What a colour grade or a progress bar costs a render: processor time with and without it, in turns within one run.
 
 python -m benchmarks.grade_cost                 the lighthouse story: drawn pictures, every cache empty of segments
 python -m benchmarks.grade_cost --clip          a story of one video clip, which is graded frame by frame
+python -m benchmarks.grade_cost --bar           a progress bar in place of the grade
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ import yaml
 
 from benchmarks.measure import measure
 
-KINDS: dict[str, dict[str, object]] = {
-    "none": {"lut": "none"},
-    "faint": {"lut": "teal_orange", "strength": 0.001},
-    "whole": {"lut": "teal_orange"},
+Sections = dict[str, dict[str, object]]
+KINDS: dict[str, Sections] = {
+    "none": {"grade": {"lut": "none"}},
+    "faint": {"grade": {"lut": "teal_orange", "strength": 0.001}},
+    "whole": {"grade": {"lut": "teal_orange"}},
 }
 """The grades. A faint one costs the same, but leaves the encoder the same picture; a whole one may be harder to encode."""
+
+BARS: dict[str, Sections] = {
+    "none": {},
+    "bar": {"progress_bar": {"show": True, "height": 14, "segmented": True}},
+}
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,18 +39,20 @@ def main() -> int:
         prog="python -m benchmarks.grade_cost", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--clip", action="store_true", help="a video clip instead of the example")
+    parser.add_argument("--bar", action="store_true", help="a progress bar instead of a grade")
     parser.add_argument("--compositor", default="native", help="which one draws (default native)")
     parser.add_argument("--turns", type=int, default=5, help="renders of each kind (default 5)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="grade-") as temporary:
         folder = Path(temporary)
         story = _clip_story(folder) if given.clip else ROOT / "examples" / "lighthouse.json"
-        times: dict[str, list[float]] = {name: [] for name in KINDS}
+        kinds = BARS if given.bar else KINDS
+        times: dict[str, list[float]] = {name: [] for name in kinds}
         for turn in range(given.turns + 1):
             for name, found in times.items():
                 settings = folder / f"{name}.yaml"
                 sections = {
-                    "grade": KINDS[name],
+                    **kinds[name],
                     "video": {"compositor": given.compositor, "codec": "libx264"},
                     "storage": {"cache_path": str(folder / "cache")},
                 }

@@ -108,11 +108,13 @@ def compose(
     *,
     config: Config,
     base: Path = Path(),
+    apart: Collection[str] = (),
 ) -> Composition:
     """Place scenes, captions and sounds on a frame-exact timeline.
 
     A scene's length includes its transitions; the video's length is the sum of the scenes less the overlaps.
-    Relative paths of font files start at `base`. If only the first scenes have assets, the timeline has only these, as
+    Relative paths of font files start at `base`. `apart` are the ids of scenes such as cards: captions keep clear of
+    transitions to and from them, as they have texts of their own. If only the first scenes have assets, the timeline has only these, as
     they are in the whole video, but for the frames that the last of them shares with the next scene. Raises StoryError
     naming the scenes.
     """
@@ -146,7 +148,12 @@ def compose(
         clip = scene_clip(
             scene, own, index, frames, before, after, config, width / height, last=index == len(scenes) - 1
         )
-        shown = FrameRange(frames.start + before // 2, frames.stop - (after - after // 2))
+        follows = index > 0 and scenes[index - 1].scene_id in apart
+        leads = index + 1 < len(scenes) and scenes[index + 1].scene_id in apart
+        shown = FrameRange(
+            frames.start + (before if follows else before // 2),
+            frames.stop - (after if leads else after - after // 2),
+        )
         lead: SpeechLead | None = None
         if own.narration is not None:
             lead = speech_lead(own.narration.duration, before, after, fps=fps, padding=padding)

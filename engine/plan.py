@@ -19,9 +19,13 @@ from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.grade import prepare_grade
 from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets
+from video_pipeline.engine.assets.progress_bar import prepare_progress
 from video_pipeline.engine.assets.speakers import cast_speakers
 from video_pipeline.engine.assets.story_fonts import check_fonts
 from video_pipeline.engine.assets.watermark import prepare_watermark
+from video_pipeline.engine.cards.over import draw_title_over
+from video_pipeline.engine.cards.scenes import Cards, prepare_cards, timeline_with_cards, with_cards
+from video_pipeline.engine.cards.texts import CardTexts
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.common.input_files import ANY_FILES, InputFiles
 from video_pipeline.engine.common.registry import Selection
@@ -67,6 +71,7 @@ class FramePlan:
     origins: Mapping[str, PictureOrigin] = field(default_factory=dict)
     drawn: Mapping[str, DrawnPicture] = field(default_factory=dict)
     paid_pictures: tuple[Mapping[str, Any], ...] = ()
+    title_over: CardTexts | None = None
     unpainted: frozenset[int] = frozenset()
     """The scenes whose picture a service was not asked for yet."""
     unspoken: frozenset[int] = frozenset()
@@ -105,6 +110,7 @@ class _Layout:
     chosen: Selection
     ffmpeg_search: Future[FfmpegProgram]
     max_seconds: float | None
+    cards: Cards
     warnings: tuple[str, ...]
     _opened: dict[str | None, Compositor] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -112,11 +118,18 @@ class _Layout:
     def plan(self, assets: StoryAssets, *, watch: Stopwatch) -> FramePlan:
         """Return the plan of the scenes that have assets; errors as in plan_timeline."""
         with watch.stage("compose"):
-            composition = compose(self.story, self.scenes, assets, config=self.config, base=self.base)
-        clips = composition.timeline.clips
-        if self.grade is not None:
-            clips = tuple(replace(clip, grade=self.grade) for clip in clips)
-        timeline = replace(composition.timeline, clips=clips, watermark=self.watermark)
+            scenes, assets = with_cards(
+                self.cards, self.scenes, assets, config=self.config, grade=self.grade, cache=self.cache
+            )
+            composition = compose(
+                self.story, scenes, assets, config=self.config, base=self.base, apart=self.cards.scene_ids
+            )
+        timeline = replace(
+            timeline_with_cards(composition.timeline, self.cards, self.grade), watermark=self.watermark
+        )
+        timeline = replace(
+            timeline, progress=prepare_progress(self.config.progress_bar, timeline, cache=self.cache)
+        )
         if self.max_seconds is not None and timeline.duration > self.max_seconds:
             raise StoryError(
                 f"the video would last {float(timeline.duration):.1f} s; "
@@ -138,6 +151,7 @@ class _Layout:
             fonts=self.fonts,
             title_fonts=self.title_fonts,
             cache=self.cache,
+            title_over=self.cards.over,
             warnings=(*self.warnings, *assets.warnings, *composition.warnings),
             paid=assets.paid,
             origins=assets.origins,
@@ -175,7 +189,7 @@ def plan_timeline(
     """Make the assets of a story and lay them out on a timeline, still without captions.
 
     The story's relative paths start at `base`; `files` opens what it names. With `speak`, only the scenes with these
-    numbers are spoken, and services asked for their pictures; the length of others that are not cached is an estimate.
+    numbers, cards included, are spoken, and services asked for their pictures; the length of others that are not cached is an estimate.
     `begin` gets plans of the first scenes meanwhile. Raises InputError for a wrong story or
     configuration and for a video that would be longer than `max_seconds`, AssetError for an asset that failed.
     """
@@ -197,6 +211,9 @@ def plan_timeline(
     with watch.stage("assets"):
         watermark, unmarked = _watermark(config, cache, files)
         grade, ungraded = _grade(story, config, base=base, cache=cache, files=files)
+        cards = prepare_cards(
+            story, scenes, config=config, catalogue=fonts, base=base, cache=cache, files=files
+        )
         layout = _Layout(
             story=story,
             scenes=scenes,
@@ -210,12 +227,13 @@ def plan_timeline(
             chosen=chosen,
             ffmpeg_search=ffmpeg_search,
             max_seconds=max_seconds,
+            cards=cards,
             warnings=(*letters.warnings, *cast.warnings, *unmarked, *ungraded),
         )
 
         def begin_first(first: FirstScenes) -> None:
-            # Cuts on beats depend on the music, and later scenes may move them.
-            if begin is not None and not config.scenes.transition_on_beat:
+            # Cuts on beats depend on the music, and later scenes may move them; a progress bar depends on the length.
+            if begin is not None and not (config.scenes.transition_on_beat or config.progress_bar.show):
                 begin(layout.plan(some, watch=Stopwatch()) for some in first.growing())
 
         assets = gather_assets(
@@ -225,7 +243,8 @@ def plan_timeline(
             cache=cache,
             base=base,
             files=files,
-            speak=speak,
+            speak=cards.of_story(speak, count=len(scenes)),
+            title=cards.spoken,
             progress=lambda done, total: report(Event("assets", done, total)),
             voices=cast.voices,
             on_first=begin_first,
@@ -251,6 +270,15 @@ def plan_captions(
     filtered = load_compositor(plan.compositor.name).filter_captions
     captions = draw_captions(plan.timeline, fonts=plan.fonts, cache=cache, drawtext=filtered, shown=shown)
     warnings = (*plan.warnings, *(plainer_captions(plan.timeline) if filtered else ()))
+    if plan.title_over is not None:
+        title, told = draw_title_over(
+            plan.title_over,
+            plan.timeline,
+            platform=plan.config.captions.platform,
+            fonts=plan.fonts,
+            cache=cache,
+        )
+        captions, warnings = (*captions, *([title] if title is not None else ())), (*warnings, *told)
     plan.config.error_policy.check(warnings)
     return replace(
         plan, captions=captions, compositor=plan.compositor.with_captions(captions), warnings=warnings

@@ -242,7 +242,8 @@ def returning_clip(first: Clip, frames: FrameRange, *, fps: Fraction) -> Clip:
     """Return the clip with which a video that repeats ends: what its first frame shows, held for `frames`."""
     camera, source = first.camera, first.source
     if isinstance(source, Footage):
-        source = replace(source, duration=frame_time(1, fps))
+        last = None if source.last_frame is None else min(source.start, source.last_frame)
+        source = replace(source, duration=frame_time(1, fps), last_frame=last)
     return replace(
         first,
         frames=frames,

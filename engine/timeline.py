@@ -116,7 +116,8 @@ class Grade:
 class Clip:
     """One scene's picture on the timeline, or a shot of it: the clips of a scene follow each other. `title` names its chapter (None: the scene's id; "": the one before).
 
-    `camera` already keeps `focus` in view. `focus` is None if the story gives rectangles instead.
+    `camera` already keeps `focus` in view. `focus` is None if the story gives rectangles instead. A card, an intro or outro
+    is `apart`: none of the story's scenes.
     """
 
     scene_id: str
@@ -129,6 +130,7 @@ class Clip:
     title: str | None = None
     focus: Focus | None = None
     grade: Grade | None = None
+    apart: bool = False
 
     def effective_camera(self, canvas_aspect: float) -> Camera:
         """Return the clip's camera, or a fixed one on the largest part of the picture that fills the canvas."""
@@ -217,6 +219,29 @@ class Watermark:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressBar:
+    """A bar across the frame: the part of `frames` that is over as `filled`, the rest as `empty`.
+
+    Both are pictures of the whole bar, width_px by height_px, and its rows begin at `y_px`. A filter graph draws the same
+    from `both`, their colours side by side, and from `gaps`, which is transparent where the bar has gaps (None: it has none).
+    """
+
+    filled: Path
+    empty: Path
+    both: Path
+    gaps: Path | None
+    y_px: int
+    width_px: int
+    height_px: int
+    frames: FrameRange
+
+    def reached_px(self, frame: int) -> int:
+        """Return the even number of columns that are over when a frame has been shown, at least two."""
+        over = self.width_px * (frame + 1 - self.frames.start) // len(self.frames)
+        return min(self.width_px, max(2, over // 2 * 2))
+
+
+@dataclass(frozen=True, slots=True)
 class AudioTrack:
     """A stretch of sound: `duration` seconds of `path` from `start`, played at `at` on the timeline.
 
@@ -255,6 +280,7 @@ class Timeline:
     captions: tuple[Caption, ...] = ()
     audio: tuple[AudioTrack, ...] = ()
     watermark: Watermark | None = None
+    progress: ProgressBar | None = None
 
     @property
     def frame_count(self) -> int:

@@ -17,6 +17,7 @@ LAYERS: Layers = (
     ("pipeline", "preview", "storage", "publish"),
     ("outputs",),
     ("plan",),
+    ("cards",),
     ("render", "compose"),
     ("soundtrack", "scene_places", "scene_clips"),
     ("assets",),

@@ -50,7 +50,7 @@ class ShownScene(NamedTuple):
 
 
 class FirstScenes:
-    """The assets of a story's first scenes while those of later ones are being made."""
+    """The assets of a story's first scenes, and of its title card, while those of later ones are being made."""
 
     def __init__(
         self,
@@ -58,7 +58,9 @@ class FirstScenes:
         pictures: Sequence[Future[Made]],
         speeches: Sequence[Future[Made]],
         views: Sequence[Future[Made]],
+        title: Future[Made] | None = None,
     ) -> None:
+        self._title = title
         self._made = list(zip(scenes, pictures, speeches, views, strict=True))
         self._over = threading.Event()
 
@@ -68,13 +70,15 @@ class FirstScenes:
         while not self._over.wait(seconds):
             seconds = LOOK_SECONDS
             ready = list(takewhile(lambda made: _is_made(*made[1:]), self._made))
+            if self._title is not None and not _is_made(self._title):
+                continue
             if max(1, count + count // GROWTH) < len(ready) < len(self._made):
                 count = len(ready)
                 warnings = [
                     warning for _, *each in ready for made in each for warning in made.result().warnings
                 ]
                 scenes = tuple(scene_assets(scene, *each) for scene, *each in ready)
-                yield StoryAssets(scenes, warnings=tuple(warnings))
+                yield StoryAssets(scenes, title_speech=title_speech(self._title), warnings=tuple(warnings))
 
     def end(self) -> None:
         """Yield nothing further: all scenes are ready, or one failed."""
@@ -83,6 +87,12 @@ class FirstScenes:
 
 def _is_made(*futures: Future[Made]) -> bool:
     return all(each.done() and not each.cancelled() and each.exception() is None for each in futures)
+
+
+def title_speech(made: Future[Made] | None) -> Narration | None:
+    """Return the narration of a title card that is spoken."""
+    said = made.result().value if made is not None else None
+    return said if isinstance(said, Narration) else None
 
 
 def scene_assets(

@@ -14,7 +14,13 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
-from video_pipeline.engine.assets.first_scenes import FirstScenes, Made, ShownScene, scene_assets
+from video_pipeline.engine.assets.first_scenes import (
+    FirstScenes,
+    Made,
+    ShownScene,
+    scene_assets,
+    title_speech,
+)
 from video_pipeline.engine.assets.footage import probe_footage
 from video_pipeline.engine.assets.images.chain import PainterChain, choose_painters
 from video_pipeline.engine.assets.images.drawn import drawn_picture
@@ -96,10 +102,21 @@ class AssetJob:
         """Return the path of a file that the story names; relative paths start at `base`."""
         return self.base / expand_user(name)
 
-    @property
-    def max_side_px(self) -> int:
-        """The longer side that a picture needs at most."""
-        return max(4096, round(2.5 * max(self.config.video.finished_px())))
+
+def still_side_px(config: Config) -> int:
+    """Return the longer side that a picture needs at most."""
+    return max(4096, round(2.5 * max(config.video.finished_px())))
+
+
+def moving_limits(config: Config) -> MovingLimits:
+    """Return what a moving picture may have."""
+    images = config.images
+    return MovingLimits(
+        max_frames=images.max_frames,
+        max_megapixels=images.max_megapixels,
+        max_moving_megapixels=images.max_moving_megapixels,
+        max_side_px=still_side_px(config),
+    )
 
 
 def _drawn(job: AssetJob, index: int) -> ShownScene:
@@ -142,13 +159,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
     try:
         if scene.video is not None:
             path = job.path(scene.video.path)
-            images = job.config.images
-            limits = MovingLimits(
-                max_frames=images.max_frames,
-                max_megapixels=images.max_megapixels,
-                max_moving_megapixels=images.max_moving_megapixels,
-                max_side_px=job.max_side_px,
-            )
+            limits = moving_limits(job.config)
             clipped = prepare_clip(path, scene.video, limits=limits, cache=job.cache, files=job.files)
             warnings = [f"{place}: {clipped.warning}"] if clipped.warning else []
             sound = clipped.sound
@@ -164,7 +175,7 @@ def _picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
             path,
             cache=job.cache,
             max_megapixels=job.config.images.max_megapixels,
-            max_side_px=job.max_side_px,
+            max_side_px=still_side_px(job.config),
             with_subject=(scene.focus or job.config.images.focus) == "auto",
             files=job.files,
         )
@@ -359,13 +370,14 @@ def gather_assets(
     files: InputFiles = ANY_FILES,
     voices: Mapping[str, SpeakerVoice] = MappingProxyType({}),
     speak: Collection[int] | None = None,
+    title: StoryScene | None = None,
     on_first: Callable[[FirstScenes], object] | None = None,
 ) -> StoryAssets:
     """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
     `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only for these services are
     asked and only these are spoken; the picture of the others is cached or drawn, their narration cached, or its length
-    an estimate. `on_first` is called at the beginning and must not wait.
+    an estimate. `title` is a title card that is spoken, number -1. `on_first` is called at the beginning and must not wait.
 
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it
@@ -375,7 +387,8 @@ def gather_assets(
     recorded = (
         spoken if story.narration_audio is not None else [each for each in spoken if each.narration_audio]
     )
-    language = story.language if spoken and (config.tts.service != "none" or recorded) else "en"
+    is_spoken = bool(spoken) or title is not None
+    language = story.language if is_spoken and (config.tts.service != "none" or recorded) else "en"
     spending = Spending(
         job_limit=config.tts.max_characters,
         day_limit=config.tts.max_characters_per_day,
@@ -384,7 +397,9 @@ def gather_assets(
     context = SpeechContext(language=language, region=story.region, meter=spending, cache=cache)
     choice = choose_narrator(config.tts, fallback=config.fallback_speech, context=context)
     # Of a service that speaks nothing in this video, it does not matter what it lacks.
-    warnings = [choice.warning] if choice.warning and len(recorded) < len(spoken) else []
+    warnings = (
+        [choice.warning] if choice.warning and (title is not None or len(recorded) < len(spoken)) else []
+    )
     bare = [scene.image is None and scene.video is None for scene in scenes]
     pictures_paid = Spending(
         job_limit=config.images.max_pictures,
@@ -412,7 +427,7 @@ def gather_assets(
         requests=picture_requests(story, scenes, config=config),
         speak=speak,
     )
-    total, done = 2 * len(scenes) + 1, 0
+    total, done = 2 * len(scenes) + 1 + (title is not None), 0
     with (
         ThreadPoolExecutor(choice.chain.parallel if choice.chain else 1, "narration") as speakers,
         ThreadPoolExecutor(cpu_count(), "pictures") as loaders,
@@ -429,14 +444,15 @@ def gather_assets(
             speeches = [speakers.submit(_part_of, whole, index) for index in range(len(scenes))]
         else:
             speeches = [speakers.submit(_speech, job, index, scene) for index, scene in enumerate(scenes)]
+        said = speakers.submit(_speech, job, -1, title) if title is not None else None
         # They wait for narration and come last, so that no other picture waits for them.
         views = [
             loaders.submit(_second_view, job, index, scenes, *each)
             for index, each in enumerate(zip(pictures, speeches, strict=True))
         ]
-        first = FirstScenes(scenes, pictures, speeches, views)
+        first = FirstScenes(scenes, pictures, speeches, views, said)
         # An unusable file is reported before the narration, which may take minutes.
-        futures: list[Future[Made]] = [*pictures, music, *speeches]
+        futures: list[Future[Made]] = [*pictures, music, *speeches, *([said] if said is not None else [])]
         try:
             if on_first is not None:
                 on_first(first)
@@ -475,6 +491,7 @@ def gather_assets(
         score=score,
         speech_lufs=speech_lufs(spoken_files.values()),
         effects={name: stored_effect(name, cache=cache) for name in effects_of(config.audio.effects)},
+        title_speech=title_speech(said),
         warnings=tuple(warnings),
         paid=paid,
         paid_pictures=tuple(

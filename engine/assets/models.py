@@ -120,7 +120,7 @@ class StoryAssets:
 
     `paid` says for the manifest what services of speech were paid for, `paid_pictures` those of pictures. `score` is that
     of music that was synthesised, and `speech_lufs` then about the loudness of the narration (None: there is none, or its
-    files are not made yet). `effects` are the sound effects that are asked for.
+    files are not made yet). `effects` are the sound effects that are asked for, `title_speech` is a title card's narration.
     """
 
     scenes: tuple[SceneAssets, ...]
@@ -128,6 +128,7 @@ class StoryAssets:
     score: Score | None = None
     speech_lufs: float | None = None
     effects: Mapping[EffectName, Sound] = field(default_factory=dict)
+    title_speech: Narration | None = None
     voice_over: Sound | None = None
     warnings: tuple[str, ...] = ()
     paid: tuple[Mapping[str, Any], ...] = ()

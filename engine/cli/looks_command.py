@@ -20,9 +20,13 @@ TILE_WIDTH_PX, GAP_PX, NAME_PX = 300, 6, 30
 SHOWN_AT: Final = 0.6
 """The part of a scene after which its frame is shown: its caption is whole by then."""
 
+OPENING_SECONDS: Final = 1.2
+"""When the title is shown, on a card or over the first scene."""
+
 EXAMPLE: Final[dict[str, Any]] = {
     "title": "The keeper",
-    "metadata": {"genre": "adventure", "language": "en"},
+    "metadata": {"genre": "adventure", "language": "en", "author": "Ann Lee"},
+    "end_card": "Part 2 tomorrow",
     "scenes": [
         {"scene_id": "sea", "text": "The lighthouse stood above the sea.", "motif": "lighthouse", "seed": 4},
         {"scene_id": "sand", "text": "Far away lay the warm sand.", "motif": "desert", "seed": 3},
@@ -67,7 +71,7 @@ def _show_looks(arguments: argparse.Namespace) -> int:
 
 
 def _frames_in(look: str, config: Config, path: Path | None) -> list[Image.Image]:
-    """Return a frame of each of a story's first two scenes in a look."""
+    """Return frames in a look: how the video begins, a story's first two scenes, and the end card if there is one."""
     from video_pipeline.engine.plan import plan_captions, plan_timeline
     from video_pipeline.engine.render.compositors.still_frame import draw_frame
     from video_pipeline.engine.story import load_story, parse_story
@@ -78,7 +82,14 @@ def _frames_in(look: str, config: Config, path: Path | None) -> list[Image.Image
     plan = plan_captions(
         plan_timeline(story, config=config, base=Path() if path is None else path.parent, speak=())
     )
-    frames = [clip.frames.start + round(SHOWN_AT * len(clip.frames)) for clip in plan.timeline.clips[:2]]
+    timeline = plan.timeline
+    last_shots = {clip.scene_id: clip for clip in timeline.clips if not clip.apart}
+    shown = list(last_shots.values())[:2]
+    shown += [
+        clip for clip in timeline.clips[2:] if clip.apart and clip.scene_id != timeline.clips[0].scene_id
+    ]
+    frames = [min(round(OPENING_SECONDS * timeline.fps), timeline.frame_count - 1)]
+    frames += [clip.frames.start + round(SHOWN_AT * len(clip.frames)) for clip in shown]
     return [draw_frame(plan.compositor, frame) for frame in frames]
 
 

@@ -68,6 +68,20 @@ def add_story_options(
         help="music of stories that name none: auto (synthesised by mood), none, or a file",
     )
     parser.add_argument("--look", metavar="NAME|FILE", help=LOOK_HELP)
+    around = parser.add_argument_group("before and after the story")
+    around.add_argument(
+        "--title-card", action="store_true", help="a card with the title, unless the story says otherwise"
+    )
+    around.add_argument(
+        "--end-card",
+        metavar="TEXT",
+        help="a card with a text after the last scene, such as 'Part 2 of {{title}}'",
+    )
+    around.add_argument("--intro", metavar="FILE", help="a video clip before everything else")
+    around.add_argument("--outro", metavar="FILE", help="a video clip after everything else")
+    picture.add_argument(
+        "--progress-bar", action="store_true", help="show how much of the video is over at the edge"
+    )
     if encodes:
         encoding = parser.add_argument_group("encoding")
         encoding.add_argument("--encoder", metavar="NAME", help=f"encoder: {ENCODERS.summary()}")
@@ -155,6 +169,11 @@ def configuration(arguments: argparse.Namespace) -> Config:
     config = config.override("captions", style=arguments.captions, platform=arguments.platform)
     config = config.override("scenes", loop=arguments.loop or None)
     config = config.override("look", name=arguments.look)
+    config = config.override("progress_bar", show=arguments.progress_bar or None)
+    config = config.override("title_card", show=arguments.title_card or None)
+    config = config.override("end_card", show=arguments.end_card is not None or None, text=arguments.end_card)
+    config = config.override("intro", path=arguments.intro)
+    config = config.override("outro", path=arguments.outro)
     config = config.override("audio", music=arguments.music)
     config = config.override("error_handling", policy=arguments.policy)
     if arguments.lexicon is not None:

@@ -18,12 +18,22 @@ from video_pipeline.engine.common.captions import TALL, CaptionStyle
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.validation import explain, show
 from video_pipeline.engine.config.caption_looks import LOOKS
+from video_pipeline.engine.config.card_keys import (
+    BumperKeys,
+    BumperSection,
+    EndCardKeys,
+    EndCardSection,
+    TitleCardKeys,
+    TitleCardSection,
+    whole_section,
+)
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.grade import GradeSettings
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.config.look_keys import LookKeys, LookSection
 from video_pipeline.engine.config.policy import POLICIES, ErrorPolicy
 from video_pipeline.engine.config.profiles import layered
+from video_pipeline.engine.config.progress_keys import ProgressKeys, ProgressSection
 from video_pipeline.engine.config.publishing import Publishing
 from video_pipeline.engine.config.sections import (
     Audio,
@@ -53,6 +63,11 @@ class Config(Section):
     captions: Captions = Captions()
     watermark: WatermarkSettings = WatermarkSettings()
     grade: GradeSettings = GradeSettings()
+    progress_bar: ProgressSection = ProgressKeys()
+    title_card: TitleCardSection = TitleCardKeys()
+    end_card: EndCardSection = EndCardKeys()
+    intro: BumperSection = BumperKeys()
+    outro: BumperSection = BumperKeys()
     audio: Audio = Audio()
     publishing: Publishing = Publishing()
     storage: Storage = Storage()
@@ -174,8 +189,9 @@ def by_sections(data: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigError(f"{where}: video_pipeline: got {inner!r}; allowed: a mapping of sections")
         data = inner
     nested: dict[str, Any] = {}
-    for key, value in data.items():
+    for key, given in data.items():
         if key not in FLAT_KEYS and key != "add_title_to_thumbnail":  # only MetadataGenerator reads it
+            value = whole_section(key, given)
             nested[key] = dict(value) if isinstance(value, Mapping) else {} if value is None else value
     if isinstance(nested.get("look"), str | os.PathLike):
         nested["look"] = {"name": str(nested["look"])}

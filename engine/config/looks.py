@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from video_pipeline.engine.common.documents import DocumentError, read_document
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import explain, show
+from video_pipeline.engine.config.card_keys import whole_section
 from video_pipeline.engine.config.load import Config, validate
 from video_pipeline.engine.config.look_keys import NO_LOOK, SHIPPED_LOOKS, LookKeys
 from video_pipeline.engine.errors import ConfigError, StoryError
@@ -32,6 +33,11 @@ LOOK_SECTIONS: Final[Mapping[str, frozenset[str] | None]] = {
     "scenes": None,
     "grade": None,
     "watermark": None,
+    "progress_bar": None,
+    "title_card": None,
+    "end_card": None,
+    "intro": None,
+    "outro": None,
     "audio": None,
     "images": frozenset({"style", "prompt_style", "negative_prompt", "prompt_template"}),
     "tts": frozenset({"speech_rate", "pitch"}),
@@ -115,6 +121,7 @@ def _read_look(path: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError(str(error)) from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: got {type(data).__name__}; allowed: a mapping of sections")
+    data = {key: whole_section(key, value) for key, value in data.items()}
     _check_keys(path, data)
     words = {key: data.pop(key) for key in LOOK_WORDS if key in data}
     for key, value in words.items():

@@ -18,6 +18,7 @@ from video_pipeline.engine.errors import UnavailableError
 
 REQUIRED_FILTERS = frozenset(
     [
+        "blend",
         "bwdif",
         "colorchannelmixer",
         "concat",

@@ -74,9 +74,11 @@ class Picked:
 
 
 def candidate_times(timeline: Timeline, *, limit: int = MAX_CANDIDATES) -> tuple[Seconds, ...]:
-    """Return the middle times of at most `limit` scenes, outside their transitions and fades."""
+    """Return the middle times of at most `limit` scenes of the story, outside their transitions and fades."""
     times: list[Seconds] = []
     for index, clip in enumerate(timeline.clips):
+        if clip.apart:
+            continue  # a card has texts of its own
         before = timeline.transition_after(index - 1) if index else None
         after = timeline.transition_after(index)
         start = max(clip.frames.start + clip.fade_in_frames, before.frames.stop if before else 0)

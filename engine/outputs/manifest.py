@@ -143,7 +143,7 @@ def _uses(story: Story, timeline: Timeline) -> Iterator[tuple[InputRole, Path, s
             yield "effect", track.path, track.name, track.sha256, track.scene_id
         else:
             yield "narration", track.path, track.name or track.path.name, track.sha256, track.scene_id
-    grade = timeline.clips[0].grade
+    grade = _grade_of(timeline)
     if grade is not None:
         yield "lut", grade.path, grade.name, grade.sha256, None
     if timeline.watermark is not None:
@@ -240,7 +240,8 @@ def build_manifest(
         "focus": {clip.scene_id: clip.focus for clip in timeline.clips if clip.focus is not None},
         "shots": _shots(timeline),
         "look": look,
-        "grade": timeline.clips[0].grade and _grade_data(timeline.clips[0].grade),
+        "grade": _grade_data(_grade_of(timeline)),
+        "cards": _cards(timeline),
         "audio": audio,
         "music": next((track.score.as_data() for track in timeline.audio if track.score is not None), None),
         "narration": {
@@ -296,7 +297,23 @@ def _shots(timeline: Timeline) -> dict[str, list[dict[str, Any]]]:
     return {scene: found for scene, found in shots.items() if len(found) > 1}
 
 
-def _grade_data(grade: Grade) -> dict[str, Any]:
+def _grade_of(timeline: Timeline) -> Grade | None:
+    """Return the grade of the story's scenes."""
+    return next((clip.grade for clip in timeline.clips if clip.grade is not None), None)
+
+
+def _cards(timeline: Timeline) -> dict[str, list[int]]:
+    """Return the frames of cards, intro and outro, without what leads back to the first of them."""
+    found: dict[str, list[int]] = {}
+    for clip in timeline.clips:
+        if clip.apart:
+            found.setdefault(clip.scene_id, [clip.frames.start, clip.frames.stop])
+    return found
+
+
+def _grade_data(grade: Grade | None) -> dict[str, Any] | None:
+    if grade is None:
+        return None
     return {"lut": grade.name, "sha256": grade.sha256, "strength": grade.strength}
 
 

@@ -30,7 +30,7 @@ FORMAT: Final = 2
 """Increase it when the bytes for equal keys change, so that no older cached segment is used."""
 
 WITHOUT_EFFECT: Final = frozenset(
-    ["scene_id", "title", "is_copy", "pictures", "has_pages", "exact_pix_fmt", "subject", "focus"]
+    ["scene_id", "title", "is_copy", "pictures", "has_pages", "exact_pix_fmt", "subject", "focus", "apart"]
 )
 """Fields of clips, stills and captions that do not change the picture; a focus does by the clip's camera."""
 

@@ -25,6 +25,7 @@ SHARED_TIMES: Final = "the times of the words are estimated"
 NO_MUSIC: Final = "there is no music"
 NO_GRADE: Final = "the colours are not graded"
 NO_WATERMARK: Final = "there is no watermark"
+NO_BUMPER: Final = "the video is without it"
 DEFAULT_FONT: Final = "the default font is used instead"
 
 
@@ -65,6 +66,12 @@ CONFIG_FIELDS: Final = (
     AssetField("grade", "lut", NO_GRADE, "lut", GRADE_WORDS),
     AssetField("audio", "sound", NO_MUSIC, "music", MUSIC_WORDS),
     AssetField("scenes", "font", DEFAULT_FONT, "text_font"),
+    AssetField("title_card", "font", DEFAULT_FONT, "text_font"),
+    AssetField("end_card", "font", DEFAULT_FONT, "text_font"),
+    AssetField("intro", "video", NO_BUMPER, PATH),
+    AssetField("intro", "picture", NO_BUMPER, "image"),
+    AssetField("outro", "video", NO_BUMPER, PATH),
+    AssetField("outro", "picture", NO_BUMPER, "image"),
 )
 
 

@@ -29,6 +29,7 @@ from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import explain, path_text, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
+from video_pipeline.engine.story.cards import EndCardField, TitleCardField
 from video_pipeline.engine.story.effects import Effect
 from video_pipeline.engine.story.fields import (
     SCENE_MAX_SECONDS,
@@ -373,6 +374,10 @@ class Story(StoryPart):
     look: LookName | None = Field(
         None, description="A look by its name, or none: values for what neither story nor configuration sets."
     )
+    title_card: TitleCardField = Field(
+        None, description="Card before the first scene: true, false, text, object."
+    )
+    end_card: EndCardField = Field(None, description="Card after the last scene: true, false, text, object.")
     grade: Annotated[
         GradeSpec | None,
         BeforeValidator(grade_source, json_schema_input_type=GradeWord | FilePath | GradeSpec | None),
@@ -493,5 +498,7 @@ def load_story(path: str | os.PathLike[str]) -> Story:
 
 
 def place_of(index: int, scene: StoryScene, field: str) -> str:
-    """Return a scene's field as errors name it."""
+    """Return a scene's field as errors name it; a negative index is a card's, which no list has."""
+    if index < 0:
+        return f"field {scene.scene_id!r}"
     return f"scenes[{index}] (scene_id {scene.scene_id!r}): field {field!r}"

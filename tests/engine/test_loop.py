@@ -68,6 +68,7 @@ def test_a_scene_alone_leads_back_to_itself_and_a_clip_to_its_first_frame() -> N
     (clip, back) = composed([{"video": "v.mp4"}], pictures=[footage(4)], config=LOOP).timeline.clips
     assert isinstance(back.source, Footage)
     assert back.source.duration * 30 == 1
+    assert back.source.last_frame in (None, back.source.start), "a frame that is decodable later is not shown"
     assert isinstance(clip.source, Footage)
     assert clip.source.duration == 4
 

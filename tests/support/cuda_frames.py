@@ -20,9 +20,11 @@ from PIL import Image
 
 from tests.support.video import catalogue, clip_of, numbered_clip, still, timeline_of
 from video_pipeline.engine.assets.footage import probe_footage
+from video_pipeline.engine.assets.progress_bar import prepare_progress
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
 from video_pipeline.engine.config.caption_looks import LOOKS
+from video_pipeline.engine.config.progress_keys import ProgressKeys
 from video_pipeline.engine.machine.ffmpeg_program import find_ffmpeg
 from video_pipeline.engine.render.captions.draw import draw_captions
 from video_pipeline.engine.render.compositors.cuda import open_cuda
@@ -124,9 +126,11 @@ def everything(folder: Path) -> Timeline:
     mark = folder / "mark.png"
     Image.fromarray(np.random.default_rng(9).integers(0, 256, (21, 33, 4), np.uint8)).save(mark)
     timeline = timeline_of(clips, transitions=transitions, size_px=SIZE_PX)
+    bar = ProgressKeys(show=True, color="#FF303090", position="top", height=40, segmented=True)
     return replace(
         timeline,
         captions=captions,
+        progress=prepare_progress(bar, timeline, cache=ContentCache(folder / "bars")),
         watermark=Watermark(
             path=mark, name="mark.png", sha256="", x_px=71, y_px=5, width_px=33, height_px=21, opacity=0.6
         ),

@@ -384,6 +384,18 @@ def draw_captions(
     return tuple(art for art in drawn if art)
 
 
+def caption_rows(caption: Caption, timeline: Timeline, *, fonts: FontCatalogue) -> tuple[int, int] | None:
+    """Return the rows of a frame that a caption covers with outline, shadow and box, None if nothing is visible."""
+    width, height = timeline.width_px, timeline.height_px
+    enters = BLOCK_ENTRANCE if caption.shown_as == "block" else PHRASE_ENTRANCE
+    place = _CaptionPlace.of(caption, (width, height), enters, rise_px=round(height * 0.02))
+    layout = place.room().lay_out(caption, fonts.resolve(caption.font))
+    if not has_ink(layout):
+        return None
+    top, reach = place.corner((layout.width_px, layout.height_px))[1], ink_reach_px(caption.style)
+    return top - reach, top + layout.height_px + reach
+
+
 def in_range(captions: Sequence[CaptionArt], frames: FrameRange) -> list[CaptionArt]:
     """Return the captions that are visible in a range."""
     return [art for art in captions if art.frames.intersection(frames)]

@@ -36,7 +36,7 @@ class Compositor(Protocol):
         """Return a compositor of the same timeline and pictures that draws these captions."""
 
     def without_captions(self) -> Compositor:
-        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
+        """Return a compositor of the same timeline that draws the clips alone: no captions, bar or watermark."""
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment.

@@ -16,7 +16,11 @@ from video_pipeline.engine.machine.hwaccel import try_hwaccel
 from video_pipeline.engine.render.captions.draw import CaptionArt, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.footage_graph import draw_footage
-from video_pipeline.engine.render.compositors.overlay_graph import overlay_caption, overlay_watermark
+from video_pipeline.engine.render.compositors.overlay_graph import (
+    overlay_caption,
+    overlay_progress,
+    overlay_watermark,
+)
 from video_pipeline.engine.render.compositors.raw_frames import (
     Children,
     read_frames,
@@ -100,8 +104,8 @@ class FfmpegCompositor:
         return replace(self, captions=captions)
 
     def without_captions(self) -> FfmpegCompositor:
-        """Return a compositor of the same timeline that draws neither captions nor the watermark."""
-        return replace(self, captions=(), timeline=replace(self.timeline, watermark=None))
+        """Return a compositor of the same timeline that draws the clips alone."""
+        return replace(self, captions=(), timeline=replace(self.timeline, watermark=None, progress=None))
 
     def identity(self) -> dict[str, Any]:
         """Return all that frames depend on besides the timeline and its captions, for the cache key of a segment."""
@@ -175,6 +179,8 @@ class FfmpegCompositor:
         base = self._base(frames)
         for art in in_range(self.captions, frames):
             base = overlay_caption(base, art, frames, fps=self.timeline.fps)
+        if self.timeline.progress is not None:
+            base = overlay_progress(base, self.timeline.progress, frames, fps=self.timeline.fps)
         if self.timeline.watermark is not None:
             base = overlay_watermark(base, self.timeline.watermark, fps=self.timeline.fps)
         return to_pix_fmt(base, PIX_FMT)

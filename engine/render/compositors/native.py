@@ -121,8 +121,8 @@ class NativeCompositor:
         return other
 
     def without_captions(self) -> Self:
-        """Return a compositor of the same timeline and pictures that draws neither captions nor the watermark."""
-        return self._sharing(replace(self.timeline, watermark=None), ())
+        """Return a compositor of the same timeline and pictures that draws the clips alone."""
+        return self._sharing(replace(self.timeline, watermark=None, progress=None), ())
 
     def with_captions(self, captions: tuple[CaptionArt, ...]) -> Self:
         """Return a compositor of the same timeline and pictures that draws these captions."""
@@ -299,10 +299,16 @@ class ShownRange:
         )
 
     def layers(self, frame: int) -> Iterator[Layer]:
-        """Yield the pictures over a frame, from the lowest up: captions, then the watermark."""
+        """Yield the pictures over a frame, from the lowest up: captions, progress bar, watermark."""
         for art in self._captions:
             if art.frames.start <= frame < art.frames.stop:
                 yield from self._pieces(tuple(art.pieces(frame - art.frames.start, fps=self._timeline.fps)))
+        if bar := self._timeline.progress:
+            reached = bar.reached_px(frame)
+            for path, left, right in ((bar.filled, 0, reached), (bar.empty, reached, bar.width_px)):
+                if left < right:
+                    part = (left, 0, right - left, bar.height_px)
+                    yield Layer(path, self._owner.overlay(path), 0, bar.y_px, 1.0, part)
         if mark := self._timeline.watermark:
             overlay = self._owner.overlay(mark.path)
             yield Layer(mark.path, overlay, mark.x_px, mark.y_px, mark.opacity, None)

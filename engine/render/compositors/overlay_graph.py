@@ -1,11 +1,12 @@
-"""Captions and the watermark in the filter graph of the FFmpeg compositor."""
+"""Captions, the progress bar and the watermark in the filter graph of the FFmpeg compositor."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 from video_pipeline.engine.render.captions.draw import CaptionArt
-from video_pipeline.engine.timeline import Watermark
+from video_pipeline.engine.timeline import ProgressBar, Watermark
 from video_pipeline.engine.timing import FrameRange, frame_time
 from video_pipeline.filters import fade
 from video_pipeline.filters.frames import repeat, retime
@@ -69,6 +70,30 @@ def overlay_caption(base: Stream, art: CaptionArt, frames: FrameRange, *, fps: F
         format="yuv420",
         eof_action="repeat",
         enable=enable,
+    )
+
+
+def overlay_progress(base: Stream, bar: ProgressBar, frames: FrameRange, *, fps: Fraction) -> Stream:
+    """Draw the progress bar of the frames of a range.
+
+    A window as wide as the frame moves over both colours, side by side; then gaps are cut out of it.
+    """
+
+    def picture(path: Path) -> Stream:
+        shown = open_input(path, demuxer="png_pipe", framerate=fps).filter("format", "rgba")
+        return repeat(shown, len(frames), fps=fps)
+
+    width = bar.width_px
+    over = f"{width}*(n+{frames.start + 1 - bar.frames.start})/{len(bar.frames)}"
+    reached = f"clip(2*floor(({over})/2+1e-9),2,{width})"
+    window = picture(bar.both).filter("crop", width, bar.height_px, f"{width}-{reached}", 0)
+    if bar.gaps is not None:
+        window = merge("blend", (window, picture(bar.gaps)), c3_mode="multiply")
+    window = window.filter("scale", "iw", "ih", out_color_matrix="bt709", out_range="tv").filter(
+        "format", "yuva420p"
+    )
+    return merge(
+        "overlay", (base, retime(window, fps=fps)), x=0, y=bar.y_px, format="yuv420", eof_action="repeat"
     )
 
 

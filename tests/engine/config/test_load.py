@@ -171,7 +171,10 @@ def test_the_cache_is_in_the_user_s_folder_by_default(
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"vidoe": {}},
-        ["vidoe: unknown key (did you mean 'video'?)", "known keys: audio, captions, error_handling"],
+        [
+            "vidoe: unknown key (did you mean 'video'?)",
+            "known keys: audio, captions, end_card, error_handling",
+        ],
     ),
     (
         {"video": {"fpss": 30}},

@@ -370,7 +370,7 @@ def test_a_key_is_made_from_these_parts(monkeypatch: pytest.MonkeyPatch) -> None
     assert parts["format"] == 2
     assert parts["version"] == module.__version__
     assert parts["frames"] == 65
-    assert set(parts["timeline"]) == {"width_px", "height_px", "fps", "watermark"}
+    assert set(parts["timeline"]) == {"width_px", "height_px", "fps", "watermark", "progress"}
     assert parts["timeline"]["fps"] == "30"
     # The second scene and the third, from its transition on; all counted from the segment's start.
     assert [clip["source"]["sha256"] for clip in parts["clips"]] == ["hash of b", "hash of c"]

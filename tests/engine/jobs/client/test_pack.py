@@ -79,6 +79,13 @@ def test_every_file_is_sent_once_and_numbered_after_those_that_were_given(folder
     assert STORY["scenes"][0]["image"] == "a.png"  # the arguments are unchanged
 
 
+def test_an_intro_is_sent_as_a_part(folder: Path) -> None:
+    config = {"intro": "b.mp4", "outro": {"image": "e.png"}}
+    _, settings, parts = pack_job({"title": "T", "content": "A."}, config, send_assets=True)
+    assert parts == (b"b.mp4", b"e.png")
+    assert settings == {"intro": "inline:0", "outro": {"image": "inline:1"}}
+
+
 def test_a_client_sends_every_file_that_a_node_looks_for(tmp_path: Path) -> None:
     files = {
         "picture": samples.picture("PNG"),

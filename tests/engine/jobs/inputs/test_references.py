@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.paths import EXAMPLES
 from tests.support.references import check, local, node, story
+from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.job import job_config
 from video_pipeline.engine.config.sections import Node
 from video_pipeline.engine.errors import AssetReferenceError, ConfigError, StoryError
 from video_pipeline.engine.jobs.inputs.references import (
@@ -76,6 +78,28 @@ def test_a_relative_path_is_looked_for_beneath_each_root_in_order(root: Path, tm
         story({"image": "a.jpg"}, {"image": "c.jpg"}), {}, node=node(root, second), parts=(), inbox=tmp_path
     )
     assert [scene["image"] for scene in found["scenes"]] == [str(root / "a.jpg"), str(second / "c.jpg")]
+
+
+def test_an_intro_and_the_font_of_a_card_are_files_of_the_roots_too(root: Path) -> None:
+    config = {
+        "intro": "clip.mp4",
+        "outro": {"image": "a.jpg", "seconds": 1},
+        "title_card": {"show": True, "text_font": "own.ttf"},
+        "end_card": True,
+    }
+    checked, settings = check(story({"image": "a.jpg"}), root, config=config)
+    assert settings == {
+        "intro": str(root / "clip.mp4"),
+        "outro": {"image": str(root / "a.jpg"), "seconds": 1},
+        "title_card": {"show": True, "text_font": str(root / "own.ttf")},
+        "end_card": True,
+    }
+    files = ("a.jpg", "own.ttf", "clip.mp4")
+    assert local((checked, settings), root).beneath == {root / name: root for name in files}
+    assert job_config(load_config({}, environ=False), settings).intro.path == root / "clip.mp4"
+    for wrong in ("missing.mp4", "../secret.jpg"):
+        with pytest.raises(AssetReferenceError, match=r"intro"):
+            check(story({"image": "a.jpg"}), root, config={"intro": {"path": wrong}})
 
 
 def test_links_inside_the_roots_and_a_root_that_is_a_link_are_followed(root: Path, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a video begins and ends with: title card, end card, intro and outro."""
