@@ -15,7 +15,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import resource
 import shutil
 import socket
 import statistics
@@ -90,7 +89,7 @@ def _fetch(url: str, job_id: str, folder: Path, seconds: Any, peak: Any) -> None
         began = time.perf_counter()
         client.fetch(job_id, folder, files=["video"])
         seconds.value = time.perf_counter() - began
-    peak.value = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak.value = resident(os.getpid(), "VmHWM")
 
 
 def _fetches(url: str, job_id: str, folder: Path, count: int) -> tuple[list[float], int]:
@@ -165,7 +164,8 @@ def _server_pid(url: str) -> int:
     raise LookupError(f"no process listens at {url}")
 
 
-def _resident(pid: int, key: str) -> int:
+def resident(pid: int, key: str) -> int:
+    """Return the memory of a process in bytes: `VmRSS` now, `VmHWM` at most since its program started."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(status.split(f"{key}:")[1].split()[0]) * 1024
 
@@ -179,7 +179,7 @@ def run(folder: Path, *, megabytes: int, rounds: int) -> dict[str, Any]:
             assert result is not None
         video = grow_video(result, megabytes * 1_000_000)
         pid = _server_pid(node.url)
-        quiet = _resident(pid, "VmRSS")
+        quiet = resident(pid, "VmRSS")
         bare, fetched, peaks = [], [], []
         for _ in range(rounds):
             bare.append(_bare_copy(video, folder / "bare"))
@@ -198,7 +198,7 @@ def run(folder: Path, *, megabytes: int, rounds: int) -> dict[str, Any]:
             "together_s": together,
             "client_peak_mb": round(max(*peaks, peak) / 1e6, 1),
             "server_quiet_mb": round(quiet / 1e6, 1),
-            "server_peak_mb": round(_resident(pid, "VmHWM") / 1e6, 1),
+            "server_peak_mb": round(resident(pid, "VmHWM") / 1e6, 1),
             "alone": alone.milliseconds(),
             "beside": beside.milliseconds(),
         }

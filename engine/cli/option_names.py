@@ -31,6 +31,7 @@ OPTION_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "max_attempts": ("--max-attempts", ("submit: max_attempts",)),
     "job_id": ("JOB", ("status: job_id", "files: job_id")),
     "files": ("--files", ("files",)),
+    "output": ("--output", ("folder",)),
     "job_ids": ("JOB", ("cancel: job_id", "retry: job_id")),
     "name": ("NAME", ("client name",)),
     "space": ("--space", ("space",)),

@@ -243,7 +243,7 @@ class Files(Message):
 
 
 class Fetch(Message):
-    """Get a part of a completed job's file. The reply's fifth frame has the bytes; fewer at the end of the file."""
+    """Get a part of a completed job's file. The reply's fifth frame has the bytes: fewer at the end of the file, none behind it."""
 
     VERB: ClassVar[str] = "fetch"
 
@@ -362,9 +362,11 @@ class JobFiles(Message):
 class FileChunk(Message):
     """The reply to fetch. `data` is no part of the body: its bytes are the fifth frame."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     offset: Whole
     file_size: Whole = Field(description="Bytes of the whole file.")
-    data: SkipJsonSchema[bytes] = Field(default=b"", exclude=True, repr=False)
+    data: SkipJsonSchema[bytes | memoryview] = Field(default=b"", exclude=True, repr=False)
 
 
 class StatsReply(Message):

@@ -11,8 +11,9 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.common.files import lock_folder, sync_folder
@@ -35,7 +36,7 @@ class FetchFolder:
         self._folder, self._files = folder, files
         self._hidden = folder / f"{FETCH_PREFIX}{job_id}"
         self._kept: set[str] = set()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._hash = hashlib.sha256()
         self._lock: int | None = None
         with self._disk(folder.name):
@@ -74,7 +75,7 @@ class FetchFolder:
             if target.is_file() and target.stat().st_size == file.size and file_sha256(target) == file.sha256:
                 self._kept.add(file.name)
                 return file.size
-            self._file = (self._hidden / file.name).open("a+b")
+            self._file = (self._hidden / file.name).open("a+b", buffering=0)
             self._hash = hashlib.sha256()
             there = self._file.seek(0, os.SEEK_END)
             if there > file.size:
@@ -90,12 +91,13 @@ class FetchFolder:
                 )
         return there
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         """Write the next bytes of the file that was started."""
         assert self._file is not None
         with self._disk(Path(self._file.name).name):
-            self._file.write(data)
-            self._file.flush()
+            left = memoryview(data)
+            while left:  # without a buffer, a write may take less than all
+                left = left[self._file.write(left) :]
         self._hash.update(data)
 
     def is_whole(self, file: JobFile) -> bool:

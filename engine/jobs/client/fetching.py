@@ -15,15 +15,14 @@ from video_pipeline.engine.common.arguments import as_callable, as_path, wrong_t
 from video_pipeline.engine.errors import InputError, JobConflictError, NodeError
 from video_pipeline.engine.jobs.client.fetch_folder import FetchFolder
 from video_pipeline.engine.jobs.client.steps import Begin, Finish, InThread, Steps, call
-from video_pipeline.engine.jobs.messages import FileChunk, JobFile, JobFiles, Message
+from video_pipeline.engine.jobs.messages import CHUNK_MAX_BYTES, FileChunk, JobFile, JobFiles, Message
 
-CHUNK_BYTES: Final = 512 * 1024
-WINDOW_MAX: Final = 8
+WINDOW_MAX: Final = 4
 """Most requests of a fetch without a reply: 4 MiB, so that the network is busy while a part is written."""
 QUICK_SECONDS, SLOW_SECONDS = 0.25, 1.0
 """One more request is sent ahead after a quick reply, half as many after a slow one."""
 HOLDS_SECONDS: Final = 10.0
-"""Additional seconds for a reply: a part takes that long at 50 kB/s."""
+"""Additional seconds for a reply: a part takes that long at 100 kB/s."""
 CHECKSUM_ATTEMPTS: Final = 2
 
 
@@ -91,7 +90,7 @@ def _file_steps(
     try:
         while True:
             while asked < file.size and len(ahead) < window:
-                length = min(CHUNK_BYTES, file.size - asked)
+                length = min(CHUNK_MAX_BYTES, file.size - asked)
                 request = call(
                     "fetch", job_id=job_id, name=file.name, offset=asked, length=length, holds=HOLDS_SECONDS
                 )
@@ -107,7 +106,7 @@ def _file_steps(
             chunk: FileChunk = yield Finish(future)
             data = chunk.data
             if (chunk.offset, chunk.file_size) != (done, file.size) or len(data) != min(
-                CHUNK_BYTES, file.size - done
+                CHUNK_MAX_BYTES, file.size - done
             ):
                 raise JobConflictError(
                     f"{job_id}: {file.name} was changed while it was fetched", code="CONFLICT"

@@ -136,7 +136,7 @@ class PendingRequests:
                 backoff = min(0.02 * 2 ** (pending.sends - 1), 2.0)
                 pending.sent_at, pending.due = None, now + backoff
 
-    def received(self, frames: Sequence[bytes], now: float) -> None:
+    def received(self, frames: Sequence[Any], now: float) -> None:
         """Process a reply; ignore it if it is malformed or its request is not pending."""
         if len(frames) not in (4, 5) or frames[0] not in MARKS.values():
             return
@@ -189,7 +189,7 @@ class PendingRequests:
             future.set_exception(error)
 
 
-def _with_data(reply: Message, parts: Sequence[bytes]) -> Message:
+def _with_data(reply: Message, parts: Sequence[bytes | memoryview]) -> Message:
     """Return a reply with the bytes that follow its body; raise ValueError if there are too few or too many parts."""
     if len(parts) != isinstance(reply, FileChunk):
         raise ValueError(f"{len(parts)} frames after the body")

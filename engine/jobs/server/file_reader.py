@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 UNREAD_BYTES = 8 * 1024 * 1024
 """Most bytes of a connection's replies that are unread or being read; about half of what closes a connection."""
-READING_MOST = 8
+READING_MOST = 4
 """Reads that the thread has at once, of all connections: what they hold in memory until they are sent."""
 WAITS_PER_CONNECTION, WAITS_IN_ALL = 64, 4096
 """Most reads that wait; above either, further ones are refused."""

@@ -75,6 +75,8 @@ BATCH_MESSAGES = 256
 BATCH_SECONDS = 0.002
 SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
 """Plain numbers: joining enumerations would take microseconds per frame."""
+SEND_COPIED_BYTES = 64 * 1024
+"""Larger frames, parts of files, are sent without a copy."""
 POLL_BOTH = int(zmq.POLLIN) | int(zmq.POLLOUT)
 HEAVY_VERBS = frozenset({b"list", b"events"})
 BATCH_HEAVY = 2
@@ -282,7 +284,7 @@ class Server:
             try:
                 for frame in frames[:-1]:
                     self._router.send(frame, SEND_MORE)
-                self._router.send(frames[-1], SEND_LAST)
+                self._router.send(frames[-1], SEND_LAST, copy=len(frames[-1]) <= SEND_COPIED_BYTES)
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                     raise

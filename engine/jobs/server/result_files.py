@@ -40,7 +40,7 @@ def file_read(job: Job, request: m.Files | m.Fetch) -> FileRead:
         kind = f" ({job.error_type})" if job.error_type else ""
         raise RequestError(
             "CONFLICT",
-            f"{job.job_id} is {job.status.value}{kind}; only a completed job has files",
+            f"{job.job_id} has the status {job.status.value}{kind}; only a completed job has files",
             field="job_id",
         )
     paths = result_files(job.result or {})
@@ -94,12 +94,6 @@ def _listing(read: FileRead) -> m.JobFiles:
 
 def _chunk(read: FileRead, request: m.Fetch) -> m.FileChunk:
     with _opened(read, request.name) as (descriptor, size):
-        if request.offset > size:
-            raise RequestError(
-                "BAD_REQUEST",
-                f"offset: got {request.offset}; allowed: at most {size}, the size of {request.name}",
-                field="offset",
-            )
         data = os.pread(descriptor, request.length, request.offset)
     return m.FileChunk.model_construct(offset=request.offset, file_size=size, data=data)
 

@@ -93,7 +93,7 @@ class ReplyRoute:
     encoding: Encoding
     connection: int = -1
 
-    def frames(self, answer: Message | EncodedReply) -> list[bytes]:
+    def frames(self, answer: Message | EncodedReply) -> list[bytes | memoryview]:
         """Return the frames of a reply, the routing id first."""
         encoded = answer if isinstance(answer, EncodedReply) else EncodedReply.of(answer, self.encoding)
         outcome = ERROR if encoded.code else OK
