@@ -230,7 +230,7 @@ def _ends(
     return worst
 
 
-def _fetch(client: NodeClient, arguments: argparse.Namespace) -> int:
+def _fetch_job(client: NodeClient, arguments: argparse.Namespace) -> int:
     fetch_files(client, arguments.job_id, arguments.output, files=arguments.files, as_json=arguments.json)
     return 0
 
@@ -270,7 +270,7 @@ def _stats(client: NodeClient, arguments: argparse.Namespace) -> int:
 _COMMANDS: dict[str, Callable[[NodeClient, argparse.Namespace], int]] = {
     "submit": _submit,
     "submit-many": _submit_many,
-    "fetch": _fetch,
+    "fetch": _fetch_job,
     "status": _status,
     "watch": _watch,
     "list": _list,

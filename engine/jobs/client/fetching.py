@@ -52,7 +52,7 @@ def fetch_steps(
     """
     path = as_path(folder, "folder")
     show = as_callable(on_progress, "on_progress") if on_progress is not None else _ignored
-    chosen = _names(files)
+    chosen = _file_names(files)
     listing: JobFiles = yield call("files", job_id=job_id)
     wanted = _chosen(listing.files, chosen)
     disk: FetchFolder = yield InThread(partial(FetchFolder, path, job_id, wanted))
@@ -85,7 +85,8 @@ def _file_steps(
     """Receive what is missing of a file, with some requests sent ahead."""
     done: int = yield InThread(partial(disk.begin, file))
     report(done)
-    asked, window, data = done, 1, b""
+    asked, window = done, 1
+    data: bytes | memoryview = b""
     ahead: deque[tuple[Future[Message], float]] = deque()
     try:
         while True:
@@ -122,7 +123,7 @@ def _file_steps(
             future.cancel()
 
 
-def _names(files: Any) -> tuple[str, ...] | None:
+def _file_names(files: Any) -> tuple[str, ...] | None:
     if files is None:
         return None
     if isinstance(files, str | bytes) or not isinstance(files, Iterable):

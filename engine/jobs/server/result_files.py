@@ -72,13 +72,13 @@ def answer_read(read: FileRead) -> m.Message:
 def _listing(read: FileRead) -> m.JobFiles:
     job_id = read.request.job_id
     manifest = read.names.get("manifest", "")
-    with _opened(read, manifest) as (descriptor, size):
+    with _opened_file(read, manifest) as (descriptor, size):
         text = os.pread(descriptor, min(size, MANIFEST_MAX_BYTES), 0)
     try:
         listed: dict[str, Any] = {str(entry["name"]): entry for entry in json.loads(text)["outputs"]}
         files = []
         for role, name in read.names.items():
-            with _opened(read, name) as (_, size):
+            with _opened_file(read, name) as (_, size):
                 known = (
                     (len(text), hashlib.sha256(text).hexdigest())
                     if name == manifest
@@ -93,13 +93,13 @@ def _listing(read: FileRead) -> m.JobFiles:
 
 
 def _chunk(read: FileRead, request: m.Fetch) -> m.FileChunk:
-    with _opened(read, request.name) as (descriptor, size):
+    with _opened_file(read, request.name) as (descriptor, size):
         data = os.pread(descriptor, request.length, request.offset)
     return m.FileChunk.model_construct(offset=request.offset, file_size=size, data=data)
 
 
 @contextmanager
-def _opened(read: FileRead, name: str) -> Iterator[tuple[int, int]]:
+def _opened_file(read: FileRead, name: str) -> Iterator[tuple[int, int]]:
     """Open a file of a job's folder; yield its descriptor and size. Raises RequestError if it is gone or no file."""
     try:
         folder = os.open(read.folder, _FOLDER_FLAGS)
