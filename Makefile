@@ -68,9 +68,10 @@ endif
 
 KILLS ?= 200
 MESSAGES ?= 100000
-soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, and audit what is left
+soak: $(STAMP)   ## kill a render node and its parts KILLS times, send it MESSAGES wrong messages, kill clients that fetch 1 GB, and audit what is left
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 	$(BIN)/python -m tests.engine.jobs.server.fuzz_protocol --messages $(MESSAGES)
+	$(BIN)/python -m tests.engine.jobs.client.soak_fetch --megabytes 1000
 
 MODULES ?=
 SAMPLE ?= 0

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from video_pipeline.engine.events import Event
     from video_pipeline.engine.jobs.client.async_client import AsyncNodeClient
     from video_pipeline.engine.jobs.client.client import NodeClient
+    from video_pipeline.engine.jobs.client.fetching import FetchProgress
     from video_pipeline.engine.jobs.model import JobStatus
     from video_pipeline.engine.outputs.paths import OutputPaths
     from video_pipeline.engine.outputs.video_info import VideoInfo
@@ -83,6 +84,7 @@ _WHERE = {
     ),
     "jobs.client.async_client": ("AsyncNodeClient",),
     "jobs.client.client": ("NodeClient",),
+    "jobs.client.fetching": ("FetchProgress",),
     "api.pipeline": ("AsyncVideoGenerationPipeline", "VideoGenerationPipeline"),
     "api.tracking": ("JobTracker", "VideoJob"),
     "api.queue": ("VideoGenerationQueue",),
@@ -115,6 +117,7 @@ __all__ = [
     "EncoderError",
     "ErrorHandler",
     "Event",
+    "FetchProgress",
     "ImageGenerationError",
     "InputError",
     "JobConflictError",

@@ -1,4 +1,4 @@
-"""The commands that talk to a render node: submit, submit-many, status, watch, list, cancel, retry, stats."""
+"""The commands that talk to a render node: submit, submit-many, fetch, status, watch, list, cancel, retry, stats."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from video_pipeline.engine.cli.fetch_command import fetch_files
 from video_pipeline.engine.cli.job_display import (
     Display,
     job_details,
@@ -32,6 +33,7 @@ EXIT_STATUS = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.CANCELLED:
 
 
 INTERRUPTED = {
+    "fetch": "; the same command goes on where this one ended",
     "submit": "; submitted jobs continue",
     "submit-many": "; submitted jobs continue, and submitting again adds only the missing ones",
     "watch": "; submitted jobs continue",
@@ -43,6 +45,10 @@ INTERRUPTED = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a command and return its exit status; raises what NodeClient raises."""
+    if arguments.command in ("submit", "submit-many") and arguments.output and not arguments.wait:
+        raise InputError(
+            f"--output: got {arguments.output} without --wait; give both, or fetch the jobs later"
+        )
     with NodeClient(
         arguments.connect or "",
         timeout=arguments.timeout,
@@ -85,7 +91,9 @@ def _submit(client: NodeClient, arguments: argparse.Namespace) -> int:
             raise type(error)(message, **error.details) from error
         jobs[made.job_id] = story_name(story)
         _show_submitted(made, arguments, when, story=str(story))
-    return _follow(client, jobs, before, as_json=arguments.json) if arguments.wait else 0
+    single = len(jobs) == 1
+    folders = {job_id: "" if single else job_id for job_id in jobs}
+    return _follow(client, jobs, before, arguments, folders) if arguments.wait else 0
 
 
 def _submit_many(client: NodeClient, arguments: argparse.Namespace) -> int:
@@ -118,7 +126,7 @@ def _submit_many(client: NodeClient, arguments: argparse.Namespace) -> int:
             ) from error
         jobs[made.job_id] = row.name
         _show_submitted(made, arguments, when, row=row.row.number, name=row.name)
-    return _follow(client, jobs, before, as_json=arguments.json) if arguments.wait else 0
+    return _follow(client, jobs, before, arguments, jobs) if arguments.wait else 0
 
 
 def _show_submitted(
@@ -153,14 +161,24 @@ def _watch(client: NodeClient, arguments: argparse.Namespace) -> int:
     return _ends(client, [job.job_id], as_json=arguments.json)
 
 
-def _follow(client: NodeClient, jobs: dict[str, str], after: int, *, as_json: bool) -> int:
-    """Show the events of some jobs until all of them have ended; return the exit status."""
+def _follow(
+    client: NodeClient,
+    jobs: dict[str, str],
+    after: int,
+    arguments: argparse.Namespace,
+    folders: dict[str, str],
+) -> int:
+    """Show the events of some jobs until all of them have ended; return the exit status.
+
+    With --output the files of completed jobs are fetched into `folders` of it, by job.
+    """
+    as_json: bool = arguments.json
     with watch_display(as_json=as_json, names=jobs) as display:
         if len(jobs) == 1:
             _show_one(client, display, next(iter(jobs)), as_json=as_json)
         else:
             _show_until_ended(client, display, client.watch(after=after), set(jobs))
-    return _ends(client, jobs, as_json=as_json)
+    return _ends(client, jobs, as_json=as_json, output=arguments.output, folders=folders)
 
 
 def _show_one(client: NodeClient, display: Display, job_id: str, *, as_json: bool) -> None:
@@ -190,8 +208,15 @@ def _show_until_ended(
                 left.discard(event.job_id)
 
 
-def _ends(client: NodeClient, job_ids: Iterable[str], *, as_json: bool) -> int:
-    """Print the outcome of jobs; return the exit status of the worst."""
+def _ends(
+    client: NodeClient,
+    job_ids: Iterable[str],
+    *,
+    as_json: bool,
+    output: Path | None = None,
+    folders: Mapping[str, str] = {},
+) -> int:
+    """Print the outcome of jobs, and fetch the files of completed ones; return the exit status of the worst."""
     worst = 0
     for job_id in job_ids:
         job = client.status(job_id)
@@ -199,8 +224,15 @@ def _ends(client: NodeClient, job_ids: Iterable[str], *, as_json: bool) -> int:
             _print_json(job)
         else:
             print(shown_end(job))
+        if output is not None and job.status is JobStatus.COMPLETED:
+            fetch_files(client, job_id, output / folders[job_id], as_json=as_json)
         worst = max(worst, EXIT_STATUS.get(job.status, 1))
     return worst
+
+
+def _fetch_job(client: NodeClient, arguments: argparse.Namespace) -> int:
+    fetch_files(client, arguments.job_id, arguments.output, files=arguments.files, as_json=arguments.json)
+    return 0
 
 
 def _list(client: NodeClient, arguments: argparse.Namespace) -> int:
@@ -238,6 +270,7 @@ def _stats(client: NodeClient, arguments: argparse.Namespace) -> int:
 _COMMANDS: dict[str, Callable[[NodeClient, argparse.Namespace], int]] = {
     "submit": _submit,
     "submit-many": _submit_many,
+    "fetch": _fetch_job,
     "status": _status,
     "watch": _watch,
     "list": _list,

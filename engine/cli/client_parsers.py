@@ -38,6 +38,7 @@ def _add_submit_options(parser: argparse.ArgumentParser) -> None:
         "Submit stories to a render node. A job is on the node's disk when its id is printed.",
         "  video-pipeline submit examples/lighthouse.json --wait\n"
         "  video-pipeline submit examples/voyage.yaml --send-assets --priority high\n"
+        "  video-pipeline submit story.json --wait -o videos\n"
         "  video-pipeline submit story.json --schedule +2h --key episode-12 --json",
         exit_status=EXIT_STATUS_OF_JOBS.format(done="the jobs are stored; with --wait: all are completed"),
     )
@@ -54,7 +55,7 @@ def _add_submit_options(parser: argparse.ArgumentParser) -> None:
         help="a name of your choice for the job of one story: submitting the same story under the same name again "
         "returns the same job instead of a second one",
     )
-    _add_job_options(parser)
+    _add_job_options(parser, places="of several jobs each into a folder of its id")
 
 
 def _add_submit_many_options(parser: argparse.ArgumentParser) -> None:
@@ -67,10 +68,10 @@ def _add_submit_many_options(parser: argparse.ArgumentParser) -> None:
         exit_status=EXIT_STATUS_OF_JOBS.format(done="the jobs are stored; with --wait: all are completed"),
     )
     add_batch_options(parser)
-    _add_job_options(parser)
+    _add_job_options(parser, places="each job's into a folder of its row's name")
 
 
-def _add_job_options(parser: argparse.ArgumentParser) -> None:
+def _add_job_options(parser: argparse.ArgumentParser, *, places: str) -> None:
     parser.add_argument(
         "--priority",
         choices=PRIORITIES,
@@ -104,7 +105,39 @@ def _add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", action="store_true", help="watch the jobs until they end and exit with their status"
     )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help=f"with --wait: fetch the files of completed jobs into this folder, {places}",
+    )
     add_policy_options(parser)
+
+
+def _add_fetch_options(parser: argparse.ArgumentParser) -> None:
+    _describe(
+        parser,
+        "Fetch the files of a completed job from its node. They appear in the folder together, checked by their SHA-256, "
+        "and replace files of the same names. A fetch that was interrupted or killed goes on where it ended.",
+        "  video-pipeline fetch job-0123456789abcdef01234567 -o videos\n"
+        "  video-pipeline fetch job-0123456789abcdef01234567 -o videos --files video thumbnail",
+    )
+    parser.add_argument("job_id", metavar="JOB", help=JOB_HELP)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        required=True,
+        help="folder for the files, made if needed",
+    )
+    parser.add_argument(
+        "--files",
+        metavar="FILE",
+        nargs="+",
+        help="only these: video, thumbnail, srt, vtt, ass, words, metadata, manifest, or names; default: all",
+    )
 
 
 def _add_status_options(parser: argparse.ArgumentParser) -> None:
@@ -185,6 +218,7 @@ def _run_command(arguments: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Command] = {
+    "fetch": (_add_fetch_options, _run_command),
     "submit": (_add_submit_options, _run_command),
     "submit-many": (_add_submit_many_options, _run_command),
     "status": (_add_status_options, _run_command),

@@ -56,6 +56,7 @@ COMMANDS: Final = {
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
     "submit": ("client_parsers", "submit stories to a render node"),
     "submit-many": ("client_parsers", "submit a job to a render node for each row of a table"),
+    "fetch": ("client_parsers", "fetch the files of a completed job from its render node"),
     "status": ("client_parsers", "show a job of a render node"),
     "watch": ("client_parsers", "watch a job of a render node until it ends"),
     "list": ("client_parsers", "list the jobs of a render node"),

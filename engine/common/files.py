@@ -46,7 +46,7 @@ class StagedFiles:
         for _ in range(STAGING_ATTEMPTS):
             self._hidden.mkdir()
             try:
-                self._lock = _locked(self._hidden)
+                self._lock = lock_folder(self._hidden)
             except (FileNotFoundError, BlockingIOError):  # swept between the two calls
                 self._hidden = self._private()
                 continue
@@ -85,7 +85,7 @@ class StagedFiles:
         sync_folder(self._folder)
 
 
-def _locked(folder: Path) -> int | None:
+def lock_folder(folder: Path) -> int | None:
     """Return a descriptor that holds a folder's lock, or None if folders cannot be locked here.
 
     Raises BlockingIOError if another process holds it, and FileNotFoundError.
@@ -109,7 +109,7 @@ def sweep_staging(folder: Path) -> int:
     swept = 0
     for hidden in folder.glob(f"{STAGING_PREFIX}*"):
         try:
-            descriptor = _locked(hidden)
+            descriptor = lock_folder(hidden)
         except OSError:
             continue
         if descriptor is not None:

@@ -1,9 +1,9 @@
 """The messages between clients and a node: requests, replies, events, and their encodings.
 
-A request is a ZeroMQ message of at least four frames, a reply of four:
+A request is a ZeroMQ message of at least four frames, a reply of four, or five if it carries a part of a file:
 
     request   PROTOCOL + encoding | request id | verb    | body | inline asset …
-    reply     PROTOCOL + encoding | request id | outcome | body
+    reply     PROTOCOL + encoding | request id | outcome | body | bytes
     event     job id              | PROTOCOL + encoding  | body
 
 PROTOCOL is `VP1`, the encoding `J` (JSON) or `M` (MessagePack); a reply has the encoding of its request. The
@@ -26,6 +26,7 @@ from pydantic import (
     Field,
     StringConstraints,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import from_json
 
 from video_pipeline.engine.jobs.model import (
@@ -48,6 +49,8 @@ BODY_MAX_CONTAINERS = 50_000
 2000 scenes, each with two moves between rectangles, a styled caption and a transition, has 26,000."""
 SMALL_BODY_MAX_BYTES = 16 * 1024
 """Largest body of every verb but submit: a larger one is invalid, and slow to reject by its content."""
+CHUNK_MAX_BYTES = 1024 * 1024
+"""Most bytes of a file in one reply."""
 LOCAL_USER: Final = "local"
 """User name of clients without CURVE: they are on this machine and may see and change all jobs."""
 
@@ -66,7 +69,7 @@ ErrorCode = Literal[
     "INVALID_CONFIG",
     "INVALID_ASSET",  # a path outside the allowed roots, a missing inline part, a forbidden URL
     "NOT_FOUND",
-    "CONFLICT",  # the key was used for other content, or the job's state does not allow the change
+    "CONFLICT",  # the key was used for other content, or the job's state (or its files') does not allow the request
     "BUSY",  # the queue is full; `retry_after` says when to try again
     "RATE_LIMITED",
     "DRAINING",  # the node is shutting down and accepts no new jobs
@@ -108,6 +111,22 @@ Key = Annotated[
     StringConstraints(strict=True, min_length=1, max_length=128),
     AfterValidator(_check_key),
     Field(json_schema_extra={"pattern": f"^{KEY_PATTERN.pattern}$"}),
+]
+FILE_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""Names of a job's files, none of which leads to another folder or is hidden."""
+
+
+def _check_file_name(value: str) -> str:
+    if not FILE_NAME_PATTERN.fullmatch(value):
+        raise ValueError("allowed: a name that the verb files returns")
+    return value
+
+
+FileName = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_check_file_name),
+    Field(json_schema_extra={"pattern": f"^{FILE_NAME_PATTERN.pattern}$"}),
 ]
 Whole = Annotated[int, Field(strict=True)]
 Seconds = Annotated[float, Field(strict=True)]
@@ -215,6 +234,25 @@ class Events(Message):
     job_id: JobId | None = None
 
 
+class Files(Message):
+    """Get the names, sizes and checksums of a completed job's files."""
+
+    VERB: ClassVar[str] = "files"
+
+    job_id: JobId
+
+
+class Fetch(Message):
+    """Get a part of a completed job's file. The reply's fifth frame has the bytes: fewer at the end of the file, none behind it."""
+
+    VERB: ClassVar[str] = "fetch"
+
+    job_id: JobId
+    name: FileName
+    offset: Whole = Field(0, ge=0, lt=2**63, description="Where the part begins, in bytes.")
+    length: Whole = Field(CHUNK_MAX_BYTES, ge=1, le=CHUNK_MAX_BYTES, description="Bytes.")
+
+
 class Stats(Message):
     """Get counts of jobs, the queue and the slots of the node."""
 
@@ -233,9 +271,10 @@ class Ping(Message):
     )
 
 
-Request = Submit | Status | List | Cancel | Retry | Wait | Events | Stats | Ping
+Request = Submit | Status | List | Cancel | Retry | Wait | Events | Files | Fetch | Stats | Ping
 REQUESTS: dict[str, type[Request]] = {
-    model.VERB: model for model in (Submit, Status, List, Cancel, Retry, Wait, Events, Stats, Ping)
+    model.VERB: model
+    for model in (Submit, Status, List, Cancel, Retry, Wait, Events, Files, Fetch, Stats, Ping)
 }
 
 
@@ -304,6 +343,32 @@ class EventsReply(Message):
     more: bool
 
 
+class JobFile(Message):
+    """A file of a completed job; `sha256` in hexadecimal digits."""
+
+    name: FileName
+    role: str = Field(description="video, thumbnail, srt, vtt, ass, words, metadata or manifest.")
+    size: Whole = Field(ge=0, lt=2**63, description="Bytes.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class JobFiles(Message):
+    """The reply to files; the video is the first."""
+
+    job_id: JobId
+    files: tuple[JobFile, ...]
+
+
+class FileChunk(Message):
+    """The reply to fetch. `data` is no part of the body: its bytes are the fifth frame."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    offset: Whole
+    file_size: Whole = Field(description="Bytes of the whole file.")
+    data: SkipJsonSchema[bytes | memoryview] = Field(default=b"", exclude=True, repr=False)
+
+
 class StatsReply(Message):
     """The reply to stats: the user's jobs by state, the queue of the whole node, its slots."""
 
@@ -349,6 +414,8 @@ REPLIES: dict[str, type[Message]] = {
     "retry": JobView,
     "wait": JobView,
     "events": EventsReply,
+    "files": JobFiles,
+    "fetch": FileChunk,
     "stats": StatsReply,
     "ping": Pong,
 }

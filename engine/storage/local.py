@@ -98,6 +98,13 @@ def published_result(folder: Path) -> dict[str, Any]:
     }
 
 
+def result_files(result: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the files of a result of `published_result` by role, the video first; those that it has."""
+    subtitles = dict(zip(("srt", "vtt", "ass"), result.get("subtitles", ()), strict=False))
+    found = {role: subtitles.get(role) or result.get(f"{role}_path") for role in ROLES}
+    return {role: Path(path) for role, path in found.items() if path}
+
+
 def is_published(folder: Path) -> bool:
     """Return whether a folder holds a published job."""
     with contextlib.suppress(NotStagedError):

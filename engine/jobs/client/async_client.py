@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from video_pipeline.engine.errors import PipelineError
 from video_pipeline.engine.jobs.client.connect import ConnectOptions, checked_transport, connect_to
+from video_pipeline.engine.jobs.client.fetching import OnProgress, fetch_steps
 from video_pipeline.engine.jobs.client.pack import JobConfig, StoryLike
 from video_pipeline.engine.jobs.client.steps import (
+    Begin,
+    Finish,
+    InThread,
     Pause,
     Show,
+    Step,
     Steps,
     SubmitOptions,
     call,
@@ -102,6 +109,23 @@ class AsyncNodeClient:
         """Wait until a job has ended, at most `timeout` seconds, and return its state; see NodeClient."""
         return await self._run(wait_steps(job_id, timeout))
 
+    async def fetch(
+        self,
+        job_id: str,
+        folder: str | os.PathLike[str],
+        *,
+        files: Iterable[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> dict[str, Path]:
+        """Fetch files of a completed job into a folder, made if needed, and return their paths by role (`video` …).
+
+        `files` are roles or names, all by default. The files appear together at the end, checked by their SHA-256, and
+        replace files of these names; a fetch that was interrupted or killed goes on where it ended. `on_progress` gets
+        a FetchProgress now and then. Raises JobConflictError if the job is not completed or a file was changed,
+        JobNotFoundError if the node no longer has the files, RenderingError if the disk fails.
+        """
+        return await self._run(fetch_steps(job_id, folder, files, on_progress))
+
     async def events(
         self, after: int = 0, *, job_id: str | None = None, limit: int | None = None
     ) -> EventsReply:
@@ -132,13 +156,15 @@ class AsyncNodeClient:
         """Run steps and return their result."""
         answer: Any = None
         failure: PipelineError | None = None
-        while True:
-            try:
+        try:
+            while True:
                 step = steps.throw(failure) if failure else steps.send(answer)
-            except StopIteration as end:
-                value: Answer = end.value
-                return value
-            answer, failure = await self._do(step, None)
+                answer, failure = await self._do(step, None)
+        except StopIteration as end:
+            value: Answer = end.value
+            return value
+        finally:
+            steps.close()
 
     async def _each(self, steps: Steps[None], wakeup: asyncio.Event | None = None) -> AsyncIterator[Any]:
         """Run steps; yield the value of each Show step."""
@@ -155,13 +181,30 @@ class AsyncNodeClient:
             else:
                 answer, failure = await self._do(step, wakeup)
 
-    async def _do(self, step: Any, wakeup: asyncio.Event | None) -> tuple[Any, PipelineError | None]:
+    async def _do(self, step: Step, wakeup: asyncio.Event | None) -> tuple[Any, PipelineError | None]:
         if isinstance(step, Pause):
             return await _pause(step, wakeup), None
+        assert not isinstance(step, Show)
         try:
-            return await asyncio.wrap_future(self._transport.ask(step)), None
+            if isinstance(step, InThread):
+                return await _in_thread(step), None
+            if isinstance(step, Begin):
+                return self._transport.ask(step.call), None
+            future = step.future if isinstance(step, Finish) else self._transport.ask(step)
+            return await asyncio.wrap_future(future), None
         except PipelineError as error:
             return None, error
+
+
+async def _in_thread(step: InThread) -> Any:
+    """Call a step's function; if this task is cancelled, wait for its end first, so that nothing writes any more."""
+    calling = asyncio.ensure_future(asyncio.to_thread(step.function))
+    try:
+        return await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        with contextlib.suppress(BaseException):
+            await calling
+        raise
 
 
 async def _pause(step: Pause, wakeup: asyncio.Event | None) -> bool:

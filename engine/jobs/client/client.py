@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from video_pipeline.engine.errors import PipelineError
 from video_pipeline.engine.jobs.client.connect import ConnectOptions, checked_transport, connect_to
+from video_pipeline.engine.jobs.client.fetching import OnProgress, fetch_steps
 from video_pipeline.engine.jobs.client.pack import JobConfig, StoryLike
 from video_pipeline.engine.jobs.client.steps import (
-    Call,
+    Begin,
+    Finish,
+    InThread,
     Pause,
     Show,
+    Step,
     Steps,
     SubmitOptions,
     call,
@@ -104,6 +110,23 @@ class NodeClient:
         """
         return self._run(wait_steps(job_id, timeout))
 
+    def fetch(
+        self,
+        job_id: str,
+        folder: str | os.PathLike[str],
+        *,
+        files: Iterable[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> dict[str, Path]:
+        """Fetch files of a completed job into a folder, made if needed, and return their paths by role (`video` …).
+
+        `files` are roles or names, all by default. The files appear together at the end, checked by their SHA-256, and
+        replace files of these names; a fetch that was interrupted or killed goes on where it ended. `on_progress` gets
+        a FetchProgress now and then. Raises JobConflictError if the job is not completed or a file was changed,
+        JobNotFoundError if the node no longer has the files, RenderingError if the disk fails.
+        """
+        return self._run(fetch_steps(job_id, folder, files, on_progress))
+
     def events(self, after: int = 0, *, job_id: str | None = None, limit: int | None = None) -> EventsReply:
         """Return events with numbers above `after`, the oldest first."""
         return self._run(one(call("events", after=after, job_id=job_id, limit=limit), EventsReply))
@@ -121,12 +144,14 @@ class NodeClient:
 
     def _run(self, steps: Steps[Answer]) -> Answer:
         going = self._each(steps)
-        while True:
-            try:
+        try:
+            while True:
                 next(going)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+        finally:
+            steps.close()
 
     def _each(
         self, steps: Steps[Answer], wakeup: threading.Event | None = None
@@ -147,12 +172,17 @@ class NodeClient:
                 answer = _pause(step, wakeup)
             else:
                 try:
-                    answer = self._ask(step)
+                    answer = self._do(step)
                 except PipelineError as error:
                     failure = error
 
-    def _ask(self, request: Call) -> Any:
-        future = self._transport.ask(request)
+    def _do(self, step: Step) -> Any:
+        if isinstance(step, InThread):
+            return step.function()
+        if isinstance(step, Begin):
+            return self._transport.ask(step.call)
+        assert not isinstance(step, Pause | Show)
+        future = step.future if isinstance(step, Finish) else self._transport.ask(step)
         try:
             return future.result()
         except BaseException:

@@ -32,6 +32,7 @@ from video_pipeline.engine.jobs.messages import (
     RETRYABLE,
     Encoding,
     ErrorReply,
+    FileChunk,
     Message,
     decode,
     encode,
@@ -135,11 +136,11 @@ class PendingRequests:
                 backoff = min(0.02 * 2 ** (pending.sends - 1), 2.0)
                 pending.sent_at, pending.due = None, now + backoff
 
-    def received(self, frames: Sequence[bytes], now: float) -> None:
+    def received(self, frames: Sequence[Any], now: float) -> None:
         """Process a reply; ignore it if it is malformed or its request is not pending."""
-        if len(frames) != 4 or frames[0] not in MARKS.values():
+        if len(frames) not in (4, 5) or frames[0] not in MARKS.values():
             return
-        mark, request_id, outcome, body = frames
+        mark, request_id, outcome, body = frames[:4]
         pending = self._pending.get(request_id)
         if pending is None:
             return
@@ -147,7 +148,7 @@ class PendingRequests:
         try:
             data = decode(body, encoding)
             if outcome == b"ok":
-                self._finish(request_id, pending.call.reply.model_validate(data))
+                self._finish(request_id, _with_data(pending.call.reply.model_validate(data), frames[4:]))
                 return
             refusal = ErrorReply.model_validate(data)
         except (ValueError, ValidationError) as error:
@@ -186,6 +187,13 @@ class PendingRequests:
         future = self._pending.pop(request_id).future
         if future.set_running_or_notify_cancel():
             future.set_exception(error)
+
+
+def _with_data(reply: Message, parts: Sequence[bytes | memoryview]) -> Message:
+    """Return a reply with the bytes that follow its body; raise ValueError if there are too few or too many parts."""
+    if len(parts) != isinstance(reply, FileChunk):
+        raise ValueError(f"{len(parts)} frames after the body")
+    return reply.model_copy(update={"data": parts[0]}) if parts else reply
 
 
 WRONG_INPUT: dict[str, type[InputError]] = {

@@ -1,7 +1,8 @@
 """The operations of a client as generators, shared by the blocking and the asyncio client.
 
-An operation yields steps: `Call` (send a request), `Pause` (wait) and `Show` (a value for the caller). The client
-sends the result of each step into the generator, or throws the error.
+An operation yields steps: `Call` (send a request and wait for its reply), `Begin` and `Finish` (the same in two),
+`InThread` (use the disk), `Pause` (wait) and `Show` (a value for the caller). The client sends the result of each step
+into the generator, or throws the error.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,7 +69,29 @@ class Show:
     value: Any
 
 
-Steps = Generator[Call | Pause | Show, Any, Answer]
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Send a request; the result is the future of its reply."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Wait for a reply; it is the result."""
+
+    future: Future[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class InThread:
+    """Call a function that uses the disk, outside the event loop if there is one; its result is the result."""
+
+    function: Callable[[], Any]
+
+
+Step = Call | Begin | Finish | InThread | Pause | Show
+Steps = Generator[Step, Any, Answer]
 
 
 def call(verb: str, *, parts: tuple[bytes, ...] = (), holds: float = 0.0, **fields: Any) -> Call:

@@ -129,6 +129,14 @@ class Connections:
         if connection is not None:
             connection.queued += size
 
+    def unread(self, descriptor: int) -> int:
+        """Return the reply bytes that a client has not read; 0 if the kernel does not report them."""
+        connection = self._open.get(("requests", descriptor))
+        counts = None if connection is None else self._count(connection)
+        if connection is None or counts is None:
+            return 0
+        return max(0, connection.queued - (counts[0] - connection.base_out))
+
     def end(self, descriptor: int, reason: str) -> None:
         """Close a connection of the requests socket."""
         connection = self._open.get(("requests", descriptor))

@@ -16,6 +16,7 @@ from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.messages import LOCAL_USER
 from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
 from video_pipeline.engine.jobs.server.limits import HeldWait, HeldWaits, RateLimit
+from video_pipeline.engine.jobs.server.result_files import answer_read, file_read
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
 from video_pipeline.engine.jobs.server.views import event_view, job_view, moment
 from video_pipeline.engine.jobs.server.wire import (
@@ -56,7 +57,7 @@ WAITS_FOR_DISK = "waits for disk space"
 
 
 class RequestHandler:
-    """Answers requests from the ledger. Not thread-safe; `begin` leaves writes to another process."""
+    """Answers requests from the ledger. Not thread-safe; `begin` leaves writes and reads of files to others."""
 
     def __init__(
         self, ledger: Ledger, config: Config, *, slots: int, events: str = "", clock: Clock = SYSTEM_CLOCK
@@ -86,17 +87,22 @@ class RequestHandler:
         for work, answer in zip(writes, answers, strict=True):
             work.reply = answer
         self._look_up_all(works)
+        for work in works:
+            if work.read is not None:
+                work.reply = answer_read(work.read)
         return self.replies(works)
 
-    def begin(self, batch: Sequence[IncomingRequest], *, busy: bool) -> tuple[list[Reply], list[Work]]:
-        """Return the replies to requests that write nothing, and the requests that the caller must have written.
+    def begin(
+        self, batch: Sequence[IncomingRequest], *, busy: bool
+    ) -> tuple[list[Reply], list[Work], list[Work]]:
+        """Return the replies that need no more, and the requests that the caller must have written and read.
 
         Pass those to `replies` once they have their `reply`. With `busy`, the write queue is full and requests that
         write are refused.
         """
         works, writes = self._read_all(batch, busy=busy)
         self._look_up_all(works)
-        return self.replies(works), writes
+        return self.replies(works), writes, [work for work in works if work.read is not None]
 
     def replies(self, works: Iterable[Work]) -> list[Reply]:
         """Return the replies of the requests that have one, with their routes."""
@@ -207,6 +213,8 @@ class RequestHandler:
             work.reply = self._list(request, user)
         elif isinstance(request, m.Events):
             work.reply = self._replay(request, user)
+        elif isinstance(request, m.Files | m.Fetch):
+            work.read = file_read(self._job(request.job_id, user), request)
         elif isinstance(request, m.Stats):
             work.reply = self._stats(user)
         else:

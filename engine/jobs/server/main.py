@@ -50,6 +50,7 @@ from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.messages import LOCAL_USER, MARKS, encode
 from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.jobs.server.connections import Connections
+from video_pipeline.engine.jobs.server.file_reader import FileReader
 from video_pipeline.engine.jobs.server.handler import Reply, RequestHandler
 from video_pipeline.engine.jobs.server.ledger_process import LedgerProcess
 from video_pipeline.engine.jobs.server.sockets import (
@@ -67,11 +68,15 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.02
 QUIET_POLL_SECONDS = 0.25
 """Polling intervals of the ledger: POLL_SECONDS after a change or while clients wait, QUIET_POLL_SECONDS otherwise."""
+HELD_POLL_SECONDS = 0.002
+"""Polling interval of the connections while reads of files wait for a client to read its replies."""
 
 BATCH_MESSAGES = 256
 BATCH_SECONDS = 0.002
 SEND_MORE, SEND_LAST = int(zmq.NOBLOCK) | int(zmq.SNDMORE), int(zmq.NOBLOCK)
 """Plain numbers: joining enumerations would take microseconds per frame."""
+SEND_COPIED_BYTES = 64 * 1024
+"""Larger frames, parts of files, are sent without a copy."""
 POLL_BOTH = int(zmq.POLLIN) | int(zmq.POLLOUT)
 HEAVY_VERBS = frozenset({b"list", b"events"})
 BATCH_HEAVY = 2
@@ -127,6 +132,7 @@ class Server:
         self._connections.start()
         port = self.events.removeprefix("ipc://") if events.kind == "ipc" else self.events.rpartition(":")[2]
         self._handler = RequestHandler(self._ledger, config, slots=slots, events=port)
+        self._files = FileReader(self._connections.unread)
         self._last_event = self._ledger.events.last_seq()
         self._ledger.file.changed()
         self._subscribed = self._wrote = False
@@ -148,6 +154,7 @@ class Server:
             self._writer.flush()
             self._send_all(self._handler.replies(self._writer.answered()))
         self._writer.close()
+        self._files.close()
         self._connections.stop()
         self._context.destroy(0)
         self._ledger.close()
@@ -160,10 +167,14 @@ class Server:
         if self._zap is not None:
             poller.register(self._zap.socket, zmq.POLLIN)
         poller.register(commands.descriptor, zmq.POLLIN)
+        poller.register(self._files.descriptor, zmq.POLLIN)
         next_poll = next_second = last_poll = 0.0
         while not commands.ended:
             poller.register(self._writer.descriptor, POLL_BOTH if self._writer.wants_write else zmq.POLLIN)
-            ready = dict(poller.poll(max(0, int((next_poll - time.monotonic()) * 1000) + 1)))
+            seconds = next_poll - time.monotonic()
+            if self._files.held:
+                seconds = min(seconds, HELD_POLL_SECONDS)
+            ready = dict(poller.poll(max(0, int(seconds * 1000) + 1)))
             if commands.descriptor in ready:
                 for command in commands.read():
                     self._command(command)
@@ -179,6 +190,10 @@ class Server:
                 self._wrote |= bool(answered)
                 next_poll = min(next_poll, last_poll + POLL_SECONDS)
                 self._send_all(self._handler.replies(answered))
+            if self._files.descriptor in ready:
+                self._send_all(self._handler.replies(self._files.answered()))
+            if self._files.held:
+                self._files.start()
             if self._router in ready:
                 self._requests()
             now = time.monotonic()
@@ -225,9 +240,10 @@ class Server:
             heavy += not HEAVY_VERBS.isdisjoint(request.frames[2:4])
         if batch:
             self.counters["batches"] += 1
-            replies, writes = self._handler.begin(batch, busy=self._writer.is_full)
+            replies, writes, reads = self._handler.begin(batch, busy=self._writer.is_full)
             self._writer.put(writes)
             self._send_all(replies)
+            self._send_all(self._handler.replies(self._files.put(reads)))
 
     def _receive(self) -> IncomingRequest | None:
         """Return the next message, or None; keep only as many frames as refusing one with too many needs."""
@@ -268,7 +284,7 @@ class Server:
             try:
                 for frame in frames[:-1]:
                     self._router.send(frame, SEND_MORE)
-                self._router.send(frames[-1], SEND_LAST)
+                self._router.send(frames[-1], SEND_LAST, copy=len(frames[-1]) <= SEND_COPIED_BYTES)
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                     raise

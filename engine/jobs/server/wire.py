@@ -18,6 +18,7 @@ from video_pipeline.engine.jobs.messages import (
     Encoding,
     ErrorCode,
     ErrorReply,
+    FileChunk,
     Message,
     Request,
     decode,
@@ -92,11 +93,20 @@ class ReplyRoute:
     encoding: Encoding
     connection: int = -1
 
-    def frames(self, answer: Message | EncodedReply) -> list[bytes]:
+    def frames(self, answer: Message | EncodedReply) -> list[bytes | memoryview]:
         """Return the frames of a reply, the routing id first."""
         encoded = answer if isinstance(answer, EncodedReply) else EncodedReply.of(answer, self.encoding)
         outcome = ERROR if encoded.code else OK
-        return [self.routing_id, *self.head, MARKS[self.encoding], self.request_id, outcome, encoded.body]
+        more = [answer.data] if isinstance(answer, FileChunk) else []
+        return [
+            self.routing_id,
+            *self.head,
+            MARKS[self.encoding],
+            self.request_id,
+            outcome,
+            encoded.body,
+            *more,
+        ]
 
 
 @dataclass(frozen=True, slots=True)

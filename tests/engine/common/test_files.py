@@ -390,7 +390,7 @@ def test_a_file_that_is_not_there_cannot_be_linked(tmp_path: Path) -> None:
 def test_a_folder_swept_after_it_was_locked_leaves_no_descriptor_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, swept = files._locked, 0
+    lock, swept = files.lock_folder, 0
 
     def locked_and_swept(folder: Path) -> int | None:
         nonlocal swept
@@ -400,7 +400,7 @@ def test_a_folder_swept_after_it_was_locked_leaves_no_descriptor_open(
             folder.rmdir()
         return descriptor
 
-    monkeypatch.setattr(files, "_locked", locked_and_swept)
+    monkeypatch.setattr(files, "lock_folder", locked_and_swept)
     before = open_descriptors()
     with StagedFiles(tmp_path) as staged:
         staged.stage(tmp_path / "a.mp4").write_bytes(b"whole")
@@ -414,7 +414,7 @@ def test_a_folder_swept_after_it_was_locked_leaves_no_descriptor_open(
 def test_a_folder_that_is_swept_every_time_is_an_error_after_a_hundred_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: str
 ) -> None:
-    lock = files._locked
+    lock = files.lock_folder
     tried: list[str] = []
 
     def locked(folder: Path) -> int | None:
@@ -426,7 +426,7 @@ def test_a_folder_that_is_swept_every_time_is_an_error_after_a_hundred_names(
         folder.rmdir()
         return descriptor
 
-    monkeypatch.setattr(files, "_locked", locked)
+    monkeypatch.setattr(files, "lock_folder", locked)
     with pytest.raises(OSError, match=str(tmp_path)) as raised, StagedFiles(tmp_path):
         pass
     assert raised.value.errno == errno.EAGAIN

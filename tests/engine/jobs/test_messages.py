@@ -53,6 +53,8 @@ TAKEN: dict[str, list[Any]] = {
     "retry": [{"job_id": JOB}],
     "wait": [{"job_id": JOB}, {"job_id": JOB, "timeout": 0}, {"job_id": JOB, "timeout": 1.5}],
     "events": [{}, {"after": 10, "limit": 1000, "job_id": JOB}],
+    "files": [{"job_id": JOB}],
+    "fetch": [{"job_id": JOB, "name": "a-1.metadata.json", "offset": 2**40, "length": 2**20}],
     "stats": [{}],
     "ping": [{}],
 }
@@ -95,6 +97,20 @@ REFUSED: dict[str, list[Any]] = {
     "retry": [{"job_id": f"{JOB}0"}],
     "wait": [{"job_id": JOB, "timeout": -1}, {"job_id": JOB, "timeout": 31}, {"job_id": JOB, "timeout": "1"}],
     "events": [{"after": -1}, {"after": 2**63}, {"after": None}, {"limit": 0}],
+    "files": [{}, {"job_id": "job-1"}, {"job_id": JOB, "name": "film.mp4"}],
+    "fetch": [
+        {"job_id": JOB},
+        *(
+            {"job_id": JOB, "name": name}
+            for name in ("", "..", "../a", "a/b", "/a", ".hidden", "a\0", "a\\b", 7)
+        ),
+        {"job_id": JOB, "name": "a" * 201},
+        {"job_id": JOB, "name": "a", "offset": -1},
+        {"job_id": JOB, "name": "a", "offset": 2**63},
+        {"job_id": JOB, "name": "a", "offset": "0"},
+        {"job_id": JOB, "name": "a", "length": 0},
+        {"job_id": JOB, "name": "a", "length": 2**20 + 1},
+    ],
     "stats": [{"all": True}],
     "ping": [{"x": 1}],
 }

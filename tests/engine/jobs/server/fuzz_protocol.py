@@ -30,11 +30,12 @@ import zmq
 
 from tests.support.server import STORY, RunningServer, Speaker, memory_of, node_config
 from tests.support.zmtp import GREETING, address, frame, greeted, ready
+from video_pipeline.engine.jobs.messages import REQUESTS
 
 MEMORY_BOUND = 400 << 20
 """Bytes that the server process may grow by at any moment: its budget of 256 MB + 4 x max_message_mb, and its own work."""
 ANSWER_SECONDS = 10.0
-VERBS = (b"submit", b"status", b"list", b"cancel", b"retry", b"wait", b"events", b"stats", b"ping")
+VERBS = tuple(verb.encode() for verb in REQUESTS)
 JOB = "job-" + "0" * 24
 BODIES: tuple[dict[str, Any], ...] = (
     {"story": STORY, "key": "fuzz", "config": {"video": {"fps": 25}}},
@@ -43,6 +44,7 @@ BODIES: tuple[dict[str, Any], ...] = (
     {"job_id": JOB, "timeout": 0.01},
     {"limit": 3, "status": "queued", "before": JOB},
     {"after": 2, "limit": 5},
+    {"job_id": JOB, "name": "film.mp4", "offset": 7, "length": 9},
 )
 
 
