@@ -27,6 +27,12 @@ from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt, CaptionPiece, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, open_graphs
+from video_pipeline.engine.render.compositors.graded_clips import (
+    GRADING_VERSION,
+    graded_by_kernel,
+    graded_frames,
+    load_curves,
+)
 from video_pipeline.engine.render.compositors.overlays import Placing, Rgba, pieced, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
@@ -47,7 +53,8 @@ FORMAT = 4
 
 PICTURE_BYTES_A_CORE = 24 * 2**20
 OVERLAYS = 16
-"""Limits of the memory kept for later segments: bytes of pictures for each core, and number of captions."""
+GRADES = 2
+"""Limits of the memory kept for later segments: bytes of pictures for each core, numbers of captions and of grades."""
 
 T = TypeVar("T")
 
@@ -107,6 +114,7 @@ class NativeCompositor:
         self._pictures: _SharedItems[Picture] = _SharedItems(
             PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
         )
+        self._grades: _SharedItems[kernels.GradeCurves] = _SharedItems(GRADES, lambda curves: 1)
         # Limits memory: a photograph needs much of it while it is decoded.
         self._loading = threading.BoundedSemaphore(cpu_count())
         self._spare: list[Buffer] = []
@@ -131,6 +139,7 @@ class NativeCompositor:
     def _sharing(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
         other = self._another(timeline, captions)
         other._pictures, other._loading, other._spare = self._pictures, self._loading, self._spare
+        other._grades = self._grades
         return other
 
     def _another(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
@@ -146,7 +155,7 @@ class NativeCompositor:
             "name": NativeCompositor.name,
             "format": FORMAT,
             "pillow": PIL.__version__,
-            "footage": self._graphs.identity(),
+            "footage": self._graphs.identity() | {"grading": GRADING_VERSION},
         }
 
     def segments(self) -> tuple[FrameRange, ...]:
@@ -231,7 +240,14 @@ class NativeCompositor:
 
     def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[Buffer, None, None]:
         """Yield frames `span` of a video clip, counted from its first."""
-        return self._graphs.clip_frames(clip, span, threads=1, children=children)
+        if clip.grade is None or not graded_by_kernel(clip):
+            return self._graphs.clip_frames(clip, span, threads=1, children=children)
+        grade = clip.grade
+        with of_scene(clip.scene_id):
+            curves = self._grades.get(grade, lambda: load_curves(grade))
+        without = replace(clip, grade=None, fade_in_frames=0, fade_out_frames=0)
+        plain = self._graphs.clip_frames(without, span, threads=1, children=children)
+        return graded_frames(plain, curves, clip, span)
 
 
 class Shown(NamedTuple):
