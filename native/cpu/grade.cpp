@@ -74,7 +74,9 @@ const uint8_t* GradeCurves::make(uint16_t key) {
 
 void GradeCurves::grade_rows(const uint16_t* keys, const uint8_t* one, const uint8_t* two, const GradedRows& to,
                              int width) {
-  // Local copies, because a store to a row could change the members.
+  // Local copies, because a store to a row could change the members. Loads come before stores, so that the processor
+  // overlaps them.
+  uint8_t *const to_one = to.one, *const to_two = to.two, *const to_u = to.u, *const to_v = to.v;
   const Curve* const curves = curves_.get();
   const uint8_t *const luma = luma_.get(), *const chroma = chroma_.get();
   const auto curve_of = [&](uint16_t key) {
@@ -83,23 +85,25 @@ void GradeCurves::grade_rows(const uint16_t* keys, const uint8_t* one, const uin
   };
   const auto set_chroma = [&](const uint8_t* curve, int mean, int x) {
     const uint8_t* colour = chroma + 2 * ((curve - luma) + mean);
-    to.u[x] = colour[0];
-    to.v[x] = colour[1];
+    const uint8_t blue = colour[0], red = colour[1];
+    to_u[x] = blue;
+    to_v[x] = red;
   };
   for (int x = 0; x < width / 2; ++x) {
     const uint8_t *left = curve_of(keys[2 * x]), *right = curve_of(keys[2 * x + 1]);
     const int a = one[2 * x], b = one[2 * x + 1], c = two[2 * x], d = two[2 * x + 1];
-    to.one[2 * x] = left[a];
-    to.one[2 * x + 1] = right[b];
-    to.two[2 * x] = left[c];
-    to.two[2 * x + 1] = right[d];
+    const uint8_t new_a = left[a], new_b = right[b], new_c = left[c], new_d = right[d];
+    to_one[2 * x] = new_a;
+    to_one[2 * x + 1] = new_b;
+    to_two[2 * x] = new_c;
+    to_two[2 * x + 1] = new_d;
     set_chroma(left, (a + b + c + d + 2) >> 2, x);
   }
   if (width % 2) {
     const uint8_t* left = curve_of(keys[width - 1]);
     const int a = one[width - 1], c = two[width - 1];
-    to.one[width - 1] = left[a];
-    to.two[width - 1] = left[c];
+    to_one[width - 1] = left[a];
+    to_two[width - 1] = left[c];
     set_chroma(left, (a + c + 1) >> 1, width / 2);
   }
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from video_pipeline.engine.assets.cube import load_lut
-from video_pipeline.engine.render.planes import Buffer, Planes, new_frame, planes_of
+from video_pipeline.engine.render.planes import Buffer, Planes, planes_of
 from video_pipeline.engine.timeline import Clip, Grade
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.fade import light
@@ -30,28 +31,42 @@ def graded_by_kernel(clip: Clip) -> bool:
     return clip.grade is not None and clip.fit != "blur"
 
 
-def graded_frames(
-    plain: Generator[Buffer, None, None], curves: kernels.GradeCurves, clip: Clip, span: FrameRange
-) -> Generator[Buffer, None, None]:
-    """Yield frames `span` of a clip in the colours of its grade, then faded; each overwrites the one before.
+@dataclass(frozen=True, slots=True)
+class ClipFrame:
+    """A frame of a video clip to be drawn: in the colours of a grade if there are `curves`, then `fade` towards black."""
 
-    `plain` has the frames without grade and fades. It may yield one of them again, so they are not changed.
-    """
-    target: Buffer | None = None
+    frame: Buffer
+    clip: Clip
+    curves: kernels.GradeCurves | None = None
+    fade: float = 0.0
+
+    def draw(self, target: Planes) -> None:
+        """Draw it onto a frame of its size; its own bytes do not change, since a held frame is drawn again."""
+        source = planes_of(self.frame)
+        if self.curves is None or self.clip.fit != "cover":
+            for drawn, plane in zip(target, source, strict=True):
+                np.copyto(drawn, plane)
+        if self.curves is not None:
+            whole = self.clip.fit == "cover"
+            read, drawn_on = (
+                (source, target) if whole else (_inner(source, self.clip), _inner(target, self.clip))
+            )
+            self.curves.apply(read, drawn_on)
+        if self.fade > 0:
+            kernels.fade(target, amount=self.fade)
+
+
+def clip_frames_drawn(
+    plain: Generator[Buffer, None, None], clip: Clip, span: FrameRange, curves: kernels.GradeCurves | None
+) -> Generator[ClipFrame, None, None]:
+    """Yield frames `span` of a clip, each valid until the next; with `curves`, `plain` has neither grade nor fades."""
     with contextlib.closing(plain):
         for number, frame in enumerate(plain, start=span.start):
-            if target is None:
-                target = new_frame(frame.shape[1], frame.shape[0] * 2 // 3)
-            planes = planes_of(target)
-            if clip.fit == "cover":
-                curves.apply(planes_of(frame), planes)
-            else:
-                np.copyto(target, frame)
-                curves.apply(_inner(planes_of(frame), clip), _inner(planes, clip))
-            dark = 1 - light(number, len(clip.frames), clip.fade_in_frames, clip.fade_out_frames)
-            if dark > 0:
-                kernels.fade(planes, amount=dark)
-            yield target
+            if curves is None:
+                yield ClipFrame(frame, clip)
+                continue
+            shown = light(number, len(clip.frames), clip.fade_in_frames, clip.fade_out_frames)
+            yield ClipFrame(frame, clip, curves, 1 - shown)
 
 
 def _inner(planes: Planes, clip: Clip) -> Planes:
