@@ -9,6 +9,12 @@ from video_pipeline.filters.geometry import blurred_copy, contained_size, larges
 from video_pipeline.filters.graph import Stream, merge
 
 
+def contained_window(source_px: tuple[int, int], canvas_px: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return where a whole picture lies on a canvas, in even pixels: left, top, width, height."""
+    width, height = contained_size(source_px, canvas_px)
+    return (canvas_px[0] - width) // 4 * 2, (canvas_px[1] - height) // 4 * 2, width, height
+
+
 def compose_fit(
     stream: Stream,
     *,
@@ -23,8 +29,7 @@ def compose_fit(
     The result is BT.709 limited range 4:2:0 of exactly `canvas_px` (even).
     """
     width, height = canvas_px
-    inner_width, inner_height = contained_size(source_px, canvas_px)
-    x, y = (width - inner_width) // 4 * 2, (height - inner_height) // 4 * 2
+    x, y, inner_width, inner_height = contained_window(source_px, canvas_px)
     if fit == "contain":
         inner = scale_to_bt709(stream, width_px=inner_width, height_px=inner_height)
         return inner.filter("pad", width, height, x, y, color="black")

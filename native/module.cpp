@@ -11,6 +11,7 @@ namespace vp {
 
 void bind_blend(nb::module_& module);
 void bind_cuda(nb::module_& module);
+void bind_grade(nb::module_& module);
 void bind_transitions(nb::module_& module);
 
 namespace {
@@ -76,6 +77,7 @@ NB_MODULE(_core, module) {
   bind_blend(module);
   bind_transitions(module);
   bind_cuda(module);
+  bind_grade(module);
 }
 
 }  // namespace vp

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Final, NamedTuple, Self
 
-import numpy as np
-
 from video_pipeline.engine.assets.generate import open_asset_cache
 from video_pipeline.engine.common.registry import Probe
 from video_pipeline.engine.config import Config
@@ -37,7 +35,7 @@ from video_pipeline.engine.render.cuda.painter import (
 )
 from video_pipeline.engine.render.cuda.painters import GpuPainters
 from video_pipeline.engine.render.cuda.surfaces import GpuFrame, SurfaceRing
-from video_pipeline.engine.render.planes import Buffer
+from video_pipeline.engine.render.planes import Buffer, planes_of
 from video_pipeline.engine.timeline import Timeline
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.transitions import progress
@@ -252,7 +250,7 @@ class _CudaRange(ShownRange):
             place, each = len(clips), self._painter.frame_bytes
             memory, at = divmod(place, self._painter.batch_frames)
             pinned = room[memory].bytes[at * each : (at + 1) * each]
-            np.copyto(pinned, shown.reshape(-1))
+            shown.draw(planes_of(pinned.reshape(shown.frame.shape)))
             clips.append(pinned)
             return ClipSide(place)
         placed = shown.picture.place(shown.view, (self._painter.width, self._painter.height))

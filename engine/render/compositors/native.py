@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
-import numpy as np
 import PIL
 
 from video_pipeline import native
@@ -27,6 +26,13 @@ from video_pipeline.engine.machine.ffmpeg_program import FfmpegProgram
 from video_pipeline.engine.render.captions.draw import CaptionArt, CaptionPiece, in_range
 from video_pipeline.engine.render.compositors.base import CompositorBackend
 from video_pipeline.engine.render.compositors.ffmpeg import FfmpegCompositor, open_graphs
+from video_pipeline.engine.render.compositors.graded_clips import (
+    GRADING_VERSION,
+    ClipFrame,
+    clip_frames_drawn,
+    graded_by_kernel,
+    load_curves,
+)
 from video_pipeline.engine.render.compositors.overlays import Placing, Rgba, pieced, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
 from video_pipeline.engine.render.compositors.raw_frames import Children
@@ -47,7 +53,8 @@ FORMAT = 4
 
 PICTURE_BYTES_A_CORE = 24 * 2**20
 OVERLAYS = 16
-"""Limits of the memory kept for later segments: bytes of pictures for each core, and number of captions."""
+GRADES = 2
+"""Limits of the memory kept for later segments: bytes of pictures for each core, numbers of captions and of grades."""
 
 T = TypeVar("T")
 
@@ -107,6 +114,7 @@ class NativeCompositor:
         self._pictures: _SharedItems[Picture] = _SharedItems(
             PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
         )
+        self._grades: _SharedItems[kernels.GradeCurves] = _SharedItems(GRADES, lambda curves: 1)
         # Limits memory: a photograph needs much of it while it is decoded.
         self._loading = threading.BoundedSemaphore(cpu_count())
         self._spare: list[Buffer] = []
@@ -131,6 +139,7 @@ class NativeCompositor:
     def _sharing(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
         other = self._another(timeline, captions)
         other._pictures, other._loading, other._spare = self._pictures, self._loading, self._spare
+        other._grades = self._grades
         return other
 
     def _another(self, timeline: Timeline, captions: tuple[CaptionArt, ...]) -> Self:
@@ -146,7 +155,7 @@ class NativeCompositor:
             "name": NativeCompositor.name,
             "format": FORMAT,
             "pillow": PIL.__version__,
-            "footage": self._graphs.identity(),
+            "footage": self._graphs.identity() | {"grading": GRADING_VERSION},
         }
 
     def segments(self) -> tuple[FrameRange, ...]:
@@ -229,9 +238,17 @@ class NativeCompositor:
     def _rgba(self, path: Path) -> Rgba:
         return self._letters.get(path, lambda: read_rgba(path))
 
-    def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[Buffer, None, None]:
+    def footage(self, clip: Clip, span: FrameRange, children: Children) -> Generator[ClipFrame, None, None]:
         """Yield frames `span` of a video clip, counted from its first."""
-        return self._graphs.clip_frames(clip, span, threads=1, children=children)
+        if clip.grade is None or not graded_by_kernel(clip):
+            drawn = self._graphs.clip_frames(clip, span, threads=1, children=children)
+            return clip_frames_drawn(drawn, clip, span, None)
+        grade = clip.grade
+        with of_scene(clip.scene_id):
+            curves = self._grades.get(grade, lambda: load_curves(grade))
+        without = replace(clip, grade=None, fade_in_frames=0, fade_out_frames=0)
+        plain = self._graphs.clip_frames(without, span, threads=1, children=children)
+        return clip_frames_drawn(plain, clip, span, curves)
 
 
 class Shown(NamedTuple):
@@ -258,7 +275,7 @@ class ShownRange:
         self._owner = owner
         self._captions = in_range(owner.captions, wanted)
         self._pictures: dict[int, Picture] = {}
-        self._footage: dict[int, Generator[Buffer, None, None]] = {}
+        self._footage: dict[int, Generator[ClipFrame, None, None]] = {}
         joined = [index for _, index, transition in self._stretches if transition]
         self.has_transitions = bool(joined)
         for index in sorted({index for _, index, _ in self._stretches} | {index + 1 for index in joined}):
@@ -282,7 +299,7 @@ class ShownRange:
         _, index, transition = self._stretches[0]
         return index, transition
 
-    def clip_at(self, index: int, frame: int) -> Shown | Buffer:
+    def clip_at(self, index: int, frame: int) -> Shown | ClipFrame:
         """Return what a frame shows of a clip: of a video clip its next frame, which is valid until the one after."""
         if index in self._footage:
             return next(self._footage[index])
@@ -353,8 +370,7 @@ class _NativeRange(ShownRange):
     def _draw_clip(self, index: int, frame: int, target: Planes) -> None:
         shown = self.clip_at(index, frame)
         if not isinstance(shown, Shown):
-            for drawn, plane in zip(target, planes_of(shown), strict=True):
-                np.copyto(drawn, plane)
+            shown.draw(target)
             return
         shown.picture.draw(shown.view, target)
         if shown.fade > 0:

@@ -1,0 +1,107 @@
+"""Grades of 4:2:0 frames: against their float64 twin, for every size, target and thread."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from video_pipeline.engine.assets.cube import Table, identity
+from video_pipeline.engine.assets.grades import grade_table
+from video_pipeline.engine.common.grades import GRADE_NAMES, GradeName
+from video_pipeline.native import reference_grade
+
+kernels = pytest.importorskip("video_pipeline.native.kernels")
+
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]  # type: ignore[type-arg]
+SIZES = [(16, 16), (1, 1), (7, 5), (2, 9), (33, 70)]
+
+
+def planes(size: tuple[int, int], seed: int = 1) -> Planes:
+    """Return a frame of random bytes, (height, width) given."""
+    rng, (height, width) = np.random.default_rng(seed), size
+    half = ((height + 1) // 2, (width + 1) // 2)
+    luma, u, v = (rng.integers(0, 256, shape, np.uint8) for shape in (size, half, half))
+    return luma, u, v
+
+
+def graded(table: Table, source: Planes) -> Planes:
+    luma, u, v = (np.zeros_like(plane) for plane in source)
+    kernels.GradeCurves(np.ascontiguousarray(table)).apply(source, (luma, u, v))
+    return luma, u, v
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("side", [2, 17, 33])
+def test_a_lut_that_changes_nothing_leaves_every_byte_as_it_is(size: tuple[int, int], side: int) -> None:
+    source = planes(size)
+    for one, other in zip(source, graded(identity(side), source), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_colours_that_a_lut_does_not_change_keep_their_bytes() -> None:
+    table = identity(33)
+    table[-1, -1, 0] = 0.5  # near cyan alone
+    rng = np.random.default_rng(3)
+    rgb = np.ascontiguousarray(rng.integers((60, 0, 0), (256, 200, 200), (64, 64, 3)), np.uint8)
+    source = planes((64, 64))
+    kernels.rgb_to_yuv(rgb[::2, ::2].repeat(2, axis=0).repeat(2, axis=1).copy(), source)
+    flat = tuple(np.full_like(plane, plane[0, 0]) for plane in source)
+    for one, other in zip(flat, graded(table, flat), strict=True):  # type: ignore[arg-type]
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", GRADE_NAMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_grade_is_its_twin_rounded(name: GradeName, size: tuple[int, int]) -> None:
+    source, table = planes(size, 5), grade_table(name)
+    for drawn, exact in zip(graded(table, source), reference_grade.grade_frame(table, source), strict=True):
+        assert np.abs(drawn - np.clip(exact, 0, 255)).max() <= 0.5 + 1e-9
+
+
+def test_every_target_and_thread_draws_the_same_bytes() -> None:
+    source, table = planes((270, 480), 7), np.ascontiguousarray(grade_table("vivid"))
+    wanted = graded(table, source)
+    shared = kernels.GradeCurves(table)
+    targets = [tuple(np.zeros_like(plane) for plane in source) for _ in range(8)]
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for name, target in zip(kernels.usable_targets() * 8, targets, strict=False):
+                kernels.force_target(name)
+                pool.submit(shared.apply, source, target)
+    finally:
+        kernels.force_target("auto")
+    for target in targets:
+        for one, other in zip(wanted, target, strict=True):
+            np.testing.assert_array_equal(one, other)
+    colours = set(zip(source[1].ravel().tolist(), source[2].ravel().tolist(), strict=True))
+    assert len(colours) < shared.made <= 65536
+
+
+def test_a_part_of_a_frame_is_drawn_and_nothing_beside_it() -> None:
+    source, whole = planes((40, 60), 9), planes((40, 60), 10)
+    before = [plane.copy() for plane in whole]
+    inner = [(slice(10, 30), slice(20, 50))] + 2 * [(slice(5, 15), slice(10, 25))]
+    parts = tuple(plane[part] for plane, part in zip(whole, inner, strict=True))
+    read = tuple(plane[part] for plane, part in zip(source, inner, strict=True))
+    table = np.ascontiguousarray(grade_table("warm"))
+    kernels.GradeCurves(table).apply(read, parts)
+    for plane, old, part, wanted in zip(whole, before, inner, graded(table, read), strict=True):  # type: ignore[arg-type]
+        np.testing.assert_array_equal(plane[part], wanted)
+        plane[part] = old[part]
+        np.testing.assert_array_equal(plane, old)
+
+
+def test_wrong_tables_and_frames_are_refused() -> None:
+    for shape in [(1, 1, 1, 3), (3, 3, 2, 3), (3, 3, 3, 4)]:
+        with pytest.raises(ValueError, match="allowed: \\(size, size, size, 3\\)"):
+            kernels.GradeCurves(np.zeros(shape))
+    for value in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="allowed: 0 to 1"):
+            kernels.GradeCurves(np.full((2, 2, 2, 3), value))
+    curves, source = kernels.GradeCurves(identity(2)), planes((8, 8))
+    with pytest.raises(ValueError, match="the size of source"):
+        curves.apply(source, planes((8, 10)))
+    with pytest.raises(ValueError, match="shares memory"):
+        curves.apply(source, source)
