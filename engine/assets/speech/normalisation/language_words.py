@@ -14,6 +14,10 @@ class LanguageWords:
     """The words of a language, for the rules of `european`.
 
     `units` and `currencies` have the name of one and of several (currencies also those of a hundredth), and a gender;
+    `fractions` have the name of one and of several parts by their number, `and_half` a half after a whole number, `over` what
+    stands between other numbers of a fraction; `versus` is said in scores, `by` in 3x4, `times` after 2x. Of `magnitudes`, the
+    `short_magnitudes` are read without money too. `titles` are abbreviations without a dot, `century` those before a
+    Roman numeral.
     `never_end` are abbreviations whose dot ends no sentence, `may_end` those whose dot does before a capital.
     """
 
@@ -38,3 +42,12 @@ class LanguageWords:
     before_roman: Mapping[str, str]
     symbols: Mapping[str, str] = field(default_factory=dict)
     feminine_ordinals: bool = False
+    versus: str = ""
+    by: str = ""
+    times: str = ""
+    over: str = ""
+    and_half: str = ""
+    fractions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    short_magnitudes: tuple[str, ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    century: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from video_pipeline.engine.assets.speech.normalisation.normalise import spoken_text
 
@@ -28,9 +32,35 @@ READINGS = [
     ("pt", "Século XIX, Dom Pedro II", "Século dezenove, Dom Pedro segundo."),
     ("de", "hans@beispiel.de", "hans ät beispiel Punkt de."),
     ("ru", "3 мая 👍", "три мая."),
-    ("hi", "यह 5 किताबें हैं। ₹1,250", "यह पाँच किताबें हैं। ₹1,250."),
+    ("hi", "यह 5 किताबें हैं। ₹1,250", "यह पाँच किताबें हैं। एक हज़ार दो सौ पचास रुपये."),
     ("ja", "2024年に3人が来た。", "二千二十四年に三人が来た。"),
     ("xx", "One 5 is **here**.", "One 5 is here."),
+    ("de", "2 Mrd. € und 3 Mio. Euro, 1 Mio. Menschen.", "zwei Milliarden Euro und drei Millionen Euro, eine Million Menschen."),
+    ("de", "um 7.30 Uhr am 3. Mai", "um sieben Uhr dreißig am dritten Mai."),
+    ("de", "Der 1. FC Köln schlug Bayern 3:2.", "Der erste FC Köln schlug Bayern drei zu zwei."),
+    ("de", "Benedikt XVI. war Papst", "Benedikt der Sechzehnte war Papst."),
+    ("de", "in den 90er und 1990ern", "in den neunziger und neunzehnhundertneunzigern."),
+    ("de", "In der Hauptstr. 5. Er auch.", "In der Hauptstraße fünf. Er auch."),
+    ("de", "½ Tasse, 2½ Löffel, 3/4 Stunde", "ein halb Tasse, zweieinhalb Löffel, drei Viertel Stunde."),
+    ("de", "3x4 Meter, 2x täglich", "drei mal vier Meter, zweimal täglich."),
+    ("de", "CHF 1'000, 10 %-20 %", "eintausend Franken, zehn bis zwanzig Prozent."),
+    ("fr", "1,5 million € et 3 milliards de dollars", "un virgule cinq million d'euros et trois milliards de dollars."),
+    ("fr", "François Ier, Elisabeth II, la Ire République", "François premier, Elisabeth deux, la première République."),
+    ("fr", "Mme Dupont et Mlle Martin à 14h30", "madame Dupont et mademoiselle Martin à quatorze heures trente."),
+    ("fr", "2 1/2, 3/4, 3:2, 2x", "deux et demi, trois quarts, trois à deux, deux fois."),
+    ("es", "2 millones de euros, $2 M", "dos millones de euros, dos millones de dólares."),
+    ("es", "Juan XXIII, S. XIX, n.º 5, el 3er piso", "Juan veintitrés, siglo diecinueve, número cinco, el tercer piso."),
+    ("es", "1/2 kilo, 3:2, a las 10:30 h", "medio kilo, tres a dos, a las diez y treinta."),
+    ("it", "2,5 mln di euro e 3 mld", "due virgola cinque milioni di euro e tre miliardi."),
+    ("it", "Elisabetta II, sec. XIX, 3° posto, 20° a nord", "Elisabetta seconda, secolo diciannovesimo, terzo posto, venti gradi a nord."),
+    ("it", "la Sig.ra Bianchi, ore 10.30, 2 1/2", "la signora Bianchi, ore dieci e trenta, due e mezzo."),
+    ("pt", "R$ 1,5 milhão e 2 bilhões de reais", "um vírgula cinco milhão de reais e dois bilhões de reais."),
+    ("pt", "D. João VI, séc. XIX, 1.º lugar, 2ª vez", "dom João sexto, século dezenove, primeiro lugar, segunda vez."),
+    ("pt", "10 %-20 % e 20 °C, 2x", "dez a vinte por cento e vinte graus Celsius, duas vezes."),
+    ("ru", "1 000 000 ₽, 21 %, −5 °C, 22 км", "один миллион рублей, двадцать один процент, минус пять градусов Цельсия, двадцать два километра."),
+    ("ru", "В 14:30 за 2,5 млн $", "В четырнадцать часов тридцать минут за два запятая пять миллиона долларов."),
+    ("hi", "₹1,00,000 और 25%, 2.5 लाख", "एक लाख रुपये और पच्चीस प्रतिशत, दो दशमलव पाँच लाख."),
+    ("hi", "10:30 और 5:00", "दस बजकर तीस मिनट और पाँच बजे."),
 ]  # fmt: skip
 
 
@@ -45,3 +75,23 @@ def test_what_is_written_becomes_what_is_spoken(language: str, text: str, words:
 )
 def test_points_between_thousands_are_no_version(language: str, said: str) -> None:
     assert said in spoken_text("x 1.000.000 x", language=language).text
+
+
+@pytest.mark.parametrize(("language", "text", "_"), READINGS)
+def test_every_word_that_is_shown_is_spoken_by_some_part(language: str, text: str, _: str) -> None:
+    spoken = spoken_text(text, language=language)
+    covered = set()
+    for part in spoken.parts:
+        assert 0 <= part.start <= part.stop <= len(text)
+        covered.update(range(part.start, part.stop))
+    silent = {at for at, letter in enumerate(text) if letter.isalnum()} - covered
+    assert not {text[at] for at in silent}, f"{text!r}: {[text[at] for at in sorted(silent)]}"
+
+
+@given(
+    st.sampled_from(["de", "fr", "es", "it", "pt", "ru", "hi"]),
+    st.text("0123456789.,:/-% °½€$XVIa mMio°xº'", max_size=24),
+)
+def test_no_text_of_numbers_and_signs_breaks_the_rules(language: str, text: str) -> None:
+    said = spoken_text(text, language=language).text
+    assert not re.search(r"\d", re.sub(r"[½]", "", said)) or len(re.findall(r"\d", text)) > 15
