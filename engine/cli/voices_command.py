@@ -8,6 +8,7 @@ from pathlib import Path
 
 from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.common.process import importing
+from video_pipeline.engine.common.similar import closest
 
 
 def _add_voices_options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,9 @@ def _show_voices(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--language: got {arguments.language!r}; allowed offline: {allowed}")
     names = [voice for each in known for voice in each.voices]
     if arguments.voice is not None and arguments.voice not in names:
-        raise ConfigError(f"--voice: got {arguments.voice!r}; allowed on this machine: {', '.join(names)}")
+        near = closest(arguments.voice, tuple(names))
+        allowed = near or f"; allowed on this machine: {', '.join(names)}"
+        raise ConfigError(f"--voice: got {arguments.voice!r}{allowed}; `video-pipeline voices` lists all")
     chosen = [
         each
         for each in known

@@ -24,6 +24,12 @@ _TIMES: Final = re.compile(r"(?<=\d)\*(?=\d)")
 """An asterisk between digits, which Markdown would read as emphasis in `2*3*4`."""
 
 _DEFINITION: Final = re.compile(r"^ {0,3}\[[^\]\n]+\]:(.*)$", re.MULTILINE)
+_NOTE: Final = re.compile(
+    r"^ {0,3}\[\^(?P<name>[^\]\s]+)\]:.*(?:\n(?:[ \t]+\S.*|[ \t]*(?=\n[ \t]{2,}\S)))*\n?", re.MULTILINE
+)
+"""The text of a footnote, with the indented lines that go on with it."""
+
+_TASK: Final = re.compile(r"\[[ xX]\]\s+")
 _TARGET: Final = re.compile(r"\s*<?(?:[a-z][a-z0-9+.-]*://|mailto:|www\.|[/#.])", re.IGNORECASE)
 _TAG: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 _SENTENCE: Final = re.compile(r"[.!?…][\"”’»)]*$")
@@ -63,8 +69,10 @@ def markdown_paragraphs(text: str) -> tuple[Paragraph, ...]:
     """Return the paragraphs of a Markdown text without its marks.
 
     Links are their text, emphasis and images are left out, items of lists begin with a bullet or their number. What
-    begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text.
+    begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text. Footnotes, their marks and the
+    boxes of task lists are left out.
     """
+    text = _without_notes(text)
     definitions = _DEFINITION.findall(text)
     references = bool(definitions) and all(map(_TARGET.match, definitions))
     tokens = _parser(references=references).parse(_TIMES.sub(r"\\*", text))
@@ -84,6 +92,15 @@ def markdown_paragraphs(text: str) -> tuple[Paragraph, ...]:
             found.append(Paragraph(tuple(blocks), level))
         end = stop
     return tuple(found)
+
+
+def _without_notes(text: str) -> str:
+    """Return a text without its footnotes and the marks that point to them."""
+    names = [match["name"] for match in _NOTE.finditer(text)]
+    if not names:
+        return text
+    marks = "|".join(map(re.escape, names))
+    return re.sub(rf"[ \t]?\[\^(?:{marks})\]", "", _NOTE.sub("", text))
 
 
 def plain_text(text: str) -> str:
@@ -163,6 +180,8 @@ def _texts(tokens: Sequence[Token]) -> Iterator[str]:
             row = None
         elif token.type == "inline":
             text = " ".join(_inline(token).split())
+            if mark == BULLET:
+                text = _TASK.sub("", text, count=1) if _TASK.match(text) else text
             if row is not None:
                 row.append(text)
             elif text:

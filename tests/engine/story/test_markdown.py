@@ -61,6 +61,14 @@ def test_without_headings_each_scene_is_a_chapter_named_by_its_first_words() -> 
 @pytest.mark.parametrize(
     ("text", "plain"),
     [
+        ("A lamp[^1] went out.\n\n[^1]: Of kerosene.\n", "A lamp went out."),
+        (
+            "One[^a], two [^b].\n\n[^a]: First\n    goes on.\n\n    And on.\n[^b]: Second.\n\nEnd.",
+            "One, two.\n\nEnd.",
+        ),
+        ("An unknown mark[^1] stays.", "An unknown mark[^1] stays."),
+        ("See [the map][m].[^1]\n\n[m]: https://example.com\n[^1]: Old.", "See the map."),
+        ("- [ ] buy oil\n- [x] light it\n- [y] no box", "• buy oil\n• light it\n• [y] no box"),
         ("2*3*4 and f*** and snake_case_name", "2*3*4 and f*** and snake_case_name"),
         ("[Mary]: Hello", "[Mary]: Hello"),
         ("See [a] and [b][1].\n\n[1]: https://b.org", "See [a] and b."),
