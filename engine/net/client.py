@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 
@@ -85,6 +85,50 @@ def message_of(body: Any) -> str:
     if isinstance(body, list) and body:
         return message_of(body[0])
     return body if isinstance(body, str) else ""
+
+
+class CallSettings(Protocol):
+    """The part of a service's settings that says how long it is waited for, and how often it is asked again."""
+
+    @property
+    def timeout(self) -> float:
+        """The longest time of one attempt in seconds."""
+
+    @property
+    def max_retries(self) -> int:
+        """How often a request is sent again."""
+
+
+class CallContext(Protocol):
+    """The part of a service's context that requests need: see ServiceClient."""
+
+    @property
+    def meter(self) -> Meter:
+        """Counts what is paid for."""
+
+    @property
+    def stop(self) -> threading.Event:
+        """After it is set, nothing is asked."""
+
+
+def service_client(
+    service: str,
+    settings: CallSettings,
+    context: CallContext,
+    *,
+    secrets: Sequence[Secret] = (),
+    fault: Callable[[ServiceAnswer], Fault] = usual_fault,
+) -> ServiceClient:
+    """Return a client with the timeout and retries of the settings."""
+    return ServiceClient(
+        service=service,
+        timeout=settings.timeout,
+        meter=context.meter,
+        policy=RetryPolicy(attempts=settings.max_retries + 1),
+        secrets=secrets,
+        fault=fault,
+        stop=context.stop,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

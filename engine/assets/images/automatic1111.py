@@ -13,12 +13,11 @@ from video_pipeline.engine.assets.images.remote import (
     AskedPicture,
     RemotePainter,
     endpoint_of,
-    picture_client,
     remote_painter,
 )
 from video_pipeline.engine.assets.images.service import ImageService, PictureContext, PictureRequest
 from video_pipeline.engine.config.images import Images
-from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
+from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest, service_client
 
 NAME: Final = "automatic1111"
 MULTIPLE: Final = 64
@@ -105,7 +104,7 @@ def automatic1111_setup(settings: Images) -> str:
 def connect_automatic1111(settings: Images, context: PictureContext) -> RemotePainter:
     """Return the painter; raise ConfigError for a wrong address."""
     calls = Automatic1111Calls(
-        client=picture_client(NAME, settings, context),
+        client=service_client(NAME, settings, context),
         endpoint=endpoint_of(NAME, settings.services.automatic1111.endpoint, settings, has_secret=False),
         settings=settings,
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from video_pipeline.engine.assets.images.service import (
@@ -20,7 +18,8 @@ from video_pipeline.engine.assets.images.service import (
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import IMAGE_SERVICES
 from video_pipeline.engine.config.images import Images
-from video_pipeline.engine.errors import ConfigError, ImageGenerationError, ServiceError, UnavailableError
+from video_pipeline.engine.errors import ConfigError, ImageGenerationError
+from video_pipeline.engine.net.service_order import ServiceOrder, importable_services
 from video_pipeline.engine.timeline import Still
 
 OFFLINE: Final = IMAGE_SERVICES.members[0].name
@@ -32,41 +31,30 @@ WITHOUT_API: Final = {"midjourney": "Midjourney has no public API"}
 
 @dataclass(slots=True)
 class PainterChain:
-    """Services that make pictures, preferred ones first. Thread-safe.
-
-    A service that fails for more than one picture is not asked again in this render, so that each scene does not wait for
-    it anew.
-    """
+    """Services that make pictures, preferred ones first. Thread-safe."""
 
     names: tuple[str, ...]
     settings: Images
     context: PictureContext
-    _open: dict[str, PictureSource] = field(default_factory=dict)
-    _closed: dict[str, str] = field(default_factory=dict)
-    _passing: set[str] = field(default_factory=set)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    order: ServiceOrder[PictureSource] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.order = ServiceOrder(
+            names=self.names,
+            open_service=self._connected,
+            failure=ImageGenerationError,
+            passed_on=(UnpaintedError,),
+        )
 
     @property
     def is_remote(self) -> bool:
         """Whether the first usable service is on the network."""
-        return any(name != OFFLINE for name in self.names if name not in self.closed)
+        return any(name != OFFLINE for name in self.order.usable)
 
-    @property
-    def closed(self) -> Mapping[str, str]:
-        """The services that are not asked again, and why."""
-        with self._lock:
-            return dict(self._closed)
-
-    def source(self, name: str) -> PictureSource:
-        """Return a service on the network, connected when it is first needed; raise ServiceError if it is not usable."""
-        with self._lock:
-            if name in self._closed:
-                raise ServiceError(self._closed[name], kind="denied")
-            if name not in self._open:
-                connect = load_image_service(name).connect
-                assert connect is not None
-                self._open[name] = connect(self.settings, self.context)
-            return self._open[name]
+    def _connected(self, name: str) -> PictureSource:
+        connect = load_image_service(name).connect
+        assert connect is not None
+        return connect(self.settings, self.context)
 
     def make(self, request: PictureRequest, *, only_cached: bool = False) -> PaintedScene:
         """Return a picture by the first service that can; raise ImageGenerationError with every reason if none can.
@@ -75,28 +63,14 @@ class PainterChain:
         not permanent if a service was only unreachable or busy, so that a node tries the job again. Raises ConfigError
         for a wrong key.
         """
-        skipped: list[str] = []
-        reasons: list[str] = []
-        for name in self.names:
+
+        def ask(name: str) -> PaintedScene:
             if name == OFFLINE:
-                return PaintedScene(self.drawn(request), reasons=tuple(reasons))
-            if name in self.closed:
-                skipped.append(self.closed[name])
-                continue
-            try:
-                made = self.source(name).make(request, only_cached=only_cached)
-            except UnpaintedError:
-                raise
-            except (UnavailableError, ServiceError) as error:
-                reason = f"{name}: {error}" if isinstance(error, UnavailableError) else str(error)
-                kind = getattr(error, "kind", "")
-                if kind == "busy":
-                    self._passing.add(name)
-                is_known = kind != "rejected" and not self.close(name, reason)
-                (skipped if is_known else reasons).append(reason)
-            else:
-                return PaintedScene(made.shown, made.origin, tuple(reasons))
-        raise ImageGenerationError("; ".join([*skipped, *reasons]), permanent=not self._passing)
+                return PaintedScene(self.drawn(request))
+            return self.order.opened(name).make(request, only_cached=only_cached)
+
+        made, reasons = self.order.first_answer(ask)
+        return replace(made, reasons=reasons)
 
     def drawn(self, request: PictureRequest) -> Still:
         """Return a picture that is drawn here."""
@@ -105,13 +79,6 @@ class PainterChain:
         return painted(
             request, painter=opened(self.settings), cache=self.context.cache, settings=self.settings
         )
-
-    def close(self, name: str, reason: str) -> bool:
-        """Do not ask a service again; return False if another scene has found that out."""
-        with self._lock:
-            is_new = name not in self._closed
-            self._closed.setdefault(name, reason)
-            return is_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,39 +109,18 @@ def choose_painters(settings: Images, *, fallback: bool, context: PictureContext
         )
     if first == OFFLINE:
         return PainterChoice(chain)
-    try:
-        return PainterChoice(chain, chain.source(first).warnings)
-    except UnavailableError as error:
-        message = f"images.service: {first!r} is not usable here: {error}"
-    except ServiceError as error:
-        message = f"images.service: {error}"
+    message = chain.order.why_unusable(first, family=IMAGE_SERVICES)
+    if message is None:
+        return PainterChoice(chain, chain.order.opened(first).warnings)
     if not fallback:
         raise ConfigError(message)
-    chain.close(first, message)
-    instead = _first_connected(chain)
+    chain.order.close(first, message)
+    instead = chain.order.first_open(chain.names[: chain.names.index(OFFLINE)])
     effect = "pictures are drawn" if instead is None else f"{instead!r} is asked"
     return PainterChoice(chain, (f"{message}; {effect} instead",))
 
 
-def _first_connected(chain: PainterChain) -> str | None:
-    """Return the first service before drawing that could be asked, as far as that is known without asking it."""
-    for name in chain.names[: chain.names.index(OFFLINE)]:
-        try:
-            chain.source(name)
-        except (UnavailableError, ServiceError):
-            continue
-        return name
-    return None
-
-
 def remote_image_services() -> tuple[ImageService, ...]:
     """Return the services on the network that can be imported here."""
-    found = []
-    for member in IMAGE_SERVICES.members:
-        try:
-            service = load_image_service(member.name)
-        except UnavailableError:
-            continue
-        if service.setup is not None:
-            found.append(service)
-    return tuple(found)
+    services = importable_services(IMAGE_SERVICES, load_image_service)
+    return tuple(service for service in services if service.setup is not None)

@@ -19,14 +19,20 @@ from video_pipeline.engine.assets.images.remote import (
     AskedPicture,
     RemotePainter,
     endpoint_of,
-    picture_client,
     remote_painter,
 )
 from video_pipeline.engine.assets.images.service import ImageService, PictureContext, PictureRequest
 from video_pipeline.engine.common.cache import key_of
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import ConfigError, ServiceError
-from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, ServiceRequest, usual_fault
+from video_pipeline.engine.net.client import (
+    Fault,
+    ServiceAnswer,
+    ServiceClient,
+    ServiceRequest,
+    service_client,
+    usual_fault,
+)
 
 NAME: Final = "comfyui"
 WORKFLOW_KEY: Final = "images.services.comfyui.workflow"
@@ -233,7 +239,7 @@ def connect_comfyui(settings: Images, context: PictureContext) -> RemotePainter:
     """Return the painter; raise ConfigError for a wrong address or workflow, ServiceError without a workflow."""
     keys = settings.services.comfyui
     calls = ComfyUiCalls(
-        client=picture_client(NAME, settings, context, fault=comfyui_fault),
+        client=service_client(NAME, settings, context, fault=comfyui_fault),
         endpoint=endpoint_of(NAME, keys.endpoint, settings, has_secret=False),
         workflow=read_workflow(keys.workflow),
         settings=settings,

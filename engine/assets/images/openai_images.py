@@ -14,12 +14,11 @@ from video_pipeline.engine.assets.images.remote import (
     RemotePainter,
     endpoint_of,
     no_key,
-    picture_client,
     remote_painter,
 )
 from video_pipeline.engine.assets.images.service import ImageService, PictureContext, PictureRequest
 from video_pipeline.engine.config.images import Images
-from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
+from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest, service_client
 from video_pipeline.engine.net.openai_protocol import is_openai, openai_fault
 from video_pipeline.engine.net.secret import Secret, find_secret
 
@@ -134,7 +133,7 @@ def connect_dalle(settings: Images, context: PictureContext) -> RemotePainter:
         raise no_key(DALLE_NAME, "OPENAI_API_KEY")
     keys = settings.services.dalle
     calls = OpenAiPictureCalls(
-        client=picture_client(DALLE_NAME, settings, context, secrets=(secret,), fault=openai_fault),
+        client=service_client(DALLE_NAME, settings, context, secrets=(secret,), fault=openai_fault),
         service=DALLE_NAME,
         endpoint=endpoint,
         secret=secret,
@@ -167,7 +166,7 @@ def connect_compatible(settings: Images, context: PictureContext) -> RemotePaint
     keys = settings.services.openai_compatible
     secrets = (secret,) if secret is not None else ()
     calls = OpenAiPictureCalls(
-        client=picture_client(COMPATIBLE_NAME, settings, context, secrets=secrets, fault=openai_fault),
+        client=service_client(COMPATIBLE_NAME, settings, context, secrets=secrets, fault=openai_fault),
         service=COMPATIBLE_NAME,
         endpoint=endpoint,
         secret=secret,

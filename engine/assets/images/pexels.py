@@ -6,24 +6,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from video_pipeline.engine.assets.images.remote import endpoint_of, no_key, picture_client, ttl_of
-from video_pipeline.engine.assets.images.service import ImageService, PictureContext
 from video_pipeline.engine.assets.images.stock import (
     CLIP_MIN_SECONDS,
     RESULTS,
     StockItem,
     StockLibrary,
-    StockPainter,
+    StockSearch,
     http_url,
     smallest_covering,
+    stock_service,
 )
-from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.net.client import ServiceRequest
-from video_pipeline.engine.net.secret import Secret, find_secret
 
-NAME: Final = "pexels"
-VARIABLE: Final = "PEXELS_API_KEY"
-LICENCE: Final = "https://www.pexels.com/license/"
 LOCALES: Final = {
     "en": "en-US", "pt": "pt-BR", "es": "es-ES", "ca": "ca-ES", "de": "de-DE", "it": "it-IT", "fr": "fr-FR",
     "sv": "sv-SE", "id": "id-ID", "pl": "pl-PL", "ja": "ja-JP", "zh": "zh-CN", "ko": "ko-KR", "th": "th-TH",
@@ -69,52 +63,28 @@ def pexels_clips(body: Any, frame_px: tuple[int, int]) -> Sequence[StockItem]:
     return found
 
 
-def _pexels_address(settings: Images) -> tuple[str, Secret]:
-    keys = settings.services.pexels
-    secret = find_secret("images.services.pexels.key_file", file=keys.key_file, variables=(VARIABLE,))
-    endpoint = endpoint_of(NAME, keys.endpoint, settings, has_secret=True)
-    if secret is None:
-        raise no_key(NAME, VARIABLE)
-    return endpoint, secret
+def pexels_request(search: StockSearch) -> ServiceRequest:
+    """Return the request of a search."""
+    path = "/v1/videos/search" if search.media == "clips" else "/v1/search"
+    query = {"query": search.words, "orientation": search.orientation, "per_page": RESULTS}
+    if search.language in LOCALES:
+        query["locale"] = LOCALES[search.language]
+    return ServiceRequest(
+        url=f"{search.endpoint}{path}?{urlencode(query)}",
+        method="GET",
+        headers={"Authorization": search.secret.reveal()},
+    )
 
 
-def pexels_setup(settings: Images) -> str:
-    """Return the address and where the key comes from."""
-    endpoint, secret = _pexels_address(settings)
-    return f"key from {secret.origin}, {endpoint}"
-
-
-def connect_pexels(settings: Images, context: PictureContext) -> StockPainter:
-    """Return what finds pictures or clips; raise ConfigError for a wrong address, ServiceError without a key."""
-    endpoint, secret = _pexels_address(settings)
-    media = settings.services.pexels.media
-    path = "/v1/videos/search" if media == "clips" else "/v1/search"
-
-    def request(words: str, orientation: str, language: str) -> ServiceRequest:
-        query = {"query": words, "orientation": orientation, "per_page": RESULTS}
-        if language in LOCALES:
-            query["locale"] = LOCALES[language]
-        return ServiceRequest(
-            url=f"{endpoint}{path}?{urlencode(query)}",
-            method="GET",
-            headers={"Authorization": secret.reveal()},
-        )
-
-    library = StockLibrary(
-        service=NAME,
+SERVICE: Final = stock_service(
+    StockLibrary(
+        service="pexels",
         title="Pexels",
-        licence=LICENCE,
-        request=request,
-        items=pexels_clips if media == "clips" else pexels_pictures,
+        licence="https://www.pexels.com/license/",
+        variable="PEXELS_API_KEY",
+        keys=lambda services: services.pexels,
+        request=pexels_request,
+        pictures=pexels_pictures,
+        clips=pexels_clips,
     )
-    return StockPainter(
-        library=library,
-        client=picture_client(NAME, settings, context, secrets=(secret,)),
-        context=context,
-        endpoint=endpoint,
-        media=media,
-        ttl=ttl_of(settings),
-    )
-
-
-SERVICE: Final = ImageService(name=NAME, connect=connect_pexels, setup=pexels_setup)
+)

@@ -6,24 +6,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from video_pipeline.engine.assets.images.remote import endpoint_of, no_key, picture_client, ttl_of
-from video_pipeline.engine.assets.images.service import ImageService, PictureContext
 from video_pipeline.engine.assets.images.stock import (
     CLIP_MIN_SECONDS,
     RESULTS,
     StockItem,
     StockLibrary,
-    StockPainter,
+    StockSearch,
     http_url,
     smallest_covering,
+    stock_service,
 )
-from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceRequest, usual_fault
-from video_pipeline.engine.net.secret import Secret, find_secret
 
-NAME: Final = "pixabay"
-VARIABLE: Final = "PIXABAY_API_KEY"
-LICENCE: Final = "https://pixabay.com/service/license-summary/"
 LANGUAGES: Final = frozenset(
     [
         "cs",
@@ -111,50 +105,27 @@ def pixabay_fault(answer: ServiceAnswer) -> Fault:
     return usual_fault(answer)
 
 
-def _pixabay_address(settings: Images) -> tuple[str, Secret]:
-    keys = settings.services.pixabay
-    secret = find_secret("images.services.pixabay.key_file", file=keys.key_file, variables=(VARIABLE,))
-    endpoint = endpoint_of(NAME, keys.endpoint, settings, has_secret=True)
-    if secret is None:
-        raise no_key(NAME, VARIABLE)
-    return endpoint, secret
+def pixabay_request(search: StockSearch) -> ServiceRequest:
+    """Return the request of a search."""
+    query = {"key": search.secret.reveal(), "q": search.words, "safesearch": "true", "per_page": RESULTS}
+    if search.media == "pictures":
+        query |= {"image_type": "photo", "orientation": ORIENTATIONS[search.orientation]}
+    if search.language in LANGUAGES:
+        query["lang"] = search.language
+    path = "/api/videos/" if search.media == "clips" else "/api/"
+    return ServiceRequest(url=f"{search.endpoint}{path}?{urlencode(query)}", method="GET")
 
 
-def pixabay_setup(settings: Images) -> str:
-    """Return the address and where the key comes from."""
-    endpoint, secret = _pixabay_address(settings)
-    return f"key from {secret.origin}, {endpoint}"
-
-
-def connect_pixabay(settings: Images, context: PictureContext) -> StockPainter:
-    """Return what finds pictures or clips; raise ConfigError for a wrong address, ServiceError without a key."""
-    endpoint, secret = _pixabay_address(settings)
-    media = settings.services.pixabay.media
-
-    def request(words: str, orientation: str, language: str) -> ServiceRequest:
-        query = {"key": secret.reveal(), "q": words, "safesearch": "true", "per_page": RESULTS}
-        if media == "pictures":
-            query |= {"image_type": "photo", "orientation": ORIENTATIONS[orientation]}
-        if language in LANGUAGES:
-            query["lang"] = language
-        path = "/api/videos/" if media == "clips" else "/api/"
-        return ServiceRequest(url=f"{endpoint}{path}?{urlencode(query)}", method="GET")
-
-    library = StockLibrary(
-        service=NAME,
+SERVICE: Final = stock_service(
+    StockLibrary(
+        service="pixabay",
         title="Pixabay",
-        licence=LICENCE,
-        request=request,
-        items=pixabay_clips if media == "clips" else pixabay_pictures,
+        licence="https://pixabay.com/service/license-summary/",
+        variable="PIXABAY_API_KEY",
+        keys=lambda services: services.pixabay,
+        request=pixabay_request,
+        pictures=pixabay_pictures,
+        clips=pixabay_clips,
+        fault=pixabay_fault,
     )
-    return StockPainter(
-        library=library,
-        client=picture_client(NAME, settings, context, secrets=(secret,), fault=pixabay_fault),
-        context=context,
-        endpoint=endpoint,
-        media=media,
-        ttl=ttl_of(settings),
-    )
-
-
-SERVICE: Final = ImageService(name=NAME, connect=connect_pixabay, setup=pixabay_setup)
+)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -23,11 +21,9 @@ from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.common.cache import key_of
 from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import ServiceError
-from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, usual_fault
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.net.one_at_a_time import one_at_a_time
-from video_pipeline.engine.net.retry import RetryPolicy
-from video_pipeline.engine.net.secret import Secret
+from video_pipeline.engine.net.recent_answers import RecentAnswers
 
 KEPT_PICTURES: Final = 4
 """Answers that stay in memory: if the disk is full, they are not asked and paid for again."""
@@ -72,8 +68,9 @@ class RemotePainter:
     context: PictureContext
     ttl: float
     warnings: tuple[str, ...] = ()
-    _kept: OrderedDict[str, AskedPicture] = field(default_factory=OrderedDict, compare=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    _kept: RecentAnswers[AskedPicture] = field(
+        default_factory=lambda: RecentAnswers(KEPT_PICTURES), compare=False, repr=False
+    )
 
     def make(self, request: PictureRequest, *, only_cached: bool = False) -> PaintedScene:
         """Return the picture of a request, from the cache or the service."""
@@ -81,13 +78,12 @@ class RemotePainter:
         key = key_of(parts)
 
         def write(target: Path) -> None:
-            with self._lock:
-                asked = self._kept.get(key)
+            asked = self._kept.get(key)
             if asked is None:
                 if only_cached:
                     raise UnpaintedError("it is not cached")
                 asked = self.calls.ask(request)
-                self._keep(key, asked)
+                self._kept.keep(key, asked)
             write_noted_png(asked.picture, {"seed": asked.seed}, target)
 
         with one_at_a_time(cache.folder / "answers" / "locks", key):
@@ -100,32 +96,6 @@ class RemotePainter:
             seed=read_png_notes(path)["seed"],
         )
         return PaintedScene(enlarged_still(path, request.frame_px, cache), origin)
-
-    def _keep(self, key: str, asked: AskedPicture) -> None:
-        with self._lock:
-            self._kept[key] = asked
-            while len(self._kept) > KEPT_PICTURES:
-                self._kept.popitem(last=False)
-
-
-def picture_client(
-    service: str,
-    settings: Images,
-    context: PictureContext,
-    *,
-    secrets: Sequence[Secret] = (),
-    fault: Callable[[ServiceAnswer], Fault] = usual_fault,
-) -> ServiceClient:
-    """Return a client with the timeout and retries of the settings."""
-    return ServiceClient(
-        service=service,
-        timeout=settings.timeout,
-        meter=context.meter,
-        policy=RetryPolicy(attempts=settings.max_retries + 1),
-        secrets=secrets,
-        fault=fault,
-        stop=context.stop,
-    )
 
 
 def remote_painter(

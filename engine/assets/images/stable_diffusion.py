@@ -15,12 +15,18 @@ from video_pipeline.engine.assets.images.remote import (
     RemotePainter,
     endpoint_of,
     no_key,
-    picture_client,
     remote_painter,
 )
 from video_pipeline.engine.assets.images.service import ImageService, PictureContext, PictureRequest
 from video_pipeline.engine.config.images import Images
-from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, ServiceRequest, usual_fault
+from video_pipeline.engine.net.client import (
+    Fault,
+    ServiceAnswer,
+    ServiceClient,
+    ServiceRequest,
+    service_client,
+    usual_fault,
+)
 from video_pipeline.engine.net.secret import Secret, find_secret
 
 NAME: Final = "stable_diffusion"
@@ -144,7 +150,7 @@ def connect_stability(settings: Images, context: PictureContext) -> RemotePainte
     if secret is None:
         raise no_key(NAME, VARIABLE)
     calls = StabilityCalls(
-        client=picture_client(NAME, settings, context, secrets=(secret,), fault=stability_fault),
+        client=service_client(NAME, settings, context, secrets=(secret,), fault=stability_fault),
         endpoint=endpoint,
         secret=secret,
         model=settings.services.stable_diffusion.model,

@@ -17,7 +17,9 @@ from video_pipeline.engine.assets.images.answers import (
     write_noted_png,
 )
 from video_pipeline.engine.assets.images.prompts import searches_of
+from video_pipeline.engine.assets.images.remote import endpoint_of, no_key, ttl_of
 from video_pipeline.engine.assets.images.service import (
+    ImageService,
     PaintedScene,
     PictureContext,
     PictureRequest,
@@ -28,12 +30,21 @@ from video_pipeline.engine.assets.stills import check_png
 from video_pipeline.engine.assets.urls import Address, is_public
 from video_pipeline.engine.common.cache import DamagedError, key_of
 from video_pipeline.engine.common.files import link_or_copy
-from video_pipeline.engine.config.image_services import StockMedia
+from video_pipeline.engine.config.image_services import ImageServiceKeys, PexelsKeys, PixabayKeys, StockMedia
+from video_pipeline.engine.config.images import Images
 from video_pipeline.engine.errors import FetchError, ServiceFault
-from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
+from video_pipeline.engine.net.client import (
+    Fault,
+    ServiceAnswer,
+    ServiceClient,
+    ServiceRequest,
+    service_client,
+    usual_fault,
+)
 from video_pipeline.engine.net.endpoint import is_loopback
 from video_pipeline.engine.net.one_at_a_time import one_at_a_time
 from video_pipeline.engine.net.retry import with_retries
+from video_pipeline.engine.net.secret import Secret, find_secret
 
 RESULTS: Final = 20
 """Hits of one search, from which a scene's seed chooses."""
@@ -61,18 +72,41 @@ Orientation = str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StockLibrary:
-    """What is particular to a library: how it is asked, and how its answers are read.
+class StockSearch:
+    """A search in a library at `endpoint`: words, the frame's orientation and the language of the words (ISO 639-1)."""
 
-    `request` gets the words, the orientation and the language; `items` reads an answer for a frame's size, and raises
-    KeyError, TypeError or ValueError if it is not of the library's form.
+    endpoint: str
+    secret: Secret
+    media: StockMedia
+    words: str
+    orientation: Orientation
+    language: str
+
+
+StockReader = Callable[[Any, tuple[int, int]], Sequence[StockItem]]
+"""Reads an answer for a frame's size; raises KeyError, TypeError or ValueError if it is not of the library's form."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockLibrary:
+    """What is particular to a library: its part of the settings, how it is asked, and how its answers are read.
+
+    `variable` is the environment variable of its key.
     """
 
     service: str
     title: str
     licence: str
-    request: Callable[[str, Orientation, str], ServiceRequest]
-    items: Callable[[Any, tuple[int, int]], Sequence[StockItem]]
+    variable: str
+    keys: Callable[[ImageServiceKeys], PexelsKeys | PixabayKeys]
+    request: Callable[[StockSearch], ServiceRequest]
+    pictures: StockReader
+    clips: StockReader
+    fault: Callable[[ServiceAnswer], Fault] = usual_fault
+
+    def items(self, media: StockMedia) -> StockReader:
+        """Return what reads the answers to searches for pictures or clips."""
+        return self.clips if media == "clips" else self.pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +117,7 @@ class StockPainter:
     client: ServiceClient
     context: PictureContext
     endpoint: str
+    secret: Secret
     media: StockMedia
     ttl: float
     warnings: tuple[str, ...] = ()
@@ -112,7 +147,7 @@ class StockPainter:
 
         def check(answer: ServiceAnswer) -> None:
             try:
-                made.append(self.library.items(answer.json(), request.frame_px))
+                made.append(self.library.items(self.media)(answer.json(), request.frame_px))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise self.client.error(
                     f"the answer has not the form of {self.library.title}'s ({type(error).__name__}: {error})",
@@ -122,7 +157,15 @@ class StockPainter:
         def write(target: Path) -> None:
             if only_cached:
                 raise UnpaintedError("it is not cached")
-            self.client.ask(self.library.request(words, orientation, request.language), check=check)
+            search = StockSearch(
+                endpoint=self.endpoint,
+                secret=self.secret,
+                media=self.media,
+                words=words,
+                orientation=orientation,
+                language=request.language,
+            )
+            self.client.ask(self.library.request(search), check=check)
             target.write_text(json.dumps([asdict(item) for item in made[-1]]), encoding="utf-8")
 
         cache = self.context.cache
@@ -185,6 +228,38 @@ class StockPainter:
                 raise self.client.error(str(error), kind=kind) from None
 
         return with_retries(once, policy=self.client.policy, sleep=self.client.stop.wait)
+
+
+def stock_service(library: StockLibrary) -> ImageService:
+    """Return the image service that finds pictures or clips in a library."""
+
+    def address(settings: Images) -> tuple[str, Secret]:
+        keys = library.keys(settings.services)
+        secret = find_secret(
+            f"images.services.{library.service}.key_file", file=keys.key_file, variables=(library.variable,)
+        )
+        endpoint = endpoint_of(library.service, keys.endpoint, settings, has_secret=True)
+        if secret is None:
+            raise no_key(library.service, library.variable)
+        return endpoint, secret
+
+    def setup(settings: Images) -> str:
+        endpoint, secret = address(settings)
+        return f"key from {secret.origin}, {endpoint}"
+
+    def connect(settings: Images, context: PictureContext) -> StockPainter:
+        endpoint, secret = address(settings)
+        return StockPainter(
+            library=library,
+            client=service_client(library.service, settings, context, secrets=(secret,), fault=library.fault),
+            context=context,
+            endpoint=endpoint,
+            secret=secret,
+            media=library.keys(settings.services).media,
+            ttl=ttl_of(settings),
+        )
+
+    return ImageService(name=library.service, connect=connect, setup=setup)
 
 
 def smallest_covering(files: Sequence[StockItem], frame_px: tuple[int, int]) -> StockItem:

@@ -19,13 +19,19 @@ from video_pipeline.engine.assets.speech.remote import (
     letters_in,
     pace_of,
     remote_narrator,
-    service_client,
 )
 from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.assets.speech.ssml import MarkedText, marked_text
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ServiceError
-from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, ServiceRequest, usual_fault
+from video_pipeline.engine.net.client import (
+    Fault,
+    ServiceAnswer,
+    ServiceClient,
+    ServiceRequest,
+    service_client,
+    usual_fault,
+)
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.net.secret import Secret, find_secret
 from video_pipeline.engine.net.sigv4 import AwsCredentials, signed_headers

@@ -17,13 +17,12 @@ from video_pipeline.engine.assets.speech.remote import (
     letters_in,
     pace_of,
     remote_narrator,
-    service_client,
 )
 from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.assets.speech.ssml import escaped, marked_text
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ServiceError
-from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
+from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest, service_client
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.net.secret import Secret, find_secret
 

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -25,7 +24,8 @@ from video_pipeline.engine.assets.speech.voice_names import services_of_voice, v
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
-from video_pipeline.engine.errors import ConfigError, ServiceError, TTSError, UnavailableError
+from video_pipeline.engine.errors import ConfigError, TTSError, UnavailableError
+from video_pipeline.engine.net.service_order import ServiceOrder, importable_services
 
 
 class NoVoiceError(TTSError):
@@ -44,46 +44,43 @@ class NarratedScene:
 class NarratorChain:
     """Services that speak, preferred ones first. Thread-safe.
 
-    `auto` among the names is one that no service of this machine could stand for. A service that fails for more than one text is not asked again in this render, so that each scene does not wait for
-    it anew.
+    `auto` among the names is one that no service of this machine could stand for.
     """
 
     names: tuple[str, ...]
     settings: Tts
     context: SpeechContext
-    _open: dict[str, Narrator] = field(default_factory=dict)
-    _closed: dict[str, str] = field(default_factory=dict)
-    _passing: set[str] = field(default_factory=set)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    order: ServiceOrder[Narrator] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.order = ServiceOrder(
+            names=self.names,
+            open_service=self._opened,
+            failure=TTSError,
+            closing=(NoVoiceError,),
+            refusals=(TTSError,),
+            passed_on=(UnspokenError,),
+        )
 
     @property
     def parallel(self) -> int:
         """How many texts may be spoken at once; a voice in this process speaks one at a time."""
-        usable = [name for name in self.names if name not in self.closed]
+        usable = self.order.usable
         return self.settings.parallel_requests if usable and _is_remote(usable[0]) else 1
-
-    @property
-    def closed(self) -> Mapping[str, str]:
-        """The services that are not asked again, and why."""
-        with self._lock:
-            return dict(self._closed)
 
     def narrator(self, name: str) -> Narrator:
         """Return a service's narrator, opened when it is first needed.
 
         Raises ServiceError if the service is not usable, NoVoiceError if it has no voice for the story's language.
         """
-        with self._lock:
-            if name in self._closed:
-                raise ServiceError(self._closed[name], kind="denied")
-            if name not in self._open:
-                if name == AUTO:
-                    raise NoVoiceError(_why_no_voice(self.context.language))
-                service = load_speech_service(name)
-                voice = voice_for(self.settings, name) or self._voice_of_language(service)
-                settings = self.settings.model_copy(update={"voice": voice})
-                self._open[name] = service.open(settings, self.context)
-            return self._open[name]
+        return self.order.opened(name)
+
+    def _opened(self, name: str) -> Narrator:
+        if name == AUTO:
+            raise NoVoiceError(_why_no_voice(self.context.language))
+        service = load_speech_service(name)
+        voice = voice_for(self.settings, name) or self._voice_of_language(service)
+        return service.open(self.settings.model_copy(update={"voice": voice}), self.context)
 
     def _voice_of_language(self, service: SpeechService) -> str:
         """Return a service's voice for the story's language, or its default one if it is not offline."""
@@ -101,8 +98,8 @@ class NarratorChain:
 
     def model_of(self, name: str) -> str:
         """Return the model or type of voice by which a service charges, or "" if it is not known."""
-        with self._lock:
-            return self._open[name].model if name in self._open else ""
+        narrator = self.order.already_open(name)
+        return narrator.model if narrator is not None else ""
 
     def narrate(self, spoken: SpokenText, *, only_cached: bool = False) -> NarratedScene:
         """Return a text as speech by the first service that can; raise TTSError with every reason if none can.
@@ -110,27 +107,10 @@ class NarratorChain:
         With `only_cached` nothing is spoken: raises UnspokenError if the first usable service has not spoken it. The error is not permanent if a service was only unreachable or busy, so that a node tries the job again. Raises
         ConfigError for a wrong key, such as a voice that the service does not have.
         """
-        skipped: list[str] = []
-        reasons: list[str] = []
-        for name in self.names:
-            if name in self.closed:
-                skipped.append(self.closed[name])
-                continue
-            try:
-                made = self._narrated(name, spoken, only_cached=only_cached)
-            except UnspokenError:
-                raise
-            except (UnavailableError, ServiceError, NoVoiceError) as error:
-                reason = f"{name}: {error}" if isinstance(error, UnavailableError) else str(error)
-                if getattr(error, "kind", "") == "busy":
-                    self._passing.add(name)
-                is_known = getattr(error, "kind", "") != "rejected" and not self.close(name, reason)
-                (skipped if is_known else reasons).append(reason)
-            except TTSError as error:
-                reasons.append(str(error))
-            else:
-                return NarratedScene(made, tuple(reasons))
-        raise TTSError("; ".join([*skipped, *reasons]), permanent=not self._passing)
+        made, reasons = self.order.first_answer(
+            lambda name: self._narrated(name, spoken, only_cached=only_cached)
+        )
+        return NarratedScene(made, reasons)
 
     def _narrated(self, name: str, spoken: SpokenText, *, only_cached: bool) -> Narration:
         with nullcontext() if _is_remote(name) else self.context.turn:
@@ -142,13 +122,6 @@ class NarratorChain:
                 settings=self.settings,
                 only_cached=only_cached,
             )
-
-    def close(self, name: str, reason: str) -> bool:
-        """Do not ask a service again; return False if another scene has found that out."""
-        with self._lock:
-            is_new = name not in self._closed
-            self._closed.setdefault(name, reason)
-            return is_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +143,17 @@ def choose_narrator(settings: Tts, *, fallback: bool, context: SpeechContext) ->
     first, *later = _resolved((settings.service, *(settings.fallback if fallback else ())), settings, context)
     chain = NarratorChain((first, *later), settings.model_copy(update={"service": first}), context)
     try:
-        chain.narrator(first)
-        return NarratorChoice(chain)
-    except UnavailableError as error:
-        message = f"tts.service: {first!r} is not usable here: {error}"
-    except ServiceError as error:
-        message = f"tts.service: {error}"
+        message = chain.order.why_unusable(first, family=SPEECH_SERVICES)
     except NoVoiceError as error:
-        chain.close(first, str(error))
-        instead = _first_usable(chain, later)
+        chain.order.close(first, str(error))
+        instead = chain.order.first_open(later)
         return NarratorChoice(chain, f"{error}; {instead!r} speaks instead" if instead else None)
+    if message is None:
+        return NarratorChoice(chain)
     if not fallback:
         raise ConfigError(message)
-    chain.close(first, message)
-    instead = _first_usable(chain, later)
+    chain.order.close(first, message)
+    instead = chain.order.first_open(later)
     effect = f"{instead!r} speaks instead" if instead else "scenes are silent and 1.5 times longer"
     return NarratorChoice(chain, f"{message}; {effect}")
 
@@ -201,17 +171,6 @@ def _resolved(names: Sequence[str], settings: Tts, context: SpeechContext) -> tu
             service = _service_of(settings.voice) if is_named else _offline_service(context.language)
         found[service.name if service else name] = None
     return tuple(found)
-
-
-def _first_usable(chain: NarratorChain, names: Sequence[str]) -> str | None:
-    """Return the first service that could speak here, as far as that is known without asking it."""
-    for name in names:
-        try:
-            chain.narrator(name)
-        except (UnavailableError, ServiceError, NoVoiceError):
-            continue
-        return name
-    return None
 
 
 def offline_services() -> Iterator[SpeechService]:
@@ -282,12 +241,5 @@ def _is_remote(name: str) -> bool:
 
 def remote_services() -> tuple[SpeechService, ...]:
     """Return the services on the network that can be imported here."""
-    found = []
-    for member in SPEECH_SERVICES.members:
-        try:
-            service = load_speech_service(member.name)
-        except UnavailableError:
-            continue
-        if service.is_remote:
-            found.append(service)
-    return tuple(found)
+    services = importable_services(SPEECH_SERVICES, load_speech_service)
+    return tuple(service for service in services if service.is_remote)

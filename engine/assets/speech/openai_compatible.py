@@ -22,12 +22,11 @@ from video_pipeline.engine.assets.speech.remote import (
     letters_in,
     pace_of,
     remote_narrator,
-    service_client,
 )
 from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ConfigError, ServiceError
-from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
+from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest, service_client
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.net.openai_protocol import OPENAI_HOST, is_openai, openai_fault
 from video_pipeline.engine.net.secret import Secret, find_secret

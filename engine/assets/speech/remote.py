@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import wave
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -28,10 +26,9 @@ from video_pipeline.engine.assets.speech.word_times import Heard, marked_times
 from video_pipeline.engine.common.cache import ContentCache, key_of
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import AssetError, ConfigError, ServiceError, TTSError
-from video_pipeline.engine.net.client import Fault, ServiceAnswer, ServiceClient, usual_fault
+from video_pipeline.engine.net.client import ServiceClient
 from video_pipeline.engine.net.one_at_a_time import one_at_a_time
-from video_pipeline.engine.net.retry import RetryPolicy
-from video_pipeline.engine.net.secret import Secret
+from video_pipeline.engine.net.recent_answers import RecentAnswers
 
 FULL_SCALE: Final = 32767
 
@@ -96,8 +93,9 @@ class RemoteNarrator:
     language: str
     ttl: float
     ratio: float = 1.0
-    _kept: OrderedDict[str, SpokenPiece] = field(default_factory=OrderedDict, compare=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    _kept: RecentAnswers[SpokenPiece] = field(
+        default_factory=lambda: RecentAnswers(KEPT_PIECES), compare=False, repr=False
+    )
 
     @property
     def model(self) -> str:
@@ -148,32 +146,23 @@ class RemoteNarrator:
         parts = {**self.calls.identity, "content": self.calls.content(spoken, at, end)}
         key = key_of(parts)
         with one_at_a_time(self.cache.folder / "speech" / "locks", key):
-            with self._lock:
-                if key in self._kept:
-                    return _placed_piece(self._kept[key], at)
+            if kept := self._kept.get(key):
+                return _placed_piece(kept, at)
 
             def make(target: Path) -> None:
-                with self._lock:
-                    piece = self._kept.get(key)
+                piece = self._kept.get(key)
                 if piece is None:
                     piece = self._asked(spoken, at, end)
                     # As it is read from the cache later, so that a repeated render has the same bytes.
                     samples = _as_16_bit(piece.samples) / FULL_SCALE
                     piece = SpokenPiece(samples, piece.rate_hz, _shifted(piece.marks, -at))
-                    self._keep(key, piece)
+                    self._kept.keep(key, piece)
                 _write_piece(piece, target)
 
             path, _ = self.cache.get_or_make("speech", parts, ".wav", make, ttl=self.ttl, check=check_wav)
-            with self._lock:
-                if key in self._kept:
-                    return _placed_piece(self._kept[key], at)
+            if kept := self._kept.get(key):
+                return _placed_piece(kept, at)
             return _placed_piece(_read_piece(path), at)
-
-    def _keep(self, key: str, piece: SpokenPiece) -> None:
-        with self._lock:
-            self._kept[key] = piece
-            while len(self._kept) > KEPT_PIECES:
-                self._kept.popitem(last=False)
 
     def _asked(self, spoken: SpokenText, at: int, end: int) -> SpokenPiece:
         try:
@@ -196,27 +185,6 @@ class RemoteNarrator:
 def letters_in(text: str) -> int:
     """Return how many letters and digits a text has."""
     return sum(map(str.isalnum, text))
-
-
-def service_client(
-    service: str,
-    settings: Tts,
-    context: SpeechContext,
-    *,
-    secrets: Sequence[Secret] = (),
-    fault: Callable[[ServiceAnswer], Fault] = usual_fault,
-) -> ServiceClient:
-    """Return a client with the timeout and retries of the settings."""
-    policy = RetryPolicy(attempts=settings.max_retries + 1)
-    return ServiceClient(
-        service=service,
-        timeout=settings.timeout,
-        meter=context.meter,
-        policy=policy,
-        secrets=secrets,
-        fault=fault,
-        stop=context.stop,
-    )
 
 
 @dataclass(frozen=True, slots=True)

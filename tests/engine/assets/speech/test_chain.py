@@ -341,7 +341,7 @@ def test_what_is_not_cached_is_not_asked_for(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(UnspokenError):
             run.chain.narrate(WORDS, only_cached=True)
         assert fake.asked == []
-        assert run.chain.closed == {}
+        assert run.chain.order.closed == {}
         first = run.chain.narrate(WORDS)
         asked = len(fake.asked)
         assert run.chain.narrate(WORDS, only_cached=True) == first
