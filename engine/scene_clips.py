@@ -36,6 +36,10 @@ NEAREST: Final = 0.6
 MOST_SHOT_ZOOM: Final = 1.2
 """How far a shot zooms at most, so that views before and after a cut differ clearly."""
 
+PUSH_SECONDS: Final = Fraction(3, 5)
+LEAST_PUSH_SECONDS: Final = Fraction(2, 5)
+"""How long the camera moves from one framing to the next; if there is time for less, the picture is cut."""
+
 
 def _ken_burns(
     effect: KenBurns,
@@ -191,7 +195,8 @@ def scene_shots(
 
     A drawn picture alternates with its second view. Another picture, and what is shown for the second time, is seen as
     a whole and nearer in turn. A clip stays one shot, and so does a scene whose camera move has rectangles or zooms of
-    its own. `pauses` is called if the scene is cut.
+    its own. `pauses` is called if the scene is cut. With `scenes.reframe: push` the camera moves from one framing of a
+    picture to the next, in a shot of its own.
     """
     most, fps = most_still_seconds(scene, config), config.video.fps
     moves = [effect for effect in scene.effects or () if isinstance(effect, KenBurns)]
@@ -212,22 +217,41 @@ def scene_shots(
     )
     pictures = [own.picture] if own.second_view is None else [own.picture, own.second_view]
     ranges = list(starmap(FrameRange, pairwise([whole.frames.start, *cuts, whole.frames.stop])))
-    found = []
+    found: list[Clip] = []
     for shot, frames in enumerate(ranges if cuts else ()):
         picture = pictures[shot % len(pictures)]
+        push = 0
+        if shot and len(pictures) == 1 and config.scenes.reframe == "push":
+            held = 1 + ((after or whole.fade_out_frames) if shot == len(cuts) else 0)
+            push = _push_frames(min(len(frames) // 2, len(frames) - held), fps)
+        rest = FrameRange(frames.start + push, frames.stop)
         camera = _shot_camera(
             whole,
             picture,
             shot // len(pictures),
             number=index + shot,
-            seconds=frame_time(len(frames), fps),
+            seconds=frame_time(len(rest), fps),
             config=config,
             canvas_aspect=canvas_aspect,
         )
+        if push:
+            found.append(
+                replace(
+                    found[-1],
+                    frames=FrameRange(frames.start, rest.start),
+                    camera=Camera(
+                        found[-1].effective_camera(canvas_aspect).end,
+                        replace(whole, camera=camera).effective_camera(canvas_aspect).start,
+                        "ease_in_out",
+                    ),
+                    fade_in_frames=0,
+                    title="",
+                )
+            )
         found.append(
             replace(
                 whole,
-                frames=frames,
+                frames=rest,
                 source=picture,
                 camera=camera,
                 fade_in_frames=0 if shot else whole.fade_in_frames,
@@ -236,6 +260,12 @@ def scene_shots(
             )
         )
     return tuple(found) or (whole,)
+
+
+def _push_frames(room: int, fps: Fraction) -> int:
+    """Return the frames of a push that has `room` frames at most, 0 if they are too few for one."""
+    frames = min(room, frames_round(PUSH_SECONDS, fps))
+    return frames if frames >= max(2, frames_round(LEAST_PUSH_SECONDS, fps)) else 0
 
 
 def returning_clip(first: Clip, frames: FrameRange, *, fps: Fraction) -> Clip:

@@ -385,6 +385,10 @@ class Scenes(Section):
         description="Seconds for which one still is shown (at least 0.5): a longer scene gets a drawn picture's second view, or "
         "another part of its picture. 0 or null: none.",
     )
+    reframe: Literal["cut", "push"] = Field(
+        "cut",
+        description="How a longer scene comes to another part of its picture: cut, or push (the camera moves there in 0.6 s).",
+    )
     loop: bool = Field(
         False,
         description="Whether the last scene leads back to the first one's picture, so that a repeated video has no seam: no fade "

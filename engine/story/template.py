@@ -28,7 +28,7 @@ def check_variables(texts: Iterable[str], columns: Iterable[str], *, where: str)
             name = match[1].strip()
             if name not in known and match[2] is None:
                 raise InputError(
-                    f"{where}: {match[0]}: the table has no column of this name; allowed: {', '.join(sorted(known))}"
+                    f"{where}: {match[0]}: no row of the table has a value for it; allowed: {', '.join(sorted(known))}"
                 )
 
 

@@ -106,7 +106,9 @@ def test_clips_and_camera_moves_of_the_story_stay_one_shot() -> None:
     assert clip.camera is None
 
 
-def spoken_timeline(scenes: list[dict[str, Any]], *, count: int | None = None, **keys: Any) -> Timeline:
+def spoken_timeline(
+    scenes: list[dict[str, Any]], *, count: int | None = None, config: Config | None = None, **keys: Any
+) -> Timeline:
     """Lay scenes out whose words are heard for 0.4 s each; only the first `count` have assets."""
     parsed = parse_story({"title": "T", "metadata": {"language": "en"}, "scenes": scenes})
     assets = []
@@ -118,7 +120,7 @@ def spoken_timeline(scenes: list[dict[str, Any]], *, count: int | None = None, *
         )
         voice = Sound(Path("v.wav"), "11", Fraction(2 * len(places), 5))
         assets.append(SceneAssets(scene.scene_id, WIDE, narration=voice, words=words, **keys))
-    config = load_config({}, environ=False)
+    config = config or load_config({}, environ=False)
     return compose(parsed, parsed.scenes or (), StoryAssets(tuple(assets[:count])), config=config).timeline
 
 
@@ -167,20 +169,23 @@ def frames_of(video: Path) -> list[npt.NDArray[np.int16]]:
         return [frame.to_ndarray(format="rgb24").astype(np.int16) for frame in container.decode(video=0)]
 
 
-def small_config(folder: Path, compositor: str) -> Config:
+def small_config(folder: Path, compositor: str, **scenes: Any) -> Config:
     return load_config(
         {
             "video": {"size": [180, 320], "preset": "ultrafast", "compositor": compositor},
             "tts": {"service": "none"},
+            "scenes": scenes,
             "storage": {"cache_path": str(folder / "cache")},
         },
         environ=False,
     )
 
 
-def rendered(folder: Path, name: str, compositor: str, scenes: list[dict[str, Any]]) -> RenderResult:
+def rendered(
+    folder: Path, name: str, compositor: str, scenes: list[dict[str, Any]], **keys: Any
+) -> RenderResult:
     picture(folder / "p.png")
-    config = small_config(folder, compositor)
+    config = small_config(folder, compositor, **keys)
     story = parse_story({"title": "T", "scenes": scenes})
     return render_story(story, folder / f"{name}.mp4", config=config, base=folder)
 
@@ -223,3 +228,47 @@ def test_a_preview_shows_the_shot_of_the_video(tmp_path: Path) -> None:
         preview_story(story, tmp_path / "f.png", at=FrameAt(frame), config=config, base=tmp_path)
         seen = np.asarray(Image.open(tmp_path / "f.png").convert("RGB")).astype(np.int16)
         assert np.abs(seen - video[frame]).mean() < 8
+
+
+@pytest.mark.parametrize("fit", ["cover", "blur"])
+@pytest.mark.parametrize("effects", [[], ["ken_burns"], ["fade_in", "fade_out"]])
+def test_a_push_moves_the_camera_between_framings_without_a_jump(effects: list[str], fit: str) -> None:
+    scene = {"duration": 8.0, "effects": effects, "fit": fit}
+    cut, pushed = shots(scene), shots(scene, reframe="push")
+    assert [len(clip.frames) for clip in pushed[1::2]] == [18, 18]
+    assert [clip.frames.start for clip in pushed[1::2]] == [clip.frames.start for clip in cut[1:]]
+    assert pushed[-1].frames.stop == cut[-1].frames.stop
+    for before, after in pairwise(pushed):
+        assert before.frames.stop == after.frames.start
+        assert camera_of(before).end == camera_of(after).start
+    for push in pushed[1::2]:
+        assert push.camera is not None
+        assert push.camera.easing == "ease_in_out"
+        assert shared(push.camera.start, push.camera.end) < 0.65
+
+
+def test_another_picture_and_a_shot_without_time_for_a_push_are_cut_to() -> None:
+    scenes = [{"scene_id": "a", "text": CLAUSES}]
+    pushing = load_config({"scenes": {"reframe": "push"}}, environ=False)
+    assert spoken_timeline(scenes, second_view=SECOND, config=pushing) == spoken_timeline(
+        scenes, second_view=SECOND
+    )
+    assert len(shots({"duration": 2}, max_still_seconds=0.5, reframe="push")) == len(
+        shots({"duration": 2}, max_still_seconds=0.5)
+    )
+
+
+@pytest.mark.parametrize("compositor", ["native", "ffmpeg"])
+def test_a_rendered_push_changes_no_frame_as_a_cut_does(compositor: str, tmp_path: Path) -> None:
+    scene = {"scene_id": "a", "image": "p.png", "duration": 5, "effects": []}
+    change = {}
+    for reframe in ("cut", "push"):
+        result = rendered(tmp_path, reframe, compositor, [scene], reframe=reframe)
+        frames = frames_of(result.outputs.video)
+        change[reframe] = [float(np.abs(after - before).mean()) for before, after in pairwise(frames)]
+        # Both end with the nearer framing.
+        assert red_share(frames[-1]) > 1.3 * red_share(frames[0])
+    moving = [at for at, each in enumerate(change["push"]) if each > 0.5]
+    assert min(moving) >= 74
+    assert max(moving) <= 93
+    assert max(change["push"]) < 0.5 * change["cut"][74]

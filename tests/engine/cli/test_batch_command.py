@@ -42,7 +42,7 @@ def test_a_wrong_table_is_an_error_before_anything_is_made(batch: list[str | Pat
     write(tmp_path, "town\nRome\n", "t.csv")
     done = run("render-many", *batch)
     assert done.returncode == 2
-    assert "t.json: {{city}}: the table has no column of this name; allowed: row, town" in done.stderr
+    assert "t.json: {{city}}: no row of the table has a value for it; allowed: row, town" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

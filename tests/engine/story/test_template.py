@@ -111,3 +111,10 @@ def test_a_variable_that_no_row_has_is_told_with_the_columns() -> None:
     with pytest.raises(InputError, match=r"s\.yaml: \{\{ctiy\}\}: .*allowed: city, fact, row"):
         check_variables(texts, ["city", "fact"], where="s.yaml")
     check_variables(["{{city}} {{row}} {{gone|x}}"], ["city"], where="s.yaml")
+
+
+def test_a_variable_whose_cells_are_all_empty_is_said_to_have_no_value() -> None:
+    with pytest.raises(
+        InputError, match=r"^t: \{\{name\}\}: no row of the table has a value for it; allowed: id, row$"
+    ):
+        check_variables(["Hi {{name}}"], {"id"}, where="t")
