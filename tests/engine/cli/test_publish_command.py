@@ -91,7 +91,7 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("CLIP", "--platform", "myspace"), "--platform: got 'myspace'; allowed: folder, webhook"),
+        (("CLIP", "--platform", "myspace"), "--platform: got 'myspace'; allowed: folder, webhook, youtube"),
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
         (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
         (("CLIP", "--platform", "folder", "--at", "soon"), "time: got 'soon'; give one such as"),
