@@ -7,7 +7,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -39,7 +39,8 @@ class ServiceRequest:
     """One request. `accepts` are the content types of a good answer; `billed` is what the service charges for it.
 
     `sign` returns more headers and is called for each attempt, since signatures have a date. An answer with a status of
-    `also_good` is returned whatever its type.
+    `also_good` is returned whatever its type. `parts` is called for the body of each attempt if that is too large to be held;
+    a header says its length.
     """
 
     url: str
@@ -50,6 +51,7 @@ class ServiceRequest:
     billed: int = 0
     sign: Callable[[ServiceRequest], Mapping[str, str]] | None = None
     also_good: Sequence[int] = ()
+    parts: Callable[[], Iterable[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ class ServiceClient:
                     request.method,
                     request.url,
                     headers=headers,
-                    content=request.body or None,
+                    content=request.parts() if request.parts else request.body or None,
                     extensions={"trace": deadline.watch},
                 ) as response:
                     body = bytearray()

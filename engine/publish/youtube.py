@@ -7,17 +7,18 @@ document of 2026-11-04.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, Final
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.publishing import YoutubeAccount
@@ -27,8 +28,6 @@ from video_pipeline.engine.net.client import (
     ServiceAnswer,
     ServiceClient,
     ServiceRequest,
-    message_of,
-    usual_fault,
     usual_wait,
 )
 from video_pipeline.engine.net.endpoint import checked_endpoint
@@ -45,7 +44,15 @@ from video_pipeline.engine.publish.base import (
     account_of,
 )
 from video_pipeline.engine.publish.facts import tags_length
+from video_pipeline.engine.publish.read_bytes import ReadBytes
 from video_pipeline.engine.publish.webhook import Unmetered
+from video_pipeline.engine.publish.youtube_errors import (
+    WAITING,
+    part_fault,
+    refusal_reason,
+    seconds_to_quota,
+    youtube_fault,
+)
 
 SCOPES: Final = (
     "https://www.googleapis.com/auth/youtube.upload",
@@ -59,52 +66,8 @@ CHUNK_BYTES: Final = 8 << 20
 TAGS_CHARACTERS: Final = 500
 PAGE_ITEMS: Final = 50
 SEARCHED_PAGES: Final = 4
-QUOTA_ZONE: Final = "America/Los_Angeles"
 OPEN: Final = 308
 GONE: Final = (404, 410)
-
-WAITING: Final = frozenset({"quotaExceeded", "dailyLimitExceeded", "uploadLimitExceeded"})
-"""Reasons that end at midnight Pacific time."""
-
-BUSY: Final = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backendError", "internalError"})
-
-
-def youtube_fault(answer: ServiceAnswer) -> Fault:
-    """Return what an error means, by the reason that Google gives."""
-    reason = _refusal_reason(answer)
-    kind, words = usual_fault(answer)
-    words = words or message_of(answer.json())
-    if reason in BUSY:
-        return "busy", words
-    if reason in WAITING:
-        return "denied", f"{reason}: it is tried again after midnight in {QUOTA_ZONE}"
-    if reason.startswith("invalid"):
-        return "rejected", f"{reason}: {words}"
-    if answer.status in (401, 403):
-        return "denied", f"{reason}: {words}" if reason else words
-    return kind, f"{reason}: {words}" if reason else words
-
-
-def _part_fault(answer: ServiceAnswer) -> Fault:
-    """Return what an error means for what belongs to a video: asked again, a refusal would only cost quota."""
-    kind, words = youtube_fault(answer)
-    return "rejected" if kind == "denied" and _refusal_reason(answer) not in WAITING else kind, words
-
-
-def _refusal_reason(answer: ServiceAnswer) -> str:
-    told = answer.json()
-    error = told.get("error") if isinstance(told, Mapping) else None
-    errors = error.get("errors") if isinstance(error, Mapping) else None
-    first = errors[0] if isinstance(errors, list) and errors else None
-    return str(first.get("reason", "")) if isinstance(first, Mapping) else ""
-
-
-def seconds_to_quota(now: float) -> float:
-    """Return the seconds from a time (since 1970) to the next midnight Pacific, when quotas begin anew."""
-    zone = ZoneInfo(QUOTA_ZONE)
-    here = datetime.fromtimestamp(now, zone)
-    midnight = datetime(here.year, here.month, here.day, tzinfo=zone) + timedelta(days=1)
-    return midnight.timestamp() - now
 
 
 def marker(post: Post) -> str:
@@ -199,33 +162,26 @@ class YoutubeCalls:
         with_retries(lambda: self._send_chunks(post, handle, on_sent), policy=self.policy)
 
     def _send_chunks(self, post: Post, handle: Handle, on_sent: OnSent) -> None:
+        end = last_chunk(post.size)
         held = self._held(post, handle)
-        digest = hashlib.sha256()
-        try:
-            with post.video.open("rb") as source:
-                _hash_bytes(source, digest, min(held, last_chunk(post.size)))
-                while held < last_chunk(post.size):
-                    source.seek(held)
-                    part = source.read(CHUNK_BYTES - held % CHUNK_BYTES)
-                    if not part:
-                        break
-                    got = self._put(post, handle, held, part)
-                    if got.status != OPEN:
-                        raise ServiceError("youtube: the upload ended before its last byte", kind="busy")
-                    now_held = _held_bytes(got)
-                    if not held < now_held <= held + len(part):
-                        raise ServiceError("youtube: lost a part of the upload", kind="busy")
-                    digest.update(part[: now_held - held])
-                    held = now_held
-                    on_sent(held, post.size)
-                source.seek(min(held, last_chunk(post.size)))
-                _hash_bytes(source, digest, None)
-        except OSError as error:
-            raise ServiceError(f"youtube: {post.video}: {error.strerror}", kind="busy") from None
-        if digest.hexdigest() != post.sha256:
-            raise ServiceError(
-                f"youtube: {post.video} is not the video that was to be published", kind="rejected"
-            )
+        with _file_errors(post), ThreadPoolExecutor(1) as hashing:
+            read = ReadBytes(post.video, hashing)
+            read.skip_to(min(held, end))
+            while held < end:
+                length = CHUNK_BYTES - held % CHUNK_BYTES
+                answer = self._put(post, handle, held, length, read)
+                if answer.status != OPEN:
+                    raise ServiceError("youtube: the upload ended before its last byte", kind="busy")
+                now_held = _held_bytes(answer)
+                if not held < now_held <= held + length:
+                    raise ServiceError("youtube: lost a part of the upload", kind="busy")
+                held = now_held
+                on_sent(held, post.size)
+            read.skip_to(None)
+            if read.sha256() != post.sha256:
+                raise ServiceError(
+                    f"youtube: {post.video} is not the video that was to be published", kind="rejected"
+                )
 
     def commit(self, post: Post, handle: Handle) -> Published | None:
         """Send the last chunk; the video exists when it has arrived."""
@@ -236,15 +192,8 @@ class YoutubeCalls:
                 return None
             if held < last_chunk(post.size):
                 raise ServiceError("youtube: lost a part of the upload", kind="busy")
-            try:
-                with post.video.open("rb") as source:
-                    source.seek(held)
-                    part = source.read(CHUNK_BYTES)
-            except OSError as error:
-                raise ServiceError(f"youtube: {post.video}: {error.strerror}", kind="busy") from None
-            if held + len(part) != post.size:
-                raise ServiceError(f"youtube: {post.video} has another size by now", kind="busy")
-            answer = self._put(post, handle, held, part)
+            with _file_errors(post):
+                answer = self._put(post, handle, held, post.size - held, ReadBytes(post.video))
         return None if answer.status == OPEN else _video_of(answer)
 
     def ask(self, post: Post, handle: Handle) -> Published | Standing:
@@ -307,7 +256,7 @@ class YoutubeCalls:
             {"videoId": video_id, "uploadType": "media"},
             headers={"Content-Type": "image/jpeg"},
             body=_file_bytes(post.thumbnail),
-            fault=_part_fault,
+            fault=part_fault,
         )
 
     def _add_captions(self, post: Post, video_id: str) -> None:
@@ -335,7 +284,7 @@ class YoutubeCalls:
             headers={"Content-Type": f"multipart/related; boundary={boundary}"},
             body=body,
             once=True,
-            fault=_part_fault,
+            fault=part_fault,
         )
 
     def _check_video(self, post: Post, video_id: str) -> None:
@@ -348,7 +297,7 @@ class YoutubeCalls:
                 )
 
     def _probe(self, post: Post, handle: Handle) -> ServiceAnswer:
-        return self._upload(post, handle, f"bytes */{post.size}", b"")
+        return self._upload(handle, f"bytes */{post.size}")
 
     def _held(self, post: Post, handle: Handle) -> int:
         """Return how many bytes YouTube holds of an upload that is open."""
@@ -357,23 +306,28 @@ class YoutubeCalls:
             raise ServiceError("youtube: the upload is not open any longer", kind="busy")
         return _held_bytes(answer)
 
-    def _put(self, post: Post, handle: Handle, start: int, part: bytes) -> ServiceAnswer:
-        answer = self._upload(
-            post, handle, f"bytes {start}-{start + len(part) - 1}/{post.size}", part, once=True
-        )
+    def _put(self, post: Post, handle: Handle, start: int, length: int, read: ReadBytes) -> ServiceAnswer:
+        span = f"bytes {start}-{start + length - 1}/{post.size}"
+        answer = self._upload(handle, span, length=length, parts=lambda: read.parts(start, length), once=True)
         if answer.status in GONE:
             raise ServiceError("youtube: the upload session has ended", kind="busy")
         return answer
 
     def _upload(
-        self, post: Post, handle: Handle, content_range: str, part: bytes, *, once: bool = False
+        self,
+        handle: Handle,
+        content_range: str,
+        *,
+        length: int = 0,
+        parts: Callable[[], Iterator[bytes]] | None = None,
+        once: bool = False,
     ) -> ServiceAnswer:
         session = Secret(str(handle.fields["session"]), "the upload session")
         return self._ask(
             "PUT",
             session.reveal(),
-            headers={"Content-Range": content_range},
-            body=part,
+            headers={"Content-Range": content_range, "Content-Length": str(length)},
+            parts=parts,
             also_good=(OPEN, *GONE),
             hidden=(session,),
             once=once,
@@ -397,6 +351,7 @@ class YoutubeCalls:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        parts: Callable[[], Iterator[bytes]] | None = None,
         accepts: Sequence[str] = ("application/json",),
         also_good: Sequence[int] = (),
         hidden: Sequence[Secret] = (),
@@ -414,6 +369,7 @@ class YoutubeCalls:
                 method=method,
                 headers={**(headers or {}), "Authorization": f"Bearer {token.reveal()}"},
                 body=body,
+                parts=parts,
                 accepts=accepts,
                 also_good=good,
             )
@@ -437,7 +393,7 @@ class YoutubeCalls:
 
     def _wait(self, answer: ServiceAnswer, kind: ServiceFault) -> float | None:
         return (
-            seconds_to_quota(self.clock()) if _refusal_reason(answer) in WAITING else usual_wait(answer, kind)
+            seconds_to_quota(self.clock()) if refusal_reason(answer) in WAITING else usual_wait(answer, kind)
         )
 
 
@@ -469,20 +425,19 @@ def _items_of(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
-def _file_bytes(path: Any) -> bytes:
+def _file_bytes(path: Path) -> bytes:
     try:
-        found: bytes = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ServiceError(f"youtube: {path}: {error.strerror}", kind="rejected") from None
-    return found
 
 
-def _hash_bytes(source: BinaryIO, digest: Any, count: int | None) -> None:
-    """Add the next bytes of a file to a hash, `count` of them or all that are left."""
-    left = count
-    while part := source.read(1 << 20 if left is None else min(1 << 20, left)):
-        digest.update(part)
-        left = None if left is None else left - len(part)
+@contextmanager
+def _file_errors(post: Post) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ServiceError(f"youtube: {post.video}: {error.strerror}", kind="busy") from None
 
 
 def youtube_calls(config: Config, account: str) -> YoutubeCalls:

@@ -36,7 +36,8 @@ from video_pipeline.engine.publish.posts import FinishedVideo, post_of
 from video_pipeline.engine.publish.records import Publication, Publications
 from video_pipeline.engine.publish.specs import check_specs
 from video_pipeline.engine.publish.states import PublicationState
-from video_pipeline.engine.publish.youtube import YoutubeCalls, seconds_to_quota, youtube_calls
+from video_pipeline.engine.publish.youtube import YoutubeCalls, youtube_calls
+from video_pipeline.engine.publish.youtube_errors import seconds_to_quota
 from video_pipeline.engine.story.publish import PublishSpec
 
 MODULES = "video_pipeline.engine.publish"
