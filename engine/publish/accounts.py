@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from video_pipeline.engine.common.files import whole_file
 from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import ConfigError, InputError
+from video_pipeline.engine.errors import ConfigError, InputError, ServiceError
 from video_pipeline.engine.net.one_at_a_time import one_at_a_time
 from video_pipeline.engine.net.secret import Secret
 from video_pipeline.engine.publish.oauth import Grant, OauthApp, refreshed_grant, revoke_grant
@@ -126,20 +126,32 @@ class AccountTokens:
     clock: Callable[[], float] = time.time
 
     def token(self, *, refused: Secret | None = None) -> Secret:
-        """Return an access token that is valid and not `refused`; raise ServiceError or ConfigError.
+        """Return an access token that is valid and not `refused`; raise ServiceError.
 
         Processes that need a new one at the same time get the same.
         """
-        account = self.files.load(self.platform, self.name)
+        account = self._load()
         if not self._is_usable(account, refused):
             with one_at_a_time(self.files.lock_folder(self.platform), self.name):
-                account = self.files.load(self.platform, self.name)
+                account = self._load()
                 if not self._is_usable(account, refused):
                     now = self.clock()
                     grant = refreshed_grant(account.app, account.grant, timeout=self.timeout, now=now)
                     account = account.with_grant(grant, now=now)
-                    self.files.save(self.platform, self.name, account)
+                    self._save(account)
         return Secret(account.grant.access_token, f"account {self.name} of {self.platform}")
+
+    def _load(self) -> StoredAccount:
+        try:
+            return self.files.load(self.platform, self.name)
+        except ConfigError as error:
+            raise ServiceError(str(error), kind="denied") from None
+
+    def _save(self, account: StoredAccount) -> None:
+        try:
+            self.files.save(self.platform, self.name, account)
+        except ConfigError as error:
+            raise ServiceError(str(error), kind="busy") from None
 
     def _is_usable(self, account: StoredAccount, refused: Secret | None) -> bool:
         grant = account.grant

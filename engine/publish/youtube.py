@@ -441,13 +441,11 @@ def _file_errors(post: Post) -> Iterator[None]:
 
 
 def youtube_calls(config: Config, account: str) -> YoutubeCalls:
-    """Return the calls to an account; raise ConfigError if it is not set up or not connected."""
+    """Return the calls to an account; raise ConfigError if it is not set up. Its first request needs it connected."""
     keys = account_of(config.publishing.accounts.youtube, account, platform="youtube")
     place = f"publishing.accounts.youtube.{account}.endpoint"
     endpoint = checked_endpoint(place, keys.endpoint, has_secret=True)
-    files = AccountFiles.of(config)
-    files.load("youtube", account)
-    tokens = AccountTokens(files=files, platform="youtube", name=account)
+    tokens = AccountTokens(files=AccountFiles.of(config), platform="youtube", name=account)
     return YoutubeCalls(keys=keys, tokens=tokens, endpoint=endpoint)
 
 

@@ -49,7 +49,10 @@ class RefusedError(Exception):
 
 
 class YoutubeVendor(Vendor):
-    """A channel. `refusals` are reasons with which the next requests are refused, by method."""
+    """A channel. `refusals` are reasons with which the next requests are refused, by method.
+
+    Before the PUT of the number `ends_before` all upload sessions end.
+    """
 
     def __init__(self) -> None:
         self.contract = DiscoveryContract("youtube.v3")
@@ -63,6 +66,7 @@ class YoutubeVendor(Vendor):
         self.refreshed = 0
         self.lifetime = 3600
         self.allows = True
+        self.ends_before: int | None = None
         self.url = ""
 
     def is_work(self, asked: Asked) -> bool:
@@ -142,6 +146,10 @@ class YoutubeVendor(Vendor):
         return Answer(200, "text/plain", b"", {"Location": location})
 
     def _put(self, asked: Asked) -> Answer:
+        if self.ends_before is not None:
+            self.ends_before -= 1
+            if self.ends_before == 0:
+                self.uploads.clear()
         upload = self.uploads.get(parse_qs(urlsplit(asked.path).query)["upload_id"][0])
         if upload is None:
             return Answer(404, "text/plain", b"Not Found")

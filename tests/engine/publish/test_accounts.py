@@ -133,8 +133,9 @@ def test_a_refreshed_token_is_stored_before_it_is_used(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ConfigError, match="cannot be written: No space left on device"):
+    with pytest.raises(ServiceError, match="cannot be written: No space left on device") as caught:
         AccountTokens(files=files, platform="youtube", name="default").token()
+    assert caught.value.kind == "busy"
     assert files.path("youtube", "default").read_bytes() == before
     assert files.names("youtube") == ["default"]
 

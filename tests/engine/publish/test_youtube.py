@@ -309,6 +309,23 @@ def test_a_session_that_has_ended_is_replaced_before_the_last_chunk_and_looked_f
     assert calls.ask(post, handle) == done
 
 
+@pytest.mark.parametrize("number", range(1, 7))
+def test_an_upload_whose_session_ends_at_any_request_begins_again(
+    fake: YoutubeFake, tmp_path: Path, number: int
+) -> None:
+    config = connected(fake, tmp_path)
+    fake.vendor.ends_before = number
+    found = published(config, a_post(tmp_path, CONTENT), tmp_path)
+    sessions = fake.vendor.calls.count("videos.insert")
+    if found.state is S.UNKNOWN:
+        assert number >= 5, "it ended before the last chunk, so no video can be there"
+        assert not fake.vendor.videos
+        return
+    assert (found.state, sessions) == (S.CONFIRMED, 2)
+    (video,) = fake.vendor.videos.values()
+    assert video.content == CONTENT
+
+
 def test_a_video_whose_session_and_answer_are_lost_is_left_to_a_person_if_it_is_not_found(
     fake: YoutubeFake, tmp_path: Path
 ) -> None:
