@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "looks": ("looks_command", "list the looks of videos, and draw a sheet of all"),
     "validate": ("validate_command", "say whether a video fits a platform, and why not"),
     "publish": ("publish_command", "publish a finished video, and see to publications that wait"),
+    "accounts": ("accounts_command", "connect the accounts that videos are published on"),
     "serve": ("node_commands", "run a render node that accepts jobs over ZeroMQ"),
     "submit": ("client_parsers", "submit stories to a render node"),
     "submit-many": ("client_parsers", "submit a job to a render node for each row of a table"),

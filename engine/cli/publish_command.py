@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.common.process import importing
-from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT
+from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT, Privacy
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
@@ -36,11 +36,15 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
         description="Publish a finished video. Files beside it are used: metadata, thumbnail, subtitles.",
     )
     video.add_argument("video", metavar="VIDEO", type=Path, help="an MP4, as `render` or a node wrote it")
-    video.add_argument("--platform", metavar="NAME", required=True, help="folder, s3 or webhook")
+    video.add_argument("--platform", metavar="NAME", required=True, help="folder, s3, webhook or youtube")
     video.add_argument("--account", metavar="NAME", default=DEFAULT_ACCOUNT, help="default: default")
     _add_moment(video)
     video.add_argument("--title", metavar="TEXT", help="in place of the metadata's")
     video.add_argument("--description", metavar="TEXT", help="in place of the metadata's")
+    video.add_argument("--privacy", choices=get_args(Privacy), help="who may see it (youtube)")
+    video.add_argument(
+        "--made-for-kids", action="store_true", default=None, help="it is for children (youtube)"
+    )
     video.add_argument(
         "--dry-run", action="store_true", help="print every request that would be sent, and send nothing"
     )
@@ -161,11 +165,13 @@ def _spec_from(arguments: argparse.Namespace) -> Any:
         raise InputError(f"--platform: got {arguments.platform!r}; allowed: {', '.join(PUBLISHERS.names)}")
     given = {
         key: getattr(arguments, key)
-        for key in ("title", "description")
+        for key in ("title", "description", "privacy", "made_for_kids")
         if getattr(arguments, key) is not None
     }
     if arguments.at is not None:
         given["at"] = parse_moment(arguments.at, arguments.zone)
+    if "at" in given and given.get("privacy") not in (None, "public"):
+        raise InputError("--privacy: a video is public from the time --at on; leave one of the two out")
     return PublishSpec.model_validate({"platform": arguments.platform, "account": arguments.account, **given})
 
 
@@ -173,6 +179,7 @@ def _carry_out(arguments: argparse.Namespace, config: Config, records: Publicati
     from video_pipeline.engine.publish.base import Published
     from video_pipeline.engine.publish.due import carry_on_due, carry_on_one
     from video_pipeline.engine.publish.posts import parse_moment
+    from video_pipeline.engine.publish.specs import publisher
     from video_pipeline.engine.publish.states import PublicationState, parse_state
 
     if arguments.verb == "video":
@@ -188,7 +195,11 @@ def _carry_out(arguments: argparse.Namespace, config: Config, records: Publicati
         return [records.cancel(arguments.number)]
     if arguments.verb == "change":
         moment = parse_moment(arguments.at, arguments.zone)
-        return [records.change(arguments.number, due_at=moment.timestamp())]
+        changed = records.get(arguments.number)
+        if not publisher(changed.platform).schedules:
+            return [records.change(arguments.number, due_at=moment.timestamp())]
+        post = changed.post.model_copy(update={"publish_at": moment})
+        return [records.change(arguments.number, post=post)]
     if arguments.verb == "resume":
         return [carry_on_one(records, records.resume(arguments.number), config)]
     found = Published(remote_id=arguments.found, url=arguments.url) if arguments.found else None

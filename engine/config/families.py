@@ -171,6 +171,7 @@ PUBLISHERS: Final = Family(
         Member(
             "webhook", "a URL that is told of the video", "the package httpx", "publish.webhook:PUBLISHER"
         ),
+        Member("youtube", "YouTube", "the package httpx", "publish.youtube:PUBLISHER"),
     ),
 )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN
+from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN, Privacy
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.config.values import LocalPath
@@ -64,6 +64,24 @@ class S3Account(Section):
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds without a byte of an answer.")
 
 
+class YoutubeAccount(Section):
+    """A channel on YouTube. `video-pipeline accounts add youtube NAME` connects it."""
+
+    category_id: Annotated[str, Field(pattern="^[0-9]{1,3}$")] = Field(
+        "22", description="Category of its videos, by YouTube's number; 22 is People & Blogs."
+    )
+    privacy: Privacy = Field("private", description="Who may see a video whose post does not say it.")
+    made_for_kids: bool = Field(
+        False, description="Whether videos whose post does not say it are for children."
+    )
+    timeout: float = Field(
+        120.0, gt=0, le=3600, description="Seconds that one request may take; 8 MiB are sent."
+    )
+    endpoint: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
+        "https://www.googleapis.com", description="Where YouTube's API is."
+    )
+
+
 class PublishAccounts(Section):
     """The accounts of each platform, by name."""
 
@@ -76,6 +94,9 @@ class PublishAccounts(Section):
     webhook: dict[AccountKey, WebhookAccount] = Field(
         default_factory=dict, description="URLs, by name: `{default: {url: https://HOST/PATH}}`."
     )
+    youtube: dict[AccountKey, YoutubeAccount] = Field(
+        default_factory=dict, description="Channels, by name: `{default: {privacy: public}}`."
+    )
 
 
 class Publishing(Section):
@@ -87,7 +108,7 @@ class Publishing(Section):
     )
     platforms: tuple[str, ...] = Field(
         ("instagram", "youtube"),
-        description="Platforms of auto_publish; this version has folder, s3 and webhook.",
+        description="Platforms of auto_publish; this version has folder, s3, webhook and youtube.",
     )
     scheduling_enabled: bool = Field(
         True, description="Whether stories may name a time (`at`); off: such a story is refused."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -36,7 +38,9 @@ for _name in ("httpx", "httpcore", "hpack", "urllib3", "botocore", "google"):
 class ServiceRequest:
     """One request. `accepts` are the content types of a good answer; `billed` is what the service charges for it.
 
-    `sign` returns more headers and is called for each attempt, since signatures have a date.
+    `sign` returns more headers and is called for each attempt, since signatures have a date. An answer with a status of
+    `also_good` is returned whatever its type. `parts` is called for the body of each attempt if that is too large to be held;
+    a header says its length.
     """
 
     url: str
@@ -46,6 +50,8 @@ class ServiceRequest:
     accepts: Sequence[str] = ("application/json",)
     billed: int = 0
     sign: Callable[[ServiceRequest], Mapping[str, str]] | None = None
+    also_good: Sequence[int] = ()
+    parts: Callable[[], Iterable[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +137,17 @@ def service_client(
     )
 
 
+def usual_wait(answer: ServiceAnswer, kind: ServiceFault) -> float | None:
+    """Return the seconds after which a busy service asks to be asked again, None if it does not say."""
+    return retry_after_seconds(answer.headers.get("retry-after")) if kind == "busy" else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceClient:
     """Sends requests to one service.
 
     `timeout` is the longest time of one attempt in seconds, up to the last byte of its answer. `secrets` are left out of
-    every error. `fault` reads the service's own errors. After `stop` is set, waits and requests end at once with an error.
+    every error. `fault` reads the service's own errors, and `wait` when to ask again. After `stop` is set, waits and requests end at once with an error.
     """
 
     service: str
@@ -145,6 +156,7 @@ class ServiceClient:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     secrets: Sequence[Secret] = ()
     fault: Callable[[ServiceAnswer], Fault] = usual_fault
+    wait: Callable[[ServiceAnswer, ServiceFault], float | None] = usual_wait
     stop: threading.Event = field(default_factory=threading.Event)
 
     def ask(
@@ -180,6 +192,8 @@ class ServiceClient:
         is_charged = True
         try:
             answer = self._exchange(request)
+            if answer.status in request.also_good:
+                return answer
             if answer.status >= 300:
                 is_charged = False
                 raise self._refused(answer)
@@ -221,7 +235,7 @@ class ServiceClient:
         kind, words = self.fault(answer)
         if kind == "denied" and not words:
             words = f"the key is refused ({self._origins()})" if self.secrets else "a key is needed"
-        wait = retry_after_seconds(answer.headers.get("retry-after")) if kind == "busy" else None
+        wait = self.wait(answer, kind)
         return self.error(f"{status}: {words}" if words else status, kind=kind, retry_after=wait)
 
     def _origins(self) -> str:
@@ -235,14 +249,14 @@ class ServiceClient:
         with (
             _deadline(self.timeout, self.stop) as deadline,
             # A connection of its own, so that the deadline can end it.
-            httpx.Client(timeout=timeout, follow_redirects=False) as client,
+            httpx.Client(timeout=timeout, follow_redirects=False, verify=_certificates()) as client,
         ):
             try:
                 with client.stream(
                     request.method,
                     request.url,
                     headers=headers,
-                    content=request.body or None,
+                    content=request.parts() if request.parts else request.body or None,
                     extensions={"trace": deadline.watch},
                 ) as response:
                     body = bytearray()
@@ -259,6 +273,12 @@ class ServiceClient:
                 if deadline.passed:
                     raise self._too_slow() from None
                 raise
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return the certificates that servers are checked against: reading them takes longer than a small request."""
+    return httpx.create_ssl_context()
 
 
 def _host(url: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from video_pipeline.engine.config.publishing import Publishing
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
 
 AccountSettings = TypeVar("AccountSettings")
@@ -102,13 +102,15 @@ class PublisherRecord:
     """A publisher: `connect` returns the calls for one of the accounts.
 
     It raises ConfigError for an account that is not set up. `rules` names the table of the platform's limits, None
-    if it has none. With `schedules` the platform itself shows a post at its time.
+    if it has none. With `schedules` the platform itself shows a post at its time. `options` are the keys of a post that
+    only some platforms have.
     """
 
     name: str
-    connect: Callable[[Publishing, str], PlatformCalls]
+    connect: Callable[[Config, str], PlatformCalls]
     rules: str | None = None
     schedules: bool = False
+    options: tuple[str, ...] = ()
 
 
 def account_of(accounts: Mapping[str, AccountSettings], name: str, *, platform: str) -> AccountSettings:

@@ -17,7 +17,7 @@ from typing import Final
 
 from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.common.files import sync_file, sync_folder, write_text
-from video_pipeline.engine.config.publishing import Publishing
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import (
     Handle,
@@ -138,8 +138,10 @@ class FolderCalls:
             ) from error
 
 
-def _connect_folder(settings: Publishing, account: str) -> FolderCalls:
-    return FolderCalls(account_of(settings.accounts.folder, account, platform="folder").path.expanduser())
+def _connect_folder(config: Config, account: str) -> FolderCalls:
+    return FolderCalls(
+        account_of(config.publishing.accounts.folder, account, platform="folder").path.expanduser()
+    )
 
 
 PUBLISHER: Final = PublisherRecord(name="folder", connect=_connect_folder)

@@ -82,6 +82,7 @@ def post_of(video: FinishedVideo, spec: PublishSpec) -> Post:
         subtitles=subtitles if subtitles.is_file() else None,
         generated=texts.generated,
         publish_at=spec.moment if record.schedules else None,
+        options=spec.options,
     )
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.common.cache import file_sha256
-from video_pipeline.engine.config.publishing import Publishing, S3Account
+from video_pipeline.engine.config import Config
+from video_pipeline.engine.config.publishing import S3Account
 from video_pipeline.engine.errors import ServiceError, ServiceFault
 from video_pipeline.engine.net.endpoint import checked_endpoint
 from video_pipeline.engine.publish.base import (
@@ -266,18 +267,18 @@ def _told() -> Iterator[None]:
         raise ServiceError(f"s3: {error.filename or 'the video'}: {error.strerror}", kind="busy") from error
 
 
-def _connect_s3(settings: Publishing, account: str) -> S3Calls:
+def _connect_s3(settings: Config, account: str) -> S3Calls:
     import botocore.session
-    from botocore.config import Config
+    from botocore.config import Config as ClientConfig
     from botocore.exceptions import BotoCoreError
 
-    keys = account_of(settings.accounts.s3, account, platform="s3")
+    keys = account_of(settings.publishing.accounts.s3, account, platform="s3")
     place = f"publishing.accounts.s3.{account}"
     endpoint = (
         checked_endpoint(f"{place}.endpoint", keys.endpoint, has_secret=False) if keys.endpoint else None
     )
     # Stores other than Amazon's may not know the checksums that newer versions of botocore add.
-    config = Config(
+    config = ClientConfig(
         signature_version="s3v4",
         connect_timeout=10,
         read_timeout=keys.timeout,

@@ -19,7 +19,7 @@ def publisher(platform: str) -> PublisherRecord:
 
 def connect_account(config: Config, *, platform: str, account: str) -> PlatformCalls:
     """Return the calls to an account; raise ConfigError if it is not set up."""
-    return publisher(platform).connect(config.publishing, account)
+    return publisher(platform).connect(config, account)
 
 
 def check_specs(specs: Iterable[PublishSpec], config: Config) -> None:
@@ -36,6 +36,10 @@ def check_specs(specs: Iterable[PublishSpec], config: Config) -> None:
         if spec.account not in known:
             allowed = ", ".join(sorted(known)) or f"none here; set publishing.accounts.{spec.platform}"
             raise ConfigError(f"{place}.account: got {spec.account!r}; allowed: {allowed}")
+        has = publisher(spec.platform).options
+        for option in spec.options:
+            if option not in has:
+                raise ConfigError(f"{place}.{option}: {spec.platform} has no {option}; leave it out")
         if spec.at is not None and not config.publishing.scheduling_enabled:
             raise ConfigError(f"{place}.at: publishing.scheduling_enabled is off; leave `at` out")
 

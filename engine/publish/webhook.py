@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from video_pipeline.engine.config.publishing import Publishing
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest
 from video_pipeline.engine.net.endpoint import checked_endpoint
@@ -147,8 +147,8 @@ def _published_by(answer: ServiceAnswer, message_id: str) -> Published:
     return Published(remote_id=str(told.get("id") or message_id), url=url if isinstance(url, str) else None)
 
 
-def _connect_webhook(settings: Publishing, account: str) -> WebhookCalls:
-    keys = account_of(settings.accounts.webhook, account, platform="webhook")
+def _connect_webhook(config: Config, account: str) -> WebhookCalls:
+    keys = account_of(config.publishing.accounts.webhook, account, platform="webhook")
     place = f"publishing.accounts.webhook.{account}"
     secret = find_secret(f"{place}.secret_file", file=keys.secret_file, variables=(SECRET_VARIABLE,))
     if secret is not None and secret.reveal().startswith(SECRET_PREFIX):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN, DEFAULT_ACCOUNT, PublisherName
+from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN, DEFAULT_ACCOUNT, Privacy, PublisherName
 from video_pipeline.engine.story.fields import StoryPart, Text
 
 
@@ -48,6 +48,13 @@ class PublishSpec(StoryPart):
     title: Text | None = Field(None, description="In place of the story's title.")
     description: Text | None = Field(None, description="In place of the metadata's description.")
     hashtags: tuple[Text, ...] | None = Field(None, description="In place of the metadata's hashtags.")
+    privacy: Privacy | None = Field(
+        None,
+        description="Who may see it (youtube); null: as the account says. With `at` it becomes public then.",
+    )
+    made_for_kids: bool | None = Field(
+        None, description="Whether it is made for children (youtube); null: as the account says."
+    )
 
     @model_validator(mode="after")
     def _one_moment(self) -> Self:
@@ -57,7 +64,15 @@ class PublishSpec(StoryPart):
             raise ValueError("`at` has neither an offset nor a `zone`")
         if self.at is not None and self.at.tzinfo is not None and self.zone is not None:
             raise ValueError("`at` has an offset already; leave `zone` out")
+        if self.at is not None and self.privacy not in (None, "public"):
+            raise ValueError("`privacy` is public from the time `at` on; leave one of the two out")
         return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What only some platforms have, as far as it is given."""
+        given = {"privacy": self.privacy, "made_for_kids": self.made_for_kids}
+        return {key: value for key, value in given.items() if value is not None}
 
     @property
     def moment(self) -> datetime | None:

@@ -40,20 +40,22 @@ class DiscoveryContract:
             (
                 method
                 for method in _methods(self.document)
-                if (method["httpMethod"], f"/{method['flatPath']}") == (verb, parts.path)
+                if method["httpMethod"] == verb and parts.path in _paths(method)
             ),
             None,
         )
         if method is None:
             raise ContractError(f"no such method: {verb} {parts.path}")
-        unknown = (
-            parse_qs(parts.query).keys() - method["parameters"].keys() - self.document["parameters"].keys()
-        )
+        given = parse_qs(parts.query).keys()
+        if missing := {key for key, each in method["parameters"].items() if _in_query(each)} - given:
+            raise ContractError(f"{method['id']} needs the parameter {missing}")
+        unknown = given - method["parameters"].keys() - self.document["parameters"].keys()
         if unknown:
             raise ContractError(f"{method['id']} has no parameter {unknown}")
+        is_media = parts.path != f"/{method['flatPath']}"
         if "request" in method:
             self._check(json.loads(body), method["request"]["$ref"])
-        elif body:
+        elif body and not is_media:
             raise ContractError(f"{method['id']} has no body")
         return method
 
@@ -66,6 +68,16 @@ class DiscoveryContract:
         error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
         if error is not None:
             raise ContractError(f"{name}: {error.json_path}: {error.message}")
+
+
+def _paths(method: dict[str, Any]) -> list[str]:
+    """Return the paths of a method: its own, and that for a file which goes with the request."""
+    media = method.get("mediaUpload", {}).get("protocols", {}).get("simple", {})
+    return [f"/{method['flatPath']}", *([media["path"]] if media else [])]
+
+
+def _in_query(parameter: dict[str, Any]) -> bool:
+    return bool(parameter.get("required")) and parameter["location"] == "query"
 
 
 def _methods(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -91,7 +91,10 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("CLIP", "--platform", "myspace"), "--platform: got 'myspace'; allowed: folder, s3, webhook"),
+        (
+            ("CLIP", "--platform", "myspace"),
+            "--platform: got 'myspace'; allowed: folder, s3, webhook, youtube",
+        ),
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
         (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
         (("CLIP", "--platform", "folder", "--at", "soon"), "time: got 'soon'; give one such as"),
@@ -105,3 +108,33 @@ def test_wrong_usage_is_refused(place: Path, arguments: tuple[str, ...], words: 
     done = run("publish", *given, "--config", place / "node.yaml")
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def test_a_post_for_youtube_is_shown_held_without_a_connected_account_and_given_another_time(
+    place: Path,
+) -> None:
+    settings = yaml.safe_load((place / "node.yaml").read_text())
+    settings["video_pipeline"]["publishing"]["accounts"]["youtube"] = {"default": {}}
+    (place / "node.yaml").write_text(yaml.safe_dump(settings))
+    video = (str(place / "clip.mp4"), "--platform", "youtube", "--title", "A light")
+    done = run("publish", *video, "--dry-run", "--config", place / "node.yaml")
+    assert done.stdout.startswith(
+        "POST https://www.googleapis.com/upload/youtube/v3/videos?uploadType=resumable"
+    )
+    assert '"privacyStatus": "private"' in done.stdout
+    (held,) = publish(place, *video, "--privacy", "unlisted", status=1)
+    assert held["state"] == "held"
+    assert "account default of youtube: is not connected; connect it by" in held["error"]
+    (changed,) = publish(place, "change", "1", "--at", "2088-01-31T18:00Z")
+    assert (changed["state"], changed["publish_at"]) == ("prepared", "2088-01-31T18:00:00+00:00")
+    done = run(
+        "publish",
+        *video,
+        "--at",
+        "2088-01-31T18:00Z",
+        "--privacy",
+        "private",
+        "--config",
+        place / "node.yaml",
+    )
+    assert "--privacy: a video is public from the time --at on" in done.stderr
