@@ -24,6 +24,17 @@ _TIMES: Final = re.compile(r"(?<=\d)\*(?=\d)")
 """An asterisk between digits, which Markdown would read as emphasis in `2*3*4`."""
 
 _DEFINITION: Final = re.compile(r"^ {0,3}\[[^\]\n]+\]:(.*)$", re.MULTILINE)
+_NOTE: Final = re.compile(
+    r"^ {0,3}\[\^[^\]\s]+\]:.*\n?(?:^(?!\s*$| {0,3}\[\^[^\]\s]+\]:).+\n?|^\s*\n(?=(?: {4}|\t)\s*\S))*",
+    re.MULTILINE,
+)
+"""A footnote: its lines, and paragraphs after it that are indented."""
+
+_NOTE_MARK: Final = re.compile(r"[ \t]*\[\^[^\]\s]+\](?!\()")
+_FENCED: Final = re.compile(
+    r"(^ {0,3}(?:```|~~~)[^`\n]*\n.*?^ {0,3}(?:```|~~~)[ \t]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE
+)
+_TASK: Final = re.compile(r"\[[ xX]\] +(?=\S)")
 _TARGET: Final = re.compile(r"\s*<?(?:[a-z][a-z0-9+.-]*://|mailto:|www\.|[/#.])", re.IGNORECASE)
 _TAG: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 _SENTENCE: Final = re.compile(r"[.!?…][\"”’»)]*$")
@@ -62,9 +73,11 @@ def _line_parser() -> MarkdownIt:
 def markdown_paragraphs(text: str) -> tuple[Paragraph, ...]:
     """Return the paragraphs of a Markdown text without its marks.
 
-    Links are their text, emphasis and images are left out, items of lists begin with a bullet or their number. What
-    begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text.
+    Links are their text, emphasis, images, footnotes and their marks are left out, items of lists begin with a bullet
+    or their number, tasks without their box. What begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text.
     """
+    if "[^" in text:
+        text = _without_notes(text)
     definitions = _DEFINITION.findall(text)
     references = bool(definitions) and all(map(_TARGET.match, definitions))
     tokens = _parser(references=references).parse(_TIMES.sub(r"\\*", text))
@@ -124,6 +137,13 @@ def first_words(text: str) -> str:
     return f"{title}…" if cut else title
 
 
+def _without_notes(text: str) -> str:
+    """Return a text without its footnotes and their marks; code between fences keeps its own."""
+    parts = _FENCED.split(text)
+    parts[::2] = [_NOTE_MARK.sub("", _NOTE.sub("\n", part)) for part in parts[::2]]
+    return "".join(parts)
+
+
 def _top_blocks(tokens: Sequence[Token]) -> Iterator[tuple[int, list[str], tuple[int, int]]]:
     """Yield the level (0 but for a heading), the texts and the lines of each block of the highest level."""
     index = 0
@@ -163,6 +183,8 @@ def _texts(tokens: Sequence[Token]) -> Iterator[str]:
             row = None
         elif token.type == "inline":
             text = " ".join(_inline(token).split())
+            if mark == BULLET:
+                text = _TASK.sub("", text, count=1) if _TASK.match(text) else text
             if row is not None:
                 row.append(text)
             elif text:

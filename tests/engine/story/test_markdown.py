@@ -169,3 +169,22 @@ def test_any_text_has_paragraphs_and_scenes_within_bounds(text: str) -> None:
     if text.strip():
         story = parse_story({"title": "T", "content": text, "metadata": {"language": "en"}})
         assert all(len(scene.text) <= 5000 for scene in story_scenes(story))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Hello[^1] there.\n\n[^1]: A note.\n    Its second line.\n\nNext.", "Hello there.\n\nNext."),
+        (
+            "One.[^a]\n\n[^a]: A note.\n\n    Its second paragraph.\n\nTwo.[^b]\n\n[^b]: Another.",
+            "One.\n\nTwo.",
+        ),
+        ("A note[^1] and [a link][home].\n\n[home]: https://x.org\n[^1]: Its text.", "A note and a link."),
+        ("Write `[^1]` so.", "Write [^1] so."),
+        ("- [ ] Buy milk\n- [x] Feed the cat", "• Buy milk\n• Feed the cat"),
+        ("[x] marks the place.", "[x] marks the place."),
+        ("Here <!-- aside --> and ~~there~~.", "Here and there."),
+    ],
+)
+def test_footnotes_boxes_of_tasks_and_comments_are_left_out(text: str, shown: str) -> None:
+    assert plain_text(text) == shown
