@@ -8,7 +8,6 @@ from pathlib import Path
 
 from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.common.process import importing
-from video_pipeline.engine.common.similar import closest
 
 
 def _add_voices_options(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +38,7 @@ def _show_voices(arguments: argparse.Namespace) -> int:
         from video_pipeline.engine.assets.speech.service import AUTO
         from video_pipeline.engine.assets.speech.voices import speak_sample, voices_by_language
         from video_pipeline.engine.cli.options import configuration
+        from video_pipeline.engine.common.similar import similar
         from video_pipeline.engine.errors import ConfigError
 
     known = voices_by_language()
@@ -48,9 +48,12 @@ def _show_voices(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--language: got {arguments.language!r}; allowed offline: {allowed}")
     names = [voice for each in known for voice in each.voices]
     if arguments.voice is not None and arguments.voice not in names:
-        near = closest(arguments.voice, tuple(names))
-        allowed = near or f"; allowed on this machine: {', '.join(names)}"
-        raise ConfigError(f"--voice: got {arguments.voice!r}{allowed}; `video-pipeline voices` lists all")
+        near = similar(arguments.voice, names)
+        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        raise ConfigError(
+            f"--voice: got {arguments.voice!r}, which no installed voice is called; {meant}"
+            "`video-pipeline voices` lists them"
+        )
     chosen = [
         each
         for each in known
@@ -86,12 +89,14 @@ def _show_voices(arguments: argparse.Namespace) -> int:
     for each in chosen:
         shown = ", ".join(voice for voice in each.voices if arguments.voice in (None, voice))
         print(f"{each.code}  {each.name:11} {shown or need(each.missing)} ({each.service})")
+    if arguments.voice is not None:
+        print(f"hear it: video-pipeline voices --voice {arguments.voice} --sample {arguments.voice}.wav")
     return 0
 
 
 def need(missing: tuple[str, ...] | list[str]) -> str:
-    """Return what a language without a voice needs."""
-    return f"none: pip install 'video-pipeline[voices]' (lacks {', '.join(missing)})"
+    """Return what a language without a voice needs; `missing` are packages of the extra that are not installed."""
+    return "none: pip install 'video-pipeline[voices]'" if missing else "none"
 
 
 COMMANDS: dict[str, Command] = {"voices": (_add_voices_options, _show_voices)}

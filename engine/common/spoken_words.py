@@ -12,6 +12,9 @@ from typing import NamedTuple
 _INVISIBLE = "\u200b\u00ad"
 """A zero width space and a soft hyphen: lines may break there, but no word ends."""
 
+_DIVIDING = "–—―…"
+"""Marks after which a word begins without a blank; no other break inside unbroken text, as in an address, divides it."""
+
 _SEARCHED = 64
 """How many characters ahead a piece of a text is looked for; further away it is another one that looks alike."""
 
@@ -69,7 +72,7 @@ def words_of(text: str) -> list[tuple[int, int]]:
 
 
 def _units_of(text: str) -> list[str]:
-    """Return the units of line breaking in a text; a zero width space or a soft hyphen divides none in scripts with blanks."""
+    """Return the units of line breaking in a text; in scripts with blanks only those and some marks divide words."""
     from video_pipeline.filters.typeset.characters import break_units, columns, script_of
     from video_pipeline.filters.typeset.shaping import UNSPACED_SCRIPTS
 
@@ -88,7 +91,7 @@ def _units_of(text: str) -> list[str]:
                 units[-1] += unit
             else:
                 units.append(unit)
-            joins = (unit + blanks)[-1] in _INVISIBLE and not blanks.strip(_INVISIBLE)
+            joins = not blanks.strip(_INVISIBLE) and unit.rstrip(_INVISIBLE)[-1:] not in _DIVIDING
     return units
 
 

@@ -410,6 +410,7 @@ class Captions(Section):
         description="Where a tall video is shown: captions keep clear of the buttons and texts of tiktok, reels or "
         "shorts; generic: of all three.",
     )
+    subtitle_speakers: bool = Field(True, description="Whether SRT, VTT and ASS name the speakers.")
 
 
 class WatermarkSettings(Section):

@@ -76,12 +76,12 @@ class _Span(NamedTuple):
     speaker: str | None = None
 
 
-def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
+def cues(timeline: Timeline, *, language: str | None = None, speakers: bool = True) -> tuple[Cue, ...]:
     """Return the cues of a timeline: each scene's narration during its speech, or else its caption.
 
     Cues are in order, never overlap and end with the video. Each has at most 2 lines of 42 columns (wide
     letters take two), and lasts at least a second if its words do. Cues begin with their first words. `language` (ISO 639-1) decides where
-    sentences end; by default it is detected.
+    sentences end; by default it is detected. Without `speakers`, cues do not say who speaks.
     """
     spans = _apart(_spans(timeline), timeline.duration)
     if language is None:
@@ -98,7 +98,8 @@ def cues(timeline: Timeline, *, language: str | None = None) -> tuple[Cue, ...]:
             continued = bool(words) and words[0][0] == last
             last = words[-1][0] if words else None
             heard = tuple(word for _, word in words)
-            found.append(Cue(start, stop, text, heard, span.scene_id, span.speaker, continued))
+            speaker = span.speaker if speakers else None
+            found.append(Cue(start, stop, text, heard, span.scene_id, speaker, continued))
     return tuple(found)
 
 

@@ -78,7 +78,11 @@ def check_output(path: Path) -> Path:
 
 def write_subtitles(plan: FramePlan, outputs: OutputPaths, files: StagedFiles) -> None:
     """Stage the subtitles, which need the timeline only."""
-    spoken = cues(plan.timeline, language=plan.story.metadata.language)
+    spoken = cues(
+        plan.timeline,
+        language=plan.story.metadata.language,
+        speakers=plan.config.captions.subtitle_speakers,
+    )
     write_text(files.stage(outputs.srt), to_srt(spoken))
     write_text(files.stage(outputs.vtt), to_vtt(spoken))
     write_text(files.stage(outputs.ass), to_ass(spoken, plan.timeline))

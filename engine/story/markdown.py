@@ -25,11 +25,16 @@ _TIMES: Final = re.compile(r"(?<=\d)\*(?=\d)")
 
 _DEFINITION: Final = re.compile(r"^ {0,3}\[[^\]\n]+\]:(.*)$", re.MULTILINE)
 _NOTE: Final = re.compile(
-    r"^ {0,3}\[\^(?P<name>[^\]\s]+)\]:.*(?:\n(?:[ \t]+\S.*|[ \t]*(?=\n[ \t]{2,}\S)))*\n?", re.MULTILINE
+    r"^ {0,3}\[\^[^\]\s]+\]:.*\n?(?:^(?!\s*$| {0,3}\[\^[^\]\s]+\]:).+\n?|^\s*\n(?=(?: {4}|\t)\s*\S))*",
+    re.MULTILINE,
 )
-"""The text of a footnote, with the indented lines that go on with it."""
+"""A footnote: its lines, and paragraphs after it that are indented."""
 
-_TASK: Final = re.compile(r"\[[ xX]\]\s+")
+_NOTE_MARK: Final = re.compile(r"[ \t]*\[\^[^\]\s]+\](?!\()")
+_FENCED: Final = re.compile(
+    r"(^ {0,3}(?:```|~~~)[^`\n]*\n.*?^ {0,3}(?:```|~~~)[ \t]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE
+)
+_TASK: Final = re.compile(r"\[[ xX]\] +(?=\S)")
 _TARGET: Final = re.compile(r"\s*<?(?:[a-z][a-z0-9+.-]*://|mailto:|www\.|[/#.])", re.IGNORECASE)
 _TAG: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 _SENTENCE: Final = re.compile(r"[.!?…][\"”’»)]*$")
@@ -68,11 +73,11 @@ def _line_parser() -> MarkdownIt:
 def markdown_paragraphs(text: str) -> tuple[Paragraph, ...]:
     """Return the paragraphs of a Markdown text without its marks.
 
-    Links are their text, emphasis and images are left out, items of lists begin with a bullet or their number. What
-    begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text. Footnotes, their marks and the
-    boxes of task lists are left out.
+    Links are their text, emphasis, images, footnotes and their marks are left out, items of lists begin with a bullet
+    or their number, tasks without their box. What begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text.
     """
-    text = _without_notes(text)
+    if "[^" in text:
+        text = _without_notes(text)
     definitions = _DEFINITION.findall(text)
     references = bool(definitions) and all(map(_TARGET.match, definitions))
     tokens = _parser(references=references).parse(_TIMES.sub(r"\\*", text))
@@ -92,15 +97,6 @@ def markdown_paragraphs(text: str) -> tuple[Paragraph, ...]:
             found.append(Paragraph(tuple(blocks), level))
         end = stop
     return tuple(found)
-
-
-def _without_notes(text: str) -> str:
-    """Return a text without its footnotes and the marks that point to them."""
-    names = [match["name"] for match in _NOTE.finditer(text)]
-    if not names:
-        return text
-    marks = "|".join(map(re.escape, names))
-    return re.sub(rf"[ \t]?\[\^(?:{marks})\]", "", _NOTE.sub("", text))
 
 
 def plain_text(text: str) -> str:
@@ -139,6 +135,13 @@ def first_words(text: str) -> str:
     cut = len(title) < len(" ".join(words))
     title = title.rstrip(" ,;:.、，。" if cut else " ,;:.")
     return f"{title}…" if cut else title
+
+
+def _without_notes(text: str) -> str:
+    """Return a text without its footnotes and their marks; code between fences keeps its own."""
+    parts = _FENCED.split(text)
+    parts[::2] = [_NOTE_MARK.sub("", _NOTE.sub("\n", part)) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _top_blocks(tokens: Sequence[Token]) -> Iterator[tuple[int, list[str], tuple[int, int]]]:

@@ -32,7 +32,7 @@ from video_pipeline.filters.typeset.style import TextStyle
 
 _ELLIPSIS: Final = "\u2026"
 _WHOLE_WORD_SHRINK: Final = (
-    0.6  # down to this fraction of the size, a long word shrinks the text before it is broken
+    0.4  # down to this fraction of the size, a long word shrinks the text before it is broken
 )
 _WHOLE_PHRASE_SHRINK: Final = 0.85  # the same for a phrase that may be broken, as in Japanese
 _MAX_BALANCED_LINES: Final = 12
@@ -113,9 +113,9 @@ def layout_text(
 ) -> TextLayout:
     """Lay out `text` inside a box: at `style.size_px`, or at the largest size from `min_size_px` up that fits.
 
-    Lines are wrapped at the breaks that Unicode allows, and balanced. A word wider than a line first shrinks the text
-    a little, then is broken between clusters. Text that does not fit at the smallest size ends in an ellipsis. Stroke,
-    shadow and box do not count. Raises ValueError for limits that are not positive, FontError for a bad font.
+    Lines are wrapped at the breaks that Unicode allows, and balanced. A word wider than a line first shrinks the text,
+    to two fifths at most, then is broken between clusters. Text that does not fit at the smallest size ends in an
+    ellipsis. Stroke, shadow and box do not count. Raises ValueError for limits that are not positive, FontError for a bad font.
     """
     for field, value in (
         ("max_width_px", max_width_px),

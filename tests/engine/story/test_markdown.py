@@ -66,7 +66,6 @@ def test_without_headings_each_scene_is_a_chapter_named_by_its_first_words() -> 
             "One[^a], two [^b].\n\n[^a]: First\n    goes on.\n\n    And on.\n[^b]: Second.\n\nEnd.",
             "One, two.\n\nEnd.",
         ),
-        ("An unknown mark[^1] stays.", "An unknown mark[^1] stays."),
         ("See [the map][m].[^1]\n\n[m]: https://example.com\n[^1]: Old.", "See the map."),
         ("- [ ] buy oil\n- [x] light it\n- [y] no box", "• buy oil\n• light it\n• [y] no box"),
         ("2*3*4 and f*** and snake_case_name", "2*3*4 and f*** and snake_case_name"),
@@ -177,3 +176,22 @@ def test_any_text_has_paragraphs_and_scenes_within_bounds(text: str) -> None:
     if text.strip():
         story = parse_story({"title": "T", "content": text, "metadata": {"language": "en"}})
         assert all(len(scene.text) <= 5000 for scene in story_scenes(story))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Hello[^1] there.\n\n[^1]: A note.\n    Its second line.\n\nNext.", "Hello there.\n\nNext."),
+        (
+            "One.[^a]\n\n[^a]: A note.\n\n    Its second paragraph.\n\nTwo.[^b]\n\n[^b]: Another.",
+            "One.\n\nTwo.",
+        ),
+        ("A note[^1] and [a link][home].\n\n[home]: https://x.org\n[^1]: Its text.", "A note and a link."),
+        ("Write `[^1]` so.", "Write [^1] so."),
+        ("- [ ] Buy milk\n- [x] Feed the cat", "• Buy milk\n• Feed the cat"),
+        ("[x] marks the place.", "[x] marks the place."),
+        ("Here <!-- aside --> and ~~there~~.", "Here and there."),
+    ],
+)
+def test_footnotes_boxes_of_tasks_and_comments_are_left_out(text: str, shown: str) -> None:
+    assert plain_text(text) == shown

@@ -404,3 +404,19 @@ def test_estimated_times_of_chinese_give_phrases_of_up_to_ten_letters_and_timed_
     assert "".join(phrase.text for phrase in shown) == text
     assert all(len(re.findall(r"\w", phrase.text)) <= 10 for phrase in shown)
     assert all(len(phrase.words) > 1 for phrase in shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        (
+            "Siehe https://example.com/über/straße?x=1&y=2 für mehr",
+            "https://example.com/über/straße?x=1&y=2",
+        ),
+        ("Voilà https://example.com/a-b/c déjà vu", "https://example.com/a-b/c"),
+        ("Ein Über-Ich-Konflikt für alle", "Über-Ich-Konflikt"),
+    ],
+)
+def test_text_without_a_blank_beside_accents_is_one_word(text: str, token: str) -> None:
+    assert token in [text[start:stop] for start, stop in words_of(text)]
+    assert token in [shown.text for shown in phrases(caption(text, shown_as="word"), fps=FPS)]

@@ -89,7 +89,7 @@ def test_every_word_that_is_shown_is_spoken_by_some_part(language: str, text: st
 
 
 @given(
-    st.sampled_from(["de", "fr", "es", "it", "pt", "ru", "hi"]),
+    st.sampled_from(["de", "fr", "es", "it", "pt"]),
     st.text("0123456789.,:/-% °½€$XVIa mMio°xº'", max_size=24),
 )
 def test_no_text_of_numbers_and_signs_breaks_the_rules(language: str, text: str) -> None:
