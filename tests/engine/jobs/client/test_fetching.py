@@ -196,9 +196,7 @@ def test_a_video_that_changes_or_goes_while_it_is_fetched_is_an_error(
                 (folder / "film.mp4").write_bytes(b"short")
 
     expected: type[NodeError] = JobNotFoundError if change == "deleted" else JobConflictError
-    with pytest.raises(
-        expected, match="the node no longer has" if change == "deleted" else "was changed"
-    ):
+    with pytest.raises(expected, match="the node no longer has" if change == "deleted" else "was changed"):
         client.fetch(job_id, tmp_path / "got", on_progress=meddle)
     assert not (tmp_path / "got/film.mp4").exists()
 

@@ -26,10 +26,10 @@ def test_a_driver_that_hangs_is_waited_for_no_longer_than_the_bound(
     driver: EmulatedDriver, call: str
 ) -> None:
     started = time.monotonic()
-    done = driver.python(TRY, "2", faults=f"{call}=hang", timeout=30)
-    assert time.monotonic() - started < 15
+    done = driver.python(TRY, "5", faults=f"{call}=hang", timeout=40)
+    assert time.monotonic() - started < 20
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [False, "the GPU's driver did not answer in 2 s", "machine", []]
+    assert json.loads(done.stdout) == [False, "the GPU's driver did not answer in 5 s", "machine", []]
     assert f"hang {call}" in driver.calls()
 
 
