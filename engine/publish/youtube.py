@@ -255,7 +255,7 @@ class YoutubeCalls:
             f"{self.endpoint}/upload/youtube/v3/thumbnails/set",
             {"videoId": video_id, "uploadType": "media"},
             headers={"Content-Type": "image/jpeg"},
-            body=_file_bytes(post.thumbnail),
+            body=_post_bytes(post.thumbnail),
             fault=part_fault,
         )
 
@@ -273,7 +273,7 @@ class YoutubeCalls:
                 f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n".encode(),
                 json.dumps(resource).encode(),
                 f"\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n".encode(),
-                _file_bytes(post.subtitles),
+                _post_bytes(post.subtitles),
                 f"\r\n--{boundary}--\r\n".encode(),
             )
         )
@@ -425,7 +425,7 @@ def _items_of(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
-def _file_bytes(path: Path) -> bytes:
+def _post_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
