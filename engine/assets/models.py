@@ -84,6 +84,7 @@ class DrawnPicture:
     style: str | None = None
     seed: int
     view: int = 0
+    by_meaning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, ServiceError
 from video_pipeline.engine.story.motifs import MOTIFS
+from video_pipeline.engine.story.motifs.meaning import has_encoder
 
 Settings = TypeVar("Settings")
 
@@ -23,7 +24,13 @@ def examine_speech(config: Config) -> dict[str, dict[str, Any]]:
 def examine_pictures(config: Config) -> dict[str, dict[str, Any]]:
     """Return the same of image services, and what can be drawn without one."""
     styles = len(get_args(PictureStyle))
-    drawn = f"{len(MOTIFS)} motifs, {styles} styles (images.style: {config.images.style}); offline"
+    meaning = "on" if config.images.meaning else "off"
+    if not has_encoder():
+        meaning += ", the extra `meaning` is not installed"
+    drawn = (
+        f"{len(MOTIFS)} motifs, {styles} styles (images.style: {config.images.style}); offline; "
+        f"images.meaning: {meaning}"
+    )
     return {OFFLINE: {"configured": True, "reason": drawn}} | {
         service.name: _examined(service.name, service.setup, config.images)
         for service in remote_image_services()

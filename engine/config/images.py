@@ -27,6 +27,10 @@ class Images(Section):
         "auto",
         description="What is drawn: auto by the scene's words; genre by the story's genre alone; or one style for all.",
     )
+    meaning: bool = Field(
+        False,
+        description="Draw what a scene is about if its words name no place or subject (extra `meaning`, 16 languages).",
+    )
     api_endpoint: str | None = Field(
         None,
         description="Base URL of `service`, before that of images.services; Stability's /v1 is taken as its /v2beta.",

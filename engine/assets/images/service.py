@@ -33,6 +33,7 @@ class PictureRequest:
 
     `composition` is what the scene's words name, `style` what the story asks for instead. `palette` is the same
     for all scenes of a story. `view` is 0 or 1: a second view shows the same place nearer and from the other side.
+    `by_meaning` says that the composition was found by the text's meaning, not its words.
     """
 
     text: str
@@ -49,6 +50,7 @@ class PictureRequest:
     style: str | None = None
     palette: int | None = None
     view: int = 0
+    by_meaning: bool = False
 
 
 class Painter(Protocol):

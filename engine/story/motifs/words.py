@@ -74,6 +74,19 @@ def _lexicon(language: str) -> _Lexicon:
     return found
 
 
+def own_words(language: str) -> dict[str, list[str]]:
+    """Return the words that were chosen for each motif in a language, by the motif's name; stems are left out."""
+    found: dict[str, list[str]] = {}
+    section = ""
+    for line in files(__package__).joinpath("words.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif section == language and ": " in line:
+            motif, _, words = line.partition(": ")
+            found[motif] = [word for word in words.split() if not word.endswith("-")]
+    return found
+
+
 def _enter(found: _Lexicon, word: str, motif: str, weight: float, language: str) -> None:
     if word.endswith("-"):
         table = found.stems
