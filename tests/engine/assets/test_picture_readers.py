@@ -135,6 +135,16 @@ def test_a_turned_picture_comes_out_upright_once(
     assert np.abs(pixels(still.path) - np.asarray(corners()).astype(int)).max() <= 8
 
 
+def test_a_heif_of_a_codec_that_is_not_there_is_refused(tmp_path: Path, cache: ContentCache) -> None:
+    content = written(corners(), tmp_path / "p.avif").read_bytes()
+    path = tmp_path / "p.heic"  # AV1, for which pillow_heif's libheif has no decoder
+    path.write_bytes(content[:8] + b"heic" + content[12:])
+    with pytest.raises(ImageGenerationError, match=r"p\.heic: cannot be decoded: .*AV1"):
+        prepared(path, cache)
+    with pytest.raises(ImageGenerationError, match=r"p\.heic: cannot be decoded: .*AV1"):
+        prepare_watermark(WatermarkSettings(image=path), frame_px=(180, 320), cache=cache, max_megapixels=10)
+
+
 def test_exif_alone_does_not_turn_heic(tmp_path: Path, cache: ContentCache) -> None:
     """ISO 23008-12 (A.2.1): the orientation in EXIF is for information, irot and imir count."""
     exif = Image.Exif()
