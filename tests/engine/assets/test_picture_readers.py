@@ -20,7 +20,7 @@ from video_pipeline.engine.assets.stills import ORIENTATION_TAG, animation_warni
 from video_pipeline.engine.assets.watermark import prepare_watermark
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config.sections import WatermarkSettings
-from video_pipeline.engine.errors import ImageGenerationError
+from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.timeline import Still
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
@@ -141,7 +141,7 @@ def test_a_heif_of_a_codec_that_is_not_there_is_refused(tmp_path: Path, cache: C
     path.write_bytes(content[:8] + b"heic" + content[12:])
     with pytest.raises(ImageGenerationError, match=r"p\.heic: cannot be decoded: .*AV1"):
         prepared(path, cache)
-    with pytest.raises(ImageGenerationError, match=r"p\.heic: cannot be decoded: .*AV1"):
+    with pytest.raises(ConfigError, match=r"p\.heic: cannot be decoded: .*AV1"):
         prepare_watermark(WatermarkSettings(image=path), frame_px=(180, 320), cache=cache, max_megapixels=10)
 
 
