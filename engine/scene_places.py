@@ -89,13 +89,13 @@ def scene_places(
     """Return the scenes' timings, their places, cuts on beats if that is asked for, and warnings."""
     fps = config.video.fps
     timings, warnings = scene_timings(scenes, assets.scenes, config)
-    placement = _placed(scenes, timings, config)
+    placement = _places_with_next(scenes, timings, config)
     if config.scenes.transition_on_beat and assets.score is not None and len(timings) > 1:
         shortest = _spoken_frames(assets.scenes, placement, config)
         timings = timings_on_beat(
             timings, placement, shortest_frames=shortest, beat=assets.score.beat, fps=fps
         )
-        placement = _placed(scenes, timings, config)
+        placement = _places_with_next(scenes, timings, config)
     elif config.scenes.transition_on_beat and assets.score is None:
         found = "there is no music" if assets.music is None else "the beats of a music file are not known"
         warnings.append(f"scenes.transition_on_beat: {found}, so cuts stay where they are; give music: auto")
@@ -104,11 +104,13 @@ def scene_places(
         if missing > 0:
             # Speech is never cut off: the last picture is held until it ends.
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
-            placement = _placed(scenes, timings, config)
+            placement = _places_with_next(scenes, timings, config)
     return timings, placement, warnings
 
 
-def _placed(scenes: Sequence[StoryScene], timings: Sequence[SceneTiming], config: Config) -> Placement:
+def _places_with_next(
+    scenes: Sequence[StoryScene], timings: Sequence[SceneTiming], config: Config
+) -> Placement:
     """Return the scenes' places with that of the scene that follows.
 
     A scene that leads back to the first is as long as the transition to it, which may have been shortened.

@@ -72,10 +72,10 @@ def is_look_file(value: Any) -> bool:
 
 def look_names(folder: Path | None = None) -> tuple[str, ...]:
     """Return the names of the package's looks and of those in a folder, which replace ones of the same name."""
-    return tuple(dict.fromkeys((*SHIPPED_LOOKS, *_files_of(folder))))
+    return tuple(dict.fromkeys((*SHIPPED_LOOKS, *_folder_looks(folder))))
 
 
-def _files_of(folder: Path | None) -> dict[str, Path]:
+def _folder_looks(folder: Path | None) -> dict[str, Path]:
     """Return the looks of a folder by name; .yaml holds before .yml, and none is no look's name."""
     if folder is None:
         return {}
@@ -116,7 +116,7 @@ def _look_path(choice: Any, folder: Path | None, place: str, beside: Path | None
         raise ConfigError(
             f"{place}: got {show(choice)}; allowed: {', '.join(names if beside else (*names, NO_LOOK))} or a YAML file{closest(str(choice), names)}"
         )
-    return _files_of(folder).get(choice, LOOKS_FOLDER / f"{choice}.yaml")
+    return _folder_looks(folder).get(choice, LOOKS_FOLDER / f"{choice}.yaml")
 
 
 def _read_look(path: Path) -> tuple[str, dict[str, Any]]:
