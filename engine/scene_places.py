@@ -13,6 +13,7 @@ from video_pipeline.engine.on_beat import timings_on_beat
 from video_pipeline.engine.placement import Placement, SceneTiming, place_scenes
 from video_pipeline.engine.story import StoryScene
 from video_pipeline.engine.timing import (
+    FrameRange,
     Seconds,
     exact_seconds,
     frame_time,
@@ -88,13 +89,13 @@ def scene_places(
     """Return the scenes' timings, their places, cuts on beats if that is asked for, and warnings."""
     fps = config.video.fps
     timings, warnings = scene_timings(scenes, assets.scenes, config)
-    placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
+    placement = _places_with_next(scenes, timings, config)
     if config.scenes.transition_on_beat and assets.score is not None and len(timings) > 1:
         shortest = _spoken_frames(assets.scenes, placement, config)
         timings = timings_on_beat(
             timings, placement, shortest_frames=shortest, beat=assets.score.beat, fps=fps
         )
-        placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
+        placement = _places_with_next(scenes, timings, config)
     elif config.scenes.transition_on_beat and assets.score is None:
         found = "there is no music" if assets.music is None else "the beats of a music file are not known"
         warnings.append(f"scenes.transition_on_beat: {found}, so cuts stay where they are; give music: auto")
@@ -103,8 +104,23 @@ def scene_places(
         if missing > 0:
             # Speech is never cut off: the last picture is held until it ends.
             timings[-1] = replace(timings[-1], frames=timings[-1].frames + missing)
-            placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=fps)
+            placement = _places_with_next(scenes, timings, config)
     return timings, placement, warnings
+
+
+def _places_with_next(
+    scenes: Sequence[StoryScene], timings: Sequence[SceneTiming], config: Config
+) -> Placement:
+    """Return the scenes' places with that of the scene that follows.
+
+    A scene that leads back to the first is as long as the transition to it, which may have been shortened.
+    """
+    placement = place_scenes([*timings, *_next_timing(scenes, timings, config)], fps=config.video.fps)
+    if len(timings) < len(scenes) or len(placement.ranges) == len(timings):
+        return placement
+    start = placement.ranges[-1].start
+    back = FrameRange(start, start + placement.overlaps[-2])
+    return replace(placement, ranges=(*placement.ranges[:-1], back))
 
 
 def _next_timing(

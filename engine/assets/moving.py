@@ -18,6 +18,7 @@ from PIL import Image
 from video_pipeline.engine.assets.footage import Clipped, NotVideoError, probe_footage
 from video_pipeline.engine.assets.formats import HEAD_BYTES, sniff
 from video_pipeline.engine.assets.moving_file import pass_seconds, write_loop
+from video_pipeline.engine.assets.picture_readers import UNDECODABLE
 from video_pipeline.engine.assets.stills import flatten, open_picture
 from video_pipeline.engine.common.cache import ContentCache, DamagedError
 from video_pipeline.engine.common.input_files import InputFiles, OpenFile
@@ -86,7 +87,7 @@ def _prepare_moving(
                     "version": MOVING_VERSION,
                 }
                 target, _ = cache.get_or_make("moving", parts, ".mov", make, check=_check_moving)
-            except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            except UNDECODABLE as error:
                 file.check()
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
     footage = probe_footage(target, VideoSpec(path=str(target), sound=False)).footage

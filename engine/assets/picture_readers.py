@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Final
 
-from PIL import features
+from PIL import Image, features
 
 from video_pipeline.engine.assets.formats import Content, contents_of
 
@@ -15,6 +15,10 @@ HEIC_PACKAGE: Final = "pillow_heif"
 
 PACKAGES: Final = {"heic": HEIC_PACKAGE, "svg": SVG_PACKAGE}
 """The package that reads the formats of an extra."""
+
+
+UNDECODABLE: Final = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, Image.DecompressionBombError)
+"""What the readers raise for a picture that they cannot decode; RuntimeError is libheif's."""
 
 
 class UnreadablePictureError(ValueError):

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from video_pipeline.engine.assets.cicp import read_cicp, read_nclx
 from video_pipeline.engine.assets.formats import ALLOWED, HEAD_BYTES, PICTURE, contents_of, sniff
-from video_pipeline.engine.assets.picture_readers import UnreadablePictureError, prepare_reader
+from video_pipeline.engine.assets.picture_readers import UNDECODABLE, UnreadablePictureError, prepare_reader
 from video_pipeline.engine.assets.srgb import CICP, GREY_IN_RGBA, foreign_profile, to_srgb
 from video_pipeline.engine.assets.subject import FORMULA, PLACES, find_subject, seen_px
 from video_pipeline.engine.assets.svg import drawn_svg
@@ -269,7 +269,7 @@ def prepare_still(
                     ready = made[0] if made else stack.enter_context(Image.open(target, formats=("PNG",)))
                     width, height = ready.size
                     subject = _subject(ready, (width, height), file, cache=cache) if with_subject else None
-            except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            except UNDECODABLE as error:
                 file.check()
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
             digest = file.sha256

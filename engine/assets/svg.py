@@ -92,7 +92,7 @@ def checked_svg(file: OpenFile, *, max_megapixels: float) -> bytes:
     if file.size > SVG_MAX_BYTES:
         raise UnreadablePictureError(f"has {file.size} bytes; allowed: at most {SVG_MAX_BYTES} for an SVG")
     builder = _Builder(max_megapixels)
-    parser = expat.ParserCreate("utf-8", "}")
+    parser = expat.ParserCreate(None, "}")
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.text
@@ -100,7 +100,7 @@ def checked_svg(file: OpenFile, *, max_megapixels: float) -> bytes:
     parser.buffer_text = True
     try:
         parser.Parse(file.read(), True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: an unknown encoding
         raise UnreadablePictureError(f"is not a valid SVG: {error}") from error
     return builder.document()
 
@@ -218,6 +218,11 @@ def _run_program(document: bytes, side_px: int) -> bytes:
         raise UnreadablePictureError(f"is not drawn after {DRAW_SECONDS} s; simplify it") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = said[-1][:200] if said else f"the drawing program ended with {done.returncode}"
+        # Python's own errors end with the reason; one that ends the process, as a lack of memory, begins with it.
+        why = (
+            said[-1 if done.returncode == 1 else 0][:200]
+            if said
+            else f"the drawing program ended with {done.returncode}"
+        )
         raise UnreadablePictureError(f"cannot be drawn: {why}")
     return done.stdout

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from video_pipeline.engine.assets.formats import ALLOWED
+from video_pipeline.engine.assets.picture_readers import UNDECODABLE
 from video_pipeline.engine.assets.srgb import to_srgb
 from video_pipeline.engine.assets.stills import check_png, in_eight_bits, open_picture
 from video_pipeline.engine.common.cache import ContentCache
@@ -76,7 +77,7 @@ def _scaled(
                 upright = to_srgb(in_eight_bits(ImageOps.exif_transpose(image))).convert("RGBA")
                 digest = file.sha256
                 file.check()
-            except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            except UNDECODABLE as error:
                 file.check()
                 raise ImageGenerationError(f"{path}: cannot be decoded: {error}") from error
     width, height = (

@@ -72,8 +72,15 @@ def is_look_file(value: Any) -> bool:
 
 def look_names(folder: Path | None = None) -> tuple[str, ...]:
     """Return the names of the package's looks and of those in a folder, which replace ones of the same name."""
-    own = sorted(path.stem for path in folder.glob("*.yaml")) if folder is not None else []
-    return tuple(dict.fromkeys((*SHIPPED_LOOKS, *own)))
+    return tuple(dict.fromkeys((*SHIPPED_LOOKS, *_folder_looks(folder))))
+
+
+def _folder_looks(folder: Path | None) -> dict[str, Path]:
+    """Return the looks of a folder by name; .yaml holds before .yml, and none is no look's name."""
+    if folder is None:
+        return {}
+    found = {path.stem: path for ending in reversed(LOOK_SUFFIXES) for path in folder.glob(f"*{ending}")}
+    return {name: found[name] for name in sorted(found) if name != NO_LOOK}
 
 
 def load_look(
@@ -107,10 +114,9 @@ def _look_path(choice: Any, folder: Path | None, place: str, beside: Path | None
     names = look_names(folder)
     if not isinstance(choice, str) or choice not in names:
         raise ConfigError(
-            f"{place}: got {show(choice)}; allowed: {', '.join(names)}, {NO_LOOK} or a YAML file{closest(str(choice), names)}"
+            f"{place}: got {show(choice)}; allowed: {', '.join(names if beside else (*names, NO_LOOK))} or a YAML file{closest(str(choice), names)}"
         )
-    own = folder / f"{choice}.yaml" if folder is not None else None
-    return own if own is not None and own.is_file() else LOOKS_FOLDER / f"{choice}.yaml"
+    return _folder_looks(folder).get(choice, LOOKS_FOLDER / f"{choice}.yaml")
 
 
 def _read_look(path: Path) -> tuple[str, dict[str, Any]]:

@@ -48,8 +48,9 @@ def read_batch(table: Path, template: Path, *, name: str | None = None) -> tuple
     if name is None:
         digits = len(str(len(rows)))
         name = f"{{{{{NAME_COLUMN}}}}}" if NAME_COLUMN in columns else None
-    check_variables(template_texts(data), columns, where=str(template))
-    check_variables([name or ""], columns, where="name")
+    named = dict.fromkeys(column for row in rows for column in row.columns)
+    check_variables(template_texts(data), named, where=str(template))
+    check_variables([name or ""], named, where="name")
     found, faults = [], []
     for row in rows:
         where = f"{table}, {row}"

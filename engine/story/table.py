@@ -20,13 +20,14 @@ class TableRow:
     """A row of a table.
 
     `number` counts rows from 1, `line` is where the row begins in the file. `is_text`: the values are cells of a CSV
-    file, which has nothing but text.
+    file, which has nothing but text. `columns` are those that the line names, with and without a value.
     """
 
     number: int
     line: int
     values: dict[str, Any]
     is_text: bool
+    columns: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"row {self.number} (line {self.line})"
@@ -70,7 +71,8 @@ def _json_rows(text: str, path: Path) -> Iterator[TableRow]:
                 f"{path}, row {number} (line {line}): got {type(values).__name__}; allowed: an object"
             )
         present = {name.strip(): value for name, value in values.items() if value is not None}
-        yield TableRow(number, line, present, is_text=False)
+        columns = tuple(name.strip() for name in values)
+        yield TableRow(number, line, present, is_text=False, columns=columns)
 
 
 def _csv_rows(text: str, path: Path, delimiter: str | None) -> Iterator[TableRow]:
@@ -94,7 +96,7 @@ def _csv_rows(text: str, path: Path, delimiter: str | None) -> Iterator[TableRow
                 "for each column; a cell with a separator in it needs quotes"
             )
         values = {name: cell for name, cell in zip(columns, cells, strict=False) if cell.strip()}
-        yield TableRow(number, began, values, is_text=True)
+        yield TableRow(number, began, values, is_text=True, columns=tuple(columns))
 
 
 def _check_columns(columns: Sequence[str], path: Path) -> None:

@@ -46,6 +46,17 @@ def test_the_last_scene_leads_back_to_the_first_within_its_length() -> None:
     assert len(candidate_times(timeline)) == 2
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.8, 1])
+def test_a_transition_back_from_a_short_scene_is_shortened_with_its_clip(seconds: float) -> None:
+    config = {"scenes": {"loop": True, "transition_duration": 0.7}}
+    timeline = composed([{"duration": 3}, {"duration": seconds}], config=config).timeline
+    joins = {join.after: join.frames for join in timeline.transitions}
+    for index, frames in joins.items():
+        shown, following = timeline.clips[index : index + 2]
+        assert (shown.frames.stop, following.frames.start) == (frames.stop, frames.start)
+    assert timeline.frame_count == timeline.clips[-1].frames.stop == timeline.segments()[-1].stop
+
+
 def test_speech_ends_before_the_middle_of_the_transition_back() -> None:
     timeline = composed([{"text": "a"}, {"text": "b"}], spoken=[2, 2], config=LOOP)
     *_, last = voices(timeline)

@@ -20,7 +20,7 @@ from video_pipeline.engine.assets.stills import ORIENTATION_TAG, animation_warni
 from video_pipeline.engine.assets.watermark import prepare_watermark
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config.sections import WatermarkSettings
-from video_pipeline.engine.errors import ImageGenerationError
+from video_pipeline.engine.errors import ConfigError, ImageGenerationError
 from video_pipeline.engine.timeline import Still
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
@@ -133,6 +133,16 @@ def test_a_turned_picture_comes_out_upright_once(
     still = prepared(path, cache)
     assert (still.width_px, still.height_px) == SIZE_PX
     assert np.abs(pixels(still.path) - np.asarray(corners()).astype(int)).max() <= 8
+
+
+def test_a_heif_of_a_codec_that_is_not_there_is_refused(tmp_path: Path, cache: ContentCache) -> None:
+    content = written(corners(), tmp_path / "p.avif").read_bytes()
+    path = tmp_path / "p.heic"  # AV1, for which pillow_heif's libheif has no decoder
+    path.write_bytes(content[:8] + b"heic" + content[12:])
+    with pytest.raises(ImageGenerationError, match=r"p\.heic: cannot be decoded: .*AV1"):
+        prepared(path, cache)
+    with pytest.raises(ConfigError, match=r"p\.heic: cannot be decoded: .*AV1"):
+        prepare_watermark(WatermarkSettings(image=path), frame_px=(180, 320), cache=cache, max_megapixels=10)
 
 
 def test_exif_alone_does_not_turn_heic(tmp_path: Path, cache: ContentCache) -> None:

@@ -183,6 +183,31 @@ def test_a_bad_document_is_refused_with_the_reason(
     assert reason in refusal(text, tmp_path, cache)
 
 
+def test_a_drawing_that_needs_too_much_memory_says_so(tmp_path: Path, cache: ContentCache) -> None:
+    blur = '<filter id="f" x="-9" y="-9" width="99" height="99"><feGaussianBlur stdDeviation="9"/></filter>'
+    inner = f'{blur}<rect width="40" height="20" filter="url(#f)"/>'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(svg, "DRAW_BYTES", 2**27)
+        assert "memory allocation of" in refusal(document(inner), tmp_path, cache, max_megapixels=100)
+
+
+@pytest.mark.parametrize("encoding", ["ISO-8859-1", "windows-1252", "US-ASCII"])
+def test_a_document_is_read_in_the_encoding_that_it_declares(
+    encoding: str, tmp_path: Path, cache: ContentCache
+) -> None:
+    note = "" if encoding == "US-ASCII" else "<!-- caf\xe9 -->"
+    path = tmp_path / "drawing.svg"
+    before = f'<?xml version="1.0" encoding="{encoding}"?>{note}'
+    path.write_bytes(document(HALVES, before=before).encode(encoding))
+    still = prepare_still(path, cache=cache, max_megapixels=0.16, max_side_px=SIDE_PX)
+    assert still.width_px == SIDE_PX
+
+
+def test_an_unknown_encoding_is_refused(tmp_path: Path, cache: ContentCache) -> None:
+    before = '<?xml version="1.0" encoding="KLINGON-8"?>'
+    assert "is not a valid SVG: unknown encoding" in refusal(document(HALVES, before=before), tmp_path, cache)
+
+
 def test_parts_that_repeat_each_other_end_at_the_limit(
     tmp_path: Path, cache: ContentCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

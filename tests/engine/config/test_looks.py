@@ -143,6 +143,19 @@ def test_an_error_names_the_file_the_key_and_what_is_allowed(tmp_path: Path, dat
     assert message in str(caught.value)
 
 
+def test_a_folder_has_looks_of_both_endings_and_none_that_is_called_none(tmp_path: Path) -> None:
+    for name in ("none.yaml", "house.yml", "shop.yml", "shop.yaml"):
+        (tmp_path / name).write_text(f"description: {name}\n", encoding="utf-8")
+    assert look_names(tmp_path) == (*SHIPPED_LOOKS, "house", "shop")
+    assert load_look("house", folder=tmp_path).description == "house.yml"
+    assert load_look("shop", folder=tmp_path).description == "shop.yaml"
+    (tmp_path / "a.yaml").write_text("inherits: none\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_look("a", folder=tmp_path)
+    assert "got 'none'" in str(caught.value)
+    assert "none" not in str(caught.value).partition("allowed:")[2]
+
+
 def test_looks_that_inherit_from_each_other_are_an_error(tmp_path: Path) -> None:
     written(tmp_path, "a", inherits="b")
     written(tmp_path, "b", inherits="a")

@@ -29,6 +29,16 @@ def test_a_markdown_template_has_variables_too(tmp_path: Path) -> None:
     assert row.digest() != row.digest(config={"video": {"crf": 21}})
 
 
+def test_a_column_without_any_value_is_told_by_its_rows(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"t\.csv, row 1 \(line 2\): \{\{city\}\} has no value; fill the cell"
+    ):
+        batch(tmp_path, "fact,city\nold,\n")
+    template = write(tmp_path, scene(text="{{city}}"), "city.json")
+    with pytest.raises(InputError, match=r"t\.jsonl, row 1 \(line 1\): \{\{city\}\} has no value"):
+        read_batch(write(tmp_path, '{"city": null}\n', "t.jsonl"), template)
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "x" * 201, "a\tb"])
 def test_a_name_that_is_no_file_name_is_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"t\.csv, row 1 \(line 2\): name: got"):
