@@ -39,6 +39,7 @@ JOBS: Layers = (
     ("inputs",),
     ("free_space",),
     ("curve", "folders", "logs", "processes"),
+    ("encoding",),
     ("messages",),
     ("model",),
 )

@@ -59,7 +59,7 @@ from video_pipeline.engine.story.markdown import (
     plain_lines,
     plain_text,
 )
-from video_pipeline.engine.story.motifs.table import MOTIF_NAMES
+from video_pipeline.engine.story.motif_field import MotifName
 from video_pipeline.engine.story.music import MusicSpec, music_source
 from video_pipeline.engine.story.publish import PublishSpec
 from video_pipeline.engine.story.reading import not_a_story, read_story
@@ -133,13 +133,6 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _known_motif(name: str) -> str:
-    if name not in MOTIF_NAMES:
-        raise ValueError(f"allowed{closest(name, tuple(MOTIF_NAMES))}: {', '.join(MOTIF_NAMES)}")
-    return name
-
-
-MotifName = Annotated[str, AfterValidator(_known_motif), Field(json_schema_extra={"enum": [*MOTIF_NAMES]})]
 Motifs = Annotated[tuple[MotifName, ...], Field(min_length=1, max_length=5)]
 
 SCENE_NAMES: Mapping[str, str] = {"position": "text_position", "color": "colour"}

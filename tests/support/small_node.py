@@ -11,16 +11,8 @@ from typing import Any, Self
 
 import zmq
 
-from video_pipeline.engine.jobs.messages import (
-    MARKS,
-    REQUESTS,
-    ErrorReply,
-    Message,
-    Pong,
-    Request,
-    decode,
-    encode,
-)
+from video_pipeline.engine.jobs.encoding import decode, encode
+from video_pipeline.engine.jobs.messages import MARKS, REQUESTS, ErrorReply, Message, Pong, Request
 
 Answer = Message | None
 Manners = Callable[[int, Request, Sequence[bytes]], Answer]

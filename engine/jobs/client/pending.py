@@ -27,16 +27,8 @@ from video_pipeline.engine.errors import (
     UnreachableError,
 )
 from video_pipeline.engine.jobs.client.steps import Call
-from video_pipeline.engine.jobs.messages import (
-    MARKS,
-    RETRYABLE,
-    Encoding,
-    ErrorReply,
-    FileChunk,
-    Message,
-    decode,
-    encode,
-)
+from video_pipeline.engine.jobs.encoding import decode, encode
+from video_pipeline.engine.jobs.messages import MARKS, RETRYABLE, Encoding, ErrorReply, FileChunk, Message
 
 RETRY_AFTER_SECONDS = 1.0
 """Delay before a retry if the node gave none."""

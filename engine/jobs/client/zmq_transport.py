@@ -25,7 +25,8 @@ from video_pipeline.engine.jobs.client.keys import ClientKeys, client_keys
 from video_pipeline.engine.jobs.client.pending import PendingRequest, PendingRequests
 from video_pipeline.engine.jobs.client.steps import Call
 from video_pipeline.engine.jobs.client.transport import KEY_NAMES, Subscription, TransportOptions
-from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong, decode
+from video_pipeline.engine.jobs.encoding import decode
+from video_pipeline.engine.jobs.messages import MARKS, Encoding, EventView, Message, Pong
 
 HEARTBEAT_MS = 2500
 RECONNECT_MS, RECONNECT_MAX_MS = 50, 1000

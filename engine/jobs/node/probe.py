@@ -8,7 +8,8 @@ from typing import Any, Final
 import zmq
 
 from video_pipeline.engine.jobs.curve import KeyPair
-from video_pipeline.engine.jobs.messages import MARKS, Ping, encode
+from video_pipeline.engine.jobs.encoding import encode
+from video_pipeline.engine.jobs.messages import MARKS, Ping
 
 PING: Final = encode(Ping(writer=True), "json")
 WAITING_MOST: Final = 4

@@ -43,11 +43,12 @@ from video_pipeline.engine.jobs.curve import (
     make_node_key,
     read_key,
 )
+from video_pipeline.engine.jobs.encoding import encode
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
 from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
-from video_pipeline.engine.jobs.messages import LOCAL_USER, MARKS, encode
+from video_pipeline.engine.jobs.messages import LOCAL_USER, MARKS
 from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.jobs.server.connections import Connections
 from video_pipeline.engine.jobs.server.file_reader import FileReader

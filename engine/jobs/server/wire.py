@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from video_pipeline.engine.common.validation import explain, path_text, show
+from video_pipeline.engine.jobs.encoding import decode, encode
 from video_pipeline.engine.jobs.messages import (
     MARKS,
     PROTOCOL,
@@ -21,8 +22,6 @@ from video_pipeline.engine.jobs.messages import (
     FileChunk,
     Message,
     Request,
-    decode,
-    encode,
 )
 
 PROTOCOLS = (PROTOCOL.decode(),)

@@ -486,9 +486,8 @@ def test_an_image_service_has_a_name_of_1_to_64_characters() -> None:
 def test_a_proxy_has_half_the_sides_and_the_finished_video_its_own(
     aspect: str, size: tuple[int, int]
 ) -> None:
-    video = load_config({"video": {"default_aspect_ratio": aspect, "proxy": True}}, environ=False).video
-    assert video.finished_px() == size
-    assert video.canvas_px() == tuple(2 * round(side / 4) for side in size)
+    proxy = load_config({"video": {"default_aspect_ratio": aspect, "proxy": True}}, environ=False).video
+    assert (proxy.finished_px(), proxy.canvas_px()) == (size, tuple(2 * round(side / 4) for side in size))
     whole = load_config({"video": {"default_aspect_ratio": aspect}}, environ=False).video
     assert whole.canvas_px() == whole.finished_px() == size
 

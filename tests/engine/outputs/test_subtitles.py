@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video_pipeline.engine.common.spoken_words import SpokenWord
-from video_pipeline.engine.outputs.ass import to_ass
 from video_pipeline.engine.outputs.subtitles import Cue, cues, to_srt, to_vtt
 from video_pipeline.engine.timeline import AudioTrack, Caption, Clip, Still, Timeline
 from video_pipeline.engine.timing import FrameRange
@@ -480,53 +479,3 @@ def test_a_silent_timeline_without_captions_has_empty_files() -> None:
     assert found == ()
     assert to_srt(found) == ""
     assert to_vtt(found) == "WEBVTT\n"
-
-
-def test_a_speaker_is_a_voice_span_in_webvtt_and_stands_before_each_turn_in_srt(tmp_path: Path) -> None:
-    said = [
-        ("Mary", "Where is it?"),
-        ("Mary", "Here!"),
-        ("A & B", "No."),
-        (None, "Rain fell."),
-        ("Mary", "Oh."),
-    ]
-    found = [
-        Cue(Fraction(2 * n), Fraction(2 * n + 2), text, speaker=name) for n, (name, text) in enumerate(said)
-    ]
-    (tmp_path / "a.vtt").write_text(to_vtt(found))
-    (tmp_path / "a.srt").write_text(to_srt(found))
-    assert [text for _, _, text in demuxed(tmp_path / "a.vtt")] == [
-        "<v Mary>Where is it?",
-        "<v Mary>Here!",
-        "<v A &amp; B>No.",
-        "Rain fell.",
-        "<v Mary>Oh.",
-    ]
-    assert [text for _, _, text in demuxed(tmp_path / "a.srt")] == [
-        "Mary: Where is it?",
-        "Here!",
-        "A & B: No.",
-        "Rain fell.",
-        "Mary: Oh.",
-    ]
-
-
-def test_a_speakers_name_makes_no_line_of_srt_too_long() -> None:
-    one = "He climbed all the stairs to the lamp room"
-    two = f"{one}\n{one}"
-    found = [Cue(Fraction(n), Fraction(n + 1), text, speaker=f"M{n}") for n, text in enumerate([one, two])]
-    assert to_srt(found).split("\n")[2:4] == ["M0: He climbed all the", "stairs to the lamp room"]
-    assert to_srt(found).split("\n")[7:10] == ["M1:", one, one]
-
-
-def test_a_narrations_cues_have_its_speaker() -> None:
-    line = timeline(audio=(replace(narrated(LONG), speaker="Mary"),))
-    assert len(found := cues(line)) > 1
-    assert {cue.speaker for cue in found} == {"Mary"}
-
-
-def test_cues_without_speakers_name_none() -> None:
-    line = timeline(audio=(replace(narrated(LONG), speaker="Mary"),))
-    assert "Mary" in to_srt(cues(line))
-    unnamed = cues(line, speakers=False)
-    assert "Mary" not in to_srt(unnamed) + to_vtt(unnamed) + to_ass(unnamed, line)

@@ -1,4 +1,4 @@
-"""German, Spanish, French, Italian and Portuguese, by one set of rules and a record of words for each; other languages.
+"""German, Spanish, French, Italian and Portuguese, by one set of rules and a record of words for each.
 
 Numbers have a decimal comma, and points or narrow spaces between thousands.
 """
@@ -15,18 +15,14 @@ from video_pipeline.engine.assets.speech.normalisation.common import (
     AddressWords,
     address_rules,
     markup_rules,
-    other_words,
     plain_rules,
 )
-from video_pipeline.engine.assets.speech.normalisation.dates import DateOrder
-from video_pipeline.engine.assets.speech.normalisation.east_asian import EAST_ASIAN, east_asian_rules
 from video_pipeline.engine.assets.speech.normalisation.french_words import FRENCH
 from video_pipeline.engine.assets.speech.normalisation.german_words import GERMAN
 from video_pipeline.engine.assets.speech.normalisation.italian_words import ITALIAN
 from video_pipeline.engine.assets.speech.normalisation.language_words import LanguageWords
 from video_pipeline.engine.assets.speech.normalisation.portuguese_words import PORTUGUESE
 from video_pipeline.engine.assets.speech.normalisation.roman import roman_value
-from video_pipeline.engine.assets.speech.normalisation.russian_hindi import COUNTING, counting_rules
 from video_pipeline.engine.assets.speech.normalisation.scanning import (
     LETTER,
     Rule,
@@ -483,31 +479,3 @@ def european_rules(words: LanguageWords) -> tuple[Rule, ...]:
         ),
         *plain_rules(),
     )
-
-
-def other_rules(language: str) -> tuple[Rule, ...]:
-    """Return the rules of any other language: whole numbers in words if CLDR has them, everything else as written."""
-    has_words = numbers.has_number_words(language)
-
-    def number(text: str) -> str:
-        return numbers.cardinal(int(text), language) if has_words and len(text) <= 15 else text
-
-    return (
-        *markup_rules(),
-        *address_rules(AddressWords(dot=".", at="@", number=number)),
-        *(east_asian_rules(language) if language in EAST_ASIAN else ()),
-        *(counting_rules(language) if language in COUNTING else ()),
-        Rule.of(
-            "number",
-            r"[$€£¥₹₽₩]?\s?\d+(?:[.,:/\-]\d+)+|[$€£¥₹₽₩]\s?\d+",
-            lambda match: whole(match, match[0]),
-        ),
-        Rule.of("whole number", r"\d+", lambda match: whole(match, number(match[0]))),
-        *other_words(),
-    )
-
-
-def rules_of(language: str, order: DateOrder) -> tuple[Rule, ...]:
-    """Return the rules of a language that is not English (ISO 639-1)."""
-    words = LANGUAGES.get(language)
-    return european_rules(words) if words else other_rules(language)

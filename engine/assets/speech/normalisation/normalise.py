@@ -24,7 +24,7 @@ def _rules(language: str, order: DateOrder) -> tuple[Rule, ...]:
         from video_pipeline.engine.assets.speech.normalisation.english import english_rules
 
         return english_rules(order)
-    from video_pipeline.engine.assets.speech.normalisation.european import rules_of
+    from video_pipeline.engine.assets.speech.normalisation.other_languages import rules_of
 
     return rules_of(language, order)
 

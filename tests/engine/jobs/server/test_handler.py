@@ -12,8 +12,9 @@ import pytest
 
 from tests.support.server import PNG, STORY, node_config
 from video_pipeline.engine.config import Config
+from video_pipeline.engine.jobs.encoding import encode
 from video_pipeline.engine.jobs.ledger.ledger import Ledger
-from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted, encode
+from video_pipeline.engine.jobs.messages import ErrorReply, Jobs, JobView, Message, Submitted
 from video_pipeline.engine.jobs.model import Failure, JobStatus, NewJob
 from video_pipeline.engine.jobs.server.handler import RequestHandler
 from video_pipeline.engine.jobs.server.limits import (
