@@ -13,8 +13,10 @@ from video_pipeline.engine.config.looks import load_look
 
 
 def test_without_a_file_it_lists_every_look_and_those_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "house.yaml").write_text("description: ours\ninherits: noir\n")
-    (tmp_path / "c.yml").write_text(f"video_pipeline: {{look: {{folder: {tmp_path}}}}}")
+    folder = tmp_path / "looks"
+    folder.mkdir()
+    (folder / "house.yaml").write_text("description: ours\ninherits: noir\n")
+    (tmp_path / "c.yml").write_text(f"video_pipeline: {{look: {{folder: {folder}}}}}")
     shown = run("looks", "--config", str(tmp_path / "c.yml"))
     assert shown.returncode == 0, shown.stderr
     assert [line.split()[0] for line in shown.stdout.splitlines()] == [*SHIPPED_LOOKS, "house"]
