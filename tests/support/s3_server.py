@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.ports import free_port
+
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key-of-no-use"
 READY_SECONDS = 60.0
@@ -24,29 +26,12 @@ def weed_program() -> Path | None:
     return Path(found) if found else None
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free, each with a free port 10,000 above it, which SeaweedFS takes too."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as low, socket.socket() as high:
-            low.bind(("127.0.0.1", 0))
-            port = low.getsockname()[1]
-            if port + 10_000 > 65_535 or port in found:
-                continue
-            try:
-                high.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-            found.append(port)
-    return found
-
-
 class S3Server:
     """A context manager that runs the server on a folder; `stop` and `start` are an outage."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = free_ports(4)
+        self._ports = [free_port(beside=10_000) for _ in range(4)]  # it takes the port 10,000 above, too
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         actions = ["Admin", "Read", "Write", "List", "Tagging"]

@@ -20,6 +20,7 @@ import pytest
 from tests.support.audit import processes_of
 from tests.support.jobs import NodeProcess, long_story, node_process, tiny_story, wait_until
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from video_pipeline import (
     AsyncVideoGenerationPipeline,
     ContentGenerationOrchestrator,
@@ -155,8 +156,7 @@ def test_a_client_gets_the_outcome_if_all_events_are_lost(
     tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The events' socket is connected to a silent server, so the outcome must come from the ledger."""
-    with socket.create_server(("127.0.0.1", 0)) as requests_port:
-        port = requests_port.getsockname()[1]
+    port = free_port(beside=1)
     with (
         node_process(tmp_path, cache=session_cache, node={"bind": f"tcp://127.0.0.1:{port}"}) as node,
         socket.create_server(("127.0.0.1", 0)) as deaf,

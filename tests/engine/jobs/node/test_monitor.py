@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -25,15 +23,8 @@ from tests.support.jobs import (
     tiny_story,
     wait_until,
 )
+from tests.support.ports import free_port
 from tests.support.server import children_of
-
-
-def free_port() -> int:
-    """Return a free port below those that the system gives to outgoing connections."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
