@@ -1,0 +1,17 @@
+"""Ports for tests that must know one before its server starts."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+
+
+def free_port(*, beside: int = 0) -> int:
+    """Return a free port below those that the system gives to outgoing connections, with the one at `port + beside` free too."""
+    while True:
+        port = random.Random().randrange(12_000, 30_000)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            for place in {port, port + beside}:
+                held.enter_context(socket.create_server(("127.0.0.1", place)))
+            return port
