@@ -95,7 +95,7 @@ class RequestHandler:
     def begin(
         self, batch: Sequence[IncomingRequest], *, busy: bool
     ) -> tuple[list[Reply], list[Work], list[Work]]:
-        """Return the replies that need no more, and the requests that the caller must have written and read.
+        """Return the replies that are complete, and the requests that the caller must have written and read.
 
         Pass those to `replies` once they have their `reply`. With `busy`, the write queue is full and requests that
         write are refused.
