@@ -15,7 +15,7 @@ from video_pipeline.engine.common.clock import Clock
 from video_pipeline.engine.jobs.ledger.damage import DAMAGE_ERRORS, fail_damaged, find_damaged
 from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
-from video_pipeline.engine.jobs.ledger.queue import LedgerQueue
+from video_pipeline.engine.jobs.ledger.queue import RETRY_WAIT_MAX_SECONDS, LedgerQueue
 from video_pipeline.engine.jobs.ledger.rows import (
     JOB_COLUMNS,
     NO_ERROR,
@@ -147,6 +147,7 @@ class LedgerAttempts:
 
         The job fails if `retry_in` is None, if the failure is permanent, or if it is retryable and no attempt is
         left. A failure of the machine is not charged as an attempt. If a cancel was requested, the job is cancelled.
+        `retry_in` is at most RETRY_WAIT_MAX_SECONDS.
         """
         error = {
             "error_type": encodable_text(failure.error_type),
@@ -162,6 +163,7 @@ class LedgerAttempts:
             spent = failure.kind == "retryable" and job.attempts >= job.max_attempts
             if retry_in is None or failure.kind == "permanent" or spent:
                 return self._end(db, job, "failed", kept, error)
+            retry_in = min(retry_in, RETRY_WAIT_MAX_SECONDS)
             wait = {"due_monotonic": self._clock.monotonic() + retry_in, "retry_in": retry_in}
             returned = _uncharged(job) if failure.kind == "machine" else {}
             return self._queue_again(

@@ -21,13 +21,16 @@ from video_pipeline.engine.jobs.ledger.errors import KeyConflict, LedgerRefusal,
 from video_pipeline.engine.jobs.ledger.events import LedgerEvents
 from video_pipeline.engine.jobs.ledger.file import LedgerFile
 from video_pipeline.engine.jobs.ledger.rows import AcceptedJob
-from video_pipeline.engine.jobs.model import PRIORITIES, JobStatus, NewJob, Priority, new_job_id
+from video_pipeline.engine.jobs.model import PRIORITIES, TIME_MAX, JobStatus, NewJob, Priority, new_job_id
 
 AGEING_MAX_SECONDS = 10 * 366 * 86400.0
 """The bound keeps order keys within 64 bits; with an `ageing` that long, priority alone decides."""
 
 _QUEUE_US_MAX = 2**60
 """A queue time above this or below 0 is damaged."""
+
+RETRY_WAIT_MAX_SECONDS = 7 * 86400.0
+"""No retry is put off for longer; a row that says so is damaged."""
 
 _PROMOTE_PAGE = 1000
 """Jobs that one commit promotes, so that no other writer waits long."""
@@ -76,7 +79,11 @@ class LedgerQueue:
         return dict.fromkeys(PRIORITIES, 0) | known
 
     def promote_due(self) -> float | None:
-        """Make due jobs ready; return the seconds until the next is due, or None if no job waits."""
+        """Make due jobs ready; return the seconds until the next is due, or None if no job waits.
+
+        Jobs whose row says that they are due at a time that no job can have been given are damaged, and fail here.
+        """
+        self._fail_never_due()
         wait = self._seconds_to_next()
         if wait != 0:
             return wait
@@ -176,6 +183,19 @@ class LedgerQueue:
             "ORDER BY due_monotonic LIMIT ?)",
             (self._clock.monotonic(), _PROMOTE_PAGE),
         )
+
+    def _fail_never_due(self) -> None:
+        while rows := self._file.rows(
+            "SELECT position, 'due_wall', due_wall FROM jobs INDEXED BY jobs_due_wall "
+            "WHERE due_wall >= ?1 AND status = 'queued' UNION ALL "
+            "SELECT position, 'due_monotonic', due_monotonic FROM jobs INDEXED BY jobs_due_monotonic "
+            "WHERE due_monotonic > ?2 AND status = 'queued' LIMIT ?3",
+            (TIME_MAX, self._clock.monotonic() + RETRY_WAIT_MAX_SECONDS, _PROMOTE_PAGE),
+        ):
+            with self._file.writing() as db:
+                for position, column, value in rows:
+                    what = f"{column}: got {str(value)[:60]}"
+                    fail_damaged(db, self._events, self._clock, position=position, what=what)
 
     # ---- reads
 

@@ -294,3 +294,34 @@ def test_a_start_of_the_node_ends_damaged_jobs_that_wait(tmp_path: Path) -> None
     with Ledger(path, clock=FakeClock()) as ledger:
         ledger.attempts.recover()
         assert ledger.jobs.counts()[JobStatus.FAILED] == 1
+
+
+@pytest.mark.parametrize("value", [1e308, float("inf"), 2.0**62])
+@pytest.mark.parametrize(("column", "name"), [("due_wall", "scheduled"), ("due_monotonic", "retrying")])
+def test_a_job_whose_damaged_row_would_wait_for_ever_fails_though_nothing_is_due(
+    folder: Path, tmp_path: Path, column: str, name: str, value: float
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    shutil.copy(folder / "template.sqlite3", path)
+    with Ledger(path, clock=FakeClock()) as ledger:
+        waiting = {job.story_id: job.job_id for job in ledger.jobs.page(status=JobStatus.QUEUED)}
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute(f"UPDATE jobs SET {column} = ? WHERE job_id = ?", (value, waiting[name]))
+        ledger.queue.promote_due()
+        found = ledger.jobs.get(waiting[name])
+        assert found is not None
+        assert (found.status, found.error_type) == (JobStatus.FAILED, DAMAGED)
+        assert column in (found.error_message or "")
+        assert {job.story_id for job in ledger.jobs.page(status=JobStatus.QUEUED)} == set(waiting) - {name}
+
+
+def test_a_finished_job_is_left_as_it_is_whenever_its_damaged_row_says_it_is_due(
+    folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    shutil.copy(folder / "template.sqlite3", path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE jobs SET due_wall = 1e308 WHERE status = 'completed'")
+    with Ledger(path, clock=FakeClock()) as ledger:
+        ledger.queue.promote_due()
+        assert [job.error_type for job in ledger.jobs.page(status=JobStatus.COMPLETED)] == [None]
