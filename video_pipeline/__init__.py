@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from video_pipeline.engine.api.error_handler import ErrorHandler
     from video_pipeline.engine.api.orchestrator import ContentGenerationOrchestrator
     from video_pipeline.engine.api.pipeline import AsyncVideoGenerationPipeline, VideoGenerationPipeline
+    from video_pipeline.engine.api.publishing import (
+        AccountPublisher,
+        InstagramPublisher,
+        Publisher,
+        PublishingManager,
+    )
     from video_pipeline.engine.api.queue import VideoGenerationQueue
     from video_pipeline.engine.api.stages import (
         AssetGenerator,
@@ -86,6 +92,7 @@ _WHERE = {
     "jobs.client.client": ("NodeClient",),
     "jobs.client.fetching": ("FetchProgress",),
     "api.pipeline": ("AsyncVideoGenerationPipeline", "VideoGenerationPipeline"),
+    "api.publishing": ("AccountPublisher", "InstagramPublisher", "Publisher", "PublishingManager"),
     "api.tracking": ("JobTracker", "VideoJob"),
     "api.queue": ("VideoGenerationQueue",),
     "api.orchestrator": ("ContentGenerationOrchestrator",),
@@ -106,6 +113,7 @@ if not TYPE_CHECKING:  # a type checker that sees it accepts any name
 
 __all__ = [
     "AccessError",
+    "AccountPublisher",
     "AssetError",
     "AssetGenerator",
     "AsyncNodeClient",
@@ -120,6 +128,7 @@ __all__ = [
     "FetchProgress",
     "ImageGenerationError",
     "InputError",
+    "InstagramPublisher",
     "JobConflictError",
     "JobError",
     "JobNotFoundError",
@@ -130,6 +139,8 @@ __all__ = [
     "NodeError",
     "OutputPaths",
     "PipelineError",
+    "Publisher",
+    "PublishingManager",
     "RenderResult",
     "RenderingError",
     "RowResult",
