@@ -89,6 +89,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     (folder / "story.json").write_text(json.dumps(STORY))
     (folder / "config.yaml").write_text("video: {fps: 24}")
     (folder / "v.mp4").write_bytes(samples.clip())
+    (folder / "posts").mkdir()
+    posts = {
+        "node": {"state_path": str(folder / "posts-state")},
+        "publishing": {
+            "accounts": {"folder": {"default": {"path": str(folder / "posts")}}, "youtube": {"default": {}}}
+        },
+    }
     with contextlib.ExitStack() as stack:
         pipeline = stack.enter_context(VideoGenerationPipeline(config, state_path=folder / "state"))
         pipeline._begin = lambda: None  # type: ignore[method-assign] - no job is rendered here
@@ -111,6 +118,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         }
         result = RenderResult(OutputPaths(folder / "v.mp4"), INFO, {}, (), {}, 1, 0)
         objects |= {
+            "AccountPublisher": video_pipeline.AccountPublisher("youtube", config=posts),
             "AsyncNodeClient": made.client,
             "AsyncVideoGenerationPipeline": made,
             "Config": load_config(config),
@@ -121,6 +129,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             "JobTracker": video_pipeline.JobTracker([job]),
             "NodeClient": pipeline.client,
             "OutputPaths": result.outputs,
+            "Publisher": video_pipeline.AccountPublisher("folder", config=posts),
+            "PublishingManager": video_pipeline.PublishingManager(posts),
             "RenderResult": result,
             "Sound": Sound(folder / "a.wav", "0", Fraction(1)),
             "VideoGenerationPipeline": pipeline,
@@ -152,6 +162,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             "scene_data": {"scene_id": "a"},
             "job_data": {},
             "prompt": "p",
+            "platform": "folder",
+            "target_platforms": ["folder", "youtube"],
+            "video_data": {"video_path": folder / "v.mp4", "video_info": INFO.as_dict()},
             "story_generator": Generator(),
             "video_pipeline": Pipeline(),
             "message": "m",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from video_pipeline.engine.api.configuration import AnyConfig, load_any
-from video_pipeline.engine.common.arguments import as_mapping, as_path
+from video_pipeline.engine.common.arguments import as_mapping, as_path, as_str, wrong_type
 from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT
 from video_pipeline.engine.common.validation import explain
 from video_pipeline.engine.config.families import PUBLISHERS
@@ -79,7 +79,7 @@ class AccountPublisher(Publisher):
         """
         if platform not in PUBLISHERS.names:
             raise ConfigError(f"platform: got {platform!r}; allowed: {', '.join(PUBLISHERS.names)}")
-        given = as_mapping(credentials or {}, f"{platform}{_CREDENTIALS}")
+        given = as_mapping({} if credentials is None else credentials, f"{platform}{_CREDENTIALS}")
         if unknown := sorted(set(given) - {"account"}):
             raise ConfigError(
                 f"{platform}{_CREDENTIALS}.{unknown[0]}: there is no such key; allowed: account. Keys and tokens are stored "
@@ -125,7 +125,8 @@ class AccountPublisher(Publisher):
         scheduled, pending (it is carried on later), held, failed or unknown; further keys are those of
         `video-pipeline publish show`. Raises InputError, and PipelineError if the file of publications cannot be used.
         """
-        return await asyncio.to_thread(self._upload, video_data, options or {})
+        given = as_mapping({} if options is None else options, "options")
+        return await asyncio.to_thread(self._upload, video_data, given)
 
     def _upload(self, video_data: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
         spec = self._spec(options)
@@ -169,7 +170,10 @@ class PublishingManager:
             enabled = {
                 key.removesuffix(_ENABLED): config.get(key.removesuffix(_ENABLED) + _CREDENTIALS)
                 for key, value in config.items()
-                if key.endswith(_ENABLED) and key.removesuffix(_ENABLED) in PUBLISHERS.names and value
+                if isinstance(key, str)
+                and key.endswith(_ENABLED)
+                and key.removesuffix(_ENABLED) in PUBLISHERS.names
+                and value
             }
             named = {f"{name}{end}" for name in PUBLISHERS.names for end in (_ENABLED, _CREDENTIALS)}
             has_flags = not named.isdisjoint(config)
@@ -195,7 +199,7 @@ class PublishingManager:
     async def publish_video(
         self,
         video_data: Mapping[str, Any],
-        target_platforms: Iterable[str],
+        target_platforms: str | Iterable[str],
         *,
         options: Mapping[str, Any] | None = None,
     ) -> dict[str, dict[str, Any]]:
@@ -204,9 +208,7 @@ class PublishingManager:
         Every answer has `status`: published, scheduled, pending, held, failed, unknown or error; the last with a
         `message`. A video that does not fit has `failed` and its `reasons`. For `options` see AccountPublisher.upload.
         """
-        if isinstance(target_platforms, str):
-            raise TypeError(f"target_platforms: got {target_platforms!r}; give a list of names")
-        names = list(dict.fromkeys(target_platforms))
+        names = _names_in(target_platforms)
         answers = await asyncio.gather(*(self._publish_on(name, video_data, options) for name in names))
         return dict(zip(names, answers, strict=True))
 
@@ -245,6 +247,14 @@ class PublishingManager:
             return [_publication_result(each) for each in carry_on_due(records, self.config)]
         finally:
             records.close()
+
+
+def _names_in(value: Any) -> list[str]:
+    """Return the names of a list, or of the one name that was given."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, Iterable) or isinstance(names, bytes | Mapping):
+        raise wrong_type(value, "target_platforms", "a list of names")
+    return list(dict.fromkeys(as_str(name, "target_platforms") for name in names))
 
 
 def _publisher_on(platform: str, credentials: Mapping[str, Any] | None, config: AnyConfig) -> Publisher:
