@@ -75,7 +75,10 @@ class YoutubeAccount(Section):
         False, description="Whether videos whose post does not say it are for children."
     )
     timeout: float = Field(
-        120.0, gt=0, le=3600, description="Seconds that one request may take; 8 MiB are sent."
+        120.0,
+        gt=0,
+        le=3600,
+        description="Seconds that one request may take; 8 MiB are sent, and up to 64 MiB if that is quick.",
     )
     endpoint: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
         "https://www.googleapis.com", description="Where YouTube's API is."

@@ -22,6 +22,7 @@ class Post(BaseModel):
     """What is published: a finished video with its texts, cut to the platform's limits. It is stored before anything is sent.
 
     `options` are the platform's own keys, such as `privacy`. `publish_at` is when a platform that can wait shows it.
+    `mark` is the inode, size and times (`file_mark`) that the file had when it was hashed, None if it was too new then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class Post(BaseModel):
     video: Path
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=1)]
+    mark: tuple[int, ...] | None = None
     duration: Annotated[float, Field(gt=0)]
     title: str
     description: str = ""

@@ -74,7 +74,9 @@ class FolderCalls:
             for more in filter(None, (post.thumbnail, post.subtitles)):
                 shutil.copyfile(more, hidden / more.name)
                 sync_file(hidden / more.name)
-            write_text(hidden / POST_FILE, post.model_dump_json(indent=2, exclude={"video", "options"}))
+            write_text(
+                hidden / POST_FILE, post.model_dump_json(indent=2, exclude={"video", "options", "mark"})
+            )
             sync_folder(hidden)
 
     def _copy(self, post: Post, copy: Path, on_sent: OnSent) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Post
 from video_pipeline.engine.publish.facts import video_facts
+from video_pipeline.engine.publish.read_bytes import settled_mark
 from video_pipeline.engine.publish.records import Publication, Publications
 from video_pipeline.engine.publish.rules import Reason
 from video_pipeline.engine.publish.specs import publisher
@@ -35,14 +37,18 @@ class FinishedVideo:
     size: int
     duration: float
     metadata: Mapping[str, Any]
+    mark: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, path: Path) -> FinishedVideo:
         """Return a video file with its metadata; raise InputError if it is none."""
         facts = video_facts(path)
+        mark = settled_mark(path, before_ns=time.time_ns())
+        sha256 = file_sha256(path)
         return cls(
             path=path.resolve(),
-            sha256=file_sha256(path),
+            sha256=sha256,
+            mark=mark if mark == settled_mark(path, before_ns=time.time_ns()) else None,
             size=int(facts["file_size"]),
             duration=float(facts.get("duration", 0.0)),
             metadata=read_metadata(path),
@@ -73,6 +79,7 @@ def post_of(video: FinishedVideo, spec: PublishSpec) -> Post:
         video=video.path,
         sha256=video.sha256,
         size=video.size,
+        mark=video.mark,
         duration=video.duration,
         title=texts.title,
         description=texts.description,

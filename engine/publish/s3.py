@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from video_pipeline.engine.common.cache import file_sha256
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.publishing import S3Account
 from video_pipeline.engine.errors import ServiceError, ServiceFault
@@ -30,6 +29,7 @@ from video_pipeline.engine.publish.base import (
     Standing,
     account_of,
 )
+from video_pipeline.engine.publish.read_bytes import is_the_video
 
 PART_BYTES: Final = 8 << 20
 MOST_PARTS: Final = 9_000
@@ -85,7 +85,7 @@ class S3Calls:
 
     def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> None:
         """Send the parts that the store does not have yet; a small video is sent by `commit`."""
-        if file_sha256(post.video) != post.sha256:
+        if not is_the_video(post):
             raise ServiceError(f"s3: {post.video} is not the video that was to be delivered", kind="rejected")
         if post.size <= PART_BYTES:
             return
@@ -117,6 +117,8 @@ class S3Calls:
                             ContentMD5=_md5(body),
                         )
                     on_sent(start + size, post.size)
+            if post.mark is not None and not is_the_video(post):
+                raise ServiceError(f"s3: {post.video} changed while it was sent", kind="rejected")
 
     def commit(self, post: Post, handle: Handle) -> Published | None:
         """Let the video appear, unless the key exists."""
@@ -192,7 +194,7 @@ class S3Calls:
     def _more(self, post: Post) -> Iterator[tuple[str, bytes]]:
         for file in filter(None, (post.thumbnail, post.subtitles)):
             yield file.name, file.read_bytes()
-        shown = post.model_dump(mode="json", exclude={"video", "thumbnail", "subtitles", "options"})
+        shown = post.model_dump(mode="json", exclude={"video", "thumbnail", "subtitles", "options", "mark"})
         yield "post.json", json.dumps(shown, ensure_ascii=False, indent=2).encode()
 
     def _key(self, post: Post, name: str) -> str:

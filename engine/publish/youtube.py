@@ -61,7 +61,11 @@ SCOPES: Final = (
 """Uploads; captions, and looking for a video among the uploads."""
 
 CHUNK_BYTES: Final = 8 << 20
-"""A multiple of 256 KiB, as all chunks but the last must be."""
+"""What is sent in one request, a multiple of 256 KiB; while requests are quick, up to MOST_CHUNKS times as much."""
+
+MOST_CHUNKS: Final = 8
+QUICK_SECONDS: Final = 4.0
+
 
 TAGS_CHARACTERS: Final = 500
 PAGE_ITEMS: Final = 50
@@ -165,11 +169,15 @@ class YoutubeCalls:
         end = last_chunk(post.size)
         held = self._held(post, handle)
         with _file_errors(post), ThreadPoolExecutor(1) as hashing:
-            read = ReadBytes(post.video, hashing)
+            read = ReadBytes(post, hashing)
             read.skip_to(min(held, end))
+            chunks = 1
             while held < end:
-                length = CHUNK_BYTES - held % CHUNK_BYTES
+                length = min(chunks * CHUNK_BYTES - held % CHUNK_BYTES, end - held)
+                began = time.monotonic()
                 answer = self._put(post, handle, held, length, read)
+                is_quick = time.monotonic() - began < QUICK_SECONDS
+                chunks = min(2 * chunks, MOST_CHUNKS) if is_quick else 1
                 if answer.status != OPEN:
                     raise ServiceError("youtube: the upload ended before its last byte", kind="busy")
                 now_held = _held_bytes(answer)
@@ -177,8 +185,7 @@ class YoutubeCalls:
                     raise ServiceError("youtube: lost a part of the upload", kind="busy")
                 held = now_held
                 on_sent(held, post.size)
-            read.skip_to(None)
-            if read.sha256() != post.sha256:
+            if not read.is_the_video():
                 raise ServiceError(
                     f"youtube: {post.video} is not the video that was to be published", kind="rejected"
                 )
@@ -193,7 +200,7 @@ class YoutubeCalls:
             if held < last_chunk(post.size):
                 raise ServiceError("youtube: lost a part of the upload", kind="busy")
             with _file_errors(post):
-                answer = self._put(post, handle, held, post.size - held, ReadBytes(post.video))
+                answer = self._put(post, handle, held, post.size - held, ReadBytes(post))
         return None if answer.status == OPEN else _video_of(answer)
 
     def ask(self, post: Post, handle: Handle) -> Published | Standing:
