@@ -14,7 +14,18 @@ from video_pipeline.engine.config.values import LocalPath
 AccountKey = Annotated[str, Field(pattern=ACCOUNT_PATTERN)]
 
 
-class FolderAccount(Section):
+class Account(Section):
+    """What every account has."""
+
+    posts_per_day: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Posts that the account begins in 24 hours at most; null: any number.",
+    )
+
+
+class FolderAccount(Account):
     """A folder as a platform."""
 
     path: LocalPath = Field(
@@ -22,7 +33,7 @@ class FolderAccount(Section):
     )
 
 
-class WebhookAccount(Section):
+class WebhookAccount(Account):
     """A URL as a platform."""
 
     url: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
@@ -37,7 +48,7 @@ class WebhookAccount(Section):
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds that one request may take.")
 
 
-class S3Account(Section):
+class S3Account(Account):
     """A bucket as a platform: Amazon's S3, or a store with its protocol."""
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
@@ -64,7 +75,7 @@ class S3Account(Section):
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds without a byte of an answer.")
 
 
-class YoutubeAccount(Section):
+class YoutubeAccount(Account):
     """A channel on YouTube. `video-pipeline accounts add youtube NAME` connects it."""
 
     category_id: Annotated[str, Field(pattern="^[0-9]{1,3}$")] = Field(

@@ -29,9 +29,10 @@ _S = PublicationState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarryOn:
-    """How publications are carried on."""
+    """How publications are carried on; an account begins at most `per_day` in 24 hours."""
 
     records: Publications
+    per_day: int | None = None
     on_sent: OnSent = lambda sent, size: None
 
     def run(self, number: int, calls: PlatformCalls) -> Publication:
@@ -63,6 +64,9 @@ class CarryOn:
         if publication.state is _S.SCHEDULED:
             return self.records.move(publication, _S.PREPARED)
         if publication.state is _S.PREPARED:
+            publication = self.records.begin(publication, per_day=self.per_day)
+            if not self._is_due(publication):
+                return publication
             handle = calls.prepare(publication.post)
             return self.records.move(publication, _S.SAVED, handle=handle)
         if publication.state is _S.CONFIRMED:

@@ -35,7 +35,10 @@ def carry_on_one(
         calls = connect_account(config, platform=publication.platform, account=publication.account)
     except (ConfigError, ServiceError) as error:
         return _hold(records, publication, str(error))
-    return CarryOn(records=records, on_sent=on_sent).run(publication.number, calls)
+    keys = getattr(config.publishing.accounts, publication.platform)[publication.account]
+    return CarryOn(records=records, per_day=keys.posts_per_day, on_sent=on_sent).run(
+        publication.number, calls
+    )
 
 
 def carry_on_due(

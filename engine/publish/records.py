@@ -12,17 +12,17 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.config import Config
-from video_pipeline.engine.errors import InputError, PipelineError
+from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Handle, Post, Published
+from video_pipeline.engine.publish.schema import DUE, PublicationsError, open_records
 from video_pipeline.engine.publish.states import (
-    ACTIVE,
     CHANGEABLE,
     FOLLOWING,
     REOPENED,
@@ -33,55 +33,16 @@ if sys.platform != "win32":
     import fcntl
 
 RECORDS_FILE: Final = "publications.sqlite3"
-VERSION: Final = 1
-BUSY_SECONDS: Final = 10.0
-
-_SCHEMA: Final = (
-    """CREATE TABLE publications (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        sha256 TEXT NOT NULL,
-        platform TEXT NOT NULL,
-        account TEXT NOT NULL,
-        owner TEXT NOT NULL,
-        job_id TEXT,
-        state TEXT NOT NULL,
-        post TEXT NOT NULL,
-        handle TEXT,
-        remote_id TEXT,
-        url TEXT,
-        note TEXT,
-        is_complete INTEGER NOT NULL DEFAULT 0,
-        failures INTEGER NOT NULL DEFAULT 0,
-        failing_since REAL,
-        committed_at REAL,
-        error TEXT,
-        due_at REAL NOT NULL,
-        created_at REAL NOT NULL,
-        updated_at REAL NOT NULL,
-        UNIQUE (sha256, platform, account)
-    )""",
-    "CREATE INDEX publications_state ON publications (state)",
-    f"CREATE INDEX publications_due ON publications (due_at) WHERE state IN "
-    f"({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) OR (state = 'confirmed' AND is_complete = 0)",
-)
-
+DAY_SECONDS: Final = 86_400.0
 _COLUMNS: Final = (
     "number, sha256, platform, account, owner, job_id, state, post, handle, remote_id, url, note, is_complete, "
     "failures, failing_since, committed_at, error, due_at, created_at, updated_at"
-)
-_DUE: Final = (
-    f"(state IN ({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) "
-    "OR (state = 'confirmed' AND is_complete = 0))"
 )
 
 
 def publications_path(config: Config) -> Path:
     """Return the file of publications of a node or user."""
     return config.state_dir() / RECORDS_FILE
-
-
-class PublicationsError(PipelineError):
-    """The file of publications cannot be used."""
 
 
 class PublicationConflictError(InputError):
@@ -145,29 +106,7 @@ class Publications:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self.clock = clock
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            with self._writing() as db:
-                self._migrate(db)
-        except (OSError, sqlite3.Error) as error:
-            raise PublicationsError(f"{path}: the file of publications cannot be used: {error}") from error
-
-    def _migrate(self, db: sqlite3.Connection) -> None:
-        found = db.execute("PRAGMA user_version").fetchone()[0]
-        if found > VERSION:
-            raise PublicationsError(
-                f"{self.path}: was written by a newer version (format {found}; this one reads {VERSION})"
-            )
-        if found < VERSION:
-            for statement in _SCHEMA:
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db = open_records(path)
 
     def close(self) -> None:
         """Close the file."""
@@ -242,12 +181,12 @@ class Publications:
 
     def due(self, *, now: float, limit: int = 100) -> list[Publication]:
         """Return publications that are to be carried on by now, those longest due first."""
-        return self._select(f"WHERE {_DUE} AND due_at <= ? ORDER BY due_at, number LIMIT ?", (now, limit))
+        return self._select(f"WHERE {DUE} AND due_at <= ? ORDER BY due_at, number LIMIT ?", (now, limit))
 
     def next_due(self) -> float | None:
         """Return when the next publication is due, in seconds since 1970; None if none is open."""
         found: float | None = self._db.execute(
-            f"SELECT min(due_at) FROM publications WHERE {_DUE}"
+            f"SELECT min(due_at) FROM publications WHERE {DUE}"
         ).fetchone()[0]
         return found
 
@@ -355,6 +294,45 @@ class Publications:
             ).rowcount
             if not done:
                 raise PublicationConflictError(f"{publication.name}: is no longer {publication.state}")
+        return self.get(publication.number)
+
+    def begin(self, publication: Publication, *, per_day: int | None) -> Publication:
+        """Store that a post begins, and return it; if its account began `per_day` in the last 24 hours, put it off.
+
+        A post that began less than a day ago and begins again does not count twice.
+        """
+        now = self.clock()
+        with self._changing() as db:
+            began = [
+                row[0]
+                for row in db.execute(
+                    "SELECT began_at FROM publications WHERE platform = ? AND account = ? AND began_at > ? "
+                    "AND number != ? ORDER BY began_at DESC LIMIT ?",
+                    (
+                        publication.platform,
+                        publication.account,
+                        now - DAY_SECONDS,
+                        publication.number,
+                        per_day or 0,
+                    ),
+                )
+            ]
+            if per_day is not None and len(began) >= per_day:
+                db.execute(
+                    "UPDATE publications SET due_at = ?, error = ?, updated_at = ? WHERE number = ?",
+                    (
+                        began[-1] + DAY_SECONDS,
+                        f"waits: the account has begun {per_day} in the last 24 hours (posts_per_day)",
+                        now,
+                        publication.number,
+                    ),
+                )
+            else:
+                db.execute(
+                    "UPDATE publications SET began_at = CASE WHEN began_at > ? THEN began_at ELSE ? END "
+                    "WHERE number = ?",
+                    (now - DAY_SECONDS, now, publication.number),
+                )
         return self.get(publication.number)
 
     def put_off(self, publication: Publication, *, until: float, error: str | None) -> Publication:

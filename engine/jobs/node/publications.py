@@ -19,7 +19,8 @@ from video_pipeline.engine.jobs.dispatch.worker_process import child_environment
 from video_pipeline.engine.jobs.folders import Folders
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
 from video_pipeline.engine.jobs.processes import signal_session
-from video_pipeline.engine.publish.records import Publications, PublicationsError, publications_path
+from video_pipeline.engine.publish.records import Publications, publications_path
+from video_pipeline.engine.publish.schema import PublicationsError
 from video_pipeline.engine.story.publish import PublishSpec
 
 logger = logging.getLogger(__name__)

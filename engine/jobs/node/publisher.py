@@ -20,7 +20,8 @@ from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.jobs.logs import JsonFormatter, LineFormatter
 from video_pipeline.engine.jobs.processes import die_with_parent
 from video_pipeline.engine.publish.due import carry_on_due
-from video_pipeline.engine.publish.records import Publications, PublicationsError, publications_path
+from video_pipeline.engine.publish.records import Publications, publications_path
+from video_pipeline.engine.publish.schema import PublicationsError
 
 logger = logging.getLogger(__name__)
 
