@@ -181,6 +181,10 @@ def job_details(job: JobView) -> str:
         "encoder": result.get("encoder"),
         "warnings": "\n".join(result.get("warnings", ())),
     }
+    rows["published"] = "\n".join(
+        f"{post.platform}/{post.account}: {post.state}  {post.url or post.error or ''}".rstrip()
+        for post in job.publications
+    )
     for name, value in rows.items():
         if value:
             table.add_row(name, str(value))

@@ -8,4 +8,5 @@ PublisherName = Literal["folder", "s3", "webhook", "youtube"]
 Privacy = Literal["public", "unlisted", "private"]
 
 ACCOUNT_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+DELIVERY_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$"
 DEFAULT_ACCOUNT: Final = "default"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
@@ -15,6 +15,7 @@ from video_pipeline.engine.common.captions import (
     CaptionStyleChoice,
     Platform,
 )
+from video_pipeline.engine.common.publishers import DELIVERY_PATTERN
 from video_pipeline.engine.config.caption_looks import describe_looks
 from video_pipeline.engine.config.encoder_keys import EncoderKeys, Section
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS, SPEECH_SERVICES
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 else:  # a type checker cannot evaluate the tables
     EncoderName = Literal[ENCODERS.names]
     CompositorName = Literal[COMPOSITORS.names]
+DeliveryTarget = Annotated[str, Field(pattern=DELIVERY_PATTERN)]
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 
 
@@ -456,6 +458,11 @@ class Storage(Section):
         None,
         gt=0,
         description="Size in GB from which a node deletes finished videos in output_path, oldest first; null: none.",
+    )
+    deliver: tuple[DeliveryTarget, ...] = Field(
+        (),
+        description="Accounts, as PLATFORM or PLATFORM/ACCOUNT (publishing.accounts), to which a node delivers every "
+        "finished video, beside what its story publishes; output_path keeps it.",
     )
     keep_output_days: float | None = Field(
         None, gt=0, description="Days after which a node deletes finished videos; null: never."

@@ -276,6 +276,18 @@ REQUESTS: dict[str, type[Request]] = {
 }
 
 
+class PublicationView(Message):
+    """A post or delivery of a finished video. `files`: where each file is, by its name, on platforms that keep files."""
+
+    platform: str
+    account: str
+    state: str
+    due_at: AwareDatetime = Field(description="When it is carried on next.")
+    url: str | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    error: str | None = None
+
+
 class JobView(Message):
     """A job in the form that clients get. Times are ISO 8601 in UTC."""
 
@@ -300,6 +312,9 @@ class JobView(Message):
     log_tail: tuple[str, ...] = ()
     result: dict[str, Any] | None = Field(
         None, description="Of a completed job: video_path, thumbnail_path, subtitles, metadata, video_info …"
+    )
+    publications: tuple[PublicationView, ...] = Field(
+        (), description="Of a completed job whose video is published or delivered; not in the reply to list."
     )
 
 

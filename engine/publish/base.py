@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -62,11 +62,15 @@ class Handle(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A post that the platform has. `note` is what a person still has to do, such as to finish it in the app."""
+    """A post that the platform has. `note` is what a person still has to do, such as to finish it in the app.
+
+    `files`: where each delivered file is, by its name, on platforms that keep files.
+    """
 
     remote_id: str
     url: str | None = None
     note: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 Standing = Literal["open", "working", "gone", "unknown"]

@@ -109,7 +109,7 @@ class FolderCalls:
                     raise
                 raise ServiceError(f"folder: {target} exists and is another post", kind="rejected") from error
             sync_folder(self.folder)
-        return Published(remote_id=target.name, url=target.absolute().as_uri())
+        return self._published(target)
 
     def ask(self, post: Post, handle: Handle) -> Published | Standing:
         """Return whether the folder has its name."""
@@ -119,7 +119,12 @@ class FolderCalls:
                 raise ServiceError(f"folder: {self.folder} is not there", kind="busy")
             if not (target / post.video.name).is_file():
                 return "open"
-        return Published(remote_id=target.name, url=target.absolute().as_uri())
+            return self._published(target)
+
+    @staticmethod
+    def _published(target: Path) -> Published:
+        files = {path.name: path.absolute().as_uri() for path in sorted(target.iterdir())}
+        return Published(remote_id=target.name, url=target.absolute().as_uri(), files=files)
 
     def complete(self, post: Post, published: Published) -> None:
         """Do nothing: the folder appears with all its files."""

@@ -35,7 +35,7 @@ if sys.platform != "win32":
 RECORDS_FILE: Final = "publications.sqlite3"
 DAY_SECONDS: Final = 86_400.0
 _COLUMNS: Final = (
-    "number, sha256, platform, account, owner, job_id, state, post, handle, remote_id, url, note, is_complete, "
+    "number, sha256, platform, account, owner, job_id, state, post, handle, remote_id, url, note, files, is_complete, "
     "failures, failing_since, committed_at, error, due_at, created_at, updated_at"
 )
 
@@ -92,6 +92,7 @@ class Publication:
             "remote_id": self.published.remote_id if self.published else None,
             "url": self.published.url if self.published else None,
             "note": self.published.note if self.published else None,
+            "files": dict(self.published.files) if self.published else {},
             "is_complete": self.is_complete,
             "failures": self.failures,
             "error": self.error,
@@ -266,7 +267,8 @@ class Publications:
         with self._changing() as db:
             done = db.execute(
                 "UPDATE publications SET state = ?, handle = CASE WHEN ? THEN ? ELSE handle END, "
-                "remote_id = coalesce(?, remote_id), url = coalesce(?, url), note = coalesce(?, note), error = ?, "
+                "remote_id = coalesce(?, remote_id), url = coalesce(?, url), note = coalesce(?, note), "
+                "files = coalesce(?, files), error = ?, "
                 "failures = CASE WHEN ? THEN 0 ELSE failures + ? END, "
                 "failing_since = CASE WHEN ? THEN NULL WHEN ? THEN coalesce(failing_since, ?) ELSE failing_since END, "
                 "committed_at = CASE WHEN ? THEN ? ELSE committed_at END, due_at = ?, updated_at = ? "
@@ -278,6 +280,7 @@ class Publications:
                     published.remote_id if published else None,
                     published.url if published else None,
                     published.note if published else None,
+                    json.dumps(dict(published.files)) if published and published.files else None,
                     error,
                     state is PublicationState.CONFIRMED,
                     failed,
@@ -447,7 +450,8 @@ def _iso_time(seconds: float) -> str:
 def _publication_of(row: sqlite3.Row) -> Publication:
     published = None
     if row["remote_id"] is not None:
-        published = Published(remote_id=row["remote_id"], url=row["url"], note=row["note"])
+        files = json.loads(row["files"]) if row["files"] else {}
+        published = Published(remote_id=row["remote_id"], url=row["url"], note=row["note"], files=files)
     return Publication(
         number=row["number"],
         platform=row["platform"],

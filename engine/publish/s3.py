@@ -164,7 +164,9 @@ class S3Calls:
                 return "open"
         if head["ContentLength"] != post.size or head.get("Metadata", {}).get(HASH_KEY) != post.sha256:
             raise ServiceError(f"s3: {key} exists and is another file", kind="rejected")
-        return Published(remote_id=key, url=self._url(key))
+        names = (post.video.name, *(name for name, _ in self._more(post)))
+        files = {name: self._url(self._key(post, name)) for name in names}
+        return Published(remote_id=key, url=self._url(key), files=files)
 
     def complete(self, post: Post, published: Published) -> None:
         """Put the thumbnail, the subtitles and the post's texts beside the video."""

@@ -48,7 +48,14 @@ _FIRST: Final = (
     f"({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) OR (state = 'confirmed' AND is_complete = 0)",
 )
 
-_MIGRATIONS: Final = (_FIRST, ("ALTER TABLE publications ADD COLUMN began_at REAL",))
+_MIGRATIONS: Final = (
+    _FIRST,
+    (
+        "ALTER TABLE publications ADD COLUMN began_at REAL",
+        "ALTER TABLE publications ADD COLUMN files TEXT",
+        "CREATE INDEX publications_job ON publications (job_id) WHERE job_id IS NOT NULL",
+    ),
+)
 """The statements of each version of the format, from the first on."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import ConfigError
@@ -44,9 +45,41 @@ def check_specs(specs: Iterable[PublishSpec], config: Config) -> None:
             raise ConfigError(f"{place}.at: publishing.scheduling_enabled is off; leave `at` out")
 
 
+def check_node_specs(config: Config) -> None:
+    """Raise ConfigError unless what a node publishes and delivers by itself has accounts that are set up."""
+    for number, target in enumerate(config.storage.deliver):
+        platform = target.partition("/")[0]
+        if platform not in PUBLISHERS.names:
+            raise ConfigError(
+                f"storage.deliver[{number}]: got {target!r}; allowed: {', '.join(PUBLISHERS.names)}, or one of them with "
+                "an account, such as s3/archive"
+            )
+        spec = _delivery_spec(target)
+        known = getattr(config.publishing.accounts, platform)
+        if spec.account not in known:
+            allowed = ", ".join(f"{platform}/{name}" for name in sorted(known)) or (
+                f"none of {platform} here; set publishing.accounts.{platform}"
+            )
+            raise ConfigError(f"storage.deliver[{number}]: got {target!r}; allowed: {allowed}")
+    if config.publishing.auto_publish:
+        check_specs(_automatic_specs(config), config)
+
+
 def specs_of(asked: Iterable[PublishSpec], config: Config) -> tuple[PublishSpec, ...]:
-    """Return the posts that a story asks for, or those of `auto_publish` if it asks for none."""
-    given = tuple(asked)
-    if given or not config.publishing.auto_publish:
-        return given
+    """Return the posts of a finished video: those that its story asks for, or those of `auto_publish` if it asks for none.
+
+    Those of `storage.deliver` come after them, but for accounts that are named already.
+    """
+    found = tuple(asked) or (_automatic_specs(config) if config.publishing.auto_publish else ())
+    named = {(spec.platform, spec.account) for spec in found}
+    delivered = map(_delivery_spec, dict.fromkeys(config.storage.deliver))
+    return (*found, *(spec for spec in delivered if (spec.platform, spec.account) not in named))
+
+
+def _automatic_specs(config: Config) -> tuple[PublishSpec, ...]:
     return tuple(PublishSpec.model_validate({"platform": name}) for name in config.publishing.platforms)
+
+
+def _delivery_spec(target: str) -> PublishSpec:
+    platform, _, account = target.partition("/")
+    return PublishSpec.model_validate({"platform": platform, "account": account or DEFAULT_ACCOUNT})

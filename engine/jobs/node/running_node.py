@@ -24,6 +24,7 @@ from video_pipeline.engine.jobs.node.publications import NodePublications
 from video_pipeline.engine.jobs.node.recovery import recover
 from video_pipeline.engine.jobs.node.retention import Retention
 from video_pipeline.engine.jobs.node.scheduler import EndedAttempt, Scheduler
+from video_pipeline.engine.publish.specs import check_node_specs
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class RunningNode:
         on_started: Callable[[Attempt], None] | None = None,
         on_ended: Callable[[EndedAttempt], None] | None = None,
     ) -> None:
+        check_node_specs(config)
         capacity = default_slots(config)
         logger.info("job slots: %d, cores of each: %d (%s)", capacity.slots, capacity.cores, capacity.reason)
         self.config, self.folders, self.slots = config, Folders.of(config), capacity.slots

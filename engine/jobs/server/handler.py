@@ -18,7 +18,7 @@ from video_pipeline.engine.jobs.model import TERMINAL, Job, JobEvent, JobStatus
 from video_pipeline.engine.jobs.server.limits import HeldWait, HeldWaits, RateLimit
 from video_pipeline.engine.jobs.server.result_files import answer_read, file_read
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
-from video_pipeline.engine.jobs.server.views import event_view, job_view, moment
+from video_pipeline.engine.jobs.server.views import event_view, job_view, moment, publication_view
 from video_pipeline.engine.jobs.server.wire import (
     PROTOCOLS,
     EncodedReply,
@@ -40,6 +40,8 @@ from video_pipeline.engine.jobs.server.writes import (
     storage_reply,
     visible_job,
 )
+from video_pipeline.engine.publish.job_publications import JobPublications
+from video_pipeline.engine.publish.records import publications_path
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class RequestHandler:
         self._rates = RateLimit(config.node.max_requests_per_second)
         self._waits = HeldWaits()
         self._space = FreeSpace(config, clock=clock)
+        self._posts = JobPublications(publications_path(config))
         self._started = clock.monotonic()
         self.limits = Limits(int(config.node.max_message_mb * 1e6), config.node.max_parts)
         self.draining = self.full = False
@@ -223,8 +226,12 @@ class RequestHandler:
     def _sees_all(self, user: str) -> bool:
         return sees_all(self._node, user)
 
-    def _view(self, job: Job, user: str) -> m.JobView:
+    def _view(self, job: Job, user: str, *, is_listed: bool = False) -> m.JobView:
         view = job_view(job, in_full=self._sees_all(user))
+        if not is_listed and job.result is not None and job.result.get("publish"):
+            posts = self._posts.of_job(job.job_id)
+            shown = tuple(publication_view(post, in_full=self._sees_all(user)) for post in posts)
+            view = view.model_copy(update={"publications": shown})
         is_ready = job.status is JobStatus.QUEUED and (job.scheduled_for or 0) <= self._clock.wall()
         return view.model_copy(update={"stage": WAITS_FOR_DISK}) if self.full and is_ready else view
 
@@ -259,7 +266,7 @@ class RequestHandler:
             size += 600 + _text_bytes(job)
             if views and size > PAGE_MAX_BYTES:
                 break
-            views.append(self._view(job, user))
+            views.append(self._view(job, user, is_listed=True))
         more = len(views) < len(jobs)
         return m.Jobs.model_construct(jobs=tuple(views), before=views[-1].job_id if more and views else None)
 

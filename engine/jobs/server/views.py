@@ -6,8 +6,9 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from video_pipeline.engine.jobs.messages import EventView, JobView
+from video_pipeline.engine.jobs.messages import EventView, JobView, PublicationView
 from video_pipeline.engine.jobs.model import Job, JobEvent
+from video_pipeline.engine.publish.records import Publication
 
 PUBLIC_DETAILS = frozenset({"stage", "percent", "fps", "eta_seconds", "error_type", "retry_in"})
 """Details that are published to every subscriber: none that reveals a job's content, messages or paths."""
@@ -27,6 +28,20 @@ def _optional_moment(seconds: float | None) -> datetime | None:
 def without_paths(text: str) -> str:
     """Return a text in which each absolute path is only its last part."""
     return _PATH.sub(lambda match: "…/" + match.group().rpartition("/")[2], text)
+
+
+def publication_view(publication: Publication, *, in_full: bool = True) -> PublicationView:
+    """Return a publication in the form that the owner of its job gets; `in_full` as in `job_view`."""
+    published, error = publication.published, publication.error
+    return PublicationView(
+        platform=publication.platform,
+        account=publication.account,
+        state=str(publication.state),
+        due_at=moment(publication.due_at),
+        url=published.url if published else None,
+        files=dict(published.files) if published else {},
+        error=error if in_full or error is None else without_paths(error),
+    )
 
 
 def job_view(job: Job, *, in_full: bool = True) -> JobView:

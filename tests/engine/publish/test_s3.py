@@ -95,6 +95,9 @@ def test_a_video_is_delivered_under_its_hash_with_what_belongs_to_it(
     listed = calls_to(server).client.list_objects_v2(Bucket=bucket, Prefix=f"a/{post.sha256}/")
     names = {each["Key"].rsplit("/", 1)[1] for each in listed["Contents"]}
     assert names == {"lighthouse.mp4", "lighthouse.srt", "post.json"}
+    assert found.published.files == {
+        name: f"https://cdn.example/a/{post.sha256}/{name}" for name in sorted(names)
+    }
     again = deliver(server, post, tmp_path / "another state")
     assert again.state is PublicationState.CONFIRMED
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from tests.support.audit import processes_of
 from tests.support.jobs import node_config, submit, tiny_story, turn_until, turn_until_ended
+from tests.support.server import RunningServer, Speaker
+from video_pipeline.engine.cli.job_display import job_details
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
-from video_pipeline.engine.jobs.messages import Submit
+from video_pipeline.engine.jobs.messages import JobView, Submit
 from video_pipeline.engine.jobs.node.running_node import RunningNode
 from video_pipeline.engine.jobs.server.submit_check import SubmitCheck
 from video_pipeline.engine.jobs.server.wire import RequestError
@@ -22,11 +28,19 @@ from video_pipeline.engine.publish.records import Publication, Publications, pub
 from video_pipeline.engine.publish.states import PublicationState
 
 
-def config_of(folder: Path, cache: Path, **publishing: Any) -> Config:
-    share = folder / "share"
-    share.mkdir(exist_ok=True)
-    accounts = {"folder": {"default": {"path": str(share)}, "second": {"path": str(share)}}}
-    return node_config(folder, cache=cache, publishing={"accounts": accounts, **publishing})
+def config_of(folder: Path, cache: Path, *, deliver: Sequence[str] = (), **publishing: Any) -> Config:
+    share, archive = folder / "share", folder / "archive"
+    for place in (share, archive):
+        place.mkdir(exist_ok=True)
+    accounts = {
+        "folder": {
+            "default": {"path": str(share)},
+            "second": {"path": str(share)},
+            "archive": {"path": str(archive)},
+        }
+    }
+    config = node_config(folder, cache=cache, publishing={"accounts": accounts, **publishing})
+    return config.override("storage", deliver=tuple(deliver))
 
 
 def publications(config: Config) -> list[Publication]:
@@ -67,6 +81,49 @@ def test_auto_publish_publishes_what_asks_for_nothing(tmp_path: Path, session_ca
         turn_until_ended(node, submit(node.ledger, tiny_story("auto")))
         turn_until(node, lambda: all_are(config, PublicationState.CONFIRMED), what="the post")
     assert len(posts_in(tmp_path)) == 1
+
+
+def test_every_video_is_delivered_and_the_status_of_its_job_says_where_each_file_is(
+    tmp_path: Path, session_cache: Path
+) -> None:
+    config = config_of(tmp_path, session_cache, deliver=["folder/archive", "folder"])
+    story = {**tiny_story("kept"), "publish": [{"platform": "folder", "title": "A light"}]}
+    with RunningNode(config) as node:
+        plain = turn_until_ended(node, submit(node.ledger, tiny_story("plain")))
+        named = turn_until_ended(node, submit(node.ledger, story))
+        turn_until(node, lambda: all_are(config, PublicationState.CONFIRMED, 4), what="the deliveries")
+        with RunningServer(config) as server, Speaker(server.requests) as client:
+            shown = client.ask("status", {"job_id": named.job_id})["publications"]
+            assert [(post["account"], post["state"]) for post in shown] == [
+                ("default", "confirmed"),
+                ("archive", "confirmed"),
+            ]
+            for post in shown:
+                places = {name: Path(unquote(urlsplit(url).path)) for name, url in post["files"].items()}
+                assert {"kept.mp4", "kept.srt", "kept_thumb.jpg", "post.json"} == set(places)
+                assert all(place.is_file() for place in places.values())
+            waited = client.ask("wait", {"job_id": plain.job_id, "timeout": 0})
+            assert [post["account"] for post in waited["publications"]] == ["archive", "default"]
+            listed = client.ask("list", {})["jobs"]
+            assert all(not job["publications"] for job in listed)
+            words = job_details(JobView.model_validate_json(json.dumps(waited)))
+            assert f"folder/archive: confirmed  file://{tmp_path}/archive/" in words.replace("\n", "")
+    assert len(posts_in(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("deliver", "words"),
+    [
+        ("ftp", "storage.deliver[0]: got 'ftp'; allowed: folder, s3"),
+        ("folder/nowhere", "allowed: folder/archive, folder/default, folder/second"),
+        ("s3", "got 's3'; allowed: none of s3 here; set publishing.accounts.s3"),
+    ],
+)
+def test_a_node_does_not_start_if_it_cannot_deliver_where_it_should(
+    tmp_path: Path, session_cache: Path, deliver: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        RunningNode(config_of(tmp_path, session_cache, deliver=[deliver]))
 
 
 def test_a_scheduled_post_costs_no_process_until_its_time(tmp_path: Path, session_cache: Path) -> None:
@@ -131,7 +188,7 @@ def test_a_job_whose_publications_cannot_be_stored_is_completed_when_they_can(
     [
         (
             [{"platform": "folder", "account": "third"}],
-            "publish[0].account: got 'third'; allowed: default, second",
+            "publish[0].account: got 'third'; allowed: archive, default, second",
         ),
         ([{"platform": "webhook"}], "none here; set publishing.accounts.webhook"),
         (
