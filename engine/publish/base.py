@@ -108,14 +108,16 @@ class PublisherRecord:
     """A publisher: `connect` returns the calls for one of the accounts.
 
     It raises ConfigError for an account that is not set up. `rules` names the table of the platform's limits, None
-    if it has none. With `schedules` the platform itself shows a post at its time. `options` are the keys of a post that
-    only some platforms have.
+    if it has none. With `schedules` the platform itself shows a post at its time. With `finds_by_content`
+    a post's place follows from the post alone, so that `ask` finds it whoever published it. `options` are the keys of a post
+    that only some platforms have.
     """
 
     name: str
     connect: Callable[[Config, str], PlatformCalls]
     rules: str | None = None
     schedules: bool = False
+    finds_by_content: bool = False
     options: tuple[str, ...] = ()
 
 

@@ -151,4 +151,4 @@ def _connect_folder(config: Config, account: str) -> FolderCalls:
     )
 
 
-PUBLISHER: Final = PublisherRecord(name="folder", connect=_connect_folder)
+PUBLISHER: Final = PublisherRecord(name="folder", connect=_connect_folder, finds_by_content=True)

@@ -349,6 +349,21 @@ class Publications:
             )
         return self.get(publication.number)
 
+    def doubt_due(self, *, but: Sequence[str] = ()) -> int:
+        """Make every publication unknown that may have been published without this file knowing; return how many.
+
+        Call it on a file that was restored from a backup. Platforms in `but` find a post that is there already.
+        """
+        now = self.clock()
+        with self._changing() as db:
+            return db.execute(
+                "UPDATE publications SET state = 'unknown', updated_at = ?1, "
+                "error = 'restored from a backup: it may have been published since; look, then `publish resolve`' "
+                "WHERE (state IN ('prepared', 'saved', 'committed') OR (state = 'scheduled' AND due_at <= ?1)) "
+                "AND platform NOT IN (SELECT value FROM json_each(?2))",
+                (now, json.dumps(list(but))),
+            ).rowcount
+
     def set_complete(self, publication: Publication, *, error: str | None = None) -> Publication:
         """Store that a confirmed post has all that belongs to it, or why a part of it cannot be added."""
         with self._changing() as db:

@@ -304,4 +304,4 @@ def _connect_s3(settings: Config, account: str) -> S3Calls:
     return S3Calls(client, keys)
 
 
-PUBLISHER: Final = PublisherRecord(name="s3", connect=_connect_s3)
+PUBLISHER: Final = PublisherRecord(name="s3", connect=_connect_s3, finds_by_content=True)
