@@ -357,23 +357,37 @@ class Publications:
                 raise PublicationConflictError(f"{publication.name}: is no longer {publication.state}")
         return self.get(publication.number)
 
-    def put_off(self, publication: Publication, *, until: float, error: str | None) -> Publication:
-        """Store when a publication is carried on, and the error that is the reason; its state stays."""
+    def put_off(
+        self, publication: Publication, *, until: float, error: str | None, waits: bool = False
+    ) -> Publication:
+        """Store when a publication is carried on, and the error that is the reason; its state stays.
+
+        With `waits` this is no failure, and what is known of earlier ones stays.
+        """
         now = self.clock()
+        failed = error is not None and not waits
         with self._changing() as db:
             db.execute(
                 "UPDATE publications SET due_at = ?, error = ?, failures = failures + ?, "
-                "failing_since = CASE WHEN ? THEN coalesce(failing_since, ?) END, updated_at = ? WHERE number = ?",
-                (until, error, error is not None, error is not None, now, now, publication.number),
+                "failing_since = CASE WHEN ? THEN failing_since WHEN ? THEN coalesce(failing_since, ?) END, "
+                "updated_at = ? WHERE number = ?",
+                (until, error, failed, waits, failed, now, now, publication.number),
             )
         return self.get(publication.number)
 
-    def set_complete(self, publication: Publication, *, error: str | None = None) -> Publication:
-        """Store that a confirmed post has all that belongs to it, or why a part of it cannot be added."""
+    def set_complete(
+        self, publication: Publication, *, published: Published | None = None, error: str | None = None
+    ) -> Publication:
+        """Store that a confirmed post has all that belongs to it, or why a part of it cannot be added.
+
+        `published` is what is known of the post by now; None if nothing new is.
+        """
+        more = published or Published(remote_id="")
         with self._changing() as db:
             db.execute(
-                "UPDATE publications SET is_complete = 1, error = ?, updated_at = ? WHERE number = ?",
-                (error, self.clock(), publication.number),
+                "UPDATE publications SET is_complete = 1, url = coalesce(?, url), note = coalesce(?, note), error = ?, "
+                "updated_at = ? WHERE number = ?",
+                (more.url, more.note, error, self.clock(), publication.number),
             )
         return self.get(publication.number)
 
