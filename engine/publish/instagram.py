@@ -169,10 +169,10 @@ class InstagramCalls:
         expires_at = handle.expires_at or 0.0
         try:
             told = self._container(handle)
-        except ContainerMissingError:
+        except ContainerMissingError as error:
             if self.clock() > expires_at:
                 return "gone"
-            raise
+            raise ServiceError(str(error), kind="busy") from None
         code = told.get("status_code")
         is_young = self.clock() < expires_at - CONTAINER_SECONDS + PROCESSING_SECONDS
         if code == "PUBLISHED":
@@ -193,7 +193,10 @@ class InstagramCalls:
         """Find the post's address."""
         if published.url is not None:
             return published
-        told = self._ask(published.remote_id, query={"fields": "permalink"}).json()
+        try:
+            told = self._ask(published.remote_id, query={"fields": "permalink"}).json()
+        except ContainerMissingError as error:
+            raise ServiceError(str(error), kind="busy") from None
         link = told.get("permalink")
         return replace(published, url=link) if isinstance(link, str) else published
 
@@ -287,24 +290,30 @@ class InstagramCalls:
 
     def _upload(self, post: Post, uri: str, held: int, on_sent: OnSent) -> None:
         """Send the bytes from `held` on, in one request. The last part is kept back until the file's hash is known."""
-        token = self.tokens.token()
         try:
             with ThreadPoolExecutor(1) as hashing:
                 read = ReadBytes(post.video, hashing)
                 read.skip_to(held)
-                request = ServiceRequest(
-                    url=uri,
-                    headers={
+
+                def send(token: Secret) -> ServiceAnswer:
+                    headers = {
                         "Authorization": f"OAuth {token.reveal()}",
                         "Content-Type": "application/octet-stream",
                         "Content-Length": str(post.size - held),
                         "offset": str(held),
                         "file_size": str(post.size),
-                    },
-                    parts=lambda: _checked_parts(post, read, held, on_sent),
-                    accepts=JSON_TYPES,
-                )
-                self.graph.send(request, secrets=(token,), timeout=self.keys.upload_timeout, once=True)
+                    }
+                    request = ServiceRequest(
+                        url=uri,
+                        headers=headers,
+                        parts=lambda: _checked_parts(post, read, held, on_sent),
+                        accepts=JSON_TYPES,
+                    )
+                    return self.graph.send(
+                        request, secrets=(token,), timeout=self.keys.upload_timeout, once=True
+                    )
+
+                self._with_token(send)
         except OSError as error:
             raise ServiceError(f"{PLATFORM}: {post.video}: {error.strerror}", kind="busy") from None
 
@@ -324,13 +333,17 @@ class InstagramCalls:
         form: Mapping[str, str] | None = None,
         once: bool = False,
     ) -> ServiceAnswer:
+        return self._with_token(
+            lambda token: self.graph.ask(path, token=token, query=query, form=form, once=once)
+        )
+
+    def _with_token(self, send: Callable[[Secret], ServiceAnswer]) -> ServiceAnswer:
         """Return the answer to a request; a token that is refused is replaced if another process has stored a new one."""
         token = self.tokens.token()
         try:
-            return self.graph.ask(path, token=token, query=query, form=form, once=once)
+            return send(token)
         except TokenEndedError:
-            again: Secret = self.tokens.token(refused=token)
-        return self.graph.ask(path, token=again, query=query, form=form, once=once)
+            return send(self.tokens.token(refused=token))
 
     def _checked_uri(self, uri: object) -> str:
         """Return the address of the upload; refuse one elsewhere: the token goes there, too."""

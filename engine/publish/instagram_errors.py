@@ -41,7 +41,7 @@ class TokenEndedError(ServiceError):
 
 
 class ContainerMissingError(ServiceError):
-    """An object is not there, or cannot be read just now."""
+    """An object is not there, or cannot be read just now: Meta answers the same to both."""
 
 
 def is_failure(answer: ServiceAnswer) -> bool:

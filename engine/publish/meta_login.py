@@ -135,7 +135,7 @@ def _check(client: ServiceClient, answer: ServiceAnswer) -> None:
     if code == TOKEN_ENDED:
         raise TokenEndedError(str(error), kind="denied")
     if (code, subcode) == MISSING:
-        raise ContainerMissingError(str(error), kind="busy")
+        raise ContainerMissingError(str(error), kind="denied")
     raise error
 
 
