@@ -34,6 +34,7 @@ from tests.support.kill_points import killed_before_line
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, ServiceError
 from video_pipeline.engine.net.retry import RetryPolicy
+from video_pipeline.engine.publish import carry_on
 from video_pipeline.engine.publish.accounts import AccountFiles
 from video_pipeline.engine.publish.base import Handle, Post, Published
 from video_pipeline.engine.publish.carry_on import CarryOn
@@ -317,8 +318,9 @@ def test_a_question_a_minute_is_asked_while_a_video_is_processed(fake: Instagram
 
 
 def test_a_container_that_is_processed_for_hours_is_replaced_and_at_last_a_person_sees_to_it(
-    fake: InstagramFake, tmp_path: Path
+    fake: InstagramFake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(carry_on, "WORKING_SECONDS", 1800.0)
     fake.vendor.looks = 10**9
     found = published(fake, connected(fake, tmp_path), full_post(tmp_path, b"short"), tmp_path, days=6)
     assert found.state is S.HELD
