@@ -184,7 +184,7 @@ def _asked_secret(option: str, file: Path | None, what: str) -> Secret:
     if found is not None:
         return found
     if not sys.stdin.isatty():
-        raise InputError(f"{option}: is needed where nobody can type {what}")
+        raise InputError(f"{option}: is needed: there is no terminal to type {what}")
     return typed_secret(getpass.getpass(f"{what}: "), what)
 
 

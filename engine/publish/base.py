@@ -127,7 +127,7 @@ class PublisherRecord:
     """A publisher: `connect` returns the calls for one of the accounts.
 
     It raises ConfigError for an account that is not set up. `rules` names the table of the platform's limits, None
-    if it has none; `rules_of` chooses it by account and options where there are more. With `schedules` the platform itself
+    if it has none; `rules_of` chooses it by account and options if there are several. With `schedules` the platform itself
     shows a post at its time. `options` are the keys of a post that only some platforms have.
     """
 

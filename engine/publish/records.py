@@ -193,11 +193,14 @@ class Publications:
             raise PublicationsError(f"{self.path}: cannot be written: {error}") from error
 
     def _select(self, where: str, values: Sequence[Any] = ()) -> list[Publication]:
+        found = self._rows(f"SELECT {_COLUMNS} FROM publications {where}", values)
+        return [_publication_of(row) for row in found]
+
+    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         try:
-            found = self._db.execute(f"SELECT {_COLUMNS} FROM publications {where}", values).fetchall()
+            return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
-        return [_publication_of(row) for row in found]
 
     def get(self, number: int) -> Publication:
         """Return a publication; raise InputError if there is none of this number."""
@@ -222,22 +225,16 @@ class Publications:
 
     def counts(self) -> dict[str, int]:
         """Return the number of publications in each state."""
-        try:
-            rows = self._db.execute("SELECT state, count(*) FROM publications GROUP BY state").fetchall()
-        except sqlite3.Error as error:
-            raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
+        rows = self._rows("SELECT state, count(*) FROM publications GROUP BY state")
         found: dict[str, int] = {str(state): 0 for state in PublicationState}
         return found | {row[0]: row[1] for row in rows}
 
     def delivered_jobs(self) -> set[str]:
         """Return the ids of the jobs whose posts are all confirmed, but for cancelled ones, with nothing left to add."""
-        try:
-            rows = self._db.execute(
-                "SELECT job_id FROM publications WHERE job_id IS NOT NULL AND state != 'cancelled' GROUP BY job_id "
-                "HAVING sum(state = 'confirmed' AND is_complete) = count(*)"
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
+        rows = self._rows(
+            "SELECT job_id FROM publications WHERE job_id IS NOT NULL AND state != 'cancelled' GROUP BY job_id "
+            "HAVING sum(state = 'confirmed' AND is_complete) = count(*)"
+        )
         return {row[0] for row in rows}
 
     def due(self, *, now: float, limit: int = 100) -> list[Publication]:
@@ -246,9 +243,7 @@ class Publications:
 
     def next_due(self) -> float | None:
         """Return when the next publication is due, in seconds since 1970; None if none is open."""
-        found: float | None = self._db.execute(
-            f"SELECT min(due_at) FROM publications WHERE {_DUE}"
-        ).fetchone()[0]
+        found: float | None = self._rows(f"SELECT min(due_at) FROM publications WHERE {_DUE}")[0][0]
         return found
 
     def add(

@@ -33,12 +33,14 @@ from tests.support.instagram_fake import (
 from tests.support.kill_points import killed_before_line
 from video_pipeline.engine.config import Config, load_config
 from video_pipeline.engine.errors import ConfigError, ServiceError
+from video_pipeline.engine.net.client import ServiceAnswer
 from video_pipeline.engine.net.retry import RetryPolicy
 from video_pipeline.engine.publish import carry_on
 from video_pipeline.engine.publish.accounts import AccountFiles
 from video_pipeline.engine.publish.base import Handle, Post, Published
 from video_pipeline.engine.publish.carry_on import CarryOn
 from video_pipeline.engine.publish.instagram import InstagramCalls, container_fields, instagram_calls
+from video_pipeline.engine.publish.instagram_errors import is_failure, meta_fault, meta_wait
 from video_pipeline.engine.publish.meta_login import MetaAccount
 from video_pipeline.engine.publish.posts import FinishedVideo, post_of
 from video_pipeline.engine.publish.records import Publication, Publications
@@ -671,6 +673,45 @@ def test_a_process_killed_before_any_line_publishes_one_post_on_the_fake(
     assert point > 600, "the program of a publication became shorter than this test believes"
     assert states == {S.PREPARED, S.SAVED, S.COMMITTED, S.CONFIRMED}
     assert fake.problems == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "90"}, 90.0),
+        ({"x-business-use-case-usage": '{"17": [{"estimated_time_to_regain_access": 7}]}'}, 420.0),
+        ({"x-business-use-case-usage": '{"17": [{"estimated_time_to_regain_access": 0}]}'}, None),
+        ({"x-business-use-case-usage": '{"17": [{"estimated_time_to_regain_access": "x"}]}'}, None),
+        ({"x-business-use-case-usage": "no json"}, None),
+        ({"x-business-use-case-usage": "[1]"}, None),
+        ({}, None),
+    ],
+)
+def test_a_limit_of_requests_says_how_long_it_lasts(headers: dict[str, str], seconds: float | None) -> None:
+    body = b'{"error": {"code": 4, "message": "Application request limit reached"}}'
+    assert meta_wait(ServiceAnswer(403, headers, body), "busy") == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, b"<html>", "busy"),
+        (200, b"[]", "busy"),
+        (200, b'{"success": false}', "busy"),
+        (200, b'{"error": "gone"}', "busy"),
+        (400, b'{"error": {"code": "190"}}', "rejected"),
+        (502, b"<html>", "busy"),
+        (404, b"", "rejected"),
+        (412, b'{"debug_info": {"retriable": true, "type": "OffsetInvalidError"}}', "busy"),
+        (400, b'{"debug_info": {"retriable": false, "type": "ProcessingFailedError"}}', "rejected"),
+        (500, b'{"debug_info": {"retriable": false, "type": "ProcessingFailedError"}}', "busy"),
+        (400, b'{"error": {"code": 999, "is_transient": true}}', "busy"),
+        (403, b'{"error": {"code": 368, "message": "blocked"}}', "denied"),
+    ],
+)
+def test_odd_answers_are_errors_of_a_kind(status: int, body: bytes, kind: str) -> None:
+    answer = ServiceAnswer(status, {}, body)
+    assert (is_failure(answer), meta_fault(answer)[0]) == (True, kind)
 
 
 def test_a_handle_says_nothing_of_its_address() -> None:

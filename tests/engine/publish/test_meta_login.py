@@ -228,7 +228,7 @@ def test_what_is_missing_to_connect_an_account_is_named(fake: InstagramFake, tmp
     done = run("accounts", "add", "instagram", "studio", *config)
     assert "--app-id: is needed to connect an account of instagram" in done.stderr
     done = run("accounts", "add", "instagram", "studio", "--app-id", APP_ID, *config, input="")
-    assert "--secret-file: is needed where nobody can type the app's secret" in done.stderr
+    assert "--secret-file: is needed: there is no terminal to type the app's secret" in done.stderr
     done = run("accounts", "add", "youtube", "studio", *config)
     assert "--client: is needed to connect an account of youtube" in done.stderr
 
