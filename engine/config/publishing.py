@@ -15,7 +15,7 @@ from video_pipeline.engine.config.values import LocalPath
 AccountKey = Annotated[str, Field(pattern=ACCOUNT_PATTERN)]
 
 
-def _checked_template(text: str) -> str:
+def _checked_url_template(text: str) -> str:
     fields = re.findall(r"[{][^{}]*[}]|[{}]", text)
     if (
         not re.fullmatch(r"https://[!-~]+", text)
@@ -30,7 +30,7 @@ def _checked_template(text: str) -> str:
     return text
 
 
-UrlTemplate = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_checked_template)]
+UrlTemplate = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_checked_url_template)]
 """A public address of a delivered file: `{sha256}` is the video's hash, `{name}` the file's name."""
 
 

@@ -152,7 +152,7 @@ class InstagramCalls:
             return None
         if told.get("status_code") != "IN_PROGRESS":
             raise ServiceError(f"{PLATFORM}: the container is {told.get('status_code')}", kind="busy")
-        held = _held_bytes(told, post.size)
+        held = _transferred_bytes(told, post.size)
         if "uri" in handle.fields and held < post.size:
             self._upload(post, str(handle.fields["uri"]), held, on_sent)
         return "working"
@@ -182,10 +182,10 @@ class InstagramCalls:
         if code == "EXPIRED":
             return "gone"
         if code == "ERROR":
-            return _failed(str(told.get("status") or ""))
+            return _failed_container(str(told.get("status") or ""))
         if code != "IN_PROGRESS":
             raise ServiceError(f"{PLATFORM}: the container has the status {str(code)[:40]!r}", kind="busy")
-        if "uri" in handle.fields and _held_bytes(told, post.size) < post.size:
+        if "uri" in handle.fields and _transferred_bytes(told, post.size) < post.size:
             return "open"
         return "working" if is_young else "gone"
 
@@ -379,7 +379,7 @@ def _checked_parts(post: Post, read: ReadBytes, held: int, on_sent: OnSent) -> I
     on_sent(post.size, post.size)
 
 
-def _failed(status: str) -> Standing:
+def _failed_container(status: str) -> Standing:
     """Return "gone" for a container that failed by chance; raise ServiceError for a video that Instagram cannot use."""
     if container_subcode(status) in NEW_CONTAINER:
         logger.warning("%s: the container failed: %s", PLATFORM, status[:200])
@@ -387,7 +387,7 @@ def _failed(status: str) -> Standing:
     raise ServiceError(f"{PLATFORM}: the video cannot be used: {status[:200] or 'ERROR'}", kind="rejected")
 
 
-def _held_bytes(told: Mapping[str, Any], size: int) -> int:
+def _transferred_bytes(told: Mapping[str, Any], size: int) -> int:
     """Return how many bytes of a video of `size` Instagram holds."""
     status = told.get("video_status")
     phase = status.get("uploading_phase") if isinstance(status, Mapping) else None

@@ -261,7 +261,7 @@ def connect_by_token(
     kept, ends_at = given, facts.ends_at
     if ends_at is not None:
         kept, ends_at = long_lived_token(graph, app_id, secret, given, now=now)
-    user_id, name = _chosen(_professional_accounts(graph, Secret(kept, "the token")), username)
+    user_id, name = _chosen_account(_professional_accounts(graph, Secret(kept, "the token")), username)
     return MetaAccount(
         app_id=app_id,
         app_secret=secret,
@@ -331,7 +331,7 @@ def next_page(told: Mapping[str, Any]) -> str | None:
     return str(after) if after else None
 
 
-def _chosen(accounts: Mapping[str, str], username: str | None) -> tuple[str, str]:
+def _chosen_account(accounts: Mapping[str, str], username: str | None) -> tuple[str, str]:
     names = ", ".join(sorted(accounts))
     if not accounts:
         raise InputError(

@@ -57,7 +57,7 @@ def post_texts(metadata: Mapping[str, Any], *, platform: str | None) -> PostText
     out. Raises InputError for a field of another type.
     """
     rules = platform_table(platform).rules if platform is not None else ()
-    bounds = _bounds(rules)
+    bounds = _text_bounds(rules)
     title, description = _field_text(metadata, "title"), _field_text(metadata, "description")
     hashtags = _hashtags(metadata.get("hashtags"))
     if "title_has_angle_brackets" in {rule.fact for rule in rules}:
@@ -82,10 +82,10 @@ def post_texts(metadata: Mapping[str, Any], *, platform: str | None) -> PostText
 
 def caption_of(*, title: str, description: str, hashtags: tuple[str, ...], platform: str) -> str:
     """Return title, description and hashtags as one text within a platform's limits, for platforms without a title."""
-    return _caption(title, description, hashtags, _bounds(platform_table(platform).rules))
+    return _caption(title, description, hashtags, _text_bounds(platform_table(platform).rules))
 
 
-def _bounds(rules: Iterable[PlatformRule]) -> dict[str, PlatformRule]:
+def _text_bounds(rules: Iterable[PlatformRule]) -> dict[str, PlatformRule]:
     return {rule.fact: rule for rule in rules if rule.severity == "error" and rule.at_most is not None}
 
 

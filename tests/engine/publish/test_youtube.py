@@ -412,7 +412,7 @@ def test_no_error_and_no_plan_holds_a_secret(fake: YoutubeFake, tmp_path: Path) 
         *calls.plan(post),
         repr(handle),
         repr(calls),
-        repr(AccountFiles.of(config).load("youtube", "default")),
+        repr(AccountFiles.of(config).load("youtube", "default", StoredAccount)),
     ]
     for fault in ("500", "429 after 40", "html", "lost"):
         fake.faults.extend([fault] * 3)
