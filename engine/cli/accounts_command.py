@@ -195,7 +195,9 @@ def _check_account(arguments: argparse.Namespace, config: Config, files: Account
     is_instagram = arguments.platform == "instagram"
     calls = instagram_calls(config, arguments.name) if is_instagram else youtube_calls(config, arguments.name)
     owner, quota = calls.owner(), calls.quota()
-    told = {"done": f"works: {owner}"} | ({"quota": asdict(quota), "used": str(quota)} if quota else {})
+    told: dict[str, Any] = {"done": f"works: {owner}"}
+    if quota is not None:
+        told |= {"quota": asdict(quota), "used": quota.words}
     return _account_view(files, arguments.platform, arguments.name) | told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -87,8 +88,13 @@ class Quota:
     what: str
     resets_at: float | None = None
 
-    def __str__(self) -> str:
-        return f"{self.used} of {self.limit} {self.what}"
+    @property
+    def words(self) -> str:
+        """How much is used, and when there is a place again."""
+        used = f"{self.used} of {self.limit} {self.what} are used"
+        if self.resets_at is None:
+            return used
+        return f"{used}; the next place is free at about {datetime.fromtimestamp(self.resets_at, UTC):%Y-%m-%d %H:%M}Z"
 
 
 class PlatformCalls(Protocol):

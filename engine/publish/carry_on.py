@@ -142,6 +142,10 @@ class CarryOn:
         """Store what an error means: wait, let a person see to it, or fail."""
         logger.warning("%s: %s", publication.name, error)
         now = self.records.clock()
+        if error.kind == "denied" and error.retry_after is not None:  # a quota, which is no failure
+            return self.records.put_off(
+                publication, until=now + error.retry_after, error=str(error), waits=True
+            )
         may_wait = now - (publication.failing_since or now) < GIVE_UP_SECONDS
         is_late = publication.state in (_S.COMMITTED, _S.CONFIRMED)
         if error.kind == "busy" or error.retry_after is not None or (is_late and error.kind == "denied"):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
@@ -240,12 +240,11 @@ class InstagramCalls:
         return self.clock() + max(60.0, late + window - now)
 
     def _used_up(self, quota: Quota) -> ServiceError:
-        wait = QUOTA_WAIT_SECONDS
-        words = "it is tried again in an hour"
-        if quota.resets_at is not None:
-            wait = quota.resets_at - self.clock()
-            words = f"the next place is free at about {datetime.fromtimestamp(quota.resets_at, UTC):%Y-%m-%d %H:%M}Z"
-        return ServiceError(f"{PLATFORM}: {quota} are used; {words}", kind="denied", retry_after=wait)
+        if quota.resets_at is None:
+            words, wait = f"{quota.words}; it is tried again in an hour", QUOTA_WAIT_SECONDS
+        else:
+            words, wait = quota.words, quota.resets_at - self.clock()
+        return ServiceError(f"{PLATFORM}: {words}", kind="denied", retry_after=wait)
 
     def _among_own(self, post: Post, handle: Handle) -> Published | Standing | None:
         """Return the post with this caption that is newer than its container, "unknown" for several, None for none."""

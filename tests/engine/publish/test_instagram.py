@@ -522,7 +522,7 @@ def test_a_limit_that_is_used_up_is_waited_out_before_a_container_is_made(
     config, post = connected(fake, tmp_path), a_post(tmp_path, CONTENT)
     quota = quick(config).quota()
     assert quota is not None
-    assert (quota.used, quota.limit, str(quota)) == (3, 3, "3 of 3 posts in 24 hours")
+    assert (quota.used, quota.limit, quota.what) == (3, 3, "posts in 24 hours")
     assert quota.resets_at is not None
     assert 0 <= quota.resets_at - (now + 4 * 3600) < 15 * 60
     records = Publications(tmp_path / "publications.sqlite3")

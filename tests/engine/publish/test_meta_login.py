@@ -204,7 +204,9 @@ def test_an_account_is_connected_from_files_checked_listed_and_removed(
     for verb in (("check", "instagram", "studio"), ("list",), ("list", "instagram", "--json")):
         done.append(run("accounts", *verb, *config))
         assert done[-1].returncode == 0, done[-1].stderr
-    assert "works: lighthouse_stories; 2 of 50 posts in 24 hours; connected until 2" in done[2].stdout
+    assert (
+        "works: lighthouse_stories; 2 of 50 posts in 24 hours are used; connected until 2" in done[2].stdout
+    )
     assert "connect it again soon" in done[3].stdout
     done.append(run("accounts", "check", "instagram", "studio", "--json", *config))
     assert (
