@@ -89,7 +89,10 @@ class CarryOn:
             standing = calls.send(publication.post, publication.handle, on_sent=self.on_sent) or "open"
         if standing == "working":
             return self.records.put_off(
-                publication, until=self.records.clock() + WORKING_SECONDS, error=publication.error, waits=True
+                publication,
+                until=self.records.clock() + WORKING_SECONDS,
+                error=publication.error,
+                waits="processing",
             )
         committed = self.records.move(publication, _S.COMMITTED)
         try:
@@ -144,7 +147,7 @@ class CarryOn:
         now = self.records.clock()
         if error.kind == "denied" and error.retry_after is not None:  # a quota, which is no failure
             return self.records.put_off(
-                publication, until=now + error.retry_after, error=str(error), waits=True
+                publication, until=now + error.retry_after, error=str(error), waits="quota"
             )
         may_wait = now - (publication.failing_since or now) < GIVE_UP_SECONDS
         is_late = publication.state in (_S.COMMITTED, _S.CONFIRMED)

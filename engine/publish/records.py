@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, PipelineError
@@ -35,6 +35,13 @@ if sys.platform != "win32":
 RECORDS_FILE: Final = "publications.sqlite3"
 VERSION: Final = 1
 BUSY_SECONDS: Final = 10.0
+
+WaitsFor = Literal["processing", "quota"]
+
+_DUE: Final = (
+    f"(state IN ({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) "
+    "OR (state = 'confirmed' AND is_complete = 0))"
+)
 
 _SCHEMA: Final = (
     """CREATE TABLE publications (
@@ -61,17 +68,12 @@ _SCHEMA: Final = (
         UNIQUE (sha256, platform, account)
     )""",
     "CREATE INDEX publications_state ON publications (state)",
-    f"CREATE INDEX publications_due ON publications (due_at) WHERE state IN "
-    f"({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) OR (state = 'confirmed' AND is_complete = 0)",
+    f"CREATE INDEX publications_due ON publications (due_at) WHERE {_DUE}",
 )
 
 _COLUMNS: Final = (
     "number, sha256, platform, account, owner, job_id, state, post, handle, remote_id, url, note, is_complete, "
     "failures, failing_since, committed_at, error, due_at, created_at, updated_at"
-)
-_DUE: Final = (
-    f"(state IN ({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) "
-    "OR (state = 'confirmed' AND is_complete = 0))"
 )
 
 
@@ -353,20 +355,20 @@ class Publications:
         return self.get(publication.number)
 
     def put_off(
-        self, publication: Publication, *, until: float, error: str | None, waits: bool = False
+        self, publication: Publication, *, until: float, error: str | None, waits: WaitsFor | None = None
     ) -> Publication:
         """Store when a publication is carried on, and the error that is the reason; its state stays.
 
-        With `waits` this is no failure, and what is known of earlier ones stays.
+        What it `waits` for is no failure. While it is processed, what is known of earlier failures stays.
         """
         now = self.clock()
-        failed = error is not None and not waits
+        keeps, failed = waits == "processing", error is not None and waits is None
         with self._changing() as db:
             db.execute(
                 "UPDATE publications SET due_at = ?, error = ?, failures = failures + ?, "
                 "failing_since = CASE WHEN ? THEN failing_since WHEN ? THEN coalesce(failing_since, ?) END, "
                 "updated_at = ? WHERE number = ?",
-                (until, error, failed, waits, failed, now, now, publication.number),
+                (until, error, failed, keeps, failed, now, now, publication.number),
             )
         return self.get(publication.number)
 
