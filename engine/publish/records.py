@@ -375,10 +375,7 @@ class Publications:
     def set_complete(
         self, publication: Publication, *, published: Published | None = None, error: str | None = None
     ) -> Publication:
-        """Store that a confirmed post has all that belongs to it, or why a part of it cannot be added.
-
-        `published` is what is known of the post by now; None if nothing new is.
-        """
+        """Store that a confirmed post has all that belongs to it, with what is known only now, or why a part is missing."""
         more = published or Published(remote_id="")
         with self._changing() as db:
             db.execute(
