@@ -93,7 +93,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     posts = {
         "node": {"state_path": str(folder / "posts-state")},
         "publishing": {
-            "accounts": {"folder": {"default": {"path": str(folder / "posts")}}, "youtube": {"default": {}}}
+            "accounts": {
+                "folder": {"default": {"path": str(folder / "posts")}},
+                "youtube": {"default": {}},
+                "instagram": {"default": {}},
+            }
         },
     }
     with contextlib.ExitStack() as stack:
@@ -126,6 +130,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 Generator(), Pipeline()
             ),
             "Event": Event("render", 0, 1),
+            "InstagramPublisher": video_pipeline.InstagramPublisher(config=posts),
             "JobTracker": video_pipeline.JobTracker([job]),
             "NodeClient": pipeline.client,
             "OutputPaths": result.outputs,

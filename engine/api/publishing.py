@@ -23,7 +23,7 @@ from video_pipeline.engine.publish.facts import Fact
 from video_pipeline.engine.publish.posts import FinishedVideo, add_posts
 from video_pipeline.engine.publish.records import Publication, Publications, publications_path
 from video_pipeline.engine.publish.rules import Reason, check_facts
-from video_pipeline.engine.publish.specs import check_specs, publisher
+from video_pipeline.engine.publish.specs import check_specs, rules_for
 from video_pipeline.engine.publish.states import PublicationState
 from video_pipeline.engine.publish.validate import check_video
 from video_pipeline.engine.story.publish import PublishSpec
@@ -101,7 +101,7 @@ class AccountPublisher(Publisher):
 
         If there is no file at `video_path`, what `video_info` says is held against the platform's rules.
         """
-        rules = publisher(self.platform).rules
+        rules = rules_for(self._spec({}), self.config)
         if rules is None:
             return []
         path = _path_of(video_data)
@@ -140,7 +140,7 @@ class AccountPublisher(Publisher):
             video = replace(video, metadata={**video.metadata, **told})
         records = Publications(publications_path(self.config))
         try:
-            (added,) = add_posts(records, video, [spec])
+            (added,) = add_posts(records, video, [spec], self.config)
             if added.state is not PublicationState.SCHEDULED:
                 added = carry_on_one(records, added, self.config)
         finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,12 +17,11 @@ from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
+    from video_pipeline.engine.net.secret import Secret
     from video_pipeline.engine.publish.accounts import AccountFiles
 
-PLATFORMS: Final = ("youtube",)
+PLATFORMS: Final = ("instagram", "youtube")
 """Platforms whose accounts are connected by a person."""
-
-WARNED_SECONDS: Final = 7 * 86_400.0
 
 
 def _add_account_options(parser: argparse.ArgumentParser) -> None:
@@ -30,20 +31,37 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "examples:\n  video-pipeline accounts add youtube --client client_secret.json\n"
+        "  video-pipeline accounts add instagram studio --app-id 1234567890 --config node.yaml\n"
         "  video-pipeline accounts check youtube studio --config node.yaml"
     )
     verbs = parser.add_subparsers(dest="verb", metavar="{add,list,check,remove}", required=True)
     add = verbs.add_parser(
         "add",
         help="connect an account",
-        description="Print an address; a person opens it in a browser on this machine and allows the access.",
+        description="youtube: print an address, which a person opens in a browser on this machine and allows the access. "
+        "instagram: take a user's access token of an app with Facebook Login for Business, and keep one that lives for 60 days.",
     )
     add.add_argument(
         "--client",
         metavar="FILE",
         type=Path,
-        required=True,
-        help="JSON of an OAuth client of the type Desktop app, from Google's console",
+        help="youtube: JSON of an OAuth client of the type Desktop app, from Google's console",
+    )
+    add.add_argument("--app-id", metavar="ID", help="instagram: the app's id, from Meta's dashboard")
+    add.add_argument(
+        "--secret-file",
+        metavar="FILE",
+        type=Path,
+        help="instagram: file with the app's secret; default: asked for",
+    )
+    add.add_argument(
+        "--token-file",
+        metavar="FILE",
+        type=Path,
+        help="instagram: file with the user's token; default: asked for",
+    )
+    add.add_argument(
+        "--user", metavar="NAME", help="instagram: the account's name, if the token leads to several"
     )
     listing = verbs.add_parser(
         "list",
@@ -53,7 +71,8 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
     check = verbs.add_parser(
         "check",
         help="ask the platform whether an account works",
-        description="Refresh the token of an account if needed, and ask the platform whose it is.",
+        description="Refresh the token of an account if needed, and ask the platform whose it is and how much of its limit of "
+        "posts is used.",
     )
     remove = verbs.add_parser(
         "remove",
@@ -66,7 +85,7 @@ def _add_account_options(parser: argparse.ArgumentParser) -> None:
             metavar="PLATFORM",
             choices=PLATFORMS,
             nargs="?" if verb is listing else None,
-            help="youtube",
+            help=" or ".join(PLATFORMS),
         )
         if verb is not listing:
             verb.add_argument(
@@ -93,9 +112,8 @@ def _accounts(arguments: argparse.Namespace) -> int:
         lines = [_account_line(each) for each in found] or ["no account is connected"]
         print(json.dumps(found) if arguments.json else "\n".join(lines))
         return 0
-    done = {"add": _connect_by_browser, "check": _check_account, "remove": _disconnect}[arguments.verb](
-        arguments, config, files
-    )
+    verbs = {"add": CONNECTED_BY[arguments.platform], "check": _check_account, "remove": _disconnect}
+    done = verbs[arguments.verb](arguments, config, files)
     print(json.dumps(done) if arguments.json else _account_line(done))
     return 0
 
@@ -106,7 +124,7 @@ def _connect_by_browser(arguments: argparse.Namespace, config: Config, files: Ac
     from video_pipeline.engine.publish.youtube import SCOPES
 
     files.path(arguments.platform, arguments.name)
-    app = read_app(arguments.client)
+    app = read_app(_needed(arguments, "client"))
 
     def show(address: str) -> None:
         print(
@@ -121,40 +139,100 @@ def _connect_by_browser(arguments: argparse.Namespace, config: Config, files: Ac
     return _account_view(files, arguments.platform, arguments.name) | {"done": "is connected"}
 
 
+def _connect_by_token(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
+    from video_pipeline.engine.publish.instagram import account_graph
+    from video_pipeline.engine.publish.meta_login import connect_by_token
+
+    files.path(arguments.platform, arguments.name)
+    app_id = str(_needed(arguments, "app_id"))
+    account = connect_by_token(
+        account_graph(config, arguments.name),
+        app_id=app_id,
+        app_secret=_asked_secret("--secret-file", arguments.secret_file, "the app's secret"),
+        token=_asked_secret("--token-file", arguments.token_file, "the user's access token"),
+        username=arguments.user,
+        now=time.time(),
+    )
+    files.save(arguments.platform, arguments.name, account)
+    view = _account_view(files, arguments.platform, arguments.name)
+    return view | {"done": f"is connected: {account.username}"}
+
+
+CONNECTED_BY: Final = {"instagram": _connect_by_token, "youtube": _connect_by_browser}
+"""How the accounts of each platform are connected."""
+
+
+def _needed(arguments: argparse.Namespace, option: str) -> Any:
+    from video_pipeline.engine.errors import InputError
+
+    given = getattr(arguments, option)
+    if given is None:
+        raise InputError(
+            f"--{option.replace('_', '-')}: is needed to connect an account of {arguments.platform}"
+        )
+    return given
+
+
+def _asked_secret(option: str, file: Path | None, what: str) -> Secret:
+    """Return a secret from its file, or as a person types it without an echo."""
+    from video_pipeline.engine.errors import InputError
+    from video_pipeline.engine.net.secret import find_secret, typed_secret
+
+    found = find_secret(option, file=file, variables=())
+    if found is not None:
+        return found
+    if not sys.stdin.isatty():
+        raise InputError(f"{option}: is needed: there is no terminal to type {what}")
+    return typed_secret(getpass.getpass(f"{what}: "), what)
+
+
 def _check_account(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
+    from video_pipeline.engine.publish.instagram import instagram_calls
     from video_pipeline.engine.publish.youtube import youtube_calls
 
-    channel = youtube_calls(config, arguments.name).channel()
-    return _account_view(files, arguments.platform, arguments.name) | {"done": f"works: {channel}"}
+    is_instagram = arguments.platform == "instagram"
+    calls = instagram_calls(config, arguments.name) if is_instagram else youtube_calls(config, arguments.name)
+    owner, quota = calls.owner(), calls.quota()
+    told: dict[str, Any] = {"done": f"works: {owner}"}
+    if quota is not None:
+        told |= {"quota": asdict(quota), "used": quota.words}
+    return _account_view(files, arguments.platform, arguments.name) | told
 
 
 def _disconnect(arguments: argparse.Namespace, config: Config, files: AccountFiles) -> dict[str, Any]:
-    problem = files.remove(arguments.platform, arguments.name)
-    told = f"is removed; end the access at myaccount.google.com ({problem})" if problem else "is removed"
+    from video_pipeline.engine.publish.instagram import account_graph
+    from video_pipeline.engine.publish.meta_login import disconnect_account
+
+    if arguments.platform == "instagram":
+        problem = disconnect_account(files, arguments.name, account_graph(config, arguments.name))
+        place = "Facebook's settings, Business integrations"
+    else:
+        problem = files.remove(arguments.platform, arguments.name)
+        place = "myaccount.google.com"
+    told = f"is removed; end the access at {place} ({problem})" if problem else "is removed"
     return {"platform": arguments.platform, "name": arguments.name, "done": told}
 
 
 def _account_view(files: AccountFiles, platform: str, name: str) -> dict[str, Any]:
     from video_pipeline.engine.errors import ConfigError
+    from video_pipeline.engine.publish.accounts import ConnectedAccount, warning_of
 
     view: dict[str, Any] = {"platform": platform, "name": name}
     try:
-        account = files.load(platform, name)
+        account = files.load(platform, name, ConnectedAccount)
     except ConfigError as error:
         return view | {"error": str(error)}
-    left = None if account.ends_at is None else account.ends_at - time.time()
-    return view | {"ends_at": account.ends_at, "lasts": account.end_words} | _warning(left)
-
-
-def _warning(left: float | None) -> dict[str, str]:
-    if left is None or left > WARNED_SECONDS:
-        return {}
-    return {"warning": "connect it again: it has ended" if left <= 0 else "connect it again soon"}
+    warning = warning_of(account, now=time.time())
+    return (
+        view
+        | {"ends_at": account.ends_at, "lasts": account.end_words}
+        | ({"warning": warning} if warning else {})
+    )
 
 
 def _account_line(view: dict[str, Any]) -> str:
     lasts = f"connected {view['lasts']}" if "lasts" in view else ""
-    told = (view.get("done", ""), lasts, view.get("warning", ""), view.get("error", ""))
+    told = (view.get("done", ""), view.get("used", ""), lasts, view.get("warning", ""), view.get("error", ""))
     return f"{view['platform']}/{view['name']}  " + "; ".join(filter(None, told))
 
 

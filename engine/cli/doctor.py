@@ -15,6 +15,7 @@ from video_pipeline.engine import __version__
 from video_pipeline.engine.assets.fonts import CJK_EXTRA, FontCatalogue, has_cjk_fonts
 from video_pipeline.engine.assets.picture_readers import picture_readers
 from video_pipeline.engine.assets.speech.voices import voices_by_language
+from video_pipeline.engine.cli.doctor_accounts import account_lines, delivery_problems, examine_accounts
 from video_pipeline.engine.cli.doctor_gpus import examine_gpus, gpu_lines
 from video_pipeline.engine.cli.doctor_profiles import examine_profiles, profile_lines
 from video_pipeline.engine.cli.doctor_services import examine_pictures, examine_speech, service_lines
@@ -61,6 +62,7 @@ def examine(config: Config) -> dict[str, Any]:
         problems += [f"{probe.name}: {probe.reason}" for probe in encoders]
     cards, why_none = examine_gpus(config)
     remote = examine_speech(config)
+    problems += delivery_problems(config)
     auto, faults = _auto(config)
     problems += faults
     cache: dict[str, Any] = {"folder": None}
@@ -119,6 +121,7 @@ def examine(config: Config) -> dict[str, Any]:
         ],
         "speech_services": remote,
         "image_services": examine_pictures(config),
+        "accounts": examine_accounts(config),
         "picture_formats": [{"name": name, "missing": missing} for name, missing in picture_readers()],
         "font_families": list(FontCatalogue().names()),
         "cjk_fonts": has_cjk_fonts(),
@@ -206,6 +209,7 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"voices        {spoken['name']}: {voices} ({spoken['service']})")
     lines += service_lines("speech", found["speech_services"])
     lines += service_lines("pictures", found["image_services"])
+    lines += account_lines(found["accounts"])
     lines.append(
         f"stills        {', '.join(each['name'] for each in found['picture_formats'] if not each['missing'])}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from video_pipeline.engine.cli.command import Command
 from video_pipeline.engine.common.process import importing
-from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT, Privacy
+from video_pipeline.engine.common.publishers import DEFAULT_ACCOUNT, PostKind, Privacy
 
 if TYPE_CHECKING:
     from video_pipeline.engine.config import Config
@@ -36,7 +36,9 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
         description="Publish a finished video. Files beside it are used: metadata, thumbnail, subtitles.",
     )
     video.add_argument("video", metavar="VIDEO", type=Path, help="an MP4, as `render` or a node wrote it")
-    video.add_argument("--platform", metavar="NAME", required=True, help="folder, s3, webhook or youtube")
+    video.add_argument(
+        "--platform", metavar="NAME", required=True, help="folder, instagram, s3, webhook or youtube"
+    )
     video.add_argument("--account", metavar="NAME", default=DEFAULT_ACCOUNT, help="default: default")
     _add_moment(video)
     video.add_argument("--title", metavar="TEXT", help="in place of the metadata's")
@@ -44,6 +46,11 @@ def _add_publish_options(parser: argparse.ArgumentParser) -> None:
     video.add_argument("--privacy", choices=get_args(Privacy), help="who may see it (youtube)")
     video.add_argument(
         "--made-for-kids", action="store_true", default=None, help="it is for children (youtube)"
+    )
+    video.add_argument(
+        "--kind",
+        choices=get_args(PostKind),
+        help="a Reel or a story (instagram); default: as the account says",
     )
     video.add_argument(
         "--dry-run", action="store_true", help="print every request that would be sent, and send nothing"
@@ -134,9 +141,9 @@ def _dry_run(arguments: argparse.Namespace, config: Config) -> int:
     spec = _spec_from(arguments)
     check_specs([spec], config)
     video = FinishedVideo.of(arguments.video)
-    post = post_of(video, spec)
+    post = post_of(video, spec, config)
     calls = connect_account(config, platform=spec.platform, account=spec.account)
-    lines, reasons = calls.plan(post), refusals(video, spec)
+    lines, reasons = calls.plan(post), refusals(video, spec, config)
     if arguments.json:
         print(
             json.dumps(
@@ -165,7 +172,7 @@ def _spec_from(arguments: argparse.Namespace) -> Any:
         raise InputError(f"--platform: got {arguments.platform!r}; allowed: {', '.join(PUBLISHERS.names)}")
     given = {
         key: getattr(arguments, key)
-        for key in ("title", "description", "privacy", "made_for_kids")
+        for key in ("title", "description", "privacy", "made_for_kids", "kind")
         if getattr(arguments, key) is not None
     }
     if arguments.at is not None:
@@ -216,11 +223,11 @@ def _publish_video(arguments: argparse.Namespace, config: Config, records: Publi
     spec = _spec_from(arguments)
     check_specs([spec], config)
     video = FinishedVideo.of(arguments.video)
-    if reasons := refusals(video, spec):
+    if reasons := refusals(video, spec, config):
         raise InputError(
             f"{arguments.video}: does not fit {spec.platform}:\n  " + "\n  ".join(map(str, reasons))
         )
-    (added,) = add_posts(records, video, [spec])
+    (added,) = add_posts(records, video, [spec], config)
     if added.state is PublicationState.SCHEDULED:
         return added
     return carry_on_one(records, added, config)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def _add_validate_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Say whether a video and the texts of its metadata file fit a platform: each rule that is broken, with its limit, "
-        "what to do, and where the platform states it. Nothing is sent, and no account is needed. Exit status 1 if it "
-        "does not fit."
+        "what to do, and where the platform states it. Nothing is sent, and no account is needed, unless --account names one. "
+        "Exit status 1 if it does not fit."
     )
     parser.epilog = (
         "examples:\n  video-pipeline validate out/story.mp4 --platform reels --platform tiktok\n"
@@ -38,12 +38,22 @@ def _add_validate_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="write a copy whose container fits (index first, no edit list); no packet is encoded again",
     )
+    parser.add_argument(
+        "--account",
+        metavar="NAME",
+        help="also ask whether this account of the configuration can publish: how long it is connected, what is left of a quota",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="configuration file (YAML) with the --account"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _validate(arguments: argparse.Namespace) -> int:
     with importing():
+        from video_pipeline.engine.config import load_config
         from video_pipeline.engine.errors import InputError
+        from video_pipeline.engine.publish.account_facts import check_account
         from video_pipeline.engine.publish.fit import fit_video
         from video_pipeline.engine.publish.rules import platform_table
         from video_pipeline.engine.publish.validate import check_video
@@ -60,6 +70,11 @@ def _validate(arguments: argparse.Namespace) -> int:
         platform: check_video(arguments.fit or video, platform=platform, metadata_of=video)
         for platform in platforms
     }
+    if arguments.account is not None:
+        config = load_config(arguments.config)
+        for platform in platforms:
+            reasons[platform] += check_account(config, platform=platform, account=arguments.account)
+            reasons[platform].sort(key=lambda reason: reason.severity)
     fits = {platform: all(each.severity != "error" for each in found) for platform, found in reasons.items()}
     if arguments.json:
         print(

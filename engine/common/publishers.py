@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-PublisherName = Literal["folder", "s3", "webhook", "youtube"]
+PublisherName = Literal["folder", "instagram", "s3", "webhook", "youtube"]
 Privacy = Literal["public", "unlisted", "private"]
+PostKind = Literal["reels", "stories"]
 
 ACCOUNT_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 DELIVERY_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$"

@@ -162,6 +162,7 @@ PUBLISHERS: Final = Family(
     key="publishing.platforms",
     members=(
         Member("folder", "a folder, such as a share", "nothing more", "publish.folder:PUBLISHER"),
+        Member("instagram", "Instagram", "the package httpx", "publish.instagram:PUBLISHER"),
         Member(
             "s3",
             "a bucket of S3 or a store like it",

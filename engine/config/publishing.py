@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN, Privacy
+from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN, PostKind, Privacy
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.config.values import LocalPath
@@ -23,6 +24,25 @@ class Account(Section):
         le=10_000,
         description="Posts that the account begins in 24 hours at most; null: any number.",
     )
+
+
+def _checked_url_template(text: str) -> str:
+    fields = re.findall(r"[{][^{}]*[}]|[{}]", text)
+    if (
+        not re.fullmatch(r"https://[!-~]+", text)
+        or not fields
+        or not set(fields) <= {"{sha256}", "{name}"}
+        or "{" in text.removeprefix("https://").partition("/")[0]
+    ):
+        raise ValueError(
+            "allowed: an https URL in ASCII without spaces, with {sha256}, {name} or both in its path, such as "
+            "https://cdn.example/{sha256}/{name}"
+        )
+    return text
+
+
+UrlTemplate = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_checked_url_template)]
+"""A public address of a delivered file: `{sha256}` is the video's hash, `{name}` the file's name."""
 
 
 class FolderAccount(Account):
@@ -75,6 +95,38 @@ class S3Account(Account):
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds without a byte of an answer.")
 
 
+class InstagramAccount(Account):
+    """A professional account on Instagram. `video-pipeline accounts add instagram NAME` connects it."""
+
+    kind: PostKind = Field(
+        "reels", description="What a video becomes whose post does not say it: a Reel, or a story of a day."
+    )
+    share_to_feed: bool = Field(True, description="Whether Reels are shown in the feed, too.")
+    cover_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="Time of the frame that is a Reel's cover, in seconds; `cover_url` goes before it.",
+    )
+    video_url: UrlTemplate | None = Field(
+        None,
+        description="Address from which Instagram fetches the video, with {sha256} and {name}; null: it is uploaded.",
+    )
+    cover_url: UrlTemplate | None = Field(
+        None,
+        description="Address from which Instagram fetches the thumbnail of a Reel, with {sha256} and {name}.",
+    )
+    timeout: float = Field(60.0, gt=0, le=3600, description="Seconds that one request may take.")
+    upload_timeout: float = Field(
+        3600.0, gt=0, le=86_400, description="Seconds that the request with the video's bytes may take."
+    )
+    endpoint: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
+        "https://graph.facebook.com", description="Where the Graph API is."
+    )
+    version: Annotated[str, Field(pattern=r"^v[0-9]{1,3}[.][0-9]{1,2}$")] = Field(
+        "v26.0", description="Version of the Graph API."
+    )
+
+
 class YoutubeAccount(Account):
     """A channel on YouTube. `video-pipeline accounts add youtube NAME` connects it."""
 
@@ -102,6 +154,9 @@ class PublishAccounts(Section):
     folder: dict[AccountKey, FolderAccount] = Field(
         default_factory=dict, description="Folders, by name: `{default: {path: /srv/published}}`."
     )
+    instagram: dict[AccountKey, InstagramAccount] = Field(
+        default_factory=dict, description="Accounts on Instagram, by name: `{default: {kind: reels}}`."
+    )
     s3: dict[AccountKey, S3Account] = Field(
         default_factory=dict, description="Buckets, by name: `{default: {bucket: videos}}`."
     )
@@ -122,7 +177,7 @@ class Publishing(Section):
     )
     platforms: tuple[str, ...] = Field(
         ("instagram", "youtube"),
-        description="Platforms of auto_publish; this version has folder, s3, webhook and youtube.",
+        description="Platforms of auto_publish; this version has folder, instagram, s3, webhook and youtube.",
     )
     scheduling_enabled: bool = Field(
         True, description="Whether stories may name a time (`at`); off: such a story is refused."

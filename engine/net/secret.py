@@ -67,6 +67,11 @@ def find_secret(
     return None
 
 
+def typed_secret(value: str, what: str) -> Secret:
+    """Return a key that a person typed; raise ConfigError if no header can carry it."""
+    return _checked_secret(value, "what was typed", what)
+
+
 def _checked_secret(value: str, origin: str, place: str) -> Secret:
     value = value.strip()
     if not value:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,22 +25,23 @@ from video_pipeline.engine.net.one_at_a_time import one_at_a_time
 from video_pipeline.engine.net.secret import Secret
 from video_pipeline.engine.publish.oauth import Grant, OauthApp, refreshed_grant, revoke_grant
 
+WARNED_SECONDS: Final = 7 * 86_400.0
+"""How long before its end a connection is warned of."""
+
 EARLY_SECONDS: Final = 60.0
 """How long before its end a token is no longer used."""
 
 
-class StoredAccount(BaseModel):
-    """What is known of a connected account. Times are in seconds since 1970; without `ends_at` no end is known."""
+class ConnectedAccount(BaseModel):
+    """What every file of an account says. Times are in seconds since 1970; without `ends_at` no end is known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
-    app: OauthApp
-    grant: Grant
     added_at: float
     ends_at: float | None = None
 
     def __repr__(self) -> str:
-        return f"StoredAccount(added_at={self.added_at})"
+        return f"{type(self).__name__}(added_at={self.added_at})"
 
     __str__ = __repr__
 
@@ -50,6 +51,25 @@ class StoredAccount(BaseModel):
         if self.ends_at is None:
             return "until it is revoked"
         return f"until {datetime.fromtimestamp(self.ends_at, UTC):%Y-%m-%d %H:%M}Z"
+
+
+def warning_of(account: ConnectedAccount, *, now: float) -> str | None:
+    """Return what a person should do about an account that has ended or ends within a week, None otherwise."""
+    if account.ends_at is None or account.ends_at - now > WARNED_SECONDS:
+        return None
+    return "connect it again: it has ended" if account.ends_at <= now else "connect it again soon"
+
+
+AccountModel = TypeVar("AccountModel", bound=ConnectedAccount)
+
+
+class StoredAccount(ConnectedAccount):
+    """An account with a refresh token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: OauthApp
+    grant: Grant
 
     def with_grant(self, grant: Grant, *, now: float) -> StoredAccount:
         """Return the account with a newer grant; what the platform does not say again stays."""
@@ -78,12 +98,12 @@ class AccountFiles:
         """Return the names of a platform's connected accounts."""
         return sorted(path.stem for path in (self.folder / platform).glob("[!.]*.json"))
 
-    def load(self, platform: str, name: str) -> StoredAccount:
-        """Return an account; raise ConfigError if it is not connected, or if its file is damaged."""
+    def load(self, platform: str, name: str, model: type[AccountModel]) -> AccountModel:
+        """Return an account as `model`; raise ConfigError if it is not connected, or if its file is damaged."""
         path = self.path(platform, name)
         connect = f"connect it by `video-pipeline accounts add {platform} {name}`"
         try:
-            return StoredAccount.model_validate_json(path.read_bytes())
+            return model.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise ConfigError(f"account {name} of {platform}: is not connected; {connect}") from None
         except OSError as error:
@@ -91,7 +111,7 @@ class AccountFiles:
         except ValidationError:  # its text quotes the tokens
             raise ConfigError(f"{path}: is damaged; {connect}") from None
 
-    def save(self, platform: str, name: str, account: StoredAccount) -> None:
+    def save(self, platform: str, name: str, account: ConnectedAccount) -> None:
         """Write an account's file, durably; raise ConfigError if that fails."""
         path = self.path(platform, name)
         try:
@@ -105,7 +125,7 @@ class AccountFiles:
 
     def remove(self, platform: str, name: str, *, timeout: float = 30.0) -> str | None:
         """Revoke an account's grant and delete its file; return why the platform did not revoke it, None if it did."""
-        account = self.load(platform, name)
+        account = self.load(platform, name, StoredAccount)
         problem = revoke_grant(account.app, account.grant, timeout=timeout)
         self.path(platform, name).unlink(missing_ok=True)
         return problem
@@ -143,7 +163,7 @@ class AccountTokens:
 
     def _load(self) -> StoredAccount:
         try:
-            return self.files.load(self.platform, self.name)
+            return self.files.load(self.platform, self.name, StoredAccount)
         except ConfigError as error:
             raise ServiceError(str(error), kind="denied") from None
 

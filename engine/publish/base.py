@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -81,6 +82,27 @@ it, and the handle is of no use. unknown: it cannot tell.
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How much of what a platform allows an account is used. `what` is what is counted, such as "posts in 24 hours".
+
+    `resets_at` is when there is a place again, in seconds since 1970; None if the platform does not say, or if places are left.
+    """
+
+    used: int
+    limit: int
+    what: str
+    resets_at: float | None = None
+
+    @property
+    def words(self) -> str:
+        """How much is used, and when there is a place again."""
+        used = f"{self.used} of {self.limit} {self.what} are used"
+        if self.resets_at is None:
+            return used
+        return f"{used}; the next place is free at about {datetime.fromtimestamp(self.resets_at, UTC):%Y-%m-%d %H:%M}Z"
+
+
 class PlatformCalls(Protocol):
     """The calls to one account on one platform. All raise ServiceError."""
 
@@ -90,8 +112,11 @@ class PlatformCalls(Protocol):
     def prepare(self, post: Post) -> Handle:
         """Reserve a place for the post. If the answer is lost, nothing was published and another call is safe."""
 
-    def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> None:
-        """Send all that does not publish, from where an interrupted call stopped."""
+    def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> Literal["working"] | None:
+        """Send all that does not publish, from where an interrupted call stopped.
+
+        Return "working" if the platform must process it before it can be published: then it is asked again later.
+        """
 
     def commit(self, post: Post, handle: Handle) -> Published | None:
         """Do the one step that publishes and cannot be undone; None if the platform only says later that it has."""
@@ -99,8 +124,14 @@ class PlatformCalls(Protocol):
     def ask(self, post: Post, handle: Handle) -> Published | Standing:
         """Return what became of a handle. It changes nothing."""
 
-    def complete(self, post: Post, published: Published) -> None:
-        """Add what belongs to the post, such as a thumbnail. It may be called again after a part of it was done."""
+    def complete(self, post: Post, published: Published) -> Published | None:
+        """Add what belongs to the post, such as a thumbnail. It may be called again after a part of it was done.
+
+        Return the post if more is known of it by now, such as its address.
+        """
+
+    def quota(self) -> Quota | None:
+        """Return how many posts the account may still make; None if the platform does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,16 +139,20 @@ class PublisherRecord:
     """A publisher: `connect` returns the calls for one of the accounts.
 
     It raises ConfigError for an account that is not set up. `rules` names the table of the platform's limits, None
-    if it has none. With `schedules` the platform itself shows a post at its time. With `finds_by_content`
-    a post's place follows from the post alone, so that `ask` finds it whoever published it. `options` are the keys of a post
+    if it has none; `rules_of` chooses it by account and options if there are several. With `schedules` the platform itself
+    shows a post at its time. With `finds_by_content`
+    a post's place follows from the post alone, so that `ask` finds it whoever published it. With `is_connected` a person
+    connects an account, by `video-pipeline accounts add`. `options` are the keys of a post
     that only some platforms have.
     """
 
     name: str
     connect: Callable[[Config, str], PlatformCalls]
     rules: str | None = None
+    rules_of: Callable[[Config, str, Mapping[str, Any]], str] | None = None
     schedules: bool = False
     finds_by_content: bool = False
+    is_connected: bool = False
     options: tuple[str, ...] = ()
 
 

@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS: Final = 15.0
 LONGEST_WAIT_SECONDS: Final = 900.0
-WORKING_SECONDS: Final = 20.0
+WORKING_SECONDS: Final = 60.0
+"""How long a platform that processes a video is left alone: Instagram asks for one question a minute."""
+
 GIVE_UP_SECONDS: Final = 3 * 86_400.0
 """How long a platform may be down before a post is held, or its standing counts as unknown."""
 
@@ -71,8 +73,8 @@ class CarryOn:
             return self.records.move(publication, _S.SAVED, handle=handle)
         if publication.state is _S.CONFIRMED:
             assert publication.published is not None
-            calls.complete(publication.post, publication.published)
-            return self.records.set_complete(publication)
+            published = calls.complete(publication.post, publication.published)
+            return self.records.set_complete(publication, published=published)
         assert publication.handle is not None
         if publication.state is _S.COMMITTED:
             return self._ask(publication, calls)
@@ -83,10 +85,19 @@ class CarryOn:
         standing = calls.ask(publication.post, publication.handle)
         if isinstance(standing, Published):
             return self.records.move(publication, _S.CONFIRMED, published=standing)
+        if standing == "unknown":
+            return self._unknown(publication)
         if standing == "gone":
-            due = self.records.clock() + (self._wait(publication.failures) if publication.failures else 0.0)
-            return self.records.move(publication, _S.PREPARED, failed=True, due_at=due)
-        calls.send(publication.post, publication.handle, on_sent=self.on_sent)
+            return self._begin_again(publication)
+        if standing == "open":
+            standing = calls.send(publication.post, publication.handle, on_sent=self.on_sent) or "open"
+        if standing == "working":
+            return self.records.put_off(
+                publication,
+                until=self.records.clock() + WORKING_SECONDS,
+                error=publication.error,
+                waits="processing",
+            )
         committed = self.records.move(publication, _S.COMMITTED)
         try:
             published = calls.commit(committed.post, publication.handle)
@@ -96,6 +107,19 @@ class CarryOn:
         if published is None:
             return self.records.put_off(committed, until=self.records.clock() + WORKING_SECONDS, error=None)
         return self.records.move(committed, _S.CONFIRMED, published=published)
+
+    def _begin_again(self, publication: Publication) -> Publication:
+        """Reserve another place for a post whose place is gone; a person sees to it if that goes on for too long."""
+        now = self.records.clock()
+        words = f"{publication.platform} no longer takes what was begun; it begins again"
+        if now - (publication.failing_since or now) >= GIVE_UP_SECONDS:
+            return self.records.move(publication, _S.HELD, error=words)
+        due = now + (self._wait(publication.failures) if publication.failures else 0.0)
+        return self.records.move(publication, _S.PREPARED, error=words, failed=True, due_at=due)
+
+    def _unknown(self, publication: Publication) -> Publication:
+        words = f"{publication.platform} cannot tell whether it was published, or as which post"
+        return self.records.move(publication, _S.UNKNOWN, error=publication.error or words)
 
     def _after_error(self, committed: Publication, calls: PlatformCalls, error: ServiceError) -> Publication:
         """Ask what became of a post whose last step was answered by an error: it may be published all the same."""
@@ -119,13 +143,16 @@ class CarryOn:
         waited = self.records.clock() - (publication.committed_at or publication.updated_at)
         if standing == "working" and waited < GIVE_UP_SECONDS:
             return self.records.put_off(publication, until=self.records.clock() + WORKING_SECONDS, error=None)
-        words = f"{publication.platform} cannot tell whether it was published"
-        return self.records.move(publication, _S.UNKNOWN, error=publication.error or words)
+        return self._unknown(publication)
 
     def _failed(self, publication: Publication, error: ServiceError) -> Publication:
         """Store what an error means: wait, let a person see to it, or fail."""
         logger.warning("%s: %s", publication.name, error)
         now = self.records.clock()
+        if error.kind == "denied" and error.retry_after is not None:  # a quota, which is no failure
+            return self.records.put_off(
+                publication, until=now + error.retry_after, error=str(error), waits="quota"
+            )
         may_wait = now - (publication.failing_since or now) < GIVE_UP_SECONDS
         is_late = publication.state in (_S.COMMITTED, _S.CONFIRMED)
         if error.kind == "busy" or error.retry_after is not None or (is_late and error.kind == "denied"):

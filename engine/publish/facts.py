@@ -18,8 +18,8 @@ Fact = str | int | float | bool
 Facts = Mapping[str, Fact]
 
 _INTERLACED: Final = frozenset({"tt", "bb", "tb", "bt"})
-_MENTION: Final = re.compile(r"(?<![\w.])@[\w.]+")
-_HASHTAG: Final = re.compile(r"(?<!\w)#\w+")
+MENTION: Final = re.compile(r"(?<![\w.])@[\w.]+")
+HASHTAG: Final = re.compile(r"(?<!\w)#\w+")
 
 
 def video_facts(path: Path) -> dict[str, Fact]:
@@ -113,8 +113,8 @@ def text_facts(*, title: str, description: str, hashtags: tuple[str, ...], capti
         "tags_characters": tags_length(hashtags),
         "caption_characters": len(caption),
         "caption_utf16": len(caption.encode("utf-16-le")) // 2,
-        "hashtags": len(_HASHTAG.findall(caption)),
-        "mentions": len(_MENTION.findall(caption)),
+        "hashtags": len(HASHTAG.findall(caption)),
+        "mentions": len(MENTION.findall(caption)),
     }
 
 

@@ -129,6 +129,9 @@ class FolderCalls:
     def complete(self, post: Post, published: Published) -> None:
         """Do nothing: the folder appears with all its files."""
 
+    def quota(self) -> None:
+        """Return None: a folder takes what its disk has room for."""
+
     def _target(self, handle: Handle) -> Path:
         return self.folder / str(handle.fields["name"])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.common.cache import file_sha256
+from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import PUBLISHERS
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.publish.base import Post
@@ -18,7 +19,7 @@ from video_pipeline.engine.publish.facts import video_facts
 from video_pipeline.engine.publish.read_bytes import settled_mark
 from video_pipeline.engine.publish.records import Publication, Publications
 from video_pipeline.engine.publish.rules import Reason
-from video_pipeline.engine.publish.specs import publisher
+from video_pipeline.engine.publish.specs import publisher, rules_for
 from video_pipeline.engine.publish.texts import post_texts, read_metadata
 from video_pipeline.engine.publish.validate import check_video
 from video_pipeline.engine.story.publish import PublishSpec
@@ -55,22 +56,24 @@ class FinishedVideo:
         )
 
 
-def refusals(video: FinishedVideo, spec: PublishSpec) -> list[Reason]:
+def refusals(video: FinishedVideo, spec: PublishSpec, config: Config) -> list[Reason]:
     """Return the errors for which a platform would refuse a video."""
-    rules = publisher(spec.platform).rules
+    rules = rules_for(spec, config)
     if rules is None:
         return []
     return [each for each in check_video(video.path, platform=rules) if each.severity == "error"]
 
 
-def post_of(video: FinishedVideo, spec: PublishSpec) -> Post:
+def post_of(video: FinishedVideo, spec: PublishSpec, config: Config) -> Post:
     """Return the post of a video on a platform, with texts that fit it."""
     record = publisher(spec.platform)
     said = {"title": spec.title, "description": spec.description}
     given: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
     if spec.hashtags is not None:
         given["hashtags"] = list(spec.hashtags)
-    texts = post_texts({"title": video.path.stem, **video.metadata, **given}, platform=record.rules)
+    texts = post_texts(
+        {"title": video.path.stem, **video.metadata, **given}, platform=rules_for(spec, config)
+    )
     beside = video.path.with_name(THUMBNAIL.format(stem=video.path.stem))
     subtitles = video.path.with_suffix(".srt")
     told = video.metadata.get("story_metadata")
@@ -97,6 +100,7 @@ def add_posts(
     records: Publications,
     video: FinishedVideo,
     specs: Iterable[PublishSpec],
+    config: Config,
     *,
     owner: str = "",
     job_id: str | None = None,
@@ -107,7 +111,7 @@ def add_posts(
         when = None if publisher(spec.platform).schedules else spec.moment
         added.append(
             records.add(
-                post_of(video, spec),
+                post_of(video, spec, config),
                 platform=spec.platform,
                 account=spec.account,
                 owner=owner,

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError
@@ -34,6 +34,8 @@ if sys.platform != "win32":
 
 RECORDS_FILE: Final = "publications.sqlite3"
 DAY_SECONDS: Final = 86_400.0
+
+WaitsFor = Literal["processing", "quota"]
 _COLUMNS: Final = (
     "number, sha256, platform, account, owner, job_id, state, post, handle, remote_id, url, note, files, is_complete, "
     "failures, failing_since, committed_at, error, due_at, created_at, updated_at"
@@ -133,11 +135,14 @@ class Publications:
             raise PublicationsError(f"{self.path}: cannot be written: {error}") from error
 
     def _select(self, where: str, values: Sequence[Any] = ()) -> list[Publication]:
+        found = self._rows(f"SELECT {_COLUMNS} FROM publications {where}", values)
+        return [_publication_of(row) for row in found]
+
+    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         try:
-            found = self._db.execute(f"SELECT {_COLUMNS} FROM publications {where}", values).fetchall()
+            return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
-        return [_publication_of(row) for row in found]
 
     def get(self, number: int) -> Publication:
         """Return a publication; raise InputError if there is none of this number."""
@@ -162,22 +167,16 @@ class Publications:
 
     def counts(self) -> dict[str, int]:
         """Return the number of publications in each state."""
-        try:
-            rows = self._db.execute("SELECT state, count(*) FROM publications GROUP BY state").fetchall()
-        except sqlite3.Error as error:
-            raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
+        rows = self._rows("SELECT state, count(*) FROM publications GROUP BY state")
         found: dict[str, int] = {str(state): 0 for state in PublicationState}
         return found | {row[0]: row[1] for row in rows}
 
     def delivered_jobs(self) -> set[str]:
         """Return the ids of the jobs whose posts are all confirmed, but for cancelled ones, with nothing left to add."""
-        try:
-            rows = self._db.execute(
-                "SELECT job_id FROM publications WHERE job_id IS NOT NULL AND state != 'cancelled' GROUP BY job_id "
-                "HAVING sum(state = 'confirmed' AND is_complete) = count(*)"
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise PublicationsError(f"{self.path}: cannot be read: {error}") from error
+        rows = self._rows(
+            "SELECT job_id FROM publications WHERE job_id IS NOT NULL AND state != 'cancelled' GROUP BY job_id "
+            "HAVING sum(state = 'confirmed' AND is_complete) = count(*)"
+        )
         return {row[0] for row in rows}
 
     def due(self, *, now: float, limit: int = 100) -> list[Publication]:
@@ -186,9 +185,7 @@ class Publications:
 
     def next_due(self) -> float | None:
         """Return when the next publication is due, in seconds since 1970; None if none is open."""
-        found: float | None = self._db.execute(
-            f"SELECT min(due_at) FROM publications WHERE {DUE}"
-        ).fetchone()[0]
+        found: float | None = self._rows(f"SELECT min(due_at) FROM publications WHERE {DUE}")[0][0]
         return found
 
     def add(
@@ -338,14 +335,21 @@ class Publications:
                 )
         return self.get(publication.number)
 
-    def put_off(self, publication: Publication, *, until: float, error: str | None) -> Publication:
-        """Store when a publication is carried on, and the error that is the reason; its state stays."""
+    def put_off(
+        self, publication: Publication, *, until: float, error: str | None, waits: WaitsFor | None = None
+    ) -> Publication:
+        """Store when a publication is carried on, and the error that is the reason; its state stays.
+
+        What it `waits` for is no failure. While it is processed, what is known of earlier failures stays.
+        """
         now = self.clock()
+        keeps, failed = waits == "processing", error is not None and waits is None
         with self._changing() as db:
             db.execute(
                 "UPDATE publications SET due_at = ?, error = ?, failures = failures + ?, "
-                "failing_since = CASE WHEN ? THEN coalesce(failing_since, ?) END, updated_at = ? WHERE number = ?",
-                (until, error, error is not None, error is not None, now, now, publication.number),
+                "failing_since = CASE WHEN ? THEN failing_since WHEN ? THEN coalesce(failing_since, ?) END, "
+                "updated_at = ? WHERE number = ?",
+                (until, error, failed, keeps, failed, now, now, publication.number),
             )
         return self.get(publication.number)
 
@@ -364,12 +368,16 @@ class Publications:
                 (now, json.dumps(list(but))),
             ).rowcount
 
-    def set_complete(self, publication: Publication, *, error: str | None = None) -> Publication:
-        """Store that a confirmed post has all that belongs to it, or why a part of it cannot be added."""
+    def set_complete(
+        self, publication: Publication, *, published: Published | None = None, error: str | None = None
+    ) -> Publication:
+        """Store that a confirmed post has all that belongs to it, with what is known only now, or why a part is missing."""
+        more = published or Published(remote_id="")
         with self._changing() as db:
             db.execute(
-                "UPDATE publications SET is_complete = 1, error = ?, updated_at = ? WHERE number = ?",
-                (error, self.clock(), publication.number),
+                "UPDATE publications SET is_complete = 1, url = coalesce(?, url), note = coalesce(?, note), error = ?, "
+                "updated_at = ? WHERE number = ?",
+                (more.url, more.note, error, self.clock(), publication.number),
             )
         return self.get(publication.number)
 

@@ -76,9 +76,10 @@ class PlatformRule(_Table):
 
 
 class PlatformTable(_Table):
-    """A platform's rules, and the configuration with which a render fits them."""
+    """A platform's rules, the publisher that posts there, and the configuration with which a render fits the rules."""
 
     platform: str
+    publisher: str
     title: str
     inherits: str | None = None
     sources: dict[str, RuleSource]

@@ -181,6 +181,9 @@ class S3Calls:
                     ContentMD5=_md5(body),
                 )
 
+    def quota(self) -> None:
+        """Return None: a bucket has no limit of its own."""
+
     def _put(self, key: str, file: Path, post: Post, *, only_new: bool) -> None:
         body = file.read_bytes()
         self.client.put_object(

@@ -23,6 +23,14 @@ def connect_account(config: Config, *, platform: str, account: str) -> PlatformC
     return publisher(platform).connect(config, account)
 
 
+def rules_for(spec: PublishSpec, config: Config) -> str | None:
+    """Return the table of limits that holds for a post, None if its platform has none."""
+    record = publisher(spec.platform)
+    if record.rules_of is not None:
+        return record.rules_of(config, spec.account, spec.options)
+    return record.rules
+
+
 def check_specs(specs: Iterable[PublishSpec], config: Config) -> None:
     """Raise ConfigError unless every post has a platform and an account that are set up here, and may have its time."""
     seen = set()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from video_pipeline.engine.common.documents import read_document
 from video_pipeline.engine.errors import InputError
-from video_pipeline.engine.publish.facts import tags_length, text_facts
+from video_pipeline.engine.publish.facts import HASHTAG, MENTION, tags_length, text_facts
 from video_pipeline.engine.publish.rules import PlatformRule, platform_table
 from video_pipeline.filters.typeset.characters import break_units, clusters
 
@@ -57,7 +57,7 @@ def post_texts(metadata: Mapping[str, Any], *, platform: str | None) -> PostText
     out. Raises InputError for a field of another type.
     """
     rules = platform_table(platform).rules if platform is not None else ()
-    bounds = {rule.fact: rule for rule in rules if rule.severity == "error" and rule.at_most is not None}
+    bounds = _text_bounds(rules)
     title, description = _field_text(metadata, "title"), _field_text(metadata, "description")
     hashtags = _hashtags(metadata.get("hashtags"))
     if "title_has_angle_brackets" in {rule.fact for rule in rules}:
@@ -80,13 +80,30 @@ def post_texts(metadata: Mapping[str, Any], *, platform: str | None) -> PostText
     )
 
 
+def caption_of(*, title: str, description: str, hashtags: tuple[str, ...], platform: str) -> str:
+    """Return title, description and hashtags as one text within a platform's limits, for platforms without a title."""
+    return _caption(title, description, hashtags, _text_bounds(platform_table(platform).rules))
+
+
+def _text_bounds(rules: Iterable[PlatformRule]) -> dict[str, PlatformRule]:
+    return {rule.fact: rule for rule in rules if rule.severity == "error" and rule.at_most is not None}
+
+
 def _caption(
     title: str, description: str, hashtags: tuple[str, ...], bounds: Mapping[str, PlatformRule]
 ) -> str:
-    """Join title, description and hashtags; the description is cut first, then hashtags are left out."""
+    """Join title, description and hashtags; the description is cut first, then hashtags are left out.
+
+    A text that itself has too many hashtags or mentions is cut before the first one that is too many.
+    """
     rule = bounds.get("caption_utf16") or bounds.get("caption_characters")
     measure = _utf16_units if "caption_utf16" in bounds else len
     text = "\n\n".join(filter(None, (title, description)))
+    for fact, mark in (("hashtags", HASHTAG), ("mentions", MENTION)):
+        if most := bounds.get(fact):
+            text = _cut_before(text, mark, int(most.at_most or 0))
+    if most := bounds.get("hashtags"):
+        hashtags = hashtags[: max(0, int(most.at_most or 0) - len(HASHTAG.findall(text)))]
     if rule is None:
         return "\n\n".join(filter(None, (text, " ".join(hashtags))))
     room = int(rule.at_most or 0)
@@ -94,6 +111,12 @@ def _caption(
     tail = f"\n\n{' '.join(tags)}" if tags else ""
     head = cut_at_word(text, room - measure(tail), measure)
     return f"{head}{tail}" if head else tail.strip()
+
+
+def _cut_before(text: str, mark: re.Pattern[str], most: int) -> str:
+    """Return a text up to the first match of a mark that is one too many, with an ellipsis."""
+    found = list(mark.finditer(text))
+    return f"{text[: found[most].start()].rstrip()}{ELLIPSIS}" if len(found) > most else text
 
 
 def cut_at_word(text: str, most: int, measure: Measure = len) -> str:

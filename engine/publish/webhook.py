@@ -120,6 +120,9 @@ class WebhookCalls:
     def complete(self, post: Post, published: Published) -> None:
         """Do nothing: the message has everything."""
 
+    def quota(self) -> None:
+        """Return None: what the receiver allows is its own matter."""
+
 
 def _post_message(post: Post) -> bytes:
     message = {

@@ -223,7 +223,10 @@ class YoutubeCalls:
         if problems:
             raise max(problems, key=lambda each: each.kind == "busy")
 
-    def channel(self) -> str:
+    def quota(self) -> None:
+        """Return None: no call of YouTube's API says how much of a project's quota is used."""
+
+    def owner(self) -> str:
         """Return the name of the channel."""
         return str(self._channel("snippet").get("snippet", {}).get("title", ""))
 
@@ -461,5 +464,6 @@ PUBLISHER: Final = PublisherRecord(
     connect=youtube_calls,
     rules="youtube",
     schedules=True,
+    is_connected=True,
     options=("privacy", "made_for_kids"),
 )

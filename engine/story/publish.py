@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from video_pipeline.engine.common.publishers import ACCOUNT_PATTERN, DEFAULT_ACCOUNT, Privacy, PublisherName
+from video_pipeline.engine.common.publishers import (
+    ACCOUNT_PATTERN,
+    DEFAULT_ACCOUNT,
+    PostKind,
+    Privacy,
+    PublisherName,
+)
 from video_pipeline.engine.story.fields import StoryPart, Text
 
 
@@ -55,6 +61,9 @@ class PublishSpec(StoryPart):
     made_for_kids: bool | None = Field(
         None, description="Whether it is made for children (youtube); null: as the account says."
     )
+    kind: PostKind | None = Field(
+        None, description="Whether it becomes a Reel or a story (instagram); null: as the account says."
+    )
 
     @model_validator(mode="after")
     def _one_moment(self) -> Self:
@@ -71,7 +80,7 @@ class PublishSpec(StoryPart):
     @property
     def options(self) -> dict[str, Any]:
         """What only some platforms have, as far as it is given."""
-        given = {"privacy": self.privacy, "made_for_kids": self.made_for_kids}
+        given = {"privacy": self.privacy, "made_for_kids": self.made_for_kids, "kind": self.kind}
         return {key: value for key, value in given.items() if value is not None}
 
     @property

@@ -90,7 +90,7 @@ class ServiceFake:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 fake.serve(Asked(self.command, self.path, headers, body), self)
 
-            do_GET = do_POST = do_PUT = respond  # noqa: N815 - names of http.server
+            do_GET = do_POST = do_PUT = do_DELETE = respond  # noqa: N815 - names of http.server
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -65,7 +65,7 @@ class NodePublications:
         try:
             video = FinishedVideo.of(Path(result["video_path"]))
             specs = [PublishSpec.model_validate(spec) for spec in asked]
-            add_posts(self._open(), video, specs, owner=owner, job_id=job_id)
+            add_posts(self._open(), video, specs, self._config, owner=owner, job_id=job_id)
         except PublicationsError as error:
             raise LedgerError(str(error)) from error
         except (

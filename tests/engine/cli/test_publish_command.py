@@ -93,7 +93,7 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(place: Path) -> No
     [
         (
             ("CLIP", "--platform", "myspace"),
-            "--platform: got 'myspace'; allowed: folder, s3, webhook, youtube",
+            "--platform: got 'myspace'; allowed: folder, instagram, s3, webhook, youtube",
         ),
         (("CLIP", "--platform", "folder", "--account", "x"), "account: got 'x'; allowed: away, default"),
         (("CLIP", "--platform", "webhook"), "none here; set publishing.accounts.webhook"),
@@ -138,3 +138,22 @@ def test_a_post_for_youtube_is_shown_held_without_a_connected_account_and_given_
         place / "node.yaml",
     )
     assert "--privacy: a video is public from the time --at on" in done.stderr
+
+
+def test_a_post_for_instagram_is_shown_and_held_against_the_limits_of_what_it_becomes(place: Path) -> None:
+    settings = yaml.safe_load((place / "node.yaml").read_text())
+    settings["video_pipeline"]["publishing"]["accounts"]["instagram"] = {"default": {}}
+    (place / "node.yaml").write_text(yaml.safe_dump(settings))
+    a_video(place / "reel.mp4", size=(36, 64), fps=24, seconds=70)
+    video = ("publish", place / "reel.mp4", "--platform", "instagram", "--title", "A light", "--dry-run")
+    config = ("--config", place / "node.yaml")
+    reel = run(*video, *config)
+    assert "/USER/media: media_type='REELS' upload_type='resumable' thumb_offset='0'" in reel.stdout
+    assert "caption='A light'" in reel.stdout
+    assert "duration" not in reel.stdout
+    story = run(*video, "--kind", "stories", *config)
+    assert story.returncode == 1
+    assert "/USER/media: media_type='STORIES' upload_type='resumable'\n" in story.stdout
+    assert "error: duration: got 70; allowed: 3 to 60 s: shorten the story, or split it" in story.stdout
+    refused = run("publish", place / "reel.mp4", "--platform", "folder", "--kind", "reels", *config)
+    assert "publish[0].kind: folder has no kind; leave it out" in refused.stderr

@@ -22,7 +22,7 @@ from tests.engine.publish.test_youtube import connected
 from tests.support.command import run
 from tests.support.youtube_fake import CLIENT_SECRET, YoutubeFake
 from video_pipeline.engine.errors import ConfigError, InputError, ServiceError
-from video_pipeline.engine.publish.accounts import AccountFiles, AccountTokens
+from video_pipeline.engine.publish.accounts import AccountFiles, AccountTokens, StoredAccount
 from video_pipeline.engine.publish.oauth import ask_for_grant, read_app
 
 
@@ -120,7 +120,7 @@ def test_many_that_need_a_new_token_at_once_refresh_it_once(fake: YoutubeFake, t
     assert len(after) == 1
     assert refused.reveal() not in after
     assert fake.vendor.refreshed == 2
-    assert after == {files.load("youtube", "default").grant.access_token}
+    assert after == {files.load("youtube", "default", StoredAccount).grant.access_token}
 
 
 def test_a_refreshed_token_is_stored_before_it_is_used(
@@ -175,11 +175,11 @@ def test_an_app_whose_secret_would_travel_unencrypted_is_refused(fake: YoutubeFa
 def test_an_account_that_is_not_connected_or_damaged_is_named(fake: YoutubeFake, tmp_path: Path) -> None:
     files = AccountFiles.of(connected(fake, tmp_path))
     with pytest.raises(ConfigError, match="account second of youtube: is not connected; connect it by"):
-        files.load("youtube", "second")
+        files.load("youtube", "second", StoredAccount)
     with pytest.raises(InputError, match=r"account: got '\.\./up'"):
-        files.load("youtube", "../up")
+        files.load("youtube", "../up", StoredAccount)
     path = files.path("youtube", "default")
     path.write_text(path.read_text().replace('"access_token"', '"a"'))
     with pytest.raises(ConfigError, match=r"default\.json: is damaged") as caught:
-        files.load("youtube", "default")
+        files.load("youtube", "default", StoredAccount)
     assert "1//refresh" not in str(caught.value)

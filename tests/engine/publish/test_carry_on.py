@@ -9,13 +9,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.support.kill_points import killed_before_line
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.publish.base import Handle, OnSent, Post, Published, Standing
-from video_pipeline.engine.publish.carry_on import GIVE_UP_SECONDS, CarryOn
+from video_pipeline.engine.publish.carry_on import GIVE_UP_SECONDS, WORKING_SECONDS, CarryOn
 from video_pipeline.engine.publish.folder import FolderCalls
 from video_pipeline.engine.publish.records import (
     Publication,
@@ -116,9 +117,10 @@ class Scripted:
         assert isinstance(found, Handle)
         return found
 
-    def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> None:
-        self._answer("send", lambda: None)
+    def send(self, post: Post, handle: Handle, *, on_sent: OnSent) -> Literal["working"] | None:
+        found = self._answer("send", lambda: None)
         on_sent(post.size, post.size)
+        return "working" if found == "working" else None
 
     def commit(self, post: Post, handle: Handle) -> Published | None:
         def show() -> Published:
@@ -135,8 +137,13 @@ class Scripted:
 
         return self._answer("ask", look)  # type: ignore[return-value]
 
-    def complete(self, post: Post, published: Published) -> None:
-        self._answer("complete", lambda: None)
+    def complete(self, post: Post, published: Published) -> Published | None:
+        found = self._answer("complete", lambda: None)
+        assert found is None or isinstance(found, Published)
+        return found
+
+    def quota(self) -> None:
+        return None
 
 
 @dataclass
@@ -263,7 +270,7 @@ def test_a_post_on_which_the_platform_works_for_long_is_asked_for_until_it_shows
     found = stage.run_until(S.CONFIRMED)
     assert found.published is not None
     assert found.published.remote_id == "late"
-    assert 50 * 20 <= stage.clock[0] - 1_800_000_000 < 70 * 20
+    assert 50 * WORKING_SECONDS <= stage.clock[0] - 1_800_000_000 < 70 * WORKING_SECONDS
 
 
 def test_what_belongs_to_a_post_is_added_later_if_the_platform_is_busy(stage: Stage) -> None:
@@ -345,7 +352,9 @@ def test_a_video_that_was_changed_after_it_was_added_is_not_published(tmp_path: 
 
 def test_a_file_of_an_earlier_format_is_read_and_carried_on(tmp_path: Path) -> None:
     records = ready(tmp_path, a_post(tmp_path))
-    records._db.execute("ALTER TABLE publications DROP COLUMN began_at")
+    records._db.execute("DROP INDEX publications_job")
+    for column in ("began_at", "files"):
+        records._db.execute(f"ALTER TABLE publications DROP COLUMN {column}")
     records._db.execute("PRAGMA user_version = 1")
     records.close()
     share = tmp_path / "share"
@@ -400,3 +409,51 @@ def test_a_post_that_begins_again_within_a_day_counts_once(stage: Stage) -> None
     assert found.state is S.CONFIRMED
     assert stage.platform.calls.count("prepare") == 3
     assert stage.clock[0] < 1_800_000_000 + 3600
+
+
+def test_a_video_that_the_platform_must_process_first_is_committed_when_it_is_ready(stage: Stage) -> None:
+    stage.platform.answers["send"] = ["working", None]
+    stage.platform.answers["ask"] = ["open", "working", "working", "open"]
+    found = stage.run_until(S.CONFIRMED)
+    assert (stage.platform.shown, found.failures) == (1, 0)
+    assert stage.platform.calls.count("send") == 2
+    assert 3 * WORKING_SECONDS <= stage.clock[0] - 1_800_000_000 < 4 * WORKING_SECONDS
+
+
+def test_a_handle_of_which_the_platform_cannot_tell_is_left_to_a_person_before_anything_is_sent(
+    stage: Stage,
+) -> None:
+    stage.platform.answers["ask"] = ["unknown"]
+    found = stage.run_until(S.UNKNOWN)
+    assert "cannot tell whether it was published, or as which post" in str(found.error)
+    assert "send" not in stage.platform.calls
+
+
+def test_a_platform_that_drops_every_handle_is_left_to_a_person_after_days(stage: Stage) -> None:
+    stage.platform.answers["ask"] = ["open", "gone"] * 500
+    stage.platform.answers["send"] = ["working"] * 500
+    found = stage.run_until(S.HELD)
+    assert "no longer takes what was begun" in str(found.error)
+    assert GIVE_UP_SECONDS <= stage.clock[0] - 1_800_000_000 < GIVE_UP_SECONDS + 3600
+    assert stage.platform.shown == 0
+
+
+def test_what_is_known_of_a_post_only_when_it_is_complete_is_kept(stage: Stage) -> None:
+    stage.platform.answers["commit"] = [Published(remote_id="17")]
+    more = Published(remote_id="17", url="https://example.org/17", note="finish it in the app")
+    stage.platform.answers["complete"] = [busy(), more]
+    stage.platform.shown = 0
+    stage.platform.answers["ask"] = ["open"]
+    found = stage.run_until(S.CONFIRMED)
+    while not found.is_complete:
+        stage.clock[0] = found.due_at
+        found = stage.run()
+    assert found.published == more
+
+
+def test_a_quota_is_waited_out_however_long_that_takes(stage: Stage) -> None:
+    used_up = ServiceError("scripted: 50 of 50 posts are used", kind="denied", retry_after=86_400.0)
+    stage.platform.answers["prepare"] = [busy(), *[used_up] * 7, busy()]
+    stage.run_until(S.CONFIRMED)
+    assert stage.platform.shown == 1
+    assert stage.clock[0] - 1_800_000_000 > 2 * GIVE_UP_SECONDS

@@ -31,12 +31,17 @@ def test_no_text_however_odd_breaks_a_platforms_limit(
     texts = post_texts(
         {"title": f"a{title}", "description": description, "hashtags": hashtags}, platform=platform
     )
-    known = {"mentions"}  # they are the author's own words
-    assert [
-        reason
-        for reason in check_facts(platform, texts.facts())
-        if reason.severity == "error" and reason.rule not in known
-    ] == []
+    assert [reason for reason in check_facts(platform, texts.facts()) if reason.severity == "error"] == []
+
+
+def test_a_caption_that_has_too_many_mentions_or_hashtags_itself_is_cut_before_the_first_too_many() -> None:
+    mentions = " ".join(f"@a{n}" for n in range(25))
+    texts = post_texts({"title": "t", "description": mentions, "hashtags": ["#sea"]}, platform="reels")
+    assert texts.caption.endswith("@a18 @a19…\n\n#sea")
+    own = " ".join(f"#a{n}" for n in range(28))
+    tags = [f"#b{n}" for n in range(9)]
+    texts = post_texts({"title": "t", "description": own, "hashtags": tags}, platform="reels")
+    assert texts.caption.endswith("#a27\n\n#b0 #b1")
 
 
 def test_texts_that_fit_are_left_alone() -> None:

@@ -412,7 +412,7 @@ def test_no_error_and_no_plan_holds_a_secret(fake: YoutubeFake, tmp_path: Path) 
         *calls.plan(post),
         repr(handle),
         repr(calls),
-        repr(AccountFiles.of(config).load("youtube", "default")),
+        repr(AccountFiles.of(config).load("youtube", "default", StoredAccount)),
     ]
     for fault in ("500", "429 after 40", "html", "lost"):
         fake.faults.extend([fault] * 3)
@@ -453,7 +453,7 @@ def test_a_posts_keys_come_from_its_story(tmp_path: Path) -> None:
     spec = PublishSpec.model_validate(
         {"platform": "youtube", "privacy": "public", "made_for_kids": True, "at": "2027-01-31T18:00+01:00"}
     )
-    post = post_of(video, spec)
+    post = post_of(video, spec, load_config({}, environ=False))
     assert post.options == {"privacy": "public", "made_for_kids": True}
     assert post.publish_at == datetime(2027, 1, 31, 17, tzinfo=UTC)
 

@@ -82,10 +82,10 @@ def test_a_node_that_works_is_backed_up_and_restored_without_losing_an_acknowled
         with NodeClient(f"ipc://{tmp_path}/node.sock") as client:
             for number in range(8):
                 image.write_bytes(picture(colour=(number * 30, 90, 90)))
-                story = {**tiny_story(f"job{number}", seconds=4), "publish": [{"platform": "folder"}]}
+                story = {**tiny_story(f"job{number}", seconds=8), "publish": [{"platform": "folder"}]}
                 story["scenes"][0]["image"] = str(image)
+                time.sleep(pause.uniform(0, 0.6) if number % 2 == 0 else 0)
                 acknowledged.append(client.submit(story, send_assets=True).job_id)
-                time.sleep(pause.uniform(0, 0.6))
                 if number % 2:
                     target = tmp_path / f"backup{number}.tar.gz"
                     done = run("backup", target, "--config", tmp_path / "node.yaml", "--json")
