@@ -107,6 +107,19 @@ def test_every_target_and_thread_draws_the_same_bytes() -> None:
             np.testing.assert_array_equal(one, other)
 
 
+def test_columns_that_fill_no_vector_get_the_bytes_of_those_that_do() -> None:
+    luma, u, v = planes((6, 64), 11)
+    table = grade_table("vivid")
+    wide = graded(table, (luma, u, v))
+    for left in range(0, 58, 2):
+        half = slice(left // 2, left // 2 + 3)
+        narrow = graded(table, (luma[:, left : left + 6], u[:, half], v[:, half]))
+        # The last column has the chroma of its neighbour alone.
+        np.testing.assert_array_equal(narrow[0][:, :5], wide[0][:, left : left + 5])
+        for one, other in zip(narrow[1:], wide[1:], strict=True):
+            np.testing.assert_array_equal(one[:, :2], other[:, left // 2 : left // 2 + 2])
+
+
 def test_a_part_of_a_frame_is_drawn_and_nothing_beside_it() -> None:
     source, whole = planes((40, 60), 9), planes((40, 60), 10)
     before = [plane.copy() for plane in whole]
