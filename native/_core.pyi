@@ -24,15 +24,13 @@ class Overlay:
         self, *, x_odd: bool = ..., y_odd: bool = ...
     ) -> tuple[_Plane, NDArray[np.int8], NDArray[np.int8], _Plane, _Plane]: ...
 
-class GradeCurves:
+class FrameGrade:
     """A 3D LUT, shape (blue, green, red, 3) with values from 0 to 1, for frames of BT.709, limited range.
 
-    Threads may share it. A curve of 768 bytes is made for each chroma colour that occurs; `made` counts them.
+    Threads may share it. It has 4 MB of new levels.
     """
 
     def __init__(self, table: NDArray[np.float64]) -> None: ...
-    @property
-    def made(self) -> int: ...
     def apply(self, source: _Frame, target: _Frame) -> None:
         """Grade a frame into another one of its size."""
 

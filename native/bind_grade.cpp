@@ -29,19 +29,18 @@ void check_lut(const LutArray& table) {
 }  // namespace
 
 void bind_grade(nb::module_& module) {
-  nb::class_<GradeCurves>(module, "GradeCurves", "A 3D LUT for 4:2:0 frames in BT.709, limited range.")
+  nb::class_<FrameGrade>(module, "FrameGrade", "A 3D LUT for 4:2:0 frames in BT.709, limited range.")
       .def(
           "__init__",
-          [](GradeCurves* place, const LutArray& table) {
+          [](FrameGrade* place, const LutArray& table) {
             check_lut(table);
             nb::gil_scoped_release unlocked;
-            new (place) GradeCurves(table.data(), static_cast<int>(table.shape(0)));
+            new (place) FrameGrade(table.data(), static_cast<int>(table.shape(0)));
           },
           nb::arg("table").noconvert())
-      .def_prop_ro("made", &GradeCurves::made)
       .def(
           "apply",
-          [](GradeCurves& curves, const SourceFrame& source, const TargetFrame& target) {
+          [](const FrameGrade& grade, const SourceFrame& source, const TargetFrame& target) {
             const Frame<ConstPlane> from = source_frame(source, "source");
             const Frame<Plane> to = target_frame(target, "target");
             if (to.width() != from.width() || to.height() != from.height()) {
@@ -53,7 +52,7 @@ void bind_grade(nb::module_& module) {
               for (const ConstPlane& read : from.planes) refuse_shared(plane, read, "target", "source");
             }
             nb::gil_scoped_release unlocked;
-            curves.apply(from.planes, to.planes);
+            grade.apply(from.planes, to.planes);
           },
           nb::arg("source").noconvert(), nb::arg("target").noconvert());
 }

@@ -23,6 +23,23 @@ FIRST_CHOICE: Final = 0.12
 """Share of the frame's height that is room enough above the captions; with less, the larger room is taken."""
 
 
+MOST_HEIGHT: Final = 0.2
+"""Share of the frame's height that a title may take."""
+
+
+def _shown_from(timeline: Timeline) -> tuple[int, int]:
+    """Return the first frame of a title over the first scene of the story, and for how many it appears with the scene.
+
+    After a transition, from an intro, it appears in the second half, as captions do.
+    """
+    index = next(index for index, clip in enumerate(timeline.clips) if not clip.apart)
+    clip, join = timeline.clips[index], timeline.transition_after(index - 1)
+    if join is None:
+        return clip.frames.start, clip.fade_in_frames
+    half = len(join.frames) // 2
+    return join.frames.start + half, len(join.frames) - half
+
+
 def over_frames(card: CardTexts, timeline: Timeline) -> FrameRange:
     """Return the frames of a title over the first scene of the story, at most until that leads into the next."""
     clips = [clip for clip in timeline.clips if not clip.apart]
@@ -31,7 +48,7 @@ def over_frames(card: CardTexts, timeline: Timeline) -> FrameRange:
         for index, clip in enumerate(timeline.clips)
         if clip.scene_id == clips[0].scene_id and not clip.apart
     ]
-    first = timeline.clips[own[0]].frames.start
+    first, _ = _shown_from(timeline)
     last = next(index for index in own if index + 1 not in own)  # not what leads back to it at the end
     join = timeline.transition_after(last)
     end = join.frames.start if join is not None else timeline.clips[last].frames.stop
@@ -42,9 +59,9 @@ def over_frames(card: CardTexts, timeline: Timeline) -> FrameRange:
 def draw_title_over(
     card: CardTexts, timeline: Timeline, *, platform: Platform, fonts: FontCatalogue, cache: ContentCache
 ) -> tuple[CaptionArt | None, tuple[str, ...]]:
-    """Return a title as a caption of its own that is whole from the first frame on and fades out, and warnings.
+    """Return a title as a caption of its own that appears with its scene and fades out, and warnings.
 
-    It stands above the captions of its frames if there is room, otherwise in the larger room beside them. A title that has
+    It takes MOST_HEIGHT of the frame at most, and stands above the captions of its frames if there is room, otherwise in the larger room beside them. A title that has
     room in neither is left out, with a warning.
     """
     frames = over_frames(card, timeline)
@@ -59,7 +76,8 @@ def draw_title_over(
         if (found := caption_rows(phrase, timeline, fonts=fonts)) is not None
     ]
     top, bottom = _room(rows, round(height * area.top), round(height * (1 - area.bottom)), height)
-    room = (round(width * (1 - 2 * max(area.side, 0.06))) - 2 * reach, bottom - top - 2 * reach)
+    high = min(bottom - top, round(MOST_HEIGHT * height))
+    room = (round(width * (1 - 2 * max(area.side, 0.06))) - 2 * reach, high - 2 * reach)
     least = card.keys.text_size * scale * 0.5
     if min(room) < least:
         return None, (f"{card.place}: there is no room beside the captions; the title is left out",)
@@ -67,7 +85,7 @@ def draw_title_over(
     if block.height_px > room[1]:
         return None, (f"{card.place}: there is no room beside the captions; the title is left out",)
     picture, above = draw_over(card, block, width_px=width, cache=cache)
-    y = top + reach + max(0, min(round(0.02 * height), room[1] - block.height_px))
+    y = top + reach + max(0, min(round(0.02 * height), bottom - top - 2 * reach - block.height_px))
     warnings = (f"{card.place}: does not fit over the scene; its end is left out",) if block.truncated else ()
     art = CaptionArt(
         scene_id=next(clip.scene_id for clip in timeline.clips if not clip.apart),
@@ -78,6 +96,7 @@ def draw_title_over(
         y_px=(y - above) // 2 * 2,
         lines=(),
         rise_px=0,
+        fade_in_frames=min(_shown_from(timeline)[1], max(0, len(frames) - 1)),
         fade_out_frames=min(
             frames_round(exact_seconds(FADE_SECONDS), timeline.fps), max(1, len(frames) // 3)
         ),

@@ -196,11 +196,13 @@ class ServiceClient:
                 return answer
             if answer.status >= 300:
                 is_charged = False
-                raise self._refused(answer)
+                raise self._refused(answer, request)
             kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
             if request.accepts and not kind.startswith(tuple(request.accepts)):
+                wanted = " or ".join(request.accepts)
                 raise self.error(
-                    f"the answer is {kind or 'of no type'}, not {' or '.join(request.accepts)}", kind="busy"
+                    f"the answer is {kind or 'of no type'}, not {wanted}; asked {_place(request.url)}",
+                    kind="busy",
                 )
             return answer
         except (
@@ -225,7 +227,7 @@ class ServiceClient:
             return self.error("the render was stopped", kind="denied")
         return self.error(f"no complete answer within {self.timeout:g} s", kind="busy")
 
-    def _refused(self, answer: ServiceAnswer) -> ServiceError:
+    def _refused(self, answer: ServiceAnswer, request: ServiceRequest) -> ServiceError:
         try:
             status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
         except ValueError:
@@ -235,6 +237,8 @@ class ServiceClient:
         kind, words = self.fault(answer)
         if kind == "denied" and not words:
             words = f"the key is refused ({self._origins()})" if self.secrets else "a key is needed"
+        if answer.status == HTTPStatus.NOT_FOUND and not words:
+            words = f"there is nothing at {_place(request.url)}"
         wait = self.wait(answer, kind)
         return self.error(f"{status}: {words}" if words else status, kind=kind, retry_after=wait)
 
@@ -283,6 +287,12 @@ def _certificates() -> ssl.SSLContext:
 
 def _host(url: str) -> str:
     return httpx.URL(url).netloc.decode("ascii", "replace")
+
+
+def _place(url: str) -> str:
+    """Return a URL without its query, which may hold a key."""
+    found = httpx.URL(url)
+    return f"{found.scheme}://{_host(url)}{found.path}"
 
 
 class _Deadline:

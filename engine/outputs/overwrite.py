@@ -28,18 +28,31 @@ def files_read(story: Story, config: Config, *, base: Path) -> Iterator[tuple[st
 
 def check_inputs_kept(written: Iterable[Path], read: Iterable[tuple[str, Path]]) -> None:
     """Raise InputError if an output is the same file as an input, links included."""
-    sources = list(read)
+    folders: dict[Path, Path] = {}
+    sources = [(field, source, _names_of(source, folders)) for field, source in read]
     for target in written:
-        for field, source in sources:
-            if _is_same_file(target, source):
+        names = _names_of(target, folders)
+        for field, source, others in sources:
+            if names & others:
                 raise InputError(
                     f"output {target}: would replace {source}, which is read ({field}); "
                     "give the output another name or folder"
                 )
 
 
-def _is_same_file(target: Path, source: Path) -> bool:
+def _names_of(path: Path, folders: dict[Path, Path]) -> set[Path | tuple[int, int]]:
+    """Return what a file is known by: its path without links, and its device and inode if it exists.
+
+    `folders` has the paths without links of folders that were looked up before.
+    """
+    names = set[Path | tuple[int, int]]()
     try:
-        return target.resolve() == source.resolve() or (target.exists() and target.samefile(source))
-    except (OSError, RuntimeError):  # a missing input or a loop of links; reading it reports the error
-        return False
+        folder = folders.get(path.parent)
+        if folder is None:
+            folder = folders[path.parent] = path.parent.resolve()
+        names.add(path.resolve() if path.is_symlink() else folder / path.name)
+        found = path.stat()
+        names.add((found.st_dev, found.st_ino))
+    except (OSError, RuntimeError):  # missing, or a loop of links; reading it reports the error
+        pass
+    return names

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,8 @@ from video_pipeline.engine.errors import InputError
 
 JSON_LINES_ENDINGS: Final = (".jsonl", ".ndjson")
 TABLE_ENDINGS: Final = (".csv", ".tsv", *JSON_LINES_ENDINGS)
+SEPARATORS: Final = (",", ";", "|", "\t")
+"""Those that a line `sep=` may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
     """Return the rows of a table; an empty cell and a null are left out of a row's values.
 
     The first line of CSV names the columns, which a comma separates, or a semicolon if there is no comma; of TSV a
-    tabulator. Of JSON Lines each line is an object. Empty lines are skipped. Raises InputError naming file and row.
+    tabulator. A line `sep=;` before it names another separator, as spreadsheets expect it. Of JSON Lines each line is an object. Empty lines are skipped. Raises InputError naming file and row.
     """
     ending = path.suffix.lower()
     if ending not in TABLE_ENDINGS:
@@ -76,13 +80,18 @@ def _json_rows(text: str, path: Path) -> Iterator[TableRow]:
 
 
 def _csv_rows(text: str, path: Path, delimiter: str | None) -> Iterator[TableRow]:
-    first = text.partition("\n")[0]
-    delimiter = delimiter or (";" if ";" in first and "," not in first else ",")
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")  # not splitlines: a cell may hold U+2028
+    named = _named_separator(text, path)
+    if named is not None:
+        lines.readline()
+    first = text.split("\n", 2)[0 if named is None else 1]
+    delimiter = named or delimiter or (";" if ";" in first and "," not in first else ",")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: Sequence[str] = ()
-    number, line = 0, 1
+    before = 0 if named is None else 1
+    number, line = 0, 1 + before
     for cells in reader:
-        began, line = line, reader.line_num + 1
+        began, line = line, before + reader.line_num + 1
         if not any(cell.strip() for cell in cells):
             continue
         if not columns:
@@ -97,6 +106,19 @@ def _csv_rows(text: str, path: Path, delimiter: str | None) -> Iterator[TableRow
             )
         values = {name: cell for name, cell in zip(columns, cells, strict=False) if cell.strip()}
         yield TableRow(number, began, values, is_text=True, columns=tuple(columns))
+
+
+def _named_separator(text: str, path: Path) -> str | None:
+    """Return the separator of a first line `sep=;`, also in quotes or with separators after it; None without that line."""
+    line = re.match(r'"?sep=([^\r\n]*)(\r?\n|\Z)', text, re.IGNORECASE)
+    if line is None:
+        return None
+    found = line[1].replace('"', "")
+    if found[:1] not in SEPARATORS or found.strip(found[:1]):
+        raise InputError(
+            f"{path}, line 1: got {line[0].strip()!r}; allowed: sep= and a comma, semicolon, bar or tabulator"
+        )
+    return found[0]
 
 
 def _check_columns(columns: Sequence[str], path: Path) -> None:

@@ -31,6 +31,21 @@ struct AcrossPlan {
   const int16_t* weights = nullptr;  // [blocks][taps][kBlock]
 };
 
+// Where the chroma of columns of luma lies among the knots; see pixel/grade.h.
+struct GradePlaces {
+  uint32_t* cells;
+  uint16_t* shares;
+};
+
+// Two rows of luma and the row of chroma that they share, to be graded.
+struct GradeRows {
+  const int16_t *luma, *chroma;  // knots
+  GradePlaces places;
+  const uint8_t *one, *two;
+  uint8_t *to_one, *to_two, *to_u, *to_v;
+  int width;
+};
+
 struct Rows {
   const char* name;
   // Resample kRowBatch rows of bytes, or one, into rows of blocks * kBlock values; strides in bytes and in values.
@@ -53,6 +68,11 @@ struct Rows {
   void (*luma)(const uint8_t* const* planes, uint8_t* target, int width);
   void (*chroma)(const uint8_t* const* one, const uint8_t* const* two, uint8_t* target_u, uint8_t* target_v,
                  int width);
+  // Set the places of the columns of luma from a row of chroma, two for each of its samples. Samples lie on even columns
+  // (H.264's default position); a column between two has their mean, and the last has its neighbour's.
+  void (*grade_places)(const uint8_t* u, const uint8_t* v, const GradePlaces& places, int width);
+  // Grade rows: luma with the chroma of its column, chroma with the mean of the luma pixels that it covers.
+  void (*grade)(const GradeRows& rows);
 };
 
 const Rows& baseline_rows();

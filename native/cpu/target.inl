@@ -4,6 +4,7 @@
 
 #include "cpu/blend_rows.inl"
 #include "cpu/colour_rows.inl"
+#include "cpu/grade_rows.inl"
 #include "cpu/resample_rows.inl"
 #include "cpu/transition_rows.inl"
 
@@ -13,6 +14,7 @@ const Rows& VP_TABLE() {
   static constexpr Rows table = {
       VP_TARGET,        resample_across_rows, resample_down_rows, transition_rows, mix_level_row,
       blend_luma_row,   blend_chroma_row,     split_rgb_row,      luma_row,       chroma_row,
+      grade_places_row, grade_two_rows,
   };
   return table;
 }

@@ -19,7 +19,9 @@ import numpy as np
 from PIL import Image
 
 from tests.support.video import catalogue, clip_of, numbered_clip, still, timeline_of
+from video_pipeline.engine.assets.cube import cube_text
 from video_pipeline.engine.assets.footage import probe_footage
+from video_pipeline.engine.assets.grades import grade_table
 from video_pipeline.engine.assets.progress_bar import prepare_progress
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
@@ -33,7 +35,7 @@ from video_pipeline.engine.render.compositors.raw_frames import Children
 from video_pipeline.engine.render.cuda.painter import GpuPainter
 from video_pipeline.engine.render.cuda.painters import GpuPainters
 from video_pipeline.engine.story.model import VideoSpec
-from video_pipeline.engine.timeline import Caption, Still, Timeline, Transition, Watermark
+from video_pipeline.engine.timeline import Caption, Grade, Still, Timeline, Transition, Watermark
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.geometry import Camera, Rect, largest_rect, zoom_about
 from video_pipeline.filters.text import Box, TextStyle
@@ -56,11 +58,14 @@ def noisy(path: Path, seed: int, size_px: tuple[int, int]) -> Still:
 
 
 def everything(folder: Path) -> Timeline:
-    """Return a timeline with every kind of clip, caption, layer and fade, and with every transition."""
+    """Return a timeline with every kind of clip, caption, layer, grade and fade, and with every transition."""
     aspect = SIZE_PX[0] / SIZE_PX[1]
     whole = largest_rect(240 / 427, aspect)
     moving = numbered_clip(folder / "clip.mp4", times=[Fraction(number, 25) for number in range(60)])
     footage = probe_footage(moving, VideoSpec(path=str(moving), start=0.3)).footage
+    lut = folder / "vivid.cube"
+    lut.write_text(cube_text(grade_table("vivid")), encoding="ascii")
+    grade = Grade(lut, "vivid", "vivid", 1.0)
     pictures = [noisy(folder / f"{number}.png", number, (240 + 60 * number, 427)) for number in range(4)]
     clips = [
         clip_of(
@@ -70,9 +75,9 @@ def everything(folder: Path) -> Timeline:
             camera=Camera(whole, zoom_about(whole, zoom=1.3, focus=(0.3, 0.7)), "ease_in_out"),
             fade_in_frames=8,
         ),
-        clip_of(footage, 20, 60, fade_out_frames=4),
-        clip_of(footage, 52, 80),
-        clip_of(pictures[1], 80, 100, fit="blur", fade_out_frames=6),
+        clip_of(footage, 20, 60, fade_out_frames=4, grade=grade),
+        clip_of(footage, 52, 80, fit="contain", grade=grade),
+        clip_of(pictures[1], 80, 100, fit="blur", fade_out_frames=6, grade=grade),
         clip_of(pictures[2], 92, 112, fit="contain"),
     ]
     transitions = [

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from video_pipeline.engine.assets.images.drawn import DRAWN_OVERSIZE
 from video_pipeline.engine.assets.stills import DEMUXERS, check_png, flatten
@@ -45,6 +45,9 @@ def decoded_answer_picture(data: bytes, client: ServiceClient) -> Image.Image:
                     )
                 opened.load()
                 picture = flatten(opened)
+        except UnidentifiedImageError:
+            known = ", ".join(sorted(DEMUXERS))
+            raise client.error(f"the answer is no picture of a known format ({known})", kind="busy") from None
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             raise client.error(f"the answer is no whole picture: {error}", kind="busy") from None
     levels = [channel.getextrema() for channel in picture.split()]

@@ -17,13 +17,13 @@ from video_pipeline.filters.fade import light
 from video_pipeline.filters.fit import contained_window
 from video_pipeline.native import kernels
 
-GRADING_VERSION: Final = 1
+GRADING_VERSION: Final = 2
 """Increase it when graded frames of a clip change, so that no older cached segment is used."""
 
 
-def load_curves(grade: Grade) -> kernels.GradeCurves:
+def load_frame_grade(grade: Grade) -> kernels.FrameGrade:
     """Return a grade for the frames of clips; raise OSError or ValueError if its file is damaged."""
-    return kernels.GradeCurves(np.ascontiguousarray(load_lut(grade.path)))
+    return kernels.FrameGrade(np.ascontiguousarray(load_lut(grade.path)))
 
 
 def graded_by_kernel(clip: Clip) -> bool:
@@ -33,40 +33,40 @@ def graded_by_kernel(clip: Clip) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ClipFrame:
-    """A frame of a video clip to be drawn: in the colours of a grade if there are `curves`, then `fade` towards black."""
+    """A frame of a video clip to be drawn: in the colours of a grade if it has one, then `fade` towards black."""
 
     frame: Buffer
     clip: Clip
-    curves: kernels.GradeCurves | None = None
+    grade: kernels.FrameGrade | None = None
     fade: float = 0.0
 
     def draw(self, target: Planes) -> None:
         """Draw it onto a frame of its size; its own bytes do not change, since a held frame is drawn again."""
         source = planes_of(self.frame)
-        if self.curves is None or self.clip.fit != "cover":
+        if self.grade is None or self.clip.fit != "cover":
             for drawn, plane in zip(target, source, strict=True):
                 np.copyto(drawn, plane)
-        if self.curves is not None:
+        if self.grade is not None:
             whole = self.clip.fit == "cover"
             read, drawn_on = (
                 (source, target) if whole else (_inner(source, self.clip), _inner(target, self.clip))
             )
-            self.curves.apply(read, drawn_on)
+            self.grade.apply(read, drawn_on)
         if self.fade > 0:
             kernels.fade(target, amount=self.fade)
 
 
 def clip_frames_drawn(
-    plain: Generator[Buffer, None, None], clip: Clip, span: FrameRange, curves: kernels.GradeCurves | None
+    plain: Generator[Buffer, None, None], clip: Clip, span: FrameRange, grade: kernels.FrameGrade | None
 ) -> Generator[ClipFrame, None, None]:
-    """Yield frames `span` of a clip, each valid until the next; with `curves`, `plain` has neither grade nor fades."""
+    """Yield frames `span` of a clip, each valid until the next; with a `grade`, `plain` has neither grade nor fades."""
     with contextlib.closing(plain):
         for number, frame in enumerate(plain, start=span.start):
-            if curves is None:
+            if grade is None:
                 yield ClipFrame(frame, clip)
                 continue
             shown = light(number, len(clip.frames), clip.fade_in_frames, clip.fade_out_frames)
-            yield ClipFrame(frame, clip, curves, 1 - shown)
+            yield ClipFrame(frame, clip, grade, 1 - shown)
 
 
 def _inner(planes: Planes, clip: Clip) -> Planes:

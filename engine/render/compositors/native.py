@@ -31,7 +31,7 @@ from video_pipeline.engine.render.compositors.graded_clips import (
     ClipFrame,
     clip_frames_drawn,
     graded_by_kernel,
-    load_curves,
+    load_frame_grade,
 )
 from video_pipeline.engine.render.compositors.overlays import Placing, Rgba, pieced, read_rgba
 from video_pipeline.engine.render.compositors.picture import Picture, load_picture, look_of
@@ -114,7 +114,7 @@ class NativeCompositor:
         self._pictures: _SharedItems[Picture] = _SharedItems(
             PICTURE_BYTES_A_CORE * cpu_count(), lambda picture: picture.size_bytes
         )
-        self._grades: _SharedItems[kernels.GradeCurves] = _SharedItems(GRADES, lambda curves: 1)
+        self._grades: _SharedItems[kernels.FrameGrade] = _SharedItems(GRADES, lambda grade: 1)
         # Limits memory: a photograph needs much of it while it is decoded.
         self._loading = threading.BoundedSemaphore(cpu_count())
         self._spare: list[Buffer] = []
@@ -243,12 +243,12 @@ class NativeCompositor:
         if clip.grade is None or not graded_by_kernel(clip):
             drawn = self._graphs.clip_frames(clip, span, threads=1, children=children)
             return clip_frames_drawn(drawn, clip, span, None)
-        grade = clip.grade
+        wanted = clip.grade
         with of_scene(clip.scene_id):
-            curves = self._grades.get(grade, lambda: load_curves(grade))
+            grade = self._grades.get(wanted, lambda: load_frame_grade(wanted))
         without = replace(clip, grade=None, fade_in_frames=0, fade_out_frames=0)
         plain = self._graphs.clip_frames(without, span, threads=1, children=children)
-        return clip_frames_drawn(plain, clip, span, curves)
+        return clip_frames_drawn(plain, clip, span, grade)
 
 
 class Shown(NamedTuple):

@@ -15,6 +15,7 @@ from video_pipeline import native
 from video_pipeline.engine.cards.over import over_frames
 from video_pipeline.engine.common.cache import ContentCache
 from video_pipeline.engine.config import load_config
+from video_pipeline.engine.config.look_keys import SHIPPED_LOOKS
 from video_pipeline.engine.plan import FramePlan, plan_captions, plan_timeline
 from video_pipeline.engine.render.captions.draw import caption_rows
 from video_pipeline.engine.story import parse_story
@@ -27,17 +28,25 @@ NATIVE = pytest.param(
 
 
 def planned(
-    folder: Path, compositor: str = "ffmpeg", *, text: str = "A red scene.", **sections: Any
+    folder: Path,
+    compositor: str = "ffmpeg",
+    *,
+    text: str = "A red scene.",
+    title: str = "The last light",
+    own_effects: bool = True,
+    **sections: Any,
 ) -> FramePlan:
-    """Return the plan of two scenes, captions drawn, with the title over the first one."""
+    """Return the plan of two scenes, captions drawn, with the title over the first one.
+
+    Without `own_effects` the scenes have those of the configuration.
+    """
+    effects: dict[str, Any] = {"effects": []} if own_effects else {}
     Image.new("RGB", SIZE_PX, (60, 60, 60)).save(folder / "grey.png")
     scenes = [
-        {"scene_id": name, "image": str(folder / "grey.png"), "text": text, "duration": 3, "effects": []}
+        {"scene_id": name, "image": str(folder / "grey.png"), "text": text, "duration": 3, **effects}
         for name in ("one", "two")
     ]
-    story = parse_story(
-        {"title": "The last light", "scenes": scenes, "title_card": {"over": True, "seconds": 2}}
-    )
+    story = parse_story({"title": title, "scenes": scenes, "title_card": {"over": True, "seconds": 2}})
     config = load_config(
         {
             "tts": {"service": "none"},
@@ -100,6 +109,43 @@ def test_the_title_keeps_clear_of_captions_and_of_what_apps_show(
     assert rows is not None
     if timeline.captions[0].shown_as == "block":
         assert bottom <= rows[0] + 4 or top >= rows[1] - 4
+
+
+@pytest.mark.parametrize("transition", ["cut", "fade"])
+def test_after_an_intro_the_title_appears_with_the_scene(tmp_path: Path, transition: str) -> None:
+    Image.new("RGB", SIZE_PX, (20, 20, 200)).save(tmp_path / "logo.png")
+    intro = {"image": str(tmp_path / "logo.png"), "seconds": 1, "transition": transition}
+    fading = {"effects": ["fade_in"]}
+    plan = planned(tmp_path, intro=intro, scenes=fading, own_effects=False)
+    first = next(clip for clip in plan.timeline.clips if clip.scene_id == "one")
+    join = plan.timeline.transition_after(0)
+    assert (join is None) == (transition == "cut")
+    title = plan.captions[-1]
+    begin = join.frames.start + len(join.frames) // 2 if join is not None else first.frames.start
+    end = join.frames.stop if join is not None else begin + first.fade_in_frames
+    assert (title.frames.start, title.frames.start + title.fade_in_frames) == (begin, end)
+    assert end > begin
+    assert len(green_rows(plan, begin)) == 0
+    assert len(green_rows(plan, end)) > 5
+    opacities = [title.entrance(at, fps=plan.timeline.fps)[0] for at in range(len(title.frames))]
+    assert opacities[: end - begin] == [at / (end - begin) for at in range(end - begin)]
+
+
+@pytest.mark.parametrize("size", [(180, 320), (320, 180), (240, 240)])
+@pytest.mark.parametrize("look", SHIPPED_LOOKS)
+def test_a_long_title_takes_a_fifth_of_the_frame_at_most(
+    tmp_path: Path, look: str, size: tuple[int, int]
+) -> None:
+    title = "Why nobody in the harbour town had seen the keeper of the old lighthouse for a hundred and ten long years"
+    keys = {"look": look, "video": {"size": [*size]}}
+    plan = planned(tmp_path, title=title, **keys)
+    art = plan.captions[-1]
+    assert plan.title_over is not None
+    assert art.picture is not None
+    with Image.open(art.picture) as picture:
+        alpha = np.asarray(picture.getchannel("A")) > 128
+    rows = np.flatnonzero(alpha.any(axis=1))
+    assert 0.04 * size[1] < rows[-1] - rows[0] <= 0.24 * size[1], "padding and stroke lie outside"
 
 
 def test_a_title_without_room_is_left_out_with_a_warning(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import COMMAND, SMALL, run, scene, write
+from video_pipeline.engine.outputs.video_info import probe_video
 
 
 @pytest.fixture
@@ -65,3 +68,34 @@ def test_a_batch_that_is_stopped_in_the_middle_continues(number: signal.Signals,
     assert again[-1]["failed"] == 0
     assert again[-1]["rendered"] > 0
     assert len(list((tmp_path / "out").glob("*.mp4"))) == 8
+
+
+def test_a_batch_that_is_killed_again_and_again_loses_no_row_and_ends_each_once(tmp_path: Path) -> None:
+    seed = time.time_ns()
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    template = write(tmp_path, scene(text="{{row}}", duration=0.5), "t.json")
+    table = write(tmp_path, "n\n" + "1\n" * 9, "t.csv")
+    out = tmp_path / "out"
+    arguments = [str(each) for each in (table, "--template", template, "-o", out, *SMALL)]
+    told: list[str] = []
+    for kills in range(5):
+        command = [*COMMAND, "render-many", *arguments, "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+            assert child.stdout is not None
+            lines = [json.loads(child.stdout.readline()) for _ in range(kills + 1)]
+            time.sleep(draw.uniform(0, 0.4))
+            child.kill()
+            rest, _ = child.communicate(timeout=20)
+        lines += [json.loads(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+        told += [each["name"] for each in lines if each.get("status") == "rendered"]
+    last = [json.loads(line) for line in run("render-many", *arguments, "--json").stdout.splitlines()]
+    told += [each["name"] for each in last if each.get("status") == "rendered"]
+    journal = [json.loads(line)["name"] for line in (out / "batch.jsonl").read_text().splitlines()]
+    assert sorted(journal) == [f"t-{number}" for number in range(1, 10)], "each row ended once"
+    assert len(told) == len(set(told)), "no row that was told as rendered is rendered again"
+    assert {probe_video(path).frame_count for path in out.glob("*.mp4")} == {12}
+    assert len(list(out.glob("*.mp4"))) == 9
+    again = [json.loads(line) for line in run("render-many", *arguments, "--json").stdout.splitlines()]
+    assert (again[-1]["unchanged"], again[-1]["rendered"], again[-1]["failed"]) == (9, 0, 0)
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")], "nothing half done is left"

@@ -146,9 +146,20 @@ def test_a_page_instead_of_an_answer_is_named(tmp_path: Path) -> None:
     page = reply(b"<html>", Content_Type="text/html; charset=utf-8")
     with (
         origin(page) as server,
-        pytest.raises(ServiceError, match="the answer is text/html, not application/json"),
+        pytest.raises(
+            ServiceError,
+            match=r"the answer is text/html, not application/json; asked http://127\.0\.0\.1:\d+/",
+        ),
     ):
         Asking(tmp_path).ask(server.port)
+
+
+def test_a_wrong_address_is_named_without_what_follows_it(tmp_path: Path) -> None:
+    missing = reply(b"<html>", status="404 Not Found", Content_Type="text/html")
+    with origin(missing) as server, pytest.raises(ServiceError) as caught:
+        Asking(tmp_path).ask(server.port, path="v1/images?key=abc")
+    assert f"404 Not Found: there is nothing at http://127.0.0.1:{server.port}/v1/images" in str(caught.value)
+    assert "abc" not in str(caught.value)
 
 
 def test_a_long_message_is_one_short_line(tmp_path: Path) -> None:

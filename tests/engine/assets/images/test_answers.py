@@ -49,8 +49,8 @@ def test_each_format_is_decoded_to_rgb(form: str, client: ServiceClient) -> None
 @pytest.mark.parametrize(
     ("data", "kind", "told"),
     [
-        (b"", "busy", "no whole picture"),
-        (b"<html></html>", "busy", "no whole picture"),
+        (b"", "busy", r"no picture of a known format \(.*JPEG"),
+        (b"<html></html>", "busy", r"no picture of a known format \(.*PNG"),
         (drawing(60, 90, 3)[:900], "busy", "no whole picture"),
         (black(), "rejected", "of one colour"),
         (encoded(Image.new("RGBA", (40, 40), (200, 0, 0, 0))), "rejected", "of one colour"),

@@ -101,7 +101,7 @@ def test_a_graded_clip_is_faded_after_it_is_graded(tmp_path: Path) -> None:
 
 
 def test_a_held_frame_is_graded_once(tmp_path: Path) -> None:
-    from video_pipeline.engine.render.compositors.graded_clips import clip_frames_drawn, load_curves
+    from video_pipeline.engine.render.compositors.graded_clips import clip_frames_drawn, load_frame_grade
 
     grade = grade_of(tmp_path, "vivid")
     clip = clip_of(moving(tmp_path), 0, 3, grade=grade)
@@ -113,7 +113,7 @@ def test_a_held_frame_is_graded_once(tmp_path: Path) -> None:
             yield own
 
     frames = [np.zeros_like(own) for _ in range(3)]
-    drawn_frames = clip_frames_drawn(held(), clip, FrameRange(0, 3), load_curves(grade))
+    drawn_frames = clip_frames_drawn(held(), clip, FrameRange(0, 3), load_frame_grade(grade))
     for frame, target in zip(drawn_frames, frames, strict=True):
         frame.draw(planes_of(target))
     for frame in frames[1:]:
