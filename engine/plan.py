@@ -45,6 +45,7 @@ from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, S
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.story import Story, StoryScene, story_scenes
 from video_pipeline.engine.story.asset_fields import NO_GRADE, NO_WATERMARK
+from video_pipeline.engine.story.code_blocks import code_warnings
 from video_pipeline.engine.timeline import Footage, Grade, Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import FontStack
@@ -208,6 +209,7 @@ def plan_timeline(
         config = letters.config
         cast = cast_speakers(story, letters.scenes, config=config)
         scenes = cast.scenes
+        lost_code = code_warnings(story.content) if story.scenes is None else ()
     with watch.stage("assets"):
         watermark, unmarked = _watermark(config, cache, files)
         grade, ungraded = _grade(story, config, base=base, cache=cache, files=files)
@@ -228,7 +230,7 @@ def plan_timeline(
             ffmpeg_search=ffmpeg_search,
             max_seconds=max_seconds,
             cards=cards,
-            warnings=(*letters.warnings, *cast.warnings, *unmarked, *ungraded),
+            warnings=(*lost_code, *letters.warnings, *cast.warnings, *unmarked, *ungraded),
         )
 
         def begin_first(first: FirstScenes) -> None:
