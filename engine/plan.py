@@ -18,6 +18,7 @@ from video_pipeline.engine.assets.first_scenes import FirstScenes
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.grade import prepare_grade
+from video_pipeline.engine.assets.lexicon_use import lexicon_warnings
 from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets
 from video_pipeline.engine.assets.progress_bar import prepare_progress
 from video_pipeline.engine.assets.speakers import cast_speakers
@@ -216,6 +217,8 @@ def plan_timeline(
         cards = prepare_cards(
             story, scenes, config=config, catalogue=fonts, base=base, cache=cache, files=files
         )
+        said = (*scenes, cards.spoken) if cards.spoken is not None else scenes
+        unheard = lexicon_warnings(story, said, config=config)
         layout = _Layout(
             story=story,
             scenes=scenes,
@@ -230,7 +233,7 @@ def plan_timeline(
             ffmpeg_search=ffmpeg_search,
             max_seconds=max_seconds,
             cards=cards,
-            warnings=(*lost_code, *letters.warnings, *cast.warnings, *unmarked, *ungraded),
+            warnings=(*lost_code, *letters.warnings, *cast.warnings, *unheard, *unmarked, *ungraded),
         )
 
         def begin_first(first: FirstScenes) -> None:

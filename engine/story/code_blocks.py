@@ -93,8 +93,8 @@ def code_warnings(text: str) -> tuple[str, ...]:
     names = [repr(_begins(block)) for block in blocks[:_NAMED_MOST]]
     more = f" and {len(blocks) - _NAMED_MOST} more" if len(blocks) > _NAMED_MOST else ""
     what = "the code block that begins" if len(blocks) == 1 else f"{len(blocks)} code blocks, which begin"
-    are = "is" if len(blocks) == 1 else "are"
-    warning = f"field 'content': {what} with {', '.join(names)}{more}, {are} neither shown nor spoken"
+    are = " is" if len(blocks) == 1 else ", are"
+    warning = f"field 'content': {what} with {', '.join(names)}{more}{are} neither shown nor spoken"
     if not blocks[-1].is_closed:
         warning += f"; no line {blocks[-1].fence} ends the last one, so it goes to the end of the text"
     return (warning,)

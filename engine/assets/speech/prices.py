@@ -22,7 +22,9 @@ class SpeechPrice(NamedTuple):
 UNCHECKED: Final = "not checked"
 
 _GOOGLE: Final = "https://cloud.google.com/text-to-speech/pricing"
-_POLLY: Final = "https://aws.amazon.com/polly/pricing/"
+_POLLY: Final = (
+    "https://aws.amazon.com/polly/pricing/"  # as the repository api-evangelist/amazon-polly quotes it
+)
 _AZURE: Final = "https://azure.microsoft.com/pricing/details/cognitive-services/speech-services/"
 _OPENAI: Final = "https://developers.openai.com/api/docs/models/"
 

@@ -24,7 +24,7 @@ def test_code_is_in_no_scene_and_makes_no_speakers_and_a_warning_names_it() -> N
     assert [scene.text for scene in scenes] == ["The lamp\n\nIt was dark.", "Nobody came."]
     assert [scene.speaker for scene in scenes] == [None, None]
     assert code_warnings(STORY) == (
-        "field 'content': the code block that begins with 'Name: Value', is neither shown nor spoken",
+        "field 'content': the code block that begins with 'Name: Value' is neither shown nor spoken",
     )
 
 
