@@ -33,7 +33,7 @@ class CodeBlock:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _fence_parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark").disable("code")
@@ -59,7 +59,7 @@ def unwrapped(text: str) -> str:
     lines = stripped.split("\n")
     if _MARKDOWN_FENCE.fullmatch(lines[0]) and not lines[-1].strip(" `~"):
         return "\n".join(lines[1:-1])  # code inside it may have the same fences
-    tokens = _parser().parse(stripped)
+    tokens = _fence_parser().parse(stripped)
     blocks = _blocks(tokens, lines)
     if len(tokens) != 1 or not blocks or blocks[0].language.lower() not in _WRAPPING:
         return text
@@ -69,7 +69,7 @@ def unwrapped(text: str) -> str:
 @lru_cache(64)
 def code_blocks(text: str) -> tuple[CodeBlock, ...]:
     """Return the fenced code of a text that is not wrapped in a fence."""
-    return _blocks(_parser().parse(text), text.split("\n")) if _FENCES.search(text) else ()
+    return _blocks(_fence_parser().parse(text), text.split("\n")) if _FENCES.search(text) else ()
 
 
 @lru_cache(64)
@@ -90,7 +90,7 @@ def code_warnings(text: str) -> tuple[str, ...]:
     blocks = [block for block in code_blocks(unwrapped(text)) if block.content.strip()]
     if not blocks:
         return ()
-    names = [repr(_begins(block)) for block in blocks[:_NAMED_MOST]]
+    names = [repr(_first_code(block)) for block in blocks[:_NAMED_MOST]]
     more = f" and {len(blocks) - _NAMED_MOST} more" if len(blocks) > _NAMED_MOST else ""
     what = "the code block that begins" if len(blocks) == 1 else f"{len(blocks)} code blocks, which begin"
     are = " is" if len(blocks) == 1 else ", are"
@@ -100,6 +100,6 @@ def code_warnings(text: str) -> tuple[str, ...]:
     return (warning,)
 
 
-def _begins(block: CodeBlock) -> str:
+def _first_code(block: CodeBlock) -> str:
     line = next(line for line in block.content.split("\n") if line.strip()).strip()
     return line if len(line) <= _NAMED_CHARACTERS else f"{line[: _NAMED_CHARACTERS - 1]}…"

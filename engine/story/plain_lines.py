@@ -38,7 +38,7 @@ _BLANK_LINES: Final = re.compile(r"(\n[ \t]*\n\s*)")
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _inline_parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     unread = ["reference", "entity", "html_inline", "autolink", "newline", "text_join"]
@@ -87,7 +87,7 @@ def _paragraph(text: str) -> str:
     if not _MARKS.search(text):
         return text
     lines = "\n".join(_unheaded(line) for line in text.split("\n"))
-    (token,) = _parser().parseInline(_BACKTICKS.sub(_unpaired, TIMES.sub(r"\\*", lines)))
+    (token,) = _inline_parser().parseInline(_BACKTICKS.sub(_unpaired, TIMES.sub(r"\\*", lines)))
     found = []
     for child in token.children or ():
         if child.type == "text_special":

@@ -302,7 +302,7 @@ def test_services_of_the_original_configuration_fall_back_with_a_warning_for_eac
     assets = gather_assets(story, story.scenes or (), config=config, cache=open_asset_cache(config))
     assert assets.warnings == (
         "tts.service: google_tts: no key: set the environment variable GOOGLE_TTS_API_KEY, name a file in "
-        "tts.services.google_tts.key_file, or install the extra google and set GOOGLE_APPLICATION_CREDENTIALS; "
+        "tts.services.google_tts.key_file, or install the extra `google` (pip install 'video-pipeline[google]') and set GOOGLE_APPLICATION_CREDENTIALS; "
         "'hibari' speaks instead",
         "images.service: stable_diffusion: no key: set the environment variable STABILITY_API_KEY, or name a file in "
         "images.services.stable_diffusion.key_file; pictures are drawn instead",
