@@ -262,13 +262,13 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> Made:
         return Made(None)
     place = place_of(index, scene, "narration")
     spoken = spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
+    if spoken.is_silent:  # emoji or marks alone
+        return Made(None)
     try:
         made = narrators.narrate(spoken, only_cached=job.speak is not None and index not in job.speak)
-        by = made.narration.spoken_by
-        service = by.service if by else ""
-        return Made(
-            made.narration, tuple(f"{place}: {reason}; {service!r} speaks instead" for reason in made.reasons)
-        )
+        service = made.narration.spoken_by.service if made.narration.spoken_by else ""
+        told = tuple(f"{place}: {reason}; {service!r} speaks instead" for reason in made.reasons)
+        return Made(made.narration, told)
     except UnspokenError:
         seconds = estimated_seconds(spoken) / Fraction(job.config.tts.speech_rate)
         return Made(Narration(Sound(Path(), "", seconds), (), "shares", is_unspoken=True))
