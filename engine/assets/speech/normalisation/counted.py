@@ -27,24 +27,24 @@ class _Genders:
     feminine_endings: str
 
 
-def _words(text: str) -> frozenset[str]:
+def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
 _GENDERS: Final[Mapping[str, _Genders]] = {
     "es": _Genders(
         r"(?:.*(?!1)\d)?1|.*[2-9]\d\d(?:000)*|.*[2-9]00",
-        _words(
+        _word_set(
             "de del y o u e a al en por con sin es son era eran fue fueron para que se si no ni el la los las un una lo"
             " más menos desde hasta como cuando ya está están contra entre pero grados mil millones millón"
         ),
-        _words(
+        _word_set(
             "noche noches mano manos vez veces mujer mujeres clase clases llave llaves calle calles tarde tardes parte"
             " partes madre madres flor flores voz voces luz luces torre torres nube nubes carne muerte suerte gente"
             " serie series especie imagen imágenes red redes pared paredes foto fotos moto motos radio nave naves frase"
             " frases cruz cruces piel pieles sal cárcel nariz raíz raíces señal señales base bases costumbre"
         ),
-        _words(
+        _word_set(
             "día días mapa mapas planeta planetas problema problemas tema temas sistema sistemas programa programas"
             " idioma idiomas poema poemas clima climas drama dramas fantasma fantasmas cometa sofá sofás papá papás"
             " diploma diplomas dilema dilemas aroma aromas crucigrama kilograma gramas colega colegas"
@@ -53,17 +53,17 @@ _GENDERS: Final[Mapping[str, _Genders]] = {
     ),
     "pt": _Genders(
         r"(?:.*(?!1)\d)?[12]|.*[2-9]\d\d(?:000)*|.*[2-9]00",
-        _words(
+        _word_set(
             "de do da dos das e ou a ao à em no na nos nas por com sem é são era eram foi foram para que se não nem o os"
             " as um uma mais menos desde até como quando já está estão contra entre mas graus mil milhões milhão"
         ),
-        _words(
+        _word_set(
             "noite noites mão mãos vez vezes mulher mulheres tarde tardes parte partes mãe mães flor flores voz vozes luz"
             " luzes torre torres nuvem nuvens imagem imagens viagem viagens rede redes parede paredes foto fotos moto"
             " chave chaves ponte pontes árvore árvores cor cores frase frases irmã irmãs maçã maçãs manhã manhãs"
             " página classe classes série séries gente morte mortes"
         ),
-        _words(
+        _word_set(
             "dia dias mapa mapas planeta planetas problema problemas tema temas sistema sistemas programa programas"
             " idioma idiomas poema poemas clima climas drama dramas fantasma fantasmas cinema cinemas quilograma gramas"
             " colega colegas diploma diplomas"
@@ -72,26 +72,26 @@ _GENDERS: Final[Mapping[str, _Genders]] = {
     ),
     "it": _Genders(
         r"1",
-        _words(
+        _word_set(
             "di del della e o ed a al in per con senza è sono era erano fu da su che si se non né il la lo i gli le più"
             " meno come quando già contro tra fra ma gradi"
         ),
-        _words(
+        _word_set(
             "notte mano volta parte madre luce voce torre nube chiave stazione moglie carne morte gente serie specie"
             " croce radice rete parete foto moto radio nave arte legge mente neve pelle classe frase"
         ),
-        _words(
+        _word_set(
             "problema tema sistema programma poema clima dramma fantasma pianeta papa cinema diploma artista collega"
         ),
         r"a|zione|sione|tà|tù|trice",
     ),
     "fr": _Genders(
         r"(?:.*(?!1)\d)?1",
-        _words(
+        _word_set(
             "de du des et ou à au aux en dans par pour avec sans est sont était fut que qui se si ne ni le la les un une"
             " plus moins comme quand déjà contre entre mais sur sous degrés mille million millions"
         ),
-        _words(
+        _word_set(
             "page pages heure heures minute minutes seconde secondes année années semaine semaines journée journées nuit"
             " nuits fois personne personnes femme femmes fille filles maison maisons chose choses histoire histoires"
             " ville villes porte portes fenêtre fenêtres lampe lampes rue rues main mains lettre lettres clé clés mer"
@@ -105,18 +105,18 @@ _GENDERS: Final[Mapping[str, _Genders]] = {
     "de": _Genders(
         r"1",
         frozenset(),
-        _words(
+        _word_set(
             "Nacht Frau Person Stadt Hand Wand Bank Welt Zeit Zahl Tür Uhrzeit Mutter Tochter Schwester Kraft Kuh Maus Gans"
             " Nuss Wurst Butter Nummer Insel Million Mark Burg Fahrt Nadel Gabel Schüssel Regel Tafel Kartoffel Feder"
         ),
-        _words(
+        _word_set(
             "Ende Auge Gebäude Name Junge Käse Kunde Löwe Hase Buchstabe Gedanke Affe Kollege Erbe Interesse Gemüse Rabe"
             " Getreide Gebirge Zeuge Riese Zwerge Bote Sklave"
         ),
         r"e|ung|heit|keit|schaft|ion|tät|ei|in",
     ),
 }
-_GERMAN_NO_E: Final = _words(
+_GERMAN_NO_E: Final = _word_set(
     "Bein Wein Schwein Stein Verein Ei Termin Kamin Benzin Delfin Magazin Medizin Spion Pavillon"
 )
 
