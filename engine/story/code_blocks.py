@@ -51,9 +51,13 @@ def _blocks(tokens: list[Token], lines: list[str]) -> tuple[CodeBlock, ...]:
     return tuple(found)
 
 
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def unwrapped(text: str) -> str:
     """Return a text without the fence around all of it, unless the fence names a language of programs."""
-    stripped = text.strip()
+    stripped = _with_newlines(text.strip())
     if not stripped.startswith(("```", "~~~")):
         return text
     lines = stripped.split("\n")
@@ -69,6 +73,7 @@ def unwrapped(text: str) -> str:
 @lru_cache(64)
 def code_blocks(text: str) -> tuple[CodeBlock, ...]:
     """Return the fenced code of a text that is not wrapped in a fence."""
+    text = _with_newlines(text)
     return _blocks(_fence_parser().parse(text), text.split("\n")) if _FENCES.search(text) else ()
 
 
@@ -79,7 +84,7 @@ def prose(text: str) -> str:
     blocks = code_blocks(text)
     if not blocks:
         return text
-    lines = text.split("\n")
+    lines = _with_newlines(text).split("\n")
     for block in blocks:
         lines[block.start : block.stop] = [""] * (min(block.stop, len(lines)) - block.start)
     return "\n".join(lines)

@@ -60,6 +60,14 @@ def test_a_wrapped_text_may_have_code_of_its_own() -> None:
     assert len(code_warnings(text)) == 1
 
 
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+def test_lines_may_end_as_on_other_systems(newline: str) -> None:
+    text = "A\n\n```\ncode\n```\n\nB".replace("\n", newline)
+    assert texts_of(text) == ["A", "B"]
+    assert "no line" not in code_warnings(text)[0]
+    assert texts_of("```md\nA\n```".replace("\n", newline)) == ["A"]
+
+
 def test_a_text_of_code_alone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoryError, match="`content` has nothing but code between fences"):
         parse_story({"title": "T", "content": "```python\nprint(1)\n```"})
