@@ -18,6 +18,7 @@ from video_pipeline.engine.assets.first_scenes import FirstScenes
 from video_pipeline.engine.assets.fonts import FontCatalogue
 from video_pipeline.engine.assets.generate import gather_assets, open_asset_cache
 from video_pipeline.engine.assets.grade import prepare_grade
+from video_pipeline.engine.assets.lexicon_use import lexicon_warnings
 from video_pipeline.engine.assets.models import DrawnPicture, PictureOrigin, Sound, StoryAssets
 from video_pipeline.engine.assets.progress_bar import prepare_progress
 from video_pipeline.engine.assets.speakers import cast_speakers
@@ -45,6 +46,7 @@ from video_pipeline.engine.render.quality.rates import PROBE_IDENTITY, PROBES, S
 from video_pipeline.engine.render.segment_cache import SegmentCache
 from video_pipeline.engine.story import Story, StoryScene, story_scenes
 from video_pipeline.engine.story.asset_fields import NO_GRADE, NO_WATERMARK
+from video_pipeline.engine.story.code_blocks import code_warnings
 from video_pipeline.engine.timeline import Footage, Grade, Timeline, Watermark
 from video_pipeline.engine.timing import FrameRange
 from video_pipeline.filters.typeset import FontStack
@@ -208,12 +210,15 @@ def plan_timeline(
         config = letters.config
         cast = cast_speakers(story, letters.scenes, config=config)
         scenes = cast.scenes
+        lost_code = code_warnings(story.content) if story.scenes is None else ()
     with watch.stage("assets"):
         watermark, unmarked = _watermark(config, cache, files)
         grade, ungraded = _grade(story, config, base=base, cache=cache, files=files)
         cards = prepare_cards(
             story, scenes, config=config, catalogue=fonts, base=base, cache=cache, files=files
         )
+        said = (*scenes, cards.spoken) if cards.spoken is not None else scenes
+        unheard = lexicon_warnings(story, said, config=config)
         layout = _Layout(
             story=story,
             scenes=scenes,
@@ -228,7 +233,7 @@ def plan_timeline(
             ffmpeg_search=ffmpeg_search,
             max_seconds=max_seconds,
             cards=cards,
-            warnings=(*letters.warnings, *cast.warnings, *unmarked, *ungraded),
+            warnings=(*lost_code, *letters.warnings, *cast.warnings, *unheard, *unmarked, *ungraded),
         )
 
         def begin_first(first: FirstScenes) -> None:

@@ -139,7 +139,7 @@ def _service_picture(job: AssetJob, index: int, scene: StoryScene) -> Made:
             drawn = drawn_picture(request) if made.origin is None else None
             shown = ShownScene(made.shown, origin=made.origin, drawn=drawn)
     except UnpaintedError:
-        return Made(_drawn(job, index)._replace(is_unpainted=True))
+        return Made(_drawn(job, 0)._replace(is_unpainted=True))  # one picture stands in for all
     except (ImageGenerationError, ServiceError) as error:
         raise ImageGenerationError(f"{place}: {error}") from error
     except AssetError as error:  # the clip
@@ -262,13 +262,13 @@ def _speech(job: AssetJob, index: int, scene: StoryScene) -> Made:
         return Made(None)
     place = place_of(index, scene, "narration")
     spoken = spoken_text(scene.spoken, language=job.language, dates=job.dates, lexicon=job.lexicon)
+    if spoken.is_silent:  # emoji or marks alone
+        return Made(None)
     try:
         made = narrators.narrate(spoken, only_cached=job.speak is not None and index not in job.speak)
-        by = made.narration.spoken_by
-        service = by.service if by else ""
-        return Made(
-            made.narration, tuple(f"{place}: {reason}; {service!r} speaks instead" for reason in made.reasons)
-        )
+        service = made.narration.spoken_by.service if made.narration.spoken_by else ""
+        told = tuple(f"{place}: {reason}; {service!r} speaks instead" for reason in made.reasons)
+        return Made(made.narration, told)
     except UnspokenError:
         seconds = estimated_seconds(spoken) / Fraction(job.config.tts.speech_rate)
         return Made(Narration(Sound(Path(), "", seconds), (), "shares", is_unspoken=True))
@@ -376,8 +376,8 @@ def gather_assets(
     """Return every asset of a story. One thread makes narration, or several if a service does; others load pictures.
 
     `voices` are those of speakers who have their own. With `speak`, the numbers of scenes, only for these services are
-    asked and only these are spoken; the picture of the others is cached or drawn, their narration cached, or its length
-    an estimate. `title` is a title card that is spoken, number -1. `on_first` is called at the beginning and must not wait.
+    asked and only these are spoken; the picture of the others is cached or the first one's, their narration cached, or its
+    length an estimate. `title` is a title card that is spoken, number -1. `on_first` is called at the beginning and must not wait.
 
     An unusable file that the story names follows the error policy: a StoryError that names scene and field, or a
     warning. A service that fails follows `fallback_enabled`. Raises FileChangedError for a file that changes while it

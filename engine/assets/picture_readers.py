@@ -9,6 +9,7 @@ from typing import Final
 from PIL import Image, features
 
 from video_pipeline.engine.assets.formats import Content, contents_of
+from video_pipeline.engine.common.extras import the_extra
 
 SVG_PACKAGE: Final = "resvg_py"
 HEIC_PACKAGE: Final = "pillow_heif"
@@ -28,10 +29,7 @@ class UnreadablePictureError(ValueError):
 def why_unreadable(content: Content) -> str | None:
     """Return what is missing to read a format of pictures, or None if nothing is."""
     if content.extra and find_spec(PACKAGES[content.extra]) is None:
-        return (
-            f"needs the extra {content.extra}, which is not installed "
-            f"(pip install 'video-pipeline[{content.extra}]')"
-        )
+        return f"needs {the_extra(content.extra)}, which is not installed"
     if content.pillow == "AVIF" and not features.check("avif"):
         return "needs Pillow 11.3 or newer, built with libavif"
     return None

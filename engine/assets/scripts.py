@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from video_pipeline.engine.assets.fonts import CJK_EXTRA, has_cjk_fonts
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.filters.typeset import FontStack, missing_letters
 from video_pipeline.filters.typeset.characters import script_of
 
@@ -76,7 +77,7 @@ class MissingLetters:
         names = dict.fromkeys(map(_name_of, self.letters))
         codes = {code for cluster in self.letters for code in _codes(cluster)}
         font = next((f"such as {script.font}" for script in _SCRIPTS.values() if script.code in codes), "")
-        extra = f"install the extra {CJK_EXTRA}, or " if codes & _CJK_CODES and not has_cjk_fonts() else ""
+        extra = f"install {the_extra(CJK_EXTRA)}, or " if codes & _CJK_CODES and not has_cjk_fonts() else ""
         return (
             f"no font here has {shortened(self.letters)} ({', '.join(names)}); "
             f"{extra}name the file of a font that has them, {font or 'see fonts.google.com/noto'}"

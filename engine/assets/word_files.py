@@ -25,6 +25,9 @@ _SRT_TIMES: Final = re.compile(
     r"^(\d+):(\d\d):(\d\d)[,.](\d{1,3})[ \t]*-->[ \t]*(\d+):(\d\d):(\d\d)[,.](\d{1,3}).*$", re.MULTILINE
 )
 _ASS_TIME: Final = re.compile(r"(\d+):(\d\d):(\d\d)\.(\d\d)")
+_SRT_TAG: Final = re.compile(r"\{\\[^}]*\}")
+"""A tag of ASS, such as `{\\an8}`, which many SRT files have."""
+
 _ASS_TAG: Final = re.compile(r"\{([^}]*)\}")
 _KARAOKE: Final = re.compile(r"\\[kK][fo]?(\d+)")
 _VTT_CLOCK: Final = r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})"
@@ -240,7 +243,9 @@ def _srt_words(text: str) -> Iterator[_TimedLine]:
             lines.pop()
         numbers = cue.groups()
         yield _TimedLine(
-            _MARKUP.sub("", " ".join(lines)), _clock_seconds(numbers[:4]), _clock_seconds(numbers[4:])
+            _SRT_TAG.sub("", _MARKUP.sub("", " ".join(lines))),
+            _clock_seconds(numbers[:4]),
+            _clock_seconds(numbers[4:]),
         )
 
 

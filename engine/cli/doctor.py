@@ -22,6 +22,7 @@ from video_pipeline.engine.cli.doctor_services import examine_pictures, examine_
 from video_pipeline.engine.cli.doctor_tuning import examine_tuning, tuning_lines
 from video_pipeline.engine.cli.voices_command import need
 from video_pipeline.engine.common.cache import open_cache
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.common.registry import Selection
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.config.families import COMPOSITORS, ENCODERS
@@ -220,7 +221,7 @@ def as_text(found: dict[str, Any]) -> str:
     ]
     lines.append(f"fonts         {len(found['font_families'])} families: {', '.join(found['font_families'])}")
     if not found["cjk_fonts"]:
-        lines.append(f"              Chinese, Japanese and Korean: the extra {CJK_EXTRA} is not installed")
+        lines.append(f"              Chinese, Japanese and Korean: {the_extra(CJK_EXTRA)} is not installed")
     cache = found["cache"]
     free = f", {cache['free_gb']} GB free" if cache.get("writable") else ", cannot be written"
     lines.append(f"cache         {cache['folder']}{free}")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from video_pipeline.engine.assets.images.chain import OFFLINE, remote_image_services
 from video_pipeline.engine.assets.speech.chain import remote_services
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.common.pictures import PictureStyle
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import InputError, ServiceError
@@ -26,7 +27,7 @@ def examine_pictures(config: Config) -> dict[str, dict[str, Any]]:
     styles = len(get_args(PictureStyle))
     meaning = "on" if config.images.meaning else "off"
     if not has_encoder():
-        meaning += ", the extra `meaning` is not installed"
+        meaning += f", {the_extra('meaning')} is not installed"
     drawn = (
         f"{len(MOTIFS)} motifs, {styles} styles (images.style: {config.images.style}); offline; "
         f"images.meaning: {meaning}"

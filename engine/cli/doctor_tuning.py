@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+from video_pipeline.engine.common.extras import install_extra
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.tuning.metrics import METRICS, Metric, find_measuring_ffmpeg
 
@@ -37,5 +38,5 @@ def tuning_lines(found: dict[str, Any]) -> list[str]:
     words = f"measures {', '.join(measured) or 'nothing'}"
     if lacks:
         words += f"; no ffmpeg has {', '.join(lacks)} (`pip install imageio-ffmpeg`)"
-    guided = "guided search" if found["guided"] else "no guided search (`pip install 'video-pipeline[tune]'`)"
+    guided = "guided search" if found["guided"] else f"no guided search ({install_extra('tune')})"
     return [f"tune          {words}; {guided}"]

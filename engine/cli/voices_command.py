@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from video_pipeline.engine.cli.command import Command
+from video_pipeline.engine.common.extras import install_extra
 from video_pipeline.engine.common.process import importing
 
 
@@ -96,7 +97,7 @@ def _show_voices(arguments: argparse.Namespace) -> int:
 
 def need(missing: tuple[str, ...] | list[str]) -> str:
     """Return what a language without a voice needs; `missing` are packages of the extra that are not installed."""
-    return "none: pip install 'video-pipeline[voices]'" if missing else "none"
+    return f"none: {install_extra('voices')}" if missing else "none"
 
 
 COMMANDS: dict[str, Command] = {"voices": (_add_voices_options, _show_voices)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.common.registry import Family, Member
 
 COMPOSITORS: Final = Family(
@@ -69,7 +70,7 @@ SPEECH_SERVICES: Final = Family(
         Member(
             "kokoro",
             "Spanish, French, Hindi, Italian, Japanese, Portuguese, Chinese, offline",
-            "the extra `voices`",
+            the_extra("voices"),
             "assets.speech.kokoro.narrator:SERVICE",
         ),
         Member(
@@ -166,7 +167,7 @@ PUBLISHERS: Final = Family(
         Member(
             "s3",
             "a bucket of S3 or a store like it",
-            "the package botocore (extra `aws`)",
+            the_extra("aws"),
             "publish.s3:PUBLISHER",
         ),
         Member(

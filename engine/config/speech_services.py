@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import re
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from video_pipeline.engine.config.encoder_keys import Section
 from video_pipeline.engine.config.families import SPEECH_SERVICES
@@ -18,7 +19,17 @@ else:  # a type checker cannot evaluate the table
     SpeechServiceName = Literal["auto", *(member.name for member in SPEECH_SERVICES.members)]
     SpeechServiceChoice = Literal[SPEECH_SERVICES.names]
 
-_Region = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
+
+def _check_region(value: str) -> str:
+    if not _REGION.fullmatch(value):
+        raise ValueError("allowed: the name of a region, such as eu-west-1 or westeurope")
+    return value
+
+
+_REGION: Final = re.compile(r"[a-z0-9-]{2,40}")
+_Region = Annotated[
+    str, AfterValidator(_check_region), Field(json_schema_extra={"pattern": f"^{_REGION.pattern}$"})
+]
 
 
 def _voice(example: str) -> str | None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any, Final, TypeVar
 
+from video_pipeline.engine.common.extras import install_extra
+
 T = TypeVar("T")
 
 NVML_SECONDS: Final = 10.0
@@ -47,9 +49,7 @@ def _ask(question: Callable[[Any], T]) -> T:
     try:
         import pynvml
     except ImportError as error:
-        raise NvmlError(
-            "not looked for; if there is an NVIDIA GPU: pip install 'video-pipeline[cuda]'"
-        ) from error
+        raise NvmlError(f"not looked for; if there is an NVIDIA GPU: {install_extra('cuda')}") from error
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from video_pipeline.engine.errors import InputError
 from video_pipeline.engine.story.fields import ChapterTitle, Number, SingleLine, StoryPart
+from video_pipeline.engine.story.plain_lines import plain_line
 
 CARD_SECONDS: Final = (0.5, 30.0)
 """The shortest and the longest time of a card."""
@@ -65,7 +66,7 @@ def card_values(title: str, metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def fill_card(text: str, values: Mapping[str, str]) -> str:
-    """Return a card's text with its variables replaced, and blanks joined; raise InputError naming one without a value."""
+    """Return a card's text with its variables replaced, without marks of Markdown; raise InputError naming one without a value."""
 
     def value(match: re.Match[str]) -> str:
         name, default = match[1].strip(), match[2]
@@ -75,4 +76,4 @@ def fill_card(text: str, values: Mapping[str, str]) -> str:
             )
         return values.get(name) or (default or "")
 
-    return " ".join(CARD_VARIABLE.sub(value, text).split())
+    return plain_line(" ".join(CARD_VARIABLE.sub(value, text).split()))

@@ -11,6 +11,9 @@ from datetime import date
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from video_pipeline.engine.story.code_blocks import prose, unwrapped
+from video_pipeline.engine.story.plain_lines import TIMES, without_notes
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
@@ -19,24 +22,12 @@ BULLET: Final = "• "
 TITLE_WORDS: Final = 7
 TITLE_CHARACTERS: Final = 60
 
-_TITLE_MARKS: Final = re.compile(r"[*_\[]|^\s*#", re.MULTILINE)
-_TIMES: Final = re.compile(r"(?<=\d)\*(?=\d)")
-"""An asterisk between digits, which Markdown would read as emphasis in `2*3*4`."""
-
 _DEFINITION: Final = re.compile(r"^ {0,3}\[[^\]\n]+\]:(.*)$", re.MULTILINE)
-_NOTE: Final = re.compile(
-    r"^ {0,3}\[\^[^\]\s]+\]:.*\n?(?:^(?!\s*$| {0,3}\[\^[^\]\s]+\]:).+\n?|^\s*\n(?=(?: {4}|\t)\s*\S))*",
-    re.MULTILINE,
-)
-"""A footnote: its lines, and paragraphs after it that are indented."""
-
-_NOTE_MARK: Final = re.compile(r"[ \t]*\[\^[^\]\s]+\](?!\()")
-_FENCED: Final = re.compile(
-    r"(^ {0,3}(?:```|~~~)[^`\n]*\n.*?^ {0,3}(?:```|~~~)[ \t]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE
-)
 _TASK: Final = re.compile(r"\[[ xX]\] +(?=\S)")
 _TARGET: Final = re.compile(r"\s*<?(?:[a-z][a-z0-9+.-]*://|mailto:|www\.|[/#.])", re.IGNORECASE)
-_TAG: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+_TAG: Final = re.compile(
+    r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|</?[A-Za-z][^<>]*>", re.DOTALL | re.IGNORECASE
+)
 _SENTENCE: Final = re.compile(r"[.!?…][\"”’»)]*$")
 _SENTENCE_END: Final = re.compile(r"[.!?…:;,][\"”’»)]*$")
 _FRONT_MATTER: Final = re.compile(
@@ -61,26 +52,19 @@ def _parser(*, references: bool) -> MarkdownIt:
     return parser if references else parser.disable("reference")
 
 
-@cache
-def _line_parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
-    unread = ["reference", "backticks", "escape", "entity", "html_inline", "autolink"]
-    return MarkdownIt("commonmark").disable(unread)
-
-
 @lru_cache(64)
 def markdown_paragraphs(text: str) -> tuple[Paragraph, ...]:
     """Return the paragraphs of a Markdown text without its marks.
 
-    Links are their text, emphasis, images, footnotes and their marks are left out, items of lists begin with a bullet
-    or their number, tasks without their box. What begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text.
+    Links are their text; emphasis, images, code between fences, footnotes and their marks are left out; items of lists
+    begin with a bullet or their number, tasks without their box. What begins like the definition of a link but names no target, such as `[Mary]: Hello`, is text.
     """
+    text = prose(text)
     if "[^" in text:
-        text = _without_notes(text)
+        text = without_notes(text)
     definitions = _DEFINITION.findall(text)
     references = bool(definitions) and all(map(_TARGET.match, definitions))
-    tokens = _parser(references=references).parse(_TIMES.sub(r"\\*", text))
+    tokens = _parser(references=references).parse(TIMES.sub(r"\\*", text))
     lines = text.split("\n")
     found: list[Paragraph] = []
     end = -1
@@ -104,20 +88,6 @@ def plain_text(text: str) -> str:
     return "\n\n".join("\n".join(paragraph.blocks) for paragraph in markdown_paragraphs(text)) or text
 
 
-def plain_line(line: str) -> str:
-    """Return a line such as a title without marks of headings, emphasis and links; all else stays as it is written."""
-    if not _TITLE_MARKS.search(line) or _TIMES.search(line):
-        return line
-    heading = re.sub(r"^\s*#{1,6}\s+|\s+#+\s*$", "", line)
-    (token,) = _line_parser().parseInline(heading)
-    return " ".join(_inline(token).split()) or line
-
-
-def plain_lines(text: str) -> str:
-    """Return the lines of a text without Markdown's marks; see `plain_line`."""
-    return "\n".join(map(plain_line, text.split("\n"))) if _TITLE_MARKS.search(text) else text
-
-
 def first_words(text: str) -> str:
     """Return the first words of a text, as a title."""
     words = [word for word in text.split() if word != BULLET.strip()] or text.split()
@@ -135,13 +105,6 @@ def first_words(text: str) -> str:
     cut = len(title) < len(" ".join(words))
     title = title.rstrip(" ,;:.、，。" if cut else " ,;:.")
     return f"{title}…" if cut else title
-
-
-def _without_notes(text: str) -> str:
-    """Return a text without its footnotes and their marks; code between fences keeps its own."""
-    parts = _FENCED.split(text)
-    parts[::2] = [_NOTE_MARK.sub("", _NOTE.sub("\n", part)) for part in parts[::2]]
-    return "".join(parts)
 
 
 def _top_blocks(tokens: Sequence[Token]) -> Iterator[tuple[int, list[str], tuple[int, int]]]:
@@ -190,10 +153,8 @@ def _texts(tokens: Sequence[Token]) -> Iterator[str]:
             elif text:
                 yield mark + text
                 mark = ""
-        elif token.type in ("fence", "code_block", "html_block"):
-            content = (
-                html.unescape(_TAG.sub(" ", token.content)) if token.type == "html_block" else token.content
-            )
+        elif token.type == "html_block":
+            content = html.unescape(_TAG.sub(" ", token.content))
             if text := " ".join(content.split()):
                 yield mark + text
                 mark = ""
@@ -218,7 +179,7 @@ def markdown_story(text: str, *, fields: frozenset[str]) -> dict[str, Any]:
     ValueError for front matter that does not end, is no object or has the fields `content` or `scenes`, and for a text
     without a letter, digit or symbol.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = unwrapped(text.replace("\r\n", "\n").replace("\r", "\n"))
     story: dict[str, Any] = {}
     front = _FRONT_MATTER.match(text)
     if front:

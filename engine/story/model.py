@@ -30,6 +30,7 @@ from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.validation import explain, path_text, plain, show, written_path
 from video_pipeline.engine.errors import StoryError
 from video_pipeline.engine.story.cards import EndCardField, TitleCardField
+from video_pipeline.engine.story.code_blocks import code_blocks, prose
 from video_pipeline.engine.story.effects import Effect
 from video_pipeline.engine.story.fields import (
     SCENE_MAX_SECONDS,
@@ -54,13 +55,10 @@ from video_pipeline.engine.story.fields import (
 from video_pipeline.engine.story.grade import GradeSpec, grade_source
 from video_pipeline.engine.story.language import detect_language
 from video_pipeline.engine.story.lexicon import Lexicon
-from video_pipeline.engine.story.markdown import (
-    plain_line,
-    plain_lines,
-    plain_text,
-)
+from video_pipeline.engine.story.markdown import plain_text
 from video_pipeline.engine.story.motif_field import MotifName
 from video_pipeline.engine.story.music import MusicSpec, music_source
+from video_pipeline.engine.story.plain_lines import plain_line, plain_lines
 from video_pipeline.engine.story.publish import PublishSpec
 from video_pipeline.engine.story.reading import not_a_story, read_story
 from video_pipeline.engine.story.speakers import (
@@ -156,7 +154,7 @@ class StoryScene(StoryPart):
     OTHER_NAMES = SCENE_NAMES
 
     scene_id: Identifier = Field(description="Unique in its story.")
-    title: ChapterTitle | None = Field(
+    title: Annotated[ChapterTitle, AfterValidator(plain_line)] | None = Field(
         None, description="Title of the chapter; the scene_id if omitted, '' to continue the chapter before."
     )
     text: Annotated[Text, AfterValidator(plain_lines)] = Field("", description="Words shown as caption.")
@@ -397,6 +395,10 @@ class Story(StoryPart):
     def _has_scenes(self) -> Self:
         if self.scenes is None and not self.content.strip():
             raise ValueError("a story needs `content` (a text) or `scenes` (at least one)")
+        if self.scenes is None and code_blocks(self.content) and not prose(self.content).strip():
+            raise ValueError(
+                "`content` has nothing but code between fences, which is neither shown nor spoken"
+            )
         scenes = self.scenes or ()
         for index, scene in enumerate(scenes if self.narration_audio is not None else ()):
             if scene.narration_audio is not None:

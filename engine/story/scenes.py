@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from video_pipeline.engine.story.code_blocks import prose
 from video_pipeline.engine.story.fields import TEXT_MAX_CHARACTERS
 from video_pipeline.engine.story.markdown import first_words, markdown_paragraphs
 from video_pipeline.engine.story.model import Story, StoryScene
@@ -25,7 +26,7 @@ def story_scenes(story: Story) -> tuple[StoryScene, ...]:
 def story_speakers(story: Story) -> tuple[str, ...]:
     """Return the speakers of a story's lines, in the order in which they first speak; see `speaker_names`."""
     if story.scenes is None:
-        return speaker_names(story.content.split("\n"), story.speakers)
+        return speaker_names(prose(story.content).split("\n"), story.speakers)
     named = [scene.speaker for scene in story.scenes if scene.speaker is not None]
     texts = [scene.text for scene in story.scenes if scene.speaker is None]
     lines = "\n\n".join(texts).split("\n")
@@ -45,7 +46,7 @@ def _with_speakers(scenes: tuple[StoryScene, ...], names: tuple[str, ...]) -> tu
 
 @lru_cache(8)
 def _scenes_of_text(content: str, language: str, names: tuple[str, ...]) -> tuple[StoryScene, ...]:
-    paragraphs = markdown_paragraphs(lines_apart(content, names))
+    paragraphs = markdown_paragraphs(lines_apart(prose(content), names))
     has_headings = any(paragraph.level for paragraph in paragraphs)
     found: list[tuple[str, str]] = []
     speaks: dict[int, str] = {}

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from video_pipeline.engine.common.counts import count_text
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.config.encoder_keys import RATE_KEYS
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.tuning.records import Trial, Value
@@ -122,9 +123,7 @@ def bd_percent(
     try:
         from bjontegaard import bd_rate
     except ImportError as error:
-        raise UnavailableError(
-            "BD-rate needs the package bjontegaard: pip install 'video-pipeline[tune]'"
-        ) from error
+        raise UnavailableError(f"BD-rate needs {the_extra('tune')}") from error
     _check_curve(*anchor, "anchor's")
     _check_curve(*test, "test's")
     shared = overlap(anchor[1], test[1])

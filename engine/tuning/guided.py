@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.tuning.fronts import pareto_front
 from video_pipeline.engine.tuning.objective import Objective
@@ -86,9 +87,7 @@ class Guide:
         try:
             import optuna
         except ImportError as error:
-            raise UnavailableError(
-                "guided search needs Optuna: pip install 'video-pipeline[tune]'"
-            ) from error
+            raise UnavailableError(f"guided search needs {the_extra('tune')}") from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._seed = space, objective.seed
         limited = objective.min_vmaf is not None or objective.max_mbit_s is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -176,7 +177,7 @@ def _has_empty_box(cluster: str, fonts: FontStack) -> bool:
 
 
 def split_piece(piece: TextPiece, *, max_em: float, fonts: FontStack) -> list[TextPiece]:
-    """Break a piece that is wider than a line where its script allows it, else between clusters.
+    """Break a piece that is wider than a line where its script allows it, else between clusters into even parts.
 
     The last part keeps the blanks.
     """
@@ -187,17 +188,21 @@ def split_piece(piece: TextPiece, *, max_em: float, fonts: FontStack) -> list[Te
         for glyph in run.glyphs:
             by_character[run.start + glyph.cluster] += glyph.advance
     parts: list[str] = []
-    for unit in breakable_parts(piece.text):
+    units = breakable_parts(piece.text)
+    even_em = piece.width_em / math.ceil(piece.width_em / max_em) if len(units) == 1 else math.inf
+    for unit in units:
         place = sum(map(len, parts))
         fits = sum(by_character[place : place + len(unit)]) <= max_em
         parts += [unit] if fits else clusters(unit)
     result: list[TextPiece] = []
     first = start = 0
+    reached = 0.0
     while first < len(parts):
         last, end, width = first, start, 0.0
+        goal = (len(result) + 1) * even_em
         while last < len(parts):
             step = sum(by_character[end : end + len(parts[last])])
-            if last > first and width + step > max_em:
+            if last > first and (width + step > max_em or reached + width + step / 2 > goal):
                 break
             width += step
             end += len(parts[last])
@@ -217,5 +222,6 @@ def split_piece(piece: TextPiece, *, max_em: float, fonts: FontStack) -> list[Te
             last -= 1  # letters at the cut changed to a wider form
             end -= len(parts[last])
         result.append(part)
+        reached += sum(by_character[start:end])
         first, start = last, end
     return result

@@ -208,7 +208,7 @@ def test_every_compositor_draws_the_same_emoji_in_colour(tmp_path: Path) -> None
     assert_frames_equal(one[None], other[None], min_psnr_db=SAME_AFTER_CODING_DB)
 
 
-def test_a_preview_speaks_only_the_scene_that_it_shows(
+def test_a_preview_speaks_and_draws_only_the_scene_that_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))
@@ -221,6 +221,8 @@ def test_a_preview_speaks_only_the_scene_that_it_shows(
         done = run("preview", tmp_path / "story.json", "--at", "10", "-o", tmp_path / name, *SIZE)
         assert done.returncode == 0, done.stderr
         assert len(list((tmp_path / "cache" / "narration").rglob("*.wav"))) == 1
+        # The scene's two views, that of a neighbour in a transition, and the one that stands in for the others.
+        assert 1 <= len(list((tmp_path / "cache" / "pictures").rglob("*.png"))) <= 4
         assert "the narration of 29 scenes is not spoken yet, so their lengths are estimated" in done.stderr
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 

@@ -217,6 +217,17 @@ def test_a_far_too_long_word_is_broken_between_clusters() -> None:
     assert "".join(word.text for word in layout.words) == text
 
 
+def test_a_broken_word_is_broken_into_even_parts() -> None:
+    widths = [
+        line.width_px
+        for line in set_text(
+            "Donaudampfschifffahrtsgesellschaftskapitän" * 2, width=700, height=5000
+        ).text_lines
+    ]
+    assert len(widths) > 2
+    assert min(widths) > 0.8 * max(widths)
+
+
 def test_text_shrinks_until_it_fits_the_height_and_no_further() -> None:
     text = "A sentence that needs some room to be read. " * 8
     layout = set_text(text, width=800, height=300)

@@ -59,25 +59,29 @@ class PainterChain:
     def make(self, request: PictureRequest, *, only_cached: bool = False) -> PaintedScene:
         """Return a picture by the first service that can; raise ImageGenerationError with every reason if none can.
 
-        With `only_cached` none is asked: raises UnpaintedError if the first usable service's is not cached. The error is
+        With `only_cached` none is asked and nothing drawn: raises UnpaintedError if the first usable service's is not cached. The error is
         not permanent if a service was only unreachable or busy, so that a node tries the job again. Raises ConfigError
         for a wrong key.
         """
 
         def ask(name: str) -> PaintedScene:
             if name == OFFLINE:
-                return PaintedScene(self.drawn(request))
+                return PaintedScene(self.drawn(request, only_cached=only_cached))
             return self.order.opened(name).make(request, only_cached=only_cached)
 
         made, reasons = self.order.first_answer(ask)
         return replace(made, reasons=reasons)
 
-    def drawn(self, request: PictureRequest) -> Still:
-        """Return a picture that is drawn here."""
+    def drawn(self, request: PictureRequest, *, only_cached: bool = False) -> Still:
+        """Return a picture that is drawn here; with `only_cached` raise UnpaintedError if it would have to be."""
         opened = load_image_service(OFFLINE).open
         assert opened is not None
         return painted(
-            request, painter=opened(self.settings), cache=self.context.cache, settings=self.settings
+            request,
+            painter=opened(self.settings),
+            cache=self.context.cache,
+            settings=self.settings,
+            only_cached=only_cached,
         )
 
 

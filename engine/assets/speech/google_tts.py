@@ -24,6 +24,7 @@ from video_pipeline.engine.assets.speech.remote import (
 )
 from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechService
 from video_pipeline.engine.assets.speech.ssml import marked_text
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.config.sections import Tts
 from video_pipeline.engine.errors import ServiceError
 from video_pipeline.engine.net.client import ServiceAnswer, ServiceClient, ServiceRequest, service_client
@@ -205,7 +206,7 @@ def _authorisation(
     # google.auth would ask the metadata server of a cloud machine for seconds; only a named file is looked for.
     missing = (
         f"no key: set the environment variable {KEY_VARIABLE}, name a file in tts.services.google_tts.key_file, or "
-        "install the extra google and set GOOGLE_APPLICATION_CREDENTIALS"
+        f"install {the_extra('google')} and set GOOGLE_APPLICATION_CREDENTIALS"
     )
     if not os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         raise ServiceError(f"{NAME}: {missing}", kind="denied")
@@ -214,7 +215,7 @@ def _authorisation(
         import google.auth.transport.requests
     except ImportError:
         raise ServiceError(
-            f"{NAME}: GOOGLE_APPLICATION_CREDENTIALS is set, and reading it needs the extra google",
+            f"{NAME}: GOOGLE_APPLICATION_CREDENTIALS is set, and reading it needs {the_extra('google')}",
             kind="denied",
         ) from None
     try:

@@ -22,9 +22,11 @@ class SpeechPrice(NamedTuple):
 UNCHECKED: Final = "not checked"
 
 _GOOGLE: Final = "https://cloud.google.com/text-to-speech/pricing"
-_POLLY: Final = "https://aws.amazon.com/polly/pricing/"
+_POLLY: Final = (
+    "https://aws.amazon.com/polly/pricing/"  # as the repository api-evangelist/amazon-polly quotes it
+)
 _AZURE: Final = "https://azure.microsoft.com/pricing/details/cognitive-services/speech-services/"
-_OPENAI: Final = "https://platform.openai.com/docs/pricing"
+_OPENAI: Final = "https://developers.openai.com/api/docs/models/"
 
 PRICES: Final = (
     SpeechPrice("amazon_polly", "standard", 4, "2026-10-07", _POLLY),
@@ -38,8 +40,8 @@ PRICES: Final = (
     SpeechPrice("google_tts", "Chirp3", 30, UNCHECKED, _GOOGLE),
     SpeechPrice("google_tts", "Studio", 160, UNCHECKED, _GOOGLE),
     SpeechPrice("azure_speech", "Neural", 15, UNCHECKED, _AZURE),
-    SpeechPrice("openai_compatible", "tts-1", 15, UNCHECKED, _OPENAI),
-    SpeechPrice("openai_compatible", "tts-1-hd", 30, UNCHECKED, _OPENAI),
+    SpeechPrice("openai_compatible", "tts-1", 15, "2026-11-29", f"{_OPENAI}tts-1"),
+    SpeechPrice("openai_compatible", "tts-1-hd", 30, "2026-11-29", f"{_OPENAI}tts-1-hd"),
     SpeechPrice("piper", "piper", 0, "2026-11-28", "a server of your own"),
 )
 

@@ -56,7 +56,7 @@ class Narrator(Protocol):
         """Everything that the sound depends on besides the text; part of the cache key."""
 
     def refusal(self, text: str, *, language: str) -> str | None:
-        """Return why it cannot speak a text in a language (ISO 639-1), or None if it can."""
+        """Return why it cannot speak a text, as it is spoken, in a language (ISO 639-1), or None if it can."""
 
     def speak(self, spoken: SpokenText, target: Path) -> tuple[Heard, ...]:
         """Write a text as speech into a mono 16-bit WAV file; raise TTSError if that fails.
@@ -174,7 +174,7 @@ def narrate(
 
     With `only_cached` nothing is spoken: raises UnspokenError for a text that is not cached.
     """
-    refusal = narrator.refusal(spoken.shown, language=language)
+    refusal = narrator.refusal(spoken.text, language=language)
     if refusal is not None:
         raise TTSError(refusal)
 

@@ -6,6 +6,7 @@ import os
 from typing import Final, TypedDict, Unpack
 
 from video_pipeline.engine.common.arguments import wrong_type
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.jobs.client.transport import (
     KEY_VARIABLES,
@@ -50,7 +51,7 @@ def connect_to(url: str, **options: Unpack[ConnectOptions]) -> Transport:
         from video_pipeline.engine.jobs.client.zmq_transport import ZmqTransport
     except ModuleNotFoundError as error:
         raise UnavailableError(
-            f"{error.name}: is not installed; clients of a render node need: pip install 'video-pipeline[farm]'"
+            f"{error.name}: is not installed; clients of a render node need {the_extra('farm')}"
         ) from error
     unknown = options.keys() - ConnectOptions.__annotations__.keys()
     if unknown:

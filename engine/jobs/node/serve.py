@@ -12,6 +12,7 @@ from contextlib import suppress
 from types import FrameType
 
 from video_pipeline.engine.common.clock import SYSTEM_CLOCK
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.config import Config
 from video_pipeline.engine.errors import UnavailableError
 from video_pipeline.engine.jobs.ledger.errors import LedgerError
@@ -55,7 +56,7 @@ def serve(config: Config, *, as_json: bool = False) -> int:
     """
     for module in ("zmq", "msgpack"):
         if importlib.util.find_spec(module) is None:
-            raise UnavailableError(f"serve: {module} is not installed; pip install 'video-pipeline[farm]'")
+            raise UnavailableError(f"serve: {module} is not installed; it comes with {the_extra('farm')}")
     _set_up_logging(config, as_json=as_json)
     signals = StopSignals()
     try:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from video_pipeline.engine.common.cache import ContentCache
+from video_pipeline.engine.common.extras import install_extra
 from video_pipeline.engine.errors import RenderingError, UnavailableError
 from video_pipeline.engine.machine.cuda_devices import driver_is_here, list_devices
 from video_pipeline.engine.render.cuda.by_cupy import CupyDevice
 from video_pipeline.engine.render.cuda.compile import Compiler, cached_cubin
 from video_pipeline.engine.render.cuda.device import MISSING, NO_GPU, CudaStalledError, Device
 from video_pipeline.engine.render.cuda.driver import DriverDevice
-from video_pipeline.engine.render.cuda.self_check import check_frames
 from video_pipeline.engine.render.encoders.watched import StalledError, Watch, call_watched
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ LIBRARIES: Final[tuple[Callable[[int], Device], ...]] = (DriverDevice, CupyDevic
 
 DRIVER: Final = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
-EXTRA: Final = "pip install 'video-pipeline[cuda]'"
+EXTRA: Final = install_extra("cuda")
 
 OPEN_SECONDS: Final = 20.0
 """Time for opening a GPU, which takes seconds if no program uses it, and for the first frames."""
@@ -120,6 +120,9 @@ def _load_kernels(watch: Watch, device: Device, cache: Callable[[], ContentCache
     except UnavailableError as error:
         raise UnavailableError(f"{device.name}: {error}") from error
     cubin = cached_cubin(compiler, device.capability, cache())
+    # It needs the extension of the native kernels; a GPU's encoder takes frames of the ffmpeg compositor without it.
+    from video_pipeline.engine.render.cuda.self_check import check_frames
+
     with watch():
         device.load(cubin)
         check_frames(device)

@@ -40,7 +40,7 @@ def test_the_letters_of_the_extra_are_not_missing_if_it_is_installed() -> None:
 
 
 def test_the_extra_is_named_if_its_fonts_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    advice = "install the extra cjk, or name the file of a font that has them, such as Noto Sans KR"
+    advice = "install the extra `cjk` (pip install 'video-pipeline[cjk]'), or name the file of a font that has them, such as Noto Sans KR"
     assert advice not in find_missing("안녕", fonts=FONTS).describe(), "it is installed and lacks the letter"
     monkeypatch.setattr(fonts, "_CJK_PACKAGE", "no_such_package")
     assert advice in find_missing("안녕", fonts=FONTS).describe()

@@ -49,6 +49,11 @@ def test_the_words_of_a_cue_share_its_time_and_a_last_line_may_be_a_number(tmp_p
     assert words(tmp_path, SRT) == [("One", 0.5, 1), ("two", 1, 1.5), ("three", 2, 2.833), ("7", 2.833, 3)]
 
 
+def test_tags_of_ass_in_an_srt_file_are_no_words(tmp_path: Path) -> None:
+    text = SRT.replace("<i>One</i> two", "{\\an8}One {\\i1}two{\\i0}")
+    assert words(tmp_path, text) == words(tmp_path, SRT)
+
+
 def test_karaoke_tags_time_the_words_of_a_line_and_lines_are_sorted(tmp_path: Path) -> None:
     assert words(tmp_path, ASS) == [("One", 0.5, 0.7), ("two", 0.7, 1.5), ("three", 2, 3)]
 

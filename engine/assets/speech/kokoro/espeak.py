@@ -16,6 +16,7 @@ from functools import cache
 from typing import Final
 
 from video_pipeline.engine.assets.speech.kokoro.voices import package_folder
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.errors import TTSError
 
 PROGRAM: Final = "video_pipeline.engine.assets.speech.kokoro.espeak_process"
@@ -98,7 +99,9 @@ class Espeak:
 def _started() -> subprocess.Popen[bytes]:
     folder = package_folder("espeakng-loader")
     if folder is None:
-        raise EspeakError("the package espeakng-loader is not installed (extra `voices`)")
+        raise EspeakError(
+            f"the package espeakng-loader is not installed; it comes with {the_extra('voices')}"
+        )
     library = folder / LIBRARY_NAMES.get(sys.platform, "libespeak-ng.so")
     command = [sys.executable, "-m", PROGRAM, str(library), str(folder / "espeak-ng-data")]
     try:

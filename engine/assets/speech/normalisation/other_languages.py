@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from video_pipeline.engine.assets.speech.normalisation import numbers
 from video_pipeline.engine.assets.speech.normalisation.common import (
     AddressWords,
@@ -15,9 +18,23 @@ from video_pipeline.engine.assets.speech.normalisation.european import LANGUAGES
 from video_pipeline.engine.assets.speech.normalisation.russian_hindi import COUNTING, counting_rules
 from video_pipeline.engine.assets.speech.normalisation.scanning import Rule, whole
 
+_DOT_AND_AT: Final[Mapping[str, tuple[str, str]]] = {
+    "ar": ("دوت", "آت"),
+    "hi": ("डॉट", "एट"),
+    "ja": ("ドット", "アット"),
+    "ko": ("닷", "골뱅이"),
+    "nl": ("punt", "apenstaartje"),
+    "pl": ("kropka", "małpa"),
+    "ru": ("точка", "собака"),
+    "tr": ("nokta", "et"),
+    "zh": ("点", "艾特"),
+}
+"""How an address is spoken; in other languages its marks are left to the voice."""
+
 
 def other_rules(language: str) -> tuple[Rule, ...]:
     """Return the rules of any other language: whole numbers in words if CLDR has them, everything else as written."""
+    dot, at = _DOT_AND_AT.get(language, (".", "@"))
     has_words = numbers.has_number_words(language)
 
     def number(text: str) -> str:
@@ -25,7 +42,7 @@ def other_rules(language: str) -> tuple[Rule, ...]:
 
     return (
         *markup_rules(),
-        *address_rules(AddressWords(dot=".", at="@", number=number)),
+        *address_rules(AddressWords(dot=dot, at=at, number=number)),
         *(east_asian_rules(language) if language in EAST_ASIAN else ()),
         *(counting_rules(language) if language in COUNTING else ()),
         Rule.of(

@@ -1,4 +1,4 @@
-"""Russian and Hindi: numbers, percent, degrees, money, times and years, in the forms that need no look at the sentence.
+"""Russian and Hindi: numbers, percent, degrees, money, dates and times, in the forms that need no look at the sentence.
 
 Russian has three forms of what is counted (CLDR's plural categories one, few, many). Numbers are in the nominative: the
 case that a sentence asks for is not known.
@@ -35,6 +35,7 @@ class CountingWords:
     magnitudes: Mapping[str, Counted]
     hour: Counted
     minute: Counted
+    months: tuple[str, ...]
 
 
 def _same(word: str) -> Counted:
@@ -77,6 +78,9 @@ RUSSIAN: Final = CountingWords(
     },
     hour=("час", "часа", "часов"),
     minute=("минута", "минуты", "минут"),
+    months=tuple(
+        "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()  # noqa: SIM905
+    ),
 )
 
 HINDI: Final = CountingWords(
@@ -112,6 +116,9 @@ HINDI: Final = CountingWords(
     },
     hour=_same("बजकर"),
     minute=_same("मिनट"),
+    months=tuple(
+        "जनवरी फ़रवरी मार्च अप्रैल मई जून जुलाई अगस्त सितंबर अक्टूबर नवंबर दिसंबर".split()  # noqa: SIM905
+    ),
 )
 
 COUNTING: Final[Mapping[str, CountingWords]] = {words.language: words for words in (RUSSIAN, HINDI)}
@@ -186,6 +193,23 @@ class _Counting:
             said = f"{numbers.cardinal(hour, 'hi')} बजे"
         return whole(match, said)
 
+    def date(self, match: re.Match[str]) -> list[Said] | None:
+        """Return a date in figures, day before month: `двенадцатое мая две тысячи двадцать четвертого года`."""
+        day, month, year = (int(match[part]) for part in ("day", "month", "year"))
+        if not (1 <= month <= 12 and 1 <= day <= 31):
+            return whole(match, match[0])
+        name = self.words.months[month - 1]
+        if self.words.language == "ru":
+            said = numbers.ordinal(year, "ru", form="masculine-genitive")
+            return whole(match, f"{numbers.ordinal(day, 'ru', form='neuter')} {name} {said} года")
+        return whole(match, f"{numbers.cardinal(day, 'hi')} {name} {numbers.cardinal(year, 'hi')}")
+
+    def day(self, match: re.Match[str]) -> list[Said] | None:
+        day = int(match["day"])
+        if not 1 <= day <= 31:
+            return None
+        return [Said(numbers.ordinal(day, "ru", form="neuter"), match.start(), match.end())]
+
     def number(self, match: re.Match[str]) -> list[Said]:
         if len(match["number"]) > 1 and match["number"][0] == "0" and match["number"].isdigit():
             return whole(match, numbers.digits(match["number"], self.words.language))
@@ -203,7 +227,23 @@ def counting_rules(language: str) -> Iterator[Rule]:
     amount = rf"{sign}(?P<number>{number})(?:\s?[-–—]\s?(?P<to>{number}))?"
     money, units, sizes = map(alternatives, (words.currencies, words.units, words.magnitudes))
     size = rf"(?:\s?(?P<size>{sizes})(?!\w))?"
-    yield Rule.of("time", r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?![\d:])", reader.time)
+    months = alternatives(words.months)
+    yield Rule.of(
+        "date",
+        r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4})(?![\d/])",
+        reader.date,
+    )
+    yield Rule.of("ISO date", r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?![\d-])", reader.date)
+    if language == "ru":
+        yield Rule.of("day", rf"(?P<day>\d{{1,2}})(?=\s(?:{months})(?!\w))", reader.day)
+        yield Rule.of(
+            "number sign",
+            r"№\s?(?P<number>\d{1,15})(?![\d/]|[.,]\d)",
+            lambda match: whole(match, f"номер {reader.said(match['number'])}"),
+        )
+        yield Rule.of("number with ending", r"\d+-[а-яё]{1,3}(?!\w)", lambda match: whole(match, match[0]))
+    after = r"(?:\sबजे)?" if language == "hi" else ""
+    yield Rule.of("time", rf"(?<![\d:])(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}})(?![\d:]){after}", reader.time)
     yield Rule.of("money before", rf"(?P<symbol>{money})\s?{amount}{size}", reader.money)
     yield Rule.of("money after", rf"{amount}{size}\s?(?P<symbol>{money})(?!\w)", reader.money)
     yield Rule.of("magnitude", rf"{amount}\s?(?P<size>{sizes})(?!\w)", reader.magnitude)
