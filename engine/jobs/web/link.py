@@ -17,8 +17,8 @@ from typing import Any, Final
 import zmq
 
 from video_pipeline.engine.jobs.acting import acting_frames
-from video_pipeline.engine.jobs.messages import MARKS
-from video_pipeline.engine.jobs.web.replies import HttpError
+from video_pipeline.engine.jobs.messages import MARKS, ErrorReply
+from video_pipeline.engine.jobs.web.replies import STATUSES, HttpError
 from video_pipeline.engine.jobs.web.settings import ServerEndpoints, WebSettings
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,21 @@ def no_reply(why: str) -> HttpError:
         503, "NO_REPLY", f"{why}; it may have been carried out: send it again, with the same key if it submits",
         retry_after=1.0,
     )  # fmt: skip
+
+
+def checked(reply: NodeReply) -> NodeReply:
+    """Return a reply of the server; raise HttpError with the status of its code if it is an error."""
+    if reply.ok:
+        return reply
+    error = ErrorReply.model_validate_json(reply.body)
+    raise HttpError(
+        STATUSES[error.code],
+        error.code,
+        error.message,
+        field=error.field,
+        retry_after=error.retry_after,
+        allowed=error.allowed,
+    )
 
 
 class RequestGate:
@@ -228,10 +243,10 @@ class NodeLink:
 
     def _watch(self, sock: zmq.Socket[bytes], read: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_reader(sock.getsockopt(zmq.FD), read)
+        loop.add_reader(sock.fileno(), read)
         loop.call_soon(read)
 
     def _close(self, sock: zmq.Socket[bytes] | None) -> None:
         if sock is not None:
-            asyncio.get_running_loop().remove_reader(sock.getsockopt(zmq.FD))
+            asyncio.get_running_loop().remove_reader(sock.fileno())
             sock.close(0)

@@ -65,12 +65,15 @@ class HttpError(Exception):
         *,
         field: str | None = None,
         retry_after: float | None = None,
+        allowed: tuple[str, ...] | None = None,
         headers: tuple[Header, ...] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
-        self.body = HttpErrorReply(code=code, message=message, field=field, retry_after=retry_after)
+        self.body = HttpErrorReply(
+            code=code, message=message, field=field, retry_after=retry_after, allowed=allowed
+        )
 
     def reply(self) -> HttpReply:
         """Return the reply."""
