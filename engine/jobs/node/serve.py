@@ -65,9 +65,9 @@ def serve(config: Config, *, as_json: bool = False) -> int:
         with (
             Monitor(config) as monitor,
             RunningNode(config, json_log=as_json, on_started=monitor.started, on_ended=monitor.ended) as node,
+            _processes(config, node, as_json=as_json) as running,
         ):
-            with _processes(config, node, as_json=as_json) as running:
-                return _run_until_signalled(node, running, signals, monitor)
+            return _run_until_signalled(node, running, signals, monitor)
     finally:
         signals.close()
 

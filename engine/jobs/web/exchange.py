@@ -88,13 +88,14 @@ class Exchange:
         headers = [*reply.headers]
         if reply.status not in (204, 304):
             headers += [("Content-Type", reply.kind), ("Content-Length", str(length))]
-        await self.start(reply.status, headers)
-        if reply.body and not self.is_head:
-            await self.send(reply.body)
-        await self.end()
+        body = [h11.Data(data=reply.body)] if reply.body and not self.is_head else []
+        await self.connection.write(self._response(reply.status, headers), *body, h11.EndOfMessage())
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         """Write the head of a reply; without a Content-Length its body may have any length."""
+        await self.connection.write(self._response(status, headers))
+
+    def _response(self, status: int, headers: Sequence[Header]) -> h11.Response:
         given = {name.lower() for name, _ in headers}
         all_headers = [
             ("Date", formatdate(usegmt=True)),
@@ -107,14 +108,13 @@ class Exchange:
         if self.connection.has_unread_body:
             all_headers.append(("Connection", "close"))
         self.status = status
-        response = h11.Response(
+        return h11.Response(
             status_code=status,
             reason=reason_of(status).encode(),
             headers=[
                 (name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in all_headers
             ],
         )
-        await self.connection.write(response)
 
     async def send(self, data: Any) -> None:
         """Write a part of the reply's body (bytes or a view of them), and wait while the client does not read."""
@@ -184,12 +184,16 @@ class HttpConnection:
             elif isinstance(event, h11.Data):
                 yield bytes(event.data)
 
-    async def write(self, event: h11.Event) -> None:
-        """Write a part of a reply, and wait until little of it is unsent."""
-        pieces = self._http.send_with_data_passthrough(event)
-        for piece in pieces or ():
-            self._counters["bytes_out"] += len(piece)
-            self._writer.write(piece)
+    async def write(self, *events: h11.Event) -> None:
+        """Write parts of a reply, and wait until little of them is unsent."""
+        pieces = [
+            piece
+            for event in events
+            for piece in self._http.send_with_data_passthrough(event) or ()
+            if len(piece)
+        ]
+        self._counters["bytes_out"] += sum(map(len, pieces))
+        self._writer.writelines(pieces)
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._writer.drain()
@@ -212,9 +216,8 @@ class HttpConnection:
                 (b"Content-Length", b"%d" % len(reply.body)),
                 (b"Connection", b"close"),
             ]
-            await self.write(h11.Response(status_code=reply.status, headers=headers, reason=b"Error"))
-            await self.write(h11.Data(data=reply.body))
-            await self.write(h11.EndOfMessage())
+            head = h11.Response(status_code=reply.status, headers=headers, reason=b"Error")
+            await self.write(head, h11.Data(data=reply.body), h11.EndOfMessage())
 
     async def linger(self) -> None:
         """Read on for a moment, so that a reply to a request that was not read as a whole arrives."""

@@ -133,6 +133,7 @@ class Listener:
         protocol = asyncio.StreamReaderProtocol(reader)
         try:
             sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol,
                 sock,
