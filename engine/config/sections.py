@@ -191,7 +191,7 @@ class Web(Section):
     tls_key: LocalPath | None = Field(
         None, description="PEM file of the certificate's key, which has no password.", strict=False
     )
-    origins: tuple[str, ...] = Field(
+    allowed_origins: tuple[str, ...] = Field(
         (),
         description="Web origins other than the node's own whose pages may call it, such as https://app.example.",
     )

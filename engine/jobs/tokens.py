@@ -40,7 +40,7 @@ class StoredToken(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, StringConstraints(pattern=CLIENT_NAME.pattern, max_length=64)]
+    name: Annotated[str, StringConstraints(pattern=f"^{CLIENT_NAME.pattern}$")]
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     made: str
 

@@ -1,7 +1,7 @@
 """Who makes an HTTP request: a token's user, or on a loopback address without a token the local user.
 
 A browser sends requests for any page that it shows. So a request that names another origin is refused unless
-web.origins has it, and without a token the name in `Host` must be a loopback one: a foreign name that was made to
+web.allowed_origins has it, and without a token the name in `Host` must be a loopback one: a foreign name that was made to
 point at this machine (DNS rebinding) is not, nor is the name under which a proxy serves others.
 """
 
@@ -42,7 +42,7 @@ class AccessCheck:
     def __init__(self, settings: WebSettings) -> None:
         self.tokens = TokenList(settings.keys)
         self._required = settings.tokens == "required" or not is_loopback(settings.host)
-        self._origins = frozenset(settings.origins)
+        self._origins = frozenset(settings.allowed_origins)
 
     @property
     def token_required(self) -> bool:
@@ -111,7 +111,7 @@ class AccessCheck:
         raise HttpError(
             403,
             "FORBIDDEN",
-            f"Origin: got {show(origin[:100])}; allowed: this node's own, and those of web.origins",
+            f"Origin: got {show(origin[:100])}; allowed: this node's own, and those of web.allowed_origins",
             field="Origin",
         )
 

@@ -105,7 +105,7 @@ class Exchange:
         ]
         if "cache-control" not in given:
             all_headers.append(("Cache-Control", "no-store"))
-        if self.connection.has_unread_body:
+        if self.connection.has_unread_body and "connection" not in given:
             all_headers.append(("Connection", "close"))
         self.status = status
         return h11.Response(
@@ -160,6 +160,8 @@ class HttpConnection:
                     begun, deadline = True, time.monotonic() + HEAD_SECONDS
                 self._http.receive_data(data)
             elif isinstance(event, h11.Request):
+                if event.http_version not in (b"1.0", b"1.1"):
+                    raise HttpError(400, "BAD_REQUEST", "no valid HTTP/1.1 request: another version of HTTP")
                 head = RequestHead.of(event)
                 if not head.has_body:
                     self._next_event()  # the end of the request

@@ -104,6 +104,9 @@ class Listener:
             task = asyncio.create_task(self._handle(connection))
             self._tasks[task] = self._idle[task] = None
             task.add_done_callback(self._ended)
+            await asyncio.sleep(
+                0
+            )  # a flood of connections must not keep those from ending that were replaced
 
     async def close(self) -> None:
         """Stop listening and end all connections."""

@@ -238,7 +238,9 @@ async def _stream(call: Call, feed: UserFeed, job_id: str | None, after: int | N
     ):
         await exchange.reply(HttpReply(204))  # tells an EventSource not to come again
         return
-    await exchange.start(200, [("Content-Type", STREAM_TYPE), ("X-Accel-Buffering", "no")])
+    # The connection ends with the stream: what a client sends meanwhile ends it too.
+    headers = [("Content-Type", STREAM_TYPE), ("X-Accel-Buffering", "no"), ("Connection", "close")]
+    await exchange.start(200, headers)
     if exchange.is_head:
         await exchange.end()
         return

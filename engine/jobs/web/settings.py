@@ -21,7 +21,7 @@ class WebSettings(BaseModel):
     tokens: Literal["auto", "required"]
     tls_cert: Path | None
     tls_key: Path | None
-    origins: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
     max_connections: int
     max_streams: int
     max_message_bytes: int = Field(description="Largest request with its parts.")

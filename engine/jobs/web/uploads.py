@@ -58,6 +58,7 @@ async def read_all(exchange: Exchange, *, most: int, held: Shares, user: str) ->
             body += part
     except BaseException:
         held.give(user, taken)
+        body.clear()  # the traceback would keep it for a while
         raise
     return body, taken
 

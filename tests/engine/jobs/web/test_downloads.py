@@ -124,6 +124,7 @@ def test_only_a_completed_job_has_files(web_node: WebNode, local: httpx.Client) 
     for path in (f"/jobs/{queued}/files", f"/jobs/{queued}/files/film.mp4"):
         got = local.get(path)
         assert (got.status_code, got.json()["code"]) == (409, "CONFLICT")
+    local.delete(f"/jobs/{queued}")  # the next test claims its own
 
 
 def test_a_file_that_is_cut_short_during_a_download_ends_the_connection(web_node: WebNode) -> None:
