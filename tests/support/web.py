@@ -28,7 +28,7 @@ from video_pipeline.engine.jobs.tokens import make_token
 def web_config(folder: Path, web: Mapping[str, Any] | None = None, **node: Any) -> Config:
     """Return the configuration of a node with HTTP at a free port."""
     config = node_config(folder, **node)
-    return config.override("web", enabled=True, port=0, **(web or {}))
+    return config.override("web", **{"enabled": True, "port": 0, **(web or {})})
 
 
 class WebNode:

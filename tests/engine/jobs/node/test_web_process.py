@@ -25,12 +25,14 @@ def web_pid_of(node: NodeProcess) -> int:
     """Return the HTTP process of a node."""
     found: list[int] = []
 
+    def is_it(pid: int) -> bool:
+        try:
+            return b"engine.jobs.web.main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+
     def look() -> bool:
-        found[:] = [
-            pid
-            for pid in processes_of(Folders.of(node.config).state)
-            if b"engine.jobs.web.main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
+        found[:] = [pid for pid in processes_of(Folders.of(node.config).state) if is_it(pid)]
         return bool(found)
 
     wait_until(look, what="an HTTP process")
@@ -102,8 +104,11 @@ def test_a_stuck_http_process_is_killed_and_replaced(tmp_path: Path, monkeypatch
 
 
 def test_a_port_that_is_taken_ends_the_start_with_its_name(tmp_path: Path) -> None:
-    with WebNode(web_config(tmp_path / "a")) as node, pytest.raises(
-        ConfigError, match=rf"web.host, web.port: cannot listen on 127.0.0.1, port {node.port}"
+    with (
+        WebNode(web_config(tmp_path / "a")) as node,
+        pytest.raises(
+            ConfigError, match=rf"web.host, web.port: cannot listen on 127.0.0.1, port {node.port}"
+        ),
     ):
         WebNode(web_config(tmp_path / "b", {"port": node.port})).__enter__()
 
